@@ -1,0 +1,286 @@
+"""The whole configuration of a run as frozen dataclasses, with presets; numpy-free, ROS-free, JAX-free.
+
+Each field is declared once, with its description and range, by `setting`. The command line, the ROS parameters, the
+YAML files under `config/` and the metadata of checkpoints are all made from these dataclasses. Unknown keys, wrong
+types and values out of range are errors that name the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+ConfigT = TypeVar("ConfigT")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field with a description and, where given, an inclusive range or the allowed values."""
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
+    hint = typing.get_type_hints(cls)[field.name]
+    expected = typing.get_origin(hint) or hint
+    if isinstance(expected, types.UnionType) or not isinstance(expected, type):
+        raise TypeError(f"{cls.__name__}.{field.name} has an unsupported type {hint}")
+    wrong_bool = isinstance(value, bool) and expected is not bool
+    if wrong_bool or not isinstance(value, (int, float) if expected is float else expected):
+        raise ValueError(f"{field.name} must be of type {expected.__name__}, got {value!r}")
+    metadata = field.metadata
+    if metadata.get("choices") and value not in metadata["choices"]:
+        raise ValueError(f"{field.name} must be one of {', '.join(metadata['choices'])}, got {value!r}")
+    low, high = metadata.get("minimum"), metadata.get("maximum")
+    if low is not None and not value >= low or high is not None and not value <= high:
+        bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"within {low}..{high}"
+        raise ValueError(f"{field.name} must be {bounds}, got {value!r}")
+
+
+class _Checked:
+    """Base of the sections: checks types, ranges and choices of all fields when constructed."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            _check_field(type(self), field, getattr(self, field.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pi0FASTActorCriticConfig(_Checked):
+    """Sizes and variants of the policy. The first six fields are those of the original design."""
+
+    action_dim: int = setting(14, "D, dimensions of one action", minimum=1, maximum=64)
+    action_horizon: int = setting(16, "H, control steps in a chunk", minimum=1, maximum=100)
+    max_token_len: int = setting(180, "text slots of prompt and action tokens together", minimum=8, maximum=4096)
+    paligemma_variant: str = setting(
+        "gemma_2b", "size of both towers", choices=("gemma_2b", "gemma_2b_lora", "tiny", "golden")
+    )
+    value_head_hidden_dim: int = setting(512, "width of the value head's hidden layer", minimum=1, maximum=65536)
+    max_value_steps: int = setting(32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100)
+    max_action_tokens: int = setting(100, "T, of max_token_len, slots for action tokens", minimum=4, maximum=2048)
+    image_size: int = setting(224, "height and width of the square model images, pixels", minimum=8, maximum=1024)
+    patch_size: int = setting(14, "height and width of an image patch, pixels", minimum=1, maximum=64)
+    cameras: tuple[str, ...] = setting(
+        ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"), "camera keys of the model, in order"
+    )
+    vocab_size: int = setting(257152, "V, rows of the token embedding", minimum=64, maximum=1048576)
+    dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))
+    action_limit: float = setting(1.5, "largest |normalised action| that decoding may produce", minimum=0.1, maximum=10.0)
+    temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
+    detach_value: bool = setting(True, "keep the value loss out of the backbone")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_action_tokens >= self.max_token_len:
+            raise ValueError(
+                f"model.max_action_tokens must be less than model.max_token_len ({self.max_token_len}), got "
+                f"{self.max_action_tokens}; leave room for the prompt"
+            )
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"model.image_size must be a multiple of model.patch_size ({self.patch_size}), got {self.image_size}"
+            )
+
+    @property
+    def max_prompt_len(self) -> int:
+        """L, prompt slots."""
+        return self.max_token_len - self.max_action_tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class PPOConfig(_Checked):
+    """The algorithm. total_timesteps counts executed control steps, not chunks."""
+
+    total_timesteps: int = setting(5_000, "executed control steps to train for", minimum=1)
+    num_chunks_per_update: int = setting(32, "N, chunks in a rollout", minimum=1, maximum=65536)
+    num_epochs_per_update: int = setting(2, "passes over a rollout", minimum=1, maximum=100)
+    batch_size: int = setting(8, "chunks in a minibatch", minimum=1, maximum=65536)
+    learning_rate: float = setting(1e-4, "peak learning rate of the actor", minimum=0.0, maximum=1.0)
+    value_learning_rate: float = setting(1e-3, "learning rate of the value head", minimum=0.0, maximum=1.0)
+    gamma: float = setting(0.99, "discount per chunk", minimum=0.0, maximum=1.0)
+    discount_per_step: bool = setting(False, "discount by gamma_step per executed control step instead of per chunk")
+    gamma_step: float = setting(0.999, "discount per control step, where discount_per_step is set", minimum=0.0, maximum=1.0)
+    gae_lambda: float = setting(0.95, "lambda of GAE, over chunks", minimum=0.0, maximum=1.0)
+    clip_coef: float = setting(0.2, "the ratio is clipped to 1 - clip_coef .. 1 + clip_coef", minimum=0.0, maximum=1.0)
+    ent_coef: float = setting(0.0, "weight of the entropy bonus", minimum=0.0, maximum=1.0)
+    vf_coef: float = setting(0.5, "weight of the value loss", minimum=0.0, maximum=100.0)
+    value_huber_delta: float = setting(10.0, "where the value loss turns linear, in units of reward", minimum=1e-6)
+    max_grad_norm: float = setting(1.0, "global gradient norm above which gradients are scaled down", minimum=1e-6)
+    log_ratio_clamp: float = setting(20.0, "bound on |new - old| log-probability before exp", minimum=0.1, maximum=80.0)
+    target_kl: float = setting(0.0, "stop the epochs of an update above this approximate KL; 0 never stops", minimum=0.0)
+    normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
+    critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
+    max_logp_gap: float = setting(1e-3, "refuse to train where |ratio - 1| exceeds this before the first step", minimum=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvConfig(_Checked):
+    """The task and where it happens."""
+
+    simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
+    task: str = setting("reach", "task", choices=("reach", "transfer_cube"))
+    max_episode_chunks: int = setting(4, "time limit of an episode, chunks", minimum=1, maximum=10000)
+    realtime: bool = setting(False, "run at real time; false is lockstep with the policy, as fast as possible")
+    camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0)
+    sensor_timeout: float = setting(5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01)
+
+
+@dataclasses.dataclass(frozen=True)
+class RobotConfig(_Checked):
+    """The chunk player and its limits."""
+
+    control_rate: float = setting(50.0, "control steps per second, Hz", minimum=1.0, maximum=500.0)
+    max_velocity: float = setting(3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159)
+    max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalised opening per second", minimum=0.01)
+    max_start_jump: float = setting(0.5, "largest first target minus measured joint; more refuses the chunk, rad", minimum=0.0)
+    chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
+    pair_timeout: float = setting(0.2, "wait for the other arm's trajectory of the same stamp, s", minimum=0.001)
+    state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
+    gripper_convention: str = setting("openpi", "gripper constants", choices=("openpi", "interbotix"))
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardConfig(_Checked):
+    """What is summed into the reward."""
+
+    sources: tuple[str, ...] = setting(("task",), "reward sources that must report on every chunk")
+    source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(_Checked):
+    """Names, places and what is kept."""
+
+    exp_name: str = setting("debug", "name of the run; its outputs go to run_dir/exp_name")
+    run_dir: str = setting("runs", "folder of metrics, plots and summaries")
+    checkpoint_root: str = setting("checkpoints", "folder of checkpoint folders")
+    checkpoint_dir: str = setting("", "checkpoint folder below checkpoint_root; empty is exp_name")
+    pretrained_checkpoint_path: str = setting("", "openpi or own checkpoint to start from; empty starts from scratch")
+    on_load_failure: str = setting("fallback", "when the start cannot be loaded", choices=("fallback", "fail"))
+    resume: bool = setting(False, "go on from the newest checkpoint of this run; fails where there is none")
+    keep_checkpoints: int = setting(3, "newest checkpoints kept; the one in use is never removed", minimum=1)
+    prompt: str = setting("", "the task in words; empty takes the task's own")
+    tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
+    wandb: bool = setting(True, "log to wandb; offline unless a login exists")
+    seed: int = setting(0, "seed of everything random", minimum=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The configuration of a run, section by section."""
+
+    model: Pi0FASTActorCriticConfig = Pi0FASTActorCriticConfig()
+    ppo: PPOConfig = PPOConfig()
+    env: EnvConfig = EnvConfig()
+    robot: RobotConfig = RobotConfig()
+    reward: RewardConfig = RewardConfig()
+    run: RunConfig = RunConfig()
+
+    def __post_init__(self) -> None:
+        if self.ppo.num_chunks_per_update % self.ppo.batch_size:
+            raise ValueError(
+                f"ppo.num_chunks_per_update must be a multiple of ppo.batch_size ({self.ppo.batch_size}), got "
+                f"{self.ppo.num_chunks_per_update}; shapes are fixed, so that nothing recompiles"
+            )
+
+
+TINY_MODEL = Pi0FASTActorCriticConfig(
+    paligemma_variant="tiny",
+    image_size=64,
+    patch_size=16,
+    max_token_len=104,
+    max_action_tokens=40,
+    vocab_size=1024,
+    value_head_hidden_dim=128,
+)
+
+MODELS: dict[str, Pi0FASTActorCriticConfig] = {
+    "tiny": TINY_MODEL,
+    "gemma_2b": Pi0FASTActorCriticConfig(max_token_len=250, max_action_tokens=150),
+    "gemma_2b_lora": Pi0FASTActorCriticConfig(
+        paligemma_variant="gemma_2b_lora", max_token_len=250, max_action_tokens=150
+    ),
+}
+
+PRESETS: dict[str, TrainConfig] = {
+    "debug": TrainConfig(
+        model=TINY_MODEL,
+        ppo=PPOConfig(
+            total_timesteps=5_000,
+            num_chunks_per_update=32,
+            num_epochs_per_update=2,
+            batch_size=8,
+            learning_rate=1e-4,
+        ),
+        env=EnvConfig(simulator="kinematic"),
+    ),
+    "full": TrainConfig(
+        model=MODELS["gemma_2b"],
+        ppo=PPOConfig(
+            total_timesteps=500_000,
+            num_chunks_per_update=128,
+            num_epochs_per_update=4,
+            batch_size=32,
+            learning_rate=3e-4,
+        ),
+        run=RunConfig(exp_name="full"),
+    ),
+}
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
+    return {
+        field.name: to_dict(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(config)
+        for value in [getattr(config, field.name)]
+    }
+
+
+def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | None = None, path: str = "") -> ConfigT:
+    """Builds a configuration from nested mappings.
+
+    Args:
+        cls: a configuration dataclass.
+        values: its fields; missing ones keep the value of `base`, or the default.
+        base: what missing fields are taken from.
+        path: prefix of keys in error texts.
+
+    Raises:
+        ValueError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
+    """
+    hints = typing.get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3) or known
+            raise ValueError(f"unknown configuration key '{path}{key}'; did you mean one of {', '.join(near)}?")
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{path}{name} must be a section of settings, got {value!r}")
+            inner = getattr(base, name) if base is not None else None
+            built[name] = from_dict(hints[name], value, base=inner, path=f"{path}{name}.")
+        else:
+            built[name] = _coerce(hints[name], value)
+    return dataclasses.replace(base, **built) if base is not None else cls(**built)  # type: ignore[type-var]
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    """Lists become tuples and whole numbers floats where the field says so; all else is left to the check."""
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value

@@ -1,0 +1,147 @@
+"""The data that crosses module borders, as frozen dataclasses of numpy arrays.
+
+Here are shapes, units and meanings; no behaviour beyond checks of shape and finiteness, no JAX and no ROS. `agent.py`
+registers what goes through `jax.jit` as pytrees; `nodes/conversions.py` maps each type to its message.
+
+Shape letters: B batch, N chunks, C cameras, h w pixels, H action horizon, D action dimensions, T action-token slots,
+L prompt slots, S state dimensions.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """What the robot's sensors say at one instant, before tokenisation.
+
+    Attributes:
+        images: uint8 [C, h, w, 3], RGB, already at the model's size; zeros where masked.
+        image_mask: bool [C], false where a camera is missing.
+        state: float32 [S], joint angles in rad and grippers normalised (0 closed, 1 open): left arm, right arm.
+        prompt: the task in words.
+    """
+
+    images: np.ndarray
+    image_mask: np.ndarray
+    state: np.ndarray
+    prompt: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelObservation:
+    """An observation exactly as the model sees it; may carry leading batch axes.
+
+    Attributes:
+        images: uint8 [..., C, h, w, 3], RGB; zeros where masked.
+        image_mask: bool [..., C].
+        prompt_tokens: int32 [..., L], prompt with the discretised state, padded with 0 on the right.
+        prompt_mask: bool [..., L], true for valid prompt tokens, which are contiguous from slot 0.
+        state: float32 [..., S], the state before normalisation; delta actions are relative to it.
+    """
+
+    images: np.ndarray
+    image_mask: np.ndarray
+    prompt_tokens: np.ndarray
+    prompt_mask: np.ndarray
+    state: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class SampledChunk:
+    """One action chunk as sampled, with all that training needs of it.
+
+    Attributes:
+        observation: what it was sampled from (no batch axis).
+        action_tokens: int32 [T], model token ids, padded with 0.
+        token_mask: bool [T], true where the token was sampled; forced tokens and pads are false.
+        token_log_probs: float32 [T], nats, under the distribution that was sampled; 0 where the mask is false.
+        value: V(observation), in units of reward.
+        actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
+        policy_version: version of the weights that sampled it.
+        temperature: sampling temperature, > 0.
+    """
+
+    observation: ModelObservation
+    action_tokens: np.ndarray
+    token_mask: np.ndarray
+    token_log_probs: np.ndarray
+    value: float
+    actions: np.ndarray
+    policy_version: int
+    temperature: float
+
+    @property
+    def log_prob(self) -> float:
+        """Log-probability of the chunk in nats: the masked sum over its tokens."""
+        return float(np.sum(np.where(self.token_mask, self.token_log_probs, 0.0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkId:
+    """Where a chunk stands in a run: `sequence_number` counts all chunks of the run without gaps."""
+
+    run_id: str
+    sequence_number: int
+    episode: int
+    chunk: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RewardTerm:
+    """One named part of a reward, summed over the executed steps of a chunk; it enters as `weight * value`."""
+
+    name: str
+    value: float
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkOutcome:
+    """How one chunk ended.
+
+    Attributes:
+        reward: sum of `weight * value` over `reward_terms`.
+        reward_terms: all named terms.
+        num_steps: executed control steps k, 0..H.
+        terminated: an end state of the task was reached; the future is worth nothing.
+        truncated: the time limit was reached; the future counts but is not seen.
+        intervened: a human took over within the chunk.
+        success: whether the task was solved within this chunk.
+        num_clamped_steps: executed steps in which a target was limited.
+        fault: reason of a stop by the safety layer, empty when there was none.
+    """
+
+    reward: float
+    reward_terms: tuple[RewardTerm, ...]
+    num_steps: int
+    terminated: bool
+    truncated: bool
+    intervened: bool = False
+    success: bool = False
+    num_clamped_steps: int = 0
+    fault: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Transition:
+    """One chunk transition, complete in itself: whoever holds it can train on it.
+
+    Attributes:
+        id: where the chunk stands in the run.
+        chunk: the chunk as sampled.
+        outcome: how it ended.
+        next_value: V(next observation) by the version that sampled the chunk; 0 where terminated.
+        next_observation: present where a segment ends without termination (truncation, takeover, end of the rollout).
+        discount: factor on `next_value` before termination: gamma, or gamma_step ** k.
+    """
+
+    id: ChunkId
+    chunk: SampledChunk
+    outcome: ChunkOutcome
+    next_value: float
+    next_observation: ModelObservation | None
+    discount: float
