@@ -158,6 +158,20 @@ class RewardConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+class PretrainConfig(_Checked):
+    """Behaviour cloning on scripted demonstrations, and the tokenizers that are fitted on them."""
+
+    num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
+    aim_noise: float = setting(0.03, "scatter of the demonstrator's aim per chunk, standard deviation, m", minimum=0.0)
+    bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
+    bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
+    bc_learning_rate: float = setting(1e-3, "peak learning rate of behaviour cloning", minimum=0.0, maximum=1.0)
+    fast_vocab_size: int = setting(384, "tokens of the fitted FAST tokenizer", minimum=64, maximum=65536)
+    fast_scale: float = setting(5.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
+    demonstration_workers: int = setting(2, "processes that collect demonstrations", minimum=1, maximum=64)
+
+
+@dataclasses.dataclass(frozen=True)
 class RunConfig(_Checked):
     """Names, places and what is kept."""
 
@@ -184,6 +198,7 @@ class TrainConfig:
     env: EnvConfig = EnvConfig()
     robot: RobotConfig = RobotConfig()
     reward: RewardConfig = RewardConfig()
+    pretrain: PretrainConfig = PretrainConfig()
     run: RunConfig = RunConfig()
 
     def __post_init__(self) -> None:
