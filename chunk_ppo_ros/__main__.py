@@ -1,0 +1,43 @@
+"""`python -m chunk_ppo_ros COMMAND`: everything that runs without `ros2`, by one name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "demo": "imitation, PPO over ROS 2 topics in the simulator, evaluation: the whole loop in minutes",
+    "train": "the script form: train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]",
+    "graph": "start the ROS graph (all nodes) without the launch package",
+    "pretrain": "imitate scripted demonstrations; writes an openpi checkpoint",
+    "evaluate": "measure a checkpoint on unseen starts",
+    "bench": "print medians of acting, updating, observing and the topics",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status; errors of use and of input print one line."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print("usage: python -m chunk_ppo_ros COMMAND [--help | flags]\n")
+        print("\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()))
+        return 0 if given else 2
+    name = given[0]
+    if name not in COMMANDS:
+        print(f"chunk_ppo_ros: unknown command '{name}'; commands are {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    from chunk_ppo_ros.errors import UserError
+
+    try:
+        return int(importlib.import_module(f"chunk_ppo_ros.{name}").main(given[1:]))
+    except UserError as error:
+        print(f"chunk_ppo_ros {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"chunk_ppo_ros {name}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""The actor: a checkpoint that turns observations into action chunks. No ROS here.
+
+Not here: learning (`learner.py`) and where observations come from (`env.py`, `nodes/policy_node.py`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.types import ModelObservation, Observation, SampledChunk
+
+
+class Actor:
+    """Samples action chunks and values observations with the weights of one policy version.
+
+    Args:
+        config: the run's configuration; its model section must be the checkpoint's.
+        checkpoint: a finished `step_<N>` folder.
+        policy_version: number that the sampled chunks carry.
+        greedy: take the likeliest token instead of sampling (for evaluation only; such chunks are not trained on).
+
+    Raises:
+        CheckpointError: when the folder is missing, incomplete or does not fit the configuration.
+    """
+
+    def __init__(self, config: TrainConfig, checkpoint: Path, *, policy_version: int, greedy: bool = False) -> None:
+        self._config = config
+        self._tokenizer = PolicyTokenizer.load(Path(checkpoint) / "assets", config.model)
+        self._policy = Pi0FASTActorCritic(config.model, self._tokenizer.token_ids, self._tokenizer.constraint())
+        self._key = jax.random.key(config.run.seed)
+        temperature = config.model.temperature
+
+        def act(params: Any, observation: ModelObservation, key: jax.Array) -> Any:
+            batch = jax.tree.map(lambda leaf: leaf[None], observation)
+            sample = self._policy.sample_actions(params, batch, key=key, temperature=temperature, greedy=greedy)
+            return jax.tree.map(lambda leaf: leaf[0], sample)
+
+        def value(params: Any, observation: ModelObservation) -> jax.Array:
+            batch = jax.tree.map(lambda leaf: leaf[None], observation)
+            return self._policy.compute_observation_value(params, batch)[0]
+
+        self._act = jax.jit(act)
+        self._value = jax.jit(value)
+        self.load(checkpoint, policy_version=policy_version)
+
+    def load(self, checkpoint: Path, *, policy_version: int) -> None:
+        """Takes the weights of another version; keeps the present ones when that fails.
+
+        Raises:
+            CheckpointError: when the folder is missing, incomplete or of other shapes.
+        """
+        expected = jax.eval_shape(lambda: self._policy.init(key=jax.random.key(0)))
+        params = checkpoints.load_params(Path(checkpoint), expected)
+        self._params = jax.tree.map(jnp.asarray, params)
+        self.policy_version = policy_version
+
+    def warm_up(self) -> None:
+        """Compiles acting and valuing, so that the first chunk of an episode is not late."""
+        model = self._config.model
+        shape = (len(model.cameras), model.image_size, model.image_size, 3)
+        observation = Observation(
+            images=np.zeros(shape, np.uint8),
+            image_mask=np.ones(shape[0], bool),
+            state=np.zeros(model.action_dim, np.float32),
+            prompt="warm up",
+        )
+        model_observation = self.observe(observation)
+        self.act(model_observation, sequence_number=0)
+        self.value(model_observation)
+
+    def observe(self, observation: Observation) -> ModelObservation:
+        """The observation as the model sees it.
+
+        Raises:
+            ValueError: for wrong shapes, a state that is not finite, or a prompt that does not fit.
+        """
+        return self._tokenizer.observe(observation)
+
+    def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
+        """Samples one chunk; the same seed, weights, observation and sequence number give the same chunk."""
+        key = jax.random.fold_in(self._key, sequence_number)
+        sample = jax.device_get(self._act(self._params, observation, key))
+        decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
+        if not decoded.valid:
+            raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
+        return SampledChunk(
+            observation=observation,
+            action_tokens=sample.action_tokens,
+            token_mask=sample.token_mask,
+            token_log_probs=sample.token_log_probs,
+            value=float(sample.value),
+            actions=decoded.actions,
+            policy_version=self.policy_version,
+            temperature=self._config.model.temperature,
+        )
+
+    def value(self, observation: ModelObservation) -> float:
+        """V(observation), in units of reward."""
+        return float(self._value(self._params, observation))

@@ -1,0 +1,15 @@
+"""Errors that a user can mend: their text says what is wrong and what to do, so they are shown without a traceback."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Base of errors whose text is meant for the user."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, incomplete, foreign or does not fit; or it cannot be written."""
+
+
+class SimulatorUnavailable(UserError):
+    """The simulator cannot run on this machine; the text names what to install and what to use instead."""

@@ -1,0 +1,129 @@
+"""Measures a checkpoint on unseen starts of the simulated task, with intervals; compares two on the same starts."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chunk_ppo_ros import cli, seeds
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.env import ChunkEnv, SimulatorEnv
+from chunk_ppo_ros.sim.simulator import make_simulator
+from chunk_ppo_ros.statistics import PairedTest, mean_interval, paired_test, success_interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Results of a checkpoint, one entry an episode, in the order of the starts.
+
+    Attributes:
+        checkpoint: the folder that was measured.
+        decoding: "sample" (at the configured temperature) or "greedy".
+        success: bool [episodes], whether the task was solved.
+        reward: float [episodes], sum of the chunk rewards.
+    """
+
+    checkpoint: str
+    decoding: str
+    success: np.ndarray
+    reward: np.ndarray
+
+    def record(self) -> dict[str, float | str]:
+        """The summary for the metrics file, with 95 % intervals."""
+        successes, episodes = int(self.success.sum()), len(self.success)
+        success_low, success_high = success_interval(successes, episodes)
+        reward_low, reward_high = mean_interval(self.reward)
+        return {
+            "checkpoint": self.checkpoint,
+            "decoding": self.decoding,
+            "episodes": episodes,
+            "success_mean": successes / episodes,
+            "success_low": success_low,
+            "success_high": success_high,
+            "reward_mean": float(self.reward.mean()),
+            "reward_low": reward_low,
+            "reward_high": reward_high,
+        }
+
+    def __str__(self) -> str:
+        record = self.record()
+        return (
+            f"{self.checkpoint}: success {record['success_mean']:.1%} "
+            f"[{record['success_low']:.1%}, {record['success_high']:.1%}], mean reward {record['reward_mean']:.3f} "
+            f"[{record['reward_low']:.3f}, {record['reward_high']:.3f}] over {record['episodes']} episodes, "
+            f"{self.decoding} decoding, 95 % intervals"
+        )
+
+
+def evaluate_checkpoint(
+    checkpoint: Path,
+    config: TrainConfig,
+    *,
+    episodes: int,
+    greedy: bool = False,
+    on_episode: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Runs a checkpoint on the first `episodes` evaluation starts of the configured simulator.
+
+    Raises:
+        CheckpointError: when the checkpoint is missing or does not fit.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    actor = Actor(config, checkpoint, policy_version=0, greedy=greedy)
+    simulator = make_simulator(config)
+    try:
+        env = SimulatorEnv(simulator, config)
+        results = []
+        for episode in range(episodes):
+            results.append(_run_episode(actor, env, episode=episode, run_seed=config.run.seed))
+            on_episode()
+    finally:
+        simulator.close()
+    success, reward = zip(*results, strict=True)
+    decoding = "greedy" if greedy else "sample"
+    return Evaluation(str(checkpoint), decoding, np.array(success, bool), np.array(reward, float))
+
+
+def compare(before: Evaluation, after: Evaluation) -> PairedTest:
+    """The paired test of success on the same starts, one-sided p for "after is better" included."""
+    return paired_test(before.success.astype(float), after.success.astype(float))
+
+
+def _run_episode(actor: Actor, env: ChunkEnv, *, episode: int, run_seed: int) -> tuple[bool, float]:
+    observation = env.reset(seed=seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode))
+    total, ended, chunk_number = 0.0, False, 0
+    while not ended:
+        # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.
+        chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + chunk_number)
+        observation, reward, ended, outcome = env.step_chunk(chunk.actions)
+        total += reward
+        chunk_number += 1
+    return outcome.success, total
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros evaluate", description=__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
+    parser.add_argument("--episodes", type=int, default=64, help="unseen starts (64)")
+    parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    cli.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    if parsed.episodes < 2:
+        parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
+    try:
+        config = cli.config_from_flags(parsed)
+    except ValueError as error:
+        parser.error(str(error))
+    result = evaluate_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
+    print(result)
+    if parsed.json:
+        parsed.json.write_text(json.dumps(result.record(), indent=2) + "\n")
+    return 0

@@ -1,0 +1,146 @@
+"""Imitation: tokenizers and norm_stats fitted on demonstrations, and behaviour cloning of the actor.
+
+Writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from tqdm import tqdm
+
+from chunk_ppo_ros import cli, pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
+from chunk_ppo_ros.types import ModelObservation, Observation
+
+
+@dataclasses.dataclass(frozen=True)
+class CloningBatch:
+    """Demonstrated chunks as the model sees them: `observation` [N, ...], tokens int32 and bool [N, T]."""
+
+    observation: ModelObservation
+    action_tokens: np.ndarray
+    token_mask: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.action_tokens)
+
+    def take(self, index: np.ndarray) -> CloningBatch:
+        """The rows of `index`."""
+        return CloningBatch(
+            jax.tree.map(lambda leaf: leaf[index], self.observation), self.action_tokens[index], self.token_mask[index]
+        )
+
+
+def tokenize(demonstrations: Demonstrations, tokenizer: PolicyTokenizer) -> CloningBatch:
+    """Demonstrations as model inputs and target tokens."""
+    observations, tokens = [], []
+    for row in range(len(demonstrations.actions)):
+        observation = Observation(
+            demonstrations.images[row],
+            demonstrations.image_mask[row],
+            demonstrations.state[row],
+            demonstrations.prompt,
+        )
+        observations.append(tokenizer.observe(observation))
+        tokens.append(tokenizer.encode_actions(demonstrations.actions[row], demonstrations.state[row]))
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *observations)
+    return CloningBatch(stacked, np.stack([t.action_tokens for t in tokens]), np.stack([t.token_mask for t in tokens]))
+
+
+def clone(
+    policy: Pi0FASTActorCritic,
+    params: Any,
+    batch: CloningBatch,
+    config: TrainConfig,
+    *,
+    on_step: Callable[[float], object] = lambda loss: None,
+) -> Any:
+    """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
+
+    The likelihood is the policy's own (`evaluate`: same positions, mask and constraint), so that what is imitated is
+    what will be sampled. Minimises the mean over tokens; AdamW with openpi's betas, warm-up and cosine decay.
+
+    Returns:
+        The trained parameters; the value head is left as it was.
+    """
+    settings = config.pretrain
+    warmup_steps = max(1, settings.bc_steps // 20)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, settings.bc_learning_rate, warmup_steps, settings.bc_steps)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b1=0.9, b2=0.95, weight_decay=1e-4))
+
+    def loss_of(actor_backbone: Any, minibatch: CloningBatch) -> jax.Array:
+        evaluation = policy.evaluate(
+            {**params, "actor_backbone": actor_backbone},
+            minibatch.observation,
+            minibatch.action_tokens,
+            minibatch.token_mask,
+            temperature=config.model.temperature,
+        )
+        return -jnp.sum(evaluation.token_log_probs) / jnp.sum(minibatch.token_mask)
+
+    @jax.jit
+    def step(actor_backbone: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
+        loss, gradients = jax.value_and_grad(loss_of)(actor_backbone, minibatch)
+        updates, state = optimizer.update(gradients, state, actor_backbone)
+        return optax.apply_updates(actor_backbone, updates), state, loss
+
+    actor_backbone = params["actor_backbone"]
+    state = optimizer.init(actor_backbone)
+    random = np.random.default_rng(config.run.seed)
+    for _ in range(settings.bc_steps):
+        minibatch = batch.take(random.integers(len(batch), size=settings.bc_batch_size))
+        actor_backbone, state, loss = step(actor_backbone, state, minibatch)
+        on_step(float(loss))
+    return {**params, "actor_backbone": actor_backbone}
+
+
+def pretrain(config: TrainConfig, directory: Path) -> Path:
+    """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
+
+    Returns:
+        The checkpoint's folder, `directory`.
+
+    Raises:
+        CheckpointError: when the folder cannot be written.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    settings = config.pretrain
+    with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
+        demonstrations = collect_demonstrations(config, on_episode=bar.update)
+    print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
+    tokenizer = PolicyTokenizer.fit(
+        demonstrations.actions, demonstrations.state, prompts=[demonstrations.prompt], config=config
+    )
+    policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
+    params = policy.init(key=jax.random.key(config.run.seed))
+    with tqdm(total=settings.bc_steps, desc="behaviour cloning", unit="step") as bar:
+
+        def on_step(loss: float) -> None:
+            bar.set_postfix(nats_per_token=f"{loss:.3f}", refresh=False)
+            bar.update()
+
+        params = clone(policy, params, tokenize(demonstrations, tokenizer), config, on_step=on_step)
+    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros pretrain --exp_name NAME`: writes checkpoints/NAME-imitation."""
+    config = cli.parse_config(arguments, preset="debug", program="chunk_ppo_ros pretrain", description=str(__doc__))
+    directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
+    print(f"wrote {pretrain(config, directory)}")
+    return 0
+
+
+jax.tree_util.register_dataclass(CloningBatch)
