@@ -1,0 +1,180 @@
+"""ALOHA's layout, limits, poses, units and names.
+
+Here is what is fixed by the hardware and by the data that pi policies are trained on: the order of the 14 numbers of a
+state or an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. Not here:
+rate limits and checks of whole chunks (`safety.py`) and the images themselves (`images.py`).
+
+Layout of states and actions: [left arm 6, left gripper, right arm 6, right gripper]; arms in rad, grippers normalised
+(0 closed, 1 open).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+SIDES = ("left", "right")
+ARM_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
+GRIPPER = "gripper"
+LEFT_FINGER = "left_finger"
+RIGHT_FINGER = "right_finger"
+SIDE_DIM = len(ARM_JOINTS) + 1
+ACTION_DIM = SIDE_DIM * len(SIDES)
+
+GRIPPER_INDICES = np.arange(len(ARM_JOINTS), ACTION_DIM, SIDE_DIM)
+"""Where the grippers stand among the 14 dimensions."""
+ARM_INDICES = np.setdiff1d(np.arange(ACTION_DIM), GRIPPER_INDICES)
+"""Where the arm joints stand among the 14 dimensions."""
+
+# Read in the URDF of Interbotix's aloha_vx300s, rad; grippers are normalised.
+LOWER_LIMITS = np.tile([-3.14158, -1.85005, -1.76278, -3.14158, -1.8675, -3.14158, 0.0], 2)
+UPPER_LIMITS = np.tile([3.14158, 1.25664, 1.60570, 3.14158, 2.23402, 3.14158, 1.0], 2)
+FINGER_LIMITS = (0.021, 0.057)
+"""Range of a follower's finger joint in the same URDF, m. Both conventions reach past it."""
+
+START_POSE = np.tile([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1], 2)
+"""Where episodes start: ALOHA's start pose, grippers nearly closed as in gym-aloha (finger at 0.0224 m)."""
+
+MODEL_CAMERAS = {
+    "cam_high": "base_0_rgb",
+    "cam_left_wrist": "left_wrist_0_rgb",
+    "cam_right_wrist": "right_wrist_0_rgb",
+}
+"""Camera name on the robot -> camera key of the model. ALOHA's cam_low has no place in the model."""
+ROBOT_CAMERAS = {key: camera for camera, key in MODEL_CAMERAS.items()}
+
+for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
+    _constant.setflags(write=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class GripperConvention:
+    """What open and closed mean for a follower's gripper; all maps are linear in the normalised opening.
+
+    Attributes:
+        finger_open: finger position when open, m.
+        finger_closed: finger position when closed, m.
+        motor_open: motor angle when open, rad.
+        motor_closed: motor angle when closed, rad.
+    """
+
+    finger_open: float
+    finger_closed: float
+    motor_open: float
+    motor_closed: float
+
+    def finger_from_opening(self, opening: float) -> float:
+        """Finger position in m of a normalised opening."""
+        return self.finger_closed + opening * (self.finger_open - self.finger_closed)
+
+    def opening_from_finger(self, finger: float) -> float:
+        """Normalised opening of a finger position in m; leaves 0..1 where the finger leaves the convention's range."""
+        return (finger - self.finger_closed) / (self.finger_open - self.finger_closed)
+
+    def motor_from_opening(self, opening: float) -> float:
+        """Motor angle in rad that is commanded for a normalised opening."""
+        return self.motor_closed + opening * (self.motor_open - self.motor_closed)
+
+    def opening_from_motor(self, motor: float) -> float:
+        """Normalised opening for which a motor angle in rad is commanded."""
+        return (motor - self.motor_closed) / (self.motor_open - self.motor_closed)
+
+
+GRIPPER_CONVENTIONS = {
+    # The constants of the original ALOHA, which openpi and gym-aloha use.
+    "openpi": GripperConvention(finger_open=0.05800, finger_closed=0.01844, motor_open=1.4910, motor_closed=-0.6213),
+    # The constants of Interbotix's ROS 2 package for ALOHA.
+    "interbotix": GripperConvention(finger_open=0.0579, finger_closed=0.0440, motor_open=1.6214, motor_closed=0.6197),
+}
+
+
+def side_slice(side: str) -> slice:
+    """Where an arm's seven numbers stand among the 14.
+
+    Raises:
+        ValueError: if the side is not one of `SIDES`.
+    """
+    if side not in SIDES:
+        raise ValueError(f"side must be one of {', '.join(SIDES)}, got {side!r}")
+    start = SIDES.index(side) * SIDE_DIM
+    return slice(start, start + SIDE_DIM)
+
+
+def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequence[str]) -> np.ndarray:
+    """Picks joints by name, whatever their order.
+
+    Args:
+        names: joint names of a message.
+        values: one value per name, rad or m.
+        wanted: the names to pick; others in `names` are passed over.
+
+    Returns:
+        float64 [len(wanted)].
+
+    Raises:
+        ValueError: if lengths differ, a name comes twice, a wanted joint is missing or its value is not finite.
+    """
+    if len(names) != len(values):
+        raise ValueError(
+            f"joint names and values must be equally many, got {len(names)} names and {len(values)} values"
+        )
+    by_name = dict(zip(names, values, strict=True))
+    if len(by_name) != len(names):
+        raise ValueError(f"joint names must be unique, got {', '.join(names)}")
+    missing = [name for name in wanted if name not in by_name]
+    if missing:
+        raise ValueError(
+            f"joints must include {', '.join(wanted)}, got {', '.join(names)}; missing {', '.join(missing)}"
+        )
+    picked = np.array([by_name[name] for name in wanted], dtype=np.float64)
+    for name, value in zip(wanted, picked, strict=True):
+        if not np.isfinite(value):
+            raise ValueError(f"joint {name} must be finite, got {value}; check its motor and its driver")
+    return picked
+
+
+def side_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
+    """An arm's joint states as its seven numbers; the gripper is read from the left finger's position.
+
+    Args:
+        names: joint names of a JointState.
+        positions: their positions, rad and m.
+        convention: what open and closed mean.
+
+    Returns:
+        float64 [7], rad and normalised opening, not clipped.
+
+    Raises:
+        ValueError: as `select_joints`.
+    """
+    state = select_joints(names, positions, (*ARM_JOINTS, LEFT_FINGER))
+    state[-1] = convention.opening_from_finger(state[-1])
+    return state
+
+
+def camera_topic(pattern: str, camera: str) -> str:
+    """The image topic of a camera, for example "cam_high/camera/color/image_rect_raw".
+
+    Args:
+        pattern: topic name in which "{camera}" stands for the camera's name.
+        camera: name of the camera on the robot.
+
+    Raises:
+        ValueError: if the pattern does not contain "{camera}".
+    """
+    if "{camera}" not in pattern:
+        raise ValueError(f"image topic pattern must contain {{camera}}, got {pattern!r}")
+    return pattern.replace("{camera}", camera)
+
+
+def robot_camera(key: str) -> str:
+    """The robot's name of a model camera.
+
+    Raises:
+        ValueError: if no camera of the robot serves this key.
+    """
+    if key not in ROBOT_CAMERAS:
+        raise ValueError(f"model camera must be one of {', '.join(ROBOT_CAMERAS)}, got {key!r}")
+    return ROBOT_CAMERAS[key]

@@ -1,0 +1,131 @@
+"""What may reach the robot: limits on each target, and the checks that a whole chunk passes before its first step.
+
+Pure functions of their arguments. The chunk player applies them; nothing else stands between a policy and the motors,
+since the robot's driver limits neither speed nor jumps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+
+CLAMP_TOLERANCE = 1e-6
+"""Changes to a target up to this are rounding, not limiting; rad, grippers normalised."""
+PERIOD_TOLERANCE = 0.01
+"""Allowed relative error of the time between two points of a trajectory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitedTarget:
+    """A target after limiting.
+
+    Attributes:
+        target: float64 [14], what may be sent.
+        clamped: whether any dimension was changed by more than `CLAMP_TOLERANCE`.
+        max_clamp: largest change, rad (grippers: normalised).
+    """
+
+    target: np.ndarray
+    clamped: bool
+    max_clamp: float
+
+
+class TargetLimiter:
+    """Limits targets to the joint ranges and to the speeds of `RobotConfig`."""
+
+    def __init__(self, config: RobotConfig) -> None:
+        self._max_speed = np.full(aloha.ACTION_DIM, config.max_velocity)
+        self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
+
+    def limit(self, target: np.ndarray, previous: np.ndarray, dt: float) -> LimitedTarget:
+        """The target nearest to the asked one that lies within the joint ranges and is reached from `previous` in `dt`.
+
+        Speed goes first: where `previous` lies outside the ranges (ALOHA's sleep pose does), the result moves towards
+        the range at no more than the speed limit instead of jumping to its border.
+
+        Args:
+            target: float [14], rad and normalised grippers.
+            previous: float [14], the last target that was sent, or the measured state before the first one.
+            dt: time between the two, s, > 0.
+
+        Raises:
+            ValueError: if a shape is wrong or a number is not finite.
+        """
+        for name, value in (("target", target), ("previous target", previous)):
+            if np.shape(value) != (aloha.ACTION_DIM,):
+                raise ValueError(f"{name} must have shape ({aloha.ACTION_DIM},), got {np.shape(value)}")
+            if not np.all(np.isfinite(value)):
+                raise ValueError(f"{name} must be finite, got {np.asarray(value).tolist()}")
+        in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        reach = self._max_speed * dt
+        limited = previous + np.clip(in_range - previous, -reach, reach)
+        max_clamp = float(np.max(np.abs(limited - target)))
+        return LimitedTarget(limited, max_clamp > CLAMP_TOLERANCE, max_clamp)
+
+
+def check_chunk(
+    times: np.ndarray, targets: np.ndarray, *, measured: np.ndarray, age: float, config: RobotConfig
+) -> str | None:
+    """Why a chunk must not be executed, or None when it may.
+
+    Args:
+        times: float [k], time of each step since the start of the chunk, s.
+        targets: float [k, 14], rad and normalised grippers.
+        measured: float [14], present state of the robot.
+        age: time between the chunk's stamp and its arrival, s.
+        config: deadline, control rate and largest start jump. The jump is checked for arm joints only: a gripper that
+            holds an object is far from its target by intent, and its speed is limited.
+    """
+    return (
+        _check_shape(times, targets)
+        or _check_finite(targets)
+        or _check_times(times, 1.0 / config.control_rate)
+        or _check_age(age, config.chunk_deadline)
+        or _check_start(targets[0], measured, config.max_start_jump)
+    )
+
+
+def _check_shape(times: np.ndarray, targets: np.ndarray) -> str | None:
+    num_steps = len(times)
+    if num_steps == 0 or targets.shape != (num_steps, aloha.ACTION_DIM):
+        return f"chunk must have shape (k, {aloha.ACTION_DIM}) with k >= 1, got {targets.shape} and {num_steps} times"
+    return None
+
+
+def _check_finite(targets: np.ndarray) -> str | None:
+    bad = np.argwhere(~np.isfinite(targets))
+    if len(bad):
+        step, dimension = bad[0]
+        return f"targets must be finite, got {targets[step, dimension]} in step {step}, dimension {dimension}"
+    return None
+
+
+def _check_times(times: np.ndarray, period: float) -> str | None:
+    if not np.all(np.isfinite(times)) or times[0] < 0.0 or np.any(np.diff(times) <= 0.0):
+        return f"times of the points must be strictly increasing from 0 s or later, got {np.round(times, 4).tolist()}"
+    if np.any(np.abs(np.diff(times) - period) > PERIOD_TOLERANCE * period):
+        intervals = np.round(np.diff(times), 4).tolist()
+        return f"points must be {period:.4f} s apart (robot.control_rate), got intervals {intervals}"
+    return None
+
+
+def _check_age(age: float, deadline: float) -> str | None:
+    if not -deadline <= age <= deadline:
+        return f"stamp must be within {deadline} s of now (robot.chunk_deadline), got an age of {age:.3f} s"
+    return None
+
+
+def _check_start(first: np.ndarray, measured: np.ndarray, max_jump: float) -> str | None:
+    jump = np.abs(first - measured)[aloha.ARM_INDICES]
+    if not np.all(jump <= max_jump):
+        worst = int(aloha.ARM_INDICES[np.argmax(jump)])
+        side, joint = aloha.SIDES[worst // aloha.SIDE_DIM], aloha.ARM_JOINTS[worst % aloha.SIDE_DIM]
+        return (
+            f"first target must be within {max_jump} rad of the measured joint (robot.max_start_jump), got "
+            f"{first[worst]:.3f} for {side} {joint} at {measured[worst]:.3f}"
+        )
+    return None

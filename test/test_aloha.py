@@ -1,0 +1,103 @@
+"""Layout, units and names of ALOHA."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chunk_ppo_ros.robot import aloha
+
+NAMES = [*aloha.ARM_JOINTS, "gripper", "left_finger", "right_finger"]
+POSITIONS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.491, 0.058, -0.058]
+OPENPI = aloha.GRIPPER_CONVENTIONS["openpi"]
+
+
+def test_layout_is_left_arm_gripper_right_arm_gripper() -> None:
+    assert aloha.side_slice("left") == slice(0, 7)
+    assert aloha.side_slice("right") == slice(7, 14)
+    assert aloha.GRIPPER_INDICES.tolist() == [6, 13]
+    assert aloha.ARM_INDICES.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
+
+
+def test_unknown_side_is_refused() -> None:
+    with pytest.raises(ValueError, match="side must be one of left, right, got 'middle'"):
+        aloha.side_slice("middle")
+
+
+def test_start_pose_lies_within_the_limits() -> None:
+    assert np.all((aloha.LOWER_LIMITS < aloha.START_POSE) & (aloha.START_POSE < aloha.UPPER_LIMITS))
+
+
+def test_constants_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        aloha.START_POSE[0] = 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "finger", "motor"),
+    # Half open lies midway between the table's open and closed values, e.g. (0.058 + 0.01844) / 2 = 0.03822.
+    [("openpi", 0.03822, 0.43485), ("interbotix", 0.05095, 1.12055)],
+)
+def test_half_open_gripper(name: str, finger: float, motor: float) -> None:
+    convention = aloha.GRIPPER_CONVENTIONS[name]
+    assert convention.finger_from_opening(0.5) == pytest.approx(finger)
+    assert convention.motor_from_opening(0.5) == pytest.approx(motor)
+
+
+@given(opening=st.floats(-1.0, 2.0), name=st.sampled_from(sorted(aloha.GRIPPER_CONVENTIONS)))
+def test_gripper_units_invert(opening: float, name: str) -> None:
+    convention = aloha.GRIPPER_CONVENTIONS[name]
+    assert convention.opening_from_finger(convention.finger_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
+    assert convention.opening_from_motor(convention.motor_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
+
+
+@given(order=st.permutations(range(len(NAMES))))
+def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
+    state = aloha.side_state([NAMES[i] for i in order], [POSITIONS[i] for i in order], OPENPI)
+    # The finger at 0.058 m is fully open in openpi's convention; the motor angle is not used.
+    np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0])
+
+
+def test_missing_joint_is_named() -> None:
+    with pytest.raises(ValueError, match="missing elbow, left_finger"):
+        aloha.side_state(
+            [name for name in NAMES if name not in ("elbow", "left_finger")], [0.0] * (len(NAMES) - 2), OPENPI
+        )
+
+
+def test_misnamed_joint_is_shown_beside_the_wanted_ones() -> None:
+    with pytest.raises(ValueError, match="must include waist, .*got hip, shoulder"):
+        aloha.side_state(["hip", *NAMES[1:]], POSITIONS, OPENPI)
+
+
+def test_nan_joint_is_named() -> None:
+    with pytest.raises(ValueError, match="joint shoulder must be finite, got nan"):
+        aloha.side_state(NAMES, [0.0, float("nan"), *POSITIONS[2:]], OPENPI)
+
+
+def test_a_joint_that_is_not_read_may_be_nan() -> None:
+    positions = [*POSITIONS[:6], float("nan"), 0.058, float("nan")]
+    assert aloha.side_state(NAMES, positions, OPENPI)[-1] == pytest.approx(1.0)
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="got 9 names and 8 values"):
+        aloha.side_state(NAMES, POSITIONS[:-1], OPENPI)
+
+
+def test_a_name_that_comes_twice_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be unique"):
+        aloha.side_state([*NAMES, "waist"], [*POSITIONS, 3.0], OPENPI)
+
+
+def test_camera_names() -> None:
+    assert (
+        aloha.camera_topic("{camera}/camera/color/image_rect_raw", "cam_high") == "cam_high/camera/color/image_rect_raw"
+    )
+    assert aloha.robot_camera("left_wrist_0_rgb") == "cam_left_wrist"
+    with pytest.raises(ValueError, match="got 'base_1_rgb'"):
+        aloha.robot_camera("base_1_rgb")
+    with pytest.raises(ValueError, match=r"must contain \{camera\}, got 'image_raw'"):
+        aloha.camera_topic("image_raw", "cam_high")
