@@ -12,11 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros import pytrees, start  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.model import checkpoint as checkpoints
-from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.types import ModelObservation, Observation, SampledChunk
 
 
@@ -25,7 +23,7 @@ class Actor:
 
     Args:
         config: the run's configuration; its model section must be the checkpoint's.
-        checkpoint: a finished `step_<N>` folder.
+        checkpoint: a finished `step_<N>` folder, or an openpi checkpoint with tokenizers (its value head is fresh).
         policy_version: number that the sampled chunks carry.
         greedy: take the likeliest token instead of sampling (for evaluation only; such chunks are not trained on).
 
@@ -35,8 +33,10 @@ class Actor:
 
     def __init__(self, config: TrainConfig, checkpoint: Path, *, policy_version: int, greedy: bool = False) -> None:
         self._config = config
-        self._tokenizer = PolicyTokenizer.load(Path(checkpoint) / "assets", config.model)
-        self._policy = Pi0FASTActorCritic(config.model, self._tokenizer.token_ids, self._tokenizer.constraint())
+        beginning = start.load(Path(checkpoint), config)
+        self._tokenizer, self._policy = beginning.tokenizer, beginning.policy
+        self._params = jax.tree.map(jnp.asarray, beginning.params)
+        self.policy_version = policy_version
         self._key = jax.random.key(config.run.seed)
         temperature = config.model.temperature
 
@@ -51,7 +51,6 @@ class Actor:
 
         self._act = jax.jit(act)
         self._value = jax.jit(value)
-        self.load(checkpoint, policy_version=policy_version)
 
     def load(self, checkpoint: Path, *, policy_version: int) -> None:
         """Takes the weights of another version; keeps the present ones when that fails.
@@ -59,8 +58,7 @@ class Actor:
         Raises:
             CheckpointError: when the folder is missing, incomplete or of other shapes.
         """
-        expected = jax.eval_shape(lambda: self._policy.init(key=jax.random.key(0)))
-        params = checkpoints.load_params(Path(checkpoint), expected)
+        params = checkpoints.load_params(Path(checkpoint), start.expected_params(self._policy))
         self._params = jax.tree.map(jnp.asarray, params)
         self.policy_version = policy_version
 

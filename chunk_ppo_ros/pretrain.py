@@ -106,6 +106,11 @@ def clone(
     return {**params, "actor_backbone": actor_backbone}
 
 
+def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
+    """Tokenizers and norm_stats fitted on demonstrations, without training anything; needs no images."""
+    return _fit(collect_demonstrations(config, render=False), config)
+
+
 def pretrain(config: TrainConfig, directory: Path) -> Path:
     """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
 
@@ -120,9 +125,7 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
     print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
-    tokenizer = PolicyTokenizer.fit(
-        demonstrations.actions, demonstrations.state, prompts=[demonstrations.prompt], config=config
-    )
+    tokenizer = _fit(demonstrations, config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
     with tqdm(total=settings.bc_steps, desc="behaviour cloning", unit="step") as bar:
@@ -133,6 +136,12 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
 
         params = clone(policy, params, tokenize(demonstrations, tokenizer), config, on_step=on_step)
     return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+
+
+def _fit(demonstrations: Demonstrations, config: TrainConfig) -> PolicyTokenizer:
+    return PolicyTokenizer.fit(
+        demonstrations.actions, demonstrations.state, prompts=[demonstrations.prompt], config=config
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

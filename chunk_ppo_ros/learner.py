@@ -1,0 +1,251 @@
+"""The learner: transitions in, a new policy version and its checkpoint out. No ROS here.
+
+Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`collect.py`, `nodes/trainer_node.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros import start
+from chunk_ppo_ros.config import RunConfig, TrainConfig
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.rl.update import PPOUpdate, make_optimizer
+from chunk_ppo_ros.types import Transition
+
+
+@dataclasses.dataclass(frozen=True)
+class Counters:
+    """How far a run has come; `metadata.json` keeps them.
+
+    Attributes:
+        run_id: identity of the run; resuming keeps it.
+        policy_version: updates made, which is the number of the present version.
+        num_chunks: chunks trained on.
+        num_steps: executed control steps trained on.
+        next_sequence_number: sequence number after the last one trained on.
+        next_episode: episode number after the last one trained on.
+    """
+
+    run_id: str
+    policy_version: int = 0
+    num_chunks: int = 0
+    num_steps: int = 0
+    next_sequence_number: int = 0
+    next_episode: int = 0
+
+    def after(self, transitions: Sequence[Transition]) -> Counters:
+        """The counters once these transitions are trained on."""
+        last = transitions[-1]
+        return Counters(
+            run_id=self.run_id,
+            policy_version=self.policy_version + 1,
+            num_chunks=self.num_chunks + len(transitions),
+            num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
+            next_sequence_number=last.id.sequence_number + 1,
+            next_episode=last.id.episode + 1,
+        )
+
+
+def checkpoint_directory(run: RunConfig) -> Path:
+    """The folder of a run's `step_<N>` checkpoints."""
+    return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
+
+
+class Learner:
+    """Weights, optimizer state and counters of a run, and what advances them.
+
+    Made by `Learner.start`, which resumes, loads a start or begins afresh, as the configuration says.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        tokenizer: PolicyTokenizer,
+        policy: Pi0FASTActorCritic,
+        *,
+        params: Any,
+        counters: Counters,
+        provenance: start.Provenance,
+        opt_state: Any = None,
+    ) -> None:
+        self._config = config
+        self._tokenizer = tokenizer
+        self._policy = policy
+        self._params = jax.tree.map(jnp.asarray, params)
+        self._optimizer = make_optimizer(config.ppo, self._params)
+        self._opt_state = self._optimizer.init(self._params) if opt_state is None else opt_state
+        self._update = PPOUpdate(policy.evaluate, self._optimizer, config.ppo)
+        self._counters = counters
+        self.provenance = provenance
+        self.directory = checkpoint_directory(config.run)
+        self.checkpoint = self.directory / f"step_{counters.policy_version}"
+
+    @classmethod
+    def start(cls, config: TrainConfig) -> Learner:
+        """Resumes the run, or begins it from its start, and has a checkpoint of the present version on disk.
+
+        Raises:
+            CheckpointError: when a start or resume that must succeed does not, or the folder is taken by another run.
+        """
+        directory = checkpoint_directory(config.run)
+        newest = checkpoints.newest_checkpoint(directory)
+        if config.run.resume:
+            if newest is None:
+                raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
+            return cls._resume(config, newest)
+        if newest is not None:
+            raise CheckpointError(
+                f"{directory} already holds {newest.name} of an earlier run; go on with --resume, or choose another --exp_name"
+            )
+        beginning = start.begin(config)
+        run_id = f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        learner = cls(
+            config,
+            beginning.tokenizer,
+            beginning.policy,
+            params=beginning.params,
+            counters=Counters(run_id),
+            provenance=beginning.provenance,
+        )
+        learner.save()
+        return learner
+
+    @classmethod
+    def _resume(cls, config: TrainConfig, newest: Path) -> Learner:
+        metadata = checkpoints.read_metadata(newest)
+        start.check_model_config(newest, metadata, config.model)
+        tokenizer = PolicyTokenizer.load(newest / "assets", config.model)
+        policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
+        expected = start.expected_params(policy)
+        optimizer = make_optimizer(config.ppo, expected)
+        return cls(
+            config,
+            tokenizer,
+            policy,
+            params=checkpoints.load_params(newest, expected),
+            counters=Counters(**metadata["counters"]),
+            provenance=start.Provenance(**metadata["provenance"]),
+            opt_state=checkpoints.load_train_state(newest, jax.eval_shape(optimizer.init, expected)),
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Identity of the run."""
+        return self._counters.run_id
+
+    @property
+    def policy_version(self) -> int:
+        """Number of the present version: updates made."""
+        return self._counters.policy_version
+
+    @property
+    def num_chunks(self) -> int:
+        """Chunks trained on so far."""
+        return self._counters.num_chunks
+
+    @property
+    def num_steps(self) -> int:
+        """Executed control steps trained on so far."""
+        return self._counters.num_steps
+
+    @property
+    def counters(self) -> Counters:
+        """All counters."""
+        return self._counters
+
+    @property
+    def finished(self) -> bool:
+        """Whether `ppo.total_timesteps` executed control steps have been trained on."""
+        return self.num_steps >= self._config.ppo.total_timesteps
+
+    def check(self, transition: Transition) -> None:
+        """Refuses a transition that does not fit this run's shapes, tokens or temperature.
+
+        Raises:
+            ValueError: naming the field, its value and what it must be.
+        """
+        model, chunk = self._config.model, transition.chunk
+        size = model.image_size
+        expected = {
+            "observation.images": (chunk.observation.images, (len(model.cameras), size, size, 3)),
+            "observation.image_mask": (chunk.observation.image_mask, (len(model.cameras),)),
+            "observation.prompt_tokens": (chunk.observation.prompt_tokens, (model.max_prompt_len,)),
+            "observation.state": (chunk.observation.state, (model.action_dim,)),
+            "action_tokens": (chunk.action_tokens, (model.max_action_tokens,)),
+            "token_mask": (chunk.token_mask, (model.max_action_tokens,)),
+            "token_log_probs": (chunk.token_log_probs, (model.max_action_tokens,)),
+        }
+        for name, (array, shape) in expected.items():
+            if array.shape != shape:
+                raise ValueError(f"{name} must have shape {shape}, got {array.shape}; both ends need one configuration")
+        numbers = [chunk.token_log_probs, transition.next_value, chunk.value, transition.outcome.reward]
+        if not all(np.all(np.isfinite(number)) for number in numbers):
+            raise ValueError("log-probs, values and reward must be finite, got NaN or infinity")
+        if chunk.temperature != np.float32(model.temperature):
+            raise ValueError(f"temperature must be {model.temperature}, got {chunk.temperature}; use one for both ends")
+        if not 1 <= transition.outcome.num_steps <= model.action_horizon:
+            raise ValueError(f"num_steps must be within 1..{model.action_horizon}, got {transition.outcome.num_steps}")
+
+    def warm_up(self, example: Transition | None = None) -> None:
+        """Compiles the update on a rollout of zeros, so that the first real one is not late."""
+        self._update.warm_up(self._params, self._opt_state, start.example_rollout(self._config, example))
+
+    def update(
+        self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
+    ) -> dict[str, float]:
+        """One PPO update; returns its metrics and counts the new version. Failing, it leaves everything as it was.
+
+        Raises:
+            LogProbGapError: when recorded and recomputed log-probs disagree.
+            UpdateError: when a loss or gradient is not finite.
+        """
+        version = self.policy_version
+        result = self._update.run(
+            self._params,
+            self._opt_state,
+            transitions,
+            key=jax.random.fold_in(jax.random.key(self._config.run.seed), version),
+            policy_frozen=version < self._config.ppo.critic_warmup_updates,
+            progress=progress,
+        )
+        self._params, self._opt_state = result.params, result.opt_state
+        self._counters = self._counters.after(transitions)
+        return result.metrics
+
+    def save(self) -> Path:
+        """Writes `step_<version>` atomically, removes what retention no longer keeps, returns the folder.
+
+        Raises:
+            CheckpointError: when it cannot be written; earlier checkpoints stay whole.
+        """
+        with tempfile.TemporaryDirectory() as assets:
+            self._tokenizer.save(Path(assets))
+            metadata = {
+                "model": config_module.to_dict(self._config.model),
+                "counters": dataclasses.asdict(self._counters),
+                "provenance": dataclasses.asdict(self.provenance),
+            }
+            self.checkpoint = checkpoints.save_checkpoint(
+                self.directory,
+                step=self.policy_version,
+                params=self._params,
+                train_state=self._opt_state,
+                assets=Path(assets),
+                metadata=metadata,
+            )
+        checkpoints.remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint)
+        return self.checkpoint
