@@ -147,6 +147,7 @@ class RobotConfig(_Checked):
     pair_timeout: float = setting(0.2, "wait for the other arm's trajectory of the same stamp, s", minimum=0.001)
     state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
     gripper_convention: str = setting("openpi", "gripper constants", choices=("openpi", "interbotix"))
+    optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
     image_topic: str = setting(
         "{camera}/camera/color/image_rect_raw", "image topic of a camera; {camera} stands for its name"
     )
