@@ -1,0 +1,102 @@
+"""Draws capsules over a table in numpy: the images of the kinematic simulator.
+
+A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact for balls near the image's middle
+and close enough elsewhere; a depth buffer decides what hides what.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.sim.cameras import CameraPose
+
+NEAR = 0.02  # m, nothing nearer to the camera is drawn
+EDGE_SHADE = 0.45  # how much darker a capsule is at its silhouette
+TABLE_COLOR = (70, 66, 62)
+FLOOR_COLOR = (128, 132, 136)
+# The shipped table top's bounds, m.
+TABLE_LOW = (-0.61, 0.219)
+TABLE_HIGH = (0.61, 0.981)
+
+
+@dataclasses.dataclass(frozen=True)
+class Capsules:
+    """K capsules: `starts` and `ends` [K, 3] and `radii` [K] in m, `colors` [K, 3] in 0..255."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    radii: np.ndarray
+    colors: np.ndarray
+
+
+def draw(camera: CameraPose, capsules: Capsules, size: int) -> np.ndarray:
+    """The camera's image of the capsules above the table.
+
+    Returns:
+        uint8 [size, size, 3], RGB.
+    """
+    image = _background(camera, size)
+    depths = np.full((size, size), np.inf)
+    starts, ends = _to_camera(camera, capsules.starts), _to_camera(camera, capsules.ends)
+    focal = 0.5 * size / np.tan(np.radians(0.5 * camera.field_of_view))
+    for start, end, radius, color in zip(starts, ends, capsules.radii, capsules.colors, strict=True):
+        if max(start[2], end[2]) > NEAR:
+            _draw_capsule(image, depths, _clip_near(start, end), _clip_near(end, start), radius, color, focal)
+    return image
+
+
+def _to_camera(camera: CameraPose, points: np.ndarray) -> np.ndarray:
+    """Points [K, 3] as (right, down, depth), m."""
+    return ((points - camera.position) @ camera.rotation) * np.array([1.0, -1.0, -1.0])
+
+
+def _clip_near(point: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`point`, or where the segment to `other` comes through the near plane if it lies behind it."""
+    if point[2] >= NEAR:
+        return point
+    return point + (other - point) * (NEAR - point[2]) / (other[2] - point[2])
+
+
+def _background(camera: CameraPose, size: int) -> np.ndarray:
+    """Each pixel's ray meets the table's plane z = 0 within the table's bounds, or it shows the floor."""
+    half = np.tan(np.radians(0.5 * camera.field_of_view))
+    offsets = ((np.arange(size) + 0.5) / size * 2.0 - 1.0) * half
+    right, up, backward = camera.rotation.T
+    rays = offsets[None, :, None] * right - offsets[:, None, None] * up - backward
+    with np.errstate(divide="ignore", invalid="ignore"):
+        hits = camera.position[:2] - rays[:, :, :2] * (camera.position[2] / rays[:, :, 2])[:, :, None]
+    on_table = (rays[:, :, 2] < 0.0) & np.all((hits >= TABLE_LOW) & (hits <= TABLE_HIGH), axis=2)
+    return np.where(on_table[:, :, None], np.uint8(TABLE_COLOR), np.uint8(FLOOR_COLOR))
+
+
+def _draw_capsule(
+    image: np.ndarray,
+    depths: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    radius: float,
+    color: np.ndarray,
+    focal: float,
+) -> None:
+    """Draws one capsule, given in camera coordinates in front of the near plane, into `image` and `depths`."""
+    size = len(image)
+    a, b = (focal * point[:2] / point[2] + 0.5 * size for point in (start, end))
+    radius_a, radius_b = focal * radius / start[2], focal * radius / end[2]
+    widest = max(radius_a, radius_b)
+    left, top = np.clip(np.floor(np.minimum(a, b) - widest), 0, size).astype(int)
+    right, bottom = np.clip(np.ceil(np.maximum(a, b) + widest), 0, size).astype(int)
+    if left >= right or top >= bottom:
+        return
+    x = np.arange(left, right)[None, :] + 0.5 - a[0]
+    y = np.arange(top, bottom)[:, None] + 0.5 - a[1]
+    dx, dy = b - a
+    along = np.clip((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-9), 0.0, 1.0)
+    squares = (x - along * dx) ** 2 + (y - along * dy) ** 2
+    fractions = squares / (radius_a + along * (radius_b - radius_a)) ** 2
+    depth = start[2] + along * (end[2] - start[2])
+    box = (slice(top, bottom), slice(left, right))
+    seen = (fractions <= 1.0) & (depth < depths[box])
+    depths[box][seen] = depth[seen]
+    image[box][seen] = (color * (1.0 - EDGE_SHADE * fractions[seen])[:, None]).astype(np.uint8)

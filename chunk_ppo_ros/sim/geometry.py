@@ -1,0 +1,122 @@
+"""Kinematics of the two ViperX 300 S arms as they stand at the simulated table: grasp points, Jacobian, inverse.
+
+Lengths, axes and base poses are those of the MJCF that the `gym-aloha` wheel ships (vx300s_left.xml, vx300s_right.xml,
+version 0.1.1), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2]: left arm, right arm.
+World frame: x from the left base to the right base, y away from the operator, z up from the table top; metres, radians.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.robot import aloha
+
+NUM_ARM_JOINTS = len(aloha.ARM_JOINTS)
+BASE_POSITIONS = np.array([[-0.469, 0.5, 0.0], [0.469, 0.5, 0.0]])
+BASE_YAWS = np.array([0.0, np.pi])
+# Offset of each joint from the one before (the first: from the base), in that one's frame, and its axis: 0 x, 1 y, 2 z.
+JOINT_OFFSETS = np.array(
+    [[0, 0, 0.079], [0, 0, 0.04805], [0.05955, 0, 0.3], [0.2, 0, 0], [0.1, 0, 0], [0.069744, 0, 0]], dtype=float
+)
+JOINT_AXES = (2, 1, 1, 0, 1, 0)
+# Where the fingers pinch, in the gripper's frame: their pads reach from 0.064 to 0.154 m (bounds of the finger mesh).
+GRASP_OFFSET = np.array([0.13, 0.0, 0.0])
+REACH_JOINTS = (0, 1, 2)  # waist, shoulder, elbow: enough to place the grasp point
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmPoses:
+    """Both arms at one instant, world frame.
+
+    Attributes:
+        origins: [2, 6, 3], a point on each joint's axis, m.
+        axes: [2, 6, 3], unit vectors of the joint axes.
+        gripper_rotations: [2, 3, 3], gripper frame to world; its x axis points out of the gripper.
+        grasp_points: [2, 3], m.
+    """
+
+    origins: np.ndarray
+    axes: np.ndarray
+    gripper_rotations: np.ndarray
+    grasp_points: np.ndarray
+
+
+def _rotations(axis: int, angles: np.ndarray) -> np.ndarray:
+    """Rotation matrices [2, 3, 3] about coordinate axis `axis` by `angles` [2]."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    cos, sin = np.cos(angles), np.sin(angles)
+    result = np.zeros((2, 3, 3))
+    result[:, axis, axis] = 1.0
+    result[:, i, i] = result[:, j, j] = cos
+    result[:, i, j], result[:, j, i] = -sin, sin
+    return result
+
+
+def split_arms(vector: np.ndarray) -> np.ndarray:
+    """The arm joints [2, 6] of a state or action [14]."""
+    return np.asarray(vector, dtype=float).reshape(2, aloha.SIDE_DIM)[:, :NUM_ARM_JOINTS]
+
+
+def arm_poses(joints: np.ndarray) -> ArmPoses:
+    """Forward kinematics: a product of rotations along each chain.
+
+    Args:
+        joints: [2, 6], rad, in the order waist, shoulder, elbow, forearm_roll, wrist_angle, wrist_rotate.
+    """
+    rotation = _rotations(2, BASE_YAWS)
+    position = BASE_POSITIONS
+    origins, axes = np.empty((2, NUM_ARM_JOINTS, 3)), np.empty((2, NUM_ARM_JOINTS, 3))
+    for index, axis in enumerate(JOINT_AXES):
+        position = position + rotation @ JOINT_OFFSETS[index]
+        origins[:, index], axes[:, index] = position, rotation[:, :, axis]
+        rotation = rotation @ _rotations(axis, joints[:, index])
+    return ArmPoses(origins, axes, rotation, position + rotation @ GRASP_OFFSET)
+
+
+def grasp_jacobian(poses: ArmPoses) -> np.ndarray:
+    """[2, 3, 3], m/rad: how the grasp points move with waist, shoulder and elbow (axis x lever arm)."""
+    joints = list(REACH_JOINTS)
+    levers = poses.grasp_points[:, None] - poses.origins[:, joints]
+    return np.swapaxes(np.cross(poses.axes[:, joints], levers), 1, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReachSolution:
+    """Joints [2, 6] found by `solve_reach`, rad, and the distances [2] that remain to the wanted points, m."""
+
+    joints: np.ndarray
+    residuals: np.ndarray
+
+
+def solve_reach(
+    joints: np.ndarray, points: np.ndarray, *, iterations: int = 20, damping: float = 0.01
+) -> ReachSolution:
+    """Moves waist, shoulder and elbow so that the grasp points come to `points`; the wrist's joints keep their angles.
+
+    Damped least squares (Wampler 1986): dq = J^T (J J^T + damping^2 I)^-1 e, with joints clipped to their limits in
+    each iteration. A point out of reach gives the joints nearest to it that the iteration finds, and a residual.
+
+    Args:
+        joints: [2, 6] to start from, rad.
+        points: [2, 3] wanted grasp points, m.
+        iterations: steps of the iteration.
+        damping: m/rad; larger is steadier near singular poses and slower.
+    """
+    joints = np.array(joints, dtype=float)
+    moving = list(REACH_JOINTS)
+    lower, upper = split_arms(aloha.LOWER_LIMITS)[:, moving], split_arms(aloha.UPPER_LIMITS)[:, moving]
+    poses = arm_poses(joints)
+    for _ in range(iterations):
+        errors = points - poses.grasp_points
+        if np.abs(errors).max() < 1e-5:
+            break
+        jacobian = grasp_jacobian(poses)
+        transposed = np.swapaxes(jacobian, 1, 2)
+        normal = jacobian @ transposed + damping**2 * np.eye(3)
+        steps = (transposed @ np.linalg.solve(normal, errors[:, :, None]))[:, :, 0]
+        steps = np.clip(steps, -0.5, 0.5)
+        joints[:, moving] = np.clip(joints[:, moving] + steps, lower, upper)
+        poses = arm_poses(joints)
+    return ReachSolution(joints, np.linalg.norm(points - poses.grasp_points, axis=1))

@@ -1,0 +1,164 @@
+"""The tasks, written once for all simulators: what is drawn at a reset, and what a control step is worth.
+
+A task holds no state. Rewards are differences of a potential between two scenes, so that a step's reward is a function of
+the scene before and after it, and an episode's sum tells how far it came. The time limit is counted by the caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import numpy as np
+
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.simulator import SceneState, StepReward
+from chunk_ppo_ros.types import RewardTerm
+
+# Reach: the left arm's targets lie in this box; the right arm's in its mirror image at x = 0. m.
+TARGET_LOW = np.array([-0.24, 0.36, 0.10])
+TARGET_HIGH = np.array([-0.08, 0.64, 0.26])
+MIRROR = np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
+# The left grasp point in the start pose (tests derive it), and how far from it targets stay, m: no success by accident.
+START_GRASP_POINT = np.array([-0.1878, 0.5, 0.3082])
+TARGET_CLEARANCE = 0.10
+SUCCESS_RADIUS = 0.04  # m
+PROGRESS_WEIGHT = 3.0  # 1/m: the two start distances sum to 0.34 m on average
+SUCCESS_WEIGHT = 1.0
+
+# Transfer cube: where the cube's centre is drawn (gym-aloha's `sample_box_pose`), resting on the table, m.
+CUBE_HALF_SIZE = 0.02
+CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
+CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
+CUBE_STAGES = 4
+
+START_NOISE = 0.02  # rad, largest deviation of each arm joint from the start pose
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeLayout:
+    """What a reset puts into the scene: `targets` [2, 3] of reach or `cube_position` [3] of transfer_cube, m."""
+
+    targets: np.ndarray | None = None
+    cube_position: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeStart:
+    """How an episode starts: the robot's state [14], rad and normalised grippers, and the layout of the scene."""
+
+    state: np.ndarray
+    layout: EpisodeLayout
+
+
+class Task(Protocol):
+    """A task: a name, an instruction, a random layout and a reward.
+
+    Attributes:
+        name: value of `env.task`.
+        prompt: the instruction; it must not tell what only the cameras may show.
+        needs_contacts: whether the reward depends on contacts, which the kinematic simulator does not have.
+    """
+
+    name: str
+    prompt: str
+    needs_contacts: bool
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        """A random layout."""
+
+    def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
+        """What one control step from `before` to `after` is worth."""
+
+
+def sample_start(task: Task, *, seed: int, noise: float = START_NOISE) -> EpisodeStart:
+    """Draws the start of an episode from `seed` alone; robot and scene have generators of their own.
+
+    Args:
+        task: what the layout is for.
+        seed: number of the episode, >= 0.
+        noise: largest deviation of each arm joint from ALOHA's start pose, rad, uniform; grippers have none.
+    """
+    robot_seed, scene_seed = np.random.SeedSequence(seed).spawn(2)
+    state = aloha.START_POSE.copy()
+    deviations = np.random.default_rng(robot_seed).uniform(-noise, noise, size=len(aloha.ARM_INDICES))
+    state[aloha.ARM_INDICES] += deviations
+    return EpisodeStart(state, task.sample_layout(np.random.default_rng(scene_seed)))
+
+
+class ReachTask:
+    """Both grippers must bring their grasp point to their own coloured target, seen only by the cameras."""
+
+    name = "reach"
+    prompt = "reach the red target with the left arm and the blue target with the right arm"
+    needs_contacts = False
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        """Two targets, uniform in their boxes outside the clearance around the start."""
+        return EpisodeLayout(targets=np.stack([_sample_target(rng) for _ in range(2)]) * MIRROR)
+
+    def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
+        """`progress`: decrease of the summed distance, m; `success`: 1 where both distances are within the radius."""
+        distances = _target_distances(after)
+        success = bool(np.all(distances <= SUCCESS_RADIUS))
+        progress = float(np.sum(_target_distances(before)) - np.sum(distances))
+        terms = (
+            RewardTerm("progress", progress, PROGRESS_WEIGHT),
+            RewardTerm("success", float(success), SUCCESS_WEIGHT),
+        )
+        return StepReward(terms=terms, terminated=success, success=success)
+
+
+class TransferCubeTask:
+    """The right gripper lifts a cube and hands it to the left one (gym-aloha's task; ACT, Zhao et al. 2023)."""
+
+    name = "transfer_cube"
+    prompt = "pick up the red cube with the right arm and hand it to the left arm"
+    needs_contacts = True
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        """The cube's place on the table, uniform, on the right half."""
+        return EpisodeLayout(cube_position=rng.uniform(CUBE_LOW, CUBE_HIGH))
+
+    def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
+        """`stage`: increase of the stage 0..4; the last stage is success."""
+        stage = transfer_stage(after.cube_touches)
+        success = stage == CUBE_STAGES
+        term = RewardTerm("stage", float(stage - transfer_stage(before.cube_touches)))
+        return StepReward(terms=(term,), terminated=success, success=success)
+
+
+def _sample_target(rng: np.random.Generator) -> np.ndarray:
+    while True:
+        target = rng.uniform(TARGET_LOW, TARGET_HIGH)
+        if np.linalg.norm(target - START_GRASP_POINT) >= TARGET_CLEARANCE:
+            return target
+
+
+def _target_distances(scene: SceneState) -> np.ndarray:
+    """[2], m: distance of each grasp point from its target."""
+    if scene.targets is None:
+        raise ValueError("scene.targets must be given for the reach task, got None; reset the simulator first")
+    return np.linalg.norm(scene.grasp_points - scene.targets, axis=1)
+
+
+def transfer_stage(touches: frozenset[str]) -> int:
+    """0..4: nothing, touched by the right gripper, lifted by it, touched by the left gripper, held by it off the table."""
+    on_table = "table" in touches
+    if "left_gripper" in touches:
+        return 3 if on_table else 4
+    if "right_gripper" in touches:
+        return 1 if on_table else 2
+    return 0
+
+
+TASKS: dict[str, type[ReachTask] | type[TransferCubeTask]] = {
+    task.name: task for task in (ReachTask, TransferCubeTask)
+}
+
+
+def make_task(name: str) -> Task:
+    """The task called `name`, one of `TASKS`."""
+    if name not in TASKS:
+        raise ValueError(f"env.task must be one of {', '.join(TASKS)}, got {name!r}")
+    return TASKS[name]()
