@@ -132,6 +132,7 @@ class EnvConfig(_Checked):
     max_episode_chunks: int = setting(4, "time limit of an episode, chunks", minimum=1, maximum=10000)
     realtime: bool = setting(False, "run at real time; false is lockstep with the policy, as fast as possible")
     camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0)
+    sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
     sensor_timeout: float = setting(5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01)
 
 
