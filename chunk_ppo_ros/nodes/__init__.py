@@ -1,0 +1,1 @@
+"""The nodes and their shared ROS groundwork; the only modules that import rclpy."""

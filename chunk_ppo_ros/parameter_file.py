@@ -1,0 +1,103 @@
+"""The configuration as a ROS parameter file, read and written without ROS.
+
+One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/parameters.py` declares the
+same names on a node.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from chunk_ppo_ros import config as config_lib
+
+ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
+"""Parameters that every node has of its own; `qos_overrides.*` belongs to them too."""
+
+
+def known_names() -> tuple[str, ...]:
+    """The dotted names of all settings, for example `ppo.learning_rate`."""
+    sections = config_lib.to_dict(config_lib.TrainConfig())
+    return tuple(f"{section}.{name}" for section, settings in sections.items() for name in settings)
+
+
+def is_ros_parameter(name: str) -> bool:
+    """Whether ROS itself, not the configuration, owns the parameter."""
+    return name in ROS_PARAMETERS or name.startswith("qos_overrides.")
+
+
+def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """Dotted settings as nested sections, without those of ROS.
+
+    Args:
+        flat: values by dotted name.
+        extra: further names that are known and left out, such as those of one node.
+
+    Raises:
+        ValueError: for a name that no section knows, with the nearest known ones.
+    """
+    known, extra = known_names(), tuple(extra)
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in flat.items():
+        if is_ros_parameter(name) or name in extra:
+            continue
+        if name not in known:
+            near = difflib.get_close_matches(name, [*known, *extra], n=3) or sorted({key.split(".")[0] for key in known})
+            raise ValueError(f"unknown parameter '{name}'; did you mean one of {', '.join(near)}?")
+        section, field = name.split(".", 1)
+        nested.setdefault(section, {})[field] = value
+    return nested
+
+
+def write_parameter_file(config: config_lib.TrainConfig, path: str | pathlib.Path) -> None:
+    """Writes all settings for all nodes; `load_config_file` reads them back unchanged."""
+    content = {"/**": {"ros__parameters": config_lib.to_dict(config)}}
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def load_config_file(
+    path: str | pathlib.Path, *, base: config_lib.TrainConfig | None = None
+) -> config_lib.TrainConfig:
+    """Reads a parameter file.
+
+    Args:
+        path: a YAML file with the one entry `/**`, whose settings are nested or dotted.
+        base: what missing settings are taken from; the defaults where not given.
+
+    Raises:
+        ValueError: where the file is missing or malformed, for an unknown name, a wrong type or a value out of range.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ValueError(f"configuration file must exist, got {path}; see config/ for examples")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return config_lib.from_dict(config_lib.TrainConfig, nest(_flatten(_parameters(content))), base=base)
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parameters(content: Any) -> Mapping[str, Any]:
+    entry = content.get("/**") if isinstance(content, Mapping) and set(content) == {"/**"} else None
+    if not isinstance(entry, Mapping) or set(entry) != {"ros__parameters"}:
+        raise ValueError("a parameter file must have the one entry '/**' with 'ros__parameters' below it")
+    parameters = entry["ros__parameters"] or {}
+    if not isinstance(parameters, Mapping):
+        raise ValueError(f"ros__parameters must be a mapping, got {parameters!r}")
+    return parameters
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

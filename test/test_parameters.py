@@ -1,0 +1,163 @@
+"""The configuration as ROS parameters and as a parameter file."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator
+
+import pytest
+import rclpy
+import yaml
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros import parameter_file
+from chunk_ppo_ros.nodes import parameters
+
+NodeMaker = Callable[..., Node]
+
+
+@pytest.fixture
+def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeMaker]:
+    """Makes nodes with parameter overrides, in a ROS context of their own."""
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = Context()
+    nodes: list[Node] = []
+
+    def make(*args: str) -> Node:
+        if not context.ok():
+            rclpy.init(args=["--ros-args", *args] if args else None, context=context, domain_id=31)
+        nodes.append(rclpy.create_node("node_under_test", context=context))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+    context.try_shutdown()
+
+
+def test_declared_values_are_the_defaults(make_node: NodeMaker) -> None:
+    node = make_node()
+    assert parameters.declare(node, "ppo", "model") == config_lib.TrainConfig()
+    assert node.get_parameter("ppo.learning_rate").value == 1e-4
+    assert node.get_parameter("model.cameras").type_ == Parameter.Type.STRING_ARRAY
+    assert list(node.get_parameter("model.cameras").value) == list(config_lib.TrainConfig().model.cameras)
+    assert not node.has_parameter("env.task")
+
+
+def test_descriptors_tell_help_range_and_choices(make_node: NodeMaker) -> None:
+    node = make_node()
+    parameters.declare(node, "ppo", "env")
+    gamma = node.describe_parameter("ppo.gamma")
+    assert gamma.description == "discount per chunk"
+    assert (gamma.floating_point_range[0].from_value, gamma.floating_point_range[0].to_value) == (0.0, 1.0)
+    chunks = node.describe_parameter("ppo.num_chunks_per_update").integer_range[0]
+    assert (chunks.from_value, chunks.to_value) == (1, 65536)
+    assert "reach" in node.describe_parameter("env.task").additional_constraints
+    assert node.describe_parameter("ppo.total_timesteps").additional_constraints == "at least 1"
+
+
+def test_overrides_reach_the_configuration(make_node: NodeMaker) -> None:
+    node = make_node("-p", "ppo.learning_rate:=1", "-p", "reward.sources:=[task, human]", "-p", "run.seed:=7")
+    config = parameters.declare(node, "ppo", "reward")
+    assert config.ppo.learning_rate == 1.0  # a whole number is good enough for a float
+    assert config.reward.sources == ("task", "human")
+    assert config.run.seed == 7  # sections that this node does not declare are read all the same
+    assert node.get_parameter("ppo.learning_rate").value == 1.0
+
+
+def test_an_empty_list_is_a_value(make_node: NodeMaker) -> None:
+    assert parameters.declare(make_node("-p", "reward.sources:=[]"), "reward").reward.sources == ()
+
+
+def test_parameters_are_read_only(make_node: NodeMaker) -> None:
+    node = make_node()
+    parameters.declare(node, "ppo")
+    (result,) = node.set_parameters([Parameter("ppo.gamma", value=0.5)])
+    assert not result.successful
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("ppo.learning_rat:=0.1", "unknown parameter 'ppo.learning_rat'.*ppo.learning_rate"),
+        ("nothing_alike:=1", "unknown parameter 'nothing_alike'"),
+        ("ppo.gamma:=1.5", "gamma must be within 0.0..1.0, got 1.5"),
+        ("ppo.gamma:=high", "gamma must be of type float, got 'high'"),
+        ("env.task:=dance", "task must be one of reach, transfer_cube, got 'dance'"),
+        ("ppo.batch_size:=7", "must be a multiple of ppo.batch_size"),
+    ],
+)
+def test_bad_overrides_are_refused(make_node: NodeMaker, override: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parameters.declare(make_node("-p", override), "run")
+
+
+def test_ros_and_extra_parameters_are_known(make_node: NodeMaker) -> None:
+    node = make_node("-p", "use_sim_time:=false", "-p", "bag_folder:=here")
+    parameters.declare(node, "run", extra={"bag_folder": "where the bag goes"})
+    assert node.get_parameter("bag_folder").value == "here"
+
+
+def _changed_config() -> config_lib.TrainConfig:
+    config = config_lib.PRESETS["full"]
+    return dataclasses.replace(
+        config,
+        ppo=dataclasses.replace(config.ppo, learning_rate=1e-6, gamma=0.5),
+        reward=dataclasses.replace(config.reward, sources=("task", "true")),
+        run=dataclasses.replace(config.run, prompt="it's 1: \"two\"\n# three", exp_name="12"),
+    )
+
+
+def test_a_parameter_file_comes_back_unchanged(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "new" / "params.yaml"
+    parameters.write_parameter_file(_changed_config(), path)
+    assert parameters.load_config_file(path) == _changed_config()
+
+
+def test_ros_reads_a_parameter_file_as_we_do(tmp_path: pathlib.Path, make_node: NodeMaker) -> None:
+    path = tmp_path / "params.yaml"
+    parameters.write_parameter_file(_changed_config(), path)
+    assert parameters.declare(make_node("--params-file", str(path)), "ppo") == _changed_config()
+
+
+def test_missing_settings_are_taken_from_the_base(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("/**:\n  ros__parameters:\n    use_sim_time: true\n    ppo.gamma: 0.25\n    env: {task: reach}\n")
+    config = parameters.load_config_file(path, base=config_lib.PRESETS["full"])
+    assert config.ppo.gamma == 0.25
+    assert config.ppo.total_timesteps == 500_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ppo: {gamma: 0.5}", "the one entry"),
+        ("/**: {ros__parameters: [1]}", "must be a mapping"),
+        ("/**: {ros__parameters: {ppo: {gama: 0.5}}}", "unknown parameter 'ppo.gama'; did you mean one of ppo.gamma"),
+        ("/**: {ros__parameters: {ppo: {gamma: 2.0}}}", "gamma must be within"),
+        ("/**: {ros__parameters: {ppo: {gamma", "flow mapping"),
+    ],
+)
+def test_a_bad_parameter_file_is_refused_by_name(tmp_path: pathlib.Path, text: str, message: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        parameters.load_config_file(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_parameter_file_is_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(ValueError, match="must exist"):
+        parameters.load_config_file(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_key_of_the_files_under_config_is_known(path: pathlib.Path) -> None:
+    assert isinstance(parameters.load_config_file(path), config_lib.TrainConfig)
+    comments = [line.split("#", 1)[1] for line in path.read_text().splitlines() if ": " in line and "#" in line]
+    settings = parameter_file._flatten(yaml.safe_load(path.read_text())["/**"]["ros__parameters"])
+    assert len(comments) >= len(settings), "each key wants a comment"
