@@ -1,0 +1,1 @@
+"""The policy in JAX: towers, tokenizers, decoding constraint, checkpoints."""

@@ -1,0 +1,250 @@
+"""FAST: an action chunk as a short list of tokens (Pertsch et al. 2025, "FAST: Efficient Action Tokenization").
+
+A chunk [H, D] is transformed by a DCT over time, scaled and rounded to H*D integers, written as one character each, and
+compressed by byte-level BPE. The files are those of the published tokenizer. What maps these ids into the vocabulary of
+the language model is in `tokenizer.py`; normalisation of actions is in `normalization.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+import pathlib
+
+import numpy as np
+import scipy.fft
+import tokenizers
+
+_SURROGATES = range(0xD800, 0xE000)
+_PROCESSOR_CONFIG = "processor_config.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_TOKENIZER = "tokenizer.json"
+_AUTO_MAP = {"AutoProcessor": "processing_action_tokenizer.UniversalActionProcessor"}
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodedChunk:
+    """What a list of tokens stands for.
+
+    Attributes:
+        actions: float32 [H, D]; all NaN where not valid, so that it can never be mistaken for a target.
+        valid: whether the tokens stand for a chunk.
+        reason: why not; empty where valid.
+    """
+
+    actions: np.ndarray
+    valid: bool
+    reason: str = ""
+
+    @classmethod
+    def failed(cls, reason: str, *, horizon: int, action_dim: int) -> DecodedChunk:
+        """An invalid chunk with the reason."""
+        return cls(np.full((horizon, action_dim), np.nan, np.float32), False, reason)
+
+
+def coefficient_limit(*, scale: float, horizon: int, action_limit: float) -> int:
+    """Largest |quantised coefficient| of a chunk within +-action_limit: ceil(scale * sqrt(H) * action_limit).
+
+    The bound is met by the constant chunk, whose first orthonormal DCT-II coefficient is sqrt(H) times its value.
+    """
+    return math.ceil(scale * math.sqrt(horizon) * action_limit - 1e-9)
+
+
+def is_character(code: int) -> bool:
+    """Whether UTF-8 has an encoding for this code point."""
+    return 0 <= code <= 0x10FFFF and code not in _SURROGATES
+
+
+@dataclasses.dataclass(frozen=True)
+class FastTokenizer:
+    """Byte-level BPE over quantised DCT coefficients.
+
+    Attributes:
+        bpe: the tokenizer; its text is one character for each coefficient, time-major.
+        scale: coefficients are multiplied by this before rounding.
+        min_token: the coefficient that is written as chr(0).
+    """
+
+    bpe: tokenizers.Tokenizer
+    scale: float
+    min_token: int
+
+    @classmethod
+    def load(cls, folder: str | pathlib.Path) -> FastTokenizer:
+        """Reads the folder of a published or a fitted tokenizer.
+
+        Raises:
+            FileNotFoundError: naming the missing file.
+        """
+        folder = pathlib.Path(folder)
+        for name in (_TOKENIZER, _PROCESSOR_CONFIG):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"FAST tokenizer folder must hold {name}, got {folder}; fit or copy one there")
+        settings = json.loads((folder / _PROCESSOR_CONFIG).read_text())
+        bpe = tokenizers.Tokenizer.from_file(str(folder / _TOKENIZER))
+        return cls(bpe=bpe, scale=settings["scale"], min_token=int(settings["min_token"]))
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes the files that `load`, and the published loader, read."""
+        folder = pathlib.Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.bpe.save(str(folder / _TOKENIZER))
+        processor = {
+            "action_dim": None,
+            "auto_map": _AUTO_MAP,
+            "min_token": self.min_token,
+            "processor_class": "UniversalActionProcessor",
+            "scale": self.scale,
+            "time_horizon": None,
+            "vocab_size": self.vocab_size,
+        }
+        tokenizer = {
+            "added_tokens_decoder": {},
+            "auto_map": _AUTO_MAP,
+            "clean_up_tokenization_spaces": False,
+            "processor_class": "UniversalActionProcessor",
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        }
+        (folder / _PROCESSOR_CONFIG).write_text(json.dumps(processor, indent=2) + "\n")
+        (folder / _TOKENIZER_CONFIG).write_text(json.dumps(tokenizer, indent=2) + "\n")
+
+    @classmethod
+    def fit(
+        cls, action_chunks: np.ndarray, *, vocab_size: int = 512, scale: float = 10, action_limit: float = 1.5
+    ) -> FastTokenizer:
+        """A tokenizer fitted to chunks; every chunk within `action_limit` can be written with it.
+
+        Differs from the published fit: the alphabet is what the coefficients up to `coefficient_limit` need, whether or
+        not they occur; and a chunk is one word. (The published pre-tokenizer splits at changes between letters, digits,
+        punctuation and blanks, an accident of the code points; it would end runs of zeros at arbitrary values.)
+
+        Args:
+            action_chunks: [N, H, D], normalised, within +-action_limit.
+            vocab_size: most tokens to make; fewer where the chunks have fewer repeated pairs.
+            scale: coefficients are multiplied by this before rounding.
+            action_limit: largest |normalised action| to allow for.
+
+        Raises:
+            ValueError: where an action is beyond the limit or vocab_size does not hold the alphabet.
+        """
+        chunks = np.asarray(action_chunks)
+        if chunks.ndim != 3 or not len(chunks):
+            raise ValueError(f"action_chunks must have the shape [N, H, D] with N > 0, got {chunks.shape}")
+        largest = float(np.max(np.abs(chunks)))
+        if not largest <= action_limit:
+            raise ValueError(f"actions must be within +-{action_limit}, got {largest}; clip them and say how many")
+        limit = coefficient_limit(scale=scale, horizon=chunks.shape[1], action_limit=action_limit)
+        alphabet = _byte_alphabet(range(2 * limit + 1))
+        if vocab_size < len(alphabet):
+            raise ValueError(
+                f"vocab_size must be at least {len(alphabet)}, the bytes of all coefficients, got {vocab_size}; "
+                "take a larger one or a smaller scale"
+            )
+        texts = (_to_text(quantise(chunk, scale) + limit) for chunk in chunks)
+        return cls(bpe=_train_bpe(texts, alphabet, vocab_size), scale=scale, min_token=-limit)
+
+    @property
+    def vocab_size(self) -> int:
+        """F, number of token ids."""
+        return self.bpe.get_vocab_size()
+
+    @functools.cached_property
+    def token_bytes(self) -> tuple[bytes | None, ...]:
+        """What each id stands for; None for an id that is special or has no token."""
+        special = {index for index, token in self.bpe.get_added_tokens_decoder().items() if token.special}
+        tokens = [None if index in special else self.bpe.id_to_token(index) for index in range(self.vocab_size)]
+        return tuple(None if token is None else _token_to_bytes(token) for token in tokens)
+
+    def encode(self, actions: np.ndarray) -> list[int]:
+        """Token ids of one normalised chunk [H, D].
+
+        Raises:
+            ValueError: where a coefficient has no character in this tokenizer; nothing is clipped.
+        """
+        codes = quantise(actions, self.scale) - self.min_token
+        if not all(is_character(int(code)) for code in (codes.min(), codes.max())):
+            raise ValueError(self._range_error(codes))
+        text = _to_text(codes)
+        ids = self.bpe.encode(text, add_special_tokens=False).ids
+        if b"".join(self.token_bytes[index] or b"" for index in ids) != text.encode():
+            raise ValueError(self._range_error(codes))
+        return ids
+
+    def decode(self, ids: list[int] | np.ndarray, *, horizon: int, action_dim: int) -> DecodedChunk:
+        """The normalised chunk that token ids stand for; not valid where they stand for none."""
+        fail = functools.partial(DecodedChunk.failed, horizon=horizon, action_dim=action_dim)
+        pieces = [self.token_bytes[i] if 0 <= i < self.vocab_size else None for i in map(int, ids)]
+        if None in pieces:
+            return fail(f"token {int(ids[pieces.index(None)])} is not an action token")
+        try:
+            text = b"".join(piece for piece in pieces if piece is not None).decode("utf-8")
+        except UnicodeDecodeError as error:
+            return fail(f"the tokens' bytes are not UTF-8: {error.reason}")
+        if len(text) != horizon * action_dim:
+            return fail(f"the tokens stand for {len(text)} coefficients instead of {horizon * action_dim}")
+        coefficients = np.array([ord(character) for character in text], np.float64) + self.min_token
+        actions = scipy.fft.idct(coefficients.reshape(horizon, action_dim) / self.scale, axis=0, norm="ortho")
+        return DecodedChunk(actions.astype(np.float32), True)
+
+    def _range_error(self, codes: np.ndarray) -> str:
+        low, high = int(codes.min()) + self.min_token, int(codes.max()) + self.min_token
+        return (
+            f"quantised DCT coefficients must have a character in this FAST tokenizer (chr(0) is {self.min_token}), got "
+            f"{low}..{high}; clip the normalised actions or fit a tokenizer with a larger action_limit"
+        )
+
+
+def quantise(actions: np.ndarray, scale: float) -> np.ndarray:
+    """int64 [H, D], round(scale * orthonormal DCT-II of the chunk over time), halves to even.
+
+    Raises:
+        ValueError: where the chunk is not [H, D] or not finite.
+    """
+    actions = np.asarray(actions)
+    if actions.ndim != 2 or not actions.size:
+        raise ValueError(f"actions must have the shape [H, D], got {actions.shape}")
+    if not np.all(np.isfinite(actions)):
+        raise ValueError("actions must be finite, got NaN or infinity; leave that chunk out")
+    coefficients: np.ndarray = scipy.fft.dct(actions, axis=0, norm="ortho")
+    return np.around(scale * coefficients).astype(np.int64)
+
+
+def _to_text(codes: np.ndarray) -> str:
+    return "".join(chr(code) for code in codes.ravel())
+
+
+@functools.cache
+def _byte_of_symbol() -> dict[str, int]:
+    """The byte that each printable symbol of byte-level BPE stands for.
+
+    Printable Latin-1 stands for itself; the other bytes, in order, for the code points from 256 on.
+    """
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
+
+
+def _token_to_bytes(token: str) -> bytes:
+    """The bytes of a vocabulary entry; one that is not in the byte alphabet stands for itself, as in `tokenizers`."""
+    table = _byte_of_symbol()
+    return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
+
+
+def _byte_alphabet(codes: range) -> list[str]:
+    """The byte-level symbols that the UTF-8 encodings of these code points use, in order of their bytes."""
+    used = {byte for code in codes if is_character(code) for byte in chr(code).encode()}
+    symbols = {byte: symbol for symbol, byte in _byte_of_symbol().items()}
+    return [symbols[byte] for byte in sorted(used)]
+
+
+def _train_bpe(texts: object, alphabet: list[str], vocab_size: int) -> tokenizers.Tokenizer:
+    bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
+    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    bpe.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=vocab_size, min_frequency=2, initial_alphabet=alphabet, special_tokens=[], show_progress=False
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return bpe

@@ -1,0 +1,163 @@
+"""The prompt: task and discretised state as text, through a sentencepiece model.
+
+The text is openpi's "Task: <task>, State: <bins>;\\n". PaliGemma's model is taken by path; `train_prompt_tokenizer`
+makes a small one with the same control ids for small policies. Action tokens are in `tokenizer.py`.
+"""
+
+from __future__ import annotations
+
+import io
+import pathlib
+import string
+from collections.abc import Sequence
+
+import numpy as np
+import sentencepiece
+
+PAD, END, BEGIN, UNKNOWN = 0, 1, 2, 3
+NUM_BINS = 256
+ACTION_PREFIX = "Action: "
+BAR = "|"
+
+_BIN_EDGES = np.linspace(-1, 1, NUM_BINS + 1)[:-1]
+_SPACE = "\u2581"
+_CHARACTERS = string.ascii_lowercase + string.digits + "TSA" + _SPACE + "!\"#&'()*+,-./:;<=>?@[]_%$"
+_SYMBOLS = ["Task:", f",{_SPACE}State:", ";\n", "\n", f"Action:{_SPACE}", BAR]
+
+
+def clean_task(prompt: str) -> str:
+    """The task as it stands in the prompt: lower case, stripped, '_' replaced by ' '."""
+    return prompt.lower().strip().replace("_", " ")
+
+
+def state_bins(normalized_state: np.ndarray) -> np.ndarray:
+    """int64 [S] in -1..255: which of 256 equal bins of -1..1; -1 below, 255 at 1 and above.
+
+    Raises:
+        ValueError: where a value is not finite.
+    """
+    state = np.asarray(normalized_state)
+    if not np.all(np.isfinite(state)):
+        raise ValueError(f"state must be finite, got {state.tolist()}; hold the robot until its joints are known")
+    return np.asarray(np.digitize(state, _BIN_EDGES) - 1)
+
+
+def prompt_text(prompt: str, normalized_state: np.ndarray) -> str:
+    """The prompt as the model reads it."""
+    return f"Task: {clean_task(prompt)}, State: {' '.join(map(str, state_bins(normalized_state)))};\n"
+
+
+class PromptTokenizer:
+    """A sentencepiece model and the length of the prompt.
+
+    Args:
+        model_path: the sentencepiece model.
+        max_len: L, prompt slots.
+
+    Raises:
+        FileNotFoundError: where the model is missing, with what to get.
+        ValueError: where its control ids are not PaliGemma's.
+    """
+
+    def __init__(self, model_path: str | pathlib.Path, *, max_len: int) -> None:
+        """Loads the model; see the class."""
+        path = pathlib.Path(model_path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"prompt tokenizer must be a sentencepiece model file, got {path}, which is missing; take "
+                "paligemma_tokenizer.model (sha256 8986bb4f...) as published with PaliGemma in big_vision, or train a "
+                "small one with train_prompt_tokenizer"
+            )
+        self.max_len = max_len
+        self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        found = (self._model.pad_id(), self._model.eos_id(), self._model.bos_id(), self._model.unk_id())
+        if found != (PAD, END, BEGIN, UNKNOWN):
+            raise ValueError(f"ids of pad, eos, bos, unk must be 0, 1, 2, 3 as in PaliGemma, got {found} in {path}")
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of pieces."""
+        return int(self._model.get_piece_size())
+
+    def pieces(self, text: str) -> tuple[int, ...]:
+        """Ids of a text, without begin and end.
+
+        Raises:
+            ValueError: where the model has no piece for some of it.
+        """
+        ids = tuple(self._model.encode(text))
+        if UNKNOWN in ids:
+            unknown = sorted({c for c in text if UNKNOWN in self._model.encode(c)})
+            raise ValueError(
+                f"text must be made of characters that the prompt tokenizer knows, got {unknown} in {text!r}"
+            )
+        return ids
+
+    def encode(self, prompt: str, normalized_state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The prompt with the state.
+
+        Args:
+            prompt: the task in words.
+            normalized_state: [S].
+
+        Returns:
+            Tokens int32 [L], padded with 0 on the right, and the mask bool [L] of valid ones.
+
+        Raises:
+            ValueError: where they do not fit L.
+        """
+        ids = (BEGIN, *self.pieces(prompt_text(prompt, normalized_state)))
+        if len(ids) > self.max_len:
+            raise ValueError(
+                f"prompt must be at most {self.max_len} tokens, got {len(ids)} for {prompt!r}; shorten it or raise "
+                "model.max_token_len"
+            )
+        tokens = np.full(self.max_len, PAD, np.int32)
+        tokens[: len(ids)] = ids
+        return tokens, np.arange(self.max_len) < len(ids)
+
+    def save(self, path: str | pathlib.Path) -> None:
+        """Writes the sentencepiece model."""
+        path = pathlib.Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self._model.serialized_model_proto())
+
+
+def train_prompt_tokenizer(prompts: Sequence[str], path: str | pathlib.Path, *, vocab_size: int = 384) -> None:
+    """Trains a small sentencepiece model for prompts on the given tasks and writes it to `path`.
+
+    Each state number with its blank, and each fixed part of the text, is one piece; words of the tasks are pieces as
+    far as the vocabulary goes, and any other lower-case ASCII text is spelled. Deterministic.
+
+    Raises:
+        ValueError: where `prompts` is empty or `vocab_size` does not hold numbers and characters.
+    """
+    if not prompts:
+        raise ValueError("prompts must name at least one task, got none")
+    symbols = [*_SYMBOLS, *(f"{_SPACE}{number}" for number in range(-1, NUM_BINS))]
+    needed = 4 + len(symbols) + len(_CHARACTERS) + 1
+    if vocab_size < needed:
+        raise ValueError(f"vocab_size must be at least {needed}, the state numbers and characters, got {vocab_size}")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([f"Task: {clean_task(prompt)}, State: 0" for prompt in prompts]),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocab_size,
+        hard_vocab_limit=False,
+        user_defined_symbols=symbols,
+        required_chars=_CHARACTERS,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        num_threads=1,
+        pad_id=PAD,
+        eos_id=END,
+        bos_id=BEGIN,
+        unk_id=UNKNOWN,
+        minloglevel=2,
+    )
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(model.getvalue())

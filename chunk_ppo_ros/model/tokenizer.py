@@ -1,0 +1,240 @@
+"""What turns a robot's observation into model input and model tokens into joint targets.
+
+`PolicyTokenizer` joins the prompt tokenizer, FAST, the place of FAST ids in the model's vocabulary, and normalisation.
+The model generates "Action: ", FAST tokens, "|" and the end token; of these only the FAST tokens are sampled and scored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import TypeVar
+
+import jax
+import numpy as np
+
+from chunk_ppo_ros import types
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model import normalization, prompt_tokenizer
+from chunk_ppo_ros.model.constraint import FastConstraint
+from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
+from chunk_ppo_ros.model.normalization import NormStats
+from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
+
+ArrayT = TypeVar("ArrayT", int, np.ndarray, jax.Array)
+
+NUM_SKIPPED = 128
+"""Ids at the end of the vocabulary that FAST leaves alone (PaliGemma's segmentation tokens)."""
+
+FORCED_TAIL = 2
+"""Action-token slots of the forced "|" and end token."""
+
+PROMPT_MODEL = "prompt.model"
+FAST_FOLDER = "fast"
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenIds:
+    """Where action tokens are in the model's vocabulary: FAST id f is model id vocab_size - 1 - skip - f.
+
+    Attributes:
+        vocab_size: V, rows of the model's token embedding.
+        num_fast: F, number of FAST tokens.
+        skip: ids at the end of the vocabulary that FAST leaves alone.
+        action_prefix: ids of "Action: ".
+        bar: id of "|".
+        end: id of the end token.
+    """
+
+    vocab_size: int
+    num_fast: int
+    skip: int
+    action_prefix: tuple[int, ...]
+    bar: int
+    end: int
+
+    def __post_init__(self) -> None:
+        """Refuses ids that overlap or lie outside the vocabulary."""
+        lowest = self.to_model(self.num_fast - 1)
+        if lowest < 0:
+            raise ValueError(
+                f"vocab_size must be at least num_fast + skip = {self.num_fast + self.skip}, got {self.vocab_size}; "
+                "raise model.vocab_size or take a smaller FAST tokenizer"
+            )
+        taken = [
+            i for i in (*self.action_prefix, self.bar, self.end) if not 0 <= i < self.vocab_size or self.is_fast(i)
+        ]
+        if taken:
+            raise ValueError(
+                f"ids of 'Action: ', '|' and the end must be in 0..{self.vocab_size - 1} and outside the FAST tokens "
+                f"{lowest}..{self.to_model(0)}, got {taken}; raise model.vocab_size"
+            )
+
+    def to_model(self, fast_ids: ArrayT) -> ArrayT:
+        """Model ids of FAST ids; an int or an array."""
+        return self.vocab_size - 1 - self.skip - fast_ids
+
+    def to_fast(self, model_ids: ArrayT) -> ArrayT:
+        """FAST ids of model ids; outside 0..num_fast-1 where the model id is not an action token."""
+        return self.vocab_size - 1 - self.skip - model_ids
+
+    def is_fast(self, model_id: int) -> bool:
+        """Whether a model id is an action token."""
+        return 0 <= self.to_fast(model_id) < self.num_fast
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedActions:
+    """A chunk as the model should generate it.
+
+    Attributes:
+        action_tokens: int32 [T], FAST tokens, "|", end, padded with 0; "Action: " is not among them.
+        token_mask: bool [T], true on the FAST tokens.
+        num_clipped: values of the normalised chunk that were beyond action_limit and were clipped to it.
+    """
+
+    action_tokens: np.ndarray
+    token_mask: np.ndarray
+    num_clipped: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyTokenizer:
+    """All that stands between a robot and the model, for one configuration.
+
+    Attributes:
+        prompt: task and state to prompt tokens.
+        fast: normalised actions to FAST ids.
+        norm_stats: of the state and of the relative actions.
+        config: the model's; its sizes bound prompt and action tokens.
+    """
+
+    prompt: PromptTokenizer
+    fast: FastTokenizer
+    norm_stats: NormStats
+    config: Pi0FASTActorCriticConfig
+
+    def __post_init__(self) -> None:
+        """Refuses tokenizers and statistics that do not fit the configuration."""
+        if self.norm_stats.actions.dim != self.config.action_dim:
+            raise ValueError(
+                f"norm_stats must have {self.config.action_dim} action dimensions (model.action_dim), got "
+                f"{self.norm_stats.actions.dim}; take the norm_stats.json of this robot"
+            )
+        if self.prompt.vocab_size > self.config.vocab_size:
+            raise ValueError(
+                f"prompt tokenizer must have at most model.vocab_size ({self.config.vocab_size}) pieces, got "
+                f"{self.prompt.vocab_size}; train a smaller one"
+            )
+
+    @classmethod
+    def load(
+        cls, folder: str | pathlib.Path, config: Pi0FASTActorCriticConfig, *, tokenizer_dir: str | pathlib.Path = ""
+    ) -> PolicyTokenizer:
+        """Reads an assets folder: norm_stats.json, prompt.model and fast/, there or in its only `<asset_id>/`.
+
+        Args:
+            folder: `assets` of a checkpoint, of this package or of openpi.
+            config: the model's configuration.
+            tokenizer_dir: folder of prompt.model and fast/; empty takes those beside norm_stats.json. openpi's
+                checkpoints have none.
+        """
+        beside = normalization.find_norm_stats(folder).parent
+        tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
+        return cls(
+            prompt=PromptTokenizer(tokenizers / PROMPT_MODEL, max_len=config.max_prompt_len),
+            fast=FastTokenizer.load(tokenizers / FAST_FOLDER),
+            norm_stats=NormStats.load(beside),
+            config=config,
+        )
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes norm_stats.json, prompt.model and fast/ into an assets folder."""
+        folder = pathlib.Path(folder)
+        self.norm_stats.save(folder)
+        self.prompt.save(folder / PROMPT_MODEL)
+        self.fast.save(folder / FAST_FOLDER)
+
+    @property
+    def token_ids(self) -> TokenIds:
+        """Where the action tokens are in the model's vocabulary."""
+        bar = self.prompt.pieces(prompt_tokenizer.BAR)
+        if len(bar) != 1:
+            raise ValueError(f"'|' must be one piece of the prompt tokenizer, got {len(bar)}; take another model")
+        return TokenIds(
+            vocab_size=self.config.vocab_size,
+            num_fast=self.fast.vocab_size,
+            skip=NUM_SKIPPED,
+            action_prefix=self.prompt.pieces(prompt_tokenizer.ACTION_PREFIX),
+            bar=bar[0],
+            end=prompt_tokenizer.END,
+        )
+
+    @property
+    def max_fast_tokens(self) -> int:
+        """FAST tokens that fit a chunk: the action-token slots less the forced tail."""
+        return self.config.max_action_tokens - FORCED_TAIL
+
+    def constraint(self) -> FastConstraint:
+        """The automaton of decodable chunks for this configuration."""
+        return FastConstraint.build(
+            self.fast,
+            horizon=self.config.action_horizon,
+            action_dim=self.config.action_dim,
+            max_tokens=self.max_fast_tokens,
+            action_limit=self.config.action_limit,
+        )
+
+    def observe(self, observation: types.Observation) -> types.ModelObservation:
+        """The observation as the model sees it."""
+        tokens, mask = self.prompt.encode(observation.prompt, self.norm_stats.state.normalize(observation.state))
+        return types.ModelObservation(
+            images=observation.images,
+            image_mask=observation.image_mask,
+            prompt_tokens=tokens,
+            prompt_mask=mask,
+            state=np.asarray(observation.state, np.float32),
+        )
+
+    def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> EncodedActions:
+        """The tokens of a demonstrated chunk.
+
+        Args:
+            actions: [H, D], absolute joint targets in rad, grippers normalised.
+            state: [S], rad and grippers normalised, at the start of the chunk.
+
+        Raises:
+            ValueError: where the chunk has another shape, is not finite, or needs more tokens than there are slots.
+        """
+        shape = (self.config.action_horizon, self.config.action_dim)
+        if np.shape(actions) != shape:
+            raise ValueError(
+                f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
+            )
+        normalized = self.norm_stats.actions.normalize(
+            normalization.to_relative(np.asarray(actions), np.asarray(state))
+        )
+        clipped, num_clipped = normalization.clip_actions(normalized, self.config.action_limit)
+        ids = self.fast.encode(clipped)
+        if len(ids) > self.max_fast_tokens:
+            raise ValueError(
+                f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set model.max_action_tokens "
+                f"to at least {len(ids) + FORCED_TAIL}, or leave the chunk out"
+            )
+        token_ids = self.token_ids
+        tokens = np.zeros(self.config.max_action_tokens, np.int32)
+        tokens[: len(ids) + FORCED_TAIL] = [*(token_ids.to_model(i) for i in ids), token_ids.bar, token_ids.end]
+        return EncodedActions(tokens, np.arange(len(tokens)) < len(ids), num_clipped)
+
+    def decode_actions(self, action_tokens: np.ndarray, state: np.ndarray) -> DecodedChunk:
+        """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid where they stand for none."""
+        token_ids = self.token_ids
+        sizes = {"horizon": self.config.action_horizon, "action_dim": self.config.action_dim}
+        ends = np.flatnonzero(np.asarray(action_tokens) == token_ids.bar)
+        if not ends.size:
+            return DecodedChunk.failed("the action tokens have no '|'", **sizes)
+        decoded = self.fast.decode(token_ids.to_fast(np.asarray(action_tokens[: ends[0]])), **sizes)
+        if not decoded.valid:
+            return decoded
+        relative = self.norm_stats.actions.unnormalize(decoded.actions)
+        return DecodedChunk(normalization.to_absolute(relative, np.asarray(state)), True)
