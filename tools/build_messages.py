@@ -1,0 +1,126 @@
+"""Building the interface package chunk_ppo_msgs (the folder `msg/`) with CMake and rosidl, and installing it.
+
+Used by `setup.py` (colcon, pip) and by `make setup`; both install into the prefix that the Python package goes to.
+It takes the ROS 2 that is sourced, otherwise the wheels in the environment of the running interpreter. Only the
+standard library is imported, since the build tools run this file with whatever Python they have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from repair_wheels import has_ros_wheels, repair
+
+SOURCE = Path(__file__).resolve().parent.parent / "msg"
+GENERATORS = Path("share/rosidl_default_generators/cmake")
+
+
+class MessageBuildError(RuntimeError):
+    """The messages could not be built; the text says what to do."""
+
+
+def ros_prefixes(environ: Mapping[str, str], *, environment: Path) -> list[Path]:
+    """Returns the ROS prefixes to build against, nearest first.
+
+    Args:
+        environ: environment variables; AMENT_PREFIX_PATH names what is sourced.
+        environment: prefix of the running interpreter, which may hold the ROS wheels.
+
+    Raises:
+        MessageBuildError: none of them has rosidl's generators.
+    """
+    sourced = [Path(entry) for entry in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if entry]
+    prefixes = [*sourced, environment] if has_ros_wheels(environment) else sourced
+    if not any((prefix / GENERATORS).is_dir() for prefix in prefixes):
+        raise MessageBuildError(
+            f"ROS 2 with rosidl_default_generators must be sourced or installed in {environment}, got neither; "
+            "source /opt/ros/<distro>/setup.bash, or pip install -r requirements/ros-wheels.txt there and build with "
+            "--no-build-isolation"
+        )
+    return list(dict.fromkeys(prefixes))
+
+
+def find_tool(name: str, *, environment: Path) -> str:
+    """Returns the path of a program beside the interpreter or on PATH.
+
+    Raises:
+        MessageBuildError: it is in neither place.
+    """
+    found = shutil.which(name, path=os.pathsep.join([str(environment / "bin"), os.environ.get("PATH", "")]))
+    if found is None:
+        raise MessageBuildError(f"the messages must be built with {name}, found none; apt-get install {name}")
+    return found
+
+
+def build_environment(prefixes: list[Path], *, environment: Path) -> dict[str, str]:
+    """Returns the environment variables of the build: the ROS prefixes, and the interpreter's programs first."""
+    environ = dict(os.environ)
+    for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"):
+        before = [entry for entry in environ.get(name, "").split(os.pathsep) if entry]
+        environ[name] = os.pathsep.join(dict.fromkeys([*map(str, prefixes), *before]))
+    environ["PATH"] = os.pathsep.join([str(environment / "bin"), environ.get("PATH", "")])
+    return environ
+
+
+def run(command: list[str], *, environ: Mapping[str, str], log: Path) -> None:
+    """Runs one step of the build with its output in `log`.
+
+    Raises:
+        MessageBuildError: it failed; the text ends with the last lines of the log.
+    """
+    with log.open("w", encoding="utf-8") as output:
+        status = subprocess.run(command, env=dict(environ), stdout=output, stderr=subprocess.STDOUT).returncode
+    if status:
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-30:])
+        raise MessageBuildError(f"{tail}\n{' '.join(command)} ended with {status}; the whole log is {log}")
+
+
+def build_messages(prefix: Path, *, build_folder: Path) -> None:
+    """Configures, builds and installs chunk_ppo_msgs.
+
+    Args:
+        prefix: where to install it; the package is then at `share/chunk_ppo_msgs`, `lib` and Python's site-packages.
+        build_folder: for objects and logs; kept, a second build takes only what changed.
+
+    Raises:
+        MessageBuildError: no ROS, no tools, or a step of the build failed.
+    """
+    environment = Path(sys.executable).parent.parent  # not sys.prefix, which colcon replaces by its own
+    prefixes = ros_prefixes(os.environ, environment=environment)
+    for ros_prefix in filter(has_ros_wheels, prefixes):
+        repair(ros_prefix)
+    environ = build_environment(prefixes, environment=environment)
+    cmake = find_tool("cmake", environment=environment)
+    build_folder.mkdir(parents=True, exist_ok=True)
+    (build_folder / "COLCON_IGNORE").touch()
+    configure = [cmake, "-S", str(SOURCE), "-B", str(build_folder), "--fresh", "-DCMAKE_BUILD_TYPE=Release"]
+    configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
+    jobs = str(os.cpu_count() or 1)
+    print(f"building chunk_ppo_msgs for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)
+    run(configure, environ=environ, log=build_folder / "configure.log")
+    run([cmake, "--build", str(build_folder), "--parallel", jobs], environ=environ, log=build_folder / "build.log")
+    run([cmake, "--install", str(build_folder)], environ=environ, log=build_folder / "install.log")
+
+
+def main() -> int:
+    """Command line: `build_messages.py PREFIX BUILD_FOLDER`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("prefix", type=Path)
+    parser.add_argument("build_folder", type=Path)
+    arguments = parser.parse_args()
+    try:
+        build_messages(arguments.prefix.absolute(), build_folder=arguments.build_folder.absolute())
+    except MessageBuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
