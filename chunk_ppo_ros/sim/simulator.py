@@ -89,11 +89,15 @@ class Simulator(Protocol):
         """Gives back what the simulator holds; it cannot be used afterwards."""
 
 
-def make_simulator(config: TrainConfig) -> Simulator:
+def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     """The simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for.
 
+    Args:
+        config: what is asked for.
+        render: false where no images are wanted; then no OpenGL is needed, and `render` must not be called.
+
     Raises:
-        SimulatorUnavailable: when MuJoCo cannot render here, or MuJoCo or the robot's meshes are not installed.
+        SimulatorUnavailable: when MuJoCo cannot render here though it should, or MuJoCo or the robot's meshes are not installed.
         ValueError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honour.
     """
     from chunk_ppo_ros.sim.tasks import make_task
@@ -107,4 +111,4 @@ def make_simulator(config: TrainConfig) -> Simulator:
         return KinematicSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
     from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
 
-    return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
+    return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)

@@ -1,0 +1,112 @@
+"""The environment form: `step_chunk(actions) -> next observation, chunk reward, done, outcome`.
+
+`ChunkEnv` is what the script form trains and evaluates in; `SimulatorEnv` serves it from a simulator without ROS, with
+the limits, the time limit and the sums of rewards that robot_node and reward_node apply in the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
+from chunk_ppo_ros.sim.execution import execute_chunk
+from chunk_ppo_ros.sim.simulator import Simulator
+from chunk_ppo_ros.types import ChunkOutcome, Observation
+
+
+class ChunkEnv(Protocol):
+    """An environment whose actions are chunks."""
+
+    def reset(self, *, seed: int) -> Observation:
+        """Starts an episode, drawn from `seed` where the environment is simulated, and returns its first observation."""
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
+        """Executes one chunk.
+
+        Args:
+            actions: [H, D], absolute joint targets in rad, grippers normalised.
+
+        Returns:
+            The observation after the chunk, its reward, whether the episode ended, and how the chunk ended.
+
+        Raises:
+            ValueError: for a wrong shape or a number that is not finite; nothing moves.
+        """
+
+
+class SimulatorEnv:
+    """A simulator as a `ChunkEnv`; the caller closes the simulator."""
+
+    def __init__(self, simulator: Simulator, config: TrainConfig) -> None:
+        """Serves `simulator` with the limits of `config.robot` and the time limit of `config.env`.
+
+        Raises:
+            ValueError: if the model's cameras or the control rate are not the simulator's.
+        """
+        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        if cameras != simulator.camera_names:
+            raise ValueError(f"model.cameras must be those of {simulator.camera_names}, got {cameras}")
+        if config.robot.control_rate != simulator.control_rate:
+            raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
+        self._simulator, self._config = simulator, config
+        self._limiter = TargetLimiter(config.robot)
+        self._chunk: int | None = None  # number of the next chunk; None outside an episode
+
+    def reset(self, *, seed: int) -> Observation:
+        """Starts an episode drawn from `seed` alone."""
+        self._simulator.reset(seed=seed)
+        self._chunk = 0
+        return self._observe()
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
+        """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, a fault that says so."""
+        if self._chunk is None:
+            raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
+        actions = self._checked(actions)
+        self._chunk += 1
+        truncated = self._chunk >= self._config.env.max_episode_chunks
+        outcome = self._refusal(actions, truncated) or self._execute(actions, truncated)
+        done = outcome.terminated or outcome.truncated
+        if done:
+            self._chunk = None
+        return self._observe(), outcome.reward, done, outcome
+
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        actions = np.asarray(actions, dtype=float)
+        shape = (self._config.model.action_horizon, aloha.ACTION_DIM)
+        if actions.shape != shape:
+            raise ValueError(f"actions must have shape {shape}, got {actions.shape}")
+        if not np.all(np.isfinite(actions)):
+            step, dimension = np.argwhere(~np.isfinite(actions))[0]
+            raise ValueError(f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}")
+        return actions
+
+    def _refusal(self, actions: np.ndarray, truncated: bool) -> ChunkOutcome | None:
+        times = np.arange(len(actions)) / self._simulator.control_rate
+        measured = self._simulator.state().astype(float)
+        reason = check_chunk(times, actions, measured=measured, age=0.0, config=self._config.robot)
+        if reason is None:
+            return None
+        return ChunkOutcome(
+            reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=truncated, fault=reason
+        )
+
+    def _execute(self, actions: np.ndarray, truncated: bool) -> ChunkOutcome:
+        execution = execute_chunk(self._simulator, actions, self._limiter)
+        return ChunkOutcome(
+            reward=execution.reward,
+            reward_terms=execution.reward_terms,
+            num_steps=execution.num_steps,
+            terminated=execution.terminated,
+            truncated=truncated and not execution.terminated,
+            success=execution.success,
+            num_clamped_steps=execution.num_clamped_steps,
+        )
+
+    def _observe(self) -> Observation:
+        images = self._simulator.render()
+        return Observation(images, np.ones(len(images), bool), self._simulator.state(), self._simulator.prompt)

@@ -1,0 +1,71 @@
+"""Executes one action chunk in a simulator as robot_node would on the robot: each target limited, rewards summed."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.robot.safety import TargetLimiter
+from chunk_ppo_ros.sim.simulator import Simulator
+from chunk_ppo_ros.types import RewardTerm
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkExecution:
+    """What came of a chunk.
+
+    Attributes:
+        reward_terms: the task's terms, each summed over the executed steps.
+        num_steps: executed control steps, fewer than asked where the task ended.
+        terminated: the task reached an end state.
+        success: the task was solved.
+        num_clamped_steps: executed steps in which a target was limited.
+    """
+
+    reward_terms: tuple[RewardTerm, ...]
+    num_steps: int
+    terminated: bool
+    success: bool
+    num_clamped_steps: int
+
+    @property
+    def reward(self) -> float:
+        """Sum of weight * value over the terms."""
+        return sum(term.weight * term.value for term in self.reward_terms)
+
+
+def execute_chunk(simulator: Simulator, actions: np.ndarray, limiter: TargetLimiter) -> ChunkExecution:
+    """Sends the targets one by one until the task ends or the chunk does.
+
+    Args:
+        simulator: reset before.
+        actions: [H, 14], absolute joint targets in rad, grippers normalised; finite.
+        limiter: joint ranges and speeds; the first target is limited against the measured state.
+    """
+    previous = simulator.state().astype(float)
+    rewards, num_clamped = [], 0
+    for target in actions:
+        limited = limiter.limit(target, previous, 1.0 / simulator.control_rate)
+        num_clamped += limited.clamped
+        rewards.append(simulator.step(limited.target))
+        previous = limited.target
+        if rewards[-1].terminated:
+            break
+    return ChunkExecution(
+        reward_terms=_sum_terms([reward.terms for reward in rewards]),
+        num_steps=len(rewards),
+        terminated=rewards[-1].terminated,
+        success=rewards[-1].success,
+        num_clamped_steps=num_clamped,
+    )
+
+
+def _sum_terms(steps: list[tuple[RewardTerm, ...]]) -> tuple[RewardTerm, ...]:
+    """Terms of the same name added up over the steps, in the order of the first step."""
+    totals = {term.name: 0.0 for terms in steps for term in terms}
+    for terms in steps:
+        for term in terms:
+            totals[term.name] += term.value
+    weights = {term.name: term.weight for terms in steps for term in terms}
+    return tuple(RewardTerm(name, value, weights[name]) for name, value in totals.items())
