@@ -1,0 +1,282 @@
+"""The chunk player: takes pairs of arm trajectories and gives one safe target per control step.
+
+A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends what it
+returns, and publishes the records. A person may stand beside this robot: nothing that fails a check is played, and when
+something goes wrong during a chunk the robot holds the last commanded position.
+
+`now` is a steady clock in s; stamps are ROS times in ns and only join and order messages.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
+
+REMEMBERED_STAMPS = 256
+
+
+class Status(enum.IntEnum):
+    """How the execution of a chunk ended; the numbers are those of ExecutionResult.msg."""
+
+    EXECUTED = 0
+    REFUSED = 1
+    FAULT = 2
+    TAKEOVER = 3
+    CANCELLED = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmTrajectory:
+    """One arm's half of a chunk.
+
+    Attributes:
+        stamp: joins the two halves, ns.
+        times: float [k], time of each step since the start of the chunk, s.
+        positions: float [k, 7], rad and normalised gripper.
+    """
+
+    stamp: int
+    times: np.ndarray
+    positions: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionRecord:
+    """What became of one pair of trajectories; fields as in ExecutionResult.msg."""
+
+    stamp: int
+    status: Status
+    num_steps: int = 0
+    num_clamped_steps: int = 0
+    max_clamp: float = 0.0
+    message: str = ""
+
+
+@dataclasses.dataclass
+class _Pair:
+    """The halves of a chunk that have arrived."""
+
+    first_arrival: float
+    age: float
+    halves: dict[str, ArmTrajectory] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class _Playing:
+    """The chunk that is being executed."""
+
+    stamp: int
+    targets: np.ndarray
+    previous: np.ndarray
+    last_step: float
+    num_steps: int = 0
+    num_clamped_steps: int = 0
+    max_clamp: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """An arm's newest joint states."""
+
+    stamp: int
+    arrival: float
+    state: np.ndarray
+
+
+class ChunkPlayer:
+    """Plays one chunk at a time; every pair of trajectories ends in exactly one record."""
+
+    def __init__(self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool) -> None:
+        """Starts idle and not suspended.
+
+        Args:
+            config: rate, limits and deadlines.
+            state_timeout: joint states older than this stop the motion, s.
+            states_on_demand: joint states come only in answer to a step (lockstep), so that their age counts from the
+                last step and says nothing while the robot is idle.
+        """
+        self._config = config
+        self._state_timeout = state_timeout
+        self._states_on_demand = states_on_demand
+        self._limiter = TargetLimiter(config)
+        self._readings: dict[str, _Reading] = {}
+        self._pairs: dict[int, _Pair] = {}
+        self._playing: _Playing | None = None
+        self._suspended = ""
+        self._commanded: np.ndarray | None = None
+        self._hold: np.ndarray | None = None
+        self._records: list[ExecutionRecord] = []
+        self._reported: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
+
+    @property
+    def playing(self) -> bool:
+        """Whether a chunk is being executed."""
+        return self._playing is not None
+
+    @property
+    def state_stamps(self) -> dict[str, int]:
+        """Stamp of the newest joint states of each arm that has sent any, ns."""
+        return {side: reading.stamp for side, reading in self._readings.items()}
+
+    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float) -> None:
+        """Takes an arm's joint states, float [7]; a repeated stamp is no news and does not count as a sign of life."""
+        known = self._readings.get(side)
+        if known is None or stamp != known.stamp:
+            self._readings[side] = _Reading(stamp, now, state)
+
+    def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
+        """Takes one arm's half of a chunk; starts the chunk, or refuses it, when the other half is there.
+
+        Args:
+            side: "left" or "right".
+            trajectory: the half.
+            age: ROS time of arrival minus stamp, s.
+            now: steady time, s.
+        """
+        if trajectory.stamp in self._reported:
+            return
+        pair = self._pairs.setdefault(trajectory.stamp, _Pair(now, age))
+        pair.halves[side] = trajectory
+        pair.age = max(pair.age, age)
+        if len(pair.halves) == len(aloha.SIDES):
+            del self._pairs[trajectory.stamp]
+            self._start(pair, now)
+
+    def refuse(self, stamp: int, reason: str) -> None:
+        """Refuses the chunk of this stamp; for a half that cannot be read at all."""
+        self._pairs.pop(stamp, None)
+        if stamp not in self._reported:
+            self._report(ExecutionRecord(stamp, Status.REFUSED, message=reason))
+
+    def suspend(self, reason: str) -> None:
+        """Cancels the running chunk and refuses all others until `resume`."""
+        self._suspended = reason
+        self.stop(Status.CANCELLED, reason)
+
+    def resume(self) -> None:
+        """Lets chunks be played again; the next one starts from the measured position."""
+        self._suspended = ""
+        self._commanded = None
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Ends the running chunk, if there is one, with a status that says why; the robot holds."""
+        if self._playing is None:
+            return
+        self._hold = self._limiter.limit(self._playing.previous, self._playing.previous, self._period).target
+        self._finish(status, reason)
+        self._commanded = None
+
+    def watch(self, now: float) -> None:
+        """Refuses pairs that stayed halves, and stops the motion when joint states are overdue."""
+        for stamp, pair in list(self._pairs.items()):
+            if now - pair.first_arrival > self._config.pair_timeout:
+                missing = next(side for side in aloha.SIDES if side not in pair.halves)
+                timeout = self._config.pair_timeout
+                self.refuse(
+                    stamp, f"the {missing} arm's trajectory did not come within {timeout} s (robot.pair_timeout)"
+                )
+        if self._playing is not None:
+            overdue = self._overdue(now)
+            if overdue:
+                self.stop(Status.FAULT, overdue)
+
+    def tick(self, now: float) -> np.ndarray | None:
+        """The target of this control step, float64 [14], or None when there is nothing to send.
+
+        After a stop the position to hold is returned once. The step after the last target ends the chunk.
+        """
+        self.watch(now)
+        if self._playing is None:
+            hold, self._hold = self._hold, None
+            return hold
+        if self._playing.num_steps == len(self._playing.targets):
+            self._finish(Status.EXECUTED, "")
+            return None
+        return self._step(self._playing, now)
+
+    def take_records(self) -> list[ExecutionRecord]:
+        """The records since the last call, oldest first."""
+        records, self._records = self._records, []
+        return records
+
+    @property
+    def _period(self) -> float:
+        return 1.0 / self._config.control_rate
+
+    def _start(self, pair: _Pair, now: float) -> None:
+        left, right = (pair.halves[side] for side in aloha.SIDES)
+        reason = self._unready(now) or _mismatch(left, right)
+        if not reason:
+            targets = np.concatenate([left.positions, right.positions], axis=1)
+            measured = np.concatenate([self._readings[side].state for side in aloha.SIDES])
+            reason = check_chunk(left.times, targets, measured=measured, age=pair.age, config=self._config)
+        if reason:
+            self.refuse(left.stamp, reason)
+            return
+        self._hold = None
+        self._playing = _Playing(left.stamp, targets, self._starting_point(measured), now)
+
+    def _unready(self, now: float) -> str | None:
+        """Why no chunk can start now."""
+        if self._suspended:
+            return f"the robot must be free to move, but it is suspended: {self._suspended}"
+        if self._playing is not None:
+            return "a chunk is already playing; send the next one after its execution result"
+        for side in aloha.SIDES:
+            if side not in self._readings:
+                return f"joint states of the {side} arm must have come before a chunk; check its driver"
+        return None if self._states_on_demand else self._overdue(now)
+
+    def _overdue(self, now: float) -> str | None:
+        """Which arm's joint states are too old, if any."""
+        asked = self._playing.last_step if self._playing is not None and self._states_on_demand else -np.inf
+        for side in aloha.SIDES:
+            silence = now - max(self._readings[side].arrival, asked)
+            if silence > self._state_timeout:
+                return f"no joint states of the {side} arm for {silence:.2f} s, longer than {self._state_timeout} s"
+        return None
+
+    def _starting_point(self, measured: np.ndarray) -> np.ndarray:
+        """What the first step's speed is limited from: the position that the motors hold, else the measured one.
+
+        Between two chunks the motors hold the last command, and the measured position only lags behind it.
+        """
+        if self._commanded is None:
+            return measured
+        lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
+        return self._commanded if np.all(lag <= self._config.max_start_jump) else measured
+
+    def _step(self, playing: _Playing, now: float) -> np.ndarray:
+        limited = self._limiter.limit(playing.targets[playing.num_steps], playing.previous, self._period)
+        playing.num_steps += 1
+        playing.num_clamped_steps += limited.clamped
+        playing.max_clamp = max(playing.max_clamp, limited.max_clamp)
+        playing.previous = self._commanded = limited.target
+        playing.last_step = now
+        return limited.target
+
+    def _finish(self, status: Status, message: str) -> None:
+        assert self._playing is not None
+        done, self._playing = self._playing, None
+        record = ExecutionRecord(done.stamp, status, done.num_steps, done.num_clamped_steps, done.max_clamp, message)
+        self._report(record)
+
+    def _report(self, record: ExecutionRecord) -> None:
+        self._reported.append(record.stamp)
+        self._records.append(record)
+
+
+def _mismatch(left: ArmTrajectory, right: ArmTrajectory) -> str | None:
+    """Why two halves of one stamp do not belong together."""
+    if len(left.times) != len(right.times):
+        return f"both arms must have equally many points, got {len(left.times)} left and {len(right.times)} right"
+    if not np.allclose(left.times, right.times, rtol=0.0, atol=1e-6, equal_nan=True):
+        return "both arms must have the same times, got different ones"
+    return None

@@ -1,0 +1,267 @@
+"""The chunk player as a state machine. The control period is 0.02 s; the speed limit lets a joint move 0.0628318 rad in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.chunk_player import ArmTrajectory, ChunkPlayer, ExecutionRecord, Status
+
+DT = 0.02
+REACH = 3.14159 * DT
+HOME = aloha.START_POSE
+
+
+def make_player(*, lockstep: bool = False) -> ChunkPlayer:
+    return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=lockstep)
+
+
+def observe(player: ChunkPlayer, now: float, state: np.ndarray = HOME) -> None:
+    for side in aloha.SIDES:
+        player.observe(side, state[aloha.side_slice(side)], stamp=round(now * 1e9), now=now)
+
+
+def halves(targets: np.ndarray, stamp: int = 1) -> dict[str, ArmTrajectory]:
+    times = np.arange(1, len(targets) + 1) * DT
+    return {side: ArmTrajectory(stamp, times, targets[:, aloha.side_slice(side)]) for side in aloha.SIDES}
+
+
+def send(player: ChunkPlayer, targets: np.ndarray, *, now: float, stamp: int = 1, age: float = 0.0) -> None:
+    for side, half in halves(targets, stamp).items():
+        player.receive(side, half, age=age, now=now)
+
+
+def ramp(num_steps: int, per_step: float, joint: int = 0) -> np.ndarray:
+    targets = np.tile(HOME, (num_steps, 1))
+    targets[:, joint] += per_step * np.arange(1, num_steps + 1)
+    return targets
+
+
+def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[ExecutionRecord]]:
+    """Ticks until the chunk has ended, with fresh joint states before every tick."""
+    sent, now = [], start
+    while player.playing:
+        now += DT
+        observe(player, now)
+        target = player.tick(now)
+        if target is not None:
+            sent.append(target)
+    return sent, player.take_records()
+
+
+def only(records: list[ExecutionRecord]) -> ExecutionRecord:
+    assert len(records) == 1, records
+    return records[0]
+
+
+def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.01), now=1.0)
+    sent, records = play(player, 1.0)
+    np.testing.assert_allclose(sent, ramp(4, 0.01))
+    assert only(records) == ExecutionRecord(1, Status.EXECUTED, 4)
+
+
+def test_fast_steps_are_clamped_and_counted() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    # Asked: 0.1, 0.2, 0.3 rad. Sent: 1, 2, 3 times 0.0628318. The largest gap is the last, 0.3 - 0.1884954.
+    send(player, ramp(3, 0.1), now=1.0)
+    sent, records = play(player, 1.0)
+    np.testing.assert_allclose(np.array(sent)[:, 0], REACH * np.arange(1, 4))
+    record = only(records)
+    assert (record.num_steps, record.num_clamped_steps) == (3, 3)
+    assert record.max_clamp == pytest.approx(0.3 - 3 * REACH)
+
+
+def test_speed_is_limited_across_the_border_of_two_chunks() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(1, 0.05), now=1.0)
+    play(player, 1.0)
+    # The motors hold +0.05; measured is still 0. From +0.05 back to -0.05 is 0.1, more than one step allows.
+    send(player, ramp(1, -0.05), now=1.1, stamp=2)
+    sent, _ = play(player, 1.1)
+    assert sent[0][0] == pytest.approx(0.05 - REACH)
+
+
+def test_after_a_pause_speed_is_limited_from_the_measured_position() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(1, 0.05), now=1.0)
+    play(player, 1.0)
+    player.suspend("paused")
+    player.resume()
+    send(player, ramp(1, -0.05), now=1.1, stamp=2)
+    sent, _ = play(player, 1.1)
+    assert sent[0][0] == pytest.approx(-0.05)
+
+
+def test_half_a_pair_is_refused_after_the_timeout() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
+    player.watch(1.2)
+    assert player.take_records() == []
+    player.watch(1.21)
+    record = only(player.take_records())
+    assert record.status is Status.REFUSED
+    assert "right arm's trajectory did not come within 0.2 s" in record.message
+    player.receive("right", halves(ramp(2, 0.0))["right"], age=0.0, now=1.3)
+    assert not player.playing
+    player.watch(9.0)
+    assert player.take_records() == []
+
+
+def test_an_unreadable_half_refuses_the_pair_once() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
+    player.refuse(1, "joint names must be right")
+    player.watch(9.0)
+    assert only(player.take_records()) == ExecutionRecord(1, Status.REFUSED, message="joint names must be right")
+
+
+@pytest.mark.parametrize(
+    ("right", "text"),
+    [
+        (halves(ramp(3, 0.0))["right"], "equally many points, got 2 left and 3 right"),
+        (ArmTrajectory(1, np.array([0.02, 0.05]), np.zeros((2, 7))), "same times"),
+    ],
+)
+def test_halves_that_do_not_fit_are_refused(right: ArmTrajectory, text: str) -> None:
+    player = make_player()
+    observe(player, 1.0)
+    player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
+    player.receive("right", right, age=0.0, now=1.0)
+    assert text in only(player.take_records()).message
+
+
+@pytest.mark.parametrize(
+    ("targets", "age", "text"),
+    [
+        (ramp(2, np.nan), 0.0, "must be finite"),
+        (ramp(2, 0.6), 0.0, "robot.max_start_jump"),
+        (ramp(2, 0.0), 1.1, "robot.chunk_deadline"),
+    ],
+)
+def test_unsafe_chunks_are_refused_without_a_step(targets: np.ndarray, age: float, text: str) -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, targets, now=1.0, age=age)
+    assert player.tick(1.0) is None
+    record = only(player.take_records())
+    assert (record.status, record.num_steps) == (Status.REFUSED, 0)
+    assert text in record.message
+
+
+def test_the_older_half_decides_the_age() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    for side, half in halves(ramp(2, 0.0)).items():
+        player.receive(side, half, age={"left": 0.95, "right": 1.05}[side], now=1.0)
+    assert "age of 1.050 s" in only(player.take_records()).message
+
+
+def test_a_second_chunk_is_refused_while_one_plays() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(2, 0.01), now=1.0)
+    send(player, ramp(2, 0.01), now=1.0, stamp=2)
+    assert only(player.take_records()).message.startswith("a chunk is already playing")
+    _, records = play(player, 1.0)
+    assert (only(records).stamp, only(records).status) == (1, Status.EXECUTED)
+
+
+def test_no_chunk_before_the_first_joint_states() -> None:
+    player = make_player()
+    player.observe("left", HOME[:7], stamp=1, now=1.0)
+    send(player, ramp(2, 0.0), now=1.0)
+    assert "joint states of the right arm must have come" in only(player.take_records()).message
+
+
+def test_no_chunk_on_stale_joint_states() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(2, 0.0), now=1.6)
+    assert "no joint states of the left arm for 0.60 s" in only(player.take_records()).message
+
+
+def test_joint_states_that_stop_are_a_fault_and_the_robot_holds() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(100, 0.01), now=1.0)
+    sent = [player.tick(1.0 + DT * step) for step in range(1, 26)]  # up to 1.5 s: not yet longer than 0.5 s
+    assert player.take_records() == []
+    hold = player.tick(1.52)
+    record = only(player.take_records())
+    assert (record.status, record.num_steps) == (Status.FAULT, 25)
+    assert "left arm for 0.52 s" in record.message
+    np.testing.assert_array_equal(hold, sent[-1])
+    assert player.tick(1.54) is None
+
+
+def test_a_driver_that_repeats_an_old_stamp_is_as_good_as_silent() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(100, 0.01), now=1.0)
+    for side in aloha.SIDES:
+        player.observe(side, HOME[:7], stamp=round(1.0 * 1e9), now=1.5)
+    player.tick(1.52)
+    assert only(player.take_records()).status is Status.FAULT
+
+
+def test_a_cancelled_chunk_says_how_far_it_came() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(10, 0.01), now=1.0)
+    sent = [player.tick(1.02), player.tick(1.04)]
+    player.suspend("paused by the operator")
+    record = only(player.take_records())
+    assert record == ExecutionRecord(1, Status.CANCELLED, 2, message="paused by the operator")
+    np.testing.assert_array_equal(player.tick(1.06), sent[-1])
+
+
+def test_a_suspended_robot_refuses_and_a_resumed_one_plays() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    player.suspend("paused by the operator")
+    send(player, ramp(2, 0.0), now=1.0)
+    assert "suspended: paused by the operator" in only(player.take_records()).message
+    player.resume()
+    send(player, ramp(2, 0.0), now=1.0, stamp=2)
+    assert player.playing
+
+
+def test_in_lockstep_idle_time_does_not_age_joint_states() -> None:
+    player = make_player(lockstep=True)
+    observe(player, 1.0)
+    send(player, ramp(2, 0.01), now=60.0)
+    assert player.tick(60.0) is not None
+
+
+def test_in_lockstep_a_step_without_an_answer_is_a_fault() -> None:
+    player = make_player(lockstep=True)
+    observe(player, 1.0)
+    send(player, ramp(2, 0.01), now=60.0)
+    player.tick(60.0)
+    player.watch(60.5)
+    assert player.playing
+    player.watch(60.51)
+    record = only(player.take_records())
+    assert (record.status, record.num_steps) == (Status.FAULT, 1)
+
+
+def test_targets_never_leave_the_joint_ranges() -> None:
+    player = make_player()
+    near = np.array(HOME)
+    near[1] = 1.2
+    observe(player, 1.0, near)
+    targets = np.tile(near, (3, 1))
+    targets[:, 1] = [1.25, 1.3, 1.35]  # the shoulder's range ends at 1.25664
+    send(player, targets, now=1.0)
+    sent = [player.tick(1.0 + DT * step) for step in range(1, 4)]
+    np.testing.assert_allclose([target[1] for target in sent if target is not None], [1.25, 1.25664, 1.25664])
