@@ -1,0 +1,170 @@
+"""The decoder: Gemma with one key/value head, as plain functions over openpi's parameter tree.
+
+Source: Gemma Team, "Gemma: Open Models Based on Gemini Research and Technology", 2024. Blocks are stacked on the first
+axis of each leaf. Training, prefill and decoding go through `run_gemma`; positions and masks come from `layout.py`.
+Shape letters: B batch, Q query slots, K key slots, W width, N heads, h head width, D depth, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.nn import initializers
+
+from chunk_ppo_ros.model.variants import GemmaConfig
+
+Params = dict[str, Any]
+
+_NORM_EPSILON = 1e-6
+_MAX_WAVELENGTH = 10_000.0
+_MASKED = -2.3819763e38  # added to the attention logit of a hidden key; openpi's value, finite so that no row is NaN
+
+
+@flax.struct.dataclass
+class KVCache:
+    """Keys (after RoPE) and values of every block, in the dtype of the computation.
+
+    Attributes:
+        keys: [D, B, K, h].
+        values: [D, B, K, h].
+    """
+
+    keys: Array
+    values: Array
+
+    def padded(self, slots: int) -> KVCache:
+        """This cache with `slots` more key slots, zero, at the end."""
+        widths = ((0, 0), (0, 0), (0, slots), (0, 0))
+        return KVCache(keys=jnp.pad(self.keys, widths), values=jnp.pad(self.values, widths))
+
+
+def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Array) -> Params:
+    """Fresh float32 parameters. Embedding rows have norm 1 on average, so text and logits start at unit variance."""
+    embedding_key, *block_keys = jax.random.split(key, 1 + config.depth)
+    blocks = [_init_block(config, block_key) for block_key in block_keys]
+    embedding = jax.random.normal(embedding_key, (vocab_size, config.width)) * config.width**-0.5
+    return {
+        "embedder": {"input_embedding": embedding},
+        "layers": jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks),
+        "final_norm": {"scale": jnp.zeros(config.width)},
+    }
+
+
+def _init_block(config: GemmaConfig, key: Array) -> Params:
+    query_key, kv_key, out_key, gate_key, linear_key = jax.random.split(key, 5)
+    width, heads, head_dim = config.width, config.num_heads, config.head_dim
+    stacked = initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=0)
+    lecun = initializers.lecun_normal()
+    return {
+        "pre_attention_norm": {"scale": jnp.zeros(width)},
+        "attn": {
+            "q_einsum": {"w": stacked(query_key, (heads, width, head_dim))},
+            "kv_einsum": {"w": stacked(kv_key, (2, width, head_dim))[:, None]},
+            "attn_vec_einsum": {"w": lecun(out_key, (heads * head_dim, width)).reshape(heads, head_dim, width)},
+        },
+        "pre_ffw_norm": {"scale": jnp.zeros(width)},
+        "mlp": {
+            "gating_einsum": stacked(gate_key, (2, width, config.mlp_dim)),
+            "linear": lecun(linear_key, (config.mlp_dim, width)),
+        },
+    }
+
+
+def embed_tokens(params: Params, tokens: Array, *, dtype: jnp.dtype) -> Array:
+    """dtype [..., W]: rows of the embedding for int32 tokens [...], times sqrt(W)."""
+    table = params["embedder"]["input_embedding"]
+    return (table[tokens] * table.shape[-1] ** 0.5).astype(dtype)
+
+
+def run_gemma(
+    config: GemmaConfig,
+    params: Params,
+    x: Array,
+    *,
+    positions: Array,
+    mask: Array,
+    cache: KVCache | None = None,
+    slot: Array | int = 0,
+) -> tuple[Array, KVCache]:
+    """Runs all blocks and the final norm.
+
+    Args:
+        config: size of the decoder.
+        params: the tree of `init_gemma`, float32.
+        x: embeddings [B, Q, W], in the dtype of the computation.
+        positions: int32 [B, Q], for RoPE.
+        mask: bool [B, Q, K], true where the query sees the key. Without a cache the keys are the queries' own, K = Q.
+        cache: keys and values of K slots, into which those of x are written.
+        slot: first slot of x in the cache.
+
+    Returns:
+        Hidden states [B, Q, W] after the final norm, and the cache with x in it.
+    """
+    rotation = _rotation(positions, config.head_dim)
+    bias = jnp.where(mask, 0.0, _MASKED)[:, :, None]
+
+    def block(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
+        block_params, block_cache = layer
+        normed = _rms_norm(block_params["pre_attention_norm"], x)
+        mixed, block_cache = _attention(block_params["attn"], normed, rotation, bias, block_cache, slot)
+        x = x + mixed
+        return x + _gated_mlp(block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
+
+    x, cache = jax.lax.scan(
+        jax.checkpoint(block) if config.remat else block, x, (params["layers"], cache), unroll=config.unroll
+    )
+    return _rms_norm(params["final_norm"], x), cache
+
+
+def _attention(
+    params: Params, x: Array, rotation: tuple[Array, Array], bias: Array, cache: KVCache | None, slot: Array | int
+) -> tuple[Array, KVCache]:
+    """Attention of x [B, Q, W] with bias [B, Q, 1, K]; all heads of all queries are rows of one product per sample."""
+    query = _rotate(jnp.einsum("bqw,nwh->bqnh", x, params["q_einsum"]["w"].astype(x.dtype)), rotation)
+    key, value = jnp.einsum("bkw,cnwh->cbknh", x, params["kv_einsum"]["w"].astype(x.dtype))
+    cache = _write(cache, KVCache(keys=_rotate(key, rotation)[:, :, 0], values=value[:, :, 0]), slot)
+    batch, queries, heads, head_dim = query.shape
+    rows = (query * head_dim**-0.5).reshape(batch, queries * heads, head_dim)
+    logits = jnp.einsum("brh,bkh->brk", rows, cache.keys, preferred_element_type=jnp.float32)
+    logits = logits.reshape(batch, queries, heads, -1) + bias
+    weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype).reshape(batch, queries * heads, -1)
+    mixed = jnp.einsum("brk,bkh->brh", weights, cache.values).reshape(batch, queries, heads, head_dim)
+    return jnp.einsum("bqnh,nhw->bqw", mixed, params["attn_vec_einsum"]["w"].astype(x.dtype)), cache
+
+
+def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:
+    """`cache` [B, K, h] with `new` [B, Q, h] from `slot` on, or `new` alone where there is no cache."""
+    if cache is None:
+        return new
+    return jax.tree.map(lambda old, fresh: jax.lax.dynamic_update_slice_in_dim(old, fresh, slot, axis=1), cache, new)
+
+
+def _rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
+    """Sine and cosine of RoPE (Su et al., 2021, eq. 34), float32 [B, Q, 1, h / 2]."""
+    wavelengths = _MAX_WAVELENGTH ** (jnp.arange(head_dim // 2, dtype=jnp.float32) * (2.0 / head_dim))
+    radians = positions[..., None, None].astype(jnp.float32) / wavelengths
+    return jnp.sin(radians), jnp.cos(radians)
+
+
+def _rotate(x: Array, rotation: tuple[Array, Array]) -> Array:
+    """x [B, Q, N, h] turned by RoPE in float32; dimension i pairs with i + h / 2."""
+    sine, cosine = rotation
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1).astype(x.dtype)
+
+
+def _rms_norm(params: Params, x: Array) -> Array:
+    """x / rms(x) * (1 + scale) over the last axis, in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
+    wide = x.astype(jnp.float32)
+    normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + _NORM_EPSILON)
+    return (normed * (1.0 + params["scale"])).astype(x.dtype)
+
+
+def _gated_mlp(params: Params, x: Array) -> Array:
+    """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
+    gate, up = params["gating_einsum"].astype(x.dtype)
+    return (jax.nn.gelu(x @ gate, approximate=True) * (x @ up)) @ params["linear"].astype(x.dtype)

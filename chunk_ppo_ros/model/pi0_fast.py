@@ -1,0 +1,121 @@
+"""Pi0-FAST's backbone: both towers as one PaliGemma, over openpi's parameter tree; no action tokens' meaning here.
+
+Source: Pertsch et al., "FAST: Efficient Action Tokenization for Vision-Language-Action Models", 2025.
+Shape letters: B batch, C cameras, P patches of a camera, S slots, W decoder width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model import gemma, siglip
+from chunk_ppo_ros.model.gemma import KVCache
+from chunk_ppo_ros.model.layout import Layout
+from chunk_ppo_ros.model.variants import Variant, get_variant
+
+Params = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pi0FAST:
+    """Pure functions of a backbone's parameters {"PaliGemma": {"img": ..., "llm": ...}}, all float32.
+
+    Attributes:
+        variant: sizes of both towers.
+        image_size: height and width of the images, pixels.
+        patch_size: height and width of a patch, pixels.
+        vocab_size: V.
+        dtype: of the computation; parameters are cast to it where they are used.
+    """
+
+    variant: Variant
+    image_size: int
+    patch_size: int
+    vocab_size: int
+    dtype: jnp.dtype
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig) -> Pi0FAST:
+        """The backbone of a policy's configuration."""
+        return cls(
+            variant=get_variant(config.paligemma_variant),
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            vocab_size=config.vocab_size,
+            dtype=jnp.dtype(config.dtype),
+        )
+
+    @property
+    def patches(self) -> int:
+        """P, image tokens of one camera."""
+        return (self.image_size // self.patch_size) ** 2
+
+    def init(self, *, key: Array) -> Params:
+        """Fresh parameters."""
+        image_key, text_key = jax.random.split(key)
+        image_tower = siglip.init_siglip(
+            self.variant.siglip,
+            image_size=self.image_size,
+            patch_size=self.patch_size,
+            output_dim=self.variant.gemma.width,
+            key=image_key,
+        )
+        decoder = gemma.init_gemma(self.variant.gemma, vocab_size=self.vocab_size, key=text_key)
+        return {"PaliGemma": {"img": image_tower, "llm": decoder}}
+
+    def embed_images(self, params: Params, images: Array) -> Array:
+        """Image tokens [B, C * P, W] of uint8 images [B, C, h, w, 3]; one tower serves all cameras."""
+        batch, cameras = images.shape[:2]
+        flat = images.reshape(batch * cameras, *images.shape[2:])
+        tokens = siglip.apply_siglip(self.variant.siglip, params["PaliGemma"]["img"], flat, dtype=self.dtype)
+        return tokens.reshape(batch, cameras * self.patches, -1)
+
+    def embed_tokens(self, params: Params, tokens: Array) -> Array:
+        """Embeddings [..., W] of int32 tokens [...]."""
+        return gemma.embed_tokens(params["PaliGemma"]["llm"], tokens, dtype=self.dtype)
+
+    def run(self, params: Params, embeddings: Array, layout: Layout) -> tuple[Array, KVCache]:
+        """Hidden states [B, S, W] and cache of a whole sequence of embeddings [B, S, W].
+
+        The layout may have more slots than S; the first S are taken.
+        """
+        slots = embeddings.shape[1]
+        return gemma.run_gemma(
+            self.variant.gemma,
+            params["PaliGemma"]["llm"],
+            embeddings,
+            positions=layout.positions[:, :slots],
+            mask=layout.mask[:, :slots, :slots],
+        )
+
+    def step(self, params: Params, tokens: Array, layout: Layout, cache: KVCache, *, slot: Array) -> tuple[Array, KVCache]:
+        """Hidden states [B, W] of one token of each row.
+
+        Args:
+            params: the backbone's parameters.
+            tokens: int32 [B].
+            layout: of all slots.
+            cache: of all slots, filled before `slot`.
+            slot: int32 [], where the tokens stand.
+        """
+        hidden, cache = gemma.run_gemma(
+            self.variant.gemma,
+            params["PaliGemma"]["llm"],
+            self.embed_tokens(params, tokens)[:, None],
+            positions=jax.lax.dynamic_slice_in_dim(layout.positions, slot, 1, axis=1),
+            mask=jax.lax.dynamic_slice_in_dim(layout.mask, slot, 1, axis=1),
+            cache=cache,
+            slot=slot,
+        )
+        return hidden[:, 0], cache
+
+
+def embedding_table(params: Params) -> Array:
+    """float32 [V, W], the token embedding, which is the output head as well."""
+    return params["PaliGemma"]["llm"]["embedder"]["input_embedding"]

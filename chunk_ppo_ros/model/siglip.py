@@ -1,0 +1,141 @@
+"""The image tower: a SigLIP vision transformer without pooling, as plain functions over openpi's parameter tree.
+
+Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; the tower of PaliGemma (Beyer et al., 2024).
+Blocks are stacked on the first axis of each leaf. Shape letters: B batch of images, P patches, W width, N heads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.nn import initializers
+
+from chunk_ppo_ros.model.variants import SigLIPConfig
+
+Params = dict[str, Any]
+
+_NORM_EPSILON = 1e-6
+
+
+def init_siglip(config: SigLIPConfig, *, image_size: int, patch_size: int, output_dim: int, key: Array) -> Params:
+    """Fresh float32 parameters.
+
+    Args:
+        config: size of the tower.
+        image_size: height and width of an image, pixels; a multiple of patch_size.
+        patch_size: height and width of a patch, pixels.
+        output_dim: width of the decoder that reads the image tokens.
+        key: source of randomness.
+    """
+    patch_key, position_key, head_key, *block_keys = jax.random.split(key, 3 + config.depth)
+    num_patches = (image_size // patch_size) ** 2
+    lecun = initializers.lecun_normal()
+    patch_kernel = lecun(patch_key, (patch_size * patch_size * 3, config.width))
+    blocks = [_init_block(config, block_key) for block_key in block_keys]
+    return {
+        "embedding": {
+            "kernel": patch_kernel.reshape(patch_size, patch_size, 3, config.width),
+            "bias": jnp.zeros(config.width),
+        },
+        "pos_embedding": jax.random.normal(position_key, (1, num_patches, config.width)) * config.width**-0.5,
+        "Transformer": {
+            "encoderblock": jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks),
+            "encoder_norm": _init_norm(config.width),
+        },
+        "head": {"kernel": lecun(head_key, (config.width, output_dim)), "bias": jnp.zeros(output_dim)},
+    }
+
+
+def _init_norm(width: int) -> Params:
+    return {"scale": jnp.ones(width), "bias": jnp.zeros(width)}
+
+
+def _init_block(config: SigLIPConfig, key: Array) -> Params:
+    keys = jax.random.split(key, 6)
+    width, heads, head_dim = config.width, config.num_heads, config.head_dim
+    xavier = initializers.xavier_uniform()
+
+    def projection(projection_key: Array) -> Params:
+        kernel = xavier(projection_key, (width, width)).reshape(width, heads, head_dim)
+        return {"kernel": kernel, "bias": jnp.zeros((heads, head_dim))}
+
+    return {
+        "LayerNorm_0": _init_norm(width),
+        "LayerNorm_1": _init_norm(width),
+        "MultiHeadDotProductAttention_0": {
+            "query": projection(keys[0]),
+            "key": projection(keys[1]),
+            "value": projection(keys[2]),
+            "out": {"kernel": xavier(keys[3], (width, width)).reshape(heads, head_dim, width), "bias": jnp.zeros(width)},
+        },
+        "MlpBlock_0": {
+            "Dense_0": {"kernel": xavier(keys[4], (width, config.mlp_dim)), "bias": jnp.zeros(config.mlp_dim)},
+            "Dense_1": {"kernel": xavier(keys[5], (config.mlp_dim, width)), "bias": jnp.zeros(width)},
+        },
+    }
+
+
+def apply_siglip(config: SigLIPConfig, params: Params, images: Array, *, dtype: jnp.dtype) -> Array:
+    """Image tokens of a batch of images.
+
+    Args:
+        config: size of the tower.
+        params: the tree of `init_siglip`, float32.
+        images: uint8 [B, h, w, 3], RGB.
+        dtype: of the blocks; patches and positions are embedded in float32.
+
+    Returns:
+        dtype [B, P, output_dim], patches row by row from the top left.
+    """
+    x = _embed_patches(params["embedding"], images) + params["pos_embedding"]
+    block = jax.checkpoint(_block) if config.remat else _block
+    x, _ = jax.lax.scan(block, x.astype(dtype), params["Transformer"]["encoderblock"], unroll=config.unroll)
+    x = _layer_norm(params["Transformer"]["encoder_norm"], x)
+    return _dense(params["head"], x)
+
+
+def _embed_patches(params: Params, images: Array) -> Array:
+    """float32 [B, P, W]: a convolution whose stride is its window, written as one product."""
+    batch, height, width, _ = images.shape
+    patch, _, channels, out = params["kernel"].shape
+    rows, columns = height // patch, width // patch
+    pixels = images.astype(jnp.float32) / 255.0 * 2.0 - 1.0
+    patches = pixels.reshape(batch, rows, patch, columns, patch, channels).transpose(0, 1, 3, 2, 4, 5)
+    patches = patches.reshape(batch, rows * columns, patch * patch * channels)
+    return patches @ params["kernel"].reshape(-1, out) + params["bias"]
+
+
+def _block(x: Array, params: Params) -> tuple[Array, None]:
+    """One pre-norm block: x [B, P, W] -> [B, P, W]; the None is what `scan` collects."""
+    x = x + _attention(params["MultiHeadDotProductAttention_0"], _layer_norm(params["LayerNorm_0"], x))
+    mlp = params["MlpBlock_0"]
+    hidden = jax.nn.gelu(_dense(mlp["Dense_0"], _layer_norm(params["LayerNorm_1"], x)), approximate=True)
+    return x + _dense(mlp["Dense_1"], hidden), None
+
+
+def _attention(params: Params, x: Array) -> Array:
+    """Bidirectional self-attention, x [B, P, W] -> [B, P, W]."""
+    query, key, value = (
+        jnp.einsum("bpw,wnh->bnph", x, params[name]["kernel"].astype(x.dtype))
+        + params[name]["bias"].astype(x.dtype)[:, None]
+        for name in ("query", "key", "value")
+    )
+    logits = jnp.einsum("bnph,bnsh->bnps", query * query.shape[-1] ** -0.5, key)
+    mixed = jnp.einsum("bnps,bnsh->bnph", jax.nn.softmax(logits, axis=-1), value)
+    out = jnp.einsum("bnph,nhw->bpw", mixed, params["out"]["kernel"].astype(x.dtype))
+    return out + params["out"]["bias"].astype(x.dtype)
+
+
+def _layer_norm(params: Params, x: Array) -> Array:
+    """LayerNorm over the last axis, computed in float32."""
+    wide = x.astype(jnp.float32)
+    centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
+    return (centred * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["scale"] + params["bias"]).astype(x.dtype)
+
+
+def _dense(params: Params, x: Array) -> Array:
+    return x @ params["kernel"].astype(x.dtype) + params["bias"].astype(x.dtype)

@@ -1,0 +1,111 @@
+"""Sizes of the two towers, by variant name, and where the action tokens' rows are; no parameters here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+_UNROLLED_DEPTH = 4  # towers up to this depth run unrolled: less overhead for a block, and still little to compile
+
+
+@dataclasses.dataclass(frozen=True)
+class SigLIPConfig:
+    """Size of the image tower.
+
+    Attributes:
+        width: of the residual stream; a multiple of num_heads.
+        depth: number of blocks.
+        mlp_dim: hidden width of a block's MLP.
+        num_heads: attention heads.
+        remat: recompute a block in the backward pass instead of keeping its activations.
+    """
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    remat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ValueError(f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.width // self.num_heads
+
+    @property
+    def unroll(self) -> int:
+        """Blocks for each turn of the loop over blocks."""
+        return self.depth if self.depth <= _UNROLLED_DEPTH else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class GemmaConfig:
+    """Size of the decoder. All query heads share one key/value head, as in every Gemma that Pi0-FAST uses.
+
+    Attributes:
+        width: of the residual stream.
+        depth: number of blocks.
+        mlp_dim: hidden width of a block's gated MLP.
+        num_heads: query heads.
+        head_dim: width of one head; even, because RoPE turns pairs.
+        remat: recompute a block in the backward pass instead of keeping its activations.
+    """
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    head_dim: int
+    remat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.head_dim % 2:
+            raise ValueError(f"Gemma head_dim must be even, got {self.head_dim}")
+
+    @property
+    def unroll(self) -> int:
+        """Blocks for each turn of the loop over blocks."""
+        return self.depth if self.depth <= _UNROLLED_DEPTH else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """Both towers of one PaliGemma."""
+
+    siglip: SigLIPConfig
+    gemma: GemmaConfig
+
+
+VARIANTS: dict[str, Variant] = {
+    # So400m/14 and Gemma 2B: the published Pi0-FAST.
+    "gemma_2b": Variant(
+        siglip=SigLIPConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, remat=True),
+        gemma=GemmaConfig(width=2048, depth=18, mlp_dim=16384, num_heads=8, head_dim=256, remat=True),
+    ),
+    # Sized so that two CPU cores make a few hundred gradient samples a second.
+    "tiny": Variant(
+        siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
+        gemma=GemmaConfig(width=96, depth=3, mlp_dim=384, num_heads=4, head_dim=24),
+    ),
+    # The towers that the parity data was computed with; vocabulary of 4096.
+    "golden": Variant(
+        siglip=SigLIPConfig(width=32, depth=1, mlp_dim=128, num_heads=2),
+        gemma=GemmaConfig(width=64, depth=4, mlp_dim=128, num_heads=8, head_dim=16),
+    ),
+}
+
+
+def get_variant(name: str) -> Variant:
+    """The sizes of the variant `name`.
+
+    Raises:
+        ValueError: for a name that is not in `VARIANTS`.
+    """
+    if name not in VARIANTS:
+        raise ValueError(
+            f"model.paligemma_variant must be one of {', '.join(sorted(VARIANTS))}, got {name!r}; "
+            "low-rank adapters are not part of this version"
+        )
+    return VARIANTS[name]
