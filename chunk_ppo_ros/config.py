@@ -167,7 +167,7 @@ class PretrainConfig(_Checked):
     """Behaviour cloning on scripted demonstrations, and the tokenizers that are fitted on them."""
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
-    aim_noise: float = setting(0.03, "scatter of the demonstrator's aim per chunk, standard deviation, m", minimum=0.0)
+    aim_noise: float = setting(0.04, "scatter of the demonstrator's aim per chunk, standard deviation, m", minimum=0.0)
     bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
     bc_learning_rate: float = setting(1e-3, "peak learning rate of behaviour cloning", minimum=0.0, maximum=1.0)
