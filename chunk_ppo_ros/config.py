@@ -191,6 +191,7 @@ class RunConfig(_Checked):
     prompt: str = setting("", "the task in words; empty takes the task's own")
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
+    autostart: bool = setting(True, "policy_node and trainer_node configure and activate themselves")
     seed: int = setting(0, "seed of everything random", minimum=0)
 
 
