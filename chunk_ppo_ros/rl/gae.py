@@ -1,0 +1,62 @@
+"""Generalised advantage estimation over one sequence of chunks; a batch of sequences is the caller's `jax.vmap`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+
+def gae(
+    *,
+    rewards: jax.Array,
+    discounts: jax.Array,
+    values: jax.Array,
+    next_values: jax.Array,
+    terminated: jax.Array,
+    segment_end: jax.Array,
+    gae_lambda: float,
+) -> tuple[jax.Array, jax.Array]:
+    r"""Advantages and returns of N consecutive chunks.
+
+    .. math::
+        \delta_t &= r_t + \gamma_t (1 - d_t) v'_t - v_t \\
+        A_t &= \delta_t + \gamma_t \lambda (1 - e_t) A_{t+1}, \qquad A_N = 0 \\
+        G_t &= A_t + v_t
+
+    with reward r, discount gamma, value v, next value v', terminated d and segment end e of chunk t.
+    Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation", eq. 16.
+
+    Differs from it: time counts chunks; the discount is an array; and the value after a chunk is given, not read from
+    the next entry, so that a segment may end anywhere. Termination removes the future (d); truncation and takeover only
+    cut the trace (e), and their future is worth v'.
+
+    Args:
+        rewards: float [N], summed over the executed steps of each chunk.
+        discounts: float [N], factor on `next_values` before termination, within 0..1.
+        values: float [N], V of the observation before each chunk, in units of reward.
+        next_values: float [N], V of the observation after it; ignored where terminated.
+        terminated: bool [N], an end state was reached.
+        segment_end: bool [N], entry t + 1 does not continue entry t: terminated, truncated, intervened, or the next
+            transition is not its successor. The last entry counts as one whatever is said.
+        gae_lambda: lambda within 0..1; 0 is the one-chunk temporal difference, 1 the sum to the segment's end.
+
+    Returns:
+        advantages and returns, float [N] each. They are targets: no gradient flows through them.
+
+    Raises:
+        ValueError: if the shapes are not all [N].
+    """
+    arrays = (rewards, discounts, values, next_values, terminated, segment_end)
+    shapes = [jnp.shape(array) for array in arrays]
+    if len(set(shapes)) != 1 or len(shapes[0]) != 1:
+        raise ValueError(f"inputs of gae must be of one shape [N], got {shapes}; vmap over sequences")
+    deltas = rewards + discounts * jnp.where(terminated, 0.0, next_values) - values
+    decays = jnp.where(segment_end, 0.0, discounts * gae_lambda)
+
+    def step(advantage: jax.Array, delta_decay: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        delta, decay = delta_decay
+        advantage = delta + decay * advantage
+        return advantage, advantage
+
+    _, advantages = jax.lax.scan(step, jnp.zeros((), deltas.dtype), (deltas, decays), reverse=True)
+    return jax.lax.stop_gradient((advantages, advantages + values))

@@ -1,0 +1,58 @@
+"""The optimizers of the two parameter groups: separate learning rates, gradient norms and Adam moments."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import optax
+
+from chunk_ppo_ros import config as config_lib
+
+ACTOR = "actor_backbone"
+VALUE = "value_head"
+
+ADAM_B1 = 0.9
+ADAM_B2 = 0.95
+ADAM_EPS = 1e-8
+
+
+@dataclasses.dataclass(frozen=True)
+class ActorCriticOptimizer:
+    """One `optax.GradientTransformation` a group, so that one group can stand still while the other learns.
+
+    Attributes:
+        actor: for `params["actor_backbone"]`.
+        value: for `params["value_head"]`.
+    """
+
+    actor: optax.GradientTransformation
+    value: optax.GradientTransformation
+
+    def init(self, params: Any) -> dict[str, Any]:
+        """The optimizer state, `{"actor_backbone": ..., "value_head": ...}`.
+
+        Raises:
+            ValueError: if `params` does not have exactly these two groups.
+        """
+        if sorted(params) != [ACTOR, VALUE]:
+            raise ValueError(f"params must have the groups {ACTOR} and {VALUE}, got {sorted(params)}; wrap the model's")
+        return {ACTOR: self.actor.init(params[ACTOR]), VALUE: self.value.init(params[VALUE])}
+
+    def of(self, group: str) -> optax.GradientTransformation:
+        """The transformation of `group`."""
+        return {ACTOR: self.actor, VALUE: self.value}[group]
+
+
+def make_optimizer(config: config_lib.PPOConfig) -> ActorCriticOptimizer:
+    """Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`."""
+    return ActorCriticOptimizer(
+        actor=_clipped_adam(config.learning_rate, config.max_grad_norm),
+        value=_clipped_adam(config.value_learning_rate, config.max_grad_norm),
+    )
+
+
+def _clipped_adam(learning_rate: float, max_grad_norm: float) -> optax.GradientTransformation:
+    return optax.chain(
+        optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, b1=ADAM_B1, b2=ADAM_B2, eps=ADAM_EPS)
+    )

@@ -1,0 +1,118 @@
+"""A rollout as stacked arrays: the one place where transitions become a batch, and where segments end.
+
+Not here: how transitions are assembled (`rewards/`) or which ones make up a rollout (the trainer).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import numpy as np
+
+import chunk_ppo_ros.pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros import types
+
+
+@flax.struct.dataclass
+class RolloutBatch:
+    """N transitions in the order in which they happened.
+
+    Attributes:
+        observation: what each chunk was sampled from, leading axis [N].
+        action_tokens: int32 [N, T].
+        token_mask: bool [N, T], true where a token was sampled.
+        token_log_probs: float32 [N, T], nats, as recorded while sampling.
+        temperature: float32 [], of all chunks.
+        values: float32 [N].
+        next_values: float32 [N].
+        rewards: float32 [N].
+        discounts: float32 [N], before termination.
+        terminated: bool [N].
+        segment_end: bool [N], the next entry does not continue this one.
+        policy_mask: bool [N], false where a human took over: such a chunk does not count in the policy loss.
+        sequence_number: int32 [N], of the chunk within its run.
+    """
+
+    observation: types.ModelObservation
+    action_tokens: Any
+    token_mask: Any
+    token_log_probs: Any
+    temperature: Any
+    values: Any
+    next_values: Any
+    rewards: Any
+    discounts: Any
+    terminated: Any
+    segment_end: Any
+    policy_mask: Any
+    sequence_number: Any
+
+    def take(self, indices: Any) -> RolloutBatch:
+        """The entries at `indices`, int [B], in that order; `segment_end` then says nothing."""
+        return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
+
+
+def stack_transitions(transitions: Sequence[types.Transition]) -> RolloutBatch:
+    """The transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
+
+    Raises:
+        ValueError: if there is none, a sequence number comes twice, or they differ in shape, run or temperature.
+    """
+    if not transitions:
+        raise ValueError("a rollout must have at least one transition, got none; collect before the update")
+    ordered = sorted(transitions, key=lambda transition: transition.id.sequence_number)
+    chunks = [transition.chunk for transition in ordered]
+    outcomes = [transition.outcome for transition in ordered]
+    numbers = [transition.id.sequence_number for transition in ordered]
+    _check_same("run ids", [transition.id.run_id for transition in ordered])
+    _check_same("temperatures", [chunk.temperature for chunk in chunks])
+    if len(set(numbers)) != len(numbers):
+        raise ValueError(f"sequence numbers must be unique within a rollout, got {numbers}; drop duplicates on arrival")
+    return RolloutBatch(
+        observation=jax.tree.map(_stack, *(chunk.observation for chunk in chunks)),
+        action_tokens=_stack(*(chunk.action_tokens for chunk in chunks)).astype(np.int32),
+        token_mask=_stack(*(chunk.token_mask for chunk in chunks)).astype(bool),
+        token_log_probs=_stack(*(chunk.token_log_probs for chunk in chunks)).astype(np.float32),
+        temperature=np.float32(chunks[0].temperature),
+        values=np.array([chunk.value for chunk in chunks], np.float32),
+        next_values=np.array([transition.next_value for transition in ordered], np.float32),
+        rewards=np.array([outcome.reward for outcome in outcomes], np.float32),
+        discounts=np.array([transition.discount for transition in ordered], np.float32),
+        terminated=np.array([outcome.terminated for outcome in outcomes]),
+        segment_end=segment_ends(ordered),
+        policy_mask=np.array([not outcome.intervened for outcome in outcomes]),
+        sequence_number=np.array(numbers, np.int32),
+    )
+
+
+def segment_ends(transitions: Sequence[types.Transition]) -> np.ndarray:
+    """bool [N], true where the entry after t is not what followed chunk t.
+
+    That is where t terminated, was truncated or taken over, and where the next entry is of another episode or not the
+    next chunk of this one (the chunk between was discarded). The last entry is always true.
+    """
+    ends = [
+        before.outcome.terminated
+        or before.outcome.truncated
+        or before.outcome.intervened
+        or (after.id.run_id, after.id.episode, after.id.chunk)
+        != (before.id.run_id, before.id.episode, before.id.chunk + 1)
+        for before, after in itertools.pairwise(transitions)
+    ]
+    return np.array([*ends, True])
+
+
+def _stack(*arrays: np.ndarray) -> np.ndarray:
+    _check_same("shapes", [np.shape(array) for array in arrays])
+    return np.stack(arrays)
+
+
+def _check_same(what: str, values: Sequence[object]) -> None:
+    if len(set(values)) != 1:
+        raise ValueError(
+            f"{what} must be equal within a rollout, got {sorted(set(values), key=str)}; collect them apart"
+        )

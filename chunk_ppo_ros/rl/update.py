@@ -1,0 +1,269 @@
+"""One PPO update: check of the log-probs, advantages, epochs of shuffled minibatches. Shapes are fixed.
+
+Not here: collecting the rollout, counting updates, writing checkpoints and metrics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.rl import losses
+from chunk_ppo_ros.rl.gae import gae
+from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.rollout import RolloutBatch
+from chunk_ppo_ros.rl.update_metrics import RolloutMetrics, StepMetrics, UpdateMetrics
+
+Progress = Callable[[int, int], None]
+
+
+class UpdateError(UserError):
+    """An update could not be made; the parameters that went in are still good."""
+
+
+class LogProbGapError(UpdateError):
+    """The log-probs recorded while sampling are not those of the parameters that are to be trained.
+
+    Attributes:
+        gap: largest |ratio - 1| of a chunk before the first gradient step.
+        sequence_number: of the chunk in which it is.
+    """
+
+    def __init__(self, *, gap: float, limit: float, sequence_number: int) -> None:
+        super().__init__(
+            f"|ratio - 1| before the first gradient step must be at most {limit:g} (ppo.max_logp_gap), got {gap:g} in "
+            f"chunk {sequence_number}; the chunk was sampled with other weights, another temperature or another "
+            "constraint than the trainer uses, so nothing was trained"
+        )
+        self.gap = gap
+        self.sequence_number = sequence_number
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateResult:
+    """New parameters, their optimizer state, and what happened on the way."""
+
+    params: Any
+    opt_state: Any
+    metrics: UpdateMetrics
+
+
+@flax.struct.dataclass
+class Targets:
+    """What the losses aim at: advantages [N], normalised where the configuration says so, and returns [N]."""
+
+    advantages: jax.Array
+    returns: jax.Array
+
+
+def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tuple[Targets, RolloutMetrics]:
+    """GAE over the rollout and the figures that describe it."""
+    advantages, returns = gae(
+        rewards=rollout.rewards,
+        discounts=rollout.discounts,
+        values=rollout.values,
+        next_values=rollout.next_values,
+        terminated=rollout.terminated,
+        segment_end=rollout.segment_end,
+        gae_lambda=config.gae_lambda,
+    )
+    metrics = RolloutMetrics(
+        explained_variance=1.0 - jnp.var(returns - rollout.values) / jnp.var(returns),
+        value_mean=jnp.mean(rollout.values),
+        return_mean=jnp.mean(returns),
+        advantage_std=jnp.std(advantages),
+        reward_mean=jnp.mean(rollout.rewards),
+        reward_std=jnp.std(rollout.rewards),
+        reward_min=jnp.min(rollout.rewards),
+        reward_max=jnp.max(rollout.rewards),
+        tokens_per_chunk=jnp.mean(jnp.sum(rollout.token_mask, axis=-1)),
+    )
+    if config.normalize_advantages:
+        advantages = losses.normalize(advantages, rollout.policy_mask)
+    return Targets(advantages=advantages, returns=returns), metrics
+
+
+class PPOUpdate:
+    """Makes updates. For rollouts of one size each function compiles once; the step once more with a frozen policy.
+
+    Args:
+        evaluate: scores sampled tokens under given parameters.
+        optimizer: of the groups `actor_backbone` and `value_head`.
+        config: the algorithm.
+    """
+
+    def __init__(
+        self, evaluate: losses.Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig
+    ) -> None:
+        self._evaluate = evaluate
+        self._optimizer = optimizer
+        self._config = config
+        self._targets = jax.jit(lambda rollout: compute_targets(rollout, config))
+        self._gaps = jax.jit(self._minibatch_gaps)
+        self._step = jax.jit(self._minibatch_step, donate_argnums=(0, 1), static_argnames="policy_frozen")
+
+    def run(
+        self,
+        params: Any,
+        opt_state: Any,
+        rollout: RolloutBatch,
+        *,
+        key: jax.Array,
+        policy_frozen: bool = False,
+        progress: Progress | None = None,
+    ) -> UpdateResult:
+        """Trains on one rollout; `params` and `opt_state` are left as they are.
+
+        Args:
+            params: `{"actor_backbone": ..., "value_head": ...}`, those that sampled the rollout.
+            opt_state: of `ActorCriticOptimizer.init`, or of the update before.
+            rollout: N chunks, a multiple of `batch_size`.
+            key: shuffles the minibatches; the same key gives the same result.
+            policy_frozen: train the value head only; the actor and its optimizer state stand still (critic warm-up).
+            progress: called as progress(minibatches done, minibatches at most) after each.
+
+        Returns:
+            the new parameters and optimizer state, and the metrics.
+
+        Raises:
+            LogProbGapError: if the recorded log-probs are not those of `params`.
+            UpdateError: if a loss or gradient is not finite.
+            ValueError: if N is not a multiple of the batch size.
+        """
+        num_chunks, batch_size = len(rollout.rewards), self._config.batch_size
+        if num_chunks % batch_size:
+            raise ValueError(
+                f"chunks of a rollout must be a multiple of ppo.batch_size ({batch_size}), got {num_chunks}; "
+                "collect ppo.num_chunks_per_update of them"
+            )
+        rollout = jax.device_put(rollout)
+        params, opt_state = _own_copy((params, opt_state))
+        max_gap, max_token_gap = self._check_log_probs(params, rollout)
+        targets, rollout_metrics = self._targets(rollout)
+        steps_per_epoch = num_chunks // batch_size
+        num_steps = self._config.num_epochs_per_update * steps_per_epoch
+        steps: list[StepMetrics] = []
+        for epoch in range(self._config.num_epochs_per_update):
+            for indices in _minibatches(jax.random.fold_in(key, epoch), num_chunks, batch_size):
+                params, opt_state, metrics = self._step(
+                    params, opt_state, rollout, targets, indices, policy_frozen=policy_frozen
+                )
+                steps.append(_checked(jax.device_get(metrics), step=len(steps)))
+                if progress is not None:
+                    progress(len(steps), num_steps)
+            if self._past_target_kl(steps[-steps_per_epoch:]):
+                break
+        update_metrics = UpdateMetrics.collect(
+            steps,
+            jax.device_get(rollout_metrics),
+            logp_gap_max_ratio=max_gap,
+            logp_gap_token_max=max_token_gap,
+            epochs_done=len(steps) // steps_per_epoch,
+        )
+        return UpdateResult(params=params, opt_state=opt_state, metrics=update_metrics)
+
+    def _check_log_probs(self, params: Any, rollout: RolloutBatch) -> tuple[float, float]:
+        """Largest |ratio - 1| of a chunk and largest |difference| of a token, nats; refuses too large a gap."""
+        minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._config.batch_size)
+        gaps = [self._gaps(params, rollout, indices) for indices in minibatches]
+        chunk_gaps, token_gaps = (np.concatenate(parts) for parts in zip(*jax.device_get(gaps), strict=True))
+        worst = int(np.argmax(chunk_gaps))  # numpy's argmax and max take NaN for the largest
+        if not chunk_gaps[worst] <= self._config.max_logp_gap:
+            raise LogProbGapError(
+                gap=float(chunk_gaps[worst]),
+                limit=self._config.max_logp_gap,
+                sequence_number=int(rollout.sequence_number[worst]),
+            )
+        return float(chunk_gaps[worst]), float(np.max(token_gaps))
+
+    def _minibatch_gaps(self, params: Any, rollout: RolloutBatch, indices: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """|ratio - 1| of each chunk and the largest |new - old| of its token log-probs, [B] each."""
+        batch = rollout.take(indices)
+        new_log_probs = self._score(params, batch).token_log_probs
+        log_ratio = losses.chunk_log_ratio(new_log_probs, batch.token_log_probs, batch.token_mask)
+        token_gaps = jnp.where(batch.token_mask, jnp.abs(new_log_probs - batch.token_log_probs), 0.0)
+        return jnp.abs(jnp.exp(log_ratio) - 1.0), jnp.max(token_gaps, axis=-1)
+
+    def _minibatch_step(
+        self,
+        params: Any,
+        opt_state: Any,
+        rollout: RolloutBatch,
+        targets: Targets,
+        indices: jax.Array,
+        *,
+        policy_frozen: bool,
+    ) -> tuple[Any, Any, StepMetrics]:
+        """One gradient step of the groups that are trained; the others, moments included, go through untouched."""
+        batch = rollout.take(indices)
+
+        def loss(groups: dict[str, Any]) -> tuple[jax.Array, losses.LossMetrics]:
+            return losses.ppo_loss(
+                self._score({**params, **groups}, batch),
+                old_log_probs=batch.token_log_probs,
+                token_mask=batch.token_mask,
+                policy_mask=batch.policy_mask,
+                advantages=targets.advantages[indices],
+                returns=targets.returns[indices],
+                config=self._config,
+            )
+
+        trained = {group: params[group] for group in ((VALUE,) if policy_frozen else (ACTOR, VALUE))}
+        (total, loss_metrics), gradients = jax.value_and_grad(loss, has_aux=True)(trained)
+        norms = {ACTOR: jnp.zeros(())} | {group: optax.tree.norm(gradients[group]) for group in trained}
+        for group, gradient in gradients.items():
+            updates, state = self._optimizer.of(group).update(gradient, opt_state[group], params[group])
+            params = {**params, group: optax.apply_updates(params[group], updates)}
+            opt_state = {**opt_state, group: state}
+        finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
+        metrics = StepMetrics(
+            loss=loss_metrics, grad_norm_actor=norms[ACTOR], grad_norm_value=norms[VALUE], finite=finite
+        )
+        return params, opt_state, metrics
+
+    def _score(self, params: Any, batch: RolloutBatch) -> losses.Evaluation:
+        return self._evaluate(params, batch.observation, batch.action_tokens, batch.token_mask, batch.temperature)
+
+    def _past_target_kl(self, steps: list[StepMetrics]) -> bool:
+        """Whether the approximate KL of an epoch's steps is above `target_kl`, if there is one."""
+        target = self._config.target_kl
+        return target > 0.0 and float(np.mean([step.loss.approx_kl for step in steps])) > target
+
+
+def make_update(evaluate: losses.Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig) -> PPOUpdate:
+    """The update of a policy that is known by its `evaluate` function; see `PPOUpdate`."""
+    return PPOUpdate(evaluate, optimizer, config)
+
+
+def _own_copy(tree: Any) -> Any:
+    """A copy that the steps may donate, so that the caller's arrays stay good whatever fails.
+
+    Its arrays are committed to where they are: the results of a step are, if only one of its inputs is (parameters that
+    were restored from a checkpoint), and the step would be compiled again for them.
+    """
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding, may_alias=False), tree)
+
+
+def _minibatches(key: jax.Array, num_chunks: int, batch_size: int) -> np.ndarray:
+    """A shuffle of the chunks, int [N / B, B]."""
+    return np.asarray(jax.random.permutation(key, num_chunks)).reshape(-1, batch_size)
+
+
+def _checked(metrics: StepMetrics, *, step: int) -> StepMetrics:
+    if not metrics.finite:
+        loss = metrics.loss
+        raise UpdateError(
+            f"loss and gradients must be finite, got policy loss {loss.policy}, value loss {loss.value}, norms "
+            f"{metrics.grad_norm_actor} (actor) and {metrics.grad_norm_value} (value) in gradient step {step}; the old "
+            "parameters stay in use: lower ppo.learning_rate, or look for a reward that is not finite"
+        )
+    return metrics

@@ -1,0 +1,131 @@
+"""The figures of an update: as typed structs inside jit, and as names and values where they are logged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import flax.struct
+import jax
+import numpy as np
+
+from chunk_ppo_ros.rl.losses import LossMetrics
+
+
+@flax.struct.dataclass
+class RolloutMetrics:
+    """Scalars of a rollout before training, in units of reward where nothing else is said.
+
+    Attributes:
+        explained_variance: 1 - Var(returns - values) / Var(returns); not finite where all returns are equal.
+        value_mean: of the values recorded while sampling.
+        return_mean: mean of the targets of the value.
+        advantage_std: before normalisation.
+        reward_mean: reward of a chunk; likewise the next three.
+        reward_std: standard deviation.
+        reward_min: smallest.
+        reward_max: largest.
+        tokens_per_chunk: mean number of sampled tokens.
+    """
+
+    explained_variance: jax.Array
+    value_mean: jax.Array
+    return_mean: jax.Array
+    advantage_std: jax.Array
+    reward_mean: jax.Array
+    reward_std: jax.Array
+    reward_min: jax.Array
+    reward_max: jax.Array
+    tokens_per_chunk: jax.Array
+
+
+@flax.struct.dataclass
+class StepMetrics:
+    """Scalars of one gradient step.
+
+    Attributes:
+        loss: the parts of the loss.
+        grad_norm_actor: global norm of the actor's gradient before clipping; 0 while the policy is frozen.
+        grad_norm_value: the same of the value head.
+        finite: whether the loss and both norms are finite.
+    """
+
+    loss: LossMetrics
+    grad_norm_actor: jax.Array
+    grad_norm_value: jax.Array
+    finite: jax.Array
+
+
+def _named(name: str) -> float:
+    """A field that is logged under `name`."""
+    return dataclasses.field(metadata={"name": name})  # type: ignore[no-any-return,call-overload]
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateMetrics:
+    """The figures of an update; `as_dict` gives their logged names. Means are over all gradient steps.
+
+    Those of the policy are over the steps that had a policy chunk; where none had, nothing moved: ratio 1, KL 0.
+    """
+
+    loss_policy: float = _named("loss/policy")
+    loss_value: float = _named("loss/value")
+    loss_entropy: float = _named("loss/entropy")
+    ratio_mean: float = _named("ratio/mean")
+    ratio_min: float = _named("ratio/min")
+    ratio_max: float = _named("ratio/max")
+    ratio_clip_fraction: float = _named("ratio/clip_fraction")
+    approx_kl: float = _named("kl/approx")
+    logp_gap_max_ratio: float = _named("logp_gap/max_ratio")
+    logp_gap_token_max: float = _named("logp_gap/token_max")
+    explained_variance: float = _named("value/explained_variance")
+    value_mean: float = _named("value/mean")
+    return_mean: float = _named("return/mean")
+    advantage_std: float = _named("advantage/std")
+    grad_norm_actor: float = _named("grad_norm/actor")
+    grad_norm_value: float = _named("grad_norm/value")
+    reward_mean: float = _named("reward/chunk_mean")
+    reward_std: float = _named("reward/chunk_std")
+    reward_min: float = _named("reward/chunk_min")
+    reward_max: float = _named("reward/chunk_max")
+    tokens_per_chunk: float = _named("tokens/mean_per_chunk")
+    epochs_done: float = _named("update/epochs_done")
+
+    def as_dict(self) -> dict[str, float]:
+        """Logged name -> value."""
+        return {field.metadata["name"]: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def collect(
+        cls,
+        steps: Sequence[StepMetrics],
+        rollout: RolloutMetrics,
+        *,
+        logp_gap_max_ratio: float,
+        logp_gap_token_max: float,
+        epochs_done: int,
+    ) -> UpdateMetrics:
+        """Joins the figures of all gradient steps (on the host, at least one) with those of the rollout."""
+        parts = [step.loss for step in steps]
+        policy = [part for part in parts if part.num_policy_chunks > 0]
+        figures = {
+            "loss_policy": _mean([part.policy for part in policy], default=0.0),
+            "loss_value": _mean([part.value for part in parts]),
+            "loss_entropy": _mean([part.entropy for part in policy], default=0.0),
+            "ratio_mean": _mean([part.ratio_mean for part in policy], default=1.0),
+            "ratio_min": min((part.ratio_min for part in policy), default=1.0),
+            "ratio_max": max((part.ratio_max for part in policy), default=1.0),
+            "ratio_clip_fraction": _mean([part.clip_fraction for part in policy], default=0.0),
+            "approx_kl": _mean([part.approx_kl for part in policy], default=0.0),
+            "logp_gap_max_ratio": logp_gap_max_ratio,
+            "logp_gap_token_max": logp_gap_token_max,
+            "grad_norm_actor": _mean([step.grad_norm_actor for step in steps]),
+            "grad_norm_value": _mean([step.grad_norm_value for step in steps]),
+            "epochs_done": epochs_done,
+            **{field.name: getattr(rollout, field.name) for field in dataclasses.fields(rollout)},
+        }
+        return cls(**{name: float(value) for name, value in figures.items()})
+
+
+def _mean(values: Sequence[jax.Array], *, default: float | None = None) -> float:
+    return float(np.mean(values)) if values or default is None else default

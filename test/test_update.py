@@ -1,0 +1,240 @@
+"""The update with a policy of two logits and one value."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import toy_policy
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.rl.optimizer import make_optimizer
+from chunk_ppo_ros.rl.rollout import stack_transitions
+from chunk_ppo_ros.rl.update import LogProbGapError, UpdateError, make_update
+
+CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
+KEY = jax.random.key(3)
+
+
+def sample_rollout(params, *, seed=0, num_chunks=8, **changes):
+    """Chunks of two tokens; the reward is the number of ones among them. Each chunk is an episode."""
+    log_probs = np.asarray(jax.nn.log_softmax(params["actor_backbone"]["logits"]), np.float64)
+    probabilities = np.exp(log_probs) / np.exp(log_probs).sum()
+    tokens = np.random.default_rng(seed).choice(2, size=(num_chunks, 2), p=probabilities)
+    transitions = []
+    for number, pair in enumerate(tokens):
+        made = toy_policy.transition(number, tokens=tuple(pair), reward=float(pair.sum()), terminated=True, **changes)
+        log_prob = np.append(log_probs[pair], 0.0).astype(np.float32)
+        chunk = dataclasses.replace(made.chunk, token_log_probs=log_prob)
+        transitions.append(dataclasses.replace(made, chunk=chunk))
+    return stack_transitions(transitions)
+
+
+@functools.cache
+def cached_update(config, evaluate):
+    return make_update(evaluate, make_optimizer(config), config)
+
+
+def setup(config=CONFIG, evaluate=toy_policy.evaluate):
+    """An update, compiled once for all tests of this file, with the parameters and optimizer state to start from."""
+    params = toy_policy.init_params()
+    return cached_update(config, evaluate), params, make_optimizer(config).init(params)
+
+
+def assert_trees_equal(first, second):
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+def test_a_tiny_policy_improves():
+    update, params, opt_state = setup()
+    for number in range(20):
+        result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.fold_in(KEY, number))
+        params, opt_state = result.params, result.opt_state
+    probability_of_one = jax.nn.softmax(params["actor_backbone"]["logits"])[1]
+    assert probability_of_one > 0.8  # from 0.5
+    assert params["value_head"]["bias"] > 1.0  # the reward's mean has risen from 1 towards 2
+
+
+def test_one_step_by_hand():
+    # Chunks (1, 1) with reward 1 and (0, 0) with reward -1, value 0, one step over both; advantages +1 and -1.
+    # Adam's first step is lr * sign(gradient): logit 1 up, logit 0 down, the bias (mean error 0) stays.
+    config = config_lib.PPOConfig(batch_size=2, num_epochs_per_update=1, learning_rate=0.1)
+    update, params, opt_state = setup(config)
+    good = toy_policy.transition(0, tokens=(1, 1), reward=1.0, terminated=True)
+    bad = toy_policy.transition(1, tokens=(0, 0), reward=-1.0, terminated=True)
+    result = update.run(params, opt_state, stack_transitions([good, bad]), key=KEY)
+    np.testing.assert_allclose(result.params["actor_backbone"]["logits"], [-0.1, 0.1], rtol=1e-5)
+    np.testing.assert_allclose(result.params["value_head"]["bias"], 0.0, atol=1e-7)
+    figures = result.metrics.as_dict()
+    assert figures["ratio/mean"] == figures["ratio/min"] == figures["ratio/max"] == 1.0
+    np.testing.assert_allclose(figures["loss/policy"], 0.0, atol=1e-7)  # -(1 - 1) / 2
+    np.testing.assert_allclose(figures["loss/value"], 0.5, rtol=1e-6)  # half the squares of +-1
+    np.testing.assert_allclose(figures["loss/entropy"], np.log(2.0), rtol=1e-6)
+    # d loss / d logit 1: each chunk moves by 2 (1 - 1/2) A and -2 (1/2) A, mean over two chunks of A = +-1: -1 and 1.
+    np.testing.assert_allclose(figures["grad_norm/actor"], np.sqrt(2.0), rtol=1e-5)
+    assert figures["reward/chunk_std"] == 1.0
+    assert figures["advantage/std"] == 1.0
+    assert figures["tokens/mean_per_chunk"] == 2.0
+    assert figures["value/explained_variance"] == 0.0  # a constant explains nothing
+    assert figures["update/epochs_done"] == 1.0
+
+
+def test_same_key_same_result_and_other_key_another():
+    update, params, opt_state = setup()
+    rollout = sample_rollout(params)
+    first, again = (update.run(params, opt_state, rollout, key=KEY) for _ in range(2))
+    other = update.run(params, opt_state, rollout, key=jax.random.key(4))
+    assert_trees_equal(first.params, again.params)
+    assert first.metrics == again.metrics
+    assert not np.array_equal(first.params["actor_backbone"]["logits"], other.params["actor_backbone"]["logits"])
+
+
+def test_the_inputs_stay_as_they_are():
+    update, params, opt_state = setup()
+    before = jax.tree.map(np.array, (params, opt_state))
+    update.run(params, opt_state, sample_rollout(params), key=KEY)
+    assert_trees_equal((params, opt_state), before)
+
+
+def test_every_chunk_is_used_once_an_epoch():
+    seen = []
+
+    def evaluate(params, observation, action_tokens, token_mask, temperature):
+        jax.debug.callback(lambda tokens: seen.append(np.asarray(tokens)), action_tokens)
+        return toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature)
+
+    update, params, opt_state = setup(dataclasses.replace(CONFIG, num_epochs_per_update=1), evaluate)
+    rollout = sample_rollout(params)
+    update.run(params, opt_state, rollout, key=KEY)
+    jax.effects_barrier()
+    check, epoch = np.concatenate(seen[:2]), np.concatenate(seen[2:])
+    np.testing.assert_array_equal(check, rollout.action_tokens)  # the log-probs are checked in order
+    assert sorted(epoch.tolist()) == sorted(rollout.action_tokens.tolist())
+
+
+def test_frozen_policy_leaves_the_actor_and_its_moments_untouched():
+    update, params, opt_state = setup()
+    warm = update.run(params, opt_state, sample_rollout(params), key=KEY)
+    rollout = sample_rollout(warm.params, seed=1)
+    frozen = update.run(warm.params, warm.opt_state, rollout, key=KEY, policy_frozen=True)
+    assert_trees_equal(frozen.params["actor_backbone"], warm.params["actor_backbone"])
+    assert_trees_equal(frozen.opt_state["actor_backbone"], warm.opt_state["actor_backbone"])
+    assert frozen.params["value_head"]["bias"] != warm.params["value_head"]["bias"]
+    assert frozen.metrics.grad_norm_actor == 0.0
+    assert frozen.metrics.ratio_max == frozen.metrics.ratio_min == pytest.approx(1.0, abs=1e-6)
+
+
+def test_taken_over_chunks_do_not_move_the_actor():
+    update, params, opt_state = setup()
+    result = update.run(params, opt_state, sample_rollout(params, intervened=True), key=KEY)
+    assert_trees_equal(result.params["actor_backbone"], params["actor_backbone"])
+    assert result.params["value_head"]["bias"] != 0.0
+    figures = result.metrics.as_dict()
+    assert (figures["ratio/mean"], figures["ratio/min"], figures["ratio/max"], figures["kl/approx"]) == (1, 1, 1, 0)
+
+
+def test_a_log_prob_gap_is_refused_and_named():
+    update, params, opt_state = setup()
+    rollout = sample_rollout(params)
+    shifted = rollout.token_log_probs.copy()
+    shifted[5, 1] += 0.01  # the ratio of chunk 5 becomes exp(-0.01): a gap of 0.00995
+    with pytest.raises(LogProbGapError, match=r"at most 0.001 .* got 0.00995\d* in chunk 5") as caught:
+        update.run(params, opt_state, rollout.replace(token_log_probs=shifted), key=KEY)
+    assert caught.value.sequence_number == 5
+    assert caught.value.gap == pytest.approx(1 - np.exp(-0.01), rel=1e-3)
+
+
+def test_the_gap_is_measured_where_it_is_allowed():
+    update, params, opt_state = setup(dataclasses.replace(CONFIG, max_logp_gap=0.1))
+    rollout = sample_rollout(params)
+    shifted = rollout.token_log_probs.copy()
+    shifted[5] += np.float32([0.02, -0.01, 7.0])  # the pad does not count; together exp(-0.01)
+    figures = update.run(params, opt_state, rollout.replace(token_log_probs=shifted), key=KEY).metrics.as_dict()
+    assert figures["logp_gap/max_ratio"] == pytest.approx(1 - np.exp(-0.01), rel=1e-3)
+    assert figures["logp_gap/token_max"] == pytest.approx(0.02, rel=1e-3)
+
+
+def test_log_probs_that_are_not_numbers_are_refused():
+    update, params, opt_state = setup()
+    rollout = sample_rollout(params)
+    broken = rollout.token_log_probs.copy()
+    broken[2, 0] = np.nan
+    with pytest.raises(LogProbGapError, match="got nan in chunk 2"):
+        update.run(params, opt_state, rollout.replace(token_log_probs=broken), key=KEY)
+
+
+def test_a_loss_that_is_not_finite_keeps_the_old_parameters():
+    update, params, opt_state = setup()
+    before = jax.tree.map(np.array, (params, opt_state))
+    rollout = sample_rollout(params)
+    rewards = rollout.rewards.copy()
+    rewards[0] = np.nan
+    with pytest.raises(UpdateError, match="must be finite, got policy loss nan"):
+        update.run(params, opt_state, rollout.replace(rewards=rewards), key=KEY)
+    assert_trees_equal((params, opt_state), before)
+    update.run(params, opt_state, rollout, key=KEY)  # and they can be trained on
+
+
+def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
+    def evaluate(params, *args):
+        evaluation = toy_policy.evaluate(params, *args)
+        # sqrt(|x|) at 0 is 0 with an infinite slope.
+        return evaluation.replace(value=evaluation.value + jnp.sqrt(jnp.abs(params["value_head"]["bias"])))
+
+    update, params, opt_state = setup(evaluate=evaluate)
+    with pytest.raises(UpdateError, match=r"norms .* inf \(value\) in gradient step 0"):
+        update.run(params, opt_state, sample_rollout(params), key=KEY)
+
+
+def test_target_kl_stops_after_the_epoch():
+    config = dataclasses.replace(CONFIG, num_epochs_per_update=5, learning_rate=1.0, target_kl=1e-3)
+    update, params, opt_state = setup(config)
+    figures = update.run(params, opt_state, sample_rollout(params), key=KEY).metrics
+    assert figures.approx_kl > 1e-3
+    assert figures.epochs_done == 1.0
+
+
+def test_gradients_are_clipped_by_group():
+    # With a limit far below the gradients, the raw norms are still what is logged.
+    update, params, opt_state = setup(dataclasses.replace(CONFIG, max_grad_norm=1e-3))
+    result = update.run(params, opt_state, sample_rollout(params), key=KEY)
+    assert result.metrics.grad_norm_actor > 1e-2
+    moments = [leaf for leaf in jax.tree.leaves(result.opt_state) if np.issubdtype(leaf.dtype, np.floating)]
+    assert all(np.all(np.abs(moment) <= 1e-3) for moment in moments)
+
+
+def test_progress_is_told_after_each_minibatch():
+    update, params, opt_state = setup()
+    told = []
+    update.run(
+        params, opt_state, sample_rollout(params), key=KEY, progress=lambda step, steps: told.append((step, steps))
+    )
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_nothing_compiles_twice(committed):
+    # Parameters restored from a checkpoint are committed to a device; the optimizer's counter is not.
+    params = toy_policy.init_params()
+    params = jax.device_put(params, jax.devices()[0]) if committed else params
+    optimizer = make_optimizer(CONFIG)
+    update, opt_state = make_update(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
+    for number in range(3):
+        result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.key(number))
+        params, opt_state = result.params, result.opt_state
+    assert [function._cache_size() for function in (update._step, update._gaps, update._targets)] == [1, 1, 1]
+
+
+def test_a_rollout_must_be_a_multiple_of_the_minibatch():
+    update, params, opt_state = setup()
+    with pytest.raises(ValueError, match=r"a multiple of ppo.batch_size \(4\), got 6"):
+        update.run(params, opt_state, sample_rollout(params, num_chunks=6), key=KEY)
+
+
+def test_params_must_have_two_groups():
+    with pytest.raises(ValueError, match=r"got \['actor_backbone'\]"):
+        make_optimizer(CONFIG).init({"actor_backbone": {}})

@@ -1,0 +1,85 @@
+"""A policy of a few parameters and hand-made transitions, for tests of the update without a model."""
+
+from __future__ import annotations
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros import types
+
+NUM_SLOTS = 3  # T; the last slot is a pad
+NUM_SYMBOLS = 2  # V
+
+
+@flax.struct.dataclass
+class ToyEvaluation:
+    token_log_probs: jax.Array
+    entropy: jax.Array
+    value: jax.Array
+
+
+def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
+    """Every token is drawn from one categorical distribution over two symbols; the value is one number."""
+    return {"actor_backbone": {"logits": jnp.array(logits)}, "value_head": {"bias": jnp.zeros(())}}
+
+
+def evaluate(params, observation, action_tokens, token_mask, temperature) -> ToyEvaluation:
+    log_probs = jax.nn.log_softmax(params["actor_backbone"]["logits"] / temperature)
+    entropy = -jnp.sum(jnp.exp(log_probs) * log_probs)
+    batch = observation.state.shape[0]
+    return ToyEvaluation(
+        token_log_probs=log_probs[action_tokens],
+        entropy=jnp.full(action_tokens.shape, entropy),
+        value=jnp.full((batch,), params["value_head"]["bias"]),
+    )
+
+
+def observation() -> types.ModelObservation:
+    return types.ModelObservation(
+        images=np.zeros((1, 2, 2, 3), np.uint8),
+        image_mask=np.ones(1, bool),
+        prompt_tokens=np.ones(2, np.int32),
+        prompt_mask=np.ones(2, bool),
+        state=np.zeros(1, np.float32),
+    )
+
+
+def transition(
+    number: int,
+    *,
+    episode: int = 0,
+    chunk: int | None = None,
+    tokens: tuple[int, int] = (0, 0),
+    log_prob: float = float(np.log(0.5)),
+    reward: float = 0.0,
+    value: float = 0.0,
+    next_value: float = 0.0,
+    terminated: bool = False,
+    truncated: bool = False,
+    intervened: bool = False,
+    temperature: float = 1.0,
+    run_id: str = "run",
+) -> types.Transition:
+    """A transition whose two sampled tokens had `log_prob` nats each; the third slot is a pad."""
+    sampled = types.SampledChunk(
+        observation=observation(),
+        action_tokens=np.array([*tokens, 0], np.int32),
+        token_mask=np.array([True, True, False]),
+        token_log_probs=np.array([log_prob, log_prob, 0.0], np.float32),
+        value=value,
+        actions=np.zeros((2, 1), np.float32),
+        policy_version=0,
+        temperature=temperature,
+    )
+    outcome = types.ChunkOutcome(
+        reward=reward,
+        reward_terms=(types.RewardTerm("task", reward),),
+        num_steps=2,
+        terminated=terminated,
+        truncated=truncated,
+        intervened=intervened,
+    )
+    identity = types.ChunkId(run_id, number, episode, number if chunk is None else chunk)
+    return types.Transition(identity, sampled, outcome, next_value, None, discount=0.9)
