@@ -26,8 +26,8 @@ NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node",
 
 def install_messages(command: Command) -> None:
     """Builds chunk_ppo_msgs into the prefix of an install or develop command, in a folder of its build base."""
-    prefix = Path(command.get_finalized_command("install").install_data).resolve()  # type: ignore[attr-defined]
-    build_base = Path(command.get_finalized_command("build").build_base).resolve()  # type: ignore[attr-defined]
+    prefix = Path(command.get_finalized_command("install").install_data).resolve()
+    build_base = Path(command.get_finalized_command("build").build_base).resolve()
     build_messages(prefix, build_folder=build_base / f"chunk_ppo_msgs-{sysconfig.get_config_var('SOABI')}")
 
 

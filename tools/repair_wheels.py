@@ -1,4 +1,4 @@
-"""Repair of the ROS wheels from PyPI: their exported CMake files name the include folders of the machine that built them.
+"""Repair of the ROS wheels from PyPI, whose exported CMake files name include folders of the machine that built them.
 
 Every `*.cmake` file under `<prefix>/share` that names `/opt/python/cp*/include/python*` or the numpy headers beside it
 gets the folders of the running interpreter and its numpy instead. A second run changes nothing. A ROS installed by apt
@@ -43,9 +43,7 @@ def repair(prefix: Path) -> None:
     """Repairs the wheels in `prefix` for the running interpreter, and says so where anything changed."""
     import numpy as np  # only where the wheels are: the set-up commands of ROS from apt do without
 
-    changed = repair_prefix(
-        prefix, python_include=sysconfig.get_paths()["include"], numpy_include=np.get_include()
-    )
+    changed = repair_prefix(prefix, python_include=sysconfig.get_paths()["include"], numpy_include=np.get_include())
     if changed:
         print(f"repaired {len(changed)} CMake files of the ROS wheels in {prefix}", flush=True)
 

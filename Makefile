@@ -1,0 +1,35 @@
+# Every target but clean and help first brings .venv up to date. ARGS="..." is passed on.
+PYTHON_VENV := .venv/bin/python
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench clean
+
+help: ## show this list
+	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile
+
+setup: ## make .venv and build the messages; a second run does nothing
+	@PYTHON="$(PYTHON)" tools/setup.sh
+
+demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and show what it learnt
+	@$(PYTHON_VENV) -m chunk_ppo_ros demo $(ARGS)
+
+test: setup ## run the tests
+	@$(PYTEST) $(ARGS)
+
+lint: setup ## check format, style and types
+	$(PYTHON_VENV) -m ruff format --check $(ARGS)
+	$(PYTHON_VENV) -m ruff check $(ARGS)
+	$(PYTHON_VENV) -m mypy $(ARGS)
+
+format: setup ## format the code and mend what ruff can
+	$(PYTHON_VENV) -m ruff format $(ARGS)
+	$(PYTHON_VENV) -m ruff check --fix $(ARGS)
+
+bench: setup ## measure acting, updating, observing and the topics
+	@$(PYTHON_VENV) -m chunk_ppo_ros bench $(ARGS)
+
+clean: ## remove .venv and everything that was built; runs/ and checkpoints/ stay
+	rm -rf .venv .cache build install log *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

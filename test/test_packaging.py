@@ -1,0 +1,193 @@
+"""The package as colcon, pip and ROS 2 see it: manifests, interfaces, the repair of the wheels, and a real build."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+import chunk_ppo_ros
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import build_messages  # noqa: E402
+import repair_wheels  # noqa: E402
+import setup_environment  # noqa: E402
+import system_packages  # noqa: E402
+
+INTERFACES = sorted([*ROOT.glob("msg/*.msg"), *ROOT.glob("msg/*.srv")])
+PINNED = re.compile(r"[A-Za-z0-9._-]+(\[[a-z]+\])?==[0-9][A-Za-z0-9.]*")
+
+
+@pytest.mark.parametrize("manifest", ["package.xml", "msg/package.xml"])
+def test_manifests_have_the_version_of_the_package(manifest: str) -> None:
+    assert ElementTree.parse(ROOT / manifest).findtext("version") == chunk_ppo_ros.__version__
+
+
+def test_manifest_depends_on_every_package_that_the_messages_use() -> None:
+    used = set(re.findall(r"^(\w+)/\w+", "\n".join(path.read_text() for path in INTERFACES), re.MULTILINE))
+    for manifest in ("package.xml", "msg/package.xml"):
+        assert used <= {element.text for element in ElementTree.parse(ROOT / manifest).iter("depend")}
+
+
+def test_every_interface_is_listed_in_the_build() -> None:
+    text = (ROOT / "msg" / "CMakeLists.txt").read_text()
+    messages, services = re.findall(r"^set\((?:messages|services)\n(.*?)^\)", text, re.MULTILINE | re.DOTALL)
+    assert messages.split() == [path.stem for path in INTERFACES if path.suffix == ".msg"]
+    assert services.split() == [path.stem for path in INTERFACES if path.suffix == ".srv"]
+
+
+@pytest.mark.parametrize("path", INTERFACES, ids=lambda path: path.name)
+def test_every_interface_says_what_it_is_and_every_number_what_it_counts(path: Path) -> None:
+    """Identities that are explained where they are owned, flags and nested types may stand without a comment."""
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# ")
+    plain = {"run_id", "episode", "chunk", "sequence_number", "policy_version"}
+    for line in lines:
+        field = re.fullmatch(r"(?:u?int\d+|float\d+|string)(?:\[\S*\])? (\w+)(=\d+)?(\s+# .+)?", line)
+        if field and field[2] is None and field[1] not in plain:
+            assert field[3], f"{path.name}: {field[1]} must have a comment with its unit and shape"
+
+
+def test_the_set_up_links_the_nodes_that_setup_py_installs() -> None:
+    text = (ROOT / "setup.py").read_text()
+    assert f"NODES = {setup_environment.NODES!r}".replace("'", '"') in text
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("requirements/*.txt")), ids=lambda path: path.name)
+def test_requirements_are_pinned_and_plain(path: Path) -> None:
+    for line in path.read_text().splitlines():
+        assert not line or line.startswith("#") or PINNED.fullmatch(line), line
+
+
+def test_constraints_agree_with_the_requirements() -> None:
+    def pins(name: str) -> dict[str, str]:
+        lines = (line for line in (ROOT / "requirements" / name).read_text().splitlines() if "==" in line)
+        pairs = (re.sub(r"\[\w+\]", "", line).split("==") for line in lines)
+        return {package.lower().replace("_", "-"): version for package, version in pairs}
+
+    constraints = pins("constraints.txt")
+    for name in ("run.txt", "dev.txt", "ros-wheels.txt"):
+        for package, version in pins(name).items():
+            assert constraints[package] == version, f"{name}: {package}"
+
+
+def test_the_tools_of_pyproject_aim_at_the_oldest_python() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert (tools["ruff"]["target-version"], tools["mypy"]["python_version"]) == ("py311", "3.11")
+    assert tools["pytest"]["ini_options"]["filterwarnings"][0] == "error"
+
+
+def test_repair_replaces_both_include_folders_once(tmp_path: Path) -> None:
+    exported = tmp_path / "share" / "std_msgs" / "cmake" / "export.cmake"
+    exported.parent.mkdir(parents=True)
+    foreign = "/opt/python/cp312-cp312"
+    exported.write_text(
+        f'DIRS "{foreign}/include/python3.12;{foreign}/lib/python3.12/site-packages/numpy/_core/include;/usr/include"\n'
+    )
+    folders = {"python_include": "/here/include", "numpy_include": "/here/numpy"}
+    assert repair_wheels.repair_prefix(tmp_path, **folders) == [exported]
+    assert exported.read_text() == 'DIRS "/here/include;/here/numpy;/usr/include"\n'
+    assert repair_wheels.repair_prefix(tmp_path, **folders) == []
+
+
+def test_a_prefix_without_the_wheels_is_told_apart(tmp_path: Path) -> None:
+    assert not repair_wheels.has_ros_wheels(tmp_path)
+    (tmp_path / "lib" / "python3.11" / "site-packages" / "ros_wheels_bootstrapper").mkdir(parents=True)
+    assert repair_wheels.has_ros_wheels(tmp_path)
+
+
+def test_sourced_ros_is_used_alone_where_there_are_no_wheels(tmp_path: Path) -> None:
+    sourced = tmp_path / "ros"
+    (sourced / build_messages.GENERATORS).mkdir(parents=True)
+    environ = {"AMENT_PREFIX_PATH": f"{tmp_path / 'overlay'}:{sourced}"}
+    assert build_messages.ros_prefixes(environ, environment=tmp_path / "venv") == [tmp_path / "overlay", sourced]
+
+
+def test_no_ros_at_all_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(build_messages.MessageBuildError, match=r"source /opt/ros/<distro>/setup\.bash"):
+        build_messages.ros_prefixes({}, environment=tmp_path)
+
+
+def test_a_failed_build_step_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('the cause'); raise SystemExit(3)"]
+    with pytest.raises(build_messages.MessageBuildError, match=r"the cause\n.* ended with 3"):
+        build_messages.run(command, environ=os.environ, log=tmp_path / "log")
+
+
+def test_missing_packages_are_told_where_nothing_may_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_packages, "build_needs", lambda: [("a compiler", lambda: False, "g++")])
+    monkeypatch.setattr(system_packages, "may_install", lambda: False)
+    with pytest.raises(system_packages.MissingPackagesError, match=r"a compiler, .* sudo apt-get install g\+\+"):
+        system_packages.ensure_build_tools()
+
+
+def test_opengl_is_installed_until_a_backend_renders(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine where EGL never renders, and OSMesa does once its package is there."""
+    installed: list[str] = []
+    monkeypatch.setattr(system_packages, "may_install", lambda: True)
+    monkeypatch.setattr(system_packages, "apt_install", lambda packages: installed.extend(packages) or True)
+    monkeypatch.setattr(
+        system_packages, "renders", lambda python, backend: backend == "osmesa" and "libosmesa6" in installed
+    )
+    assert system_packages.ensure_rendering(Path(sys.executable)) == "osmesa"
+    assert installed == [*system_packages.GL_BACKENDS["egl"], "libosmesa6"]
+
+
+def test_a_set_up_step_runs_when_its_key_changes_and_only_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done: list[str] = []
+    keys = {"first": "1", "second": "1"}
+
+    def steps() -> list[setup_environment.Step]:
+        return [
+            setup_environment.Step(title, key, lambda title=title: done.append(title)) for title, key in keys.items()
+        ]
+
+    monkeypatch.setattr(setup_environment, "STAMP", tmp_path / "stamp.json")
+    monkeypatch.setattr(setup_environment, "steps", steps)
+    setup_environment.run_steps()
+    setup_environment.run_steps()
+    assert done == ["first", "second"]
+    keys["second"] = "2"
+    setup_environment.run_steps()
+    assert done == ["first", "second", "second"]
+
+
+def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Path) -> None:
+    """`colcon build --symlink-install` of a workspace with this checkout; about a minute on two cores."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "chunk_ppo_ros").symlink_to(ROOT)
+    colcon = [
+        Path(sys.executable).parent / "colcon",
+        "build",
+        "--symlink-install",
+        "--packages-select",
+        "chunk_ppo_ros",
+    ]
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    built = subprocess.run(colcon, cwd=tmp_path, env=environ, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+
+    prefix = tmp_path / "install" / "chunk_ppo_ros"
+    index = prefix / "share" / "ament_index" / "resource_index"
+    assert (index / "packages" / "chunk_ppo_ros").is_file()
+    assert "msg/Transition.msg" in (index / "rosidl_interfaces" / "chunk_ppo_msgs").read_text().splitlines()
+    assert (prefix / "share" / "chunk_ppo_msgs" / "msg" / "Transition.msg").is_file()
+    for support in ("fastrtps_c", "fastrtps_cpp", "introspection_c", "introspection_cpp", "cpp", "c"):
+        assert (prefix / "lib" / f"libchunk_ppo_msgs__rosidl_typesupport_{support}.so").is_file()
+    for node in setup_environment.NODES:
+        assert os.access(prefix / "lib" / "chunk_ppo_ros" / node, os.X_OK)
+
+    imports = "import chunk_ppo_msgs.msg as m; m.Transition.__import_type_support__(); print(m.__file__)"
+    command = f'. "{tmp_path}/install/setup.sh" && "{sys.executable}" -c "{imports}"'
+    imported = subprocess.run(["sh", "-c", command], env=environ, capture_output=True, text=True)
+    assert imported.stdout.strip().startswith(str(prefix)), imported.stdout + imported.stderr

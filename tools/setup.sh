@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Finds the Python to work with and hands over to setup_environment.py. PYTHON=/path/to/python overrides the search.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+sourced=${AMENT_PREFIX_PATH:+${ROS_DISTRO:-}}
+check="import sys; assert (3, 11) <= sys.version_info < (3, 15)"
+rule="Python 3.11 to 3.14"
+if [ -n "$sourced" ]; then
+  check="$check; import rclpy"
+  rule="Python >= 3.11 that imports rclpy of the sourced ROS 2 $sourced (Jazzy, Kilted)"
+fi
+
+for python in ${PYTHON:-python3 /usr/bin/python3 python3.12 python3.13 python3.11 python3.14}; do
+  if "$python" -c "$check" >/dev/null 2>&1; then
+    exec "$python" tools/setup_environment.py
+  fi
+done
+
+echo "error: make setup needs $rule, found none${PYTHON:+ in PYTHON=$PYTHON};" >&2
+echo "install it (Debian, Ubuntu: apt-get install python3 python3-venv python3-dev) or name it: make setup PYTHON=/path/to/python3" >&2
+exit 1

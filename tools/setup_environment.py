@@ -1,0 +1,194 @@
+"""`make setup`: makes `.venv`, with everything `python -m chunk_ppo_ros` needs, and keeps it up to date.
+
+The work is cut into steps. Each has a key made of what it depends on; a step runs when its key differs from the one in
+`.venv/setup_steps.json`, so that a second run does nothing. Where ROS 2 is sourced, the environment sees the system's
+packages and takes ROS from there; otherwise ROS comes from wheels.
+
+The Python package is installed editable, so that the checkout is what runs and its console script and metadata exist.
+An editable install has no data files, hence the links to the ament index entries, `launch/`, `config/` and the nodes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from system_packages import GL_BACKENDS, MissingPackagesError, ensure_build_tools, ensure_rendering
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "setup_steps.json"
+LOCK = ROOT / ".cache" / "setup.lock"
+NAME = "chunk_ppo_ros"
+NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node")
+
+
+class SetupError(RuntimeError):
+    """The set-up cannot go on; the text says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of the set-up: a title, what it depends on as one string, and the work."""
+
+    title: str
+    key: str
+    work: Callable[[], None]
+
+
+def sourced_ros() -> str | None:
+    """Returns the distribution of the ROS 2 that is sourced (such as "jazzy"), or None."""
+    return os.environ.get("ROS_DISTRO") if os.environ.get("AMENT_PREFIX_PATH") else None
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Returns a hash over names and contents of files."""
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def run(*command: str | Path) -> None:
+    """Runs a command of the set-up in the checkout, as seen from outside any other environment.
+
+    Raises:
+        SetupError: it failed.
+    """
+    foreign = ("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "VIRTUAL_ENV", "PYTHONHOME")
+    environ = {name: value for name, value in os.environ.items() if name not in foreign}
+    status = subprocess.run([str(part) for part in command], cwd=ROOT, env=environ, stdin=subprocess.DEVNULL).returncode
+    if status:
+        raise SetupError(
+            f"`{' '.join(map(str, command))}` must succeed, got exit status {status}; see its output above, then "
+            "run `make setup` again (`make clean` first to start afresh)"
+        )
+
+
+def pip_install(*arguments: str | Path) -> None:
+    """Installs into the environment, with nothing but the pinned versions."""
+    run(PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off", *arguments)
+
+
+def make_environment() -> None:
+    """Makes an empty `.venv`; with ROS 2 sourced it sees the system's packages."""
+    site_packages = ["--system-site-packages"] if sourced_ros() else []
+    run(sys.executable, "-m", "venv", "--clear", *site_packages, VENV)
+    (VENV / "COLCON_IGNORE").touch()
+
+
+def requirement_files() -> list[str]:
+    """Returns the names of the requirement files that apply here."""
+    return ["run.txt", "dev.txt"] + ([] if sourced_ros() else ["ros-wheels.txt"])
+
+
+def install_requirements() -> None:
+    """Installs the pinned packages."""
+    folder = ROOT / "requirements"
+    lists = [part for name in requirement_files() for part in ("-r", folder / name)]
+    pip_install("-c", folder / "constraints.txt", *lists)
+    pip_install("--no-deps", "-r", folder / "assets.txt")
+
+
+def install_messages() -> None:
+    """Builds chunk_ppo_msgs and installs it into the environment."""
+    run(PYTHON, ROOT / "tools" / "build_messages.py", VENV, VENV / "build" / "chunk_ppo_msgs")
+
+
+def link(target: Path, at: Path) -> None:
+    """Makes a symbolic link, replacing what was there."""
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.unlink(missing_ok=True)
+    at.symlink_to(target)
+
+
+def install_package() -> None:
+    """Installs the checkout editable, with links to its ament index entries, launch files, settings and nodes."""
+    pip_install("--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    share = VENV / "share"
+    link(ROOT / "resource" / NAME, share / "ament_index" / "resource_index" / "packages" / NAME)
+    for name in ("package.xml", "launch", "config"):
+        link(ROOT / name, share / NAME / name)
+    for node in NODES:
+        link(VENV / "bin" / node, VENV / "lib" / NAME / node)
+
+
+def prepare_rendering() -> None:
+    """Looks for OpenGL that renders without a screen, and says what is used."""
+    backend = ensure_rendering(PYTHON)
+    if backend is not None:
+        print(f"MuJoCo renders without a screen by {backend}")
+        return
+    packages = " ".join(package for packages in GL_BACKENDS.values() for package in packages)
+    print("no OpenGL for rendering without a screen: the kinematic simulator will be used instead of MuJoCo;")
+    print(f"to have MuJoCo: sudo apt-get install {packages}")
+
+
+def steps() -> list[Step]:
+    """Returns the steps in their order; a step whose predecessor ran does not run again for that alone."""
+    system = f"{platform.python_version()} {sys.executable} {ROOT} {sourced_ros()}"
+    lists = [*requirement_files(), "assets.txt", "constraints.txt"]
+    requirements = digest(ROOT / "requirements" / name for name in lists)
+    builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
+    messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
+    package = digest([ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
+    rendering = digest([ROOT / "tools" / "system_packages.py"])
+    return [
+        Step("virtual environment .venv", system, make_environment),
+        Step("Python packages (about 2 GB, several minutes)", requirements, install_requirements),
+        Step("messages (chunk_ppo_msgs)", messages, install_messages),
+        Step("the package itself", package, install_package),
+        Step("OpenGL", rendering, prepare_rendering),
+    ]
+
+
+def read_stamp() -> dict[str, str]:
+    """Returns the keys of the steps that were finished in this `.venv`."""
+    if not STAMP.is_file():
+        return {}
+    keys: dict[str, str] = json.loads(STAMP.read_text(encoding="utf-8"))
+    return keys
+
+
+def run_steps() -> None:
+    """Runs the steps that are not up to date and notes each as it is finished."""
+    finished = read_stamp()
+    outdated = [step for step in steps() if finished.get(step.title) != step.key]
+    if outdated:
+        ensure_build_tools()
+    for step in outdated:
+        print(f"--- {step.title}", flush=True)
+        begin = time.monotonic()
+        step.work()
+        if step.work is make_environment:
+            finished = {}
+        finished[step.title] = step.key
+        STAMP.write_text(json.dumps(finished, indent=1), encoding="utf-8")
+        print(f"--- done in {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def main() -> int:
+    """Runs the set-up, one at a time in a checkout."""
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            run_steps()
+        except (SetupError, MissingPackagesError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
