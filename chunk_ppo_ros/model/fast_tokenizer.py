@@ -164,7 +164,7 @@ class FastTokenizer:
             ValueError: where a coefficient has no character in this tokenizer; nothing is clipped.
         """
         codes = quantise(actions, self.scale) - self.min_token
-        if not all(is_character(int(code)) for code in (codes.min(), codes.max())):
+        if not all(is_character(int(code)) for code in np.unique(codes)):
             raise ValueError(self._range_error(codes))
         text = _to_text(codes)
         ids = self.bpe.encode(text, add_special_tokens=False).ids
@@ -191,7 +191,7 @@ class FastTokenizer:
     def _range_error(self, codes: np.ndarray) -> str:
         low, high = int(codes.min()) + self.min_token, int(codes.max()) + self.min_token
         return (
-            f"quantised DCT coefficients must have a character in this FAST tokenizer (chr(0) is {self.min_token}), got "
+            f"DCT coefficients must have a character in this FAST tokenizer (chr(0) is {self.min_token}), got "
             f"{low}..{high}; clip the normalised actions or fit a tokenizer with a larger action_limit"
         )
 

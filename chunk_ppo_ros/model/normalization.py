@@ -1,8 +1,8 @@
 """Quantile normalisation of states and actions, and actions relative to the state; numpy only.
 
 Statistics are kept in openpi's `norm_stats.json`. Joints are normalised as targets relative to the measured state,
-grippers as absolute targets. openpi's `adapt_to_pi` (joint signs and gripper linkage of its training data) is not here: it
-maps states and actions of the robot before, and back after, everything in this module.
+grippers as absolute targets. openpi's `adapt_to_pi` (joint signs and gripper linkage of its training data) is not here:
+it maps states and actions of the robot before, and back after, everything in this module.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What turns a robot's observation into model input and model tokens into joint targets.
 
 `PolicyTokenizer` joins the prompt tokenizer, FAST, the place of FAST ids in the model's vocabulary, and normalisation.
-The model generates "Action: ", FAST tokens, "|" and the end token; of these only the FAST tokens are sampled and scored.
+The model generates "Action: ", FAST tokens, "|" and the end token; only the FAST tokens are sampled and scored.
 """
 
 from __future__ import annotations
@@ -218,8 +218,8 @@ class PolicyTokenizer:
         ids = self.fast.encode(clipped)
         if len(ids) > self.max_fast_tokens:
             raise ValueError(
-                f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set model.max_action_tokens "
-                f"to at least {len(ids) + FORCED_TAIL}, or leave the chunk out"
+                f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set "
+                f"model.max_action_tokens to at least {len(ids) + FORCED_TAIL}, or leave the chunk out"
             )
         token_ids = self.token_ids
         tokens = np.zeros(self.config.max_action_tokens, np.int32)

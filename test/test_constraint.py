@@ -1,0 +1,225 @@
+"""The decoding constraint against tables derived by hand, brute force, and long runs by random and hostile choices."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tokenizers
+
+from chunk_ppo_ros.model import fast_tokenizer
+from chunk_ppo_ros.model.constraint import IMPOSSIBLE, Array, FastConstraint
+from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+
+PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
+H, D = 16, 14
+
+
+def by_hand(*tokens: bytes, min_token: int) -> FastTokenizer:
+    """A tokenizer of exactly these tokens, scale 1."""
+    symbols = {byte: symbol for symbol, byte in fast_tokenizer._byte_of_symbol().items()}
+    vocab = {"".join(symbols[byte] for byte in token): index for index, token in enumerate(tokens)}
+    return FastTokenizer(bpe=tokenizers.Tokenizer(tokenizers.models.BPE(vocab, [])), scale=1, min_token=min_token)
+
+
+# Coefficient c is the character of code point 128 + c: -1 is 7f, 0 is c2 80, 1 is c2 81, and -2 (7e) is out of range.
+FIVE = (b"\x7f", b"\xc2", b"\x80", b"\x81\xc2", b"\xc2\x80\x7f\x7f")
+
+
+def build_by_hand(*extra: bytes, max_tokens: int) -> FastConstraint:
+    """H = 1, D = 3, limit ceil(1 * sqrt(1) * 1) = 1."""
+    tokenizer = by_hand(*FIVE, *extra, min_token=-128)
+    return FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=max_tokens, action_limit=1.0)
+
+
+def smooth_chunks(key: int, num: int) -> np.ndarray:
+    """[num, H, D] normalised minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
+    rng = np.random.default_rng(key)
+    time = np.clip(np.linspace(0, 1, H) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
+    ramp = 10 * time**3 - 15 * time**4 + 6 * time**5
+    size = np.where(np.arange(D) % 7 < 3, rng.uniform(-1.4, 1.4, (num, D)), 0)
+    return ramp[:, :, None] * size[:, None, :]
+
+
+def published_tokenizer() -> FastTokenizer:
+    if not PUBLISHED.is_dir():
+        pytest.skip("the published FAST tokenizer is not in ../shared/data/fast")
+    return FastTokenizer.load(PUBLISHED)
+
+
+def fitted_tokenizer() -> FastTokenizer:
+    """Scale 20 makes 241 characters, half of them of two bytes, so that bytes can be pending here too."""
+    return FastTokenizer.fit(smooth_chunks(0, 500), vocab_size=512, scale=20)
+
+
+TOKENIZERS = {"published": (published_tokenizer, 98), "fitted": (fitted_tokenizer, 60)}
+
+
+def test_tables_of_a_tokenizer_made_by_hand() -> None:
+    constraint = build_by_hand(max_tokens=4)
+    # Nothing pending: 7f completes one; c2 stays pending; 80 and 81 c2 cannot begin; c2 80 7f 7f completes three.
+    # c2 pending: 80 completes one; 81 completes one and c2 stays; the others do not continue. 4 = M + 1 marks illegal.
+    np.testing.assert_array_equal(constraint.legal, [[1, 1, 0, 0, 1], [0, 0, 1, 1, 0]])
+    np.testing.assert_array_equal(constraint.num_coefficients, [[1, 0, 4, 4, 3], [4, 4, 1, 1, 4]])
+    np.testing.assert_array_equal(constraint.next_pending, [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
+    # From c2 each coefficient costs one token (80, then 7f), and it cannot stop there. From nothing pending 7f costs
+    # one each, and three come at once with the fifth token.
+    np.testing.assert_array_equal(constraint.min_tokens, [[0, 1, 2, 1], [IMPOSSIBLE, 1, 2, 3]])
+
+
+@pytest.mark.parametrize(("max_tokens", "legal"), [(4, [0, 1, 4]), (3, [0, 4]), (2, [4]), (1, [4])])
+def test_first_tokens_within_a_budget(max_tokens: int, legal: list[int]) -> None:
+    # After 7f two more tokens are needed (3 in all), after c2 three more (4 in all), after the fifth none.
+    constraint = build_by_hand(max_tokens=max_tokens)
+    np.testing.assert_array_equal(np.flatnonzero(constraint.legal_tokens(constraint.start(1))[0]), legal)
+
+
+def test_steps_by_hand() -> None:
+    constraint = build_by_hand(max_tokens=4)
+    state = constraint.start(2)
+    for ids, left, pending in [((1, 4), (3, 0), (1, 0)), ((3, 0), (2, 0), (1, 0)), ((2, 2), (1, 0), (0, 0))]:
+        state = constraint.advance(state, jnp.array(ids))
+        np.testing.assert_array_equal(state.coefficients_left, left)
+        np.testing.assert_array_equal(state.pending, pending)
+    np.testing.assert_array_equal(state.tokens_left, [1, 3])  # the second row was complete after its first token
+    np.testing.assert_array_equal(constraint.legal_tokens(state), [[1, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(constraint.is_complete(state), [False, True])
+
+
+def test_an_illegal_token_leaves_for_good() -> None:
+    constraint = build_by_hand(max_tokens=8)
+    state = constraint.advance(constraint.start(1), jnp.array([2]))
+    for _ in range(4):
+        assert not constraint.is_complete(state)[0]
+        assert not constraint.legal_tokens(state).any()
+        state = constraint.advance(state, jnp.array([0]))
+
+
+def test_walks_are_exactly_the_decodable_chunks() -> None:
+    """Sequences of up to four of six tokens (one out of range) are legal and complete if and only if they decode."""
+    constraint = build_by_hand(b"\x7e", max_tokens=4)
+    tokenizer = by_hand(*FIVE, b"\x7e", min_token=-128)
+    found = 0
+    for length in range(1, 5):
+        walks = np.array(list(itertools.product(range(6), repeat=length)))
+        state, legal = constraint.start(len(walks)), np.ones(len(walks), bool)
+        for ids in walks.T:
+            legal &= np.asarray(constraint.legal_tokens(state))[np.arange(len(walks)), ids]
+            state = constraint.advance(state, jnp.asarray(ids))
+        decoded = [tokenizer.decode(walk, horizon=1, action_dim=3) for walk in walks]
+        expected = [chunk.valid and bool(np.all(np.abs(chunk.actions) <= 1)) for chunk in decoded]
+        np.testing.assert_array_equal(legal & np.asarray(constraint.is_complete(state)), expected)
+        found += sum(expected)
+    # 4, 000, 0012, 0120, 1200, 0132, 1320 and 1332: "12" is one coefficient, "132" two, "1332" three.
+    assert found == 8
+
+
+def test_build_refuses_a_budget_that_fits_no_chunk() -> None:
+    tokenizer = by_hand(b"\x7f", min_token=-128)
+    with pytest.raises(ValueError, match="got 2, but at least 3 tokens"):
+        FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=2, action_limit=1.0)
+    with pytest.raises(ValueError, match="no number of tokens"):
+        FastConstraint.build(by_hand(b"\xc2", min_token=-128), horizon=1, action_dim=3, max_tokens=9, action_limit=1.0)
+
+
+def test_surrogates_have_no_character() -> None:
+    # Codes d7ff, d800, d801: the last two are surrogates, whose bytes ed a0 8x are not UTF-8.
+    tokenizer = by_hand(b"\xed\x9f\xbf", b"\xed\xa0\x80", b"\xed", b"\xa0\x80", min_token=-0xD800)
+    constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=1, max_tokens=3, action_limit=1.0)
+    np.testing.assert_array_equal(constraint.legal[0], [True, False, True, False])
+    assert not constraint.legal[1:, 3].any()
+    assert not tokenizer.decode([1], horizon=1, action_dim=1).valid
+
+
+def test_special_tokens_are_illegal() -> None:
+    tokenizer = by_hand(b"\x7f", b"\x80", min_token=-128)
+    tokenizer.bpe.add_special_tokens(["\x7f"])
+    assert tokenizer.vocab_size == 3
+    constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=3, action_limit=1.0)
+    np.testing.assert_array_equal(constraint.legal, [[True, False, False]])
+
+
+def preferences(constraint: FastConstraint, tokenizer: FastTokenizer) -> dict[str, np.ndarray]:
+    """Scores [P, F] of tokens; the legal one with the highest score, plus noise below 1, is taken."""
+    num_bytes = np.array([len(token or b"") for token in tokenizer.token_bytes], np.float32)
+    pending = np.asarray(constraint.next_pending) > 0
+    num = np.asarray(constraint.num_coefficients, np.float32)
+    return {
+        "random": np.zeros_like(num),
+        "longest": np.broadcast_to(num_bytes, num.shape),
+        "shortest": -np.broadcast_to(num_bytes, num.shape),
+        "partial bytes": np.where(pending, 2.0, 0.0),
+        "most pending": np.where(pending, 2.0 + num, 0.0),
+    }
+
+
+def runner(constraint: FastConstraint, *, batch: int) -> Callable[[jax.Array, jax.Array], tuple[Array, Array]]:
+    """A function of (scores, key): tokens [batch, max_tokens], -1 after completion, and which rows are complete."""
+
+    @jax.jit
+    def run(scores: jax.Array, key: jax.Array) -> tuple[Array, Array]:
+        noise = jax.random.uniform(key, (1024, scores.shape[1]))
+        rows = jax.random.randint(key, (constraint.max_tokens, batch), 0, len(noise))
+
+        def step(carry):  # type: ignore[no-untyped-def]
+            position, state, legal, ids = carry
+            chosen = jnp.argmax(jnp.where(legal, scores[state.pending] + noise[rows[position]], -jnp.inf), axis=-1)
+            ids = ids.at[position].set(jnp.where(legal.any(axis=-1), chosen, -1))
+            state = constraint.advance(state, chosen)
+            return position + 1, state, constraint.legal_tokens(state), ids
+
+        start = constraint.start(batch)
+        first = (0, start, constraint.legal_tokens(start), jnp.full((constraint.max_tokens, batch), -1))
+        _, state, _, ids = jax.lax.while_loop(lambda carry: carry[2].any(), step, first)
+        return ids.T, constraint.is_complete(state)
+
+    return run
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_every_run_decodes(name: str) -> None:
+    """5 x 1000 runs for each tokenizer: whatever is chosen among the legal tokens decodes within the limit."""
+    make, max_tokens = TOKENIZERS[name]
+    tokenizer = make()
+    constraint = FastConstraint.build(tokenizer, horizon=H, action_dim=D, max_tokens=max_tokens, action_limit=1.5)
+    assert len(constraint.legal) > 1  # bytes can be pending
+    limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=H, action_limit=1.5)
+    run = runner(constraint, batch=1000)
+    for index, scores in enumerate(preferences(constraint, tokenizer).values()):
+        ids, complete = run(jnp.asarray(scores), jax.random.key(index))
+        assert complete.all()
+        for row in np.asarray(ids):
+            length = int(np.sum(row >= 0))
+            assert (row[:length] >= 0).all()
+            chunk = tokenizer.decode(row[:length], horizon=H, action_dim=D)
+            assert chunk.valid, chunk.reason
+            assert np.abs(fast_tokenizer.quantise(chunk.actions, tokenizer.scale)).max() <= limit
+
+
+@pytest.mark.parametrize("name", TOKENIZERS)
+def test_real_encodings_are_legal(name: str) -> None:
+    make, max_tokens = TOKENIZERS[name]
+    tokenizer = make()
+    constraint = FastConstraint.build(tokenizer, horizon=H, action_dim=D, max_tokens=max_tokens, action_limit=1.5)
+    encoded = [tokenizer.encode(chunk) for chunk in smooth_chunks(1, 50)]
+    longest = max(map(len, encoded))
+    assert longest <= max_tokens
+    padded = np.array([ids + [0] * (longest - len(ids)) for ids in encoded])
+    state = constraint.start(len(padded))
+    legal_tokens, advance = jax.jit(constraint.legal_tokens), jax.jit(constraint.advance)
+    for position, ids in enumerate(padded.T):
+        used = np.array([position < len(row) for row in encoded])
+        assert np.asarray(legal_tokens(state))[np.arange(len(padded)), ids][used].all()
+        state = advance(state, jnp.asarray(ids))
+    assert np.asarray(constraint.is_complete(state)).all()
+
+
+def test_tables_pass_through_jit_as_an_argument() -> None:
+    constraint = build_by_hand(max_tokens=4)
+    legal = jax.jit(lambda tables, state: tables.legal_tokens(state))(constraint, constraint.start(3))
+    np.testing.assert_array_equal(legal, constraint.legal_tokens(constraint.start(3)))

@@ -1,0 +1,342 @@
+"""FAST against the published tokenizer, the prompt against openpi's text, and the whole of a policy's tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import shutil
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from chunk_ppo_ros import types
+from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
+from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer, TokenIds
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+PUBLISHED = SHARED / "data" / "fast"
+TASKS = ["Reach the red ball with both arms", "Transfer the red cube to the left arm"]
+H, D = 16, 14
+
+
+def smooth_chunks(key: int, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """States [num, D] and minimum-jerk chunks [num, H, D] of six moving joints, up to 0.4 rad from the state."""
+    rng = np.random.default_rng(key)
+    states = rng.uniform(-0.8, 0.8, (num, D))
+    states[:, [6, 13]] = 0.5
+    time = np.clip(np.linspace(1 / H, 1, H) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
+    ramp = 10 * time**3 - 15 * time**4 + 6 * time**5
+    size = np.where(np.arange(D) % 7 < 3, rng.uniform(-0.4, 0.4, (num, D)), 0)
+    return states, states[:, None] + ramp[:, :, None] * size[:, None]
+
+
+@pytest.fixture(scope="module")
+def published() -> FastTokenizer:
+    if not PUBLISHED.is_dir():
+        pytest.skip("the published FAST tokenizer is not in ../shared/data/fast")
+    return FastTokenizer.load(PUBLISHED)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
+    folder = tmp_path_factory.mktemp("policy")
+    states, actions = smooth_chunks(0, 500)
+    norm_stats = normalization.compute_norm_stats(states, actions)
+    normalized = norm_stats.actions.normalize(normalization.to_relative(actions, states))
+    clipped, _ = normalization.clip_actions(normalized, TINY_MODEL.action_limit)
+    prompt_tokenizer.train_prompt_tokenizer(TASKS, folder / "prompt.model")
+    prompt = PromptTokenizer(folder / "prompt.model", max_len=TINY_MODEL.max_prompt_len)
+    return PolicyTokenizer(prompt=prompt, fast=FastTokenizer.fit(clipped), norm_stats=norm_stats, config=TINY_MODEL)
+
+
+# FAST
+
+
+def reference() -> dict[str, list[int]]:
+    content: dict[str, list[int]] = json.loads((PUBLISHED / "reference_encodings.json").read_text())
+    return content
+
+
+def test_reference_encodings(published: FastTokenizer) -> None:
+    time, k = np.linspace(0, 1, H)[:, None], np.arange(D)[None]
+    sine = 0.8 * np.sin(2 * np.pi * (0.5 + 0.1 * k) * time + k)
+    assert published.encode(sine) == reference()["ids"]
+    assert published.encode(np.zeros((H, D))) == reference()["zeros_ids"] == [939]
+    uniform = np.random.default_rng(0).uniform(-1, 1, (H, D))
+    assert published.encode(uniform) == reference()["uniform_seed0_ids"]
+
+
+def test_reference_model_ids(published: FastTokenizer) -> None:
+    ids = TokenIds(vocab_size=257152, num_fast=2048, skip=128, action_prefix=(4022, 235292, 235248), bar=235371, end=1)
+    fast_ids = np.array(reference()["ids"])
+    assert ids.to_model(fast_ids).tolist() == reference()["paligemma_ids"]
+    np.testing.assert_array_equal(ids.to_fast(ids.to_model(fast_ids)), fast_ids)
+    assert published.vocab_size == ids.num_fast
+
+
+def test_quantised_coefficients_by_hand() -> None:
+    # Constant 0.3 over H = 4: the first coefficient is sqrt(4) * 0.3 = 0.6, times 10 is 6; the others are 0.
+    np.testing.assert_array_equal(fast_tokenizer.quantise(np.full((4, 1), 0.3), 10)[:, 0], [6, 0, 0, 0])
+    # (1, -1): first 0, second sqrt(2/2) * (cos(pi/4) + cos(pi/4)) = 1.41421, times 10 rounds to 14.
+    np.testing.assert_array_equal(fast_tokenizer.quantise(np.array([[1.0], [-1.0]]), 10)[:, 0], [0, 14])
+    assert fast_tokenizer.coefficient_limit(scale=10, horizon=16, action_limit=1.5) == 60
+    assert fast_tokenizer.coefficient_limit(scale=10, horizon=10, action_limit=1.5) == 48  # 47.43
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.given(chunk=arrays.arrays(np.float32, (H, D), elements=st.floats(-1.5, 1.5, width=32)))
+def test_fast_round_trip(policy: PolicyTokenizer, chunk: np.ndarray) -> None:
+    """Any chunk within the limit. Rounding moves each of 16 orthonormal coefficients by 0.05 at most: in all, per
+    dimension, by sqrt(16) * 0.05 = 0.2 in the 2-norm, which bounds each step."""
+    decoded = policy.fast.decode(policy.fast.encode(chunk), horizon=H, action_dim=D)
+    assert decoded.valid
+    assert np.linalg.norm(decoded.actions - chunk, axis=0).max() <= 0.2 + 1e-5
+
+
+def test_our_bytes_are_the_librarys(published: FastTokenizer, policy: PolicyTokenizer) -> None:
+    chunk = smooth_chunks(3, 1)[1][0]
+    for tokenizer in (published, policy.fast):
+        ids = tokenizer.encode(chunk)
+        text = b"".join(tokenizer.token_bytes[i] or b"" for i in ids).decode()
+        assert tokenizer.bpe.decode(ids) == text
+        assert len(text) == H * D
+
+
+def test_decoding_failures_are_told(published: FastTokenizer) -> None:
+    ids = reference()["ids"]
+    partial = next(i for i, token in enumerate(published.token_bytes) if token == "\u0162".encode()[:1])
+    for broken, reason in [
+        (ids[:-1], "coefficients instead of 224"),
+        ([*ids, partial], "UTF-8"),
+        ([2048], "token 2048"),
+    ]:
+        chunk = published.decode(broken, horizon=H, action_dim=D)
+        assert not chunk.valid
+        assert reason in chunk.reason
+        assert chunk.actions.shape == (H, D)
+        assert np.isnan(chunk.actions).all()
+
+
+def test_encoding_clips_nothing(published: FastTokenizer, policy: PolicyTokenizer) -> None:
+    with pytest.raises(ValueError, match=r"chr\(0\) is -354.*got -400"):
+        published.encode(np.full((H, D), -10.0))
+    with pytest.raises(ValueError, match=r"got 0\.\.80"):  # within Unicode, outside the fitted alphabet
+        policy.fast.encode(np.full((H, D), 2.0))
+    # 0.5 * sqrt(16) * 10 = 20 over chr(0) = -(0xD800 - 20) is the first surrogate, which has no UTF-8.
+    with pytest.raises(ValueError, match="clip the normalised actions"):
+        dataclasses.replace(published, min_token=20 - 0xD800).encode(np.full((H, D), 0.5))
+    with pytest.raises(ValueError, match="finite"):
+        policy.fast.encode(np.full((H, D), np.nan))
+
+
+def test_fit_is_deterministic_and_small(policy: PolicyTokenizer) -> None:
+    chunks = np.clip(np.random.default_rng(0).normal(size=(50, H, D)), -1.5, 1.5)
+    assert FastTokenizer.fit(chunks).bpe.to_str() == FastTokenizer.fit(chunks).bpe.to_str()
+    # With the prompt's 384 pieces and 128 skipped ids it fills a vocabulary of 1024.
+    assert policy.fast.vocab_size <= 512
+    assert policy.fast.min_token == -60
+
+
+def test_fit_refuses() -> None:
+    with pytest.raises(ValueError, match="within"):
+        FastTokenizer.fit(np.full((1, H, D), 1.6))
+    with pytest.raises(ValueError, match="vocab_size must be at least 121"):  # -60..60, one byte each
+        FastTokenizer.fit(np.zeros((1, H, D)), vocab_size=120)
+
+
+def test_fast_saves_in_the_published_format(published: FastTokenizer, tmp_path: pathlib.Path) -> None:
+    published.save(tmp_path)
+    assert FastTokenizer.load(tmp_path).encode(np.zeros((H, D))) == [939]
+    saved, original = (json.loads((folder / "processor_config.json").read_text()) for folder in (tmp_path, PUBLISHED))
+    assert saved == original
+    saved, original = (json.loads((folder / "tokenizer.json").read_text()) for folder in (tmp_path, PUBLISHED))
+    assert saved["model"]["vocab"] == original["model"]["vocab"]
+    assert saved["pre_tokenizer"] == original["pre_tokenizer"]
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"tokenizer\.json"):
+        FastTokenizer.load(tmp_path)
+
+
+# Prompt
+
+
+def test_state_bins_match_openpi() -> None:
+    path = SHARED / "golden" / "preprocess.npz"
+    if not path.is_file():
+        pytest.skip("golden data is not in ../shared/golden")
+    golden = np.load(path)
+    np.testing.assert_array_equal(prompt_tokenizer.state_bins(golden["state"]), golden["state_bins"])
+
+
+def test_prompt_text_by_hand() -> None:
+    # Bins are 1/128 wide: 0 is the 128th edge, 0.5 the 192nd; below -1 there is no bin, at and above 1 the last.
+    text = prompt_tokenizer.prompt_text("  Pick_up the CUBE ", np.array([-1.01, -1.0, 0.0, 0.5, 1.0, 7.0]))
+    assert text == "Task: pick up the cube, State: -1 0 128 192 255 255;\n"
+
+
+def test_prompt_is_short_and_reversible(policy: PolicyTokenizer) -> None:
+    state = np.linspace(-1.2, 1.2, 14)
+    tokens, mask = policy.prompt.encode(TASKS[0], state)
+    # begin, "Task:", seven words, ", State:", 14 numbers, ";\n"
+    assert mask.sum() == 1 + 1 + 7 + 1 + 14 + 1
+    assert mask[: mask.sum()].all()
+    assert tokens[0] == prompt_tokenizer.BEGIN
+    assert (tokens[~mask] == prompt_tokenizer.PAD).all()
+    assert policy.prompt._model.decode(tokens[1 : mask.sum()].tolist()) == prompt_tokenizer.prompt_text(TASKS[0], state)
+
+
+def test_every_state_number_is_one_piece(policy: PolicyTokenizer) -> None:
+    found = {policy.prompt.pieces(f" {number}") for number in range(-1, 256)}
+    assert len(found) == 257
+    assert all(len(pieces) == 1 for pieces in found)
+
+
+def test_other_text_is_spelled_or_refused(policy: PolicyTokenizer) -> None:
+    assert len(policy.prompt.pieces("zip (3x)!")) <= 9
+    with pytest.raises(ValueError, match="characters that the prompt tokenizer knows, got \\['é'\\]"):
+        policy.prompt.encode("café", np.zeros(14))
+
+
+def test_a_long_prompt_is_refused(policy: PolicyTokenizer) -> None:
+    with pytest.raises(ValueError, match="at most 64 tokens, got 7"):
+        policy.prompt.encode("arm " * 53, np.zeros(14))
+
+
+def test_a_state_that_is_not_finite_is_refused(policy: PolicyTokenizer) -> None:
+    with pytest.raises(ValueError, match="state must be finite"):
+        policy.prompt.encode("reach", np.array([np.nan]))
+
+
+def test_training_the_prompt_tokenizer(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        prompt_tokenizer.train_prompt_tokenizer(TASKS, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert capfd.readouterr() == ("", "")
+    assert PromptTokenizer(tmp_path / "a", max_len=8).vocab_size <= 384
+    with pytest.raises(ValueError, match="vocab_size must be at least"):
+        prompt_tokenizer.train_prompt_tokenizer(TASKS, tmp_path / "c", vocab_size=300)
+    with pytest.raises(ValueError, match="at least one task"):
+        prompt_tokenizer.train_prompt_tokenizer([], tmp_path / "c")
+
+
+def test_a_missing_prompt_model_says_what_to_get(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"paligemma_tokenizer\.model \(sha256 8986bb4f"):
+        PromptTokenizer(tmp_path / "prompt.model", max_len=8)
+
+
+# Both, in a model's vocabulary
+
+
+def test_token_ids_refuse_a_vocabulary_that_is_too_small() -> None:
+    with pytest.raises(ValueError, match="at least num_fast \\+ skip = 640, got 600"):
+        TokenIds(vocab_size=600, num_fast=512, skip=128, action_prefix=(8,), bar=9, end=1)
+    with pytest.raises(ValueError, match=r"outside the FAST tokens 60\.\.571, got \[88\]"):
+        TokenIds(vocab_size=700, num_fast=512, skip=128, action_prefix=(8,), bar=88, end=1)
+
+
+def test_token_ids_of_the_small_vocabulary(policy: PolicyTokenizer) -> None:
+    ids = policy.token_ids
+    assert ids.to_model(0) == 1024 - 1 - 128 == 895
+    assert ids.to_model(ids.num_fast - 1) >= policy.prompt.vocab_size  # no overlap with the prompt's pieces
+    assert ids.action_prefix == policy.prompt.pieces("Action: ")
+    assert (ids.bar,) == policy.prompt.pieces("|")
+    assert ids.end == 1
+
+
+def test_actions_round_trip(policy: PolicyTokenizer) -> None:
+    states, chunks = smooth_chunks(7, 20)
+    widest = np.max(policy.norm_stats.actions.q99 - policy.norm_stats.actions.q01)
+    for state, chunk in zip(states, chunks, strict=True):
+        encoded = policy.encode_actions(chunk, state)
+        count = int(encoded.token_mask.sum())
+        assert encoded.num_clipped == 0
+        assert encoded.action_tokens.shape == encoded.token_mask.shape == (40,)
+        assert encoded.token_mask[:count].all()
+        assert all(policy.token_ids.is_fast(int(token)) for token in encoded.action_tokens[:count])
+        assert encoded.action_tokens[count:].tolist() == [policy.token_ids.bar, 1, *[0] * (38 - count)]
+        decoded = policy.decode_actions(encoded.action_tokens, state)
+        assert decoded.valid
+        # 0.2 in normalised units (see test_fast_round_trip) is 0.1 of the quantile range.
+        np.testing.assert_allclose(decoded.actions, chunk, atol=0.1 * widest)
+
+
+def test_clipped_demonstrations_are_counted(policy: PolicyTokenizer) -> None:
+    state = np.zeros(D)
+    chunk = np.zeros((H, D))
+    chunk[:, [6, 13]] = 0.5
+    chunk[10:, 0] = 5.0
+    encoded = policy.encode_actions(chunk, state)
+    assert encoded.num_clipped == 6
+    limit = policy.norm_stats.actions.unnormalize(np.full(D, TINY_MODEL.action_limit, np.float32))[0]
+    decoded = policy.decode_actions(encoded.action_tokens, state)
+    assert abs(decoded.actions[-1, 0] - limit) < 0.1
+
+
+def test_a_chunk_of_too_many_tokens_says_how_many(policy: PolicyTokenizer) -> None:
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (H, D))
+    config = dataclasses.replace(TINY_MODEL, max_token_len=400, max_action_tokens=300)
+    roomy = dataclasses.replace(policy, config=config)
+    assert roomy.encode_actions(noise, np.zeros(D)).num_clipped > 0
+    needed = int(roomy.encode_actions(noise, np.zeros(D)).token_mask.sum())
+    assert needed > 38
+    with pytest.raises(ValueError, match=f"at most 38 FAST tokens, got {needed}; .*at least {needed + 2}"):
+        policy.encode_actions(noise, np.zeros(D))
+    with pytest.raises(ValueError, match=r"shape \(16, 14\)"):
+        policy.encode_actions(noise[:5], np.zeros(D))
+
+
+def test_generated_tokens_that_stand_for_nothing(policy: PolicyTokenizer) -> None:
+    bar = policy.token_ids.bar
+    for tokens, reason in [([0] * 40, "no '|'"), ([5, bar, 1], "not an action token"), ([bar, 1], "0 coefficients")]:
+        decoded = policy.decode_actions(np.array(tokens), np.zeros(D))
+        assert not decoded.valid
+        assert reason in decoded.reason
+        assert np.isnan(decoded.actions).all()
+
+
+def test_observe(policy: PolicyTokenizer) -> None:
+    state = smooth_chunks(8, 1)[0][0].astype(np.float32)
+    images, mask = np.ones((3, 64, 64, 3), np.uint8), np.array([True, False, True])
+    seen = policy.observe(types.Observation(images=images, image_mask=mask, state=state, prompt=TASKS[1]))
+    tokens, prompt_mask = policy.prompt.encode(TASKS[1], policy.norm_stats.state.normalize(state))
+    np.testing.assert_array_equal(seen.prompt_tokens, tokens)
+    np.testing.assert_array_equal(seen.prompt_mask, prompt_mask)
+    np.testing.assert_array_equal(seen.state, state)
+    assert seen.prompt_tokens.shape == (TINY_MODEL.max_prompt_len,)
+    assert seen.images is images
+
+
+def test_saves_and_loads(policy: PolicyTokenizer, tmp_path: pathlib.Path) -> None:
+    policy.save(tmp_path / "assets" / "trossen")
+    state, chunk = (values[0] for values in smooth_chunks(9, 1))
+    loaded = PolicyTokenizer.load(tmp_path / "assets", TINY_MODEL)
+    assert loaded.token_ids == policy.token_ids
+    expected = policy.encode_actions(chunk, state).action_tokens
+    np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
+    # openpi's assets have no tokenizers: they come from a folder of their own.
+    (tmp_path / "bare").mkdir()
+    shutil.copy(tmp_path / "assets" / "trossen" / "norm_stats.json", tmp_path / "bare")
+    with pytest.raises(FileNotFoundError):
+        PolicyTokenizer.load(tmp_path / "bare", TINY_MODEL)
+    loaded = PolicyTokenizer.load(tmp_path / "bare", TINY_MODEL, tokenizer_dir=tmp_path / "assets" / "trossen")
+    np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
+
+
+def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -> None:
+    with pytest.raises(ValueError, match="7 action dimensions"):
+        dataclasses.replace(policy, config=dataclasses.replace(TINY_MODEL, action_dim=7))
+    with pytest.raises(ValueError, match="at most model.vocab_size"):
+        dataclasses.replace(policy, config=dataclasses.replace(TINY_MODEL, vocab_size=128))
+
+
+def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
+    constraint = policy.constraint()
+    assert (constraint.total, constraint.max_tokens) == (224, 38)
+    assert constraint.legal.shape == (1, policy.fast.vocab_size)  # every character is one byte
