@@ -6,8 +6,12 @@ exit code 2.
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
+import threading
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
@@ -16,76 +20,117 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from chunk_ppo_ros.errors import UserError
+
+RUNTIME_ERROR = 1
+"""Exit code where a node gives up with a UserError."""
+
 CONFIGURATION_ERROR = 2
 """Exit code where a node refuses its configuration."""
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SPIN_PERIOD = 0.1
+"""Seconds after which a waiting executor looks for a signal: a wait in ROS is not interrupted by one."""
+
 
 class EndOfRun(Exception):  # noqa: N818 - not an error
-    """Raised in a callback to end the process with exit code 0, for example by trainer_node when training is finished."""
+    """Raised in a callback to end the process with exit code 0, as trainer_node does when training is finished."""
 
 
 class _Stop(BaseException):
-    """Raised by the signal handler while nothing spins yet; not an Exception, so that no handler of a node takes it."""
+    """Raised by the signal handler before the node spins; not an Exception, so that no handler of a node takes it."""
 
 
 class _Signals:
-    """Turns the first SIGINT or SIGTERM into the end of spinning, or of the construction that is under way."""
+    """Turns the first stop signal into the end of spinning, or of the construction that is under way.
 
-    def __init__(self) -> None:
+    Python runs a signal handler only between two steps of the main thread, which may be compiling for minutes. A second
+    thread therefore learns of the signal through the wake-up descriptor and ends the process when `close_timeout` is over.
+    """
+
+    def __init__(self, close_timeout: float) -> None:
         self.received = False
-        self.executor: Executor | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        self.spinning = False
+        self._close_timeout = close_timeout
+        self._receiver, sender = socket.socketpair()
+        sender.setblocking(False)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        self._sender = sender  # the descriptor lives as long as this object
+        for number in STOP_SIGNALS:
             signal.signal(number, self._handle)
+        threading.Thread(target=self._watch, name="stop-watch", daemon=True).start()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             return
         self.received = True
-        if self.executor is None:
+        if not self.spinning:
             raise _Stop
-        self.executor.wake()
+
+    def _watch(self) -> None:
+        while self._receiver.recv(1)[0] not in STOP_SIGNALS:
+            continue
+        time.sleep(self._close_timeout)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def run_node(
-    factory: Callable[[], Node], args: Sequence[str] | None = None, *, executor: Callable[[], Executor] | None = None
+    factory: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    *,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    close_timeout: float = 0.9,
 ) -> int:
-    """Runs one node until it is stopped.
+    """Runs one node until it is stopped; to be called once, from the main thread of a process of its own.
 
     Args:
-        factory: makes the node after ROS is initialised; a ValueError from it is a configuration error.
+        factory: makes the node after ROS is initialised; a ValueError or UserError from it is a configuration error.
         args: the command line without the program's name; sys.argv[1:] where not given.
-        executor: makes the executor; SingleThreadedExecutor where not given.
+        make_executor: makes the executor.
+        close_timeout: seconds after a signal in which the node may end by itself; work that is still under way then,
+            such as a compilation, is abandoned with the process.
 
     Returns:
-        The exit code: 0 after a signal or EndOfRun, 2 for a configuration error. Other exceptions pass through.
+        The exit code: 0 after a signal or EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other
+        exceptions pass through.
     """
-    signals = _Signals()
-    rclpy.init(args=[sys.argv[0], *(sys.argv[1:] if args is None else args)], signal_handler_options=SignalHandlerOptions.NO)
-    node = None
+    signals = _Signals(close_timeout)
+    command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]
+    node, executor = None, None
     try:
-        node = factory()
-        signals.executor = (executor or SingleThreadedExecutor)()
-        signals.executor.add_node(node)
-        _spin(signals)
+        rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            node = factory()
+        except (ValueError, UserError) as error:
+            return _report("configuration error", error, CONFIGURATION_ERROR)
+        executor = make_executor()
+        executor.add_node(node)
+        _spin(executor, signals)
     except (_Stop, EndOfRun, ExternalShutdownException):
         return 0
-    except ValueError as error:
-        if node is not None:
-            raise
-        print(f"configuration error: {error}", file=sys.stderr, flush=True)
-        return CONFIGURATION_ERROR
+    except UserError as error:
+        return _report("error", error, RUNTIME_ERROR)
     finally:
-        _close(node, signals.executor)
+        signals.received = True  # a signal from here on must not interrupt closing
+        _close(node, executor)
     return 0
 
 
-def _spin(signals: _Signals) -> None:
-    while not signals.received and signals.executor is not None and signals.executor.context.ok():
-        signals.executor.spin_once(timeout_sec=0.2)
+def _spin(executor: Executor, signals: _Signals) -> None:
+    signals.spinning = True
+    while not signals.received and executor.context.ok():
+        executor.spin_once(timeout_sec=SPIN_PERIOD)
+
+
+def _report(what: str, error: Exception, code: int) -> int:
+    print(f"{what}: {error}", file=sys.stderr, flush=True)
+    return code
 
 
 def _close(node: Node | None, executor: Executor | None) -> None:
-    """Destroys the node before the context, so that it can still publish its last words in `destroy_node`."""
+    """Destroys the node before the context, so that it can still say its last words in `destroy_node`."""
     if node is not None:
         node.destroy_node()
     if executor is not None:

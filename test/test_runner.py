@@ -1,0 +1,102 @@
+"""How a node's process starts and ends, seen from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+PROGRAM = """
+from __future__ import annotations
+import hashlib, sys, time
+import rclpy
+from rclpy.node import Node
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.nodes import parameters, runner
+
+class Probe(Node):
+    def __init__(self) -> None:
+        super().__init__("probe")
+        parameters.declare(self, "ppo", extra={"mode": "what to do"})
+        self.mode = self.get_parameter("mode").value
+        print("up", flush=True)
+        if self.mode == "slow_start":
+            time.sleep(30)
+        self.create_timer(0.01, self.tick)
+
+    def tick(self) -> None:
+        if self.mode == "busy":
+            # Like a compilation: one call that lasts for minutes, releases the interpreter and cannot be interrupted.
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        if self.mode == "finished":
+            raise runner.EndOfRun
+        if self.mode == "user_error":
+            raise UserError("the disk is full; make room")
+        if self.mode == "bug":
+            raise ValueError("a bug")
+
+    def destroy_node(self) -> None:
+        print("closed", flush=True)
+        super().destroy_node()
+
+sys.exit(runner.run_node(Probe, close_timeout=0.6))
+"""
+
+
+def start(*parameters: str) -> subprocess.Popen[str]:
+    arguments = [part for parameter in parameters for part in ("-p", parameter)]
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM), *(["--ros-args", *arguments] if arguments else [])],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "33"},
+    )
+
+
+def wait_until_up(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("mode", ["idle", "slow_start", "busy"])
+def test_a_signal_ends_it_within_a_second_and_quietly(mode: str, number: signal.Signals) -> None:
+    process = start(f"mode:={mode}")
+    wait_until_up(process)
+    time.sleep(0.2)
+    began = time.monotonic()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (0, "")
+    assert time.monotonic() - began < 2.0  # a second, and another for a busy machine
+    assert ("closed" in output) == (mode == "idle")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "code", "text"),
+    [
+        ("ppo.gamma:=2.0", 2, "configuration error: gamma must be within 0.0..1.0, got 2.0\n"),
+        ("mode:=user_error", 1, "error: the disk is full; make room\n"),
+        ("mode:=finished", 0, ""),
+    ],
+)
+def test_exit_codes_and_one_line(parameter: str, code: int, text: str) -> None:
+    process = start(parameter)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert errors.endswith(text)
+    assert "Traceback" not in errors
+
+
+def test_a_bug_is_not_hidden() -> None:
+    process = start("mode:=bug")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" in errors
+    assert "ValueError: a bug" in errors
