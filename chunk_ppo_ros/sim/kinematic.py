@@ -15,10 +15,8 @@ from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, split_arms
 from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
-from chunk_ppo_ros.sim.tasks import START_NOISE, Task, sample_start
+from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS, START_NOISE, Task, sample_start
 
-MARKER_RADIUS = 0.03  # m
-MARKER_COLORS = np.array([[235, 30, 30], [30, 70, 245]])  # left arm red, right arm blue
 ARM_COLOR = np.array([24, 24, 26])
 FINGER_COLOR = np.array([190, 190, 180])
 # Of each arm: upper arm, forearm, wrist and gripper as seen on the meshes, m.
@@ -48,11 +46,11 @@ class KinematicSimulator:
             start_noise: largest deviation of a joint from the start pose at a reset, rad.
 
         Raises:
-            ValueError: for a task that needs contacts.
+            ValueError: for a task with a cube, which needs contacts.
         """
-        if task.needs_contacts:
+        if "cube" in task.objects:
             raise ValueError(
-                f"env.task must be reach with env.simulator kinematic, got {task.name!r}, which needs contacts; "
+                f"env.task must be reach with env.simulator kinematic, got {task.name!r}, whose cube needs contacts; "
                 "set env.simulator to mujoco"
             )
         self.prompt = prompt or task.prompt

@@ -109,6 +109,11 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
         from chunk_ppo_ros.sim.kinematic import KinematicSimulator
 
         return KinematicSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
+    from chunk_ppo_ros.sim.rendering import rendering_available, select_backend
+
+    # Also without images: MuJoCo's first import decides for all simulators of this process.
+    if render or rendering_available() is None:
+        select_backend()
     from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
 
     return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)

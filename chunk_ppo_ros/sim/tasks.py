@@ -24,6 +24,8 @@ START_GRASP_POINT = np.array([-0.1878, 0.5, 0.3082])
 TARGET_CLEARANCE = 0.10
 TARGET_SIDE_GAP = 0.05  # m to either side of the gripper, or it hides the target from its own camera (27 % without)
 SUCCESS_RADIUS = 0.04  # m
+MARKER_RADIUS = 0.03  # m, of the balls that show the targets
+MARKER_COLORS = np.array([[235, 30, 30], [30, 70, 245]])  # left arm red, right arm blue
 PROGRESS_WEIGHT = 3.0  # 1/m: the two start distances sum to 0.34 m on average
 SUCCESS_WEIGHT = 1.0
 
@@ -58,12 +60,12 @@ class Task(Protocol):
     Attributes:
         name: value of `env.task`.
         prompt: the instruction; it must not tell what only the cameras may show.
-        needs_contacts: whether the reward depends on contacts, which the kinematic simulator does not have.
+        objects: what it wants in the scene besides the robot, out of "targets" and "cube".
     """
 
     name: str
     prompt: str
-    needs_contacts: bool
+    objects: frozenset[str]
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
         """A random layout."""
@@ -92,7 +94,7 @@ class ReachTask:
 
     name = "reach"
     prompt = "reach the red target with the left arm and the blue target with the right arm"
-    needs_contacts = False
+    objects = frozenset({"targets"})
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
         """Two targets, uniform in their boxes, away from the start and not behind a gripper."""
@@ -115,7 +117,7 @@ class TransferCubeTask:
 
     name = "transfer_cube"
     prompt = "pick up the red cube with the right arm and hand it to the left arm"
-    needs_contacts = True
+    objects = frozenset({"cube"})
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
         """The cube's place on the table, uniform, on the right half."""

@@ -1,0 +1,54 @@
+"""Reads STL meshes and coarsens them, since drawing 60 000 triangles is most of what a small image costs."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+_HEADER_BYTES = 84
+_TRIANGLE = np.dtype([("normal", "<f4", 3), ("vertices", "<f4", (3, 3)), ("attributes", "<u2")])
+
+
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh: `vertices` float [V, 3] in the file's unit, `faces` int [F, 3]."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+def read_stl(path: Path) -> Mesh:
+    """A binary STL file; corners of triangles are not merged.
+
+    Raises:
+        ValueError: if the file's length does not fit its count of triangles.
+    """
+    content = path.read_bytes()
+    count = int.from_bytes(content[_HEADER_BYTES - 4 : _HEADER_BYTES], "little")
+    expected = _HEADER_BYTES + count * _TRIANGLE.itemsize
+    if len(content) != expected:
+        raise ValueError(f"{path} must be a binary STL of {expected} bytes, got {len(content)}; reinstall gym-aloha")
+    triangles = np.frombuffer(content, _TRIANGLE, count, offset=_HEADER_BYTES)
+    return Mesh(triangles["vertices"].reshape(-1, 3).astype(float), np.arange(3 * count).reshape(-1, 3))
+
+
+def coarsen(mesh: Mesh, cell: float) -> Mesh:
+    """Merges all vertices within the same cube of a grid into their mean and drops triangles that collapse.
+
+    Vertex clustering (Rossignac and Borrel 1993). No vertex moves further than the cube's diagonal.
+
+    Args:
+        mesh: to coarsen.
+        cell: edge of the cubes, in the mesh's unit, > 0.
+    """
+    cubes = np.floor(mesh.vertices / cell).astype(np.int64)
+    _, cluster = np.unique(cubes, axis=0, return_inverse=True)
+    cluster = cluster.reshape(-1)
+    counts = np.bincount(cluster)
+    means = np.stack([np.bincount(cluster, mesh.vertices[:, axis]) / counts for axis in range(3)], axis=1)
+    faces = cluster[mesh.faces]
+    alive = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    _, first = np.unique(np.sort(faces[alive], axis=1), axis=0, return_index=True)
+    return Mesh(means, faces[alive][np.sort(first)])

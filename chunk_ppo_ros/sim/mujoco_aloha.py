@@ -1,0 +1,181 @@
+"""ALOHA in MuJoCo: gravity, contacts, the actuators of the shipped MJCF, and three rendered cameras.
+
+Importing this module imports MuJoCo, which fixes its OpenGL: come here by `make_simulator`, which chooses one first. A
+renderer belongs to the thread that made it: make, render and close a simulator in one thread.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.mujoco_scene import CUBE_BODY, TIME_STEP, arm_prefix, build_model, grasp_site, target_body
+from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
+from chunk_ppo_ros.sim.tasks import START_NOISE, Task, sample_start
+
+FINGERS = (aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
+CUBE_GEOM, TABLE_GEOM = "red_box", "table"
+FINGER_GEOMS = ("10_left_gripper_finger", "10_right_gripper_finger")
+OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_FOG)
+
+
+class MujocoSimulator:
+    """ALOHA in MuJoCo; see `Simulator` for its methods."""
+
+    control_rate = CONTROL_RATE
+    camera_names = CAMERA_NAMES
+
+    def __init__(
+        self,
+        task: Task,
+        image_size: int,
+        robot: RobotConfig,
+        *,
+        prompt: str = "",
+        start_noise: float = START_NOISE,
+        render: bool = True,
+    ) -> None:
+        """Makes the simulator and, where `render`, its OpenGL context; it stands at the start of seed 0.
+
+        Args:
+            task: what is drawn at a reset and what steps are worth.
+            image_size: height and width of images, pixels.
+            robot: gripper convention.
+            prompt: the task in words; empty takes the task's own.
+            start_noise: largest deviation of a joint from the start pose at a reset, rad.
+            render: whether images will be asked for.
+
+        Raises:
+            SimulatorUnavailable: when the meshes are not installed.
+        """
+        self.prompt = prompt or task.prompt
+        self._task, self._start_noise = task, start_noise
+        self._convention = aloha.GRIPPER_CONVENTIONS[robot.gripper_convention]
+        self._model = build_model(task.objects, image_size)
+        self._data = mujoco.MjData(self._model)
+        self._substeps = round(1.0 / (self.control_rate * TIME_STEP))
+        self._find_joints()
+        self._touching = self._touching_geoms()
+        self._renderer = _make_renderer(self._model, image_size) if render else None
+        self.reset(seed=0)
+
+    def reset(self, *, seed: int) -> None:
+        """Starts an episode drawn from `seed` alone, at rest."""
+        start = sample_start(self._task, seed=seed, noise=self._start_noise)
+        mujoco.mj_resetData(self._model, self._data)
+        self._command(start.state)
+        self._data.qpos[self._positions] = self._data.ctrl[self._actuators]
+        layout = start.layout
+        if layout.targets is not None:
+            for side, target in zip(aloha.SIDES, layout.targets, strict=True):
+                self._data.mocap_pos[self._model.body(target_body(side)).mocapid[0]] = target
+        if layout.cube_position is not None:
+            address = self._model.body(CUBE_BODY).jntadr[0]
+            self._data.qpos[self._model.jnt_qposadr[address] :][:3] = layout.cube_position
+        mujoco.mj_forward(self._model, self._data)
+        self._scene = self._current_scene()
+
+    def step(self, target: np.ndarray) -> StepReward:
+        """One control period towards `target` [14]; the actuators of the MJCF do the tracking.
+
+        Raises:
+            ValueError: for a wrong shape or a number that is not finite; nothing moves.
+        """
+        if np.shape(target) != (aloha.ACTION_DIM,) or not np.all(np.isfinite(target)):
+            raise ValueError(f"target must be {aloha.ACTION_DIM} finite numbers, got {np.asarray(target).tolist()}")
+        self._command(np.asarray(target, dtype=float))
+        mujoco.mj_step(self._model, self._data, self._substeps)
+        # A step leaves poses and contacts as they were before it moved the joints.
+        mujoco.mj_fwdPosition(self._model, self._data)
+        before, self._scene = self._scene, self._current_scene()
+        return self._task.step_reward(before, self._scene)
+
+    def state(self) -> np.ndarray:
+        """float32 [14]: joint angles in rad, grippers normalised as read from the left finger."""
+        state = self._data.qpos[self._positions][self._state_indices]
+        openings = [self._convention.opening_from_finger(finger) for finger in state[aloha.GRIPPER_INDICES]]
+        state[aloha.GRIPPER_INDICES] = openings
+        return state.astype(np.float32)
+
+    def joint_velocities(self) -> np.ndarray:
+        """float32 [14]: rad/s, grippers in normalised openings per second."""
+        velocities = self._data.qvel[self._velocity_addresses][self._state_indices]
+        velocities[aloha.GRIPPER_INDICES] /= self._convention.finger_open - self._convention.finger_closed
+        return velocities.astype(np.float32)
+
+    def scene(self) -> SceneState:
+        """The true scene."""
+        return self._scene
+
+    def render(self) -> np.ndarray:
+        """uint8 [3, h, w, 3]: cam_high and both wrist cameras.
+
+        Raises:
+            RuntimeError: if the simulator was made without images or is closed.
+        """
+        if self._renderer is None:
+            raise RuntimeError("the simulator must be made with render=True and not closed to render")
+        images = []
+        for camera in self.camera_names:
+            self._renderer.update_scene(self._data, camera)
+            for flag in OFF:
+                self._renderer.scene.flags[flag] = 0
+            images.append(self._renderer.render())
+        return np.stack(images)
+
+    def close(self) -> None:
+        """Gives the OpenGL context back; must be called in the thread that made the simulator."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _find_joints(self) -> None:
+        """Addresses of the 16 joints (six and two fingers an arm) and of their actuators, which have no names."""
+        names = [arm_prefix(side) + joint for side in aloha.SIDES for joint in (*aloha.ARM_JOINTS, *FINGERS)]
+        joints = [self._model.joint(name).id for name in names]
+        driven = self._model.actuator_trnid[:, 0].tolist()
+        self._actuators = np.array([driven.index(joint) for joint in joints])
+        self._positions = self._model.jnt_qposadr[joints]
+        self._velocity_addresses = self._model.jnt_dofadr[joints]
+        self._state_indices = np.array([i for i, name in enumerate(names) if not name.endswith(aloha.RIGHT_FINGER)])
+
+    def _command(self, target: np.ndarray) -> None:
+        """Writes `target` [14] to the actuators; the fingers of a gripper move in opposition."""
+        controls = []
+        for arm in target.reshape(len(aloha.SIDES), aloha.SIDE_DIM):
+            low, high = aloha.FINGER_LIMITS
+            finger = float(np.clip(self._convention.finger_from_opening(arm[-1]), low, high))
+            controls += [*arm[:-1], finger, -finger]
+        self._data.ctrl[self._actuators] = controls
+
+    def _current_scene(self) -> SceneState:
+        data, objects = self._data, self._task.objects
+        return SceneState(
+            grasp_points=np.array([data.site(grasp_site(side)).xpos for side in aloha.SIDES]),
+            targets=np.array([data.body(target_body(side)).xpos for side in aloha.SIDES]) if "targets" in objects else None,
+            cube_position=data.body(CUBE_BODY).xpos.copy() if "cube" in objects else None,
+            cube_touches=self._cube_touches(),
+        )
+
+    def _touching_geoms(self) -> dict[int, str]:
+        """Geom -> what it is to the cube. Differs from gym-aloha, which looks at one finger of each gripper only."""
+        fingers = {
+            self._model.geom(arm_prefix(side) + finger).id: f"{side}_gripper"
+            for side in aloha.SIDES
+            for finger in FINGER_GEOMS
+        }
+        return {**fingers, self._model.geom(TABLE_GEOM).id: "table"}
+
+    def _cube_touches(self) -> frozenset[str]:
+        if "cube" not in self._task.objects:
+            return frozenset()
+        cube = self._model.geom(CUBE_GEOM).id
+        pairs = self._data.contact.geom
+        others = np.where(pairs[:, 0] == cube, pairs[:, 1], pairs[:, 0])[(pairs == cube).any(axis=1)]
+        return frozenset(self._touching[geom] for geom in others.tolist() if geom in self._touching)
+
+
+def _make_renderer(model: mujoco.MjModel, image_size: int) -> mujoco.Renderer:
+    return mujoco.Renderer(model, image_size, image_size)
