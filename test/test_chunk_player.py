@@ -1,4 +1,4 @@
-"""The chunk player as a state machine. The control period is 0.02 s; the speed limit lets a joint move 0.0628318 rad in it."""
+"""The chunk player as a state machine. In a control period of 0.02 s a joint moves 0.0628318 rad at the speed limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.chunk_player import ArmTrajectory, ChunkPlayer, ExecutionRecord, Status
+from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
 
 DT = 0.02
 REACH = 3.14159 * DT

@@ -1,1 +1,1 @@
-"""The robot without ROS and without JAX: layout, limits and units of ALOHA, images, sensor sync, chunk player, safety."""
+"""The robot without ROS and JAX: layout, limits and units of ALOHA, images, sensor sync, chunk player, safety."""

@@ -1,8 +1,8 @@
 """ALOHA's layout, limits, poses, units and names.
 
 Here is what is fixed by the hardware and by the data that pi policies are trained on: the order of the 14 numbers of a
-state or an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. Not here:
-rate limits and checks of whole chunks (`safety.py`) and the images themselves (`images.py`).
+state or an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. Not
+here: rate limits and checks of whole chunks (`safety.py`) and the images themselves (`images.py`).
 
 Layout of states and actions: [left arm 6, left gripper, right arm 6, right gripper]; arms in rad, grippers normalised
 (0 closed, 1 open).

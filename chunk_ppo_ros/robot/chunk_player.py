@@ -1,8 +1,8 @@
 """The chunk player: takes pairs of arm trajectories and gives one safe target per control step.
 
-A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends what it
-returns, and publishes the records. A person may stand beside this robot: nothing that fails a check is played, and when
-something goes wrong during a chunk the robot holds the last commanded position.
+A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends
+what it returns, and publishes the records. A person may stand beside this robot: nothing that fails a check is played,
+and when something goes wrong during a chunk the robot holds the last commanded position.
 
 `now` is a steady clock in s; stamps are ROS times in ns and only join and order messages.
 """
@@ -11,52 +11,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import enum
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
 REMEMBERED_STAMPS = 256
-
-
-class Status(enum.IntEnum):
-    """How the execution of a chunk ended; the numbers are those of ExecutionResult.msg."""
-
-    EXECUTED = 0
-    REFUSED = 1
-    FAULT = 2
-    TAKEOVER = 3
-    CANCELLED = 4
-
-
-@dataclasses.dataclass(frozen=True)
-class ArmTrajectory:
-    """One arm's half of a chunk.
-
-    Attributes:
-        stamp: joins the two halves, ns.
-        times: float [k], time of each step since the start of the chunk, s.
-        positions: float [k, 7], rad and normalised gripper.
-    """
-
-    stamp: int
-    times: np.ndarray
-    positions: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class ExecutionRecord:
-    """What became of one pair of trajectories; fields as in ExecutionResult.msg."""
-
-    stamp: int
-    status: Status
-    num_steps: int = 0
-    num_clamped_steps: int = 0
-    max_clamp: float = 0.0
-    message: str = ""
 
 
 @dataclasses.dataclass
@@ -119,6 +82,11 @@ class ChunkPlayer:
     def playing(self) -> bool:
         """Whether a chunk is being executed."""
         return self._playing is not None
+
+    @property
+    def suspended(self) -> str:
+        """Why no chunk may be played; empty when one may."""
+        return self._suspended
 
     @property
     def state_stamps(self) -> dict[str, int]:

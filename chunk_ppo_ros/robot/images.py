@@ -60,8 +60,8 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
 def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
     """Fits an image into a square, keeping its proportions; black bars fill the rest.
 
-    Separable linear interpolation whose kernel widens when shrinking (antialiasing), in float32: within one grey level of
-    `jax.image.resize(..., "linear")` followed by rounding, which openpi trains with.
+    Separable linear interpolation whose kernel widens when shrinking (antialiasing), in float32: within one grey level
+    of `jax.image.resize(..., "linear")` followed by rounding, which openpi trains with.
 
     Args:
         image: uint8 [h, w, 3].

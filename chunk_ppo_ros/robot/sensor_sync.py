@@ -66,8 +66,8 @@ class SensorSync:
 
         Args:
             cameras: camera names in the order of the model's keys.
-            optional_cameras: those of them that may be absent. One that has sent an image is absent no more: it is waited
-                for like the others.
+            optional_cameras: those of them that may be absent. One that has sent an image is absent no more: it is
+                waited for like the others.
             now: steady time, s; silence counts from here.
 
         Raises:
@@ -94,7 +94,7 @@ class SensorSync:
             source.quiet_since = max(source.quiet_since, now)
 
     def silent(self, now: float, timeout: float) -> list[SilentSensor]:
-        """The sensors without a newer reading for longer than `timeout`, s. Absent optional cameras are not among them."""
+        """The sensors without a newer reading for longer than `timeout`, s; absent optional cameras are left out."""
         named = {name: source for name, source in self._cameras.items() if not self._absent(name)}
         named |= {f"{side} arm": source for side, source in self._arms.items()}
         return [
@@ -119,7 +119,7 @@ class SensorSync:
         return SyncedSensors(
             images=tuple(source.value for source in self._cameras.values()),
             image_mask=np.array([source.value is not None for source in self._cameras.values()]),
-            state=np.concatenate([self._arms[side].value for side in aloha.SIDES]).astype(np.float32),  # type: ignore[arg-type]
+            state=np.concatenate([self._arms[side].value for side in aloha.SIDES]).astype(np.float32),
             stamp=min(stamps),
         )
 

@@ -1,0 +1,75 @@
+"""Calls the service start_episode after a reset, until it says yes; never blocks."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+from std_srvs.srv import Trigger
+
+RETRY_PERIOD = 0.25  # s
+ANSWER_TIMEOUT = 2.0  # s
+
+
+class EpisodeStarter:
+    """The client side of start_episode."""
+
+    def __init__(self, node: Node) -> None:
+        self._logger = node.get_logger()
+        self._client: Any = node.create_client(Trigger, "start_episode")
+        self._wanted = False
+        self._future: Future[Any] | None = None
+        self._sent = 0.0
+        self._told = ""
+        node.create_timer(RETRY_PERIOD, self._try, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def request(self) -> None:
+        """The scene is ready: asks now, and again until the answer is yes."""
+        self._abandon()
+        self._wanted = True
+        self._try()
+
+    def cancel(self) -> None:
+        """Asks no more."""
+        self._abandon()
+        self._wanted = False
+
+    def _try(self) -> None:
+        if not self._wanted:
+            return
+        if self._future is not None:
+            if time.monotonic() - self._sent < ANSWER_TIMEOUT:
+                return
+            self._tell(f"start_episode has not answered for {ANSWER_TIMEOUT} s; asking again")
+            self._abandon()
+        if not self._client.service_is_ready():
+            self._tell("waiting for the service start_episode of reward_node")
+            return
+        self._sent = time.monotonic()
+        self._future = self._client.call_async(Trigger.Request())
+        self._future.add_done_callback(self._on_answer)
+
+    def _on_answer(self, future: Future[Any]) -> None:
+        if future is not self._future:
+            return
+        self._future = None
+        response = future.result()
+        if response is not None and response.success:
+            self._wanted = False
+            self._told = ""
+        else:
+            self._tell(f"start_episode was refused: {'no response' if response is None else response.message}")
+
+    def _abandon(self) -> None:
+        if self._future is not None:
+            self._client.remove_pending_request(self._future)
+            self._future = None
+
+    def _tell(self, text: str) -> None:
+        """Logs a change of state once."""
+        if text != self._told:
+            self._told = text
+            self._logger.info(text)

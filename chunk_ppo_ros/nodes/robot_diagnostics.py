@@ -1,0 +1,72 @@
+"""What robot_node tells about itself on /diagnostics."""
+
+from __future__ import annotations
+
+import collections
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
+
+
+class RobotDiagnostics:
+    """Counts results, remembers the last one, and which arm's joint states cannot be used."""
+
+    def __init__(self) -> None:
+        self._counts: collections.Counter[Status] = collections.Counter()
+        self._num_steps = 0
+        self._num_clamped_steps = 0
+        self._last: ExecutionRecord | None = None
+        self._bad_states: dict[str, str] = {}
+
+    def note_result(self, record: ExecutionRecord) -> None:
+        """Counts the result of a chunk."""
+        self._counts[record.status] += 1
+        self._num_steps += record.num_steps
+        self._num_clamped_steps += record.num_clamped_steps
+        self._last = record
+
+    def note_bad_states(self, side: str, reason: str) -> bool:
+        """Remembers why an arm's joint states are not used; returns whether the arm was well before."""
+        was_well = side not in self._bad_states
+        self._bad_states[side] = reason
+        return was_well
+
+    def note_good_states(self, side: str) -> None:
+        """Forgets what was wrong with an arm's joint states."""
+        self._bad_states.pop(side, None)
+
+    def status(self, *, playing: bool, suspended: str, arms: tuple[str, ...]) -> DiagnosticStatus:
+        """The node's state.
+
+        Args:
+            playing: whether a chunk is being executed.
+            suspended: why no chunk may be played, or empty.
+            arms: the arms that have sent joint states.
+        """
+        level, message = self._summary(playing, suspended, arms)
+        values = {f"chunks_{status.name.lower()}": str(self._counts[status]) for status in Status}
+        values |= {"num_steps": str(self._num_steps), "num_clamped_steps": str(self._num_clamped_steps)}
+        if self._last is not None:
+            values["last_result"] = f"{self._last.status.name} {self._last.message}".strip()
+        return DiagnosticStatus(
+            level=level,
+            name="robot_node: chunk player",
+            hardware_id="aloha",
+            message=message,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+
+    def _summary(self, playing: bool, suspended: str, arms: tuple[str, ...]) -> tuple[bytes, str]:
+        if self._bad_states:
+            bad = "; ".join(f"{side} arm: {reason}" for side, reason in sorted(self._bad_states.items()))
+            return DiagnosticStatus.ERROR, f"joint states cannot be used: {bad}"
+        missing = [side for side in aloha.SIDES if side not in arms]
+        if missing:
+            return DiagnosticStatus.WARN, f"no joint states yet of: {', '.join(missing)}"
+        if self._last is not None and self._last.status is Status.FAULT and not playing:
+            return DiagnosticStatus.ERROR, f"stopped: {self._last.message}"
+        if suspended:
+            return DiagnosticStatus.WARN, f"suspended: {suspended}"
+        return DiagnosticStatus.OK, "playing" if playing else "idle"

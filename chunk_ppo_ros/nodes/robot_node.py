@@ -1,0 +1,189 @@
+"""robot_node: plays action chunks on the robot at the control rate; the only publisher to the hardware.
+
+It takes one trajectory per arm, checks the pair, sends one limited target per control step and reports each pair once.
+In real time a timer sets the pace. In lockstep the joint states that answer a step trigger the next one, so that a
+simulator's time advances as fast as it can compute.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Sequence
+
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.nodes import parameters, qos
+from chunk_ppo_ros.nodes.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.nodes.joints import chunk_from_message
+from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend
+from chunk_ppo_ros.nodes.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.runner import run_node
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
+
+WATCH_PERIOD = 0.05  # s, steady clock
+DIAGNOSTICS_PERIOD = 1.0  # s, steady clock
+
+_SUSPENDING_EVENTS = {
+    EpisodeEvent.RESET: "the episode is being reset",
+    EpisodeEvent.ENDED: "the episode has ended",
+    EpisodeEvent.PAUSED: "paused",
+}
+
+
+def is_lockstep(config: TrainConfig) -> bool:
+    """Whether simulated time stands still between control steps."""
+    return config.env.simulator != "none" and not config.env.realtime
+
+
+class RobotNode(Node):
+    """The chunk player with its topics, clocks and back end."""
+
+    def __init__(self) -> None:
+        super().__init__("robot_node")
+        config = parameters.declare(self, "robot", "env")
+        self._lockstep = is_lockstep(config)
+        self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._player = ChunkPlayer(
+            config.robot, state_timeout=self._state_timeout(config), states_on_demand=self._lockstep
+        )
+        period = 1.0 / config.robot.control_rate
+        self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
+        self._diagnostics = RobotDiagnostics()
+        self._answered: dict[str, int] = {}  # state stamps at the last step, in lockstep
+        self._create_topics()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._lockstep:
+            self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
+        else:
+            self.create_timer(period, self._tick, clock=steady)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+
+    def destroy_node(self) -> None:
+        """Cancels a running chunk and says so before the node is gone."""
+        if self.context.ok():
+            self._player.suspend("robot_node is shutting down")
+            if not self._lockstep:
+                self._tick()
+            self._publish_results()
+        super().destroy_node()
+
+    def _state_timeout(self, config: TrainConfig) -> float:
+        """Seconds without joint states before the motion stops.
+
+        In lockstep nothing moves while a step is computed, however slow the machine; only a dead simulator counts.
+        """
+        return (
+            max(config.robot.state_timeout, config.env.sensor_timeout) if self._lockstep else config.robot.state_timeout
+        )
+
+    def _create_topics(self) -> None:
+        """Events come first: of messages that wait together, a pause is handled before a chunk."""
+        self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
+        for side in aloha.SIDES:
+            on_states = functools.partial(self._on_joint_states, side)
+            self.create_subscription(JointState, f"follower_{side}/joint_states", on_states, states)
+            on_trajectory = functools.partial(self._on_trajectory, side)
+            self.create_subscription(JointTrajectory, f"robot/{side}/joint_trajectory", on_trajectory, qos.COMMAND)
+
+    def _on_event(self, message: EpisodeEvent) -> None:
+        if message.event in _SUSPENDING_EVENTS:
+            self._player.suspend(_SUSPENDING_EVENTS[message.event])
+        else:
+            self._player.resume()
+        self._publish_results()
+
+    def _on_joint_states(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.side_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            if self._diagnostics.note_bad_states(side, str(error)):
+                self.get_logger().error(f"joint states of the {side} arm are not used: {error}")
+            return
+        self._diagnostics.note_good_states(side)
+        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic())
+        if self._lockstep and self._player.playing and self._is_answered():
+            self._tick()
+
+    def _is_answered(self) -> bool:
+        """Whether both arms have sent joint states since the last step."""
+        stamps = self._player.state_stamps
+        return all(stamps[side] != self._answered.get(side) for side in stamps)
+
+    def _on_trajectory(self, side: str, message: JointTrajectory) -> None:
+        stamp = time_to_ns(message.header.stamp)
+        was_playing = self._player.playing
+        try:
+            trajectory = chunk_from_message(message)
+        except ValueError as error:
+            self._player.refuse(stamp, f"{side} arm: {error}")
+        else:
+            age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
+            self._player.receive(side, trajectory, age=age, now=time.monotonic())
+        if self._lockstep and self._player.playing and not was_playing:
+            self._tick()
+        self._publish_results()
+
+    def _watch(self) -> None:
+        self._player.watch(time.monotonic())
+        self._publish_results()
+
+    def _tick(self) -> None:
+        """One control step. In lockstep a position to hold is not sent: there the robot stands still by itself."""
+        target = self._player.tick(time.monotonic())
+        if target is not None and (self._player.playing or not self._lockstep):
+            self._answered = self._player.state_stamps
+            self._backend.send(target, stamp=self._now())
+        self._publish_results()
+
+    def _now(self) -> int:
+        """ROS time in ns, not before any joint states that were seen: a simulator's clock may arrive after them."""
+        return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
+
+    def _publish_results(self) -> None:
+        for record in self._player.take_records():
+            self._diagnostics.note_result(record)
+            if record.status in (Status.REFUSED, Status.FAULT):
+                self.get_logger().warning(
+                    f"chunk {record.status.name} after {record.num_steps} steps: {record.message}"
+                )
+            self._results.publish(self._result_message(record))
+
+    def _result_message(self, record: ExecutionRecord) -> ExecutionResult:
+        return ExecutionResult(
+            header=header_of(record.stamp),
+            end=time_from_ns(self._now()),
+            status=int(record.status),
+            num_steps=record.num_steps,
+            num_clamped_steps=record.num_clamped_steps,
+            max_clamp=record.max_clamp,
+            message=record.message,
+        )
+
+    def _publish_diagnostics(self) -> None:
+        status = self._diagnostics.status(
+            playing=self._player.playing, suspended=self._player.suspended, arms=tuple(self._player.state_stamps)
+        )
+        stamp = self.get_clock().now().nanoseconds
+        self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is stopped; returns the exit code."""
+    return run_node(RobotNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
