@@ -1,8 +1,9 @@
 """The three cameras of the simulated ALOHA, for both simulators.
 
-The shipped scene's `top` camera sees 1.3 m of table in 64 pixels, and its wrist cameras open 20 degrees only, which shows a target
-just before it is reached. So the cameras are our own: cam_high hangs on the operator's side above the table, tilted as
-on the real frame and framed on the space between the arms; the wrist cameras keep the shipped pose with a wider field.
+They are our own. The shipped scene's `top` camera sees 1.3 m of table in 64 pixels; its wrist cameras open 20 degrees only, and from
+behind the fingers' carriage, which hides 29 % of the targets from them at the start even with a wide field. cam_high
+hangs on the operator's side above the table, tilted as on the real frame and framed on the space between the arms; the
+wrist cameras sit above the carriage.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def look_at(position: np.ndarray, focus: np.ndarray, *, up: np.ndarray, field_of
 HIGH_CAMERA = look_at(
     np.array([0.0, 0.15, 0.80]), np.array([0.0, 0.5, 0.15]), up=np.array([0.0, 1.0, 0.0]), field_of_view=52.0
 )
-# In the gripper's frame; pose and focus of the shipped left_wrist and right_wrist, field of an Intel RealSense D405.
+# In the gripper's frame. At the start every target is seen by cam_high and by its own arm's camera.
 WRIST_CAMERA = look_at(
-    np.array([-0.1, 0.0, 0.16]), np.array([0.15, 0.0, 0.01]), up=np.array([0.0, 0.0, 1.0]), field_of_view=58.0
+    np.array([0.03, 0.0, 0.20]), np.array([0.17, 0.0, 0.0]), up=np.array([0.0, 0.0, 1.0]), field_of_view=70.0
 )
 
 

@@ -19,12 +19,13 @@ from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS, START_NOISE, T
 
 ARM_COLOR = np.array([24, 24, 26])
 FINGER_COLOR = np.array([190, 190, 180])
-# Of each arm: upper arm, forearm, wrist and gripper as seen on the meshes, m.
-LINK_RADII = (0.035, 0.03, 0.03)
-FINGER_RADIUS = 0.011
-# Where a finger's middle runs in the gripper's frame, m; at finger position p it lies FINGER_INSET nearer to the centre.
-FINGER_START, FINGER_END = 0.065, 0.150
-FINGER_INSET = 0.010
+# Of each arm as on the meshes, m: upper arm, forearm, wrist; the carriage across the gripper; two fingers.
+RADII = (0.035, 0.03, 0.03, 0.02, 0.011, 0.011)
+COLORS = (ARM_COLOR, ARM_COLOR, ARM_COLOR, ARM_COLOR, FINGER_COLOR, FINGER_COLOR)
+# In the gripper's frame, m: middle of the carriage, half its width, where the fingers begin and end. At finger position
+# p the middle of a finger lies FINGER_INSET nearer to the centre than p.
+CARRIAGE, CARRIAGE_HALF_WIDTH = 0.047, 0.055
+FINGER_START, FINGER_END, FINGER_INSET = 0.065, 0.150, 0.010
 
 
 class KinematicSimulator:
@@ -100,35 +101,28 @@ class KinematicSimulator:
         return SceneState(arm_poses(split_arms(self._state)).grasp_points, self._targets)
 
     def _capsules(self) -> Capsules:
-        """Both arms with their fingers, and the targets."""
+        """Both arms with their grippers, and the targets."""
         poses = arm_poses(split_arms(self._state))
-        palms = poses.grasp_points + poses.gripper_rotations @ (np.array([FINGER_START, 0, 0]) - GRASP_OFFSET)
-        starts, ends, radii, colors = [], [], [], []
-        for side in range(2):
+        segments = []
+        for side, opening in enumerate(self._state[aloha.GRIPPER_INDICES]):
             shoulder, elbow, wrist = poses.origins[side, [1, 2, 4]]
-            starts += [shoulder, elbow, wrist]
-            ends += [elbow, wrist, palms[side]]
-            for sign in (-1.0, 1.0):
-                start, end = self._finger(poses.grasp_points[side], poses.gripper_rotations[side], side, sign)
-                starts.append(start)
-                ends.append(end)
-            radii += [*LINK_RADII, FINGER_RADIUS, FINGER_RADIUS]
-            colors += [ARM_COLOR, ARM_COLOR, ARM_COLOR, FINGER_COLOR, FINGER_COLOR]
+            gripper = _gripper_segments(self._convention.finger_from_opening(float(opening)))
+            gripper = poses.grasp_points[side] + (gripper - GRASP_OFFSET) @ poses.gripper_rotations[side].T
+            palm = gripper[0].mean(axis=0)
+            segments += [(shoulder, elbow), (elbow, wrist), (wrist, palm), *gripper]
+        segments += [(target, target) for target in self._targets]
+        starts, ends = np.swapaxes(np.array(segments), 0, 1)
         return Capsules(
-            starts=np.array([*starts, *self._targets]),
-            ends=np.array([*ends, *self._targets]),
-            radii=np.array([*radii, MARKER_RADIUS, MARKER_RADIUS]),
-            colors=np.array([*colors, *MARKER_COLORS]),
+            starts=starts,
+            ends=ends,
+            radii=np.array([*RADII, *RADII, MARKER_RADIUS, MARKER_RADIUS]),
+            colors=np.array([*COLORS, *COLORS, *MARKER_COLORS]),
         )
 
-    def _finger(
-        self, grasp_point: np.ndarray, rotation: np.ndarray, side: int, sign: float
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Start and end [3] of one finger's middle line; `sign` tells which finger of the gripper of `side`."""
-        opening = float(self._state[aloha.GRIPPER_INDICES[side]])
-        across = sign * (self._convention.finger_from_opening(opening) - FINGER_INSET)
-        start, end = (
-            grasp_point + rotation @ (np.array([along, across, 0.0]) - GRASP_OFFSET)
-            for along in (FINGER_START, FINGER_END)
-        )
-        return start, end
+
+def _gripper_segments(finger: float) -> np.ndarray:
+    """[3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame, at a finger position in m."""
+    across = finger - FINGER_INSET
+    carriage = [[CARRIAGE, -CARRIAGE_HALF_WIDTH, 0.0], [CARRIAGE, CARRIAGE_HALF_WIDTH, 0.0]]
+    fingers = [[[FINGER_START, y, 0.0], [FINGER_END, y, 0.0]] for y in (across, -across)]
+    return np.array([carriage, *fingers])
