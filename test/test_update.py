@@ -103,9 +103,9 @@ def test_the_inputs_stay_as_they_are():
 def test_every_chunk_is_used_once_an_epoch():
     seen = []
 
-    def evaluate(params, observation, action_tokens, token_mask, temperature):
+    def evaluate(params, observation, action_tokens, token_mask, *, temperature):
         jax.debug.callback(lambda tokens: seen.append(np.asarray(tokens)), action_tokens)
-        return toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature)
+        return toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
 
     update, params, opt_state = setup(dataclasses.replace(CONFIG, num_epochs_per_update=1), evaluate)
     rollout = sample_rollout(params)
@@ -180,8 +180,8 @@ def test_a_loss_that_is_not_finite_keeps_the_old_parameters():
 
 
 def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
-    def evaluate(params, *args):
-        evaluation = toy_policy.evaluate(params, *args)
+    def evaluate(params, *args, temperature):
+        evaluation = toy_policy.evaluate(params, *args, temperature=temperature)
         # sqrt(|x|) at 0 is 0 with an infinite slope.
         return evaluation.replace(value=evaluation.value + jnp.sqrt(jnp.abs(params["value_head"]["bias"])))
 
@@ -223,6 +223,8 @@ def test_nothing_compiles_twice(committed):
     params = jax.device_put(params, jax.devices()[0]) if committed else params
     optimizer = make_optimizer(CONFIG)
     update, opt_state = make_update(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
+    nothing = jax.tree.map(np.zeros_like, sample_rollout(params))
+    update.warm_up(params, opt_state, nothing)
     for number in range(3):
         result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.key(number))
         params, opt_state = result.params, result.opt_state

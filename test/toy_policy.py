@@ -25,7 +25,7 @@ def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
     return {"actor_backbone": {"logits": jnp.array(logits)}, "value_head": {"bias": jnp.zeros(())}}
 
 
-def evaluate(params, observation, action_tokens, token_mask, temperature) -> ToyEvaluation:
+def evaluate(params, observation, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
     log_probs = jax.nn.log_softmax(params["actor_backbone"]["logits"] / temperature)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs)
     batch = observation.state.shape[0]

@@ -36,7 +36,7 @@ class Evaluate(Protocol):
     """Scores sampled tokens under `params`; it must be traceable by `jax.jit` and free of randomness."""
 
     def __call__(
-        self, params: Any, observation: types.ModelObservation, action_tokens: Any, token_mask: Any, temperature: Any
+        self, params: Any, observation: types.ModelObservation, action_tokens: Any, token_mask: Any, *, temperature: Any
     ) -> Evaluation:
         """Evaluates B chunks: tokens int32 [B, T], mask bool [B, T], temperature float32 []."""
 

@@ -171,6 +171,15 @@ class PPOUpdate:
         )
         return UpdateResult(params=params, opt_state=opt_state, metrics=update_metrics)
 
+    def warm_up(self, params: Any, opt_state: Any, rollout: RolloutBatch, *, policy_frozen: bool = False) -> None:
+        """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
+        rollout = jax.device_put(rollout)
+        params, opt_state = _own_copy((params, opt_state))
+        indices = np.arange(self._config.batch_size)
+        self._gaps(params, rollout, indices)
+        targets, _ = self._targets(rollout)
+        self._step(params, opt_state, rollout, targets, indices, policy_frozen=policy_frozen)
+
     def _check_log_probs(self, params: Any, rollout: RolloutBatch) -> tuple[float, float]:
         """Largest |ratio - 1| of a chunk and largest |difference| of a token, nats; refuses too large a gap."""
         minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._config.batch_size)
@@ -231,7 +240,9 @@ class PPOUpdate:
         return params, opt_state, metrics
 
     def _score(self, params: Any, batch: RolloutBatch) -> losses.Evaluation:
-        return self._evaluate(params, batch.observation, batch.action_tokens, batch.token_mask, batch.temperature)
+        return self._evaluate(
+            params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
+        )
 
     def _past_target_kl(self, steps: list[StepMetrics]) -> bool:
         """Whether the approximate KL of an epoch's steps is above `target_kl`, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import flax.struct
 import jax
@@ -56,9 +57,9 @@ class StepMetrics:
     finite: jax.Array
 
 
-def _named(name: str) -> float:
+def _named(name: str) -> Any:
     """A field that is logged under `name`."""
-    return dataclasses.field(metadata={"name": name})  # type: ignore[no-any-return,call-overload]
+    return dataclasses.field(metadata={"name": name})
 
 
 @dataclasses.dataclass(frozen=True)
