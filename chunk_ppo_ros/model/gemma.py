@@ -124,16 +124,18 @@ def _attention(
     params: Params, x: Array, rotation: tuple[Array, Array], bias: Array, cache: KVCache | None, slot: Array | int
 ) -> tuple[Array, KVCache]:
     """Attention of x [B, Q, W] with bias [B, Q, 1, K]; all heads of all queries are rows of one product per sample."""
-    query = _rotate(jnp.einsum("bqw,nwh->bqnh", x, params["q_einsum"]["w"].astype(x.dtype)), rotation)
-    key, value = jnp.einsum("bkw,cnwh->cbknh", x, params["kv_einsum"]["w"].astype(x.dtype))
+    heads, width, head_dim = params["q_einsum"]["w"].shape
+    batch, queries, _ = x.shape
+    query = _project(x, params["q_einsum"]["w"].transpose(1, 0, 2).reshape(width, heads * head_dim))
+    query = _rotate(query.reshape(batch, queries, heads, head_dim), rotation)
+    key, value = (_project(x, kernel)[:, :, None] for kernel in params["kv_einsum"]["w"][:, 0])
     cache = _write(cache, KVCache(keys=_rotate(key, rotation)[:, :, 0], values=value[:, :, 0]), slot)
-    batch, queries, heads, head_dim = query.shape
     rows = (query * head_dim**-0.5).reshape(batch, queries * heads, head_dim)
     logits = jnp.einsum("brh,bkh->brk", rows, cache.keys, preferred_element_type=jnp.float32)
     logits = logits.reshape(batch, queries, heads, -1) + bias
     weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype).reshape(batch, queries * heads, -1)
-    mixed = jnp.einsum("brk,bkh->brh", weights, cache.values).reshape(batch, queries, heads, head_dim)
-    return jnp.einsum("bqnh,nhw->bqw", mixed, params["attn_vec_einsum"]["w"].astype(x.dtype)), cache
+    mixed = jnp.einsum("brk,bkh->brh", weights, cache.values).reshape(batch, queries, heads * head_dim)
+    return _project(mixed, params["attn_vec_einsum"]["w"].reshape(heads * head_dim, width)), cache
 
 
 def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:
@@ -166,5 +168,11 @@ def _rms_norm(params: Params, x: Array) -> Array:
 
 def _gated_mlp(params: Params, x: Array) -> Array:
     """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
-    gate, up = params["gating_einsum"].astype(x.dtype)
-    return (jax.nn.gelu(x @ gate, approximate=True) * (x @ up)) @ params["linear"].astype(x.dtype)
+    gate, up = (_project(x, kernel) for kernel in params["gating_einsum"])
+    return _project(jax.nn.gelu(gate, approximate=True) * up, params["linear"])
+
+
+def _project(x: Array, kernel: Array) -> Array:
+    """x [B, Q, W] times kernel [W, O]: as one product of two matrices, whose gradients need no transposed copies."""
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows @ kernel.astype(x.dtype)).reshape(*x.shape[:-1], -1)

@@ -104,8 +104,8 @@ def _embed_patches(params: Params, images: Array) -> Array:
     rows, columns = height // patch, width // patch
     pixels = images.astype(jnp.float32) / 255.0 * 2.0 - 1.0
     patches = pixels.reshape(batch, rows, patch, columns, patch, channels).transpose(0, 1, 3, 2, 4, 5)
-    patches = patches.reshape(batch, rows * columns, patch * patch * channels)
-    return patches @ params["kernel"].reshape(-1, out) + params["bias"]
+    flat = {"kernel": params["kernel"].reshape(-1, out), "bias": params["bias"]}
+    return _dense(flat, patches.reshape(batch, rows * columns, patch * patch * channels))
 
 
 def _block(x: Array, params: Params) -> tuple[Array, None]:
@@ -118,15 +118,16 @@ def _block(x: Array, params: Params) -> tuple[Array, None]:
 
 def _attention(params: Params, x: Array) -> Array:
     """Bidirectional self-attention, x [B, P, W] -> [B, P, W]."""
-    query, key, value = (
-        jnp.einsum("bpw,wnh->bnph", x, params[name]["kernel"].astype(x.dtype))
-        + params[name]["bias"].astype(x.dtype)[:, None]
-        for name in ("query", "key", "value")
-    )
-    logits = jnp.einsum("bnph,bnsh->bnps", query * query.shape[-1] ** -0.5, key)
-    mixed = jnp.einsum("bnps,bnsh->bnph", jax.nn.softmax(logits, axis=-1), value)
-    out = jnp.einsum("bnph,nhw->bpw", mixed, params["out"]["kernel"].astype(x.dtype))
-    return out + params["out"]["bias"].astype(x.dtype)
+    heads, head_dim, width = params["out"]["kernel"].shape
+
+    def project(name: str) -> Array:
+        flat = {"kernel": params[name]["kernel"].reshape(width, -1), "bias": params[name]["bias"].reshape(-1)}
+        return _dense(flat, x).reshape(*x.shape[:2], heads, head_dim)
+
+    logits = jnp.einsum("bpnh,bsnh->bnps", project("query") * head_dim**-0.5, project("key"))
+    mixed = jnp.einsum("bnps,bsnh->bpnh", jax.nn.softmax(logits, axis=-1), project("value"))
+    out = {"kernel": params["out"]["kernel"].reshape(-1, width), "bias": params["out"]["bias"]}
+    return _dense(out, mixed.reshape(*x.shape[:2], heads * head_dim))
 
 
 def _layer_norm(params: Params, x: Array) -> Array:
@@ -138,4 +139,6 @@ def _layer_norm(params: Params, x: Array) -> Array:
 
 
 def _dense(params: Params, x: Array) -> Array:
-    return x @ params["kernel"].astype(x.dtype) + params["bias"].astype(x.dtype)
+    """x [B, P, I] -> [B, P, O]: as one product of two matrices, whose gradients need no transposed copies."""
+    rows = x.reshape(-1, x.shape[-1]) @ params["kernel"].astype(x.dtype) + params["bias"].astype(x.dtype)
+    return rows.reshape(*x.shape[:-1], -1)

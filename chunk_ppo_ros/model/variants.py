@@ -87,7 +87,7 @@ VARIANTS: dict[str, Variant] = {
     # Sized so that two CPU cores make a few hundred gradient samples a second.
     "tiny": Variant(
         siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
-        gemma=GemmaConfig(width=96, depth=3, mlp_dim=384, num_heads=4, head_dim=24),
+        gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24),
     ),
     # The towers that the parity data was computed with; vocabulary of 4096.
     "golden": Variant(
