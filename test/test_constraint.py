@@ -136,6 +136,14 @@ def test_surrogates_have_no_character() -> None:
     assert not tokenizer.decode([1], horizon=1, action_dim=1).valid
 
 
+def test_a_character_of_three_bytes_costs_its_bytes() -> None:
+    # d7ff is ed 9f bf: three tokens from nothing, two after ed, one after ed 9f. Shorter pending bytes cost more.
+    tokenizer = by_hand(b"\xed", b"\x9f", b"\xbf", min_token=-0xD800)
+    constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=1, max_tokens=3, action_limit=1.0)
+    np.testing.assert_array_equal(constraint.min_tokens[:, 1], [3, 2, 1])
+    np.testing.assert_array_equal(constraint.legal, [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+
+
 def test_special_tokens_are_illegal() -> None:
     tokenizer = by_hand(b"\x7f", b"\x80", min_token=-128)
     tokenizer.bpe.add_special_tokens(["\x7f"])
