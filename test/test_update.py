@@ -14,7 +14,7 @@ import toy_policy
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
-from chunk_ppo_ros.rl.update import LogProbGapError, UpdateError, make_update
+from chunk_ppo_ros.rl.update import LogProbGapError, PPOUpdate, UpdateError
 
 CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
 KEY = jax.random.key(3)
@@ -36,7 +36,7 @@ def sample_rollout(params, *, seed=0, num_chunks=8, **changes):
 
 @functools.cache
 def cached_update(config, evaluate):
-    return make_update(evaluate, make_optimizer(config), config)
+    return PPOUpdate(evaluate, make_optimizer(config), config)
 
 
 def setup(config=CONFIG, evaluate=toy_policy.evaluate):
@@ -222,7 +222,7 @@ def test_nothing_compiles_twice(committed):
     params = toy_policy.init_params()
     params = jax.device_put(params, jax.devices()[0]) if committed else params
     optimizer = make_optimizer(CONFIG)
-    update, opt_state = make_update(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
+    update, opt_state = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
     nothing = jax.tree.map(np.zeros_like, sample_rollout(params))
     update.warm_up(params, opt_state, nothing)
     for number in range(3):

@@ -250,11 +250,6 @@ class PPOUpdate:
         return target > 0.0 and float(np.mean([step.loss.approx_kl for step in steps])) > target
 
 
-def make_update(evaluate: losses.Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig) -> PPOUpdate:
-    """The update of a policy that is known by its `evaluate` function; see `PPOUpdate`."""
-    return PPOUpdate(evaluate, optimizer, config)
-
-
 def _own_copy(tree: Any) -> Any:
     """A copy that the steps may donate, so that the caller's arrays stay good whatever fails.
 

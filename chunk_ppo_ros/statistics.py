@@ -1,0 +1,108 @@
+"""Intervals and tests for measured success and reward; thin names over scipy, so that all reports use the same ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+
+def success_interval(successes: int, episodes: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a success rate: (low, high), within 0..1.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+
+    Args:
+        successes: solved episodes, 0..episodes.
+        episodes: measured episodes, at least 1.
+        confidence: coverage, between 0 and 1.
+    """
+    interval = stats.binomtest(successes, episodes).proportion_ci(confidence_level=confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def mean_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's t interval of a mean: (low, high), in the units of `values`.
+
+    Args:
+        values: one number an episode, at least 2.
+        confidence: coverage, between 0 and 1.
+
+    Raises:
+        ValueError: with fewer than 2 values.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval must have at least 2 values, got {len(values)}; measure more episodes")
+    half = stats.t.ppf(0.5 + confidence / 2, len(values) - 1) * stats.sem(values)
+    mean = np.mean(values)
+    return float(mean - half), float(mean + half)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairedTest:
+    """Result of `paired_test`.
+
+    Attributes:
+        difference: mean of after - before, in the units of the values.
+        p_greater: probability of at least this difference if neither is better (one-sided: after is better).
+        p_two_sided: probability of a difference at least this far from 0 on either side.
+        num_pairs: starts that both were measured on.
+    """
+
+    difference: float
+    p_greater: float
+    p_two_sided: float
+    num_pairs: int
+
+    def __str__(self) -> str:
+        """Returns the result in one line."""
+        return (
+            f"difference {self.difference:+.3f} over {self.num_pairs} paired starts, "
+            f"p = {self.p_greater:.4f} one-sided, {self.p_two_sided:.4f} two-sided"
+        )
+
+
+def paired_test(
+    before: Sequence[float] | np.ndarray, after: Sequence[float] | np.ndarray, *, num_resamples: int = 100_000
+) -> PairedTest:
+    """Permutation test of the mean difference of pairs: under the null hypothesis each pair may be swapped.
+
+    Exact where there are at most `num_resamples` ways to swap the pairs, otherwise by that many random ones from a
+    fixed seed. For success (0 or 1) it is McNemar's exact test. Source: Fisher 1935, "The design of experiments".
+
+    Args:
+        before: one number a start.
+        after: the same starts in the same order.
+        num_resamples: random swaps, where all of them are too many.
+
+    Raises:
+        ValueError: if the lengths differ or there is no pair.
+    """
+    if len(before) != len(after) or not len(before):
+        raise ValueError(f"before and after must have equal lengths of at least 1, got {len(before)} and {len(after)}")
+    differences = np.subtract(after, before, dtype=float)
+    changed = differences[differences != 0.0]  # swapping a pair without a difference changes nothing
+    p_greater, p_two_sided = (_swap_test(changed, side, num_resamples) for side in ("greater", "two-sided"))
+    return PairedTest(
+        difference=float(differences.mean()), p_greater=p_greater, p_two_sided=p_two_sided, num_pairs=len(differences)
+    )
+
+
+def _swap_test(differences: np.ndarray, alternative: str, num_resamples: int) -> float:
+    """p-value of the sum of differences under random signs; 1 where nothing differs."""
+    if not len(differences):
+        return 1.0
+    if len(differences) == 1:  # two equally likely signs; scipy wants two observations
+        return 1.0 if alternative == "two-sided" or differences[0] < 0 else 0.5
+    result = stats.permutation_test(
+        (differences,),
+        lambda sample, axis: np.sum(sample, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=num_resamples,
+        alternative=alternative,
+        rng=np.random.default_rng(0),
+    )
+    return float(result.pvalue)
