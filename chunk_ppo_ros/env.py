@@ -12,8 +12,8 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
-from chunk_ppo_ros.sim.execution import execute_chunk
+from chunk_ppo_ros.robot.safety import check_chunk
+from chunk_ppo_ros.sim.execution import ChunkExecutor
 from chunk_ppo_ros.sim.simulator import Simulator
 from chunk_ppo_ros.types import ChunkOutcome, Observation
 
@@ -22,7 +22,7 @@ class ChunkEnv(Protocol):
     """An environment whose actions are chunks."""
 
     def reset(self, *, seed: int) -> Observation:
-        """Starts an episode, drawn from `seed` where the environment is simulated, and returns its first observation."""
+        """Starts an episode, drawn from `seed` where it is simulated, and returns its first observation."""
 
     def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
         """Executes one chunk.
@@ -53,17 +53,17 @@ class SimulatorEnv:
         if config.robot.control_rate != simulator.control_rate:
             raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
         self._simulator, self._config = simulator, config
-        self._limiter = TargetLimiter(config.robot)
+        self._executor = ChunkExecutor(simulator, config.robot)
         self._chunk: int | None = None  # number of the next chunk; None outside an episode
 
     def reset(self, *, seed: int) -> Observation:
         """Starts an episode drawn from `seed` alone."""
-        self._simulator.reset(seed=seed)
+        self._executor.reset(seed=seed)
         self._chunk = 0
         return self._observe()
 
     def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
-        """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, a fault that says so."""
+        """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, and a fault."""
         if self._chunk is None:
             raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
         actions = self._checked(actions)
@@ -96,7 +96,7 @@ class SimulatorEnv:
         )
 
     def _execute(self, actions: np.ndarray, truncated: bool) -> ChunkOutcome:
-        execution = execute_chunk(self._simulator, actions, self._limiter)
+        execution = self._executor.execute(actions)
         return ChunkOutcome(
             reward=execution.reward,
             reward_terms=execution.reward_terms,

@@ -1,9 +1,9 @@
 """The three cameras of the simulated ALOHA, for both simulators.
 
-They are our own. The shipped scene's `top` camera sees 1.3 m of table in 64 pixels; its wrist cameras open 20 degrees only, and from
-behind the fingers' carriage, which hides 29 % of the targets from them at the start even with a wide field. cam_high
-hangs on the operator's side above the table, tilted as on the real frame and framed on the space between the arms; the
-wrist cameras sit above the carriage.
+They are our own. The shipped scene's `top` camera sees 1.3 m of table in 64 pixels; its wrist cameras open 20 degrees
+only, from behind the fingers' carriage, which hides 29 % of the targets from them at the start even with a wide field.
+cam_high hangs on the operator's side above the table, tilted as on the real frame and framed on the space between the
+arms; the wrist cameras sit above the carriage.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WRIST_CAMERA = look_at(
 
 
 def wrist_cameras(poses: ArmPoses, grasp_offset: np.ndarray) -> tuple[CameraPose, CameraPose]:
-    """Left and right wrist camera in the world, for arms whose grasp points lie at `grasp_offset` [3] of the grippers."""
+    """Left and right wrist camera in the world; `grasp_offset` [3] is where the grasp points lie in the grippers."""
     left, right = (
         CameraPose(
             point + rotation @ (WRIST_CAMERA.position - grasp_offset),

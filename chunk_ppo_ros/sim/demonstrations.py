@@ -1,9 +1,9 @@
 """Scripted demonstrations of the reach task by a model of a hurried human operator.
 
-The operator sees the true targets. At each chunk boundary it aims at them with an independent Gaussian error (a glance, not a
-measurement), and moves waist, shoulder and elbow of each arm there along a minimum-jerk path, as far as a human speed
-allows within the chunk. Each chunk depends on the present state and targets only, so that a policy without memory can
-imitate it; the aiming scatter is what it inherits and what reinforcement learning can remove.
+The operator sees the true targets. At each chunk boundary it aims at them with an independent Gaussian error (a glance,
+not a measurement), and moves waist, shoulder and elbow of each arm there along a minimum-jerk path, as far as a human
+speed allows within the chunk. Each chunk depends on the present state and targets only, so that a policy without memory
+can imitate it; the aiming scatter is what it inherits and what reinforcement learning can remove.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import numpy as np
 from chunk_ppo_ros import seeds
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.safety import TargetLimiter
-from chunk_ppo_ros.sim.execution import execute_chunk
+from chunk_ppo_ros.sim.execution import ChunkExecutor
 from chunk_ppo_ros.sim.geometry import NUM_ARM_JOINTS, solve_reach, split_arms
 from chunk_ppo_ros.sim.simulator import Simulator, make_simulator
+from chunk_ppo_ros.sim.tasks import make_task
 
 PEAK_SPEED = 2.5  # rad/s, the fastest joint at mid-chunk; below the robot's 3.14159
 PEAK_OVER_MEAN_SPEED = 1.875  # of a minimum-jerk path: the derivative 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2
@@ -105,10 +105,14 @@ def record_episode(
     Raises:
         ValueError: if the task has no targets.
     """
-    simulator.reset(seed=seed)
+    executor = ChunkExecutor(simulator, config.robot)
+    executor.reset(seed=seed)
     aim_random = np.random.default_rng([seed, 1])
-    limiter = TargetLimiter(config.robot)
-    images, states, actions, rewards, success = [], [], [], [], False
+    images: list[np.ndarray] = []
+    states: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
+    rewards: list[float] = []
+    success = False
     while len(actions) < config.env.max_episode_chunks and not success:
         targets = simulator.scene().targets
         if targets is None:
@@ -117,20 +121,22 @@ def record_episode(
         states.append(simulator.state())
         aims = targets + aim_noise * aim_random.standard_normal((2, 3))
         actions.append(
-            plan_chunk(
-                states[-1], aims, horizon=config.model.action_horizon, control_rate=simulator.control_rate
-            )
+            plan_chunk(states[-1], aims, horizon=config.model.action_horizon, control_rate=simulator.control_rate)
         )
-        execution = execute_chunk(simulator, actions[-1], limiter)
+        execution = executor.execute(actions[-1])
         rewards.append(execution.reward)
         success = execution.success
-    return EpisodeRecording(np.stack(images), np.stack(states), np.stack(actions), np.float32(rewards), success)
+    return EpisodeRecording(
+        np.stack(images), np.stack(states), np.stack(actions), np.array(rewards, np.float32), success
+    )
 
 
 def collect_demonstrations(
     config: TrainConfig, *, render: bool = True, on_episode: Callable[[], object] = lambda: None
 ) -> Demonstrations:
-    """Demonstrates `pretrain.num_demonstrations` episodes of the configured simulator; the same for any number of workers.
+    """Demonstrates `pretrain.num_demonstrations` episodes in the configured simulator.
+
+    The result does not depend on the number of workers: each episode has a seed of its own.
 
     Args:
         config: `pretrain.aim_noise`, `pretrain.demonstration_workers`, `run.seed`, the simulator and the model's sizes.
@@ -154,31 +160,37 @@ def collect_demonstrations(
         rewards=np.concatenate([recording.rewards for recording in recordings]),
         episodes=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
         success=np.array([recording.success for recording in recordings]),
-        prompt=_simulator_of(config, render).prompt,
+        prompt=config.run.prompt or make_task(config.env.task).prompt,
     )
 
 
 def _recordings(config: TrainConfig, render: bool) -> Iterator[EpisodeRecording]:
-    record = functools.partial(_record_numbered, config, render)
     episodes = range(config.pretrain.num_demonstrations)
     workers = min(config.pretrain.demonstration_workers, len(episodes))
-    if workers == 1:
-        yield from map(record, episodes)
+    if workers > 1:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
+            yield from executor.map(functools.partial(_record_in_worker, config, render), episodes, chunksize=4)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-        yield from executor.map(record, episodes, chunksize=4)
+    simulator = make_simulator(config, render=render)
+    try:
+        yield from (_record_numbered(simulator, config, render, episode) for episode in episodes)
+    finally:
+        simulator.close()
 
 
-def _record_numbered(config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
-    seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
-    simulator = _simulator_of(config, render)
-    return record_episode(simulator, config, seed=seed, aim_noise=config.pretrain.aim_noise, render=render)
+def _record_in_worker(config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
+    return _record_numbered(_simulator_of_worker(config, render), config, render, episode)
 
 
 @functools.lru_cache(maxsize=1)
-def _simulator_of(config: TrainConfig, render: bool) -> Simulator:
-    """The simulator of this process: a worker makes one and demonstrates many episodes in it."""
+def _simulator_of_worker(config: TrainConfig, render: bool) -> Simulator:
+    """Made once in each worker process, which takes it along when it exits."""
     return make_simulator(config, render=render)
+
+
+def _record_numbered(simulator: Simulator, config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
+    seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
+    return record_episode(simulator, config, seed=seed, aim_noise=config.pretrain.aim_noise, render=render)
 
 
 def _no_images(config: TrainConfig) -> np.ndarray:

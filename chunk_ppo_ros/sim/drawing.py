@@ -1,7 +1,7 @@
 """Draws capsules over a table in numpy: the images of the kinematic simulator.
 
-A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact for balls near the image's middle
-and close enough elsewhere; a depth buffer decides what hides what.
+A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact in the image's middle and
+close enough elsewhere; a depth buffer decides what hides what.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from chunk_ppo_ros.sim.cameras import CameraPose
 
 NEAR = 0.02  # m, nothing nearer to the camera is drawn
 EDGE_SHADE = 0.45  # how much darker a capsule is at its silhouette
-TABLE_COLOR = (70, 66, 62)
-FLOOR_COLOR = (128, 132, 136)
+TABLE_COLOR = np.array([70, 66, 62], np.uint8)
+FLOOR_COLOR = np.array([128, 132, 136], np.uint8)
 # The shipped table top's bounds, m.
 TABLE_LOW = (-0.61, 0.219)
 TABLE_HIGH = (0.61, 0.981)
@@ -68,7 +68,7 @@ def _background(camera: CameraPose, size: int) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         hits = camera.position[:2] - rays[:, :, :2] * (camera.position[2] / rays[:, :, 2])[:, :, None]
     on_table = (rays[:, :, 2] < 0.0) & np.all((hits >= TABLE_LOW) & (hits <= TABLE_HIGH), axis=2)
-    return np.where(on_table[:, :, None], np.uint8(TABLE_COLOR), np.uint8(FLOOR_COLOR))
+    return np.where(on_table[:, :, None], TABLE_COLOR, FLOOR_COLOR)
 
 
 def _draw_capsule(

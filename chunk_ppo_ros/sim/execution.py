@@ -1,4 +1,4 @@
-"""Executes one action chunk in a simulator as robot_node would on the robot: each target limited, rewards summed."""
+"""Executes action chunks in a simulator as robot_node would on the robot: each target limited, rewards summed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter
 from chunk_ppo_ros.sim.simulator import Simulator
 from chunk_ppo_ros.types import RewardTerm
@@ -35,30 +37,49 @@ class ChunkExecution:
         return sum(term.weight * term.value for term in self.reward_terms)
 
 
-def execute_chunk(simulator: Simulator, actions: np.ndarray, limiter: TargetLimiter) -> ChunkExecution:
-    """Sends the targets one by one until the task ends or the chunk does.
+class ChunkExecutor:
+    """Sends the targets of chunks to a simulator, within the limits of `RobotConfig`."""
 
-    Args:
-        simulator: reset before.
-        actions: [H, 14], absolute joint targets in rad, grippers normalised; finite.
-        limiter: joint ranges and speeds; the first target is limited against the measured state.
-    """
-    previous = simulator.state().astype(float)
-    rewards, num_clamped = [], 0
-    for target in actions:
-        limited = limiter.limit(target, previous, 1.0 / simulator.control_rate)
-        num_clamped += limited.clamped
-        rewards.append(simulator.step(limited.target))
-        previous = limited.target
-        if rewards[-1].terminated:
-            break
-    return ChunkExecution(
-        reward_terms=_sum_terms([reward.terms for reward in rewards]),
-        num_steps=len(rewards),
-        terminated=rewards[-1].terminated,
-        success=rewards[-1].success,
-        num_clamped_steps=num_clamped,
-    )
+    def __init__(self, simulator: Simulator, config: RobotConfig) -> None:
+        self._simulator, self._max_start_jump = simulator, config.max_start_jump
+        self._limiter = TargetLimiter(config)
+        self._commanded: np.ndarray | None = None
+
+    def reset(self, *, seed: int) -> None:
+        """Starts an episode of the simulator."""
+        self._simulator.reset(seed=seed)
+        self._commanded = None
+
+    def execute(self, actions: np.ndarray) -> ChunkExecution:
+        """Sends the targets one by one until the task ends or the chunk does.
+
+        Args:
+            actions: [H, 14], H >= 1, absolute joint targets in rad, grippers normalised; finite.
+        """
+        previous = self._starting_point()
+        rewards, num_clamped = [], 0
+        for target in actions:
+            limited = self._limiter.limit(target, previous, 1.0 / self._simulator.control_rate)
+            num_clamped += limited.clamped
+            rewards.append(self._simulator.step(limited.target))
+            self._commanded = previous = limited.target
+            if rewards[-1].terminated:
+                break
+        return ChunkExecution(
+            reward_terms=_sum_terms([reward.terms for reward in rewards]),
+            num_steps=len(rewards),
+            terminated=rewards[-1].terminated,
+            success=rewards[-1].success,
+            num_clamped_steps=num_clamped,
+        )
+
+    def _starting_point(self) -> np.ndarray:
+        """What the first step's speed is limited from, as in the chunk player: the last command if the joints obey."""
+        measured = self._simulator.state().astype(float)
+        if self._commanded is None:
+            return measured
+        lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
+        return self._commanded if np.all(lag <= self._max_start_jump) else measured
 
 
 def _sum_terms(steps: list[tuple[RewardTerm, ...]]) -> tuple[RewardTerm, ...]:

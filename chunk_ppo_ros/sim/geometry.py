@@ -1,8 +1,8 @@
 """Kinematics of the two ViperX 300 S arms as they stand at the simulated table: grasp points, Jacobian, inverse.
 
 Lengths, axes and base poses are those of the MJCF that the `gym-aloha` wheel ships (vx300s_left.xml, vx300s_right.xml,
-version 0.1.1), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2]: left arm, right arm.
-World frame: x from the left base to the right base, y away from the operator, z up from the table top; metres, radians.
+version 0.1.5), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2]: left arm,
+right arm. World frame: x from the left base to the right base, y away from the operator, z up from the table top.
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ class KinematicSimulator:
     def reset(self, *, seed: int) -> None:
         """Starts an episode drawn from `seed` alone."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
+        assert start.layout.targets is not None
         self._state, self._targets = start.state, start.layout.targets
         self._velocities = np.zeros(aloha.ACTION_DIM)
         self._scene = self._current_scene()
@@ -121,7 +122,7 @@ class KinematicSimulator:
 
 
 def _gripper_segments(finger: float) -> np.ndarray:
-    """[3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame, at a finger position in m."""
+    """[3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame; `finger` in m."""
     across = finger - FINGER_INSET
     carriage = [[CARRIAGE, -CARRIAGE_HALF_WIDTH, 0.0], [CARRIAGE, CARRIAGE_HALF_WIDTH, 0.0]]
     fingers = [[[FINGER_START, y, 0.0], [FINGER_END, y, 0.0]] for y in (across, -across)]

@@ -154,7 +154,9 @@ class MujocoSimulator:
         data, objects = self._data, self._task.objects
         return SceneState(
             grasp_points=np.array([data.site(grasp_site(side)).xpos for side in aloha.SIDES]),
-            targets=np.array([data.body(target_body(side)).xpos for side in aloha.SIDES]) if "targets" in objects else None,
+            targets=np.array([data.body(target_body(side)).xpos for side in aloha.SIDES])
+            if "targets" in objects
+            else None,
             cube_position=data.body(CUBE_BODY).xpos.copy() if "cube" in objects else None,
             cube_touches=self._cube_touches(),
         )

@@ -1,7 +1,7 @@
 """Builds the MuJoCo model of ALOHA from the MJCF and meshes that the `gym-aloha` wheel ships.
 
-The wheel is found without being imported (its package needs gym and dm_control). Arms, actuators, table and cube stay as shipped;
-what is ours is the cameras, the targets, the grasp points, coarser meshes, and neither shadows nor reflections.
+The wheel is found without being imported (its package needs gym and dm_control). Arms, actuators, table and cube
+stay as shipped; ours are the cameras, the targets, the grasp points, coarser meshes, and no shadows or reflections.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _assets_folder() -> Path:
     found = importlib.util.find_spec("gym_aloha")
     if found is None or not found.submodule_search_locations:
         raise SimulatorUnavailable(
-            "env.simulator mujoco needs the robot's meshes, which the package gym-aloha ships, and it is not installed; "
+            "env.simulator mujoco needs the robot's meshes, which the package gym-aloha ships, and it is missing; "
             "run 'pip install --no-deps gym-aloha', or set env.simulator to kinematic"
         )
     return Path(found.submodule_search_locations[0]) / "assets"

@@ -1,7 +1,7 @@
 """Finds an OpenGL that renders without a screen, by trying: EGL, then OSMesa.
 
-MuJoCo fixes its OpenGL when it is first imported, by the environment variable MUJOCO_GL. A failed attempt cannot be undone within
-a process and may abort it, so each candidate is tried by rendering a tiny image in a process of its own.
+MuJoCo fixes its OpenGL when it is first imported, by the environment variable MUJOCO_GL. A failed attempt cannot
+be undone within a process and may abort it, so each candidate is tried by a tiny image in a process of its own.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from chunk_ppo_ros.types import RewardTerm
 
 CONTROL_RATE = 50.0  # Hz, ALOHA's control loop
 # Camera names on the wire, in the order of the model's keys base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb.
-CAMERA_NAMES = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+CAMERA_NAMES: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 
 
 class SimulatorUnavailable(RuntimeError):
@@ -97,7 +97,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
         render: false where no images are wanted; then no OpenGL is needed, and `render` must not be called.
 
     Raises:
-        SimulatorUnavailable: when MuJoCo cannot render here though it should, or MuJoCo or the robot's meshes are not installed.
+        SimulatorUnavailable: when MuJoCo cannot render here though it should, or the robot's meshes are missing.
         ValueError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honour.
     """
     from chunk_ppo_ros.sim.tasks import make_task

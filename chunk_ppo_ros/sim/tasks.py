@@ -1,7 +1,7 @@
 """The tasks, written once for all simulators: what is drawn at a reset, and what a control step is worth.
 
-A task holds no state. Rewards are differences of a potential between two scenes, so that a step's reward is a function of
-the scene before and after it, and an episode's sum tells how far it came. The time limit is counted by the caller.
+A task holds no state. Rewards are differences of a potential between two scenes, so that a step's reward is a function
+of the scene before and after it, and an episode's sum tells how far it came. The time limit is counted by the caller.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _target_distances(scene: SceneState) -> np.ndarray:
 
 
 def transfer_stage(touches: frozenset[str]) -> int:
-    """0..4: nothing, touched by the right gripper, lifted by it, touched by the left gripper, held by it off the table."""
+    """0..4: nothing, touched by the right gripper, lifted by it, touched by the left one, held by it off the table."""
     on_table = "table" in touches
     if "left_gripper" in touches:
         return 3 if on_table else 4
@@ -156,9 +156,7 @@ def transfer_stage(touches: frozenset[str]) -> int:
     return 0
 
 
-TASKS: dict[str, type[ReachTask] | type[TransferCubeTask]] = {
-    task.name: task for task in (ReachTask, TransferCubeTask)
-}
+TASKS: dict[str, type[ReachTask] | type[TransferCubeTask]] = {task.name: task for task in (ReachTask, TransferCubeTask)}
 
 
 def make_task(name: str) -> Task:
