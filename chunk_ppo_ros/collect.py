@@ -52,13 +52,19 @@ class Collector:
     def collect(
         self, num_chunks: int, *, on_chunk: Callable[[], object] = lambda: None
     ) -> tuple[list[Transition], list[EpisodeRecord]]:
-        """Samples and executes chunks; returns their transitions, in order, and the episodes that ended."""
-        episodes = []
-        for remaining in range(num_chunks, 0, -1):
-            outcome = self._step(last_of_rollout=remaining == 1)
+        """Samples and executes chunks until `num_chunks` transitions are there; a refused chunk makes none.
+
+        Returns:
+            The transitions, in order, and the episodes that ended.
+        """
+        episodes, executed = [], 0
+        while executed < num_chunks:
+            outcome = self._step(last_of_rollout=executed == num_chunks - 1)
             if outcome.terminated or outcome.truncated:
                 episodes.append(self._end_episode())
-            on_chunk()
+            if outcome.num_steps:
+                executed += 1
+                on_chunk()
         return self._assembler.pop_complete(), episodes
 
     def _step(self, *, last_of_rollout: bool) -> ChunkOutcome:

@@ -173,6 +173,7 @@ class PretrainConfig(_Checked):
     bc_learning_rate: float = setting(1e-3, "peak learning rate of behaviour cloning", minimum=0.0, maximum=1.0)
     fast_vocab_size: int = setting(384, "tokens of the fitted FAST tokenizer", minimum=64, maximum=65536)
     fast_scale: float = setting(5.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
+    prompt_vocab_size: int = setting(384, "pieces of the trained prompt tokenizer", minimum=340, maximum=65536)
     demonstration_workers: int = setting(2, "processes that collect demonstrations", minimum=1, maximum=64)
 
 

@@ -6,6 +6,7 @@ Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`collec
 from __future__ import annotations
 
 import dataclasses
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,8 +24,10 @@ from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
-from chunk_ppo_ros.rl.update import PPOUpdate, make_optimizer
-from chunk_ppo_ros.types import Transition
+from chunk_ppo_ros.rl.optimizer import make_optimizer
+from chunk_ppo_ros.rl.rollout import stack_transitions
+from chunk_ppo_ros.rl.update import PPOUpdate
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +89,7 @@ class Learner:
         self._tokenizer = tokenizer
         self._policy = policy
         self._params = jax.tree.map(jnp.asarray, params)
-        self._optimizer = make_optimizer(config.ppo, self._params)
+        self._optimizer = make_optimizer(config.ppo)
         self._opt_state = self._optimizer.init(self._params) if opt_state is None else opt_state
         self._update = PPOUpdate(policy.evaluate, self._optimizer, config.ppo)
         self._counters = counters
@@ -128,10 +131,10 @@ class Learner:
     def _resume(cls, config: TrainConfig, newest: Path) -> Learner:
         metadata = checkpoints.read_metadata(newest)
         start.check_model_config(newest, metadata, config.model)
-        tokenizer = PolicyTokenizer.load(newest / "assets", config.model)
+        tokenizer = start.load_tokenizer(newest / "assets", config)
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
         expected = start.expected_params(policy)
-        optimizer = make_optimizer(config.ppo, expected)
+        optimizer = make_optimizer(config.ppo)
         return cls(
             config,
             tokenizer,
@@ -200,9 +203,12 @@ class Learner:
         if not 1 <= transition.outcome.num_steps <= model.action_horizon:
             raise ValueError(f"num_steps must be within 1..{model.action_horizon}, got {transition.outcome.num_steps}")
 
-    def warm_up(self, example: Transition | None = None) -> None:
+    def warm_up(self) -> None:
         """Compiles the update on a rollout of zeros, so that the first real one is not late."""
-        self._update.warm_up(self._params, self._opt_state, start.example_rollout(self._config, example))
+        rollout = stack_transitions(_blank_rollout(self._config))
+        frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
+        for policy_frozen in sorted(frozen):
+            self._update.warm_up(self._params, self._opt_state, rollout, policy_frozen=policy_frozen)
 
     def update(
         self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
@@ -217,14 +223,14 @@ class Learner:
         result = self._update.run(
             self._params,
             self._opt_state,
-            transitions,
+            stack_transitions(transitions),
             key=jax.random.fold_in(jax.random.key(self._config.run.seed), version),
             policy_frozen=version < self._config.ppo.critic_warmup_updates,
             progress=progress,
         )
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
-        return result.metrics
+        return result.metrics.as_dict()
 
     def save(self) -> Path:
         """Writes `step_<version>` atomically, removes what retention no longer keeps, returns the folder.
@@ -249,3 +255,30 @@ class Learner:
             )
         checkpoints.remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint)
         return self.checkpoint
+
+
+def _blank_rollout(config: TrainConfig) -> list[Transition]:
+    """Transitions of zeros, in the shapes of the configuration; only their shapes matter."""
+    model = config.model
+    observation = ModelObservation(
+        images=np.zeros((len(model.cameras), model.image_size, model.image_size, 3), np.uint8),
+        image_mask=np.ones(len(model.cameras), bool),
+        prompt_tokens=np.zeros(model.max_prompt_len, np.int32),
+        prompt_mask=np.ones(model.max_prompt_len, bool),
+        state=np.zeros(model.action_dim, np.float32),
+    )
+    chunk = SampledChunk(
+        observation=observation,
+        action_tokens=np.zeros(model.max_action_tokens, np.int32),
+        token_mask=np.zeros(model.max_action_tokens, bool),
+        token_log_probs=np.zeros(model.max_action_tokens, np.float32),
+        value=0.0,
+        actions=np.zeros((model.action_horizon, model.action_dim), np.float32),
+        policy_version=0,
+        temperature=model.temperature,
+    )
+    outcome = ChunkOutcome(reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False)
+    return [
+        Transition(ChunkId("", number, number, 0), chunk, outcome, 0.0, None, config.ppo.gamma)
+        for number in range(config.ppo.num_chunks_per_update)
+    ]

@@ -6,6 +6,7 @@ Writes an openpi checkpoint (`params/` and `assets/`), from which training start
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from chunk_ppo_ros import cli, pytrees  # noqa: F401  (ModelObservation goes thr
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.normalization import clip_actions, compute_norm_stats, to_relative
+from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.types import ModelObservation, Observation
@@ -139,9 +143,19 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
 
 
 def _fit(demonstrations: Demonstrations, config: TrainConfig) -> PolicyTokenizer:
-    return PolicyTokenizer.fit(
-        demonstrations.actions, demonstrations.state, prompts=[demonstrations.prompt], config=config
+    """Norm_stats, FAST and prompt tokenizers of demonstrations."""
+    settings, model = config.pretrain, config.model
+    norm_stats = compute_norm_stats(demonstrations.state, demonstrations.actions)
+    normalized = norm_stats.actions.normalize(to_relative(demonstrations.actions, demonstrations.state))
+    clipped, _ = clip_actions(normalized, model.action_limit)
+    fast = FastTokenizer.fit(
+        clipped, vocab_size=settings.fast_vocab_size, scale=settings.fast_scale, action_limit=model.action_limit
     )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prompt.model"
+        train_prompt_tokenizer([demonstrations.prompt], path, vocab_size=settings.prompt_vocab_size)
+        prompt = PromptTokenizer(path, max_len=model.max_prompt_len)
+    return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=model)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -81,7 +81,7 @@ def load(path: Path, config: TrainConfig) -> Beginning:
     kind = checkpoints.recognise(path)
     if kind == "own":
         check_model_config(path, checkpoints.read_metadata(path), config.model)
-    tokenizer = PolicyTokenizer.load(path / "assets", config.model)
+    tokenizer = load_tokenizer(path / "assets", config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     expected = expected_params(policy)
     if kind == "own":
@@ -90,6 +90,21 @@ def load(path: Path, config: TrainConfig) -> Beginning:
         fresh = policy.init(key=jax.random.key(config.run.seed))
         params = {**fresh, "actor_backbone": checkpoints.load_actor(path, expected["actor_backbone"])}
     return Beginning(tokenizer, policy, params, Provenance(kind, str(path)))
+
+
+def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
+    """Tokenizers and norm_stats of an assets folder; `run.tokenizer_dir` replaces its tokenizers.
+
+    Raises:
+        CheckpointError: when a file is missing or does not fit the configuration.
+    """
+    try:
+        return PolicyTokenizer.load(assets, config.model, tokenizer_dir=config.run.tokenizer_dir)
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"tokenizers and norm_stats of {assets} cannot be used: {error}; openpi's checkpoints have no tokenizers, "
+            "name their folder by run.tokenizer_dir"
+        ) from error
 
 
 def expected_params(policy: Pi0FASTActorCritic) -> Any:
@@ -122,7 +137,7 @@ def _from_scratch(config: TrainConfig, provenance: Provenance) -> Beginning:
 
 def _tokenizer_from_scratch(config: TrainConfig) -> PolicyTokenizer:
     if config.run.tokenizer_dir:
-        return PolicyTokenizer.load(Path(config.run.tokenizer_dir), config.model)
+        return load_tokenizer(Path(config.run.tokenizer_dir), config)
     if config.env.simulator == "none":
         raise CheckpointError(
             "fresh weights on a robot need run.tokenizer_dir (norm_stats.json, prompt.model, fast/), got an empty one; "
