@@ -8,7 +8,7 @@ Shape letters: B batch, C cameras, L prompt slots, T action-token slots, F FAST 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import flax.struct
 import jax
@@ -21,15 +21,11 @@ from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.gemma import KVCache
 from chunk_ppo_ros.model.layout import Layout, make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
+from chunk_ppo_ros.model.tokenizer import FORCED_TAIL, TokenIds
 from chunk_ppo_ros.model.value_head import apply_value_head, init_value_head
 from chunk_ppo_ros.types import ModelObservation
 
-if TYPE_CHECKING:
-    from chunk_ppo_ros.model.tokenizer import TokenIds
-
 Params = dict[str, Any]
-
-_FORCED_SLOTS = 2  # "|" and the end token close every chunk
 
 
 @flax.struct.dataclass
@@ -81,14 +77,16 @@ class Pi0FASTActorCritic:
     def __post_init__(self) -> None:
         config = self.config
         _require("token_ids.vocab_size", self.token_ids.vocab_size, config.vocab_size, "model.vocab_size")
-        _require("the constraint's FAST tokens", self.constraint.legal.shape[1], self.token_ids.num_fast, "the tokenizer")
+        num_fast = self.constraint.legal.shape[1]
+        _require("the constraint's FAST tokens", num_fast, self.token_ids.num_fast, "token_ids.num_fast")
         _require(
             "constraint.max_tokens",
             self.constraint.max_tokens,
-            config.max_action_tokens - _FORCED_SLOTS,
-            f"model.max_action_tokens less {_FORCED_SLOTS} forced ones",
+            config.max_action_tokens - FORCED_TAIL,
+            f"model.max_action_tokens less {FORCED_TAIL} forced ones",
         )
-        _require("constraint.total", self.constraint.total, config.action_horizon * config.action_dim, "horizon x dimension")
+        total = config.action_horizon * config.action_dim
+        _require("constraint.total", self.constraint.total, total, "model.action_horizon * model.action_dim")
 
     @property
     def backbone(self) -> Pi0FAST:
@@ -111,7 +109,13 @@ class Pi0FASTActorCritic:
         }
 
     def sample_actions(
-        self, params: Params, observation: ModelObservation, *, key: Array, temperature: Array | float, greedy: bool = False
+        self,
+        params: Params,
+        observation: ModelObservation,
+        *,
+        key: Array,
+        temperature: Array | float,
+        greedy: bool = False,
     ) -> Sample:
         """Samples one chunk for each row: one prefill, then one token at a time until all rows are complete.
 
@@ -126,24 +130,22 @@ class Pi0FASTActorCritic:
         prefix, cache = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
 
         def next_logits(cache: KVCache, fast_ids: Array, step: Array) -> tuple[Array, KVCache]:
-            tokens = decoding.model_ids(self.token_ids, fast_ids)
+            tokens = self.token_ids.to_model(fast_ids)
             hidden, cache = self.backbone.step(actor, tokens, layout, cache, slot=self.prefix_slots + step)
             return self._logits(actor, hidden), cache
 
         samples = decoding.sample(
             self.constraint,
-            self._logits(actor, prefix[:, -1]),
+            (self._logits(actor, prefix[:, -1]), cache.padded(self.constraint.max_tokens - 1)),
             next_logits,
-            cache.padded(self.constraint.max_tokens - 1),
-            slots=self.config.max_action_tokens,
             key=key,
             temperature=temperature,
             greedy=greedy,
         )
         return Sample(
             action_tokens=self._close(samples),
-            token_mask=samples.mask,
-            token_log_probs=samples.log_probs,
+            token_mask=_with_forced_slots(samples.mask),
+            token_log_probs=_with_forced_slots(samples.log_probs),
             value=self._value(params, prefix, layout),
         )
 
@@ -173,7 +175,7 @@ class Pi0FASTActorCritic:
         prefix = self._embed_prefix(actor, observation)
         tokens = self.backbone.embed_tokens(actor, action_tokens[:, : scored - 1])
         hidden, _ = self.backbone.run(actor, jnp.concatenate([prefix, tokens], axis=1), layout)
-        fast_ids = jnp.clip(decoding.model_ids(self.token_ids, action_tokens[:, :scored]), 0, self.token_ids.num_fast - 1)
+        fast_ids = jnp.clip(self.token_ids.to_fast(action_tokens[:, :scored]), 0, self.token_ids.num_fast - 1)
         log_probs, entropy = decoding.score(
             self.constraint,
             self._logits(actor, hidden[:, self.prefix_slots - 1 :]),
@@ -181,10 +183,9 @@ class Pi0FASTActorCritic:
             token_mask[:, :scored],
             temperature=temperature,
         )
-        forced = ((0, 0), (0, _FORCED_SLOTS))
         return Evaluation(
-            token_log_probs=jnp.pad(log_probs, forced),
-            entropy=jnp.pad(entropy, forced),
+            token_log_probs=_with_forced_slots(log_probs),
+            entropy=_with_forced_slots(entropy),
             value=self._value(params, hidden[:, : self.prefix_slots], layout),
         )
 
@@ -197,7 +198,7 @@ class Pi0FASTActorCritic:
         *,
         temperature: Array | float,
     ) -> Array:
-        """float32 [B], nats: the log-probability of each chunk, summed over its FAST tokens; arguments of `evaluate`."""
+        """float32 [B], nats: the log-probability of each chunk, summed over its FAST tokens; see `evaluate`."""
         evaluation = self.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
         return jnp.sum(evaluation.token_log_probs, axis=-1)
 
@@ -236,10 +237,16 @@ class Pi0FASTActorCritic:
 
     def _close(self, samples: decoding.TokenSamples) -> Array:
         """Model ids [B, T] of sampled FAST tokens, followed by "|", the end token and pads of 0."""
-        length = jnp.sum(samples.mask, axis=1, keepdims=True)
-        slot = jnp.arange(samples.mask.shape[1])
+        mask, fast_ids = _with_forced_slots(samples.mask), _with_forced_slots(samples.fast_ids)
+        length = jnp.sum(mask, axis=1, keepdims=True)
+        slot = jnp.arange(mask.shape[1])
         after = jnp.where(slot == length, self.token_ids.bar, jnp.where(slot == length + 1, self.token_ids.end, 0))
-        return jnp.where(samples.mask, decoding.model_ids(self.token_ids, samples.fast_ids), after).astype(jnp.int32)
+        return jnp.where(mask, self.token_ids.to_model(fast_ids), after).astype(jnp.int32)
+
+
+def _with_forced_slots(leaf: Array) -> Array:
+    """[B, FAST tokens] -> [B, T], zero at the slots that only forced tokens reach."""
+    return jnp.pad(leaf, ((0, 0), (0, FORCED_TAIL)))
 
 
 def _require(what: str, value: int, expected: int, source: str) -> None:

@@ -7,12 +7,14 @@ Shape letters: B batch, T action-token slots, F FAST tokens, W decoder width.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from chunk_ppo_ros.model.constraint import ConstraintState, FastConstraint
@@ -40,9 +42,14 @@ class TokenSamples:
     log_probs: Array
 
 
-def model_ids(token_ids: TokenIds, fast_ids: Array) -> Array:
-    """Model ids of FAST ids; the map is its own inverse (facts of openpi: the end of the vocabulary, backwards)."""
-    return token_ids.vocab_size - 1 - token_ids.skip - fast_ids
+@flax.struct.dataclass
+class _Loop:
+    """The sampling loop before the token of slot `step`."""
+
+    step: Array
+    state: ConstraintState
+    samples: TokenSamples
+    carry: Any
 
 
 def fast_rows(token_ids: TokenIds, table: Array) -> Array:
@@ -51,7 +58,7 @@ def fast_rows(token_ids: TokenIds, table: Array) -> Array:
     return table[last - token_ids.num_fast : last][::-1]
 
 
-def legal_log_probs(logits: Array, legal: Array, temperature: Array | float) -> Array:
+def legal_log_probs(logits: Array, legal: Array | np.ndarray, temperature: Array | float) -> Array:
     """log softmax(logits / temperature) over the legal tokens, float32 [..., F]; about -2e38 at illegal ones."""
     return jax.nn.log_softmax(jnp.where(legal, logits.astype(jnp.float32) / temperature, _ILLEGAL), axis=-1)
 
@@ -92,11 +99,9 @@ def score(
 
 def sample(
     constraint: FastConstraint,
-    first_logits: Array,
+    start: tuple[Array, Carry],
     next_logits: Callable[[Carry, Array, Array], tuple[Array, Carry]],
-    carry: Carry,
     *,
-    slots: int,
     key: Array,
     temperature: Array | float,
     greedy: bool,
@@ -104,44 +109,43 @@ def sample(
     """Samples until every row is complete under the constraint.
 
     Args:
-        constraint: what is legal.
-        first_logits: [B, F], of the first token.
+        constraint: what is legal; T is its max_tokens.
+        start: logits [B, F] of the first token, and what `next_logits` carries along, the K/V cache.
         next_logits: (carry, fast_ids int32 [B], step int32 []) -> logits [B, F] after the token of slot `step`, carry.
-        carry: what `next_logits` needs, the K/V cache.
-        slots: T.
         key: source of randomness.
         temperature: > 0.
         greedy: take the likeliest token instead; log-probs are still those of the distribution.
     """
-    batch = first_logits.shape[0]
+    logits, carry = start
+    batch = logits.shape[0]
 
-    def choose(state: ConstraintState, logits: Array, samples: TokenSamples, step: Array) -> tuple[Any, TokenSamples]:
-        log_probs = legal_log_probs(logits, constraint.legal_tokens(state), temperature)
-        noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, step), log_probs.shape)
+    def choose(loop: _Loop, logits: Array) -> _Loop:
+        log_probs = legal_log_probs(logits, constraint.legal_tokens(loop.state), temperature)
+        noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, loop.step), log_probs.shape)
         fast_ids = jnp.argmax(log_probs + noise, axis=-1).astype(jnp.int32)
         chosen = jnp.take_along_axis(log_probs, fast_ids[:, None], axis=-1)[:, 0]
-        active = ~constraint.is_complete(state)
+        active = ~constraint.is_complete(loop.state)
         samples = TokenSamples(
-            fast_ids=samples.fast_ids.at[:, step].set(jnp.where(active, fast_ids, 0)),
-            mask=samples.mask.at[:, step].set(active),
-            log_probs=samples.log_probs.at[:, step].set(jnp.where(active, chosen, 0.0)),
+            fast_ids=loop.samples.fast_ids.at[:, loop.step].set(jnp.where(active, fast_ids, 0)),
+            mask=loop.samples.mask.at[:, loop.step].set(active),
+            log_probs=loop.samples.log_probs.at[:, loop.step].set(jnp.where(active, chosen, 0.0)),
         )
-        return constraint.advance(state, fast_ids), samples
+        return dataclasses.replace(
+            loop, step=loop.step + 1, state=constraint.advance(loop.state, fast_ids), samples=samples
+        )
 
-    def unfinished(loop: tuple[Any, ...]) -> Array:
-        step, state, _, _ = loop
-        return (step < constraint.max_tokens) & ~jnp.all(constraint.is_complete(state))
+    def unfinished(loop: _Loop) -> Array:
+        return (loop.step < constraint.max_tokens) & ~jnp.all(constraint.is_complete(loop.state))
 
-    def turn(loop: tuple[Any, ...]) -> tuple[Any, ...]:
-        step, state, samples, carry = loop
-        logits, carry = next_logits(carry, samples.fast_ids[:, step - 1], step - 1)
-        state, samples = choose(state, logits, samples, step)
-        return step + 1, state, samples, carry
+    def turn(loop: _Loop) -> _Loop:
+        last = loop.step - 1
+        logits, carry = next_logits(loop.carry, loop.samples.fast_ids[:, last], last)
+        return choose(dataclasses.replace(loop, carry=carry), logits)
 
     empty = TokenSamples(
-        fast_ids=jnp.zeros((batch, slots), jnp.int32),
-        mask=jnp.zeros((batch, slots), bool),
-        log_probs=jnp.zeros((batch, slots), jnp.float32),
+        fast_ids=jnp.zeros((batch, constraint.max_tokens), jnp.int32),
+        mask=jnp.zeros((batch, constraint.max_tokens), bool),
+        log_probs=jnp.zeros((batch, constraint.max_tokens), jnp.float32),
     )
-    state, samples = choose(constraint.start(batch), first_logits, empty, jnp.int32(0))
-    return jax.lax.while_loop(unfinished, turn, (jnp.int32(1), state, samples, carry))[2]
+    loop = _Loop(step=jnp.int32(0), state=constraint.start(batch), samples=empty, carry=carry)
+    return jax.lax.while_loop(unfinished, turn, choose(loop, logits)).samples

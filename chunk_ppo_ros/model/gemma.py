@@ -114,10 +114,10 @@ def run_gemma(
         x = x + mixed
         return x + _gated_mlp(block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
 
-    x, cache = jax.lax.scan(
+    x, filled = jax.lax.scan(
         jax.checkpoint(block) if config.remat else block, x, (params["layers"], cache), unroll=config.unroll
     )
-    return _rms_norm(params["final_norm"], x), cache
+    return _rms_norm(params["final_norm"], x), filled
 
 
 def _attention(

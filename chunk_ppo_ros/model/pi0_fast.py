@@ -94,7 +94,9 @@ class Pi0FAST:
             mask=layout.mask[:, :slots, :slots],
         )
 
-    def step(self, params: Params, tokens: Array, layout: Layout, cache: KVCache, *, slot: Array) -> tuple[Array, KVCache]:
+    def step(
+        self, params: Params, tokens: Array, layout: Layout, cache: KVCache, *, slot: Array
+    ) -> tuple[Array, KVCache]:
         """Hidden states [B, W] of one token of each row.
 
         Args:

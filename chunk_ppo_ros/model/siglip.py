@@ -69,7 +69,10 @@ def _init_block(config: SigLIPConfig, key: Array) -> Params:
             "query": projection(keys[0]),
             "key": projection(keys[1]),
             "value": projection(keys[2]),
-            "out": {"kernel": xavier(keys[3], (width, width)).reshape(heads, head_dim, width), "bias": jnp.zeros(width)},
+            "out": {
+                "kernel": xavier(keys[3], (width, width)).reshape(heads, head_dim, width),
+                "bias": jnp.zeros(width),
+            },
         },
         "MlpBlock_0": {
             "Dense_0": {"kernel": xavier(keys[4], (width, config.mlp_dim)), "bias": jnp.zeros(config.mlp_dim)},

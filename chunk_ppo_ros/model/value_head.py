@@ -25,7 +25,7 @@ def apply_value_head(params: Params, hidden: Array, valid: Array, *, detach: boo
 
     Args:
         params: the tree of `init_value_head`.
-        hidden: [B, P, W], the prefix after the final norm; its last slot is the one that predicts the first action token.
+        hidden: [B, P, W], the prefix after the final norm; its last slot predicts the first action token.
         valid: bool [B, P], the slots that count in the mean.
         detach: keep the gradient out of `hidden`.
 
