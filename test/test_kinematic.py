@@ -1,0 +1,201 @@
+"""Geometry by hand-derived poses, the drawn images, and the kinematic simulator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, CameraPose, look_at, wrist_cameras
+from chunk_ppo_ros.sim.drawing import Capsules, draw
+from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, grasp_jacobian, solve_reach, split_arms
+from chunk_ppo_ros.sim.kinematic import KinematicSimulator
+from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask
+
+RED, BLUE = 0, 2  # channels
+
+
+def make(start_noise: float = 0.02, size: int = 64) -> KinematicSimulator:
+    return KinematicSimulator(ReachTask(), size, RobotConfig(), start_noise=start_noise)
+
+
+def saturated(image: np.ndarray, channel: int) -> np.ndarray:
+    """Pixels in which one colour outweighs the others twice."""
+    others = [c for c in range(3) if c != channel]
+    pixels = image.astype(int)
+    return np.all(pixels[..., [channel]] > 2 * pixels[..., others], axis=-1)
+
+
+def test_stretched_arms_reach_the_sum_of_their_links():
+    # All joints 0: upper arm up, all else forward. Forward 0.05955 + 0.2 + 0.1 + 0.069744 + 0.13 = 0.559294 m from the
+    # base at x = -0.469, up 0.079 + 0.04805 + 0.3 = 0.42705 m. The right arm is turned by pi.
+    points = arm_poses(np.zeros((2, 6))).grasp_points
+    np.testing.assert_allclose(points, [[0.090294, 0.5, 0.42705], [-0.090294, 0.5, 0.42705]], atol=1e-12)
+
+
+def test_waist_turns_about_the_vertical():
+    # A quarter turn to the left lays the 0.559294 m of the left arm along +y, those of the right one along -y.
+    joints = np.zeros((2, 6))
+    joints[:, 0] = np.pi / 2
+    expected = [[-0.469, 1.059294, 0.42705], [0.469, -0.059294, 0.42705]]
+    np.testing.assert_allclose(arm_poses(joints).grasp_points, expected, atol=1e-12)
+
+
+def test_shoulder_elbow_and_wrist_bend_down_for_positive_angles():
+    # Shoulder pi/2: the upper arm (0.05955, 0.3) in (forward, up) becomes (0.3, -0.05955); elbow -pi/2 brings the rest
+    # level again: forward 0.3 + 0.3, then wrist_angle pi/2 points the last 0.199744 m straight down.
+    joints = np.tile([0, np.pi / 2, -np.pi / 2, 0, np.pi / 2, 0], (2, 1))
+    height = 0.12705 - 0.05955 - 0.199744
+    np.testing.assert_allclose(arm_poses(joints).grasp_points[0], [-0.469 + 0.6, 0.5, height], atol=1e-12)
+
+
+def test_jacobian_is_the_derivative():
+    joints = split_arms(aloha.START_POSE) + 0.1
+    jacobian = grasp_jacobian(arm_poses(joints))
+    for joint in range(3):
+        step = np.zeros((2, 6))
+        step[:, joint] = 1e-6
+        change = arm_poses(joints + step).grasp_points - arm_poses(joints - step).grasp_points
+        np.testing.assert_allclose(jacobian[:, :, joint], change / 2e-6, atol=1e-8)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6))
+def test_solve_reach_inverts_forward_kinematics(units):
+    """From the start pose to any point that joints around it reach."""
+    start = split_arms(aloha.START_POSE)
+    joints = start.copy()
+    joints[:, :3] += np.reshape(units, (2, 3)) * [0.8, 0.35, 0.35]
+    points = arm_poses(joints).grasp_points
+    solution = solve_reach(start, points)
+    np.testing.assert_allclose(arm_poses(solution.joints).grasp_points, points, atol=2e-4)
+    assert np.all(solution.residuals < 4e-4)
+    np.testing.assert_array_equal(solution.joints[:, 3:], start[:, 3:])
+
+
+def test_solve_reach_tells_what_is_out_of_reach():
+    start = split_arms(aloha.START_POSE)
+    solution = solve_reach(start, np.array([[0.469, 0.5, 0.1], [0.2, 0.5, 0.2]]))
+    assert solution.residuals[0] > 0.2  # the left arm cannot come to the right base, 0.94 m away
+    assert solution.residuals[1] < 1e-3
+    assert np.all(solution.joints >= split_arms(aloha.LOWER_LIMITS))
+    assert np.all(solution.joints <= split_arms(aloha.UPPER_LIMITS))
+
+
+def look_down(height: float) -> CameraPose:
+    return look_at(np.array([0.0, 0.6, height]), np.array([0.0, 0.6, 0.0]), up=np.array([0, 1, 0]), field_of_view=90.0)
+
+
+def ball(position: list[float], color: list[int], radius: float = 0.05) -> Capsules:
+    point = np.array([position])
+    return Capsules(point, point, np.array([radius]), np.array([color]))
+
+
+def test_draw_puts_a_ball_where_a_pinhole_camera_sees_it():
+    # 90 degrees: focal length 32 pixels. A ball 0.5 m below the camera and (0.1, -0.2) m off its axis appears
+    # 32 * 0.1 / 0.5 = 6.4 pixels right of the middle and 12.8 below it, with radius 32 * 0.05 / 0.5 = 3.2 pixels.
+    image = draw(look_down(1.0), ball([0.1, 0.4, 0.5], [250, 0, 0]), 64)
+    rows, columns = np.nonzero(saturated(image, RED))
+    assert abs(columns.mean() + 0.5 - 38.4) < 0.3
+    assert abs(rows.mean() + 0.5 - 44.8) < 0.3
+    assert abs(len(rows) - np.pi * 3.2**2) < 4
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_draw_hides_what_is_behind_in_any_order(first):
+    low, high = ball([0, 0.6, 0.2], [250, 0, 0]), ball([0, 0.6, 0.5], [0, 0, 250])
+    both = [(low, high), (high, low)][first]
+    capsules = Capsules(*(np.concatenate(arrays) for arrays in zip(*[vars(c).values() for c in both], strict=True)))
+    image = draw(look_down(1.0), capsules, 64)
+    assert saturated(image, BLUE)[32, 32]
+    assert not saturated(image, RED)[32, 32]
+
+
+def test_draw_leaves_out_what_is_behind_the_camera():
+    above = draw(look_down(1.0), ball([0, 0.6, 1.5], [250, 0, 0]), 64)
+    np.testing.assert_array_equal(above, draw(look_down(1.0), ball([9, 9, 0.5], [250, 0, 0]), 64))
+
+
+def test_wrist_cameras_ride_on_the_grippers():
+    # Stretched arms: the gripper frame is the world's (turned by pi on the right), so the left camera stands 0.1 m behind
+    # the grasp point (0.03 - 0.13) and 0.2 m above it.
+    poses = arm_poses(np.zeros((2, 6)))
+    left, right = wrist_cameras(poses, GRASP_OFFSET)
+    np.testing.assert_allclose(left.position, poses.grasp_points[0] + [-0.1, 0, 0.2], atol=1e-12)
+    np.testing.assert_allclose(right.position, poses.grasp_points[1] + [0.1, 0, 0.2], atol=1e-12)
+    np.testing.assert_allclose(left.rotation @ left.rotation.T, np.eye(3), atol=1e-12)
+
+
+def test_steps_follow_targets_exactly_up_to_the_speed_limit():
+    simulator = make(start_noise=0.0)
+    target = aloha.START_POSE.copy()
+    target[0], target[1], target[6] = 0.01, 0.5, 1.0
+    simulator.step(target)
+    # 3.14159 rad/s for 0.02 s is 0.0628318 rad; the gripper's 8 / s for 0.02 s is 0.16.
+    np.testing.assert_allclose(simulator.state()[[0, 1, 6]], [0.01, -0.96 + 0.0628318, 0.26], atol=1e-6)
+    np.testing.assert_allclose(simulator.joint_velocities()[[0, 1, 6, 7]], [0.5, 3.14159, 8.0, 0.0], atol=1e-4)
+
+
+def test_a_target_that_is_not_finite_moves_nothing():
+    simulator = make()
+    before = simulator.state()
+    with pytest.raises(ValueError, match="target must be finite"):
+        simulator.step(np.where(np.arange(14) == 3, np.nan, aloha.START_POSE))
+    np.testing.assert_array_equal(simulator.state(), before)
+
+
+def test_episodes_depend_on_their_seed_alone():
+    one, other = make(), make()
+    np.random.seed(1)  # noqa: NPY002  (globals must not matter)
+    one.reset(seed=7)
+    one.step(aloha.START_POSE)
+    for seed in (3, 7):
+        other.reset(seed=seed)
+    other.step(aloha.START_POSE)
+    np.testing.assert_array_equal(one.state(), other.state())
+    np.testing.assert_array_equal(one.render(), other.render())
+    other.reset(seed=8)
+    assert not np.array_equal(one.scene().targets, other.scene().targets)
+    assert not np.array_equal(one.state(), other.state())
+
+
+def test_targets_are_seen_in_the_images_only():
+    simulator = make(start_noise=0.0)
+    states, images, prompts = [], [], []
+    for seed in (1, 2):
+        simulator.reset(seed=seed)
+        states.append(simulator.state())
+        images.append(simulator.render())
+        prompts.append(simulator.prompt)
+    np.testing.assert_array_equal(*states)
+    assert len(set(prompts)) == 1
+    for camera in range(3):
+        assert np.any(images[0][camera] != images[1][camera])
+
+
+def test_every_target_is_visible_from_above_at_64_pixels():
+    simulator = make()
+    sizes = []
+    for seed in range(40):
+        simulator.reset(seed=seed)
+        image = simulator.render()[0]
+        sizes += [saturated(image, RED).sum(), saturated(image, BLUE).sum()]
+    assert np.median(sizes) >= 16  # a disc of 4.5 pixels
+    assert np.mean(np.array(sizes) < 5) < 0.05  # a finger may hide one
+
+
+def test_high_camera_shows_red_left_and_blue_right():
+    simulator = make()
+    image = simulator.render()
+    assert image.shape == (3, 64, 64, 3)
+    assert image.dtype == np.uint8
+    assert np.nonzero(saturated(image[0], RED))[1].mean() < 32 < np.nonzero(saturated(image[0], BLUE))[1].mean()
+    assert HIGH_CAMERA.position[1] < 0.5  # on the operator's side
+
+
+def test_cube_task_is_refused():
+    with pytest.raises(ValueError, match="set env.simulator to mujoco"):
+        KinematicSimulator(TransferCubeTask(), 64, RobotConfig())

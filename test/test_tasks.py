@@ -1,0 +1,147 @@
+"""Layouts and rewards of the tasks, on scenes written by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, EnvConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim import tasks
+from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
+from chunk_ppo_ros.sim.simulator import SceneState, make_simulator
+from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task, sample_start, transfer_stage
+
+TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])
+
+
+def reach_scene(left: float, right: float) -> SceneState:
+    """Grasp points `left` and `right` metres above their targets."""
+    return SceneState(TARGETS + [[0, 0, left], [0, 0, right]], TARGETS)
+
+
+def test_progress_is_the_decrease_of_the_summed_distance():
+    # 0.20 + 0.10 before, 0.15 + 0.12 after: 0.03 m nearer, worth 0.09 at 3 / m.
+    reward = ReachTask().step_reward(reach_scene(0.20, 0.10), reach_scene(0.15, 0.12))
+    progress, success = reward.terms
+    assert (progress.name, success.name) == ("progress", "success")
+    assert progress.value == pytest.approx(0.03)
+    assert progress.weight * progress.value == pytest.approx(0.09)
+    assert success.value == 0.0
+    assert not reward.terminated
+    assert not reward.success
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "success"), [(0.039, 0.039, True), (0.039, 0.041, False), (0.041, 0.039, False)]
+)
+def test_both_grasp_points_must_be_within_four_centimetres(left, right, success):
+    reward = ReachTask().step_reward(reach_scene(0.1, 0.1), reach_scene(left, right))
+    assert reward.success is success
+    assert reward.terminated is success
+    assert reward.terms[1].value == float(success)
+
+
+def test_reach_needs_targets():
+    scene = dataclasses.replace(reach_scene(0.1, 0.1), targets=None)
+    with pytest.raises(ValueError, match="targets must be given"):
+        ReachTask().step_reward(scene, scene)
+
+
+def test_start_grasp_point_is_that_of_the_start_pose():
+    # Shoulder at (-0.469, 0.5, 0.12705). Upper arm at -0.96 rad: forward 0.05955 cos(0.96) - 0.3 sin(0.96) = -0.21160,
+    # up 0.05955 sin(0.96) + 0.3 cos(0.96) = 0.22083. Forearm at 0.2 rad: 0.3 cos(0.2) = 0.29402, -0.3 sin(0.2) =
+    # -0.05960. Gripper at -0.1 rad: 0.199744 cos(0.1) = 0.19875, 0.199744 sin(0.1) = 0.01994.
+    # Sum: x = -0.469 - 0.21160 + 0.29402 + 0.19875 = -0.18783, z = 0.12705 + 0.22083 - 0.05960 + 0.01994 = 0.30822.
+    point = arm_poses(split_arms(aloha.START_POSE)).grasp_points[0]
+    np.testing.assert_allclose(point, [-0.18783, 0.5, 0.30822], atol=2e-5)
+    np.testing.assert_allclose(point, tasks.START_GRASP_POINT, atol=1e-4)
+
+
+def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
+    random = np.random.default_rng(0)
+    start = split_arms(aloha.START_POSE)
+    distances = []
+    for _ in range(300):
+        targets = ReachTask().sample_layout(random).targets
+        mirrored = targets * tasks.MIRROR
+        assert np.all((mirrored >= tasks.TARGET_LOW) & (mirrored <= tasks.TARGET_HIGH))
+        distances.append(np.linalg.norm(mirrored - tasks.START_GRASP_POINT, axis=1))
+        assert np.all(np.abs(targets[:, 1] - 0.5) >= tasks.TARGET_SIDE_GAP)
+        assert np.all(solve_reach(start, targets).residuals < 0.01)
+    # No start within the success radius even with every joint 0.02 rad off, which moves the grasp point by less than 3 cm.
+    assert np.min(distances) >= tasks.TARGET_CLEARANCE > tasks.SUCCESS_RADIUS + 0.03
+    # A whole approach is worth about 1.
+    assert 0.8 < tasks.PROGRESS_WEIGHT * np.mean(np.sum(distances, axis=1)) < 1.2
+
+
+def test_starts_depend_on_their_seed_alone():
+    one, same, other = (sample_start(ReachTask(), seed=seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one.state, same.state)
+    np.testing.assert_array_equal(one.layout.targets, same.layout.targets)
+    assert np.any(one.layout.targets != other.layout.targets)
+    deviations = np.abs(one.state - aloha.START_POSE)
+    assert 0.0 < deviations[aloha.ARM_INDICES].max() <= tasks.START_NOISE
+    assert np.all(deviations[aloha.GRIPPER_INDICES] == 0.0)
+
+
+def test_the_robots_noise_does_not_change_the_scene():
+    with_noise, without = (sample_start(ReachTask(), seed=5, noise=noise) for noise in (0.02, 0.0))
+    np.testing.assert_array_equal(with_noise.layout.targets, without.layout.targets)
+    np.testing.assert_array_equal(without.state, aloha.START_POSE)
+
+
+@pytest.mark.parametrize(
+    ("touches", "stage"),
+    [
+        ([], 0),
+        (["table"], 0),
+        (["right_gripper", "table"], 1),
+        (["right_gripper"], 2),
+        (["left_gripper", "table"], 3),
+        (["left_gripper", "right_gripper", "table"], 3),
+        (["left_gripper", "right_gripper"], 4),
+        (["left_gripper"], 4),
+    ],
+)
+def test_transfer_stages(touches, stage):
+    assert transfer_stage(frozenset(touches)) == stage
+
+
+def test_transfer_reward_is_the_increase_of_the_stage():
+    scenes = [
+        SceneState(TARGETS, cube_position=np.zeros(3), cube_touches=frozenset(touches))
+        for touches in (["table"], ["right_gripper", "table"], ["right_gripper"], ["table"], ["left_gripper"])
+    ]
+    rewards = [TransferCubeTask().step_reward(*pair) for pair in zip(scenes, scenes[1:], strict=False)]
+    assert [reward.terms[0].value for reward in rewards] == [1.0, 1.0, -2.0, 4.0]  # the sum is the last stage
+    assert [reward.success for reward in rewards] == [False, False, False, True]
+
+
+def test_cubes_rest_on_the_right_half_of_the_table():
+    layout = TransferCubeTask().sample_layout(np.random.default_rng(0))
+    assert layout.targets is None
+    x, y, z = layout.cube_position
+    assert 0.0 <= x <= 0.2
+    assert 0.4 <= y <= 0.6
+    assert z == 0.02
+
+
+def test_unknown_tasks_name_the_known_ones():
+    with pytest.raises(ValueError, match="reach, transfer_cube, got 'juggle'"):
+        make_task("juggle")
+
+
+def test_a_real_robot_has_no_simulator():
+    config = dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="none"))
+    with pytest.raises(ValueError, match="must be mujoco or kinematic"):
+        make_simulator(config)
+
+
+def test_the_configured_prompt_replaces_the_tasks_own():
+    config = PRESETS["debug"]
+    assert make_simulator(config).prompt == ReachTask.prompt
+    own = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt="touch the balls"))
+    assert make_simulator(own).prompt == "touch the balls"
