@@ -1,0 +1,121 @@
+"""The scripted operator on the kinematic simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.demonstrations import PEAK_SPEED, collect_demonstrations, plan_chunk, record_episode
+from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
+from chunk_ppo_ros.sim.simulator import make_simulator
+
+STILL_JOINTS = [3, 4, 5, 6, 10, 11, 12, 13]
+
+
+def configuration(*, episodes: int, aim_noise: float, workers: int = 1) -> TrainConfig:
+    pretrain = PretrainConfig(num_demonstrations=episodes, aim_noise=aim_noise, demonstration_workers=workers)
+    return dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="kinematic"), pretrain=pretrain)
+
+
+def plan_towards(offset: list[float]) -> np.ndarray:
+    """The chunk from the start pose to points `offset` metres from the grasp points."""
+    aims = arm_poses(split_arms(aloha.START_POSE)).grasp_points + offset
+    return plan_chunk(aloha.START_POSE, aims, horizon=16, control_rate=50.0)
+
+
+def test_a_short_plan_arrives_at_rest():
+    chunk = plan_towards([0.0, 0.04, -0.05])
+    reached = arm_poses(split_arms(chunk[-1])).grasp_points
+    np.testing.assert_allclose(
+        reached, arm_poses(split_arms(aloha.START_POSE)).grasp_points + [0, 0.04, -0.05], atol=1e-4
+    )
+    way = chunk[-1] - aloha.START_POSE
+    # 10 t^3 - 15 t^4 + 6 t^5 at t = 1/2 (step 8): 1.25 - 0.9375 + 0.1875 = 0.5; at t = 1/4 (step 4): 0.15625 - 0.05859
+    # + 0.00586 = 0.10352.
+    np.testing.assert_allclose(chunk[7] - aloha.START_POSE, 0.5 * way, atol=1e-6)
+    np.testing.assert_allclose(chunk[3] - aloha.START_POSE, 0.10352 * way, atol=1e-5)
+    np.testing.assert_allclose(chunk[:, STILL_JOINTS], np.tile(aloha.START_POSE[STILL_JOINTS], (16, 1)), atol=1e-6)
+
+
+def test_a_long_plan_stops_on_the_way():
+    chunk = plan_towards([0.0, 0.3, -0.1])
+    way = np.abs(chunk[-1] - aloha.START_POSE)
+    # Peak speed of a minimum-jerk way d within 0.32 s is 1.875 d / 0.32 s: 2.5 rad/s allow d = 0.42667 rad.
+    np.testing.assert_allclose([way[:7].max(), way[7:].max()], 0.42667, atol=1e-5)
+    speeds = np.abs(np.diff(chunk, axis=0)) * 50.0
+    assert 0.95 * PEAK_SPEED < speeds.max() <= PEAK_SPEED < 3.14159
+
+
+def test_a_perfect_aim_always_succeeds():
+    demonstrations = collect_demonstrations(configuration(episodes=60, aim_noise=0.0), render=False)
+    assert demonstrations.success.all()
+    assert np.bincount(demonstrations.episodes).max() <= 2  # two chunks are enough
+
+
+def test_a_hurried_aim_succeeds_about_half_of_the_time():
+    default = PretrainConfig().aim_noise
+    demonstrations = collect_demonstrations(configuration(episodes=150, aim_noise=default), render=False)
+    # 0.54 over 300 episodes; with 150, three standard deviations are 0.12.
+    assert 0.42 < demonstrations.success.mean() < 0.66
+    assert np.bincount(demonstrations.episodes).max() == 4  # the time limit
+    totals = np.bincount(demonstrations.episodes, demonstrations.rewards)
+    assert totals[demonstrations.success].mean() > totals[~demonstrations.success].mean() + 0.8
+
+
+def test_recorded_arrays_belong_together():
+    config = configuration(episodes=5, aim_noise=0.04)
+    calls = []
+    demonstrations = collect_demonstrations(config, on_episode=lambda: calls.append(1))
+    chunks = len(demonstrations.actions)
+    assert len(calls) == len(demonstrations.success) == 5
+    assert demonstrations.images.shape == (chunks, 3, 64, 64, 3)
+    assert demonstrations.images.dtype == np.uint8
+    assert demonstrations.image_mask.shape == (chunks, 3)
+    assert demonstrations.image_mask.all()
+    assert demonstrations.actions.shape == (chunks, 16, 14)
+    assert demonstrations.state.shape == (chunks, 14)
+    assert demonstrations.rewards.shape == demonstrations.episodes.shape == (chunks,)
+    assert np.all(np.diff(demonstrations.episodes) >= 0)
+    assert set(demonstrations.episodes) == set(range(5))
+    assert demonstrations.prompt == make_simulator(config).prompt
+    # Each chunk starts next to the state that it was recorded with, and the next state is where it led.
+    assert np.abs(demonstrations.actions[:, 0] - demonstrations.state).max() < 0.05
+    same_episode = np.diff(demonstrations.episodes) == 0
+    np.testing.assert_allclose(
+        demonstrations.state[1:][same_episode], demonstrations.actions[:-1, -1][same_episode], atol=1e-5
+    )
+
+
+def test_the_same_for_any_number_of_workers():
+    one, two = (
+        collect_demonstrations(configuration(episodes=6, aim_noise=0.04, workers=workers)) for workers in (1, 2)
+    )
+    for field in dataclasses.fields(one):
+        np.testing.assert_array_equal(getattr(one, field.name), getattr(two, field.name), err_msg=field.name)
+
+
+def test_the_aim_differs_between_episodes_and_repeats_with_the_seed():
+    config = configuration(episodes=1, aim_noise=0.04)
+    simulator = make_simulator(config)
+    one, same, other = (record_episode(simulator, config, seed=seed, aim_noise=0.04) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.actions, same.actions)
+    assert np.any(one.actions[0] != other.actions[0])
+
+
+def test_without_rendering_there_are_no_images():
+    demonstrations = collect_demonstrations(configuration(episodes=2, aim_noise=0.0), render=False)
+    assert demonstrations.images.shape == (len(demonstrations.actions), 0, 64, 64, 3)
+    assert demonstrations.image_mask.shape == (len(demonstrations.actions), 0)
+
+
+def test_tasks_without_targets_cannot_be_demonstrated():
+    config = configuration(episodes=1, aim_noise=0.0)
+    simulator = make_simulator(config)
+    scene = dataclasses.replace(simulator.scene(), targets=None)
+    simulator.scene = lambda: scene
+    with pytest.raises(ValueError, match=r"env\.task must be reach to be demonstrated"):
+        record_episode(simulator, config, seed=0, aim_noise=0.0)

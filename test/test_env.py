@@ -1,0 +1,197 @@
+"""The environment form on a simulator that writes down what it is told, and on the kinematic one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, EnvConfig, RobotConfig
+from chunk_ppo_ros.env import SimulatorEnv
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, SceneState, StepReward, make_simulator
+from chunk_ppo_ros.types import RewardTerm
+
+CONFIG = dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="kinematic", max_episode_chunks=3))
+HOLD = np.tile(aloha.START_POSE, (16, 1))
+
+
+class FakeSimulator:
+    """Obeys exactly, writes down its targets, pays 0.5 * 2 a step, and ends in success at step `success_at`."""
+
+    control_rate = 50.0
+    camera_names = CAMERA_NAMES
+    prompt = "do nothing"
+
+    def __init__(self, success_at: int = 10**9) -> None:
+        self.success_at = success_at
+        self.targets: list[np.ndarray] = []
+        self.lag = np.zeros(14)
+
+    def reset(self, *, seed: int) -> None:
+        self.targets = []
+
+    def step(self, target: np.ndarray) -> StepReward:
+        self.targets.append(target)
+        success = len(self.targets) == self.success_at
+        terms = (RewardTerm("progress", 2.0, 0.5), RewardTerm("success", float(success)))
+        return StepReward(terms, terminated=success, success=success)
+
+    def state(self) -> np.ndarray:
+        last = self.targets[-1] if self.targets else aloha.START_POSE
+        return (last - self.lag).astype(np.float32)
+
+    def joint_velocities(self) -> np.ndarray:
+        return np.zeros(14, np.float32)
+
+    def scene(self) -> SceneState:
+        return SceneState(np.zeros((2, 3)))
+
+    def render(self) -> np.ndarray:
+        return np.full((3, 64, 64, 3), len(self.targets), np.uint8)
+
+    def close(self) -> None:
+        pass
+
+
+def make(success_at: int = 10**9) -> tuple[SimulatorEnv, FakeSimulator]:
+    simulator = FakeSimulator(success_at)
+    env = SimulatorEnv(simulator, CONFIG)
+    env.reset(seed=0)
+    return env, simulator
+
+
+def test_a_chunk_sums_its_steps():
+    env, simulator = make()
+    observation, reward, done, outcome = env.step_chunk(HOLD)
+    assert len(simulator.targets) == outcome.num_steps == 16
+    # 16 steps of 0.5 * 2.
+    assert reward == outcome.reward == 16.0
+    assert outcome.reward_terms == (RewardTerm("progress", 32.0, 0.5), RewardTerm("success", 0.0))
+    assert not done
+    assert not outcome.terminated
+    assert not outcome.truncated
+    assert np.all(observation.images == 16)
+    assert observation.image_mask.tolist() == [True] * 3
+    assert observation.prompt == "do nothing"
+    assert observation.state.dtype == np.float32
+
+
+def test_the_time_limit_truncates():
+    env, _ = make()
+    dones = [env.step_chunk(HOLD)[2:] for _ in range(3)]
+    assert [done for done, _ in dones] == [False, False, True]
+    assert [outcome.truncated for _, outcome in dones] == [False, False, True]
+    assert not dones[-1][1].terminated
+
+
+def test_success_stops_the_chunk():
+    env, simulator = make(success_at=20)
+    env.step_chunk(HOLD)
+    _, reward, done, outcome = env.step_chunk(HOLD)
+    # The 20th step is the 4th of the second chunk: 4 * 0.5 * 2 + 1.
+    assert outcome.num_steps == 4
+    assert len(simulator.targets) == 20
+    assert reward == 5.0
+    assert done
+    assert outcome.terminated
+    assert outcome.success
+    assert not outcome.truncated
+
+
+def test_success_in_the_last_chunk_is_no_truncation():
+    env, _ = make(success_at=48)
+    for _ in range(2):
+        env.step_chunk(HOLD)
+    outcome = env.step_chunk(HOLD)[3]
+    assert outcome.terminated
+    assert not outcome.truncated
+
+
+def test_targets_are_limited_in_speed_and_range():
+    env, simulator = make()
+    actions = HOLD.copy()
+    actions[1:, 1] = 1.0  # 1.96 rad away: 0.0628318 rad a step
+    outcome = env.step_chunk(actions)[3]
+    np.testing.assert_allclose(simulator.targets[1][1], -0.96 + 0.0628318, atol=1e-6)
+    np.testing.assert_allclose(simulator.targets[15][1], -0.96 + 15 * 0.0628318, atol=1e-6)
+    assert outcome.num_clamped_steps == 15
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (HOLD[:15], r"shape \(16, 14\), got \(15, 14\)"),
+        (HOLD[:, :13], r"shape \(16, 14\), got \(16, 13\)"),
+        (np.where(np.arange(14) == 5, np.nan, HOLD), "finite, got nan at step 0, dim 5"),
+        (np.where(np.arange(14) == 5, np.inf, HOLD), "finite, got inf"),
+    ],
+)
+def test_bad_actions_move_nothing_and_cost_no_time(actions, message):
+    env, simulator = make()
+    with pytest.raises(ValueError, match=message):
+        env.step_chunk(actions)
+    assert simulator.targets == []
+    assert [env.step_chunk(HOLD)[2] for _ in range(3)] == [False, False, True]
+
+
+def test_a_chunk_that_starts_with_a_jump_is_refused():
+    env, simulator = make()
+    actions = HOLD.copy()
+    actions[0, 2] += 0.6
+    _, reward, done, outcome = env.step_chunk(actions)
+    assert simulator.targets == []
+    assert outcome.num_steps == 0
+    assert reward == 0.0
+    assert not done
+    assert "left elbow" in outcome.fault
+
+
+def test_an_episode_must_be_reset_before_and_after():
+    simulator = FakeSimulator(success_at=1)
+    env = SimulatorEnv(simulator, CONFIG)
+    with pytest.raises(ValueError, match="must follow a reset"):
+        env.step_chunk(HOLD)
+    env.reset(seed=0)
+    env.step_chunk(HOLD)
+    with pytest.raises(ValueError, match="must follow a reset"):
+        env.step_chunk(HOLD)
+
+
+def test_the_cameras_and_the_rate_must_be_the_simulators():
+    model = dataclasses.replace(CONFIG.model, cameras=("base_0_rgb",))
+    with pytest.raises(ValueError, match=r"model\.cameras must be"):
+        SimulatorEnv(FakeSimulator(), dataclasses.replace(CONFIG, model=model))
+    with pytest.raises(ValueError, match=r"robot\.control_rate must be 50"):
+        SimulatorEnv(FakeSimulator(), dataclasses.replace(CONFIG, robot=RobotConfig(control_rate=25.0)))
+
+
+@pytest.mark.parametrize(("lag", "starting_point"), [(0.3, "command"), (0.6, "measured")])
+def test_speed_is_limited_from_the_last_command_while_the_joints_obey(lag, starting_point):
+    simulator = FakeSimulator()
+    executor = ChunkExecutor(simulator, RobotConfig())
+    executor.reset(seed=0)
+    executor.execute(HOLD)
+    simulator.lag[0] = lag
+    executor.execute(HOLD)
+    # From the command the waist may stay at 0; from the measured -0.6 it may only come 0.0628318 rad nearer.
+    expected = 0.0 if starting_point == "command" else -0.6 + 0.0628318
+    np.testing.assert_allclose(simulator.targets[16][0], expected, atol=1e-6)
+
+
+def test_episodes_of_the_kinematic_simulator_repeat():
+    results = []
+    for _ in range(2):
+        env = SimulatorEnv(make_simulator(CONFIG), CONFIG)
+        first = env.reset(seed=11)
+        actions = np.tile(first.state, (16, 1))
+        actions[:, 1] += np.linspace(0.02, 0.3, 16)
+        results.append((first, *env.step_chunk(actions)))
+    (first, after, reward, _, outcome), (first_again, after_again, reward_again, _, outcome_again) = results
+    np.testing.assert_array_equal(first.images, first_again.images)
+    np.testing.assert_array_equal(after.state, after_again.state)
+    assert (reward, outcome) == (reward_again, outcome_again)
+    assert np.any(after.images != first.images)
+    assert reward == pytest.approx(sum(term.weight * term.value for term in outcome.reward_terms))
