@@ -1,0 +1,162 @@
+"""The life of episodes as a state machine; every change is returned to be told."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import os
+import pathlib
+from collections.abc import Callable
+
+
+class Event(enum.IntEnum):
+    """Changes; the numbers are those of EpisodeEvent.msg."""
+
+    RESET = 0
+    STARTED = 1
+    ENDED = 2
+    PAUSED = 3
+    RESUMED = 4
+
+
+class Ending(enum.IntEnum):
+    """How an episode ended; the numbers are those of EpisodeEvent.msg."""
+
+    NONE = 0
+    SUCCESS = 1
+    FAILURE = 2
+    DISCARDED = 3
+    TIME_LIMIT = 4
+
+
+class Phase(enum.Enum):
+    """Where the current episode stands."""
+
+    IDLE = "there is no episode"
+    RESETTING = "the scene is being reset"
+    RUNNING = "the policy may act"
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeChange:
+    """One change of an episode; reward and number of chunks are those of the episode so far."""
+
+    episode: int
+    seed: int
+    event: Event
+    ending: Ending = Ending.NONE
+    total_reward: float = 0.0
+    num_chunks: int = 0
+    message: str = ""
+
+
+class Episodes:
+    """Counts episodes and holds their phase, return and reasons to pause.
+
+    Args:
+        next_episode: number of the first episode.
+        seed: the seed of an episode's reset by its number.
+    """
+
+    def __init__(self, *, next_episode: int, seed: Callable[[int], int]) -> None:
+        self.phase = Phase.IDLE
+        self.episode = next_episode - 1
+        self.num_chunks = 0
+        self.total_reward = 0.0
+        self._seed = seed
+        self._holds: dict[str, str] = {}
+
+    @property
+    def paused(self) -> bool:
+        """Whether any reason to pause stands."""
+        return bool(self._holds)
+
+    def begin(self, message: str) -> list[EpisodeChange]:
+        """Asks for the reset of the next episode; there must be none."""
+        if self.phase is not Phase.IDLE:
+            raise ValueError(f"an episode must end before the next begins; {self.phase.value}")
+        self.phase, self.episode = Phase.RESETTING, self.episode + 1
+        self.num_chunks, self.total_reward = 0, 0.0
+        return [self._change(Event.RESET, message)]
+
+    def start(self, message: str) -> list[EpisodeChange]:
+        """The scene is ready.
+
+        Raises:
+            ValueError: where no reset was asked for.
+        """
+        if self.phase is not Phase.RESETTING:
+            raise ValueError(f"an episode can start only after a reset; {self.phase.value}")
+        self.phase = Phase.RUNNING
+        paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
+        return [self._change(Event.STARTED, message), *paused]
+
+    def add_chunk(self, reward: float) -> None:
+        """A valid chunk of the running episode has ended."""
+        self.num_chunks += 1
+        self.total_reward += reward
+
+    def end(self, ending: Ending, message: str) -> list[EpisodeChange]:
+        """Ends the episode, started or not; nothing where there is none."""
+        if self.phase is Phase.IDLE:
+            return []
+        self.phase = Phase.IDLE
+        return [self._change(Event.ENDED, message, ending)]
+
+    def hold(self, reason: str, message: str) -> list[EpisodeChange]:
+        """Pauses for a reason; told when it is the first, and an episode runs."""
+        first = not self._holds
+        self._holds.setdefault(reason, message)
+        return [self._change(Event.PAUSED, message)] if first and self.phase is Phase.RUNNING else []
+
+    def release(self, reason: str, message: str) -> list[EpisodeChange]:
+        """A reason to pause is gone; told when it was the last, and an episode runs."""
+        stood = self._holds.pop(reason, None) is not None
+        last = stood and not self._holds
+        return [self._change(Event.RESUMED, message)] if last and self.phase is Phase.RUNNING else []
+
+    def _why(self) -> str:
+        return "; ".join(self._holds.values())
+
+    def _change(self, event: Event, message: str, ending: Ending = Ending.NONE) -> EpisodeChange:
+        episode = max(self.episode, 0)
+        return EpisodeChange(
+            episode, self._seed(episode), event, ending, self.total_reward, self.num_chunks, message
+        )
+
+
+class EpisodeRecord:
+    """Remembers on disk which episodes of a run have begun, so that a restarted reward_node does not repeat a number.
+
+    Args:
+        path: a small JSON file, written anew with each episode.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+
+    def next_episode(self, run_id: str) -> int:
+        """The first number not yet used in a run; 0 for a run that the file does not know.
+
+        Raises:
+            OSError: where the file exists but cannot be read.
+            ValueError: where it is no record of episodes.
+        """
+        if not self._path.is_file():
+            return 0
+        record = json.loads(self._path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record.get("next_episode"), int):
+            raise ValueError(f"{self._path} must hold run_id and next_episode, got {record!r}; remove the file")
+        return record["next_episode"] if record.get("run_id") == run_id else 0
+
+    def begin(self, run_id: str, episode: int) -> None:
+        """An episode begins.
+
+        Raises:
+            OSError: where the file cannot be written.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps({"run_id": run_id, "next_episode": episode + 1}), encoding="utf-8")
+        temporary.replace(self._path)

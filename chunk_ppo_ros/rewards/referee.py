@@ -1,0 +1,213 @@
+"""The referee: joins what is said about one chunk and decides how it ended.
+
+Pure decisions; who says it and who is told is `nodes/reward_node.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+
+from chunk_ppo_ros.rewards import terms as terms_lib
+from chunk_ppo_ros.rewards.episodes import Ending
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome, RewardTerm
+
+MAX_JOINING = 64
+"""Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped."""
+
+
+class Status(enum.IntEnum):
+    """How an execution ended; the numbers are those of ExecutionResult.msg."""
+
+    EXECUTED = 0
+    REFUSED = 1
+    FAULT = 2
+    TAKEOVER = 3
+    CANCELLED = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionReport:
+    """What the robot did with a chunk: k executed steps, of which some were limited; it ended at `end`, ns of ROS time."""
+
+    status: Status
+    num_steps: int
+    num_clamped_steps: int
+    end: int
+    message: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceReport:
+    """What one reward source says about a chunk; `error` says why it cannot be used, where it cannot."""
+
+    source: str
+    terms: tuple[RewardTerm, ...]
+    terminated: bool = False
+    truncated: bool = False
+    success: bool = False
+    error: str = ""
+
+
+@dataclasses.dataclass
+class Joined:
+    """All that has arrived for one stamp. `num_steps` are those asked; `waiting_since` is steady seconds."""
+
+    stamp: int
+    waiting_since: float
+    id: ChunkId | None = None
+    num_steps: int = 0
+    execution: ExecutionReport | None = None
+    sources: dict[str, SourceReport] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """How a chunk ended; `robot_fault` where it cannot be trained on because robot or reward failed."""
+
+    outcome: ChunkOutcome
+    valid: bool
+    reason: str = ""
+    robot_fault: bool = False
+
+    def marked(self, *, success: bool) -> Verdict:
+        """The same, but the operator says that the episode ended with this chunk."""
+        outcome = dataclasses.replace(self.outcome, terminated=True, truncated=False, success=success)
+        return dataclasses.replace(self, outcome=outcome)
+
+    def ending(self) -> tuple[Ending, str]:
+        """How the episode ends with this chunk, where it ends, and why."""
+        if self.outcome.success:
+            return Ending.SUCCESS, "the task is solved"
+        if self.outcome.terminated:
+            return Ending.FAILURE, "the task has failed"
+        if self.outcome.fault:
+            return Ending.FAILURE, f"robot fault: {self.outcome.fault}"
+        return Ending.TIME_LIMIT, "the time limit is reached"
+
+
+def void(reason: str) -> Verdict:
+    """The verdict on a chunk that cannot be trained on, whatever the robot did with it."""
+    return Verdict(_empty_outcome(reason), valid=False, reason=reason)
+
+
+class ChunkJoin:
+    """Joins chunk, execution and the reports of all required sources by their stamp, in any order of arrival.
+
+    Args:
+        sources: names of the required reward sources.
+    """
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._required = tuple(sources)
+        self._joining: dict[int, Joined] = {}
+
+    def add_chunk(self, stamp: int, id: ChunkId, num_steps: int, *, now: float) -> None:
+        """A chunk was sent with `num_steps` steps asked."""
+        entry = self._entry(stamp, now)
+        entry.id, entry.num_steps = id, num_steps
+
+    def add_execution(self, stamp: int, report: ExecutionReport, *, now: float) -> None:
+        """The robot has ended a chunk."""
+        entry = self._entry(stamp, now)
+        entry.execution = entry.execution or report
+
+    def add_source(self, stamp: int, report: SourceReport, *, now: float) -> None:
+        """A reward source has judged a chunk."""
+        self._entry(stamp, now).sources.setdefault(report.source, report)
+
+    def pop_complete(self) -> list[Joined]:
+        """What is complete, by stamp. Where no step was executed no source needs to report."""
+        complete = [entry for _, entry in sorted(self._joining.items()) if self._is_complete(entry)]
+        for entry in complete:
+            del self._joining[entry.stamp]
+        return complete
+
+    def pop_episode(self, run_id: str, episode: int) -> list[Joined]:
+        """Withdraws the chunks of an episode that is over; returns them."""
+        entries = [
+            entry
+            for entry in self._joining.values()
+            if entry.id and (entry.id.run_id, entry.id.episode) == (run_id, episode)
+        ]
+        for entry in entries:
+            del self._joining[entry.stamp]
+        return entries
+
+    def in_flight(self) -> list[Joined]:
+        """Chunks whose outcome is not known yet, by stamp."""
+        return [entry for _, entry in sorted(self._joining.items()) if entry.id is not None]
+
+    def missing(self, entry: Joined) -> tuple[str, ...]:
+        """Who has not reported on a chunk yet: 'robot', or names of sources."""
+        if entry.execution is None:
+            return ("robot",)
+        return tuple(name for name in self._required if name not in entry.sources)
+
+    def _is_complete(self, entry: Joined) -> bool:
+        if entry.id is None or entry.execution is None:
+            return False
+        return entry.execution.num_steps == 0 or not self.missing(entry)
+
+    def _entry(self, stamp: int, now: float) -> Joined:
+        entry = self._joining.setdefault(stamp, Joined(stamp, now))
+        while len(self._joining) > MAX_JOINING:
+            del self._joining[min(self._joining)]
+        return entry
+
+
+def judge(joined: Joined, *, required: Sequence[str], time_limit_reached: bool) -> Verdict:
+    """Decides how a chunk ended.
+
+    Args:
+        joined: a complete entry of ChunkJoin.
+        required: names of the sources that make the reward.
+        time_limit_reached: whether this chunk is the last that the episode may have.
+
+    Returns:
+        The verdict. A FAULT after some steps truncates: the future counts, but this segment ends. Where no step was
+        executed, or a report cannot be used, the chunk is not valid.
+    """
+    execution = joined.execution
+    assert execution is not None
+    reports = [joined.sources[name] for name in required if name in joined.sources]
+    error = _unusable(joined, execution, reports)
+    if error:
+        stopped = execution.num_steps == 0 and execution.status in (Status.CANCELLED, Status.TAKEOVER)
+        return Verdict(_empty_outcome(error), valid=False, reason=error, robot_fault=not stopped)
+    terms = terms_lib.combine(report.terms for report in reports)
+    terminated = any(report.terminated for report in reports)
+    fault = execution.status is Status.FAULT
+    outcome = ChunkOutcome(
+        reward=terms_lib.total(terms),
+        reward_terms=terms,
+        num_steps=execution.num_steps,
+        terminated=terminated,
+        truncated=not terminated and (fault or time_limit_reached or any(report.truncated for report in reports)),
+        intervened=execution.status is Status.TAKEOVER,
+        success=any(report.success for report in reports),
+        num_clamped_steps=execution.num_clamped_steps,
+        fault=(execution.message or "fault without a reason") if fault else "",
+    )
+    return Verdict(outcome, valid=True)
+
+
+def _unusable(joined: Joined, execution: ExecutionReport, reports: Sequence[SourceReport]) -> str:
+    """Why a chunk cannot be trained on; empty where it can."""
+    if execution.num_steps > joined.num_steps:
+        return f"executed steps must be at most those asked ({joined.num_steps}), got {execution.num_steps}"
+    if execution.num_steps == 0:
+        return f"{execution.status.name}: {execution.message or 'no step was executed'}"
+    errors = [report.error for report in reports if report.error]
+    if errors:
+        return errors[0]
+    try:
+        terms_lib.combine(report.terms for report in reports)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _empty_outcome(reason: str) -> ChunkOutcome:
+    return ChunkOutcome(reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=False, fault=reason)

@@ -1,0 +1,410 @@
+"""reward_node among simulated neighbours: a policy, a robot, a reward source and a trainer in one other node."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from chunk_ppo_msgs import msg
+from chunk_ppo_msgs.srv import EndEpisode
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from chunk_ppo_ros import types
+from chunk_ppo_ros.nodes import conversions, qos
+from chunk_ppo_ros.nodes.reward_node import RewardNode
+
+RUN = "run-a"
+HORIZON = 4
+SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
+Event, Result, Ack = msg.EpisodeEvent, msg.ExecutionResult, msg.TransitionAck
+
+
+def make_observation(value: float = 0.0) -> types.ModelObservation:
+    return types.ModelObservation(
+        images=np.zeros((1, 4, 4, 3), np.uint8),
+        image_mask=np.ones(1, bool),
+        prompt_tokens=np.arange(3, dtype=np.int32),
+        prompt_mask=np.ones(3, bool),
+        state=np.full(2, value, np.float32),
+    )
+
+
+def make_chunk(*, value: float, version: int = 0) -> types.SampledChunk:
+    return types.SampledChunk(
+        observation=make_observation(),
+        action_tokens=np.arange(2, dtype=np.int32),
+        token_mask=np.ones(2, bool),
+        token_log_probs=np.full(2, -1.0, np.float32),
+        value=value,
+        actions=np.zeros((HORIZON, 2), np.float32),
+        policy_version=version,
+        temperature=1.0,
+    )
+
+
+class Neighbours(Node):
+    """Everyone whom reward_node talks to, in one node; answers transitions as `ack` says."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__("neighbours", context=context)
+        self.ack: int | None = Ack.ACCEPTED
+        self.events: list[msg.EpisodeEvent] = []
+        self.outcomes: list[msg.ChunkOutcome] = []
+        self.transitions: list[msg.Transition] = []
+        publish = self.create_publisher
+        self.version = publish(msg.PolicyVersion, "policy_version", qos.LATCHED)
+        self.chunk = publish(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+        self.result = publish(Result, "execution_result", qos.RELIABLE)
+        self.reward = publish(msg.TaskReward, "task_reward", qos.RELIABLE)
+        self.bootstrap = publish(msg.Bootstrap, "bootstrap", qos.RELIABLE)
+        self.acks = publish(Ack, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.create_subscription(msg.EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
+        self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self.outcomes.append, qos.RELIABLE)
+        self.create_subscription(msg.Transition, "transition", self.on_transition, qos.TRANSITION)
+        self.callers: dict[str, Any] = {
+            name: self.create_client(kind, name)
+            for name, kind in {"start_episode": Trigger, "end_episode": EndEpisode, "pause": SetBool}.items()
+        }
+
+    def on_transition(self, message: msg.Transition) -> None:
+        self.transitions.append(message)
+        if self.ack is not None:
+            self.acks.publish(Ack(run_id=RUN, sequence_number=message.sequence_number, status=self.ack))
+
+
+@dataclasses.dataclass
+class Graph:
+    """The node under test and its neighbours, spun together."""
+
+    node: RewardNode
+    others: Neighbours
+    executor: SingleThreadedExecutor
+
+    def until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"events: {self.event_names()}"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def settle(self, seconds: float = 0.3) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=0.02)
+
+    def event_names(self) -> list[tuple[int, int, int]]:
+        return [(event.episode, event.event, event.outcome) for event in self.others.events]
+
+    def call(self, name: str, request: Any) -> Any:
+        future = self.others.callers[name].call_async(request)
+        self.until(future.done)
+        return future.result()
+
+    def announce(self, **fields: Any) -> None:
+        self.others.version.publish(msg.PolicyVersion(**{"run_id": RUN, "num_required": 4, **fields}))
+
+    def start(self) -> int:
+        """Waits for a reset and starts the episode; returns its number."""
+        self.until(lambda: self.others.events and self.others.events[-1].event == Event.RESET)
+        assert self.call("start_episode", Trigger.Request()).success
+        self.until(lambda: self.others.events[-1].event == Event.STARTED)
+        return self.others.events[-1].episode
+
+    def sample(self, number: int, *, episode: int = 0, chunk: int = 0, value: float = 0.5, version: int = 0) -> None:
+        id = types.ChunkId(RUN, number, episode, chunk)
+        sampled = make_chunk(value=value, version=version)
+        self.others.chunk.publish(
+            conversions.chunk_to_message(id, sampled, SOURCE, stamp=stamp(number), num_steps=HORIZON)
+        )
+
+    def execute(self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = "") -> None:
+        header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
+        self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
+
+    def judge(self, number: int, *, reward: float = 1.0, source: str = "task", **ends: bool) -> None:
+        terms = [msg.RewardTerm(name="progress", value=reward, weight=2.0)]
+        header = conversions.header_of(stamp(number))
+        self.others.reward.publish(msg.TaskReward(header=header, source=source, terms=terms, **ends))
+
+    def bootstrap(self, number: int, *, value: float, version: int = 0) -> None:
+        id = types.ChunkId(RUN, number, 0, 0)
+        self.others.bootstrap.publish(
+            conversions.bootstrap_to_message(
+                id, make_observation(9.0), SOURCE, stamp=stamp(number), value=value, policy_version=version
+            )
+        )
+
+    def play(self, number: int, *, episode: int = 0, chunk: int = 0, value: float = 0.5, **ends: bool) -> None:
+        """A whole chunk, up to its outcome."""
+        self.sample(number, episode=episode, chunk=chunk, value=value)
+        self.execute(number)
+        self.judge(number, **ends)
+        self.until(lambda: any(outcome.sequence_number == number for outcome in self.others.outcomes))
+
+
+def stamp(number: int) -> int:
+    """The stamp of a chunk, ns."""
+    return 1_000_000_000 + number
+
+
+@pytest.fixture
+def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    yield from make_graph(tmp_path, monkeypatch)
+
+
+def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    context = Context()
+    parameters = [f"run.run_dir:={tmp_path}", "env.max_episode_chunks:=3", "reward.source_timeout:=0.4"]
+    rclpy.init(args=["--ros-args", *(part for one in parameters for part in ("-p", one))], context=context, domain_id=34)
+    executor = SingleThreadedExecutor(context=context)
+    node, others = RewardNode(context=context), Neighbours(context)
+    for each in (node, others):
+        executor.add_node(each)
+    graph = Graph(node, others, executor)
+    graph.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
+    graph.until(lambda: node.count_publishers("execution_result") and others.count_subscribers("policy_version"))
+    graph.settle(0.2)
+    yield graph
+    executor.shutdown()
+    node.destroy_node()
+    others.destroy_node()
+    context.try_shutdown()
+
+
+def test_an_episode_of_three_chunks_becomes_three_transitions(graph: Graph) -> None:
+    assert not graph.others.events  # nothing begins before the first policy version
+    graph.announce()
+    assert graph.start() == 0
+    graph.play(0, value=0.5)
+    assert not graph.others.transitions  # its next value is not known yet
+    graph.play(1, chunk=1, value=0.25)
+    graph.until(lambda: len(graph.others.transitions) == 1)
+    graph.play(2, chunk=2, value=0.125)  # the third chunk is the last: env.max_episode_chunks
+    assert graph.others.outcomes[-1].truncated
+    graph.settle()
+    assert graph.others.events[-1].event == Event.STARTED  # the scene stands until its value is told
+    graph.bootstrap(2, value=4.0)
+    graph.until(lambda: len(graph.others.transitions) == 3)
+    first, second, third = (conversions.transition_from_message(message) for message in graph.others.transitions)
+    assert (first.next_value, second.next_value, third.next_value) == (0.25, 0.125, 4.0)
+    assert first.next_observation is None
+    assert third.next_observation is not None
+    assert third.next_observation.state[0] == 9.0
+    assert first.outcome.reward == 2.0  # 1.0 with weight 2
+    assert first.discount == pytest.approx(0.99)
+    graph.until(lambda: len(graph.others.events) == 4)
+    ended, reset = graph.others.events[2:]
+    assert (ended.event, ended.outcome, ended.total_reward, ended.num_chunks) == (Event.ENDED, Event.TIME_LIMIT, 6.0, 3)
+    assert (reset.event, reset.episode) == (Event.RESET, 1)
+    assert reset.seed != ended.seed
+
+
+def test_a_solved_task_ends_the_episode_at_once(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0, terminated=True, success=True)
+    graph.until(lambda: len(graph.others.transitions) == 1)
+    assert graph.others.transitions[0].next_value == 0.0
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.SUCCESS), (1, Event.RESET, Event.NONE)])
+
+
+def test_the_end_of_a_rollout_bootstraps_and_the_episode_goes_on(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.bootstrap(0, value=3.0, version=7)  # of another version: not used
+    graph.settle()
+    assert not graph.others.transitions
+    graph.bootstrap(0, value=3.0)
+    graph.until(lambda: len(graph.others.transitions) == 1)
+    assert graph.others.transitions[0].next_value == 3.0
+    assert not graph.others.transitions[0].truncated
+    assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
+
+
+def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> None:
+    graph.others.ack = None
+    graph.announce()
+    graph.start()
+    graph.play(0, terminated=True)
+    graph.until(lambda: len(graph.others.transitions) == 2, timeout=4.0)  # again after a second
+    graph.others.ack = Ack.RETRY
+    graph.until(lambda: len(graph.others.transitions) == 3, timeout=6.0)  # again after two
+    graph.others.ack = Ack.ACCEPTED
+    graph.until(lambda: len(graph.node._outbox.delivery) == 0, timeout=8.0)
+    assert {message.sequence_number for message in graph.others.transitions} == {0}
+
+
+def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> None:
+    graph.others.ack = None
+    graph.announce()
+    graph.start()
+    graph.node._outbox.delivery._capacity = 2
+    graph.play(0)
+    graph.play(1, chunk=1)
+    graph.bootstrap(1, value=1.0)  # two transitions wait now
+    graph.until(lambda: graph.event_names()[-1][1] == Event.PAUSED)
+    assert "trainer_node" in graph.others.events[-1].message
+    graph.others.ack = Ack.ACCEPTED
+    graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED, timeout=8.0)
+    assert {message.sequence_number for message in graph.others.transitions} == {0, 1}
+
+
+def test_a_refused_chunk_discards_the_episode(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.sample(1, chunk=1)
+    graph.execute(1, status=Result.REFUSED, num_steps=0, message="first target 0.7 rad away")  # no reward will come
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
+    assert not graph.others.outcomes[-1].valid
+    assert graph.others.outcomes[-1].message == "REFUSED: first target 0.7 rad away"
+
+
+def test_a_robot_that_keeps_failing_is_held_until_the_operator_goes_on(graph: Graph) -> None:
+    graph.announce()
+    for number in range(3):
+        episode = graph.start()
+        graph.sample(number, episode=episode)
+        graph.execute(number, status=Result.FAULT, num_steps=0, message="no joint states")
+        graph.until(lambda episode=episode: graph.event_names()[-1] == (episode + 1, Event.RESET, Event.NONE))
+    assert graph.call("start_episode", Trigger.Request()).success
+    graph.until(lambda: graph.event_names()[-1][1] == Event.PAUSED)
+    assert "no joint states" in graph.others.events[-1].message
+    assert graph.call("pause", SetBool.Request(data=False)).message == "not paused"
+    graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
+
+
+def test_a_fault_after_some_steps_cuts_the_segment_there(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.sample(0)
+    graph.execute(0, status=Result.FAULT, num_steps=2, message="joint states are stale")
+    graph.judge(0)
+    graph.until(lambda: graph.others.outcomes)
+    outcome = graph.others.outcomes[0]
+    assert (outcome.valid, outcome.truncated, outcome.num_steps) == (True, True, 2)
+    graph.bootstrap(0, value=1.0)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
+    assert graph.others.transitions[0].fault == "joint states are stale"
+
+
+def test_a_reward_that_is_not_finite_is_told_and_not_trained_on(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.sample(0)
+    graph.execute(0)
+    graph.judge(0, reward=float("nan"))
+    graph.until(lambda: graph.others.outcomes)
+    assert "value of term 'progress' must be finite" in graph.others.outcomes[0].message
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+
+
+def test_the_operator_marks_success_with_the_running_chunk(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.sample(0)
+    graph.settle()
+    response = graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS))
+    assert response.success
+    assert "with the running chunk" in response.message
+    graph.execute(0)
+    graph.judge(0)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.SUCCESS), (1, Event.RESET, Event.NONE)])
+    graph.until(lambda: graph.others.transitions)
+    message = graph.others.transitions[0]
+    assert (message.terminated, message.success, message.next_value) == (True, True, 0.0)
+
+
+def test_the_operator_marks_failure_between_two_chunks(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.FAILURE)).success
+    graph.until(lambda: graph.others.transitions)
+    message = graph.others.transitions[0]
+    assert (message.terminated, message.success) == (True, False)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
+
+
+def test_a_discarded_episode_leaves_nothing_behind(graph: Graph) -> None:
+    graph.others.ack = None
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.play(1, chunk=1)
+    graph.sample(2, chunk=2)
+    graph.until(lambda: len(graph.node._outbox.delivery) == 2)
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.DISCARDED)).success
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+    assert len(graph.node._outbox.delivery) == 0
+    graph.until(lambda: len(graph.others.outcomes) == 3)
+    assert not graph.others.outcomes[-1].valid
+    graph.sample(3, chunk=3)  # sampled before the policy heard of it
+    graph.until(lambda: len(graph.others.outcomes) == 4)
+    assert graph.others.outcomes[-1].message == "its episode is over"
+
+
+@pytest.mark.parametrize(
+    ("service", "request_", "text"),
+    [
+        ("start_episode", Trigger.Request(), "only after a reset"),
+        ("end_episode", EndEpisode.Request(outcome=Event.TIME_LIMIT), "must be one of 1"),
+    ],
+)
+def test_services_say_why_not(graph: Graph, service: str, request_: Any, text: str) -> None:
+    graph.announce()
+    graph.start()
+    response = graph.call(service, request_)
+    assert not response.success
+    assert text in response.message
+
+
+def test_a_pause_outlives_the_reset(graph: Graph) -> None:
+    graph.announce()
+    graph.until(lambda: graph.others.events)
+    assert graph.call("pause", SetBool.Request(data=True)).message == "paused"
+    graph.call("start_episode", Trigger.Request())
+    graph.until(lambda: [name[1] for name in graph.event_names()] == [Event.RESET, Event.STARTED, Event.PAUSED])
+    graph.call("pause", SetBool.Request(data=False))
+    graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
+
+
+def test_a_restarted_neighbour_costs_the_episode(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.others.destroy_publisher(graph.others.result)
+    graph.settle(0.5)
+    assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)  # it waits
+    graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
+
+
+def test_the_final_version_ends_it_quietly(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.announce(version=1, final=True)
+    graph.until(lambda: graph.event_names()[-1] == (0, Event.ENDED, Event.NONE))
+    graph.settle()
+    assert graph.event_names()[-1] == (0, Event.ENDED, Event.NONE)
+
+
+def test_a_restarted_reward_node_goes_on_with_a_fresh_number(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for expected in (0, 1):
+        graphs = make_graph(tmp_path, monkeypatch)
+        graph = next(graphs)
+        graph.announce()
+        assert graph.start() == expected
+        assert next(graphs, None) is None
