@@ -22,6 +22,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes import parameters, qos
 from chunk_ppo_ros.nodes.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.nodes.executors import make_step_executor
 from chunk_ppo_ros.nodes.joints import chunk_from_message
 from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend
 from chunk_ppo_ros.nodes.robot_diagnostics import RobotDiagnostics
@@ -67,6 +68,18 @@ class RobotNode(Node):
         else:
             self.create_timer(period, self._tick, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        pace = "in lockstep" if self._lockstep else "in real time"
+        self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
+
+    @property
+    def arms_seen(self) -> tuple[str, ...]:
+        """The arms whose joint states have come."""
+        return tuple(self._player.state_stamps)
+
+    @property
+    def suspended(self) -> str:
+        """Why no chunk may be played; empty when one may."""
+        return self._player.suspended
 
     def destroy_node(self) -> None:
         """Cancels a running chunk and says so before the node is gone."""
@@ -87,7 +100,7 @@ class RobotNode(Node):
         )
 
     def _create_topics(self) -> None:
-        """Events come first: of messages that wait together, a pause is handled before a chunk."""
+        """Publishers first, so that a result of the first message that comes can be sent."""
         self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
@@ -173,16 +186,14 @@ class RobotNode(Node):
         )
 
     def _publish_diagnostics(self) -> None:
-        status = self._diagnostics.status(
-            playing=self._player.playing, suspended=self._player.suspended, arms=tuple(self._player.state_stamps)
-        )
+        status = self._diagnostics.status(playing=self._player.playing, suspended=self.suspended, arms=self.arms_seen)
         stamp = self.get_clock().now().nanoseconds
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until it is stopped; returns the exit code."""
-    return run_node(RobotNode, args)
+    return run_node(RobotNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes import parameters, qos
 from chunk_ppo_ros.nodes.conversions import NANOSECONDS, terms_to_messages, time_from_ns
 from chunk_ppo_ros.nodes.episode_starter import EpisodeStarter
+from chunk_ppo_ros.nodes.executors import make_step_executor
 from chunk_ppo_ros.nodes.images import image_to_message
 from chunk_ppo_ros.nodes.joints import StateMessage
 from chunk_ppo_ros.nodes.robot_backends import arm_topic, gripper_topic
@@ -208,7 +209,7 @@ class SimNode(Node):
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until it is stopped; returns the exit code."""
     try:
-        return run_node(SimNode, args)
+        return run_node(SimNode, args, make_executor=make_step_executor)
     except SimulatorUnavailable as error:
         print(f"simulator unavailable: {error}", file=sys.stderr, flush=True)
         return UNAVAILABLE

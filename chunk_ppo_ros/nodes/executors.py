@@ -1,0 +1,18 @@
+"""Which executor spins the nodes that take part in every control step."""
+
+from __future__ import annotations
+
+from rclpy.executors import Executor, SingleThreadedExecutor
+
+
+def make_step_executor() -> Executor:
+    """An executor for thousands of small messages a second, all callbacks in the thread that spins it.
+
+    That is rclpy's EventsExecutor, which spends a fraction of SingleThreadedExecutor's processor time on a message.
+    An rclpy from before it came, as in some releases of Jazzy, takes SingleThreadedExecutor: slower, nothing else.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()

@@ -1,0 +1,147 @@
+"""Stands in for what surrounds robot_node in tests: drivers with their controllers, policy_node and reward_node."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import rclpy
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.nodes import qos
+from chunk_ppo_ros.nodes.conversions import header_of
+from chunk_ppo_ros.nodes.joints import StateMessage, chunk_to_message
+from chunk_ppo_ros.nodes.robot_backends import arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.robot_node import RobotNode
+from chunk_ppo_ros.nodes.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.robot import aloha
+
+PERIOD = 0.02
+CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+
+
+class Rig(Node):
+    """Arms that reach every target at once, and a sender of chunks."""
+
+    def __init__(self, *, lockstep: bool) -> None:
+        super().__init__("rig")
+        self.state = np.array(aloha.START_POSE)
+        self.alive = True
+        self.targets: list[np.ndarray] = []
+        self.results: list[ExecutionResult] = []
+        self.diagnostics: list[DiagnosticArray] = []
+        self._join = CommandJoin(CONVENTION)
+        self._lockstep = lockstep
+        states = qos.JOINT_STATES_LOCKSTEP if lockstep else qos.JOINT_STATES
+        self._states = {s: self.create_publisher(JointState, f"follower_{s}/joint_states", states) for s in aloha.SIDES}
+        self._chunks = {
+            s: self.create_publisher(JointTrajectory, f"robot/{s}/joint_trajectory", qos.COMMAND) for s in aloha.SIDES
+        }
+        self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
+        for side in aloha.SIDES:
+            for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
+                on_command = functools.partial(self._on_command, side, controller)
+                self.create_subscription(JointTrajectory, topic, on_command, qos.COMMAND)
+        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, qos.RELIABLE)
+        if not lockstep:
+            self.create_timer(PERIOD, self.publish_states)
+
+    @property
+    def connected(self) -> bool:
+        """Whether robot_node listens to everything."""
+        publishers = [*self._states.values(), *self._chunks.values(), self._events]
+        return all(publisher.get_subscription_count() for publisher in publishers)
+
+    def now(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def publish_states(self) -> None:
+        if self.alive:
+            stamp = self.now()
+            for side in aloha.SIDES:
+                self.publish_state(StateMessage(CONVENTION).fill(self.state[aloha.side_slice(side)], stamp=stamp), side)
+
+    def publish_state(self, message: JointState, side: str) -> None:
+        self._states[side].publish(message)
+
+    def send(self, targets: np.ndarray, *, stamp: int | None = None, sides: tuple[str, ...] = aloha.SIDES) -> int:
+        stamp = self.now() if stamp is None else stamp
+        for side in sides:
+            self.send_half(side, chunk_to_message(targets[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD))
+        return stamp
+
+    def send_half(self, side: str, message: JointTrajectory) -> None:
+        self._chunks[side].publish(message)
+
+    def tell(self, event: int) -> None:
+        self._events.publish(EpisodeEvent(header=header_of(self.now()), event=event))
+
+    def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
+        assert len(message.points) == 1
+        target = self._join.add(side, controller, message)
+        if target is None:
+            return
+        self.targets.append(target)
+        if self.alive:
+            self.state = target
+            if self._lockstep:
+                self.publish_states()
+
+
+class Graph:
+    """robot_node and the rig in one process, spun in turn."""
+
+    def __init__(self, *, lockstep: bool) -> None:
+        self.rig, self.robot = Rig(lockstep=lockstep), RobotNode()
+        self._executor = SingleThreadedExecutor()
+        for node in (self.rig, self.robot):
+            self._executor.add_node(node)
+
+    def until(self, condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"still waiting for it after {timeout} s"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def result(self) -> ExecutionResult:
+        """The next result, which must be the only one that waits."""
+        self.until(lambda: bool(self.rig.results))
+        assert len(self.rig.results) == 1
+        return self.rig.results.pop()
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        for node in (self.robot, self.rig):
+            node.destroy_node()
+
+
+@contextmanager
+def running_graph(**parameters: str) -> Iterator[Graph]:
+    """robot_node with these parameters, connected, with joint states; dots of names are written as two underscores."""
+    lockstep = parameters.get("env__simulator", "none") != "none"
+    values = {"env__simulator": "none", **parameters}
+    overrides = [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
+    rclpy.init(args=["--ros-args", *overrides])
+    graph = Graph(lockstep=lockstep)
+    try:
+        graph.until(lambda: graph.rig.connected)
+        graph.rig.publish_states()
+        graph.until(lambda: len(graph.robot.arms_seen) == len(aloha.SIDES))
+        yield graph
+    finally:
+        graph.close()
+        rclpy.shutdown()

@@ -1,0 +1,189 @@
+"""robot_node over real topics: drivers and policy are played by `robot_rig.py` in the same process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from robot_rig import PERIOD, Graph, running_graph
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.nodes.conversions import time_to_ns
+from chunk_ppo_ros.nodes.joints import chunk_to_message
+from chunk_ppo_ros.robot import aloha
+
+# rclpy imports a parser that imports this deprecated module of the standard library.
+pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
+
+REACH = 3.14159 * PERIOD
+
+
+@pytest.fixture
+def real_time() -> Iterator[Graph]:
+    with running_graph() as graph:
+        yield graph
+
+
+@pytest.fixture
+def lockstep() -> Iterator[Graph]:
+    with running_graph(env__simulator="kinematic", env__sensor_timeout="0.5") as graph:
+        yield graph
+
+
+def ramp(num_steps: int, per_step: float) -> np.ndarray:
+    """Both waists move by `per_step` rad in every step."""
+    targets = np.tile(aloha.START_POSE, (num_steps, 1))
+    targets[:, [0, 7]] += per_step * np.arange(1, num_steps + 1)[:, None]
+    return targets
+
+
+def test_a_chunk_is_executed_at_the_control_rate(real_time: Graph) -> None:
+    stamp = real_time.rig.send(ramp(16, 0.01))
+    result = real_time.result()
+    assert (result.status, result.num_steps, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 16, 0)
+    assert time_to_ns(result.header.stamp) == stamp
+    np.testing.assert_allclose(real_time.rig.targets, ramp(16, 0.01), atol=1e-6)
+    # 16 periods of 0.02 s pass between the first command and the end; the first one comes within a period.
+    assert 0.3 <= (time_to_ns(result.end) - stamp) * 1e-9 <= 2.0
+
+
+def test_lockstep_executes_as_fast_as_it_is_answered(lockstep: Graph) -> None:
+    for number in range(3):
+        lockstep.rig.send(ramp(16, 0.01 if number % 2 == 0 else -0.01))
+        result = lockstep.result()
+        assert (result.status, result.num_steps) == (ExecutionResult.EXECUTED, 16)
+        lockstep.rig.send(np.tile(aloha.START_POSE, (16, 1)))
+        assert lockstep.result().num_steps == 16
+    assert len(lockstep.rig.targets) == 6 * 16
+
+
+def test_lockstep_without_an_answer_ends_in_a_fault(lockstep: Graph) -> None:
+    lockstep.rig.alive = False
+    lockstep.rig.send(ramp(16, 0.01))
+    result = lockstep.result()
+    assert (result.status, result.num_steps) == (ExecutionResult.FAULT, 1)
+    assert "no joint states of the left arm" in result.message
+
+
+def test_joint_states_that_stop_are_a_fault_and_the_robot_holds(real_time: Graph) -> None:
+    real_time.rig.send(ramp(100, 0.002))
+    real_time.until(lambda: len(real_time.rig.targets) >= 5)
+    real_time.rig.alive = False
+    result = real_time.result()
+    assert result.status == ExecutionResult.FAULT
+    assert 5 <= result.num_steps < 100
+    real_time.spin(0.1)
+    targets = real_time.rig.targets
+    assert len(targets) == result.num_steps + 1
+    np.testing.assert_array_equal(targets[-1], targets[-2])
+
+
+def test_fast_steps_are_limited_and_counted(real_time: Graph) -> None:
+    # Asked for 0.1, 0.2, ... rad, got 1, 2, ... times 0.0628318: after four steps 0.4 - 0.2513272 = 0.1486728 is left.
+    real_time.rig.send(ramp(4, 0.1))
+    result = real_time.result()
+    assert (result.status, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 4)
+    assert result.max_clamp == pytest.approx(0.1486728, abs=1e-5)
+    np.testing.assert_allclose(np.array(real_time.rig.targets)[:, 0], REACH * np.arange(1, 5), atol=1e-6)
+
+
+def test_half_a_pair_is_refused(real_time: Graph) -> None:
+    real_time.rig.send(ramp(16, 0.0), sides=("left",))
+    result = real_time.result()
+    assert result.status == ExecutionResult.REFUSED
+    assert "the right arm's trajectory did not come" in result.message
+
+
+def test_wrong_joint_names_are_refused_once(real_time: Graph) -> None:
+    stamp = real_time.rig.now()
+    for side in aloha.SIDES:
+        message = chunk_to_message(ramp(16, 0.0)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message.joint_names = ["hip", *message.joint_names[1:]]
+        real_time.rig.send_half(side, message)
+    result = real_time.result()
+    assert result.status == ExecutionResult.REFUSED
+    assert "joint names must be waist, " in result.message
+    assert "got hip, shoulder" in result.message
+    real_time.spin(0.4)
+    assert real_time.rig.results == []
+
+
+def test_joints_may_come_in_any_order(real_time: Graph) -> None:
+    stamp = real_time.rig.now()
+    for side in aloha.SIDES:
+        message = chunk_to_message(ramp(4, 0.01)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message.joint_names.reverse()
+        for point in message.points:
+            point.positions.reverse()
+        real_time.rig.send_half(side, message)
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    np.testing.assert_allclose(real_time.rig.targets, ramp(4, 0.01), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("targets", "age", "text"),
+    [
+        (ramp(16, np.nan), 0.0, "targets must be finite"),
+        (ramp(16, 0.6), 0.0, "robot.max_start_jump"),
+        (ramp(16, 0.0), 1.5, "robot.chunk_deadline"),
+    ],
+)
+def test_unsafe_chunks_never_reach_the_controllers(
+    real_time: Graph, targets: np.ndarray, age: float, text: str
+) -> None:
+    real_time.rig.send(targets, stamp=real_time.rig.now() - round(age * 1e9))
+    result = real_time.result()
+    assert (result.status, result.num_steps) == (ExecutionResult.REFUSED, 0)
+    assert text in result.message
+    real_time.spin(0.1)
+    assert real_time.rig.targets == []
+
+
+@pytest.mark.parametrize("event", [EpisodeEvent.PAUSED, EpisodeEvent.ENDED])
+def test_a_pause_and_an_end_cancel_the_chunk(real_time: Graph, event: int) -> None:
+    real_time.rig.send(ramp(100, 0.002))
+    real_time.until(lambda: len(real_time.rig.targets) >= 3)
+    real_time.rig.tell(event)
+    result = real_time.result()
+    assert result.status == ExecutionResult.CANCELLED
+    assert 3 <= result.num_steps < 100
+    real_time.rig.send(ramp(16, 0.0))
+    assert "suspended" in real_time.result().message
+
+
+def test_a_resumed_robot_plays_again(lockstep: Graph) -> None:
+    lockstep.rig.tell(EpisodeEvent.PAUSED)
+    lockstep.until(lambda: lockstep.robot.suspended != "")
+    lockstep.rig.tell(EpisodeEvent.RESUMED)
+    lockstep.until(lambda: lockstep.robot.suspended == "")
+    lockstep.rig.send(ramp(16, 0.01))
+    assert lockstep.result().status == ExecutionResult.EXECUTED
+
+
+def test_unusable_joint_states_show_in_the_diagnostics(real_time: Graph) -> None:
+    real_time.rig.alive = False
+    real_time.rig.publish_state(JointState(name=["waist"], position=[0.0]), "right")
+
+    def told() -> bool:
+        return any("right arm: joints must include" in d.status[0].message for d in real_time.rig.diagnostics)
+
+    real_time.until(told)
+
+
+def test_the_process_has_no_jax_and_ends_cleanly() -> None:
+    code = (
+        "import sys; from chunk_ppo_ros.nodes import robot_node; assert 'jax' not in sys.modules;"
+        "sys.exit(robot_node.main(['--ros-args', '-p', 'env.simulator:=none']))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "plays chunks at 50 Hz" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=10.0)
+    assert process.returncode == 0, errors
+    assert errors == ""
