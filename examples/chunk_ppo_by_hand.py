@@ -1,8 +1,8 @@
 """PPO on action chunks with numbers that one can follow with a pencil.
 
 Run it: `python examples/chunk_ppo_by_hand.py`. Every number is worked out twice, by plain arithmetic in this file and
-by the functions that training uses, and the two must agree. The policy is a table of token probabilities, the value a few
-given numbers; there is no model, no simulator and no robot here.
+by the functions that training uses, and the two must agree. The policy is a table of token probabilities, the value a
+few given numbers; there is no model, no simulator and no robot here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from chunk_ppo_ros.rl.gae import gae
 
 
 def main() -> None:
-    """Goes through the four steps of an update."""
+    """Goes through the steps of an update."""
     log_prob_of_a_chunk()
     ratio = ratio_of_a_chunk()
     advantages = advantages_of_an_episode()
-    loss_of_a_chunk(ratio, advantages[0])
-    loss_of_a_chunk(ratio, advantages[2])
+    loss_of_a_chunk(4, ratio, advantages[0])
+    loss_of_a_chunk(5, ratio, advantages[2])
     print("\nAll pencil numbers agree with the package.")
 
 
@@ -64,7 +64,7 @@ def advantages_of_an_episode() -> np.ndarray:
     say("  chunk   reward r   value v   next value v'")
     rewards, values, next_values = [0.0, 1.0, 4.0], [1.0, 2.0, 6.0], [2.0, 6.0, 0.0]
     for chunk, row in enumerate(zip(rewards, values, next_values, strict=True)):
-        say(f"  {chunk}       " + "        ".join(f"{number:4.1f}" for number in row))
+        say(f"  {chunk:5}   {row[0]:8.1f}   {row[1]:7.1f}   {row[2]:13.1f}")
     say("How much better than expected each chunk went, with discount 1/2: delta = r + 1/2 v' - v")
     say("  delta_0 = 0 + 1/2 * 2 - 1 = 0,  delta_1 = 1 + 1/2 * 6 - 2 = 2,  delta_2 = 4 + 0 - 6 = -2")
     say("The advantage looks further ahead, with lambda 1/2: A_t = delta_t + 1/2 * 1/2 * A_{t+1}, from the end")
@@ -105,9 +105,9 @@ def truncation(rewards: Sequence[float], values: Sequence[float]) -> None:
     agree("advantages", [5 / 8, 5 / 2, 2.0], advantages)
 
 
-def loss_of_a_chunk(ratio: float, advantage: float) -> None:
+def loss_of_a_chunk(step: int, ratio: float, advantage: float) -> None:
     """The clip takes away what would be gained by going on, never what would be lost."""
-    heading(f"4. The clipped loss at ratio {ratio:.2f} and advantage {advantage:.3f}")
+    heading(f"{step}. The clipped loss at ratio {ratio:.2f} and advantage {advantage:.3f}")
     say("  loss = -min(ratio * A, clip(ratio, 0.8, 1.2) * A)")
     pencil = -min(ratio * advantage, 1.2 * advantage)
     say(f"       = -min({ratio:.2f} * {advantage:.3f}, 1.20 * {advantage:.3f}) = {pencil:.3f}")

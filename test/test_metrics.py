@@ -1,0 +1,214 @@
+"""The metrics file, and wandb that fails, hangs or is slow without training noticing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros import wandb_sink
+from chunk_ppo_ros.metrics import MetricsLog
+from chunk_ppo_ros.metrics_file import FILE_NAME, MetricsFile, read_records
+
+CONFIG = config_lib.PRESETS["debug"]
+WITHOUT_WANDB = dataclasses.replace(CONFIG, run=dataclasses.replace(CONFIG.run, wandb=False))
+
+
+@dataclasses.dataclass(frozen=True)
+class Counters:
+    num_chunks: int = 32
+    num_steps: int = 512
+    policy_version: int = 1
+
+
+def write_some(run_dir, run_id="run-1", **metrics):
+    with MetricsLog.open(run_dir, config=WITHOUT_WANDB, run_id=run_id) as log:
+        log.write("update", metrics, counters=Counters())
+
+
+def test_records_carry_counters_names_and_time(tmp_path):
+    before = time.time()
+    with MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1") as log:
+        log.write("update", {"loss/policy": -0.5}, counters=Counters())
+        log.write("episode", {"success": True, "num_chunks": 3}, counters=Counters(64, 1024, 2))
+    run, update, episode = read_records(tmp_path)
+    assert (run["kind"], run["run_id"], run["config"]) == ("run", "run-1", config_lib.to_dict(WITHOUT_WANDB))
+    assert before <= update.pop("time") <= time.time()
+    assert update == {"kind": "update", "num_chunks": 32, "num_steps": 512, "policy_version": 1, "loss/policy": -0.5}
+    assert (episode["num_chunks"], episode["episode/num_chunks"], episode["episode/success"]) == (64, 3, True)
+
+
+def test_every_record_is_on_disk_when_it_is_written(tmp_path):
+    log = MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1")
+    log.write("update", {"loss/policy": 1.0}, counters=Counters())
+    assert len(read_records(tmp_path)) == 2
+    log.close()
+
+
+def test_what_is_not_finite_becomes_null(tmp_path):
+    write_some(tmp_path, nan=float("nan"), infinite=float("inf"), fine=1.0)
+    record = read_records(tmp_path)[-1]
+    assert (record["nan"], record["infinite"], record["fine"]) == (None, None, 1.0)
+
+
+def test_resuming_appends_and_another_run_starts_over(tmp_path):
+    write_some(tmp_path, "old", value=0.0)
+    write_some(tmp_path, "new", value=1.0)
+    write_some(tmp_path, "new", value=2.0)
+    assert [record["value"] for record in read_records(tmp_path) if record["kind"] == "update"] == [1.0, 2.0]
+    assert len((tmp_path / FILE_NAME).read_text().splitlines()) == 6
+
+
+def test_a_line_torn_by_a_crash_is_not_read_and_is_cut_off(tmp_path):
+    write_some(tmp_path, value=1.0)
+    with (tmp_path / FILE_NAME).open("a") as file:
+        file.write('{"kind": "upd')
+    assert len(read_records(tmp_path)) == 2
+    write_some(tmp_path, value=2.0)
+    assert [record.get("value") for record in read_records(tmp_path)] == [None, 1.0, None, 2.0]
+
+
+def test_a_broken_line_is_named(tmp_path):
+    (tmp_path / FILE_NAME).write_text('{"kind": "update"}\nnonsense\n')
+    with pytest.raises(ValueError, match=r"metrics.jsonl, line 2, must be JSON"):
+        read_records(tmp_path)
+
+
+class DiskThatFillsUp:
+    """A file that takes half of a line, then no more."""
+
+    def __init__(self, file):
+        self._file = file
+        self.full = False
+
+    def write(self, line):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.full = True
+        return self._file.write(line[: len(line) // 2])
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+def test_a_full_disk_is_an_error_that_leaves_whole_lines(tmp_path):
+    write_some(tmp_path, value=1.0)
+    file = MetricsFile(tmp_path)
+    file._file = DiskThatFillsUp(file._file)
+    with pytest.raises(OSError, match="No space left"):
+        file.append({"kind": "update", "value": 2.0})
+    file.close()
+    content = (tmp_path / FILE_NAME).read_text()
+    assert content.endswith("}\n")
+    assert len(content.splitlines()) == 2
+
+
+def test_an_unknown_kind_is_refused(tmp_path):
+    log = MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1")
+    with log, pytest.raises(ValueError, match="one of update, episode, evaluation, got 'updates'"):
+        log.write("updates", {}, counters=Counters())
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home without any login."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_wandb_is_offline_without_a_login(home):
+    assert wandb_sink.wandb_mode() == "offline"
+    (home / ".netrc").write_text("machine example.org login user password secret\n")
+    assert wandb_sink.wandb_mode() == "offline"
+
+
+def test_wandb_is_online_with_a_login(home, monkeypatch):
+    (home / ".netrc").write_text("machine api.wandb.ai login user password secret\n")
+    assert wandb_sink.wandb_mode() == "online"
+    (home / ".netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    assert wandb_sink.wandb_mode() == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert wandb_sink.wandb_mode() == "offline"
+
+
+def test_a_netrc_that_cannot_be_read_is_said(home, caplog):
+    (home / ".netrc").write_text("nonsense\n")
+    assert wandb_sink.wandb_mode() == "offline"
+    assert "finds no login" in caplog.text
+
+
+def test_disabled_starts_nothing(home, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert wandb_sink.start(home, run_id="run", config={}) is None
+
+
+def make_sink(tmp_path, program):
+    command = [sys.executable, "-c", program]
+    return wandb_sink.WandbSink(command, {"run_id": "run"}, mode="offline", log_path=tmp_path / "wandb.log")
+
+
+def test_the_process_gets_every_line_and_the_mode(tmp_path):
+    sink = make_sink(tmp_path, "import os, sys; print(os.environ['WANDB_MODE'], *sys.stdin.readlines(), sep='\\n')")
+    sink.send({"loss": 1.0})
+    sink.close()
+    mode, *lines = (tmp_path / "wandb.log").read_text().split("\n")
+    assert mode == "offline"
+    assert [json.loads(line) for line in lines if line] == [{"run_id": "run"}, {"loss": 1.0}]
+
+
+def test_a_process_that_fails_is_reported_once(tmp_path, caplog):
+    sink = make_sink(tmp_path, "raise SystemExit('no wandb here')")
+    sink._process.wait()
+    for number in range(100):
+        sink.send({"number": number})
+    sink.close()
+    assert len(caplog.records) == 1
+    assert str(tmp_path / "wandb.log") in caplog.text
+    assert "no wandb here" in (tmp_path / "wandb.log").read_text()
+
+
+def test_a_process_that_hangs_holds_up_nobody(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(wandb_sink, "FINISH_TIMEOUT", 0.4)
+    monkeypatch.setattr(wandb_sink, "QUEUE_SIZE", 10)
+    sink = make_sink(tmp_path, "import time; time.sleep(60)")
+    started = time.monotonic()
+    for _ in range(200):
+        sink.send({"text": "x" * 10_000})  # more than the pipe and the queue hold
+    assert time.monotonic() - started < 0.5
+    started = time.monotonic()
+    sink.close()
+    assert time.monotonic() - started < 2.0
+    assert sink._process.returncode == -9
+    messages = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert sum("does not keep up" in message for message in messages) == 1
+    assert sum("did not finish in time" in message for message in messages) == 1
+    assert sum(message.startswith("wandb missed") for message in messages) == 1
+
+
+def test_wandb_writes_offline_below_the_run(home, tmp_path):
+    run_dir = tmp_path / "runs" / "name"
+    run_dir.mkdir(parents=True)
+    lines = [
+        {"run_id": "a/b", "name": "name", "config": {"ppo": {"gamma": 0.99}}},
+        {"num_chunks": 32, "loss/policy": 1.0, "value/explained_variance": None},
+    ]
+    subprocess.run(
+        [sys.executable, "-m", "chunk_ppo_ros.wandb_process", str(run_dir), "3"],
+        input="".join(json.dumps(line) + "\n" for line in lines),
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | {"WANDB_MODE": "offline", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    (written,) = (run_dir / "wandb").glob("offline-run-*/run-a-b.wandb")
+    assert b"loss/policy" in written.read_bytes()
