@@ -187,3 +187,14 @@ def test_the_process_has_no_jax_and_ends_cleanly() -> None:
     _, errors = process.communicate(timeout=10.0)
     assert process.returncode == 0, errors
     assert errors == ""
+
+
+def test_a_wrong_setting_ends_the_process_with_the_reason() -> None:
+    code = "import sys; from chunk_ppo_ros.nodes import robot_node; sys.exit(robot_node.main())"
+    words = ["--ros-args", "-p", "robot.control_rat:=50.0"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=20.0, check=False
+    )
+    assert done.returncode == 2
+    assert "robot.control_rat" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -49,6 +49,8 @@ def is_lockstep(config: TrainConfig) -> bool:
 class RobotNode(Node):
     """The chunk player with its topics, clocks and back end."""
 
+    _made = False  # ROS destroys a node whose constructor failed, too
+
     def __init__(self) -> None:
         super().__init__("robot_node")
         config = parameters.declare(self, "robot", "env")
@@ -68,6 +70,7 @@ class RobotNode(Node):
         else:
             self.create_timer(period, self._tick, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self._made = True
         pace = "in lockstep" if self._lockstep else "in real time"
         self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
 
@@ -83,7 +86,8 @@ class RobotNode(Node):
 
     def destroy_node(self) -> None:
         """Cancels a running chunk and says so before the node is gone."""
-        if self.context.ok():
+        if self._made and self.context.ok():
+            self._made = False
             self._player.suspend("robot_node is shutting down")
             if not self._lockstep:
                 self._tick()

@@ -44,6 +44,8 @@ MAX_CATCH_UP_STEPS = 10
 class SimNode(Node):
     """A simulator with the topics of the robot's drivers."""
 
+    _made = False  # ROS destroys a node whose constructor failed, too
+
     def __init__(self) -> None:
         super().__init__("sim_node")
         config = parameters.declare(self, "env", "model", "robot", "run")
@@ -63,10 +65,15 @@ class SimNode(Node):
         self._create_topics(config)
         self._create_timers(config)
         self._reset(config.run.seed)
+        self._made = True
+        pace = "in lockstep" if self._lockstep else "in real time"
+        self.get_logger().info(f"simulates {config.env.task} with {config.env.simulator} {pace}")
 
     def destroy_node(self) -> None:
         """Closes the simulator with the node."""
-        self._simulator.close()
+        if self._made:
+            self._made = False
+            self._simulator.close()
         super().destroy_node()
 
     def _make_simulator(self, config: TrainConfig) -> Simulator:

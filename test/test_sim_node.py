@@ -1,0 +1,404 @@
+"""sim_node over real topics, around a simulator whose every answer is known; and together with robot_node."""
+
+from __future__ import annotations
+
+import functools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import rclpy
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.nodes import qos, sim_node
+from chunk_ppo_ros.nodes.conversions import header_of, time_to_ns
+from chunk_ppo_ros.nodes.images import image_from_message
+from chunk_ppo_ros.nodes.joints import STATE_JOINTS, chunk_to_message
+from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.robot_node import RobotNode
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.simulator import StepReward
+from chunk_ppo_ros.types import RewardTerm
+
+# rclpy imports a parser that imports this deprecated module of the standard library.
+pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
+
+CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+PERIOD_NS = 20_000_000
+CAMERAS = ("cam_high", "cam_left_wrist")
+
+
+class CountingSimulator:
+    """Reaches every target; each step earns 1, the step `end_after` of an episode ends it; images hold their count."""
+
+    control_rate = 50.0
+    camera_names = CAMERAS
+    prompt = "count"
+    end_after = 1000
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+        self.targets: list[np.ndarray] = []
+        self.num_renders = 0
+        self.closed = False
+
+    def reset(self, *, seed: int) -> None:
+        self.seeds.append(seed)
+        self.num_steps = 0
+        self._state = np.array(aloha.START_POSE)
+
+    def step(self, target: np.ndarray) -> StepReward:
+        self.num_steps += 1
+        self.targets.append(target)
+        self._state = target
+        ended = self.num_steps == self.end_after
+        return StepReward((RewardTerm("step", 1.0, weight=0.5),), terminated=ended, success=ended)
+
+    def state(self) -> np.ndarray:
+        return self._state.astype(np.float32)
+
+    def render(self) -> np.ndarray:
+        self.num_renders += 1
+        return np.stack(
+            [np.full((4, 6, 3), 10 * self.num_renders + camera, np.uint8) for camera in range(len(CAMERAS))]
+        )
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Listener(Node):
+    """Hears all that sim_node says, sends commands and results, and serves start_episode."""
+
+    def __init__(self) -> None:
+        super().__init__("listener")
+        self.states: dict[str, list[JointState]] = {side: [] for side in aloha.SIDES}
+        self.images: dict[str, list[Image]] = {camera: [] for camera in CAMERAS}
+        self.clocks: list[Clock] = []
+        self.rewards: list[TaskReward] = []
+        self.answers = [True]
+        self.num_calls = 0
+        for side in aloha.SIDES:
+            hear = self.states[side].append
+            self.create_subscription(JointState, f"follower_{side}/joint_states", hear, qos.JOINT_STATES)
+        for camera in CAMERAS:
+            topic = f"{camera}/camera/color/image_rect_raw"
+            self.create_subscription(Image, topic, self.images[camera].append, qos.SENSOR)
+        self.create_subscription(Clock, "/clock", self.clocks.append, qos.SENSOR)
+        self.create_subscription(TaskReward, "task_reward", self.rewards.append, qos.RELIABLE)
+        self.backend = Ros2ControlBackend(self, convention=CONVENTION, period=0.02)
+        self.commands = {
+            topic: self.create_publisher(JointTrajectory, topic, qos.COMMAND)
+            for side in aloha.SIDES
+            for topic in (arm_topic(side), gripper_topic(side))
+        }
+        self.results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+        self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
+        self.create_service(Trigger, "start_episode", self._start)
+
+    def _start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self.num_calls += 1
+        response.success = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return response
+
+    @property
+    def connected(self) -> bool:
+        heard = [f"follower_{side}/joint_states" for side in aloha.SIDES] + ["task_reward"]
+        served = all(
+            publisher.get_subscription_count() for publisher in (*self.commands.values(), self.results, self.events)
+        )
+        return served and all(self.count_publishers(topic) for topic in heard)
+
+
+class Graph:
+    """sim_node and the listener in one process."""
+
+    def __init__(self, simulator: CountingSimulator) -> None:
+        self.simulator, self.listener, self.node = simulator, Listener(), sim_node.SimNode()
+        self._executor = SingleThreadedExecutor()
+        for node in (self.listener, self.node):
+            self._executor.add_node(node)
+        self._sent = 0
+
+    def until(self, condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
+        end = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < end, f"still waiting for it after {timeout} s"
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def command(self, target: np.ndarray = aloha.START_POSE) -> None:
+        """One control step, waited for."""
+        self._sent += 1
+        before = self.simulator.num_steps
+        self.listener.backend.send(target, stamp=self._sent)
+        self.until(lambda: self.simulator.num_steps > before)
+
+    def result(self, num_steps: int, stamp: int = 7) -> TaskReward:
+        """The task's reward for an execution result with this number of steps."""
+        self.listener.rewards.clear()
+        self.listener.results.publish(ExecutionResult(header=header_of(stamp), num_steps=num_steps))
+        self.until(lambda: bool(self.listener.rewards))
+        return self.listener.rewards[0]
+
+    def reset(self, seed: int) -> None:
+        self.listener.events.publish(EpisodeEvent(event=EpisodeEvent.RESET, seed=seed))
+        self.until(lambda: self.simulator.seeds[-1] == seed)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        for node in (self.node, self.listener):
+            node.destroy_node()
+
+
+@contextmanager
+def running(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> Iterator[Graph]:
+    """sim_node around a CountingSimulator, connected; dots of parameter names are written as two underscores."""
+    simulator = CountingSimulator()
+    monkeypatch.setattr(sim_node, "make_simulator", lambda config: simulator)
+    overrides = [word for name, value in parameters.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
+    rclpy.init(args=["--ros-args", *overrides] if overrides else [])
+    graph = Graph(simulator)
+    try:
+        graph.until(lambda: graph.listener.connected)
+        yield graph
+    finally:
+        graph.close()
+        rclpy.shutdown()
+        assert simulator.closed
+
+
+@pytest.fixture
+def lockstep(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    with running(monkeypatch, env__max_episode_chunks="2", run__seed="5") as graph:
+        yield graph
+
+
+@pytest.fixture
+def real_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    with running(monkeypatch, env__realtime="true", env__camera_rate="10.0") as graph:
+        yield graph
+
+
+def stamp_of(message: JointState | Image) -> int:
+    return time_to_ns(message.header.stamp)
+
+
+def test_the_scene_of_the_start_is_drawn_from_the_seed(lockstep: Graph) -> None:
+    assert lockstep.simulator.seeds == [5]
+
+
+def test_joint_states_are_those_of_the_driver(lockstep: Graph) -> None:
+    lockstep.until(lambda: all(lockstep.listener.states.values()))
+    message = lockstep.listener.states["right"][-1]
+    assert tuple(message.name) == STATE_JOINTS
+    # Start pose; the gripper opened by 0.1: motor -0.6213 + 0.1 * 2.1123, finger 0.01844 + 0.1 * 0.03956.
+    np.testing.assert_allclose(
+        message.position, [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, -0.41007, 0.022396, -0.022396], atol=1e-6
+    )
+
+
+def test_time_stands_still_until_all_four_controllers_have_a_command(lockstep: Graph) -> None:
+    lockstep.until(lambda: bool(lockstep.listener.clocks))
+    start = time_to_ns(lockstep.listener.clocks[-1].clock)
+    message = JointTrajectory(header=header_of(1), joint_names=["left_finger"])
+    message.points = chunk_to_message(np.full((1, 7), 0.03), stamp=1, period=0.02).points
+    message.points[0].positions = [0.03]
+    lockstep.listener.commands[gripper_topic("left")].publish(message)
+    lockstep.spin(0.3)
+    assert lockstep.simulator.num_steps == 0
+    assert time_to_ns(lockstep.listener.clocks[-1].clock) == start
+    for heard in lockstep.listener.states.values():
+        heard.clear()
+    lockstep.command()
+    lockstep.until(lambda: all(lockstep.listener.states.values()))
+    lockstep.spin(0.05)
+    assert lockstep.simulator.num_steps == 1
+    assert time_to_ns(lockstep.listener.clocks[-1].clock) == start + PERIOD_NS
+    for heard in lockstep.listener.states.values():
+        assert stamp_of(heard[0]) == start + PERIOD_NS
+
+
+def test_a_command_arrives_as_it_was_sent(lockstep: Graph) -> None:
+    target = np.linspace(-0.5, 0.5, 14)
+    target[aloha.GRIPPER_INDICES] = [0.3, 0.9]
+    lockstep.command(target)
+    np.testing.assert_allclose(lockstep.simulator.targets[-1], target, atol=1e-9)
+
+
+def test_a_bad_command_is_not_used(lockstep: Graph) -> None:
+    lockstep.listener.commands[arm_topic("left")].publish(JointTrajectory(header=header_of(9)))
+    lockstep.command()
+    assert lockstep.simulator.num_steps == 1
+
+
+def test_images_follow_each_result_with_the_present_time(lockstep: Graph) -> None:
+    lockstep.command()
+    heard = lockstep.listener.images["cam_left_wrist"]
+    heard.clear()
+    lockstep.result(1)
+    lockstep.until(lambda: bool(heard))
+    lockstep.spin(0.1)
+    assert stamp_of(heard[0]) == stamp_of(lockstep.listener.states["left"][-1])
+    # The second camera of render number n is filled with 10 n + 1.
+    expected = 10 * lockstep.simulator.num_renders + 1
+    np.testing.assert_array_equal(image_from_message(heard[0]), np.full((4, 6, 3), expected))
+
+
+def test_a_scene_that_stands_still_is_repeated_without_rendering(lockstep: Graph) -> None:
+    lockstep.spin(0.5)
+    heard, renders = lockstep.listener.images["cam_high"], lockstep.simulator.num_renders
+    heard.clear()
+    lockstep.until(lambda: len(heard) >= 2)
+    assert stamp_of(heard[0]) == stamp_of(heard[1])
+    assert lockstep.simulator.num_renders == renders
+
+
+def test_rewards_are_summed_over_the_chunk(lockstep: Graph) -> None:
+    for _ in range(3):
+        lockstep.command()
+    reward = lockstep.result(3, stamp=123)
+    assert time_to_ns(reward.header.stamp) == 123
+    assert reward.source == "task"
+    (term,) = reward.terms
+    assert (term.name, term.value, term.weight) == ("step", 3.0, 0.5)
+    assert (reward.terminated, reward.truncated, reward.success) == (False, False, False)
+
+
+def test_steps_after_an_end_state_earn_nothing(lockstep: Graph) -> None:
+    lockstep.simulator.end_after = 2
+    for _ in range(4):
+        lockstep.command()
+    reward = lockstep.result(4)
+    assert reward.terms[0].value == 2.0
+    assert (reward.terminated, reward.truncated, reward.success) == (True, False, True)
+
+
+def test_the_time_limit_counts_executed_chunks(lockstep: Graph) -> None:
+    truncated = []
+    for num_steps in (1, 0, 1):  # the one in the middle was refused
+        for _ in range(num_steps):
+            lockstep.command()
+        truncated.append(lockstep.result(num_steps).truncated)
+    assert truncated == [False, False, True]
+    lockstep.reset(seed=6)
+    lockstep.command()
+    assert not lockstep.result(1).truncated
+
+
+def test_a_reset_starts_from_its_seed_and_asks_until_the_episode_starts(lockstep: Graph) -> None:
+    lockstep.listener.answers = [False, True]
+    lockstep.command()
+    lockstep.spin(0.1)
+    before = stamp_of(lockstep.listener.states["left"][-1])
+    lockstep.reset(seed=42)
+    lockstep.until(lambda: lockstep.listener.num_calls == 2)
+    lockstep.spin(0.6)
+    assert lockstep.listener.num_calls == 2
+    assert stamp_of(lockstep.listener.images["cam_high"][-1]) == before + PERIOD_NS
+
+
+def test_real_time_holds_the_last_target_at_the_control_rate(real_time: Graph) -> None:
+    target = np.array(aloha.START_POSE)
+    target[0] = 0.25
+    real_time.command(target)
+    steps, start = real_time.simulator.num_steps, time.monotonic()
+    real_time.spin(1.0)
+    expected = 50.0 * (time.monotonic() - start)
+    assert real_time.simulator.num_steps - steps == pytest.approx(expected, abs=10)
+    np.testing.assert_allclose(real_time.simulator.targets[-1], target, atol=1e-9)
+    assert real_time.listener.clocks == []
+    stamps = [stamp_of(image) for image in real_time.listener.images["cam_high"]]
+    assert stamps == sorted(set(stamps))
+    assert 5 <= len(stamps) <= 40
+
+
+def test_real_time_rewards_begin_with_the_first_command(real_time: Graph) -> None:
+    real_time.spin(0.3)
+    assert real_time.result(0).terms == []
+    real_time.command()
+    real_time.spin(0.1)
+    earned = real_time.result(1).terms[0].value
+    assert 1.0 <= earned < real_time.simulator.num_steps
+
+
+def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> None:
+    rclpy.init(
+        args=[
+            "--ros-args",
+            "-p",
+            "env.simulator:=kinematic",
+            "-p",
+            "model.image_size:=64",
+            "-p",
+            "model.patch_size:=16",
+        ]
+    )
+    simulation, robot, driver = sim_node.SimNode(), RobotNode(), Node("driver")
+    executor = SingleThreadedExecutor()
+    for node in (simulation, robot, driver):
+        executor.add_node(node)
+    states: dict[str, JointState] = {}
+    results: list[ExecutionResult] = []
+    rewards: list[TaskReward] = []
+    for side in aloha.SIDES:
+        hear = functools.partial(states.__setitem__, side)
+        driver.create_subscription(JointState, f"follower_{side}/joint_states", hear, qos.JOINT_STATES)
+    driver.create_subscription(ExecutionResult, "execution_result", results.append, qos.RELIABLE)
+    driver.create_subscription(TaskReward, "task_reward", rewards.append, qos.RELIABLE)
+    publishers = {
+        side: driver.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
+        for side in aloha.SIDES
+    }
+
+    def until(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 15.0
+        while not condition():
+            assert time.monotonic() < end
+            executor.spin_once(timeout_sec=0.05)
+
+    try:
+        until(lambda: len(robot.arms_seen) == 2 and len(states) == 2)
+        until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))
+        start = stamp_of(states["left"])
+        stamp = robot.get_clock().now().nanoseconds
+        for side, publisher in publishers.items():
+            state = aloha.side_state(states[side].name, states[side].position, CONVENTION)
+            targets = np.tile(state, (16, 1))
+            targets[:, 0] += np.linspace(0.01, 0.16, 16)
+            publisher.publish(chunk_to_message(targets, stamp=stamp, period=0.02))
+        until(lambda: bool(results) and bool(rewards))
+        assert (results[0].status, results[0].num_steps) == (ExecutionResult.EXECUTED, 16), results[0].message
+        assert time_to_ns(results[0].end) >= start + 16 * PERIOD_NS
+        assert {term.name for term in rewards[0].terms} == {"progress", "success"}
+    finally:
+        executor.shutdown()
+        for node in (driver, robot, simulation):
+            node.destroy_node()
+        rclpy.shutdown()
+
+
+def test_a_machine_without_rendering_gets_the_reason_and_an_exit_code() -> None:
+    code = (
+        "import sys; from chunk_ppo_ros.nodes import sim_node\n"
+        "def refuse(config): raise sim_node.SimulatorUnavailable('no OpenGL here; install libegl1')\n"
+        "sim_node.make_simulator = refuse; assert 'jax' not in sys.modules; sys.exit(sim_node.main([]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20.0, check=False)
+    assert done.returncode != 0
+    assert "no OpenGL here; install libegl1" in done.stderr
+    assert "Traceback" not in done.stderr
