@@ -30,9 +30,8 @@ def plan_towards(offset: list[float]) -> np.ndarray:
 def test_a_short_plan_arrives_at_rest():
     chunk = plan_towards([0.0, 0.04, -0.05])
     reached = arm_poses(split_arms(chunk[-1])).grasp_points
-    np.testing.assert_allclose(
-        reached, arm_poses(split_arms(aloha.START_POSE)).grasp_points + [0, 0.04, -0.05], atol=1e-4
-    )
+    moved = reached - arm_poses(split_arms(aloha.START_POSE)).grasp_points
+    np.testing.assert_allclose(moved, [[0, 0.04, -0.05]] * 2, atol=1e-4)
     way = chunk[-1] - aloha.START_POSE
     # 10 t^3 - 15 t^4 + 6 t^5 at t = 1/2 (step 8): 1.25 - 0.9375 + 0.1875 = 0.5; at t = 1/4 (step 4): 0.15625 - 0.05859
     # + 0.00586 = 0.10352.

@@ -120,8 +120,8 @@ def test_draw_leaves_out_what_is_behind_the_camera():
 
 
 def test_wrist_cameras_ride_on_the_grippers():
-    # Stretched arms: the gripper frame is the world's (turned by pi on the right), so the left camera stands 0.1 m behind
-    # the grasp point (0.03 - 0.13) and 0.2 m above it.
+    # Stretched arms: the gripper frame is the world's (turned by pi on the right), so the left camera stands 0.1 m
+    # behind the grasp point (0.03 - 0.13) and 0.2 m above it.
     poses = arm_poses(np.zeros((2, 6)))
     left, right = wrist_cameras(poses, GRASP_OFFSET)
     np.testing.assert_allclose(left.position, poses.grasp_points[0] + [-0.1, 0, 0.2], atol=1e-12)
@@ -149,7 +149,7 @@ def test_a_target_that_is_not_finite_moves_nothing():
 
 def test_episodes_depend_on_their_seed_alone():
     one, other = make(), make()
-    np.random.seed(1)  # noqa: NPY002  (globals must not matter)
+    np.random.seed(1)  # globals must not matter
     one.reset(seed=7)
     one.step(aloha.START_POSE)
     for seed in (3, 7):

@@ -62,8 +62,10 @@ def test_grasp_points_agree_with_the_kinematics(reach):
     # The MJCF turns the right base by 3.1416 instead of pi: 7e-6 rad at 0.9 m. Start poses differ in all twelve joints.
     for seed in range(5):
         reach.reset(seed=seed)
-        expected = arm_poses(split_arms(reach.state())).grasp_points
-        np.testing.assert_allclose(reach.scene().grasp_points, expected, atol=2e-5)
+        for _ in range(3):  # at rest, then in motion: the scene must be that of the state, not of the step before
+            expected = arm_poses(split_arms(reach.state())).grasp_points
+            np.testing.assert_allclose(reach.scene().grasp_points, expected, atol=2e-5)
+            reach.step(reach.state() + np.float32(0.06))
 
 
 @needs_rendering
@@ -199,7 +201,7 @@ def test_a_scripted_grasp_lifts_the_cube(transfer):
     transfer.reset(seed=0)
     command = transfer.state().astype(float)
     cube = transfer.scene().cube_position
-    above, around = (right_grasp(command, cube + [0, 0, height]) for height in (0.12, 0.01))
+    above, around = (right_grasp(command, cube + np.array([0, 0, height])) for height in (0.12, 0.01))
     closed, raised = around.copy(), above.copy()
     closed[13] = raised[13] = 0.0
     stages = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])
 
 def reach_scene(left: float, right: float) -> SceneState:
     """Grasp points `left` and `right` metres above their targets."""
-    return SceneState(TARGETS + [[0, 0, left], [0, 0, right]], TARGETS)
+    return SceneState(TARGETS + np.array([[0, 0, left], [0, 0, right]]), TARGETS)
 
 
 def test_progress_is_the_decrease_of_the_summed_distance():
@@ -71,7 +72,7 @@ def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
         distances.append(np.linalg.norm(mirrored - tasks.START_GRASP_POINT, axis=1))
         assert np.all(np.abs(targets[:, 1] - 0.5) >= tasks.TARGET_SIDE_GAP)
         assert np.all(solve_reach(start, targets).residuals < 0.01)
-    # No start within the success radius even with every joint 0.02 rad off, which moves the grasp point by less than 3 cm.
+    # No start within the success radius even with every joint 0.02 rad off: less than 3 cm at the grasp point.
     assert np.min(distances) >= tasks.TARGET_CLEARANCE > tasks.SUCCESS_RADIUS + 0.03
     # A whole approach is worth about 1.
     assert 0.8 < tasks.PROGRESS_WEIGHT * np.mean(np.sum(distances, axis=1)) < 1.2
@@ -115,7 +116,7 @@ def test_transfer_reward_is_the_increase_of_the_stage():
         SceneState(TARGETS, cube_position=np.zeros(3), cube_touches=frozenset(touches))
         for touches in (["table"], ["right_gripper", "table"], ["right_gripper"], ["table"], ["left_gripper"])
     ]
-    rewards = [TransferCubeTask().step_reward(*pair) for pair in zip(scenes, scenes[1:], strict=False)]
+    rewards = [TransferCubeTask().step_reward(*pair) for pair in itertools.pairwise(scenes)]
     assert [reward.terms[0].value for reward in rewards] == [1.0, 1.0, -2.0, 4.0]  # the sum is the last stage
     assert [reward.success for reward in rewards] == [False, False, False, True]
 
