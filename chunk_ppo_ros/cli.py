@@ -27,13 +27,17 @@ def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
             _add_flag(group, section, field)
 
 
-def config_from_flags(arguments: argparse.Namespace) -> TrainConfig:
+def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None = None) -> TrainConfig:
     """The configuration that the parsed flags describe.
+
+    Args:
+        arguments: the parsed flags.
+        base: what absent flags leave; the preset of `--config` where not given.
 
     Raises:
         ValueError: when a value is out of range; the text names the field.
     """
-    base = PRESETS[arguments.config]
+    base = PRESETS[arguments.config] if base is None else base
     if arguments.model is not None:
         base = dataclasses.replace(base, model=MODELS[arguments.model])
     given = vars(arguments)
