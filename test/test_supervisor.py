@@ -1,0 +1,202 @@
+"""The supervisor over small programs in the place of nodes: ends, deaths, stops, and that nothing is left running."""
+
+from __future__ import annotations
+
+import io
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from chunk_ppo_ros import supervisor
+from chunk_ppo_ros.console import Console
+from chunk_ppo_ros.graph import Graph, NodeDescription
+
+PROGRAMS = {
+    "done": "print('made it', flush=True)",
+    "idle": "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)",
+    "dying": "import sys\nprint('the disk is full', flush=True)\nsys.exit(3)",
+    "misconfigured": "import sys\nsys.exit(2)",
+    # Like a compilation: SIGINT and SIGTERM find nobody at home.
+    "stubborn": (
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('up', flush=True)\ntime.sleep(600)"
+    ),
+    "parent": (
+        "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('up', flush=True)\ntime.sleep(600)"
+    ),
+    "progress": "import sys\nsys.stdout.write('\\r1 of 2\\r2 of 2\\n')",
+    "environment": "import os\nprint(os.environ['ROS_DOMAIN_ID'], os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'], os.environ['OWN'])",
+}
+
+
+@pytest.fixture
+def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Graph]:
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, text in PROGRAMS.items():
+        (folder / f"fake_{name}.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{pathlib.Path(__file__).parents[1]}")
+
+    def make(*programs: str, ends_with: str = "none") -> Graph:
+        nodes = tuple(NodeDescription(name, f"fake_{name}", False, {"OWN": "1"}) for name in programs)
+        return Graph(nodes, tmp_path / "params.yaml", tmp_path / "run", ends_with)
+
+    return make
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a zombie that nobody has collected does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def own_children() -> list[psutil.Process]:
+    return [process for process in psutil.Process().children(recursive=True) if is_alive(process)]
+
+
+def test_it_ends_when_the_last_node_is_done(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:
+    lines: list[str] = []
+    graph = make_graph("idle", "done", ends_with="done")
+    assert supervisor.Supervisor(graph, domain_id=36, output=lines.append).run() == 0
+    assert "[done] made it" in lines
+    assert "done is done; the run has ended" in lines
+    assert (tmp_path / "run" / "logs" / "done.log").read_text() == "made it\n"
+    assert not own_children()
+
+
+def test_nodes_get_their_environment(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    graph = make_graph("environment", ends_with="environment")
+    supervisor.Supervisor(graph, domain_id=36, output=lines.append).run()
+    assert "[environment] 36 LOCALHOST 1" in lines
+
+
+def test_a_dying_node_stops_all_and_is_named(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    assert supervisor.Supervisor(make_graph("idle", "dying"), domain_id=36, output=lines.append).run() == 1
+    assert "dying ended with exit code 3; its last lines:\n    the disk is full" in lines
+    assert not own_children()
+
+
+def test_a_dying_node_can_be_waited_for(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    watched = supervisor.Supervisor(make_graph("idle", "dying"), domain_id=36, on_node_exit="wait", output=lines.append)
+    threading.Timer(1.5, watched.stop).start()
+    assert watched.run() == 0
+    assert any("the others wait" in line for line in lines)
+
+
+def test_a_dying_node_is_started_anew_some_times(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
+    monkeypatch.setattr(supervisor, "MAX_RESPAWNS", 2)
+    lines: list[str] = []
+    graph = make_graph("idle", "dying")
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
+    assert lines.count("[dying] the disk is full") == 3
+    assert any("that does not mend it" in line for line in lines)
+
+
+def test_a_refused_configuration_is_not_started_anew(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    graph = make_graph("idle", "misconfigured")
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
+    assert sum("misconfigured ended with exit code 2" in line for line in lines) == 1
+
+
+def test_an_unknown_policy_is_refused(make_graph: Callable[..., Graph]) -> None:
+    with pytest.raises(ValueError, match="on_node_exit must be one of stop, wait, respawn, got 'shrug'"):
+        supervisor.Supervisor(make_graph(), domain_id=36, on_node_exit="shrug")
+
+
+SCRIPT = """
+import pathlib, sys
+from chunk_ppo_ros.graph import Graph, NodeDescription
+from chunk_ppo_ros.supervisor import Supervisor
+nodes = tuple(NodeDescription(name, f"fake_{name}", False, {}) for name in sys.argv[2:])
+folder = pathlib.Path(sys.argv[1])
+sys.exit(Supervisor(Graph(nodes, folder / "p.yaml", folder, "none"), domain_id=36).run())
+"""
+
+
+def start_script(tmp_path: pathlib.Path, *programs: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """A supervisor in a process of its own, and all its descendants once they are up."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(tmp_path), *programs], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for _ in programs:
+        assert process.stdout.readline().endswith("up\n")
+    return process, psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize(
+    ("programs", "number", "limit"),
+    [
+        (("idle", "parent"), signal.SIGINT, 2.0),
+        (("idle", "parent"), signal.SIGTERM, 2.0),
+        (("idle", "stubborn"), signal.SIGINT, 5.0),
+    ],
+)
+def test_a_signal_stops_everything_in_time(
+    make_graph: Callable[..., Graph], tmp_path: pathlib.Path, programs: tuple[str, ...], number: signal.Signals, limit: float
+) -> None:
+    process, descendants = start_script(tmp_path, *programs)
+    began = time.monotonic()
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert time.monotonic() - began < limit
+    assert process.returncode == 128 + number
+    assert len(descendants) == len(programs) + programs.count("parent")
+    assert not any(is_alive(descendant) for descendant in descendants)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a parent's death is told by Linux only")
+def test_a_killed_supervisor_leaves_no_node(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:
+    process, nodes = start_script(tmp_path, "idle", "stubborn")
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 3.0
+    while any(is_alive(node) for node in nodes):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_progress_is_not_kept(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:
+    lines: list[str] = []
+    graph = make_graph("progress", ends_with="progress")
+    supervisor.Supervisor(graph, domain_id=36, output=lines.append).run()
+    assert lines[0] == "[progress] 2 of 2"
+    assert (tmp_path / "run" / "logs" / "progress.log").read_text() == "2 of 2\n"
+
+
+def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, expected in ((io.StringIO(), "line\n"), (Terminal(), "\r\x1b[K1 of 2\r\x1b[Kline\n")):
+        console = Console(stream)
+        console.progress("1 of 2")
+        console.line("line")
+        assert stream.getvalue() == expected
+
+
+def test_two_graphs_get_two_domains() -> None:
+    with supervisor.claim_domain() as first, supervisor.claim_domain() as second:
+        assert first != second
+        assert {first, second} <= set(supervisor.DOMAINS)
+    with supervisor.claim_domain(7) as wanted:
+        assert wanted == 7
