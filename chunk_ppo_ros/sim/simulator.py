@@ -11,15 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
 from chunk_ppo_ros.types import RewardTerm
 
 CONTROL_RATE = 50.0  # Hz, ALOHA's control loop
 # Camera names on the wire, in the order of the model's keys base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb.
 CAMERA_NAMES: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
-
-
-class SimulatorUnavailable(RuntimeError):
-    """This machine cannot run the simulator; the text says what is missing and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
