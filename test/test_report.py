@@ -1,0 +1,152 @@
+"""The summary and the learning curve from a made-up run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros import plots
+from chunk_ppo_ros.metrics import MetricsLog
+from chunk_ppo_ros.report import nearest_preset, write_report
+
+UPDATE = {
+    "ratio/mean": 1.0,
+    "ratio/min": 0.7,
+    "ratio/max": 1.4,
+    "ratio/clip_fraction": 0.25,
+    "kl/approx": 0.01,
+    "logp_gap/max_ratio": 1e-6,
+    "value/explained_variance": float("nan"),
+}
+SCRATCH = {"kind": "scratch", "path": "", "is_fallback": False, "reason": ""}
+
+
+@dataclasses.dataclass(frozen=True)
+class Counters:
+    num_chunks: int
+    num_steps: int
+    policy_version: int
+
+
+def make_config(tmp_path, **ppo):
+    run = config_lib.RunConfig(exp_name="name", checkpoint_root=str(tmp_path / "checkpoints"), wandb=False)
+    preset = config_lib.PRESETS["debug"]
+    return dataclasses.replace(preset, run=run, ppo=dataclasses.replace(preset.ppo, **ppo))
+
+
+def write_run(tmp_path, *, num_updates=4, provenance=SCRATCH, evaluations=()):
+    """Four episodes of two chunks an update; from the third update on they succeed."""
+    for step in (2, 10):
+        folder = tmp_path / "checkpoints" / "name" / f"step_{step}"
+        folder.mkdir(parents=True)
+        (folder / "metadata.json").write_text(json.dumps({"provenance": provenance if step == 10 else None}))
+    run_dir = tmp_path / "runs" / "name"
+    with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1") as log:
+        for number in range(num_updates):
+            success = number >= 2
+            for episode in range(4 * number, 4 * number + 4):
+                record = {"episode": episode, "total_reward": 1.0 + success, "success": success, "num_chunks": 2}
+                log.write("episode", record, counters=Counters(8 * number, 128 * number, number))
+            log.write("update", UPDATE, counters=Counters(8 * (number + 1), 128 * (number + 1), number + 1))
+        for chunks, evaluation in evaluations:
+            log.write("evaluation", evaluation, counters=Counters(chunks, 16 * chunks, chunks // 8))
+    return run_dir
+
+
+def evaluation(step, success, **more):
+    return {
+        "checkpoint": f"checkpoints/name/step_{step}",
+        "decoding": "sample",
+        "episodes": 64,
+        "success_mean": success,
+        "success_low": success - 0.1,
+        "success_high": success + 0.1,
+        "reward_mean": 1.5,
+        "reward_low": 1.25,
+        "reward_high": 1.75,
+    } | more
+
+
+def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
+    test = {"difference": 0.25, "p_greater": 0.0123, "p_two_sided": 0.0246, "num_pairs": 64}
+    run_dir = write_run(tmp_path, evaluations=[(0, evaluation(0, 0.25)), (32, evaluation(4, 0.5, **test))])
+    text = write_report(run_dir).read_text()
+    for line in (
+        "# name",
+        "| run | name-1 |",
+        "| task | reach, simulator kinematic |",
+        "| configuration | debug |",
+        "| start | fresh weights |",
+        "| trained on | 4 updates, 32 chunks, 512 control steps |",
+        "| finished episodes | 16 |",
+        "| | first 8 episodes, first update | last 8 episodes, last update |",
+        "| episodes solved | 0.0% | 100.0% |",
+        "| reward of an episode | 1.000 | 2.000 |",
+        "| `value/explained_variance` | undefined | undefined |",
+        "| step_0 | sample | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
+        "| step_4 | sample | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
+        "Success of step_4 against the one before it, paired by start: +25.0%, p = 0.0123 one-sided, 0.0246 two-sided.",
+        "![Learning curve](learning_curve.png)",
+    ):
+        assert line in text.splitlines()
+    assert len(text.splitlines()) < 60  # one page
+
+
+def test_the_curve_is_a_picture_and_nothing_unfinished_is_left(tmp_path):
+    run_dir = write_run(tmp_path)
+    write_report(run_dir)
+    content = (run_dir / "learning_curve.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", content[16:24])
+    assert (width, height) == (1210, 1100)
+    assert sorted(path.name for path in run_dir.iterdir()) == ["learning_curve.png", "metrics.jsonl", "summary.md"]
+
+
+def test_a_run_without_updates_has_a_report(tmp_path):
+    run_dir = write_run(tmp_path, num_updates=0)
+    text = write_report(run_dir).read_text()
+    assert "| trained on | 0 updates, 0 chunks, 0 control steps |" in text
+    assert "## Training" not in text
+    assert "## Evaluation" not in text
+
+
+def test_a_fallback_start_stands_out(tmp_path):
+    fallback = {"kind": "scratch", "path": "somewhere", "is_fallback": True, "reason": "no such folder"}
+    text = write_report(write_run(tmp_path, provenance=fallback)).read_text()
+    assert "| start | **fresh weights (fallback)**: somewhere could not be loaded: no such folder |" in text
+
+
+def test_what_is_repeated_after_a_crash_counts_once(tmp_path):
+    run_dir = write_run(tmp_path)
+    with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1") as log:
+        log.write("update", UPDATE, counters=Counters(32, 500, 4))
+        record = {"episode": 15, "total_reward": 3.0, "success": True, "num_chunks": 2}
+        log.write("episode", record, counters=Counters(24, 384, 3))
+    text = write_report(run_dir).read_text()
+    assert "| run | name-1 (resumed 1 times) |" in text
+    assert "| trained on | 4 updates, 32 chunks, 500 control steps |" in text
+    assert "| finished episodes | 16 |" in text
+
+
+def test_nearest_preset_names_what_differs(tmp_path):
+    settings = config_lib.to_dict(make_config(tmp_path, gamma=0.5))
+    assert nearest_preset(settings) == "debug with ppo.gamma=0.5"
+    assert nearest_preset(config_lib.to_dict(config_lib.PRESETS["full"])) == "full"
+
+
+def test_running_mean_by_hand():
+    # Window 2: 1, (1 + 3)/2, (3 + 5)/2, (5 + 1)/2.
+    np.testing.assert_allclose(plots.running_mean(np.array([1.0, 3.0, 5.0, 1.0]), 2), [1.0, 2.0, 4.0, 3.0])
+
+
+def test_no_metrics_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        write_report(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"kind": "update"}\n')
+    with pytest.raises(ValueError, match="must begin with a record of kind 'run'"):
+        write_report(tmp_path)
