@@ -23,9 +23,10 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.nodes import qos, sim_node
 from chunk_ppo_ros.nodes.conversions import header_of, time_to_ns
 from chunk_ppo_ros.nodes.images import image_from_message
-from chunk_ppo_ros.nodes.joints import STATE_JOINTS, chunk_to_message
+from chunk_ppo_ros.nodes.joints import STATE_JOINTS, StepMessage, chunk_to_message
 from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend, arm_topic, gripper_topic
 from chunk_ppo_ros.nodes.robot_node import RobotNode
+from chunk_ppo_ros.nodes.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.simulator import StepReward
 from chunk_ppo_ros.types import RewardTerm
@@ -240,6 +241,22 @@ def test_a_command_arrives_as_it_was_sent(lockstep: Graph) -> None:
     np.testing.assert_allclose(lockstep.simulator.targets[-1], target, atol=1e-9)
 
 
+def test_commands_that_never_become_whole_are_dropped() -> None:
+    join = CommandJoin(CONVENTION)
+    positions = np.zeros((1, 6))
+    messages = [
+        StepMessage(aloha.ARM_JOINTS, period=0.02).fill(positions[0].tolist(), stamp=stamp) for stamp in range(20)
+    ]
+    for message in messages:
+        assert join.add("left", ARM, message) is None
+    fingers = [StepMessage(("left_finger",), period=0.02).fill([0.03], stamp=stamp) for stamp in (11, 12)]
+    for stamp, finger in zip((11, 12), fingers, strict=True):
+        join.add("left", GRIPPER, finger)
+        join.add("right", ARM, messages[stamp])
+        whole = join.add("right", GRIPPER, finger) is not None
+        assert whole == (stamp == 12)  # of 0..19 the newest eight, 12..19, are kept
+
+
 def test_a_bad_command_is_not_used(lockstep: Graph) -> None:
     lockstep.listener.commands[arm_topic("left")].publish(JointTrajectory(header=header_of(9)))
     lockstep.command()
@@ -247,16 +264,15 @@ def test_a_bad_command_is_not_used(lockstep: Graph) -> None:
 
 
 def test_images_follow_each_result_with_the_present_time(lockstep: Graph) -> None:
+    heard, states = lockstep.listener.images["cam_left_wrist"], lockstep.listener.states["left"]
+    lockstep.until(lambda: bool(states))
     lockstep.command()
-    heard = lockstep.listener.images["cam_left_wrist"]
-    heard.clear()
     lockstep.result(1)
-    lockstep.until(lambda: bool(heard))
-    lockstep.spin(0.1)
-    assert stamp_of(heard[0]) == stamp_of(lockstep.listener.states["left"][-1])
+    now = lockstep.simulator.num_steps * PERIOD_NS + stamp_of(states[0])
+    lockstep.until(lambda: bool(heard) and stamp_of(heard[-1]) == now)
     # The second camera of render number n is filled with 10 n + 1.
     expected = 10 * lockstep.simulator.num_renders + 1
-    np.testing.assert_array_equal(image_from_message(heard[0]), np.full((4, 6, 3), expected))
+    np.testing.assert_array_equal(image_from_message(heard[-1]), np.full((4, 6, 3), expected))
 
 
 def test_a_scene_that_stands_still_is_repeated_without_rendering(lockstep: Graph) -> None:

@@ -11,6 +11,8 @@ from chunk_ppo_ros.robot import aloha
 ARM = "arm"
 GRIPPER = "gripper"
 NUM_PARTS = 4
+MAX_UNFINISHED = 8
+"""Targets that may wait for their parts; of more, the oldest are dropped."""
 
 
 class CommandJoin:
@@ -40,6 +42,8 @@ class CommandJoin:
             positions[0] = self._convention.opening_from_finger(positions[0])
         parts[side, controller] = positions
         if len(parts) < NUM_PARTS:
+            while len(self._parts) > MAX_UNFINISHED:
+                del self._parts[min(self._parts)]
             return None
         self._parts = {other: values for other, values in self._parts.items() if other > stamp}
         return np.concatenate([parts[key] for side in aloha.SIDES for key in ((side, ARM), (side, GRIPPER))])

@@ -83,7 +83,7 @@ class SimNode(Node):
         return simulator
 
     def _create_topics(self, config: TrainConfig) -> None:
-        states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
+        states = qos.JOINT_STATES_LOCKSTEP  # reliable in real time too, as the robot's drivers publish them
         self._state_publishers = {
             side: self.create_publisher(JointState, f"follower_{side}/joint_states", states) for side in aloha.SIDES
         }
