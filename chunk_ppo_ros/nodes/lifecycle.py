@@ -15,13 +15,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
-from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.nodes import parameters, qos
 from chunk_ppo_ros.nodes.runner import run_node
 from chunk_ppo_ros.nodes.worker import Outcome, ResultT, Worker
 
-FAILED = 1
-"""Exit code where a node cannot do its work, for example because the checkpoint does not fit."""
 _DIAGNOSTICS_PERIOD = 1.0  # s, steady time
 
 
@@ -125,7 +122,10 @@ class WorkerNode(LifecycleNode):
         level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
         self._conditions[key] = (about, level, text)
         if known is None or known[0] != about:
-            (self.get_logger().error if error else self.get_logger().warning)(text)
+            if error:  # rclpy refuses two severities from one line
+                self.get_logger().error(text)
+            else:
+                self.get_logger().warning(text)
             self._publish_diagnostics()
 
     def relieve(self, key: str, text: str = "") -> None:
@@ -197,7 +197,7 @@ class WorkerNode(LifecycleNode):
 
 
 def run_worker_node(factory: Callable[[], WorkerNode], args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; errors for the user are one line on stderr.
+    """Runs the node until it is stopped; returns the exit code.
 
     A job that still runs then is abandoned. Python's own end would take the thread down inside the compiler and abort,
     so the process ends at once, with everything that counts written and renamed before.
@@ -208,11 +208,7 @@ def run_worker_node(factory: Callable[[], WorkerNode], args: Sequence[str] | Non
         nodes.append(factory())
         return nodes[0]
 
-    try:
-        code = run_node(remember, args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        code = FAILED
+    code = run_node(remember, args)
     if nodes and nodes[0].is_working:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -136,9 +136,8 @@ class PolicyNode(WorkerNode):
             if message is self._announced:
                 self._state.load_failed(str(error))
             return
-        if message is self._announced:
-            self.relieve("checkpoint")
-            self._state.loaded(message.version)
+        self.relieve("checkpoint")
+        self._state.loaded(message.version)
         if not self.is_ready:
             self.set_ready()
         self._tick()

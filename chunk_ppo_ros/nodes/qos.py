@@ -11,13 +11,14 @@ def _profile(
     reliability: ReliabilityPolicy = ReliabilityPolicy.RELIABLE,
     durability: DurabilityPolicy = DurabilityPolicy.VOLATILE,
 ) -> QoSProfile:
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability
-    )
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
 
 
 SENSOR = _profile(1, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Reads a sensor of which only the newest reading counts; matches reliable and best-effort publishers."""
+
+SENSOR_LOCKSTEP = _profile(1)
+"""Reads a sensor of which only the newest reading counts, in lockstep, where a lost one is not followed by another."""
 
 JOINT_STATES = _profile(8, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Publishes and reads joint states: a few are kept so that two arms can be matched by stamp."""

@@ -117,9 +117,10 @@ class RolloutState:
         self._next_sequence_number = max(self._next_sequence_number, announcement.next_sequence_number)
 
     def loaded(self, version: int) -> None:
-        """The weights of a version are in place."""
-        self._loaded_version = version
-        self._load_failure = ""
+        """The weights of a version are in place; one that is no longer announced is of no use."""
+        if self._announced is not None and version == self._announced.version:
+            self._loaded_version = version
+            self._load_failure = ""
 
     def load_failed(self, reason: str) -> None:
         """The announced weights could not be loaded."""

@@ -37,15 +37,13 @@ class Sensors:
         self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
-        image_profile, state_profile = qos.SENSOR, qos.JOINT_STATES
-        if is_lockstep(config):
-            image_profile = state_profile = qos.JOINT_STATES_LOCKSTEP
+        profile = qos.SENSOR_LOCKSTEP if is_lockstep(config) else qos.SENSOR
         for camera in cameras:
             topic = aloha.camera_topic(config.robot.image_topic, camera)
-            node.create_subscription(Image, topic, partial(self._on_image, camera), image_profile)
+            node.create_subscription(Image, topic, partial(self._on_image, camera), profile)
         for side in aloha.SIDES:
             topic = f"follower_{side}/joint_states"
-            node.create_subscription(JointState, topic, partial(self._on_joint_state, side), state_profile)
+            node.create_subscription(JointState, topic, partial(self._on_joint_state, side), profile)
 
     def take(self, *, newer_than: int) -> SyncedSensors | None:
         """One reading of each sensor, none older than `newer_than` (ns of ROS time); None while there is none."""
@@ -73,7 +71,7 @@ class Sensors:
         else:
             waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
             text = (
-                f"all sensors send, but for {waited:.1f} s their stamps have been older than the end of the last chunk or "
+                f"all sensors send, but for {waited:.1f} s their stamps have been older than the last chunk's end or "
                 f"more than {tolerance} s apart (env.sync_tolerance); check the clocks of the machines"
             )
         self._node.complain("sensors", text, about=tuple(sensor.name for sensor in silent))

@@ -1,0 +1,125 @@
+"""A learner that learns nothing, for the tests of trainer_node; also run as a process of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeCounters:
+    run_id: str = "run"
+    policy_version: int = 0
+    num_chunks: int = 0
+    num_steps: int = 0
+    next_sequence_number: int = 0
+    next_episode: int = 0
+
+
+class FakeLearner:
+    """Keeps its counters in `checkpoints/step_<N>/counters`; class attributes make it slow or fail."""
+
+    update_errors: list[Exception] = []  # noqa: RUF012 - tests set it
+    save_errors: list[Exception] = []  # noqa: RUF012
+    update_time = 0.0  # s
+    trained: list[list[int]] = []  # noqa: RUF012 - sequence numbers of each update
+
+    def __init__(self, config, counters):
+        self._config = config
+        self.counters = counters
+        self.provenance = "nothing"
+        self.directory = Path(config.run.checkpoint_root)
+        self.checkpoint = self.directory / f"step_{counters.policy_version}"
+
+    @classmethod
+    def start(cls, config):
+        if config.run.pretrained_checkpoint_path:
+            raise CheckpointError("there is nothing to start from")
+        if not config.run.resume:
+            learner = cls(config, FakeCounters())
+            learner.save()
+            return learner
+        newest = max(Path(config.run.checkpoint_root).iterdir(), key=lambda path: int(path.name.split("_")[1]))
+        numbers = [int(number) for number in (newest / "counters").read_text().split()]
+        return cls(config, FakeCounters("run", *numbers))
+
+    run_id = property(lambda self: self.counters.run_id)
+    policy_version = property(lambda self: self.counters.policy_version)
+    num_chunks = property(lambda self: self.counters.num_chunks)
+    num_steps = property(lambda self: self.counters.num_steps)
+    finished = property(lambda self: self.num_steps >= self._config.ppo.total_timesteps)
+
+    def warm_up(self):
+        pass
+
+    def check(self, transition):
+        if transition.chunk.observation.state.shape != (14,):
+            raise ValueError(f"state must have shape (14,), got {transition.chunk.observation.state.shape}")
+
+    def update(self, transitions, *, progress=None):
+        if FakeLearner.update_errors:
+            raise FakeLearner.update_errors.pop(0)
+        time.sleep(FakeLearner.update_time)
+        FakeLearner.trained.append([transition.id.sequence_number for transition in transitions])
+        progress(1, 1)
+        self.counters = dataclasses.replace(
+            self.counters,
+            policy_version=self.policy_version + 1,
+            num_chunks=self.num_chunks + len(transitions),
+            num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
+            next_sequence_number=transitions[-1].id.sequence_number + 1,
+        )
+        return {"loss/policy": 0.25}
+
+    def save(self):
+        if FakeLearner.save_errors:
+            raise FakeLearner.save_errors.pop(0)
+        folder = self.directory / f"step_{self.policy_version}"
+        folder.mkdir(parents=True)
+        _, *numbers = dataclasses.astuple(self.counters)
+        (folder / "counters").write_text(" ".join(str(number) for number in numbers))
+        self.checkpoint = folder
+        return folder
+
+
+def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14):
+    """A transition of 16 executed steps."""
+    observation = ModelObservation(
+        images=np.full((3, 8, 8, 3), number % 256, np.uint8),
+        image_mask=np.ones(3, bool),
+        prompt_tokens=np.arange(5, dtype=np.int32),
+        prompt_mask=np.ones(5, bool),
+        state=np.zeros(state_dim, np.float32),
+    )
+    chunk = SampledChunk(
+        observation=observation,
+        action_tokens=np.arange(6, dtype=np.int32),
+        token_mask=np.ones(6, bool),
+        token_log_probs=np.full(6, -1.0, np.float32),
+        value=0.5,
+        actions=np.zeros((16, 14), np.float32),
+        policy_version=version,
+        temperature=1.0,
+    )
+    outcome = ChunkOutcome(reward=1.0, reward_terms=(), num_steps=16, terminated=False, truncated=False)
+    return Transition(ChunkId(run_id, number, episode, number), chunk, outcome, 0.5, None, 0.99)
+
+
+def main(arguments):
+    """Runs trainer_node with a learner whose updates take as long as the first argument says, s."""
+    from chunk_ppo_ros.nodes import trainer_node
+
+    FakeLearner.update_time = float(arguments[0])
+    trainer_node.Learner = FakeLearner
+    return trainer_node.main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,123 @@
+"""What the tests of nodes share: a configuration, a context of its own, and waiting that ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.parameter_file import write_parameter_file
+
+with warnings.catch_warnings():  # loading type support imports a parser that uses a deprecated module of Python
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import rosidl_generator_py  # noqa: F401
+
+PATIENCE = 10.0  # s
+_OWN_TOPICS = ("/rosout", "/parameter_events")
+
+
+def node_config(folder: Path, **sections: dict[str, Any]) -> config_lib.TrainConfig:
+    """The debug preset with small rollouts, writing below `folder`; `sections` change single settings."""
+    debug = config_lib.PRESETS["debug"]
+    defaults: dict[str, dict[str, Any]] = {
+        "ppo": {"num_chunks_per_update": 4, "batch_size": 2},
+        "run": {"run_dir": str(folder / "runs"), "checkpoint_root": str(folder / "checkpoints"), "wandb": False},
+    }
+    for name in dataclasses.asdict(debug):
+        changes = {**defaults.get(name, {}), **sections.get(name, {})}
+        debug = dataclasses.replace(debug, **{name: dataclasses.replace(getattr(debug, name), **changes)})
+    return debug
+
+
+class Peer(Node):
+    """The rest of the graph: collects what it hears, by topic."""
+
+    def __init__(self) -> None:
+        super().__init__("peer", use_global_arguments=False)
+        self.heard: dict[str, list[Any]] = {}
+
+    def listen(self, message_type: type, topic: str, profile: Any) -> None:
+        """Collects the messages of a topic."""
+        self.create_subscription(message_type, topic, self.heard.setdefault(topic, []).append, profile)
+
+    def is_connected(self) -> bool:
+        """Whether somebody listens to each topic of the peer, and somebody sends what it collects."""
+        publishers = [publisher for publisher in self.publishers if not publisher.topic_name.endswith(_OWN_TOPICS)]
+        listened = all(publisher.get_subscription_count() for publisher in publishers)
+        return listened and all(self.count_publishers(topic) for topic in self.heard)
+
+
+class Graph:
+    """Nodes in one executor, and what they log."""
+
+    def __init__(self, peer: Peer, capture: pytest.CaptureFixture[str]) -> None:
+        self.peer = peer
+        self._capture = capture
+        self._log = ""
+        self._nodes: list[Node] = [peer]
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(peer)
+
+    def add(self, node: Any) -> Any:
+        """Spins a node too."""
+        self._nodes.append(node)
+        self._executor.add_node(node)
+        return node
+
+    def remove(self, node: Node) -> None:
+        """As if its process had died."""
+        self._nodes.remove(node)
+        self._executor.remove_node(node)
+        node.destroy_node()
+
+    def logged(self, text: str) -> int:
+        """How often a text was logged by a node."""
+        self._log += self._capture.readouterr().err
+        return self._log.count(text)
+
+    def spin_until(self, condition: Callable[[], object], *, timeout: float = PATIENCE) -> None:
+        """Spins until a condition holds; fails when it does not in time."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout} s in vain; the log is:\n{self._log}"
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def spin(self, duration: float) -> None:
+        """Spins for some seconds, to see that nothing happens."""
+        deadline = time.monotonic() + duration
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def close(self) -> None:
+        """Destroys all nodes."""
+        for node in self._nodes:
+            node.destroy_node()
+        self._executor.shutdown()
+
+
+@contextmanager
+def running_graph(
+    config: config_lib.TrainConfig, folder: Path, peer: Callable[[], Peer], capture: pytest.CaptureFixture[str]
+) -> Iterator[Graph]:
+    """ROS with the configuration as its parameter file, and a graph of one peer."""
+    parameters = folder / "parameters.yaml"
+    write_parameter_file(config, parameters)
+    rclpy.init(args=["--ros-args", "--params-file", str(parameters)])
+    try:
+        graph = Graph(peer(), capture)
+        try:
+            yield graph
+        finally:
+            graph.close()
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,335 @@
+"""policy_node in a graph of its own: the rest of the graph, and the actor, are fakes."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from chunk_ppo_msgs import msg
+from node_harness import Peer, node_config, running_graph
+from rclpy.lifecycle import TransitionCallbackReturn
+from sensor_msgs.msg import Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.nodes import conversions, images, joints, policy_node, qos
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.types import ModelObservation, SampledChunk
+
+CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+VALUE = 0.5
+MILLISECOND = 1_000_000  # ns
+
+
+class FakeActor:
+    """Stays where it is; every action is the state."""
+
+    gate = threading.Event()
+    gate.set()
+
+    def __init__(self, config, checkpoint, *, policy_version):
+        self._config = config
+        self.load(checkpoint, policy_version=policy_version)
+
+    def warm_up(self):
+        pass
+
+    def load(self, checkpoint, *, policy_version):
+        if not checkpoint.is_dir():
+            raise CheckpointError(f"{checkpoint} is missing")
+        self.policy_version = policy_version
+
+    def observe(self, observation):
+        if len(observation.prompt) > 200:
+            raise ValueError("the prompt must fit")
+        return ModelObservation(
+            images=observation.images,
+            image_mask=observation.image_mask,
+            prompt_tokens=np.arange(4, dtype=np.int32),
+            prompt_mask=np.ones(4, bool),
+            state=observation.state,
+        )
+
+    def act(self, observation, *, sequence_number):
+        assert FakeActor.gate.wait(5.0)
+        return SampledChunk(
+            observation=observation,
+            action_tokens=np.full(3, sequence_number, np.int32),
+            token_mask=np.ones(3, bool),
+            token_log_probs=np.full(3, -1.0, np.float32),
+            value=VALUE,
+            actions=np.tile(observation.state, (self._config.model.action_horizon, 1)),
+            policy_version=self.policy_version,
+            temperature=1.0,
+        )
+
+    def value(self, observation):
+        return VALUE + self.policy_version
+
+
+class Rest(Peer):
+    """Plays sensors, robot_node, reward_node and trainer_node."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self._folder = folder
+        self._cameras = {
+            camera: self.create_publisher(Image, f"{camera}/camera/color/image_rect_raw", qos.IMAGE_PUBLISHER)
+            for camera in CAMERAS
+        }
+        self._arms = {
+            side: self.create_publisher(JointState, f"follower_{side}/joint_states", qos.JOINT_STATES_LOCKSTEP)
+            for side in aloha.SIDES
+        }
+        self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+        self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
+        self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.listen(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+        self.listen(msg.Bootstrap, "bootstrap", qos.RELIABLE)
+        for side in aloha.SIDES:
+            self.listen(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
+        self.chunks = self.heard["action_chunk"]
+        self.bootstraps = self.heard["bootstrap"]
+
+    def announce(self, version=0, *, is_there=True, **fields):
+        checkpoint = self._folder / f"step_{version}"
+        if is_there:
+            checkpoint.mkdir()
+        message = {"run_id": "run", "version": version, "checkpoint": str(checkpoint), "num_required": 4, **fields}
+        self._versions.publish(msg.PolicyVersion(**message))
+
+    def event(self, event, *, episode=0, stamp=0, **fields):
+        header = conversions.header_of(stamp)
+        self._events.publish(msg.EpisodeEvent(header=header, run_id="run", episode=episode, event=event, **fields))
+
+    def sense(self, stamp, *, cameras=CAMERAS, angle=0.1):
+        for camera in cameras:
+            pixels = np.full((64, 64, 3), CAMERAS.index(camera), np.uint8)
+            self._cameras[camera].publish(images.image_to_message(pixels, stamp=stamp, frame_id=camera))
+        for publisher in self._arms.values():
+            state = np.array([angle] * 6 + [0.5])
+            publisher.publish(joints.StateMessage(CONVENTION).fill(state, stamp=stamp))
+
+    def settle(self, chunk, *, end, valid=True, sense=True, **fields):
+        """The chunk ends, and the sensors show what came of it."""
+        self._outcomes.publish(
+            msg.ChunkOutcome(
+                header=chunk.header,
+                run_id=chunk.run_id,
+                sequence_number=chunk.sequence_number,
+                end=conversions.time_from_ns(end),
+                valid=valid,
+                **fields,
+            )
+        )
+        if sense:
+            self.sense(end)
+
+    def acknowledge(self, number, num_accepted, *, version=0):
+        fields = {"sequence_number": number, "policy_version": version, "num_accepted": num_accepted}
+        self._acks.publish(msg.TransitionAck(run_id="run", num_required=4, **fields))
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, capfd):
+    """Starts policy_node with settings and returns the graph once all are connected."""
+    monkeypatch.setattr(policy_node, "Actor", FakeActor)
+    FakeActor.gate.set()
+    contexts = []
+
+    def start(**sections):
+        context = running_graph(node_config(tmp_path, **sections), tmp_path, lambda: Rest(tmp_path), capfd)
+        contexts.append(context)
+        graph = context.__enter__()
+        graph.node = graph.add(policy_node.PolicyNode())
+        graph.spin_until(graph.peer.is_connected)
+        return graph
+
+    yield start
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def graph(start):
+    """A policy with version 0 in episode 0 that waits for its first chunk to be settled."""
+    graph = start()
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.spin_until(lambda: graph.node.is_active)
+    graph.peer.sense(1)
+    graph.spin_until(lambda: graph.peer.chunks)
+    return graph
+
+
+def settle_newest(graph, *, end, **fields):
+    graph.peer.settle(graph.peer.chunks[-1], end=end, **fields)
+
+
+def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
+    trajectories = [graph.peer.heard[f"robot/{side}/joint_trajectory"] for side in aloha.SIDES]
+    graph.spin_until(lambda: all(trajectories))
+    chunk = graph.peer.chunks[0]
+    assert (chunk.run_id, chunk.sequence_number, chunk.episode, chunk.chunk, chunk.policy_version) == (
+        "run",
+        0,
+        0,
+        0,
+        0,
+    )
+    assert chunk.observation.prompt == "reach the red target with the left arm and the blue target with the right arm"
+    sampled = conversions.chunk_from_message(chunk)
+    assert [int(view.max()) for view in sampled.observation.images] == [0, 1, 2]
+    for side, (trajectory,) in zip(aloha.SIDES, trajectories, strict=True):
+        assert trajectory.header.stamp == chunk.header.stamp
+        assert trajectory.joint_names == [*aloha.ARM_JOINTS, "gripper"]
+        assert len(trajectory.points) == 16
+        # 50 Hz: step i is due (i + 1) / 50 s after the stamp, the last of 16 after 0.32 s.
+        assert trajectory.points[0].time_from_start.nanosec == 20 * MILLISECOND
+        assert trajectory.points[-1].time_from_start.nanosec == 320 * MILLISECOND
+        positions = [point.positions for point in trajectory.points]
+        np.testing.assert_allclose(positions, sampled.actions[:, aloha.side_slice(side)], atol=1e-6)
+
+
+def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_episode(graph):
+    for number in range(1, 4):
+        settle_newest(graph, end=number)
+        graph.spin_until(lambda number=number: len(graph.peer.chunks) == number + 1)
+    settle_newest(graph, end=4)
+    graph.spin_until(lambda: graph.peer.bootstraps)
+    bootstrap = graph.peer.bootstraps[0]
+    assert (bootstrap.sequence_number, bootstrap.policy_version, bootstrap.value) == (3, 0, VALUE)
+    assert bootstrap.header.stamp == graph.peer.chunks[-1].header.stamp
+    for number in range(4):
+        graph.peer.acknowledge(number, number + 1)
+    graph.spin(0.3)
+    assert len(graph.peer.chunks) == 4
+    graph.peer.announce(1)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 5)
+    chunk = graph.peer.chunks[-1]
+    assert (chunk.sequence_number, chunk.episode, chunk.chunk, chunk.policy_version) == (4, 0, 4, 1)
+    assert len({(chunk.header.stamp.sec, chunk.header.stamp.nanosec) for chunk in graph.peer.chunks}) == 5
+
+
+def test_truncation_is_bootstrapped_and_the_next_episode_starts_with_chunk_0(graph):
+    settle_newest(graph, end=1, truncated=True)
+    graph.spin_until(lambda: graph.peer.bootstraps)
+    graph.peer.event(msg.EpisodeEvent.ENDED, outcome=msg.EpisodeEvent.TIME_LIMIT)
+    graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
+    graph.peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=5)
+    graph.spin(0.2)
+    assert len(graph.peer.chunks) == 1  # what the sensors showed before the start is not of this episode
+    graph.peer.sense(5)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode, graph.peer.chunks[1].chunk) == (1, 1, 0)
+
+
+def test_a_sample_that_a_pause_overtakes_is_dropped_and_its_number_used_again(graph):
+    FakeActor.gate.clear()
+    settle_newest(graph, end=1)
+    graph.spin_until(lambda: graph.node.is_working)
+    graph.peer.event(msg.EpisodeEvent.PAUSED)
+    graph.spin(0.2)
+    FakeActor.gate.set()
+    graph.spin_until(lambda: not graph.node.is_working)
+    graph.spin(0.2)
+    assert len(graph.peer.chunks) == 1
+    graph.peer.event(msg.EpisodeEvent.RESUMED, stamp=2)
+    graph.peer.sense(2)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.peer.chunks[1].sequence_number == 1
+
+
+def test_a_camera_that_never_comes_is_named_once_and_its_return_too(start):
+    graph = start(env={"sensor_timeout": 0.3})
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.spin_until(lambda: graph.node.is_active)
+    graph.peer.sense(1, cameras=CAMERAS[:2])
+    graph.spin_until(lambda: graph.logged("cam_right_wrist is silent for"))
+    graph.spin(2.2)  # two more looks, one a second
+    assert graph.logged("cam_right_wrist is silent for") == 1
+    assert graph.peer.chunks == []
+    graph.peer.sense(2)
+    graph.spin_until(lambda: graph.peer.chunks)
+    graph.spin_until(lambda: graph.logged("all sensors are back"))
+
+
+def test_joints_that_are_not_finite_are_told_and_the_policy_holds(graph):
+    graph.peer.sense(5, angle=float("nan"))
+    graph.spin_until(lambda: graph.logged("left arm: joint waist must be finite, got nan"))
+    graph.peer.settle(graph.peer.chunks[0], end=4, sense=False)
+    graph.spin(0.3)
+    assert len(graph.peer.chunks) == 1
+    graph.peer.sense(6)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.logged("the left arm's joint states are well again") == 1
+
+
+def test_a_checkpoint_that_does_not_load_keeps_the_old_weights_and_holds(graph):
+    graph.peer.announce(1, is_there=False)
+    graph.spin_until(lambda: graph.logged("policy version 1 cannot be loaded, the policy holds"))
+    settle_newest(graph, end=1)
+    graph.spin(0.3)
+    assert len(graph.peer.chunks) == 1
+    graph.peer.announce(2)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.peer.chunks[1].policy_version == 2
+
+
+def test_a_first_checkpoint_that_does_not_load_leaves_the_node_inactive(start):
+    graph = start()
+    graph.peer.announce(0, is_there=False)
+    graph.spin_until(lambda: graph.logged("step_0 is missing"))
+    assert not graph.node.is_ready
+    graph.peer.announce(1)
+    graph.spin_until(lambda: graph.node.is_active)
+
+
+def test_activation_is_refused_until_the_weights_are_loaded(start):
+    graph = start(run={"autostart": False})
+    assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert graph.node.trigger_activate() == TransitionCallbackReturn.FAILURE
+    graph.peer.announce()
+    graph.spin_until(lambda: graph.node.is_ready)
+    assert not graph.node.is_active
+    assert graph.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+
+
+def test_a_robot_that_does_not_answer_is_told_and_a_reset_goes_on(start):
+    graph = start(reward={"source_timeout": 0.1}, robot={"chunk_deadline": 0.1})
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.peer.sense(1)
+    graph.spin_until(lambda: graph.logged("chunk 0 was sent"))
+    graph.spin(1.2)
+    assert graph.logged("chunk 0 was sent") == 1
+    graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
+    graph.peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=2)
+    graph.peer.sense(2)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode) == (1, 1)
+
+
+def test_a_restarted_policy_goes_on_with_the_numbers(graph):
+    graph.remove(graph.node)
+    graph.node = graph.add(policy_node.PolicyNode())
+    graph.spin_until(lambda: graph.node.is_active and graph.peer.is_connected())
+    graph.peer.sense(2)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.peer.chunks[1].sequence_number == 1
+
+
+def test_an_observation_that_the_model_refuses_holds(start):
+    graph = start(run={"prompt": "x" * 201})
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.spin_until(lambda: graph.node.is_active)
+    graph.peer.sense(1)
+    graph.spin_until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
+    graph.spin(1.2)
+    assert graph.logged("the observation is refused") == 1
+    assert graph.peer.chunks == []

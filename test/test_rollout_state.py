@@ -1,0 +1,227 @@
+"""When the policy samples, bootstraps and holds: stories of events, and the step that follows each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
+from chunk_ppo_ros.types import ChunkId
+
+Event = Callable[[RolloutState], None]
+VERSION_0 = Announcement("run", 0, num_accepted=0, num_required=3)
+
+
+def announced(**changes: object) -> Event:
+    return lambda state: state.announce(dataclasses.replace(VERSION_0, **changes))
+
+
+def loaded(version: int = 0) -> Event:
+    return lambda state: state.loaded(version)
+
+
+def active(state: RolloutState) -> None:
+    state.activate()
+
+
+def inactive(state: RolloutState) -> None:
+    state.deactivate()
+
+
+def reset(episode: int) -> Event:
+    return lambda state: state.episode_reset(episode)
+
+
+def started(episode: int, stamp: int = 0) -> Event:
+    return lambda state: state.episode_started(episode, stamp=stamp)
+
+
+def paused(episode: int) -> Event:
+    return lambda state: state.episode_paused(episode, paused=True, stamp=0)
+
+
+def resumed(episode: int, stamp: int = 0) -> Event:
+    return lambda state: state.episode_paused(episode, paused=False, stamp=stamp)
+
+
+def ended(episode: int, **how: bool) -> Event:
+    return lambda state: state.episode_ended(episode, **how)
+
+
+def chunk(number: int, episode: int = 0, within: int | None = None) -> ChunkId:
+    return ChunkId("run", number, episode, number if within is None else within)
+
+
+def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
+    """The state must have asked for exactly this chunk."""
+
+    def event(state: RolloutState) -> None:
+        step = state.next_step()
+        assert (step.kind, step.chunk) == (Kind.SAMPLE, chunk(number, episode, within))
+        state.sampled(step.chunk)
+
+    return event
+
+
+def bootstrapped(number: int, episode: int = 0) -> Event:
+    """The state must have asked for exactly this bootstrap."""
+
+    def event(state: RolloutState) -> None:
+        step = state.next_step()
+        assert (step.kind, step.chunk) == (Kind.BOOTSTRAP, chunk(number, episode))
+        state.bootstrapped(step.chunk)
+
+    return event
+
+
+def outcome(number: int, *flags: str, end: int = 0) -> Event:
+    flag_values = {name: name in flags for name in ("terminated", "truncated", "intervened")}
+    return lambda state: state.outcome(number, end=end, valid="invalid" not in flags, **flag_values)
+
+
+def ack(number: int, num_accepted: int, *, version: int = 0, retry: bool = False) -> Event:
+    return lambda state: state.acknowledged(
+        number, version=version, num_accepted=num_accepted, num_required=3, retry=retry
+    )
+
+
+def after(*events: Event) -> Step:
+    state = RolloutState()
+    for event in events:
+        event(state)
+    return state.next_step()
+
+
+READY = (active, announced(), loaded())
+RUNNING = (*READY, started(0))
+TWO_OF_THREE = (*RUNNING, sampled(0), outcome(0), sampled(1), outcome(1))
+FULL = (*TWO_OF_THREE, sampled(2), outcome(2))  # three in flight, nothing accepted yet
+
+HOLDS = {
+    "not activated": ((announced(), loaded(), started(0)), "not active"),
+    "deactivated in an episode": ((*RUNNING, inactive), "not active"),
+    "nothing announced": ((active, started(0)), "waiting for trainer_node to announce"),
+    "announced but not loaded": ((active, announced(), started(0)), "loading policy version 0"),
+    "the new version is not loaded": ((*RUNNING, announced(version=1)), "loading policy version 1"),
+    "an old version is loaded too late": ((*RUNNING, announced(version=1), loaded(0)), "loading policy version 1"),
+    "a checkpoint that does not load": ((*RUNNING, lambda state: state.load_failed("no params")), "no params"),
+    "no episode yet": (READY, "waiting for an episode"),
+    "the scene is being reset": ((*READY, reset(0)), "waiting for an episode"),
+    "paused": ((*RUNNING, paused(0)), "paused"),
+    "joined while paused": ((*READY, paused(4)), "paused"),
+    "a chunk is being executed": ((*RUNNING, sampled(0)), "being executed"),
+    "terminated": ((*RUNNING, sampled(0), outcome(0, "terminated")), "waiting for an episode"),
+    "truncated, bootstrapped": ((*RUNNING, sampled(0), outcome(0, "truncated"), bootstrapped(0)), "waiting for an"),
+    "ended by the operator": ((*RUNNING, sampled(0), outcome(0), ended(0)), "waiting for an episode"),
+    "ended while executing": ((*RUNNING, sampled(0), ended(0)), "waiting for an episode"),
+    "full and bootstrapped": ((*FULL, bootstrapped(2)), "is full"),
+    "full, all accepted": ((*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), ack(2, 3)), "is full"),
+    "full, one to be sent again": ((*FULL, bootstrapped(2), ack(0, 0, retry=True)), "is full"),
+    "the trainer came back with a full journal": ((*READY, announced(num_accepted=3), started(0)), "is full"),
+    "training has ended": ((*RUNNING, announced(version=1, final=True)), "reached its end"),
+}
+
+
+@pytest.mark.parametrize(("events", "reason"), HOLDS.values(), ids=HOLDS.keys())
+def test_holds(events, reason):
+    step = after(*events)
+    assert step.kind is Kind.HOLD
+    assert reason in step.reason
+
+
+SAMPLES = {
+    "the first chunk": (RUNNING, chunk(0)),
+    "the next chunk": ((*RUNNING, sampled(0), outcome(0)), chunk(1)),
+    "joined in an episode": ((*READY, resumed(4)), chunk(0, 4)),
+    "resumed": ((*RUNNING, paused(0), resumed(0)), chunk(0)),
+    "the next episode": (
+        (*RUNNING, sampled(0), outcome(0, "terminated"), ended(0), reset(1), started(1)),
+        chunk(1, 1, 0),
+    ),
+    "after a takeover": ((*RUNNING, sampled(0), outcome(0, "intervened"), bootstrapped(0)), chunk(1)),
+    "after a chunk that does not count": ((*RUNNING, sampled(0), outcome(0, "invalid")), chunk(1)),
+    "one was refused": ((*FULL, bootstrapped(2), ack(1, 0)), chunk(3)),
+    "one did not count": ((*TWO_OF_THREE, sampled(2), outcome(2, "invalid")), chunk(3)),
+    "the trainer dropped one": ((*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), ack(2, 3), ack(1, 2)), chunk(3)),
+    "the episode was discarded": ((*FULL, bootstrapped(2), ended(0, discarded=True), started(1)), chunk(3, 1, 0)),
+    "the next version, same episode": ((*FULL, bootstrapped(2), announced(version=1), loaded(1)), chunk(3)),
+    "numbering goes on": ((active, announced(next_sequence_number=40), loaded(), started(7)), chunk(40, 7, 0)),
+    "a restarted trainer has fewer": (
+        (*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), announced(num_accepted=1)),
+        chunk(3),
+    ),
+    "a chunk that was never answered, reset": ((*RUNNING, sampled(0), reset(1), started(1)), chunk(1, 1, 0)),
+    "a bootstrap that came too late": (
+        (*TWO_OF_THREE, sampled(2), outcome(2, "truncated"), ended(0, truncated=True), reset(1), started(1)),
+        chunk(3, 1, 0),
+    ),
+    "activated again": ((*FULL, bootstrapped(2), inactive, active), chunk(3)),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), SAMPLES.values(), ids=SAMPLES.keys())
+def test_samples(events, expected):
+    step = after(*events)
+    assert (step.kind, step.chunk) == (Kind.SAMPLE, expected)
+
+
+BOOTSTRAPS = {
+    "truncated": ((*RUNNING, sampled(0), outcome(0, "truncated")), chunk(0)),
+    "truncated, the event first": ((*RUNNING, sampled(0), ended(0, truncated=True), outcome(0, "truncated")), chunk(0)),
+    "truncated, the event after": ((*RUNNING, sampled(0), outcome(0, "truncated"), ended(0, truncated=True)), chunk(0)),
+    "a time limit that the operator sets": ((*RUNNING, sampled(0), outcome(0), ended(0, truncated=True)), chunk(0)),
+    "taken over": ((*RUNNING, sampled(0), outcome(0, "intervened")), chunk(0)),
+    "rollout full": (FULL, chunk(2)),
+    "rollout full while paused": ((*FULL, paused(0)), chunk(2)),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), BOOTSTRAPS.values(), ids=BOOTSTRAPS.keys())
+def test_bootstraps(events, expected):
+    step = after(*events)
+    assert (step.kind, step.chunk, step.policy_version) == (Kind.BOOTSTRAP, expected, 0)
+
+
+def test_terminated_chunks_are_not_bootstrapped_even_when_the_rollout_is_full():
+    step = after(*TWO_OF_THREE, sampled(2), outcome(2, "terminated"))
+    assert step.kind is Kind.HOLD
+
+
+def test_observations_are_newer_than_the_end_of_the_last_chunk_and_the_start_of_the_episode():
+    assert after(*READY, started(0, stamp=50)).fresh_after == 50
+    assert after(*READY, started(0, stamp=50), sampled(0), outcome(0, end=90)).fresh_after == 90
+    assert after(*READY, started(0, stamp=50), paused(0), resumed(0, stamp=70)).fresh_after == 70
+    assert after(*READY, started(0), sampled(0), outcome(0, "truncated", end=90)).fresh_after == 90
+
+
+def test_a_step_is_no_longer_the_same_where_the_world_went_on():
+    state = RolloutState()
+    for event in RUNNING:
+        event(state)
+    step = state.next_step()
+    assert state.next_step() == step
+    paused(0)(state)
+    assert state.next_step() != step
+    resumed(0, stamp=10)(state)
+    assert state.next_step() != step  # what was seen before the pause is not what it is now
+
+
+def test_acknowledgements_of_another_version_do_not_fill_the_rollout():
+    step = after(*RUNNING, ack(0, 3, version=1))
+    assert step.kind is Kind.SAMPLE
+
+
+def test_a_new_run_starts_its_numbers_again():
+    step = after(*TWO_OF_THREE, announced(run_id="other"), loaded(0))
+    assert step.chunk == ChunkId("other", 0, 0, 2)
+
+
+def test_the_awaited_chunk_is_the_one_being_executed():
+    state = RolloutState()
+    for event in (*RUNNING, sampled(0)):
+        event(state)
+    assert state.awaited_chunk == chunk(0)
+    outcome(0)(state)
+    assert state.awaited_chunk is None

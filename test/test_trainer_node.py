@@ -1,0 +1,274 @@
+"""trainer_node in a graph of its own: the rest of the graph, and the learner, are fakes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chunk_ppo_msgs import msg
+from fake_learner import FakeLearner, make_transition
+from node_harness import Peer, node_config, running_graph
+
+from chunk_ppo_ros.errors import CheckpointError, UserError
+from chunk_ppo_ros.nodes import conversions, qos, trainer_node
+from chunk_ppo_ros.nodes.runner import EndOfRun
+from chunk_ppo_ros.parameter_file import write_parameter_file
+
+ACK = msg.TransitionAck
+SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
+NUM_REQUIRED = 4  # of node_config
+
+
+class Rest(Peer):
+    """Plays reward_node and policy_node."""
+
+    def __init__(self):
+        super().__init__()
+        self._transitions = self.create_publisher(msg.Transition, "transition", qos.TRANSITION)
+        self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
+        self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.listen(msg.PolicyVersion, "policy_version", qos.LATCHED_SUBSCRIPTION)
+        self.listen(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
+        self.acks = self.heard["transition_ack"]
+        self.versions = self.heard["policy_version"]
+        self.metrics = self.heard["training_metrics"]
+
+    def send(self, number, **fields):
+        self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields), SOURCE, stamp=1))
+
+    def end_episode(self, episode, outcome, **fields):
+        fields = {"run_id": "run", "episode": episode, "outcome": outcome, **fields}
+        self._events.publish(msg.EpisodeEvent(event=msg.EpisodeEvent.ENDED, **fields))
+
+    def statuses(self):
+        return [(ack.sequence_number, ack.status, ack.num_accepted) for ack in self.acks]
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, capfd):
+    """Starts trainer_node with settings and returns the graph once all are connected."""
+    monkeypatch.setattr(trainer_node, "Learner", FakeLearner)
+    for name, value in {"update_errors": [], "save_errors": [], "update_time": 0.0, "trained": []}.items():
+        monkeypatch.setattr(FakeLearner, name, value)
+    contexts = []
+
+    def start(**sections):
+        context = running_graph(node_config(tmp_path, **sections), tmp_path, Rest, capfd)
+        contexts.append(context)
+        graph = context.__enter__()
+        graph.node = graph.add(trainer_node.TrainerNode())
+        graph.spin_until(graph.peer.is_connected)
+        return graph
+
+    yield start
+    for context in contexts:
+        context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def graph(start):
+    """A trainer that collects for version 0."""
+    graph = start()
+    graph.spin_until(lambda: graph.peer.versions)
+    return graph
+
+
+@pytest.fixture
+def journal(tmp_path):
+    """The files of the journal, relative to it."""
+    folder = tmp_path / "runs" / "debug" / "journal"
+    return lambda: sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
+
+
+def send(graph, *numbers, **fields):
+    before = len(graph.peer.acks)
+    for number in numbers:
+        graph.peer.send(number, **fields)
+    graph.spin_until(lambda: len(graph.peer.acks) == before + len(numbers))
+    return graph.peer.acks[before:]
+
+
+def start_process(folder):
+    """trainer_node as a process of its own, whose updates take a minute."""
+    parameters = folder / "process.yaml"
+    write_parameter_file(node_config(folder), parameters)
+    tests = Path(__file__).parent
+    command = [sys.executable, str(tests / "fake_learner.py"), "60", "--ros-args", "--params-file", str(parameters)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tests.parent), *sys.path])}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_start_is_announced_when_it_is_on_disk(graph):
+    (version,) = graph.peer.versions
+    assert (version.run_id, version.version, version.num_accepted, version.num_required) == ("run", 0, 0, NUM_REQUIRED)
+    assert Path(version.checkpoint).is_absolute() and Path(version.checkpoint).is_dir()
+    assert not version.final
+
+
+def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(graph, journal, tmp_path):
+    send(graph, 2, 0, 3)
+    assert graph.peer.statuses() == [(2, ACK.ACCEPTED, 1), (0, ACK.ACCEPTED, 2), (3, ACK.ACCEPTED, 3)]
+    assert journal() == ["v0/0.cdr", "v0/2.cdr", "v0/3.cdr"]
+    send(graph, 1)
+    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    version = graph.peer.versions[-1]
+    # 4 chunks of 16 executed steps; the next chunk is number 4.
+    assert (version.version, version.num_chunks, version.num_steps, version.next_sequence_number) == (1, 4, 64, 4)
+    assert Path(version.checkpoint).name == "step_1" and Path(version.checkpoint).is_dir()
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+    assert journal() == []
+    graph.spin_until(lambda: graph.peer.metrics)
+    metrics = dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))
+    assert metrics["loss/policy"] == 0.25 and metrics["transitions/refused"] == 0.0
+    assert '"loss/policy": 0.25' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()
+
+
+def test_repeated_and_foreign_transitions_are_answered_and_not_counted(graph):
+    send(graph, 0)
+    assert send(graph, 0)[0].status == ACK.DUPLICATE
+    other_version = send(graph, 1, version=7)[0]
+    assert (other_version.status, other_version.num_accepted) == (ACK.REFUSED_VERSION, 1)
+    assert other_version.message == "policy_version must be 0, got 7"
+    other_run = send(graph, 1, run_id="other")[0]
+    assert (other_run.status, other_run.run_id) == (ACK.REFUSED_INVALID, "other")
+    malformed = send(graph, 1, state_dim=13)[0]
+    assert (malformed.status, malformed.message) == (ACK.REFUSED_INVALID, "state must have shape (14,), got (13,)")
+    send(graph, 1, 2, 3)
+    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    graph.spin_until(lambda: graph.peer.metrics)
+    assert (
+        dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))["transitions/refused"] == 3.0
+    )
+    assert send(graph, 2)[0].status == ACK.DUPLICATE  # of the update before: its acknowledgement may have been lost
+
+
+def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chunk_ppo_ros.nodes.journal.write_atomically", fail)
+    acks = send(graph, 0, 1)
+    assert [(ack.status, ack.num_accepted) for ack in acks] == [(ACK.RETRY, 0), (ACK.RETRY, 0)]
+    assert "No space left on device" in acks[0].message
+    assert graph.logged("transitions cannot be accepted now") == 1
+    monkeypatch.undo()
+    assert send(graph, 0)[0].status == ACK.ACCEPTED
+    assert graph.logged("transitions are accepted again") == 1
+
+
+def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
+    send(graph, 0, 1, episode=0)
+    send(graph, 2, episode=1)
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
+    graph.spin_until(lambda: len(graph.peer.acks) == 5)
+    assert graph.peer.statuses()[3:] == [(0, ACK.DISCARDED, 1), (1, ACK.DISCARDED, 1)]
+    assert journal() == ["v0/2.cdr"]
+    late = send(graph, 3, episode=0)[0]
+    assert (late.status, late.num_accepted) == (ACK.DISCARDED, 1)
+
+
+def test_an_episode_is_recorded(graph, tmp_path):
+    graph.peer.end_episode(5, msg.EpisodeEvent.SUCCESS, total_reward=1.5, num_chunks=3)
+    graph.spin_until(lambda: graph.peer.metrics)
+    metrics = dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))
+    expected = {"episode/episode": 5.0, "episode/total_reward": 1.5, "episode/success": 1.0, "episode/num_chunks": 3.0}
+    assert metrics == expected
+    assert '"episode/total_reward": 1.5' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()
+
+
+def test_a_failed_update_announces_nothing_keeps_the_rollout_and_is_tried_again_on_activation(graph, journal):
+    FakeLearner.update_errors.append(UserError("the log-probs differ"))
+    send(graph, 0, 1, 2, 3)
+    graph.spin_until(lambda: graph.logged("the update of version 0 failed: the log-probs differ"))
+    graph.spin(0.3)
+    assert len(graph.peer.versions) == 1 and len(journal()) == 4
+    assert send(graph, 4)[0].status == ACK.REFUSED_VERSION
+    graph.node.trigger_deactivate()
+    assert send(graph, 4)[0].status == ACK.RETRY
+    graph.node.trigger_activate()
+    graph.spin_until(lambda: graph.peer.versions[-1].version == 1)
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_is_announced(
+    graph, journal, monkeypatch
+):
+    monkeypatch.setattr(trainer_node, "_SAVE_RETRY_PERIOD", 0.1)
+    FakeLearner.save_errors.append(CheckpointError("No space left on device"))
+    send(graph, 0, 1, 2, 3)
+    graph.spin_until(lambda: graph.logged("the update is made but not saved"))
+    assert len(graph.peer.versions) == 1 and len(journal()) == 4
+    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+    assert journal() == []
+
+
+def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, monkeypatch):
+    reports = []
+    monkeypatch.setattr(trainer_node, "write_report", reports.append)
+    graph = start(ppo={"total_timesteps": 64, "num_chunks_per_update": 4, "batch_size": 2})
+    graph.spin_until(lambda: graph.peer.versions)
+    for number in range(NUM_REQUIRED):
+        graph.peer.send(number)
+    with pytest.raises(EndOfRun):
+        graph.spin_until(lambda: False)
+    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    assert [version.final for version in graph.peer.versions] == [False, True]
+    assert [path.name for path in reports] == ["debug"]
+
+
+def test_a_start_that_fails_ends_the_node(start):
+    with pytest.raises(CheckpointError, match="nothing to start from"):
+        start(run={"pretrained_checkpoint_path": "somewhere"}).spin_until(lambda: False)
+
+
+def test_a_start_that_fails_is_told_where_the_node_is_started_by_hand(start):
+    graph = start(run={"pretrained_checkpoint_path": "somewhere", "autostart": False})
+    graph.node.trigger_configure()
+    graph.spin_until(lambda: graph.logged("training cannot start: there is nothing to start from"))
+    assert not graph.node.is_ready
+
+
+def test_a_fresh_run_does_not_take_the_journal_of_an_older_one(start, tmp_path, journal):
+    old = tmp_path / "runs" / "debug" / "journal" / "v0" / "9.cdr"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    graph = start()
+    graph.spin_until(lambda: graph.peer.versions)
+    assert journal() == []
+    assert graph.logged("journals of past versions or other runs are removed: v0") == 1
+
+
+def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path, journal):
+    graph = start(run={"autostart": False, "resume": True})
+    with start_process(tmp_path) as first:
+        try:
+            graph.spin_until(lambda: graph.peer.versions, timeout=20.0)
+            send(graph, 1, 0, 3, 2)
+            graph.spin(0.5)
+            assert first.poll() is None
+        finally:
+            first.send_signal(signal.SIGKILL)
+    assert journal() == ["v0/0.cdr", "v0/1.cdr", "v0/2.cdr", "v0/3.cdr"]
+    graph.node.trigger_configure()
+    graph.spin_until(lambda: graph.node.is_ready)
+    graph.node.trigger_activate()
+    graph.spin_until(lambda: graph.peer.versions[-1].version == 1)
+    restarted = next(version for version in graph.peer.versions if version.num_accepted)
+    assert (restarted.version, restarted.num_accepted, restarted.next_sequence_number) == (0, 4, 4)
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+
+
+def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path):
+    graph = start(run={"autostart": False})
+    with start_process(tmp_path) as process:
+        graph.spin_until(lambda: graph.peer.versions, timeout=20.0)
+        send(graph, 0, 1, 2, 3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=2.0)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
