@@ -117,6 +117,17 @@ def test_half_a_pair_is_refused_after_the_timeout() -> None:
     assert player.take_records() == []
 
 
+def test_a_pair_that_comes_again_is_not_played_again() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    for _ in range(2):
+        send(player, ramp(1, 0.01), now=1.0)
+        play(player, 1.0)
+    send(player, ramp(1, 0.01), now=1.0)
+    assert not player.playing
+    assert player.take_records() == []
+
+
 def test_an_unreadable_half_refuses_the_pair_once() -> None:
     player = make_player()
     observe(player, 1.0)
