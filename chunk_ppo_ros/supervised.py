@@ -24,6 +24,7 @@ def die_with_parent(parent_id: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the module handles it: a Ctrl-C while it imports ends it quietly
     module = sys.argv[2]
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -29,6 +29,7 @@ PROGRAMS = {
         "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "print('up', flush=True)\ntime.sleep(600)"
     ),
+    "importing": "print('up', flush=True)\nimport time\ntime.sleep(600)",
     "parent": (
         "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print('up', flush=True)\ntime.sleep(600)"
@@ -172,6 +173,14 @@ def test_a_killed_supervisor_leaves_no_node(make_graph: Callable[..., Graph], tm
     while any(is_alive(node) for node in nodes):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_signal_before_a_node_handles_it_is_quiet(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    watched = supervisor.Supervisor(make_graph("importing"), domain_id=36, output=lines.append)
+    threading.Timer(1.0, watched.stop).start()
+    assert watched.run() == 0
+    assert lines == ["[importing] up", "stopping"]
 
 
 def test_progress_is_not_kept(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:

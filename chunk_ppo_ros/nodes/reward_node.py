@@ -35,7 +35,7 @@ MAX_FAULTS = 3
 """Episodes in a row that the robot may spoil before reward_node holds and calls the operator."""
 
 _OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
-_WATCHED_TOPICS = {"robot_node": "execution_result", "the reward source": "task_reward", "policy_node": "action_chunk"}
+_WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
 
 
 class RewardNode(Node):
@@ -348,17 +348,15 @@ class RewardNode(Node):
             return
         now = time.monotonic()
         self._outbox.send_due(now)
-        self._watch_presence()
+        self._watch_presence(now)
         self._watch_silence(now)
         self._watch_delivery()
 
-    def _watch_presence(self) -> None:
-        for change in self._presence.update():
+    def _watch_presence(self, now: float) -> None:
+        for change in self._presence.update(now):
             if not change.present:
                 self.get_logger().error(f"{change.name} left the graph; the episode waits for it")
-                continue
-            self.get_logger().info(f"{change.name} is back in the graph")
-            if self._episodes.phase is not Phase.IDLE:
+            elif self._episodes.phase is not Phase.IDLE:
                 self._discard(f"{change.name} was started anew")
 
     def _watch_silence(self, now: float) -> None:
