@@ -145,7 +145,7 @@ def steps() -> list[Step]:
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step("virtual environment .venv", system, make_environment),
-        Step("Python packages (about 2 GB, several minutes)", requirements, install_requirements),
+        Step("Python packages (1.5 GB, several minutes)", requirements, install_requirements),
         Step("messages (chunk_ppo_msgs)", messages, install_messages),
         Step("the package itself", package, install_package),
         Step("OpenGL", rendering, prepare_rendering),
@@ -187,6 +187,9 @@ def main() -> int:
         except (SetupError, MissingPackagesError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("stopped; `make setup` goes on from the step that was interrupted", file=sys.stderr)
+            return 130
     return 0
 
 
