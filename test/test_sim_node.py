@@ -410,11 +410,11 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
 
 def test_a_machine_without_rendering_gets_the_reason_and_an_exit_code() -> None:
     code = (
-        "import sys; from chunk_ppo_ros.nodes import sim_node\n"
-        "def refuse(config): raise sim_node.SimulatorUnavailable('no OpenGL here; install libegl1')\n"
+        "import sys; from chunk_ppo_ros.errors import SimulatorUnavailable; from chunk_ppo_ros.nodes import sim_node\n"
+        "def refuse(config): raise SimulatorUnavailable('no OpenGL here; install libegl1')\n"
         "sim_node.make_simulator = refuse; assert 'jax' not in sys.modules; sys.exit(sim_node.main([]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20.0, check=False)
-    assert done.returncode != 0
+    assert done.returncode == 2
     assert "no OpenGL here; install libegl1" in done.stderr
     assert "Traceback" not in done.stderr

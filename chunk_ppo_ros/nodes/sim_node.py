@@ -31,11 +31,9 @@ from chunk_ppo_ros.nodes.runner import run_node
 from chunk_ppo_ros.nodes.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.sim_rewards import ChunkRewards
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.simulator import Simulator, SimulatorUnavailable, make_simulator
+from chunk_ppo_ros.sim.simulator import Simulator, make_simulator
 
 SOURCE = "task"
-UNAVAILABLE = 3
-"""Exit code where this machine cannot run the simulator."""
 HEARTBEAT_PERIOD = 0.2  # s, steady clock; in lockstep a scene that stands still is published again this often
 MAX_CATCH_UP_STEPS = 10
 """In real time, control steps that are made up for at once; what is missing beyond is given up and reported."""
@@ -215,11 +213,7 @@ class SimNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until it is stopped; returns the exit code."""
-    try:
-        return run_node(SimNode, args, make_executor=make_step_executor)
-    except SimulatorUnavailable as error:
-        print(f"simulator unavailable: {error}", file=sys.stderr, flush=True)
-        return UNAVAILABLE
+    return run_node(SimNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
