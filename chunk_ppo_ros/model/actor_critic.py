@@ -100,7 +100,10 @@ class Pi0FASTActorCritic:
         return images + self.config.max_prompt_len + len(self.token_ids.action_prefix)
 
     def init(self, *, key: Array) -> Params:
-        """Fresh float32 parameters."""
+        """Fresh float32 parameters; compiled as one, because dozens of small programs take seconds to compile."""
+        return jax.jit(self._init)(key)
+
+    def _init(self, key: Array) -> Params:
         backbone_key, value_key = jax.random.split(key)
         width = self.backbone.variant.gemma.width
         return {

@@ -1,0 +1,245 @@
+"""Checkpoints: both layouts there and back, every kind of broken folder, atomic writes, retention."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import orbax.checkpoint as orbax
+import pytest
+
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.model import checkpoint
+
+ACTOR = {
+    "PaliGemma": {
+        "img": {"head": {"bias": np.arange(3.0, dtype=np.float32)}},
+        "llm": {"w": np.ones((2, 1, 3), np.float32)},
+    }
+}
+PARAMS = {"actor_backbone": ACTOR, "value_head": {"hidden": {"kernel": np.full((2, 4), 0.5, np.float32)}}}
+
+
+def train_state() -> Any:
+    """A real optimizer's state: named tuples, an empty state, an integer counter."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3)).init(jax.tree.map(jnp.asarray, PARAMS))
+
+
+def assert_equal_trees(found: Any, expected: Any) -> None:
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    jax.tree.map(lambda a, b: np.testing.assert_equal(a.dtype, b.dtype), found, expected)
+
+
+@pytest.fixture
+def assets(tmp_path: Path) -> Path:
+    folder = tmp_path / "some_assets"
+    (folder / "fast").mkdir(parents=True)
+    (folder / "fast" / "tokenizer.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture
+def save(tmp_path: Path, assets: Path) -> Callable[[int], Path]:
+    def save_step(step: int) -> Path:
+        return checkpoint.save_checkpoint(
+            tmp_path / "run", step=step, params=PARAMS, train_state=train_state(), assets=assets, metadata={"run": "r"}
+        )
+
+    return save_step
+
+
+def save_openpi(folder: Path, actor: Any = ACTOR) -> Path:
+    return checkpoint.save_openpi_checkpoint(folder, actor, write_assets=lambda to: (to / "norm_stats.json").touch())
+
+
+def test_own_checkpoint_comes_back_whole(save: Callable[[int], Path]) -> None:
+    path = save(7)
+    assert path.name == "step_7"
+    assert checkpoint.recognise(path) == "own"
+    assert_equal_trees(checkpoint.load_params(path, PARAMS), PARAMS)
+    state = train_state()
+    assert_equal_trees(checkpoint.load_train_state(path, jax.eval_shape(lambda: state)), jax.device_get(state))
+    metadata = checkpoint.read_metadata(path)
+    assert (metadata["format_version"], metadata["step"], metadata["run"]) == (1, 7, "r")
+    assert (path / "assets" / "fast" / "tokenizer.json").read_text() == "{}"
+    assert not list(path.parent.glob(".unfinished*"))
+
+
+def test_openpi_checkpoint_comes_back(tmp_path: Path) -> None:
+    path = save_openpi(tmp_path / "imitation")
+    assert checkpoint.recognise(path) == "openpi"
+    assert checkpoint.recognise(path / "params") == "openpi"
+    assert_equal_trees(checkpoint.load_actor(path, ACTOR), ACTOR)
+    assert_equal_trees(checkpoint.load_actor(path / "params", ACTOR), ACTOR)
+    assert (path / "assets" / "norm_stats.json").exists()
+
+
+def test_tree_of_openpi_is_what_orbax_reads(tmp_path: Path) -> None:
+    path = save_openpi(tmp_path / "imitation")
+    arguments = jax.tree.map(lambda _: orbax.RestoreArgs(restore_type=np.ndarray), {"params": ACTOR})
+    assert_equal_trees(orbax.PyTreeCheckpointer().restore(path / "params", restore_args=arguments), {"params": ACTOR})
+
+
+def test_leaves_below_value_are_found_and_converted(tmp_path: Path) -> None:
+    """openpi's trainer writes every leaf one level deeper, and released weights may be bfloat16."""
+    deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf.astype(jnp.bfloat16)}, ACTOR)}
+    orbax.PyTreeCheckpointer().save(tmp_path / "openpi" / "params", deeper)
+    assert checkpoint.recognise(tmp_path / "openpi") == "openpi"
+    assert_equal_trees(checkpoint.load_actor(tmp_path / "openpi", ACTOR), ACTOR)
+
+
+def test_a_leaf_that_is_called_value_is_kept_where_not_all_are(tmp_path: Path) -> None:
+    actor = {"PaliGemma": {"value": np.ones(2, np.float32), "other": np.zeros(1, np.float32)}}
+    assert_equal_trees(checkpoint.load_actor(save_openpi(tmp_path / "imitation", actor), actor), actor)
+
+
+def test_released_checkpoint_of_the_reference_data_loads(shared_folder: Path) -> None:
+    folder = shared_folder / "golden" / "set_a"
+    described = json.loads((folder / "config.json").read_text())["params"]
+    expected: dict[str, Any] = {}
+    for name, (shape, dtype) in described.items():
+        *parents, leaf = name.split("/")
+        node = expected
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = jax.ShapeDtypeStruct(tuple(shape), dtype)
+    assert checkpoint.recognise(folder / "checkpoint") == "openpi"
+    actor = checkpoint.load_actor(folder / "checkpoint", expected)
+    assert sum(leaf.size for leaf in jax.tree.leaves(actor)) == 476_672
+
+
+def test_every_mismatch_is_listed_with_both_shapes(save: Callable[[int], Path]) -> None:
+    expected = {
+        "actor_backbone": {"PaliGemma": {"img": {"head": {"bias": np.zeros(5)}}, "new": np.zeros(())}},
+        "value_head": PARAMS["value_head"],
+    }
+    with pytest.raises(CheckpointError) as failure:
+        checkpoint.load_params(save(0), expected)
+    text = str(failure.value)
+    assert "3 differ" in text
+    assert "actor_backbone/PaliGemma/img/head/bias: expected (5,), found (3,)" in text
+    assert "actor_backbone/PaliGemma/llm/w: expected nothing, found (2, 1, 3)" in text
+    assert "actor_backbone/PaliGemma/new: expected (), found nothing" in text
+
+
+def test_own_weights_are_not_taken_for_openpis(save: Callable[[int], Path]) -> None:
+    with pytest.raises(CheckpointError, match="whole checkpoint, not openpi's"):
+        checkpoint.load_actor(save(0), ACTOR)
+
+
+def test_missing_and_foreign_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere must be a folder, got none of that name"):
+        checkpoint.recognise(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match=r"params must be a complete Orbax folder .* no such folder"):
+        checkpoint.recognise(tmp_path)
+    (tmp_path / "params").mkdir()
+    with pytest.raises(CheckpointError, match="an empty folder"):
+        checkpoint.recognise(tmp_path)
+    (tmp_path / "params" / "model.safetensors").touch()
+    with pytest.raises(CheckpointError, match=r"got: model.safetensors"):
+        checkpoint.recognise(tmp_path)
+    orbax.PyTreeCheckpointer().save(tmp_path / "other" / "params", {"encoder": np.zeros(1), "decoder": np.zeros(1)})
+    with pytest.raises(CheckpointError, match="got decoder, encoder; it is a checkpoint of another program"):
+        checkpoint.recognise(tmp_path / "other")
+
+
+def largest_file(folder: Path) -> Path:
+    return max((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+
+
+def change_a_byte(path: Path) -> None:
+    file = largest_file(path / "params")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (change_a_byte, "was changed since it was written"),
+        (lambda path: largest_file(path / "params").write_bytes(b""), "was changed since it was written"),
+        (lambda path: (path / "params" / "manifest.ocdbt").unlink(), r"manifest.ocdbt is missing since it was written"),
+        (lambda path: shutil.rmtree(path / "params"), "params.* is missing since it was written"),
+        (lambda path: (path / "metadata.json").write_text("{"), "metadata.json cannot be read"),
+        (lambda path: (path / "metadata.json").unlink(), "metadata.json cannot be read"),
+        (lambda path: (path / "metadata.json").write_text('{"format_version": 2}'), "format_version 1, got 2"),
+    ],
+)
+def test_damaged_own_checkpoints_are_refused(
+    save: Callable[[int], Path], damage: Callable[[Path], object], message: str
+) -> None:
+    path = save(0)
+    damage(path)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load_params(path, PARAMS)
+
+
+@pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
+def test_damaged_openpi_checkpoints_are_refused(tmp_path: Path, name: str) -> None:
+    path = save_openpi(tmp_path / "imitation")
+    (path / "params" / name).write_bytes(b"{")
+    with pytest.raises(CheckpointError, match="take another checkpoint"):
+        checkpoint.load_actor(path, ACTOR)
+
+
+def test_newest_ignores_what_is_unfinished_or_not_a_step(tmp_path: Path, save: Callable[[int], Path]) -> None:
+    assert checkpoint.newest_checkpoint(tmp_path / "run") is None
+    save(9)
+    newest = save(10)  # by number, not by name
+    (tmp_path / "run" / "step_11").mkdir()
+    (tmp_path / "run" / ".unfinished_step_12").mkdir()
+    (tmp_path / "run" / "step_x").mkdir()
+    assert checkpoint.newest_checkpoint(tmp_path / "run") == newest
+
+
+def test_interrupted_save_is_removed_by_the_next(tmp_path: Path, save: Callable[[int], Path]) -> None:
+    leftover = tmp_path / "run" / ".unfinished_step_4"
+    leftover.mkdir(parents=True)
+    (leftover / "half").touch()
+    save(5)
+    assert sorted(child.name for child in (tmp_path / "run").iterdir()) == ["step_5"]
+
+
+def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -> None:
+    path = save(1)
+    with pytest.raises(CheckpointError, match="step_1 must not exist yet"):
+        save(1)
+    assert_equal_trees(checkpoint.load_params(path, PARAMS), PARAMS)
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Files may not grow beyond 64 bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_full_disk_leaves_earlier_checkpoints_whole(
+    tmp_path: Path, save: Callable[[int], Path], request: pytest.FixtureRequest
+) -> None:
+    earlier = save(1)
+    request.getfixturevalue("no_room")
+    with pytest.raises(CheckpointError, match=r"step_2 cannot be written: .*; make room"):
+        save(2)
+    assert sorted(child.name for child in (tmp_path / "run").iterdir()) == ["step_1"]
+    assert_equal_trees(checkpoint.load_params(earlier, PARAMS), PARAMS)
+
+
+def test_retention_keeps_the_newest_and_the_one_in_use(tmp_path: Path, save: Callable[[int], Path]) -> None:
+    steps = [save(step) for step in (1, 2, 3, 10)]
+    checkpoint.remove_old_checkpoints(tmp_path / "run", keep=2, in_use=steps[0])
+    assert {child.name for child in (tmp_path / "run").iterdir()} == {"step_1", "step_3", "step_10"}
+    checkpoint.remove_old_checkpoints(tmp_path / "run", keep=5, in_use=steps[0])
+    assert len(list((tmp_path / "run").iterdir())) == 3

@@ -1,0 +1,146 @@
+"""Layout and towers: hand-derived positions, masks and numbers; cache against full forward; published shapes."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import math
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model import gemma, siglip
+from chunk_ppo_ros.model.layout import make_layout
+from chunk_ppo_ros.model.pi0_fast import Pi0FAST
+from chunk_ppo_ros.model.tree_store import name_leaves
+from chunk_ppo_ros.model.variants import GemmaConfig, SigLIPConfig, get_variant
+
+SMALL = GemmaConfig(width=8, depth=2, mlp_dim=12, num_heads=2, head_dim=4)
+
+
+def test_layout_of_a_masked_camera_and_a_short_prompt() -> None:
+    """Two cameras of one patch, three prompt slots of which two are valid, two causal slots: i0 i1 p0 p1 p2 c0 c1."""
+    layout = make_layout(jnp.array([[True, False]]), jnp.array([[True, True, False]]), patches=1, causal_slots=2)
+    # The masked camera keeps position 1; the first causal slot follows the last valid prompt token at 3.
+    np.testing.assert_array_equal(layout.positions[0, [0, 1, 2, 3, 5, 6]], [0, 1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(layout.valid[0], [1, 0, 1, 1, 0, 1, 1])
+    context = [1, 0, 1, 1, 0, 0, 0]  # images and prompt see each other, never the masked camera, the pad or later slots
+    np.testing.assert_array_equal(layout.mask[0], [context] * 5 + [[1, 0, 1, 1, 0, 1, 0], [1, 0, 1, 1, 0, 1, 1]])
+
+
+def test_layout_rows_are_independent() -> None:
+    image_mask = jnp.array([[True], [False]])
+    prompt_mask = jnp.array([[True, False, False], [True, True, True]])
+    both = make_layout(image_mask, prompt_mask, patches=2, causal_slots=3)
+    for row in range(2):
+        alone = make_layout(image_mask[row : row + 1], prompt_mask[row : row + 1], patches=2, causal_slots=3)
+        jax.tree.map(lambda a, b, row=row: np.testing.assert_array_equal(a[row], b[0]), both, alone)
+
+
+def test_rotation_turns_a_pair_by_its_position() -> None:
+    """head_dim 4: dimension 0 pairs with 2 at 1 rad a position, 1 with 3 at 10000^(-2/4) = 0.01 rad."""
+    rotation = gemma._rotation(jnp.array([[3]]), 4)
+    turned = gemma._rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
+    np.testing.assert_allclose(turned, [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)], rtol=1e-6)
+
+
+def test_rms_norm_by_hand() -> None:
+    """rms(3, 4) = sqrt(12.5); scale 1 doubles."""
+    normed = gemma._rms_norm({"scale": jnp.array([0.0, 1.0])}, jnp.array([3.0, 4.0]))
+    np.testing.assert_allclose(normed, [3 / math.sqrt(12.5), 2 * 4 / math.sqrt(12.5)], rtol=1e-5)
+
+
+def test_attention_averages_values_when_keys_are_equal() -> None:
+    """Zero queries give equal weights over visible keys: slot 0 sees itself, slot 1 both."""
+    identity = jnp.eye(4)
+    params = {
+        "q_einsum": {"w": jnp.zeros((1, 4, 4))},
+        "kv_einsum": {"w": jnp.stack([identity, identity])[:, None]},
+        "attn_vec_einsum": {"w": identity[None]},
+    }
+    x = jnp.array([[[2.0, 0, 0, 0], [0, 4.0, 0, 0]]])
+    bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)[:, :, None]
+    mixed, _ = gemma._attention(params, x, gemma._rotation(jnp.zeros((1, 2)), 4), bias, None, 0)
+    np.testing.assert_allclose(mixed[0], [[2, 0, 0, 0], [1, 2, 0, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("depth", [2, 6])
+def test_one_token_at_a_time_equals_the_full_forward(depth: int) -> None:
+    """Depth 2 runs unrolled, depth 6 as a loop."""
+    config = dataclasses.replace(SMALL, depth=depth)
+    params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
+    layout = make_layout(jnp.ones((2, 1), bool), jnp.array([[1, 1, 0], [1, 1, 1]], bool), patches=1, causal_slots=4)
+    x = jax.random.normal(jax.random.key(1), (2, 8, config.width))
+    run = jax.jit(functools.partial(gemma.run_gemma, config, params))
+    full, _ = run(x, positions=layout.positions, mask=layout.mask)
+    prefix = 5
+    _, cache = run(x[:, :prefix], positions=layout.positions[:, :prefix], mask=layout.mask[:, :prefix, :prefix])
+    cache = cache.padded(3)
+    for slot in range(prefix, 8):
+        here = slice(slot, slot + 1)
+        hidden, cache = run(
+            x[:, here],
+            positions=layout.positions[:, here],
+            mask=layout.mask[:, here],
+            cache=cache,
+            slot=jnp.int32(slot),
+        )
+        np.testing.assert_allclose(hidden[:, 0], full[:, slot], atol=2e-5)
+
+
+def test_patches_are_read_row_by_row() -> None:
+    """A kernel that sums the first channel: pixel 255 is 1 and pixel 0 is -1, four pixels a patch."""
+    kernel = jnp.zeros((2, 2, 3, 1)).at[:, :, 0].set(1.0)
+    image = np.zeros((1, 4, 4, 3), np.uint8)
+    image[0, 0, 2, 0] = 255  # top right patch: 1 - 3 = -2 instead of -4
+    embedded = siglip._embed_patches({"kernel": kernel, "bias": jnp.array([0.5])}, jnp.array(image))
+    np.testing.assert_allclose(embedded[0, :, 0], [-3.5, -1.5, -3.5, -3.5])
+
+
+def test_layer_norm_by_hand() -> None:
+    """(1, 3) has mean 2 and deviation 1."""
+    normed = siglip._layer_norm({"scale": jnp.array([1.0, 2.0]), "bias": jnp.array([0.0, 1.0])}, jnp.array([1.0, 3.0]))
+    np.testing.assert_allclose(normed, [-1, 3], atol=1e-5)
+
+
+def test_recomputing_blocks_changes_no_gradient() -> None:
+    config = SigLIPConfig(width=8, depth=2, mlp_dim=8, num_heads=2)
+    params = siglip.init_siglip(config, image_size=4, patch_size=2, output_dim=6, key=jax.random.key(0))
+    images = jax.random.randint(jax.random.key(1), (2, 4, 4, 3), 0, 256).astype(jnp.uint8)
+
+    def total(params: siglip.Params, config: SigLIPConfig) -> jax.Array:
+        return jnp.sum(siglip.apply_siglip(config, params, images, dtype=jnp.dtype("float32")) ** 2)
+
+    gradient = jax.jit(jax.grad(total), static_argnums=1)
+    kept = gradient(params, config)
+    recomputed = gradient(params, dataclasses.replace(config, remat=True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, recomputed)
+
+
+def test_parameter_tree_of_gemma_2b_is_the_published_one(shared_folder: Path) -> None:
+    published = json.loads((shared_folder / "golden" / "param_tree_gemma_2b.json").read_text())
+    backbone = Pi0FAST.from_config(MODELS["gemma_2b"])
+    tree = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
+    ours = {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in name_leaves(tree).items()}
+    assert ours == published["params"]
+    assert sum(math.prod(leaf["shape"]) for leaf in ours.values()) == 2_923_335_408
+
+
+def test_tiny_has_half_a_million_to_a_million_parameters() -> None:
+    backbone = Pi0FAST.from_config(MODELS["tiny"])
+    tree = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
+    assert 400_000 < sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree)) < 1_000_000
+
+
+def test_sizes_that_cannot_work_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"multiple of num_heads \(3\), got 64"):
+        SigLIPConfig(width=64, depth=1, mlp_dim=8, num_heads=3)
+    with pytest.raises(ValueError, match="head_dim must be even, got 5"):
+        dataclasses.replace(SMALL, head_dim=5)
+    with pytest.raises(ValueError, match="must be one of gemma_2b, golden, tiny, got 'gemma_2b_lora'"):
+        get_variant(Pi0FASTActorCriticConfig(paligemma_variant="gemma_2b_lora").paligemma_variant)
