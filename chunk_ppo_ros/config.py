@@ -193,6 +193,8 @@ class RunConfig(_Checked):
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
     autostart: bool = setting(True, "policy_node and trainer_node configure and activate themselves")
+    bag_part_size: int = setting(512, "a recording begins a new part after so many MiB", minimum=1, maximum=1048576)
+    bag_total_size: int = setting(20480, "the oldest parts of a recording are removed above this, MiB", minimum=2)
     seed: int = setting(0, "seed of everything random", minimum=0)
 
 
@@ -220,8 +222,8 @@ TINY_MODEL = Pi0FASTActorCriticConfig(
     paligemma_variant="tiny",
     image_size=64,
     patch_size=16,
-    max_token_len=104,
-    max_action_tokens=40,
+    max_token_len=68,
+    max_action_tokens=28,
     vocab_size=1024,
     value_head_hidden_dim=128,
 )
