@@ -67,14 +67,12 @@ class TrainerNode(WorkerNode):
     # Lifecycle.
 
     def configure(self) -> None:
-        """Submits loading the start and compiling the update."""
+        """Submits loading the start. The update compiles after it, while the first rollout is collected."""
         config, run_dir = self.config, self._run_dir
 
         def begin() -> _Begun:
             learner = Learner.start(config)
-            log = MetricsLog.open(run_dir, config=config, run_id=learner.run_id)
-            learner.warm_up()
-            return _Begun(learner, log)
+            return _Begun(learner, MetricsLog.open(run_dir, config=config, run_id=learner.run_id))
 
         self.submit(begin, self._on_begun)
 
@@ -95,6 +93,7 @@ class TrainerNode(WorkerNode):
         if stale:
             self.get_logger().info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
         self._restore()
+        self.submit(learner.warm_up, lambda outcome: outcome.result())
         self.set_ready()
 
     def _restore(self) -> None:

@@ -1,0 +1,119 @@
+"""The whole graph, each node its own process, on the kinematic simulator: it trains and ends by itself."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+NUM_CHUNKS = 6  # an episode has at most 4 chunks: rollouts end within episodes
+SETTINGS = {
+    "num_chunks_per_update": NUM_CHUNKS,
+    "batch_size": 3,
+    "total_timesteps": 2 * NUM_CHUNKS * 16 - 15,  # two updates of 6 chunks of up to 16 steps
+    "max_start_jump": 10.0,  # fresh weights start anywhere; the velocity limit keeps what follows within bounds
+    "num_demonstrations": 16,
+    "demonstration_workers": 1,
+    "image_size": 32,
+}
+
+
+def graph_command(folder: Path, **settings: object) -> list[str]:
+    flags = [text for name, value in {**SETTINGS, **settings}.items() for text in (f"--{name}", str(value))]
+    places = ["--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints"), "--no_wandb"]
+    return [sys.executable, "-m", "chunk_ppo_ros", "graph", "--config", "debug", *places, *flags]
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes whose command line names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:  # it ended meanwhile
+            continue
+        if str(folder).encode() in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A run of the graph from start to end; its folder."""
+    folder = tmp_path_factory.mktemp("graph")
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    with subprocess.Popen(
+        graph_command(folder), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=170.0)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            output, _ = process.communicate(timeout=10.0)
+    assert process.returncode == 0, output
+    return folder
+
+
+def records(run: Path, kind: str) -> list[dict[str, float]]:
+    lines = (run / "runs" / "debug" / "metrics.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
+
+
+@pytest.mark.graph
+def test_updates_are_made_on_honest_samples(run):
+    updates = records(run, "update")
+    assert [update["policy_version"] for update in updates] == list(range(1, len(updates) + 1))
+    assert len(updates) >= 2
+    for update in updates:
+        assert update["logp_gap/max_ratio"] <= 1e-3
+        assert math.isfinite(update["loss/policy"]) and math.isfinite(update["loss/value"])
+        assert update["transitions/refused"] == 0.0
+    assert updates[-1]["num_chunks"] == NUM_CHUNKS * len(updates)
+    assert updates[-1]["num_steps"] >= SETTINGS["total_timesteps"]
+
+
+@pytest.mark.graph
+def test_episodes_end_at_the_time_limit_whatever_the_rollouts_do(run):
+    episodes = records(run, "episode")
+    assert episodes
+    assert all(1 <= episode["episode/num_chunks"] <= 4 for episode in episodes)
+    numbers = [episode["episode/episode"] for episode in episodes]
+    assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.graph
+def test_ctrl_c_while_everything_compiles_ends_all_processes_and_leaves_the_checkpoint(tmp_path, repository):
+    log = tmp_path / "runs" / "debug" / "logs" / "policy_node.log"
+    environment = os.environ | {"PYTHONPATH": str(repository)}
+    with subprocess.Popen(graph_command(tmp_path), env=environment, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 90.0
+        while not (log.is_file() and "loading policy version 0" in log.read_text()):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=5.0)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in output
+    assert processes_of(tmp_path) == []
+    assert json.loads((tmp_path / "checkpoints" / "debug" / "step_0" / "metadata.json").read_text())
+
+
+@pytest.mark.graph
+def test_it_leaves_checkpoints_a_report_and_nothing_else(run):
+    updates = len(records(run, "update"))
+    newest = run / "checkpoints" / "debug" / f"step_{updates}"
+    assert (newest / "metadata.json").is_file() and (newest / "params").is_dir()
+    assert list((run / "runs" / "debug" / "journal").iterdir()) == []
+    assert (run / "runs" / "debug" / "summary.md").is_file()
+    deadline = time.monotonic() + 5.0
+    while processes_of(run) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(run) == []
