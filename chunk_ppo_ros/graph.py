@@ -110,6 +110,13 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
     return environment
 
 
+def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
+    """The domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
+    if domain_id is None and config.env.simulator == "none":
+        return int(os.environ.get("ROS_DOMAIN_ID", "0"))
+    return domain_id
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Starts the graph with the supervisor and returns the exit status."""
     parser = _parser()
@@ -121,7 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         environment = network_environment(discovery=given.discovery, static_peers=given.static_peers)
     except ValueError as error:
         parser.error(str(error))
-    with claim_domain(_wanted_domain(given.domain_id, config)) as domain_id:
+    with claim_domain(wanted_domain(given.domain_id, config)) as domain_id:
+        print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
         supervisor = Supervisor(
             describe(config, record=given.record),
             domain_id=domain_id,
@@ -129,13 +137,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             environment=environment,
         )
         return supervisor.run()
-
-
-def _wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
-    """The domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
-    if domain_id is None and config.env.simulator == "none":
-        return int(os.environ.get("ROS_DOMAIN_ID", "0"))
-    return domain_id
 
 
 def _parser() -> argparse.ArgumentParser:

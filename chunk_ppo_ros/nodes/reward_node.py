@@ -181,7 +181,9 @@ class RewardNode(Node):
         self._publish_outcome(joined, verdict)
         self._assembler.add_outcome(joined.id, verdict.outcome)
         if verdict.robot_fault:
-            self._spoil(verdict.reason)
+            # In simulation a policy may ask for a jump as often as it likes; on a robot someone should look.
+            refused = joined.execution is not None and joined.execution.status is referee.Status.REFUSED
+            self._spoil(verdict.reason, counts=not refused or self._config.env.simulator == "none")
         elif verdict.valid:
             self._count(joined.id, verdict)
         if self._mark is not None:
@@ -261,14 +263,14 @@ class RewardNode(Node):
         )
         self._close(Ending.DISCARDED, message)
 
-    def _spoil(self, message: str) -> None:
-        """Robot or reward failed: the episode cannot be trusted. Holds when it goes on so."""
+    def _spoil(self, message: str, *, counts: bool = True) -> None:
+        """Robot or reward failed: the episode cannot be trusted. Holds where that counts and goes on."""
         if self._episodes.phase is Phase.IDLE:
             self.get_logger().error(message)
             return
-        self._faults += 1
+        self._faults += counts
         self._discard(message)
-        if self._faults >= MAX_FAULTS:
+        if counts and self._faults >= MAX_FAULTS:
             text = f"{self._faults} episodes in a row failed, the last by: {message}"
             self.get_logger().error(f"{text}; mend it and call the service pause with data: false")
             self._tell(self._episodes.hold("robot", text))

@@ -1,0 +1,111 @@
+"""Starts the whole graph: `ros2 launch chunk_ppo_ros training.launch.py`, in the simulator unless told otherwise.
+
+The graph itself is described in `chunk_ppo_ros/graph.py`; here are its arguments, in the terms of `launch`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+
+from ament_index_python.packages import get_package_share_directory
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.events.process import ProcessExited
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from chunk_ppo_ros import graph as graph_lib
+from chunk_ppo_ros.config import MODELS, TrainConfig
+from chunk_ppo_ros.parameter_file import load_config_file
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+FROM_FILE = "the parameter file's"
+_CLAIMS = contextlib.ExitStack()
+"""Holds the ROS domain until the launch process ends."""
+
+STOP_STEP = "1.5"  # s to SIGTERM and again to SIGKILL, so that a compiling node is gone within five seconds
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The launch description; values are checked when the graph is started."""
+    share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
+    arguments = [
+        ("config", str(share / "config" / "training.yaml"), "parameter file of all nodes, see config/", None),
+        ("sim", "", f"simulator; none drives the real robot; empty is {FROM_FILE}", ["", "mujoco", "kinematic", "none"]),
+        ("task", "", f"task; empty is {FROM_FILE}", ["", "reach", "transfer_cube"]),
+        ("model", "", f"size of the model; empty is {FROM_FILE}", ["", *MODELS]),
+        ("exp_name", "", f"name of the run, outputs go to run_dir/exp_name; empty is {FROM_FILE}", None),
+        ("checkpoint", "", f"checkpoint to start from; empty is {FROM_FILE}", None),
+        ("record", "false", "record the rollout topics as a rosbag2 folder run_dir/exp_name/bag", ["true", "false"]),
+        ("discovery", "localhost", "who may see the graph: this machine, named peers, or the subnet", [*graph_lib.DISCOVERY]),
+        ("static_peers", "", "addresses separated by ';', for discovery:=static_peers", None),
+        ("domain_id", "", "ROS domain; empty is a free one in simulation, else the user's, where the driver is", None),
+        ("on_node_exit", "stop", "a node ended by itself: stop all, let the others wait, or start it anew", [*graph_lib.ON_NODE_EXIT]),
+    ]
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)
+        for name, default, text, choices in arguments
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=start_graph)])
+
+
+def start_graph(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The actions that start the graph, now that the arguments are known."""
+
+    def given(name: str) -> str:
+        return str(LaunchConfiguration(name).perform(context))
+
+    config = configure(
+        load_config_file(given("config")),
+        env={"simulator": given("sim"), "task": given("task")},
+        run={"exp_name": given("exp_name"), "pretrained_checkpoint_path": given("checkpoint")},
+        model=given("model"),
+    )
+    graph = graph_lib.describe(config, record=given("record") == "true")
+    domain = graph_lib.wanted_domain(int(given("domain_id")) if given("domain_id") else None, config)
+    network = graph_lib.network_environment(
+        discovery=given("discovery"),
+        static_peers=given("static_peers"),
+        domain_id=_CLAIMS.enter_context(graph_lib.claim_domain(domain)),
+    )
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in network.items()),
+        LogInfo(msg=f"ROS_DOMAIN_ID={network['ROS_DOMAIN_ID']}, parameters in {graph.parameter_file}"),
+        *(node_action(node, graph, on_node_exit=given("on_node_exit")) for node in graph.nodes),
+    ]
+
+
+def configure(config: TrainConfig, *, env: dict[str, str], run: dict[str, str], model: str) -> TrainConfig:
+    """The configuration with the arguments that were given, empty ones left out."""
+    return dataclasses.replace(
+        config,
+        env=dataclasses.replace(config.env, **{name: value for name, value in env.items() if value}),
+        run=dataclasses.replace(config.run, **{name: value for name, value in run.items() if value}),
+        model=MODELS[model] if model else config.model,
+    )
+
+
+def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_node_exit: str) -> Node:
+    """One node of the graph."""
+
+    def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        if node.name == graph.ends_with and event.returncode == 0:
+            return [Shutdown(reason=f"{node.name} is done; the run has ended")]
+        if on_node_exit == "stop":
+            return [Shutdown(reason=f"{node.name} ended with exit code {event.returncode}")]
+        return [LogInfo(msg=f"{node.name} ended with exit code {event.returncode}")]
+
+    return Node(
+        package="chunk_ppo_ros",
+        executable=node.name,
+        name=node.name,
+        parameters=[str(graph.parameter_file), {"use_sim_time": node.use_sim_time}],
+        additional_env=dict(node.environment),
+        output="screen",
+        respawn=on_node_exit == "respawn" and node.name != graph.ends_with,
+        respawn_delay=1.0,
+        sigterm_timeout=STOP_STEP,
+        sigkill_timeout=STOP_STEP,
+        on_exit=on_exit,
+    )

@@ -1,0 +1,169 @@
+"""The description of the graph, its command and the launch file."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import pathlib
+
+import pytest
+
+from chunk_ppo_ros import graph as graph_lib
+from chunk_ppo_ros.config import EnvConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.parameter_file import load_config_file
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def make_config(tmp_path: pathlib.Path, **env: object) -> TrainConfig:
+    return TrainConfig(env=EnvConfig(**env), run=RunConfig(run_dir=str(tmp_path), exp_name="one"))
+
+
+def names(graph: graph_lib.Graph) -> set[str]:
+    return {node.name for node in graph.nodes}
+
+
+def test_the_graph_of_a_simulation_in_lockstep(tmp_path: pathlib.Path) -> None:
+    config = make_config(tmp_path, simulator="kinematic")
+    graph = graph_lib.describe(config)
+    assert names(graph) == {"trainer_node", "policy_node", "reward_node", "robot_node", "sim_node"}
+    assert {node.name for node in graph.nodes if not node.use_sim_time} == {"sim_node"}
+    assert graph.ends_with in names(graph)
+    assert graph.parameter_file == tmp_path / "one" / "params.yaml"
+    assert load_config_file(graph.parameter_file) == config
+
+
+def test_the_graph_of_a_robot_and_of_real_time_reads_the_wall_clock(tmp_path: pathlib.Path) -> None:
+    robot = graph_lib.describe(make_config(tmp_path, simulator="none"))
+    assert "sim_node" not in names(robot)
+    assert not any(node.use_sim_time for node in robot.nodes)
+    realtime = graph_lib.describe(make_config(tmp_path, simulator="kinematic", realtime=True))
+    assert "sim_node" in names(realtime)
+    assert not any(node.use_sim_time for node in realtime.nodes)
+
+
+def test_recording_is_one_more_node_that_starts_first(tmp_path: pathlib.Path) -> None:
+    graph = graph_lib.describe(make_config(tmp_path), record=True)
+    assert graph.nodes[0].name == "recorder_node"
+    assert not graph.nodes[0].use_sim_time
+
+
+def test_every_node_is_a_module_with_a_main(tmp_path: pathlib.Path) -> None:
+    for node in graph_lib.describe(make_config(tmp_path), record=True).nodes:
+        spec = importlib.util.find_spec(node.module)
+        assert spec is not None
+        assert spec.origin is not None
+        tree = ast.parse(pathlib.Path(spec.origin).read_text())
+        assert "main" in {item.name for item in tree.body if isinstance(item, ast.FunctionDef)}, node.name
+
+
+def test_the_network_is_loopback_unless_told_otherwise() -> None:
+    assert graph_lib.network_environment(discovery="localhost", domain_id=7) == {
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_STATIC_PEERS": "",
+        "ROS_DOMAIN_ID": "7",
+    }
+    peers = graph_lib.network_environment(discovery="static_peers", static_peers="10.0.0.2;10.0.0.3")
+    assert peers == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_STATIC_PEERS": "10.0.0.2;10.0.0.3"}
+    assert graph_lib.network_environment(discovery="subnet")["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+@pytest.mark.parametrize(
+    ("discovery", "peers", "text"),
+    [
+        ("everywhere", "", "discovery must be one of localhost, static_peers, subnet"),
+        ("static_peers", "", "static_peers must be given"),
+        ("localhost", "10.0.0.2", "static_peers must be given exactly with"),
+    ],
+)
+def test_a_network_that_contradicts_itself_is_refused(discovery: str, peers: str, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        graph_lib.network_environment(discovery=discovery, static_peers=peers)
+
+
+def test_a_simulation_takes_a_free_domain_and_a_robot_the_users(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "17")
+    simulated, robot = make_config(tmp_path), make_config(tmp_path, simulator="none")
+    assert graph_lib.wanted_domain(None, simulated) is None
+    assert graph_lib.wanted_domain(None, robot) == 17
+    assert graph_lib.wanted_domain(5, simulated) == graph_lib.wanted_domain(5, robot) == 5
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[graph_lib.Graph]:
+    """The graphs that the command would start."""
+    graphs: list[graph_lib.Graph] = []
+
+    class FakeSupervisor:
+        def __init__(self, graph: graph_lib.Graph, **_: object) -> None:
+            graphs.append(graph)
+
+        def run(self) -> int:
+            return 3
+
+    monkeypatch.setattr(graph_lib, "Supervisor", FakeSupervisor)
+    return graphs
+
+
+def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[graph_lib.Graph]) -> None:
+    arguments = ["--params_file", str(ROOT / "config" / "robot.yaml"), "--run_dir", str(tmp_path), "--gamma", "0.5"]
+    assert graph_lib.main([*arguments, "--simulator", "kinematic", "--domain_id", "40", "--record"]) == 3
+    config = load_config_file(started[0].parameter_file)
+    assert (config.ppo.gamma, config.env.simulator, config.run.on_load_failure) == (0.5, "kinematic", "fail")
+    assert "recorder_node" in names(started[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--params_file", "no/such.yaml"], "must exist"),
+        (["--gamma", "2"], "gamma must be within"),
+        (["--discovery", "static_peers"], "static_peers must be given"),
+    ],
+)
+def test_bad_arguments_are_one_line(
+    arguments: list[str], text: str, started: list[graph_lib.Graph], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as error:
+        graph_lib.main(arguments)
+    assert error.value.code == 2
+    assert text in capsys.readouterr().err
+    assert not started
+
+
+def test_the_launch_file_describes_every_argument_and_uses_the_graph() -> None:
+    """Without the launch package its text can be read only; with it the next test loads it."""
+    tree = ast.parse((ROOT / "launch" / "training.launch.py").read_text())
+    rows = [
+        [element.value if isinstance(element, ast.Constant) else "computed" for element in row.elts]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "arguments"
+        for row in getattr(node.value, "elts", [])
+        if isinstance(row, ast.Tuple)
+    ]
+    assert {row[0] for row in rows} >= {"config", "sim", "task", "exp_name", "record", "discovery", "domain_id"}
+    assert all(row[2] for row in rows)
+    assert "graph_lib.describe(" in (ROOT / "launch" / "training.launch.py").read_text()
+
+
+def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path) -> None:
+    launch = pytest.importorskip("launch", reason="the launch package comes with ROS from apt")
+    launch_ros_actions = pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS from apt")
+    spec = importlib.util.spec_from_file_location("training_launch", ROOT / "launch" / "training.launch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    context = launch.LaunchContext()
+    given = {"config": str(ROOT / "config" / "training.yaml"), "domain_id": "41", "on_node_exit": "stop", "record": "true"}
+    given |= {"discovery": "localhost", "static_peers": "", "sim": "kinematic", "task": "", "model": "", "checkpoint": ""}
+    context.launch_configurations.update({**given, "exp_name": str(tmp_path / "one")})
+    actions = module.start_graph(context)
+    nodes = [action for action in actions if isinstance(action, launch_ros_actions.Node)]
+    config = load_config_file(tmp_path / "one" / "params.yaml")
+    assert [node.node_executable for node in nodes] == [
+        node.name for node in graph_lib.describe(dataclasses.replace(config), record=True).nodes
+    ]
