@@ -29,8 +29,8 @@ class _Record:
 
     id: ChunkId | None = None
     chunk: SampledChunk | None = None
-    value: float = 0.0
-    policy_version: int = -1
+    value: float | None = None
+    policy_version: int | None = None
     outcome: ChunkOutcome | None = None
     bootstrap: tuple[ModelObservation, float] | None = None
     finished: bool = False
@@ -63,8 +63,9 @@ class TransitionAssembler:
             ValueError: where the sequence number belongs to another chunk.
         """
         record = self._record(id)
-        if record.chunk is None and not record.finished:
-            record.chunk, record.value, record.policy_version = chunk, chunk.value, chunk.policy_version
+        if record.value is None:
+            record.value, record.policy_version = chunk.value, chunk.policy_version
+            record.chunk = None if record.finished else chunk
 
     def add_outcome(self, id: ChunkId, outcome: ChunkOutcome) -> None:
         """A chunk has ended.
@@ -179,7 +180,7 @@ class TransitionAssembler:
         if cut or successor is None or successor.id is None:
             return None
         same_episode = (successor.id.run_id, successor.id.episode) == (record.id.run_id, record.id.episode)
-        if not same_episode or successor.policy_version != record.policy_version:
+        if not same_episode or successor.value is None or successor.policy_version != record.policy_version:
             return None
         return successor.value, None
 

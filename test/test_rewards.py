@@ -1,0 +1,438 @@
+"""Reward terms, the referee, assembly and delivery of transitions, and the life of episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+import random
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.rewards import referee, terms
+from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
+from chunk_ppo_ros.rewards.delivery import Delivery
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeRecord, Episodes, Event
+from chunk_ppo_ros.rewards.silence import SilenceWatch
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
+
+# Terms.
+
+
+def test_total_is_the_weighted_sum() -> None:
+    # 2 * 0.5 + 1 * 3 - 0.1 * 10 = 3
+    assert terms.total([RewardTerm("a", 0.5, 2.0), RewardTerm("b", 3.0), RewardTerm("c", 10.0, -0.1)]) == pytest.approx(3)
+
+
+def test_terms_of_all_sources_are_joined_in_order() -> None:
+    first, second = RewardTerm("a", 1.0), RewardTerm("b", 2.0)
+    assert terms.combine([[first], [], [second]]) == (first, second)
+
+
+@pytest.mark.parametrize(
+    ("sources", "text"),
+    [
+        ([[RewardTerm("a", 1.0)], [RewardTerm("a", 2.0)]], "a name of its own, got 'a' twice"),
+        ([[RewardTerm("a", float("nan"))]], "reward term 'a' must be finite"),
+        ([[RewardTerm("a", 1.0, float("inf"))]], "reward term 'a' must be finite"),
+    ],
+)
+def test_bad_terms_are_refused(sources: list[list[RewardTerm]], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        terms.combine(sources)
+
+
+# Assembly: a table of episodes and the transitions that must come of them.
+
+OBSERVATION = ModelObservation(
+    images=np.zeros((1, 2, 2, 3), np.uint8),
+    image_mask=np.ones(1, bool),
+    prompt_tokens=np.zeros(1, np.int32),
+    prompt_mask=np.ones(1, bool),
+    state=np.zeros(1, np.float32),
+)
+
+
+def make_chunk(value: float, version: int = 0) -> SampledChunk:
+    empty = np.zeros(1, np.float32)
+    return SampledChunk(OBSERVATION, np.zeros(1, np.int32), np.ones(1, bool), empty, value, empty[None], version, 1.0)
+
+
+def make_outcome(**fields: object) -> ChunkOutcome:
+    given = {"reward": 1.0, "reward_terms": (), "num_steps": 4, "terminated": False, "truncated": False, **fields}
+    return ChunkOutcome(**given)  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """One row: a chunk with its value, how it ended, the value that was bootstrapped after it, and what must come of it.
+
+    `expected` is the next value; None where no transition may come.
+    """
+
+    value: float
+    expected: float | None
+    episode: int = 0
+    version: int = 0
+    bootstrap: float | None = None
+    ends: tuple[str, ...] = ()
+    num_steps: int = 4
+
+
+TABLE: dict[str, list[Played]] = {
+    # The next value is the next chunk's own; nothing follows the end state.
+    "terminated": [Played(1.0, 2.0), Played(2.0, 3.0), Played(3.0, 0.0, ends=("terminated",))],
+    # A time limit cuts the segment: the value after it is told apart.
+    "truncated": [Played(1.0, 2.0), Played(2.0, 7.0, bootstrap=7.0, ends=("truncated",))],
+    # ... and never taken from the next episode's first chunk.
+    "truncated without bootstrap": [Played(1.0, None, ends=("truncated",)), Played(2.0, 0.0, episode=1, ends=("terminated",))],
+    "terminated ignores a bootstrap": [Played(1.0, 0.0, bootstrap=5.0, ends=("terminated",))],
+    # A takeover cuts although the episode goes on and the next chunk is there.
+    "intervened": [Played(1.0, 6.0, bootstrap=6.0, ends=("intervened",)), Played(2.0, 0.0, ends=("terminated",))],
+    # The end of a rollout inside an episode: the next chunk is by the next version, whose value does not count.
+    "rollout end": [Played(1.0, 9.0, bootstrap=9.0), Played(2.0, 0.0, version=1, ends=("terminated",))],
+    "rollout end without bootstrap": [Played(1.0, None), Played(2.0, 0.0, version=1, ends=("terminated",))],
+    # A refused chunk makes none, but its value is that of the state its predecessor led to.
+    "refused": [Played(1.0, 2.0), Played(2.0, None, num_steps=0), Played(3.0, 0.0, ends=("terminated",))],
+    "last of what is known": [Played(1.0, 2.0), Played(2.0, None)],
+}
+
+
+def feeds(played: list[Played], assembler: TransitionAssembler) -> list:
+    """The arrivals of a table row as functions, in the order of the real graph."""
+    arrivals = []
+    for number, one in enumerate(played):
+        id = ChunkId("run", number, one.episode, number)
+        outcome = make_outcome(num_steps=one.num_steps, reward=float(number), **dict.fromkeys(one.ends, True))
+        arrivals.append(lambda id=id, one=one: assembler.add_chunk(id, make_chunk(one.value, one.version)))
+        arrivals.append(lambda id=id, outcome=outcome: assembler.add_outcome(id, outcome))
+        if one.bootstrap is not None:
+            arrivals.append(lambda n=number, one=one: assembler.add_bootstrap(n, OBSERVATION, one.bootstrap))
+    return arrivals
+
+
+def summary(transitions: list[Transition]) -> dict[int, float]:
+    assert len({each.id for each in transitions}) == len(transitions)
+    return {each.id.sequence_number: each.next_value for each in transitions}
+
+
+def expected(played: list[Played]) -> dict[int, float]:
+    return {number: one.expected for number, one in enumerate(played) if one.expected is not None}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_table_of_episodes(name: str) -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    transitions = []
+    for feed in feeds(TABLE[name], assembler):
+        feed()
+        transitions += assembler.pop_complete()
+    assert summary(transitions) == expected(TABLE[name])
+    for transition in transitions:
+        one = TABLE[name][transition.id.sequence_number]
+        told = one.bootstrap is not None and not transition.outcome.terminated
+        assert (transition.next_observation is not None) == told
+        assert transition.outcome.reward == transition.id.sequence_number
+        assert transition.discount == 0.99
+
+
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_of_arrival_and_duplicates_change_nothing(name: str, seed: int) -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    arrivals = 2 * feeds(TABLE[name], assembler)
+    random.Random(seed).shuffle(arrivals)
+    transitions = []
+    for feed in arrivals:
+        feed()
+        transitions += assembler.pop_complete()
+    assert summary(transitions) == expected(TABLE[name])
+
+
+def test_popped_together_they_are_in_order() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    for feed in reversed(feeds(TABLE["terminated"], assembler)):
+        feed()
+    assert [transition.id.sequence_number for transition in assembler.pop_complete()] == [0, 1, 2]
+    assert assembler.pop_complete() == []
+    assert assembler.pending() == []
+
+
+def test_a_gap_tells_its_reason_once() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    id = ChunkId("run", 0, 0, 0)
+    assembler.add_chunk(id, make_chunk(1.0))
+    assembler.add_outcome(id, make_outcome(num_steps=0, fault="too far away"))
+    assert assembler.pop_complete() == []
+    assert assembler.pop_gaps() == [Gap(id, "too far away")]
+    assert assembler.pop_gaps() == []
+
+
+def test_a_discarded_episode_leaves_others_alone() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    played = [Played(1.0, None), Played(2.0, None, ends=("terminated",)), Played(3.0, 0.0, episode=1, ends=("terminated",))]
+    arrivals = feeds(played, assembler)
+    for feed in arrivals[:2]:
+        feed()
+    assert assembler.discard_episode(0) == [ChunkId("run", 0, 0, 0)]
+    for feed in arrivals[2:]:
+        feed()  # what still comes of episode 0 is ignored
+    assert summary(assembler.pop_complete()) == {2: 0.0}
+
+
+def test_one_number_belongs_to_one_chunk() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    assembler.add_chunk(ChunkId("run", 3, 0, 0), make_chunk(1.0))
+    with pytest.raises(ValueError, match="sequence number 3 must belong to one chunk"):
+        assembler.add_chunk(ChunkId("run", 3, 1, 0), make_chunk(1.0))
+
+
+def test_a_known_outcome_can_become_the_end_of_the_episode() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    id = ChunkId("run", 0, 0, 0)
+    assert assembler.amend_outcome(id, terminated=True, success=True) is None
+    for feed in feeds([Played(1.0, None)], assembler):
+        feed()
+    assert assembler.pop_complete() == []
+    amended = assembler.amend_outcome(id, terminated=True, success=True)
+    assert amended is not None
+    assert amended.success
+    (transition,) = assembler.pop_complete()
+    assert (transition.next_value, transition.outcome) == (0.0, amended)
+    assert assembler.amend_outcome(id, terminated=True, success=False) is None  # too late
+
+
+@given(num_steps=st.integers(1, 16))
+def test_discount_per_step_counts_executed_steps(num_steps: int) -> None:
+    assembler = TransitionAssembler(PPOConfig(discount_per_step=True, gamma_step=0.5))
+    for feed in feeds([Played(1.0, 0.0, ends=("terminated",), num_steps=num_steps)], assembler):
+        feed()
+    assert assembler.pop_complete()[0].discount == 0.5**num_steps
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chunk_ppo_ros.rewards.assembler.MAX_FINISHED", 3)
+    assembler = TransitionAssembler(PPOConfig())
+    for feed in feeds([Played(1.0, 0.0, episode=n, ends=("terminated",)) for n in range(10)], assembler):
+        feed()
+        assembler.pop_complete()
+    assert len(assembler._records) == 3
+
+
+# The referee.
+
+
+def joined(*, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object) -> referee.Joined:
+    execution = referee.ExecutionReport(referee.Status(status), executed, min(1, executed), end=9, message=message)
+    reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
+    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, execution, reports)
+
+
+def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.SourceReport:
+    return referee.SourceReport(name, (RewardTerm(f"{name}/progress", value, 2.0),), **ends)
+
+
+def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)) -> referee.Verdict:
+    return referee.judge(entry, required=required, time_limit_reached=limit)
+
+
+@pytest.mark.parametrize(
+    ("report", "limit", "ends", "ending"),
+    [
+        ({}, False, (False, False), Ending.TIME_LIMIT),
+        ({}, True, (False, True), Ending.TIME_LIMIT),
+        ({"truncated": True}, False, (False, True), Ending.TIME_LIMIT),
+        ({"terminated": True}, True, (True, False), Ending.FAILURE),  # an end state is no time limit
+        ({"terminated": True, "success": True}, False, (True, False), Ending.SUCCESS),
+    ],
+)
+def test_verdicts_on_executed_chunks(
+    report: dict[str, bool], limit: bool, ends: tuple[bool, bool], ending: Ending
+) -> None:
+    verdict = judge(joined(task=source(**report)), limit=limit)
+    assert verdict.valid
+    assert (verdict.outcome.terminated, verdict.outcome.truncated) == ends
+    assert verdict.outcome.reward == 2.0
+    assert verdict.outcome.num_clamped_steps == 1
+    assert verdict.ending()[0] is ending
+
+
+def test_sources_are_summed_and_any_of_them_ends_it() -> None:
+    entry = joined(task=source(value=1.0), human=source("human", value=-0.25, terminated=True))
+    verdict = judge(entry, required=("task", "human"))
+    assert verdict.outcome.reward == 1.5  # 2 * (1 - 0.25)
+    assert verdict.outcome.terminated
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "robot_fault"),
+    [
+        (joined(status=1, executed=0, message="too old"), "REFUSED: too old", True),
+        (joined(status=2, executed=0), "FAULT: no step was executed", True),
+        (joined(status=4, executed=0, message="paused"), "CANCELLED: paused", False),
+        (joined(status=3, executed=0), "TAKEOVER: no step was executed", False),
+        (joined(executed=5, task=source()), r"at most those asked \(4\), got 5", True),
+        (joined(task=referee.SourceReport("task", (), error="NaN")), "NaN", True),
+        (joined(task=source(), human=dataclasses.replace(source(), source="human")), "'task/progress' twice", True),
+    ],
+)
+def test_chunks_that_cannot_be_trained_on(entry: referee.Joined, text: str, robot_fault: bool) -> None:
+    verdict = judge(entry, required=("task", "human"))
+    assert not verdict.valid
+    assert verdict.robot_fault == robot_fault
+    assert verdict.outcome.num_steps == 0  # a gap for the assembler
+    assert re.search(text, verdict.reason)
+    assert verdict.outcome.fault == verdict.reason
+
+
+def test_faults_and_takeovers_after_some_steps() -> None:
+    fault = judge(joined(status=2, executed=2, message="stale", task=source()))
+    assert (fault.valid, fault.outcome.truncated, fault.outcome.fault, fault.outcome.num_steps) == (True, True, "stale", 2)
+    assert fault.ending() == (Ending.FAILURE, "robot fault: stale")
+    takeover = judge(joined(status=3, executed=2, task=source()))
+    assert (takeover.valid, takeover.outcome.intervened, takeover.outcome.truncated) == (True, True, False)
+    cancelled = judge(joined(status=4, executed=2, task=source()))
+    assert (cancelled.valid, cancelled.outcome.intervened, cancelled.outcome.truncated) == (True, False, False)
+
+
+def test_the_operator_overrules() -> None:
+    verdict = judge(joined(task=source(truncated=True))).marked(success=True)
+    assert (verdict.outcome.terminated, verdict.outcome.truncated, verdict.outcome.success) == (True, False, True)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
+    join = referee.ChunkJoin(("task", "human"))
+    arrivals = [
+        lambda: join.add_chunk(5, ChunkId("run", 0, 0, 0), 4, now=0.0),
+        lambda: join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=0.0),
+        lambda: join.add_source(5, source("task"), now=0.0),
+        lambda: join.add_source(5, source("human"), now=0.0),
+    ]
+    for index in order:
+        assert join.pop_complete() == []
+        arrivals[index]()
+    (entry,) = join.pop_complete()
+    assert set(entry.sources) == {"task", "human"}
+    assert join.in_flight() == []
+
+
+def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
+    join = referee.ChunkJoin(("task", "human"))
+    join.add_chunk(5, ChunkId("run", 0, 0, 0), 4, now=1.0)
+    (entry,) = join.in_flight()
+    assert join.missing(entry) == ("robot",)
+    join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=2.0)
+    join.add_source(5, source("task"), now=2.0)
+    assert join.missing(entry) == ("human",)
+    assert entry.waiting_since == 1.0
+    for stamp in range(10, 10 + referee.MAX_JOINING):
+        join.add_source(stamp, source("task"), now=3.0)
+    assert join.in_flight() == []
+
+
+# Delivery.
+
+
+def test_delivery_repeats_with_growing_delays() -> None:
+    delivery: Delivery[str] = Delivery(first_delay=1.0, max_delay=4.0)
+    delivery.add(7, "seven")
+    times = [now / 4 for now in range(80) if delivery.pop_due(now / 4)]
+    assert times == [0.0, 1.0, 3.0, 7.0, 11.0, 15.0, 19.0]  # 1, 2, 4, then 4 s
+    assert delivery.silent_for(20.0) == 20.0
+    assert delivery.settle(7) == "seven"
+    assert delivery.settle(7) is None
+    assert delivery.silent_for(20.0) == 0.0
+
+
+def test_delivery_keeps_a_window_and_order() -> None:
+    delivery: Delivery[int] = Delivery(window=2, capacity=4)
+    for number in range(5):
+        delivery.add(number, number)
+        delivery.add(number, -1)  # a duplicate is ignored
+    assert delivery.pop_due(0.0) == [0, 1]
+    delivery.settle(0)
+    assert delivery.pop_due(0.0) == [2]
+    assert delivery.full
+    delivery.remove([1, 9])
+    assert delivery.payloads() == [2, 3, 4]
+    assert not delivery.full
+    assert not delivery.eased
+    delivery.settle(2)
+    assert delivery.eased
+
+
+def test_a_postponed_delivery_is_not_silence() -> None:
+    delivery: Delivery[int] = Delivery(first_delay=1.0)
+    delivery.add(0, 0)
+    delivery.pop_due(0.0)
+    delivery.postpone(0)
+    delivery.postpone(1)
+    assert delivery.silent_for(9.0) == 0.0
+    assert delivery.pop_due(0.5) == []
+    assert delivery.pop_due(1.0) == [0]
+
+
+# Episodes.
+
+
+def make_episodes(next_episode: int = 0) -> Episodes:
+    return Episodes(next_episode=next_episode, seed=lambda episode: 100 + episode)
+
+
+def test_an_episode_tells_its_changes() -> None:
+    episodes = make_episodes(3)
+    (reset,) = episodes.begin("go")
+    assert (reset.event, reset.episode, reset.seed, reset.message) == (Event.RESET, 3, 103, "go")
+    (started,) = episodes.start("ready")
+    episodes.add_chunk(0.5)
+    episodes.add_chunk(0.25)
+    (ended,) = episodes.end(Ending.SUCCESS, "solved")
+    assert (started.event, ended.event, ended.ending) == (Event.STARTED, Event.ENDED, Ending.SUCCESS)
+    assert (ended.total_reward, ended.num_chunks) == (0.75, 2)
+    assert episodes.end(Ending.SUCCESS, "again") == []
+    assert episodes.begin("next")[0].episode == 4
+    assert episodes.num_chunks == 0
+
+
+def test_episodes_go_in_order() -> None:
+    episodes = make_episodes()
+    with pytest.raises(ValueError, match="only after a reset; there is no episode"):
+        episodes.start("too early")
+    episodes.begin("go")
+    with pytest.raises(ValueError, match="must end before the next begins"):
+        episodes.begin("twice")
+
+
+def test_pauses_have_reasons_and_are_told_while_an_episode_runs() -> None:
+    episodes = make_episodes()
+    episodes.begin("go")
+    assert episodes.hold("operator", "lunch") == []
+    assert [change.event for change in episodes.start("ready")] == [Event.STARTED, Event.PAUSED]
+    assert episodes.hold("delivery", "full") == []
+    assert episodes.release("operator", "back") == []
+    assert [change.event for change in episodes.release("delivery", "eased")] == [Event.RESUMED]
+    assert episodes.release("delivery", "eased") == []
+    assert [change.event for change in episodes.hold("operator", "tea")] == [Event.PAUSED]
+
+
+def test_a_record_outlives_the_process(tmp_path: pathlib.Path) -> None:
+    record = EpisodeRecord(tmp_path / "new" / "episodes.json")
+    assert record.next_episode("run") == 0
+    record.begin("run", 4)
+    assert EpisodeRecord(tmp_path / "new" / "episodes.json").next_episode("run") == 5
+    assert record.next_episode("other run") == 0
+    (tmp_path / "new" / "episodes.json").write_text("[]")
+    with pytest.raises(ValueError, match="must hold run_id and next_episode"):
+        record.next_episode("run")
+
+
+def test_silence_is_told_once_each_way() -> None:
+    watch = SilenceWatch()
+    told = [watch.update("robot", silence) for silence in (None, "no result", "no result", None, None)]
+    assert told == [None, (True, "robot is silent: no result"), None, (False, "robot is back"), None]
