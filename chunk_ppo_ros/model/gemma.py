@@ -7,14 +7,15 @@ Shape letters: B batch, Q query slots, K key slots, W width, N heads, h head wid
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import initializers
 
+from chunk_ppo_ros.model.initialization import draw_weights
 from chunk_ppo_ros.model.variants import GemmaConfig
 
 Params = dict[str, Any]
@@ -44,33 +45,37 @@ class KVCache:
 
 def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Array) -> Params:
     """Fresh float32 parameters. Embedding rows have norm 1 on average, so text and logits start at unit variance."""
-    embedding_key, *block_keys = jax.random.split(key, 1 + config.depth)
-    blocks = [_init_block(config, block_key) for block_key in block_keys]
-    embedding = jax.random.normal(embedding_key, (vocab_size, config.width)) * config.width**-0.5
+    embedding_key, block_key = jax.random.split(key)
+    blocks = jax.vmap(functools.partial(_init_block, config))(jax.random.split(block_key, config.depth))
+    embedding = draw_weights({"embedding": ((vocab_size, config.width), config.width)}, key=embedding_key)
     return {
-        "embedder": {"input_embedding": embedding},
-        "layers": jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks),
+        "embedder": {"input_embedding": embedding["embedding"]},
+        "layers": blocks,
         "final_norm": {"scale": jnp.zeros(config.width)},
     }
 
 
 def _init_block(config: GemmaConfig, key: Array) -> Params:
-    query_key, kv_key, out_key, gate_key, linear_key = jax.random.split(key, 5)
     width, heads, head_dim = config.width, config.num_heads, config.head_dim
-    stacked = initializers.lecun_normal(in_axis=-2, out_axis=-1, batch_axis=0)
-    lecun = initializers.lecun_normal()
+    weights = draw_weights(
+        {
+            "query": ((heads, width, head_dim), width),
+            "key_value": ((2, 1, width, head_dim), width),
+            "out": ((heads, head_dim, width), heads * head_dim),
+            "gating": ((2, width, config.mlp_dim), width),
+            "linear": ((config.mlp_dim, width), config.mlp_dim),
+        },
+        key=key,
+    )
     return {
         "pre_attention_norm": {"scale": jnp.zeros(width)},
         "attn": {
-            "q_einsum": {"w": stacked(query_key, (heads, width, head_dim))},
-            "kv_einsum": {"w": stacked(kv_key, (2, width, head_dim))[:, None]},
-            "attn_vec_einsum": {"w": lecun(out_key, (heads * head_dim, width)).reshape(heads, head_dim, width)},
+            "q_einsum": {"w": weights["query"]},
+            "kv_einsum": {"w": weights["key_value"]},
+            "attn_vec_einsum": {"w": weights["out"]},
         },
         "pre_ffw_norm": {"scale": jnp.zeros(width)},
-        "mlp": {
-            "gating_einsum": stacked(gate_key, (2, width, config.mlp_dim)),
-            "linear": lecun(linear_key, (config.mlp_dim, width)),
-        },
+        "mlp": {"gating_einsum": weights["gating"], "linear": weights["linear"]},
     }
 
 

@@ -6,13 +6,14 @@ Blocks are stacked on the first axis of each leaf. Shape letters: B batch of ima
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import initializers
 
+from chunk_ppo_ros.model.initialization import draw_weights
 from chunk_ppo_ros.model.variants import SigLIPConfig
 
 Params = dict[str, Any]
@@ -30,22 +31,22 @@ def init_siglip(config: SigLIPConfig, *, image_size: int, patch_size: int, outpu
         output_dim: width of the decoder that reads the image tokens.
         key: source of randomness.
     """
-    patch_key, position_key, head_key, *block_keys = jax.random.split(key, 3 + config.depth)
-    num_patches = (image_size // patch_size) ** 2
-    lecun = initializers.lecun_normal()
-    patch_kernel = lecun(patch_key, (patch_size * patch_size * 3, config.width))
-    blocks = [_init_block(config, block_key) for block_key in block_keys]
+    edge_key, block_key = jax.random.split(key)
+    num_patches, fan_in = (image_size // patch_size) ** 2, patch_size * patch_size * 3
+    edges = draw_weights(
+        {
+            "patches": ((patch_size, patch_size, 3, config.width), fan_in),
+            "positions": ((1, num_patches, config.width), config.width),
+            "head": ((config.width, output_dim), config.width),
+        },
+        key=edge_key,
+    )
+    blocks = jax.vmap(functools.partial(_init_block, config))(jax.random.split(block_key, config.depth))
     return {
-        "embedding": {
-            "kernel": patch_kernel.reshape(patch_size, patch_size, 3, config.width),
-            "bias": jnp.zeros(config.width),
-        },
-        "pos_embedding": jax.random.normal(position_key, (1, num_patches, config.width)) * config.width**-0.5,
-        "Transformer": {
-            "encoderblock": jax.tree.map(lambda *leaves: jnp.stack(leaves), *blocks),
-            "encoder_norm": _init_norm(config.width),
-        },
-        "head": {"kernel": lecun(head_key, (config.width, output_dim)), "bias": jnp.zeros(output_dim)},
+        "embedding": {"kernel": edges["patches"], "bias": jnp.zeros(config.width)},
+        "pos_embedding": edges["positions"],
+        "Transformer": {"encoderblock": blocks, "encoder_norm": _init_norm(config.width)},
+        "head": {"kernel": edges["head"], "bias": jnp.zeros(output_dim)},
     }
 
 
@@ -54,30 +55,29 @@ def _init_norm(width: int) -> Params:
 
 
 def _init_block(config: SigLIPConfig, key: Array) -> Params:
-    keys = jax.random.split(key, 6)
     width, heads, head_dim = config.width, config.num_heads, config.head_dim
-    xavier = initializers.xavier_uniform()
+    projection = ((width, heads, head_dim), width)
+    weights = draw_weights(
+        {
+            "query": projection,
+            "key": projection,
+            "value": projection,
+            "out": ((heads, head_dim, width), width),
+            "Dense_0": ((width, config.mlp_dim), width),
+            "Dense_1": ((config.mlp_dim, width), config.mlp_dim),
+        },
+        key=key,
+    )
 
-    def projection(projection_key: Array) -> Params:
-        kernel = xavier(projection_key, (width, width)).reshape(width, heads, head_dim)
-        return {"kernel": kernel, "bias": jnp.zeros((heads, head_dim))}
+    def with_bias(name: str, bias_shape: tuple[int, ...]) -> Params:
+        return {"kernel": weights[name], "bias": jnp.zeros(bias_shape)}
 
+    attention = {name: with_bias(name, (heads, head_dim)) for name in ("query", "key", "value")}
     return {
         "LayerNorm_0": _init_norm(width),
         "LayerNorm_1": _init_norm(width),
-        "MultiHeadDotProductAttention_0": {
-            "query": projection(keys[0]),
-            "key": projection(keys[1]),
-            "value": projection(keys[2]),
-            "out": {
-                "kernel": xavier(keys[3], (width, width)).reshape(heads, head_dim, width),
-                "bias": jnp.zeros(width),
-            },
-        },
-        "MlpBlock_0": {
-            "Dense_0": {"kernel": xavier(keys[4], (width, config.mlp_dim)), "bias": jnp.zeros(config.mlp_dim)},
-            "Dense_1": {"kernel": xavier(keys[5], (config.mlp_dim, width)), "bias": jnp.zeros(width)},
-        },
+        "MultiHeadDotProductAttention_0": {**attention, "out": with_bias("out", (width,))},
+        "MlpBlock_0": {"Dense_0": with_bias("Dense_0", (config.mlp_dim,)), "Dense_1": with_bias("Dense_1", (width,))},
     }
 
 

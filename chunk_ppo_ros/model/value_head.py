@@ -7,15 +7,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.nn import initializers
+
+from chunk_ppo_ros.model.initialization import draw_weights
 
 Params = dict[str, Any]
 
 
 def init_value_head(*, width: int, hidden_dim: int, key: Array) -> Params:
     """Fresh float32 parameters; the output layer is zero, so that every value starts at 0."""
+    weights = draw_weights({"hidden": ((2 * width, hidden_dim), 2 * width)}, key=key)
     return {
-        "hidden": {"kernel": initializers.lecun_normal()(key, (2 * width, hidden_dim)), "bias": jnp.zeros(hidden_dim)},
+        "hidden": {"kernel": weights["hidden"], "bias": jnp.zeros(hidden_dim)},
         "output": {"kernel": jnp.zeros((hidden_dim, 1)), "bias": jnp.zeros(1)},
     }
 
