@@ -1,7 +1,7 @@
 """The life of a node's process: start, spin, clean end.
 
-A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback; a configuration error is one line on stderr and
-exit code 2.
+A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback; a configuration error is one line on
+stderr and exit code 2.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -33,7 +34,7 @@ SPIN_PERIOD = 0.1
 """Seconds after which a waiting executor looks for a signal: a wait in ROS is not interrupted by one."""
 
 
-class EndOfRun(Exception):  # noqa: N818 - not an error
+class EndOfRun(Exception):
     """Raised in a callback to end the process with exit code 0, as trainer_node does when training is finished."""
 
 
@@ -45,7 +46,8 @@ class _Signals:
     """Turns the first stop signal into the end of spinning, or of the construction that is under way.
 
     Python runs a signal handler only between two steps of the main thread, which may be compiling for minutes. A second
-    thread therefore learns of the signal through the wake-up descriptor and ends the process when `close_timeout` is over.
+    thread therefore learns of the signal through the wake-up descriptor and ends the process when `close_timeout` is
+    over.
     """
 
     def __init__(self, close_timeout: float) -> None:
@@ -71,9 +73,7 @@ class _Signals:
         while self._receiver.recv(1)[0] not in STOP_SIGNALS:
             continue
         time.sleep(self._close_timeout)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+        _leave()
 
 
 def run_node(
@@ -93,35 +93,51 @@ def run_node(
             such as a compilation, is abandoned with the process.
 
     Returns:
-        The exit code: 0 after a signal or EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other
-        exceptions pass through.
+        The exit code: 0 after EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other exceptions
+        pass through. After a signal it does not return: the process ends with exit code 0 as soon as the node is closed,
+        because the interpreter's own end may wait for seconds for a library's threads.
     """
     signals = _Signals(close_timeout)
     command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]
     node, executor = None, None
     try:
         rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
-        try:
-            node = factory()
-        except (ValueError, UserError) as error:
-            return _report("configuration error", error, CONFIGURATION_ERROR)
-        executor = make_executor()
-        executor.add_node(node)
-        _spin(executor, signals)
+        node, code = _construct(factory)
+        if node is not None:
+            executor = make_executor()
+            executor.add_node(node)
+            _spin(executor, signals)
     except (_Stop, EndOfRun, ExternalShutdownException):
-        return 0
+        code = 0
     except UserError as error:
-        return _report("error", error, RUNTIME_ERROR)
+        code = _report("error", error, RUNTIME_ERROR)
     finally:
-        signals.received = True  # a signal from here on must not interrupt closing
+        stopped, signals.received = signals.received, True  # a signal from here on must not interrupt closing
         _close(node, executor)
-    return 0
+    if stopped:
+        _leave()
+    return code
+
+
+def _construct(factory: Callable[[], Node]) -> tuple[Node | None, int]:
+    """The node, or the exit code that its refusal of the configuration means."""
+    try:
+        return factory(), 0
+    except (ValueError, UserError) as error:
+        return None, _report("configuration error", error, CONFIGURATION_ERROR)
 
 
 def _spin(executor: Executor, signals: _Signals) -> None:
     signals.spinning = True
     while not signals.received and executor.context.ok():
         executor.spin_once(timeout_sec=SPIN_PERIOD)
+
+
+def _leave() -> NoReturn:
+    """Ends the process with exit code 0 and without the interpreter's end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _report(what: str, error: Exception, code: int) -> int:
