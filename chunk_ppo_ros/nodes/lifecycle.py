@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
@@ -36,14 +37,15 @@ class WorkerNode(LifecycleNode):
     def __init__(self, name: str, *sections: str) -> None:
         super().__init__(name)
         self.config = parameters.declare(self, *sections)
-        self._wake = self.create_guard_condition(self._deliver)
-        self._worker = Worker(name=f"{name}_worker", wake=self._wake.trigger)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        # A guard condition would do, but EventsExecutor knows none: a timer that is reset fires once, from any thread.
+        self._wake = self.create_timer(0.0, self._deliver, clock=steady, autostart=False)
+        self._worker = Worker(name=f"{name}_worker", wake=self._wake.reset)
         self._generation = 0
         self._ready = False
         self._conditions: dict[str, tuple[Hashable, bytes, str]] = {}
         self._ready_publisher = self.create_publisher(Bool, "~/ready", qos.LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watch_timer = self.create_timer(_DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
 
     # For subclasses.
@@ -174,6 +176,7 @@ class WorkerNode(LifecycleNode):
         super().destroy_node()
 
     def _deliver(self) -> None:
+        self._wake.cancel()
         self._worker.deliver()
 
     def _set_ready(self, ready: bool) -> None:
@@ -196,7 +199,12 @@ class WorkerNode(LifecycleNode):
         self._diagnostics_publisher.publish(array)
 
 
-def run_worker_node(factory: Callable[[], WorkerNode], args: Sequence[str] | None = None) -> int:
+def run_worker_node(
+    factory: Callable[[], WorkerNode],
+    args: Sequence[str] | None = None,
+    *,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
     """Runs the node until it is stopped; returns the exit code.
 
     A job that still runs then is abandoned. Python's own end would take the thread down inside the compiler and abort,
@@ -208,7 +216,7 @@ def run_worker_node(factory: Callable[[], WorkerNode], args: Sequence[str] | Non
         nodes.append(factory())
         return nodes[0]
 
-    code = run_node(remember, args)
+    code = run_node(remember, args, make_executor=make_executor)
     if nodes and nodes[0].is_working:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent import Actor
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.nodes import conversions, joints, qos
 from chunk_ppo_ros.nodes.conversions import ObservationSource
+from chunk_ppo_ros.nodes.executors import make_step_executor
 from chunk_ppo_ros.nodes.journal import SequenceFile
 from chunk_ppo_ros.nodes.lifecycle import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
@@ -334,7 +335,7 @@ class PolicyNode(WorkerNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs policy_node."""
-    return run_worker_node(PolicyNode, args)
+    return run_worker_node(PolicyNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
