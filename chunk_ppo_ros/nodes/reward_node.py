@@ -1,7 +1,7 @@
-"""reward_node: the referee. It joins what happened to a chunk, decides how it ended, and sends transitions to the trainer.
+"""reward_node: the referee. It joins what happened to a chunk, decides how it ended, and sends its transition.
 
-It owns the episode: it asks for resets, starts, ends and pauses. The decisions are in `rewards/`; here they are joined to
-topics, services and clocks.
+It owns the episode: it asks for resets, starts, ends and pauses. The decisions are in `rewards/`; here they are joined
+to topics, services and clocks.
 """
 
 from __future__ import annotations
@@ -12,30 +12,26 @@ import time
 from collections.abc import Sequence
 
 from chunk_ppo_msgs import msg
-from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
-from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros import seeds
 from chunk_ppo_ros.nodes import conversions, parameters, qos, reports
-from chunk_ppo_ros.nodes.presence import PresenceWatch
+from chunk_ppo_ros.nodes.episode_services import serve_episodes
+from chunk_ppo_ros.nodes.reward_watch import RewardWatch
 from chunk_ppo_ros.nodes.runner import run_node
 from chunk_ppo_ros.nodes.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, EpisodeRecord, Episodes, Phase
-from chunk_ppo_ros.rewards.silence import SilenceWatch
 from chunk_ppo_ros.types import ChunkId
 
 TICK = 0.1  # s, steady clock
 MAX_FAULTS = 3
 """Episodes in a row that the robot may spoil before reward_node holds and calls the operator."""
 
-_OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
-_WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
 
 
 class RewardNode(Node):
@@ -53,8 +49,7 @@ class RewardNode(Node):
         self._closing: tuple[ChunkId, Ending, str, float] | None = None
         self._last: ChunkId | None = None
         self._told_sources: set[str] = set()
-        self._silence = SilenceWatch()
-        self._presence = PresenceWatch(self, _WATCHED_TOPICS)
+        self._watch = RewardWatch(self, self._config.reward)
         self._outbox = TransitionOutbox(self)
         self._forget_run()
         self._connect()
@@ -67,9 +62,7 @@ class RewardNode(Node):
         self.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         self.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
         self.create_subscription(msg.Bootstrap, "bootstrap", self._on_bootstrap, qos.RELIABLE)
-        self.create_service(Trigger, "start_episode", self._start_episode)
-        self.create_service(EndEpisode, "end_episode", self._end_episode)
-        self.create_service(SetBool, "pause", self._pause)
+        serve_episodes(self, start=self._start_episode, end=self._end_episode, pause=self._pause)
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     # The run.
@@ -258,9 +251,8 @@ class RewardNode(Node):
         for id in dropped:
             self._outbox.forget(id.sequence_number)
         withdrawn = self._outbox.discard_episode(episode)
-        self.get_logger().warning(
-            f"episode {episode} is discarded: {message} ({len(dropped)} chunks dropped, {withdrawn} transitions withdrawn)"
-        )
+        lost = f"{len(dropped)} chunks dropped, {withdrawn} transitions withdrawn"
+        self.get_logger().warning(f"episode {episode} is discarded: {message} ({lost})")
         self._close(Ending.DISCARDED, message)
 
     def _spoil(self, message: str, *, counts: bool = True) -> None:
@@ -299,49 +291,35 @@ class RewardNode(Node):
             event.header.stamp = self.get_clock().now().to_msg()
             self._events.publish(event)
 
-    # Services.
+    # What the services ask for.
 
-    def _start_episode(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            self._tell(self._episodes.start("the scene is ready"))
-        except ValueError as error:
-            response.message = str(error)
-            return response
-        response.success, response.message = True, f"episode {self._episodes.episode} has started"
-        return response
+    def _start_episode(self) -> str:
+        self._tell(self._episodes.start("the scene is ready"))
+        return f"episode {self._episodes.episode} has started"
 
-    def _end_episode(self, request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
+    def _end_episode(self, ending: Ending) -> str:
         episode, phase = self._episodes.episode, self._episodes.phase
-        if request.outcome not in list(_OPERATOR_ENDINGS):
-            names = ", ".join(f"{ending.value} ({ending.name})" for ending in _OPERATOR_ENDINGS)
-            response.message = f"outcome must be one of {names}, got {request.outcome}"
-            return response
-        ending = Ending(request.outcome)
         if phase is Phase.IDLE or (phase is Phase.RESETTING and ending is not Ending.DISCARDED):
-            response.message = f"no episode can end as {ending.name}: {phase.value}"
-            return response
-        response.success, response.message = True, f"episode {episode} ends as {ending.name}"
+            raise ValueError(f"no episode can end as {ending.name}: {phase.value}")
+        told = f"episode {episode} ends as {ending.name}"
         if ending is Ending.DISCARDED:
             self._discard("by the operator")
-            return response
+            return told
         self._mark = (ending, "by the operator")
         if self._join.in_flight():
-            response.message += " with the running chunk"
-        else:
-            self._apply_mark()
-            self._deliver()
-        return response
+            return f"{told} with the running chunk"
+        self._apply_mark()
+        self._deliver()
+        return told
 
-    def _pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if request.data:
-            changes = self._episodes.hold("operator", "by the operator")
+    def _pause(self, paused: bool) -> str:
+        if paused:
+            self._tell(self._episodes.hold("operator", "by the operator"))
         else:
             self._faults = 0
-            changes = [*self._episodes.release("robot", "by the operator"), *self._episodes.release("operator", "by the operator")]
-        self._tell(changes)
-        response.success = True
-        response.message = "paused" if self._episodes.paused else "not paused"
-        return response
+            for reason in ("robot", "operator"):
+                self._tell(self._episodes.release(reason, "by the operator"))
+        return "paused" if self._episodes.paused else "not paused"
 
     # Watching.
 
@@ -350,42 +328,18 @@ class RewardNode(Node):
             return
         now = time.monotonic()
         self._outbox.send_due(now)
-        self._watch_presence(now)
-        self._watch_silence(now)
-        self._watch_delivery()
-
-    def _watch_presence(self, now: float) -> None:
-        for change in self._presence.update(now):
-            if not change.present:
-                self.get_logger().error(f"{change.name} left the graph; the episode waits for it")
-            elif self._episodes.phase is not Phase.IDLE:
-                self._discard(f"{change.name} was started anew")
-
-    def _watch_silence(self, now: float) -> None:
-        timeout = self._config.reward.source_timeout
-        late = [entry for entry in self._join.in_flight() if now - entry.waiting_since > timeout]
-        missing = set(self._join.missing(late[0])) if late else set()
-        for part, text in {"robot": "execution_result", **dict.fromkeys(self._config.reward.sources, "task_reward")}.items():
-            self._note(part, f"no {text} for {timeout} s after a chunk" if part in missing else None)
-        trainer = self._outbox.delivery.silent_for(now) > timeout
-        self._note("trainer_node", f"no transition_ack for {timeout} s; transitions are kept and sent again" if trainer else None)
-        waited = self._closing is not None and now - self._closing[3] > timeout
-        self._note("policy_node", f"no bootstrap for {timeout} s after a truncated episode" if waited else None)
-
-    def _note(self, part: str, silence: str | None) -> None:
-        change = self._silence.update(part, silence)
-        if change is not None:
-            began, line = change
-            if began:
-                self.get_logger().error(line)
-            else:
-                self.get_logger().info(line)
-
-    def _watch_delivery(self) -> None:
+        for name in self._watch.restarted(now):
+            if self._episodes.phase is not Phase.IDLE:
+                self._discard(f"{name} was started anew")
+        self._watch.look_for_silence(
+            now,
+            join=self._join,
+            unanswered_for=self._outbox.delivery.silent_for(now),
+            bootstrap_due_for=0.0 if self._closing is None else now - self._closing[3],
+        )
         delivery = self._outbox.delivery
         if delivery.full:
-            text = f"{len(delivery)} transitions wait for trainer_node's answer"
-            self._tell(self._episodes.hold("delivery", text))
+            self._tell(self._episodes.hold("delivery", f"{len(delivery)} transitions wait for trainer_node's answer"))
         elif delivery.eased:
             self._tell(self._episodes.release("delivery", "trainer_node answers"))
 

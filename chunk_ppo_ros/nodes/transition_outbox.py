@@ -10,7 +10,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.nodes import conversions, qos
 from chunk_ppo_ros.nodes.conversions import ObservationSource
 from chunk_ppo_ros.rewards.delivery import Delivery
-from chunk_ppo_ros.types import ChunkId, Transition
+from chunk_ppo_ros.types import Transition
 
 _SETTLED = (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE, msg.TransitionAck.DISCARDED)
 

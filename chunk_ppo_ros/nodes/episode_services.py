@@ -1,0 +1,56 @@
+"""The services of episodes, in the terms of `rewards/episodes.py`: what raises ValueError is answered with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chunk_ppo_msgs.srv import EndEpisode
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from chunk_ppo_ros.rewards.episodes import Ending
+
+OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
+
+
+def serve_episodes(
+    node: Node, *, start: Callable[[], str], end: Callable[[Ending], str], pause: Callable[[bool], str]
+) -> None:
+    """Offers start_episode, end_episode and pause.
+
+    Args:
+        node: serves them.
+        start: the scene is ready; returns what happened.
+        end: ends the running episode; likewise.
+        pause: holds or goes on; likewise.
+    """
+
+    def on_start(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = _answer(start)
+        return response
+
+    def on_end(request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
+        response.success, response.message = _answer(lambda: end(_operator_ending(request.outcome)))
+        return response
+
+    def on_pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success, response.message = _answer(lambda: pause(request.data))
+        return response
+
+    node.create_service(Trigger, "start_episode", on_start)
+    node.create_service(EndEpisode, "end_episode", on_end)
+    node.create_service(SetBool, "pause", on_pause)
+
+
+def _answer(action: Callable[[], str]) -> tuple[bool, str]:
+    try:
+        return True, action()
+    except ValueError as error:
+        return False, str(error)
+
+
+def _operator_ending(outcome: int) -> Ending:
+    if outcome not in list(OPERATOR_ENDINGS):
+        names = ", ".join(f"{ending.value} ({ending.name})" for ending in OPERATOR_ENDINGS)
+        raise ValueError(f"outcome must be one of {names}, got {outcome}")
+    return Ending(outcome)
