@@ -6,7 +6,6 @@ only then is the next version announced and the old journal removed. Whatever fa
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from chunk_ppo_msgs import msg
 from rclpy.duration import Duration
 from rclpy.serialization import deserialize_message
-from tqdm import tqdm
 
 from chunk_ppo_ros.agent import Learner
 from chunk_ppo_ros.errors import UserError
@@ -24,7 +22,9 @@ from chunk_ppo_ros.nodes import qos
 from chunk_ppo_ros.nodes.collection import Collection, Verdict
 from chunk_ppo_ros.nodes.journal import TransitionJournal
 from chunk_ppo_ros.nodes.lifecycle import WorkerNode, run_worker_node
+from chunk_ppo_ros.nodes.progress import RolloutBar, update_bar
 from chunk_ppo_ros.nodes.runner import EndOfRun
+from chunk_ppo_ros.nodes.training_log import TrainingLog
 from chunk_ppo_ros.nodes.worker import Outcome
 from chunk_ppo_ros.report import write_report
 from chunk_ppo_ros.types import Transition
@@ -32,15 +32,6 @@ from chunk_ppo_ros.types import Transition
 _SECTIONS = ("model", "ppo", "env", "pretrain", "run")
 _SAVE_RETRY_PERIOD = 10.0  # s, steady time
 _LAST_WORDS_TIMEOUT = Duration(seconds=2)
-_EPISODE_OUTCOMES = (msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE, msg.EpisodeEvent.TIME_LIMIT)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Begun:
-    """What configuring makes."""
-
-    learner: Learner
-    log: MetricsLog
 
 
 class TrainerNode(WorkerNode):
@@ -50,16 +41,16 @@ class TrainerNode(WorkerNode):
         super().__init__("trainer_node", *_SECTIONS)
         self._run_dir = Path(self.config.run.run_dir) / self.config.run.exp_name
         self._journal = TransitionJournal(self._run_dir / "journal")
-        self._begun: _Begun | None = None
+        self._started: Learner | None = None
         self._collection: Collection | None = None
         self._is_updating = False
         self._unsaved_metrics: dict[str, float] | None = None
         self._saved_at = 0.0  # last attempt, s of steady time
         self._started_at = 0.0  # the present rollout, s of steady time
-        self._bar: tqdm | None = None
+        self._bar = RolloutBar()
+        self._log = TrainingLog(self)
         self._version_publisher = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._ack_publisher = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
-        self._metrics_publisher = self.create_publisher(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
         self.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
         self.start()
@@ -70,21 +61,21 @@ class TrainerNode(WorkerNode):
         """Submits loading the start. The update compiles after it, while the first rollout is collected."""
         config, run_dir = self.config, self._run_dir
 
-        def begin() -> _Begun:
+        def begin() -> tuple[Learner, MetricsLog]:
             learner = Learner.start(config)
-            return _Begun(learner, MetricsLog.open(run_dir, config=config, run_id=learner.run_id))
+            return learner, MetricsLog.open(run_dir, config=config, run_id=learner.run_id)
 
         self.submit(begin, self._on_begun)
 
-    def _on_begun(self, outcome: Outcome[_Begun]) -> None:
+    def _on_begun(self, outcome: Outcome[tuple[Learner, MetricsLog]]) -> None:
         try:
-            self._begun = outcome.result()
+            self._started, self._log.file = outcome.result()
         except UserError as error:
             if self.config.run.autostart:
                 raise
             self.complain("start", f"training cannot start: {error}", error=True)
             return
-        learner = self._begun.learner
+        learner = self._started
         self.get_logger().info(
             f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}"
         )
@@ -108,18 +99,16 @@ class TrainerNode(WorkerNode):
         self._start_rollout()
 
     def deactivated(self) -> None:
-        self._close_bar()
+        self._bar.close()
 
     def cleaned_up(self) -> None:
-        if self._begun is not None:
-            self._begun.log.close()
-        self._begun = self._collection = self._unsaved_metrics = None
+        self._log.close()
+        self._started = self._collection = self._unsaved_metrics = None
         self._is_updating = False
 
     def destroy_node(self) -> None:
-        self._close_bar()
-        if self._begun is not None:
-            self._begun.log.close()
+        self._bar.close()
+        self._log.close()
         super().destroy_node()
 
     # Collecting.
@@ -130,8 +119,7 @@ class TrainerNode(WorkerNode):
         self._acknowledge(message.run_id, message.sequence_number, verdict)
         self._tell_refusal(message, verdict)
         if verdict.status == msg.TransitionAck.ACCEPTED:
-            if self._bar is not None:
-                self._bar.update()
+            self._bar.update()
             self._update_if_complete()
 
     def _verdict(self, raw: bytes, message: msg.Transition) -> Verdict:
@@ -177,20 +165,15 @@ class TrainerNode(WorkerNode):
             return
         if message.outcome == msg.EpisodeEvent.DISCARDED:
             self._discard(message.episode)
-        elif message.outcome in _EPISODE_OUTCOMES:
-            metrics = {
-                "episode": float(message.episode),
-                "total_reward": float(message.total_reward),
-                "success": float(message.outcome == msg.EpisodeEvent.SUCCESS),
-                "num_chunks": float(message.num_chunks),
-            }
-            self._log("episode", metrics)
+        else:
+            self._log.write_episode(message, self._learner.counters)
 
     def _discard(self, episode: int) -> None:
         if self._is_updating:
             text = f"episode {episode} is discarded after its update began: what it gave to this rollout is trained on"
             self.get_logger().warning(text)
             return
+        self._bar.close()
         dropped = self._required_collection().discard(episode)
         for sequence_number in dropped:
             verdict = Verdict(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
@@ -205,7 +188,7 @@ class TrainerNode(WorkerNode):
         if self._is_updating or not collection.is_complete:
             return
         self._is_updating = True
-        self._close_bar()
+        self._bar.close()
         transitions = collection.transitions[: collection.num_required]
         rollout_time = time.monotonic() - self._started_at
         self.submit(lambda: self._update(transitions, rollout_time), self._on_updated)
@@ -213,12 +196,7 @@ class TrainerNode(WorkerNode):
     def _update(self, transitions: list[Transition], rollout_time: float) -> dict[str, float]:
         """In the worker."""
         started = time.monotonic()
-        with tqdm(desc=f"version {self._learner.policy_version} update", unit="minibatch", leave=False) as bar:
-
-            def on_minibatch(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
+        with update_bar(self._learner.policy_version) as on_minibatch:
             metrics = self._learner.update(transitions, progress=on_minibatch)
         return {**metrics, "time/rollout": rollout_time, "time/update": time.monotonic() - started}
 
@@ -250,7 +228,8 @@ class TrainerNode(WorkerNode):
         self.relieve("save", "the checkpoint is saved")
         assert self._unsaved_metrics is not None
         num_refused = self._required_collection().num_refused
-        self._log("update", {**self._unsaved_metrics, "transitions/refused": float(num_refused)})
+        metrics = {**self._unsaved_metrics, "transitions/refused": float(num_refused)}
+        self._log.write_update(metrics, self._learner.counters)
         self._unsaved_metrics = None
         self._is_updating = False
         trained = frozenset(transition.id.sequence_number for transition in self._required_collection().transitions)
@@ -309,33 +288,12 @@ class TrainerNode(WorkerNode):
         self._version_publisher.wait_for_all_acked(_LAST_WORDS_TIMEOUT)
         raise EndOfRun
 
-    def _log(self, kind: str, metrics: dict[str, float]) -> None:
-        """Metrics to the topic and to the log; a full disk does not stop training."""
-        learner = self._learner
-        self._metrics_publisher.publish(
-            msg.TrainingMetrics(
-                stamp=self.get_clock().now().to_msg(),
-                run_id=learner.run_id,
-                policy_version=learner.policy_version,
-                num_chunks=learner.num_chunks,
-                names=list(metrics) if kind == "update" else [f"{kind}/{name}" for name in metrics],
-                values=[float(value) for value in metrics.values()],
-            )
-        )
-        assert self._begun is not None
-        try:
-            self._begun.log.write(kind, metrics, counters=learner.counters)
-        except OSError as error:
-            self.complain("metrics", f"metrics cannot be written: {error}", error=True)
-        else:
-            self.relieve("metrics", "metrics are written again")
-
     # Small things.
 
     @property
     def _learner(self) -> Learner:
-        assert self._begun is not None, "the learner exists once the node is configured"
-        return self._begun.learner
+        assert self._started is not None, "the learner exists once the node is configured"
+        return self._started
 
     @property
     def _is_finished(self) -> bool:
@@ -357,20 +315,10 @@ class TrainerNode(WorkerNode):
         )
 
     def _open_bar(self) -> None:
-        self._close_bar()
         collection = self._required_collection()
-        self._bar = tqdm(
-            total=collection.num_required,
-            initial=collection.num_accepted,
-            desc=f"version {collection.version} rollout",
-            unit="chunk",
-            leave=False,
+        self._bar.open(
+            version=collection.version, num_accepted=collection.num_accepted, num_required=collection.num_required
         )
-
-    def _close_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
 
 
 def main(args: Sequence[str] | None = None) -> int:

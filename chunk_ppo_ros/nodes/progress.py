@@ -1,0 +1,52 @@
+"""Progress bars of the rollout and of the update, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from tqdm import tqdm
+
+
+class OnMinibatch(Protocol):
+    """What an update calls after each minibatch."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """`done` of at most `total` minibatches are done."""
+
+
+class RolloutBar:
+    """How full the rollout is; shown from `open` to `close`."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm | None = None
+
+    def open(self, *, version: int, num_accepted: int, num_required: int) -> None:
+        """Shows a rollout, in place of the one before."""
+        self.close()
+        description = f"version {version} rollout"
+        self._bar = tqdm(total=num_required, initial=num_accepted, desc=description, unit="chunk", leave=False)
+
+    def update(self) -> None:
+        """One more chunk."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def close(self) -> None:
+        """Takes the bar away, so that a line of the log can follow."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+@contextmanager
+def update_bar(version: int) -> Iterator[OnMinibatch]:
+    """Shows an update; yields what it calls after each minibatch."""
+    with tqdm(desc=f"version {version} update", unit="minibatch", leave=False) as bar:
+
+        def on_minibatch(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield on_minibatch
