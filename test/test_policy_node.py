@@ -15,6 +15,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.nodes import conversions, images, joints, policy_node, qos
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.tasks import make_task
 from chunk_ppo_ros.types import ModelObservation, SampledChunk
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -83,7 +84,7 @@ class Rest(Peer):
             side: self.create_publisher(JointState, f"follower_{side}/joint_states", qos.JOINT_STATES_LOCKSTEP)
             for side in aloha.SIDES
         }
-        self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+        self.versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
         self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
         self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
@@ -99,7 +100,7 @@ class Rest(Peer):
         if is_there:
             checkpoint.mkdir()
         message = {"run_id": "run", "version": version, "checkpoint": str(checkpoint), "num_required": 4, **fields}
-        self._versions.publish(msg.PolicyVersion(**message))
+        self.versions.publish(msg.PolicyVersion(**message))
 
     def event(self, event, *, episode=0, stamp=0, **fields):
         header = conversions.header_of(stamp)
@@ -180,7 +181,7 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
         0,
         0,
     )
-    assert chunk.observation.prompt == "reach the red target with the left arm and the blue target with the right arm"
+    assert chunk.observation.prompt == make_task("reach").prompt
     sampled = conversions.chunk_from_message(chunk)
     assert [int(view.max()) for view in sampled.observation.images] == [0, 1, 2]
     for side, (trajectory,) in zip(aloha.SIDES, trajectories, strict=True):
@@ -312,6 +313,15 @@ def test_a_robot_that_does_not_answer_is_told_and_a_reset_goes_on(start):
     graph.peer.sense(2)
     graph.spin_until(lambda: len(graph.peer.chunks) == 2)
     assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode) == (1, 1)
+
+
+def test_a_trainer_that_leaves_and_comes_back_is_told_once(graph):
+    graph.spin(1.1)  # it has been seen
+    graph.peer.destroy_publisher(graph.peer.versions)
+    graph.spin_until(lambda: graph.logged("trainer_node left the graph"))
+    graph.peer.versions = graph.peer.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+    graph.spin_until(lambda: graph.logged("trainer_node is back in the graph"))
+    assert graph.logged("trainer_node left the graph") == 1
 
 
 def test_a_restarted_policy_goes_on_with_the_numbers(graph):

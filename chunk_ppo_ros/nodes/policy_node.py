@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from chunk_ppo_ros.nodes.journal import SequenceFile
 from chunk_ppo_ros.nodes.lifecycle import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
 from chunk_ppo_ros.nodes.sensors import Sensors, make_observation
+from chunk_ppo_ros.nodes.surroundings import Surroundings
 from chunk_ppo_ros.nodes.worker import Outcome, ResultT
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -53,10 +53,9 @@ class PolicyNode(WorkerNode):
         self._actor: Actor | None = None
         self._announced: msg.PolicyVersion | None = None
         self._stamp = 0  # of the newest chunk, ns of ROS time
-        self._sent_at = 0.0  # when the newest chunk was sent, s of steady time
-        self._sensors = Sensors(self, self.config, on_news=self._tick)
         self._make_publishers()
         self._make_subscriptions()
+        self._sensors = Sensors(self, self.config, on_news=self._tick)
         self.start()
 
     def _make_publishers(self) -> None:
@@ -66,6 +65,8 @@ class PolicyNode(WorkerNode):
             side: self.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
             for side in aloha.SIDES
         }
+        publishers = (self._chunk_publisher, self._bootstrap_publisher, *self._trajectory_publishers.values())
+        self._surroundings = Surroundings(self, self.config, publishers)
 
     def _make_subscriptions(self) -> None:
         self.create_subscription(msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
@@ -200,7 +201,7 @@ class PolicyNode(WorkerNode):
         if self.is_working:
             return
         step = self._state.next_step()
-        if step.kind is Kind.HOLD or not self._all_listen():
+        if step.kind is Kind.HOLD or not self._surroundings.all_listen():
             self._sensors.stop_waiting()
             return
         readings = self._sensors.take(newer_than=step.fresh_after)
@@ -210,17 +211,6 @@ class PolicyNode(WorkerNode):
             self.submit(lambda: self._sample(step, readings), lambda outcome: self._on_sampled(step, readings, outcome))
         else:
             self.submit(lambda: self._value(readings), lambda outcome: self._on_valued(step, readings, outcome))
-
-    def _all_listen(self) -> bool:
-        """Whether a chunk would reach those who execute and count it: what is published before that is lost."""
-        publishers = (self._chunk_publisher, self._bootstrap_publisher, *self._trajectory_publishers.values())
-        deaf = [publisher.topic_name for publisher in publishers if not publisher.get_subscription_count()]
-        if deaf:
-            text = f"nobody listens on {', '.join(deaf)}; the policy holds, check that robot_node and reward_node run"
-            self.complain("listeners", text, about=tuple(deaf))
-        else:
-            self.relieve("listeners", "robot_node and reward_node listen")
-        return not deaf
 
     def _observe(self, readings: SyncedSensors) -> ModelObservation:
         """In the worker."""
@@ -290,7 +280,6 @@ class PolicyNode(WorkerNode):
         """The chunk first: whoever sees a trajectory can know what it belongs to."""
         assert step.chunk is not None
         self._stamp = max(self.get_clock().now().nanoseconds, self._stamp + 1)
-        self._sent_at = time.monotonic()
         source = ObservationSource(readings.stamp, self._prompt)
         message = conversions.chunk_to_message(
             step.chunk, chunk, source, stamp=self._stamp, num_steps=self.config.model.action_horizon
@@ -300,6 +289,7 @@ class PolicyNode(WorkerNode):
         for side, publisher in self._trajectory_publishers.items():
             half = chunk.actions[:, aloha.side_slice(side)]
             publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=period))
+        self._surroundings.chunk_sent()
         self._state.sampled(step.chunk)
 
     def activity(self) -> str:
@@ -307,30 +297,11 @@ class PolicyNode(WorkerNode):
         return self._state.next_step().reason or "acting"
 
     def watch(self) -> None:
-        """What others do not do, told; and what failed for want of disk or listeners, tried again."""
+        """Tells what others do not do; tries again what failed for want of a disk or of listeners."""
         self._tick()
         self._sensors.watch()
-        self._watch_trainer()
-        self._watch_execution()
-
-    def _watch_trainer(self) -> None:
-        if self.count_publishers("policy_version"):
-            self.relieve("trainer", "trainer_node is there")
-        elif self.is_configured:
-            self.complain("trainer", "nobody publishes policy_version; the policy waits for trainer_node")
-
-    def _watch_execution(self) -> None:
-        awaited = self._state.awaited_chunk
-        waited = time.monotonic() - self._sent_at
-        duration = self.config.model.action_horizon / self.config.robot.control_rate
-        if awaited is None:
-            self.relieve("execution", "the chunk is answered or its episode is over; the policy goes on")
-        elif waited > duration + self.config.robot.chunk_deadline + self.config.reward.source_timeout:
-            text = (
-                f"chunk {awaited.sequence_number} was sent {waited:.1f} s ago and nobody says how it ended; the policy "
-                "waits: check robot_node, the reward sources and reward_node, or end the episode"
-            )
-            self.complain("execution", text, about=awaited.sequence_number)
+        if not (self._announced is not None and self._announced.final):
+            self._surroundings.watch(self._state.awaited_chunk)
 
 
 def main(args: Sequence[str] | None = None) -> int:
