@@ -1,7 +1,7 @@
 """Recording of raw messages as rosbag2 folders (MCAP), without rosbag2.
 
-A recording is a folder of parts, each a whole bag with its metadata.yaml, so that all but the newest are readable while it
-grows and the oldest can be removed.
+A recording is a folder of parts, each a whole bag with its metadata.yaml, so that all but the newest are readable
+while it grows and the oldest can be removed.
 """
 
 from __future__ import annotations

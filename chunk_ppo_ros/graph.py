@@ -1,4 +1,4 @@
-"""The graph of nodes, described once as data: for `launch/training.launch.py` and for the supervisor, which needs no launch.
+"""The graph of nodes, described once as data for `launch/training.launch.py` and for the supervisor.
 
 `python -m chunk_ppo_ros graph` starts it with the supervisor.
 """

@@ -1,7 +1,7 @@
 """The configuration as a ROS parameter file, read and written without ROS.
 
-One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/parameters.py` declares the
-same names on a node.
+One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/parameters.py`
+declares the same names on a node.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dic
         if is_ros_parameter(name) or name in extra:
             continue
         if name not in known:
-            near = difflib.get_close_matches(name, [*known, *extra], n=3) or sorted({key.split(".")[0] for key in known})
+            sections = sorted({key.split(".")[0] for key in known})
+            near = difflib.get_close_matches(name, [*known, *extra], n=3) or sections
             raise ValueError(f"unknown parameter '{name}'; did you mean one of {', '.join(near)}?")
         section, field = name.split(".", 1)
         nested.setdefault(section, {})[field] = value
@@ -61,9 +62,7 @@ def write_parameter_file(config: config_lib.TrainConfig, path: str | pathlib.Pat
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def load_config_file(
-    path: str | pathlib.Path, *, base: config_lib.TrainConfig | None = None
-) -> config_lib.TrainConfig:
+def load_config_file(path: str | pathlib.Path, *, base: config_lib.TrainConfig | None = None) -> config_lib.TrainConfig:
     """Reads a parameter file.
 
     Args:

@@ -1,4 +1,4 @@
-"""Runs a module as a child that cannot outlive its supervisor: `python -m chunk_ppo_ros.supervised PARENT_ID MODULE ARGS`."""
+"""Runs a module that cannot outlive its parent: `python -m chunk_ppo_ros.supervised PARENT_ID MODULE ARGUMENTS`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent(parent_id: int) -> None:
-    """Asks the kernel to kill this process when its parent ends, however that happens; Linux only, elsewhere nothing."""
+    """Asks the kernel to kill this process when its parent ends, however that happens; Linux only."""
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -24,7 +24,7 @@ def die_with_parent(parent_id: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the module handles it: a Ctrl-C while it imports ends it quietly
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the module handles it, a Ctrl-C ends it quietly
     module = sys.argv[2]
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -66,7 +66,9 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
             if _ports_are_free(domain):
                 yield domain
                 return
-    raise ValueError(f"one of the ROS domains {DOMAINS.start}..{DOMAINS.stop - 1} must be free; name one with --domain_id")
+    raise ValueError(
+        f"a ROS domain of {DOMAINS.start}..{DOMAINS.stop - 1} must be free, got none; name one to share it"
+    )
 
 
 def _ports_are_free(domain: int) -> bool:

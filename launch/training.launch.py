@@ -32,16 +32,16 @@ def generate_launch_description() -> LaunchDescription:
     share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
     arguments = [
         ("config", str(share / "config" / "training.yaml"), "parameter file of all nodes, see config/", None),
-        ("sim", "", f"simulator; none drives the real robot; empty is {FROM_FILE}", ["", "mujoco", "kinematic", "none"]),
+        ("sim", "", f"simulator, none for a real robot; empty is {FROM_FILE}", ["", "mujoco", "kinematic", "none"]),
         ("task", "", f"task; empty is {FROM_FILE}", ["", "reach", "transfer_cube"]),
         ("model", "", f"size of the model; empty is {FROM_FILE}", ["", *MODELS]),
         ("exp_name", "", f"name of the run, outputs go to run_dir/exp_name; empty is {FROM_FILE}", None),
         ("checkpoint", "", f"checkpoint to start from; empty is {FROM_FILE}", None),
         ("record", "false", "record the rollout topics as a rosbag2 folder run_dir/exp_name/bag", ["true", "false"]),
-        ("discovery", "localhost", "who may see the graph: this machine, named peers, or the subnet", [*graph_lib.DISCOVERY]),
+        ("discovery", "localhost", "who may see the graph", [*graph_lib.DISCOVERY]),
         ("static_peers", "", "addresses separated by ';', for discovery:=static_peers", None),
         ("domain_id", "", "ROS domain; empty is a free one in simulation, else the user's, where the driver is", None),
-        ("on_node_exit", "stop", "a node ended by itself: stop all, let the others wait, or start it anew", [*graph_lib.ON_NODE_EXIT]),
+        ("on_node_exit", "stop", "what happens when a node ends by itself", [*graph_lib.ON_NODE_EXIT]),
     ]
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text, choices=choices)

@@ -109,7 +109,9 @@ def test_chunk_survives_the_wire_exactly() -> None:
 
 def test_outcome_survives_the_wire_exactly() -> None:
     transition = make_transition()
-    message = conversions.outcome_to_message(transition.id, transition.outcome, stamp=5, end=9, valid=False, reason="no")
+    message = conversions.outcome_to_message(
+        transition.id, transition.outcome, stamp=5, end=9, valid=False, reason="no"
+    )
     message = deserialize_message(serialize_message(message), msg.ChunkOutcome)
     assert_same(conversions.outcome_from_message(message), transition.outcome)
     assert conversions.chunk_id(message) == transition.id

@@ -158,9 +158,10 @@ def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     context = launch.LaunchContext()
-    given = {"config": str(ROOT / "config" / "training.yaml"), "domain_id": "41", "on_node_exit": "stop", "record": "true"}
-    given |= {"discovery": "localhost", "static_peers": "", "sim": "kinematic", "task": "", "model": "", "checkpoint": ""}
-    context.launch_configurations.update({**given, "exp_name": str(tmp_path / "one")})
+    empty = dict.fromkeys(("static_peers", "task", "model", "checkpoint"), "")
+    given = {"config": str(ROOT / "config" / "training.yaml"), "exp_name": str(tmp_path / "one"), "sim": "kinematic"}
+    given |= {"domain_id": "41", "on_node_exit": "stop", "record": "true", "discovery": "localhost"}
+    context.launch_configurations.update({**empty, **given})
     actions = module.start_graph(context)
     nodes = [action for action in actions if isinstance(action, launch_ros_actions.Node)]
     config = load_config_file(tmp_path / "one" / "params.yaml")

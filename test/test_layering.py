@@ -13,8 +13,8 @@ PACKAGE = "chunk_ppo_ros"
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 
-# From the ground up: a room may import rooms before it, and itself. Modules at the top of the package, other than these,
-# are the agent and the commands, which may import every room but the nodes.
+# From the ground up: a room may import the ground, the rooms named here, and itself. The other modules at the top of
+# the package are the agent and the commands, which may import every room but the nodes.
 # `pytrees` is the ground of the rooms with JAX: the types, made known to it.
 GROUND = {"types", "config", "errors", "seeds"}
 ROOMS: dict[str, set[str]] = {
@@ -96,7 +96,16 @@ def test_robot_and_rewards_are_numpy_only(room: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["nodes.robot_node", "nodes.reward_node", "nodes.sim_node", "nodes.recorder_node", "graph", "sim", "robot", "rewards"],
+    [
+        "nodes.robot_node",
+        "nodes.reward_node",
+        "nodes.sim_node",
+        "nodes.recorder_node",
+        "graph",
+        "sim",
+        "robot",
+        "rewards",
+    ],
 )
 def test_a_fresh_interpreter_does_not_load_jax(module: str) -> None:
     program = (

@@ -29,7 +29,7 @@ def make_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[NodeMaker]:
 
     def make(*args: str) -> Node:
         if not context.ok():
-            rclpy.init(args=["--ros-args", *args] if args else None, context=context, domain_id=31)
+            rclpy.init(args=["--ros-args", *args] if args else None, context=context)
         nodes.append(rclpy.create_node("node_under_test", context=context))
         return nodes[-1]
 
@@ -108,7 +108,7 @@ def _changed_config() -> config_lib.TrainConfig:
         config,
         ppo=dataclasses.replace(config.ppo, learning_rate=1e-6, gamma=0.5),
         reward=dataclasses.replace(config.reward, sources=("task", "true")),
-        run=dataclasses.replace(config.run, prompt="it's 1: \"two\"\n# three", exp_name="12"),
+        run=dataclasses.replace(config.run, prompt='it\'s 1: "two"\n# three', exp_name="12"),
     )
 
 
@@ -155,7 +155,10 @@ def test_a_missing_parameter_file_is_refused(tmp_path: pathlib.Path) -> None:
         parameters.load_config_file(tmp_path / "none.yaml")
 
 
-@pytest.mark.parametrize("path", sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yaml")), ids=lambda p: p.name)
+CONFIG_FILES = sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIG_FILES, ids=lambda path: path.name)
 def test_every_key_of_the_files_under_config_is_known(path: pathlib.Path) -> None:
     assert isinstance(parameters.load_config_file(path), config_lib.TrainConfig)
     comments = [line.split("#", 1)[1] for line in path.read_text().splitlines() if ": " in line and "#" in line]

@@ -88,7 +88,9 @@ def recording(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
     log = (tmp_path / "log").open("w")
     arguments = ["--ros-args", "-p", f"run.run_dir:={tmp_path}", "-p", "run.exp_name:=one"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "chunk_ppo_ros.nodes.recorder_node", *arguments], stderr=log, cwd=pathlib.Path(__file__).parents[1]
+        [sys.executable, "-m", "chunk_ppo_ros.nodes.recorder_node", *arguments],
+        stderr=log,
+        cwd=pathlib.Path(__file__).parents[1],
     )
     context = Context()
     rclpy.init(context=context, domain_id=int(os.environ["ROS_DOMAIN_ID"]))
@@ -118,11 +120,12 @@ def test_a_recording_holds_what_was_published(recording: tuple[pathlib.Path, dic
     recorded = dict(read(folder))
     assert recorded.keys() == published.keys()
     for topic, message in published.items():
-        # Not byte by byte: what CDR puts between fields to align them is undefined, and the wire fills up to four bytes.
+        # Not byte by byte: what CDR puts between fields to align them is undefined, and the wire ends on four bytes.
         assert deserialize_message(recorded[topic], type(message)) == message
         assert 0 <= len(recorded[topic]) - len(serialize_message(message)) < 4
     metadata = yaml.safe_load((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
     assert metadata["storage_identifier"] == "mcap"
-    topics = {entry["topic_metadata"]["name"]: entry["topic_metadata"] for entry in metadata["topics_with_message_count"]}
-    assert topics["/transition"]["type"] == "chunk_ppo_msgs/msg/Transition"
-    assert topics["/transition"]["type_description_hash"] == published_hash("chunk_ppo_msgs/msg/Transition")
+    topics = [entry["topic_metadata"] for entry in metadata["topics_with_message_count"]]
+    (transition,) = [topic for topic in topics if topic["name"] == "/transition"]
+    assert transition["type"] == "chunk_ppo_msgs/msg/Transition"
+    assert transition["type_description_hash"] == published_hash("chunk_ppo_msgs/msg/Transition")

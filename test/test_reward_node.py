@@ -125,7 +125,9 @@ class Graph:
             conversions.chunk_to_message(id, sampled, SOURCE, stamp=stamp(number), num_steps=HORIZON)
         )
 
-    def execute(self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = "") -> None:
+    def execute(
+        self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = ""
+    ) -> None:
         header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
 
@@ -163,8 +165,8 @@ def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[G
 def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = Context()
-    parameters = [f"run.run_dir:={tmp_path}", "env.max_episode_chunks:=3", "reward.source_timeout:=0.4"]
-    rclpy.init(args=["--ros-args", *(part for one in parameters for part in ("-p", one))], context=context, domain_id=34)
+    settings = [f"run.run_dir:={tmp_path}", "env.max_episode_chunks:=3", "reward.source_timeout:=0.4"]
+    rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
     executor = SingleThreadedExecutor(context=context)
     node, others = RewardNode(context=context), Neighbours(context)
     for each in (node, others):

@@ -26,7 +26,9 @@ from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, RewardT
 
 def test_total_is_the_weighted_sum() -> None:
     # 2 * 0.5 + 1 * 3 - 0.1 * 10 = 3
-    assert terms.total([RewardTerm("a", 0.5, 2.0), RewardTerm("b", 3.0), RewardTerm("c", 10.0, -0.1)]) == pytest.approx(3)
+    assert terms.total([RewardTerm("a", 0.5, 2.0), RewardTerm("b", 3.0), RewardTerm("c", 10.0, -0.1)]) == pytest.approx(
+        3
+    )
 
 
 def test_terms_of_all_sources_are_joined_in_order() -> None:
@@ -70,7 +72,7 @@ def make_outcome(**fields: object) -> ChunkOutcome:
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """One row: a chunk with its value, how it ended, the value that was bootstrapped after it, and what must come of it.
+    """One row: a chunk with its value, how it ended, the value told after it, and what must come of it.
 
     `expected` is the next value; None where no transition may come.
     """
@@ -90,7 +92,10 @@ TABLE: dict[str, list[Played]] = {
     # A time limit cuts the segment: the value after it is told apart.
     "truncated": [Played(1.0, 2.0), Played(2.0, 7.0, bootstrap=7.0, ends=("truncated",))],
     # ... and never taken from the next episode's first chunk.
-    "truncated without bootstrap": [Played(1.0, None, ends=("truncated",)), Played(2.0, 0.0, episode=1, ends=("terminated",))],
+    "truncated without bootstrap": [
+        Played(1.0, None, ends=("truncated",)),
+        Played(2.0, 0.0, episode=1, ends=("terminated",)),
+    ],
     "terminated ignores a bootstrap": [Played(1.0, 0.0, bootstrap=5.0, ends=("terminated",))],
     # A takeover cuts although the episode goes on and the next chunk is there.
     "intervened": [Played(1.0, 6.0, bootstrap=6.0, ends=("intervened",)), Played(2.0, 0.0, ends=("terminated",))],
@@ -175,7 +180,11 @@ def test_a_gap_tells_its_reason_once() -> None:
 
 def test_a_discarded_episode_leaves_others_alone() -> None:
     assembler = TransitionAssembler(PPOConfig())
-    played = [Played(1.0, None), Played(2.0, None, ends=("terminated",)), Played(3.0, 0.0, episode=1, ends=("terminated",))]
+    played = [
+        Played(1.0, None),
+        Played(2.0, None, ends=("terminated",)),
+        Played(3.0, 0.0, episode=1, ends=("terminated",)),
+    ]
     arrivals = feeds(played, assembler)
     for feed in arrivals[:2]:
         feed()
@@ -227,7 +236,9 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 # The referee.
 
 
-def joined(*, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object) -> referee.Joined:
+def joined(
+    *, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object
+) -> referee.Joined:
     execution = referee.ExecutionReport(referee.Status(status), executed, min(1, executed), end=9, message=message)
     reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
     return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, execution, reports)
@@ -292,7 +303,12 @@ def test_chunks_that_cannot_be_trained_on(entry: referee.Joined, text: str, robo
 
 def test_faults_and_takeovers_after_some_steps() -> None:
     fault = judge(joined(status=2, executed=2, message="stale", task=source()))
-    assert (fault.valid, fault.outcome.truncated, fault.outcome.fault, fault.outcome.num_steps) == (True, True, "stale", 2)
+    assert (fault.valid, fault.outcome.truncated, fault.outcome.fault, fault.outcome.num_steps) == (
+        True,
+        True,
+        "stale",
+        2,
+    )
     assert fault.ending() == (Ending.FAILURE, "robot fault: stale")
     takeover = judge(joined(status=3, executed=2, task=source()))
     assert (takeover.valid, takeover.outcome.intervened, takeover.outcome.truncated) == (True, True, False)

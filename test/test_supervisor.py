@@ -26,7 +26,7 @@ PROGRAMS = {
     "misconfigured": "import sys\nsys.exit(2)",
     # Like a compilation: SIGINT and SIGTERM find nobody at home.
     "stubborn": (
-        "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "import signal, time\nfor each in signal.SIGINT, signal.SIGTERM: signal.signal(each, signal.SIG_IGN)\n"
         "print('up', flush=True)\ntime.sleep(600)"
     ),
     "importing": "print('up', flush=True)\nimport time\ntime.sleep(600)",
@@ -35,7 +35,10 @@ PROGRAMS = {
         "print('up', flush=True)\ntime.sleep(600)"
     ),
     "progress": "import sys\nsys.stdout.write('\\r1 of 2\\r2 of 2\\n')",
-    "environment": "import os\nprint(os.environ['ROS_DOMAIN_ID'], os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'], os.environ['OWN'])",
+    "environment": (
+        "import os\nnames = 'ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'OWN'\n"
+        "print(*(os.environ[name] for name in names))"
+    ),
 }
 
 
@@ -152,7 +155,11 @@ def start_script(tmp_path: pathlib.Path, *programs: str) -> tuple[subprocess.Pop
     ],
 )
 def test_a_signal_stops_everything_in_time(
-    make_graph: Callable[..., Graph], tmp_path: pathlib.Path, programs: tuple[str, ...], number: signal.Signals, limit: float
+    make_graph: Callable[..., Graph],
+    tmp_path: pathlib.Path,
+    programs: tuple[str, ...],
+    number: signal.Signals,
+    limit: float,
 ) -> None:
     process, descendants = start_script(tmp_path, *programs)
     began = time.monotonic()

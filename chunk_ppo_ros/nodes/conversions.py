@@ -1,26 +1,32 @@
 """The types of `types.py` to and from their messages.
 
-Arrays keep every bit; scalar floats are float32 on the wire and are rounded to it on the way out, so that sender and receiver
-hold the same numbers. Everything that comes in is checked: shapes, lengths, finiteness and ranges; an error names the field.
-Nothing here loops over the elements of an image.
+Arrays keep every bit; scalar floats are float32 on the wire and are rounded to it on the way out, so that sender and
+receiver hold the same numbers. Everything that comes in is checked: shapes, lengths, finiteness and ranges; an error
+names the field.
 """
 
 from __future__ import annotations
 
-import array
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from chunk_ppo_msgs import msg
-from std_msgs.msg import Header
 
 from chunk_ppo_ros import types
-
-NANOSECONDS = 1_000_000_000
-_TYPE_CODES = {"uint8": "B", "int32": "i", "float32": "f", "float64": "d"}
+from chunk_ppo_ros.nodes.wire import NANOSECONDS as NANOSECONDS
+from chunk_ppo_ros.nodes.wire import (
+    finite,
+    from_array,
+    from_bools,
+    header_of,
+    time_from_ns,
+    time_to_ns,
+    to_array,
+    to_bools,
+    to_float32,
+    unit_interval,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,81 +40,6 @@ class ObservationSource:
 
     stamp: int
     prompt: str
-
-
-# Time.
-
-
-def time_to_ns(stamp: Time) -> int:
-    """ROS time in nanoseconds."""
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-
-
-def time_from_ns(nanoseconds: int) -> Time:
-    """The message of a ROS time, given in nanoseconds >= 0."""
-    seconds, rest = divmod(nanoseconds, NANOSECONDS)
-    return Time(sec=seconds, nanosec=rest)
-
-
-def time_to_seconds(stamp: Time) -> float:
-    """ROS time in seconds; below a microsecond it rounds, so stamps are compared by `time_to_ns`."""
-    return time_to_ns(stamp) / NANOSECONDS
-
-
-def header_of(stamp: int) -> Header:
-    """A header with a stamp in nanoseconds and no frame."""
-    return Header(stamp=time_from_ns(stamp))
-
-
-# Arrays.
-
-
-def to_array(values: np.ndarray, dtype: str) -> array.array[Any]:
-    """A numpy array as the flat `array.array` that message fields take without copying element by element."""
-    flat = array.array(_TYPE_CODES[dtype])
-    flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8))
-    return flat
-
-
-def to_bools(values: np.ndarray) -> list[bool]:
-    """A short mask as the list that bool[] fields take."""
-    return [bool(value) for value in values]
-
-
-def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """A flat message field as a new, writable array.
-
-    Raises:
-        ValueError: where the length is not that of the shape, or a float is not finite.
-    """
-    flat = np.frombuffer(values, dtype=dtype) if len(values) else np.empty(0, dtype)
-    if flat.size != math.prod(shape):
-        raise ValueError(f"{name} must have {math.prod(shape)} elements for the shape {shape}, got {flat.size}")
-    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
-        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(flat)).sum())} NaN or infinite elements")
-    return flat.reshape(shape).copy()
-
-
-def _from_bools(values: Any, length: int, name: str) -> np.ndarray:
-    if len(values) != length:
-        raise ValueError(f"{name} must have {length} elements, got {len(values)}")
-    return np.array(values, dtype=bool)
-
-
-def _float32(value: float) -> float:
-    return float(np.float32(value))
-
-
-def _finite(value: float, name: str) -> float:
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
-    return float(value)
-
-
-def _discount(value: float, name: str) -> float:
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"{name} must be within 0..1, got {value}")
-    return float(value)
 
 
 # Observations.
@@ -145,7 +76,7 @@ def observation_from_message(message: msg.ModelObservation, name: str = "observa
     shape = (message.num_cameras, message.height, message.width, 3)
     return types.ModelObservation(
         images=from_array(message.images, "uint8", shape, f"{name}.images"),
-        image_mask=_from_bools(message.image_mask, message.num_cameras, f"{name}.image_mask"),
+        image_mask=from_bools(message.image_mask, message.num_cameras, f"{name}.image_mask"),
         prompt_tokens=from_array(message.prompt_tokens, "int32", (num_slots,), f"{name}.prompt_tokens"),
         prompt_mask=np.arange(num_slots) < message.prompt_length,
         state=from_array(message.state, "float32", (len(message.state),), f"{name}.state"),
@@ -201,8 +132,8 @@ def _sample_fields(chunk: types.SampledChunk, source: ObservationSource) -> dict
         "action_tokens": to_array(chunk.action_tokens, "int32"),
         "token_mask": to_bools(chunk.token_mask),
         "token_log_probs": to_array(chunk.token_log_probs, "float32"),
-        "temperature": _float32(chunk.temperature),
-        "value": _float32(chunk.value),
+        "temperature": to_float32(chunk.temperature),
+        "value": to_float32(chunk.value),
     }
 
 
@@ -219,7 +150,7 @@ def chunk_from_message(message: msg.ActionChunk) -> types.SampledChunk:
 
 def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
     num_tokens = len(message.action_tokens)
-    temperature = _finite(message.temperature, "temperature")
+    temperature = finite(message.temperature, "temperature")
     if temperature <= 0.0:
         raise ValueError(f"temperature must be more than 0, got {temperature}")
     token_log_probs = from_array(message.token_log_probs, "float32", (num_tokens,), "token_log_probs")
@@ -228,9 +159,9 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
     return types.SampledChunk(
         observation=observation_from_message(message.observation),
         action_tokens=from_array(message.action_tokens, "int32", (num_tokens,), "action_tokens"),
-        token_mask=_from_bools(message.token_mask, num_tokens, "token_mask"),
+        token_mask=from_bools(message.token_mask, num_tokens, "token_mask"),
         token_log_probs=token_log_probs,
-        value=_finite(message.value, "value"),
+        value=finite(message.value, "value"),
         actions=from_array(message.actions, "float32", action_shape, "actions"),
         policy_version=message.policy_version,
         temperature=temperature,
@@ -238,7 +169,12 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
 
 
 def bootstrap_to_message(
-    id: types.ChunkId, observation: types.ModelObservation, source: ObservationSource, *, stamp: int, value: float,
+    id: types.ChunkId,
+    observation: types.ModelObservation,
+    source: ObservationSource,
+    *,
+    stamp: int,
+    value: float,
     policy_version: int,
 ) -> msg.Bootstrap:
     """The observation after the last chunk `id` of a segment, and its value.
@@ -257,7 +193,7 @@ def bootstrap_to_message(
         sequence_number=id.sequence_number,
         policy_version=policy_version,
         observation=observation_to_message(observation, source),
-        value=_float32(value),
+        value=to_float32(value),
     )
 
 
@@ -267,7 +203,7 @@ def bootstrap_from_message(message: msg.Bootstrap) -> tuple[types.ModelObservati
     Raises:
         ValueError: where a field does not fit the others or is not finite.
     """
-    return observation_from_message(message.observation), _finite(message.value, "value")
+    return observation_from_message(message.observation), finite(message.value, "value")
 
 
 # Rewards and outcomes.
@@ -275,7 +211,9 @@ def bootstrap_from_message(message: msg.Bootstrap) -> tuple[types.ModelObservati
 
 def terms_to_messages(terms: tuple[types.RewardTerm, ...]) -> list[msg.RewardTerm]:
     """Reward terms as messages."""
-    return [msg.RewardTerm(name=term.name, value=_float32(term.value), weight=_float32(term.weight)) for term in terms]
+    return [
+        msg.RewardTerm(name=term.name, value=to_float32(term.value), weight=to_float32(term.weight)) for term in terms
+    ]
 
 
 def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTerm, ...]:
@@ -289,8 +227,8 @@ def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTer
     return tuple(
         types.RewardTerm(
             message.name,
-            _finite(message.value, f"value of term '{message.name}'"),
-            _finite(message.weight, f"weight of term '{message.name}'"),
+            finite(message.value, f"value of term '{message.name}'"),
+            finite(message.weight, f"weight of term '{message.name}'"),
         )
         for message in messages
     )
@@ -322,7 +260,7 @@ def outcome_to_message(
 def _outcome_fields(outcome: types.ChunkOutcome) -> dict[str, Any]:
     """The fields that ChunkOutcome and Transition have in common."""
     return {
-        "reward": _float32(outcome.reward),
+        "reward": to_float32(outcome.reward),
         "terms": terms_to_messages(outcome.reward_terms),
         "num_steps": outcome.num_steps,
         "terminated": outcome.terminated,
@@ -345,7 +283,7 @@ def outcome_from_message(message: msg.ChunkOutcome | msg.Transition) -> types.Ch
             f"num_clamped_steps must be at most num_steps ({message.num_steps}), got {message.num_clamped_steps}"
         )
     return types.ChunkOutcome(
-        reward=_finite(message.reward, "reward"),
+        reward=finite(message.reward, "reward"),
         reward_terms=terms_from_messages(message.terms),
         num_steps=message.num_steps,
         terminated=message.terminated,
@@ -386,8 +324,8 @@ def transition_to_message(
         horizon=horizon,
         action_dim=action_dim,
         actions=to_array(transition.chunk.actions, "float32"),
-        next_value=_float32(transition.next_value),
-        discount=_float32(transition.discount),
+        next_value=to_float32(transition.next_value),
+        discount=to_float32(transition.discount),
         **_identity(transition.id),
         **_sample_fields(transition.chunk, source),
         **_outcome_fields(transition.outcome),
@@ -413,7 +351,7 @@ def transition_from_message(message: msg.Transition) -> types.Transition:
         id=chunk_id(message),
         chunk=_sample(message, (message.horizon, message.action_dim)),
         outcome=outcome,
-        next_value=_finite(message.next_value, "next_value"),
+        next_value=finite(message.next_value, "next_value"),
         next_observation=after[0] if after else None,
-        discount=_discount(message.discount, "discount"),
+        discount=unit_interval(message.discount, "discount"),
     )

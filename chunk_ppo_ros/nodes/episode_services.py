@@ -1,4 +1,4 @@
-"""The services of episodes, in the terms of `rewards/episodes.py`: what raises ValueError is answered with its reason."""
+"""The services of episodes, in the terms of `rewards/episodes.py`; a ValueError is answered with its reason."""
 
 from __future__ import annotations
 

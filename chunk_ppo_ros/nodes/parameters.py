@@ -1,7 +1,7 @@
 """ROS parameters from the configuration's dataclasses.
 
-Each setting is the read-only parameter `section.field` with its description and range. Values are checked by `config.py`
-before they are declared, so that a node and the command line refuse the same things in the same words.
+Each setting is the read-only parameter `section.field` with its description and range. Values are checked by
+`config.py` before they are declared, so that a node and the command line refuse the same things in the same words.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.parameter_file import load_config_file, nest, write_parameter_file
 
 __all__ = ["declare", "load_config_file", "write_parameter_file"]
+
 
 def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = None) -> config_lib.TrainConfig:
     """Declares the parameters of sections and reads the configuration.

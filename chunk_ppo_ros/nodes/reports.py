@@ -1,4 +1,4 @@
-"""What the robot and the reward sources say, read from their messages; a malformed one becomes a report that says so."""
+"""What the robot and the reward sources say, read from their messages; a malformed one becomes a report of that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionReport:
     if message.status not in list(Status):
         problem = f"execution_result.status must be within 0..{max(Status).value}, got {message.status}"
     elif message.num_clamped_steps > message.num_steps:
-        problem = f"execution_result.num_clamped_steps must be at most {message.num_steps}, got {message.num_clamped_steps}"
+        problem = f"num_clamped_steps must be at most num_steps ({message.num_steps}), got {message.num_clamped_steps}"
     if problem:
         return ExecutionReport(Status.FAULT, num_steps=0, num_clamped_steps=0, end=end, message=problem)
     return ExecutionReport(

@@ -33,7 +33,6 @@ MAX_FAULTS = 3
 """Episodes in a row that the robot may spoil before reward_node holds and calls the operator."""
 
 
-
 class RewardNode(Node):
     """The node; see the module."""
 

@@ -36,9 +36,7 @@ class RewardWatch:
                 self._logger.error(f"{change.name} left the graph; the episode waits for it")
         return names
 
-    def look_for_silence(
-        self, now: float, *, join: ChunkJoin, unanswered_for: float, bootstrap_due_for: float
-    ) -> None:
+    def look_for_silence(self, now: float, *, join: ChunkJoin, unanswered_for: float, bootstrap_due_for: float) -> None:
         """Logs who has become silent and who is back.
 
         Args:
@@ -53,7 +51,7 @@ class RewardWatch:
         self._note("robot_node", "execution_result after a chunk", silent="robot" in missing)
         for source in self._config.sources:
             self._note(f"reward source '{source}'", "task_reward after a chunk", silent=source in missing)
-        self._note("trainer_node", "transition_ack; transitions are kept and sent again", silent=unanswered_for > timeout)
+        self._note("trainer_node", "transition_ack (transitions are sent again)", silent=unanswered_for > timeout)
         self._note("policy_node", "bootstrap after a truncated episode", silent=bootstrap_due_for > timeout)
 
     def _note(self, part: str, missing: str, *, silent: bool) -> None:

@@ -94,8 +94,8 @@ def run_node(
 
     Returns:
         The exit code: 0 after EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other exceptions
-        pass through. After a signal it does not return: the process ends with exit code 0 as soon as the node is closed,
-        because the interpreter's own end may wait for seconds for a library's threads.
+        pass through. After a signal it does not return: the process ends with exit code 0 as soon as the node is
+        closed, because the interpreter's own end may wait for seconds for a library's threads.
     """
     signals = _Signals(close_timeout)
     command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]

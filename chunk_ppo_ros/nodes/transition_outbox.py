@@ -1,4 +1,4 @@
-"""The sending side of transitions: makes their messages, repeats them until the trainer answers, says what it answered."""
+"""The sending side of transitions: makes their messages and repeats them until the trainer answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class TransitionOutbox:
     def begin_run(self, run_id: str) -> None:
         """Drops everything of another run."""
         if len(self._delivery):
-            self._logger.warning(f"{len(self._delivery)} transitions of run {self._run_id} are dropped: run {run_id} began")
+            dropped = f"{len(self._delivery)} transitions of run {self._run_id}"
+            self._logger.warning(f"{dropped} are dropped: run {run_id} began")
         self._run_id = run_id
         self._origins.clear()
         self._delivery = Delivery()

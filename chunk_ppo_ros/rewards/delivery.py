@@ -1,4 +1,4 @@
-"""Delivery of payloads that count only when they are acknowledged: a bounded queue, a window, repetition with back-off."""
+"""Delivery of what counts only when it is acknowledged: a bounded queue, a window, repetition with back-off."""
 
 from __future__ import annotations
 

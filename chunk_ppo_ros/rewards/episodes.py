@@ -121,9 +121,7 @@ class Episodes:
 
     def _change(self, event: Event, message: str, ending: Ending = Ending.NONE) -> EpisodeChange:
         episode = max(self.episode, 0)
-        return EpisodeChange(
-            episode, self._seed(episode), event, ending, self.total_reward, self.num_chunks, message
-        )
+        return EpisodeChange(episode, self._seed(episode), event, ending, self.total_reward, self.num_chunks, message)
 
 
 class EpisodeRecord:

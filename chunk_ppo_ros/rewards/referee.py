@@ -29,7 +29,7 @@ class Status(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionReport:
-    """What the robot did with a chunk: k executed steps, of which some were limited; it ended at `end`, ns of ROS time."""
+    """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time."""
 
     status: Status
     num_steps: int

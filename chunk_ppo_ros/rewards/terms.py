@@ -17,7 +17,7 @@ def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
     terms: dict[str, RewardTerm] = {}
     for term in (term for source in sources for term in source):
         if term.name in terms:
-            raise ValueError(f"a reward term must have a name of its own, got '{term.name}' twice; rename it in one source")
+            raise ValueError(f"a reward term must have a name of its own, got '{term.name}' twice; rename one of them")
         if not math.isfinite(term.value) or not math.isfinite(term.weight):
             raise ValueError(f"reward term '{term.name}' must be finite, got {term.value} with weight {term.weight}")
         terms[term.name] = term

@@ -1,0 +1,97 @@
+"""Times and arrays as messages hold them, and checks of what comes in.
+
+Nothing here loops over the elements of an image.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+NANOSECONDS = 1_000_000_000
+_TYPE_CODES = {"uint8": "B", "int32": "i", "float32": "f", "float64": "d"}
+
+
+def time_to_ns(stamp: Time) -> int:
+    """ROS time in nanoseconds."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def time_from_ns(nanoseconds: int) -> Time:
+    """The message of a ROS time, given in nanoseconds >= 0."""
+    seconds, rest = divmod(nanoseconds, NANOSECONDS)
+    return Time(sec=seconds, nanosec=rest)
+
+
+def header_of(stamp: int) -> Header:
+    """A header with a stamp in nanoseconds and no frame."""
+    return Header(stamp=time_from_ns(stamp))
+
+
+def to_array(values: np.ndarray, dtype: str) -> array.array[Any]:
+    """A numpy array as the flat `array.array` that message fields take without copying element by element."""
+    flat = array.array(_TYPE_CODES[dtype])
+    flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8))
+    return flat
+
+
+def to_bools(values: np.ndarray) -> list[bool]:
+    """A short mask as the list that bool[] fields take."""
+    return [bool(value) for value in values]
+
+
+def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """A flat message field as a new, writable array.
+
+    Raises:
+        ValueError: where the length is not that of the shape, or a float is not finite.
+    """
+    flat = np.frombuffer(values, dtype=dtype) if len(values) else np.empty(0, dtype)
+    if flat.size != math.prod(shape):
+        raise ValueError(f"{name} must have {math.prod(shape)} elements for the shape {shape}, got {flat.size}")
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        raise ValueError(f"{name} must be finite, got {int((~np.isfinite(flat)).sum())} NaN or infinite elements")
+    return flat.reshape(shape).copy()
+
+
+def from_bools(values: Any, length: int, name: str) -> np.ndarray:
+    """A bool[] field as an array.
+
+    Raises:
+        ValueError: where the length is not the given one.
+    """
+    if len(values) != length:
+        raise ValueError(f"{name} must have {length} elements, got {len(values)}")
+    return np.array(values, dtype=bool)
+
+
+def to_float32(value: float) -> float:
+    """A number as the receiver of a float32 field will read it."""
+    return float(np.float32(value))
+
+
+def finite(value: float, name: str) -> float:
+    """A number that was received.
+
+    Raises:
+        ValueError: where it is NaN or infinite.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
+
+
+def unit_interval(value: float, name: str) -> float:
+    """A number that was received.
+
+    Raises:
+        ValueError: where it is not within 0..1.
+    """
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{name} must be within 0..1, got {value}")
+    return float(value)
