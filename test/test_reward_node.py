@@ -268,6 +268,7 @@ def test_a_refused_chunk_discards_the_episode(graph: Graph) -> None:
     graph.sample(1, chunk=1)
     graph.execute(1, status=Result.REFUSED, num_steps=0, message="first target 0.7 rad away")  # no reward will come
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
+    graph.until(lambda: len(graph.others.outcomes) == 2)
     assert not graph.others.outcomes[-1].valid
     assert graph.others.outcomes[-1].message == "REFUSED: first target 0.7 rad away"
 

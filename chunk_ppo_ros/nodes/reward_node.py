@@ -170,13 +170,14 @@ class RewardNode(Node):
         verdict = referee.judge(joined, required=self._config.reward.sources, time_limit_reached=limit)
         if self._mark is not None and verdict.valid:
             verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS)
+        if verdict.robot_fault:
+            # In simulation a policy may ask for a jump as often as it likes; on a robot someone should look. The end of
+            # the episode is told before the outcome, lest policy_node goes on in it.
+            refused = joined.execution.status is referee.Status.REFUSED
+            self._spoil(verdict.reason, counts=not refused or self._config.env.simulator == "none")
         self._publish_outcome(joined, verdict)
         self._assembler.add_outcome(joined.id, verdict.outcome)
-        if verdict.robot_fault:
-            # In simulation a policy may ask for a jump as often as it likes; on a robot someone should look.
-            refused = joined.execution is not None and joined.execution.status is referee.Status.REFUSED
-            self._spoil(verdict.reason, counts=not refused or self._config.env.simulator == "none")
-        elif verdict.valid:
+        if verdict.valid:
             self._count(joined.id, verdict)
         if self._mark is not None:
             self._apply_mark()
@@ -212,8 +213,10 @@ class RewardNode(Node):
 
     def _deliver(self) -> None:
         for transition in self._assembler.pop_complete():
+            self._versions.pop(transition.id.sequence_number, None)
             self._outbox.add(transition)
         for gap in self._assembler.pop_gaps():
+            self._versions.pop(gap.id.sequence_number, None)
             self._outbox.forget(gap.id.sequence_number)
             self.get_logger().info(f"chunk {gap.id.sequence_number} makes no transition: {gap.reason}")
         self._outbox.send_due(time.monotonic())
@@ -248,6 +251,7 @@ class RewardNode(Node):
             self._refuse(joined.id, joined.stamp, message)
         dropped = self._assembler.discard_episode(episode, self._run_id)
         for id in dropped:
+            self._versions.pop(id.sequence_number, None)
             self._outbox.forget(id.sequence_number)
         withdrawn = self._outbox.discard_episode(episode)
         lost = f"{len(dropped)} chunks dropped, {withdrawn} transitions withdrawn"
