@@ -9,6 +9,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from node_harness import Peer, node_config, running_graph
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
@@ -213,6 +214,20 @@ def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_epi
     chunk = graph.peer.chunks[-1]
     assert (chunk.sequence_number, chunk.episode, chunk.chunk, chunk.policy_version) == (4, 0, 4, 1)
     assert len({(chunk.header.stamp.sec, chunk.header.stamp.nanosec) for chunk in graph.peer.chunks}) == 5
+
+
+def test_stamps_differ_while_simulated_time_stands_still(start):
+    graph = start()
+    graph.node.set_parameters([Parameter("use_sim_time", value=True)])  # and nobody publishes /clock
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.spin_until(lambda: graph.node.is_active)
+    graph.peer.sense(1)
+    graph.spin_until(lambda: graph.peer.chunks)
+    settle_newest(graph, end=1, valid=False, message="refused")
+    graph.peer.sense(2)
+    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    assert [chunk.header.stamp.nanosec for chunk in graph.peer.chunks] == [1, 2]
 
 
 def test_truncation_is_bootstrapped_and_the_next_episode_starts_with_chunk_0(graph):
