@@ -36,7 +36,7 @@ def header_of(stamp: int) -> Header:
 def to_array(values: np.ndarray, dtype: str) -> array.array[Any]:
     """A numpy array as the flat `array.array` that message fields take without copying element by element."""
     flat = array.array(_TYPE_CODES[dtype])
-    flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8))
+    flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data)
     return flat
 
 
