@@ -221,9 +221,9 @@ class TrainConfig:
 TINY_MODEL = Pi0FASTActorCriticConfig(
     paligemma_variant="tiny",
     image_size=64,
-    patch_size=16,
-    max_token_len=68,
-    max_action_tokens=28,
+    patch_size=32,
+    max_token_len=52,
+    max_action_tokens=24,
     vocab_size=1024,
     value_head_hidden_dim=128,
 )

@@ -24,6 +24,8 @@ SCENE_FILE = "bimanual_viperx_transfer_cube.xml"
 TIME_STEP = 0.002  # s
 MESH_CELL = 4.0  # mm, the unit of the STL files
 CUBE_BODY = "box"
+SURROUNDINGS = 0.5
+TABLE_SHADE = 0.5  # under the lights below it is drawn as mid-grey
 MARKER_EMISSION = 0.5  # keeps the targets' colours saturated in any light
 
 
@@ -56,6 +58,7 @@ def build_model(objects: frozenset[str], image_size: int) -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_file(str(assets / SCENE_FILE))
     spec.option.timestep = TIME_STEP
     _make_cheap_to_draw(spec, image_size)
+    _light_evenly(spec)
     _coarsen_meshes(spec, assets)
     _add_camera(spec.worldbody, CAMERA_NAMES[0], HIGH_CAMERA)
     for side, camera in zip(aloha.SIDES, CAMERA_NAMES[1:], strict=True):
@@ -88,6 +91,32 @@ def _make_cheap_to_draw(spec: mujoco.MjSpec, image_size: int) -> None:
     spec.visual.global_.offwidth = spec.visual.global_.offheight = image_size
     for light in spec.lights:
         light.castshadow = False
+
+
+def _light_evenly(spec: mujoco.MjSpec) -> None:
+    """A mid-grey table in mid-grey surroundings under even light: what stands out are the arms and the targets.
+
+    The model's images are centred on mid-grey, so that an empty place is near 0 and a small target is not drowned by
+    the constant part of a dark scene. A policy that is trained from scratch in minutes needs that.
+    """
+    spec.visual.headlight.ambient = [0.5] * 3
+    spec.visual.headlight.diffuse = [0.3] * 3
+    spec.visual.headlight.specular = [0.0] * 3
+    for light in spec.lights:
+        light.diffuse = [0.15] * 3
+        light.specular = [0.0] * 3
+    spec.add_texture(
+        name="surroundings",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+        rgb1=[SURROUNDINGS] * 3,
+        rgb2=[SURROUNDINGS] * 3,
+        width=8,
+        height=48,
+    )
+    for geom in spec.geoms:
+        if geom.meshname == "tabletop":
+            geom.rgba = [TABLE_SHADE] * 3 + [1.0]
 
 
 def _coarsen_meshes(spec: mujoco.MjSpec, assets: Path) -> None:

@@ -16,15 +16,15 @@ from chunk_ppo_ros.sim.simulator import SceneState, StepReward
 from chunk_ppo_ros.types import RewardTerm
 
 # Reach: the left arm's targets lie in this box; the right arm's in its mirror image at x = 0. m.
-TARGET_LOW = np.array([-0.24, 0.36, 0.10])
-TARGET_HIGH = np.array([-0.08, 0.64, 0.26])
+TARGET_LOW = np.array([-0.24, 0.38, 0.12])
+TARGET_HIGH = np.array([-0.08, 0.62, 0.16])
 MIRROR = np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
 # The left grasp point in the start pose (tests derive it), and how far from it targets stay, m: no success by accident.
 START_GRASP_POINT = np.array([-0.1878, 0.5, 0.3082])
 TARGET_CLEARANCE = 0.10
 TARGET_SIDE_GAP = 0.05  # m to either side of the gripper, or it hides the target from its own camera (27 % without)
 SUCCESS_RADIUS = 0.04  # m
-MARKER_RADIUS = 0.03  # m, of the balls that show the targets
+MARKER_RADIUS = 0.04  # m, of the balls that show the targets
 MARKER_COLORS = np.array([[235, 30, 30], [30, 70, 245]])  # left arm red, right arm blue
 PROGRESS_WEIGHT = 3.0  # 1/m: the two start distances sum to 0.34 m on average
 SUCCESS_WEIGHT = 1.0
@@ -93,7 +93,7 @@ class ReachTask:
     """Both grippers must bring their grasp point to their own coloured target, seen only by the cameras."""
 
     name = "reach"
-    prompt = "reach the red target with the left arm and the blue target with the right arm"
+    prompt = "reach both balls"
     objects = frozenset({"targets"})
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
