@@ -19,7 +19,9 @@ from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
     """Adds `--config`, `--model` and a flag for each field of each section; absent flags leave the preset's value."""
     parser.add_argument("--config", default=preset, choices=sorted(PRESETS), help="preset that the flags start from")
-    parser.add_argument("--model", choices=sorted(MODELS), help="size of the model; replaces the preset's model section")
+    parser.add_argument(
+        "--model", choices=sorted(MODELS), help="size of the model; replaces the preset's model section"
+    )
     for section_field in dataclasses.fields(TrainConfig):
         section = typing.get_type_hints(TrainConfig)[section_field.name]
         group = parser.add_argument_group(section_field.name, section.__doc__)

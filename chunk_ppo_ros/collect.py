@@ -37,7 +37,14 @@ class Collector:
     """
 
     def __init__(
-        self, actor: Actor, env: ChunkEnv, *, config: TrainConfig, run_id: str, sequence_number: int = 0, episode: int = 0
+        self,
+        actor: Actor,
+        env: ChunkEnv,
+        *,
+        config: TrainConfig,
+        run_id: str,
+        sequence_number: int = 0,
+        episode: int = 0,
     ) -> None:
         self._actor = actor
         self._env = env

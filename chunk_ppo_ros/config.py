@@ -66,7 +66,9 @@ class Pi0FASTActorCriticConfig(_Checked):
         "gemma_2b", "size of both towers", choices=("gemma_2b", "gemma_2b_lora", "tiny", "golden")
     )
     value_head_hidden_dim: int = setting(512, "width of the value head's hidden layer", minimum=1, maximum=65536)
-    max_value_steps: int = setting(32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100)
+    max_value_steps: int = setting(
+        32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100
+    )
     max_action_tokens: int = setting(100, "T, of max_token_len, slots for action tokens", minimum=4, maximum=2048)
     image_size: int = setting(224, "height and width of the square model images, pixels", minimum=8, maximum=1024)
     patch_size: int = setting(14, "height and width of an image patch, pixels", minimum=1, maximum=64)
@@ -75,7 +77,9 @@ class Pi0FASTActorCriticConfig(_Checked):
     )
     vocab_size: int = setting(257152, "V, rows of the token embedding", minimum=64, maximum=1048576)
     dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))
-    action_limit: float = setting(1.5, "largest |normalised action| that decoding may produce", minimum=0.1, maximum=10.0)
+    action_limit: float = setting(
+        1.5, "largest |normalised action| that decoding may produce", minimum=0.1, maximum=10.0
+    )
     temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
     detach_value: bool = setting(True, "keep the value loss out of the backbone")
 
@@ -109,7 +113,9 @@ class PPOConfig(_Checked):
     value_learning_rate: float = setting(1e-3, "learning rate of the value head", minimum=0.0, maximum=1.0)
     gamma: float = setting(0.99, "discount per chunk", minimum=0.0, maximum=1.0)
     discount_per_step: bool = setting(False, "discount by gamma_step per executed control step instead of per chunk")
-    gamma_step: float = setting(0.999, "discount per control step, where discount_per_step is set", minimum=0.0, maximum=1.0)
+    gamma_step: float = setting(
+        0.999, "discount per control step, where discount_per_step is set", minimum=0.0, maximum=1.0
+    )
     gae_lambda: float = setting(0.95, "lambda of GAE, over chunks", minimum=0.0, maximum=1.0)
     clip_coef: float = setting(0.2, "the ratio is clipped to 1 - clip_coef .. 1 + clip_coef", minimum=0.0, maximum=1.0)
     ent_coef: float = setting(0.0, "weight of the entropy bonus", minimum=0.0, maximum=1.0)
@@ -117,10 +123,14 @@ class PPOConfig(_Checked):
     value_huber_delta: float = setting(10.0, "where the value loss turns linear, in units of reward", minimum=1e-6)
     max_grad_norm: float = setting(1.0, "global gradient norm above which gradients are scaled down", minimum=1e-6)
     log_ratio_clamp: float = setting(20.0, "bound on |new - old| log-probability before exp", minimum=0.1, maximum=80.0)
-    target_kl: float = setting(0.0, "stop the epochs of an update above this approximate KL; 0 never stops", minimum=0.0)
+    target_kl: float = setting(
+        0.0, "stop the epochs of an update above this approximate KL; 0 never stops", minimum=0.0
+    )
     normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
     critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
-    max_logp_gap: float = setting(1e-3, "refuse to train where |ratio - 1| exceeds this before the first step", minimum=0.0)
+    max_logp_gap: float = setting(
+        1e-3, "refuse to train where |ratio - 1| exceeds this before the first step", minimum=0.0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,9 +151,13 @@ class RobotConfig(_Checked):
     """The chunk player and its limits."""
 
     control_rate: float = setting(50.0, "control steps per second, Hz", minimum=1.0, maximum=500.0)
-    max_velocity: float = setting(3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159)
+    max_velocity: float = setting(
+        3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159
+    )
     max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalised opening per second", minimum=0.01)
-    max_start_jump: float = setting(0.5, "largest first target minus measured joint; more refuses the chunk, rad", minimum=0.0)
+    max_start_jump: float = setting(
+        0.5, "largest first target minus measured joint; more refuses the chunk, rad", minimum=0.0
+    )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
     pair_timeout: float = setting(0.2, "wait for the other arm's trajectory of the same stamp, s", minimum=0.001)
     state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
@@ -265,7 +279,11 @@ PRESETS: dict[str, TrainConfig] = {
 def to_dict(config: Any) -> dict[str, Any]:
     """The configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
     return {
-        field.name: to_dict(value) if dataclasses.is_dataclass(value) else list(value) if isinstance(value, tuple) else value
+        field.name: to_dict(value)
+        if dataclasses.is_dataclass(value)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
         for field in dataclasses.fields(config)
         for value in [getattr(config, field.name)]
     }

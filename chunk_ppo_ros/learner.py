@@ -108,7 +108,9 @@ class Learner:
         newest = checkpoints.newest_checkpoint(directory)
         if config.run.resume:
             if newest is None:
-                raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
+                raise CheckpointError(
+                    f"{directory} holds no finished checkpoint to resume from; start without --resume"
+                )
             return cls._resume(config, newest)
         if newest is not None:
             raise CheckpointError(
@@ -253,7 +255,9 @@ class Learner:
                 assets=Path(assets),
                 metadata=metadata,
             )
-        checkpoints.remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint)
+        checkpoints.remove_old_checkpoints(
+            self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint
+        )
         return self.checkpoint
 
 
@@ -277,7 +281,9 @@ def _blank_rollout(config: TrainConfig) -> list[Transition]:
         policy_version=0,
         temperature=model.temperature,
     )
-    outcome = ChunkOutcome(reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False)
+    outcome = ChunkOutcome(
+        reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False
+    )
     return [
         Transition(ChunkId("", number, number, 0), chunk, outcome, 0.0, None, config.ppo.gamma)
         for number in range(config.ppo.num_chunks_per_update)

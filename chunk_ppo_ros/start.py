@@ -126,7 +126,9 @@ def check_model_config(path: Path, metadata: dict[str, Any], model: Pi0FASTActor
         if name not in free and stored.get(name) != value
     ]
     if differing:
-        raise CheckpointError(f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings")
+        raise CheckpointError(
+            f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
+        )
 
 
 def _from_scratch(config: TrainConfig, provenance: Provenance) -> Beginning:
