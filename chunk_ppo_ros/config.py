@@ -42,7 +42,7 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
     if metadata.get("choices") and value not in metadata["choices"]:
         raise ValueError(f"{field.name} must be one of {', '.join(metadata['choices'])}, got {value!r}")
     low, high = metadata.get("minimum"), metadata.get("maximum")
-    if low is not None and not value >= low or high is not None and not value <= high:
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
         bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"within {low}..{high}"
         raise ValueError(f"{field.name} must be {bounds}, got {value!r}")
 

@@ -114,7 +114,8 @@ class Learner:
             return cls._resume(config, newest)
         if newest is not None:
             raise CheckpointError(
-                f"{directory} already holds {newest.name} of an earlier run; go on with --resume, or choose another --exp_name"
+                f"{directory} already holds {newest.name} of an earlier run; "
+                "go on with --resume, or choose another --exp_name"
             )
         beginning = start.begin(config)
         run_id = f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -197,7 +198,7 @@ class Learner:
         for name, (array, shape) in expected.items():
             if array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {array.shape}; both ends need one configuration")
-        numbers = [chunk.token_log_probs, transition.next_value, chunk.value, transition.outcome.reward]
+        numbers: list[Any] = [chunk.token_log_probs, transition.next_value, chunk.value, transition.outcome.reward]
         if not all(np.all(np.isfinite(number)) for number in numbers):
             raise ValueError("log-probs, values and reward must be finite, got NaN or infinity")
         if chunk.temperature != np.float32(model.temperature):

@@ -88,8 +88,8 @@ def clone(
         evaluation = policy.evaluate(
             {**params, "actor_backbone": actor_backbone},
             minibatch.observation,
-            minibatch.action_tokens,
-            minibatch.token_mask,
+            jnp.asarray(minibatch.action_tokens),
+            jnp.asarray(minibatch.token_mask),
             temperature=config.model.temperature,
         )
         return -jnp.sum(evaluation.token_log_probs) / jnp.sum(minibatch.token_mask)

@@ -23,7 +23,7 @@ from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.update_metrics import RolloutMetrics, StepMetrics, UpdateMetrics
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[int, int], object]
 
 
 class UpdateError(UserError):
