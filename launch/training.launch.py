@@ -10,6 +10,7 @@ import dataclasses
 import pathlib
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
@@ -18,7 +19,6 @@ from launch_ros.actions import Node
 from chunk_ppo_ros import graph as graph_lib
 from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.parameter_file import load_config_file
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 FROM_FILE = "the parameter file's"
 _CLAIMS = contextlib.ExitStack()

@@ -6,6 +6,7 @@ processes that tests start. A user's ROS_DOMAIN_ID is never kept: a real robot m
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import itertools
 import os
@@ -36,6 +37,7 @@ def claim_domain() -> IO[str]:
 
 
 DOMAIN_LOCK = claim_domain()  # held until this process ends
+atexit.register(DOMAIN_LOCK.close)
 os.environ |= {
     "JAX_PLATFORMS": "cpu",
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",

@@ -17,9 +17,6 @@ from chunk_ppo_ros.nodes.conversions import time_to_ns
 from chunk_ppo_ros.nodes.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
 
-# rclpy imports a parser that imports this deprecated module of the standard library.
-pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
-
 REACH = 3.14159 * PERIOD
 
 

@@ -31,9 +31,6 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.simulator import StepReward
 from chunk_ppo_ros.types import RewardTerm
 
-# rclpy imports a parser that imports this deprecated module of the standard library.
-pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
-
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
 CAMERAS = ("cam_high", "cam_left_wrist")
