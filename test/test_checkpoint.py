@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 import shutil
@@ -217,21 +218,22 @@ def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -
     assert_equal_trees(checkpoint.load_params(path, PARAMS), PARAMS)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def no_room() -> Iterator[None]:
-    """Files may not grow beyond 64 bytes, as on a full disk."""
+    """Files may not grow beyond 64 bytes, as on a full disk; pytest's own log may be one, so it must not be in force
+    between tests.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_full_disk_leaves_earlier_checkpoints_whole(
-    tmp_path: Path, save: Callable[[int], Path], request: pytest.FixtureRequest
-) -> None:
+def test_full_disk_leaves_earlier_checkpoints_whole(tmp_path: Path, save: Callable[[int], Path]) -> None:
     earlier = save(1)
-    request.getfixturevalue("no_room")
-    with pytest.raises(CheckpointError, match=r"step_2 cannot be written: .*; make room"):
+    with no_room(), pytest.raises(CheckpointError, match=r"step_2 cannot be written: .*; make room"):
         save(2)
     assert sorted(child.name for child in (tmp_path / "run").iterdir()) == ["step_1"]
     assert_equal_trees(checkpoint.load_params(earlier, PARAMS), PARAMS)
