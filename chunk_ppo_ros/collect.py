@@ -15,7 +15,10 @@ from chunk_ppo_ros.types import ChunkId, ChunkOutcome, Observation, Transition
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeRecord:
-    """One finished episode: its number, the sum of its chunk rewards, whether the task was solved, and its length."""
+    """One finished episode: its number, the sum of its chunk rewards, whether the task was solved, and its length.
+
+    Refused chunks do not count.
+    """
 
     episode: int
     total_reward: float
@@ -83,7 +86,7 @@ class Collector:
         self._assembler.add_chunk(chunk_id, chunk)
         self._observation, _, _, outcome = self._env.step_chunk(chunk.actions)
         self._assembler.add_outcome(chunk_id, outcome)
-        if not outcome.terminated and (outcome.truncated or last_of_rollout):
+        if outcome.num_steps and not outcome.terminated and (outcome.truncated or last_of_rollout):
             after = self._actor.observe(self._observation)
             self._assembler.add_bootstrap(self._sequence_number, after, self._actor.value(after))
         self._sequence_number += 1
@@ -95,7 +98,7 @@ class Collector:
             episode=self._episode,
             total_reward=sum(outcome.reward for outcome in self._outcomes),
             success=self._outcomes[-1].success,
-            num_chunks=len(self._outcomes),
+            num_chunks=sum(outcome.num_steps > 0 for outcome in self._outcomes),
             num_steps=sum(outcome.num_steps for outcome in self._outcomes),
         )
         self._episode += 1

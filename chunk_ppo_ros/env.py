@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.errors import ChunksRefused
+from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.execution import ChunkExecutor
@@ -31,10 +33,12 @@ class ChunkEnv(Protocol):
             actions: [H, D], absolute joint targets in rad, grippers normalised.
 
         Returns:
-            The observation after the chunk, its reward, whether the episode ended, and how the chunk ended.
+            The observation after the chunk, its reward, whether the episode ended, and how the chunk ended. A refused
+            chunk has executed no step: nothing has moved, the episode goes on, and its time limit is no nearer.
 
         Raises:
             ValueError: for a wrong shape or a number that is not finite; nothing moves.
+            ChunksRefused: after too many refused chunks in a row.
         """
 
 
@@ -54,7 +58,8 @@ class SimulatorEnv:
             raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
         self._simulator, self._config = simulator, config
         self._executor = ChunkExecutor(simulator, config.robot)
-        self._chunk: int | None = None  # number of the next chunk; None outside an episode
+        self._chunk: int | None = None  # executed chunks of the episode; None outside one
+        self._refusals = 0  # in a row
 
     def reset(self, *, seed: int) -> Observation:
         """Starts an episode drawn from `seed` alone."""
@@ -67,9 +72,11 @@ class SimulatorEnv:
         if self._chunk is None:
             raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
         actions = self._checked(actions)
+        refusal = self._refusal(actions)
+        if refusal is not None:
+            return self._observe(), 0.0, False, refusal
         self._chunk += 1
-        truncated = self._chunk >= self._config.env.max_episode_chunks
-        outcome = self._refusal(actions, truncated) or self._execute(actions, truncated)
+        outcome = self._execute(actions, truncated=self._chunk >= self._config.env.max_episode_chunks)
         done = outcome.terminated or outcome.truncated
         if done:
             self._chunk = None
@@ -85,17 +92,22 @@ class SimulatorEnv:
             raise ValueError(f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}")
         return actions
 
-    def _refusal(self, actions: np.ndarray, truncated: bool) -> ChunkOutcome | None:
+    def _refusal(self, actions: np.ndarray) -> ChunkOutcome | None:
         times = np.arange(len(actions)) / self._simulator.control_rate
         measured = self._simulator.state().astype(float)
         reason = check_chunk(times, actions, measured=measured, age=0.0, config=self._config.robot)
         if reason is None:
+            self._refusals = 0
             return None
-        return ChunkOutcome(
-            reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=truncated, fault=reason
-        )
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS:
+            raise ChunksRefused(
+                f"{self._refusals} chunks in a row were refused, the last by: {reason}; start from a policy whose "
+                "chunks begin where the robot is, or raise the limit in simulation"
+            )
+        return ChunkOutcome(reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=False, fault=reason)
 
-    def _execute(self, actions: np.ndarray, truncated: bool) -> ChunkOutcome:
+    def _execute(self, actions: np.ndarray, *, truncated: bool) -> ChunkOutcome:
         execution = self._executor.execute(actions)
         return ChunkOutcome(
             reward=execution.reward,

@@ -13,3 +13,7 @@ class CheckpointError(UserError):
 
 class SimulatorUnavailable(UserError):
     """The simulator cannot run on this machine; the text names what to install and what to use instead."""
+
+
+class ChunksRefused(UserError):
+    """So many chunks in a row were refused that the policy will not get on by itself."""

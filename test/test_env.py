@@ -9,12 +9,15 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, EnvConfig, RobotConfig
 from chunk_ppo_ros.env import SimulatorEnv
+from chunk_ppo_ros.errors import ChunksRefused
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.execution import ChunkExecutor
 from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, SceneState, StepReward, make_simulator
 from chunk_ppo_ros.types import RewardTerm
 
-CONFIG = dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="kinematic", max_episode_chunks=3))
+CONFIG = dataclasses.replace(
+    PRESETS["debug"], env=EnvConfig(simulator="kinematic", max_episode_chunks=3), robot=RobotConfig(max_start_jump=0.5)
+)
 HOLD = np.tile(aloha.START_POSE, (16, 1))
 
 
@@ -137,16 +140,33 @@ def test_bad_actions_move_nothing_and_cost_no_time(actions, message):
     assert [env.step_chunk(HOLD)[2] for _ in range(3)] == [False, False, True]
 
 
-def test_a_chunk_that_starts_with_a_jump_is_refused():
-    env, simulator = make()
+def jump() -> np.ndarray:
+    """A chunk whose first target is 0.6 rad away, more than the 0.5 rad that are allowed."""
     actions = HOLD.copy()
     actions[0, 2] += 0.6
-    _, reward, done, outcome = env.step_chunk(actions)
+    return actions
+
+
+def test_a_chunk_that_starts_with_a_jump_is_refused_and_costs_no_time():
+    env, simulator = make()
+    for _ in range(4):  # more than the three chunks of the time limit
+        _, reward, done, outcome = env.step_chunk(jump())
+        assert (outcome.num_steps, outcome.truncated, reward, done) == (0, False, 0.0, False)
+        assert "left elbow" in outcome.fault
     assert simulator.targets == []
-    assert outcome.num_steps == 0
-    assert reward == 0.0
-    assert not done
-    assert "left elbow" in outcome.fault
+    assert [env.step_chunk(HOLD)[2] for _ in range(3)] == [False, False, True]
+
+
+def test_refusals_in_a_row_come_to_an_end():
+    env, simulator = make()
+    for _ in range(9):
+        env.step_chunk(jump())
+    env.step_chunk(HOLD)  # one that is executed begins the count anew
+    for _ in range(9):
+        env.step_chunk(jump())
+    with pytest.raises(ChunksRefused, match="10 chunks in a row .* left elbow"):
+        env.step_chunk(jump())
+    assert len(simulator.targets) == 16
 
 
 def test_an_episode_must_be_reset_before_and_after():

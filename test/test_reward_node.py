@@ -261,16 +261,46 @@ def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> 
     assert {message.sequence_number for message in graph.others.transitions} == {0, 1}
 
 
-def test_a_refused_chunk_discards_the_episode(graph: Graph) -> None:
+def refuse(graph: Graph, number: int) -> None:
+    """A chunk that robot_node refuses; no reward will come."""
+    graph.sample(number, chunk=number)
+    graph.execute(number, status=Result.REFUSED, num_steps=0, message="first target 0.7 rad away")
+    graph.until(lambda: graph.others.outcomes and graph.others.outcomes[-1].sequence_number == number)
+
+
+def test_a_refused_chunk_is_a_gap_in_an_episode_that_goes_on(graph: Graph) -> None:
     graph.announce()
     graph.start()
     graph.play(0)
-    graph.sample(1, chunk=1)
-    graph.execute(1, status=Result.REFUSED, num_steps=0, message="first target 0.7 rad away")  # no reward will come
-    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
-    graph.until(lambda: len(graph.others.outcomes) == 2)
+    refuse(graph, 1)
     assert not graph.others.outcomes[-1].valid
     assert graph.others.outcomes[-1].message == "REFUSED: first target 0.7 rad away"
+    graph.play(2, chunk=2)
+    assert not graph.others.outcomes[-1].truncated  # the second that counts of three: env.max_episode_chunks
+    graph.play(3, chunk=3)
+    assert graph.others.outcomes[-1].truncated
+    graph.bootstrap(3, value=1.0)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.TIME_LIMIT), (1, Event.RESET, Event.NONE)])
+    assert graph.others.events[-2].num_chunks == 3
+    assert {message.sequence_number for message in graph.others.transitions} == {0, 2, 3}
+
+
+def test_refusals_in_a_row_are_held_until_the_operator_goes_on(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    for number in range(9):
+        refuse(graph, number)
+    graph.play(9, chunk=9)  # begins the count anew
+    for number in range(10, 19):
+        refuse(graph, number)
+    assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
+    refuse(graph, 19)
+    graph.until(lambda: graph.event_names()[-1] == (0, Event.PAUSED, Event.NONE))
+    assert "10 chunks in a row were refused, the last by: REFUSED: first" in graph.others.events[-1].message
+    assert graph.call("pause", SetBool.Request(data=False)).success
+    graph.until(lambda: graph.event_names()[-1] == (0, Event.RESUMED, Event.NONE))
+    refuse(graph, 20)
+    assert graph.event_names()[-1] == (0, Event.RESUMED, Event.NONE)
 
 
 def test_a_robot_that_keeps_failing_is_held_until_the_operator_goes_on(graph: Graph) -> None:

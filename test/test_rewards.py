@@ -283,7 +283,7 @@ def test_sources_are_summed_and_any_of_them_ends_it() -> None:
 @pytest.mark.parametrize(
     ("entry", "text", "robot_fault"),
     [
-        (joined(status=1, executed=0, message="too old"), "REFUSED: too old", True),
+        (joined(status=1, executed=0, message="too old"), "REFUSED: too old", False),
         (joined(status=2, executed=0), "FAULT: no step was executed", True),
         (joined(status=4, executed=0, message="paused"), "CANCELLED: paused", False),
         (joined(status=3, executed=0), "TAKEOVER: no step was executed", False),

@@ -44,6 +44,7 @@ class RewardNode(Node):
         self._run_id = ""
         self._final = False
         self._faults = 0
+        self._refusals = 0
         self._mark: tuple[Ending, str] | None = None
         self._closing: tuple[ChunkId, Ending, str, float] | None = None
         self._last: ChunkId | None = None
@@ -170,11 +171,11 @@ class RewardNode(Node):
         verdict = referee.judge(joined, required=self._config.reward.sources, time_limit_reached=limit)
         if self._mark is not None and verdict.valid:
             verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS)
+        # The end of the episode, or a pause, is told before the outcome, lest policy_node goes on.
         if verdict.robot_fault:
-            # In simulation a policy may ask for a jump as often as it likes; on a robot someone should look. The end of
-            # the episode is told before the outcome, lest policy_node goes on in it.
-            refused = joined.execution.status is referee.Status.REFUSED
-            self._spoil(verdict.reason, counts=not refused or self._config.env.simulator == "none")
+            self._spoil(verdict.reason)
+        elif joined.execution.status is referee.Status.REFUSED:
+            self._note_refusal(verdict.reason)
         self._publish_outcome(joined, verdict)
         self._assembler.add_outcome(joined.id, verdict.outcome)
         if verdict.valid:
@@ -184,7 +185,7 @@ class RewardNode(Node):
 
     def _count(self, id: ChunkId, verdict: referee.Verdict) -> None:
         self._last = id
-        self._faults = 0
+        self._faults, self._refusals = 0, 0
         self._episodes.add_chunk(verdict.outcome.reward)
         if self._mark is not None:
             return
@@ -194,6 +195,12 @@ class RewardNode(Node):
         elif verdict.outcome.truncated:
             # The scene must stand until policy_node has seen it: its value is this chunk's next value.
             self._closing = (id, ending, message, time.monotonic())
+
+    def _note_refusal(self, reason: str) -> None:
+        """The robot did not move, and the policy may sample again from where it stands; but not for ever."""
+        self._refusals += 1
+        if self._refusals >= referee.MAX_REFUSALS:
+            self._hold(f"{self._refusals} chunks in a row were refused, the last by: {reason}")
 
     def _publish_outcome(self, joined: referee.Joined, verdict: referee.Verdict) -> None:
         assert joined.id is not None
@@ -258,17 +265,20 @@ class RewardNode(Node):
         self.get_logger().warning(f"episode {episode} is discarded: {message} ({lost})")
         self._close(Ending.DISCARDED, message)
 
-    def _spoil(self, message: str, *, counts: bool = True) -> None:
-        """Robot or reward failed: the episode cannot be trusted. Holds where that counts and goes on."""
+    def _spoil(self, message: str) -> None:
+        """Robot or reward failed: the episode cannot be trusted. Holds where that goes on."""
         if self._episodes.phase is Phase.IDLE:
             self.get_logger().error(message)
             return
-        self._faults += counts
+        self._faults += 1
         self._discard(message)
-        if counts and self._faults >= MAX_FAULTS:
-            text = f"{self._faults} episodes in a row failed, the last by: {message}"
-            self.get_logger().error(f"{text}; mend it and call the service pause with data: false")
-            self._tell(self._episodes.hold("robot", text))
+        if self._faults >= MAX_FAULTS:
+            self._hold(f"{self._faults} episodes in a row failed, the last by: {message}")
+
+    def _hold(self, text: str) -> None:
+        """Pauses until the operator has looked at the robot."""
+        self.get_logger().error(f"{text}; mend it and call the service pause with data: false")
+        self._tell(self._episodes.hold("robot", text))
 
     def _apply_mark(self) -> None:
         """Ends the episode as the operator said, with its last valid chunk as the end state."""
@@ -319,7 +329,7 @@ class RewardNode(Node):
         if paused:
             self._tell(self._episodes.hold("operator", "by the operator"))
         else:
-            self._faults = 0
+            self._faults, self._refusals = 0, 0
             for reason in ("robot", "operator"):
                 self._tell(self._episodes.release(reason, "by the operator"))
         return "paused" if self._episodes.paused else "not paused"

@@ -27,6 +27,12 @@ class Status(enum.IntEnum):
     CANCELLED = 4
 
 
+NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED)
+"""Where these executed no step, nothing has moved: the chunk is a gap, and the episode goes on from where it stood."""
+MAX_REFUSALS = 10
+"""Chunks that may be refused in a row before somebody has to look."""
+
+
 @dataclasses.dataclass(frozen=True)
 class ExecutionReport:
     """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time."""
@@ -174,8 +180,8 @@ def judge(joined: Joined, *, required: Sequence[str], time_limit_reached: bool) 
     reports = [joined.sources[name] for name in required if name in joined.sources]
     error = _unusable(joined, execution, reports)
     if error:
-        stopped = execution.num_steps == 0 and execution.status in (Status.CANCELLED, Status.TAKEOVER)
-        return Verdict(_empty_outcome(error), valid=False, reason=error, robot_fault=not stopped)
+        harmless = execution.num_steps == 0 and execution.status in NO_FAULT
+        return Verdict(_empty_outcome(error), valid=False, reason=error, robot_fault=not harmless)
     terms = terms_lib.combine(report.terms for report in reports)
     terminated = any(report.terminated for report in reports)
     fault = execution.status is Status.FAULT
