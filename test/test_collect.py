@@ -1,0 +1,84 @@
+"""The collector among a scripted actor and environment: what becomes a transition, and with which next value."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
+
+CONFIG = PRESETS["debug"]
+EXECUTED = ChunkOutcome(1.0, (), 4, terminated=False, truncated=False)
+REFUSED = ChunkOutcome(0.0, (), 0, terminated=False, truncated=False, fault="too far away")
+TIME_LIMIT = dataclasses.replace(EXECUTED, truncated=True)
+SOLVED = dataclasses.replace(EXECUTED, terminated=True, success=True)
+
+
+class CountingActor:
+    """The value of an observation is its state; chunks are empty."""
+
+    def observe(self, observation: Observation) -> ModelObservation:
+        tokens = np.zeros(1, np.int32)
+        return ModelObservation(observation.images, observation.image_mask, tokens, tokens == 0, observation.state)
+
+    def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
+        zeros = np.zeros(1, np.float32)
+        value = self.value(observation)
+        return SampledChunk(observation, np.zeros(1, np.int32), zeros == 0, zeros, value, zeros[None], 0, 1.0)
+
+    def value(self, observation: ModelObservation) -> float:
+        return float(observation.state[0])
+
+
+class ScriptedEnv:
+    """Ends chunks as the script says; the state is 100 times the episode plus the executed chunks of it."""
+
+    def __init__(self, *script: ChunkOutcome) -> None:
+        self._script = list(script)
+        self._state = -100.0
+
+    def reset(self, *, seed: int) -> Observation:
+        self._state = 100.0 * (self._state // 100 + 1)
+        return self._observe()
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
+        outcome = self._script.pop(0)
+        self._state += outcome.num_steps > 0
+        return self._observe(), outcome.reward, outcome.terminated or outcome.truncated, outcome
+
+    def _observe(self) -> Observation:
+        return Observation(np.zeros((1, 2, 2, 3), np.uint8), np.ones(1, bool), np.array([self._state], np.float32), "")
+
+
+def collect(num_chunks: int, *script: ChunkOutcome) -> tuple[list[tuple[int, int, float]], list[EpisodeRecord]]:
+    """(sequence number, chunk, next value) of the transitions, and the episodes."""
+    collector = Collector(CountingActor(), ScriptedEnv(*script), config=CONFIG, run_id="run")  # type: ignore[arg-type]
+    transitions, episodes = collector.collect(num_chunks)
+    return [(one.id.sequence_number, one.id.chunk, one.next_value) for one in transitions], episodes
+
+
+def test_next_values_come_from_what_followed() -> None:
+    # Episode 0 has the states 0, 1, 2: its second chunk ends by time. Episode 1 is solved. Episode 2 is interrupted.
+    rows, episodes = collect(4, EXECUTED, TIME_LIMIT, SOLVED, EXECUTED)
+    assert rows == [(0, 0, 1.0), (1, 1, 2.0), (2, 0, 0.0), (3, 0, 201.0)]
+    assert episodes == [EpisodeRecord(0, 2.0, False, 2, 8), EpisodeRecord(1, 1.0, True, 1, 4)]
+
+
+def test_a_refused_chunk_makes_no_transition_and_leaves_the_episode_as_it_is() -> None:
+    rows, episodes = collect(3, EXECUTED, REFUSED, EXECUTED, REFUSED, SOLVED)
+    # The refused chunks saw the states 1 and 2, in which their predecessors had ended; they do not fill the rollout.
+    assert rows == [(0, 0, 1.0), (2, 2, 2.0), (4, 4, 0.0)]
+    assert episodes == [EpisodeRecord(0, 3.0, True, 3, 12)]
+
+
+def test_an_interrupted_episode_goes_on_in_the_next_rollout() -> None:
+    env = ScriptedEnv(EXECUTED, REFUSED, SOLVED)
+    collector = Collector(CountingActor(), env, config=CONFIG, run_id="run")  # type: ignore[arg-type]
+    (first,), none = collector.collect(1)
+    assert (first.next_value, first.next_observation is not None, none) == (1.0, True, [])
+    (second,), (episode,) = collector.collect(1)
+    assert (second.id.sequence_number, second.id.chunk, second.chunk.value) == (2, 2, 1.0)
+    assert (episode.num_chunks, episode.total_reward) == (2, 2.0)
