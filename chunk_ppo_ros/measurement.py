@@ -1,0 +1,109 @@
+"""Times of repeated work as figures: what `bench` measures in this and in other processes. Standard library only."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+WARM_UPS = 2
+"""Runs before the first that counts: one compiles, one fills caches and pools."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One measured quantity, with every run's value.
+
+    Attributes:
+        part: of the bench.
+        name: what was measured.
+        unit: of the values.
+        values: one for each run, in order.
+    """
+
+    part: str
+    name: str
+    unit: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Median over the runs."""
+        return statistics.median(self.values)
+
+    def record(self) -> dict[str, Any]:
+        """The figure as JSON takes it; `from_record` inverts it."""
+        summary = {"median": self.median, "min": min(self.values), "max": max(self.values), "runs": len(self.values)}
+        return {"part": self.part, "name": self.name, "unit": self.unit, **summary, "values": list(self.values)}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Figure:
+        """The figure of a record."""
+        return cls(record["part"], record["name"], record["unit"], tuple(record["values"]))
+
+    def __str__(self) -> str:
+        low, high = _rounded(min(self.values)), _rounded(max(self.values))
+        return f"{self.name:<58} {_rounded(self.median):>8} {self.unit:<14} {low:>8} {high:>8} {len(self.values):>5}"
+
+
+HEADING = f"{'':<58} {'median':>8} {'':<14} {'min':>8} {'max':>8} {'runs':>5}"
+"""Stands above figures that are printed one a line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Work that is timed.
+
+    Attributes:
+        name: what is measured.
+        unit: of the figure.
+        prepare: makes the input of one run, outside of the measured time; a new one each time.
+        work: what is timed; it must not return before its result is there.
+        convert: from the seconds of a run to the figure.
+    """
+
+    name: str
+    unit: str
+    prepare: Callable[[], Any]
+    work: Callable[[Any], object]
+    convert: Callable[[float], float]
+
+
+def milliseconds(seconds: float) -> float:
+    """Converts a run's time to ms."""
+    return 1e3 * seconds
+
+
+def rate_of(count: int) -> Callable[[float], float]:
+    """Converts a run's time to how many of the `count` things it did there were in a second."""
+    return lambda seconds: count / seconds
+
+
+def measure(part: str, cases: Sequence[Case], *, runs: int) -> list[Figure]:
+    """Runs all cases in turn, so that a change of the machine's load meets them alike.
+
+    Args:
+        part: name of the part that they belong to.
+        cases: what is compared.
+        runs: timed runs of each, after `WARM_UPS` others.
+
+    Returns:
+        One figure for each case.
+    """
+    values: list[list[float]] = [[] for _ in cases]
+    for run in range(-WARM_UPS, runs):
+        for case, of_case in zip(cases, values, strict=True):
+            given = case.prepare()
+            started = time.perf_counter()
+            case.work(given)
+            seconds = time.perf_counter() - started
+            if run >= 0:
+                of_case.append(case.convert(seconds))
+    return [Figure(part, case.name, case.unit, tuple(found)) for case, found in zip(cases, values, strict=True)]
+
+
+def _rounded(value: float) -> str:
+    """Three significant digits, and all digits before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,0 +1,143 @@
+"""The bench measures every part once at small sizes; how long anything takes is not asserted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from chunk_ppo_ros import bench, bench_model, measurement
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.measurement import Case, Figure, measure, milliseconds, rate_of
+
+RUNS = 2
+DOMAIN = int(os.environ["ROS_DOMAIN_ID"])
+
+
+def small_setup(folder: Path) -> bench.Setup:
+    setup = bench.make_setup(folder, runs=RUNS, domain_id=DOMAIN)
+    model = dataclasses.replace(setup.config.model, image_size=16, patch_size=16)
+    ppo = dataclasses.replace(setup.config.ppo, num_chunks_per_update=4, batch_size=2)
+    return dataclasses.replace(
+        setup,
+        config=dataclasses.replace(setup.config, model=model, ppo=ppo),
+        large_images={"image_size": 32, "patch_size": 16},
+        num_transitions=12,
+    )
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Figure]]:
+    """All parts, at small sizes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_model, "GRADIENT_BATCHES", (2,))
+        setup = small_setup(tmp_path_factory.mktemp("bench"))
+        return dict(zip(bench.PARTS, bench.measure_parts(bench.PARTS, setup), strict=True))
+
+
+EXPECTED = {
+    "act": {
+        "chunk, 3 cameras at 16/16 = 3 tokens": "ms",
+        "chunk, 3 cameras at 16/16 = 3 tokens: tokens sampled": "tokens",
+        "chunk, 3 cameras at 32/16 = 12 tokens": "ms",
+        "chunk, 3 cameras at 32/16 = 12 tokens: tokens sampled": "tokens",
+    },
+    "update": {"PPO update: 4 chunks, 2 epochs, batch 2": "chunks/s", "gradients, batch 2": "samples/s"},
+    "observe": {
+        "3 images 480x640 to observation at 16": "ms",
+        "3 images 480x640 to observation at 32": "ms",
+        "before that: 3 images 480x640 deserialised": "ms",
+    },
+    "topics": {  # 3 cameras * size^2 pixels * 3 bytes: 2.304 and 9.216 kB
+        "transitions, 3 cameras at 16 (2 kB), 8 under way": "transitions/s",
+        "transitions, 3 cameras at 16 (2 kB), one at a time": "transitions/s",
+        "transitions, 3 cameras at 32 (9 kB), 8 under way": "transitions/s",
+        "transitions, 3 cameras at 32 (9 kB), one at a time": "transitions/s",
+    },
+    "checkpoint": {
+        "save: weights, optimizer, tokenizers, forced to the disk": "ms",
+        "load: new weights into an actor": "ms",
+        "resume: everything into a learner": "ms",
+    },
+}
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("part", bench.PARTS)
+def test_each_part_gives_its_figures(figures: dict[str, list[Figure]], part: str) -> None:
+    assert {figure.name: figure.unit for figure in figures[part]} == EXPECTED[part]
+    for figure in figures[part]:
+        assert figure.part == part
+        assert len(figure.values) == RUNS
+        assert all(math.isfinite(value) and value > 0 for value in figure.values)
+
+
+@pytest.mark.graph
+def test_a_chunk_has_at_most_the_tokens_that_fit(figures: dict[str, list[Figure]]) -> None:
+    # 24 action-token slots less the forced "|" and end token
+    tokens = [value for figure in figures["act"] if figure.unit == "tokens" for value in figure.values]
+    assert all(1 <= count <= 22 for count in tokens)
+
+
+def test_the_command_prints_and_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "figures.json"
+    assert bench.main(["--only", "checkpoint", "--runs", "2", "--json", str(file), "--folder", str(tmp_path)]) == 0
+    written = json.loads(file.read_text())
+    printed = capsys.readouterr().out
+    assert written["machine"].keys() >= {"cores", "jax", "load_average_1min", "load_average_1min_after"}
+    assert f"jax {written['machine']['jax']}" in printed
+    assert [record["name"] for record in written["figures"]] == list(EXPECTED["checkpoint"])
+    assert all(record["name"] in printed and record["runs"] == 2 for record in written["figures"])
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]  # nothing else stays behind
+
+
+@pytest.mark.parametrize("runs", ["0", "-1", "many"])
+def test_the_number_of_runs_is_checked(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        bench.main(["--runs", runs])
+    assert exit_status.value.code == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
+def test_a_part_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_PART_TIMEOUT", 0.01)
+    with tempfile.TemporaryDirectory() as folder, pytest.raises(UserError, match="topic_bench failed"):
+        next(bench.measure_parts(["topics"], small_setup(Path(folder))))
+
+
+def test_cases_take_turns_on_new_inputs_and_warm_ups_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(measurement.time, "perf_counter", lambda: clock[0])
+    order: list[str] = []
+    inputs = iter(range(100))
+
+    def prepare() -> int:
+        clock[0] += 1000.0  # must not be in the figures
+        return next(inputs)
+
+    def work(name: str, given: int) -> None:
+        order.append(f"{name}{given}")
+        clock[0] += given
+
+    cases = [
+        Case("a", "ms", prepare, lambda given: work("a", given), milliseconds),
+        Case("b", "things/s", prepare, lambda given: work("b", given), rate_of(21)),
+    ]
+    slow, fast = measure("part", cases, runs=2)
+    # inputs 0..3 go to the two warm-ups of each, 4..7 to the runs: a takes 4 s and 6 s, b 5 s and 7 s
+    assert order == ["a0", "b1", "a2", "b3", "a4", "b5", "a6", "b7"]
+    assert slow.values == (4000.0, 6000.0)
+    assert fast.values == (21 / 5, 21 / 7)
+
+
+def test_a_figure_survives_its_record_and_shows_median_and_spread() -> None:
+    figure = Figure("part", "name", "ms", (3.0, 1.0, 200.4, 2.0))
+    record = json.loads(json.dumps(figure.record()))
+    assert Figure.from_record(record) == figure
+    assert (record["median"], record["min"], record["max"], record["runs"]) == (2.5, 1.0, 200.4, 4)  # (2 + 3) / 2
+    assert str(figure).split() == ["name", "2.5", "ms", "1", "200", "4"]
