@@ -1,4 +1,4 @@
-"""Draws capsules over a table in numpy: the images of the kinematic simulator.
+"""Draws capsules on mid-grey in numpy: the images of the kinematic simulator.
 
 A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact in the image's middle and
 close enough elsewhere; a depth buffer decides what hides what.
@@ -14,11 +14,7 @@ from chunk_ppo_ros.sim.cameras import CameraPose
 
 NEAR = 0.02  # m, nothing nearer to the camera is drawn
 EDGE_SHADE = 0.45  # how much darker a capsule is at its silhouette
-TABLE_COLOR = np.array([70, 66, 62], np.uint8)
-FLOOR_COLOR = np.array([128, 132, 136], np.uint8)
-# The shipped table top's bounds, m.
-TABLE_LOW = (-0.61, 0.219)
-TABLE_HIGH = (0.61, 0.981)
+BACKGROUND = 127  # mid-grey, as table and surroundings are in the physics' images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +28,12 @@ class Capsules:
 
 
 def draw(camera: CameraPose, capsules: Capsules, size: int) -> np.ndarray:
-    """The camera's image of the capsules above the table.
+    """The camera's image of the capsules.
 
     Returns:
         uint8 [size, size, 3], RGB.
     """
-    image = _background(camera, size)
+    image = np.full((size, size, 3), BACKGROUND, np.uint8)
     depths = np.full((size, size), np.inf)
     starts, ends = _to_camera(camera, capsules.starts), _to_camera(camera, capsules.ends)
     focal = 0.5 * size / np.tan(np.radians(0.5 * camera.field_of_view))
@@ -57,18 +53,6 @@ def _clip_near(point: np.ndarray, other: np.ndarray) -> np.ndarray:
     if point[2] >= NEAR:
         return point
     return point + (other - point) * (NEAR - point[2]) / (other[2] - point[2])
-
-
-def _background(camera: CameraPose, size: int) -> np.ndarray:
-    """Each pixel's ray meets the table's plane z = 0 within the table's bounds, or it shows the floor."""
-    half = np.tan(np.radians(0.5 * camera.field_of_view))
-    offsets = ((np.arange(size) + 0.5) / size * 2.0 - 1.0) * half
-    right, up, backward = camera.rotation.T
-    rays = offsets[None, :, None] * right - offsets[:, None, None] * up - backward
-    with np.errstate(divide="ignore", invalid="ignore"):
-        hits = camera.position[:2] - rays[:, :, :2] * (camera.position[2] / rays[:, :, 2])[:, :, None]
-    on_table = (rays[:, :, 2] < 0.0) & np.all((hits >= TABLE_LOW) & (hits <= TABLE_HIGH), axis=2)
-    return np.where(on_table[:, :, None], TABLE_COLOR, FLOOR_COLOR)
 
 
 def _draw_capsule(
