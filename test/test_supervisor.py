@@ -65,11 +65,18 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def own_children() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children(recursive=True) if is_alive(process)]
+@pytest.fixture
+def own_children() -> Callable[[], list[psutil.Process]]:
+    """The processes that the test has started and that still run; earlier tests may have left some, such as the helper
+    of multiprocessing.
+    """
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before and is_alive(one)]
 
 
-def test_it_ends_when_the_last_node_is_done(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:
+def test_it_ends_when_the_last_node_is_done(
+    make_graph: Callable[..., Graph], tmp_path: pathlib.Path, own_children: Callable[[], list[psutil.Process]]
+) -> None:
     lines: list[str] = []
     graph = make_graph("idle", "done", ends_with="done")
     assert supervisor.Supervisor(graph, domain_id=36, output=lines.append).run() == 0
@@ -86,7 +93,9 @@ def test_nodes_get_their_environment(make_graph: Callable[..., Graph]) -> None:
     assert "[environment] 36 LOCALHOST 1" in lines
 
 
-def test_a_dying_node_stops_all_and_is_named(make_graph: Callable[..., Graph]) -> None:
+def test_a_dying_node_stops_all_and_is_named(
+    make_graph: Callable[..., Graph], own_children: Callable[[], list[psutil.Process]]
+) -> None:
     lines: list[str] = []
     assert supervisor.Supervisor(make_graph("idle", "dying"), domain_id=36, output=lines.append).run() == 1
     assert "dying ended with exit code 3; its last lines:\n    the disk is full" in lines

@@ -24,6 +24,8 @@ SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 PUBLISHED = SHARED / "data" / "fast"
 TASKS = ["Reach the red ball with both arms", "Transfer the red cube to the left arm"]
 H, D = 16, 14
+MODEL = dataclasses.replace(TINY_MODEL, max_token_len=104, max_action_tokens=40)
+"""Slots for 64 prompt and 40 action tokens: these chunks are less smooth than those the shipped sizes are cut to."""
 
 
 def smooth_chunks(key: int, num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,10 +52,10 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
     states, actions = smooth_chunks(0, 500)
     norm_stats = normalization.compute_norm_stats(states, actions)
     normalized = norm_stats.actions.normalize(normalization.to_relative(actions, states))
-    clipped, _ = normalization.clip_actions(normalized, TINY_MODEL.action_limit)
+    clipped, _ = normalization.clip_actions(normalized, MODEL.action_limit)
     prompt_tokenizer.train_prompt_tokenizer(TASKS, folder / "prompt.model")
-    prompt = PromptTokenizer(folder / "prompt.model", max_len=TINY_MODEL.max_prompt_len)
-    return PolicyTokenizer(prompt=prompt, fast=FastTokenizer.fit(clipped), norm_stats=norm_stats, config=TINY_MODEL)
+    prompt = PromptTokenizer(folder / "prompt.model", max_len=MODEL.max_prompt_len)
+    return PolicyTokenizer(prompt=prompt, fast=FastTokenizer.fit(clipped), norm_stats=norm_stats, config=MODEL)
 
 
 # FAST
@@ -274,14 +276,14 @@ def test_clipped_demonstrations_are_counted(policy: PolicyTokenizer) -> None:
     chunk[10:, 0] = 5.0
     encoded = policy.encode_actions(chunk, state)
     assert encoded.num_clipped == 6
-    limit = policy.norm_stats.actions.unnormalize(np.full(D, TINY_MODEL.action_limit, np.float32))[0]
+    limit = policy.norm_stats.actions.unnormalize(np.full(D, MODEL.action_limit, np.float32))[0]
     decoded = policy.decode_actions(encoded.action_tokens, state)
     assert abs(decoded.actions[-1, 0] - limit) < 0.1
 
 
 def test_a_chunk_of_too_many_tokens_says_how_many(policy: PolicyTokenizer) -> None:
     noise = np.random.default_rng(0).uniform(-0.3, 0.3, (H, D))
-    config = dataclasses.replace(TINY_MODEL, max_token_len=400, max_action_tokens=300)
+    config = dataclasses.replace(MODEL, max_token_len=400, max_action_tokens=300)
     roomy = dataclasses.replace(policy, config=config)
     assert roomy.encode_actions(noise, np.zeros(D)).num_clipped > 0
     needed = int(roomy.encode_actions(noise, np.zeros(D)).token_mask.sum())
@@ -309,14 +311,14 @@ def test_observe(policy: PolicyTokenizer) -> None:
     np.testing.assert_array_equal(seen.prompt_tokens, tokens)
     np.testing.assert_array_equal(seen.prompt_mask, prompt_mask)
     np.testing.assert_array_equal(seen.state, state)
-    assert seen.prompt_tokens.shape == (TINY_MODEL.max_prompt_len,)
+    assert seen.prompt_tokens.shape == (MODEL.max_prompt_len,)
     assert seen.images is images
 
 
 def test_saves_and_loads(policy: PolicyTokenizer, tmp_path: pathlib.Path) -> None:
     policy.save(tmp_path / "assets" / "trossen")
     state, chunk = (values[0] for values in smooth_chunks(9, 1))
-    loaded = PolicyTokenizer.load(tmp_path / "assets", TINY_MODEL)
+    loaded = PolicyTokenizer.load(tmp_path / "assets", MODEL)
     assert loaded.token_ids == policy.token_ids
     expected = policy.encode_actions(chunk, state).action_tokens
     np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
@@ -324,16 +326,16 @@ def test_saves_and_loads(policy: PolicyTokenizer, tmp_path: pathlib.Path) -> Non
     (tmp_path / "bare").mkdir()
     shutil.copy(tmp_path / "assets" / "trossen" / "norm_stats.json", tmp_path / "bare")
     with pytest.raises(FileNotFoundError):
-        PolicyTokenizer.load(tmp_path / "bare", TINY_MODEL)
-    loaded = PolicyTokenizer.load(tmp_path / "bare", TINY_MODEL, tokenizer_dir=tmp_path / "assets" / "trossen")
+        PolicyTokenizer.load(tmp_path / "bare", MODEL)
+    loaded = PolicyTokenizer.load(tmp_path / "bare", MODEL, tokenizer_dir=tmp_path / "assets" / "trossen")
     np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
 
 
 def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -> None:
     with pytest.raises(ValueError, match="7 action dimensions"):
-        dataclasses.replace(policy, config=dataclasses.replace(TINY_MODEL, action_dim=7))
+        dataclasses.replace(policy, config=dataclasses.replace(MODEL, action_dim=7))
     with pytest.raises(ValueError, match="at most model.vocab_size"):
-        dataclasses.replace(policy, config=dataclasses.replace(TINY_MODEL, vocab_size=128))
+        dataclasses.replace(policy, config=dataclasses.replace(MODEL, vocab_size=128))
 
 
 def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
