@@ -181,12 +181,12 @@ class PretrainConfig(_Checked):
     """Behaviour cloning on scripted demonstrations, and the tokenizers that are fitted on them."""
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
-    aim_noise: float = setting(0.04, "scatter of the demonstrator's aim per chunk, standard deviation, m", minimum=0.0)
+    aim_noise: float = setting(0.06, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0)
     bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
     bc_learning_rate: float = setting(1e-3, "peak learning rate of behaviour cloning", minimum=0.0, maximum=1.0)
-    fast_vocab_size: int = setting(384, "tokens of the fitted FAST tokenizer", minimum=64, maximum=65536)
-    fast_scale: float = setting(5.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
+    fast_vocab_size: int = setting(128, "tokens of the fitted FAST tokenizer", minimum=64, maximum=65536)
+    fast_scale: float = setting(3.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
     prompt_vocab_size: int = setting(384, "pieces of the trained prompt tokenizer", minimum=340, maximum=65536)
     demonstration_workers: int = setting(2, "processes that collect demonstrations", minimum=1, maximum=64)
 
@@ -242,6 +242,9 @@ TINY_MODEL = Pi0FASTActorCriticConfig(
     value_head_hidden_dim=128,
 )
 
+SIMULATED_ROBOT = RobotConfig(max_start_jump=6.3)
+"""In a simulator a jump is limited like any other motion instead of refused: an untrained policy asks for them."""
+
 MODELS: dict[str, Pi0FASTActorCriticConfig] = {
     "tiny": TINY_MODEL,
     "gemma_2b": Pi0FASTActorCriticConfig(max_token_len=250, max_action_tokens=150),
@@ -261,6 +264,7 @@ PRESETS: dict[str, TrainConfig] = {
             learning_rate=1e-4,
         ),
         env=EnvConfig(simulator="kinematic"),
+        robot=SIMULATED_ROBOT,
     ),
     "full": TrainConfig(
         model=MODELS["gemma_2b"],

@@ -1,9 +1,10 @@
-"""Scripted demonstrations of the reach task by a model of a hurried human operator.
+"""Scripted demonstrations of the reach task, with disturbances from which they recover.
 
-The operator sees the true targets. At each chunk boundary it aims at them with an independent Gaussian error (a glance,
-not a measurement), and moves waist, shoulder and elbow of each arm there along a minimum-jerk path, as far as a human
-speed allows within the chunk. Each chunk depends on the present state and targets only, so that a policy without memory
-can imitate it; the aiming scatter is what it inherits and what reinforcement learning can remove.
+The operator sees the true targets. At each chunk boundary it means to move waist, shoulder and elbow of each arm to them along
+a minimum-jerk path, as far as a human speed allows within the chunk; that intended chunk is what is recorded. What is
+executed is the path to a disturbed aim (an independent Gaussian error each chunk), so that the recorded states include
+those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Each intended chunk
+depends on the present state and targets only, so that a policy without memory can imitate it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Demonstrations:
         images: uint8 [N, C, h, w, 3], at the start of each chunk; C is 0 where they were not rendered.
         image_mask: bool [N, C].
         state: float32 [N, 14], rad, grippers normalised.
-        actions: float32 [N, H, 14], absolute joint targets, the whole chunk as planned.
+        actions: float32 [N, H, 14], absolute joint targets, the whole chunk as intended.
         rewards: float32 [N], sum of the weighted terms of each chunk.
         episodes: int32 [N], number of each chunk's episode, 0..E-1.
         success: bool [E], whether the operator solved the task in time.
@@ -98,8 +99,8 @@ def record_episode(
     Args:
         simulator: with the reach task.
         config: `model.action_horizon`, `env.max_episode_chunks` and `robot`.
-        seed: of the episode's start and of the operator's aim.
-        aim_noise: standard deviation of the aim in each direction, m.
+        seed: of the episode's start and of the disturbances.
+        aim_noise: standard deviation of the disturbance of the executed aim in each direction, m.
         render: whether to record images.
 
     Raises:
@@ -119,11 +120,13 @@ def record_episode(
             raise ValueError(f"env.task must be reach to be demonstrated, got {config.env.task!r}; no script knows it")
         images.append(simulator.render() if render else _no_images(config))
         states.append(simulator.state())
-        aims = targets + aim_noise * aim_random.standard_normal((2, 3))
-        actions.append(
+        disturbed = targets + aim_noise * aim_random.standard_normal((2, 3))
+        intended, executed = (
             plan_chunk(states[-1], aims, horizon=config.model.action_horizon, control_rate=simulator.control_rate)
+            for aims in (targets, disturbed)
         )
-        execution = executor.execute(actions[-1])
+        actions.append(intended)
+        execution = executor.execute(executed)
         rewards.append(execution.reward)
         success = execution.success
     return EpisodeRecording(
