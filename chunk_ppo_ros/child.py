@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
+from chunk_ppo_ros import interrupts
+
 KEPT_LINES = 50
 
 
 class Child:
-    """A process whose standard output and error go to a log file and, with its name before each line, to `output`.
+    """A process, run by `supervised.py`, whose standard output and error go to a log file and to `output`.
 
+    Each line for `output` has the process's name before it.
     What a carriage return overwrites, as progress bars do, goes to `progress` only; the log keeps what was there last.
 
     Args:
@@ -43,14 +46,15 @@ class Child:
         self._output = output
         self._progress = progress
         self._tail: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
-        self._process = subprocess.Popen(
-            command,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with interrupts.held():
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._forward, name=f"{name} log", daemon=True)
         self._reader.start()
 
@@ -64,9 +68,9 @@ class Child:
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the process and to all that it has started."""
+        """Sends a signal to the process, and to all that it has started; SIGINT is its own affair to pass on."""
         try:
-            os.killpg(self._process.pid, number)
+            (os.kill if number == signal.SIGINT else os.killpg)(self._process.pid, number)
         except ProcessLookupError:
             return  # it has ended meanwhile
 

@@ -8,6 +8,8 @@ import runpy
 import signal
 import sys
 
+from chunk_ppo_ros import interrupts
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -23,8 +25,8 @@ def die_with_parent(parent_id: int) -> None:
 
 
 if __name__ == "__main__":
+    interrupts.end_quietly()  # until the module handles it
     die_with_parent(int(sys.argv[1]))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the module handles it, a Ctrl-C ends it quietly
     module = sys.argv[2]
     sys.argv = sys.argv[2:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

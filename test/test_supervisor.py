@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from chunk_ppo_ros import supervisor
+from chunk_ppo_ros.child import Child
 from chunk_ppo_ros.console import Console
 from chunk_ppo_ros.graph import Graph, NodeDescription
 
@@ -197,6 +198,30 @@ def test_a_signal_before_a_node_handles_it_is_quiet(make_graph: Callable[..., Gr
     threading.Timer(1.0, watched.stop).start()
     assert watched.run() == 0
     assert lines == ["[importing] up", "stopping"]
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05])
+def test_a_signal_while_python_starts_is_quiet(
+    make_graph: Callable[..., Graph], tmp_path: pathlib.Path, delay: float
+) -> None:
+    make_graph()
+    lines: list[str] = []
+    child = Child(
+        "node",
+        [sys.executable, "-m", "chunk_ppo_ros.supervised", str(os.getpid()), "fake_importing"],
+        environment=os.environ,
+        log=tmp_path / "node.log",
+        output=lines.append,
+        progress=lines.append,
+    )
+    time.sleep(delay)
+    child.send(signal.SIGINT)
+    deadline = time.monotonic() + 5.0
+    while child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert child.poll() == -signal.SIGINT
+    child.close()
+    assert lines in ([], ["[node] up"])
 
 
 def test_progress_is_not_kept(make_graph: Callable[..., Graph], tmp_path: pathlib.Path) -> None:

@@ -113,6 +113,8 @@ def run_node(
         code = _report("error", error, RUNTIME_ERROR)
     finally:
         stopped, signals.received = signals.received, True  # a signal from here on must not interrupt closing
+        if stopped and node is None:
+            _leave()  # its constructor was interrupted, and what is half made cannot be closed
         _close(node, executor)
     if stopped:
         _leave()
