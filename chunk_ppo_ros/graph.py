@@ -32,12 +32,14 @@ class NodeDescription:
         module: what `python -m` runs.
         use_sim_time: whether it reads its time from /clock.
         environment: variables set for its process, where the user has not set them.
+        respawn_arguments: ROS arguments that are added when it is started anew.
     """
 
     name: str
     module: str
     use_sim_time: bool
     environment: Mapping[str, str]
+    respawn_arguments: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +83,7 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
             module=f"chunk_ppo_ros.nodes.{name}",
             use_sim_time=lockstep and name not in ("sim_node", "recorder_node"),
             environment=_JAX if name in ("trainer_node", "policy_node") else _ONE_THREAD,
+            respawn_arguments=("-p", "run.resume:=true") if name == "trainer_node" else (),
         )
         for name in names
     )

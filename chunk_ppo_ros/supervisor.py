@@ -35,8 +35,10 @@ STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL)
 
 POLL_PERIOD = 0.05  # s
 RESPAWN_DELAY = 1.0  # s
-MAX_RESPAWNS = 5
-"""Times that one node is started anew; one that dies more often is not mended by it."""
+MAX_RESPAWNS = 3
+"""Times in a row that one node is started anew; one that dies more often is not mended by it."""
+RESPAWNED_WELL = 300.0
+"""Seconds after which a node that was started anew counts as mended."""
 
 _CONFIGURATION_ERROR = 2
 _TAIL_LINES = 15
@@ -97,7 +99,8 @@ class Supervisor:
         run_dir: where the logs go, `<run_dir>/logs/<node>.log`; the graph's own folder where not given.
         domain_id: ROS domain of all nodes.
         on_node_exit: a node ended by itself: 'stop' stops all, 'wait' leaves the others waiting, 'respawn' starts it
-            anew up to MAX_RESPAWNS times. A refused configuration always stops.
+            anew up to MAX_RESPAWNS times in a row, trainer_node from its newest checkpoint. A refused configuration
+            always stops.
         environment: further variables for all nodes.
         output: takes each line of the nodes, with the node's name before it, and the supervisor's own.
     """
@@ -131,6 +134,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._respawns: dict[str, int] = {}
         self._due: dict[str, float] = {}
+        self._started_at: dict[str, float] = {}
         self._asked: _End | None = None
 
     def stop(self) -> None:
@@ -164,9 +168,11 @@ class Supervisor:
             time.sleep(POLL_PERIOD)
         return self._asked
 
-    def _start(self, node: NodeDescription) -> None:
+    def _start(self, node: NodeDescription, *, anew: bool = False) -> None:
         arguments = ["--ros-args", "--params-file", str(self._graph.parameter_file)]
         arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
+        arguments += node.respawn_arguments if anew else ()
+        self._started_at[node.name] = time.monotonic()
         self._children[node.name] = Child(
             node.name,
             [sys.executable, "-m", "chunk_ppo_ros.supervised", str(os.getpid()), node.module, *arguments],
@@ -179,7 +185,7 @@ class Supervisor:
     def _look_at_children(self, now: float) -> _End | None:
         for name in [name for name, due in self._due.items() if now >= due]:
             del self._due[name]
-            self._start(next(node for node in self._graph.nodes if node.name == name))
+            self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
         for name, child in list(self._children.items()):
             code = child.poll()
             if code is None:
@@ -197,14 +203,15 @@ class Supervisor:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
         text = f"{name} {how}; its last lines:\n{tail}"
-        respawns = self._respawns.get(name, 0)
+        ran_well = now - self._started_at[name] >= RESPAWNED_WELL
+        respawns = 0 if ran_well else self._respawns.get(name, 0)
         if self._on_node_exit == "stop" or code == _CONFIGURATION_ERROR or not (self._children or self._due):
             return _End(1, text)
         if self._on_node_exit == "wait":
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
             return None
         if respawns >= MAX_RESPAWNS:
-            return _End(1, f"{text}\nit was started anew {respawns} times; that does not mend it")
+            return _End(1, f"{text}\nit was started anew {respawns} times in a row, and that does not mend it")
         self._respawns[name] = respawns + 1
         self._due[name] = now + RESPAWN_DELAY
         self._output(f"{text}\nit is started anew ({respawns + 1} of {MAX_RESPAWNS})")

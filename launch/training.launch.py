@@ -92,6 +92,9 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if node.name == graph.ends_with and event.returncode == 0:
             return [Shutdown(reason=f"{node.name} is done; the run has ended")]
+        if on_node_exit == "respawn" and node.name == graph.ends_with:
+            again = "start the graph again with run.resume: true, or use python -m chunk_ppo_ros graph, which does so"
+            return [Shutdown(reason=f"{node.name} ended with exit code {event.returncode}; {again}")]
         if on_node_exit == "stop":
             return [Shutdown(reason=f"{node.name} ended with exit code {event.returncode}")]
         return [LogInfo(msg=f"{node.name} ended with exit code {event.returncode}")]

@@ -25,6 +25,7 @@ PROGRAMS = {
     "idle": "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)",
     "dying": "import sys\nprint('the disk is full', flush=True)\nsys.exit(3)",
     "misconfigured": "import sys\nsys.exit(2)",
+    "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 3)",
     # Like a compilation: SIGINT and SIGTERM find nobody at home.
     "stubborn": (
         "import signal, time\nfor each in signal.SIGINT, signal.SIGTERM: signal.signal(each, signal.SIG_IGN)\n"
@@ -52,7 +53,8 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{pathlib.Path(__file__).parents[1]}")
 
     def make(*programs: str, ends_with: str = "none") -> Graph:
-        nodes = tuple(NodeDescription(name, f"fake_{name}", False, {"OWN": "1"}) for name in programs)
+        resume = ("-p", "resume:=true")
+        nodes = tuple(NodeDescription(name, f"fake_{name}", False, {"OWN": "1"}, resume) for name in programs)
         return Graph(nodes, tmp_path / "params.yaml", tmp_path / "run", ends_with)
 
     return make
@@ -121,6 +123,34 @@ def test_a_dying_node_is_started_anew_some_times(
     assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
     assert lines.count("[dying] the disk is full") == 3
     assert any("that does not mend it" in line for line in lines)
+
+
+def test_a_node_that_is_started_anew_goes_on_where_it_stood(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
+    lines: list[str] = []
+    graph = make_graph("idle", "resuming", ends_with="resuming")
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
+    assert [line for line in lines if line.startswith("[resuming]")] == [
+        "[resuming] -p use_sim_time:=false",
+        "[resuming] -p resume:=true",
+    ]
+    assert any("it is started anew (1 of 3)" in line for line in lines)
+
+
+def test_the_count_begins_anew_when_a_node_has_run_well(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
+    monkeypatch.setattr(supervisor, "RESPAWNED_WELL", 0.0)
+    lines: list[str] = []
+    watched = supervisor.Supervisor(
+        make_graph("idle", "dying"), domain_id=36, on_node_exit="respawn", output=lines.append
+    )
+    threading.Timer(2.5, watched.stop).start()
+    assert watched.run() == 0
+    assert lines.count("[dying] the disk is full") > 4
 
 
 def test_a_refused_configuration_is_not_started_anew(make_graph: Callable[..., Graph]) -> None:
