@@ -121,10 +121,10 @@ def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> 
 
 def _ratio(axis: Axes, updates: Sequence[Record], clip_coef: float) -> None:
     axis.set_title("Ratio of new to old chunk probability", fontsize=10)
-    if not updates:
-        return
     chunks = [record["num_chunks"] for record in updates]
     lowest, mean, highest = (_column(updates, f"ratio/{part}") for part in ("min", "mean", "max"))
+    if not all(np.any(np.isfinite(values)) for values in (lowest, mean, highest)):
+        return
     axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
     axis.plot(chunks, mean, color=COLOUR, label="mean")
     for edge in (1.0 - clip_coef, 1.0 + clip_coef):
@@ -136,10 +136,11 @@ def _ratio(axis: Axes, updates: Sequence[Record], clip_coef: float) -> None:
 
 def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> None:
     axis.set_title(label[0].upper() + label[1:], fontsize=10)
-    if updates:
-        axis.plot([record["num_chunks"] for record in updates], _column(updates, name), color=COLOUR)
+    values = _column(updates, name)
+    if np.any(np.isfinite(values)):
+        axis.plot([record["num_chunks"] for record in updates], values, color=COLOUR)
 
 
 def _column(records: Sequence[Record], name: str) -> np.ndarray:
-    """The values of `name`, NaN where a record has null."""
-    return np.array([np.nan if record[name] is None else record[name] for record in records], float)
+    """The values of `name`, NaN where a record has null or nothing."""
+    return np.array([np.nan if record.get(name) is None else record[name] for record in records], float)

@@ -104,7 +104,7 @@ def _training(updates: Sequence[Record], episodes: Sequence[Record]) -> str:
         ("reward of an episode", _reward(episodes[:part]), _reward(episodes[-part:])),
     ]
     for name in ("value/explained_variance", "ratio/clip_fraction", "kl/approx", "logp_gap/max_ratio"):
-        rows.append((f"`{name}`", _number(updates[0][name]), _number(updates[-1][name])))
+        rows.append((f"`{name}`", _number(updates[0], name), _number(updates[-1], name)))
     header = f"| | first {part} episodes, first update | last {part} episodes, last update |\n|---|---|---|\n"
     return "## Training\n\n" + header + "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -117,8 +117,10 @@ def _reward(episodes: Sequence[Record]) -> str:
     return f"{sum(record['episode/total_reward'] for record in episodes) / len(episodes):.3f}"
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3g}"
+def _number(record: Record, name: str) -> str:
+    if name not in record:
+        return "not recorded"
+    return "undefined" if record[name] is None else f"{record[name]:.3g}"
 
 
 def _evaluations(evaluations: Sequence[Record]) -> str:

@@ -115,6 +115,19 @@ def test_a_run_without_updates_has_a_report(tmp_path):
     assert "## Evaluation" not in text
 
 
+@pytest.mark.parametrize("missing", ["ratio/max", "kl/approx", "value/explained_variance", "all of them"])
+def test_updates_without_a_metric_are_reported_as_far_as_they_go(tmp_path, missing):
+    run_dir = write_run(tmp_path)
+    fewer = {name: value for name, value in UPDATE.items() if missing not in (name, "all of them")}
+    with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-2") as log:  # a run of its own
+        record = {"episode": 0, "total_reward": 3.0, "success": True, "num_chunks": 2}
+        log.write("episode", record, counters=Counters(0, 0, 0))
+        log.write("update", fewer, counters=Counters(8, 128, 1))
+    text = write_report(run_dir).read_text()
+    assert ("| `kl/approx` | not recorded | not recorded |" in text) == (missing in ("kl/approx", "all of them"))
+    assert ("| `kl/approx` | 0.01 | 0.01 |" in text) == (missing not in ("kl/approx", "all of them"))
+
+
 def test_a_fallback_start_stands_out(tmp_path):
     fallback = {"kind": "scratch", "path": "somewhere", "is_fallback": True, "reason": "no such folder"}
     text = write_report(write_run(tmp_path, provenance=fallback)).read_text()
