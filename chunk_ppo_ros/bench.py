@@ -142,7 +142,7 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chunk_ppo_ros bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", choices=PARTS, help="measure one part")
-    parser.add_argument("--runs", type=_positive, default=10, help="timed runs of each case (10)")
+    parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
     parser.add_argument("--folder", type=Path, help="where checkpoints and the journal go for the time (the system's)")
     parser.add_argument("--domain_id", type=int, help="ROS domain; a free one where not given")
