@@ -122,9 +122,10 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
         The checkpoint's folder, `directory`.
 
     Raises:
-        CheckpointError: when the folder cannot be written.
+        CheckpointError: when the folder is there already, which is found before anything is done, or cannot be written.
         SimulatorUnavailable: when the simulator cannot render here.
     """
+    checkpoints.check_is_free(directory)
     settings = config.pretrain
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)

@@ -152,6 +152,16 @@ def save_openpi_checkpoint(directory: Path, actor_backbone: Any, *, write_assets
     return _write_atomically(directory, write)
 
 
+def check_is_free(target: Path) -> None:
+    """Refuses a place that is taken; to be asked before the work whose result goes there.
+
+    Raises:
+        CheckpointError: when something is there.
+    """
+    if target.exists():
+        raise CheckpointError(f"checkpoint {target} must not exist yet, but it does; remove it or take another name")
+
+
 def newest_checkpoint(directory: Path) -> Path | None:
     """The finished `step_<N>` with the largest N, or None."""
     return max(_finished(directory), key=_step_of, default=None)
@@ -190,8 +200,7 @@ def _checksums(folder: Path, *, below: str = "") -> dict[str, int]:
 
 def _write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
     """Has `write` fill a temporary folder, and renames it to `target` once everything is on the disk."""
-    if target.exists():
-        raise CheckpointError(f"checkpoint {target} must not exist yet, but it does; remove it or take another name")
+    check_is_free(target)
     temporary = target.parent / f"{_UNFINISHED}{target.name}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
