@@ -181,7 +181,9 @@ class PretrainConfig(_Checked):
     """Behaviour cloning on scripted demonstrations, and the tokenizers that are fitted on them."""
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
-    aim_noise: float = setting(0.06, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0)
+    aim_noise: float = setting(
+        0.06, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0
+    )
     bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
     bc_learning_rate: float = setting(1e-3, "peak learning rate of behaviour cloning", minimum=0.0, maximum=1.0)
@@ -265,6 +267,22 @@ PRESETS: dict[str, TrainConfig] = {
         ),
         env=EnvConfig(simulator="kinematic"),
         robot=SIMULATED_ROBOT,
+    ),
+    "demo": TrainConfig(
+        model=TINY_MODEL,
+        ppo=PPOConfig(
+            total_timesteps=20_000,
+            num_chunks_per_update=32,
+            num_epochs_per_update=3,
+            batch_size=16,
+            learning_rate=1e-4,
+            gamma=0.9,
+            target_kl=0.2,
+        ),
+        env=EnvConfig(simulator="mujoco"),
+        robot=SIMULATED_ROBOT,
+        pretrain=PretrainConfig(num_demonstrations=1200, bc_steps=750),
+        run=RunConfig(exp_name="demo"),
     ),
     "full": TrainConfig(
         model=MODELS["gemma_2b"],

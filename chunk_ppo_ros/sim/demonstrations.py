@@ -1,10 +1,10 @@
 """Scripted demonstrations of the reach task, with disturbances from which they recover.
 
-The operator sees the true targets. At each chunk boundary it means to move waist, shoulder and elbow of each arm to them along
-a minimum-jerk path, as far as a human speed allows within the chunk; that intended chunk is what is recorded. What is
-executed is the path to a disturbed aim (an independent Gaussian error each chunk), so that the recorded states include
-those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Each intended chunk
-depends on the present state and targets only, so that a policy without memory can imitate it.
+The operator sees the true targets. At each chunk boundary it means to move waist, shoulder and elbow of each arm to
+them along a minimum-jerk path, as far as a human speed allows within the chunk; that intended chunk is recorded. What
+is executed is the path to a disturbed aim (an independent Gaussian error each chunk), so that the recorded states
+include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Each intended
+chunk depends on the present state and targets only, so that a policy without memory can imitate it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from chunk_ppo_ros.sim.execution import ChunkExecutor
 from chunk_ppo_ros.sim.geometry import NUM_ARM_JOINTS, solve_reach, split_arms
 from chunk_ppo_ros.sim.simulator import Simulator, make_simulator
 from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.workers import worker_pool
 
 PEAK_SPEED = 2.5  # rad/s, the fastest joint at mid-chunk; below the robot's 3.14159
 PEAK_OVER_MEAN_SPEED = 1.875  # of a minimum-jerk path: the derivative 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2
@@ -171,8 +170,8 @@ def _recordings(config: TrainConfig, render: bool) -> Iterator[EpisodeRecording]
     episodes = range(config.pretrain.num_demonstrations)
     workers = min(config.pretrain.demonstration_workers, len(episodes))
     if workers > 1:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as executor:
-            yield from executor.map(functools.partial(_record_in_worker, config, render), episodes, chunksize=4)
+        with worker_pool(workers) as pool:
+            yield from pool.imap(functools.partial(_record_in_worker, config, render), episodes, chunksize=4)
         return
     simulator = make_simulator(config, render=render)
     try:
