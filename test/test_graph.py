@@ -28,7 +28,7 @@ def test_the_graph_of_a_simulation_in_lockstep(tmp_path: pathlib.Path) -> None:
     config = make_config(tmp_path, simulator="kinematic")
     graph = graph_lib.describe(config)
     assert names(graph) == {"trainer_node", "policy_node", "reward_node", "robot_node", "sim_node"}
-    assert {node.name for node in graph.nodes if not node.use_sim_time} == {"sim_node"}
+    assert {node.name for node in graph.nodes if not node.use_sim_time} == {"sim_node", "trainer_node"}
     assert graph.ends_with in names(graph)
     resuming = {node.name: node.respawn_arguments for node in graph.nodes if node.respawn_arguments}
     assert resuming == {"trainer_node": ("-p", "run.resume:=true")}  # it refuses a folder that is taken otherwise
