@@ -110,6 +110,9 @@ class PPOConfig(_Checked):
     num_epochs_per_update: int = setting(2, "passes over a rollout", minimum=1, maximum=100)
     batch_size: int = setting(8, "chunks in a minibatch", minimum=1, maximum=65536)
     learning_rate: float = setting(1e-4, "peak learning rate of the actor", minimum=0.0, maximum=1.0)
+    learning_rate_decay_steps: int = setting(
+        0, "gradient steps over which the actor's learning rate falls linearly to a tenth; 0 keeps it", minimum=0
+    )
     value_learning_rate: float = setting(1e-3, "learning rate of the value head", minimum=0.0, maximum=1.0)
     gamma: float = setting(0.99, "discount per chunk", minimum=0.0, maximum=1.0)
     discount_per_step: bool = setting(False, "discount by gamma_step per executed control step instead of per chunk")
@@ -182,7 +185,10 @@ class PretrainConfig(_Checked):
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
     aim_noise: float = setting(
-        0.06, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0
+        0.04, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0
+    )
+    min_pace: float = setting(
+        0.3, "a demonstrated chunk covers this to all of the way, mostly little, at random", minimum=0.01, maximum=1.0
     )
     bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
@@ -238,8 +244,8 @@ TINY_MODEL = Pi0FASTActorCriticConfig(
     paligemma_variant="tiny",
     image_size=64,
     patch_size=32,
-    max_token_len=52,
-    max_action_tokens=24,
+    max_token_len=60,
+    max_action_tokens=32,
     vocab_size=1024,
     value_head_hidden_dim=128,
 )

@@ -20,7 +20,7 @@ DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "S
 """How far nodes look for each other, as ROS_AUTOMATIC_DISCOVERY_RANGE; static peers are added by ROS_STATIC_PEERS."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-_JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
+_JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2", **_ONE_THREAD}  # XLA has its own threads
 
 
 @dataclasses.dataclass(frozen=True)

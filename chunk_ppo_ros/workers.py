@@ -7,6 +7,7 @@ import multiprocessing.pool
 import os
 import signal
 
+from chunk_ppo_ros import interrupts
 from chunk_ppo_ros.supervised import die_with_parent
 
 
@@ -15,7 +16,8 @@ def worker_pool(workers: int) -> multiprocessing.pool.Pool:
 
     The workers leave Ctrl-C to the caller, so that an interrupt prints no traceback of theirs.
     """
-    return multiprocessing.get_context("spawn").Pool(workers, initializer=_prepare, initargs=(os.getpid(),))
+    with interrupts.held():
+        return multiprocessing.get_context("spawn").Pool(workers, initializer=_prepare, initargs=(os.getpid(),))
 
 
 def _prepare(parent_id: int) -> None:

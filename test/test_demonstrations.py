@@ -16,8 +16,10 @@ from chunk_ppo_ros.sim.simulator import make_simulator
 STILL_JOINTS = [3, 4, 5, 6, 10, 11, 12, 13]
 
 
-def configuration(*, episodes: int, aim_noise: float, workers: int = 1) -> TrainConfig:
-    pretrain = PretrainConfig(num_demonstrations=episodes, aim_noise=aim_noise, demonstration_workers=workers)
+def configuration(*, episodes: int, aim_noise: float, workers: int = 1, min_pace: float = 1.0) -> TrainConfig:
+    pretrain = PretrainConfig(
+        num_demonstrations=episodes, aim_noise=aim_noise, demonstration_workers=workers, min_pace=min_pace
+    )
     return dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="kinematic"), pretrain=pretrain)
 
 
@@ -55,14 +57,21 @@ def test_a_perfect_aim_always_succeeds():
     assert np.bincount(demonstrations.episodes).max() <= 2  # two chunks are enough
 
 
-def test_a_hurried_aim_succeeds_about_half_of_the_time():
-    default = PretrainConfig().aim_noise
-    demonstrations = collect_demonstrations(configuration(episodes=150, aim_noise=default), render=False)
-    # 0.54 over 300 episodes; with 150, three standard deviations are 0.12.
-    assert 0.42 < demonstrations.success.mean() < 0.66
-    assert np.bincount(demonstrations.episodes).max() == 4  # the time limit
-    totals = np.bincount(demonstrations.episodes, demonstrations.rewards)
-    assert totals[demonstrations.success].mean() > totals[~demonstrations.success].mean() + 0.8
+def test_disturbances_and_a_slow_pace_spoil_executions():
+    perfect = collect_demonstrations(configuration(episodes=60, aim_noise=0.0), render=False)
+    disturbed = collect_demonstrations(configuration(episodes=60, aim_noise=0.06), render=False)
+    slow = collect_demonstrations(configuration(episodes=60, aim_noise=0.0, min_pace=0.1), render=False)
+    assert 0.05 < np.mean(disturbed.success) < 0.5 < np.mean(perfect.success)
+    assert np.bincount(disturbed.episodes).max() == 4  # the time limit
+    totals = np.bincount(disturbed.episodes, disturbed.rewards)
+    assert totals[disturbed.success].mean() > totals[~disturbed.success].mean() + 0.8
+    assert np.mean(slow.success) < 0.9 < np.mean(perfect.success)
+
+
+def test_pace_scales_the_way():
+    state, aims = aloha.START_POSE, np.array([[-0.18, 0.48, 0.2], [0.18, 0.48, 0.2]])
+    whole, half = (plan_chunk(state, aims, horizon=16, control_rate=50.0, pace=pace) - state for pace in (1.0, 0.5))
+    assert np.allclose(half, 0.5 * whole, atol=1e-6)
 
 
 def test_recorded_arrays_belong_together():

@@ -15,6 +15,8 @@ VALUE = "value_head"
 ADAM_B1 = 0.9
 ADAM_B2 = 0.95
 ADAM_EPS = 1e-8
+FINAL_RATE = 0.1
+"""What is left of the actor's learning rate after its decay."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,14 +47,20 @@ class ActorCriticOptimizer:
 
 
 def make_optimizer(config: config_lib.PPOConfig) -> ActorCriticOptimizer:
-    """Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`."""
+    """Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`.
+
+    The actor's rate falls linearly to a tenth over `learning_rate_decay_steps` gradient steps, where that is not 0.
+    """
+    rate: optax.ScalarOrSchedule = config.learning_rate
+    if config.learning_rate_decay_steps:
+        rate = optax.linear_schedule(rate, FINAL_RATE * rate, config.learning_rate_decay_steps)
     return ActorCriticOptimizer(
-        actor=_clipped_adam(config.learning_rate, config.max_grad_norm),
+        actor=_clipped_adam(rate, config.max_grad_norm),
         value=_clipped_adam(config.value_learning_rate, config.max_grad_norm),
     )
 
 
-def _clipped_adam(learning_rate: float, max_grad_norm: float) -> optax.GradientTransformation:
+def _clipped_adam(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float) -> optax.GradientTransformation:
     return optax.chain(
         optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, b1=ADAM_B1, b2=ADAM_B2, eps=ADAM_EPS)
     )

@@ -3,8 +3,10 @@
 The operator sees the true targets. At each chunk boundary it means to move waist, shoulder and elbow of each arm to
 them along a minimum-jerk path, as far as a human speed allows within the chunk; that intended chunk is recorded. What
 is executed is the path to a disturbed aim (an independent Gaussian error each chunk), so that the recorded states
-include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Each intended
-chunk depends on the present state and targets only, so that a policy without memory can imitate it.
+include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Operators
+differ in pace: a chunk covers a random part of the remaining way, mostly little, so that imitation is slower than the
+time limit wants; reinforcement learning can find the quick ones. Each intended chunk depends on the present state, the
+targets and the pace only, so that a policy without memory can imitate it.
 """
 
 from __future__ import annotations
@@ -64,23 +66,26 @@ class EpisodeRecording:
     success: bool
 
 
-def plan_chunk(state: np.ndarray, aims: np.ndarray, *, horizon: int, control_rate: float) -> np.ndarray:
+def plan_chunk(
+    state: np.ndarray, aims: np.ndarray, *, horizon: int, control_rate: float, pace: float = 1.0
+) -> np.ndarray:
     """A minimum-jerk chunk from `state` towards `aims`, at rest at both ends.
 
-    q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985), where dq is the whole way of each
-    arm, shortened so that its fastest joint stays below `PEAK_SPEED`.
+    q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985), where dq is `pace` times the way
+    of each arm, shortened so that its fastest joint stays below `PEAK_SPEED`.
 
     Args:
         state: [14], present state.
         aims: [2, 3], where each grasp point shall go, m.
         horizon: H, control steps.
         control_rate: Hz.
+        pace: part of the way that the chunk covers, 0..1.
 
     Returns:
         float32 [H, 14]; wrists and grippers hold.
     """
     joints = split_arms(state)
-    ways = solve_reach(joints, aims).joints - joints
+    ways = pace * (solve_reach(joints, aims).joints - joints)
     longest = PEAK_SPEED / PEAK_OVER_MEAN_SPEED * horizon / control_rate
     ways *= np.minimum(1.0, longest / np.maximum(np.abs(ways).max(axis=1, keepdims=True), 1e-9))
     way = np.zeros((2, aloha.SIDE_DIM))
@@ -119,9 +124,17 @@ def record_episode(
             raise ValueError(f"env.task must be reach to be demonstrated, got {config.env.task!r}; no script knows it")
         images.append(simulator.render() if render else _no_images(config))
         states.append(simulator.state())
+        slowest = config.pretrain.min_pace
+        pace = slowest + (1.0 - slowest) * aim_random.uniform() ** 2
         disturbed = targets + aim_noise * aim_random.standard_normal((2, 3))
         intended, executed = (
-            plan_chunk(states[-1], aims, horizon=config.model.action_horizon, control_rate=simulator.control_rate)
+            plan_chunk(
+                states[-1],
+                aims,
+                horizon=config.model.action_horizon,
+                control_rate=simulator.control_rate,
+                pace=pace,
+            )
             for aims in (targets, disturbed)
         )
         actions.append(intended)
