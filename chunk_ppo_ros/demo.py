@@ -100,7 +100,7 @@ def _choose_simulator(config: TrainConfig) -> TrainConfig:
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros demo`."""
     parser = argparse.ArgumentParser(prog="chunk_ppo_ros demo", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--episodes", type=int, default=100, help="unseen starts of both evaluations (100)")
+    parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
     parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")
     cli.add_config_flags(parser, preset="demo")
     parsed = parser.parse_args(arguments)

@@ -158,4 +158,4 @@ def test_sizes_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="head_dim must be even, got 5"):
         dataclasses.replace(SMALL, head_dim=5)
     with pytest.raises(ValueError, match="must be one of gemma_2b, golden, tiny, got 'gemma_2b_lora'"):
-        get_variant(Pi0FASTActorCriticConfig(paligemma_variant="gemma_2b_lora").paligemma_variant)
+        get_variant("gemma_2b_lora")
