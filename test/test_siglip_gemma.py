@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config import MODELS
 from chunk_ppo_ros.model import gemma, siglip
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
