@@ -60,7 +60,7 @@ class PairedTest:
         """Returns the result in one line."""
         return (
             f"difference {self.difference:+.3f} over {self.num_pairs} paired starts, "
-            f"p = {self.p_greater:.4f} one-sided, {self.p_two_sided:.4f} two-sided"
+            f"p = {self.p_greater:.3g} one-sided, {self.p_two_sided:.3g} two-sided"
         )
 
 
