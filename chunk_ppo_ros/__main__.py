@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT."""
 
 COMMANDS = {
     "demo": "imitation, PPO over ROS 2 topics in the simulator, evaluation: the whole loop in minutes",
@@ -36,8 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(f"chunk_ppo_ros {name}: stopped", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == INTERRUPTED:
+        # A thread in which XLA compiles can crash the interpreter's end (segmentation fault), so that is left out.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
