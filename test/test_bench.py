@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chunk_ppo_ros import bench, bench_model, measurement
+from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.measurement import Case, Figure, measure, milliseconds, rate_of
 
@@ -79,9 +80,9 @@ def test_each_part_gives_its_figures(figures: dict[str, list[Figure]], part: str
 
 @pytest.mark.graph
 def test_a_chunk_has_at_most_the_tokens_that_fit(figures: dict[str, list[Figure]]) -> None:
-    # 24 action-token slots less the forced "|" and end token
+    # the action-token slots less the forced "|" and end token
     tokens = [value for figure in figures["act"] if figure.unit == "tokens" for value in figure.values]
-    assert all(1 <= count <= 22 for count in tokens)
+    assert all(1 <= count <= TINY_MODEL.max_action_tokens - 2 for count in tokens)
 
 
 def test_the_command_prints_and_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

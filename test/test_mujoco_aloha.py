@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS, EnvConfig, TrainConfig
+from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.env import SimulatorEnv
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
@@ -29,7 +29,8 @@ needs_rendering = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 def configuration(task: str = "reach", image_size: int = 64) -> TrainConfig:
     base = PRESETS["debug"]
     model = dataclasses.replace(base.model, image_size=image_size, patch_size=16)
-    return dataclasses.replace(base, model=model, env=EnvConfig(simulator="mujoco", task=task))
+    env, pretrain = EnvConfig(simulator="mujoco", task=task), PretrainConfig(min_pace=1.0)
+    return dataclasses.replace(base, model=model, env=env, pretrain=pretrain)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import rclpy
 import yaml
 from chunk_ppo_msgs import msg
 from rclpy.context import Context
+from rclpy.duration import Duration
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
@@ -105,7 +106,8 @@ def recording(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
         time.sleep(0.05)
     for topic, publisher in publishers.items():
         publisher.publish(messages[topic])
-    time.sleep(0.5)
+    assert all(publisher.wait_for_all_acked(Duration(seconds=10)) for publisher in publishers.values())
+    time.sleep(2.0)  # acknowledged by the transport; the node's callbacks need a moment more on a busy machine
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=10) == 0
     log.close()
