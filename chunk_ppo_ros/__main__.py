@@ -16,6 +16,10 @@ COMMANDS = {
     "graph": "start the ROS graph (all nodes) without the launch package",
     "pretrain": "imitate scripted demonstrations; writes an openpi checkpoint",
     "evaluate": "measure a checkpoint on unseen starts",
+    "export": "write the actor of a checkpoint as an openpi checkpoint",
+    "norm-stats": "compute norm_stats.json from recorded episodes",
+    "parity": "compare the model with reference data of openpi, number by number",
+    "positions": "tell which position rule a checkpoint prefers: ours or that of openpi's sampler",
     "bench": "print medians of acting, updating, observing and the topics",
 }
 
@@ -25,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print("usage: python -m chunk_ppo_ros COMMAND [--help | flags]\n")
-        print("\n".join(f"  {name:<9} {text}" for name, text in COMMANDS.items()))
+        print("\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items()))
         return 0 if given else 2
     name = given[0]
     if name not in COMMANDS:
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from chunk_ppo_ros.errors import UserError
 
     try:
-        return int(importlib.import_module(f"chunk_ppo_ros.{name}").main(given[1:]))
+        return int(importlib.import_module(f"chunk_ppo_ros.{name.replace('-', '_')}").main(given[1:]))
     except UserError as error:
         print(f"chunk_ppo_ros {name}: {error}", file=sys.stderr)
         return 2

@@ -62,7 +62,7 @@ class Pi0FASTActorCriticConfig(_Checked):
     action_dim: int = setting(14, "D, dimensions of one action", minimum=1, maximum=64)
     action_horizon: int = setting(16, "H, control steps in a chunk", minimum=1, maximum=100)
     max_token_len: int = setting(180, "text slots of prompt and action tokens together", minimum=8, maximum=4096)
-    paligemma_variant: str = setting("gemma_2b", "size of both towers", choices=("gemma_2b", "tiny", "golden"))
+    paligemma_variant: str = setting("gemma_2b", "sizes of both towers", choices=("gemma_2b", "gemma_2b_lora", "tiny"))
     value_head_hidden_dim: int = setting(512, "width of the value head's hidden layer", minimum=1, maximum=65536)
     max_value_steps: int = setting(
         32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100
@@ -79,10 +79,39 @@ class Pi0FASTActorCriticConfig(_Checked):
         1.5, "largest |normalised action| that decoding may produce", minimum=0.1, maximum=10.0
     )
     temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
+    constrain_decoding: bool = setting(
+        True,
+        "sample only tokens that lead to a decodable chunk; otherwise any, and the robot holds on an invalid chunk",
+    )
     detach_value: bool = setting(True, "keep the value loss out of the backbone")
+    value_bins: int = setting(
+        1, "bins of the value head; 1 is a scalar with Huber's loss, more are a histogram (HL-Gauss)", minimum=1
+    )
+    value_min: float = setting(-10.0, "lower end of the value histogram, in units of reward")
+    value_max: float = setting(10.0, "upper end of the value histogram, in units of reward")
+    chunk_value: str = setting(
+        "none", "how V(s, a) joins observation and chunk", choices=("none", "pooled", "attention")
+    )
+    siglip_width: int = setting(0, "image tower's width; 0 here and below takes the variant's size", minimum=0)
+    siglip_depth: int = setting(0, "image tower's blocks", minimum=0)
+    siglip_mlp_dim: int = setting(0, "hidden width of the image tower's MLP", minimum=0)
+    siglip_num_heads: int = setting(0, "attention heads of the image tower", minimum=0)
+    gemma_width: int = setting(0, "decoder's width", minimum=0)
+    gemma_depth: int = setting(0, "decoder's blocks", minimum=0)
+    gemma_mlp_dim: int = setting(0, "hidden width of the decoder's MLP", minimum=0)
+    gemma_num_heads: int = setting(0, "query heads of the decoder", minimum=0)
+    gemma_num_kv_heads: int = setting(0, "key/value heads of the decoder", minimum=0)
+    gemma_head_dim: int = setting(0, "width of a decoder's head", minimum=0)
+    lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
+    lora_alpha: float = setting(16.0, "adapters are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.value_bins > 1 and not self.value_min < self.value_max:
+            raise ValueError(
+                f"model.value_max must be above model.value_min ({self.value_min}), got {self.value_max}; name the "
+                "range of returns"
+            )
         if self.max_action_tokens >= self.max_token_len:
             raise ValueError(
                 f"model.max_action_tokens must be less than model.max_token_len ({self.max_token_len}), got "
@@ -127,6 +156,13 @@ class PPOConfig(_Checked):
     target_kl: float = setting(
         0.0, "stop the epochs of an update above this approximate KL; 0 never stops", minimum=0.0
     )
+    gae_value: str = setting(
+        "observation", "which value feeds GAE; chunk needs model.chunk_value", choices=("observation", "chunk")
+    )
+    freeze_image_tower: bool = setting(
+        False, "keep the image tower as it is; images are then embedded once for all epochs of an update"
+    )
+    freeze_text_tower: bool = setting(False, "keep the decoder as it is, adapters included")
     normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
     critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
     max_logp_gap: float = setting(
@@ -236,6 +272,10 @@ class TrainConfig:
                 f"ppo.num_chunks_per_update must be a multiple of ppo.batch_size ({self.ppo.batch_size}), got "
                 f"{self.ppo.num_chunks_per_update}; shapes are fixed, so that nothing recompiles"
             )
+        if self.ppo.gae_value == "chunk" and self.model.chunk_value == "none":
+            raise ValueError(
+                "ppo.gae_value must be observation where model.chunk_value is none, got chunk; set model.chunk_value"
+            )
 
 
 TINY_MODEL = Pi0FASTActorCriticConfig(
@@ -254,6 +294,9 @@ SIMULATED_ROBOT = RobotConfig(max_start_jump=6.3)
 MODELS: dict[str, Pi0FASTActorCriticConfig] = {
     "tiny": TINY_MODEL,
     "gemma_2b": Pi0FASTActorCriticConfig(max_token_len=250, max_action_tokens=150),
+    "gemma_2b_lora": Pi0FASTActorCriticConfig(
+        paligemma_variant="gemma_2b_lora", max_token_len=250, max_action_tokens=150
+    ),
 }
 
 PRESETS: dict[str, TrainConfig] = {

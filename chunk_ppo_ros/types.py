@@ -63,6 +63,7 @@ class SampledChunk:
         actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
         policy_version: version of the weights that sampled it.
         temperature: sampling temperature, > 0.
+        valid: whether the tokens stand for a chunk within the action limit; where not, `actions` hold the pose.
     """
 
     observation: ModelObservation
@@ -73,6 +74,7 @@ class SampledChunk:
     actions: np.ndarray
     policy_version: int
     temperature: float
+    valid: bool = True
 
     @property
     def log_prob(self) -> float:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import gemma, siglip
 from chunk_ppo_ros.model.gemma import KVCache
 from chunk_ppo_ros.model.layout import Layout
-from chunk_ppo_ros.model.variants import Variant, get_variant
+from chunk_ppo_ros.model.variants import Variant, resolve_variant
 
 Params = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Pi0FAST:
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> Pi0FAST:
         """The backbone of a policy's configuration."""
         return cls(
-            variant=get_variant(config.paligemma_variant),
+            variant=resolve_variant(config),
             image_size=config.image_size,
             patch_size=config.patch_size,
             vocab_size=config.vocab_size,

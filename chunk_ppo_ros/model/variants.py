@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TypeVar
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 
 _UNROLLED_DEPTH = 4  # towers up to this depth run unrolled: less overhead for a block, and still little to compile
 
@@ -81,6 +84,8 @@ class Variant:
     gemma: GemmaConfig
 
 
+TowerT = TypeVar("TowerT", SigLIPConfig, GemmaConfig)
+
 VARIANTS: dict[str, Variant] = {
     # So400m/14 and Gemma 2B: the published Pi0-FAST.
     "gemma_2b": Variant(
@@ -92,23 +97,19 @@ VARIANTS: dict[str, Variant] = {
         siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
         gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24, attend_by_sample=True),
     ),
-    # The towers that the parity data was computed with; vocabulary of 4096.
-    "golden": Variant(
-        siglip=SigLIPConfig(width=32, depth=1, mlp_dim=128, num_heads=2),
-        gemma=GemmaConfig(width=64, depth=4, mlp_dim=128, num_heads=8, head_dim=16),
-    ),
 }
 
 
-def get_variant(name: str) -> Variant:
-    """The sizes of the variant `name`.
+def resolve_variant(config: Pi0FASTActorCriticConfig) -> Variant:
+    """Both towers of a policy's configuration: the named variant's, with the sizes that are set replacing its own."""
+    variant = VARIANTS[config.paligemma_variant]
+    return Variant(
+        siglip=_with_sizes(variant.siglip, config, prefix="siglip_"),
+        gemma=_with_sizes(variant.gemma, config, prefix="gemma_"),
+    )
 
-    Raises:
-        ValueError: for a name that is not in `VARIANTS`.
-    """
-    if name not in VARIANTS:
-        raise ValueError(
-            f"model.paligemma_variant must be one of {', '.join(sorted(VARIANTS))}, got {name!r}; "
-            "low-rank adapters are not part of this version"
-        )
-    return VARIANTS[name]
+
+def _with_sizes(tower: TowerT, config: Pi0FASTActorCriticConfig, *, prefix: str) -> TowerT:
+    names = [field.name for field in dataclasses.fields(tower) if hasattr(config, prefix + field.name)]
+    given = {name: getattr(config, prefix + name) for name in names}
+    return dataclasses.replace(tower, **{name: size for name, size in given.items() if size})
