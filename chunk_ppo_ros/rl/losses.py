@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros import types
+from chunk_ppo_ros.value_support import ValueEstimate
 
 
 class Evaluation(Protocol):
@@ -28,17 +28,37 @@ class Evaluation(Protocol):
         """float32 [B, T], of each token's distribution, nats; only entries under the token mask are read."""
 
     @property
-    def value(self) -> Any:
-        """float32 [B], V(observation), in units of reward."""
+    def value(self) -> ValueEstimate:
+        """V(s), [B]."""
+
+    @property
+    def chunk_value(self) -> ValueEstimate | None:
+        """V(s, a), [B]; None where the policy has none."""
 
 
 class Evaluate(Protocol):
     """Scores sampled tokens under `params`; it must be traceable by `jax.jit` and free of randomness."""
 
     def __call__(
-        self, params: Any, observation: types.ModelObservation, action_tokens: Any, token_mask: Any, *, temperature: Any
+        self,
+        params: Any,
+        observation: types.ModelObservation,
+        action_tokens: Any,
+        token_mask: Any,
+        *,
+        temperature: Any,
+        actions: Any,
     ) -> Evaluation:
-        """Evaluates B chunks: tokens int32 [B, T], mask bool [B, T], temperature float32 []."""
+        """Evaluates B chunks.
+
+        Args:
+            params: the policy's.
+            observation: leading axis [B].
+            action_tokens: int32 [B, T].
+            token_mask: bool [B, T].
+            temperature: float32 [].
+            actions: float32 [B, H, D], normalised, for V(s, a); or None.
+        """
 
 
 @flax.struct.dataclass
@@ -47,7 +67,9 @@ class LossMetrics:
 
     Attributes:
         policy: clipped surrogate loss, in units of the advantage.
-        value: Huber loss of the value, in squared units of reward where it is quadratic.
+        value: loss of V(s): Huber's, in squared units of reward where it is quadratic, or a cross-entropy in nats.
+        chunk_value: the same of V(s, a); None where the policy has none.
+        clipped_returns: part of the returns that are beyond the range of the value's histogram.
         entropy: mean entropy of a sampled token, nats.
         ratio_mean: mean of new over old chunk probability.
         ratio_min: smallest ratio, +inf without policy chunks.
@@ -59,6 +81,8 @@ class LossMetrics:
 
     policy: jax.Array
     value: jax.Array
+    chunk_value: jax.Array | None
+    clipped_returns: jax.Array
     entropy: jax.Array
     ratio_mean: jax.Array
     ratio_min: jax.Array
@@ -123,10 +147,11 @@ def ppo_loss(
     returns: jax.Array,
     config: config_lib.PPOConfig,
 ) -> tuple[jax.Array, LossMetrics]:
-    """policy loss + vf_coef * value loss - ent_coef * entropy, over a minibatch of B chunks.
+    """policy loss + vf_coef * value losses - ent_coef * entropy, over a minibatch of B chunks.
 
-    Differs from Schulman et al. 2017, eq. 9: the value loss is Huber's instead of the square, with
-    `optax.losses.huber_loss` (half the square within `value_huber_delta`).
+    V(s) and V(s, a), where there is one, have the same loss on the same returns, and their losses add up.
+    Differs from Schulman et al. 2017, eq. 9: the value loss is not the square but that of `ValueSupport.loss`, Huber's
+    or a histogram's cross-entropy.
 
     Args:
         evaluation: of the current parameters on the chunks.
@@ -134,7 +159,7 @@ def ppo_loss(
         token_mask: bool [B, T], sampled tokens.
         policy_mask: bool [B], false where a human took over.
         advantages: [B], normalised where the configuration says so.
-        returns: [B], targets of the value.
+        returns: [B], targets of the values.
         config: reads clip_coef, log_ratio_clamp, vf_coef, ent_coef and value_huber_delta.
 
     Returns:
@@ -144,11 +169,16 @@ def ppo_loss(
     ratio = chunk_ratio(log_ratio, log_ratio_clamp=config.log_ratio_clamp)
     surrogate = clipped_surrogate(ratio, advantages, clip_coef=config.clip_coef)
     policy_loss = masked_mean(surrogate, policy_mask)
-    value_loss = jnp.mean(optax.losses.huber_loss(evaluation.value, returns, delta=config.value_huber_delta))
+    value_loss = jnp.mean(evaluation.value.loss(returns, huber_delta=config.value_huber_delta))
+    chunk_value_loss = None
+    if evaluation.chunk_value is not None:
+        chunk_value_loss = jnp.mean(evaluation.chunk_value.loss(returns, huber_delta=config.value_huber_delta))
     entropy = masked_mean(masked_mean(evaluation.entropy, token_mask, axis=-1), policy_mask)
     metrics = LossMetrics(
         policy=policy_loss,
         value=value_loss,
+        chunk_value=chunk_value_loss,
+        clipped_returns=jnp.mean(evaluation.value.support.is_beyond(returns)),
         entropy=entropy,
         ratio_mean=masked_mean(ratio, policy_mask),
         ratio_min=jnp.min(ratio, where=policy_mask, initial=jnp.inf),
@@ -157,4 +187,5 @@ def ppo_loss(
         approx_kl=masked_mean(approximate_kl(ratio), policy_mask),
         num_policy_chunks=jnp.sum(policy_mask),
     )
-    return policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy, metrics
+    value_losses = value_loss if chunk_value_loss is None else value_loss + chunk_value_loss
+    return policy_loss + config.vf_coef * value_losses - config.ent_coef * entropy, metrics

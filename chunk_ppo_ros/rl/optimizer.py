@@ -8,6 +8,7 @@ from typing import Any
 import optax
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.rl.partition import Partition
 
 ACTOR = "actor_backbone"
 VALUE = "value_head"
@@ -31,15 +32,20 @@ class ActorCriticOptimizer:
     actor: optax.GradientTransformation
     value: optax.GradientTransformation
 
-    def init(self, params: Any) -> dict[str, Any]:
-        """The optimizer state, `{"actor_backbone": ..., "value_head": ...}`.
+    def init(self, params: Any, *, trained: Any = True) -> dict[str, Any]:
+        """The optimizer state of what is trained, `{"actor_backbone": ..., "value_head": ...}`.
+
+        Args:
+            params: arrays or shapes.
+            trained: which of the actor's leaves are, as in `Partition`; there are no moments of the others.
 
         Raises:
             ValueError: if `params` does not have exactly these two groups.
         """
         if sorted(params) != [ACTOR, VALUE]:
             raise ValueError(f"params must have the groups {ACTOR} and {VALUE}, got {sorted(params)}; wrap the model's")
-        return {ACTOR: self.actor.init(params[ACTOR]), VALUE: self.value.init(params[VALUE])}
+        actor, _ = Partition(trained).split(params[ACTOR])
+        return {ACTOR: self.actor.init(actor), VALUE: self.value.init(params[VALUE])}
 
     def of(self, group: str) -> optax.GradientTransformation:
         """The transformation of `group`."""

@@ -6,7 +6,7 @@ Not here: how transitions are assembled (`rewards/`) or which ones make up a rol
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.struct
@@ -15,6 +15,8 @@ import numpy as np
 
 import chunk_ppo_ros.pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros import types
+
+Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @flax.struct.dataclass
@@ -27,8 +29,9 @@ class RolloutBatch:
         token_mask: bool [N, T], true where a token was sampled.
         token_log_probs: float32 [N, T], nats, as recorded while sampling.
         temperature: float32 [], of all chunks.
-        values: float32 [N].
-        next_values: float32 [N].
+        actions: float32 [N, H, D], normalised; None where no value of chunks reads them.
+        values: float32 [N], those that were recorded while acting; V(s), or V(s, a) where `ppo.gae_value` says so.
+        next_values: float32 [N], of the same kind.
         rewards: float32 [N].
         discounts: float32 [N], before termination.
         terminated: bool [N].
@@ -42,6 +45,7 @@ class RolloutBatch:
     token_mask: Any
     token_log_probs: Any
     temperature: Any
+    actions: Any
     values: Any
     next_values: Any
     rewards: Any
@@ -56,8 +60,14 @@ class RolloutBatch:
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 
 
-def stack_transitions(transitions: Sequence[types.Transition]) -> RolloutBatch:
+def stack_transitions(
+    transitions: Sequence[types.Transition], *, normalize: Normalize | None = None
+) -> RolloutBatch:
     """The transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
+
+    Args:
+        transitions: in any order.
+        normalize: (absolute joint targets [H, D], state [S]) -> float32 [H, D]; the policy's. None leaves `actions` out.
 
     Raises:
         ValueError: if there is none, a sequence number comes twice, or they differ in shape, run or temperature.
@@ -78,6 +88,7 @@ def stack_transitions(transitions: Sequence[types.Transition]) -> RolloutBatch:
         token_mask=_stack(*(chunk.token_mask for chunk in chunks)).astype(bool),
         token_log_probs=_stack(*(chunk.token_log_probs for chunk in chunks)).astype(np.float32),
         temperature=np.float32(chunks[0].temperature),
+        actions=normalize and _stack(*(normalize(chunk.actions, chunk.observation.state) for chunk in chunks)),
         values=np.array([chunk.value for chunk in chunks], np.float32),
         next_values=np.array([transition.next_value for transition in ordered], np.float32),
         rewards=np.array([outcome.reward for outcome in outcomes], np.float32),

@@ -6,7 +6,7 @@ Not here: collecting the rollout, counting updates, writing checkpoints and metr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.struct
@@ -20,10 +20,12 @@ from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.update_metrics import RolloutMetrics, StepMetrics, UpdateMetrics
 
 Progress = Callable[[int, int], object]
+Prepare = Callable[[Any, Any], Any]
 
 
 class UpdateError(UserError):
@@ -99,14 +101,26 @@ class PPOUpdate:
         evaluate: scores sampled tokens under given parameters.
         optimizer: of the groups `actor_backbone` and `value_head`.
         config: the algorithm.
+        trained: which leaves of `actor_backbone` are trained, as in `Partition`. The others are neither copied nor
+            returned by a step; there are no gradients and no optimizer state of them. The value head always is.
+        prepare: (params, observation of B chunks) -> what `evaluate` takes in the place of the observation; it may read
+            frozen parameters only, because it runs once for each chunk of a rollout, before the first step.
     """
 
     def __init__(
-        self, evaluate: losses.Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig
+        self,
+        evaluate: losses.Evaluate,
+        optimizer: ActorCriticOptimizer,
+        config: config_lib.PPOConfig,
+        *,
+        trained: Any = True,
+        prepare: Prepare | None = None,
     ) -> None:
         self._evaluate = evaluate
         self._optimizer = optimizer
         self._config = config
+        self._all_trained = Partition({ACTOR: trained, VALUE: True})
+        self._prepare = None if prepare is None else jax.jit(_by_minibatch(prepare, size=config.batch_size))
         self._targets = jax.jit(lambda rollout: compute_targets(rollout, config))
         self._gaps = jax.jit(self._minibatch_gaps)
         self._step = jax.jit(self._minibatch_step, donate_argnums=(0, 1), static_argnames="policy_frozen")
@@ -125,7 +139,7 @@ class PPOUpdate:
 
         Args:
             params: `{"actor_backbone": ..., "value_head": ...}`, those that sampled the rollout.
-            opt_state: of `ActorCriticOptimizer.init`, or of the update before.
+            opt_state: of `ActorCriticOptimizer.init` for the same trained leaves, or of the update before.
             rollout: N chunks, a multiple of `batch_size`.
             key: shuffles the minibatches; the same key gives the same result.
             policy_frozen: train the value head only; the actor and its optimizer state stand still (critic warm-up).
@@ -145,17 +159,20 @@ class PPOUpdate:
                 f"chunks of a rollout must be a multiple of ppo.batch_size ({batch_size}), got {num_chunks}; "
                 "collect ppo.num_chunks_per_update of them"
             )
-        rollout = jax.device_put(rollout)
-        params, opt_state = _own_copy((params, opt_state))
+        params = _committed(params)
+        rollout = self._prepared(params, rollout)
         max_gap, max_token_gap = self._check_log_probs(params, rollout)
         targets, rollout_metrics = self._targets(rollout)
+        partition = self._partition(policy_frozen=policy_frozen)
+        trained, frozen = partition.split(params)
+        trained, moving = _own_copy((trained, _of_groups(opt_state, policy_frozen=policy_frozen)))
         steps_per_epoch = num_chunks // batch_size
         num_steps = self._config.num_epochs_per_update * steps_per_epoch
         steps: list[StepMetrics] = []
         for epoch in range(self._config.num_epochs_per_update):
             for indices in _minibatches(jax.random.fold_in(key, epoch), num_chunks, batch_size):
-                params, opt_state, metrics = self._step(
-                    params, opt_state, rollout, targets, indices, policy_frozen=policy_frozen
+                trained, moving, metrics = self._step(
+                    trained, moving, frozen, rollout, targets, indices, policy_frozen=policy_frozen
                 )
                 steps.append(_checked(jax.device_get(metrics), step=len(steps)))
                 if progress is not None:
@@ -169,16 +186,30 @@ class PPOUpdate:
             logp_gap_token_max=max_token_gap,
             epochs_done=len(steps) // steps_per_epoch,
         )
-        return UpdateResult(params=params, opt_state=opt_state, metrics=update_metrics)
+        return UpdateResult(
+            params=partition.join(trained, frozen), opt_state={**opt_state, **moving}, metrics=update_metrics
+        )
 
     def warm_up(self, params: Any, opt_state: Any, rollout: RolloutBatch, *, policy_frozen: bool = False) -> None:
         """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
-        rollout = jax.device_put(rollout)
-        params, opt_state = _own_copy((params, opt_state))
-        indices = np.arange(self._config.batch_size)
+        params = _committed(params)
+        rollout = self._prepared(params, rollout)
+        indices = next(_minibatches(jax.random.key(0), len(rollout.rewards), self._config.batch_size))
         self._gaps(params, rollout, indices)
         targets, _ = self._targets(rollout)
-        self._step(params, opt_state, rollout, targets, indices, policy_frozen=policy_frozen)
+        trained, frozen = self._partition(policy_frozen=policy_frozen).split(params)
+        trained, moving = _own_copy((trained, _of_groups(opt_state, policy_frozen=policy_frozen)))
+        self._step(trained, moving, frozen, rollout, targets, indices, policy_frozen=policy_frozen)
+
+    def _partition(self, *, policy_frozen: bool) -> Partition:
+        return Partition({ACTOR: False, VALUE: True}) if policy_frozen else self._all_trained
+
+    def _prepared(self, params: Any, rollout: RolloutBatch) -> RolloutBatch:
+        """The rollout on the device, as `evaluate` reads it in every epoch."""
+        rollout = jax.device_put(rollout)
+        if self._prepare is None:
+            return rollout
+        return dataclasses.replace(rollout, observation=self._prepare(params, rollout.observation))
 
     def _check_log_probs(self, params: Any, rollout: RolloutBatch) -> tuple[float, float]:
         """Largest |ratio - 1| of a chunk and largest |difference| of a token, nats; refuses too large a gap."""
@@ -204,20 +235,22 @@ class PPOUpdate:
 
     def _minibatch_step(
         self,
-        params: Any,
+        trained: Any,
         opt_state: Any,
+        frozen: Any,
         rollout: RolloutBatch,
         targets: Targets,
         indices: jax.Array,
         *,
         policy_frozen: bool,
     ) -> tuple[Any, Any, StepMetrics]:
-        """One gradient step of the groups that are trained; the others, moments included, go through untouched."""
+        """One gradient step of the trained leaves, with the optimizer state of the groups that have some."""
         batch = rollout.take(indices)
 
-        def loss(groups: dict[str, Any]) -> tuple[jax.Array, losses.LossMetrics]:
+        def loss(trained: Any) -> tuple[jax.Array, losses.LossMetrics]:
+            params = self._partition(policy_frozen=policy_frozen).join(trained, frozen)
             return losses.ppo_loss(
-                self._score({**params, **groups}, batch),
+                self._score(params, batch),
                 old_log_probs=batch.token_log_probs,
                 token_mask=batch.token_mask,
                 policy_mask=batch.policy_mask,
@@ -226,18 +259,17 @@ class PPOUpdate:
                 config=self._config,
             )
 
-        trained = {group: params[group] for group in ((VALUE,) if policy_frozen else (ACTOR, VALUE))}
         (total, loss_metrics), gradients = jax.value_and_grad(loss, has_aux=True)(trained)
-        norms = {ACTOR: jnp.zeros(())} | {group: optax.tree.norm(gradients[group]) for group in trained}
-        for group, gradient in gradients.items():
-            updates, state = self._optimizer.of(group).update(gradient, opt_state[group], params[group])
-            params = {**params, group: optax.apply_updates(params[group], updates)}
+        norms = {group: jnp.asarray(optax.tree.norm(gradient)) for group, gradient in gradients.items()}
+        for group, state in opt_state.items():
+            updates, state = self._optimizer.of(group).update(gradients[group], state, trained[group])
+            trained = {**trained, group: optax.apply_updates(trained[group], updates)}
             opt_state = {**opt_state, group: state}
         finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
         metrics = StepMetrics(
             loss=loss_metrics, grad_norm_actor=norms[ACTOR], grad_norm_value=norms[VALUE], finite=finite
         )
-        return params, opt_state, metrics
+        return trained, opt_state, metrics
 
     def _score(self, params: Any, batch: RolloutBatch) -> losses.Evaluation:
         return self._evaluate(
@@ -250,18 +282,39 @@ class PPOUpdate:
         return target > 0.0 and float(np.mean([step.loss.approx_kl for step in steps])) > target
 
 
-def _own_copy(tree: Any) -> Any:
-    """A copy that the steps may donate, so that the caller's arrays stay good whatever fails.
+def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
+    """`prepare` on N chunks, `size` at a time, so that the memory for it does not grow with the rollout."""
 
-    Its arrays are committed to where they are: the results of a step are, if only one of its inputs is (parameters that
-    were restored from a checkpoint), and the step would be compiled again for them.
+    def prepare_all(params: Any, observation: Any) -> Any:
+        minibatches = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), observation)
+        prepared = jax.lax.map(lambda minibatch: prepare(params, minibatch), minibatches)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), prepared)
+
+    return prepare_all
+
+
+def _of_groups(opt_state: Any, *, policy_frozen: bool) -> dict[str, Any]:
+    """The optimizer state of the groups that a step trains."""
+    return {group: opt_state[group] for group in ((VALUE,) if policy_frozen else (ACTOR, VALUE))}
+
+
+def _committed(tree: Any) -> Any:
+    """The same arrays, committed to where they are; nothing is copied.
+
+    The results of a step are committed if one of its inputs is (parameters that were restored from a checkpoint), and
+    a function would be compiled again for them.
     """
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding), tree)
+
+
+def _own_copy(tree: Any) -> Any:
+    """A committed copy that the steps may donate, so that the caller's arrays stay good whatever fails."""
     return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding, may_alias=False), tree)
 
 
-def _minibatches(key: jax.Array, num_chunks: int, batch_size: int) -> np.ndarray:
-    """A shuffle of the chunks, int [N / B, B]."""
-    return np.asarray(jax.random.permutation(key, num_chunks)).reshape(-1, batch_size)
+def _minibatches(key: jax.Array, num_chunks: int, batch_size: int) -> Iterator[np.ndarray]:
+    """The chunks in a random order, B indices at a time, int32 [B]."""
+    yield from np.asarray(jax.random.permutation(key, num_chunks)).reshape(-1, batch_size)
 
 
 def _checked(metrics: StepMetrics, *, step: int) -> StepMetrics:
