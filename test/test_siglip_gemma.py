@@ -6,7 +6,9 @@ import dataclasses
 import functools
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,7 @@ from chunk_ppo_ros.model import gemma, siglip
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.tree_store import name_leaves
-from chunk_ppo_ros.model.variants import GemmaConfig, SigLIPConfig, get_variant
+from chunk_ppo_ros.model.variants import GemmaConfig, SigLIPConfig, resolve_variant
 
 SMALL = GemmaConfig(width=8, depth=2, mlp_dim=12, num_heads=2, head_dim=4)
 
@@ -58,11 +60,11 @@ def test_rms_norm_by_hand() -> None:
 def test_attention_averages_values_when_keys_are_equal() -> None:
     """Zero queries give equal weights over visible keys: slot 0 sees itself, slot 1 both."""
     identity = jnp.eye(4)
-    config = GemmaConfig(width=4, depth=1, mlp_dim=1, num_heads=1, head_dim=4)
+    config = GemmaConfig(width=4, depth=1, mlp_dim=1, num_heads=2, head_dim=4)
     params = {
-        "q_einsum": {"w": jnp.zeros((1, 4, 4))},
+        "q_einsum": {"w": jnp.zeros((2, 4, 4))},
         "kv_einsum": {"w": jnp.stack([identity, identity])[:, None]},
-        "attn_vec_einsum": {"w": identity[None]},
+        "attn_vec_einsum": {"w": jnp.stack([0.25 * identity, 0.75 * identity])},  # both heads see the same
     }
     x = jnp.array([[[2.0, 0, 0, 0], [0, 4.0, 0, 0]]])
     bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)
@@ -70,10 +72,32 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
     np.testing.assert_allclose(mixed[0], [[2, 0, 0, 0], [1, 2, 0, 0]], atol=1e-6)
 
 
-@pytest.mark.parametrize("depth", [2, 6])
-def test_one_token_at_a_time_equals_the_full_forward(depth: int) -> None:
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -> None:
+    """Ainslie et al., 2023: query head n reads key/value head n // (N / K); K = N has one matrix for all."""
+    config = GemmaConfig(width=6, depth=1, mlp_dim=1, num_heads=4, head_dim=2, num_kv_heads=kv_heads)
+    params = jax.tree.map(lambda leaf: leaf[0], gemma.init_gemma(config, vocab_size=4, key=jax.random.key(0))["layers"])
+    x = jax.random.normal(jax.random.key(1), (2, 5, 6))
+    bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma._MASKED)
+    rotation = gemma._rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
+    ours, _ = gemma._attention(config, params["attn"], x, rotation, bias, None, 0)
+    if kv_heads == 4:
+        assert set(params["attn"]) == {"qkv_einsum", "attn_vec_einsum"}
+        kernels = params["attn"]["qkv_einsum"]["w"]
+    else:
+        key_value = jnp.repeat(params["attn"]["kv_einsum"]["w"], 4 // kv_heads, axis=1)
+        kernels = jnp.concatenate([params["attn"]["q_einsum"]["w"][None], key_value])
+    query, key, value = jnp.einsum("btw,inwh->ibtnh", x, kernels)
+    logits = jnp.einsum("btnh,bsnh->bnts", gemma._rotate(query, rotation), gemma._rotate(key, rotation)) * 2**-0.5
+    weights = jax.nn.softmax(logits + bias[:, None], axis=-1)
+    mixed = jnp.einsum("bnts,bsnh,nhw->btw", weights, value, params["attn"]["attn_vec_einsum"]["w"])
+    np.testing.assert_allclose(ours, mixed, atol=1e-5)
+
+
+@pytest.mark.parametrize(("depth", "kv_heads"), [(2, 1), (6, 1), (2, 2)])
+def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) -> None:
     """Depth 2 runs unrolled, depth 6 as a loop."""
-    config = dataclasses.replace(SMALL, depth=depth)
+    config = dataclasses.replace(SMALL, depth=depth, num_heads=4, num_kv_heads=kv_heads)
     params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
     layout = make_layout(jnp.ones((2, 1), bool), jnp.array([[1, 1, 0], [1, 1, 1]], bool), patches=1, causal_slots=4)
     x = jax.random.normal(jax.random.key(1), (2, 8, config.width))
@@ -137,13 +161,31 @@ def test_recomputing_blocks_changes_no_gradient() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), kept, recomputed)
 
 
-def test_parameter_tree_of_gemma_2b_is_the_published_one(shared_folder: Path) -> None:
-    published = json.loads((shared_folder / "golden" / "param_tree_gemma_2b.json").read_text())
-    backbone = Pi0FAST.from_config(MODELS["gemma_2b"])
+def test_acting_recomputes_nothing() -> None:
+    """Recomputation is for the backward pass: without one the compiled work is the same with `remat` and without."""
+    params = gemma.init_gemma(SMALL, vocab_size=16, key=jax.random.key(0))
+    layout = make_layout(jnp.ones((1, 1), bool), jnp.ones((1, 2), bool), patches=1, causal_slots=1)
+    x = jax.random.normal(jax.random.key(1), (1, 4, SMALL.width))
+
+    def total(params: gemma.Params, config: GemmaConfig) -> jax.Array:
+        return jnp.sum(gemma.run_gemma(config, params, x, positions=layout.positions, mask=layout.mask)[0])
+
+    def operations(function: Callable[..., Any], config: GemmaConfig) -> float:
+        return jax.jit(function, static_argnums=1).lower(params, config).compile().cost_analysis()["flops"]
+
+    recomputing = dataclasses.replace(SMALL, remat=True)
+    assert operations(total, recomputing) == operations(total, SMALL)
+    assert operations(jax.grad(total), recomputing) > 1.1 * operations(jax.grad(total), SMALL)
+
+
+@pytest.mark.parametrize(("variant", "parameters"), [("gemma_2b", 2_923_335_408), ("gemma_2b_lora", 2_951_204_592)])
+def test_parameter_tree_is_the_published_one(shared_folder: Path, variant: str, parameters: int) -> None:
+    published = json.loads((shared_folder / "golden" / f"param_tree_{variant}.json").read_text())
+    backbone = Pi0FAST.from_config(MODELS[variant])
     tree = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
     ours = {name: {"shape": list(leaf.shape), "dtype": str(leaf.dtype)} for name, leaf in name_leaves(tree).items()}
     assert ours == published["params"]
-    assert sum(math.prod(leaf["shape"]) for leaf in ours.values()) == 2_923_335_408
+    assert sum(math.prod(leaf["shape"]) for leaf in ours.values()) == parameters
 
 
 def test_tiny_has_half_a_million_to_a_million_parameters() -> None:
@@ -157,5 +199,14 @@ def test_sizes_that_cannot_work_are_refused() -> None:
         SigLIPConfig(width=64, depth=1, mlp_dim=8, num_heads=3)
     with pytest.raises(ValueError, match="head_dim must be even, got 5"):
         dataclasses.replace(SMALL, head_dim=5)
-    with pytest.raises(ValueError, match="must be one of gemma_2b, golden, tiny, got 'gemma_2b_lora'"):
-        get_variant("gemma_2b_lora")
+    with pytest.raises(ValueError, match=r"num_heads must be a multiple of num_kv_heads \(3\), got 8"):
+        dataclasses.replace(SMALL, num_heads=8, num_kv_heads=3)
+
+
+def test_sizes_that_are_set_replace_the_variants() -> None:
+    config = dataclasses.replace(MODELS["tiny"], gemma_width=40, gemma_num_kv_heads=2, siglip_depth=3, lora_rank=8)
+    variant = resolve_variant(config)
+    assert variant.gemma.width == 40 and variant.gemma.num_kv_heads == 2 and variant.siglip.depth == 3
+    assert variant.gemma.depth == resolve_variant(MODELS["tiny"]).gemma.depth
+    assert variant.gemma.lora_scale == 16.0 / 8 and resolve_variant(MODELS["tiny"]).gemma.lora_scale == 0.0
+    assert resolve_variant(MODELS["gemma_2b_lora"]).gemma.lora_rank == 16

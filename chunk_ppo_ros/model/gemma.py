@@ -1,8 +1,9 @@
-"""The decoder: Gemma with one key/value head, as plain functions over openpi's parameter tree.
+"""The decoder: Gemma, as plain functions over openpi's parameter tree, with adapters where the tree has them.
 
 Source: Gemma Team, "Gemma: Open Models Based on Gemini Research and Technology", 2024. Blocks are stacked on the first
 axis of each leaf. Training, prefill and decoding go through `run_gemma`; positions and masks come from `layout.py`.
-Shape letters: B batch, Q query slots, K key slots, W width, N heads, h head width, D depth, V vocabulary.
+Shape letters: B batch, Q query slots, S key slots, W width, N query heads, K key/value heads, h head width, D depth,
+V vocabulary.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import functools
 from typing import Any
 
 import flax.struct
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from chunk_ppo_ros.model.initialization import draw_weights
+from chunk_ppo_ros.model import lora
+from chunk_ppo_ros.model.initialization import Spec, draw_weights
 from chunk_ppo_ros.model.variants import GemmaConfig
 
 Params = dict[str, Any]
@@ -30,8 +33,8 @@ class KVCache:
     """Keys (after RoPE) and values of every block, in the dtype of the computation.
 
     Attributes:
-        keys: [D, B, K, h].
-        values: [D, B, K, h].
+        keys: [D, B, K, S, h].
+        values: [D, B, K, S, h].
     """
 
     keys: Array
@@ -39,7 +42,7 @@ class KVCache:
 
     def padded(self, slots: int) -> KVCache:
         """This cache with `slots` more key slots, zero, at the end."""
-        widths = ((0, 0), (0, 0), (0, slots), (0, 0))
+        widths = ((0, 0), (0, 0), (0, 0), (0, slots), (0, 0))
         return KVCache(keys=jnp.pad(self.keys, widths), values=jnp.pad(self.values, widths))
 
 
@@ -56,26 +59,32 @@ def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Array) -> Params:
 
 
 def _init_block(config: GemmaConfig, key: Array) -> Params:
-    width, heads, head_dim = config.width, config.num_heads, config.head_dim
-    weights = draw_weights(
-        {
-            "query": ((heads, width, head_dim), width),
-            "key_value": ((2, 1, width, head_dim), width),
-            "out": ((heads, head_dim, width), heads * head_dim),
-            "gating": ((2, width, config.mlp_dim), width),
-            "linear": ((config.mlp_dim, width), config.mlp_dim),
-        },
-        key=key,
-    )
+    matrices = _matrices(config)
+    drawn, zero = lora.factor_specs(matrices, config.lora_rank) if config.lora_rank else ({}, {})
+    leaves = {
+        **draw_weights({**matrices, **drawn}, key=key),
+        **{name: jnp.zeros(shape) for name, shape in zero.items()},
+        "pre_attention_norm/scale": jnp.zeros(config.width),
+        "pre_ffw_norm/scale": jnp.zeros(config.width),
+    }
+    return flax.traverse_util.unflatten_dict(leaves, sep="/")
+
+
+def _matrices(config: GemmaConfig) -> Spec:
+    """Shape and fan-in of a block's matrices, by name; as many key/value as query heads make another tree."""
+    width, heads, kv_heads, head_dim = config.width, config.num_heads, config.num_kv_heads, config.head_dim
+    if kv_heads == heads:
+        into_heads: Spec = {"attn/qkv_einsum/w": ((3, heads, width, head_dim), width)}
+    else:
+        into_heads = {
+            "attn/q_einsum/w": ((heads, width, head_dim), width),
+            "attn/kv_einsum/w": ((2, kv_heads, width, head_dim), width),
+        }
     return {
-        "pre_attention_norm": {"scale": jnp.zeros(width)},
-        "attn": {
-            "q_einsum": {"w": weights["query"]},
-            "kv_einsum": {"w": weights["key_value"]},
-            "attn_vec_einsum": {"w": weights["out"]},
-        },
-        "pre_ffw_norm": {"scale": jnp.zeros(width)},
-        "mlp": {"gating_einsum": weights["gating"], "linear": weights["linear"]},
+        **into_heads,
+        "attn/attn_vec_einsum/w": ((heads, head_dim, width), heads * head_dim),
+        "mlp/gating_einsum": ((2, width, config.mlp_dim), width),
+        "mlp/linear": ((config.mlp_dim, width), config.mlp_dim),
     }
 
 
@@ -102,8 +111,8 @@ def run_gemma(
         params: the tree of `init_gemma`, float32.
         x: embeddings [B, Q, W], in the dtype of the computation.
         positions: int32 [B, Q], for RoPE.
-        mask: bool [B, Q, K], true where the query sees the key. Without a cache the keys are the queries' own, K = Q.
-        cache: keys and values of K slots, into which those of x are written.
+        mask: bool [B, Q, S], true where the query sees the key. Without a cache the keys are the queries' own, S = Q.
+        cache: keys and values of S slots, into which those of x are written.
         slot: first slot of x in the cache.
 
     Returns:
@@ -117,7 +126,7 @@ def run_gemma(
         normed = _rms_norm(block_params["pre_attention_norm"], x)
         mixed, block_cache = _attention(config, block_params["attn"], normed, rotation, bias, block_cache, slot)
         x = x + mixed
-        return x + _gated_mlp(block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
+        return x + _gated_mlp(config, block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
 
     x, filled = jax.lax.scan(
         jax.checkpoint(block) if config.remat else block, x, (params["layers"], cache), unroll=config.unroll
@@ -134,28 +143,57 @@ def _attention(
     cache: KVCache | None,
     slot: Array | int,
 ) -> tuple[Array, KVCache]:
-    """Attention of x [B, Q, W] with bias [B, Q, K] on the logits, and the cache with x in it."""
-    heads, head_dim, width = config.num_heads, config.head_dim, config.width
-    batch, queries, _ = x.shape
-    query = _project(x, params["q_einsum"]["w"].transpose(1, 0, 2).reshape(width, heads * head_dim))
-    query = _rotate(query.reshape(batch, queries, heads, head_dim), rotation) * head_dim**-0.5
-    key, value = (_project(x, kernel)[:, :, None] for kernel in params["kv_einsum"]["w"][:, 0])
-    cache = _write(cache, KVCache(keys=_rotate(key, rotation)[:, :, 0], values=value[:, :, 0]), slot)
-    if config.attend_by_sample and queries > 1:
-        mixed = jax.lax.map(lambda sample: jax.checkpoint(_mix)(*sample), (query, cache.keys, cache.values, bias))
+    """Attention of x [B, Q, W] with bias [B, Q, S] on the logits, and the cache with x in it."""
+    query, key, value = _queries_keys_values(config, params, x)
+    query = _rotate(query, rotation) * config.head_dim**-0.5
+    key, value = _rotate(key, rotation).swapaxes(1, 2), value.swapaxes(1, 2)
+    cache = _write(cache, KVCache(keys=key, values=value), slot)
+    query = query.reshape(*x.shape[:2], config.num_kv_heads, -1, config.head_dim)
+    mix = jax.vmap(_mix, in_axes=(1, 0, 0, None), out_axes=1)  # over key/value heads
+    if config.attend_by_sample and x.shape[1] > 1:
+        mixed = jax.lax.map(lambda sample: jax.checkpoint(mix)(*sample), (query, cache.keys, cache.values, bias))
     else:
-        mixed = jax.vmap(_mix)(query, cache.keys, cache.values, bias)
-    return _project(mixed, params["attn_vec_einsum"]["w"].reshape(heads * head_dim, width)), cache
+        mixed = jax.vmap(mix)(query, cache.keys, cache.values, bias)
+    return _from_heads(config, params["attn_vec_einsum"], mixed.reshape(*x.shape[:2], -1)), cache
+
+
+def _queries_keys_values(config: GemmaConfig, params: Params, x: Array) -> tuple[Array, Array, Array]:
+    """Queries [B, Q, N, h], keys and values [B, Q, K, h] of x [B, Q, W]."""
+    if "qkv_einsum" in params:
+        query, key, value = jnp.split(_into_heads(config, params["qkv_einsum"], x), 3, axis=2)
+        return query, key, value
+    key, value = jnp.split(_into_heads(config, params["kv_einsum"], x), 2, axis=2)
+    return _into_heads(config, params["q_einsum"], x), key, value
+
+
+def _into_heads(config: GemmaConfig, params: Params, x: Array) -> Array:
+    """x [B, Q, W] through the matrices [.., W, h] of all heads, side by side: [B, Q, heads, h]."""
+    params = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[-2:]), params)
+    kernel = params["w"].transpose(1, 0, 2).reshape(config.width, -1)
+    heads = _project(x, kernel).reshape(*x.shape[:2], -1, config.head_dim)
+    if config.lora_rank:
+        heads += lora.project_into_heads(x, params["lora_a"], params["lora_b"]) * config.lora_scale
+    return heads
+
+
+def _from_heads(config: GemmaConfig, params: Params, x: Array) -> Array:
+    """The output projection, [B, Q, W], of all heads x [B, Q, N * h]."""
+    joined = _project(x, params["w"].reshape(-1, config.width))
+    if config.lora_rank:
+        joined += lora.project_from_heads(x, params["lora_a"], params["lora_b"]) * config.lora_scale
+    return joined
 
 
 def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
-    """softmax(query keys^T + bias) values of one sample [Q, N * h]; all heads of all queries are rows of one product.
+    """softmax(query keys^T + bias) values of one sample and one key/value head, [Q, n * h].
+
+    All n heads of all queries that share the keys are rows of one product.
 
     Args:
-        query: [Q, N, h], scaled.
-        keys: [K, h].
-        values: [K, h].
-        bias: float32 [Q, K].
+        query: [Q, n, h], scaled.
+        keys: [S, h].
+        values: [S, h].
+        bias: float32 [Q, S].
     """
     queries, heads, head_dim = query.shape
     logits = jnp.einsum("rh,kh->rk", query.reshape(-1, head_dim), keys, preferred_element_type=jnp.float32)
@@ -165,10 +203,10 @@ def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
 
 
 def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:
-    """`cache` [B, K, h] with `new` [B, Q, h] from `slot` on, or `new` alone where there is no cache."""
+    """`cache` [B, K, S, h] with `new` [B, K, Q, h] from `slot` on, or `new` alone where there is no cache."""
     if cache is None:
         return new
-    return jax.tree.map(lambda old, fresh: jax.lax.dynamic_update_slice_in_dim(old, fresh, slot, axis=1), cache, new)
+    return jax.tree.map(lambda old, fresh: jax.lax.dynamic_update_slice_in_dim(old, fresh, slot, axis=2), cache, new)
 
 
 def _rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
@@ -192,10 +230,17 @@ def _rms_norm(params: Params, x: Array) -> Array:
     return (normed * (1.0 + params["scale"])).astype(x.dtype)
 
 
-def _gated_mlp(params: Params, x: Array) -> Array:
+def _gated_mlp(config: GemmaConfig, params: Params, x: Array) -> Array:
     """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
-    gate, up = (_project(x, kernel) for kernel in params["gating_einsum"])
-    return _project(jax.nn.gelu(gate, approximate=True) * up, params["linear"])
+
+    def project(x: Array, name: str, *index: int) -> Array:
+        projected = _project(x, params[name][index])
+        if config.lora_rank:
+            projected += lora.project(x, *(params[factor][index] for factor in lora.factor_names(name)))
+        return projected
+
+    gate, up = (project(x, "gating_einsum", index) for index in range(2))
+    return project(jax.nn.gelu(gate, approximate=True) * up, "linear")
 
 
 def _project(x: Array, kernel: Array) -> Array:

@@ -30,7 +30,9 @@ class SigLIPConfig:
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
-            raise ValueError(f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}")
+            raise ValueError(
+                f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}; heads share it evenly"
+            )
 
     @property
     def head_dim(self) -> int:
@@ -45,7 +47,7 @@ class SigLIPConfig:
 
 @dataclasses.dataclass(frozen=True)
 class GemmaConfig:
-    """Size of the decoder. All query heads share one key/value head, as in every Gemma that Pi0-FAST uses.
+    """Size of the decoder.
 
     Attributes:
         width: of the residual stream.
@@ -53,6 +55,9 @@ class GemmaConfig:
         mlp_dim: hidden width of a block's gated MLP.
         num_heads: query heads.
         head_dim: width of one head; even, because RoPE turns pairs.
+        num_kv_heads: key/value heads, each read by num_heads / num_kv_heads query heads (Ainslie et al., 2023).
+        lora_rank: rank of the adapters of all matrices in the blocks; 0 has none.
+        lora_alpha: adapters of the attention are scaled by lora_alpha / lora_rank.
         remat: recompute a block in the backward pass instead of keeping its activations.
         attend_by_sample: attend one sample after the other and recompute its weights in the backward pass, so that they
             stay in a CPU's cache; for small decoders on CPUs, where it saves a quarter of a gradient's time.
@@ -63,12 +68,25 @@ class GemmaConfig:
     mlp_dim: int
     num_heads: int
     head_dim: int
+    num_kv_heads: int = 1
+    lora_rank: int = 0
+    lora_alpha: float = 16.0
     remat: bool = False
     attend_by_sample: bool = False
 
     def __post_init__(self) -> None:
         if self.head_dim % 2:
-            raise ValueError(f"Gemma head_dim must be even, got {self.head_dim}")
+            raise ValueError(f"Gemma head_dim must be even, got {self.head_dim}; RoPE turns pairs")
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"Gemma num_heads must be a multiple of num_kv_heads ({self.num_kv_heads}), got {self.num_heads}; "
+                "as many query heads must share each key/value head"
+            )
+
+    @property
+    def lora_scale(self) -> float:
+        """Factor on the adapters of the attention; 0 where there are none."""
+        return self.lora_alpha / self.lora_rank if self.lora_rank else 0.0
 
     @property
     def unroll(self) -> int:
@@ -86,12 +104,15 @@ class Variant:
 
 TowerT = TypeVar("TowerT", SigLIPConfig, GemmaConfig)
 
+# So400m/14 and Gemma 2B: the published Pi0-FAST.
+_PUBLISHED = Variant(
+    siglip=SigLIPConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, remat=True),
+    gemma=GemmaConfig(width=2048, depth=18, mlp_dim=16384, num_heads=8, head_dim=256, remat=True),
+)
+
 VARIANTS: dict[str, Variant] = {
-    # So400m/14 and Gemma 2B: the published Pi0-FAST.
-    "gemma_2b": Variant(
-        siglip=SigLIPConfig(width=1152, depth=27, mlp_dim=4304, num_heads=16, remat=True),
-        gemma=GemmaConfig(width=2048, depth=18, mlp_dim=16384, num_heads=8, head_dim=256, remat=True),
-    ),
+    "gemma_2b": _PUBLISHED,
+    "gemma_2b_lora": Variant(_PUBLISHED.siglip, dataclasses.replace(_PUBLISHED.gemma, lora_rank=16)),
     # Sized so that two CPU cores make a few hundred gradient samples a second.
     "tiny": Variant(
         siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
@@ -103,9 +124,11 @@ VARIANTS: dict[str, Variant] = {
 def resolve_variant(config: Pi0FASTActorCriticConfig) -> Variant:
     """Both towers of a policy's configuration: the named variant's, with the sizes that are set replacing its own."""
     variant = VARIANTS[config.paligemma_variant]
+    gemma = _with_sizes(variant.gemma, config, prefix="gemma_")
+    rank = config.lora_rank or gemma.lora_rank
     return Variant(
         siglip=_with_sizes(variant.siglip, config, prefix="siglip_"),
-        gemma=_with_sizes(variant.gemma, config, prefix="gemma_"),
+        gemma=dataclasses.replace(gemma, lora_rank=rank, lora_alpha=config.lora_alpha),
     )
 
 
