@@ -31,7 +31,8 @@ class SigLIPConfig:
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
             raise ValueError(
-                f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}; heads share it evenly"
+                f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}; "
+                "heads are equally wide"
             )
 
     @property
