@@ -36,6 +36,32 @@ def evaluate(params, observation, action_tokens, token_mask, *, temperature) -> 
     )
 
 
+def init_adapted_params() -> dict:
+    """A policy of the same kind in two parts: what it makes of an observation, and what it adds to that."""
+    actor = {"tower": jnp.array([0.3, -0.2]), "adapter": jnp.array([-0.3, 0.2])}
+    return {"actor_backbone": actor, "value_head": {"bias": jnp.zeros(())}}
+
+
+def embed(params, observation) -> jax.Array:
+    """Two numbers of each observation, [B, 2]."""
+    return params["actor_backbone"]["tower"] * (1.0 + observation.state)
+
+
+def evaluate_embedded(params, embedding, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
+    log_probs = jax.nn.log_softmax((embedding + params["actor_backbone"]["adapter"]) / temperature)
+    entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1, keepdims=True)
+    return ToyEvaluation(
+        token_log_probs=jnp.take_along_axis(log_probs, action_tokens, axis=-1),
+        entropy=jnp.broadcast_to(entropy, action_tokens.shape),
+        value=jnp.full((len(embedding),), params["value_head"]["bias"]),
+    )
+
+
+def evaluate_adapted(params, observation, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
+    embedding = embed(params, observation)
+    return evaluate_embedded(params, embedding, action_tokens, token_mask, temperature=temperature)
+
+
 def observation() -> types.ModelObservation:
     return types.ModelObservation(
         images=np.zeros((1, 2, 2, 3), np.uint8),
