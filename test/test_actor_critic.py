@@ -16,7 +16,8 @@ from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through 
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.actor_critic import Evaluation, Pi0FASTActorCritic, Sample
-from chunk_ppo_ros.model.constraint import IMPOSSIBLE, FastConstraint
+from chunk_ppo_ros.model.constraint import FastConstraint
+from chunk_ppo_ros.model.decoders import ConstrainedDecoder
 from chunk_ppo_ros.model.tokenizer import TokenIds
 from chunk_ppo_ros.types import ModelObservation
 
@@ -37,26 +38,15 @@ TOKEN_IDS = TokenIds(vocab_size=128, num_fast=NUM_FAST, skip=8, action_prefix=(5
 
 
 def make_constraint(config: Pi0FASTActorCriticConfig, num_fast: int = NUM_FAST) -> FastConstraint:
-    """FAST ids 0..n-9 complete 1 to 3 coefficients in turn; four leave a byte pending, which only the last four close.
-
-    The fewest tokens for m coefficients are ceil(m / 3); with a byte pending 1 + ceil((m - 1) / 3): closing makes one.
-    """
+    """FAST ids 0..n-9 complete 1 to 3 coefficients in turn; four leave a byte pending; the last four close it."""
     total, plain = config.action_horizon * config.action_dim, num_fast - 8
     ids = np.arange(num_fast)
     never = total + 1
     whole = np.where(ids < plain, ids % 3 + 1, np.where(ids < plain + 4, 0, never))
     closing = np.where(ids < plain + 4, never, 1)
-    num_coefficients = np.stack([whole, closing]).astype(np.int32)
     next_pending = np.stack([(ids >= plain) & (ids < plain + 4), np.zeros(num_fast)]).astype(np.int32)
-    left = np.arange(total + 1)
-    min_tokens = np.stack([-(-left // 3), np.where(left > 0, 1 - (-(left - 1) // 3), IMPOSSIBLE)]).astype(np.int32)
-    return FastConstraint(
-        legal=num_coefficients <= total,
-        num_coefficients=num_coefficients,
-        next_pending=next_pending,
-        min_tokens=min_tokens,
-        max_tokens=config.max_action_tokens - 2,
-        total=total,
+    return FastConstraint.from_moves(
+        np.stack([whole, closing]).astype(np.int32), next_pending, max_tokens=config.max_action_tokens - 2, total=total
     )
 
 
@@ -224,24 +214,19 @@ def test_equal_logits_give_the_number_of_legal_tokens(compiled: Compiled, observ
 
 def test_sampling_follows_the_distribution() -> None:
     """One slot, logits (0, log 3, -), the third illegal: frequencies 1/4 and 3/4, deviation sqrt(3/16/4000) = 0.007."""
-    constraint = FastConstraint(
-        legal=np.array([[True, True, False]]),
-        num_coefficients=np.array([[1, 1, 2]], np.int32),
-        next_pending=np.zeros((1, 3), np.int32),
-        min_tokens=np.array([[0, 1]], np.int32),
-        max_tokens=1,
-        total=1,
+    constraint = FastConstraint.from_moves(
+        np.array([[1, 1, 2]], np.int32), np.zeros((1, 3), np.int32), max_tokens=1, total=1
     )
     logits = jnp.tile(jnp.array([0.0, math.log(3), 9.0]), (4000, 1))
     samples = decoding.sample(
-        constraint,
+        ConstrainedDecoder(constraint, dataclasses.replace(TOKEN_IDS, num_fast=3)),
         (logits, None),
         lambda carry, ids, step: (logits, carry),
         key=jax.random.key(0),
         temperature=1.0,
         greedy=False,
     )
-    fast_ids = np.asarray(samples.fast_ids)[:, 0]
+    fast_ids = np.asarray(samples.choices)[:, 0]
     assert set(fast_ids) == {0, 1}
     assert np.mean(fast_ids == 1) == pytest.approx(0.75, abs=0.03)
     np.testing.assert_allclose(samples.log_probs[:, 0], np.log(np.where(fast_ids == 1, 0.75, 0.25)), rtol=1e-5)

@@ -13,7 +13,7 @@ import pytest
 import tokenizers
 
 from chunk_ppo_ros.model import fast_tokenizer
-from chunk_ppo_ros.model.constraint import IMPOSSIBLE, Array, FastConstraint
+from chunk_ppo_ros.model.constraint import IMPOSSIBLE, Array, FastConstraint, min_tokens
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
@@ -64,12 +64,18 @@ def test_tables_of_a_tokenizer_made_by_hand() -> None:
     constraint = build_by_hand(max_tokens=4)
     # Nothing pending: 7f completes one; c2 stays pending; 80 and 81 c2 cannot begin; c2 80 7f 7f completes three.
     # c2 pending: 80 completes one; 81 completes one and c2 stays; the others do not continue. 4 = M + 1 marks illegal.
-    np.testing.assert_array_equal(constraint.legal, [[1, 1, 0, 0, 1], [0, 0, 1, 1, 0]])
     np.testing.assert_array_equal(constraint.num_coefficients, [[1, 0, 4, 4, 3], [4, 4, 1, 1, 4]])
     np.testing.assert_array_equal(constraint.next_pending, [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
     # From c2 each coefficient costs one token (80, then 7f), and it cannot stop there. From nothing pending 7f costs
     # one each, and three come at once with the fifth token.
-    np.testing.assert_array_equal(constraint.min_tokens, [[0, 1, 2, 1], [IMPOSSIBLE, 1, 2, 3]])
+    cost = min_tokens(constraint.num_coefficients, constraint.next_pending, 3)
+    np.testing.assert_array_equal(cost, [[0, 1, 2, 1], [IMPOSSIBLE, 1, 2, 3]])
+    # A token costs itself and what comes after it; 5 stands for more than the budget of 4. With one coefficient left
+    # 7f ends the chunk, c2 needs one more, and c2 80 7f 7f is too much; with c2 pending 80 ends it, 81 c2 does not.
+    np.testing.assert_array_equal(constraint.tokens_needed[:, 1], [[1, 2, 5, 5, 5], [5, 5, 1, 5, 5]])
+    # Of three, 7f leaves two at two tokens; c2 needs three; 80 leaves two; 81 c2 leaves two at two after c2.
+    np.testing.assert_array_equal(constraint.tokens_needed[:, 3], [[3, 4, 5, 5, 1], [5, 5, 3, 3, 5]])
+    assert (constraint.tokens_needed[:, 0] == 5).all()  # nothing follows a complete chunk
 
 
 @pytest.mark.parametrize(("max_tokens", "legal"), [(4, [0, 1, 4]), (3, [0, 4]), (2, [4]), (1, [4])])
@@ -131,8 +137,9 @@ def test_surrogates_have_no_character() -> None:
     # Codes d7ff, d800, d801: the last two are surrogates, whose bytes ed a0 8x are not UTF-8.
     tokenizer = by_hand(b"\xed\x9f\xbf", b"\xed\xa0\x80", b"\xed", b"\xa0\x80", min_token=-0xD800)
     constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=1, max_tokens=3, action_limit=1.0)
-    np.testing.assert_array_equal(constraint.legal[0], [True, False, True, False])
-    assert not constraint.legal[1:, 3].any()
+    legal = constraint.num_coefficients <= 1
+    np.testing.assert_array_equal(legal[0], [True, False, True, False])
+    assert not legal[1:, 3].any()
     assert not tokenizer.decode([1], horizon=1, action_dim=1).valid
 
 
@@ -140,8 +147,8 @@ def test_a_character_of_three_bytes_costs_its_bytes() -> None:
     # d7ff is ed 9f bf: three tokens from nothing, two after ed, one after ed 9f. Shorter pending bytes cost more.
     tokenizer = by_hand(b"\xed", b"\x9f", b"\xbf", min_token=-0xD800)
     constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=1, max_tokens=3, action_limit=1.0)
-    np.testing.assert_array_equal(constraint.min_tokens[:, 1], [3, 2, 1])
-    np.testing.assert_array_equal(constraint.legal, [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(min_tokens(constraint.num_coefficients, constraint.next_pending, 1)[:, 1], [3, 2, 1])
+    np.testing.assert_array_equal(constraint.tokens_needed[:, 1], [[3, 4, 4], [4, 2, 4], [4, 4, 1]])
 
 
 def test_special_tokens_are_illegal() -> None:
@@ -149,7 +156,7 @@ def test_special_tokens_are_illegal() -> None:
     tokenizer.bpe.add_special_tokens(["\x7f"])
     assert tokenizer.vocab_size == 3
     constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=3, action_limit=1.0)
-    np.testing.assert_array_equal(constraint.legal, [[True, False, False]])
+    np.testing.assert_array_equal(constraint.num_coefficients <= 3, [[True, False, False]])
 
 
 def preferences(constraint: FastConstraint, tokenizer: FastTokenizer) -> dict[str, np.ndarray]:
@@ -195,7 +202,7 @@ def test_every_run_decodes(name: str) -> None:
     make, max_tokens = TOKENIZERS[name]
     tokenizer = make()
     constraint = FastConstraint.build(tokenizer, horizon=H, action_dim=D, max_tokens=max_tokens, action_limit=1.5)
-    assert len(constraint.legal) > 1  # bytes can be pending
+    assert len(constraint.next_pending) > 1  # bytes can be pending
     limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=H, action_limit=1.5)
     run = runner(constraint, batch=1000)
     for index, scores in enumerate(preferences(constraint, tokenizer).values()):

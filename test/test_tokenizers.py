@@ -341,4 +341,4 @@ def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -
 def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
     constraint = policy.constraint()
     assert (constraint.total, constraint.max_tokens) == (224, 38)
-    assert constraint.legal.shape == (1, policy.fast.vocab_size)  # every character is one byte
+    assert constraint.next_pending.shape == (1, policy.fast.vocab_size)  # every character is one byte

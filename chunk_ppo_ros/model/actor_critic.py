@@ -1,8 +1,8 @@
 """Pi0FASTActorCritic: one backbone that acts (samples FAST tokens), scores them, and values observations.
 
 All methods are pure functions of the parameters, for the caller to `jit`; tokens become actions in the tokenizer, not
-here. Acting and scoring share the layout, the constraint and the distribution, so their log-probabilities agree.
-Shape letters: B batch, C cameras, L prompt slots, T action-token slots, F FAST tokens, W decoder width.
+here. Acting and scoring share the layout, the decoder and the distribution, so their log-probabilities agree.
+Shape letters: B batch, C cameras, L prompt slots, T action-token slots, K choices of the decoder, W decoder width.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from jax import Array
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.constraint import FastConstraint
+from chunk_ppo_ros.model.decoders import Decoder, make_decoder
 from chunk_ppo_ros.model.gemma import KVCache
 from chunk_ppo_ros.model.layout import Layout, make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
-from chunk_ppo_ros.model.tokenizer import FORCED_TAIL, TokenIds
+from chunk_ppo_ros.model.tokenizer import TokenIds
 from chunk_ppo_ros.model.value_head import apply_value_head, init_value_head
 from chunk_ppo_ros.types import ModelObservation
 
@@ -33,8 +34,8 @@ class Sample:
     """Sampled chunks with what training needs of them.
 
     Attributes:
-        action_tokens: int32 [B, T], model ids: FAST tokens, "|", end, then 0.
-        token_mask: bool [B, T], true on FAST tokens, the sampled ones.
+        action_tokens: int32 [B, T], model ids: the sampled tokens, "|" and end where they are forced, then 0.
+        token_mask: bool [B, T], true on the sampled tokens.
         token_log_probs: float32 [B, T], nats, under the sampled distribution; 0 where the mask is false.
         value: float32 [B], V(s), in units of reward.
     """
@@ -67,26 +68,21 @@ class Pi0FASTActorCritic:
     Attributes:
         config: sizes and variants.
         token_ids: ids that the tokenizers fix.
-        constraint: what makes a token legal.
+        constraint: what makes a token legal; None where decoding is free.
     """
 
     config: Pi0FASTActorCriticConfig
     token_ids: TokenIds
-    constraint: FastConstraint
+    constraint: FastConstraint | None
 
     def __post_init__(self) -> None:
-        config = self.config
-        _require("token_ids.vocab_size", self.token_ids.vocab_size, config.vocab_size, "model.vocab_size")
-        num_fast = self.constraint.legal.shape[1]
-        _require("the constraint's FAST tokens", num_fast, self.token_ids.num_fast, "token_ids.num_fast")
-        _require(
-            "constraint.max_tokens",
-            self.constraint.max_tokens,
-            config.max_action_tokens - FORCED_TAIL,
-            f"model.max_action_tokens less {FORCED_TAIL} forced ones",
-        )
-        total = config.action_horizon * config.action_dim
-        _require("constraint.total", self.constraint.total, total, "model.action_horizon * model.action_dim")
+        """Refuses parts of different configurations."""
+        _ = self.decoder
+
+    @property
+    def decoder(self) -> Decoder:
+        """What may be sampled, and scored."""
+        return make_decoder(self.config, self.token_ids, self.constraint)
 
     @property
     def backbone(self) -> Pi0FAST:
@@ -129,26 +125,29 @@ class Pi0FASTActorCritic:
             temperature: of the sampled distribution, > 0.
             greedy: take the likeliest legal token instead; log-probs are still those at `temperature`.
         """
+        decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, cache = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
 
-        def next_logits(cache: KVCache, fast_ids: Array, step: Array) -> tuple[Array, KVCache]:
-            tokens = self.token_ids.to_model(fast_ids)
+        def next_logits(cache: KVCache, choices: Array, step: Array) -> tuple[Array, KVCache]:
+            tokens = decoder.to_model(choices)
             hidden, cache = self.backbone.step(actor, tokens, layout, cache, slot=self.prefix_slots + step)
-            return self._logits(actor, hidden), cache
+            return _logits(rows, hidden), cache
 
+        rows = decoder.output_rows(embedding_table(actor))
         samples = decoding.sample(
-            self.constraint,
-            (self._logits(actor, prefix[:, -1]), cache.padded(self.constraint.max_tokens - 1)),
+            decoder,
+            (_logits(rows, prefix[:, -1]), cache.padded(decoder.max_tokens - 1)),
             next_logits,
             key=key,
             temperature=temperature,
             greedy=greedy,
         )
+        mask = self._with_forced_slots(samples.mask)
         return Sample(
-            action_tokens=self._close(samples),
-            token_mask=_with_forced_slots(samples.mask),
-            token_log_probs=_with_forced_slots(samples.log_probs),
+            action_tokens=decoder.close(self._with_forced_slots(decoder.to_model(samples.choices)), mask),
+            token_mask=mask,
+            token_log_probs=self._with_forced_slots(samples.log_probs),
             value=self._value(params, prefix, layout),
         )
 
@@ -166,29 +165,28 @@ class Pi0FASTActorCritic:
         Args:
             params: the tree of `init`.
             observation: with one batch axis, B.
-            action_tokens: int32 [B, T], model ids; FAST tokens where the mask is true.
+            action_tokens: int32 [B, T], model ids; ones that can be sampled where the mask is true.
             token_mask: bool [B, T], contiguous from slot 0.
             temperature: that of the distribution that was sampled, > 0.
 
         Returns:
             The scores. A token that the constraint forbids has a log-probability of about -2e38.
         """
+        decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
-        scored = self.constraint.max_tokens
         prefix = self._embed_prefix(actor, observation)
-        tokens = self.backbone.embed_tokens(actor, action_tokens[:, : scored - 1])
+        tokens = self.backbone.embed_tokens(actor, action_tokens[:, : decoder.max_tokens - 1])
         hidden, _ = self.backbone.run(actor, jnp.concatenate([prefix, tokens], axis=1), layout)
-        fast_ids = jnp.clip(self.token_ids.to_fast(action_tokens[:, :scored]), 0, self.token_ids.num_fast - 1)
         log_probs, entropy = decoding.score(
-            self.constraint,
-            self._logits(actor, hidden[:, self.prefix_slots - 1 :]),
-            fast_ids,
-            token_mask[:, :scored],
+            decoder,
+            _logits(decoder.output_rows(embedding_table(actor)), hidden[:, self.prefix_slots - 1 :]),
+            decoder.to_choices(action_tokens[:, : decoder.max_tokens]),
+            token_mask[:, : decoder.max_tokens],
             temperature=temperature,
         )
         return Evaluation(
-            token_log_probs=_with_forced_slots(log_probs),
-            entropy=_with_forced_slots(entropy),
+            token_log_probs=self._with_forced_slots(log_probs),
+            entropy=self._with_forced_slots(entropy),
             value=self._value(params, hidden[:, : self.prefix_slots], layout),
         )
 
@@ -201,7 +199,7 @@ class Pi0FASTActorCritic:
         *,
         temperature: Array | float,
     ) -> Array:
-        """float32 [B], nats: the log-probability of each chunk, summed over its FAST tokens; see `evaluate`."""
+        """float32 [B], nats: the log-probability of each chunk, summed over its sampled tokens; see `evaluate`."""
         evaluation = self.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
         return jnp.sum(evaluation.token_log_probs, axis=-1)
 
@@ -217,7 +215,7 @@ class Pi0FASTActorCritic:
             jnp.asarray(observation.image_mask),
             jnp.asarray(observation.prompt_mask),
             patches=self.backbone.patches,
-            causal_slots=forced + self.constraint.max_tokens - 1,  # the last FAST token predicts nothing
+            causal_slots=forced + self.decoder.max_tokens - 1,  # the last sampled token predicts nothing
         )
 
     def _embed_prefix(self, actor: Params, observation: ModelObservation) -> Array:
@@ -230,28 +228,15 @@ class Pi0FASTActorCritic:
         images = self.backbone.embed_images(actor, jnp.asarray(observation.images))
         return jnp.concatenate([images, text], axis=1)
 
-    def _logits(self, actor: Params, hidden: Array) -> Array:
-        """float32 [..., F] of hidden states [..., W]."""
-        return hidden.astype(jnp.float32) @ decoding.fast_rows(self.token_ids, embedding_table(actor)).T
-
     def _value(self, params: Params, prefix: Array, layout: Layout) -> Array:
         valid = layout.valid[:, : self.prefix_slots]
         return apply_value_head(params["value_head"], prefix, valid, detach=self.config.detach_value)
 
-    def _close(self, samples: decoding.TokenSamples) -> Array:
-        """Model ids [B, T] of sampled FAST tokens, followed by "|", the end token and pads of 0."""
-        mask, fast_ids = _with_forced_slots(samples.mask), _with_forced_slots(samples.fast_ids)
-        length = jnp.sum(mask, axis=1, keepdims=True)
-        slot = jnp.arange(mask.shape[1])
-        after = jnp.where(slot == length, self.token_ids.bar, jnp.where(slot == length + 1, self.token_ids.end, 0))
-        return jnp.where(mask, self.token_ids.to_model(fast_ids), after).astype(jnp.int32)
+    def _with_forced_slots(self, leaf: Array) -> Array:
+        """[B, sampled tokens] -> [B, T], zero at the slots that only forced tokens reach."""
+        return jnp.pad(leaf, ((0, 0), (0, self.config.max_action_tokens - leaf.shape[1])))
 
 
-def _with_forced_slots(leaf: Array) -> Array:
-    """[B, FAST tokens] -> [B, T], zero at the slots that only forced tokens reach."""
-    return jnp.pad(leaf, ((0, 0), (0, FORCED_TAIL)))
-
-
-def _require(what: str, value: int, expected: int, source: str) -> None:
-    if value != expected:
-        raise ValueError(f"{what} must be {expected} ({source}), got {value}; build both from one configuration")
+def _logits(rows: Array, hidden: Array) -> Array:
+    """float32 [..., K] of hidden states [..., W], by the rows [K, W] of the choices."""
+    return hidden.astype(jnp.float32) @ rows.T

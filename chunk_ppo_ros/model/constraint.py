@@ -46,18 +46,17 @@ class FastConstraint:
     """Tables over F FAST tokens and P pending-byte states, for M = horizon * action_dim coefficients.
 
     Attributes:
-        legal: bool [P, F], legal as to UTF-8 bytes and coefficient range.
         num_coefficients: int32 [P, F], coefficients that the token completes; M + 1 where not legal.
         next_pending: int32 [P, F].
-        min_tokens: int32 [P, M+1], fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
+        tokens_needed: uint8 or uint16 [P, M+1, F], fewest tokens of a completion that begins with the token, where m
+            coefficients are left; more than max_tokens where there is none. One row of it is a step's whole legality.
         max_tokens: FAST tokens allowed in a chunk.
         total: M.
     """
 
-    legal: Array
     num_coefficients: Array
     next_pending: Array
-    min_tokens: Array
+    tokens_needed: Array
     max_tokens: int = flax.struct.field(pytree_node=False)
     total: int = flax.struct.field(pytree_node=False)
 
@@ -67,7 +66,8 @@ class FastConstraint:
     ) -> FastConstraint:
         """The tables for chunks [horizon, action_dim] of at most `max_tokens` tokens.
 
-        Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit respect.
+        Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit respect. The reverse
+        does not hold: what the bound says of the actions is `action_bound`.
 
         Raises:
             ValueError: where no sequence of `max_tokens` tokens makes a chunk.
@@ -76,17 +76,33 @@ class FastConstraint:
         limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=horizon, action_limit=action_limit)
         codes = range(-limit - tokenizer.min_token, limit - tokenizer.min_token + 1)
         characters = frozenset(chr(code).encode() for code in codes if fast_tokenizer.is_character(code))
-        num_coefficients, next_pending, pending = _walk_all(tokenizer.token_bytes, characters, total)
-        min_tokens = _min_tokens(num_coefficients, next_pending, pending, total)
-        needed = int(min_tokens[0, total])
-        if needed > max_tokens:
-            least = "no number of tokens" if needed >= IMPOSSIBLE else f"at least {needed} tokens"
+        num_coefficients, next_pending = _walk_all(tokenizer.token_bytes, characters, total)
+        return cls.from_moves(num_coefficients, next_pending, max_tokens=max_tokens, total=total)
+
+    @classmethod
+    def from_moves(
+        cls, num_coefficients: np.ndarray, next_pending: np.ndarray, *, max_tokens: int, total: int
+    ) -> FastConstraint:
+        """The tables of an automaton whose moves are known; see the attributes.
+
+        Raises:
+            ValueError: where no sequence of `max_tokens` tokens makes `total` coefficients.
+        """
+        cost = min_tokens(num_coefficients, next_pending, total)
+        fewest = int(cost[0, total])
+        if fewest > max_tokens:
+            least = "no number of tokens" if fewest >= IMPOSSIBLE else f"at least {fewest} tokens"
             raise ValueError(
                 f"max_tokens must allow a whole chunk, got {max_tokens}, but {least} of this FAST tokenizer can make "
-                f"{total} coefficients within +-{limit}; raise max_action_tokens or fit another tokenizer"
+                f"{total} coefficients in range; raise max_action_tokens or fit another tokenizer"
             )
-        legal = num_coefficients <= total
-        return cls(legal, num_coefficients, next_pending, min_tokens, max_tokens=max_tokens, total=total)
+        needed = _tokens_needed(num_coefficients, next_pending, cost, most=max_tokens + 1)
+        return cls(num_coefficients, next_pending, needed, max_tokens=max_tokens, total=total)
+
+    @property
+    def num_fast(self) -> int:
+        """F."""
+        return int(self.num_coefficients.shape[1])
 
     def start(self, batch: int) -> ConstraintState:
         """The state before the first token, for each row."""
@@ -97,11 +113,9 @@ class FastConstraint:
         )
 
     def legal_tokens(self, state: ConstraintState) -> Array:
-        """bool [B, F], tokens that may come next; all false for a row that is complete or has left the automaton."""
-        after = state.coefficients_left[:, None] - jnp.asarray(self.num_coefficients)[state.pending]
-        following = jnp.asarray(self.next_pending)[state.pending]
-        cost = jnp.asarray(self.min_tokens)[following, jnp.maximum(after, 0)]
-        return (after >= 0) & (cost < state.tokens_left[:, None])
+        """bool [..., F], tokens that may come next; all false for a state that is complete or out of the automaton."""
+        left = jnp.clip(state.coefficients_left, 0, self.total)
+        return jnp.asarray(self.tokens_needed)[state.pending, left] <= state.tokens_left[..., None]
 
     def advance(self, state: ConstraintState, fast_ids: Array) -> ConstraintState:
         """The state after one token of each row [B]; complete rows stay as they are, whatever their token.
@@ -142,8 +156,8 @@ def _walk(
 
 def _walk_all(
     tokens: tuple[bytes | None, ...], characters: frozenset[bytes], total: int
-) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
-    """num_coefficients [P, F], next_pending [P, F] and the pending bytes of each reachable state; state 0 is b""."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """num_coefficients [P, F] and next_pending [P, F] of the reachable states; state 0 has no bytes pending."""
     prefixes = frozenset(char[:end] for char in characters for end in range(1, len(char)))
     pending = [b""]
     rows = []
@@ -154,22 +168,36 @@ def _walk_all(
             [(step[0], pending.index(step[1])) if step and step[0] <= total else (total + 1, 0) for step in walked]
         )
     table = np.array(rows, np.int32)
-    return table[..., 0], table[..., 1], pending
+    return table[..., 0], table[..., 1]
 
 
-def _min_tokens(num: np.ndarray, following: np.ndarray, pending: list[bytes], total: int) -> np.ndarray:
-    """int32 [P, M+1]: cost(p, m) = 1 + min over tokens of cost(next, m - n), with cost(none pending, 0) = 0.
+def min_tokens(num_coefficients: np.ndarray, next_pending: np.ndarray, total: int) -> np.ndarray:
+    """int32 [P, M+1], fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
 
-    A token that completes no coefficient only lengthens the pending bytes, so longer pending bytes come first.
+    cost(p, m) = 1 + min over tokens of cost(next, m - n), with cost(nothing pending, 0) = 0. A token that completes no
+    coefficient leaves m as it is, so the costs of one m are repeated until none falls: at most once a pending state.
     """
-    cost = np.full((len(pending), total + 1), IMPOSSIBLE, np.int32)
-    moves = [np.unique(np.stack([n, f])[:, n <= total], axis=1) for n, f in zip(num, following, strict=True)]
-    order = sorted(range(len(pending)), key=lambda p: -len(pending[p]))
+    num_states = len(num_coefficients)
+    cost = np.full((num_states, total + 1), IMPOSSIBLE, np.int32)
     cost[0, 0] = 0
+    moves = [np.unique(np.stack(pair), axis=1) for pair in zip(num_coefficients, next_pending, strict=True)]
     for left in range(total + 1):
-        for state in order:
-            completed, after = moves[state][:, moves[state][0] <= left]
-            if completed.size:
-                best = 1 + int(np.min(cost[after, left - completed]))
+        for _ in range(num_states):
+            for state, (completed, after) in enumerate(moves):
+                usable = completed <= left
+                best = 1 + np.min(cost[after[usable], left - completed[usable]], initial=IMPOSSIBLE)
                 cost[state, left] = min(cost[state, left], best)
     return cost
+
+
+def _tokens_needed(
+    num_coefficients: np.ndarray, next_pending: np.ndarray, cost: np.ndarray, *, most: int
+) -> np.ndarray:
+    """[P, M+1, F]: 1 + cost(next, m - n) of each token, `most` where it is more or the token is not legal."""
+    left = np.arange(cost.shape[1])[:, None]
+    dtype = np.min_scalar_type(most)
+    rows = [
+        np.where(n <= left, np.minimum(1 + cost[after, np.maximum(left - n, 0)], most), most).astype(dtype)
+        for n, after in zip(num_coefficients, next_pending, strict=True)
+    ]
+    return np.stack(rows)

@@ -17,6 +17,7 @@ from chunk_ppo_ros import types
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import normalization, prompt_tokenizer
 from chunk_ppo_ros.model.constraint import FastConstraint
+from chunk_ppo_ros.model.decoders import FORCED_TAIL
 from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
 from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
@@ -25,9 +26,6 @@ ArrayT = TypeVar("ArrayT", int, np.ndarray, jax.Array)
 
 NUM_SKIPPED = 128
 """Ids at the end of the vocabulary that FAST leaves alone (PaliGemma's segmentation tokens)."""
-
-FORCED_TAIL = 2
-"""Action-token slots of the forced "|" and end token."""
 
 PROMPT_MODEL = "prompt.model"
 FAST_FOLDER = "fast"
@@ -175,8 +173,10 @@ class PolicyTokenizer:
         """FAST tokens that fit a chunk: the action-token slots less the forced tail."""
         return self.config.max_action_tokens - FORCED_TAIL
 
-    def constraint(self) -> FastConstraint:
-        """The automaton of decodable chunks for this configuration."""
+    def constraint(self) -> FastConstraint | None:
+        """The automaton of decodable chunks for this configuration; None where decoding is free."""
+        if not self.config.constrain_decoding:
+            return None
         return FastConstraint.build(
             self.fast,
             horizon=self.config.action_horizon,

@@ -1,0 +1,188 @@
+"""What may be sampled after "Action: ", and when a row is complete: constrained to decodable chunks, or free.
+
+Both decoders offer the same few functions of a batch, so that sampling and scoring (`decoding.py`) need not know which
+one they serve. What is sampled is a choice: a FAST id in the one, a model id in the other.
+Shape letters: B batch, T action-token slots, K choices, F FAST tokens, V vocabulary, W decoder width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Protocol
+
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model.constraint import ConstraintState, FastConstraint
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.model.tokenizer import TokenIds
+
+FORCED_TAIL = 2
+"""Action-token slots that "|" and the end token take after the FAST tokens."""
+
+
+class Decoder(Protocol):
+    """The rules of one way of decoding; states are pytrees with equal leading axes."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Most tokens that a row samples, at most T."""
+
+    def output_rows(self, table: Array) -> Array:
+        """Rows [K, W] of the embedding table [V, W], in the order of the choices: what hidden states are scored by."""
+
+    def to_model(self, choices: Array) -> Array:
+        """Model ids int32 [...] of choices."""
+
+    def to_choices(self, model_ids: Array) -> Array:
+        """Choices int32 [...] of model ids; any choice where the id is none."""
+
+    def start(self, batch: int) -> Any:
+        """The state before the first token, leaves [B]."""
+
+    def legal(self, state: Any) -> Array:
+        """bool, broadcasts to [..., K]: which choices may come next, for a state with leaves [...]."""
+
+    def advance(self, state: Any, choices: Array) -> Any:
+        """The state after one choice int32 [B] of each row; complete rows stay as they are."""
+
+    def is_complete(self, state: Any) -> Array:
+        """bool [B], whether the row samples no more."""
+
+    def close(self, tokens: Array, mask: Array) -> Array:
+        """Model ids [B, T] with what is forced after the sampled ones, those under `mask`, and 0 behind it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConstrainedDecoder:
+    """FAST tokens that lead to a decodable chunk; "|" and the end token follow unsampled.
+
+    Attributes:
+        constraint: what makes a FAST token legal.
+        token_ids: places of the tokens in the vocabulary.
+    """
+
+    constraint: FastConstraint
+    token_ids: TokenIds
+
+    @property
+    def max_tokens(self) -> int:
+        """See `Decoder`; `FORCED_TAIL` less than T."""
+        return self.constraint.max_tokens
+
+    def output_rows(self, table: Array) -> Array:
+        """The F rows of the FAST tokens."""
+        last = self.token_ids.to_model(0) + 1
+        return table[last - self.token_ids.num_fast : last][::-1]
+
+    def to_model(self, choices: Array) -> Array:
+        """See `Decoder`."""
+        return self.token_ids.to_model(choices)
+
+    def to_choices(self, model_ids: Array) -> Array:
+        """See `Decoder`; the nearest FAST id where the model id is none."""
+        return jnp.clip(self.token_ids.to_fast(model_ids), 0, self.token_ids.num_fast - 1)
+
+    def start(self, batch: int) -> ConstraintState:
+        """See `Decoder`."""
+        return self.constraint.start(batch)
+
+    def legal(self, state: ConstraintState) -> Array:
+        """See `Decoder`."""
+        return self.constraint.legal_tokens(state)
+
+    def advance(self, state: ConstraintState, choices: Array) -> ConstraintState:
+        """See `Decoder`."""
+        return self.constraint.advance(state, choices)
+
+    def is_complete(self, state: ConstraintState) -> Array:
+        """See `Decoder`."""
+        return self.constraint.is_complete(state)
+
+    def close(self, tokens: Array, mask: Array) -> Array:
+        """The FAST tokens, "|", the end token and pads."""
+        length = jnp.sum(mask, axis=1, keepdims=True)
+        slot = jnp.arange(mask.shape[1])
+        after = jnp.where(slot == length, self.token_ids.bar, jnp.where(slot == length + 1, self.token_ids.end, 0))
+        return jnp.where(mask, tokens, after).astype(jnp.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class FreeDecoder:
+    """Any token of the vocabulary, until "|", the end token, or the last slot: openpi's decoding, stopped per row.
+
+    A state is bool [B], whether the row has stopped. The stopping token is sampled and scored like the others.
+
+    Attributes:
+        token_ids: places of the tokens in the vocabulary.
+        max_tokens: T.
+    """
+
+    token_ids: TokenIds
+    max_tokens: int
+
+    def output_rows(self, table: Array) -> Array:
+        """All V rows."""
+        return table
+
+    def to_model(self, choices: Array) -> Array:
+        """The choices themselves."""
+        return choices
+
+    def to_choices(self, model_ids: Array) -> Array:
+        """The model ids themselves."""
+        return model_ids
+
+    def start(self, batch: int) -> Array:
+        """No row has stopped."""
+        return jnp.zeros((batch,), bool)
+
+    def legal(self, state: Array) -> Array:
+        """Everything."""
+        return jnp.ones((1,), bool)
+
+    def advance(self, state: Array, choices: Array) -> Array:
+        """See `Decoder`."""
+        return state | (choices == self.token_ids.bar) | (choices == self.token_ids.end)
+
+    def is_complete(self, state: Array) -> Array:
+        """See `Decoder`."""
+        return state
+
+    def close(self, tokens: Array, mask: Array) -> Array:
+        """Pads behind the sampled tokens; nothing is forced."""
+        return jnp.where(mask, tokens, 0).astype(jnp.int32)
+
+
+def make_decoder(
+    config: Pi0FASTActorCriticConfig, token_ids: TokenIds, constraint: FastConstraint | None
+) -> ConstrainedDecoder | FreeDecoder:
+    """The decoder of a configuration.
+
+    Args:
+        config: says whether decoding is constrained.
+        token_ids: places of the tokens in the vocabulary.
+        constraint: of constrained decoding; None for free decoding.
+
+    Raises:
+        ValueError: where the parts were made for different configurations.
+    """
+    _require("token_ids.vocab_size", token_ids.vocab_size, config.vocab_size, "model.vocab_size")
+    if not config.constrain_decoding:
+        _require("constraint", constraint, None, "model.constrain_decoding is false")
+        return FreeDecoder(token_ids, config.max_action_tokens)
+    if constraint is None:
+        raise ValueError("constraint must be given where model.constrain_decoding is true, got None; build it")
+    _require("the constraint's FAST tokens", constraint.num_fast, token_ids.num_fast, "token_ids.num_fast")
+    source = f"model.max_action_tokens less {FORCED_TAIL} forced ones"
+    _require("constraint.max_tokens", constraint.max_tokens, config.max_action_tokens - FORCED_TAIL, source)
+    total = config.action_horizon * config.action_dim
+    _require("constraint.total", constraint.total, total, "model.action_horizon * model.action_dim")
+    return ConstrainedDecoder(constraint, token_ids)
+
+
+def _require(what: str, value: object, expected: object, source: str) -> None:
+    if value != expected:
+        raise ValueError(f"{what} must be {expected} ({source}), got {value}; build both from one configuration")
