@@ -6,10 +6,11 @@ channel, so byte order plays no part.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
+
+from chunk_ppo_ros.robot.resampling import resample
 
 _CHANNELS: dict[str, tuple[int, ...]] = {
     "rgb8": (0, 1, 2),
@@ -60,8 +61,8 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
 def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
     """Fits an image into a square, keeping its proportions; black bars fill the rest.
 
-    Separable linear interpolation whose kernel widens when shrinking (antialiasing), in float32: within one grey level
-    of `jax.image.resize(..., "linear")` followed by rounding, which openpi trains with.
+    Linear interpolation whose kernel widens when shrinking (antialiasing): to the grey level what openpi's own function
+    of this name gives on a CPU; see `resampling.py`.
 
     Args:
         image: uint8 [h, w, 3].
@@ -71,7 +72,7 @@ def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
         uint8 [size, size, 3]; the image itself where it has this size already.
 
     Raises:
-        ValueError: if the image is not uint8 [h, w, 3].
+        ValueError: if the image is not uint8 [h, w, 3], or so long that less than a pixel of its short side is left.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image must be uint8 [h, w, 3], got {image.dtype} {list(image.shape)}")
@@ -80,26 +81,9 @@ def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
         return image
     ratio = max(width / size, height / size)
     new_height, new_width = int(height / ratio), int(width / ratio)
-    rows = _weights(height, new_height) @ image.reshape(height, -1).astype(np.float32)
-    pixels = np.matmul(_weights(width, new_width), rows.reshape(new_height, width, 3))
+    if not new_height or not new_width:
+        raise ValueError(f"image must be at most {size} times as long as wide, got {height} rows of {width} pixels")
     top, left = (size - new_height) // 2, (size - new_width) // 2
     square = np.zeros((size, size, 3), np.uint8)
-    square[top : top + new_height, left : left + new_width] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    square[top : top + new_height, left : left + new_width] = resample(image, new_height, new_width)
     return square
-
-
-@functools.lru_cache(maxsize=32)
-def _weights(size: int, new_size: int) -> np.ndarray:
-    """float32 [new_size, size], rows sum to 1: triangle kernels around the new pixels' centres.
-
-    New pixel i has its centre at (i + 1/2) * size / new_size - 1/2 in old pixels; the kernel's half width is one old
-    pixel, or one new pixel where that is larger. Computed in float32, so that rounding agrees with openpi's.
-    """
-    inverse_scale = np.float32(1.0) / np.float32(new_size / size)
-    half_width = max(inverse_scale, np.float32(1.0))
-    centres = (np.arange(new_size, dtype=np.float32) + np.float32(0.5)) * inverse_scale - np.float32(0.5)
-    distances = np.abs(centres[:, None] - np.arange(size, dtype=np.float32)) / half_width
-    kernel = np.maximum(np.float32(0.0), np.float32(1.0) - distances)
-    weights = kernel / np.sum(kernel, axis=1, keepdims=True)
-    weights.setflags(write=False)
-    return weights

@@ -1,0 +1,143 @@
+"""Linear resampling of uint8 images with antialiasing, to the very grey level that openpi's `resize_with_pad` gives.
+
+The arithmetic is that of `jax.image.resize(..., "linear")` of jax 0.5.3 as XLA compiles it for x86-64, where openpi's
+own output was recorded: float32, some products fused with the addition that follows, the cheaper axis first. A value
+that lies almost midway between two grey levels is rounded up or down by these details alone. So all pixels are computed
+in plain float32, and the few that lie that close to a rounding border once more in the compiled order. Other versions
+of jax and other devices round some of these few the other way; see `test/test_images.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+_BLOCK_VALUES = 1 << 15  # values of the output that are computed at a time: they stay in the processor's cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Taps:
+    """What each new pixel along an axis takes from the old ones.
+
+    Attributes:
+        index: int [new, K], K successive old pixels.
+        weight: float32 [new, K], their weights, which sum to 1.
+    """
+
+    index: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def num_taps(self) -> int:
+        """K."""
+        return self.index.shape[1]
+
+
+def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The image with another number of rows and columns.
+
+    Args:
+        image: uint8 [h, w, 3].
+        height: new rows, > 0.
+        width: new columns, > 0.
+
+    Returns:
+        uint8 [height, width, 3].
+    """
+    old_height, old_width = image.shape[:2]
+    if width * old_height * (old_width + height) < height * old_width * (
+        old_height + width
+    ):  # columns first is cheaper
+        return resample(image.transpose(1, 0, 2), width, height).transpose(1, 0, 2)
+    rows, columns = find_taps(old_height, height), find_taps(old_width, width)
+    resized = _apply(rows, image.reshape(old_height, -1)).reshape(height, old_width, 3)
+    values = _apply(columns, resized.transpose(1, 0, 2).reshape(old_width, -1)).reshape(width, height, 3)
+    rounded = np.rint(values)
+    # A float32 sum of K products below 256 is off by at most 2^-16 for each operation, in either order.
+    margin = (rows.num_taps + columns.num_taps + 2) * 2.0**-15
+    x, y, channel = np.nonzero(np.abs(values - rounded) > 0.5 - margin)
+    rounded[x, y, channel] = np.rint(_compute_exactly(image, rows, columns, (y, x, channel)))
+    return np.clip(rounded, 0, 255).astype(np.uint8).transpose(1, 0, 2)
+
+
+@functools.lru_cache(maxsize=32)
+def find_taps(size: int, new_size: int) -> Taps:
+    """The old pixels that are not weighted with 0, and their weights, for an axis of `size` pixels."""
+    weights = _weights(size, new_size)
+    used = weights > 0
+    first = np.argmax(used, axis=1)
+    last = size - 1 - np.argmax(used[:, ::-1], axis=1)
+    num_taps = int(np.max(last - first)) + 1
+    index = np.minimum(first, size - num_taps)[:, None] + np.arange(num_taps)
+    taps = Taps(index, np.take_along_axis(weights, index, axis=1))
+    for array in (taps.index, taps.weight):
+        array.setflags(write=False)
+    return taps
+
+
+def _weights(size: int, new_size: int) -> np.ndarray:
+    """float32 [new_size, size], rows sum to 1: triangle kernels around the new pixels' centres.
+
+    New pixel i has its centre at (i + 1/2) * size / new_size - 1/2 in old pixels; the kernel's half width is one old
+    pixel, or one new pixel where that is larger: max(0, 1 - |centre - j| / half_width), divided by its sum over j.
+    XLA compiles numerator and denominator apart and fuses other products in each: in the denominator that of the
+    kernel; in the numerator that of the centre, and that of the kernel in what its loop of eight pixels leaves over,
+    or everywhere up to 64 pixels.
+    """
+    step = np.float32(1 / (new_size / size))
+    slope = np.float32(1) / max(step, np.float32(1))
+    half = np.arange(new_size, dtype=np.float32) + np.float32(0.5)
+    old = np.arange(size, dtype=np.float32)
+    distance = np.abs(_fused(half, step, np.float32(-0.5))[:, None] - old)
+    in_loop = np.arange(new_size) < (new_size - new_size % 8 if new_size > 64 else 0)
+    numerator = np.where(in_loop[:, None], 1 - distance * slope, _fused(distance, -slope, np.float32(1)))
+    distance = np.abs((half * step - np.float32(0.5))[:, None] - old)
+    denominator = _window_sum(np.maximum(_fused(distance, -slope, np.float32(1)), 0))
+    return np.maximum(numerator, 0) / denominator[:, None]
+
+
+def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32) -> np.ndarray:
+    """a * b + c of float32 numbers with one rounding, as the processor's fused instruction: the product is exact."""
+    return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
+
+
+def _window_sum(values: np.ndarray) -> np.ndarray:
+    """float32 [n] sums of [n, m] over windows of 32, which are centred over m, and then over the windows; in order."""
+    num_rows, size = values.shape
+    missing = -size % 32 if size > 32 else 0
+    padded = np.pad(values, ((0, 0), (missing // 2, missing - missing // 2)))
+    windows = padded.reshape(num_rows, -1, min(32, padded.shape[1]))
+    # cumsum adds in order, where sum may not.
+    return np.cumsum(np.cumsum(windows, axis=2)[..., -1], axis=1)[:, -1]
+
+
+def _apply(taps: Taps, pixels: np.ndarray) -> np.ndarray:
+    """float32 [new, F], weighted sums of rows of pixels [old, F]."""
+    sums = np.empty((len(taps.index), pixels.shape[1]), np.float32)
+    block = max(1, _BLOCK_VALUES // pixels.shape[1])
+    for start in range(0, len(sums), block):
+        part = slice(start, start + block)
+        index, weight = taps.index[part].T, taps.weight[part].T[..., None]
+        np.multiply(weight[0], pixels[index[0]], out=sums[part])
+        for k in range(1, taps.num_taps):
+            sums[part] += weight[k] * pixels[index[k]]
+    return sums
+
+
+def _compute_exactly(
+    image: np.ndarray, rows: Taps, columns: Taps, where: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of operations."""
+    y, x, channel = where
+    patches = image[rows.index[y][:, :, None], columns.index[x][:, None, :], channel[:, None, None]]
+    return _sum_in_order(columns.weight[x], _sum_in_order(rows.weight[y][..., None], patches))
+
+
+def _sum_in_order(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums over axis 1 of weights * values, each product fused with its addition, from the first to the last."""
+    total = np.zeros((len(values), *values.shape[2:]), np.float32)
+    for k in range(values.shape[1]):
+        total = _fused(values[:, k], weights[:, k], total)
+    return total
