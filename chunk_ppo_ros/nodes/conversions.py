@@ -134,6 +134,7 @@ def _sample_fields(chunk: types.SampledChunk, source: ObservationSource) -> dict
         "token_log_probs": to_array(chunk.token_log_probs, "float32"),
         "temperature": to_float32(chunk.temperature),
         "value": to_float32(chunk.value),
+        "valid": chunk.valid,
     }
 
 
@@ -165,6 +166,7 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
         actions=from_array(message.actions, "float32", action_shape, "actions"),
         policy_version=message.policy_version,
         temperature=temperature,
+        valid=message.valid,
     )
 
 
