@@ -112,7 +112,7 @@ def test_scores_are_those_of_sampling(compiled: Compiled, observation: ModelObse
     sample = compiled.sample(compiled.params, observation, key=jax.random.key(3), temperature=temperature)
     scores = evaluate(compiled, observation, sample, temperature)
     np.testing.assert_allclose(scores.token_log_probs, sample.token_log_probs, atol=1e-4)
-    np.testing.assert_allclose(scores.value, sample.value, atol=1e-4)
+    np.testing.assert_allclose(scores.value.mean, sample.value, atol=1e-4)
     assert np.all(np.asarray(sample.token_log_probs)[np.asarray(sample.token_mask)] < 0)
 
 
@@ -154,7 +154,7 @@ def test_rows_do_not_depend_on_their_batch(compiled: Compiled, observation: Mode
     turned = jax.tree.map(lambda leaf: leaf[order], (observation, sampled))
     scores = evaluate(compiled, *turned)
     np.testing.assert_allclose(scores.token_log_probs, sampled.token_log_probs[order], atol=1e-4)
-    np.testing.assert_allclose(scores.value, sampled.value[order], atol=1e-4)
+    np.testing.assert_allclose(scores.value.mean, sampled.value[order], atol=1e-4)
 
 
 def test_pads_and_masked_cameras_change_nothing(
@@ -268,7 +268,7 @@ def test_gradients_are_finite_and_reach_every_parameter(
         scores = compiled.policy.evaluate(
             params, observation, sampled.action_tokens, sampled.token_mask, temperature=1.0
         )
-        return jnp.sum(scores.token_log_probs) + jnp.sum(scores.value) + jnp.sum(scores.entropy)
+        return jnp.sum(scores.token_log_probs) + jnp.sum(scores.value.mean) + jnp.sum(scores.entropy)
 
     for path, leaf in jax.tree.leaves_with_path(jax.jit(jax.grad(loss))(compiled.params)):
         assert np.all(np.isfinite(leaf)), path
@@ -304,7 +304,8 @@ def test_gemma_2b_traces_with_the_published_vocabulary() -> None:
         observation,
         sample,
     )
-    assert (scores.token_log_probs.shape, scores.entropy.shape, scores.value.shape) == ((1, 150), (1, 150), (1,))
+    assert scores.token_log_probs.shape == scores.entropy.shape == (1, 150)
+    assert scores.value.logits.shape == (1, 1)
 
 
 def test_parts_of_different_configurations_are_refused() -> None:

@@ -15,14 +15,14 @@ FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 
 # From the ground up: a room may import the ground, the rooms named here, and itself. The other modules at the top of
 # the package are the agent and the commands, which may import every room but the nodes.
-# `pytrees` is the ground of the rooms with JAX: the types, made known to it.
+# `pytrees` and `value_support` are the ground of the rooms with JAX: the types, made known to it, and what a value is.
 GROUND = {"types", "config", "errors", "seeds", "interrupts", "supervised", "workers"}
 ROOMS: dict[str, set[str]] = {
     "robot": set(),
     "sim": {"robot"},
     "rewards": {"robot"},
-    "model": {"robot", "pytrees"},
-    "rl": {"robot", "pytrees"},
+    "model": {"robot", "pytrees", "value_support"},
+    "rl": {"robot", "pytrees", "value_support"},
 }
 ROS = {"rclpy", "rcl_interfaces", "ament_index_python", "lifecycle_msgs", "diagnostic_msgs", "chunk_ppo_msgs"}
 ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs", "cv_bridge"}

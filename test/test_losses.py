@@ -10,6 +10,7 @@ from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
+from chunk_ppo_ros.value_support import ValueEstimate
 
 CONFIG = config_lib.PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.1, value_huber_delta=1.0)
 
@@ -68,7 +69,7 @@ def minibatch(policy_mask=(True, True, True)):
     evaluation = ToyEvaluation(
         token_log_probs=jnp.stack([jnp.array(log_ratio) - 1.0, jnp.full(3, -1.0)], axis=-1),
         entropy=jnp.array([[1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
-        value=jnp.array([0.0, 1.0, 5.0]),
+        value=ValueEstimate.scalar(jnp.array([0.0, 1.0, 5.0])),
     )
     arguments = {
         "old_log_probs": jnp.full((3, 2), -1.0),

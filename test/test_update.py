@@ -15,6 +15,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import LogProbGapError, PPOUpdate, UpdateError
+from chunk_ppo_ros.value_support import ValueEstimate
 
 CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
 KEY = jax.random.key(3)
@@ -183,7 +184,8 @@ def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
     def evaluate(params, *args, temperature):
         evaluation = toy_policy.evaluate(params, *args, temperature=temperature)
         # sqrt(|x|) at 0 is 0 with an infinite slope.
-        return evaluation.replace(value=evaluation.value + jnp.sqrt(jnp.abs(params["value_head"]["bias"])))
+        steep = evaluation.value.mean + jnp.sqrt(jnp.abs(params["value_head"]["bias"]))
+        return evaluation.replace(value=ValueEstimate.scalar(steep))
 
     update, params, opt_state = setup(evaluate=evaluate)
     with pytest.raises(UpdateError, match=r"norms .* inf \(value\) in gradient step 0"):

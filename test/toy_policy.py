@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros import types
+from chunk_ppo_ros.value_support import ValueEstimate
 
 NUM_SLOTS = 3  # T; the last slot is a pad
 NUM_SYMBOLS = 2  # V
@@ -17,7 +18,8 @@ NUM_SYMBOLS = 2  # V
 class ToyEvaluation:
     token_log_probs: jax.Array
     entropy: jax.Array
-    value: jax.Array
+    value: ValueEstimate
+    chunk_value: ValueEstimate | None = None
 
 
 def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
@@ -25,14 +27,14 @@ def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
     return {"actor_backbone": {"logits": jnp.array(logits)}, "value_head": {"bias": jnp.zeros(())}}
 
 
-def evaluate(params, observation, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
+def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
     log_probs = jax.nn.log_softmax(params["actor_backbone"]["logits"] / temperature)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs)
     batch = observation.state.shape[0]
     return ToyEvaluation(
         token_log_probs=log_probs[action_tokens],
         entropy=jnp.full(action_tokens.shape, entropy),
-        value=jnp.full((batch,), params["value_head"]["bias"]),
+        value=ValueEstimate.scalar(jnp.full((batch,), params["value_head"]["bias"])),
     )
 
 
@@ -47,17 +49,17 @@ def embed(params, observation) -> jax.Array:
     return params["actor_backbone"]["tower"] * (1.0 + observation.state)
 
 
-def evaluate_embedded(params, embedding, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
+def evaluate_embedded(params, embedding, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
     log_probs = jax.nn.log_softmax((embedding + params["actor_backbone"]["adapter"]) / temperature)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1, keepdims=True)
     return ToyEvaluation(
         token_log_probs=jnp.take_along_axis(log_probs, action_tokens, axis=-1),
         entropy=jnp.broadcast_to(entropy, action_tokens.shape),
-        value=jnp.full((len(embedding),), params["value_head"]["bias"]),
+        value=ValueEstimate.scalar(jnp.full((len(embedding),), params["value_head"]["bias"])),
     )
 
 
-def evaluate_adapted(params, observation, action_tokens, token_mask, *, temperature) -> ToyEvaluation:
+def evaluate_adapted(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
     embedding = embed(params, observation)
     return evaluate_embedded(params, embedding, action_tokens, token_mask, temperature=temperature)
 

@@ -23,8 +23,9 @@ from chunk_ppo_ros.model.gemma import KVCache
 from chunk_ppo_ros.model.layout import Layout, make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
 from chunk_ppo_ros.model.tokenizer import TokenIds
-from chunk_ppo_ros.model.value_head import apply_value_head, init_value_head
+from chunk_ppo_ros.model.value_head import ValueHead
 from chunk_ppo_ros.types import ModelObservation
+from chunk_ppo_ros.value_support import ValueEstimate
 
 Params = dict[str, Any]
 
@@ -53,12 +54,14 @@ class Evaluation:
     Attributes:
         token_log_probs: float32 [B, T], nats; 0 where the mask is false.
         entropy: float32 [B, T], nats, over legal tokens; 0 where the mask is false.
-        value: float32 [B], V(s), in units of reward.
+        value: V(s), [B].
+        chunk_value: V(s, a), [B]; None where the model has none, or no actions were given.
     """
 
     token_log_probs: Array
     entropy: Array
-    value: Array
+    value: ValueEstimate
+    chunk_value: ValueEstimate | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +93,11 @@ class Pi0FASTActorCritic:
         return Pi0FAST.from_config(self.config)
 
     @property
+    def value_head(self) -> ValueHead:
+        """V(s), and V(s, a) where the configuration has it."""
+        return ValueHead.from_config(self.config, prefix_width=self.backbone.variant.gemma.width)
+
+    @property
     def prefix_slots(self) -> int:
         """Slots before the first action token: images, prompt and the forced "Action: "."""
         images = len(self.config.cameras) * self.backbone.patches
@@ -101,10 +109,9 @@ class Pi0FASTActorCritic:
 
     def _init(self, key: Array) -> Params:
         backbone_key, value_key = jax.random.split(key)
-        width = self.backbone.variant.gemma.width
         return {
             "actor_backbone": self.backbone.init(key=backbone_key),
-            "value_head": init_value_head(width=width, hidden_dim=self.config.value_head_hidden_dim, key=value_key),
+            "value_head": self.value_head.init(key=value_key),
         }
 
     def sample_actions(
@@ -148,7 +155,7 @@ class Pi0FASTActorCritic:
             action_tokens=decoder.close(self._with_forced_slots(decoder.to_model(samples.choices)), mask),
             token_mask=mask,
             token_log_probs=self._with_forced_slots(samples.log_probs),
-            value=self._value(params, prefix, layout),
+            value=self._value(params, prefix, layout).mean,
         )
 
     def evaluate(
@@ -159,6 +166,7 @@ class Pi0FASTActorCritic:
         token_mask: Array,
         *,
         temperature: Array | float,
+        actions: Array | None = None,
     ) -> Evaluation:
         """Scores given chunks in one forward pass; differentiable in the parameters.
 
@@ -168,6 +176,7 @@ class Pi0FASTActorCritic:
             action_tokens: int32 [B, T], model ids; ones that can be sampled where the mask is true.
             token_mask: bool [B, T], contiguous from slot 0.
             temperature: that of the distribution that was sampled, > 0.
+            actions: float32 [B, H, D], what the tokens stand for, normalised, for V(s, a); None leaves V(s, a) out.
 
         Returns:
             The scores. A token that the constraint forbids has a log-probability of about -2e38.
@@ -184,10 +193,13 @@ class Pi0FASTActorCritic:
             token_mask[:, : decoder.max_tokens],
             temperature=temperature,
         )
+        prefix_hidden = hidden[:, : self.prefix_slots]
+        has_chunk_value = self.config.chunk_value != "none" and actions is not None
         return Evaluation(
             token_log_probs=self._with_forced_slots(log_probs),
             entropy=self._with_forced_slots(entropy),
-            value=self._value(params, hidden[:, : self.prefix_slots], layout),
+            value=self._value(params, prefix_hidden, layout),
+            chunk_value=self._chunk_value(params, prefix_hidden, layout, actions) if has_chunk_value else None,
         )
 
     def compute_action_chunk_log_prob(
@@ -207,7 +219,22 @@ class Pi0FASTActorCritic:
         """V(s), float32 [B], in units of reward, of an observation with one batch axis."""
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
-        return self._value(params, prefix, layout)
+        return self._value(params, prefix, layout).mean
+
+    def compute_action_chunk_value(self, params: Params, observation: ModelObservation, actions: Array) -> Array:
+        """V(s, a), float32 [B], in units of reward, of observations and what is about to be done in them.
+
+        Args:
+            params: the tree of `init`.
+            observation: with one batch axis, B.
+            actions: float32 [B, H, D], normalised; H is at most `model.max_value_steps`. No gradient flows into them.
+
+        Raises:
+            ValueError: where `model.chunk_value` is none, or the actions have another shape or too many steps.
+        """
+        actor, layout = params["actor_backbone"], self._layout(observation)
+        prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
+        return self._chunk_value(params, prefix, layout, jnp.asarray(actions)).mean
 
     def _layout(self, observation: ModelObservation) -> Layout:
         forced = len(self.token_ids.action_prefix)
@@ -228,9 +255,13 @@ class Pi0FASTActorCritic:
         images = self.backbone.embed_images(actor, jnp.asarray(observation.images))
         return jnp.concatenate([images, text], axis=1)
 
-    def _value(self, params: Params, prefix: Array, layout: Layout) -> Array:
+    def _value(self, params: Params, prefix: Array, layout: Layout) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]
-        return apply_value_head(params["value_head"], prefix, valid, detach=self.config.detach_value)
+        return self.value_head.observation_value(params["value_head"], prefix, valid)
+
+    def _chunk_value(self, params: Params, prefix: Array, layout: Layout, actions: Array) -> ValueEstimate:
+        valid = layout.valid[:, : self.prefix_slots]
+        return self.value_head.chunk_value(params["value_head"], prefix, valid, actions)
 
     def _with_forced_slots(self, leaf: Array) -> Array:
         """[B, sampled tokens] -> [B, T], zero at the slots that only forced tokens reach."""

@@ -1,43 +1,115 @@
-"""V(s): a two-layer perceptron on what the decoder knows before any action token is sampled."""
+"""V(s) and V(s, a): two-layer perceptrons on what the decoder knows before any action token is sampled.
+
+Shape letters: B batch, P prefix slots, W decoder width, H steps, D action dimensions.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model.chunk_value import ChunkEncoder
 from chunk_ppo_ros.model.initialization import draw_weights
+from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
 
 Params = dict[str, Any]
 
 
-def init_value_head(*, width: int, hidden_dim: int, key: Array) -> Params:
-    """Fresh float32 parameters; the output layer is zero, so that every value starts at 0."""
-    weights = draw_weights({"hidden": ((2 * width, hidden_dim), 2 * width)}, key=key)
-    return {
-        "hidden": {"kernel": weights["hidden"], "bias": jnp.zeros(hidden_dim)},
-        "output": {"kernel": jnp.zeros((hidden_dim, 1)), "bias": jnp.zeros(1)},
-    }
+@dataclasses.dataclass(frozen=True)
+class ValueHead:
+    """Pure functions of a head's parameters {"hidden", "output"}, and "chunk" where chunks are valued too.
 
-
-def apply_value_head(params: Params, hidden: Array, valid: Array, *, detach: bool) -> Array:
-    """The value of each observation.
-
-    Args:
-        params: the tree of `init_value_head`.
-        hidden: [B, P, W], the prefix after the final norm; its last slot predicts the first action token.
-        valid: bool [B, P], the slots that count in the mean.
-        detach: keep the gradient out of `hidden`.
-
-    Returns:
-        float32 [B], in units of reward: f([last hidden, mean of valid hidden]).
+    Attributes:
+        prefix_width: W.
+        hidden_dim: width of the perceptrons' hidden layers, and of the chunk's encoding.
+        support: what the outputs stand for.
+        detach: keep the gradient of both values out of the backbone.
+        encoder: how V(s, a) sees a chunk; None where there is only V(s).
     """
-    wide = hidden.astype(jnp.float32)
-    if detach:
-        wide = jax.lax.stop_gradient(wide)
+
+    prefix_width: int
+    hidden_dim: int
+    support: ValueSupport
+    detach: bool
+    encoder: ChunkEncoder | None
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig, *, prefix_width: int) -> ValueHead:
+        """The value head of a policy's configuration."""
+        return cls(
+            prefix_width=prefix_width,
+            hidden_dim=config.value_head_hidden_dim,
+            support=ValueSupport.from_config(config),
+            detach=config.detach_value,
+            encoder=ChunkEncoder.from_config(config, prefix_width=prefix_width),
+        )
+
+    def init(self, *, key: Array) -> Params:
+        """Fresh float32 parameters.
+
+        The output layers are zero: every value starts at 0, with a histogram in the middle of its range.
+        """
+        params = self._init_perceptron(2 * self.prefix_width, key=key)
+        if self.encoder is not None:
+            encoder_key, perceptron_key = jax.random.split(jax.random.fold_in(key, 1))
+            perceptron = self._init_perceptron(2 * self.prefix_width + self.encoder.width, key=perceptron_key)
+            params["chunk"] = self.encoder.init(key=encoder_key) | perceptron
+        return params
+
+    def observation_value(self, params: Params, hidden: Array, valid: Array) -> ValueEstimate:
+        """V(s) of each observation, [B]: f([last hidden, mean of valid hidden]).
+
+        Args:
+            params: the tree of `init`.
+            hidden: [B, P, W], the prefix after the final norm; its last slot predicts the first action token.
+            valid: bool [B, P], the slots that count.
+        """
+        return self._estimate(params, _features(self._seen(hidden), valid))
+
+    def chunk_value(self, params: Params, hidden: Array, valid: Array, actions: Array) -> ValueEstimate:
+        """V(s, a) of each observation and chunk, [B]: f([V(s)'s features, the chunk as encoded]).
+
+        Args:
+            params: the tree of `init`.
+            hidden: [B, P, W], as for `observation_value`.
+            valid: bool [B, P], the slots that count.
+            actions: float32 [B, H, D], normalised. No gradient flows into them.
+
+        Raises:
+            ValueError: where there is no encoder, or the actions do not fit it.
+        """
+        if self.encoder is None:
+            raise ValueError(
+                "model.chunk_value must be pooled or attention to value a chunk, got none; train a head with it first"
+            )
+        seen, chunk_params = self._seen(hidden), params["chunk"]
+        features = _features(seen, valid)
+        chunk = self.encoder.encode(chunk_params, features, seen, valid, jax.lax.stop_gradient(actions))
+        return self._estimate(chunk_params, jnp.concatenate([features, chunk], axis=-1))
+
+    def _init_perceptron(self, inputs: int, *, key: Array) -> Params:
+        weights = draw_weights({"hidden": ((inputs, self.hidden_dim), inputs)}, key=key)
+        bins = self.support.bins
+        return {
+            "hidden": {"kernel": weights["hidden"], "bias": jnp.zeros(self.hidden_dim)},
+            "output": {"kernel": jnp.zeros((self.hidden_dim, bins)), "bias": jnp.zeros(bins)},
+        }
+
+    def _seen(self, hidden: Array) -> Array:
+        wide = hidden.astype(jnp.float32)
+        return jax.lax.stop_gradient(wide) if self.detach else wide
+
+    def _estimate(self, params: Params, features: Array) -> ValueEstimate:
+        inner = jax.nn.gelu(features @ params["hidden"]["kernel"] + params["hidden"]["bias"])
+        return ValueEstimate(inner @ params["output"]["kernel"] + params["output"]["bias"], self.support)
+
+
+def _features(hidden: Array, valid: Array) -> Array:
+    """float32 [B, 2 W]: the last slot of hidden states [B, P, W] beside the mean of the valid ones."""
     weights = valid[..., None] / jnp.sum(valid, axis=1, keepdims=True)[..., None]
-    features = jnp.concatenate([wide[:, -1], jnp.sum(wide * weights, axis=1)], axis=-1)
-    inner = jax.nn.gelu(features @ params["hidden"]["kernel"] + params["hidden"]["bias"])
-    return (inner @ params["output"]["kernel"] + params["output"]["bias"])[:, 0]
+    return jnp.concatenate([hidden[:, -1], jnp.sum(hidden * weights, axis=1)], axis=-1)

@@ -60,14 +60,12 @@ class RolloutBatch:
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 
 
-def stack_transitions(
-    transitions: Sequence[types.Transition], *, normalize: Normalize | None = None
-) -> RolloutBatch:
+def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Normalize | None = None) -> RolloutBatch:
     """The transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
 
     Args:
         transitions: in any order.
-        normalize: (absolute joint targets [H, D], state [S]) -> float32 [H, D]; the policy's. None leaves `actions` out.
+        normalize: (joint targets [H, D], state [S]) -> normalised float32 [H, D]; None leaves `actions` out.
 
     Raises:
         ValueError: if there is none, a sequence number comes twice, or they differ in shape, run or temperature.

@@ -1,0 +1,137 @@
+"""How V(s, a) sees an action chunk: its steps embedded, and pooled or attended to together with the observation.
+
+Not here: the perceptron that makes a value of it (`value_head.py`).
+Shape letters: B batch, P prefix slots, W decoder width, H steps, D action dimensions, E encoder width, N heads, h head
+width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model.initialization import draw_weights
+
+Params = dict[str, Any]
+
+NUM_HEADS = 4
+_HIDDEN_SLOT = -1e30  # attention logit of a slot that is not valid; finite, as gradients of infinities are not numbers
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkEncoder:
+    """A normalised chunk [B, H, D], seen together with an observation, as [B, E].
+
+    Attributes:
+        attends: whether a query attends to the prefix and the steps; otherwise the steps are averaged.
+        prefix_width: W.
+        action_dim: D.
+        max_steps: largest H.
+        width: E.
+    """
+
+    attends: bool
+    prefix_width: int
+    action_dim: int
+    max_steps: int
+    width: int
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig, *, prefix_width: int) -> ChunkEncoder | None:
+        """The encoder that `model.chunk_value` names, or None where it is none."""
+        if config.chunk_value == "none":
+            return None
+        return cls(
+            attends=config.chunk_value == "attention",
+            prefix_width=prefix_width,
+            action_dim=config.action_dim,
+            max_steps=config.max_value_steps,
+            width=config.value_head_hidden_dim,
+        )
+
+    @property
+    def _head_shape(self) -> tuple[int, int]:
+        """(N, h); together at least as wide as E."""
+        return NUM_HEADS, -(-self.width // NUM_HEADS)
+
+    def init(self, *, key: Array) -> Params:
+        """Fresh float32 parameters."""
+        heads, width, prefix = self._head_shape, self.width, self.prefix_width
+        spec: dict[str, tuple[tuple[int, ...], int]] = {
+            "step": ((self.action_dim, width), self.action_dim),
+            "step_embedding": ((self.max_steps, width), 1),
+        }
+        attention: dict[str, tuple[tuple[int, ...], int]] = {
+            "query": ((2 * prefix, *heads), 2 * prefix),
+            "prefix_key_value": ((2, prefix, *heads), prefix),
+            "step_key_value": ((2, width, *heads), width),
+            "out": ((*heads, width), heads[0] * heads[1]),
+        }
+        weights = draw_weights(spec | attention if self.attends else spec, key=key)
+        params: Params = {
+            "step": {"kernel": weights["step"], "bias": jnp.zeros(width)},
+            "step_embedding": weights["step_embedding"],
+        }
+        if self.attends:
+            kernels = {name: {"kernel": weights[name]} for name in attention}
+            params["attention"] = kernels | {"query": {**kernels["query"], "bias": jnp.zeros(heads)}}
+        return params
+
+    def encode(self, params: Params, features: Array, hidden: Array, valid: Array, actions: Array) -> Array:
+        """The chunk as [B, E].
+
+        Args:
+            params: the tree of `init`.
+            features: float32 [B, 2 W], the observation as V(s) sees it.
+            hidden: float32 [B, P, W], the prefix.
+            valid: bool [B, P], the slots that are seen.
+            actions: float32 [B, H, D], normalised.
+
+        Raises:
+            ValueError: where the actions have another shape, or more steps than there are embeddings.
+        """
+        self._check(actions)
+        linear = actions @ params["step"]["kernel"] + params["step"]["bias"]
+        # Not linear before the mean: otherwise only the mean action would be seen, and not which step had it.
+        steps = jax.nn.gelu(linear + params["step_embedding"][: actions.shape[1]])
+        if not self.attends:
+            return jnp.mean(steps, axis=1)
+        return _attend(params["attention"], features, hidden, valid, steps)
+
+    def _check(self, actions: Array) -> None:
+        if actions.ndim != 3 or actions.shape[-1] != self.action_dim:
+            raise ValueError(
+                f"actions must be [B, H, {self.action_dim}] (model.action_dim), got {actions.shape}; give normalised "
+                "chunks with a batch axis"
+            )
+        if actions.shape[1] > self.max_steps:
+            raise ValueError(
+                f"steps of a valued chunk must be at most {self.max_steps} (model.max_value_steps), got "
+                f"{actions.shape[1]}; raise model.max_value_steps before training"
+            )
+
+
+def _attend(params: Params, features: Array, hidden: Array, valid: Array, steps: Array) -> Array:
+    """[B, E]: what a query, made of the features [B, 2 W], finds in the prefix [B, P, W] and the steps [B, H, E].
+
+    Multi-head attention (Vaswani et al. 2017, "Attention is all you need", section 3.2.2). Differs from it: ln(valid
+    slots / H) is added to the logits of the steps, so that at equal logits prefix and chunk have half of the attention
+    each, however many image slots there are.
+    """
+    query = jnp.einsum("bf,fnh->bnh", features, params["query"]["kernel"]) + params["query"]["bias"]
+    prefix_keys, prefix_values = jnp.einsum("bpw,cwnh->cbpnh", hidden, params["prefix_key_value"]["kernel"])
+    step_keys, step_values = jnp.einsum("bse,cenh->cbsnh", steps, params["step_key_value"]["kernel"])
+    balance = jnp.log(jnp.sum(valid, axis=1) / steps.shape[1])[:, None]
+    bias = jnp.concatenate(
+        [jnp.where(valid, 0.0, _HIDDEN_SLOT), jnp.broadcast_to(balance, (len(steps), steps.shape[1]))], axis=1
+    )
+    keys = jnp.concatenate([prefix_keys, step_keys], axis=1)
+    values = jnp.concatenate([prefix_values, step_values], axis=1)
+    logits = jnp.einsum("bnh,bknh->bnk", query, keys) * query.shape[-1] ** -0.5 + bias[:, None]
+    found = jnp.einsum("bnk,bknh->bnh", jax.nn.softmax(logits), values)
+    return jnp.einsum("bnh,nhe->be", found, params["out"]["kernel"])

@@ -1,0 +1,126 @@
+"""What the outputs of a value head mean: a value, or a histogram over values (HL-Gauss); and their losses.
+
+The model makes estimates and the algorithm fits them to returns; both meet here, as they do not import each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+from jax.scipy.special import ndtr
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+
+SIGMA_OVER_WIDTH = 0.75
+"""Standard deviation of a histogram's target in bins; the choice of Farebrother et al. 2024, section 3.1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ValueSupport:
+    """What `bins` outputs stand for.
+
+    One is the value itself, fitted with Huber's loss. More are the logits of a histogram of equal bins over
+    low .. high; the value is its mean, and it is fitted by cross-entropy to a Gaussian around the return (HL-Gauss:
+    Imani and White 2018, "Improving regression performance with distributional losses"; Farebrother et al. 2024, "Stop
+    regressing", section 3.1). How far it is pulled does not depend on the size of the returns.
+
+    A return beyond the range counts as its end. A value cannot reach an end: the mean of a target is within 0.01 bins
+    of its return two bins inside of the range, and up to 0.7 bins too far inside at an end.
+
+    Attributes:
+        bins: outputs of the head, at least 1.
+        low: lower end, in units of reward; not read with one bin.
+        high: upper end, above `low`.
+    """
+
+    bins: int = 1
+    low: float = 0.0
+    high: float = 0.0
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig) -> ValueSupport:
+        """The support that `model.value_bins`, `value_min` and `value_max` name."""
+        return cls(config.value_bins, config.value_min, config.value_max)
+
+    @property
+    def is_histogram(self) -> bool:
+        """Whether the outputs are logits over bins."""
+        return self.bins > 1
+
+    @property
+    def centers(self) -> Array:
+        """float32 [bins], the middle of each bin."""
+        edges = self._edges
+        return (edges[:-1] + edges[1:]) / 2
+
+    @property
+    def _edges(self) -> Array:
+        return jnp.linspace(self.low, self.high, self.bins + 1)
+
+    def mean(self, logits: Array) -> Array:
+        """The value [...] of outputs [..., bins], in units of reward; of zeros it is 0, or the middle of the range."""
+        if not self.is_histogram:
+            return logits[..., 0]
+        return jax.nn.softmax(logits) @ self.centers
+
+    def target(self, returns: Array) -> Array:
+        r"""Probabilities [..., bins] that the histogram of returns [...] should have.
+
+        .. math::
+            p_i = \frac{\Phi((e_{i+1} - G) / \sigma) - \Phi((e_i - G) / \sigma)}
+                       {\Phi((e_n - G) / \sigma) - \Phi((e_0 - G) / \sigma)}
+
+        with edges e, return G clipped to the range, and sigma of 0.75 bins.
+        """
+        sigma = SIGMA_OVER_WIDTH * (self.high - self.low) / self.bins
+        inside = jnp.clip(returns, self.low, self.high)[..., None]
+        mass_below = ndtr((self._edges - inside) / sigma)
+        return jnp.diff(mass_below) / (mass_below[..., -1:] - mass_below[..., :1])
+
+    def loss(self, logits: Array, returns: Array, *, huber_delta: float) -> Array:
+        """How far outputs [..., bins] are from returns [...], [...].
+
+        Huber's loss with one bin (half the square within `huber_delta`), else the cross-entropy in nats. At best that
+        is the entropy of the target, 1.2 away from the ends.
+        """
+        if not self.is_histogram:
+            return optax.losses.huber_loss(logits[..., 0], returns, delta=huber_delta)
+        return optax.losses.softmax_cross_entropy(logits, self.target(returns))
+
+    def is_beyond(self, returns: Array) -> Array:
+        """bool [...], which returns a histogram cannot tell from its ends; none with one bin."""
+        if not self.is_histogram:
+            return jnp.zeros(jnp.shape(returns), bool)
+        return (returns < self.low) | (returns > self.high)
+
+
+@flax.struct.dataclass
+class ValueEstimate:
+    """Outputs of a value head and what they mean.
+
+    Attributes:
+        logits: float32 [..., bins].
+        support: what they stand for.
+    """
+
+    logits: Array
+    support: ValueSupport = flax.struct.field(pytree_node=False)
+
+    @classmethod
+    def scalar(cls, value: Array) -> ValueEstimate:
+        """An estimate that is the value itself, [...]."""
+        return cls(logits=value[..., None], support=ValueSupport())
+
+    @property
+    def mean(self) -> Array:
+        """float32 [...], the value, in units of reward."""
+        return self.support.mean(self.logits)
+
+    def loss(self, returns: Array, *, huber_delta: float) -> Array:
+        """[...], see `ValueSupport.loss`; no gradient flows into `returns`."""
+        return self.support.loss(self.logits, jax.lax.stop_gradient(returns), huber_delta=huber_delta)
