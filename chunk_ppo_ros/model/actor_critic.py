@@ -19,6 +19,7 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import Decoder, make_decoder
+from chunk_ppo_ros.model.embedded import AnyObservation, EmbeddedObservation
 from chunk_ppo_ros.model.gemma import KVCache
 from chunk_ppo_ros.model.layout import Layout, make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
@@ -117,7 +118,7 @@ class Pi0FASTActorCritic:
     def sample_actions(
         self,
         params: Params,
-        observation: ModelObservation,
+        observation: AnyObservation,
         *,
         key: Array,
         temperature: Array | float,
@@ -161,7 +162,7 @@ class Pi0FASTActorCritic:
     def evaluate(
         self,
         params: Params,
-        observation: ModelObservation,
+        observation: AnyObservation,
         action_tokens: Array,
         token_mask: Array,
         *,
@@ -205,7 +206,7 @@ class Pi0FASTActorCritic:
     def compute_action_chunk_log_prob(
         self,
         params: Params,
-        observation: ModelObservation,
+        observation: AnyObservation,
         action_tokens: Array,
         token_mask: Array,
         *,
@@ -215,7 +216,7 @@ class Pi0FASTActorCritic:
         evaluation = self.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
         return jnp.sum(evaluation.token_log_probs, axis=-1)
 
-    def compute_observation_value(self, params: Params, observation: ModelObservation) -> Array:
+    def compute_observation_value(self, params: Params, observation: AnyObservation) -> Array:
         """V(s), float32 [B], in units of reward, of an observation with one batch axis."""
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
@@ -236,7 +237,26 @@ class Pi0FASTActorCritic:
         prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
         return self._chunk_value(params, prefix, layout, jnp.asarray(actions)).mean
 
-    def _layout(self, observation: ModelObservation) -> Layout:
+    def embed_observation(self, params: Params, observation: ModelObservation) -> EmbeddedObservation:
+        """The observation with image tokens for images, which every method takes in its place.
+
+        Without the images' gradient: for an image tower that stands still.
+        """
+        return EmbeddedObservation(
+            image_tokens=jax.lax.stop_gradient(self._image_tokens(params["actor_backbone"], observation)),
+            image_mask=jnp.asarray(observation.image_mask),
+            prompt_tokens=jnp.asarray(observation.prompt_tokens),
+            prompt_mask=jnp.asarray(observation.prompt_mask),
+            state=jnp.asarray(observation.state),
+        )
+
+    def _image_tokens(self, actor: Params, observation: AnyObservation) -> Array:
+        """[B, C * P, W], in the dtype of the computation."""
+        if isinstance(observation, EmbeddedObservation):
+            return observation.image_tokens
+        return self.backbone.embed_images(actor, jnp.asarray(observation.images))
+
+    def _layout(self, observation: AnyObservation) -> Layout:
         forced = len(self.token_ids.action_prefix)
         return make_layout(
             jnp.asarray(observation.image_mask),
@@ -245,15 +265,14 @@ class Pi0FASTActorCritic:
             causal_slots=forced + self.decoder.max_tokens - 1,  # the last sampled token predicts nothing
         )
 
-    def _embed_prefix(self, actor: Params, observation: ModelObservation) -> Array:
+    def _embed_prefix(self, actor: Params, observation: AnyObservation) -> Array:
         """Embeddings [B, prefix_slots, W] of images, prompt and "Action: "."""
         prompt = jnp.asarray(observation.prompt_tokens)
         forced = jnp.broadcast_to(
             jnp.array(self.token_ids.action_prefix, jnp.int32), (prompt.shape[0], len(self.token_ids.action_prefix))
         )
         text = self.backbone.embed_tokens(actor, jnp.concatenate([prompt, forced], axis=1))
-        images = self.backbone.embed_images(actor, jnp.asarray(observation.images))
-        return jnp.concatenate([images, text], axis=1)
+        return jnp.concatenate([self._image_tokens(actor, observation), text], axis=1)
 
     def _value(self, params: Params, prefix: Array, layout: Layout) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]

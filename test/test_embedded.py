@@ -1,0 +1,132 @@
+"""Observations with image tokens for images: the same scores and values, and the image tower runs once an update."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_actor_critic import CONFIG, make_observation, make_policy
+
+from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.model import siglip
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.freezing import trained_leaves
+from chunk_ppo_ros.rl.optimizer import make_optimizer
+from chunk_ppo_ros.rl.rollout import stack_transitions
+from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+
+NUM_CHUNKS = 4
+PPO = PPOConfig(num_chunks_per_update=NUM_CHUNKS, batch_size=2, num_epochs_per_update=3, freeze_image_tower=True)
+
+
+@pytest.fixture(scope="module")
+def policy() -> Pi0FASTActorCritic:
+    return make_policy(lora_rank=2, gemma_depth=1)
+
+
+@pytest.fixture(scope="module")
+def params(policy: Pi0FASTActorCritic) -> Any:
+    params = policy.init(key=jax.random.key(0))
+    params["value_head"]["output"]["kernel"] = jax.random.normal(jax.random.key(1), (CONFIG.value_head_hidden_dim, 1))
+    return params
+
+
+@pytest.fixture(scope="module")
+def observation() -> ModelObservation:
+    return make_observation(CONFIG, NUM_CHUNKS)
+
+
+@pytest.fixture(scope="module")
+def sampled(policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation) -> Sample:
+    return jax.jit(policy.sample_actions)(params, observation, key=jax.random.key(2), temperature=1.0)
+
+
+def assert_close(one: Any, other: Any) -> None:
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), one, other)
+
+
+def test_scores_and_values_are_those_of_the_images(
+    policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation, sampled: Sample
+) -> None:
+    embedded = jax.jit(policy.embed_observation)(params, observation)
+    assert embedded.image_tokens.shape == (NUM_CHUNKS, 3 * 4, policy.backbone.variant.gemma.width)
+    evaluate = jax.jit(policy.evaluate)
+    scores = [
+        evaluate(params, either, sampled.action_tokens, sampled.token_mask, temperature=1.0)
+        for either in (observation, embedded)
+    ]
+    assert_close(*scores)
+    value = jax.jit(policy.compute_observation_value)
+    assert_close(value(params, observation), value(params, embedded))
+
+
+def rollout(observation: ModelObservation, sampled: Sample) -> Any:
+    transitions = []
+    for row in range(NUM_CHUNKS):
+        chunk = SampledChunk(
+            observation=jax.tree.map(lambda leaf, row=row: leaf[row], observation),
+            action_tokens=np.asarray(sampled.action_tokens[row]),
+            token_mask=np.asarray(sampled.token_mask[row]),
+            token_log_probs=np.asarray(sampled.token_log_probs[row]),
+            value=float(sampled.value[row]),
+            actions=np.zeros((CONFIG.action_horizon, CONFIG.action_dim), np.float32),
+            policy_version=0,
+            temperature=1.0,
+        )
+        outcome = ChunkOutcome(float(row), (), CONFIG.action_horizon, terminated=True, truncated=False)
+        transitions.append(Transition(ChunkId("run", row, row, 0), chunk, outcome, 0.0, None, 0.99))
+    return stack_transitions(transitions)
+
+
+@dataclasses.dataclass
+class Counted:
+    """An update with the number of images that went through the image tower."""
+
+    result: UpdateResult
+    num_images: int
+
+
+@pytest.fixture(scope="module")
+def updates(
+    policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation, sampled: Sample
+) -> tuple[Counted, Counted]:
+    """The same update of adapters and value head with and without reuse of the image tokens."""
+    trained = trained_leaves(params["actor_backbone"], freeze_image_tower=True, freeze_text_tower=False)
+    optimizer, counts, made = make_optimizer(PPO), [], []
+    opt_state = optimizer.init(params, trained=trained)
+    apply = siglip.apply_siglip
+
+    def counting(config: Any, tower: Any, images: Any, *, dtype: Any) -> Any:
+        jax.debug.callback(lambda pixel: counts.append(len(pixel)), images[:, 0, 0, 0])
+        return apply(config, tower, images, dtype=dtype)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(siglip, "apply_siglip", counting)
+        for prepare in (policy.embed_observation, None):
+            counts.clear()
+            update = PPOUpdate(policy.evaluate, optimizer, PPO, trained=trained, prepare=prepare)
+            result = update.run(params, opt_state, rollout(observation, sampled), key=jax.random.key(3))
+            jax.effects_barrier()
+            made.append(Counted(result, sum(counts)))
+    return made[0], made[1]
+
+
+def test_each_image_is_embedded_once_an_update(updates: tuple[Counted, Counted]) -> None:
+    reused, repeated = updates
+    num_images = NUM_CHUNKS * len(CONFIG.cameras)
+    assert reused.num_images == num_images
+    assert repeated.num_images == num_images * (1 + PPO.num_epochs_per_update)  # the check and each epoch
+
+
+def test_reuse_does_not_change_the_update(updates: tuple[Counted, Counted], params: Any) -> None:
+    reused, repeated = updates
+    assert_close(reused.result.params, repeated.result.params)
+    assert_close(reused.result.metrics.as_dict(), repeated.result.metrics.as_dict())
+    moved = jax.tree.map(lambda new, old: bool(jnp.any(new != old)), reused.result.params, params)
+    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(moved["actor_backbone"])}
+    assert {name for name, leaf in leaves.items() if leaf} == {name for name in leaves if "lora_" in name}
