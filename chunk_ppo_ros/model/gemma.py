@@ -212,7 +212,11 @@ def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:
 def _rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
     """Sine and cosine of RoPE (Su et al., 2021, eq. 34), float32 [B, Q, 1, h / 2]."""
     wavelengths = _MAX_WAVELENGTH ** (jnp.arange(head_dim // 2, dtype=jnp.float32) * (2.0 / head_dim))
-    radians = positions[..., None, None].astype(jnp.float32) / wavelengths
+    position = positions[..., None, None].astype(jnp.float32)
+    # XLA would multiply by the wavelengths' reciprocals, which at position 800 is off by up to 6e-5 rad, and logits
+    # by 2e-4; behind the barrier it divides, as it does in the release that openpi pins (jax 0.5.3).
+    divisors = jax.lax.optimization_barrier(jnp.broadcast_to(wavelengths, (*position.shape[:-1], head_dim // 2)))
+    radians = position / divisors
     return jnp.sin(radians), jnp.cos(radians)
 
 
