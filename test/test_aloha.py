@@ -53,6 +53,25 @@ def test_gripper_units_invert(opening: float, name: str) -> None:
     assert convention.opening_from_motor(convention.motor_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
 
 
+@given(motor=st.floats(-1.5, 1.5))
+def test_linkage_inverts(motor: float) -> None:
+    finger = aloha.finger_from_motor(np.array(motor))
+    assert aloha.motor_from_finger(finger) == pytest.approx(motor, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", sorted(aloha.GRIPPER_CONVENTIONS))
+def test_both_conventions_agree_with_the_linkage(name: str) -> None:
+    convention = aloha.GRIPPER_CONVENTIONS[name]
+    assert aloha.finger_from_motor(np.array(convention.motor_open)) == pytest.approx(convention.finger_open, abs=2e-4)
+    closed = aloha.finger_from_motor(np.array(convention.motor_closed))
+    assert closed == pytest.approx(convention.finger_closed, abs=2e-4)
+
+
+def test_linkage_beyond_its_reach_gives_its_end() -> None:
+    # It reaches from 0.036 - 0.022 to 0.036 + 0.022 m.
+    np.testing.assert_allclose(aloha.motor_from_finger(np.array([0.010, 0.070])), [-np.pi / 2, np.pi / 2])
+
+
 @given(order=st.permutations(range(len(NAMES))))
 def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
     state = aloha.side_state([NAMES[i] for i in order], [POSITIONS[i] for i in order], OPENPI)

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+
+FloatT = TypeVar("FloatT", float, np.ndarray)
 
 SIDES = ("left", "right")
 ARM_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")
@@ -65,19 +68,19 @@ class GripperConvention:
     motor_open: float
     motor_closed: float
 
-    def finger_from_opening(self, opening: float) -> float:
+    def finger_from_opening(self, opening: FloatT) -> FloatT:
         """Finger position in m of a normalised opening."""
         return self.finger_closed + opening * (self.finger_open - self.finger_closed)
 
-    def opening_from_finger(self, finger: float) -> float:
+    def opening_from_finger(self, finger: FloatT) -> FloatT:
         """Normalised opening of a finger position in m; leaves 0..1 where the finger leaves the convention's range."""
         return (finger - self.finger_closed) / (self.finger_open - self.finger_closed)
 
-    def motor_from_opening(self, opening: float) -> float:
+    def motor_from_opening(self, opening: FloatT) -> FloatT:
         """Motor angle in rad that is commanded for a normalised opening."""
         return self.motor_closed + opening * (self.motor_open - self.motor_closed)
 
-    def opening_from_motor(self, motor: float) -> float:
+    def opening_from_motor(self, motor: FloatT) -> FloatT:
         """Normalised opening for which a motor angle in rad is commanded."""
         return (motor - self.motor_closed) / (self.motor_open - self.motor_closed)
 
@@ -88,6 +91,29 @@ GRIPPER_CONVENTIONS = {
     # The constants of Interbotix's ROS 2 package for ALOHA.
     "interbotix": GripperConvention(finger_open=0.0579, finger_closed=0.0440, motor_open=1.6214, motor_closed=0.6197),
 }
+
+
+HORN_RADIUS = 0.022
+"""Of the linkage between a follower's gripper motor and its fingers, m, as Interbotix's driver has it for the vx300s.
+Both conventions' motor angles and finger positions agree by it."""
+
+GRIPPER_ARM_LENGTH = 0.036
+"""Of the same linkage, m."""
+
+
+def finger_from_motor(motor: np.ndarray) -> np.ndarray:
+    """Finger position in m of a gripper motor's angle in rad: r sin q + sqrt(l^2 - r^2 cos^2 q)."""
+    root = np.sqrt(GRIPPER_ARM_LENGTH**2 - (HORN_RADIUS * np.cos(motor)) ** 2)
+    return HORN_RADIUS * np.sin(motor) + root
+
+
+def motor_from_finger(finger: np.ndarray) -> np.ndarray:
+    """Inverse of `finger_from_motor` for angles in -pi/2..pi/2 rad, which is 0.014..0.058 m.
+
+    A finger further out gives the angle at that end, as in openpi: openpi's convention calls the outer end fully open.
+    """
+    sine = (HORN_RADIUS**2 + finger**2 - GRIPPER_ARM_LENGTH**2) / (2 * HORN_RADIUS * finger)
+    return np.arcsin(np.clip(sine, -1.0, 1.0))
 
 
 def side_slice(side: str) -> slice:
