@@ -104,6 +104,13 @@ class Pi0FASTActorCriticConfig(_Checked):
     gemma_head_dim: int = setting(0, "width of a decoder's head", minimum=0)
     lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
     lora_alpha: float = setting(16.0, "adapters are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0)
+    delta_actions: bool = setting(True, "the policy's joint targets are relative to the state at the start of a chunk")
+    adapt_to_pi: bool = setting(
+        False, "the policy lives in pi's space (joint signs, gripper angles), as openpi's published ALOHA policies do"
+    )
+    adapt_gripper: str = setting(
+        "openpi", "what a gripper opening means to adapt_to_pi; openpi takes its own", choices=("openpi", "interbotix")
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -293,9 +300,9 @@ SIMULATED_ROBOT = RobotConfig(max_start_jump=6.3)
 
 MODELS: dict[str, Pi0FASTActorCriticConfig] = {
     "tiny": TINY_MODEL,
-    "gemma_2b": Pi0FASTActorCriticConfig(max_token_len=250, max_action_tokens=150),
+    "gemma_2b": Pi0FASTActorCriticConfig(max_token_len=250, max_action_tokens=150, adapt_to_pi=True),
     "gemma_2b_lora": Pi0FASTActorCriticConfig(
-        paligemma_variant="gemma_2b_lora", max_token_len=250, max_action_tokens=150
+        paligemma_variant="gemma_2b_lora", max_token_len=250, max_action_tokens=150, adapt_to_pi=True
     ),
 }
 

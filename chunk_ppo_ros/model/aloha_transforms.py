@@ -1,0 +1,139 @@
+"""States and actions of ALOHA to those that pi policies are trained on, and back; numpy only.
+
+The order is openpi's. In: adapt the state and the actions, then take the actions relative to the adapted state; the
+quantile normalisation of `normalization.py` comes after. Out: after undoing that, relative to absolute, then back to
+the robot. Each step is optional: `model.adapt_to_pi`, `model.delta_actions`.
+
+pi's own robot runtime counts shoulder and elbow the other way round and knows a gripper by its motor's angle, while
+ALOHA normalises the finger's position in states and the motor's angle in actions. So an adapted gripper is two
+different numbers: in a state the angle normalised to pi's encoder range, in an action the angle above that range's
+lower end in rad.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.robot import aloha
+
+JOINT_SIGNS = np.array([1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0])
+"""pi's sign of each joint of an arm, and of its gripper."""
+
+PI_GRIPPER_MIN = 0.5476
+"""Motor angle that pi's normalised gripper calls 0, rad: encoder count 2405 of 4096, zero at 2048."""
+
+PI_GRIPPER_MAX = 1.6296
+"""Motor angle that it calls 1, rad: encoder count 3110."""
+
+JOINT_SIGNS.setflags(write=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class AlohaTransforms:
+    """The steps before normalisation, for arms with six joints and a gripper each.
+
+    Attributes:
+        gripper: what a normalised opening means on the robot, where states and actions are adapted to pi's space;
+            None leaves them as they are.
+        delta_actions: whether the joints of a chunk are relative to the state at its start; grippers never are.
+    """
+
+    gripper: aloha.GripperConvention | None = None
+    delta_actions: bool = True
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig) -> AlohaTransforms:
+        """The steps that a model is configured with."""
+        gripper = aloha.GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
+        return cls(gripper=gripper, delta_actions=config.delta_actions)
+
+    def check_dims(self, state_dim: int, action_dim: int) -> None:
+        """Refuses numbers of dimensions for which a step has no meaning.
+
+        Raises:
+            ValueError: where a step needs whole arms, or a state for each joint, and there are none.
+        """
+        if self.gripper is not None:
+            _num_arms(state_dim, "state (model.adapt_to_pi)")
+            _num_arms(action_dim, "actions (model.adapt_to_pi)")
+        if self.delta_actions:
+            _num_arms(action_dim, "actions (model.delta_actions)")
+            if state_dim != action_dim:
+                raise ValueError(
+                    f"state must have the {action_dim} dimensions of the actions where these are relative to it, got "
+                    f"{state_dim}; set model.delta_actions to false, or take the norm_stats.json of this robot"
+                )
+
+    def encode_state(self, state: np.ndarray) -> np.ndarray:
+        """float32 [..., S], the state in the policy's space, not normalised.
+
+        Args:
+            state: [..., S], rad, grippers normalised (0 closed, 1 open).
+        """
+        if self.gripper is None:
+            return np.asarray(state, np.float32)
+        adapted, grippers = _flip(state)
+        motor = aloha.motor_from_finger(self.gripper.finger_from_opening(adapted[..., grippers]))
+        adapted[..., grippers] = (motor - PI_GRIPPER_MIN) / (PI_GRIPPER_MAX - PI_GRIPPER_MIN)
+        return adapted.astype(np.float32)
+
+    def decode_state(self, state: np.ndarray) -> np.ndarray:
+        """Inverse of `encode_state`, where its fingers were within what the linkage reaches (`motor_from_finger`)."""
+        if self.gripper is None:
+            return np.asarray(state, np.float32)
+        restored, grippers = _flip(state)
+        motor = restored[..., grippers] * (PI_GRIPPER_MAX - PI_GRIPPER_MIN) + PI_GRIPPER_MIN
+        restored[..., grippers] = self.gripper.opening_from_finger(aloha.finger_from_motor(motor))
+        return restored.astype(np.float32)
+
+    def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """float32 [..., H, D], a chunk in the policy's space, not normalised.
+
+        Args:
+            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
+            state: [..., S], the robot's (not encoded) at the start of the chunk.
+        """
+        adapted = np.array(actions, np.float64)
+        if self.gripper is not None:
+            adapted, grippers = _flip(actions)
+            adapted[..., grippers] = self.gripper.motor_from_opening(adapted[..., grippers]) - PI_GRIPPER_MIN
+        return (adapted - self._offset(state, adapted)).astype(np.float32)
+
+    def decode_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Inverse of `encode_actions`: float32 [..., H, D], absolute joint targets in rad, grippers normalised."""
+        restored = actions + self._offset(state, actions)
+        if self.gripper is not None:
+            restored, grippers = _flip(restored)
+            restored[..., grippers] = self.gripper.opening_from_motor(restored[..., grippers] + PI_GRIPPER_MIN)
+        return restored.astype(np.float32)
+
+    def _offset(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray | float:
+        """[..., 1, D], what joints are relative to; 0 for grippers."""
+        if not self.delta_actions:
+            return 0.0
+        self.check_dims(np.shape(state)[-1], np.shape(actions)[-1])
+        return np.where(joint_mask(np.shape(actions)[-1]), self.encode_state(state), 0.0)[..., None, :]
+
+
+def joint_mask(num_dims: int) -> np.ndarray:
+    """bool [D], true for joints and false for grippers, of arms with six joints and a gripper each."""
+    return np.tile(np.arange(aloha.SIDE_DIM) < len(aloha.ARM_JOINTS), _num_arms(num_dims, "actions"))
+
+
+def _flip(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A float64 copy with pi's joint signs, and where its grippers are."""
+    num_arms = _num_arms(np.shape(values)[-1], "states and actions")
+    grippers = np.arange(num_arms) * aloha.SIDE_DIM + len(aloha.ARM_JOINTS)
+    return np.asarray(values, np.float64) * np.tile(JOINT_SIGNS, num_arms), grippers
+
+
+def _num_arms(num_dims: int, what: str) -> int:
+    if num_dims < 1 or num_dims % aloha.SIDE_DIM:
+        raise ValueError(
+            f"{what} must have a multiple of {aloha.SIDE_DIM} dimensions (six joints and a gripper an arm), got "
+            f"{num_dims}; for another robot set model.adapt_to_pi and model.delta_actions to false"
+        )
+    return num_dims // aloha.SIDE_DIM
