@@ -85,22 +85,32 @@ class Actor:
         return self._tokenizer.observe(observation)
 
     def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
-        """Samples one chunk; the same seed, weights, observation and sequence number give the same chunk."""
+        """Samples one chunk; the same seed, weights, observation and sequence number give the same chunk.
+
+        Where decoding is free and the tokens stand for no chunk, it is not valid and its actions hold the pose that it
+        was sampled in: the measured state, every step. It is a sample like any other and can be trained on.
+        """
         key = jax.random.fold_in(self._key, sequence_number)
         sample = jax.device_get(self._act(self._params, observation, key))
         decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
-        if not decoded.valid:
+        if not decoded.valid and self._config.model.constrain_decoding:
             raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
+        hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
         return SampledChunk(
             observation=observation,
             action_tokens=sample.action_tokens,
             token_mask=sample.token_mask,
             token_log_probs=sample.token_log_probs,
             value=float(sample.value),
-            actions=decoded.actions,
+            actions=decoded.actions if decoded.valid else hold,
             policy_version=self.policy_version,
             temperature=self._config.model.temperature,
+            valid=decoded.valid,
         )
+
+    def why_invalid(self, chunk: SampledChunk) -> str:
+        """Why a chunk's tokens stand for no actions; empty where they do."""
+        return self._tokenizer.decode_actions(chunk.action_tokens, chunk.observation.state).reason
 
     def value(self, observation: ModelObservation) -> float:
         """V(observation), in units of reward."""

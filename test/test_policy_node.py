@@ -30,6 +30,7 @@ class FakeActor:
 
     gate = threading.Event()
     gate.set()
+    invalid = ()
 
     def __init__(self, config, checkpoint, *, policy_version):
         self._config = config
@@ -65,7 +66,11 @@ class FakeActor:
             actions=np.tile(observation.state, (self._config.model.action_horizon, 1)),
             policy_version=self.policy_version,
             temperature=1.0,
+            valid=sequence_number not in FakeActor.invalid,
         )
+
+    def why_invalid(self, chunk):
+        return f"no '|' in chunk {chunk.action_tokens[0]}"
 
     def value(self, observation):
         return VALUE + self.policy_version
@@ -140,6 +145,7 @@ def start(tmp_path, monkeypatch, capfd):
     """Starts policy_node with settings and returns the graph once all are connected."""
     monkeypatch.setattr(policy_node, "Actor", FakeActor)
     FakeActor.gate.set()
+    FakeActor.invalid = ()
     contexts = []
 
     def start(**sections):
@@ -194,6 +200,21 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
         assert trajectory.points[-1].time_from_start.nanosec == 320 * MILLISECOND
         positions = [point.positions for point in trajectory.points]
         np.testing.assert_allclose(positions, sampled.actions[:, aloha.side_slice(side)], atol=1e-6)
+
+
+def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):
+    """Chunks 1 and 2 are not valid: their trajectories hold the pose that the sensors showed."""
+    FakeActor.invalid = (1, 2)
+    for number in (0, 1, 2):
+        settle_newest(graph, end=(number + 2) * MILLISECOND)
+        graph.spin_until(lambda number=number: len(graph.peer.chunks) == number + 2)
+    assert [chunk.valid for chunk in graph.peer.chunks] == [True, False, False, True]
+    graph.spin_until(lambda: graph.logged("stand for actions again"))
+    assert graph.logged("stand for no actions, the robot holds its pose: no '|' in chunk 1") == 1
+    assert graph.logged("stand for no actions") == 1
+    left = graph.peer.heard["robot/left/joint_trajectory"]
+    graph.spin_until(lambda: len(left) >= 2)
+    np.testing.assert_allclose([point.positions for point in left[1].points], [[0.1] * 6 + [0.5]] * 16, atol=1e-6)
 
 
 def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_episode(graph):

@@ -91,7 +91,7 @@ class ConstrainedDecoder:
 
     def legal(self, state: ConstraintState) -> Array:
         """See `Decoder`."""
-        return self.constraint.legal_tokens(state)
+        return jnp.asarray(self.constraint.legal_tokens(state))
 
     def advance(self, state: ConstraintState, choices: Array) -> ConstraintState:
         """See `Decoder`."""
@@ -99,7 +99,7 @@ class ConstrainedDecoder:
 
     def is_complete(self, state: ConstraintState) -> Array:
         """See `Decoder`."""
-        return self.constraint.is_complete(state)
+        return jnp.asarray(self.constraint.is_complete(state))
 
     def close(self, tokens: Array, mask: Array) -> Array:
         """The FAST tokens, "|", the end token and pads."""

@@ -32,11 +32,15 @@ class DecodedChunk:
         actions: float32 [H, D]; all NaN where not valid, so that it can never be mistaken for a target.
         valid: whether the tokens stand for a chunk.
         reason: why not; empty where valid.
+        largest_coefficient: largest |quantised DCT coefficient|; 0 where not valid.
+        largest_action: largest |normalised action|; 0 where not valid.
     """
 
     actions: np.ndarray
     valid: bool
     reason: str = ""
+    largest_coefficient: int = 0
+    largest_action: float = 0.0
 
     @classmethod
     def failed(cls, reason: str, *, horizon: int, action_dim: int) -> DecodedChunk:
@@ -50,6 +54,26 @@ def coefficient_limit(*, scale: float, horizon: int, action_limit: float) -> int
     The bound is met by the constant chunk, whose first orthonormal DCT-II coefficient is sqrt(H) times its value.
     """
     return math.ceil(scale * math.sqrt(horizon) * action_limit - 1e-9)
+
+
+def action_bound(*, scale: float, horizon: int, action_limit: float) -> float:
+    """Largest |normalised action| of any chunk whose quantised coefficients are within `coefficient_limit`.
+
+    x_n = sum over k of basis[k, n] X_k with the orthonormal DCT-II basis, so |x_n| is at most the limit on X times the
+    largest column sum of |basis|, and some signs of X reach it. For H = 16 that is 14.7 times `action_limit`: a bound
+    on coefficients alone does not keep actions within the limit it was derived from.
+    """
+    limit = coefficient_limit(scale=scale, horizon=horizon, action_limit=action_limit)
+    basis = scipy.fft.dct(np.eye(horizon), axis=0, norm="ortho")
+    return float(limit / scale * np.max(np.sum(np.abs(basis), axis=0)))
+
+
+def rounding_bound(*, scale: float, horizon: int) -> float:
+    """Largest change of a normalised action by encoding and decoding: sqrt(H) / (2 scale).
+
+    Rounding moves each of H coefficients by 0.5 / scale at most, and an orthonormal transform keeps the 2-norm.
+    """
+    return math.sqrt(horizon) / (2 * scale)
 
 
 def is_character(code: int) -> bool:
@@ -186,7 +210,12 @@ class FastTokenizer:
             return fail(f"the tokens stand for {len(text)} coefficients instead of {horizon * action_dim}")
         coefficients = np.array([ord(character) for character in text], np.float64) + self.min_token
         actions = scipy.fft.idct(coefficients.reshape(horizon, action_dim) / self.scale, axis=0, norm="ortho")
-        return DecodedChunk(actions.astype(np.float32), True)
+        return DecodedChunk(
+            actions.astype(np.float32),
+            True,
+            largest_coefficient=int(np.max(np.abs(coefficients))),
+            largest_action=float(np.max(np.abs(actions))),
+        )
 
     def _range_error(self, codes: np.ndarray) -> str:
         low, high = int(codes.min()) + self.min_token, int(codes.max()) + self.min_token

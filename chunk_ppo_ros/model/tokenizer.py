@@ -15,7 +15,7 @@ import numpy as np
 
 from chunk_ppo_ros import types
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model import normalization, prompt_tokenizer
+from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
 from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import FORCED_TAIL
 from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
@@ -87,7 +87,7 @@ class EncodedActions:
 
     Attributes:
         action_tokens: int32 [T], FAST tokens, "|", end, padded with 0; "Action: " is not among them.
-        token_mask: bool [T], true on the FAST tokens.
+        token_mask: bool [T], true on what would be sampled: the FAST tokens, and "|" where decoding is free.
         num_clipped: values of the normalised chunk that were beyond action_limit and were clipped to it.
     """
 
@@ -224,17 +224,39 @@ class PolicyTokenizer:
         token_ids = self.token_ids
         tokens = np.zeros(self.config.max_action_tokens, np.int32)
         tokens[: len(ids) + FORCED_TAIL] = [*(token_ids.to_model(i) for i in ids), token_ids.bar, token_ids.end]
-        return EncodedActions(tokens, np.arange(len(tokens)) < len(ids), num_clipped)
+        num_sampled = len(ids) + (not self.config.constrain_decoding)
+        return EncodedActions(tokens, np.arange(len(tokens)) < num_sampled, num_clipped)
 
     def decode_actions(self, action_tokens: np.ndarray, state: np.ndarray) -> DecodedChunk:
-        """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid where they stand for none."""
+        """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid, with a reason, where none.
+
+        Valid tokens end in "|", stand for H * D coefficients, and keep the limit of their way of decoding: constrained,
+        each coefficient is within `coefficient_limit`; free, each normalised action is within `model.action_limit` and
+        what rounding adds to it. openpi checks neither.
+        """
         token_ids = self.token_ids
         sizes = {"horizon": self.config.action_horizon, "action_dim": self.config.action_dim}
         ends = np.flatnonzero(np.asarray(action_tokens) == token_ids.bar)
         if not ends.size:
             return DecodedChunk.failed("the action tokens have no '|'", **sizes)
-        decoded = self.fast.decode(token_ids.to_fast(np.asarray(action_tokens[: ends[0]])), **sizes)
-        if not decoded.valid:
-            return decoded
+        model_ids = np.asarray(action_tokens[: ends[0]])
+        foreign = [int(i) for i in model_ids if not token_ids.is_fast(int(i))]
+        if foreign:
+            return DecodedChunk.failed(f"token {foreign[0]} of the model's vocabulary is not an action token", **sizes)
+        decoded = self.fast.decode(token_ids.to_fast(model_ids), **sizes)
+        reason = decoded.reason or self._beyond_limit(decoded)
+        if reason:
+            return DecodedChunk.failed(reason, **sizes)
         relative = self.norm_stats.actions.unnormalize(decoded.actions)
-        return DecodedChunk(normalization.to_absolute(relative, np.asarray(state)), True)
+        return dataclasses.replace(decoded, actions=normalization.to_absolute(relative, np.asarray(state)))
+
+    def _beyond_limit(self, decoded: DecodedChunk) -> str:
+        """How a chunk is beyond its limit; empty where it is not."""
+        scale, horizon, limit = self.fast.scale, self.config.action_horizon, self.config.action_limit
+        if self.config.constrain_decoding:
+            what, found = "a DCT coefficient", float(decoded.largest_coefficient)
+            most = float(fast_tokenizer.coefficient_limit(scale=scale, horizon=horizon, action_limit=limit))
+        else:
+            what, found = "a normalised action", decoded.largest_action
+            most = limit + fast_tokenizer.rounding_bound(scale=scale, horizon=horizon)
+        return f"{what} is {found:.4g}, beyond {most:.4g} (model.action_limit)" if found > most else ""

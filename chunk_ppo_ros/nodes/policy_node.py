@@ -236,6 +236,7 @@ class PolicyNode(WorkerNode):
         if self._state.next_step() != step or not self._store_sequence_number(step):
             self._tick()  # the world went on meanwhile; the number was not used
             return
+        self._tell_validity(chunk)
         self._publish_chunk(step, chunk, readings)
 
     def _on_valued(self, step: Step, readings: SyncedSensors, outcome: Outcome[_Valued]) -> None:
@@ -275,6 +276,14 @@ class PolicyNode(WorkerNode):
             return False
         self.relieve("sequence", "the count of chunks can be stored again")
         return True
+
+    def _tell_validity(self, chunk: SampledChunk) -> None:
+        assert self._actor is not None
+        if chunk.valid:
+            self.relieve("decoding", "the sampled tokens stand for actions again")
+        else:
+            reason = self._actor.why_invalid(chunk)
+            self.complain("decoding", f"the sampled tokens stand for no actions, the robot holds its pose: {reason}")
 
     def _publish_chunk(self, step: Step, chunk: SampledChunk, readings: SyncedSensors) -> None:
         """The chunk first: whoever sees a trajectory can know what it belongs to."""
