@@ -249,6 +249,7 @@ class RunConfig(_Checked):
     checkpoint_root: str = setting("checkpoints", "folder of checkpoint folders")
     checkpoint_dir: str = setting("", "checkpoint folder below checkpoint_root; empty is exp_name")
     pretrained_checkpoint_path: str = setting("", "openpi or own checkpoint to start from; empty starts from scratch")
+    asset_id: str = setting("", "folder of norm_stats.json in an openpi checkpoint's assets; empty takes the only one")
     on_load_failure: str = setting("fallback", "when the start cannot be loaded", choices=("fallback", "fail"))
     resume: bool = setting(False, "go on from the newest checkpoint of this run; fails where there is none")
     keep_checkpoints: int = setting(3, "newest checkpoints kept; the one in use is never removed", minimum=1)
