@@ -21,8 +21,9 @@ from chunk_ppo_ros import cli, pytrees  # noqa: F401  (ModelObservation goes thr
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
-from chunk_ppo_ros.model.normalization import clip_actions, compute_norm_stats, to_relative
+from chunk_ppo_ros.model.normalization import clip_actions, compute_norm_stats
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
@@ -146,9 +147,10 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
 def _fit(demonstrations: Demonstrations, config: TrainConfig) -> PolicyTokenizer:
     """Norm_stats, FAST and prompt tokenizers of demonstrations."""
     settings, model = config.pretrain, config.model
-    norm_stats = compute_norm_stats(demonstrations.state, demonstrations.actions)
-    normalized = norm_stats.actions.normalize(to_relative(demonstrations.actions, demonstrations.state))
-    clipped, _ = clip_actions(normalized, model.action_limit)
+    transforms = AlohaTransforms.from_config(model)
+    actions = transforms.encode_actions(demonstrations.actions, demonstrations.state)
+    norm_stats = compute_norm_stats(transforms.encode_state(demonstrations.state), actions)
+    clipped, _ = clip_actions(norm_stats.actions.normalize(actions), model.action_limit)
     fast = FastTokenizer.fit(
         clipped, vocab_size=settings.fast_vocab_size, scale=settings.fast_scale, action_limit=model.action_limit
     )

@@ -1,4 +1,4 @@
-"""Quantile normalisation and relative actions, with numbers derived by hand."""
+"""Quantile normalisation and its statistics, with numbers derived by hand."""
 
 from __future__ import annotations
 
@@ -43,50 +43,38 @@ def test_wrong_dimensions_are_refused() -> None:
         stats(q01=[0.0], q99=[1.0]).normalize(np.zeros(2))
 
 
-def test_joints_are_relative_and_grippers_absolute() -> None:
-    state = np.arange(14, dtype=np.float32)
-    relative = normalization.to_relative(np.full((2, 14), 10.0), state)
-    np.testing.assert_array_equal(relative[1], [10, 9, 8, 7, 6, 5, 10, 3, 2, 1, 0, -1, -2, 10])
-    np.testing.assert_array_equal(normalization.to_absolute(relative, state), np.full((2, 14), 10.0))
-
-
-def test_relative_to_a_batch_of_states() -> None:
-    actions = np.zeros((3, 2, 7))
-    relative = normalization.to_relative(actions, np.array([[1.0] * 7, [2.0] * 7, [3.0] * 7]))
-    np.testing.assert_array_equal(relative[:, 0, 0], [-1, -2, -3])
-    np.testing.assert_array_equal(relative[:, :, 6], 0)
-
-
-def test_joint_mask_wants_whole_arms() -> None:
-    np.testing.assert_array_equal(normalization.joint_mask(7), [True] * 6 + [False])
-    with pytest.raises(ValueError, match="multiple of 7"):
-        normalization.joint_mask(8)
-
-
 def test_clip_counts() -> None:
     clipped, count = normalization.clip_actions(np.array([[-1.6, 1.5], [0.0, 9.0]]), 1.5)
     np.testing.assert_array_equal(clipped, [[-1.5, 1.5], [0.0, 1.5]])
     assert count == 2
 
 
-def test_quantiles_of_demonstrations_by_hand() -> None:
-    # 101 states, joint 0 at 0, 0.01 .. 1: its 1 % and 99 % quantiles are 0.01 and 0.99, mean 0.5, variance
-    # (101^2 - 1) / 12 * 1e-4 = 0.085. Actions of joint 0 are 0.5 further: the relative action never changes.
-    states = np.zeros((101, 7))
+def test_quantiles_by_hand() -> None:
+    # 101 states, dimension 0 at 0, 0.01 .. 1: its 1 % and 99 % quantiles are 0.01 and 0.99, mean 0.5, variance
+    # (101^2 - 1) / 12 * 1e-4 = 0.085. Actions of dimension 0 are always 0.5: a range of 0.1 is put around that.
+    states = np.zeros((101, 8))
     states[:, 0] = np.arange(101) / 100
-    actions = np.repeat(states[:, None], 4, axis=1)
-    actions[:, :, 0] += 0.5
+    actions = np.zeros((101, 4, 7))
+    actions[:, :, 0] = 0.5
     norm = normalization.compute_norm_stats(states, actions, min_range=0.1)
     np.testing.assert_allclose(norm.state.q01[0], 0.01)
     np.testing.assert_allclose(norm.state.q99[0], 0.99)
     np.testing.assert_allclose(norm.state.mean[0], 0.5)
     np.testing.assert_allclose(norm.state.std[0], np.sqrt(0.085))
     np.testing.assert_allclose([norm.actions.q01[0], norm.actions.q99[0]], [0.45, 0.55], atol=1e-6)
+    assert (norm.state.dim, norm.actions.dim) == (8, 7)
+
+
+def test_all_steps_of_all_chunks_count_alike() -> None:
+    # 0 .. 7 in two chunks of four: the quantiles lie at positions 0.07 and 6.93 of the eight.
+    actions = np.arange(8.0).reshape(2, 4, 1)
+    norm = normalization.compute_norm_stats(np.zeros((2, 1)), actions)
+    np.testing.assert_allclose([norm.actions.q01[0], norm.actions.q99[0], norm.actions.mean[0]], [0.07, 6.93, 3.5])
 
 
 def test_a_joint_that_never_moves_normalises_to_about_zero() -> None:
     states = np.full((10, 7), 0.3)
-    norm = normalization.compute_norm_stats(states, np.repeat(states[:, None], 4, axis=1))
+    norm = normalization.compute_norm_stats(states, np.zeros((10, 4, 7)))
     np.testing.assert_allclose(norm.state.normalize(states), 0, atol=1e-4)
     # Noise of 1 mrad on the range of 50 mrad is 0.001 / 0.05 * 2 = 0.04.
     np.testing.assert_allclose(norm.state.normalize(states + 0.001), 0.04, atol=1e-4)

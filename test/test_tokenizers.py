@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from chunk_ppo_ros import types
 from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
+from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer, TokenIds
@@ -50,9 +51,10 @@ def published() -> FastTokenizer:
 def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
     folder = tmp_path_factory.mktemp("policy")
     states, actions = smooth_chunks(0, 500)
-    norm_stats = normalization.compute_norm_stats(states, actions)
-    normalized = norm_stats.actions.normalize(normalization.to_relative(actions, states))
-    clipped, _ = normalization.clip_actions(normalized, MODEL.action_limit)
+    transforms = AlohaTransforms.from_config(MODEL)
+    encoded = transforms.encode_actions(actions, states)
+    norm_stats = normalization.compute_norm_stats(transforms.encode_state(states), encoded)
+    clipped, _ = normalization.clip_actions(norm_stats.actions.normalize(encoded), MODEL.action_limit)
     prompt_tokenizer.train_prompt_tokenizer(TASKS, folder / "prompt.model")
     prompt = PromptTokenizer(folder / "prompt.model", max_len=MODEL.max_prompt_len)
     return PolicyTokenizer(prompt=prompt, fast=FastTokenizer.fit(clipped), norm_stats=norm_stats, config=MODEL)

@@ -1,8 +1,7 @@
-"""Quantile normalisation of states and actions, and actions relative to the state; numpy only.
+"""Quantile normalisation of states and actions, with statistics in openpi's `norm_stats.json`; numpy only.
 
-Statistics are kept in openpi's `norm_stats.json`. Joints are normalised as targets relative to the measured state,
-grippers as absolute targets. openpi's `adapt_to_pi` (joint signs and gripper linkage of its training data) is not here:
-it maps states and actions of the robot before, and back after, everything in this module.
+States and actions here are those of the policy's space: `aloha_transforms.py` comes before, and is undone after,
+everything in this module.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ EPSILON = 1e-6
 """Added to q99 - q01, as openpi does."""
 
 MIN_RANGE = 0.05
-"""Smallest q99 - q01 that `compute_norm_stats` gives, rad or gripper opening."""
+"""Smallest q99 - q01 that `compute_norm_stats` gives, in rad or units of the gripper."""
 
 _FILE = "norm_stats.json"
 
@@ -56,7 +55,7 @@ class Stats:
 
 @dataclasses.dataclass(frozen=True)
 class NormStats:
-    """Statistics of the state [S] and of the relative actions [D]."""
+    """Statistics of the state [S] and of the actions [D] in the policy's space; S and D may differ."""
 
     state: Stats
     actions: Stats
@@ -104,39 +103,21 @@ def find_norm_stats(folder: str | pathlib.Path) -> pathlib.Path:
     return found[0]
 
 
-def joint_mask(action_dim: int) -> np.ndarray:
-    """bool [D], true for joints and false for grippers, of arms with six joints and a gripper each."""
-    if action_dim < 1 or action_dim % 7:
-        raise ValueError(f"action_dim must be a multiple of 7 (six joints and a gripper an arm), got {action_dim}")
-    return np.arange(action_dim) % 7 < 6
-
-
-def to_relative(actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Actions [..., H, D] with the joints relative to the state [..., D] that they were taken in."""
-    offset = np.where(joint_mask(actions.shape[-1]), state, 0)
-    return (actions - offset[..., None, :]).astype(np.float32)
-
-
-def to_absolute(actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-    """Inverse of `to_relative`."""
-    offset = np.where(joint_mask(actions.shape[-1]), state, 0)
-    return (actions + offset[..., None, :]).astype(np.float32)
-
-
 def clip_actions(actions: np.ndarray, limit: float) -> tuple[np.ndarray, int]:
     """Normalised actions clipped to +-limit, and how many values that changed."""
     return np.clip(actions, -limit, limit), int(np.count_nonzero(np.abs(actions) > limit))
 
 
 def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: float = MIN_RANGE) -> NormStats:
-    """Statistics of demonstrations.
+    """Statistics of demonstrations in the policy's space.
 
-    Where q99 - q01 is below `min_range` both are moved apart evenly to that range, so that a joint that never moves
-    normalises to about 0 and its noise is not blown up. Differs from openpi, which has no such floor.
+    Quantiles are exact, linear between order statistics. Where q99 - q01 is below `min_range` both are moved apart
+    evenly to that range, so that a joint that never moves normalises to about 0 and its noise is not blown up. Differs
+    from openpi, which estimates quantiles from histograms of 5000 bins and has no such floor.
 
     Args:
-        states: [N, S], at the start of each chunk, rad and gripper opening.
-        actions: [N, H, D], absolute targets in the same units, S = D.
+        states: [N, S], at the start of each chunk, transformed.
+        actions: [N, H, D], transformed; all steps of all chunks count alike.
         min_range: smallest range of a dimension, > 0.
     """
     if states.ndim != 2 or actions.ndim != 3 or len(states) != len(actions) or not len(states):
@@ -145,8 +126,8 @@ def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: fl
         )
     if not (np.all(np.isfinite(states)) and np.all(np.isfinite(actions))):
         raise ValueError("states and actions must be finite, got NaN or infinity; leave those chunks out")
-    relative = to_relative(actions, states).reshape(-1, actions.shape[-1])
-    return NormStats(state=_compute(states, min_range), actions=_compute(relative, min_range))
+    flat = actions.reshape(-1, actions.shape[-1])
+    return NormStats(state=_compute(states, min_range), actions=_compute(flat, min_range))
 
 
 def _compute(values: np.ndarray, min_range: float) -> Stats:

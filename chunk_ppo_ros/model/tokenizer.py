@@ -16,6 +16,7 @@ import numpy as np
 from chunk_ppo_ros import types
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
+from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import FORCED_TAIL
 from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
@@ -103,7 +104,7 @@ class PolicyTokenizer:
     Attributes:
         prompt: task and state to prompt tokens.
         fast: normalised actions to FAST ids.
-        norm_stats: of the state and of the relative actions.
+        norm_stats: of the state and of the actions in the policy's space (`aloha_transforms.py`).
         config: the model's; its sizes bound prompt and action tokens.
     """
 
@@ -119,6 +120,7 @@ class PolicyTokenizer:
                 f"norm_stats must have {self.config.action_dim} action dimensions (model.action_dim), got "
                 f"{self.norm_stats.actions.dim}; take the norm_stats.json of this robot"
             )
+        self.transforms.check_dims(self.norm_stats.state.dim, self.config.action_dim)
         if self.prompt.vocab_size > self.config.vocab_size:
             raise ValueError(
                 f"prompt tokenizer must have at most model.vocab_size ({self.config.vocab_size}) pieces, got "
@@ -154,6 +156,11 @@ class PolicyTokenizer:
         self.fast.save(folder / FAST_FOLDER)
 
     @property
+    def transforms(self) -> AlohaTransforms:
+        """The steps between the robot's states and actions and the policy's, before normalisation."""
+        return AlohaTransforms.from_config(self.config)
+
+    @property
     def token_ids(self) -> TokenIds:
         """Where the action tokens are in the model's vocabulary."""
         bar = self.prompt.pieces(prompt_tokenizer.BAR)
@@ -187,7 +194,8 @@ class PolicyTokenizer:
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
         """The observation as the model sees it."""
-        tokens, mask = self.prompt.encode(observation.prompt, self.norm_stats.state.normalize(observation.state))
+        state = self.norm_stats.state.normalize(self.transforms.encode_state(observation.state))
+        tokens, mask = self.prompt.encode(observation.prompt, state)
         return types.ModelObservation(
             images=observation.images,
             image_mask=observation.image_mask,
@@ -211,9 +219,7 @@ class PolicyTokenizer:
             raise ValueError(
                 f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
             )
-        normalized = self.norm_stats.actions.normalize(
-            normalization.to_relative(np.asarray(actions), np.asarray(state))
-        )
+        normalized = self.norm_stats.actions.normalize(self.transforms.encode_actions(actions, state))
         clipped, num_clipped = normalization.clip_actions(normalized, self.config.action_limit)
         ids = self.fast.encode(clipped)
         if len(ids) > self.max_fast_tokens:
@@ -247,8 +253,8 @@ class PolicyTokenizer:
         reason = decoded.reason or self._beyond_limit(decoded)
         if reason:
             return DecodedChunk.failed(reason, **sizes)
-        relative = self.norm_stats.actions.unnormalize(decoded.actions)
-        return dataclasses.replace(decoded, actions=normalization.to_absolute(relative, np.asarray(state)))
+        unnormalized = self.norm_stats.actions.unnormalize(decoded.actions)
+        return dataclasses.replace(decoded, actions=self.transforms.decode_actions(unnormalized, state))
 
     def _beyond_limit(self, decoded: DecodedChunk) -> str:
         """How a chunk is beyond its limit; empty where it is not."""
