@@ -22,7 +22,9 @@ from chunk_ppo_ros import start
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
@@ -88,9 +90,9 @@ class Learner:
         self._config = config
         self._tokenizer = tokenizer
         self._policy = policy
-        self._params = jax.tree.map(jnp.asarray, params)
+        self._params = _committed(params)
         self._optimizer = make_optimizer(config.ppo)
-        self._opt_state = self._optimizer.init(self._params) if opt_state is None else opt_state
+        self._opt_state = _committed(self._optimizer.init(self._params) if opt_state is None else opt_state)
         self._update = PPOUpdate(policy.evaluate, self._optimizer, config.ppo)
         self._counters = counters
         self.provenance = provenance
@@ -133,7 +135,8 @@ class Learner:
     @classmethod
     def _resume(cls, config: TrainConfig, newest: Path) -> Learner:
         metadata = checkpoints.read_metadata(newest)
-        start.check_model_config(newest, metadata, config.model)
+        compatibility.check_model_config(newest, metadata["model"], config.model, resumes=True)
+        checkpoints.check_assets(newest)
         tokenizer = start.load_tokenizer(newest / "assets", config)
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
         expected = start.expected_params(policy)
@@ -143,8 +146,8 @@ class Learner:
             tokenizer,
             policy,
             params=checkpoints.load_params(newest, expected),
-            counters=Counters(**metadata["counters"]),
-            provenance=start.Provenance(**metadata["provenance"]),
+            counters=read_section(newest, metadata, "counters", Counters),
+            provenance=read_section(newest, metadata, "provenance", start.Provenance),
             opt_state=checkpoints.load_train_state(newest, jax.eval_shape(optimizer.init, expected)),
         )
 
@@ -260,6 +263,11 @@ class Learner:
             self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint
         )
         return self.checkpoint
+
+
+def _committed(tree: Any) -> Any:
+    """The arrays bound to the devices that they are on, as the update returns them: it compiles anew for other ones."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), jax.tree.map(jnp.asarray, tree))
 
 
 def _blank_rollout(config: TrainConfig) -> list[Transition]:

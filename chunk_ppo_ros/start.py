@@ -1,24 +1,30 @@
 """Where weights come from: an openpi checkpoint (IL to RL), an own one (RL to RL), or nothing (from scratch).
 
 The format is recognised from the folder itself. Weights always come with their tokenizers and norm_stats, because
-token ids and actions mean nothing without them.
+token ids and actions mean nothing without them. Stored parameters are read straight to the device, and only those that
+a checkpoint lacks are initialised.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tree_store import leaf_shardings, name_leaves
+
+_NORM_STATS = "norm_stats.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +36,21 @@ class Provenance:
         path: the checkpoint they were read from, empty for scratch.
         is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
         reason: why they did.
+        notes: which of its parameters are fresh all the same, and which of the checkpoint's were left out.
     """
 
     kind: str
     path: str = ""
     is_fallback: bool = False
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.is_fallback:
             return f"fresh weights, because {self.path} could not be loaded: {self.reason}"
-        return {"scratch": "fresh weights"}.get(self.kind, f"{self.kind} checkpoint {self.path}")
+        if self.kind == "scratch":
+            return "fresh weights"
+        return "; ".join([f"{self.kind} checkpoint {self.path}", *self.notes])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +67,8 @@ def begin(config: TrainConfig) -> Beginning:
     """The start that the configuration asks for.
 
     Raises:
-        CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded and `run.on_load_failure` is "fail".
+        CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded and `run.on_load_failure` is "fail" or
+            there is a real robot, which never moves by weights that nobody chose.
     """
     path = config.run.pretrained_checkpoint_path
     if not path:
@@ -65,31 +76,35 @@ def begin(config: TrainConfig) -> Beginning:
     try:
         return load(Path(path), config)
     except CheckpointError as error:
-        if config.run.on_load_failure == "fail":
+        if config.run.on_load_failure == "fail" or config.env.simulator == "none":
             raise
         provenance = Provenance("scratch", path, is_fallback=True, reason=str(error))
         print(_banner(str(provenance)), file=sys.stderr, flush=True)
         return _from_scratch(config, provenance)
 
 
-def load(path: Path, config: TrainConfig) -> Beginning:
-    """A policy from an openpi or an own checkpoint; the value head of the former is fresh.
+def load(path: Path, config: TrainConfig, *, sharding: Any = None) -> Beginning:
+    """A policy from an openpi or an own checkpoint, of this or another run.
+
+    The value head of an openpi checkpoint is fresh, and so are adapters and the value head over the chunk where the
+    configuration has them and the checkpoint does not; the provenance says so.
+
+    Args:
+        path: the checkpoint's folder, or its `params`.
+        config: of the run; its model section must fit.
+        sharding: where the parameters go, as `tree_store.load_tree` takes it.
 
     Raises:
         CheckpointError: when it is missing, incomplete, foreign, or does not fit the configuration.
     """
     kind = checkpoints.recognise(path)
     if kind == "own":
-        check_model_config(path, checkpoints.read_metadata(path), config.model)
-    tokenizer = load_tokenizer(path / "assets", config)
+        compatibility.check_model_config(path, checkpoints.read_metadata(path)["model"], config.model)
+        checkpoints.check_assets(path)
+    tokenizer = load_tokenizer(checkpoints.assets_folder(path), config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
-    expected = expected_params(policy)
-    if kind == "own":
-        params = checkpoints.load_params(path, expected)
-    else:
-        fresh = policy.init(key=jax.random.key(config.run.seed))
-        params = {**fresh, "actor_backbone": checkpoints.load_actor(path, expected["actor_backbone"])}
-    return Beginning(tokenizer, policy, params, Provenance(kind, str(path)))
+    params, match = _load_params(path, policy, config, sharding=sharding)
+    return Beginning(tokenizer, policy, params, Provenance(kind, str(path), notes=match.notes))
 
 
 def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
@@ -98,13 +113,49 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
     Raises:
         CheckpointError: when a file is missing or does not fit the configuration.
     """
+    folder = norm_stats_folder(assets, asset_id=config.run.asset_id)
     try:
-        return PolicyTokenizer.load(assets, config.model, tokenizer_dir=config.run.tokenizer_dir)
-    except (OSError, ValueError, KeyError) as error:
+        norm_stats = NormStats.load(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / _NORM_STATS} cannot be used: {error!r}; make it by norm-stats") from error
+    dims, action_dim = (norm_stats.state.dim, norm_stats.actions.dim), config.model.action_dim
+    if dims != (action_dim, action_dim):
         raise CheckpointError(
-            f"tokenizers and norm_stats of {assets} cannot be used: {error}; openpi's checkpoints have no tokenizers, "
-            "name their folder by run.tokenizer_dir"
+            f"{folder / _NORM_STATS} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the state "
+            f"and {dims[1]} of the actions; it belongs to another robot: set model.action_dim, or run.asset_id"
+        )
+    try:
+        return PolicyTokenizer.load(folder, config.model, tokenizer_dir=config.run.tokenizer_dir)
+    except Exception as error:  # the tokenizers' libraries raise many kinds
+        raise CheckpointError(
+            f"tokenizers of {config.run.tokenizer_dir or folder} cannot be used: {error}; openpi's checkpoints have "
+            "none, name their folder by run.tokenizer_dir"
         ) from error
+
+
+def norm_stats_folder(assets: Path, *, asset_id: str) -> Path:
+    """The folder of norm_stats.json: `assets` itself, or openpi's `assets/<asset_id>`.
+
+    Args:
+        assets: of a checkpoint, or `run.tokenizer_dir`.
+        asset_id: which one, where `assets` itself has none; empty takes the only one.
+
+    Raises:
+        CheckpointError: when there is none, or several and none is named.
+    """
+    if (assets / _NORM_STATS).is_file():
+        return assets
+    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(_NORM_STATS)}
+    names = ", ".join(sorted(found)) or "none"
+    if asset_id and asset_id not in found:
+        raise CheckpointError(f"run.asset_id must be one of those in {assets} ({names}), got {asset_id}")
+    if not found:
+        raise CheckpointError(
+            f"{assets} must hold {_NORM_STATS} or <asset_id>/{_NORM_STATS}, got neither; copy it there"
+        )
+    if len(found) > 1 and not asset_id:
+        raise CheckpointError(f"run.asset_id must name one of {names} in {assets}, got none; set this robot's")
+    return found[asset_id] if asset_id else next(iter(found.values()))
 
 
 def expected_params(policy: Pi0FASTActorCritic) -> Any:
@@ -112,23 +163,28 @@ def expected_params(policy: Pi0FASTActorCritic) -> Any:
     return jax.eval_shape(lambda: policy.init(key=jax.random.key(0)))
 
 
-def check_model_config(path: Path, metadata: dict[str, Any], model: Pi0FASTActorCriticConfig) -> None:
-    """Compares what no parameter's shape can show: action_dim, horizon, cameras, token slots.
+def init_leaves(policy: Pi0FASTActorCritic, names: Collection[str], *, key: jax.Array) -> dict[str, jax.Array]:
+    """Those leaves of `policy.init`, by name; the compiler leaves out what the others would need."""
 
-    Raises:
-        CheckpointError: listing each setting that differs, with both values.
-    """
-    stored, wanted = metadata["model"], config_module.to_dict(model)
-    free = {"temperature", "detach_value", "dtype"}
-    differing = [
-        f"model.{name}: checkpoint {stored.get(name)!r}, configuration {value!r}"
-        for name, value in wanted.items()
-        if name not in free and stored.get(name) != value
-    ]
-    if differing:
-        raise CheckpointError(
-            f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
-        )
+    def chosen(key: jax.Array) -> dict[str, jax.Array]:
+        return {name: leaf for name, leaf in name_leaves(policy.init(key=key)).items() if name in names}
+
+    return jax.jit(chosen)(key) if names else {}
+
+
+def _load_params(
+    path: Path, policy: Pi0FASTActorCritic, config: TrainConfig, *, sharding: Any
+) -> tuple[Any, compatibility.Match]:
+    expected = expected_params(policy)
+    wanted = name_leaves(expected)
+    match = compatibility.match_leaves(path, checkpoints.stored_leaves(path), wanted)
+    places = leaf_shardings(expected, sharding)
+    # Fresh ones first: what making them needs is free again before the large ones come.
+    fresh = init_leaves(policy, match.fresh, key=jax.random.key(config.run.seed))
+    arrays = {name: jax.device_put(leaf, places[name]) for name, leaf in fresh.items()}
+    read = {name: leaf for name, leaf in wanted.items() if name not in fresh}
+    arrays |= checkpoints.load_leaves(path, read, ignored=match.dropped, sharding={name: places[name] for name in read})
+    return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in wanted]), match
 
 
 def _from_scratch(config: TrainConfig, provenance: Provenance) -> Beginning:

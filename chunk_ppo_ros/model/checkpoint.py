@@ -1,28 +1,61 @@
 """Checkpoints: openpi's layout and our own, told apart, checked, written atomically, kept or removed.
 
 Own, one folder `step_<N>` for each policy version: `params/` and `train_state/` (Orbax), `assets/`, `metadata.json`.
-openpi's: `params/` with the tree {"params": {"PaliGemma": ...}}, `assets/`. A finished folder is never changed.
+openpi's: `params/` with the tree {"params": {"PaliGemma": ...}}, `assets/`; ours have `checksums.json` beside, which
+openpi ignores. A finished folder is never changed. Whatever cannot be read is a CheckpointError.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
-import os
 import re
 import shutil
-import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.model import tree_store
+from chunk_ppo_ros.model import metadata_file, tree_store, whole_folders
+from chunk_ppo_ros.model.tree_store import HasShape
 
-FORMAT_VERSION = 1
+ACTOR = "actor_backbone/"
+"""Prefix of the names of the backbone's leaves."""
 
-_PARAMS, _TRAIN_STATE, _ASSETS, _METADATA = "params", "train_state", "assets", "metadata.json"
-_UNFINISHED = ".unfinished_"
+_PARAMS, _TRAIN_STATE, _ASSETS = "params", "train_state", "assets"
+_METADATA, _CHECKSUMS = "metadata.json", "checksums.json"
+check_is_free = whole_folders.check_is_free
+
 _STEP = re.compile(r"step_(\d+)")
+_TRAIN_STATE_ADVICE = "resume with what the run trained and froze (ppo.freeze_*) and with its optimizer"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Opened:
+    """A checkpoint of a known layout.
+
+    Attributes:
+        root: its folder.
+        kind: "own" or "openpi".
+        stored: shape and dtype of each parameter by its stored name.
+        names: stored name -> our name, "actor_backbone/..." or "value_head/...".
+    """
+
+    root: Path
+    kind: Literal["own", "openpi"]
+    stored: Mapping[str, HasShape]
+    names: Mapping[str, str]
+
+    def check_unchanged(self, below: str) -> bool:
+        """Refuses files that were changed since they were written; false where there are no checksums to tell by."""
+        file = self.root / _CHECKSUMS
+        if self.kind == "own":
+            known = read_metadata(self.root)["checksums"]
+        else:
+            known = metadata_file.read_json(file) if file.exists() else {}
+        whole_folders.check_unchanged(self.root, known, below=below)
+        return any(name.startswith(f"{below}/") for name in known)
 
 
 def recognise(path: Path) -> Literal["own", "openpi"]:
@@ -34,73 +67,87 @@ def recognise(path: Path) -> Literal["own", "openpi"]:
     Raises:
         CheckpointError: when it is missing, incomplete, or neither.
     """
-    names = tree_store.stored_shapes(_params_folder(path))
-    tops = {name.split("/")[0] for name in names}
-    if tops == {"actor_backbone", "value_head"}:
-        return "own"
-    if tops == {"params"} and all(name.startswith("params/PaliGemma/") for name in names):
-        return "openpi"
-    raise CheckpointError(
-        f"{path} must hold actor_backbone and value_head, or openpi's params/PaliGemma, got {', '.join(sorted(tops))}; "
-        "it is a checkpoint of another program"
-    )
+    return _open(path).kind
 
 
-def load_actor(path: Path, expected: Any) -> Any:
-    """The backbone's parameters of either layout.
+def assets_folder(path: Path) -> Path:
+    """The `assets` of a checkpoint, which may be given by its `params`."""
+    with _readable(path):
+        return _root(path) / _ASSETS
+
+
+def stored_leaves(path: Path) -> dict[str, HasShape]:
+    """Shape and dtype of each parameter of either layout, by our names: "actor_backbone/..." and "value_head/...".
+
+    Raises:
+        CheckpointError: as `recognise`.
+    """
+    opened = _open(path)
+    return {opened.names[name]: leaf for name, leaf in opened.stored.items()}
+
+
+def load_leaves(path: Path, expected: Any, *, ignored: Collection[str] = (), sharding: Any = None) -> Any:
+    """Parameters of either layout.
 
     Args:
         path: the checkpoint's folder, or its `params`.
-        expected: the tree {"PaliGemma": ...} of arrays or shapes; gives the dtypes as well.
+        expected: tree of arrays or shapes, or dict of them by name; gives the dtypes as well.
+        ignored: names of stored leaves that are left out.
+        sharding: where they go, as `tree_store.load_tree` takes it.
 
     Returns:
-        The tree of `expected` as numpy arrays.
+        The tree of `expected` as `jax.Array`s, read straight to their devices.
 
     Raises:
         CheckpointError: when it is missing, damaged, foreign, or of other shapes, each of which is listed.
     """
-    if recognise(path) == "own":
-        raise CheckpointError(f"{path} is a whole checkpoint, not openpi's; load it with its value head")
-    folder = _params_folder(path)
-    stored = list(tree_store.stored_shapes(folder))
-    suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # as openpi's trainer writes them
-    names = {name: name.removeprefix("params/").removesuffix(suffix) for name in stored}
-    return tree_store.load_tree(folder, expected, names=names)
+    opened = _open(path)
+    with _readable(path):
+        verified = opened.check_unchanged(_PARAMS)
+    names = {stored: name for stored, name in opened.names.items() if name not in ignored}
+    return tree_store.load_tree(opened.root / _PARAMS, expected, names=names, sharding=sharding, verified=verified)
 
 
-def load_params(path: Path, expected: Any) -> Any:
-    """All parameters, {"actor_backbone": ..., "value_head": ...}, of an own checkpoint, as numpy arrays.
+def load_params(path: Path, expected: Any, *, sharding: Any = None) -> Any:
+    """All parameters, {"actor_backbone": ..., "value_head": ...}, of an own checkpoint; see `load_leaves`."""
+    return load_leaves(path, expected, sharding=sharding)
 
-    Raises:
-        CheckpointError: when it is missing, damaged, or of other shapes than `expected`, each of which is listed.
-    """
-    return _load_own(path, _PARAMS, expected)
+
+def load_actor(path: Path, expected: Any, *, sharding: Any = None) -> Any:
+    """The backbone's parameters, {"PaliGemma": ...}, of either layout, without a value head; see `load_leaves`."""
+    heads = [name for name in stored_leaves(path) if not name.startswith(ACTOR)]
+    places = None if sharding is None else {"actor_backbone": sharding}
+    loaded = load_leaves(path, {"actor_backbone": expected}, ignored=heads, sharding=places)
+    return loaded["actor_backbone"]
 
 
 def load_train_state(path: Path, expected: Any) -> Any:
-    """The training state of an own checkpoint, in the structure of `expected`, as numpy arrays.
+    """The training state of an own checkpoint, in the structure of `expected`; see `load_leaves`."""
+    opened = _open(path)
+    folder = opened.root / _TRAIN_STATE
+    with _readable(path):
+        verified = opened.check_unchanged(_TRAIN_STATE)
+        names = {name: name for name in tree_store.stored_shapes(folder)}
+    return tree_store.load_tree(folder, expected, names=names, verified=verified, advice=_TRAIN_STATE_ADVICE)
+
+
+def check_assets(path: Path) -> None:
+    """Refuses an own checkpoint whose assets were changed.
 
     Raises:
-        CheckpointError: as `load_params`.
+        CheckpointError: naming the first file.
     """
-    return _load_own(path, _TRAIN_STATE, expected)
+    with _readable(path):
+        _open(path).check_unchanged(_ASSETS)
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
     """The `metadata.json` of an own checkpoint.
 
     Raises:
-        CheckpointError: when it is missing, damaged or of another format version.
+        CheckpointError: when it is missing, damaged, changed, or of another format version.
     """
-    file = path / _METADATA
-    try:
-        metadata = json.loads(file.read_text())
-        version = metadata["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} cannot be read: {error}; take another checkpoint") from error
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; use its own release")
-    return metadata
+    return metadata_file.read_metadata_file(_root(path) / _METADATA)
 
 
 def save_checkpoint(
@@ -114,7 +161,7 @@ def save_checkpoint(
         params: {"actor_backbone": ..., "value_head": ...}.
         train_state: any tree of arrays.
         assets: a folder that is copied.
-        metadata: what else `metadata.json` is to say; values as `json` takes them.
+        metadata: what else `metadata.json` is to say, "model", "counters" and "provenance"; values as `json` has them.
 
     Raises:
         CheckpointError: when it exists or cannot be written; earlier checkpoints stay whole.
@@ -124,12 +171,12 @@ def save_checkpoint(
         tree_store.save_tree(folder / _PARAMS, params)
         tree_store.save_tree(folder / _TRAIN_STATE, train_state)
         shutil.copytree(assets, folder / _ASSETS)
-        text = {"format_version": FORMAT_VERSION, "step": step, **metadata, "checksums": _checksums(folder)}
-        (folder / _METADATA).write_text(json.dumps(text, indent=2) + "\n")
+        said = {"step": step, **metadata, "checksums": whole_folders.checksums(folder)}
+        metadata_file.write_metadata_file(folder / _METADATA, said)
 
-    for leftover in directory.glob(f"{_UNFINISHED}step_*"):
+    for leftover in directory.glob(f"{whole_folders.UNFINISHED}step_*"):
         shutil.rmtree(leftover)
-    return _write_atomically(directory / f"step_{step}", write)
+    return whole_folders.write_atomically(directory / f"step_{step}", write)
 
 
 def save_openpi_checkpoint(directory: Path, actor_backbone: Any, *, write_assets: Callable[[Path], object]) -> Path:
@@ -148,18 +195,9 @@ def save_openpi_checkpoint(directory: Path, actor_backbone: Any, *, write_assets
         tree_store.save_tree(folder / _PARAMS, {"params": actor_backbone})
         (folder / _ASSETS).mkdir()
         write_assets(folder / _ASSETS)
+        (folder / _CHECKSUMS).write_text(json.dumps(whole_folders.checksums(folder, below=_PARAMS), indent=2) + "\n")
 
-    return _write_atomically(directory, write)
-
-
-def check_is_free(target: Path) -> None:
-    """Refuses a place that is taken; to be asked before the work whose result goes there.
-
-    Raises:
-        CheckpointError: when something is there.
-    """
-    if target.exists():
-        raise CheckpointError(f"checkpoint {target} must not exist yet, but it does; remove it or take another name")
+    return whole_folders.write_atomically(directory, write)
 
 
 def newest_checkpoint(directory: Path) -> Path | None:
@@ -172,64 +210,55 @@ def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
     oldest_first = sorted(_finished(directory), key=_step_of)
     for old in oldest_first[: max(0, len(oldest_first) - keep)]:
         if old.resolve() != in_use.resolve():
-            shutil.rmtree(old.rename(directory / f"{_UNFINISHED}{old.name}"))
+            shutil.rmtree(old.rename(directory / f"{whole_folders.UNFINISHED}{old.name}"))
 
 
-def _params_folder(path: Path) -> Path:
-    """`path/params`, or `path` where that is the parameters' folder itself."""
+def _root(path: Path) -> Path:
+    """The checkpoint's folder, where `path` is that or its `params`."""
     if not path.is_dir():
         raise CheckpointError(f"checkpoint {path} must be a folder, got none of that name; check the path")
-    return path if tree_store.is_tree(path) else path / _PARAMS
-
-
-def _load_own(path: Path, part: str, expected: Any) -> Any:
-    found = _checksums(path, below=part)
-    for name, checksum in read_metadata(path)["checksums"].items():
-        if name.startswith(f"{part}/") and found.get(name) != checksum:
-            state = "was changed" if name in found else "is missing"
-            raise CheckpointError(f"{path / name} {state} since it was written; take another checkpoint")
-    names = {name: name for name in tree_store.stored_shapes(path / part)}
-    return tree_store.load_tree(path / part, expected, names=names)
-
-
-def _checksums(folder: Path, *, below: str = "") -> dict[str, int]:
-    """CRC-32 of each file of `folder/below`, by its path in `folder`; Orbax itself does not notice a changed byte."""
-    files = sorted(file for file in (folder / below).rglob("*") if file.is_file())
-    return {file.relative_to(folder).as_posix(): zlib.crc32(file.read_bytes()) for file in files}
-
-
-def _write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
-    """Has `write` fill a temporary folder, and renames it to `target` once everything is on the disk."""
-    check_is_free(target)
-    temporary = target.parent / f"{_UNFINISHED}{target.name}"
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        write(temporary)
-        for entry in [*temporary.rglob("*"), temporary]:
-            _flush(entry)
-        temporary.rename(target)
-        _flush(target.parent)
-    except Exception as error:  # Orbax and its storage raise many kinds for a full disk
-        shutil.rmtree(temporary, ignore_errors=True)
+    if tree_store.is_tree(path):
+        return path.parent
+    if not (path / _PARAMS).is_dir():
+        there = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
         raise CheckpointError(
-            f"checkpoint {target} cannot be written: {error}; make room or mend the folder's permissions"
-        ) from error
-    return target
+            f"checkpoint {path} must have a folder {_PARAMS}, got: {there}; take a checkpoint of openpi's JAX models "
+            "or of chunk_ppo_ros"
+        )
+    return path
 
 
-def _flush(path: Path) -> None:
-    """Has the system put a file or folder on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _open(path: Path) -> _Opened:
+    """Recognises a checkpoint by the names of its parameters."""
+    with _readable(path):
+        root = _root(path)
+        stored = tree_store.stored_shapes(root / _PARAMS)
+    tops = {name.split("/")[0] for name in stored}
+    if tops == {"actor_backbone", "value_head"}:
+        return _Opened(root, "own", stored, {name: name for name in stored})
+    if tops == {"params"} and all(name.startswith("params/PaliGemma/") for name in stored):
+        suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # as openpi's trainer writes them
+        names = {name: ACTOR + name.removeprefix("params/").removesuffix(suffix) for name in stored}
+        return _Opened(root, "openpi", stored, names)
+    raise CheckpointError(
+        f"{path} must hold actor_backbone and value_head, or openpi's params/PaliGemma, got {', '.join(sorted(tops))}; "
+        "it is a checkpoint of another program"
+    )
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turns what the file system refuses into a CheckpointError."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error}; mend its permissions") from error
 
 
 def _finished(directory: Path) -> list[Path]:
-    folders = directory.iterdir() if directory.is_dir() else ()
-    return [folder for folder in folders if _STEP.fullmatch(folder.name) and (folder / _METADATA).is_file()]
+    with _readable(directory):
+        folders = directory.iterdir() if directory.is_dir() else ()
+        return [folder for folder in folders if _STEP.fullmatch(folder.name) and (folder / _METADATA).is_file()]
 
 
 def _step_of(folder: Path) -> int:
