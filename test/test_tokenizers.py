@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import json
 import pathlib
 import shutil
+import struct
+from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
+import scipy.fft
+import sentencepiece
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -17,7 +23,7 @@ from chunk_ppo_ros import types
 from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
 from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
-from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer, TokenIds
 
@@ -63,18 +69,48 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
 # FAST
 
 
-def reference() -> dict[str, list[int]]:
-    content: dict[str, list[int]] = json.loads((PUBLISHED / "reference_encodings.json").read_text())
+def reference() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((PUBLISHED / "reference_encodings.json").read_text())
     return content
 
 
-def test_reference_encodings(published: FastTokenizer) -> None:
+def sine() -> np.ndarray:
+    """As reference_encodings.json has it."""
     time, k = np.linspace(0, 1, H)[:, None], np.arange(D)[None]
-    sine = 0.8 * np.sin(2 * np.pi * (0.5 + 0.1 * k) * time + k)
-    assert published.encode(sine) == reference()["ids"]
-    assert published.encode(np.zeros((H, D))) == reference()["zeros_ids"] == [939]
-    uniform = np.random.default_rng(0).uniform(-1, 1, (H, D))
-    assert published.encode(uniform) == reference()["uniform_seed0_ids"]
+    return 0.8 * np.sin(2 * np.pi * (0.5 + 0.1 * k) * time + k)
+
+
+REFERENCE_CHUNKS = {
+    "ids": sine(),
+    "zeros_ids": np.zeros((H, D)),
+    "uniform_seed0_ids": np.random.default_rng(0).uniform(-1, 1, (H, D)),
+    "walk_seed1_ids": np.clip(np.cumsum(np.random.default_rng(1).normal(0, 0.3, (H, D)), axis=0), -1, 1),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCE_CHUNKS)
+def test_reference_encodings(published: FastTokenizer, name: str) -> None:
+    """Token for token, and back: the chunk's coefficients are whole numbers, so that encoding it again is exact."""
+    ids, chunk = reference()[name], REFERENCE_CHUNKS[name]
+    assert published.encode(chunk) == ids
+    decoded = published.decode(ids, horizon=H, action_dim=D)
+    assert decoded.valid
+    assert np.linalg.norm(decoded.actions - chunk, axis=0).max() <= 0.2 + 1e-6  # sqrt(16) * 0.5 / 10
+    assert published.encode(decoded.actions) == ids
+
+
+def test_reference_settings_and_error(published: FastTokenizer) -> None:
+    decoded = published.decode(reference()["ids"], horizon=H, action_dim=D)
+    assert np.abs(decoded.actions - sine()).max() == pytest.approx(reference()["max_abs_err"], abs=1e-6)
+    assert (published.scale, published.min_token) == (reference()["scale"], reference()["min_token"])
+    assert reference()["zeros_ids"] == [939]
+    assert reference().keys() - REFERENCE_CHUNKS.keys() == {
+        "sine_formula",
+        "scale",
+        "min_token",
+        "max_abs_err",
+        "paligemma_ids",  # test_reference_model_ids
+    }
 
 
 def test_reference_model_ids(published: FastTokenizer) -> None:
@@ -92,6 +128,30 @@ def test_quantised_coefficients_by_hand() -> None:
     np.testing.assert_array_equal(fast_tokenizer.quantise(np.array([[1.0], [-1.0]]), 10)[:, 0], [0, 14])
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=16, action_limit=1.5) == 60
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=10, action_limit=1.5) == 48  # 47.43
+
+
+def test_what_a_bound_on_coefficients_says_of_actions() -> None:
+    """H = 2: the basis is (1, 1) / sqrt(2) and (1, -1) / sqrt(2), so |x| is at most (|X0| + |X1|) / sqrt(2)."""
+    # The limit on coefficients is ceil(10 * sqrt(2)) = 15, so |x| <= 1.5 * 2 / sqrt(2) = 2.12, though the limit was 1.
+    assert fast_tokenizer.action_bound(scale=10, horizon=2, action_limit=1.0) == pytest.approx(1.5 * np.sqrt(2))
+    # The signs of the largest column of the basis reach it.
+    for horizon in (2, 10, 16):
+        limit = fast_tokenizer.coefficient_limit(scale=10, horizon=horizon, action_limit=1.5)
+        basis = scipy.fft.dct(np.eye(horizon), axis=0, norm="ortho")  # [k, n]
+        worst = basis[:, np.argmax(np.sum(np.abs(basis), axis=0))]
+        reached = scipy.fft.idct(np.sign(worst) * limit / 10, norm="ortho")
+        bound = fast_tokenizer.action_bound(scale=10, horizon=horizon, action_limit=1.5)
+        assert np.abs(reached).max() == pytest.approx(bound)
+    assert bound == pytest.approx(22.03, abs=0.01)  # of H = 16: 14.7 times the limit
+
+
+def test_decoding_reports_how_large_a_chunk_is(published: FastTokenizer) -> None:
+    # Constant 1.2 over 16 steps is the coefficient 10 * 4 * 1.2 = 48.
+    chunk = np.zeros((H, D))
+    chunk[:, 3] = -1.2
+    decoded = published.decode(published.encode(chunk), horizon=H, action_dim=D)
+    assert decoded.largest_coefficient == 48
+    assert decoded.largest_action == pytest.approx(1.2)
 
 
 @hypothesis.settings(max_examples=50, deadline=None)
@@ -148,6 +208,27 @@ def test_fit_is_deterministic_and_small(policy: PolicyTokenizer) -> None:
     assert policy.fast.min_token == -60
 
 
+@pytest.mark.parametrize("name", ["published", "fitted"])
+def test_a_coefficient_below_the_first_character_is_refused(
+    published: FastTokenizer, policy: PolicyTokenizer, name: str
+) -> None:
+    """A constant a is the coefficient 40 a: the last that there is encodes and decodes, the next one does not."""
+    tokenizer = published if name == "published" else policy.fast
+    last = tokenizer.min_token / 40
+    decoded = tokenizer.decode(tokenizer.encode(np.full((H, D), last)), horizon=H, action_dim=D)
+    np.testing.assert_allclose(decoded.actions, last, atol=1e-5)
+    with pytest.raises(ValueError, match=f"got {tokenizer.min_token - 1}"):
+        tokenizer.encode(np.full((H, D), last - 1 / 40))
+
+
+def test_a_coefficient_beyond_unicode_is_refused(published: FastTokenizer) -> None:
+    # chr() ends at 0x10ffff = 1114111: 40 a - min_token is beyond it from a = 27843.95 on.
+    with pytest.raises(ValueError, match="must have a character"):
+        published.encode(np.full((H, D), 27844.0))
+    with pytest.raises(ValueError, match="finite"):
+        published.encode(np.full((H, D), np.inf))
+
+
 def test_fit_refuses() -> None:
     with pytest.raises(ValueError, match="within"):
         FastTokenizer.fit(np.full((1, H, D), 1.6))
@@ -185,6 +266,17 @@ def test_prompt_text_by_hand() -> None:
     assert text == "Task: pick up the cube, State: -1 0 128 192 255 255;\n"
 
 
+def test_state_bins_at_their_edges() -> None:
+    """Bin k is [-1 + k / 128, -1 + (k + 1) / 128): an edge belongs to the bin above it."""
+    edges = -1 + np.arange(256) / 128
+    np.testing.assert_array_equal(prompt_tokenizer.state_bins(edges), np.arange(256))
+    np.testing.assert_array_equal(prompt_tokenizer.state_bins(np.nextafter(edges, -2)), np.arange(-1, 255))
+    far = np.array([-1e9, -1.0, np.nextafter(1.0, 0.0), 1.0, 1e9])
+    np.testing.assert_array_equal(prompt_tokenizer.state_bins(far), [-1, 0, 255, 255, 255])
+    single = np.float32([-1, -0.5, 0.5, 1])  # these edges are exact in float32, as states are
+    np.testing.assert_array_equal(prompt_tokenizer.state_bins(single), [0, 64, 192, 255])
+
+
 def test_prompt_is_short_and_reversible(policy: PolicyTokenizer) -> None:
     state = np.linspace(-1.2, 1.2, 14)
     tokens, mask = policy.prompt.encode(TASKS[0], state)
@@ -213,9 +305,23 @@ def test_a_long_prompt_is_refused(policy: PolicyTokenizer) -> None:
         policy.prompt.encode("arm " * 53, np.zeros(14))
 
 
-def test_a_state_that_is_not_finite_is_refused(policy: PolicyTokenizer) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_state_that_is_not_finite_is_refused(policy: PolicyTokenizer, bad: float) -> None:
     with pytest.raises(ValueError, match="state must be finite"):
-        policy.prompt.encode("reach", np.array([np.nan]))
+        policy.prompt.encode("reach", np.array([0.0, bad]))
+
+
+def test_a_prompt_of_exactly_the_slots_fits(policy: PolicyTokenizer) -> None:
+    text = prompt_tokenizer.prompt_text(TASKS[0], np.zeros(14))
+    length = 1 + len(policy.prompt.pieces(text))
+    policy.prompt.max_len, slots = length, policy.prompt.max_len
+    try:
+        assert policy.prompt.encode(TASKS[0], np.zeros(14))[1].all()
+        policy.prompt.max_len = length - 1
+        with pytest.raises(ValueError, match=f"at most {length - 1} tokens, got {length}"):
+            policy.prompt.encode(TASKS[0], np.zeros(14))
+    finally:
+        policy.prompt.max_len = slots
 
 
 def test_training_the_prompt_tokenizer(tmp_path: pathlib.Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -231,8 +337,72 @@ def test_training_the_prompt_tokenizer(tmp_path: pathlib.Path, capfd: pytest.Cap
 
 
 def test_a_missing_prompt_model_says_what_to_get(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"paligemma_tokenizer\.model \(sha256 8986bb4f"):
+    with pytest.raises(FileNotFoundError, match=r"gs://big_vision/paligemma_tokenizer\.model.*\(sha256 8986bb4f"):
         PromptTokenizer(tmp_path / "prompt.model", max_len=8)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x0a\x03abc"])
+def test_a_file_that_is_no_sentencepiece_model_is_refused(tmp_path: pathlib.Path, content: bytes) -> None:
+    (tmp_path / "prompt.model").write_bytes(content)
+    with pytest.raises(ValueError, match=f"must be a sentencepiece model, got .* of {len(content)} bytes.*gs://"):
+        PromptTokenizer(tmp_path / "prompt.model", max_len=8)
+
+
+def test_a_model_with_other_control_ids_is_refused(tmp_path: pathlib.Path) -> None:
+    """As sentencepiece makes them by default: unk 0, bos 1, eos 2, no pad."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["reach the red ball"]),
+        model_writer=model,
+        model_type="char",
+        vocab_size=16,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    (tmp_path / "prompt.model").write_bytes(model.getvalue())
+    with pytest.raises(ValueError, match=r"must be 0, 1, 2, 3 as in PaliGemma, got \(-1, 2, 1, 0\)"):
+        PromptTokenizer(tmp_path / "prompt.model", max_len=8)
+
+
+@pytest.fixture(scope="module")
+def large_model(policy: PolicyTokenizer, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A model of as many pieces as Gemma's, but another: the small one and pieces of its own appended.
+
+    A piece is field 1 of the model's protocol buffer: a text (field 1) and a score (field 2, float).
+    """
+    path = tmp_path_factory.mktemp("large") / "prompt.model"
+    policy.prompt.save(path)
+    missing = 256_000 - policy.prompt.vocab_size
+    pieces = [b"\x0a\x08<%06d>\x15" % i + struct.pack("<f", -float(i)) for i in range(missing)]
+    path.write_bytes(path.read_bytes() + b"".join(b"\x0a" + bytes([len(piece)]) + piece for piece in pieces))
+    return path
+
+
+def test_a_model_of_paligemmas_size_must_be_paligemmas(
+    large_model: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = hashlib.sha256(large_model.read_bytes()).hexdigest()
+    message = f"must be PaliGemma's, got .* with 256000 pieces and sha256 {digest}; take gs://big_vision"
+    with pytest.raises(ValueError, match=message):
+        PromptTokenizer(large_model, max_len=64)
+    # With its hash it is taken, and stays the same file in a checkpoint's assets.
+    monkeypatch.setattr(prompt_tokenizer, "PALIGEMMA_SHA256", digest)
+    PromptTokenizer(large_model, max_len=64).save(tmp_path / "saved.model")
+    assert (tmp_path / "saved.model").read_bytes() == large_model.read_bytes()
+    assert PromptTokenizer(tmp_path / "saved.model", max_len=64).vocab_size == 256_000
+
+
+def test_weights_with_paligemmas_vocabulary_are_not_given_another_model(
+    policy: PolicyTokenizer, tmp_path: pathlib.Path
+) -> None:
+    """openpi's assets have norm_stats alone. An own checkpoint brings its model, whatever its size, and is taken."""
+    config = dataclasses.replace(MODEL, vocab_size=prompt_tokenizer.PALIGEMMA_VOCAB_SIZE)
+    policy.save(tmp_path / "own")
+    (tmp_path / "openpi").mkdir()
+    shutil.copy(tmp_path / "own" / "norm_stats.json", tmp_path / "openpi")
+    assert PolicyTokenizer.load(tmp_path / "own", config).token_ids.to_model(0) == 257023
+    with pytest.raises(ValueError, match=r"must be PaliGemma's, got .*own.prompt\.model with \d+ pieces"):
+        PolicyTokenizer.load(tmp_path / "openpi", config, tokenizer_dir=tmp_path / "own")
 
 
 # Both, in a model's vocabulary
@@ -298,11 +468,64 @@ def test_a_chunk_of_too_many_tokens_says_how_many(policy: PolicyTokenizer) -> No
 
 def test_generated_tokens_that_stand_for_nothing(policy: PolicyTokenizer) -> None:
     bar = policy.token_ids.bar
-    for tokens, reason in [([0] * 40, "no '|'"), ([5, bar, 1], "not an action token"), ([bar, 1], "0 coefficients")]:
+    for tokens, reason in [
+        ([0] * 40, "no '|'"),
+        ([1], "no '|'"),  # the end token came first
+        ([5, bar, 1], "token 5 of the model's vocabulary is not an action token"),
+        ([policy.token_ids.to_model(policy.fast.vocab_size), bar], "is not an action token"),  # below the last one
+        ([bar, 1], "0 coefficients"),
+    ]:
         decoded = policy.decode_actions(np.array(tokens), np.zeros(D))
         assert not decoded.valid
         assert reason in decoded.reason
         assert np.isnan(decoded.actions).all()
+
+
+def test_the_limit_of_free_decoding_is_on_actions(policy: PolicyTokenizer) -> None:
+    """|normalised action| <= 1.5, and 0.2 for rounding; constrained decoding bounds coefficients only, to 60."""
+    free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
+    bar = policy.token_ids.bar
+
+    def decode(tokenizer: PolicyTokenizer, chunk: np.ndarray) -> DecodedChunk:
+        ids = tokenizer.fast.encode(chunk)
+        return tokenizer.decode_actions(np.array([*map(tokenizer.token_ids.to_model, ids), bar]), np.zeros(D))
+
+    within, beyond = np.zeros((H, D)), np.zeros((H, D))
+    within[:, 0] = 1.5
+    # Coefficients 0 and 2 at 40: at the first step 4 * (1 / 4 + sqrt(2 / 16) * cos(pi / 16)) = 2.387, none above 60.
+    coefficients = np.zeros(H)
+    coefficients[[0, 2]] = 4.0
+    beyond[:, 0] = scipy.fft.idct(coefficients, norm="ortho")
+    for chunk, largest, valid in ((within, 1.5, True), (beyond, 2.387, False)):
+        found = decode(policy, chunk)
+        assert found.valid
+        assert found.largest_action == pytest.approx(largest, abs=1e-3)
+        assert decode(free, chunk).valid is valid
+    assert "a normalised action is 2.387, beyond 1.7 (model.action_limit)" in decode(free, beyond).reason
+    assert np.isnan(decode(free, beyond).actions).all()
+
+
+def test_a_coefficient_beyond_the_constraint_is_told(policy: PolicyTokenizer, published: FastTokenizer) -> None:
+    """The published tokenizer has characters for more than action_limit allows."""
+    wide = dataclasses.replace(policy, fast=published, config=dataclasses.replace(MODEL, vocab_size=4096))
+    ids = [wide.token_ids.to_model(i) for i in published.encode(np.full((H, D), 1.6))]
+    decoded = wide.decode_actions(np.array([*ids, wide.token_ids.bar]), np.zeros(D))
+    assert decoded.reason == "a DCT coefficient is 64, beyond 60 (model.action_limit)"
+
+
+def test_cloning_teaches_what_would_be_sampled(policy: PolicyTokenizer) -> None:
+    """Free decoding samples "|" too; the end token is never sampled after it."""
+    state, chunk = (values[0] for values in smooth_chunks(9, 1))
+    free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
+    constrained, unconstrained = policy.encode_actions(chunk, state), free.encode_actions(chunk, state)
+    np.testing.assert_array_equal(unconstrained.action_tokens, constrained.action_tokens)
+    (added,) = np.flatnonzero(unconstrained.token_mask != constrained.token_mask)
+    assert unconstrained.token_mask[added]
+    assert unconstrained.action_tokens[added] == policy.token_ids.bar
+    np.testing.assert_array_equal(
+        free.decode_actions(unconstrained.action_tokens, state).actions,
+        policy.decode_actions(constrained.action_tokens, state).actions,
+    )
 
 
 def test_observe(policy: PolicyTokenizer) -> None:
@@ -342,5 +565,8 @@ def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -
 
 def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
     constraint = policy.constraint()
+    assert constraint is not None
     assert (constraint.total, constraint.max_tokens) == (224, 38)
     assert constraint.next_pending.shape == (1, policy.fast.vocab_size)  # every character is one byte
+    free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
+    assert free.constraint() is None

@@ -1,11 +1,13 @@
 """The prompt: task and discretised state as text, through a sentencepiece model.
 
-The text is openpi's "Task: <task>, State: <bins>;\\n". PaliGemma's model is taken by path; `train_prompt_tokenizer`
-makes a small one with the same control ids for small policies. Action tokens are in `tokenizer.py`.
+The text is openpi's "Task: <task>, State: <bins>;\\n". PaliGemma's model is taken by path and known by its hash;
+`train_prompt_tokenizer` makes a small one with the same control ids for small policies. Action tokens are in
+`tokenizer.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pathlib
 import string
@@ -13,6 +15,20 @@ from collections.abc import Sequence
 
 import numpy as np
 import sentencepiece
+
+PALIGEMMA_SHA256 = "8986bb4f423f07f8c7f70d0dbe3526fb2316056c17bae71b1ea975e77a168fc6"
+"""Of `paligemma_tokenizer.model`, the sentencepiece model that PaliGemma and all pi policies are trained with."""
+
+PALIGEMMA_VOCAB_SIZE = 257_152
+"""Its pieces, and the rows of PaliGemma's token embedding."""
+
+_GEMMA_VOCAB_SIZE = 256_000
+"""Pieces of Gemma's own model. One of so many can only be meant as PaliGemma's; smaller ones are somebody's own."""
+
+_WHERE_TO_GET_IT = (
+    "take gs://big_vision/paligemma_tokenizer.model, as published with PaliGemma (sha256 "
+    f"{PALIGEMMA_SHA256}; under Gemma's terms of use)"
+)
 
 PAD, END, BEGIN, UNKNOWN = 0, 1, 2, 3
 NUM_BINS = 256
@@ -56,7 +72,8 @@ class PromptTokenizer:
 
     Raises:
         FileNotFoundError: where the model is missing, with what to get.
-        ValueError: where its control ids are not PaliGemma's.
+        ValueError: where it is no sentencepiece model, its control ids are not PaliGemma's, or it has the size of
+            PaliGemma's but is another one: its text would be other tokens than the weights were trained on.
     """
 
     def __init__(self, model_path: str | pathlib.Path, *, max_len: int) -> None:
@@ -64,15 +81,46 @@ class PromptTokenizer:
         path = pathlib.Path(model_path)
         if not path.is_file():
             raise FileNotFoundError(
-                f"prompt tokenizer must be a sentencepiece model file, got {path}, which is missing; take "
-                "paligemma_tokenizer.model (sha256 8986bb4f...) as published with PaliGemma in big_vision, or train a "
-                "small one with train_prompt_tokenizer"
+                f"prompt tokenizer must be a sentencepiece model file, got {path}, which is missing; "
+                f"{_WHERE_TO_GET_IT}, or train a small one with train_prompt_tokenizer"
             )
         self.max_len = max_len
-        self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
+        self._content = path.read_bytes()
+        self._model = sentencepiece.SentencePieceProcessor()
+        try:
+            self._model.LoadFromSerializedProto(self._content)
+        except RuntimeError as error:
+            raise ValueError(
+                f"prompt tokenizer must be a sentencepiece model, got {path} of {len(self._content)} bytes, which is "
+                f"none; {_WHERE_TO_GET_IT}"
+            ) from error
+        self._check(path)
+
+    def _check(self, path: pathlib.Path) -> None:
         found = (self._model.pad_id(), self._model.eos_id(), self._model.bos_id(), self._model.unk_id())
         if found != (PAD, END, BEGIN, UNKNOWN):
-            raise ValueError(f"ids of pad, eos, bos, unk must be 0, 1, 2, 3 as in PaliGemma, got {found} in {path}")
+            raise ValueError(
+                f"ids of pad, eos, bos, unk must be 0, 1, 2, 3 as in PaliGemma, got {found} in {path}; "
+                f"{_WHERE_TO_GET_IT}"
+            )
+        if self.vocab_size >= _GEMMA_VOCAB_SIZE:
+            self.require_paligemma(path)
+
+    def require_paligemma(self, source: str | pathlib.Path) -> None:
+        """Refuses any model but PaliGemma's.
+
+        Args:
+            source: where it was read, for the message.
+
+        Raises:
+            ValueError: where the hash of the file is another.
+        """
+        found = hashlib.sha256(self._content).hexdigest()
+        if found != PALIGEMMA_SHA256:
+            raise ValueError(
+                f"prompt tokenizer must be PaliGemma's, got {source} with {self.vocab_size} pieces and sha256 {found}; "
+                f"{_WHERE_TO_GET_IT}"
+            )
 
     @property
     def vocab_size(self) -> int:
@@ -117,10 +165,10 @@ class PromptTokenizer:
         return tokens, np.arange(self.max_len) < len(ids)
 
     def save(self, path: str | pathlib.Path) -> None:
-        """Writes the sentencepiece model."""
+        """Writes the sentencepiece model, byte for byte as it was read."""
         path = pathlib.Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(self._model.serialized_model_proto())
+        path.write_bytes(self._content)
 
 
 def train_prompt_tokenizer(prompts: Sequence[str], path: str | pathlib.Path, *, vocab_size: int = 384) -> None:

@@ -138,11 +138,19 @@ class PolicyTokenizer:
             config: the model's configuration.
             tokenizer_dir: folder of prompt.model and fast/; empty takes those beside norm_stats.json. openpi's
                 checkpoints have none.
+
+        Raises:
+            FileNotFoundError: where a file is missing.
+            ValueError: where one does not fit the configuration. An assets folder without a prompt.model is openpi's:
+                with PaliGemma's vocabulary its weights were trained on PaliGemma's model, and no other one is taken.
         """
         beside = normalization.find_norm_stats(folder).parent
         tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
+        prompt = PromptTokenizer(tokenizers / PROMPT_MODEL, max_len=config.max_prompt_len)
+        if config.vocab_size == prompt_tokenizer.PALIGEMMA_VOCAB_SIZE and not (beside / PROMPT_MODEL).is_file():
+            prompt.require_paligemma(tokenizers / PROMPT_MODEL)
         return cls(
-            prompt=PromptTokenizer(tokenizers / PROMPT_MODEL, max_len=config.max_prompt_len),
+            prompt=prompt,
             fast=FastTokenizer.load(tokenizers / FAST_FOLDER),
             norm_stats=NormStats.load(beside),
             config=config,
