@@ -31,7 +31,7 @@ def test_segments_end_where_the_next_entry_is_no_successor():
 
 def test_fields_are_stacked_in_the_order_of_sequence_numbers():
     late = transition(8, tokens=(1, 0), reward=2.0, value=3.0, next_value=4.0, terminated=True, intervened=True)
-    early = transition(7, tokens=(0, 1), reward=-1.0, log_prob=-2.0)
+    early = transition(7, tokens=(0, 1), reward=-1.0, log_prob=-2.0, valid=False)
     rollout = stack_transitions([late, early])
     np.testing.assert_array_equal(rollout.sequence_number, [7, 8])
     np.testing.assert_array_equal(rollout.action_tokens, [[0, 1, 0], [1, 0, 0]])
@@ -43,6 +43,7 @@ def test_fields_are_stacked_in_the_order_of_sequence_numbers():
     np.testing.assert_array_equal(rollout.discounts, np.float32([0.9, 0.9]))
     np.testing.assert_array_equal(rollout.terminated, [False, True])
     np.testing.assert_array_equal(rollout.policy_mask, [True, False])
+    np.testing.assert_array_equal(rollout.valid, [False, True])
     assert rollout.observation.images.shape == (2, 1, 2, 2, 3)
     assert rollout.observation.images.dtype == np.uint8
     assert rollout.temperature == 1.0

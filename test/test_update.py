@@ -66,7 +66,7 @@ def test_one_step_by_hand():
     config = config_lib.PPOConfig(batch_size=2, num_epochs_per_update=1, learning_rate=0.1)
     update, params, opt_state = setup(config)
     good = toy_policy.transition(0, tokens=(1, 1), reward=1.0, terminated=True)
-    bad = toy_policy.transition(1, tokens=(0, 0), reward=-1.0, terminated=True)
+    bad = toy_policy.transition(1, tokens=(0, 0), reward=-1.0, terminated=True, valid=False)
     result = update.run(params, opt_state, stack_transitions([good, bad]), key=KEY)
     np.testing.assert_allclose(result.params["actor_backbone"]["logits"], [-0.1, 0.1], rtol=1e-5)
     np.testing.assert_allclose(result.params["value_head"]["bias"], 0.0, atol=1e-7)
@@ -80,6 +80,7 @@ def test_one_step_by_hand():
     assert figures["reward/chunk_std"] == 1.0
     assert figures["advantage/std"] == 1.0
     assert figures["tokens/mean_per_chunk"] == 2.0
+    assert figures["decoding/invalid_fraction"] == 0.5  # it is trained on like the other
     assert figures["value/explained_variance"] == 0.0  # a constant explains nothing
     assert figures["update/epochs_done"] == 1.0
 

@@ -88,6 +88,7 @@ def transition(
     truncated: bool = False,
     intervened: bool = False,
     temperature: float = 1.0,
+    valid: bool = True,
     run_id: str = "run",
 ) -> types.Transition:
     """A transition whose two sampled tokens had `log_prob` nats each; the third slot is a pad."""
@@ -100,6 +101,7 @@ def transition(
         actions=np.zeros((2, 1), np.float32),
         policy_version=0,
         temperature=temperature,
+        valid=valid,
     )
     outcome = types.ChunkOutcome(
         reward=reward,

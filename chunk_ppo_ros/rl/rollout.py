@@ -37,6 +37,7 @@ class RolloutBatch:
         terminated: bool [N].
         segment_end: bool [N], the next entry does not continue this one.
         policy_mask: bool [N], false where a human took over: such a chunk does not count in the policy loss.
+        valid: bool [N], false where the tokens stood for no actions and the robot held; it counts like any other.
         sequence_number: int32 [N], of the chunk within its run.
     """
 
@@ -53,6 +54,7 @@ class RolloutBatch:
     terminated: Any
     segment_end: Any
     policy_mask: Any
+    valid: Any
     sequence_number: Any
 
     def take(self, indices: Any) -> RolloutBatch:
@@ -94,6 +96,7 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
         terminated=np.array([outcome.terminated for outcome in outcomes]),
         segment_end=segment_ends(ordered),
         policy_mask=np.array([not outcome.intervened for outcome in outcomes]),
+        valid=np.array([chunk.valid for chunk in chunks]),
         sequence_number=np.array(numbers, np.int32),
     )
 

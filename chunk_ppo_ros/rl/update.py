@@ -88,6 +88,7 @@ def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tupl
         reward_min=jnp.min(rollout.rewards),
         reward_max=jnp.max(rollout.rewards),
         tokens_per_chunk=jnp.mean(jnp.sum(rollout.token_mask, axis=-1)),
+        invalid_fraction=jnp.mean(~rollout.valid),
     )
     if config.normalize_advantages:
         advantages = losses.normalize(advantages, rollout.policy_mask)

@@ -27,6 +27,7 @@ class RolloutMetrics:
         reward_min: smallest.
         reward_max: largest.
         tokens_per_chunk: mean number of sampled tokens.
+        invalid_fraction: share of chunks whose tokens stood for no actions.
     """
 
     explained_variance: jax.Array
@@ -38,6 +39,7 @@ class RolloutMetrics:
     reward_min: jax.Array
     reward_max: jax.Array
     tokens_per_chunk: jax.Array
+    invalid_fraction: jax.Array
 
 
 @flax.struct.dataclass
@@ -90,6 +92,7 @@ class UpdateMetrics:
     reward_min: float = _named("reward/chunk_min")
     reward_max: float = _named("reward/chunk_max")
     tokens_per_chunk: float = _named("tokens/mean_per_chunk")
+    invalid_fraction: float = _named("decoding/invalid_fraction")
     epochs_done: float = _named("update/epochs_done")
 
     def as_dict(self) -> dict[str, float]:
