@@ -6,6 +6,7 @@ Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`collec
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import tempfile
 import time
@@ -19,11 +20,12 @@ import numpy as np
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros import start
-from chunk_ppo_ros.config import RunConfig, TrainConfig
+from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.optimizer import make_optimizer
@@ -92,8 +94,16 @@ class Learner:
         self._policy = policy
         self._params = _committed(params)
         self._optimizer = make_optimizer(config.ppo)
-        self._opt_state = _committed(self._optimizer.init(self._params) if opt_state is None else opt_state)
-        self._update = PPOUpdate(policy.evaluate, self._optimizer, config.ppo)
+        trained = _trained_leaves(self._params, config.ppo)
+        fresh = opt_state is None
+        self._opt_state = _committed(self._optimizer.init(self._params, trained=trained) if fresh else opt_state)
+        self._update = PPOUpdate(
+            policy.evaluate,
+            self._optimizer,
+            config.ppo,
+            trained=trained,
+            prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
+        )
         self._counters = counters
         self.provenance = provenance
         self.directory = checkpoint_directory(config.run)
@@ -136,11 +146,12 @@ class Learner:
     def _resume(cls, config: TrainConfig, newest: Path) -> Learner:
         metadata = checkpoints.read_metadata(newest)
         compatibility.check_model_config(newest, metadata["model"], config.model, resumes=True)
+        _check_frozen(newest, metadata, config.ppo)
         checkpoints.check_assets(newest)
         tokenizer = start.load_tokenizer(newest / "assets", config)
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
         expected = start.expected_params(policy)
-        optimizer = make_optimizer(config.ppo)
+        init = functools.partial(make_optimizer(config.ppo).init, trained=_trained_leaves(expected, config.ppo))
         return cls(
             config,
             tokenizer,
@@ -148,7 +159,7 @@ class Learner:
             params=checkpoints.load_params(newest, expected),
             counters=read_section(newest, metadata, "counters", Counters),
             provenance=read_section(newest, metadata, "provenance", start.Provenance),
-            opt_state=checkpoints.load_train_state(newest, jax.eval_shape(optimizer.init, expected)),
+            opt_state=checkpoints.load_train_state(newest, jax.eval_shape(init, expected)),
         )
 
     @property
@@ -214,7 +225,7 @@ class Learner:
         rollout = stack_transitions(_blank_rollout(self._config))
         frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
         for policy_frozen in sorted(frozen):
-            self._update.warm_up(self._params, self._opt_state, rollout, policy_frozen=policy_frozen)
+            self._update.warm_up(self._params, self._opt_state, rollout, key=self._key(), policy_frozen=policy_frozen)
 
     def update(
         self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
@@ -230,13 +241,17 @@ class Learner:
             self._params,
             self._opt_state,
             stack_transitions(transitions),
-            key=jax.random.fold_in(jax.random.key(self._config.run.seed), version),
+            key=self._key(),
             policy_frozen=version < self._config.ppo.critic_warmup_updates,
             progress=progress,
         )
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         return result.metrics.as_dict()
+
+    def _key(self) -> jax.Array:
+        """Randomness of the next update."""
+        return jax.random.fold_in(jax.random.key(self._config.run.seed), self.policy_version)
 
     def save(self) -> Path:
         """Writes `step_<version>` atomically, removes what retention no longer keeps, returns the folder.
@@ -248,6 +263,7 @@ class Learner:
             self._tokenizer.save(Path(assets))
             metadata = {
                 "model": config_module.to_dict(self._config.model),
+                "frozen": _frozen_settings(self._config.ppo),
                 "counters": dataclasses.asdict(self._counters),
                 "provenance": dataclasses.asdict(self.provenance),
             }
@@ -268,6 +284,35 @@ class Learner:
 def _committed(tree: Any) -> Any:
     """The arrays bound to the devices that they are on, as the update returns them: it compiles anew for other ones."""
     return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), jax.tree.map(jnp.asarray, tree))
+
+
+def _trained_leaves(params: Any, ppo: PPOConfig) -> Any:
+    return trained_leaves(
+        params["actor_backbone"], freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower
+    )
+
+
+def _frozen_settings(ppo: PPOConfig) -> dict[str, bool]:
+    return {"freeze_image_tower": ppo.freeze_image_tower, "freeze_text_tower": ppo.freeze_text_tower}
+
+
+def _check_frozen(path: Path, metadata: dict[str, Any], ppo: PPOConfig) -> None:
+    """Refuses to resume with other towers frozen: there are moments of what was trained only.
+
+    Raises:
+        CheckpointError: listing each setting that differs, with both values.
+    """
+    stored = metadata.get("frozen", {})  # checkpoints of 0.1.0 have no entry; nothing could be frozen
+    differing = [
+        f"ppo.{name}: checkpoint {stored.get(name, False)}, configuration {value}"
+        for name, value in _frozen_settings(ppo).items()
+        if stored.get(name, False) != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} must be resumed with what it froze, but {'; '.join(differing)}; its optimizer state is of what "
+            "was trained: keep its settings, or start a new run from it by --pretrained_checkpoint_path"
+        )
 
 
 def _blank_rollout(config: TrainConfig) -> list[Transition]:

@@ -227,7 +227,7 @@ def test_nothing_compiles_twice(committed):
     optimizer = make_optimizer(CONFIG)
     update, opt_state = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
     nothing = jax.tree.map(np.zeros_like, sample_rollout(params))
-    update.warm_up(params, opt_state, nothing)
+    update.warm_up(params, opt_state, nothing, key=KEY)
     for number in range(3):
         result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.key(number))
         params, opt_state = result.params, result.opt_state

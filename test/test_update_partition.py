@@ -126,7 +126,7 @@ def test_the_end_of_a_warm_up_compiles_nothing_new() -> None:
     made = setup(ADAPTER_ONLY, toy_policy.evaluate_embedded, toy_policy.embed)
     update, params, opt_state = made.update, made.params, made.opt_state
     for policy_frozen in (True, False):
-        update.warm_up(params, opt_state, make_rollout(), policy_frozen=policy_frozen)
+        update.warm_up(params, opt_state, make_rollout(), key=KEY, policy_frozen=policy_frozen)
     for policy_frozen in (True, True, False, False):
         result = update.run(params, opt_state, make_rollout(), key=KEY, policy_frozen=policy_frozen)
         params, opt_state = result.params, result.opt_state

@@ -6,7 +6,7 @@ Not here: collecting the rollout, counting updates, writing checkpoints and metr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
@@ -171,7 +171,7 @@ class PPOUpdate:
         num_steps = self._config.num_epochs_per_update * steps_per_epoch
         steps: list[StepMetrics] = []
         for epoch in range(self._config.num_epochs_per_update):
-            for indices in _minibatches(jax.random.fold_in(key, epoch), num_chunks, batch_size):
+            for indices in _minibatches(key, epoch, num_chunks=num_chunks, batch_size=batch_size):
                 trained, moving, metrics = self._step(
                     trained, moving, frozen, rollout, targets, indices, policy_frozen=policy_frozen
                 )
@@ -191,11 +191,13 @@ class PPOUpdate:
             params=partition.join(trained, frozen), opt_state={**opt_state, **moving}, metrics=update_metrics
         )
 
-    def warm_up(self, params: Any, opt_state: Any, rollout: RolloutBatch, *, policy_frozen: bool = False) -> None:
+    def warm_up(
+        self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array, policy_frozen: bool = False
+    ) -> None:
         """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
         params = _committed(params)
         rollout = self._prepared(params, rollout)
-        indices = next(_minibatches(jax.random.key(0), len(rollout.rewards), self._config.batch_size))
+        indices = _minibatches(key, 0, num_chunks=len(rollout.rewards), batch_size=self._config.batch_size)[0]
         self._gaps(params, rollout, indices)
         targets, _ = self._targets(rollout)
         trained, frozen = self._partition(policy_frozen=policy_frozen).split(params)
@@ -313,9 +315,10 @@ def _own_copy(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding, may_alias=False), tree)
 
 
-def _minibatches(key: jax.Array, num_chunks: int, batch_size: int) -> Iterator[np.ndarray]:
-    """The chunks in a random order, B indices at a time, int32 [B]."""
-    yield from np.asarray(jax.random.permutation(key, num_chunks)).reshape(-1, batch_size)
+def _minibatches(key: jax.Array, epoch: int, *, num_chunks: int, batch_size: int) -> np.ndarray:
+    """A shuffle of the chunks for each epoch, int [N / B, B]."""
+    shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_chunks)
+    return np.asarray(shuffled).reshape(-1, batch_size)
 
 
 def _checked(metrics: StepMetrics, *, step: int) -> StepMetrics:

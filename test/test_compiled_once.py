@@ -1,0 +1,93 @@
+"""A policy that acts and learns compiles each program once: before its first chunk and its first update."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import jax.monitoring
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.types import Transition
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+DEBUG = PRESETS["debug"]
+NUM_CHUNKS = 4
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[list[float]]:
+    """The seconds of each compilation within the block."""
+    seconds: list[float] = []
+
+    def listen(event: str, duration: float, **_: Any) -> None:
+        if event == COMPILED:
+            seconds.append(duration)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield seconds
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Adapters, a frozen image tower and one update of the values alone: everything that could compile again."""
+    return dataclasses.replace(
+        DEBUG,
+        model=dataclasses.replace(DEBUG.model, image_size=32, lora_rank=2, gemma_depth=1),
+        ppo=dataclasses.replace(
+            DEBUG.ppo,
+            num_chunks_per_update=NUM_CHUNKS,
+            batch_size=2,
+            critic_warmup_updates=1,
+            freeze_image_tower=True,
+            target_kl=0.0,
+        ),
+        env=EnvConfig(simulator="kinematic"),
+        pretrain=PretrainConfig(num_demonstrations=16, demonstration_workers=1),
+        run=RunConfig(checkpoint_root=str(tmp_path_factory.mktemp("checkpoints"))),
+    )
+
+
+def rollout(actor: Actor, config: TrainConfig, start: int) -> list[Transition]:
+    """Chunks that the actor samples, with random rewards."""
+    random = np.random.default_rng(start)
+    chunks = [
+        (number, actor.act(actor.observe(random_observation(config.model, random)), sequence_number=number))
+        for number in range(start, start + NUM_CHUNKS)
+    ]
+    return [transition_of(chunk, number, random) for number, chunk in chunks]
+
+
+def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
+    learner = Learner.start(config)
+    actor = Actor(config, learner.checkpoint, policy_version=0)
+    with compilations() as before:
+        actor.warm_up()
+        learner.warm_up()
+    assert before  # or the listener hears nothing
+    with compilations() as during:
+        for version in range(1, 4):  # the first trains the values alone
+            transitions = rollout(actor, config, version * NUM_CHUNKS)
+            actor.value(transitions[-1].chunk.observation)
+            learner.update(transitions)
+            actor.load(learner.save(), policy_version=version)
+    assert during == []
+
+    # A resumed run: its parameters come from the disk, its first update is one of many.
+    learner = Learner.start(dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True)))
+    learner.warm_up()
+    with compilations() as resumed:
+        for version in range(4, 6):
+            learner.update(rollout(actor, config, version * NUM_CHUNKS))
+            actor.load(learner.save(), policy_version=version)
+    assert resumed == []
