@@ -62,7 +62,8 @@ def _init_block(config: GemmaConfig, key: Array) -> Params:
     matrices = _matrices(config)
     drawn, zero = lora.factor_specs(matrices, config.lora_rank) if config.lora_rank else ({}, {})
     leaves = {
-        **draw_weights({**matrices, **drawn}, key=key),
+        **draw_weights(matrices, key=key),
+        **draw_weights(drawn, key=jax.random.fold_in(key, 1)),  # on their own, for models that have the rest
         **{name: jnp.zeros(shape) for name, shape in zero.items()},
         "pre_attention_norm/scale": jnp.zeros(config.width),
         "pre_ffw_norm/scale": jnp.zeros(config.width),
