@@ -5,6 +5,7 @@ Not here: learning (`learner.py`) and where observations come from (`env.py`, `n
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Actor:
         self._params = jax.tree.map(jnp.asarray, beginning.params)
         self.policy_version = policy_version
         self._key = jax.random.key(config.run.seed)
+        self._value_key = jax.random.fold_in(self._key, 2**32 - 1)  # no chunk has this sequence number
         temperature = config.model.temperature
 
         def act(params: Any, observation: ModelObservation, key: jax.Array) -> Any:
@@ -49,8 +51,13 @@ class Actor:
             batch = jax.tree.map(lambda leaf: leaf[None], observation)
             return self._policy.compute_observation_value(params, batch)[0]
 
+        def chunk_value(params: Any, observation: ModelObservation, actions: jax.Array) -> jax.Array:
+            batch = jax.tree.map(lambda leaf: leaf[None], observation)
+            return self._policy.compute_action_chunk_value(params, batch, actions[None])[0]
+
         self._act = jax.jit(act)
         self._value = jax.jit(value)
+        self._chunk_value = jax.jit(chunk_value)
 
     def load(self, checkpoint: Path, *, policy_version: int) -> None:
         """Takes the weights of another version; keeps the present ones when that fails.
@@ -89,20 +96,25 @@ class Actor:
 
         Where decoding is free and the tokens stand for no chunk, it is not valid and its actions hold the pose that it
         was sampled in: the measured state, every step. It is a sample like any other and can be trained on.
+
+        Its value is V(s), or V(s, a) where `ppo.gae_value` is chunk, which takes one more pass over the observation.
         """
-        key = jax.random.fold_in(self._key, sequence_number)
+        return self._sample(observation, jax.random.fold_in(self._key, sequence_number))
+
+    def _sample(self, observation: ModelObservation, key: jax.Array) -> SampledChunk:
         sample = jax.device_get(self._act(self._params, observation, key))
         decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
         if not decoded.valid and self._config.model.constrain_decoding:
             raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
         hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
+        actions = decoded.actions if decoded.valid else hold
         return SampledChunk(
             observation=observation,
             action_tokens=sample.action_tokens,
             token_mask=sample.token_mask,
             token_log_probs=sample.token_log_probs,
-            value=float(sample.value),
-            actions=decoded.actions if decoded.valid else hold,
+            value=self._value_of_chunk(observation, actions) if self._values_chunks else float(sample.value),
+            actions=actions,
             policy_version=self.policy_version,
             temperature=self._config.model.temperature,
             valid=decoded.valid,
@@ -113,5 +125,20 @@ class Actor:
         return self._tokenizer.decode_actions(chunk.action_tokens, chunk.observation.state).reason
 
     def value(self, observation: ModelObservation) -> float:
-        """V(observation), in units of reward."""
-        return float(self._value(self._params, observation))
+        """What the future from an observation on is worth, in units of reward.
+
+        V(s), or where `ppo.gae_value` is chunk V(s, a) of a chunk that is sampled here and never executed: V(s) with
+        the noise of one sample. The same seed, weights and observation give the same.
+        """
+        if not self._values_chunks:
+            return float(self._value(self._params, observation))
+        state = zlib.crc32(observation.state.tobytes())
+        return self._sample(observation, jax.random.fold_in(self._value_key, state)).value
+
+    @property
+    def _values_chunks(self) -> bool:
+        return self._config.ppo.gae_value == "chunk"
+
+    def _value_of_chunk(self, observation: ModelObservation, actions: np.ndarray) -> float:
+        normalized = self._tokenizer.normalize_actions(actions, observation.state)
+        return float(self._chunk_value(self._params, observation, normalized))

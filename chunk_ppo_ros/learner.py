@@ -29,7 +29,7 @@ from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.optimizer import make_optimizer
-from chunk_ppo_ros.rl.rollout import stack_transitions
+from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
@@ -208,13 +208,14 @@ class Learner:
             "action_tokens": (chunk.action_tokens, (model.max_action_tokens,)),
             "token_mask": (chunk.token_mask, (model.max_action_tokens,)),
             "token_log_probs": (chunk.token_log_probs, (model.max_action_tokens,)),
+            "actions": (chunk.actions, (model.action_horizon, model.action_dim)),
         }
         for name, (array, shape) in expected.items():
             if array.shape != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {array.shape}; both ends need one configuration")
-        numbers: list[Any] = [chunk.token_log_probs, transition.next_value, chunk.value, transition.outcome.reward]
-        if not all(np.all(np.isfinite(number)) for number in numbers):
-            raise ValueError("log-probs, values and reward must be finite, got NaN or infinity")
+        numbers: list[Any] = [chunk.token_log_probs, chunk.actions, transition.next_value, chunk.value]
+        if not all(np.all(np.isfinite(number)) for number in [*numbers, transition.outcome.reward]):
+            raise ValueError("log-probs, actions, values and reward must be finite, got NaN or infinity")
         if chunk.temperature != np.float32(model.temperature):
             raise ValueError(f"temperature must be {model.temperature}, got {chunk.temperature}; use one for both ends")
         if not 1 <= transition.outcome.num_steps <= model.action_horizon:
@@ -222,7 +223,7 @@ class Learner:
 
     def warm_up(self) -> None:
         """Compiles the update on a rollout of zeros, so that the first real one is not late."""
-        rollout = stack_transitions(_blank_rollout(self._config))
+        rollout = self._stack(_blank_rollout(self._config))
         frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
         for policy_frozen in sorted(frozen):
             self._update.warm_up(self._params, self._opt_state, rollout, key=self._key(), policy_frozen=policy_frozen)
@@ -240,7 +241,7 @@ class Learner:
         result = self._update.run(
             self._params,
             self._opt_state,
-            stack_transitions(transitions),
+            self._stack(transitions),
             key=self._key(),
             policy_frozen=version < self._config.ppo.critic_warmup_updates,
             progress=progress,
@@ -252,6 +253,10 @@ class Learner:
     def _key(self) -> jax.Array:
         """Randomness of the next update."""
         return jax.random.fold_in(jax.random.key(self._config.run.seed), self.policy_version)
+
+    def _stack(self, transitions: Sequence[Transition]) -> RolloutBatch:
+        values_chunks = self._config.model.chunk_value != "none"
+        return stack_transitions(transitions, normalize=self._tokenizer.normalize_actions if values_chunks else None)
 
     def save(self) -> Path:
         """Writes `step_<version>` atomically, removes what retention no longer keeps, returns the folder.

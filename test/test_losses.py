@@ -10,7 +10,7 @@ from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.value_support import ValueEstimate
+from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
 
 CONFIG = config_lib.PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.1, value_huber_delta=1.0)
 
@@ -98,6 +98,28 @@ def test_loss_by_hand():
     np.testing.assert_allclose(metrics.clip_fraction, 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
     expected_kl = np.mean([ratio - 1.0 - np.log(ratio) for ratio in (1.1, 1.5, 0.5)])
     np.testing.assert_allclose(metrics.approx_kl, expected_kl, rtol=1e-5)
+
+
+def test_the_values_of_observation_and_chunk_have_the_same_loss():
+    # Errors of the chunk's value 0, 0 and 2: (2 - 0.5) / 3 = 0.5, which adds 0.5 * 0.5 to the -19/30 above.
+    evaluation, arguments = minibatch()
+    both = evaluation.replace(chunk_value=ValueEstimate.scalar(jnp.array([1.0, 1.0, 3.0])))
+    loss, metrics = losses.ppo_loss(both, **arguments)
+    np.testing.assert_allclose(metrics.chunk_value, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
+    np.testing.assert_allclose(loss, -19 / 30 + 0.25, rtol=1e-6)
+    assert losses.ppo_loss(evaluation, **arguments)[1].chunk_value is None
+
+
+def test_a_histogram_has_a_cross_entropy_and_its_range():
+    # Equal logits of four bins: ln 4 whatever the target. Of the returns -2, 1 and 7 one is beyond -3..5.
+    evaluation, arguments = minibatch()
+    arguments["returns"] = jnp.array([-2.0, 1.0, 7.0])
+    estimate = ValueEstimate(jnp.zeros((3, 4)), ValueSupport(bins=4, low=-3.0, high=5.0))
+    _, metrics = losses.ppo_loss(evaluation.replace(value=estimate), **arguments)
+    np.testing.assert_allclose(metrics.value, np.log(4.0), rtol=1e-6)
+    np.testing.assert_allclose(metrics.clipped_returns, 1 / 3, rtol=1e-6)
+    assert losses.ppo_loss(evaluation, **arguments)[1].clipped_returns == 0.0
 
 
 def test_a_chunk_taken_over_counts_in_the_value_loss_only():

@@ -57,6 +57,17 @@ def test_take_keeps_the_order_of_the_indices_and_works_in_jit():
     assert batch.temperature.shape == ()
 
 
+def test_actions_are_normalised_only_where_asked_for():
+    plain = stack_transitions([transition(0)])
+    assert plain.actions is None and plain.take(np.array([0])).actions is None
+    moved = [transition(number) for number in range(2)]
+    chunk = dataclasses.replace(moved[1].chunk, actions=np.array([[1.0], [2.0]], np.float32))
+    moved[1] = dataclasses.replace(moved[1], chunk=chunk)
+    rollout = stack_transitions(moved, normalize=lambda actions, state: 10 * actions + state)
+    np.testing.assert_array_equal(rollout.actions, [[[0.0], [0.0]], [[10.0], [20.0]]])
+    np.testing.assert_array_equal(rollout.take(np.array([1])).actions, [[[10.0], [20.0]]])
+
+
 def _with_tokens(number: int, num_slots: int):
     base = transition(number)
     return dataclasses.replace(base, chunk=dataclasses.replace(base.chunk, action_tokens=np.zeros(num_slots, np.int32)))

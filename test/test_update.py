@@ -105,7 +105,7 @@ def test_the_inputs_stay_as_they_are():
 def test_every_chunk_is_used_once_an_epoch():
     seen = []
 
-    def evaluate(params, observation, action_tokens, token_mask, *, temperature):
+    def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions):
         jax.debug.callback(lambda tokens: seen.append(np.asarray(tokens)), action_tokens)
         return toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
 
@@ -182,7 +182,7 @@ def test_a_loss_that_is_not_finite_keeps_the_old_parameters():
 
 
 def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
-    def evaluate(params, *args, temperature):
+    def evaluate(params, *args, temperature, actions):
         evaluation = toy_policy.evaluate(params, *args, temperature=temperature)
         # sqrt(|x|) at 0 is 0 with an infinite slope.
         steep = evaluation.value.mean + jnp.sqrt(jnp.abs(params["value_head"]["bias"]))

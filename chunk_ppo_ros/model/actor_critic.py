@@ -195,12 +195,14 @@ class Pi0FASTActorCritic:
             temperature=temperature,
         )
         prefix_hidden = hidden[:, : self.prefix_slots]
-        has_chunk_value = self.config.chunk_value != "none" and actions is not None
+        chunk_value = None
+        if actions is not None and self.config.chunk_value != "none":
+            chunk_value = self._chunk_value(params, prefix_hidden, layout, actions)
         return Evaluation(
             token_log_probs=self._with_forced_slots(log_probs),
             entropy=self._with_forced_slots(entropy),
             value=self._value(params, prefix_hidden, layout),
-            chunk_value=self._chunk_value(params, prefix_hidden, layout, actions) if has_chunk_value else None,
+            chunk_value=chunk_value,
         )
 
     def compute_action_chunk_log_prob(

@@ -212,6 +212,15 @@ class PolicyTokenizer:
             state=np.asarray(observation.state, np.float32),
         )
 
+    def normalize_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """float32 [..., H, D], a chunk in the policy's space and normalised, as FAST and V(s, a) see it; not clipped.
+
+        Args:
+            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
+            state: [..., S], rad and grippers normalised, at the start of the chunk.
+        """
+        return self.norm_stats.actions.normalize(self.transforms.encode_actions(actions, state))
+
     def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> EncodedActions:
         """The tokens of a demonstrated chunk.
 
@@ -227,8 +236,9 @@ class PolicyTokenizer:
             raise ValueError(
                 f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
             )
-        normalized = self.norm_stats.actions.normalize(self.transforms.encode_actions(actions, state))
-        clipped, num_clipped = normalization.clip_actions(normalized, self.config.action_limit)
+        clipped, num_clipped = normalization.clip_actions(
+            self.normalize_actions(actions, state), self.config.action_limit
+        )
         ids = self.fast.encode(clipped)
         if len(ids) > self.max_fast_tokens:
             raise ValueError(

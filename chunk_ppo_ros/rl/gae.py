@@ -33,7 +33,9 @@ def gae(
     Args:
         rewards: float [N], summed over the executed steps of each chunk.
         discounts: float [N], factor on `next_values` before termination, within 0..1.
-        values: float [N], V of the observation before each chunk, in units of reward.
+        values: float [N], V of the observation before each chunk, in units of reward. V(s, a) of the chunk itself is
+            taken as well (`ppo.gae_value`), but is no baseline for its own action: what it knows of the action is
+            taken out of the advantage, and a perfect one leaves none on average.
         next_values: float [N], V of the observation after it; ignored where terminated.
         terminated: bool [N], an end state was reached.
         segment_end: bool [N], entry t + 1 does not continue entry t: terminated, truncated, intervened, or the next

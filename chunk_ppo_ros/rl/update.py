@@ -276,7 +276,12 @@ class PPOUpdate:
 
     def _score(self, params: Any, batch: RolloutBatch) -> losses.Evaluation:
         return self._evaluate(
-            params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
+            params,
+            batch.observation,
+            batch.action_tokens,
+            batch.token_mask,
+            temperature=batch.temperature,
+            actions=batch.actions,
         )
 
     def _past_target_kl(self, steps: list[StepMetrics]) -> bool:

@@ -18,9 +18,10 @@ class RolloutMetrics:
     """Scalars of a rollout before training, in units of reward where nothing else is said.
 
     Attributes:
-        explained_variance: 1 - Var(returns - values) / Var(returns); not finite where all returns are equal.
-        value_mean: of the values recorded while sampling.
-        return_mean: mean of the targets of the value.
+        explained_variance: 1 - Var(returns - values) / Var(returns), with the values that fed GAE; not finite where all
+            returns are equal.
+        value_mean: of the values recorded while sampling, which fed GAE.
+        return_mean: mean of the targets of the values.
         advantage_std: before normalisation.
         reward_mean: reward of a chunk; likewise the next three.
         reward_std: standard deviation.
@@ -69,10 +70,12 @@ class UpdateMetrics:
     """The figures of an update; `as_dict` gives their logged names. Means are over all gradient steps.
 
     Those of the policy are over the steps that had a policy chunk; where none had, nothing moved: ratio 1, KL 0.
+    Those of V(s, a) are None where the policy has none.
     """
 
     loss_policy: float = _named("loss/policy")
     loss_value: float = _named("loss/value")
+    loss_chunk_value: float | None = _named("loss/chunk_value")
     loss_entropy: float = _named("loss/entropy")
     ratio_mean: float = _named("ratio/mean")
     ratio_min: float = _named("ratio/min")
@@ -82,6 +85,7 @@ class UpdateMetrics:
     logp_gap_max_ratio: float = _named("logp_gap/max_ratio")
     logp_gap_token_max: float = _named("logp_gap/token_max")
     explained_variance: float = _named("value/explained_variance")
+    clipped_returns: float = _named("value/clipped_returns")
     value_mean: float = _named("value/mean")
     return_mean: float = _named("return/mean")
     advantage_std: float = _named("advantage/std")
@@ -96,8 +100,9 @@ class UpdateMetrics:
     epochs_done: float = _named("update/epochs_done")
 
     def as_dict(self) -> dict[str, float]:
-        """Logged name -> value."""
-        return {field.metadata["name"]: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """Logged name -> value, of what there is."""
+        named = {field.metadata["name"]: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in named.items() if value is not None}
 
     @classmethod
     def collect(
@@ -115,6 +120,8 @@ class UpdateMetrics:
         figures = {
             "loss_policy": _mean([part.policy for part in policy], default=0.0),
             "loss_value": _mean([part.value for part in parts]),
+            "loss_chunk_value": _mean([part.chunk_value for part in parts if part.chunk_value is not None]),
+            "clipped_returns": _mean([part.clipped_returns for part in parts]),
             "loss_entropy": _mean([part.entropy for part in policy], default=0.0),
             "ratio_mean": _mean([part.ratio_mean for part in policy], default=1.0),
             "ratio_min": min((part.ratio_min for part in policy), default=1.0),
@@ -128,8 +135,9 @@ class UpdateMetrics:
             "epochs_done": epochs_done,
             **{field.name: getattr(rollout, field.name) for field in dataclasses.fields(rollout)},
         }
-        return cls(**{name: float(value) for name, value in figures.items()})
+        numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in figures.items()}
+        return cls(**numbers)
 
 
-def _mean(values: Sequence[jax.Array], *, default: float | None = None) -> float:
-    return float(np.mean(values)) if values or default is None else default
+def _mean(values: Sequence[jax.Array], *, default: float | None = None) -> float | None:
+    return float(np.mean(values)) if values else default
