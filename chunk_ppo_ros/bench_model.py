@@ -22,7 +22,8 @@ from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.rl.losses import ppo_loss
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
-from chunk_ppo_ros.rl.update import PPOUpdate, compute_targets
+from chunk_ppo_ros.rl.targets import compute_targets
+from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.types import SampledChunk
 
 GRADIENT_BATCHES = (8, 32)

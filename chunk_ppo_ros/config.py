@@ -173,7 +173,21 @@ class PPOConfig(_Checked):
     normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
     critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
     max_logp_gap: float = setting(
-        1e-3, "refuse to train where |ratio - 1| exceeds this before the first step", minimum=0.0
+        1e-3,
+        "refuse to train where |ratio - 1| of a chunk exceeds this before the first step, with model.dtype float32, "
+        "whose rounding makes about 1e-5",
+        minimum=0.0,
+    )
+    max_logp_gap_bfloat16: float = setting(
+        0.9,
+        "the same with model.dtype bfloat16, whose rounding makes 0.02 in a chunk of 7 tokens and 0.6 in one of 110; "
+        "other weights or another temperature make about 1",
+        minimum=0.0,
+    )
+    recompute_log_probs: bool = setting(
+        False,
+        "measure ratios from the log-probs that the trainer finds before its first step, not from those recorded while "
+        "sampling; for bfloat16, whose rounding is as large as clip_coef",
     )
 
 
@@ -284,6 +298,11 @@ class TrainConfig:
             raise ValueError(
                 "ppo.gae_value must be observation where model.chunk_value is none, got chunk; set model.chunk_value"
             )
+
+    @property
+    def max_logp_gap(self) -> float:
+        """The largest |ratio - 1| before the first gradient step, by the dtype of the computation."""
+        return self.ppo.max_logp_gap if self.model.dtype == "float32" else self.ppo.max_logp_gap_bfloat16
 
 
 TINY_MODEL = Pi0FASTActorCriticConfig(

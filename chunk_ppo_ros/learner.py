@@ -103,6 +103,7 @@ class Learner:
             config.ppo,
             trained=trained,
             prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
+            max_logp_gap=config.max_logp_gap,
         )
         self._counters = counters
         self.provenance = provenance

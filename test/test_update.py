@@ -14,7 +14,8 @@ import toy_policy
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
-from chunk_ppo_ros.rl.update import LogProbGapError, PPOUpdate, UpdateError
+from chunk_ppo_ros.rl.update import PPOUpdate
+from chunk_ppo_ros.rl.update_errors import LogProbGapError, UpdateError
 from chunk_ppo_ros.value_support import ValueEstimate
 
 CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
@@ -160,6 +161,38 @@ def test_the_gap_is_measured_where_it_is_allowed():
     assert figures["logp_gap/token_max"] == pytest.approx(0.02, rel=1e-3)
 
 
+def test_the_limit_may_be_given_apart_from_the_algorithm():
+    params = toy_policy.init_params()
+    optimizer = make_optimizer(CONFIG)
+    rollout = sample_rollout(params)
+    shifted = rollout.replace(token_log_probs=rollout.token_log_probs + np.float32([0.01, 0.0, 0.0]))
+    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, max_logp_gap=0.001)
+    with pytest.raises(LogProbGapError, match=r"at most 0.001"):
+        update.run(params, optimizer.init(params), shifted, key=KEY)
+    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, max_logp_gap=0.02)
+    assert update.run(params, optimizer.init(params), shifted, key=KEY).metrics.logp_gap_max_ratio > 0.009
+
+
+@pytest.mark.parametrize(("recompute", "ratio"), [(False, np.exp(0.3)), (True, 1.0)])
+def test_ratios_are_from_recorded_or_from_recomputed_log_probs(recompute, ratio):
+    # Recorded log-probs 0.3 nats a chunk too low, in one step over all chunks: the ratio before it is exp(0.3).
+    config = dataclasses.replace(
+        CONFIG, batch_size=8, num_epochs_per_update=1, max_logp_gap=0.5, recompute_log_probs=recompute
+    )
+    update, params, opt_state = setup(config)
+    rollout = sample_rollout(params)
+    shifted = rollout.replace(token_log_probs=rollout.token_log_probs - np.float32([0.3, 0.0, 0.0]))
+    figures = update.run(params, opt_state, shifted, key=KEY).metrics
+    assert figures.ratio_mean == pytest.approx(ratio, rel=1e-5)
+    assert figures.logp_gap_max_ratio == pytest.approx(np.exp(0.3) - 1.0, rel=1e-4)  # told in any case
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-3), ("bfloat16", 0.9)])
+def test_the_limit_of_a_run_is_that_of_its_dtype(dtype, limit):
+    config = config_lib.TrainConfig(model=config_lib.Pi0FASTActorCriticConfig(dtype=dtype))
+    assert config.max_logp_gap == limit
+
+
 def test_log_probs_that_are_not_numbers_are_refused():
     update, params, opt_state = setup()
     rollout = sample_rollout(params)
@@ -231,7 +264,11 @@ def test_nothing_compiles_twice(committed):
     for number in range(3):
         result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.key(number))
         params, opt_state = result.params, result.opt_state
-    assert [function._cache_size() for function in (update._step, update._gaps, update._targets)] == [1, 1, 1]
+    assert [function._cache_size() for function in (update._step._step, update._check.measure, update._targets)] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_a_rollout_must_be_a_multiple_of_the_minibatch():

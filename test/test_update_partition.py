@@ -130,5 +130,5 @@ def test_the_end_of_a_warm_up_compiles_nothing_new() -> None:
     for policy_frozen in (True, True, False, False):
         result = update.run(params, opt_state, make_rollout(), key=KEY, policy_frozen=policy_frozen)
         params, opt_state = result.params, result.opt_state
-    functions = (update._step, update._gaps, update._targets, update._prepare)
+    functions = (update._step._step, update._check.measure, update._targets, update._prepare)
     assert [function._cache_size() for function in functions] == [2, 1, 1, 1]  # a step with and one without the actor
