@@ -17,3 +17,7 @@ class SimulatorUnavailable(UserError):
 
 class ChunksRefused(UserError):
     """So many chunks in a row were refused that the policy will not get on by itself."""
+
+
+class EpisodesError(UserError):
+    """Recorded episodes are missing, damaged, of an unknown format, or lack what is asked of them."""

@@ -18,7 +18,8 @@ EPSILON = 1e-6
 MIN_RANGE = 0.05
 """Smallest q99 - q01 that `compute_norm_stats` gives, in rad or units of the gripper."""
 
-_FILE = "norm_stats.json"
+FILE = "norm_stats.json"
+"""Name of the file of statistics in a folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ class NormStats:
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         parts = {part: {n: getattr(getattr(self, part), n).tolist() for n in _names()} for part in ("state", "actions")}
-        (folder / _FILE).write_text(json.dumps({"norm_stats": parts}, indent=2) + "\n")
+        (folder / FILE).write_text(json.dumps({"norm_stats": parts}, indent=2) + "\n")
 
 
 def find_norm_stats(folder: str | pathlib.Path) -> pathlib.Path:
@@ -90,15 +91,15 @@ def find_norm_stats(folder: str | pathlib.Path) -> pathlib.Path:
         ValueError: where several sub-folders have one.
     """
     folder = pathlib.Path(folder)
-    if (folder / _FILE).is_file():
-        return folder / _FILE
-    found = sorted(folder.glob(f"*/{_FILE}"))
+    if (folder / FILE).is_file():
+        return folder / FILE
+    found = sorted(folder.glob(f"*/{FILE}"))
     if not found:
-        raise FileNotFoundError(f"assets folder must hold {_FILE} or <asset_id>/{_FILE}, got {folder}")
+        raise FileNotFoundError(f"assets folder must hold {FILE} or <asset_id>/{FILE}, got {folder}")
     if len(found) > 1:
         names = ", ".join(path.parent.name for path in found)
         raise ValueError(
-            f"assets folder must hold one {_FILE}, got those of {names} in {folder}; name one of these folders"
+            f"assets folder must hold one {FILE}, got those of {names} in {folder}; name one of these folders"
         )
     return found[0]
 
@@ -131,10 +132,10 @@ def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: fl
 
 
 def _compute(values: np.ndarray, min_range: float) -> Stats:
-    values = values.astype(np.float64)
-    q01, q99 = np.quantile(values, [0.01, 0.99], axis=0)
+    columns = (column.astype(np.float64) for column in values.T)  # one at a time: there may be gigabytes
+    mean, std, q01, q99 = np.array([[c.mean(), c.std(), *np.quantile(c, [0.01, 0.99])] for c in columns]).T
     widen = np.maximum(min_range - (q99 - q01), 0) / 2
-    return Stats(mean=values.mean(axis=0), std=values.std(axis=0), q01=q01 - widen, q99=q99 + widen)
+    return Stats(mean=mean, std=std, q01=q01 - widen, q99=q99 + widen)
 
 
 def _names() -> list[str]:

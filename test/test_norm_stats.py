@@ -1,0 +1,116 @@
+"""The command norm-stats, on episodes made here; statistics are compared with numpy's on transformed data by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+from test_episodes import write_hdf5
+
+from chunk_ppo_ros import norm_stats
+from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.config import MODELS
+from chunk_ppo_ros.episode import Episode
+from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.model.normalization import NormStats
+
+MODEL = dataclasses.replace(MODELS["tiny"], action_dim=7, action_horizon=2)
+
+
+def episode(num_steps: int = 50, dims: tuple[int, int] = (7, 7)) -> Episode:
+    rng = np.random.default_rng(0)
+    states, actions = (rng.uniform(-1, 1, (num_steps, dim)).astype(np.float32) for dim in dims)
+    return Episode("made up", states, actions, rate=50.0)
+
+
+def test_relative_actions_by_hand() -> None:
+    # The waist is at 0, 1 .. 4 and is told to be where it is; the gripper is told 0, 0.2 .. 0.8. With H = 2 the
+    # relative waist is 0 first and 1 then, and 0 at the end, where the last action repeats: six 0 and four 1.
+    states, actions = np.zeros((5, 7), np.float32), np.zeros((5, 7), np.float32)
+    states[:, 0] = actions[:, 0] = np.arange(5)
+    actions[:, 6] = np.arange(5) / 5
+    result = norm_stats.norm_stats_of([Episode("by hand", states, actions, rate=50.0)], MODEL)
+    np.testing.assert_allclose(result.actions.mean[0], 0.4)
+    np.testing.assert_allclose(result.actions.std[0], np.sqrt(0.24))
+    gripper = [0, 0.2, 0.2, 0.4, 0.4, 0.6, 0.6, 0.8, 0.8, 0.8]
+    np.testing.assert_allclose(result.actions.q01[6], np.quantile(gripper, 0.01), rtol=1e-6)
+    np.testing.assert_allclose(result.actions.mean[6], 0.48, rtol=1e-6)
+    np.testing.assert_allclose([result.state.mean[0], result.state.q99[0]], [2.0, 3.96])
+
+
+def test_adapted_to_pi() -> None:
+    recorded = episode()
+    plain = norm_stats.norm_stats_of([recorded], MODEL)
+    adapted = norm_stats.norm_stats_of([recorded], dataclasses.replace(MODEL, adapt_to_pi=True))
+    # A shoulder that changes sign swaps its quantiles; an action gripper is stretched by 2.1123 and moved by -1.1689.
+    np.testing.assert_allclose(adapted.state.q01[1], -plain.state.q99[1], rtol=1e-5)
+    np.testing.assert_allclose(adapted.actions.mean[2], -plain.actions.mean[2], atol=1e-6)
+    np.testing.assert_allclose(adapted.actions.q99[6], plain.actions.q99[6] * 2.1123 - 1.1689, atol=1e-5)
+
+
+def test_absolute_actions_with_a_longer_state() -> None:
+    model = dataclasses.replace(MODEL, delta_actions=False)
+    recorded = episode(dims=(8, 7))
+    result = norm_stats.norm_stats_of([recorded], model)
+    assert (result.state.dim, result.actions.dim) == (8, 7)
+    np.testing.assert_allclose(result.state.q01, np.quantile(recorded.states.astype(float), 0.01, axis=0))
+    with pytest.raises(EpisodesError, match="state must have the 7 dimensions of the actions"):
+        norm_stats.norm_stats_of([recorded], MODEL)
+
+
+def test_all_episodes_count_by_their_steps() -> None:
+    low, high = (Episode("constant", np.full((n, 7), v), np.full((n, 7), v), 50.0) for n, v in ((30, 0.0), (10, 1.0)))
+    result = norm_stats.norm_stats_of([low, high], MODEL)
+    np.testing.assert_allclose(result.state.mean, 0.25)
+
+
+def test_dimensions_that_are_not_the_models_are_refused() -> None:
+    with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 8 and 8 in made up"):
+        norm_stats.norm_stats_of([episode(dims=(8, 8))], MODEL)
+    with pytest.raises(EpisodesError, match="states of 7 .* got 8 and 7 in made up"):
+        norm_stats.norm_stats_of([episode(), episode(dims=(8, 7))], MODEL)
+    with pytest.raises(EpisodesError, match="at least one executed episode"):
+        norm_stats.norm_stats_of([], MODEL)
+
+
+def test_the_table_names_what_never_moves() -> None:
+    recorded = episode()
+    recorded.states[:, 3] = 0.25
+    text = norm_stats.describe(norm_stats.norm_stats_of([recorded], MODEL))
+    assert "  forearm_roll           0.2250   0.2750   0.2500   0.0000" in text
+    assert [line for line in text.splitlines() if "warning" in line] == [
+        "warning: forearm_roll of the state moves by less than 0.05; its range is widened to that"
+    ]
+
+
+def test_the_command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_hdf5(tmp_path / "episode_0.hdf5", 40)
+    write_hdf5(tmp_path / "episode_1.hdf5", 20)
+    output = tmp_path / "assets" / "mine"
+    arguments = ["norm-stats", str(tmp_path), "--output", str(output), "--action_horizon", "4", "--no_adapt_to_pi"]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "left waist" in printed and "right gripper" in printed
+    assert "2 episodes, 60 steps; for action_horizon 4, adapt_to_pi False, delta_actions True" in printed
+    written = NormStats.load(output)
+    # Joint 0 of the states is 0, 0.14 .. 39 * 0.14 and 0 .. 19 * 0.14.
+    waist = np.concatenate([np.arange(40), np.arange(20)]) * 0.14
+    np.testing.assert_allclose([written.state.mean[0], written.state.q99[0]], [waist.mean(), np.quantile(waist, 0.99)])
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert "must not have a norm_stats.json yet" in capsys.readouterr().err
+
+
+def test_the_stride_thins_out(tmp_path: pathlib.Path) -> None:
+    write_hdf5(tmp_path / "episode_0.hdf5", 40)
+    arguments = ["norm-stats", str(tmp_path / "episode_0.hdf5"), "--output", str(tmp_path / "thin"), "--stride", "20"]
+    assert main([*arguments, "--no_adapt_to_pi"]) == 0
+    # States 0 and 20 only: 0 and 2.8.
+    np.testing.assert_allclose(NormStats.load(tmp_path / "thin").state.mean[0], 1.4, rtol=1e-6)
+
+
+def test_bad_input_is_one_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["norm-stats", str(tmp_path / "none"), "--output", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("chunk_ppo_ros norm-stats: episodes must be a file or folder")
