@@ -24,7 +24,7 @@ from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.model.tree_store import leaf_shardings, name_leaves
 
-_NORM_STATS = "norm_stats.json"
+NORM_STATS = "norm_stats.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +114,11 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
         CheckpointError: when a file is missing or does not fit the configuration.
     """
     folder = norm_stats_folder(assets, asset_id=config.run.asset_id)
-    try:
-        norm_stats = NormStats.load(folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / _NORM_STATS} cannot be used: {error!r}; make it by norm-stats") from error
+    norm_stats = read_norm_stats(folder)
     dims, action_dim = (norm_stats.state.dim, norm_stats.actions.dim), config.model.action_dim
     if dims != (action_dim, action_dim):
         raise CheckpointError(
-            f"{folder / _NORM_STATS} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the state "
+            f"{folder / NORM_STATS} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the state "
             f"and {dims[1]} of the actions; it belongs to another robot: set model.action_dim, or run.asset_id"
         )
     try:
@@ -131,6 +128,18 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
             f"tokenizers of {config.run.tokenizer_dir or folder} cannot be used: {error}; openpi's checkpoints have "
             "none, name their folder by run.tokenizer_dir"
         ) from error
+
+
+def read_norm_stats(folder: Path) -> NormStats:
+    """The statistics of a folder.
+
+    Raises:
+        CheckpointError: when norm_stats.json is missing or damaged.
+    """
+    try:
+        return NormStats.load(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{folder / NORM_STATS} cannot be used: {error!r}; make it by norm-stats") from error
 
 
 def norm_stats_folder(assets: Path, *, asset_id: str) -> Path:
@@ -143,18 +152,16 @@ def norm_stats_folder(assets: Path, *, asset_id: str) -> Path:
     Raises:
         CheckpointError: when there is none, or several and none is named.
     """
-    if (assets / _NORM_STATS).is_file():
+    if (assets / NORM_STATS).is_file():
         return assets
-    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(_NORM_STATS)}
-    names = ", ".join(sorted(found)) or "none"
-    if asset_id and asset_id not in found:
-        raise CheckpointError(f"run.asset_id must be one of those in {assets} ({names}), got {asset_id}")
+    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(NORM_STATS)}
+    names = ", ".join(sorted(found))
     if not found:
+        raise CheckpointError(f"{assets} must hold {NORM_STATS} or <asset_id>/{NORM_STATS}, got neither; copy it there")
+    if asset_id not in found and (asset_id or len(found) > 1):
         raise CheckpointError(
-            f"{assets} must hold {_NORM_STATS} or <asset_id>/{_NORM_STATS}, got neither; copy it there"
+            f"the asset id must be one of those in {assets} ({names}), got '{asset_id}'; set run.asset_id"
         )
-    if len(found) > 1 and not asset_id:
-        raise CheckpointError(f"run.asset_id must name one of {names} in {assets}, got none; set this robot's")
     return found[asset_id] if asset_id else next(iter(found.values()))
 
 

@@ -1,0 +1,90 @@
+"""A policy of some thousand parameters with tokenizers of its own, and checkpoints of it in both layouts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.model import checkpoint
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.normalization import compute_norm_stats
+from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+
+MODEL = Pi0FASTActorCriticConfig(
+    action_horizon=4,
+    paligemma_variant="tiny",
+    image_size=32,
+    patch_size=16,
+    cameras=("base_0_rgb",),
+    max_token_len=60,
+    max_action_tokens=32,
+    vocab_size=1024,
+    value_head_hidden_dim=8,
+    siglip_width=8,
+    siglip_mlp_dim=8,
+    siglip_num_heads=2,
+    gemma_width=16,
+    gemma_depth=1,
+    gemma_mlp_dim=8,
+    gemma_num_heads=2,
+    gemma_head_dim=4,
+)
+
+
+def configure(folder: Path, *, run: dict[str, Any] | None = None, **model: Any) -> TrainConfig:
+    """The debug preset with the small model, its outputs below `folder`; keywords change the model."""
+    base = PRESETS["debug"]
+    places = {"run_dir": str(folder / "runs"), "checkpoint_root": str(folder / "checkpoints"), "wandb": False}
+    return dataclasses.replace(
+        base, model=dataclasses.replace(MODEL, **model), run=dataclasses.replace(base.run, **places, **(run or {}))
+    )
+
+
+@functools.cache
+def make_tokenizer(action_dim: int = 14) -> PolicyTokenizer:
+    """Tokenizers fitted on noise."""
+    model = dataclasses.replace(MODEL, action_dim=action_dim)
+    random = np.random.default_rng(0)
+    chunks = random.uniform(-1, 1, (16, model.action_horizon, action_dim))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prompt.model"
+        train_prompt_tokenizer(["reach"], path)
+        prompt = PromptTokenizer(path, max_len=model.max_prompt_len)
+    return PolicyTokenizer(
+        prompt=prompt,
+        fast=FastTokenizer.fit(chunks, vocab_size=128, scale=3.0, action_limit=model.action_limit),
+        norm_stats=compute_norm_stats(chunks[:, 0], chunks),
+        config=model,
+    )
+
+
+def make_policy(model: Pi0FASTActorCriticConfig) -> Pi0FASTActorCritic:
+    """The policy of a configuration with 14 action dimensions."""
+    tokenizer = dataclasses.replace(make_tokenizer(), config=model)
+    return Pi0FASTActorCritic(model, tokenizer.token_ids, tokenizer.constraint())
+
+
+@functools.cache
+def make_params(model: Pi0FASTActorCriticConfig = MODEL) -> Any:
+    """Random parameters; no leaf is zero, so that a fresh one shows."""
+    leaves, structure = jax.tree.flatten(jax.eval_shape(lambda: make_policy(model).init(key=jax.random.key(0))))
+    random = np.random.default_rng(1)
+    return jax.tree.unflatten(structure, [random.uniform(0.1, 0.2, leaf.shape).astype(np.float32) for leaf in leaves])
+
+
+def save_openpi(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, asset_id: str = "trossen") -> Path:
+    """An openpi checkpoint, with tokenizers."""
+    return checkpoint.save_openpi_checkpoint(
+        directory,
+        make_params(model)["actor_backbone"],
+        write_assets=lambda assets: make_tokenizer().save(assets / asset_id),
+    )

@@ -1,0 +1,339 @@
+"""Where weights come from: what is read, what is fresh, what is refused, and what happens when it cannot be loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as orbax
+import pytest
+from small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
+
+from chunk_ppo_ros import start
+from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.config import to_dict as config_to_dict
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.model import checkpoint, compatibility
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.lora import is_adapter
+from chunk_ppo_ros.model.tree_store import name_leaves
+
+
+def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_metadata: Any = None) -> Path:
+    """An own checkpoint whose training state means nothing."""
+    assets = directory.with_name(f"{directory.name}_assets")
+    make_tokenizer().save(assets)
+    metadata = {
+        "model": config_to_dict(model) if of_metadata is None else of_metadata,
+        "counters": {},
+        "provenance": {},
+    }
+    return checkpoint.save_checkpoint(
+        directory, step=0, params=make_params(model), train_state={"count": 0}, assets=assets, metadata=metadata
+    )
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    assert name_leaves(found).keys() == name_leaves(expected).keys()
+    for name, leaf in name_leaves(found).items():
+        np.testing.assert_array_equal(leaf, name_leaves(expected)[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def imitation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_openpi(tmp_path_factory.mktemp("imitation") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_own(tmp_path_factory.mktemp("other_run") / "run")
+
+
+def test_an_openpi_checkpoint_gets_the_value_head_of_a_fresh_policy(imitation: Path, tmp_path: Path) -> None:
+    config = configure(tmp_path, run={"seed": 3})
+    beginning = start.load(imitation, config)
+    assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
+    assert_same(beginning.params["value_head"], make_policy(MODEL).init(key=jax.random.key(3))["value_head"])
+    assert (beginning.provenance.kind, beginning.provenance.notes) == ("openpi", ("the value head is fresh",))
+    assert str(beginning.provenance) == f"openpi checkpoint {imitation}; the value head is fresh"
+
+
+def test_the_params_folder_stands_for_its_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
+    for path in (imitation, own):
+        beginning = start.load(path / "params", configure(tmp_path))
+        assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
+
+
+def test_an_own_checkpoint_of_another_run_comes_whole(own: Path, tmp_path: Path) -> None:
+    beginning = start.load(own, configure(tmp_path, run={"exp_name": "second"}))
+    assert_same(beginning.params, make_params())
+    assert beginning.provenance == start.Provenance("own", str(own))
+
+
+def test_all_parameters_are_bound_to_their_device(imitation: Path, tmp_path: Path) -> None:
+    """Otherwise the update, which returns bound ones, would be compiled a second time."""
+    params = start.load(imitation, configure(tmp_path)).params
+    assert all(isinstance(leaf, jax.Array) and leaf.committed for leaf in jax.tree.leaves(params))
+
+
+def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, tmp_path: Path) -> None:
+    """openpi's trainer ends each path in "value"."""
+    rounded = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), make_params()["actor_backbone"])
+    deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf}, rounded)}
+    orbax.PyTreeCheckpointer().save(tmp_path / "trained" / "params", deeper)
+    shutil.copytree(imitation / "assets", tmp_path / "trained" / "assets")
+    actor = start.load(tmp_path / "trained", configure(tmp_path)).params["actor_backbone"]
+    assert {leaf.dtype for leaf in jax.tree.leaves(actor)} == {jnp.dtype("float32")}
+    assert_same(actor, jax.tree.map(lambda leaf: leaf.astype(np.float32), rounded))
+
+
+# Fresh and left out.
+
+
+def test_adapters_start_fresh_on_a_base_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
+    config = configure(tmp_path, lora_rank=2)
+    assert start.load(own, config).provenance.notes == ("the adapters are fresh",)
+    beginning = start.load(imitation, config)
+    assert beginning.provenance.notes == ("the value head is fresh", "the adapters are fresh")
+    leaves = name_leaves(beginning.params["actor_backbone"])
+    adapters = {name: leaf for name, leaf in leaves.items() if is_adapter(name)}
+    assert len(adapters) == 10  # queries, keys and values, output projection, gates, linear: two factors each
+    for name, leaf in adapters.items():  # B is zero at first, A is not
+        assert bool(np.any(leaf)) == name.endswith("lora_a")
+    assert_same({name: leaves[name] for name in leaves.keys() - adapters}, name_leaves(make_params()["actor_backbone"]))
+
+
+def test_adapters_are_never_left_out(tmp_path: Path) -> None:
+    adapted = dataclasses.replace(MODEL, lora_rank=2)
+    for path in (save_own(tmp_path / "own", adapted), save_openpi(tmp_path / "imitation", adapted)):
+        with pytest.raises(CheckpointError, match=r"has low-rank adapters, .* got a model without; set it, or merge"):
+            start.load(path, configure(tmp_path))
+        with pytest.raises(CheckpointError, match="lora"):  # by name where there is metadata, else by shape
+            start.load(path, configure(tmp_path, lora_rank=4))
+
+
+def test_a_part_of_the_adapters_is_an_error(imitation: Path, tmp_path: Path) -> None:
+    adapted = name_leaves(make_params(dataclasses.replace(MODEL, lora_rank=2))["actor_backbone"])
+    missing = "PaliGemma/llm/layers/mlp/linear_lora_b"
+    some = {("params", *name.split("/")): leaf for name, leaf in adapted.items() if name != missing}
+    orbax.PyTreeCheckpointer().save(tmp_path / "some" / "params", flax.traverse_util.unflatten_dict(some))
+    shutil.copytree(imitation / "assets", tmp_path / "some" / "assets")
+    with pytest.raises(
+        CheckpointError, match=rf"but 1 differ; .*\n  actor_backbone/{missing}: expected .*, found nothing"
+    ):
+        start.load(tmp_path / "some", configure(tmp_path, lora_rank=2))
+
+
+def test_a_value_head_over_the_chunk_starts_fresh(own: Path, tmp_path: Path) -> None:
+    beginning = start.load(own, configure(tmp_path, chunk_value="attention"))
+    assert beginning.provenance.notes == ("the value head over the chunk is fresh",)
+    kept = {name: leaf for name, leaf in beginning.params["value_head"].items() if name != "chunk"}
+    assert_same(kept, make_params()["value_head"])
+    assert "chunk" in beginning.params["value_head"]
+
+
+def test_a_value_head_over_the_chunk_is_left_out_where_there_is_none(tmp_path: Path) -> None:
+    path = save_own(tmp_path / "run", dataclasses.replace(MODEL, chunk_value="pooled"))
+    beginning = start.load(path, configure(tmp_path))
+    assert beginning.provenance.notes == ("its value head over the chunk is left out",)
+    assert "chunk" not in beginning.params["value_head"]
+    with pytest.raises(CheckpointError, match="model.chunk_value: checkpoint 'pooled', configuration 'attention'"):
+        start.load(path, configure(tmp_path, chunk_value="attention"))
+
+
+@pytest.mark.parametrize("variant", ["gemma_2b", "gemma_2b_lora"])
+def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
+    """The compiled program for what a base checkpoint of 11.7 GB lacks: the value head (8.4 MB), adapters (103 MB)."""
+    model = MODELS[variant]
+    policy = object.__new__(Pi0FASTActorCritic)  # its tokens do not matter here
+    object.__setattr__(policy, "config", model)
+    names = {
+        name
+        for name in name_leaves(start.expected_params(policy))
+        if name.startswith("value_head/") or is_adapter(name)
+    }
+    compiled = jax.jit(lambda key: start.init_leaves(policy, names, key=key)).lower(jax.random.key(0)).compile()
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    assert memory.output_size_in_bytes + memory.temp_size_in_bytes < 0.4e9
+
+
+# What must fit.
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"action_horizon": 8}, "model.action_horizon: checkpoint 4, configuration 8"),
+        ({"gemma_width": 32}, "model.gemma_width: checkpoint 16, configuration 32"),
+        ({"siglip_depth": 2}, "model.siglip_depth: checkpoint 1, configuration 2"),
+        ({"cameras": ("cam_high",)}, r"model.cameras: checkpoint \['base_0_rgb'\], configuration \['cam_high'\]"),
+        ({"value_bins": 8}, "model.value_bins: checkpoint 1, configuration 8"),
+        ({"max_action_tokens": 40}, "model.max_action_tokens: checkpoint 32, configuration 40"),
+    ],
+)
+def test_other_sizes_are_refused_by_name(own: Path, tmp_path: Path, model: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        start.load(own, configure(tmp_path, **model))
+
+
+def check(stored: dict[str, Any], wanted: dict[str, Any], *, resumes: bool = False) -> None:
+    old, new = dataclasses.replace(MODEL, **stored), dataclasses.replace(MODEL, **wanted)
+    compatibility.check_model_config(Path("step_1"), config_to_dict(old), new, resumes=resumes)
+
+
+def test_settings_that_are_not_of_the_model_may_differ() -> None:
+    use = {"temperature": 0.5, "detach_value": False, "dtype": "bfloat16", "constrain_decoding": False}
+    check({}, use, resumes=True)
+    check({}, {"siglip_depth": 1}, resumes=True)  # the variant's own size, by name
+    check({}, {"value_max": 3.0, "lora_alpha": 2.0, "max_value_steps": 9}, resumes=True)  # nothing reads them
+
+
+def test_settings_that_something_reads_must_agree() -> None:
+    with pytest.raises(CheckpointError, match="model.value_max: checkpoint 10.0, configuration 3.0"):
+        check({"value_bins": 5}, {"value_bins": 5, "value_max": 3.0})
+    with pytest.raises(CheckpointError, match="model.lora_alpha: checkpoint 16.0, configuration 8.0"):
+        check({"lora_rank": 2}, {"lora_rank": 2, "lora_alpha": 8.0})
+    with pytest.raises(CheckpointError, match="model.max_value_steps: checkpoint 32, configuration 16"):
+        check({"chunk_value": "pooled"}, {"chunk_value": "pooled", "max_value_steps": 16})
+
+
+def test_nothing_starts_fresh_in_a_resumed_run() -> None:
+    for setting in ({"chunk_value": "pooled"}, {"lora_rank": 2}):
+        check({}, setting)
+        with pytest.raises(CheckpointError, match=rf"model.{next(iter(setting))}: checkpoint"):
+            check({}, setting, resumes=True)
+        with pytest.raises(CheckpointError, match=rf"model.{next(iter(setting))}: checkpoint"):
+            check(setting, {}, resumes=True)
+
+
+def test_metadata_of_before_a_setting_means_its_default() -> None:
+    later = ("siglip_", "gemma_", "lora_", "value_bins", "value_min", "value_max", "chunk_value", "constrain_decoding")
+    stored = {name: value for name, value in config_to_dict(MODEL).items() if not name.startswith(later)}
+    plain = dataclasses.replace(
+        MODEL, **{name: 0 for name in config_to_dict(MODEL) if name.startswith(("siglip_", "gemma_"))}
+    )
+    compatibility.check_model_config(Path("step_1"), stored, plain, resumes=True)
+    with pytest.raises(CheckpointError, match=r"model\.chunk_value: checkpoint 'none'"):
+        compatibility.check_model_config(
+            Path("step_1"), stored, dataclasses.replace(plain, chunk_value="pooled"), resumes=True
+        )
+
+
+@pytest.mark.parametrize("model", [{"action_dim": "14"}, {"shoe_size": 42}, {"action_dim": 1000}, {"cameras": 3}])
+def test_a_model_section_that_is_none_is_refused(tmp_path: Path, model: dict[str, Any]) -> None:
+    path = save_own(tmp_path / "run", of_metadata={**config_to_dict(MODEL), **model})
+    with pytest.raises(CheckpointError, match=r"the model section of .* cannot be used: .*(action_dim|shoe|cameras)"):
+        start.load(path, configure(tmp_path))
+
+
+# Assets.
+
+
+def test_norm_stats_of_another_robot_are_named(imitation: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(imitation, tmp_path / "one_arm"))
+    make_tokenizer(action_dim=7).save(path / "assets" / "trossen")
+    with pytest.raises(
+        CheckpointError, match=r"must have 14 dimensions \(model.action_dim\), got 7 of the state and 7"
+    ):
+        start.load(path, configure(tmp_path))
+
+
+def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(imitation, tmp_path / "several"))
+    make_tokenizer(action_dim=7).save(path / "assets" / "lab" / "one_arm")
+    with pytest.raises(
+        CheckpointError, match=r"the asset id must be one of those in .*/assets \(lab/one_arm, trossen\), got ''"
+    ):
+        start.load(path, configure(tmp_path))
+    with pytest.raises(CheckpointError, match="got 'droid'; set run.asset_id"):
+        start.load(path, configure(tmp_path, run={"asset_id": "droid"}))
+    beginning = start.load(path, configure(tmp_path, run={"asset_id": "trossen"}))
+    assert beginning.tokenizer.norm_stats.actions.dim == 14
+
+
+def test_an_asset_id_does_not_disturb_own_checkpoints(own: Path, tmp_path: Path) -> None:
+    start.load(own, configure(tmp_path, run={"asset_id": "trossen"}))
+
+
+def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(imitation, tmp_path / "bare"))
+    shutil.rmtree(path / "assets" / "trossen" / "fast")
+    with pytest.raises(
+        CheckpointError, match=r"tokenizers of .*trossen cannot be used: .* name their folder by run.token"
+    ):
+        start.load(path, configure(tmp_path))
+    start.load(path, configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen")}))
+    shutil.rmtree(path / "assets")
+    with pytest.raises(CheckpointError, match=r"assets must hold norm_stats.json or <asset_id>/norm_stats.json"):
+        start.load(path, configure(tmp_path))
+
+
+# When it cannot be loaded.
+
+
+def failing(tmp_path: Path, imitation: Path, *, simulator: str = "kinematic", **run: Any) -> TrainConfig:
+    run = {"pretrained_checkpoint_path": str(tmp_path / "nowhere"), **run}
+    config = configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen"), **run})
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, simulator=simulator))
+
+
+def test_the_simulator_falls_back_aloud_and_says_so_in_the_metadata(
+    imitation: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = Learner.start(failing(tmp_path, imitation))
+    banner = capsys.readouterr().err
+    assert "!! fresh weights, because" in banner and "nowhere must be a folder, got none of that name" in banner
+    provenance = checkpoint.read_metadata(learner.checkpoint)["provenance"]
+    assert (provenance["kind"], provenance["is_fallback"]) == ("scratch", True)
+    assert "nowhere" in provenance["reason"]
+
+
+def test_nothing_falls_back_where_it_was_told_to_fail_or_moves_a_robot(imitation: Path, tmp_path: Path) -> None:
+    for config in (
+        failing(tmp_path, imitation, on_load_failure="fail"),
+        failing(tmp_path, imitation, simulator="none", on_load_failure="fallback"),
+    ):
+        with pytest.raises(CheckpointError, match="nowhere must be a folder"):
+            Learner.start(config)
+
+
+def test_a_resume_never_falls_back(imitation: Path, tmp_path: Path) -> None:
+    config = failing(tmp_path, imitation)
+    resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
+    with pytest.raises(CheckpointError, match="holds no finished checkpoint to resume from"):
+        Learner.start(resumed)
+    learner = Learner.start(config)
+    metadata = learner.checkpoint / "metadata.json"
+    metadata.write_text(metadata.read_text().replace("debug", "other"))
+    with pytest.raises(CheckpointError, match="metadata.json was changed since it was written"):
+        Learner.start(resumed)
+
+
+def test_a_run_is_resumed_with_another_learning_rate_but_not_with_other_sizes(imitation: Path, tmp_path: Path) -> None:
+    config = failing(tmp_path, imitation, pretrained_checkpoint_path=str(imitation))
+    first = Learner.start(config)
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
+    again = Learner.start(dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, learning_rate=1e-5)))
+    assert (again.counters, again.provenance) == (first.counters, first.provenance)
+    assert again.provenance.notes == ("the value head is fresh",)
+    with pytest.raises(CheckpointError, match="model.gemma_depth: checkpoint 1, configuration 2"):
+        Learner.start(dataclasses.replace(config, model=dataclasses.replace(config.model, gemma_depth=2)))
+
+
+def test_provenance_of_before_the_notes_is_read(own: Path) -> None:
+    old = {"provenance": json.loads('{"kind": "own", "path": "x", "is_fallback": false, "reason": ""}')}
+    from chunk_ppo_ros.model.metadata_file import read_section
+
+    assert read_section(own, old, "provenance", start.Provenance) == start.Provenance("own", "x")
+    for wrong in ({"kind": 3}, {"kind": "own", "is_fallback": 1}, {}, {"kind": "own", "shoe": 1}):
+        with pytest.raises(CheckpointError, match="provenance"):
+            read_section(own, {"provenance": wrong}, "provenance", start.Provenance)
