@@ -1,0 +1,117 @@
+"""Exporting an actor: openpi's layout, the same numbers, adapters merged, assets beside."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as orbax
+import pytest
+from small_policy import MODEL, configure, make_params, make_tokenizer, save_openpi
+
+from chunk_ppo_ros import __main__, start
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, to_dict
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.export import export
+from chunk_ppo_ros.model import checkpoint, lora
+from chunk_ppo_ros.model.tree_store import name_leaves
+
+ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)
+
+
+def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL) -> Path:
+    make_tokenizer().save(directory / "assets")
+    return checkpoint.save_checkpoint(
+        directory,
+        step=5,
+        params=make_params(model),
+        train_state={"count": 0},
+        assets=directory / "assets",
+        metadata={"model": to_dict(model), "counters": {}, "provenance": {}},
+    )
+
+
+def restored_as_openpi_does(folder: Path) -> dict[str, Any]:
+    """Every array below "params", with the dtype that it was stored in."""
+    checkpointer = orbax.PyTreeCheckpointer()
+    item = {"params": checkpointer.metadata(folder).item_metadata.tree["params"]}
+    arguments = jax.tree.map(lambda _: orbax.ArrayRestoreArgs(restore_type=np.ndarray), item)
+    tree = checkpointer.restore(folder, args=orbax.args.PyTreeRestore(item=item, restore_args=arguments))
+    return name_leaves(tree["params"])
+
+
+def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert found.keys() == expected.keys()
+    for name, leaf in found.items():
+        np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
+
+
+def test_an_exported_actor_starts_the_same_policy(tmp_path: Path) -> None:
+    written = export(save_own(tmp_path / "run"), tmp_path / "exported")
+    assert sorted(path.name for path in written.iterdir()) == ["assets", "checksums.json", "params"]
+    actor = name_leaves(make_params()["actor_backbone"])
+    assert_same(restored_as_openpi_does(written / "params"), actor)
+    beginning = start.load(written, configure(tmp_path))
+    assert beginning.provenance.kind == "openpi"
+    assert_same(name_leaves(beginning.params["actor_backbone"]), actor)
+    stored = json.loads((written / "assets" / "trossen" / "norm_stats.json").read_text())
+    assert stored["norm_stats"].keys() == {"state", "actions"}
+    assert stored["norm_stats"]["actions"].keys() == {"mean", "std", "q01", "q99"}
+
+
+def test_an_export_in_bfloat16_is_rounded_once(tmp_path: Path) -> None:
+    written = export(save_own(tmp_path / "run"), tmp_path / "exported", dtype="bfloat16", asset_id="lab/robot")
+    found = restored_as_openpi_does(written / "params")
+    actor = name_leaves(make_params()["actor_backbone"])
+    assert_same(found, {name: leaf.astype(jnp.bfloat16) for name, leaf in actor.items()})
+    assert (written / "assets" / "lab" / "robot" / "prompt.model").is_file()
+    again = export(written, tmp_path / "again")  # openpi to openpi: another dtype and asset id
+    assert {leaf.dtype for leaf in restored_as_openpi_does(again / "params").values()} == {np.dtype("float32")}
+    assert (again / "assets" / "trossen" / "norm_stats.json").is_file()
+
+
+def test_adapters_are_merged_by_the_checkpoints_own_scale_or_kept(tmp_path: Path) -> None:
+    own = save_own(tmp_path / "run", ADAPTED)
+    kept = restored_as_openpi_does(export(own, tmp_path / "kept", keep_adapters=True) / "params")
+    assert_same(kept, name_leaves(make_params(ADAPTED)["actor_backbone"]))
+    merged = restored_as_openpi_does(export(own, tmp_path / "merged") / "params")
+    assert merged.keys() == name_leaves(make_params()["actor_backbone"]).keys()
+    # One entry by hand: block 0, query head 0, input 0, output 0; alpha / rank is 6 / 2.
+    a, b = (kept[f"PaliGemma/llm/layers/attn/q_einsum/lora_{factor}"][0, 0] for factor in "ab")
+    name = "PaliGemma/llm/layers/attn/q_einsum/w"
+    expected = kept[name][0, 0, 0, 0] + 3 * (a[0, 0] * b[0, 0] + a[0, 1] * b[1, 0])
+    np.testing.assert_allclose(merged[name][0, 0, 0, 0], expected, rtol=1e-6)
+
+
+def test_adapters_of_an_openpi_checkpoint_have_openpis_scale(tmp_path: Path) -> None:
+    adapted = dataclasses.replace(MODEL, lora_rank=2)
+    written = export(save_openpi(tmp_path / "openpi", adapted), tmp_path / "exported")
+    expected = lora.merge_adapters(make_params(adapted)["actor_backbone"], Pi0FASTActorCriticConfig(lora_rank=2))
+    assert_same(restored_as_openpi_does(written / "params"), name_leaves(expected))
+
+
+def test_what_cannot_be_exported_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = save_own(tmp_path / "run")
+    (tmp_path / "taken").mkdir()
+    for arguments, message in (
+        ([str(tmp_path / "nowhere"), str(tmp_path / "new")], "nowhere must be a folder"),
+        ([str(own), str(tmp_path / "taken")], "taken must not exist yet"),
+        ([str(own), str(tmp_path / "new"), "--asset_id", "../lab"], "must be the name of a folder below assets"),
+    ):
+        assert __main__.main(["export", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    assert __main__.main(["export", str(own), str(tmp_path / "new")]) == 0
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'new'}\n"
+
+
+def test_damaged_norm_stats_are_not_exported(tmp_path: Path) -> None:
+    path = save_openpi(tmp_path / "openpi")
+    (path / "assets" / "trossen" / "norm_stats.json").write_text('{"norm_stats": [1]}')
+    with pytest.raises(CheckpointError, match=r"norm_stats.json cannot be used: .*; make it by norm-stats"):
+        export(path, tmp_path / "new")
