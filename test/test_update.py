@@ -226,6 +226,43 @@ def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
         update.run(params, opt_state, sample_rollout(params), key=KEY)
 
 
+def test_the_value_of_a_chunk_is_trained_and_described():
+    """V(s, a) = w a learns the reward 0, 1 or 2 from an action that is it; the value of observations is a constant."""
+
+    def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions):
+        head = params["value_head"]
+        plain = toy_policy.evaluate(
+            {**params, "value_head": head["plain"]}, observation, action_tokens, token_mask, temperature=temperature
+        )
+        return plain.replace(chunk_value=ValueEstimate.scalar(head["weight"] * actions[:, 0, 0]))
+
+    config = dataclasses.replace(CONFIG, num_epochs_per_update=20)
+    params = toy_policy.init_params()
+    params["value_head"] = {"plain": params["value_head"], "weight": jnp.zeros(())}
+    update, opt_state = cached_update(config, evaluate), make_optimizer(config).init(params)
+    rollout = sample_rollout(params)
+    rollout = rollout.replace(actions=rollout.rewards[:, None, None])
+    first = update.run(params, opt_state, rollout, key=KEY)
+    figures = first.metrics.as_dict()
+    # Before training w is 0: the values explain nothing.
+    assert figures["value/chunk_explained_variance"] == 0.0
+    assert 0.0 < figures["loss/chunk_value"] < figures["loss/value"]
+    assert figures["value/clipped_returns"] == 0.0
+    log_probs = jax.nn.log_softmax(first.params["actor_backbone"]["logits"])[rollout.action_tokens]
+    rescored = rollout.replace(token_log_probs=np.where(rollout.token_mask, log_probs, 0.0))
+    second = update.run(first.params, first.opt_state, rescored, key=KEY)
+    # Returns are w* a with w* = 1, so that the share of the variance that is left is (1 - w)^2.
+    left = float((1.0 - first.params["value_head"]["weight"]) ** 2)
+    assert left < 0.1
+    assert second.metrics.as_dict()["value/chunk_explained_variance"] == pytest.approx(1.0 - left, abs=1e-4)
+
+
+def test_without_a_value_of_chunks_there_are_no_figures_of_it():
+    update, params, opt_state = setup()
+    figures = update.run(params, opt_state, sample_rollout(params), key=KEY).metrics.as_dict()
+    assert not any("chunk_value" in name or "chunk_explained" in name for name in figures)
+
+
 def test_target_kl_stops_after_the_epoch():
     config = dataclasses.replace(CONFIG, num_epochs_per_update=5, learning_rate=1.0, target_kl=1e-3)
     update, params, opt_state = setup(config)

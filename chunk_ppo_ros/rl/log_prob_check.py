@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,12 +26,21 @@ def score(evaluate: losses.Evaluate, params: Any, batch: RolloutBatch) -> losses
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class LogProbGaps:
-    """Between sampling and scoring: largest |ratio - 1| of a chunk, largest |difference| of a token, nats."""
+@flax.struct.dataclass
+class RolloutScores:
+    """What parameters say about N chunks before they are trained on them.
 
-    chunk: float
-    token: float
+    Attributes:
+        token_log_probs: float32 [N, T], nats.
+        chunk_gaps: float32 [N], |ratio - 1| of each chunk to what was recorded.
+        token_gaps: float32 [N], the largest |difference| of a token's log-prob to the recorded one, nats.
+        chunk_values: float32 [N], V(s, a), in units of reward; None where the policy has none.
+    """
+
+    token_log_probs: Any
+    chunk_gaps: Any
+    token_gaps: Any
+    chunk_values: Any
 
 
 class LogProbCheck:
@@ -49,29 +58,30 @@ class LogProbCheck:
         self._limit = limit
         self.measure = jax.jit(self._measure)
 
-    def __call__(self, params: Any, rollout: RolloutBatch) -> tuple[np.ndarray, LogProbGaps]:
-        """Log-probs [N, T] under `params`, and how far the recorded ones are from them.
+    def __call__(self, params: Any, rollout: RolloutBatch) -> RolloutScores:
+        """The scores under `params`, on the host.
 
         Raises:
             LogProbGapError: if a chunk's gap is above the limit, or not a number.
         """
         minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._batch_size)
         parts = jax.device_get([self.measure(params, rollout, indices) for indices in minibatches])
-        log_probs, chunk_gaps, token_gaps = (np.concatenate(part) for part in zip(*parts, strict=True))
-        worst = int(np.argmax(chunk_gaps))  # numpy's argmax and max take NaN for the largest
-        gaps = LogProbGaps(chunk=float(chunk_gaps[worst]), token=float(np.max(token_gaps)))
-        if not gaps.chunk <= self._limit:
-            raise LogProbGapError(
-                gap=gaps.chunk, limit=self._limit, sequence_number=int(rollout.sequence_number[worst])
-            )
-        return log_probs, gaps
+        scores: RolloutScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        worst = int(np.argmax(scores.chunk_gaps))  # numpy's argmax takes NaN for the largest
+        gap = float(scores.chunk_gaps[worst])
+        if not gap <= self._limit:
+            raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=int(rollout.sequence_number[worst]))
+        return scores
 
-    def _measure(
-        self, params: Any, rollout: RolloutBatch, indices: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Log-probs [B, T], |ratio - 1| of each chunk and the largest |new - old| of its token log-probs, [B] each."""
+    def _measure(self, params: Any, rollout: RolloutBatch, indices: jax.Array) -> RolloutScores:
         batch = rollout.take(indices)
-        new_log_probs = score(self._evaluate, params, batch).token_log_probs
+        evaluation = score(self._evaluate, params, batch)
+        new_log_probs = evaluation.token_log_probs
         log_ratio = losses.chunk_log_ratio(new_log_probs, batch.token_log_probs, batch.token_mask)
         token_gaps = jnp.where(batch.token_mask, jnp.abs(new_log_probs - batch.token_log_probs), 0.0)
-        return new_log_probs, jnp.abs(jnp.exp(log_ratio) - 1.0), jnp.max(token_gaps, axis=-1)
+        return RolloutScores(
+            token_log_probs=new_log_probs,
+            chunk_gaps=jnp.abs(jnp.exp(log_ratio) - 1.0),
+            token_gaps=jnp.max(token_gaps, axis=-1),
+            chunk_values=None if evaluation.chunk_value is None else evaluation.chunk_value.mean,
+        )

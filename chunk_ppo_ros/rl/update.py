@@ -106,9 +106,9 @@ class PPOUpdate:
             )
         params = _committed(params)
         rollout = self._prepared(params, rollout)
-        log_probs, gaps = self._check(params, rollout)
+        scores = self._check(params, rollout)
         if self._config.recompute_log_probs:
-            rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(log_probs))
+            rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(scores.token_log_probs))
         targets, rollout_metrics = self._targets(rollout)
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen)
         steps_per_epoch = num_chunks // batch_size
@@ -125,8 +125,8 @@ class PPOUpdate:
         update_metrics = UpdateMetrics.collect(
             steps,
             jax.device_get(rollout_metrics),
-            logp_gap_max_ratio=gaps.chunk,
-            logp_gap_token_max=gaps.token,
+            scores,
+            returns=jax.device_get(targets.returns),
             epochs_done=len(steps) // steps_per_epoch,
         )
         return UpdateResult(params=state.params, opt_state={**opt_state, **state.opt_state}, metrics=update_metrics)

@@ -10,6 +10,7 @@ import flax.struct
 import jax
 import numpy as np
 
+from chunk_ppo_ros.rl.log_prob_check import RolloutScores
 from chunk_ppo_ros.rl.losses import LossMetrics
 
 
@@ -85,6 +86,7 @@ class UpdateMetrics:
     logp_gap_max_ratio: float = _named("logp_gap/max_ratio")
     logp_gap_token_max: float = _named("logp_gap/token_max")
     explained_variance: float = _named("value/explained_variance")
+    chunk_explained_variance: float | None = _named("value/chunk_explained_variance")
     clipped_returns: float = _named("value/clipped_returns")
     value_mean: float = _named("value/mean")
     return_mean: float = _named("return/mean")
@@ -109,12 +111,20 @@ class UpdateMetrics:
         cls,
         steps: Sequence[StepMetrics],
         rollout: RolloutMetrics,
+        scores: RolloutScores,
         *,
-        logp_gap_max_ratio: float,
-        logp_gap_token_max: float,
+        returns: np.ndarray,
         epochs_done: int,
     ) -> UpdateMetrics:
-        """Joins the figures of all gradient steps (on the host, at least one) with those of the rollout."""
+        """Joins the figures of the gradient steps with those of the rollout; all are on the host.
+
+        Args:
+            steps: at least one.
+            rollout: before training.
+            scores: of the rollout, by the parameters before training.
+            returns: float32 [N], targets of the values.
+            epochs_done: passes over the rollout.
+        """
         parts = [step.loss for step in steps]
         policy = [part for part in parts if part.num_policy_chunks > 0]
         figures = {
@@ -128,8 +138,9 @@ class UpdateMetrics:
             "ratio_max": max((part.ratio_max for part in policy), default=1.0),
             "ratio_clip_fraction": _mean([part.clip_fraction for part in policy], default=0.0),
             "approx_kl": _mean([part.approx_kl for part in policy], default=0.0),
-            "logp_gap_max_ratio": logp_gap_max_ratio,
-            "logp_gap_token_max": logp_gap_token_max,
+            "logp_gap_max_ratio": np.max(scores.chunk_gaps),
+            "logp_gap_token_max": np.max(scores.token_gaps),
+            "chunk_explained_variance": _explained_variance(returns, scores.chunk_values),
             "grad_norm_actor": _mean([step.grad_norm_actor for step in steps]),
             "grad_norm_value": _mean([step.grad_norm_value for step in steps]),
             "epochs_done": epochs_done,
@@ -137,6 +148,14 @@ class UpdateMetrics:
         }
         numbers: dict[str, Any] = {name: None if value is None else float(value) for name, value in figures.items()}
         return cls(**numbers)
+
+
+def _explained_variance(returns: np.ndarray, values: np.ndarray | None) -> float | None:
+    """As `RolloutMetrics.explained_variance`; None without values."""
+    if values is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(1.0 - np.var(returns - values) / np.var(returns))
 
 
 def _mean(values: Sequence[jax.Array], *, default: float | None = None) -> float | None:
