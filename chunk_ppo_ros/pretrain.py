@@ -19,13 +19,16 @@ from tqdm import tqdm
 
 from chunk_ppo_ros import cli, pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.normalization import clip_actions, compute_norm_stats
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.types import ModelObservation, Observation
 
@@ -75,19 +78,24 @@ def clone(
     """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
 
     The likelihood is the policy's own (`evaluate`: same positions, mask and constraint), so that what is imitated is
-    what will be sampled. Minimises the mean over tokens; AdamW with openpi's betas, warm-up and cosine decay.
+    what will be sampled. Minimises the mean over tokens; AdamW with openpi's betas, warm-up and cosine decay. What is
+    frozen in PPO (`ppo.freeze_image_tower`, `ppo.freeze_text_tower`, a decoder below its adapters) is frozen here.
 
     Returns:
         The trained parameters; the value head is left as it was.
+
+    Raises:
+        UserError: when everything is frozen.
     """
     settings = config.pretrain
+    partition = _partition(params["actor_backbone"], config)
     warmup_steps = max(1, settings.bc_steps // 20)
     schedule = optax.warmup_cosine_decay_schedule(0.0, settings.bc_learning_rate, warmup_steps, settings.bc_steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b1=0.9, b2=0.95, weight_decay=1e-4))
 
-    def loss_of(actor_backbone: Any, minibatch: CloningBatch) -> jax.Array:
+    def loss_of(trained: Any, frozen: Any, minibatch: CloningBatch) -> jax.Array:
         evaluation = policy.evaluate(
-            {**params, "actor_backbone": actor_backbone},
+            {**params, "actor_backbone": partition.join(trained, frozen)},
             minibatch.observation,
             jnp.asarray(minibatch.action_tokens),
             jnp.asarray(minibatch.token_mask),
@@ -96,19 +104,33 @@ def clone(
         return -jnp.sum(evaluation.token_log_probs) / jnp.sum(minibatch.token_mask)
 
     @jax.jit
-    def step(actor_backbone: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
-        loss, gradients = jax.value_and_grad(loss_of)(actor_backbone, minibatch)
-        updates, state = optimizer.update(gradients, state, actor_backbone)
-        return optax.apply_updates(actor_backbone, updates), state, loss
+    def step(trained: Any, frozen: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
+        loss, gradients = jax.value_and_grad(loss_of)(trained, frozen, minibatch)
+        updates, state = optimizer.update(gradients, state, trained)
+        return optax.apply_updates(trained, updates), state, loss
 
-    actor_backbone = params["actor_backbone"]
-    state = optimizer.init(actor_backbone)
+    trained, frozen = partition.split(params["actor_backbone"])
+    state = optimizer.init(trained)
     random = np.random.default_rng(config.run.seed)
     for _ in range(settings.bc_steps):
         minibatch = batch.take(random.integers(len(batch), size=settings.bc_batch_size))
-        actor_backbone, state, loss = step(actor_backbone, state, minibatch)
+        trained, state, loss = step(trained, frozen, state, minibatch)
         on_step(float(loss))
-    return {**params, "actor_backbone": actor_backbone}
+    return {**params, "actor_backbone": partition.join(trained, frozen)}
+
+
+def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
+    """What of the actor imitation changes."""
+    ppo = config.ppo
+    trained = trained_leaves(
+        actor_backbone, freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower
+    )
+    if not any(jax.tree.leaves(trained)):
+        raise UserError(
+            "imitation must have parameters to train, got both ppo.freeze_image_tower and ppo.freeze_text_tower; "
+            "leave one of them out"
+        )
+    return Partition(trained)
 
 
 def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:

@@ -1,14 +1,21 @@
-"""Imitation as a command: what it refuses before it begins."""
+"""Imitation: what it refuses before it begins, and what it leaves as it is."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
+import small_policy
 
 from chunk_ppo_ros import pretrain
-from chunk_ppo_ros.config import PRESETS
-from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.bench_inputs import random_observation
+from chunk_ppo_ros.config import PRESETS, PretrainConfig, TrainConfig
+from chunk_ppo_ros.errors import CheckpointError, UserError
+from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.pretrain import CloningBatch
 
 
 def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
@@ -17,3 +24,37 @@ def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
     monkeypatch.setattr(pretrain, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(CheckpointError, match="must not exist yet"):
         pretrain.pretrain(PRESETS["debug"], tmp_path)
+
+
+def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:
+    """Two observations and chunks of noise, as the small policy sees them."""
+    model, random = tokenizer.config, np.random.default_rng(2)
+    seen = [dataclasses.replace(random_observation(model, random), prompt="reach") for _ in range(2)]
+    observations = [tokenizer.observe(one) for one in seen]
+    chunks = [
+        tokenizer.encode_actions(np.tile(one.state, (model.action_horizon, 1)), one.state) for one in observations
+    ]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *observations)
+    return CloningBatch(stacked, np.stack([c.action_tokens for c in chunks]), np.stack([c.token_mask for c in chunks]))
+
+
+def settings(tmp_path: Path, **frozen: bool) -> TrainConfig:
+    config = small_policy.configure(tmp_path, lora_rank=2)
+    imitation = PretrainConfig(bc_steps=2, bc_batch_size=2)
+    return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, **frozen), pretrain=imitation)
+
+
+def test_imitation_leaves_what_is_frozen(tmp_path: Path) -> None:
+    config = settings(tmp_path, freeze_image_tower=True)
+    policy, params = small_policy.make_policy(config.model), small_policy.make_params(config.model)
+    cloned = pretrain.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
+    moved = jax.tree.map(lambda new, old: not np.array_equal(new, old), cloned, params)
+    names = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(moved)}
+    assert {name for name, leaf in names.items() if leaf} == {name for name in names if "lora_" in name}
+
+
+def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:
+    config = settings(tmp_path, freeze_image_tower=True, freeze_text_tower=True)
+    policy, params = small_policy.make_policy(config.model), small_policy.make_params(config.model)
+    with pytest.raises(UserError, match="leave one of them out"):
+        pretrain.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
