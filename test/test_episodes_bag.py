@@ -1,0 +1,161 @@
+"""Episodes of recordings, which are written here message by message as recorder_node writes them."""
+
+from __future__ import annotations
+
+import array
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from chunk_ppo_msgs import msg
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.bag import BagRecorder, load_types
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.episodes import read_episodes
+from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.nodes.wire import header_of, time_from_ns
+from chunk_ppo_ros.robot import aloha
+
+ROBOT = RobotConfig()  # 50 Hz, openpi's grippers
+START = 1_700_000_000_000_000_000  # ns of ROS time, such as a wall clock shows
+MS = 1_000_000
+H = 4
+TYPES = {
+    "action_chunk": "chunk_ppo_msgs/msg/ActionChunk",
+    "execution_result": "chunk_ppo_msgs/msg/ExecutionResult",
+    "follower_left/joint_states": "sensor_msgs/msg/JointState",
+    "follower_right/joint_states": "sensor_msgs/msg/JointState",
+}
+
+
+class Recording:
+    """A folder of parts with what the nodes would have published."""
+
+    def __init__(self, folder: pathlib.Path, *, namespace: str = "", part_bytes: int = 1 << 30) -> None:
+        self._types = load_types(TYPES.values())
+        self._recorder = BagRecorder(folder, self._types, part_bytes=part_bytes, total_bytes=1 << 40)
+        self._namespace = namespace
+        self._time = 0
+
+    def _write(self, topic: str, message: object) -> None:
+        self._time += 1
+        name = f"{self._namespace}/{topic}"
+        # rclpy's buffer is longer than what goes over the wire, so the message is written once more.
+        definition = self._types.get_msgdef(TYPES[topic])
+        body = serialize_message(message)[4:]
+        again, _ = definition.deserialize_cdr_le(body, 0, definition.cls, self._types)
+        data = bytes(self._types.serialize_cdr(again, TYPES[topic]))
+        self._recorder.write(name, TYPES[topic], self._time, data)
+
+    def joints(self, first_ms: int, last_ms: int, *, every_ms: int = 10) -> None:
+        """Waists at their time in s since START: left as it is, right negative; fingers half open (0.03822 m)."""
+        for time in range(first_ms, last_ms + 1, every_ms):
+            for side, sign in (("left", 1.0), ("right", -1.0)):
+                position = array.array("d", [sign * time / 1000, *[0.0] * 6, 0.03822, -0.03822])
+                names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
+                message = JointState(header=header_of(START + time * MS), name=names, position=position)
+                self._write(f"follower_{side}/joint_states", message)
+
+    def chunk(self, number: int, at_ms: int, *, episode: int = 0, num_steps: int = H, end_ms: int = 0) -> None:
+        """A chunk whose actions are 100 * number + step in all dimensions, and how it was executed."""
+        actions = np.repeat(100.0 * number + np.arange(H), 14)
+        header = header_of(START + at_ms * MS)
+        chunk = msg.ActionChunk(header=header, run_id="run", sequence_number=number, episode=episode, horizon=H)
+        chunk.action_dim, chunk.actions = 14, array.array("f", actions)
+        chunk.observation.prompt = "reach"
+        chunk.observation.images = array.array("B", bytes(1000))
+        self._write("action_chunk", chunk)
+        end = time_from_ns(START + (end_ms or at_ms + 20 * num_steps) * MS)
+        self._write("execution_result", msg.ExecutionResult(header=header, num_steps=num_steps, end=end))
+
+    def close(self) -> None:
+        self._recorder.close()
+
+
+@pytest.fixture
+def folder(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "bag"
+
+
+def test_what_was_executed(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 2000)
+    recording.chunk(0, 100)
+    recording.chunk(1, 500, num_steps=2)  # cut short
+    recording.chunk(2, 700, num_steps=0)  # refused
+    recording.chunk(3, 1000, episode=1)
+    recording.close()
+    first, second = read_episodes(folder, ROBOT)
+    np.testing.assert_array_equal(first.actions[:, 0], [0, 1, 2, 3, 100, 101])
+    np.testing.assert_array_equal(second.actions[:, 13], [300, 301, 302, 303])
+    # Steps begin 20 ms apart, the last one 20 ms before the end: 100, 120, 140, 160 and 500, 520 ms.
+    waist = [0.1, 0.12, 0.14, 0.16, 0.5, 0.52]
+    np.testing.assert_allclose(first.states[:, 0], waist, atol=1e-6)
+    np.testing.assert_allclose(first.states[:, 7], np.negative(waist), atol=1e-6)
+    np.testing.assert_allclose(first.states[:, [6, 13]], 0.5, atol=1e-6)
+    assert (first.rate, first.prompt, first.states.dtype) == (50.0, "reach", np.float32)
+    assert "run run, episode 1" in second.source
+
+
+def test_between_joint_states_the_state_is_interpolated(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400, every_ms=33)  # as Interbotix's simulated driver
+    recording.chunk(0, 100, end_ms=185)  # steps at 105, 125, 145 and 165 ms
+    recording.close()
+    (episode,) = read_episodes(folder, ROBOT)
+    np.testing.assert_allclose(episode.states[:, 0], [0.105, 0.125, 0.145, 0.165], atol=1e-6)
+
+
+def test_grippers_of_the_other_convention(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.close()
+    (episode,) = read_episodes(folder, RobotConfig(gripper_convention="interbotix"), prompt="other words")
+    # (0.03822 - 0.0440) / (0.0579 - 0.0440): closed further than Interbotix calls closed.
+    np.testing.assert_allclose(episode.states[:, 6], -0.00578 / 0.0139, atol=1e-5)
+    assert episode.prompt == "other words"
+
+
+def test_parts_are_one_recording(folder: pathlib.Path) -> None:
+    recording = Recording(folder, namespace="/lab", part_bytes=2000)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.close()
+    assert len(list(folder.iterdir())) > 5
+    (episode,) = read_episodes(folder, ROBOT)
+    assert len(episode) == H
+
+
+def test_states_that_were_not_recorded(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 100)
+    recording.chunk(7, 150)  # to 210 ms, 110 ms after the last joint states
+    recording.close()
+    with pytest.raises(EpisodesError, match="within 0.1 s of each step, got 0.11 s for the left arm at chunk 7 of run"):
+        read_episodes(folder, ROBOT)
+
+
+def test_a_recording_of_something_else(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 100)
+    recording.close()
+    with pytest.raises(EpisodesError, match="must have action_chunk, .* got the topics /follower_left/joint_states, "):
+        read_episodes(folder, ROBOT)
+
+
+def test_a_recording_cut_short(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.close()
+    (file,) = folder.glob("part_0000/*.mcap")
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(EpisodesError, match="recording must be whole"):
+        read_episodes(folder, ROBOT)
+    shutil.rmtree(folder / "part_0000")
+    with pytest.raises(EpisodesError, match="a folder with nothing"):
+        read_episodes(folder, ROBOT)
