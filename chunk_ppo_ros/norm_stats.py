@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.stride < 1:
         parser.error(f"--stride must be at least 1, got {parsed.stride}")
     if (parsed.output / FILE).exists():
-        parser.error(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
+        raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
     episodes = [each for path in parsed.episodes for each in read_episodes(path, config.robot)]
     norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
     print(describe(norm_stats))
