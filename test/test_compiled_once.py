@@ -5,20 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax.monitoring
 import numpy as np
 import pytest
+import small_policy
 
 from chunk_ppo_ros.actor import Actor
 from chunk_ppo_ros.bench_inputs import random_observation, transition_of
-from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.learner import Learner
 from chunk_ppo_ros.types import Transition
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
-DEBUG = PRESETS["debug"]
 NUM_CHUNKS = 4
 
 
@@ -38,34 +39,30 @@ def compilations() -> Iterator[list[float]]:
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+@pytest.fixture
+def config(tmp_path: Path) -> TrainConfig:
     """Adapters, a frozen image tower and one update of the values alone: everything that could compile again."""
-    return dataclasses.replace(
-        DEBUG,
-        model=dataclasses.replace(DEBUG.model, image_size=32, lora_rank=2, gemma_depth=1),
-        ppo=dataclasses.replace(
-            DEBUG.ppo,
-            num_chunks_per_update=NUM_CHUNKS,
-            batch_size=2,
-            critic_warmup_updates=1,
-            freeze_image_tower=True,
-            target_kl=0.0,
-        ),
-        env=EnvConfig(simulator="kinematic"),
-        pretrain=PretrainConfig(num_demonstrations=16, demonstration_workers=1),
-        run=RunConfig(checkpoint_root=str(tmp_path_factory.mktemp("checkpoints"))),
+    run = {"pretrained_checkpoint_path": str(small_policy.save_openpi(tmp_path / "imitated"))}
+    config = small_policy.configure(tmp_path, run=run, lora_rank=2)
+    ppo = dataclasses.replace(
+        config.ppo,
+        num_chunks_per_update=NUM_CHUNKS,
+        batch_size=2,
+        critic_warmup_updates=1,
+        freeze_image_tower=True,
+        recompute_log_probs=True,
     )
+    return dataclasses.replace(config, ppo=ppo)
 
 
 def rollout(actor: Actor, config: TrainConfig, start: int) -> list[Transition]:
     """Chunks that the actor samples, with random rewards."""
     random = np.random.default_rng(start)
-    chunks = [
-        (number, actor.act(actor.observe(random_observation(config.model, random)), sequence_number=number))
-        for number in range(start, start + NUM_CHUNKS)
-    ]
-    return [transition_of(chunk, number, random) for number, chunk in chunks]
+    transitions = []
+    for number in range(start, start + NUM_CHUNKS):
+        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
+        transitions.append(transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random))
+    return transitions
 
 
 def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
