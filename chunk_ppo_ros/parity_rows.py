@@ -1,0 +1,104 @@
+"""One compared quantity: ours beside the reference's, where they differ most, and whether that is within tolerance."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Tolerance:
+    """The largest difference that is accepted.
+
+    Attributes:
+        bound: of |ours - reference|.
+        scale: what multiplies the bound where it is above 1. "element": |reference|. "vector": the root mean square of
+            the reference over the last axis, for products with a vector, whose rounding goes with the vector's length.
+    """
+
+    bound: float
+    scale: Literal["none", "element", "vector"] = "none"
+
+    def allowed(self, reference: np.ndarray) -> np.ndarray:
+        """The bound for each element."""
+        size = np.ones_like(reference)
+        if self.scale == "element":
+            size = np.abs(reference)
+        elif self.scale == "vector":
+            size = np.broadcast_to(np.sqrt(np.mean(np.square(reference), axis=-1, keepdims=True)), reference.shape)
+        return self.bound * np.maximum(1.0, size)
+
+    def __str__(self) -> str:
+        factor = {"none": "", "element": " x max(1, |ref|)", "vector": " x max(1, rms ref)"}[self.scale]
+        return f"{self.bound:.0e}{factor}"
+
+
+EXACT = Tolerance(0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """One array of the reference and ours.
+
+    Attributes:
+        array: its name in the reference's file.
+        ours: what our model computes.
+        reference: what openpi computed, of the same shape.
+        tolerance: between the two.
+        counted: bool, of the leading axes of the shape; false where there is nothing to compare, as at pads.
+        remark: how ours was computed, where there is more than one way.
+    """
+
+    array: str
+    ours: np.ndarray
+    reference: np.ndarray
+    tolerance: Tolerance
+    counted: np.ndarray | None = None
+    remark: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A compared quantity: its largest difference in proportion to what is allowed there."""
+
+    name: str
+    difference: float
+    where: str
+    tolerance: str
+    passed: bool
+    remark: str
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.passed else "FAIL"
+        return (
+            f"{self.name:<34} {self.difference:>9.2e}  {self.where:<16} {self.tolerance:<22} {verdict:<5} {self.remark}"
+        )
+
+
+HEADING = f"{'quantity':<34} {'largest':>9}  {'where':<16} {'tolerance':<22} {'':<5} remark"
+
+
+def compare(quantity: Quantity) -> Row:
+    """The row of one quantity; other shapes and numbers that are not finite on one side alone never pass."""
+    ours, reference = np.asarray(quantity.ours, np.float64), np.asarray(quantity.reference, np.float64)
+    if ours.shape != reference.shape:
+        remark = f"shape {list(ours.shape)}, reference {list(reference.shape)}"
+        return Row(quantity.array, np.inf, "", str(quantity.tolerance), False, remark)
+    difference = np.where(ours == reference, 0.0, np.abs(ours - reference))
+    difference = np.where(np.isnan(difference), np.inf, difference)
+    if quantity.counted is not None:
+        counted = quantity.counted.reshape(*quantity.counted.shape, *[1] * (ours.ndim - quantity.counted.ndim))
+        difference = np.where(counted, difference, 0.0)
+    allowed = quantity.tolerance.allowed(reference)
+    excess = difference / np.maximum(allowed, np.finfo(float).tiny)
+    worst = np.unravel_index(int(np.argmax(excess)), excess.shape) if excess.size else ()
+    return Row(
+        name=quantity.array,
+        difference=float(difference[worst]) if difference.size else 0.0,
+        where=str([int(index) for index in worst]) if worst else "",
+        tolerance=str(quantity.tolerance),
+        passed=bool(np.all(difference <= allowed)),
+        remark=quantity.remark,
+    )
