@@ -1,10 +1,12 @@
-"""The decoding constraint against tables derived by hand, brute force, and long runs by random and hostile choices."""
+"""The decoding constraint against tables derived by hand, brute force and real encodings.
+
+Long runs by random and hostile choices are in `test_automaton_runs.py`.
+"""
 
 from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ import pytest
 import tokenizers
 
 from chunk_ppo_ros.model import fast_tokenizer
-from chunk_ppo_ros.model.constraint import IMPOSSIBLE, Array, FastConstraint, min_tokens
+from chunk_ppo_ros.model.constraint import IMPOSSIBLE, FastConstraint, min_tokens
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
@@ -157,63 +159,6 @@ def test_special_tokens_are_illegal() -> None:
     assert tokenizer.vocab_size == 3
     constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=3, action_limit=1.0)
     np.testing.assert_array_equal(constraint.num_coefficients <= 3, [[True, False, False]])
-
-
-def preferences(constraint: FastConstraint, tokenizer: FastTokenizer) -> dict[str, np.ndarray]:
-    """Scores [P, F] of tokens; the legal one with the highest score, plus noise below 1, is taken."""
-    num_bytes = np.array([len(token or b"") for token in tokenizer.token_bytes], np.float32)
-    pending = np.asarray(constraint.next_pending) > 0
-    num = np.asarray(constraint.num_coefficients, np.float32)
-    return {
-        "random": np.zeros_like(num),
-        "longest": np.broadcast_to(num_bytes, num.shape),
-        "shortest": -np.broadcast_to(num_bytes, num.shape),
-        "partial bytes": np.where(pending, 2.0, 0.0),
-        "most pending": np.where(pending, 2.0 + num, 0.0),
-    }
-
-
-def runner(constraint: FastConstraint, *, batch: int) -> Callable[[jax.Array, jax.Array], tuple[Array, Array]]:
-    """A function of (scores, key): tokens [batch, max_tokens], -1 after completion, and which rows are complete."""
-
-    @jax.jit
-    def run(scores: jax.Array, key: jax.Array) -> tuple[Array, Array]:
-        noise = jax.random.uniform(key, (1024, scores.shape[1]))
-        rows = jax.random.randint(key, (constraint.max_tokens, batch), 0, len(noise))
-
-        def step(carry):  # type: ignore[no-untyped-def]
-            position, state, legal, ids = carry
-            chosen = jnp.argmax(jnp.where(legal, scores[state.pending] + noise[rows[position]], -jnp.inf), axis=-1)
-            ids = ids.at[position].set(jnp.where(legal.any(axis=-1), chosen, -1))
-            state = constraint.advance(state, chosen)
-            return position + 1, state, constraint.legal_tokens(state), ids
-
-        start = constraint.start(batch)
-        first = (0, start, constraint.legal_tokens(start), jnp.full((constraint.max_tokens, batch), -1))
-        _, state, _, ids = jax.lax.while_loop(lambda carry: carry[2].any(), step, first)
-        return ids.T, constraint.is_complete(state)
-
-    return run
-
-
-@pytest.mark.parametrize("name", TOKENIZERS)
-def test_every_run_decodes(name: str) -> None:
-    """5 x 1000 runs for each tokenizer: whatever is chosen among the legal tokens decodes within the limit."""
-    make, max_tokens = TOKENIZERS[name]
-    tokenizer = make()
-    constraint = FastConstraint.build(tokenizer, horizon=H, action_dim=D, max_tokens=max_tokens, action_limit=1.5)
-    assert len(constraint.next_pending) > 1  # bytes can be pending
-    limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=H, action_limit=1.5)
-    run = runner(constraint, batch=1000)
-    for index, scores in enumerate(preferences(constraint, tokenizer).values()):
-        ids, complete = run(jnp.asarray(scores), jax.random.key(index))
-        assert complete.all()
-        for row in np.asarray(ids):
-            length = int(np.sum(row >= 0))
-            assert (row[:length] >= 0).all()
-            chunk = tokenizer.decode(row[:length], horizon=H, action_dim=D)
-            assert chunk.valid, chunk.reason
-            assert np.abs(fast_tokenizer.quantise(chunk.actions, tokenizer.scale)).max() <= limit
 
 
 @pytest.mark.parametrize("name", TOKENIZERS)
