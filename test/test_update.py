@@ -103,6 +103,16 @@ def test_the_inputs_stay_as_they_are():
     assert_trees_equal((params, opt_state), before)
 
 
+def test_donated_inputs_are_used_up_and_give_the_same_result():
+    update, params, opt_state = setup()
+    first = update.run(params, opt_state, sample_rollout(params), key=KEY)  # its results are committed, as a run's are
+    rollout = sample_rollout(first.params, seed=1)
+    copied = update.run(first.params, first.opt_state, rollout, key=KEY)
+    donated = update.run(first.params, first.opt_state, rollout, key=KEY, donate=True)
+    assert_trees_equal(donated.params, copied.params)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((first.params, first.opt_state)))
+
+
 def test_every_chunk_is_used_once_an_epoch():
     seen = []
 

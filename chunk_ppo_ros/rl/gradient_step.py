@@ -24,9 +24,9 @@ class TrainState:
     """Parameters between the steps of an update.
 
     Attributes:
-        trained: the part that the steps change; their own copy.
+        trained: the part that the steps change and use up.
         frozen: the part that they read; nobody's copy.
-        opt_state: of the groups that have trained leaves; the steps' own copy.
+        opt_state: of the groups that have trained leaves; used up as well.
         partition: what makes one tree of the two parts.
         policy_frozen: whether the value head alone is trained.
     """
@@ -67,12 +67,20 @@ class GradientStep:
         self._trained = trained
         self._step = jax.jit(self._update, donate_argnums=(0, 1), static_argnames="policy_frozen")
 
-    def begin(self, params: Any, opt_state: Any, *, policy_frozen: bool) -> TrainState:
-        """The state before the first step; `params` and `opt_state` stay good whatever the steps do."""
+    def begin(self, params: Any, opt_state: Any, *, policy_frozen: bool, donate: bool) -> TrainState:
+        """The state before the first step.
+
+        Args:
+            params: all of them, committed.
+            opt_state: of both groups.
+            policy_frozen: train the value head only.
+            donate: have the steps use up what they train of `params` and `opt_state`, instead of a copy.
+        """
         partition = self._partition(policy_frozen=policy_frozen)
         trained, frozen = partition.split(params)
         groups = (VALUE,) if policy_frozen else (ACTOR, VALUE)
-        trained, moving = _own_copy((trained, {group: opt_state[group] for group in groups}))
+        own = committed if donate else _own_copy
+        trained, moving = own((trained, {group: opt_state[group] for group in groups}))
         return TrainState(trained, frozen, moving, partition, policy_frozen)
 
     def __call__(
@@ -129,6 +137,15 @@ class GradientStep:
             loss=loss_metrics, grad_norm_actor=norms[ACTOR], grad_norm_value=norms[VALUE], finite=finite
         )
         return trained, opt_state, metrics
+
+
+def committed(tree: Any) -> Any:
+    """The same arrays, committed to where they are; nothing is copied.
+
+    The results of a step are committed if one of its inputs is (parameters that were restored from a checkpoint), and
+    a function would be compiled again for them.
+    """
+    return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding), tree)
 
 
 def _own_copy(tree: Any) -> Any:

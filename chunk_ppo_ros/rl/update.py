@@ -10,12 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.rl.gradient_step import GradientStep
+from chunk_ppo_ros.rl.gradient_step import GradientStep, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck
 from chunk_ppo_ros.rl.optimizer import ActorCriticOptimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch
@@ -78,9 +77,10 @@ class PPOUpdate:
         *,
         key: jax.Array,
         policy_frozen: bool = False,
+        donate: bool = False,
         progress: Progress | None = None,
     ) -> UpdateResult:
-        """Trains on one rollout; `params` and `opt_state` are left as they are.
+        """Trains on one rollout; `params` and `opt_state` are left as they are, unless they are donated.
 
         Args:
             params: `{"actor_backbone": ..., "value_head": ...}`, those that sampled the rollout.
@@ -88,6 +88,8 @@ class PPOUpdate:
             rollout: N chunks, a multiple of `batch_size`.
             key: shuffles the minibatches; the same key gives the same result.
             policy_frozen: train the value head only; the actor and its optimizer state stand still (critic warm-up).
+            donate: use up the trained arrays of `params` and those of `opt_state` instead of copying them, which takes
+                half of the memory; after an error in the steps they are gone.
             progress: called as progress(minibatches done, minibatches at most) after each.
 
         Returns:
@@ -104,13 +106,13 @@ class PPOUpdate:
                 f"chunks of a rollout must be a multiple of ppo.batch_size ({batch_size}), got {num_chunks}; "
                 "collect ppo.num_chunks_per_update of them"
             )
-        params = _committed(params)
+        params = committed(params)
         rollout = self._prepared(params, rollout)
         scores = self._check(params, rollout)
         if self._config.recompute_log_probs:
             rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(scores.token_log_probs))
         targets, rollout_metrics = self._targets(rollout)
-        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen)
+        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=donate)
         steps_per_epoch = num_chunks // batch_size
         num_steps = self._config.num_epochs_per_update * steps_per_epoch
         steps: list[StepMetrics] = []
@@ -135,12 +137,13 @@ class PPOUpdate:
         self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array, policy_frozen: bool = False
     ) -> None:
         """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
-        params = _committed(params)
+        params = committed(params)
         rollout = self._prepared(params, rollout)
         indices = _minibatches(key, 0, num_chunks=len(rollout.rewards), batch_size=self._config.batch_size)[0]
         self._check.measure(params, rollout, indices)
         targets, _ = self._targets(rollout)
-        self._step(self._step.begin(params, opt_state, policy_frozen=policy_frozen), rollout, targets, indices)
+        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=False)
+        self._step(state, rollout, targets, indices)
 
     def _prepared(self, params: Any, rollout: RolloutBatch) -> RolloutBatch:
         """The rollout on the device, as `evaluate` reads it in every epoch."""
@@ -164,15 +167,6 @@ def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), prepared)
 
     return prepare_all
-
-
-def _committed(tree: Any) -> Any:
-    """The same arrays, committed to where they are; nothing is copied.
-
-    The results of a step are committed if one of its inputs is (parameters that were restored from a checkpoint), and
-    a function would be compiled again for them.
-    """
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding), tree)
 
 
 def _minibatches(key: jax.Array, epoch: int, *, num_chunks: int, batch_size: int) -> np.ndarray:
