@@ -54,7 +54,8 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
 
 def warn_of_large_rate(config: TrainConfig) -> None:
     """Warns where the learning rate is known to be too large for all of gemma_2b."""
-    if config.model.paligemma_variant == "gemma_2b" and config.ppo.learning_rate > LARGE_RATE_FOR_2B:
+    trains_all = config.model.paligemma_variant == "gemma_2b" and not config.model.lora_rank
+    if trains_all and config.ppo.learning_rate > LARGE_RATE_FOR_2B:
         print(
             f"warning: ppo.learning_rate {config.ppo.learning_rate:g} on all of gemma_2b is far above what is known "
             "to work (5e-6 for all parameters, 2e-5 for LoRA); expect the policy to collapse"
