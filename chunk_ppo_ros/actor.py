@@ -103,6 +103,11 @@ class Actor:
 
     def _sample(self, observation: ModelObservation, key: jax.Array) -> SampledChunk:
         sample = jax.device_get(self._act(self._params, observation, key))
+        if not (np.all(np.isfinite(sample.token_log_probs)) and np.isfinite(sample.value)):
+            raise RuntimeError(
+                f"log-probabilities and value of a chunk must be finite, got NaN or infinity from policy version "
+                f"{self.policy_version}; its weights are broken, load an earlier checkpoint"
+            )
         decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
         if not decoded.valid and self._config.model.constrain_decoding:
             raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
