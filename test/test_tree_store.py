@@ -100,5 +100,5 @@ def test_only_named_arrays_are_read_and_under_their_new_names(tmp_path: Path) ->
 def test_other_things_than_named_arrays_are_refused(tmp_path: Path) -> None:
     for number, tree in enumerate(([np.ones(2)], {"a": "text"})):
         orbax.PyTreeCheckpointer().save(tmp_path / str(number), tree)
-        with pytest.raises(CheckpointError, match="must hold named arrays, got other things"):
+        with pytest.raises(CheckpointError, match="(must hold named|storage has no) arrays"):
             tree_store.stored_shapes(tmp_path / str(number))

@@ -55,7 +55,10 @@ class _Opened:
         else:
             known = metadata_file.read_json(file) if file.exists() else {}
         whole_folders.check_unchanged(self.root, known, below=below)
-        return any(name.startswith(f"{below}/") for name in known)
+        has_some = any(name.startswith(f"{below}/") for name in known)
+        if self.kind == "own" and not has_some:
+            raise CheckpointError(f"{self.root / _METADATA} must have checksums of {below}/; take another checkpoint")
+        return has_some
 
 
 def recognise(path: Path) -> Literal["own", "openpi"]:

@@ -28,7 +28,7 @@ def read_metadata_file(file: Path) -> dict[str, Any]:
     """
     metadata = read_json(file)
     version = metadata.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:  # true is 1
         raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; use its own release")
     checksum = metadata.pop("checksum", None)  # the first checkpoints had none
     if checksum is not None and checksum != _checksum(metadata):

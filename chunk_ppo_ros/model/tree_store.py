@@ -163,9 +163,11 @@ def _probe(folder: Path) -> None:
     store = tensorstore.KvStore.open(
         {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.absolute()}/"}}
     ).result()
-    for key in store.list().result():
-        if key.endswith((b".zarray", b"zarr.json")):
-            store.read(key).result()
+    headers = [key for key in store.list().result() if key.endswith((b".zarray", b"zarr.json"))]
+    if not headers:
+        raise ValueError("its storage has no arrays")
+    for key in headers:
+        store.read(key).result()
 
 
 def _bytes_to_read(stored: Any, dtype: Any) -> int:
@@ -180,7 +182,7 @@ def _quiet_orbax() -> Iterator[None]:
     """Keeps Orbax's warnings from the terminal: what is wrong is said by the error that follows."""
     logger = logging.getLogger("absl")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:

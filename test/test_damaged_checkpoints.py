@@ -1,0 +1,243 @@
+"""Whatever happened to a checkpoint: it loads the same numbers, or a CheckpointError says what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orbax.checkpoint as orbax
+import pytest
+from small_policy import configure, make_params, make_policy, save_openpi
+
+from chunk_ppo_ros import __main__, start
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.model import checkpoint, tree_store
+from chunk_ppo_ros.model.tree_store import name_leaves
+
+Damage = Callable[[Path], object]
+
+
+def truncate(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def empty(file: Path) -> None:
+    os.truncate(file, 0)
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0x10
+    file.write_bytes(content)
+
+
+def replace_by_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+DAMAGES: tuple[Damage, ...] = (truncate, empty, flip, Path.unlink, replace_by_folder)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an imitation, and version 0 of a run that started from it."""
+    folder = tmp_path_factory.mktemp("sound")
+    imitation = save_openpi(folder / "imitation")
+    Learner.start(configure(folder, run={"pretrained_checkpoint_path": str(imitation)}))
+    return folder
+
+
+@contextlib.contextmanager
+def damaged(file: Path, damage: Damage) -> Iterator[None]:
+    """The file is damaged within, and as before after."""
+    content = file.read_bytes()
+    damage(file)
+    try:
+        yield
+    finally:
+        if file.is_dir():
+            file.rmdir()
+        file.write_bytes(content)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def numbers_or_error(load: Callable[[], Any], expected: dict[str, Any], case: str) -> bool:
+    """Whether it was an error; fails where anything else than these two happens."""
+    try:
+        found = name_leaves(load())
+    except CheckpointError:
+        return True
+    assert found.keys() == expected.keys(), case
+    for name, leaf in found.items():
+        np.testing.assert_array_equal(leaf, expected[name], err_msg=f"{case}: {name}")
+    return False
+
+
+def test_every_damaged_file_of_an_own_checkpoint_is_noticed(run: Path) -> None:
+    """All of its files have checksums, metadata.json its own: nothing passes."""
+    path = run / "checkpoints" / "debug" / "step_0"
+    config = configure(run, run={"resume": True})
+    actor, state = Actor(config, path, policy_version=0), tree_store.stored_shapes(path / "train_state")
+    readers: dict[str, Callable[[], object]] = {
+        "params": lambda: actor.load(path, policy_version=1),
+        "metadata.json": lambda: actor.load(path, policy_version=1),
+        "train_state": lambda: checkpoint.load_train_state(path, state),
+        "assets": lambda: checkpoint.check_assets(path),
+    }
+    passed = []
+    for file in files_of(path):
+        for damage in DAMAGES:
+            with damaged(file, damage):
+                try:
+                    readers[file.relative_to(path).parts[0]]()
+                except CheckpointError:
+                    continue
+                passed.append(f"{damage.__name__} {file.relative_to(path)}")
+    assert passed == []
+    assert actor.policy_version == 0
+    for read in readers.values():
+        read()
+
+
+@pytest.mark.parametrize("name", ["train_state/manifest.ocdbt", "assets/prompt.model", "metadata.json"])
+def test_a_damaged_run_is_not_resumed(run: Path, name: str) -> None:
+    with damaged(run / "checkpoints" / "debug" / "step_0" / name, flip), pytest.raises(CheckpointError):
+        Learner.start(configure(run, run={"resume": True}))
+
+
+def test_every_damaged_file_of_our_openpi_checkpoint_is_noticed_or_does_not_matter(run: Path) -> None:
+    path, policy = run / "imitation", make_policy(configure(run).model)
+    expected = start.expected_params(policy)["actor_backbone"]
+    actor = name_leaves(make_params()["actor_backbone"])
+    for file in [*files_of(path / "params"), path / "checksums.json"]:
+        for damage in DAMAGES:
+            case = f"{damage.__name__} {file.relative_to(path)}"
+            with damaged(file, damage):
+                numbers_or_error(lambda: checkpoint.load_actor(path, expected), actor, case)
+
+
+def test_damaged_files_of_a_published_checkpoint_are_errors(run: Path, tmp_path: Path) -> None:
+    """Without checksums a changed number cannot be told from another one; all that Orbax can notice is an error."""
+    path = Path(shutil.copytree(run / "imitation", tmp_path / "published"))
+    (path / "checksums.json").unlink()
+    expected = start.expected_params(make_policy(configure(run).model))["actor_backbone"]
+    actor = name_leaves(make_params()["actor_backbone"])
+    noticed = 0
+    for file in files_of(path / "params"):
+        for damage in (truncate, empty, Path.unlink, replace_by_folder):
+            case = f"{damage.__name__} {file.relative_to(path)}"
+            with damaged(file, damage):
+                noticed += numbers_or_error(lambda: checkpoint.load_actor(path, expected), actor, case)
+    assert noticed >= 12  # the three files that hold numbers and names: _METADATA, the manifest and the data
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_damaged_assets_are_errors_or_do_not_matter(run: Path, damage: Damage) -> None:
+    """A flipped bit of norm_stats or of a tokenizer without checksums may give other numbers, but no traceback."""
+    for file in files_of(run / "imitation" / "assets"):
+        with damaged(file, damage), contextlib.suppress(CheckpointError):
+            start.load_tokenizer(run / "imitation" / "assets", configure(run))
+
+
+WRONG = ([], "text", 3, None, {}, {"a": {"b": []}}, [[1]], True)
+
+
+@pytest.mark.parametrize("section", ["", "model", "counters", "provenance", "checksums", "frozen", "format_version"])
+def test_wrong_json_in_metadata_is_an_error(run: Path, section: str) -> None:
+    path = run / "checkpoints" / "debug" / "step_0"
+    sound = json.loads((path / "metadata.json").read_text())
+    del sound["checksum"]  # as in the first checkpoints, so that nothing but the types is wrong
+    for wrong in WRONG:
+        text = json.dumps({**sound, section: wrong} if section else wrong)
+        if section == "frozen" and isinstance(wrong, dict):
+            continue  # nothing is said to be frozen, as it was
+        write = functools.partial(Path.write_text, data=text)
+        with damaged(path / "metadata.json", write), pytest.raises(CheckpointError):
+            Learner.start(configure(run, run={"resume": True}))
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_wrong_json_in_norm_stats_is_an_error(run: Path, wrong: Any) -> None:
+    file = run / "imitation" / "assets" / "trossen" / "norm_stats.json"
+    sound = json.loads(file.read_text())["norm_stats"]
+    for content in (wrong, {"norm_stats": wrong}, {"norm_stats": {**sound, "state": wrong}}):
+        write, message = functools.partial(Path.write_text, data=json.dumps(content)), r"norm_stats.json (cannot|must)"
+        with damaged(file, write), pytest.raises(CheckpointError, match=message):
+            start.load(run / "imitation", configure(run))
+
+
+def make_foreign(folder: Path) -> dict[str, Path]:
+    """Folders that are no checkpoint of ours, and a file."""
+    (folder / "empty").mkdir()
+    (folder / "torch").mkdir()
+    (folder / "torch" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    (folder / "torch" / "config.json").write_text("{}")
+    (folder / "file").write_text("not a folder")
+    (folder / "bare" / "params").mkdir(parents=True)
+    orbax.PyTreeCheckpointer().save(folder / "flax" / "params", {"params": {"Dense_0": {"kernel": np.ones(2)}}})
+    orbax.PyTreeCheckpointer().save(folder / "list" / "params", [np.ones(2)])
+    return {name: folder / name for name in ("empty", "torch", "file", "bare", "flax", "list", "nowhere")}
+
+
+def test_foreign_folders_are_one_line_and_status_2(
+    run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, path in make_foreign(tmp_path).items():
+        with pytest.raises(CheckpointError):
+            start.load(path, configure(run))
+        assert __main__.main(["export", str(path), str(tmp_path / "new")]) == 2
+        error = capfd.readouterr().err
+        assert error.startswith("chunk_ppo_ros export: ") and error.count("\n") == 1, (name, error)
+        assert "Traceback" not in error
+
+
+@contextlib.contextmanager
+def without_privileges() -> Iterator[None]:
+    """As a user whom file permissions hold, where the tests run as root."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize("part", [".", "params", "assets", "metadata.json", "params/manifest.ocdbt"])
+def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # not below pytest's own, which nobody else may enter
+        path = Path(shutil.copytree(run / "checkpoints" / "debug" / "step_0", Path(folder) / "run" / "step_0"))
+        for entry in (Path(folder), path.parent, path, *path.rglob("*")):
+            entry.chmod(0o755)
+        config = configure(run)
+        (path / part).chmod(0)
+        try:
+            with without_privileges(), pytest.raises(CheckpointError):
+                start.load(path, config)
+            with without_privileges(), contextlib.suppress(CheckpointError):
+                checkpoint.newest_checkpoint(path)
+        finally:
+            (path / part).chmod(0o755)
+
+
+def test_the_actor_keeps_acting_with_what_it_had(run: Path) -> None:
+    path = run / "checkpoints" / "debug" / "step_0"
+    actor = Actor(configure(run), path, policy_version=3)
+    with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
+        actor.load(path, policy_version=4)
+    assert actor.policy_version == 3
