@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros import pytrees, start  # noqa: F401  (ModelObservation goes through jit)
@@ -36,7 +35,7 @@ class Actor:
         self._config = config
         beginning = start.load(Path(checkpoint), config)
         self._tokenizer, self._policy = beginning.tokenizer, beginning.policy
-        self._params = jax.tree.map(jnp.asarray, beginning.params)
+        self._params = beginning.params
         self.policy_version = policy_version
         self._key = jax.random.key(config.run.seed)
         self._value_key = jax.random.fold_in(self._key, 2**32 - 1)  # no chunk has this sequence number
@@ -60,14 +59,20 @@ class Actor:
         self._chunk_value = jax.jit(chunk_value)
 
     def load(self, checkpoint: Path, *, policy_version: int) -> None:
-        """Takes the weights of another version; keeps the present ones when that fails.
+        """Takes the weights of another version; keeps the present ones while that is damaged or does not fit.
+
+        Weights of two versions are never in memory: the present ones go once the others' checksums and shapes are
+        found right. Where the disk then fails all the same, there are none, and the caller must load others.
 
         Raises:
-            CheckpointError: when the folder is missing, incomplete or of other shapes.
+            CheckpointError: when the folder is missing, incomplete, damaged or of other shapes.
         """
-        params = checkpoints.load_params(Path(checkpoint), start.expected_params(self._policy))
-        self._params = jax.tree.map(jnp.asarray, params)
+        expected = start.expected_params(self._policy)
+        self._params = checkpoints.load_params(Path(checkpoint), expected, before_reading=self._forget)
         self.policy_version = policy_version
+
+    def _forget(self) -> None:
+        self._params = None
 
     def warm_up(self) -> None:
         """Compiles acting and valuing, so that the first chunk of an episode is not late."""

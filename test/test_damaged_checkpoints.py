@@ -8,10 +8,12 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as orbax
 import pytest
@@ -235,9 +237,23 @@ def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
             (path / part).chmod(0o755)
 
 
-def test_the_actor_keeps_acting_with_what_it_had(run: Path) -> None:
+def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the old ones go before the new ones come: two versions are never in memory."""
     path = run / "checkpoints" / "debug" / "step_0"
     actor = Actor(configure(run), path, policy_version=3)
+    held = weakref.ref(jax.tree.leaves(actor._params)[0])
     with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
         actor.load(path, policy_version=4)
-    assert actor.policy_version == 3
+    assert (actor.policy_version, held() is None) == (3, False)
+    read = tree_store._restore
+    held_while_reading = []
+
+    def watch(*arguments: Any) -> Any:
+        held_while_reading.append(held() is not None)
+        return read(*arguments)
+
+    monkeypatch.setattr(tree_store, "_restore", watch)
+    actor.load(path, policy_version=4)
+    assert (actor.policy_version, held_while_reading) == (4, [False])

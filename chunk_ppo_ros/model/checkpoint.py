@@ -89,7 +89,14 @@ def stored_leaves(path: Path) -> dict[str, HasShape]:
     return {opened.names[name]: leaf for name, leaf in opened.stored.items()}
 
 
-def load_leaves(path: Path, expected: Any, *, ignored: Collection[str] = (), sharding: Any = None) -> Any:
+def load_leaves(
+    path: Path,
+    expected: Any,
+    *,
+    ignored: Collection[str] = (),
+    sharding: Any = None,
+    before_reading: Callable[[], object] = lambda: None,
+) -> Any:
     """Parameters of either layout.
 
     Args:
@@ -97,6 +104,7 @@ def load_leaves(path: Path, expected: Any, *, ignored: Collection[str] = (), sha
         expected: tree of arrays or shapes, or dict of them by name; gives the dtypes as well.
         ignored: names of stored leaves that are left out.
         sharding: where they go, as `tree_store.load_tree` takes it.
+        before_reading: called once all is checked that can be without reading; may free what is to be replaced.
 
     Returns:
         The tree of `expected` as `jax.Array`s, read straight to their devices.
@@ -108,12 +116,19 @@ def load_leaves(path: Path, expected: Any, *, ignored: Collection[str] = (), sha
     with _readable(path):
         verified = opened.check_unchanged(_PARAMS)
     names = {stored: name for stored, name in opened.names.items() if name not in ignored}
-    return tree_store.load_tree(opened.root / _PARAMS, expected, names=names, sharding=sharding, verified=verified)
+    return tree_store.load_tree(
+        opened.root / _PARAMS,
+        expected,
+        names=names,
+        sharding=sharding,
+        verified=verified,
+        before_reading=before_reading,
+    )
 
 
-def load_params(path: Path, expected: Any, *, sharding: Any = None) -> Any:
+def load_params(path: Path, expected: Any, *, before_reading: Callable[[], object] = lambda: None) -> Any:
     """All parameters, {"actor_backbone": ..., "value_head": ...}, of an own checkpoint; see `load_leaves`."""
-    return load_leaves(path, expected, sharding=sharding)
+    return load_leaves(path, expected, before_reading=before_reading)
 
 
 def load_actor(path: Path, expected: Any, *, sharding: Any = None) -> Any:

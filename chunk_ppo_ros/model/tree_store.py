@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,6 +69,7 @@ def load_tree(
     names: Mapping[str, str],
     sharding: Any = None,
     verified: bool = False,
+    before_reading: Callable[[], object] = lambda: None,
     advice: str = _MODEL_ADVICE,
 ) -> Any:
     """Reads arrays of a folder into the structure of `expected`, each straight to its devices.
@@ -84,6 +85,7 @@ def load_tree(
             part); the first device where not given.
         verified: whether checksums have shown the files to be whole. Others are read one array after the other, which
             takes 10 ms each: where one fails, Orbax leaves the rest to themselves, and Python reports them later.
+        before_reading: called once all is checked that can be without reading; may free what is to be replaced.
         advice: end of the error text where shapes differ.
 
     Returns:
@@ -94,6 +96,7 @@ def load_tree(
     """
     stored, wanted = stored_shapes(folder), name_leaves(expected)
     check_shapes(folder, {names[name]: stored[name] for name in names}, wanted, advice=advice)
+    before_reading()
     places = leaf_shardings(expected, sharding)
     arguments = {
         name: orbax.ArrayRestoreArgs(sharding=places[names[name]], dtype=wanted[names[name]].dtype) for name in names
