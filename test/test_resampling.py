@@ -65,6 +65,23 @@ def test_windows_are_centred() -> None:
     assert resampling._window_sum(values)[0] == 2**24 + 32
 
 
+@pytest.mark.parametrize(("size", "length"), [(279, 280), (320, 320), (588, 296), (640, 320), (800, 272), (1920, 320)])
+def test_block_lengths(size: int, length: int) -> None:
+    # As found in the sums of jax 0.5.3 on two cores: 588 / 2 = 294 and 800 / 3 = 266.7, up to a multiple of 8.
+    assert resampling._block_length(size) == length
+
+
+def test_blocks_are_summed_apart() -> None:
+    # 2^24 + 1 stays 2^24 in float32, twice; the block 1 + 1 is added as 2.
+    values = np.array([[2.0**24, 1.0, 1.0]], np.float32)
+    ones, none = np.ones((1, 3), np.float32), np.zeros((1, 3), bool)
+    assert resampling._sum_in_order(ones, values, none)[0] == 2**24
+    assert resampling._sum_in_order(ones, values, np.array([[False, True, False]]))[0] == 2**24 + 2
+    # Of 640 columns the second block of 320 begins within the pixel that takes 316..321.
+    taps = resampling.find_taps(640, 224)
+    assert taps.index[taps.new_block].tolist() == [320, 320]
+
+
 @hypothesis.settings(max_examples=40, deadline=None)
 @hypothesis.given(sides=st.tuples(SIDES, SIDES, SIDES, SIDES), seed=st.integers(0, 99))
 def test_the_fast_way_gives_what_the_exact_order_gives(sides: tuple[int, int, int, int], seed: int) -> None:

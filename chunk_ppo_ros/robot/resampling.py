@@ -1,10 +1,10 @@
 """Linear resampling of uint8 images with antialiasing, to the very grey level that openpi's `resize_with_pad` gives.
 
 The arithmetic is that of `jax.image.resize(..., "linear")` of jax 0.5.3 as XLA compiles it for x86-64, where openpi's
-own output was recorded: float32, some products fused with the addition that follows, the cheaper axis first. A value
-that lies almost midway between two grey levels is rounded up or down by these details alone. So all pixels are computed
-in plain float32, and the few that lie that close to a rounding border once more in the compiled order. Other versions
-of jax and other devices round some of these few the other way; see `test/test_images.py`.
+own output was recorded: float32, some products fused with the addition that follows, the cheaper axis first, long sums
+in blocks. A value that lies almost midway between two grey levels is rounded up or down by these details alone. So all
+pixels are computed in plain float32, and the few that lie that close to a rounding border once more in the compiled
+order. Other versions of jax, other devices and a single core (other blocks) round some of these few the other way.
 """
 
 from __future__ import annotations
@@ -24,10 +24,12 @@ class Taps:
     Attributes:
         index: int [new, K], K successive old pixels.
         weight: float32 [new, K], their weights, which sum to 1.
+        new_block: bool [new, K], where the exact order begins another partial sum: long axes are summed in blocks.
     """
 
     index: np.ndarray
     weight: np.ndarray
+    new_block: np.ndarray
 
     @property
     def num_taps(self) -> int:
@@ -56,7 +58,7 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     values = _apply(columns, resized.transpose(1, 0, 2).reshape(old_width, -1)).reshape(width, height, 3)
     rounded = np.rint(values)
     # A float32 sum of K products below 256 is off by at most 2^-16 for each operation, in either order.
-    margin = (rows.num_taps + columns.num_taps + 2) * 2.0**-15
+    margin = (rows.num_taps + columns.num_taps + 4) * 2.0**-15
     x, y, channel = np.nonzero(np.abs(values - rounded) > 0.5 - margin)
     rounded[x, y, channel] = np.rint(_compute_exactly(image, rows, columns, (y, x, channel)))
     return np.clip(rounded, 0, 255).astype(np.uint8).transpose(1, 0, 2)
@@ -71,10 +73,17 @@ def find_taps(size: int, new_size: int) -> Taps:
     last = size - 1 - np.argmax(used[:, ::-1], axis=1)
     num_taps = int(np.max(last - first)) + 1
     index = np.minimum(first, size - num_taps)[:, None] + np.arange(num_taps)
-    taps = Taps(index, np.take_along_axis(weights, index, axis=1))
-    for array in (taps.index, taps.weight):
+    new_block = (index % _block_length(size) == 0) & (np.arange(num_taps) > 0)
+    taps = Taps(index, np.take_along_axis(weights, index, axis=1), new_block)
+    for array in (taps.index, taps.weight, taps.new_block):
         array.setflags(write=False)
     return taps
+
+
+def _block_length(size: int) -> int:
+    """Old pixels that XLA's matrix product sums at a time on several cores: few even blocks of at most 320."""
+    num_blocks = -(-size // 320)
+    return -(-size // (8 * num_blocks)) * 8
 
 
 def _weights(size: int, new_size: int) -> np.ndarray:
@@ -82,20 +91,19 @@ def _weights(size: int, new_size: int) -> np.ndarray:
 
     New pixel i has its centre at (i + 1/2) * size / new_size - 1/2 in old pixels; the kernel's half width is one old
     pixel, or one new pixel where that is larger: max(0, 1 - |centre - j| / half_width), divided by its sum over j.
-    XLA compiles numerator and denominator apart and fuses other products in each: in the denominator that of the
-    kernel; in the numerator that of the centre, and that of the kernel in what its loop of eight pixels leaves over,
-    or everywhere up to 64 pixels.
+    XLA compiles numerator and denominator apart. The kernel's product is fused in the denominator, and in those pixels
+    of the numerator that its loop over eight at a time leaves; within the loop the centre's is. A short axis has no
+    loop: below 88 pixels, or 96 where the image grows.
     """
     step = np.float32(1 / (new_size / size))
     slope = np.float32(1) / max(step, np.float32(1))
     half = np.arange(new_size, dtype=np.float32) + np.float32(0.5)
     old = np.arange(size, dtype=np.float32)
-    distance = np.abs(_fused(half, step, np.float32(-0.5))[:, None] - old)
-    in_loop = np.arange(new_size) < (new_size - new_size % 8 if new_size > 64 else 0)
-    numerator = np.where(in_loop[:, None], 1 - distance * slope, _fused(distance, -slope, np.float32(1)))
-    distance = np.abs((half * step - np.float32(0.5))[:, None] - old)
-    denominator = _window_sum(np.maximum(_fused(distance, -slope, np.float32(1)), 0))
-    return np.maximum(numerator, 0) / denominator[:, None]
+    kernel = np.maximum(_fused(np.abs((half * step - np.float32(0.5))[:, None] - old), -slope, np.float32(1)), 0)
+    in_loop = np.maximum(1 - np.abs(_fused(half, step, np.float32(-0.5))[:, None] - old) * slope, 0)
+    loop_end = new_size - new_size % 8 if new_size >= (88 if step > 1 else 96) else 0
+    numerator = np.where((np.arange(new_size) < loop_end)[:, None], in_loop, kernel)
+    return numerator / _window_sum(kernel)[:, None]
 
 
 def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32) -> np.ndarray:
@@ -132,12 +140,15 @@ def _compute_exactly(
     """float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of operations."""
     y, x, channel = where
     patches = image[rows.index[y][:, :, None], columns.index[x][:, None, :], channel[:, None, None]]
-    return _sum_in_order(columns.weight[x], _sum_in_order(rows.weight[y][..., None], patches))
+    sums = _sum_in_order(rows.weight[y][..., None], patches, rows.new_block[y][..., None])
+    return _sum_in_order(columns.weight[x], sums, columns.new_block[x])
 
 
-def _sum_in_order(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Sums over axis 1 of weights * values, each product fused with its addition, from the first to the last."""
-    total = np.zeros((len(values), *values.shape[2:]), np.float32)
+def _sum_in_order(weights: np.ndarray, values: np.ndarray, new_block: np.ndarray) -> np.ndarray:
+    """Sums over axis 1 of weights * values, each product fused with its addition, block by block, first to last."""
+    total = block = np.zeros((len(values), *values.shape[2:]), np.float32)
     for k in range(values.shape[1]):
-        total = _fused(values[:, k], weights[:, k], total)
-    return total
+        ends = new_block[:, k]
+        total = np.where(ends, total + block, total)
+        block = _fused(values[:, k], weights[:, k], np.where(ends, np.float32(0), block))
+    return total + block
