@@ -1,0 +1,41 @@
+"""The gap between sampling and scoring by dtype: chunks sampled one by one, scored in minibatches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from test_actor_critic import CONFIG, make_observation, make_policy
+from test_embedded import NUM_CHUNKS, rollout
+
+from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.rl.log_prob_check import LogProbCheck
+
+
+def sampled_rollout(policy: Any, params: Any) -> Any:
+    """Sampled at batch 1, as an actor does."""
+    observation, sample = make_observation(CONFIG, NUM_CHUNKS), jax.jit(policy.sample_actions)
+    rows = [
+        sample(
+            params, jax.tree.map(lambda leaf, n=n: leaf[n : n + 1], observation), key=jax.random.key(n), temperature=1.0
+        )
+        for n in range(NUM_CHUNKS)
+    ]
+    return rollout(observation, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *rows))
+
+
+@pytest.mark.parametrize(("dtype", "depth"), [("float32", 1), ("bfloat16", 3)])  # one block of bfloat16 hides it
+def test_rounding_is_within_the_limit_of_its_dtype(dtype: str, depth: int) -> None:
+    policy = make_policy(dtype=dtype, gemma_depth=depth)
+    params = policy.init(key=jax.random.key(0))
+    made, ppo = sampled_rollout(policy, params), PPOConfig()
+    limit = ppo.max_logp_gap if dtype == "float32" else ppo.max_logp_gap_bfloat16
+    scores = LogProbCheck(policy.evaluate, batch_size=2, limit=limit)(params, made)
+    assert scores.token_log_probs.shape == made.token_log_probs.shape
+    if dtype == "float32":
+        assert scores.token_gaps.max() <= 1e-4
+    else:
+        assert 1e-6 < scores.token_gaps.max() < 0.5  # nats; measured 0.02 with three blocks
+        assert scores.chunk_gaps.max() > ppo.max_logp_gap  # float32's limit would refuse it
