@@ -1,0 +1,166 @@
+"""The comparison with openpi's numbers, on sets in which our own model plays openpi's part."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import reference_set
+
+from chunk_ppo_ros import __main__, parity_forward
+from chunk_ppo_ros.model.pi0_fast import Pi0FAST
+from chunk_ppo_ros.parity_forward import make_inputs
+from chunk_ppo_ros.parity_quantities import Model
+from chunk_ppo_ros.parity_rows import Quantity, Tolerance, compare
+from chunk_ppo_ros.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT
+from chunk_ppo_ros.parity_set import read_reference_set
+from chunk_ppo_ros.robot.images import resize_with_pad
+
+ALL_CAMERAS = np.ones((2, 3), bool)
+SOME_CAMERAS = np.array([[True, False, True], [True, True, False]])
+
+
+@pytest.fixture(scope="module")
+def masked_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reference_set.write_set(tmp_path_factory.mktemp("sets") / "masked", image_mask=SOME_CAMERAS, suffix="/value")
+
+
+@pytest.fixture(scope="module")
+def plain_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return reference_set.write_set(tmp_path_factory.mktemp("sets") / "plain", image_mask=ALL_CAMERAS, only_greedy=True)
+
+
+def scores(folder: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
+    """Log-probs of the greedy tokens as openpi's sampler has them at a shift, and as the policy does."""
+    reference = read_reference_set(folder)
+    model = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
+    tokens = reference.outputs["greedy_tokens"]
+    served = jax.nn.log_softmax(jnp.asarray(model.served_logits(tokens, shift=shift)))
+    ours = jax.jit(parity_forward.cached_log_probs, static_argnums=0)(
+        model.backbone, model.params, make_inputs(reference), jnp.asarray(tokens)
+    )
+    return np.asarray(parity_forward.pick(served, jnp.asarray(tokens))), np.asarray(ours)
+
+
+def test_contiguous_positions_without_masked_cameras_are_the_policys(plain_set: Path) -> None:
+    served, ours = scores(plain_set, CONTIGUOUS_SHIFT)
+    np.testing.assert_allclose(served, ours, atol=1e-5)
+
+
+def test_served_positions_differ_after_the_first_token(plain_set: Path) -> None:
+    served, ours = scores(plain_set, SERVED_SHIFT)
+    np.testing.assert_allclose(served[:, 0], ours[:, 0], atol=1e-5)  # the prefix has the same positions
+    assert np.abs(served - ours)[:, 1:].max() > 1e-3
+
+
+def test_masked_cameras_shift_the_served_positions(masked_set: Path) -> None:
+    served, ours = scores(masked_set, CONTIGUOUS_SHIFT)
+    assert np.all(np.abs(served - ours).max(axis=1) > 1e-3)
+
+
+def test_a_set_passes_wherever_it_is_copied(
+    masked_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Masked cameras, other image sizes, leaves that end in `value`, under a name that config.json does not know."""
+    copy = shutil.copytree(masked_set, tmp_path / "copy")
+    assert __main__.main(["parity", str(copy)]) == 0
+    printed = capsys.readouterr().out
+    assert f"checkpoint {copy}/checkpoint/params" in printed and "2 masked" in printed
+    assert "not compared: nothing" in printed and "FAIL" not in printed
+
+
+def test_each_changed_number_fails_and_unknown_ones_are_named(
+    masked_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = shutil.copytree(masked_set, tmp_path / "copy")
+    outputs = dict(np.load(copy / "outputs.npz"))
+    outputs["logits"][1, 10, 3] += 1e-3  # a pad, which openpi's packing has numbers for
+    outputs["decode_logits_openpi_pos"][0, 2, 7] += 1e-3
+    outputs["sampled_tokens_T2_key7"][1, 3] += 1
+    outputs["grad_leaf_norms"][4] += 0.01
+    np.savez(copy / "outputs.npz", **outputs, attention_entropy=np.zeros(3))
+    assert __main__.main(["parity", str(copy)]) == 1
+    *_, left, verdict = capsys.readouterr().out.strip().splitlines()
+    assert left == "not compared: attention_entropy"
+    assert verdict == (
+        "4 quantities beyond tolerance: logits, grad_leaf_norms, decode_logits_openpi_pos, sampled_tokens_T2_key7"
+    )
+
+
+def damage_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def forget_sizes(folder: Path) -> None:
+    (folder / "config.json").write_text('{"checkpoint": "checkpoint/params"}')
+
+
+def remove_checkpoint(folder: Path) -> None:
+    shutil.rmtree(folder / "checkpoint")
+
+
+def damage_outputs(folder: Path) -> None:
+    (folder / "outputs.npz").write_bytes(b"PK")
+
+
+def move_prompt(folder: Path) -> None:
+    inputs = dict(np.load(folder / "inputs.npz"))
+    np.savez(folder / "inputs.npz", **{**inputs, "token_ar_mask": inputs["token_ar_mask"][:, ::-1]})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (shutil.rmtree, "config.json cannot be read"),
+        (damage_config, "config.json cannot be read"),
+        (forget_sizes, "does not describe a model"),
+        (remove_checkpoint, "must be an Orbax folder"),
+        (damage_outputs, "outputs.npz cannot be read"),
+        (move_prompt, "a prompt, an answer and pads"),
+    ],
+)
+def test_what_is_no_set_is_refused_in_one_line(
+    plain_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil, message: str
+) -> None:
+    copy = shutil.copytree(plain_set, tmp_path / "copy")
+    spoil(copy)
+    assert __main__.main(["parity", str(copy)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_images_of_another_size_are_resized_without_rounding(masked_set: Path) -> None:
+    """openpi rounds in its data transforms, not in its model; before rounding both are the same."""
+    raw, reference = np.load(masked_set / "inputs.npz"), read_reference_set(masked_set)
+    for index, camera in enumerate(reference.config.cameras):
+        rounded = np.stack([resize_with_pad(image, 28) for image in raw[f"image_{camera}"]])
+        np.testing.assert_allclose(reference.images[:, index], rounded, atol=0.502)
+    np.testing.assert_array_equal(reference.images[:, 0], raw["image_base_0_rgb"])  # its size is right already
+
+
+def passes(ours: list, reference: list, tolerance: Tolerance, counted: list | None = None) -> bool:
+    mask = None if counted is None else np.array(counted)
+    return compare(Quantity("x", np.array(ours), np.array(reference), tolerance, counted=mask)).passed
+
+
+def test_tolerance_is_absolute_or_grows_with_the_reference() -> None:
+    assert not passes([1.0, 10.2], [1.0, 10.0], Tolerance(0.1))
+    assert passes([1.0, 10.2], [1.0, 10.0], Tolerance(0.1, "element"))  # 0.1 * 10
+    assert not passes([1.2, 10.0], [1.0, 10.0], Tolerance(0.1, "element"))  # 0.1 * 1
+    assert passes([3.3, 4.0], [3.0, 4.0], Tolerance(0.1, "vector"))  # 0.1 * sqrt((9 + 16) / 2) = 0.354
+    assert not passes([3.4, 4.0], [3.0, 4.0], Tolerance(0.1, "vector"))
+    assert not passes([0.25, 0.0], [0.0, 0.0], Tolerance(0.2, "vector"))  # never below the bound itself
+
+
+def test_only_what_counts_is_compared() -> None:
+    assert passes([[1.0, 1.0], [2.0, 9.0]], [[1.0, 1.0], [9.0, 9.0]], Tolerance(0.1), counted=[True, False])
+    assert not passes([[1.0, 1.0], [2.0, 9.0]], [[1.0, 1.0], [9.0, 9.0]], Tolerance(0.1), counted=[False, True])
+
+
+def test_other_shapes_and_nan_never_pass() -> None:
+    assert not passes([1.0], [1.0, 1.0], Tolerance(10.0))
+    assert not passes([np.nan], [1.0], Tolerance(10.0))
+    assert not passes([1.0], [np.nan], Tolerance(10.0))
