@@ -73,11 +73,11 @@ class Row:
     def __str__(self) -> str:
         verdict = "ok" if self.passed else "FAIL"
         return (
-            f"{self.name:<34} {self.difference:>9.2e}  {self.where:<16} {self.tolerance:<22} {verdict:<5} {self.remark}"
+            f"{self.name:<34} {self.difference:>9.2e}  {self.where:<16} {self.tolerance:<25} {verdict:<5} {self.remark}"
         )
 
 
-HEADING = f"{'quantity':<34} {'largest':>9}  {'where':<16} {'tolerance':<22} {'':<5} remark"
+HEADING = f"{'quantity':<34} {'largest':>9}  {'where':<16} {'tolerance':<25} {'':<5} remark"
 
 
 def compare(quantity: Quantity) -> Row:
