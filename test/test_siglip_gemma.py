@@ -31,6 +31,7 @@ def test_layout_of_a_masked_camera_and_a_short_prompt() -> None:
     # The masked camera keeps position 1; the first causal slot follows the last valid prompt token at 3.
     np.testing.assert_array_equal(layout.positions[0, [0, 1, 2, 3, 5, 6]], [0, 1, 2, 3, 4, 5])
     np.testing.assert_array_equal(layout.valid[0], [1, 0, 1, 1, 0, 1, 1])
+    assert layout.context == 5
     context = [1, 0, 1, 1, 0, 0, 0]  # images and prompt see each other, never the masked camera, the pad or later slots
     np.testing.assert_array_equal(layout.mask[0], [context] * 5 + [[1, 0, 1, 1, 0, 1, 0], [1, 0, 1, 1, 0, 1, 1]])
 
@@ -118,18 +119,25 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
         np.testing.assert_allclose(hidden[:, 0], full[:, slot], atol=2e-5)
 
 
-def test_attending_by_sample_changes_nothing() -> None:
-    params = gemma.init_gemma(SMALL, vocab_size=16, key=jax.random.key(0))
+@pytest.mark.parametrize(("block", "kv_heads"), [(60, 1), (40, 1), (40, 2)])
+def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int, kv_heads: int) -> None:
+    """3 context queries x 5 keys x 4 heads are 60 logits: one block of 60, or two of 40, of two queries, one a pad."""
+    monkeypatch.setattr(gemma, "_BLOCK_LOGITS", block)
+    config = dataclasses.replace(SMALL, num_heads=4, num_kv_heads=kv_heads)
+    params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
     layout = make_layout(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
     x = jax.random.normal(jax.random.key(1), (3, 5, SMALL.width))
 
     def total(params: gemma.Params, config: GemmaConfig) -> jax.Array:
-        return jnp.sum(gemma.run_gemma(config, params, x, positions=layout.positions, mask=layout.mask)[0] ** 3)
+        hidden, _ = gemma.run_gemma(
+            config, params, x, positions=layout.positions, mask=layout.mask, shared=layout.context
+        )
+        return jnp.sum(hidden**3)
 
     gradient = jax.jit(jax.value_and_grad(total), static_argnums=1)
-    together = gradient(params, SMALL)
-    one_by_one = gradient(params, dataclasses.replace(SMALL, attend_by_sample=True))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), one_by_one, together)
+    together = gradient(params, config)
+    in_blocks = gradient(params, dataclasses.replace(config, attend_in_blocks=True))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), in_blocks, together)
 
 
 def test_patches_are_read_row_by_row() -> None:

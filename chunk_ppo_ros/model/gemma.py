@@ -9,6 +9,7 @@ V vocabulary.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import flax.struct
@@ -25,6 +26,7 @@ Params = dict[str, Any]
 
 _NORM_EPSILON = 1e-6
 _MAX_WAVELENGTH = 10_000.0
+_BLOCK_LOGITS = 1 << 21  # attention logits, float32, that are worked on at once: 8 MiB
 _MASKED = -2.3819763e38  # added to the attention logit of a hidden key; openpi's value, finite so that no row is NaN
 
 
@@ -102,6 +104,7 @@ def run_gemma(
     *,
     positions: Array,
     mask: Array,
+    shared: int = 0,
     cache: KVCache | None = None,
     slot: Array | int = 0,
 ) -> tuple[Array, KVCache]:
@@ -113,6 +116,8 @@ def run_gemma(
         x: embeddings [B, Q, W], in the dtype of the computation.
         positions: int32 [B, Q], for RoPE.
         mask: bool [B, Q, S], true where the query sees the key. Without a cache the keys are the queries' own, S = Q.
+        shared: queries at the beginning that all see the same keys. `attend_in_blocks` reads one row of the mask for
+            them, which halves the time of a gradient over images.
         cache: keys and values of S slots, into which those of x are written.
         slot: first slot of x in the cache.
 
@@ -120,12 +125,16 @@ def run_gemma(
         Hidden states [B, Q, W] after the final norm, and the cache with x in it.
     """
     rotation = _rotation(positions, config.head_dim)
-    bias = jnp.where(mask, 0.0, _MASKED)
+    shared = shared if config.attend_in_blocks else 0
+    bias = jnp.where(mask[:, shared:], 0.0, _MASKED)
+    shared_bias = jnp.where(mask[:, :1], 0.0, _MASKED) if shared else None
 
     def block(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
         block_params, block_cache = layer
         normed = _rms_norm(block_params["pre_attention_norm"], x)
-        mixed, block_cache = _attention(config, block_params["attn"], normed, rotation, bias, block_cache, slot)
+        mixed, block_cache = _attention(
+            config, block_params["attn"], normed, rotation, bias, block_cache, slot, shared_bias
+        )
         x = x + mixed
         return x + _gated_mlp(config, block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
 
@@ -143,18 +152,22 @@ def _attention(
     bias: Array,
     cache: KVCache | None,
     slot: Array | int,
+    shared_bias: Array | None = None,
 ) -> tuple[Array, KVCache]:
-    """Attention of x [B, Q, W] with bias [B, Q, S] on the logits, and the cache with x in it."""
+    """Attention of x [B, Q, W] with bias [B, Q, S] on the logits, and the cache with x in it.
+
+    With shared_bias [B, 1, S] it holds for the first queries, and `bias` has the rows of the others only.
+    """
     query, key, value = _queries_keys_values(config, params, x)
     query = _rotate(query, rotation) * config.head_dim**-0.5
     key, value = _rotate(key, rotation).swapaxes(1, 2), value.swapaxes(1, 2)
     cache = _write(cache, KVCache(keys=key, values=value), slot)
     query = query.reshape(*x.shape[:2], config.num_kv_heads, -1, config.head_dim)
-    mix = jax.vmap(_mix, in_axes=(1, 0, 0, None), out_axes=1)  # over key/value heads
-    if config.attend_by_sample and x.shape[1] > 1:
-        mixed = jax.lax.map(lambda sample: jax.checkpoint(mix)(*sample), (query, cache.keys, cache.values, bias))
-    else:
-        mixed = jax.vmap(mix)(query, cache.keys, cache.values, bias)
+    shared = x.shape[1] - bias.shape[1]
+    mixed = jax.vmap(_mix_heads)(query[:, shared:], cache.keys, cache.values, bias)
+    if shared_bias is not None:
+        alike = _mix_in_blocks(query[:, :shared], cache.keys, cache.values, shared_bias)
+        mixed = jnp.concatenate([alike, mixed], axis=1)
     return _from_heads(config, params["attn_vec_einsum"], mixed.reshape(*x.shape[:2], -1)), cache
 
 
@@ -185,21 +198,51 @@ def _from_heads(config: GemmaConfig, params: Params, x: Array) -> Array:
     return joined
 
 
+def _mix_in_blocks(query: Array, keys: Array, values: Array, bias: Array) -> Array:
+    """`_mix_heads` of each sample, [B, Q, K, n * h], one block of queries after the other; bias [B, 1, S] serves all.
+
+    The blocks are even, and small enough for a CPU's cache; the backward pass recomputes a block's weights.
+    """
+    queries = query.shape[1]
+    blocks = math.ceil(math.prod(query.shape[1:-1]) * keys.shape[2] / _BLOCK_LOGITS)
+    size = math.ceil(queries / blocks)
+
+    def mix_sample(sample: tuple[Array, Array, Array, Array]) -> Array:
+        query, *context = sample
+        padded = jnp.pad(query, ((0, blocks * size - queries), (0, 0), (0, 0), (0, 0)))
+        mix = jax.checkpoint(lambda block: _mix_heads(block, *context))
+        mixed = jax.lax.map(mix, padded.reshape(blocks, size, *query.shape[1:]))
+        return mixed.reshape(-1, *mixed.shape[2:])[:queries]
+
+    return jax.lax.map(mix_sample, (query, keys, values, bias))
+
+
+def _mix_heads(query: Array, keys: Array, values: Array, bias: Array) -> Array:
+    """`_mix` of each key/value head: query [Q, K, n, h], keys and values [K, S, h], bias [Q, S] -> [Q, K, n * h].
+
+    A loop, because a batch axis, even of one head, would keep XLA from fusing what is within.
+    """
+    heads = range(keys.shape[0])
+    return jnp.stack([_mix(query[:, head], keys[head], values[head], bias) for head in heads], axis=1)
+
+
 def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
     """softmax(query keys^T + bias) values of one sample and one key/value head, [Q, n * h].
 
-    All n heads of all queries that share the keys are rows of one product.
+    All n heads of all queries that share the keys are rows of one product, and the logits stay a matrix throughout: XLA
+    then fuses bias and softmax with the products.
 
     Args:
         query: [Q, n, h], scaled.
         keys: [S, h].
         values: [S, h].
-        bias: float32 [Q, S].
+        bias: float32 [Q, S], or [1, S] for all queries.
     """
     queries, heads, head_dim = query.shape
+    if bias.shape[0] > 1:
+        bias = jnp.repeat(bias, heads, axis=0)
     logits = jnp.einsum("rh,kh->rk", query.reshape(-1, head_dim), keys, preferred_element_type=jnp.float32)
-    logits = logits.reshape(queries, heads, -1) + bias[:, None]
-    weights = jax.nn.softmax(logits, axis=-1).astype(values.dtype).reshape(queries * heads, -1)
+    weights = jax.nn.softmax(logits + bias, axis=-1).astype(values.dtype)
     return (weights @ values).reshape(queries, heads * head_dim)
 
 

@@ -21,11 +21,13 @@ class Layout:
         positions: int32 [B, S].
         mask: bool [B, S, S], true where the slot of the second axis sees that of the third.
         valid: bool [B, S], false for masked cameras and prompt pads, which no slot sees.
+        context: slots of images and prompt, the first ones; they all see the same slots.
     """
 
     positions: Array
     mask: Array
     valid: Array
+    context: int = flax.struct.field(pytree_node=False)
 
 
 def make_layout(image_mask: Array, prompt_mask: Array, *, patches: int, causal_slots: int) -> Layout:
@@ -53,4 +55,4 @@ def make_layout(image_mask: Array, prompt_mask: Array, *, patches: int, causal_s
     mask = valid[:, None, :] & (order[None, :] <= order[:, None])
     prompt_pads = prompt_mask.shape[1] - jnp.sum(prompt_mask, axis=1, dtype=jnp.int32)
     positions = jnp.where(index < context, index, index - prompt_pads[:, None])
-    return Layout(positions=positions, mask=mask, valid=valid)
+    return Layout(positions=positions, mask=mask, valid=valid, context=context)

@@ -92,6 +92,7 @@ class Pi0FAST:
             embeddings,
             positions=layout.positions[:, :slots],
             mask=layout.mask[:, :slots, :slots],
+            shared=min(layout.context, slots),
         )
 
     def step(

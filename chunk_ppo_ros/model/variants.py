@@ -60,8 +60,8 @@ class GemmaConfig:
         lora_rank: rank of the adapters of all matrices in the blocks; 0 has none.
         lora_alpha: adapters of the attention are scaled by lora_alpha / lora_rank.
         remat: recompute a block in the backward pass instead of keeping its activations.
-        attend_by_sample: attend one sample after the other and recompute its weights in the backward pass, so that they
-            stay in a CPU's cache; for small decoders on CPUs, where it saves a quarter of a gradient's time.
+        attend_in_blocks: attend to one sample after the other, a block of queries at a time, and recompute its weights
+            in the backward pass, so that they stay in a CPU's cache; for small decoders on CPUs.
     """
 
     width: int
@@ -73,7 +73,7 @@ class GemmaConfig:
     lora_rank: int = 0
     lora_alpha: float = 16.0
     remat: bool = False
-    attend_by_sample: bool = False
+    attend_in_blocks: bool = False
 
     def __post_init__(self) -> None:
         if self.head_dim % 2:
@@ -117,7 +117,7 @@ VARIANTS: dict[str, Variant] = {
     # Sized so that two CPU cores make a few hundred gradient samples a second.
     "tiny": Variant(
         siglip=SigLIPConfig(width=64, depth=1, mlp_dim=256, num_heads=4),
-        gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24, attend_by_sample=True),
+        gemma=GemmaConfig(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24, attend_in_blocks=True),
     ),
 }
 
