@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.graph import network_environment
 from chunk_ppo_ros.measurement import HEADING, Figure
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="chunk_ppo_ros_bench_", dir=given.folder) as folder:
         setup = make_setup(Path(folder), runs=given.runs, domain_id=given.domain_id)
-        for of_part in measure_parts([given.only] if given.only else PARTS, setup):
+        for of_part in _measurements(given, setup):
             print(f"\n{of_part[0].part}\n{HEADING}", *of_part, sep="\n", flush=True)
             figures += of_part
     print(
@@ -118,6 +118,26 @@ def main(arguments: Sequence[str]) -> int:
         text = {"machine": before | after, "figures": [figure.record() for figure in figures]}
         given.json.write_text(json.dumps(text, indent=2) + "\n")
     return 0
+
+
+def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figure]]:
+    """What the flags ask for."""
+    if given.variant:
+        from chunk_ppo_ros import bench_variant
+
+        sizes = bench_variant.variant_setup(
+            given.variant, dtype=given.dtype, batch_size=given.batch_size, runs=given.runs
+        )
+        rate, source = bench_variant.peak_rate()
+        print(f"peak: {rate / 1e12:.3g} million million operations a second, {source}", flush=True)
+        yield bench_variant.measure_variant(sizes)
+    elif given.like:
+        from chunk_ppo_ros import bench_reference
+
+        for name in given.like:
+            yield bench_reference.ReferenceBench(bench_reference.find_sizes(name), runs=given.runs).measure()
+    else:
+        yield from measure_parts([given.only] if given.only else PARTS, setup)
 
 
 def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
@@ -142,6 +162,15 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="chunk_ppo_ros bench", description=__doc__, allow_abbrev=False)
     parser.add_argument("--only", choices=PARTS, help="measure one part")
+    parser.add_argument(
+        "--like",
+        nargs="+",
+        metavar="SIZES",
+        help="instead measure sampling and gradient steps at the sizes of 0.5m, 7.8m or a folder of reference data",
+    )
+    parser.add_argument("--variant", choices=sorted(MODELS), help="instead measure a whole variant on this device")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="of --variant (bfloat16)")
+    parser.add_argument("--batch_size", type=_positive, default=8, help="chunks of a gradient step of --variant (8)")
     parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
     parser.add_argument("--folder", type=Path, help="where checkpoints and the journal go for the time (the system's)")

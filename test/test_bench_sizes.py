@@ -1,0 +1,136 @@
+"""`bench --like` and `bench --variant` at sizes that take seconds; how long anything takes is not asserted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros import bench, bench_reference, bench_variant
+from chunk_ppo_ros.bench_policy import BenchPolicy, with_tokens
+from chunk_ppo_ros.bench_reference import ReferenceBench, ReferenceSizes, find_sizes
+from chunk_ppo_ros.bench_variant import VariantSetup
+from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.measurement import Figure
+
+SMALL = dataclasses.replace(
+    TINY_MODEL, cameras=("one",), image_size=32, gemma_depth=1, gemma_width=32, gemma_mlp_dim=32, vocab_size=256
+)
+
+CONFIG = {
+    "name": "set_x",
+    "max_token_len": 40,
+    "siglip": {"width": 8, "depth": 1, "mlp_dim": 16, "num_heads": 2, "patch_size": [14, 14]},
+    "gemma": {
+        "width": 16,
+        "depth": 2,
+        "mlp_dim": 32,
+        "num_heads": 4,
+        "num_kv_heads": 2,
+        "head_dim": 8,
+        "vocab_size": 512,
+    },
+}
+
+
+def test_sizes_are_read_from_a_folder_of_reference_data(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    sizes = find_sizes(str(tmp_path))
+    model = sizes.model
+    assert (sizes.name, sizes.num_tokens, model.max_token_len, model.max_prompt_len) == ("set_x", 20, 40, 18)
+    assert (model.siglip_width, model.siglip_depth, model.siglip_mlp_dim, model.siglip_num_heads) == (8, 1, 16, 2)
+    assert (model.gemma_width, model.gemma_depth, model.gemma_mlp_dim, model.gemma_num_heads) == (16, 2, 32, 4)
+    assert (model.gemma_num_kv_heads, model.gemma_head_dim, model.vocab_size, model.patch_size) == (2, 8, 512, 14)
+
+
+def test_set_a_has_the_sizes_that_openpi_was_timed_with(shared_folder: Path) -> None:
+    stored = find_sizes(str(shared_folder / "golden" / "set_a"))
+    known = find_sizes("0.5m")
+    assert dataclasses.replace(stored.model, gemma_num_kv_heads=0) == known.model
+    assert (stored.sample_batches, stored.step_batch) == (known.sample_batches, known.step_batch)
+
+
+@pytest.mark.parametrize("text", ["", "[]", json.dumps({**CONFIG, "gemma": {"width": 16}})])
+def test_a_folder_without_sizes_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"must name the sizes of both towers"):
+        find_sizes(str(tmp_path))
+    with pytest.raises(UserError, match=r"one of 0.5m, 7.8m"):
+        find_sizes(str(tmp_path / "nowhere"))
+
+
+def test_every_chunk_has_the_stated_number_of_tokens() -> None:
+    bench_policy = BenchPolicy(with_tokens(SMALL, 10, prompt_len=12))
+    sample = bench_policy.sample(bench_policy.observations(3))
+    np.testing.assert_array_equal(np.sum(sample.token_mask, axis=1), [10, 10, 10])
+    assert bench_policy.model.max_prompt_len == 12
+
+
+def test_reference_figures() -> None:
+    sizes = ReferenceSizes("small", with_tokens(SMALL, 6, prompt_len=8), sample_batches=(1, 2), step_batch=2)
+    figures = ReferenceBench(sizes, runs=1).measure()
+    assert [(figure.name.split(" of two ")[0], figure.unit) for figure in figures] == [
+        ("small: sample 6 tokens, batch 1", "ms"),
+        ("small: sample 6 tokens, batch 2", "ms"),
+        ("small: gradient step, batch 2", "ms"),
+        ("small: product", "ms"),
+        ("small: gradient step over that product", "times"),
+    ]
+    step, product, ratio = (figure.values[0] for figure in figures[-3:])
+    assert ratio == pytest.approx(step / product)
+
+
+@pytest.mark.parametrize("name", ["adapters, image tower frozen", "all weights"])
+def test_each_kind_of_update_is_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 6)
+    monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
+    figures = bench_variant.update(VariantSetup(SMALL, batch_size=2, runs=1), name)
+    chunks, share = figures[:2]  # the CPU does not tell its memory
+    assert (chunks.unit, share.unit) == ("chunks/s", "%")
+    assert chunks.values[0] > 0 and share.values[0] > 0
+
+
+def test_the_time_of_a_token_is_told_from_two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_variant, "SHORT_CHUNK", 2)
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 10)
+    monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
+    figures = {figure.name: figure.values[0] for figure in bench_variant.act(VariantSetup(SMALL, batch_size=2, runs=1))}
+    short, long = figures["act: chunk of 2 tokens"], figures["act: chunk of 10 tokens"]
+    assert figures["act: a token"] == pytest.approx((long - short) / 8)
+    assert figures["act: images and prompt"] == pytest.approx(short - 2 * (long - short) / 8)
+    assert figures["act: long chunk over its motion"] == pytest.approx(100 * long / 320)  # 16 steps at 50 Hz
+
+
+def test_a_part_that_fails_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each part is a process of its own; here none knows the model."""
+    monkeypatch.setattr(bench_variant, "UPDATES", {})
+    broken = dataclasses.replace(SMALL, siglip_num_heads=5)  # 64 is no multiple of it
+    assert bench_variant.measure_variant(VariantSetup(broken, batch_size=2, runs=1)) == []
+    assert "act ended with status 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"), [(["--like", "0.5m", "7.8m"], ["0.5m", "7.8m"]), (["--variant", "tiny"], ["bfloat16 8"])]
+)
+def test_the_command_measures_what_is_asked(
+    flags: list[str], asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def reference(self: ReferenceBench) -> list[Figure]:
+        return [Figure("reference", self._sizes.name, "ms", (1.0,))]
+
+    def variant(setup: VariantSetup) -> list[Figure]:
+        return [Figure("variant", f"{setup.model.dtype} {setup.batch_size}", "ms", (1.0,))]
+
+    monkeypatch.setattr(bench_reference, "BenchPolicy", lambda model: None)
+    monkeypatch.setattr(ReferenceBench, "measure", reference)
+    monkeypatch.setattr(bench_variant, "measure_variant", variant)
+    monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
+    assert bench.main([*flags, "--runs", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n{name} " in printed for name in asked)
