@@ -265,13 +265,13 @@ def _coarse_quantities(model: Model, outputs: Arrays) -> Iterator[Quantity]:
 
 
 def _coarse_tolerance(name: str, coarse: np.ndarray, fine: np.ndarray | None, counted: np.ndarray | None) -> Tolerance:
-    """That of COARSE, or where it is larger what two roundings allow: sqrt(2) times the reference's own distance.
+    """That of COARSE, or where the reference itself is further from its float32, sqrt(2) times that distance.
 
-    Its own distance is the largest between its bfloat16 and its float32; it grows with the depth of the decoder.
+    Two roundings of a size are that far from each other; the distance grows with the depth of the decoder.
     """
     tolerance = COARSE[name]
     if fine is None or tolerance is EXACT or tolerance.scale != "none":
         return tolerance
     own = np.abs(coarse - fine[..., : coarse.shape[-1]])
     largest = float(np.max(own if counted is None else own[counted]))
-    return Tolerance(max(tolerance.bound, 2**0.5 * largest))
+    return Tolerance(2**0.5 * largest) if largest > tolerance.bound else tolerance
