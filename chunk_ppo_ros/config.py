@@ -76,7 +76,10 @@ class Pi0FASTActorCriticConfig(_Checked):
     vocab_size: int = setting(257152, "V, rows of the token embedding", minimum=64, maximum=1048576)
     dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))
     action_limit: float = setting(
-        1.5, "largest |normalised action| that decoding may produce", minimum=0.1, maximum=10.0
+        1.5,
+        "largest |normalised action| that a chunk is encoded with; decoding bounds its DCT coefficients accordingly",
+        minimum=0.1,
+        maximum=10.0,
     )
     temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
     constrain_decoding: bool = setting(
@@ -118,6 +121,11 @@ class Pi0FASTActorCriticConfig(_Checked):
             raise ValueError(
                 f"model.value_max must be above model.value_min ({self.value_min}), got {self.value_max}; name the "
                 "range of returns"
+            )
+        if self.chunk_value != "none" and self.action_horizon > self.max_value_steps:
+            raise ValueError(
+                f"model.max_value_steps must be at least model.action_horizon ({self.action_horizon}) where "
+                f"model.chunk_value is set, got {self.max_value_steps}; raise it"
             )
         if self.max_action_tokens >= self.max_token_len:
             raise ValueError(

@@ -1,7 +1,7 @@
-"""Registers the data types that go through `jax.jit` as pytrees.
+"""What JAX has to be told once a process: the data types that go through `jax.jit`, and how exact products are.
 
-Importing this module is what registers them; it happens once a process, as Python imports a module once. Whoever hands
-a `ModelObservation` to JAX imports it. It is apart from `types.py` so that nodes without JAX can import the types.
+Importing this module tells it. Whoever hands a `ModelObservation` to JAX imports it. It is apart from `types.py` so
+that nodes without JAX can import the types.
 """
 
 from __future__ import annotations
@@ -11,3 +11,7 @@ import jax
 from chunk_ppo_ros import types
 
 jax.tree_util.register_dataclass(types.ModelObservation)
+
+# GPUs would round the factors of float32 products to TF32, each program its own way, and acting and scoring would
+# disagree by more than `ppo.max_logp_gap`. Products of bfloat16 are not touched.
+jax.config.update("jax_default_matmul_precision", "float32")

@@ -110,9 +110,12 @@ def test_chunks_are_valued_where_actions_are_given_and_there_is_a_head(setting: 
 
 
 def test_a_chunk_of_too_many_steps_is_refused() -> None:
-    setting = make_setting(chunk_value="pooled", max_value_steps=3)
-    with pytest.raises(ValueError, match=r"at most 3 \(model.max_value_steps\), got 4"):
-        jax.eval_shape(setting.policy.compute_action_chunk_value, setting.params, setting.observation, setting.actions)
+    with pytest.raises(ValueError, match=r"at least model.action_horizon \(4\) where model.chunk_value is set, got 3"):
+        dataclasses.replace(MODEL, chunk_value="pooled", max_value_steps=3)
+    setting = make_setting(chunk_value="pooled", max_value_steps=4)
+    longer = np.concatenate([setting.actions, setting.actions], axis=1)
+    with pytest.raises(ValueError, match=r"at most 4 \(model.max_value_steps\), got 8"):
+        jax.eval_shape(setting.policy.compute_action_chunk_value, setting.params, setting.observation, longer)
 
 
 # The actor and the learner.
