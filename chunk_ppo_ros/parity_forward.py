@@ -112,15 +112,15 @@ def cached_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers:
     """float32 [B, T], nats: as `answer_log_probs`, one token at a time against the cache, as the policy samples."""
     layout = _layout(backbone, inputs, answers)
     hidden, cache = backbone.run(params, embed_prefix(backbone, params, inputs), layout)
-    slots = hidden.shape[1]
+    blocks, slots = backbone.arrange(params), hidden.shape[1]
     last = slots - inputs.prompt.shape[1] + inputs.prompt_lengths - 1
 
     def step(carry: Any, item: tuple[Array, Array]) -> Any:
         (state, cache), (number, tokens) = carry, item
         score = pick(jax.nn.log_softmax(logits_of(params, state)), tokens)
-        return backbone.step(params, tokens, layout, cache, slot=slots + number), score
+        return backbone.step(params, blocks, tokens, layout, cache, slot=slots + number), score
 
-    start = (hidden[jnp.arange(len(hidden)), last], cache.padded(answers.shape[1]))
+    start = (hidden[jnp.arange(len(hidden)), last], cache.padded(answers.shape[1]).by_block())
     _, scores = jax.lax.scan(step, start, (jnp.arange(answers.shape[1]), answers.T))
     return scores.T
 

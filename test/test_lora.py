@@ -13,6 +13,7 @@ import pytest
 
 from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import gemma, lora
+from chunk_ppo_ros.model.gemma_kernels import arrange_attention, arrange_mlp
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.tree_store import name_leaves
@@ -109,7 +110,15 @@ def test_attention_adapters_by_hand() -> None:
         },
     }
     x = jnp.array([[[1.0, 0.0]]])
-    mixed, _ = gemma._attention(config, params, x, gemma._rotation(jnp.zeros((1, 1)), 2), jnp.zeros((1, 1, 1)), None, 0)
+    mixed, _ = gemma._attention(
+        config,
+        arrange_attention(config, params, dtype=x.dtype),
+        x,
+        gemma._rotation(jnp.zeros((1, 1)), 2),
+        jnp.zeros((1, 1, 1)),
+        None,
+        0,
+    )
     np.testing.assert_allclose(mixed[0, 0], [3 * 18, 3 * 18 * 5])
 
 
@@ -133,4 +142,8 @@ def test_feed_forward_adapters_by_hand() -> None:
         "linear_lora_a": jnp.array([[4.0]]),
         "linear_lora_b": jnp.ones((1, 1)),
     }
-    np.testing.assert_allclose(gemma._gated_mlp(config, params, jnp.array([[[2.0]]])), [[[24.0]]], rtol=1e-6)
+    np.testing.assert_allclose(
+        gemma._gated_mlp(config, arrange_mlp(config, params, dtype=jnp.dtype("float32")), jnp.array([[[2.0]]])),
+        [[[24.0]]],
+        rtol=1e-6,
+    )

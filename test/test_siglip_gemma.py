@@ -17,6 +17,7 @@ import pytest
 
 from chunk_ppo_ros.config import MODELS
 from chunk_ppo_ros.model import gemma, siglip
+from chunk_ppo_ros.model.gemma_kernels import arrange_attention
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.tree_store import name_leaves
@@ -54,7 +55,7 @@ def test_rotation_turns_a_pair_by_its_position() -> None:
 
 def test_rms_norm_by_hand() -> None:
     """rms(3, 4) = sqrt(12.5); scale 1 doubles."""
-    normed = gemma._rms_norm({"scale": jnp.array([0.0, 1.0])}, jnp.array([3.0, 4.0]))
+    normed = gemma._rms_norm(jnp.array([0.0, 1.0]), jnp.array([3.0, 4.0]))
     np.testing.assert_allclose(normed, [3 / math.sqrt(12.5), 2 * 4 / math.sqrt(12.5)], rtol=1e-5)
 
 
@@ -69,7 +70,15 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
     }
     x = jnp.array([[[2.0, 0, 0, 0], [0, 4.0, 0, 0]]])
     bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)
-    mixed, _ = gemma._attention(config, params, x, gemma._rotation(jnp.zeros((1, 2)), 4), bias, None, 0)
+    mixed, _ = gemma._attention(
+        config,
+        arrange_attention(config, params, dtype=x.dtype),
+        x,
+        gemma._rotation(jnp.zeros((1, 2)), 4),
+        bias,
+        None,
+        0,
+    )
     np.testing.assert_allclose(mixed[0], [[2, 0, 0, 0], [1, 2, 0, 0]], atol=1e-6)
 
 
@@ -81,7 +90,9 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
     x = jax.random.normal(jax.random.key(1), (2, 5, 6))
     bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma._MASKED)
     rotation = gemma._rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
-    ours, _ = gemma._attention(config, params["attn"], x, rotation, bias, None, 0)
+    ours, _ = gemma._attention(
+        config, arrange_attention(config, params["attn"], dtype=x.dtype), x, rotation, bias, None, 0
+    )
     if kv_heads == 4:
         assert set(params["attn"]) == {"qkv_einsum", "attn_vec_einsum"}
         kernels = params["attn"]["qkv_einsum"]["w"]

@@ -29,6 +29,7 @@ from chunk_ppo_ros.types import ModelObservation
 from chunk_ppo_ros.value_support import ValueEstimate
 
 Params = dict[str, Any]
+Caches = tuple[KVCache, ...]
 
 
 @flax.struct.dataclass
@@ -137,15 +138,17 @@ class Pi0FASTActorCritic:
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, cache = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
 
-        def next_logits(cache: KVCache, choices: Array, step: Array) -> tuple[Array, KVCache]:
+        blocks = self.backbone.arrange(actor)
+
+        def next_logits(cache: Caches, choices: Array, step: Array) -> tuple[Array, Caches]:
             tokens = decoder.to_model(choices)
-            hidden, cache = self.backbone.step(actor, tokens, layout, cache, slot=self.prefix_slots + step)
+            hidden, cache = self.backbone.step(actor, blocks, tokens, layout, cache, slot=self.prefix_slots + step)
             return _logits(rows, hidden), cache
 
         rows = decoder.output_rows(embedding_table(actor))
         samples = decoding.sample(
             decoder,
-            (_logits(rows, prefix[:, -1]), cache.padded(decoder.max_tokens - 1)),
+            (_logits(rows, prefix[:, -1]), cache.padded(decoder.max_tokens - 1).by_block()),
             next_logits,
             key=key,
             temperature=temperature,

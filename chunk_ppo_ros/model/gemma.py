@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.struct
@@ -19,6 +20,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.model import lora
+from chunk_ppo_ros.model.gemma_kernels import (
+    AttentionKernels,
+    BlockKernels,
+    MlpKernels,
+    arrange_block,
+)
 from chunk_ppo_ros.model.initialization import Spec, draw_weights
 from chunk_ppo_ros.model.variants import GemmaConfig
 
@@ -41,6 +48,10 @@ class KVCache:
 
     keys: Array
     values: Array
+
+    def by_block(self) -> tuple[KVCache, ...]:
+        """The cache of each block, leaves [B, K, S, h]."""
+        return tuple(jax.tree.map(lambda leaf, block=block: leaf[block], self) for block in range(len(self.keys)))
 
     def padded(self, slots: int) -> KVCache:
         """This cache with `slots` more key slots, zero, at the end."""
@@ -124,29 +135,58 @@ def run_gemma(
     Returns:
         Hidden states [B, Q, W] after the final norm, and the cache with x in it.
     """
+    block = _make_block(config, positions, mask, shared=shared, slot=slot)
+
+    def turn(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
+        block_params, block_cache = layer
+        return block(x, arrange_block(config, block_params, dtype=x.dtype), block_cache)
+
+    turn = jax.checkpoint(turn) if config.remat else turn
+    x, filled = jax.lax.scan(turn, x, (params["layers"], cache), unroll=config.unroll)
+    return _rms_norm(params["final_norm"]["scale"], x), filled
+
+
+def run_arranged(
+    config: GemmaConfig,
+    params: Params,
+    blocks: Sequence[BlockKernels],
+    x: Array,
+    *,
+    positions: Array,
+    mask: Array,
+    cache: Sequence[KVCache],
+    slot: Array | int,
+) -> tuple[Array, tuple[KVCache, ...]]:
+    """As `run_gemma` with a cache, on blocks that were arranged before (`arrange_blocks`) and a cache for each."""
+    block = _make_block(config, positions, mask, shared=0, slot=slot)
+    filled = []
+    for kernels, block_cache in zip(blocks, cache, strict=True):
+        x, block_filled = block(x, kernels, block_cache)
+        filled.append(block_filled)
+    return _rms_norm(params["final_norm"]["scale"], x), tuple(filled)
+
+
+def _make_block(
+    config: GemmaConfig, positions: Array, mask: Array, *, shared: int, slot: Array | int
+) -> Callable[[Array, BlockKernels, KVCache | None], tuple[Array, KVCache]]:
+    """(x [B, Q, W], kernels, the block's cache) -> x after one block, and the cache with x in it."""
     rotation = _rotation(positions, config.head_dim)
     shared = shared if config.attend_in_blocks else 0
     bias = jnp.where(mask[:, shared:], 0.0, _MASKED)
     shared_bias = jnp.where(mask[:, :1], 0.0, _MASKED) if shared else None
 
-    def block(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
-        block_params, block_cache = layer
-        normed = _rms_norm(block_params["pre_attention_norm"], x)
-        mixed, block_cache = _attention(
-            config, block_params["attn"], normed, rotation, bias, block_cache, slot, shared_bias
-        )
+    def block(x: Array, kernels: BlockKernels, cache: KVCache | None) -> tuple[Array, KVCache]:
+        normed = _rms_norm(kernels.attention_scale, x)
+        mixed, cache = _attention(config, kernels.attention, normed, rotation, bias, cache, slot, shared_bias)
         x = x + mixed
-        return x + _gated_mlp(config, block_params["mlp"], _rms_norm(block_params["pre_ffw_norm"], x)), block_cache
+        return x + _gated_mlp(config, kernels.mlp, _rms_norm(kernels.mlp_scale, x)), cache
 
-    x, filled = jax.lax.scan(
-        jax.checkpoint(block) if config.remat else block, x, (params["layers"], cache), unroll=config.unroll
-    )
-    return _rms_norm(params["final_norm"], x), filled
+    return block
 
 
 def _attention(
     config: GemmaConfig,
-    params: Params,
+    kernels: AttentionKernels,
     x: Array,
     rotation: tuple[Array, Array],
     bias: Array,
@@ -158,43 +198,33 @@ def _attention(
 
     With shared_bias [B, 1, S] it holds for the first queries, and `bias` has the rows of the others only.
     """
-    query, key, value = _queries_keys_values(config, params, x)
+    heads, kv_heads = config.num_heads, config.num_kv_heads
+    query, key, value = jnp.split(_into_heads(config, kernels, x), [heads, heads + kv_heads], axis=2)
     query = _rotate(query, rotation) * config.head_dim**-0.5
     key, value = _rotate(key, rotation).swapaxes(1, 2), value.swapaxes(1, 2)
     cache = _write(cache, KVCache(keys=key, values=value), slot)
-    query = query.reshape(*x.shape[:2], config.num_kv_heads, -1, config.head_dim)
+    query = query.reshape(*x.shape[:2], kv_heads, -1, config.head_dim)
     shared = x.shape[1] - bias.shape[1]
     mixed = jax.vmap(_mix_heads)(query[:, shared:], cache.keys, cache.values, bias)
     if shared_bias is not None:
         alike = _mix_in_blocks(query[:, :shared], cache.keys, cache.values, shared_bias)
         mixed = jnp.concatenate([alike, mixed], axis=1)
-    return _from_heads(config, params["attn_vec_einsum"], mixed.reshape(*x.shape[:2], -1)), cache
+    return _from_heads(config, kernels, mixed.reshape(*x.shape[:2], -1)), cache
 
 
-def _queries_keys_values(config: GemmaConfig, params: Params, x: Array) -> tuple[Array, Array, Array]:
-    """Queries [B, Q, N, h], keys and values [B, Q, K, h] of x [B, Q, W]."""
-    if "qkv_einsum" in params:
-        query, key, value = jnp.split(_into_heads(config, params["qkv_einsum"], x), 3, axis=2)
-        return query, key, value
-    key, value = jnp.split(_into_heads(config, params["kv_einsum"], x), 2, axis=2)
-    return _into_heads(config, params["q_einsum"], x), key, value
-
-
-def _into_heads(config: GemmaConfig, params: Params, x: Array) -> Array:
-    """x [B, Q, W] through the matrices [.., W, h] of all heads, side by side: [B, Q, heads, h]."""
-    params = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[-2:]), params)
-    kernel = params["w"].transpose(1, 0, 2).reshape(config.width, -1)
-    heads = _project(x, kernel).reshape(*x.shape[:2], -1, config.head_dim)
-    if config.lora_rank:
-        heads += lora.project_into_heads(x, params["lora_a"], params["lora_b"]) * config.lora_scale
+def _into_heads(config: GemmaConfig, kernels: AttentionKernels, x: Array) -> Array:
+    """Queries, keys and values of x [B, Q, W], [B, Q, N + 2 K, h]."""
+    heads = _project(x, kernels.into_heads).reshape(*x.shape[:2], -1, config.head_dim)
+    if kernels.into_adapter is not None:
+        heads += lora.project_into_heads(x, *kernels.into_adapter) * config.lora_scale
     return heads
 
 
-def _from_heads(config: GemmaConfig, params: Params, x: Array) -> Array:
+def _from_heads(config: GemmaConfig, kernels: AttentionKernels, x: Array) -> Array:
     """The output projection, [B, Q, W], of all heads x [B, Q, N * h]."""
-    joined = _project(x, params["w"].reshape(-1, config.width))
-    if config.lora_rank:
-        joined += lora.project_from_heads(x, params["lora_a"], params["lora_b"]) * config.lora_scale
+    joined = _project(x, kernels.from_heads)
+    if kernels.from_adapter is not None:
+        joined += lora.project_from_heads(x, *kernels.from_adapter) * config.lora_scale
     return joined
 
 
@@ -271,27 +301,27 @@ def _rotate(x: Array, rotation: tuple[Array, Array]) -> Array:
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1).astype(x.dtype)
 
 
-def _rms_norm(params: Params, x: Array) -> Array:
+def _rms_norm(scale: Array, x: Array) -> Array:
     """x / rms(x) * (1 + scale) over the last axis, in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + _NORM_EPSILON)
-    return (normed * (1.0 + params["scale"])).astype(x.dtype)
+    return (normed * (1.0 + scale)).astype(x.dtype)
 
 
-def _gated_mlp(config: GemmaConfig, params: Params, x: Array) -> Array:
+def _gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Array) -> Array:
     """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
-
-    def project(x: Array, name: str, *index: int) -> Array:
-        projected = _project(x, params[name][index])
-        if config.lora_rank:
-            projected += lora.project(x, *(params[factor][index] for factor in lora.factor_names(name)))
-        return projected
-
-    gate, up = (project(x, "gating_einsum", index) for index in range(2))
-    return project(jax.nn.gelu(gate, approximate=True) * up, "linear")
+    both = _project(x, kernels.gate_up)
+    if kernels.gate_up_adapter is not None:
+        both += lora.project_into_heads(x, *kernels.gate_up_adapter).reshape(both.shape)
+    gate, up = jnp.split(both, 2, axis=-1)
+    hidden = jax.nn.gelu(gate, approximate=True) * up
+    out = _project(hidden, kernels.down)
+    if kernels.down_adapter is not None:
+        out += lora.project(hidden, *kernels.down_adapter)
+    return out
 
 
 def _project(x: Array, kernel: Array) -> Array:
     """x [B, Q, W] times kernel [W, O]: as one product of two matrices, whose gradients need no transposed copies."""
     rows = x.reshape(-1, x.shape[-1])
-    return (rows @ kernel.astype(x.dtype)).reshape(*x.shape[:-1], -1)
+    return (rows @ kernel).reshape(*x.shape[:-1], -1)

@@ -7,6 +7,7 @@ Shape letters: B batch, C cameras, P patches of a camera, S slots, W decoder wid
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from jax import Array
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import gemma, siglip
 from chunk_ppo_ros.model.gemma import KVCache
+from chunk_ppo_ros.model.gemma_kernels import BlockKernels, arrange_blocks
 from chunk_ppo_ros.model.layout import Layout
 from chunk_ppo_ros.model.variants import Variant, resolve_variant
 
@@ -95,28 +97,41 @@ class Pi0FAST:
             shared=min(layout.context, slots),
         )
 
+    def arrange(self, params: Params) -> tuple[BlockKernels, ...]:
+        """The decoder's blocks as `step` reads them, once for many tokens."""
+        return arrange_blocks(self.variant.gemma, params["PaliGemma"]["llm"]["layers"], dtype=self.dtype)
+
     def step(
-        self, params: Params, tokens: Array, layout: Layout, cache: KVCache, *, slot: Array
-    ) -> tuple[Array, KVCache]:
-        """Hidden states [B, W] of one token of each row.
+        self,
+        params: Params,
+        blocks: Sequence[BlockKernels],
+        tokens: Array,
+        layout: Layout,
+        cache: Sequence[KVCache],
+        *,
+        slot: Array,
+    ) -> tuple[Array, tuple[KVCache, ...]]:
+        """Hidden states [B, W] of one token of each row, and the cache with it.
 
         Args:
             params: the backbone's parameters.
+            blocks: of these parameters, by `arrange`.
             tokens: int32 [B].
             layout: of all slots.
-            cache: of all slots, filled before `slot`.
+            cache: of each block and all slots, filled before `slot`.
             slot: int32 [], where the tokens stand.
         """
-        hidden, cache = gemma.run_gemma(
+        hidden, filled = gemma.run_arranged(
             self.variant.gemma,
             params["PaliGemma"]["llm"],
+            blocks,
             self.embed_tokens(params, tokens)[:, None],
             positions=jax.lax.dynamic_slice_in_dim(layout.positions, slot, 1, axis=1),
             mask=jax.lax.dynamic_slice_in_dim(layout.mask, slot, 1, axis=1),
             cache=cache,
             slot=slot,
         )
-        return hidden[:, 0], cache
+        return hidden[:, 0], filled
 
 
 def embedding_table(params: Params) -> Array:
