@@ -106,7 +106,9 @@ class Pi0FASTActorCriticConfig(_Checked):
     gemma_num_kv_heads: int = setting(0, "key/value heads of the decoder", minimum=0)
     gemma_head_dim: int = setting(0, "width of a decoder's head", minimum=0)
     lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
-    lora_alpha: float = setting(16.0, "adapters are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0)
+    lora_alpha: float = setting(
+        16.0, "adapters of the attention are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0
+    )
     delta_actions: bool = setting(True, "the policy's joint targets are relative to the state at the start of a chunk")
     adapt_to_pi: bool = setting(
         False, "the policy lives in pi's space (joint signs, gripper angles), as openpi's published ALOHA policies do"

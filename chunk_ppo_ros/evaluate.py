@@ -27,12 +27,16 @@ class Evaluation:
         decoding: "sample" (at the configured temperature) or "greedy".
         success: bool [episodes], whether the task was solved.
         reward: float [episodes], sum of the chunk rewards.
+        invalid: int [episodes], chunks whose tokens stood for no actions, in which the robot held its pose.
+        num_chunks: int [episodes], all chunks.
     """
 
     checkpoint: str
     decoding: str
     success: np.ndarray
     reward: np.ndarray
+    invalid: np.ndarray
+    num_chunks: np.ndarray
 
     def record(self) -> dict[str, float | str]:
         """The summary for the metrics file, with 95 % intervals."""
@@ -49,15 +53,17 @@ class Evaluation:
             "reward_mean": float(self.reward.mean()),
             "reward_low": reward_low,
             "reward_high": reward_high,
+            "invalid_fraction": float(self.invalid.sum() / self.num_chunks.sum()),
         }
 
     def __str__(self) -> str:
         record = self.record()
+        held = f", {self.invalid.sum()} of {self.num_chunks.sum()} chunks invalid" if self.invalid.any() else ""
         return (
             f"{self.checkpoint}: success {record['success_mean']:.1%} "
             f"[{record['success_low']:.1%}, {record['success_high']:.1%}], mean reward {record['reward_mean']:.3f} "
             f"[{record['reward_low']:.3f}, {record['reward_high']:.3f}] over {record['episodes']} episodes, "
-            f"{self.decoding} decoding, 95 % intervals"
+            f"{self.decoding} decoding{held}, 95 % intervals"
         )
 
 
@@ -85,9 +91,8 @@ def evaluate_checkpoint(
             on_episode()
     finally:
         simulator.close()
-    success, reward = zip(*results, strict=True)
-    decoding = "greedy" if greedy else "sample"
-    return Evaluation(str(checkpoint), decoding, np.array(success, bool), np.array(reward, float))
+    success, reward, invalid, num_chunks = (np.array(column) for column in zip(*results, strict=True))
+    return Evaluation(str(checkpoint), "greedy" if greedy else "sample", success, reward, invalid, num_chunks)
 
 
 def compare(before: Evaluation, after: Evaluation) -> PairedTest:
@@ -95,16 +100,18 @@ def compare(before: Evaluation, after: Evaluation) -> PairedTest:
     return paired_test(before.success.astype(float), after.success.astype(float))
 
 
-def _run_episode(actor: Actor, env: ChunkEnv, *, episode: int, run_seed: int) -> tuple[bool, float]:
+def _run_episode(actor: Actor, env: ChunkEnv, *, episode: int, run_seed: int) -> tuple[bool, float, int, int]:
+    """Success, reward, invalid chunks, chunks."""
     observation = env.reset(seed=seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode))
-    total, ended, chunk_number = 0.0, False, 0
+    total, ended, num_invalid, num_chunks = 0.0, False, 0, 0
     while not ended:
         # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.
-        chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + chunk_number)
+        chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + num_chunks)
         observation, reward, ended, outcome = env.step_chunk(chunk.actions)
         total += reward
-        chunk_number += 1
-    return outcome.success, total
+        num_invalid += not chunk.valid
+        num_chunks += 1
+    return outcome.success, total, num_invalid, num_chunks
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.model import gemma
-from chunk_ppo_ros.model.gemma import KVCache
+from chunk_ppo_ros.model.gemma_attention import KVCache
 from chunk_ppo_ros.model.pi0_fast import Params, Pi0FAST
 
 SERVED_SHIFT, CONTIGUOUS_SHIFT = 1, 0

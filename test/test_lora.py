@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model import gemma, lora
+from chunk_ppo_ros.model import gemma, gemma_attention, lora
 from chunk_ppo_ros.model.gemma_kernels import arrange_attention, arrange_mlp
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
@@ -110,11 +110,11 @@ def test_attention_adapters_by_hand() -> None:
         },
     }
     x = jnp.array([[[1.0, 0.0]]])
-    mixed, _ = gemma._attention(
+    mixed, _ = gemma_attention.attend(
         config,
         arrange_attention(config, params, dtype=x.dtype),
         x,
-        gemma._rotation(jnp.zeros((1, 1)), 2),
+        gemma_attention.make_rotation(jnp.zeros((1, 1)), 2),
         jnp.zeros((1, 1, 1)),
         None,
         0,

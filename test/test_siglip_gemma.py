@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import MODELS
-from chunk_ppo_ros.model import gemma, siglip
+from chunk_ppo_ros.model import gemma, gemma_attention, siglip
 from chunk_ppo_ros.model.gemma_kernels import arrange_attention
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST
@@ -48,8 +48,8 @@ def test_layout_rows_are_independent() -> None:
 
 def test_rotation_turns_a_pair_by_its_position() -> None:
     """head_dim 4: dimension 0 pairs with 2 at 1 rad a position, 1 with 3 at 10000^(-2/4) = 0.01 rad."""
-    rotation = gemma._rotation(jnp.array([[3]]), 4)
-    turned = gemma._rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
+    rotation = gemma_attention.make_rotation(jnp.array([[3]]), 4)
+    turned = gemma_attention._rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
     np.testing.assert_allclose(turned, [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)], rtol=1e-6)
 
 
@@ -69,12 +69,12 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
         "attn_vec_einsum": {"w": jnp.stack([0.25 * identity, 0.75 * identity])},  # both heads see the same
     }
     x = jnp.array([[[2.0, 0, 0, 0], [0, 4.0, 0, 0]]])
-    bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma._MASKED)
-    mixed, _ = gemma._attention(
+    bias = jnp.where(jnp.tril(jnp.ones((1, 2, 2), bool)), 0.0, gemma_attention.MASKED)
+    mixed, _ = gemma_attention.attend(
         config,
         arrange_attention(config, params, dtype=x.dtype),
         x,
-        gemma._rotation(jnp.zeros((1, 2)), 4),
+        gemma_attention.make_rotation(jnp.zeros((1, 2)), 4),
         bias,
         None,
         0,
@@ -88,9 +88,9 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
     config = GemmaConfig(width=6, depth=1, mlp_dim=1, num_heads=4, head_dim=2, num_kv_heads=kv_heads)
     params = jax.tree.map(lambda leaf: leaf[0], gemma.init_gemma(config, vocab_size=4, key=jax.random.key(0))["layers"])
     x = jax.random.normal(jax.random.key(1), (2, 5, 6))
-    bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma._MASKED)
-    rotation = gemma._rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
-    ours, _ = gemma._attention(
+    bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma_attention.MASKED)
+    rotation = gemma_attention.make_rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
+    ours, _ = gemma_attention.attend(
         config, arrange_attention(config, params["attn"], dtype=x.dtype), x, rotation, bias, None, 0
     )
     if kv_heads == 4:
@@ -100,7 +100,10 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
         key_value = jnp.repeat(params["attn"]["kv_einsum"]["w"], 4 // kv_heads, axis=1)
         kernels = jnp.concatenate([params["attn"]["q_einsum"]["w"][None], key_value])
     query, key, value = jnp.einsum("btw,inwh->ibtnh", x, kernels)
-    logits = jnp.einsum("btnh,bsnh->bnts", gemma._rotate(query, rotation), gemma._rotate(key, rotation)) * 2**-0.5
+    logits = (
+        jnp.einsum("btnh,bsnh->bnts", gemma_attention._rotate(query, rotation), gemma_attention._rotate(key, rotation))
+        * 2**-0.5
+    )
     weights = jax.nn.softmax(logits + bias[:, None], axis=-1)
     mixed = jnp.einsum("bnts,bsnh,nhw->btw", weights, value, params["attn"]["attn_vec_einsum"]["w"])
     np.testing.assert_allclose(ours, mixed, atol=1e-5)
@@ -133,7 +136,7 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
 @pytest.mark.parametrize(("block", "kv_heads"), [(60, 1), (40, 1), (40, 2)])
 def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int, kv_heads: int) -> None:
     """3 context queries x 5 keys x 4 heads are 60 logits: one block of 60, or two of 40, of two queries, one a pad."""
-    monkeypatch.setattr(gemma, "_BLOCK_LOGITS", block)
+    monkeypatch.setattr(gemma_attention, "_BLOCK_LOGITS", block)
     config = dataclasses.replace(SMALL, num_heads=4, num_kv_heads=kv_heads)
     params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
     layout = make_layout(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)

@@ -20,7 +20,7 @@ from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import Decoder, make_decoder
 from chunk_ppo_ros.model.embedded import AnyObservation, EmbeddedObservation
-from chunk_ppo_ros.model.gemma import KVCache
+from chunk_ppo_ros.model.gemma_attention import KVCache
 from chunk_ppo_ros.model.layout import Layout, make_layout
 from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
 from chunk_ppo_ros.model.tokenizer import TokenIds

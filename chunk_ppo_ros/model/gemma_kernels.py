@@ -111,3 +111,9 @@ def arrange_mlp(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> Mlp
         gate_up_adapter=adapter("gating_einsum"),
         down_adapter=adapter("linear"),
     )
+
+
+def project(x: Array, kernel: Array) -> Array:
+    """x [B, Q, W] times kernel [W, O]: as one product of two matrices, whose gradients need no transposed copies."""
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows @ kernel).reshape(*x.shape[:-1], -1)

@@ -16,7 +16,7 @@ from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import gemma, siglip
-from chunk_ppo_ros.model.gemma import KVCache
+from chunk_ppo_ros.model.gemma_attention import KVCache
 from chunk_ppo_ros.model.gemma_kernels import BlockKernels, arrange_blocks
 from chunk_ppo_ros.model.layout import Layout
 from chunk_ppo_ros.model.variants import Variant, resolve_variant
