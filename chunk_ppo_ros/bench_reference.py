@@ -72,7 +72,7 @@ SIZES: dict[str, ReferenceSizes] = {
     "7.8m": _sizes(
         "7.8m",
         max_token_len=96,
-        sample_batches=(1,),
+        sample_batches=(1, 8),
         step_batch=2,
         siglip_width=192,
         siglip_depth=4,
