@@ -21,6 +21,7 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility, lora
+from chunk_ppo_ros.model.normalization import FILE as NORM_STATS_FILE
 from chunk_ppo_ros.model.tokenizer import FAST_FOLDER, PROMPT_MODEL
 
 ASSET_ID = "trossen"
@@ -85,7 +86,7 @@ def _model_of(checkpoint: Path, actor: Any) -> Pi0FASTActorCriticConfig:
 
 def _copy_assets(source: Path, target: Path) -> None:
     target.mkdir(parents=True)
-    shutil.copy(source / start.NORM_STATS, target)
+    shutil.copy(source / NORM_STATS_FILE, target)
     if (source / PROMPT_MODEL).is_file():
         shutil.copy(source / PROMPT_MODEL, target)
     if (source / FAST_FOLDER).is_dir():

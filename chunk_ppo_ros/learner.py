@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros import config as config_module
@@ -28,6 +27,7 @@ from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.rl.gradient_step import committed
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
@@ -92,11 +92,11 @@ class Learner:
         self._config = config
         self._tokenizer = tokenizer
         self._policy = policy
-        self._params = _committed(params)
+        self._params = committed(params)
         self._optimizer = make_optimizer(config.ppo)
         trained = _trained_leaves(self._params, config.ppo)
         fresh = opt_state is None
-        self._opt_state = _committed(self._optimizer.init(self._params, trained=trained) if fresh else opt_state)
+        self._opt_state = committed(self._optimizer.init(self._params, trained=trained) if fresh else opt_state)
         self._update = PPOUpdate(
             policy.evaluate,
             self._optimizer,
@@ -285,11 +285,6 @@ class Learner:
             self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint
         )
         return self.checkpoint
-
-
-def _committed(tree: Any) -> Any:
-    """The arrays bound to the devices that they are on, as the update returns them: it compiles anew for other ones."""
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, leaf.sharding), jax.tree.map(jnp.asarray, tree))
 
 
 def _trained_leaves(params: Any, ppo: PPOConfig) -> Any:

@@ -20,11 +20,10 @@ from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.normalization import FILE as NORM_STATS_FILE
 from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.model.tree_store import leaf_shardings, name_leaves
-
-NORM_STATS = "norm_stats.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +117,8 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
     dims, action_dim = (norm_stats.state.dim, norm_stats.actions.dim), config.model.action_dim
     if dims != (action_dim, action_dim):
         raise CheckpointError(
-            f"{folder / NORM_STATS} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the state "
-            f"and {dims[1]} of the actions; it belongs to another robot: set model.action_dim, or run.asset_id"
+            f"{folder / NORM_STATS_FILE} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the "
+            f"state and {dims[1]} of the actions; it belongs to another robot: set model.action_dim, or run.asset_id"
         )
     try:
         return PolicyTokenizer.load(folder, config.model, tokenizer_dir=config.run.tokenizer_dir)
@@ -139,7 +138,7 @@ def read_norm_stats(folder: Path) -> NormStats:
     try:
         return NormStats.load(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{folder / NORM_STATS} cannot be used: {error!r}; make it by norm-stats") from error
+        raise CheckpointError(f"{folder / NORM_STATS_FILE} cannot be used: {error!r}; make it by norm-stats") from error
 
 
 def norm_stats_folder(assets: Path, *, asset_id: str) -> Path:
@@ -152,12 +151,14 @@ def norm_stats_folder(assets: Path, *, asset_id: str) -> Path:
     Raises:
         CheckpointError: when there is none, or several and none is named.
     """
-    if (assets / NORM_STATS).is_file():
+    if (assets / NORM_STATS_FILE).is_file():
         return assets
-    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(NORM_STATS)}
+    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(NORM_STATS_FILE)}
     names = ", ".join(sorted(found))
     if not found:
-        raise CheckpointError(f"{assets} must hold {NORM_STATS} or <asset_id>/{NORM_STATS}, got neither; copy it there")
+        raise CheckpointError(
+            f"{assets} must hold {NORM_STATS_FILE} or <asset_id>/{NORM_STATS_FILE}, got neither; copy it there"
+        )
     if asset_id not in found and (asset_id or len(found) > 1):
         raise CheckpointError(
             f"the asset id must be one of those in {assets} ({names}), got '{asset_id}'; set run.asset_id"
