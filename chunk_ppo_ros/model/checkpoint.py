@@ -120,6 +120,7 @@ def load_leaves(
         opened.root / _PARAMS,
         expected,
         names=names,
+        stored=opened.stored,
         sharding=sharding,
         verified=verified,
         before_reading=before_reading,
@@ -145,8 +146,11 @@ def load_train_state(path: Path, expected: Any) -> Any:
     folder = opened.root / _TRAIN_STATE
     with _readable(path):
         verified = opened.check_unchanged(_TRAIN_STATE)
-        names = {name: name for name in tree_store.stored_shapes(folder)}
-    return tree_store.load_tree(folder, expected, names=names, verified=verified, advice=_TRAIN_STATE_ADVICE)
+        stored = tree_store.stored_shapes(folder)
+    names = {name: name for name in stored}
+    return tree_store.load_tree(
+        folder, expected, names=names, stored=stored, verified=verified, advice=_TRAIN_STATE_ADVICE
+    )
 
 
 def check_assets(path: Path) -> None:
