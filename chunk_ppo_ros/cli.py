@@ -56,8 +56,15 @@ def parse_config(arguments: Sequence[str], *, preset: str, program: str, descrip
     parser = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
     add_config_flags(parser, preset=preset)
     parsed = parser.parse_args(arguments)
+    return config_or_exit(parser, parsed)
+
+
+def config_or_exit(
+    parser: argparse.ArgumentParser, parsed: argparse.Namespace, *, base: TrainConfig | None = None
+) -> TrainConfig:
+    """See `config_from_flags`; exits with the usage and the reason when the flags do not fit."""
     try:
-        return config_from_flags(parsed)
+        return config_from_flags(parsed, base=base)
     except ValueError as error:
         parser.error(str(error))
 

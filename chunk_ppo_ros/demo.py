@@ -108,8 +108,5 @@ def main(arguments: Sequence[str]) -> int:
         parsed.exp_name = time.strftime("demo-%Y%m%d-%H%M%S")
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
-    try:
-        config = cli.config_from_flags(parsed)
-    except ValueError as error:
-        parser.error(str(error))
+    config = cli.config_or_exit(parser, parsed)
     return demonstrate(_choose_simulator(config), episodes=parsed.episodes, record=parsed.record)

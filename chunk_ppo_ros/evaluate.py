@@ -125,10 +125,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
-    try:
-        config = cli.config_from_flags(parsed)
-    except ValueError as error:
-        parser.error(str(error))
+    config = cli.config_or_exit(parser, parsed)
     result = evaluate_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
     print(result)
     if parsed.json:

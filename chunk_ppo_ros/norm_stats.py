@@ -98,10 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stride", type=int, default=1, help="a chunk starts at every so many-th control step (1)")
     cli.add_config_flags(parser, preset="full")
     parsed = parser.parse_args(arguments)
-    try:
-        config = cli.config_from_flags(parsed)
-    except ValueError as error:
-        parser.error(str(error))
+    config = cli.config_or_exit(parser, parsed)
     if parsed.stride < 1:
         parser.error(f"--stride must be at least 1, got {parsed.stride}")
     if (parsed.output / FILE).exists():

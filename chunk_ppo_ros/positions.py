@@ -192,10 +192,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     preset = PRESETS[parsed.config]
     pretrain = dataclasses.replace(preset.pretrain, num_demonstrations=NUM_DEMONSTRATIONS)
-    try:
-        config = cli.config_from_flags(parsed, base=dataclasses.replace(preset, pretrain=pretrain))
-    except ValueError as error:
-        parser.error(str(error))
+    config = cli.config_or_exit(parser, parsed, base=dataclasses.replace(preset, pretrain=pretrain))
     if config.pretrain.num_demonstrations < 2:
         parser.error(
             f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"
