@@ -64,6 +64,8 @@ class SampledChunk:
         policy_version: version of the weights that sampled it.
         temperature: sampling temperature, > 0.
         valid: whether the tokens stand for a chunk within the action limit; where not, `actions` hold the pose.
+        human: whether a human drove it. Its tokens then encode what the human did, and were not sampled: log-probs and
+            value mean nothing.
     """
 
     observation: ModelObservation
@@ -75,6 +77,7 @@ class SampledChunk:
     policy_version: int
     temperature: float
     valid: bool = True
+    human: bool = False
 
     @property
     def log_prob(self) -> float:

@@ -20,7 +20,9 @@ SEGMENTS = [
     (transition(5, episode=1, chunk=0, truncated=True), True),
     (transition(6, episode=2, chunk=0), True),  # the episode was discarded, the next is of another
     (transition(9, episode=3, chunk=1), False),
-    (transition(10, episode=3, chunk=2), True),  # the end of the rollout
+    (transition(10, episode=3, chunk=2), True),  # a human drives the next chunk
+    (transition(11, episode=3, chunk=3, human=True), False),
+    (transition(12, episode=3, chunk=4), True),  # the end of the rollout
 ]
 
 
@@ -47,6 +49,12 @@ def test_fields_are_stacked_in_the_order_of_sequence_numbers():
     assert rollout.observation.images.shape == (2, 1, 2, 2, 3)
     assert rollout.observation.images.dtype == np.uint8
     assert rollout.temperature == 1.0
+
+
+def test_what_a_human_drove_is_no_policy_chunk():
+    rollout = stack_transitions([transition(0), transition(1, human=True), transition(2, intervened=True)])
+    np.testing.assert_array_equal(rollout.policy_mask, [True, False, False])
+    np.testing.assert_array_equal(rollout.human_mask, [False, True, False])
 
 
 def test_take_keeps_the_order_of_the_indices_and_works_in_jit():

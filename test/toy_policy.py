@@ -89,6 +89,7 @@ def transition(
     intervened: bool = False,
     temperature: float = 1.0,
     valid: bool = True,
+    human: bool = False,
     run_id: str = "run",
 ) -> types.Transition:
     """A transition whose two sampled tokens had `log_prob` nats each; the third slot is a pad."""
@@ -102,6 +103,7 @@ def transition(
         policy_version=0,
         temperature=temperature,
         valid=valid,
+        human=human,
     )
     outcome = types.ChunkOutcome(
         reward=reward,

@@ -36,7 +36,8 @@ class RolloutBatch:
         discounts: float32 [N], before termination.
         terminated: bool [N].
         segment_end: bool [N], the next entry does not continue this one.
-        policy_mask: bool [N], false where a human took over: such a chunk does not count in the policy loss.
+        policy_mask: bool [N], false where a human took over or drove: such a chunk does not count in the policy loss.
+        human_mask: bool [N], true where a human drove the whole chunk: it can only be imitated.
         valid: bool [N], false where the tokens stood for no actions and the robot held; it counts like any other.
         sequence_number: int32 [N], of the chunk within its run.
     """
@@ -54,6 +55,7 @@ class RolloutBatch:
     terminated: Any
     segment_end: Any
     policy_mask: Any
+    human_mask: Any
     valid: Any
     sequence_number: Any
 
@@ -95,7 +97,8 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
         discounts=np.array([transition.discount for transition in ordered], np.float32),
         terminated=np.array([outcome.terminated for outcome in outcomes]),
         segment_end=segment_ends(ordered),
-        policy_mask=np.array([not outcome.intervened for outcome in outcomes]),
+        policy_mask=np.array([not (entry.outcome.intervened or entry.chunk.human) for entry in ordered]),
+        human_mask=np.array([chunk.human for chunk in chunks]),
         valid=np.array([chunk.valid for chunk in chunks]),
         sequence_number=np.array(numbers, np.int32),
     )
@@ -104,13 +107,15 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
 def segment_ends(transitions: Sequence[types.Transition]) -> np.ndarray:
     """bool [N], true where the entry after t is not what followed chunk t.
 
-    That is where t terminated, was truncated or taken over, and where the next entry is of another episode or not the
-    next chunk of this one (the chunk between was discarded). The last entry is always true.
+    That is where t terminated, was truncated or taken over, where a human drives the next entry (what comes of it is
+    not the policy's doing), and where the next entry is of another episode or not the next chunk of this one (the chunk
+    between was discarded). The last entry is always true.
     """
     ends = [
         before.outcome.terminated
         or before.outcome.truncated
         or before.outcome.intervened
+        or after.chunk.human
         or (after.id.run_id, after.id.episode, after.id.chunk)
         != (before.id.run_id, before.id.episode, before.id.chunk + 1)
         for before, after in itertools.pairwise(transitions)
