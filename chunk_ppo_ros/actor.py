@@ -37,6 +37,7 @@ class Actor:
         self._tokenizer, self._policy = beginning.tokenizer, beginning.policy
         self._params = beginning.params
         self.policy_version = policy_version
+        self.greedy = greedy
         self._key = jax.random.key(config.run.seed)
         self._value_key = jax.random.fold_in(self._key, 2**32 - 1)  # no chunk has this sequence number
         temperature = config.model.temperature
@@ -69,6 +70,16 @@ class Actor:
         """
         expected = start.expected_params(self._policy)
         self._params = checkpoints.load_params(Path(checkpoint), expected, before_reading=self._forget)
+        self.policy_version = policy_version
+
+    def take(self, params: Any, *, policy_version: int) -> None:
+        """Takes the weights of a learner in the same process, without a checkpoint between; they are not copied.
+
+        Args:
+            params: all of them, of the same model; they must not be donated while they are in use here.
+            policy_version: number that the chunks sampled from now on carry.
+        """
+        self._params = params
         self.policy_version = policy_version
 
     def _forget(self) -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +17,33 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.sim.simulator import make_simulator
 from chunk_ppo_ros.statistics import PairedTest, mean_interval, paired_test, success_interval
+from chunk_ppo_ros.types import Observation
+
+
+class Acting(Protocol):
+    """What is measured: an `Actor`, or whatever else makes chunks of observations."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether it takes the likeliest action instead of sampling."""
+
+    def observe(self, observation: Observation) -> Any:
+        """The observation as the policy sees it."""
+
+    def act(self, observation: Any, *, sequence_number: int) -> ActedChunk:
+        """A chunk for what `observe` returned."""
+
+
+class ActedChunk(Protocol):
+    """Of a `SampledChunk`, what an evaluation looks at."""
+
+    @property
+    def actions(self) -> np.ndarray:
+        """[H, D], absolute joint targets in rad, grippers normalised."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the policy's output stood for actions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,15 +112,41 @@ def evaluate_checkpoint(
     actor = Actor(config, checkpoint, policy_version=0, greedy=greedy)
     simulator = make_simulator(config)
     try:
+        starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
         env = SimulatorEnv(simulator, config)
-        results = []
-        for episode in range(episodes):
-            results.append(_run_episode(actor, env, episode=episode, run_seed=config.run.seed))
-            on_episode()
+        return evaluate_actor(actor, env, starts=starts, name=str(checkpoint), on_episode=on_episode)
     finally:
         simulator.close()
+
+
+def evaluation_start(run_seed: int, episode: int) -> int:
+    """Seed of an evaluation start: the streams of training and demonstrations do not have it."""
+    return seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode)
+
+
+def evaluate_actor(
+    actor: Acting,
+    env: ChunkEnv,
+    *,
+    starts: Sequence[int],
+    name: str,
+    on_episode: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Runs an actor for one episode from each start.
+
+    Args:
+        actor: decodes as it was made to.
+        env: is reset to each start.
+        starts: seeds of resets.
+        name: what was measured, as `Evaluation.checkpoint`.
+        on_episode: called after each episode.
+    """
+    results = []
+    for episode, start in enumerate(starts):
+        results.append(_run_episode(actor, env, episode=episode, start=start))
+        on_episode()
     success, reward, invalid, num_chunks = (np.array(column) for column in zip(*results, strict=True))
-    return Evaluation(str(checkpoint), "greedy" if greedy else "sample", success, reward, invalid, num_chunks)
+    return Evaluation(name, "greedy" if actor.greedy else "sample", success, reward, invalid, num_chunks)
 
 
 def compare(before: Evaluation, after: Evaluation) -> PairedTest:
@@ -100,9 +154,9 @@ def compare(before: Evaluation, after: Evaluation) -> PairedTest:
     return paired_test(before.success.astype(float), after.success.astype(float))
 
 
-def _run_episode(actor: Actor, env: ChunkEnv, *, episode: int, run_seed: int) -> tuple[bool, float, int, int]:
+def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> tuple[bool, float, int, int]:
     """Success, reward, invalid chunks, chunks."""
-    observation = env.reset(seed=seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode))
+    observation = env.reset(seed=start)
     total, ended, num_invalid, num_chunks = 0.0, False, 0, 0
     while not ended:
         # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.

@@ -184,6 +184,11 @@ class Learner:
         return self._counters.num_steps
 
     @property
+    def params(self) -> Any:
+        """All parameters of the present version; an update makes new ones and leaves these as they are."""
+        return self._params
+
+    @property
     def counters(self) -> Counters:
         """All counters."""
         return self._counters

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,21 @@ def clone(
     config: TrainConfig,
     *,
     on_step: Callable[[float], object] = lambda loss: None,
+    on_params: Callable[[int, Any], object] = lambda step, params: None,
 ) -> Any:
     """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
 
     The likelihood is the policy's own (`evaluate`: same positions, mask and constraint), so that what is imitated is
     what will be sampled. Minimises the mean over tokens; AdamW with openpi's betas, warm-up and cosine decay. What is
     frozen in PPO (`ppo.freeze_image_tower`, `ppo.freeze_text_tower`, a decoder below its adapters) is frozen here.
+
+    Args:
+        policy: what learns.
+        params: all of its parameters.
+        batch: the demonstrated chunks.
+        config: `pretrain`, `ppo.freeze_*`, `model.temperature` and `run.seed`.
+        on_step: called with each step's loss, nats a token.
+        on_params: called after each step with its number, 1 .. bc_steps, and all parameters of the actor.
 
     Returns:
         The trained parameters; the value head is left as it was.
@@ -112,10 +121,11 @@ def clone(
     trained, frozen = partition.split(params["actor_backbone"])
     state = optimizer.init(trained)
     random = np.random.default_rng(config.run.seed)
-    for _ in range(settings.bc_steps):
+    for number in range(1, settings.bc_steps + 1):
         minibatch = batch.take(random.integers(len(batch), size=settings.bc_batch_size))
         trained, state, loss = step(trained, frozen, state, minibatch)
         on_step(float(loss))
+        on_params(number, partition.join(trained, frozen))
     return {**params, "actor_backbone": partition.join(trained, frozen)}
 
 
@@ -138,8 +148,13 @@ def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
     return _fit(collect_demonstrations(config, render=False), config)
 
 
-def pretrain(config: TrainConfig, directory: Path) -> Path:
+def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int] = ()) -> Path:
     """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
+
+    Args:
+        config: what is demonstrated, and how it is cloned.
+        directory: of the checkpoint.
+        also_after: gradient steps after which one is written as well, beside it: `<directory>-<step>`.
 
     Returns:
         The checkpoint's folder, `directory`.
@@ -148,7 +163,9 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
         CheckpointError: when the folder is there already, which is found before anything is done, or cannot be written.
         SimulatorUnavailable: when the simulator cannot render here.
     """
-    checkpoints.check_is_free(directory)
+    earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}
+    for folder in (directory, *earlier.values()):
+        checkpoints.check_is_free(folder)
     settings = config.pretrain
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
@@ -162,7 +179,12 @@ def pretrain(config: TrainConfig, directory: Path) -> Path:
             bar.set_postfix(nats_per_token=f"{loss:.3f}", refresh=False)
             bar.update()
 
-        params = clone(policy, params, tokenize(demonstrations, tokenizer), config, on_step=on_step)
+        def on_params(step: int, actor_backbone: Any) -> None:
+            if step in earlier:
+                checkpoints.save_openpi_checkpoint(earlier[step], actor_backbone, write_assets=tokenizer.save)
+
+        batch = tokenize(demonstrations, tokenizer)
+        params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
     return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
 
 

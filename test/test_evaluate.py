@@ -23,6 +23,8 @@ class FakeChunk:
 class FakeActor:
     """Every third chunk is invalid; its actions are the chunk's number."""
 
+    greedy = False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.sequence_numbers: list[int] = []
         ACTORS.append(self)
