@@ -207,7 +207,9 @@ class EnvConfig(_Checked):
 
     simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
     task: str = setting("reach", "task", choices=("reach", "transfer_cube"))
-    max_episode_chunks: int = setting(4, "time limit of an episode, chunks", minimum=1, maximum=10000)
+    max_episode_chunks: int = setting(
+        4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000
+    )
     realtime: bool = setting(False, "run at real time; false is lockstep with the policy, as fast as possible")
     camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0)
     sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
@@ -215,6 +217,39 @@ class EnvConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
+class ChunkLengthConfig(_Checked):
+    """How many control steps k of a sampled chunk are executed before the next is sampled. See docs/chunk-length.md."""
+
+    length_rule: str = setting("fixed", "what k depends on", choices=("fixed", "scheduled", "uncertainty"))
+    executed_steps: int = setting(
+        0, "k, where scheduled at version 0, by uncertainty of a sure chunk; 0 is model.action_horizon", minimum=0
+    )
+    end_steps: int = setting(
+        4, "k at the other end: where scheduled after schedule_updates, by uncertainty of an unsure chunk", minimum=1
+    )
+    schedule_updates: int = setting(100, "policy versions over which a scheduled k reaches end_steps", minimum=1)
+    low_entropy: float = setting(1.0, "mean entropy up to which a chunk is sure, nats a token", minimum=0.0)
+    high_entropy: float = setting(3.0, "mean entropy from which a chunk is unsure, nats a token", minimum=0.0)
+    low_value: float = setting(
+        0.0, "V(s) down to which a chunk is unsure, in units of reward; equal to high_value it does not count"
+    )
+    high_value: float = setting(0.0, "V(s) from which a chunk is sure, in units of reward")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.low_entropy < self.high_entropy:
+            raise ValueError(
+                f"chunk_length.high_entropy must be above chunk_length.low_entropy ({self.low_entropy}), got "
+                f"{self.high_entropy}; see chunk/entropy_* in the metrics for what occurs"
+            )
+        if self.low_value > self.high_value:
+            raise ValueError(
+                f"chunk_length.high_value must be at least chunk_length.low_value ({self.low_value}), got "
+                f"{self.high_value}; see value/mean in the metrics for what occurs"
+            )
+
+
 class RobotConfig(_Checked):
     """The chunk player and its limits."""
 
@@ -347,6 +382,7 @@ PRESETS: dict[str, TrainConfig] = {
             learning_rate=1e-4,
         ),
         env=EnvConfig(simulator="kinematic"),
+    chunk_length: ChunkLengthConfig = ChunkLengthConfig()
         robot=SIMULATED_ROBOT,
     ),
     "demo": TrainConfig(
@@ -362,6 +398,18 @@ PRESETS: dict[str, TrainConfig] = {
             target_kl=0.2,
         ),
         env=EnvConfig(simulator="mujoco", max_episode_chunks=4),
+        if self.reward.effort_penalty and self.env.simulator == "kinematic":
+            raise ValueError(
+                f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
+                "simulator has no forces: set env.simulator to mujoco"
+            )
+
+        _check_chunk_length(self.chunk_length, self.model, self.ppo)
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
+        return self.env.max_episode_chunks * self.model.action_horizon
         robot=SIMULATED_ROBOT,
         pretrain=PretrainConfig(num_demonstrations=2000, bc_steps=1300),
         run=RunConfig(exp_name="demo"),
@@ -369,6 +417,32 @@ PRESETS: dict[str, TrainConfig] = {
     "full": TrainConfig(
         model=MODELS["gemma_2b"],
         ppo=PPOConfig(
+def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
+    """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.
+
+    Such a discount would make time run faster in short chunks, and the policy would be paid for looking sure.
+    """
+    horizon = model.action_horizon
+    if length.executed_steps > horizon:
+        raise ValueError(
+            f"chunk_length.executed_steps must be at most model.action_horizon ({horizon}), got "
+            f"{length.executed_steps}; 0 takes all of a chunk"
+        )
+    if length.length_rule == "fixed":
+        return
+    most = horizon if length.length_rule == "scheduled" else length.executed_steps or horizon
+    if length.end_steps > most:
+        raise ValueError(
+            f"chunk_length.end_steps must be at most {most} where chunk_length.length_rule is {length.length_rule}, "
+            f"got {length.end_steps}; lower it"
+        )
+    if not (ppo.discount_per_step or ppo.gamma == 1.0):
+        raise ValueError(
+            f"ppo.discount_per_step must be set where chunk_length.length_rule is {length.length_rule}, got false; "
+            f"set it, with ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} for ppo.gamma {ppo.gamma} a whole chunk"
+        )
+
+
             total_timesteps=500_000,
             num_chunks_per_update=128,
             num_epochs_per_update=4,

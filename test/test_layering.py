@@ -16,7 +16,7 @@ FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
 # From the ground up: a room may import the ground, the rooms named here, and itself. The other modules at the top of
 # the package are the agent and the commands, which may import every room but the nodes.
 # `pytrees` and `value_support` are the ground of the rooms with JAX: the types, made known to it, and what a value is.
-GROUND = {"types", "config", "errors", "seeds", "interrupts", "supervised", "workers"}
+GROUND = {"types", "config", "chunk_length", "errors", "seeds", "interrupts", "supervised", "workers"}
 ROOMS: dict[str, set[str]] = {
     "robot": set(),
     "sim": {"robot"},

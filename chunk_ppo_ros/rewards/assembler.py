@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.chunk_length import chunk_discount
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 MAX_FINISHED = 1024
@@ -162,7 +163,7 @@ class TransitionAssembler:
             outcome=record.outcome,
             next_value=next_value,
             next_observation=next_observation,
-            discount=self._discount(record.outcome.num_steps),
+            discount=chunk_discount(self._config, record.outcome.num_steps),
         )
         record.finish()
         return transition
@@ -183,9 +184,6 @@ class TransitionAssembler:
         if not same_episode or successor.value is None or successor.policy_version != record.policy_version:
             return None
         return successor.value, None
-
-    def _discount(self, num_steps: int) -> float:
-        return self._config.gamma_step**num_steps if self._config.discount_per_step else self._config.gamma
 
     def _forget(self) -> None:
         finished = [number for number, record in sorted(self._records.items()) if record.finished]
