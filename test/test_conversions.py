@@ -32,7 +32,7 @@ def make_observation(rng: np.random.Generator, *, image_size: int = 8) -> types.
 
 
 def make_transition(
-    *, image_size: int = 8, with_next: bool = True, valid: bool = True, seed: int = 0
+    *, image_size: int = 8, with_next: bool = True, valid: bool = True, human: bool = False, seed: int = 0
 ) -> types.Transition:
     rng = np.random.default_rng(seed)
     chunk = types.SampledChunk(
@@ -45,6 +45,7 @@ def make_transition(
         policy_version=3,
         temperature=float(np.float32(0.7)),
         valid=valid,
+        human=human,
     )
     outcome = types.ChunkOutcome(
         reward=1.5,
@@ -88,9 +89,9 @@ def assert_same(left: Any, right: Any, name: str = "") -> None:
         assert left == right, name
 
 
-@pytest.mark.parametrize(("with_next", "valid"), [(True, True), (False, False)])
-def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool) -> None:
-    transition = make_transition(image_size=224, with_next=with_next, valid=valid)
+@pytest.mark.parametrize(("with_next", "valid", "human"), [(True, True, False), (False, False, True)])
+def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool, human: bool) -> None:
+    transition = make_transition(image_size=224, with_next=with_next, valid=valid, human=human)
     wire = serialize_message(to_message(transition))
     # Three cameras of 224 * 224 * 3 bytes are 451_584; all else together is under 3 kB.
     expected = 451_584 * (2 if with_next else 1)
@@ -101,9 +102,9 @@ def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool) -> N
     assert conversions.time_to_ns(message.header.stamp) == 12_000_000_034
 
 
-@pytest.mark.parametrize("valid", [True, False])
-def test_chunk_survives_the_wire_exactly(valid: bool) -> None:
-    transition = make_transition(valid=valid)
+@pytest.mark.parametrize(("valid", "human"), [(True, False), (False, True)])
+def test_chunk_survives_the_wire_exactly(valid: bool, human: bool) -> None:
+    transition = make_transition(valid=valid, human=human)
     message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5, num_steps=16)
     message = deserialize_message(serialize_message(message), msg.ActionChunk)
     assert_same(conversions.chunk_from_message(message), transition.chunk)

@@ -135,6 +135,7 @@ def _sample_fields(chunk: types.SampledChunk, source: ObservationSource) -> dict
         "temperature": to_float32(chunk.temperature),
         "value": to_float32(chunk.value),
         "valid": chunk.valid,
+        "human": chunk.human,
     }
 
 
@@ -167,6 +168,7 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
         policy_version=message.policy_version,
         temperature=temperature,
         valid=message.valid,
+        human=message.human,
     )
 
 
