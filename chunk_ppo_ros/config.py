@@ -281,7 +281,7 @@ class RewardConfig(_Checked):
 
 @dataclasses.dataclass(frozen=True)
 class PretrainConfig(_Checked):
-    """Behaviour cloning on scripted demonstrations, and the tokenizers that are fitted on them."""
+    """Behaviour cloning on scripted demonstrations or recorded episodes, and the tokenizers that are fitted on them."""
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
     aim_noise: float = setting(
@@ -297,6 +297,15 @@ class PretrainConfig(_Checked):
     fast_scale: float = setting(3.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
     prompt_vocab_size: int = setting(384, "pieces of the trained prompt tokenizer", minimum=340, maximum=65536)
     demonstration_workers: int = setting(2, "processes that collect demonstrations", minimum=1, maximum=64)
+    chunk_stride: int = setting(
+        5, "a chunk of a recorded episode starts at every so many-th control step; openpi takes 1", minimum=1
+    )
+    episode_cameras: tuple[str, ...] = setting(
+        (), "names of model.cameras in recorded episodes, in the same order; empty takes the robot's names"
+    )
+    validation_fraction: float = setting(
+        0.1, "part of the recorded episodes that is held out and scored", minimum=0.0, maximum=0.5
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,6 +347,11 @@ class TrainConfig:
             raise ValueError(
                 f"ppo.num_chunks_per_update must be a multiple of ppo.batch_size ({self.ppo.batch_size}), got "
                 f"{self.ppo.num_chunks_per_update}; shapes are fixed, so that nothing recompiles"
+            )
+        if len(self.pretrain.episode_cameras) not in (0, len(self.model.cameras)):
+            raise ValueError(
+                f"pretrain.episode_cameras must name each of model.cameras ({', '.join(self.model.cameras)}), got "
+                f"{', '.join(self.pretrain.episode_cameras)}; name one for each, in that order"
             )
         if self.ppo.gae_value == "chunk" and self.model.chunk_value == "none":
             raise ValueError(

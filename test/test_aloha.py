@@ -79,6 +79,14 @@ def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
     np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0])
 
 
+@pytest.mark.parametrize(("name", "motor"), [("openpi", -0.18795), ("interbotix", 0.3873)])
+def test_a_leader_asks_for_half_an_opening(name: str, motor: float) -> None:
+    # Midway between open and closed, e.g. (0.3083 - 0.6842) / 2; its finger is not used.
+    positions = [*POSITIONS[:6], motor, float("nan"), float("nan")]
+    state = aloha.leader_state(NAMES, positions, aloha.GRIPPER_CONVENTIONS[name])
+    np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.5], atol=1e-6)
+
+
 def test_missing_joint_is_named() -> None:
     with pytest.raises(ValueError, match="missing elbow, left_finger"):
         aloha.side_state(

@@ -54,19 +54,23 @@ for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
 
 @dataclasses.dataclass(frozen=True)
 class GripperConvention:
-    """What open and closed mean for a follower's gripper; all maps are linear in the normalised opening.
+    """What open and closed mean for grippers; all maps are linear in the normalised opening.
 
     Attributes:
-        finger_open: finger position when open, m.
-        finger_closed: finger position when closed, m.
-        motor_open: motor angle when open, rad.
-        motor_closed: motor angle when closed, rad.
+        finger_open: finger position of a follower when open, m.
+        finger_closed: finger position of a follower when closed, m.
+        motor_open: motor angle of a follower when open, rad.
+        motor_closed: motor angle of a follower when closed, rad.
+        leader_open: motor angle of a leader when open, rad.
+        leader_closed: motor angle of a leader when closed, rad.
     """
 
     finger_open: float
     finger_closed: float
     motor_open: float
     motor_closed: float
+    leader_open: float
+    leader_closed: float
 
     def finger_from_opening(self, opening: FloatT) -> FloatT:
         """Finger position in m of a normalised opening."""
@@ -84,12 +88,30 @@ class GripperConvention:
         """Normalised opening for which a motor angle in rad is commanded."""
         return (motor - self.motor_closed) / (self.motor_open - self.motor_closed)
 
+    def opening_from_leader(self, motor: FloatT) -> FloatT:
+        """Normalised opening that a leader's gripper at a motor angle in rad asks for."""
+        return (motor - self.leader_closed) / (self.leader_open - self.leader_closed)
+
 
 GRIPPER_CONVENTIONS = {
     # The constants of the original ALOHA, which openpi and gym-aloha use.
-    "openpi": GripperConvention(finger_open=0.05800, finger_closed=0.01844, motor_open=1.4910, motor_closed=-0.6213),
+    "openpi": GripperConvention(
+        finger_open=0.05800,
+        finger_closed=0.01844,
+        motor_open=1.4910,
+        motor_closed=-0.6213,
+        leader_open=0.3083,
+        leader_closed=-0.6842,
+    ),
     # The constants of Interbotix's ROS 2 package for ALOHA.
-    "interbotix": GripperConvention(finger_open=0.0579, finger_closed=0.0440, motor_open=1.6214, motor_closed=0.6197),
+    "interbotix": GripperConvention(
+        finger_open=0.0579,
+        finger_closed=0.0440,
+        motor_open=1.6214,
+        motor_closed=0.6197,
+        leader_open=0.8298,
+        leader_closed=-0.0552,
+    ),
 }
 
 
@@ -159,6 +181,16 @@ def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequenc
         if not np.isfinite(value):
             raise ValueError(f"joint {name} must be finite, got {value}; check its motor and its driver")
     return picked
+
+
+def leader_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
+    """A leader arm's joint states as the seven targets that it gives a follower; see `side_state`.
+
+    The gripper is read from its motor, as in ALOHA's own recorder.
+    """
+    state = select_joints(names, positions, (*ARM_JOINTS, GRIPPER))
+    state[-1] = convention.opening_from_leader(state[-1])
+    return state
 
 
 def side_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
