@@ -3,7 +3,7 @@ PYTHON_VENV := .venv/bin/python
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo experiment experiments test lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -14,6 +14,12 @@ setup: ## make .venv and build the messages; a second run does nothing
 
 demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and show what it learnt
 	@$(PYTHON_VENV) -m chunk_ppo_ros demo $(ARGS)
+
+experiment: setup ## learn one curve: NAME=reach SEED=1 [VARIANT=token]; goes on where it was stopped
+	@$(PYTHON_VENV) -m experiments run $(NAME) $(if $(VARIANT),--variant $(VARIANT)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+experiments: setup ## learn many curves: ARGS="reach:1,2,3 reach_kinematic/token:1 --at_once 2"
+	@$(PYTHON_VENV) -m experiments many $(ARGS)
 
 test: setup ## run the tests
 	@$(PYTEST) $(ARGS)

@@ -77,7 +77,7 @@ def load_config_file(path: str | pathlib.Path, *, base: config_lib.TrainConfig |
         raise ValueError(f"configuration file must exist, got {path}; see config/ for examples")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return config_lib.from_dict(config_lib.TrainConfig, nest(_flatten(_parameters(content))), base=base)
+        return config_lib.from_dict(config_lib.TrainConfig, nest(flatten(_parameters(content))), base=base)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -92,11 +92,12 @@ def _parameters(content: Any) -> Mapping[str, Any]:
     return parameters
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Dotted names to values, of nested mappings; `nest` inverts it."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{name}."))
+            flat.update(flatten(value, f"{prefix}{name}."))
         else:
             flat[f"{prefix}{name}"] = value
     return flat

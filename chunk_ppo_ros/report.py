@@ -11,6 +11,7 @@ from typing import Any
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros import plots
 from chunk_ppo_ros.metrics_file import FILE_NAME, Record, read_records
+from chunk_ppo_ros.parameter_file import flatten
 
 PLOT_NAME = "learning_curve.png"
 SUMMARY_NAME = "summary.md"
@@ -31,8 +32,8 @@ def write_report(run_dir: Path) -> Path:
         raise ValueError(
             f"{run_dir / FILE_NAME} must begin with a record of kind 'run', got none; was it written by hand?"
         )
-    updates = _latest(records, "update", key="policy_version")
-    episodes = _latest(records, "episode", key="episode/episode")
+    updates = latest(records, "update", key="policy_version")
+    episodes = latest(records, "episode", key="episode/episode")
     evaluations = [record for record in records if record["kind"] == "evaluation"]
     config = runs[-1]["config"]
     plots.draw_learning_curve(
@@ -59,23 +60,22 @@ def write_report(run_dir: Path) -> Path:
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:
     """The preset with the fewest differing settings, and these ("debug with ppo.gamma=0.9"); `run` is left out."""
-    flat = _flatten(settings)
+    flat = _without_run(settings)
     candidates = []
     for name, preset in config_lib.PRESETS.items():
-        other = _flatten(config_lib.to_dict(preset))
+        other = _without_run(config_lib.to_dict(preset))
         differing = [f"{key}={value}" for key, value in flat.items() if other.get(key) != value]
         candidates.append((len(differing), name, differing))
     _, name, differing = min(candidates)
     return f"{name} with {', '.join(differing)}" if differing else name
 
 
-def _flatten(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _without_run(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names to values, without the section `run`."""
-    sections = {name: section for name, section in settings.items() if name != "run"}
-    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+    return flatten({name: section for name, section in settings.items() if name != "run"})
 
 
-def _latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
+def latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
     """Records of a kind; what was done again after a crash replaces what it repeats."""
     return list({record[key]: record for record in records if record["kind"] == kind}.values())
 

@@ -70,7 +70,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, collector: Col
         transitions, episodes = collector.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
     collected = time.monotonic()
     for episode in episodes:
-        log.write("episode", _episode_metrics(episode), counters=learner.counters)
+        log.write("episode", episode_metrics(episode), counters=learner.counters)
     with tqdm(desc=f"{label} update", unit="minibatch", leave=False) as bar:
 
         def on_minibatch(done: int, total: int) -> None:
@@ -84,7 +84,8 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, collector: Col
     print(_line(config, learner, metrics, episodes))
 
 
-def _episode_metrics(episode: EpisodeRecord) -> dict[str, float]:
+def episode_metrics(episode: EpisodeRecord) -> dict[str, float]:
+    """What the metrics say about a finished episode."""
     return {
         "episode": episode.episode,
         "total_reward": episode.total_reward,

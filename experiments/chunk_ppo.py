@@ -1,0 +1,61 @@
+"""Our method: chunk PPO in one process, with the learner's weights handed to the actors directly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.counters import Counters
+from chunk_ppo_ros.env import ChunkEnv
+from chunk_ppo_ros.learner import Learner
+
+
+class ChunkPPO:
+    """The script form's loop (`chunk_ppo_ros.train`) without a checkpoint for each update. See `methods.Method`."""
+
+    def __init__(self, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> None:
+        self._num_chunks = config.ppo.num_chunks_per_update
+        self._learner = Learner.start(config)
+        version = self._learner.policy_version
+        self._actor = Actor(config, self._learner.checkpoint, policy_version=version)
+        self._evaluated = Actor(config, self._learner.checkpoint, policy_version=version, greedy=greedy)
+        self._collector = Collector(
+            self._actor,
+            env,
+            config=config,
+            run_id=self._learner.run_id,
+            sequence_number=self._learner.counters.next_sequence_number,
+            episode=self._learner.counters.next_episode,
+        )
+
+    @property
+    def run_id(self) -> str:
+        return self._learner.run_id
+
+    @property
+    def counters(self) -> Counters:
+        return self._learner.counters
+
+    @property
+    def policy(self) -> Actor:
+        self._evaluated.take(self._learner.params, policy_version=self._learner.policy_version)
+        return self._evaluated
+
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+        started = time.monotonic()
+        transitions, episodes = self._collector.collect(self._num_chunks)
+        collected = time.monotonic()
+        metrics = self._learner.update(transitions)
+        self._actor.take(self._learner.params, policy_version=self._learner.policy_version)
+        return metrics | {"time/rollout": collected - started, "time/update": time.monotonic() - collected}, episodes
+
+    def save(self) -> None:
+        self._learner.save()
+
+
+def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> ChunkPPO:
+    """See `methods.begin`."""
+    return ChunkPPO(config, env, greedy=greedy)

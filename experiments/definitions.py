@@ -1,0 +1,159 @@
+"""What the experiments are: a task with its settings, the rule that picks its start, and named changes to both.
+
+Data only. A curve is one (experiment, variant, seed).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.errors import UserError
+
+DEFAULT = "default"
+
+
+class UnknownName(UserError):
+    """No experiment or variant has this name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StartRule:
+    """Which imitation checkpoint a curve starts from.
+
+    One imitation is made and kept after each of `steps`. Of these, the one is taken whose success on validation starts
+    is nearest to the middle of `lowest` .. `highest`; where none lies within, there is no start.
+
+    Attributes:
+        steps: gradient steps of imitation after which a candidate is kept; the last is `pretrain.bc_steps`.
+        seed: of demonstrations, imitation and validation starts. One start serves all curves of an experiment.
+        lowest: success that a start must have, 0..1.
+        highest: success that a start must not exceed, 0..1.
+        episodes: validation starts that each candidate is measured on.
+    """
+
+    steps: tuple[int, ...]
+    seed: int = 0
+    lowest: float = 0.25
+    highest: float = 0.50
+    episodes: int = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A task, how it is learnt and how that is measured.
+
+    Attributes:
+        config: settings of imitation and training; `run` is made for each curve.
+        start: which imitation checkpoint is the start.
+        greedy: take the likeliest token in all evaluations; otherwise sample, as in training.
+        chunks: training ends before a rollout would exceed so many.
+        episodes: evaluation starts, before and after; no training, demonstration or choice has seen them.
+        validate_every: chunks between points of the curve.
+        validation_episodes: validation starts for a point.
+        save_every: updates between checkpoints.
+        method: what learns, a key of `methods.METHODS`.
+    """
+
+    config: TrainConfig
+    start: StartRule
+    greedy: bool = True
+    chunks: int = 3000
+    episodes: int = 200
+    validate_every: int = 480
+    validation_episodes: int = 64
+    save_every: int = 10
+    method: str = "chunk_ppo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """A named change.
+
+    Attributes:
+        why: what it is there to show, for the report.
+        changes: sections of the configuration with the settings that differ in training. The start stays the same.
+        experiment: fields of `Experiment` that differ.
+    """
+
+    why: str
+    changes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    experiment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """One run of an experiment. Made by `curve`."""
+
+    name: str
+    variant: str
+    seed: int
+    experiment: Experiment
+    config: TrainConfig
+
+    @property
+    def label(self) -> str:
+        """The experiment's name, with the variant where it is not the default."""
+        return self.name if self.variant == DEFAULT else f"{self.name}/{self.variant}"
+
+    def folder(self, root: Path) -> Path:
+        """Where the run's own files lie, below `root`."""
+        return root / self.name / self.variant / f"seed{self.seed}"
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that the numbers depend on, as plain values; places are left out."""
+        whole = config_lib.to_dict(self.experiment)
+        del whole["config"]
+        sections = config_lib.to_dict(self.config)
+        run = sections.pop("run")
+        return {**whole, "config": {**sections, "run": {"prompt": run["prompt"], "seed": run["seed"]}}}
+
+
+def curve(name: str, *, variant: str = DEFAULT, seed: int) -> Curve:
+    """The curve of these names.
+
+    Raises:
+        UnknownName: with the nearest names.
+        ValueError: when a variant's settings do not fit the configuration.
+    """
+    experiment = _look_up("experiment", name, EXPERIMENTS)
+    change = _look_up("variant", variant, VARIANTS)
+    experiment = dataclasses.replace(experiment, **change.experiment)
+    config = config_lib.from_dict(TrainConfig, change.changes, base=experiment.config)
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
+    return Curve(name, variant, seed, experiment, config)
+
+
+def _look_up(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3) or list(known)
+        raise UnknownName(f"{kind} must be one of those in experiments/definitions.py, got '{name}'; {_or(near)}?")
+    return known[name]
+
+
+def _or(names: Iterable[str]) -> str:
+    return "do you mean " + " or ".join(names)
+
+
+def _with(config: TrainConfig, **sections: Mapping[str, Any]) -> TrainConfig:
+    return config_lib.from_dict(TrainConfig, sections, base=config)
+
+
+_REACH = _with(PRESETS["demo"], run={"exp_name": "reach", "wandb": False, "on_load_failure": "fail"})
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "reach": Experiment(config=_REACH, start=StartRule(steps=(400, 600, 800, 1000, 1300))),
+    "reach_kinematic": Experiment(
+        config=_with(_REACH, env={"simulator": "kinematic"}), start=StartRule(steps=(200, 400, 600, 800, 1300))
+    ),
+}
+
+VARIANTS: dict[str, Variant] = {
+    DEFAULT: Variant(why="the settings of the experiment"),
+    "stress": Variant(why="ten times the learning rate", changes={"ppo": {"learning_rate": 1e-3}}),
+}

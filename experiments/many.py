@@ -1,0 +1,68 @@
+"""`python -m experiments many reach:1,2 reach_kinematic/token:1 --at_once 2`: many curves; finished ones are left out.
+
+A curve that fails does not end the others. Curves that run at once share the machine, so their minutes are not those of
+a curve alone; the load that a result records tells them apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.workers import worker_pool
+from experiments import definitions, start_point
+from experiments.definitions import Curve
+from experiments.one import run_curve
+from experiments.run import FOLDER
+
+
+def parse(text: str) -> list[Curve]:
+    """The curves of "NAME[/VARIANT][:SEED,SEED]"; seed 0 where none is named.
+
+    Raises:
+        UserError: for an unknown name, or a seed that is not a number of at least 0.
+    """
+    names, _, numbers = text.partition(":")
+    name, _, variant = names.partition("/")
+    seeds = numbers.split(",") if numbers else ["0"]
+    if not all(seed.isdecimal() for seed in seeds):
+        raise UserError(f"seeds must be numbers of at least 0 with commas between, got '{numbers}' in '{text}'")
+    return [definitions.curve(name, variant=variant or definitions.DEFAULT, seed=int(seed)) for seed in seeds]
+
+
+def run_many(curves: Sequence[Curve], root: Path, *, at_once: int) -> list[str]:
+    """Runs the curves; returns why those failed that did."""
+    failed = []
+    for curve in curves:  # one after the other: imitation has processes of its own
+        start_point.ensure(curve.name, curve.experiment, root)
+    with worker_pool(min(at_once, len(curves))) as pool:
+        for line, reason in pool.imap_unordered(functools.partial(_try, root), curves, chunksize=1):
+            print(line or f"FAILED {reason}", flush=True)
+            failed += [reason] if reason else []
+    return failed
+
+
+def _try(root: Path, curve: Curve) -> tuple[str, str]:
+    """The line of a curve, or why it failed."""
+    try:
+        return run_curve(curve, root).line, ""
+    except (UserError, RuntimeError, ValueError, OSError) as error:
+        return "", f"{curve.label} seed={curve.seed}: {type(error).__name__}: {error}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the curves that the arguments name."""
+    parser = argparse.ArgumentParser(prog="experiments many", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "curves", nargs="+", metavar="NAME[/VARIANT][:SEED,SEED]", help="e.g. reach_kinematic/token:1,2"
+    )
+    parser.add_argument("--at_once", type=int, default=1, help="curves that run at the same time (1)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of unfinished and finished curves ({FOLDER})")
+    parsed = parser.parse_args(arguments)
+    if parsed.at_once < 1:
+        parser.error(f"--at_once must be at least 1, got {parsed.at_once}")
+    curves = [curve for text in parsed.curves for curve in parse(text)]
+    return 1 if run_many(curves, parsed.folder, at_once=parsed.at_once) else 0

@@ -1,0 +1,59 @@
+"""What a curve needs of a way to learn, and the ways by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.env import ChunkEnv
+from chunk_ppo_ros.evaluate import Acting
+from chunk_ppo_ros.metrics import Counters
+
+METHODS = {"chunk_ppo": "experiments.chunk_ppo"}
+"""Modules with a function `begin(config, env, *, greedy) -> Method`."""
+
+
+class Method(Protocol):
+    """Something that rolls out in an environment and learns from it, one update at a time.
+
+    `begin` loads the start (`run.pretrained_checkpoint_path`), or where `run.resume` is set what `save` wrote last.
+    """
+
+    @property
+    def run_id(self) -> str:
+        """Identity of the run; resuming keeps it."""
+
+    @property
+    def counters(self) -> Counters:
+        """How far it has come; the version that `save` wrote is the one that resuming has."""
+
+    @property
+    def policy(self) -> Acting:
+        """The present policy, decoding as evaluations want it."""
+
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+        """One rollout of `ppo.num_chunks_per_update` chunks and one update.
+
+        Returns:
+            Metrics, "time/rollout" and "time/update" in seconds among them, and the episodes that ended.
+        """
+
+    def save(self) -> None:
+        """Keeps the present version on disk, whole or not at all."""
+
+
+def begin(method: str, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> Method:
+    """The method of this name, at its start or resumed.
+
+    Args:
+        method: a key of `METHODS`.
+        config: of the curve, with its places.
+        env: that it rolls out in.
+        greedy: how `policy` decodes.
+    """
+    module: Any = importlib.import_module(METHODS[method])
+    made: Method = module.begin(config, env, greedy=greedy)
+    return made

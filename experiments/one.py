@@ -1,0 +1,154 @@
+"""Runs one curve: start, evaluation before, training with points on validation starts, evaluation after.
+
+What is finished stays finished: the start in a folder of its own, evaluations in `state.json`, training in checkpoints
+and `metrics.jsonl`. Killed anywhere, the same call goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.env import SimulatorEnv
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.evaluate import Evaluation, evaluate_actor, evaluation_start
+from chunk_ppo_ros.metrics import MetricsLog
+from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.parameter_file import flatten
+from chunk_ppo_ros.sim.simulator import make_simulator
+from experiments import methods, start_point, state
+from experiments.definitions import Curve
+from experiments.results import Measured, Result, summarize
+from experiments.training import Training
+
+
+class Changed(UserError):
+    """An unfinished or finished curve was made with other settings or other code."""
+
+
+def run_curve(curve: Curve, root: Path, *, fresh: bool = False, any_code: bool = False) -> Result:
+    """The finished curve; what an earlier call has done is not done again.
+
+    Args:
+        curve: what to run.
+        root: folder of unfinished and finished curves.
+        fresh: forget what an earlier call has done of this curve; the start stays.
+        any_code: go on with a curve that other code began; its result names both.
+
+    Raises:
+        Changed: where an earlier call had other settings, or other code and `any_code` is not set.
+        Busy: where another process runs this curve.
+        NoStart: where no imitation checkpoint fits the rule.
+    """
+    folder = curve.folder(root)
+    with state.locked(folder, wait=False):
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        stages = _Stages(folder, curve, any_code=any_code)
+        finished = state.read_json(folder / "result.json")
+        if finished is not None:
+            return Result(**finished)
+        start = start_point.ensure(curve.name, curve.experiment, root)
+        return _run(curve, folder, stages, start)
+
+
+def _run(curve: Curve, folder: Path, stages: _Stages, start: start_point.StartPoint) -> Result:
+    began = time.monotonic()
+    config = _placed(curve, folder, start.checkpoint)
+    with _environment(config) as rollouts, _environment(config) as measuring:
+        method = methods.begin(curve.experiment.method, config, rollouts, greedy=curve.experiment.greedy)
+        starts = [evaluation_start(curve.seed, episode) for episode in range(curve.experiment.episodes)]
+
+        def evaluated(stage: str) -> Measured:
+            return stages.measured(stage, lambda: evaluate_actor(method.policy, measuring, starts=starts, name=stage))
+
+        set_up = time.monotonic() - began
+        before = evaluated("before")
+        with MetricsLog.open(folder, config=config, run_id=method.run_id) as log:
+            Training(curve, method, measuring, log, folder).run(set_up=set_up)
+        after = evaluated("after")
+    result = summarize(
+        curve, start=start.record, before=before, after=after, folder=folder, provenance=stages.provenance()
+    )
+    state.write_json(folder / "result.json", dataclasses.asdict(result))
+    return result
+
+
+def _placed(curve: Curve, folder: Path, start: Path) -> TrainConfig:
+    """The curve's configuration with its places, resuming where there is something to resume."""
+    run = dataclasses.replace(
+        curve.config.run,
+        exp_name=curve.label.replace("/", "-"),
+        run_dir=str(folder),
+        checkpoint_root=str(folder),
+        checkpoint_dir="checkpoints",
+        pretrained_checkpoint_path=str(start.resolve()),
+        on_load_failure="fail",
+        resume=checkpoints.newest_checkpoint(folder / "checkpoints") is not None,
+        keep_checkpoints=1,
+        wandb=False,
+    )
+    return dataclasses.replace(curve.config, run=run)
+
+
+@contextmanager
+def _environment(config: TrainConfig) -> Iterator[SimulatorEnv]:
+    """An environment of its own: measuring must not disturb an episode that a rollout's end has interrupted."""
+    with closing(make_simulator(config)) as simulator:
+        yield SimulatorEnv(simulator, config)
+
+
+class _Stages:
+    """`state.json`: settings and code of a curve, and the evaluations that are finished."""
+
+    def __init__(self, folder: Path, curve: Curve, *, any_code: bool) -> None:
+        self._path = folder / "state.json"
+        present: dict[str, Any] = {"settings": curve.settings(), "made_by": [state.provenance()], "measured": {}}
+        self._values = state.read_json(self._path) or present
+        _check_settings(folder, self._values["settings"], present["settings"])
+        if self._values["made_by"][-1]["code"] != state.code_version():
+            if not any_code:
+                raise Changed(
+                    f"{folder} must be gone on with by the code that began it "
+                    f"({self._values['made_by'][-1]['code']}), got {state.code_version()}; begin anew by --fresh, or "
+                    "go on by --any_code"
+                )
+            self._values["made_by"].append(state.provenance())
+        state.write_json(self._path, self._values)
+
+    def measured(self, stage: str, measure: Any) -> Measured:
+        """The stage's evaluation, made by `measure` where it is not there yet."""
+        if stage not in self._values["measured"]:
+            began = time.monotonic()
+            evaluation: Evaluation = measure()
+            print(evaluation, flush=True)
+            measured = Measured.of(evaluation, minutes=(time.monotonic() - began) / 60)
+            self._values["measured"][stage] = dataclasses.asdict(measured)
+            state.write_json(self._path, self._values)
+        return Measured(**self._values["measured"][stage])
+
+    def provenance(self) -> dict[str, Any]:
+        """Of the code that finished the curve, with what other code began it, if any did."""
+        *earlier, last = self._values["made_by"]
+        load = round(os.getloadavg()[2], 1)  # processes over the last quarter of an hour; 1 is one busy core
+        return {
+            **last,
+            "load": load,
+            "begun_by": [{key: one[key] for key in ("commit", "code", "date")} for one in earlier],
+        }
+
+
+def _check_settings(folder: Path, stored: dict[str, Any], present: dict[str, Any]) -> None:
+    old, new = flatten(stored), flatten(present)
+    differing = [
+        f"{key}: {old.get(key)!r}, now {new.get(key)!r}" for key in sorted({*old, *new}) if old.get(key) != new.get(key)
+    ]
+    if differing:
+        raise Changed(f"{folder} was begun with other settings: {'; '.join(differing)}; begin anew by --fresh")

@@ -1,0 +1,141 @@
+"""The imitation checkpoint that the curves of an experiment start from: made once, and chosen by `StartRule`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros import seeds, start
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.env import SimulatorEnv
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.evaluate import Evaluation, evaluate_actor
+from chunk_ppo_ros.pretrain import pretrain
+from chunk_ppo_ros.sim.simulator import make_simulator
+from experiments import state
+from experiments.definitions import Experiment, StartRule
+
+
+class NoStart(UserError):
+    """No imitation checkpoint has a success within the rule's bounds."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StartPoint:
+    """A start that fits the rule.
+
+    Attributes:
+        checkpoint: folder of the openpi checkpoint.
+        record: how it was made and chosen, for the results.
+    """
+
+    checkpoint: Path
+    record: dict[str, Any]
+
+
+def validation_starts(run_seed: int, episodes: int) -> list[int]:
+    """Seeds of starts that choices are made on, and never results."""
+    return [seeds.episode_seed(seeds.VALIDATION, run_seed=run_seed, episode=episode) for episode in range(episodes)]
+
+
+def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
+    """The start of an experiment, made where it is not there yet; other settings make another start.
+
+    Raises:
+        NoStart: when no candidate fits; their measured successes are in the text.
+    """
+    config = _config(experiment)
+    folder = root / name / f"start-{_fingerprint(experiment, config)}"
+    with state.locked(folder, wait=True):
+        record = state.read_json(folder / "start.json")
+        if record is None:
+            shutil.rmtree(folder, ignore_errors=True)  # what an interrupted imitation left
+            record = _make(experiment, config, folder)
+            state.write_json(folder / "start.json", record)
+    return StartPoint(folder / record["checkpoint"], record)
+
+
+def choose(rule: StartRule, successes: dict[int, float]) -> int:
+    """The gradient steps of the candidate nearest to the middle of the bounds; the fewer, where two are equally near.
+
+    Args:
+        rule: has the bounds.
+        successes: of each candidate by its gradient steps, 0..1.
+
+    Raises:
+        NoStart: when none lies within the bounds.
+    """
+    middle = (rule.lowest + rule.highest) / 2
+    within = [steps for steps, success in sorted(successes.items()) if rule.lowest <= success <= rule.highest]
+    if not within:
+        measured = ", ".join(f"{steps} steps {success:.1%}" for steps, success in sorted(successes.items()))
+        raise NoStart(
+            f"success of a start must be within {rule.lowest:.0%}..{rule.highest:.0%}, got {measured}; "
+            "change the rule's steps or the demonstrations in experiments/definitions.py"
+        )
+    return min(within, key=lambda steps: round(abs(successes[steps] - middle), 6))
+
+
+def _config(experiment: Experiment) -> TrainConfig:
+    """The settings of imitation; they do not depend on the curve's seed or variant."""
+    rule, config = experiment.start, experiment.config
+    return dataclasses.replace(
+        config,
+        run=dataclasses.replace(config.run, seed=rule.seed),
+        pretrain=dataclasses.replace(config.pretrain, bc_steps=max(rule.steps)),
+    )
+
+
+def _fingerprint(experiment: Experiment, config: TrainConfig) -> str:
+    sections = config_lib.to_dict(config)
+    used = {name: sections[name] for name in ("model", "env", "robot", "pretrain")}
+    used |= {"rule": config_lib.to_dict(experiment.start), "greedy": experiment.greedy}
+    return hashlib.sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _make(experiment: Experiment, config: TrainConfig, folder: Path) -> dict[str, Any]:
+    """Imitates, measures the candidates and returns the record of the chosen one."""
+    rule, started = experiment.start, time.monotonic()
+    last, earlier = max(rule.steps), sorted(rule.steps)[:-1]
+    pretrain(config, folder / "imitation", also_after=earlier)
+    imitated = time.monotonic()
+    folders = {steps: folder / f"imitation-{steps}" for steps in earlier} | {last: folder / "imitation"}
+    measured = _measure(folders, config, greedy=experiment.greedy, starts=validation_starts(rule.seed, rule.episodes))
+    chosen = choose(rule, {steps: float(one.success.mean()) for steps, one in measured.items()})
+    return {
+        "checkpoint": folders[chosen].name,
+        "seed": rule.seed,
+        "demonstrations": config.pretrain.num_demonstrations,
+        "gradient_steps": chosen,
+        "success": float(measured[chosen].success.mean()),
+        "validation_episodes": rule.episodes,
+        "candidates": {str(steps): float(one.success.mean()) for steps, one in measured.items()},
+        "imitation_minutes": round((imitated - started) / 60, 2),
+        "measuring_minutes": round((time.monotonic() - imitated) / 60, 2),
+        **state.provenance(),
+    }
+
+
+def _measure(
+    folders: dict[int, Path], config: TrainConfig, *, greedy: bool, starts: Sequence[int]
+) -> dict[int, Evaluation]:
+    """All candidates on the same starts, by gradient steps."""
+    actor = Actor(config, next(iter(folders.values())), policy_version=0, greedy=greedy)
+    simulator = make_simulator(config)
+    try:
+        env, measured = SimulatorEnv(simulator, config), {}
+        for steps, folder in folders.items():
+            actor.take(start.load(folder, config).params, policy_version=0)
+            measured[steps] = evaluate_actor(actor, env, starts=starts, name=f"{steps} steps of imitation")
+            print(f"candidate: {measured[steps]}", flush=True)
+    finally:
+        simulator.close()
+    return measured

@@ -1,0 +1,83 @@
+"""The training part of a curve: updates until its chunks are used up, and points on validation starts between them.
+
+Time counts from the start of training to its end, with rollouts, updates, checkpoints and compiling, without points.
+What a kill loses is done again and counts once: the records of a version that is made again replace the earlier ones.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from chunk_ppo_ros.env import ChunkEnv
+from chunk_ppo_ros.evaluate import evaluate_actor
+from chunk_ppo_ros.metrics import MetricsLog
+from chunk_ppo_ros.metrics_file import read_records
+from chunk_ppo_ros.train import episode_metrics
+from experiments.definitions import Curve
+from experiments.methods import Method
+from experiments.start_point import validation_starts
+
+
+class Training:
+    """Trains a method as a curve asks for.
+
+    Args:
+        curve: what is asked for.
+        method: at its start, or resumed.
+        env: for the points; not the one that `method` rolls out in.
+        log: takes the records of updates, episodes and points.
+        folder: of `log`.
+    """
+
+    def __init__(self, curve: Curve, method: Method, env: ChunkEnv, log: MetricsLog, folder: Path) -> None:
+        self._experiment = curve.experiment
+        self._rollout = curve.config.ppo.num_chunks_per_update
+        self._method, self._env, self._log = method, env, log
+        self._starts = validation_starts(curve.seed, curve.experiment.validation_episodes)
+        points = [record for record in read_records(folder) if record["kind"] == "evaluation"]
+        version = method.counters.policy_version
+        self._measured = {point["policy_version"] for point in points if point["policy_version"] <= version}
+
+    def run(self, *, set_up: float) -> None:
+        """Trains to the end.
+
+        Args:
+            set_up: seconds spent on loading, which count as the first update's.
+        """
+        self._point_where_due()
+        while not self._finished:
+            began = time.monotonic() - set_up
+            metrics = self._update()
+            metrics |= {"time/total": time.monotonic() - began}
+            self._log.write("update", metrics, counters=self._method.counters)
+            set_up = 0.0
+            self._point_where_due()
+
+    @property
+    def _finished(self) -> bool:
+        """Whether another rollout would be more than the curve's chunks."""
+        return self._method.counters.num_chunks + self._rollout > self._experiment.chunks
+
+    def _update(self) -> dict[str, float]:
+        """One update, kept on disk where it is time to; its metrics."""
+        metrics, episodes = self._method.update()
+        counters = self._method.counters
+        for episode in episodes:
+            self._log.write("episode", episode_metrics(episode), counters=counters)
+        if counters.policy_version % self._experiment.save_every == 0 or self._finished:
+            self._method.save()
+        return metrics
+
+    def _point_where_due(self) -> None:
+        """A point at the start, at the end, and after every `validate_every` chunks."""
+        counters, every = self._method.counters, self._experiment.validate_every
+        chunks = counters.num_chunks
+        due = chunks // every > (chunks - self._rollout) // every or self._finished
+        if not due or counters.policy_version in self._measured:
+            return
+        name = f"{chunks} chunks"
+        point = evaluate_actor(self._method.policy, self._env, starts=self._starts, name=name)
+        self._log.write("evaluation", point.record(), counters=counters)
+        self._measured.add(counters.policy_version)
+        print(point, flush=True)
