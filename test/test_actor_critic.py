@@ -112,6 +112,7 @@ def test_scores_are_those_of_sampling(compiled: Compiled, observation: ModelObse
     sample = compiled.sample(compiled.params, observation, key=jax.random.key(3), temperature=temperature)
     scores = evaluate(compiled, observation, sample, temperature)
     np.testing.assert_allclose(scores.token_log_probs, sample.token_log_probs, atol=1e-4)
+    np.testing.assert_allclose(scores.entropy, sample.token_entropies, atol=1e-4)
     np.testing.assert_allclose(scores.value.mean, sample.value, atol=1e-4)
     assert np.all(np.asarray(sample.token_log_probs)[np.asarray(sample.token_mask)] < 0)
 

@@ -145,6 +145,7 @@ def test_samples_score_as_they_were_sampled(decoder: Decoder) -> None:
     samples = sample(decoder, logits)
     log_probs, entropy = score(decoder, logits, samples.choices, samples.mask)
     np.testing.assert_allclose(log_probs, samples.log_probs, atol=1e-5)
+    np.testing.assert_allclose(entropy, samples.entropies, atol=1e-5)
     # Pads do not matter, and hold no score.
     pads = jnp.where(samples.mask, samples.choices, 3)
     again = score(decoder, logits, pads, samples.mask)

@@ -79,7 +79,8 @@ def generates(actor: Actor, encoded: EncodedActions, *, log_prob: float = -1.0) 
     """Has the actor's model generate these tokens."""
     mask = encoded.token_mask
     log_probs = np.where(mask, log_prob, 0.0).astype(np.float32)
-    sample = Sample(encoded.action_tokens, mask, log_probs, np.float32(0.5))  # type: ignore[arg-type]
+    entropies = np.zeros_like(log_probs)
+    sample = Sample(encoded.action_tokens, mask, log_probs, entropies, np.float32(0.5))  # type: ignore[arg-type]
     actor._act = lambda params, observation, key: sample  # type: ignore[assignment]
 
 

@@ -40,12 +40,14 @@ class Sample:
         action_tokens: int32 [B, T], model ids: the sampled tokens, "|" and end where they are forced, then 0.
         token_mask: bool [B, T], true on the sampled tokens.
         token_log_probs: float32 [B, T], nats, under the sampled distribution; 0 where the mask is false.
+        token_entropies: float32 [B, T], nats, of that distribution; 0 where the mask is false.
         value: float32 [B], V(s), in units of reward.
     """
 
     action_tokens: Array
     token_mask: Array
     token_log_probs: Array
+    token_entropies: Array
     value: Array
 
 
@@ -159,6 +161,7 @@ class Pi0FASTActorCritic:
             action_tokens=decoder.close(self._with_forced_slots(decoder.to_model(samples.choices)), mask),
             token_mask=mask,
             token_log_probs=self._with_forced_slots(samples.log_probs),
+            token_entropies=self._with_forced_slots(samples.entropies),
             value=self._value(params, prefix, layout).mean,
         )
 

@@ -31,11 +31,13 @@ class TokenSamples:
         choices: int32 [B, T], 0 where the mask is false.
         mask: bool [B, T], true where a token was sampled: contiguous from slot 0.
         log_probs: float32 [B, T], nats, 0 where the mask is false.
+        entropies: float32 [B, T], of the distribution that each was drawn from, nats; 0 where the mask is false.
     """
 
     choices: Array
     mask: Array
     log_probs: Array
+    entropies: Array
 
 
 @flax.struct.dataclass
@@ -51,6 +53,11 @@ class _Loop:
 def legal_log_probs(logits: Array, legal: Array, temperature: Array | float) -> Array:
     """log softmax(logits / temperature) over the legal tokens, float32 [..., K]; about -2e38 at illegal ones."""
     return jax.nn.log_softmax(jnp.where(legal, logits.astype(jnp.float32) / temperature, _ILLEGAL), axis=-1)
+
+
+def entropy_of(log_probs: Array, legal: Array) -> Array:
+    """-sum p log p over the legal tokens, nats, float32 [...], of what `legal_log_probs` returns."""
+    return -jnp.sum(jnp.exp(log_probs) * jnp.where(legal, log_probs, 0.0), axis=-1)
 
 
 def walk(decoder: Decoder, choices: Array) -> Any:
@@ -80,7 +87,7 @@ def score(
     """
     legal = decoder.legal(walk(decoder, choices))
     log_probs = legal_log_probs(logits, legal, temperature)
-    entropy = -jnp.sum(jnp.exp(log_probs) * jnp.where(legal, log_probs, 0.0), axis=-1)
+    entropy = entropy_of(log_probs, legal)
     chosen = jnp.take_along_axis(log_probs, choices[..., None], axis=-1)[..., 0]
     return jnp.where(mask, chosen, 0.0), jnp.where(mask, entropy, 0.0)
 
@@ -108,7 +115,8 @@ def sample(
     batch = logits.shape[0]
 
     def choose(loop: _Loop, logits: Array) -> _Loop:
-        log_probs = legal_log_probs(logits, decoder.legal(loop.state), temperature)
+        legal = decoder.legal(loop.state)
+        log_probs = legal_log_probs(logits, legal, temperature)
         noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, loop.step), log_probs.shape)
         choices = jnp.argmax(log_probs + noise, axis=-1).astype(jnp.int32)
         chosen = jnp.take_along_axis(log_probs, choices[:, None], axis=-1)[:, 0]
@@ -117,6 +125,7 @@ def sample(
             choices=loop.samples.choices.at[:, loop.step].set(jnp.where(active, choices, 0)),
             mask=loop.samples.mask.at[:, loop.step].set(active),
             log_probs=loop.samples.log_probs.at[:, loop.step].set(jnp.where(active, chosen, 0.0)),
+            entropies=loop.samples.entropies.at[:, loop.step].set(jnp.where(active, entropy_of(log_probs, legal), 0.0)),
         )
         return dataclasses.replace(
             loop, step=loop.step + 1, state=decoder.advance(loop.state, choices), samples=samples
@@ -134,6 +143,7 @@ def sample(
         choices=jnp.zeros((batch, decoder.max_tokens), jnp.int32),
         mask=jnp.zeros((batch, decoder.max_tokens), bool),
         log_probs=jnp.zeros((batch, decoder.max_tokens), jnp.float32),
+        entropies=jnp.zeros((batch, decoder.max_tokens), jnp.float32),
     )
     loop = _Loop(step=jnp.int32(0), state=decoder.start(batch), samples=empty, carry=carry)
     return jax.lax.while_loop(unfinished, turn, choose(loop, logits)).samples
