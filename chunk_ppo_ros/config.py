@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -217,7 +218,6 @@ class EnvConfig(_Checked):
 
 
 @dataclasses.dataclass(frozen=True)
-@dataclasses.dataclass(frozen=True)
 class ChunkLengthConfig(_Checked):
     """How many control steps k of a sampled chunk are executed before the next is sampled. See docs/chunk-length.md."""
 
@@ -250,6 +250,7 @@ class ChunkLengthConfig(_Checked):
             )
 
 
+@dataclasses.dataclass(frozen=True)
 class RobotConfig(_Checked):
     """The chunk player and its limits."""
 
@@ -271,12 +272,65 @@ class RobotConfig(_Checked):
     )
 
 
+OWN_REWARD_TERMS = ("clamped", "jerk", "effort", "human_success", "feedback", "novelty")
+"""Names of the terms that are made here and not by a source; each has a setting of its own."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RewardConfig(_Checked):
-    """What is summed into the reward."""
+    """What is summed into the reward. A penalty is taken off; 0 leaves a term out. See docs/rewards.md."""
 
     sources: tuple[str, ...] = setting(("task",), "reward sources that must report on every chunk")
     source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
+    term_weights: tuple[str, ...] = setting(
+        (), "factors on terms of the sources, each as name=factor; terms without one count as they come"
+    )
+    clamped_penalty: float = setting(0.0, "penalty for each executed step in which a target was limited", minimum=0.0)
+    jerk_penalty: float = setting(
+        0.0, "penalty per rad^2 of squared third differences of the executed targets", minimum=0.0
+    )
+    effort_penalty: float = setting(
+        0.0, "penalty per unit of joint effort and control step; joint states must have efforts", minimum=0.0
+    )
+    human_success_weight: float = setting(1.0, "reward for an episode that the operator ends as a success")
+    feedback_weight: float = setting(1.0, "factor on what is sent to human_feedback")
+    novelty_weight: float = setting(
+        0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(set(self.sources)) != len(self.sources):
+            raise ValueError(f"reward.sources must differ, got {', '.join(self.sources)}; name each once")
+        factors = self.factors
+        if len(factors) != len(self.term_weights):
+            raise ValueError(f"reward.term_weights must name a term once, got {', '.join(self.term_weights)}")
+        for name in set(OWN_REWARD_TERMS) & set(factors):
+            raise ValueError(
+                f"reward.term_weights must name terms of sources, got '{name}'; it has a setting of its own, see "
+                "docs/rewards.md"
+            )
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """`term_weights` by name.
+
+        Raises:
+            ValueError: for an entry that is not name=factor, or whose factor is not a finite number.
+        """
+        factors = {}
+        for entry in self.term_weights:
+            name, equals, number = str(entry).partition("=")
+            try:
+                factors[name.strip()] = float(number)
+            except ValueError:
+                equals = ""
+            if not (name.strip() and equals and math.isfinite(factors[name.strip()])):
+                raise ValueError(
+                    f"reward.term_weights must be entries name=factor with a finite factor, got {entry!r}; write for "
+                    "example progress=2.0"
+                )
+        return factors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -337,6 +391,7 @@ class TrainConfig:
     model: Pi0FASTActorCriticConfig = Pi0FASTActorCriticConfig()
     ppo: PPOConfig = PPOConfig()
     env: EnvConfig = EnvConfig()
+    chunk_length: ChunkLengthConfig = ChunkLengthConfig()
     robot: RobotConfig = RobotConfig()
     reward: RewardConfig = RewardConfig()
     pretrain: PretrainConfig = PretrainConfig()
@@ -357,11 +412,48 @@ class TrainConfig:
             raise ValueError(
                 "ppo.gae_value must be observation where model.chunk_value is none, got chunk; set model.chunk_value"
             )
+        if self.reward.effort_penalty and self.env.simulator == "kinematic":
+            raise ValueError(
+                f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
+                "simulator has no forces: set env.simulator to mujoco"
+            )
+        _check_chunk_length(self.chunk_length, self.model, self.ppo)
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
+        return self.env.max_episode_chunks * self.model.action_horizon
 
     @property
     def max_logp_gap(self) -> float:
         """The largest |ratio - 1| before the first gradient step, by the dtype of the computation."""
         return self.ppo.max_logp_gap if self.model.dtype == "float32" else self.ppo.max_logp_gap_bfloat16
+
+
+def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
+    """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.
+
+    Such a discount would make time run faster in short chunks, and the policy would be paid for looking sure.
+    """
+    horizon = model.action_horizon
+    if length.executed_steps > horizon:
+        raise ValueError(
+            f"chunk_length.executed_steps must be at most model.action_horizon ({horizon}), got "
+            f"{length.executed_steps}; 0 takes all of a chunk"
+        )
+    if length.length_rule == "fixed":
+        return
+    most = horizon if length.length_rule == "scheduled" else length.executed_steps or horizon
+    if length.end_steps > most:
+        raise ValueError(
+            f"chunk_length.end_steps must be at most {most} where chunk_length.length_rule is {length.length_rule}, "
+            f"got {length.end_steps}; lower it"
+        )
+    if not (ppo.discount_per_step or ppo.gamma == 1.0):
+        raise ValueError(
+            f"ppo.discount_per_step must be set where chunk_length.length_rule is {length.length_rule}, got false; "
+            f"set it, with ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} for ppo.gamma {ppo.gamma} a whole chunk"
+        )
 
 
 TINY_MODEL = Pi0FASTActorCriticConfig(
@@ -396,7 +488,6 @@ PRESETS: dict[str, TrainConfig] = {
             learning_rate=1e-4,
         ),
         env=EnvConfig(simulator="kinematic"),
-    chunk_length: ChunkLengthConfig = ChunkLengthConfig()
         robot=SIMULATED_ROBOT,
     ),
     "demo": TrainConfig(
@@ -412,18 +503,6 @@ PRESETS: dict[str, TrainConfig] = {
             target_kl=0.2,
         ),
         env=EnvConfig(simulator="mujoco", max_episode_chunks=4),
-        if self.reward.effort_penalty and self.env.simulator == "kinematic":
-            raise ValueError(
-                f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
-                "simulator has no forces: set env.simulator to mujoco"
-            )
-
-        _check_chunk_length(self.chunk_length, self.model, self.ppo)
-
-    @property
-    def max_episode_steps(self) -> int:
-        """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
-        return self.env.max_episode_chunks * self.model.action_horizon
         robot=SIMULATED_ROBOT,
         pretrain=PretrainConfig(num_demonstrations=2000, bc_steps=1300),
         run=RunConfig(exp_name="demo"),
@@ -431,32 +510,6 @@ PRESETS: dict[str, TrainConfig] = {
     "full": TrainConfig(
         model=MODELS["gemma_2b"],
         ppo=PPOConfig(
-def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
-    """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.
-
-    Such a discount would make time run faster in short chunks, and the policy would be paid for looking sure.
-    """
-    horizon = model.action_horizon
-    if length.executed_steps > horizon:
-        raise ValueError(
-            f"chunk_length.executed_steps must be at most model.action_horizon ({horizon}), got "
-            f"{length.executed_steps}; 0 takes all of a chunk"
-        )
-    if length.length_rule == "fixed":
-        return
-    most = horizon if length.length_rule == "scheduled" else length.executed_steps or horizon
-    if length.end_steps > most:
-        raise ValueError(
-            f"chunk_length.end_steps must be at most {most} where chunk_length.length_rule is {length.length_rule}, "
-            f"got {length.end_steps}; lower it"
-        )
-    if not (ppo.discount_per_step or ppo.gamma == 1.0):
-        raise ValueError(
-            f"ppo.discount_per_step must be set where chunk_length.length_rule is {length.length_rule}, got false; "
-            f"set it, with ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} for ppo.gamma {ppo.gamma} a whole chunk"
-        )
-
-
             total_timesteps=500_000,
             num_chunks_per_update=128,
             num_epochs_per_update=4,

@@ -12,7 +12,9 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.errors import ChunksRefused
+from chunk_ppo_ros.rewards.penalties import ExecutedChunk
 from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
+from chunk_ppo_ros.rewards.terms import chunk_terms, total
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.execution import ChunkExecutor
@@ -56,6 +58,11 @@ class SimulatorEnv:
             raise ValueError(f"model.cameras must be those of {simulator.camera_names}, got {cameras}")
         if config.robot.control_rate != simulator.control_rate:
             raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
+        if config.reward.sources != ("task",):
+            raise ValueError(
+                f"reward.sources must be task where the simulator is the only source, got "
+                f"{', '.join(config.reward.sources) or 'none'}; other sources are nodes: start the graph"
+            )
         self._simulator, self._config = simulator, config
         self._executor = ChunkExecutor(simulator, config.robot)
         self._chunk: int | None = None  # executed chunks of the episode; None outside one
@@ -109,9 +116,11 @@ class SimulatorEnv:
 
     def _execute(self, actions: np.ndarray, *, truncated: bool) -> ChunkOutcome:
         execution = self._executor.execute(actions)
+        executed = ExecutedChunk(actions[: execution.num_steps], execution.num_clamped_steps, execution.effort)
+        terms = chunk_terms([execution.reward_terms], executed, self._config.reward)
         return ChunkOutcome(
-            reward=execution.reward,
-            reward_terms=execution.reward_terms,
+            reward=total(terms),
+            reward_terms=terms,
             num_steps=execution.num_steps,
             terminated=execution.terminated,
             truncated=truncated and not execution.terminated,

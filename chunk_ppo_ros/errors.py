@@ -21,3 +21,7 @@ class ChunksRefused(UserError):
 
 class EpisodesError(UserError):
     """Recorded episodes are missing, damaged, of an unknown format, or lack what is asked of them."""
+
+
+class RewardError(UserError, ValueError):
+    """Reward terms cannot be summed."""

@@ -49,6 +49,9 @@ class FakeSimulator:
     def joint_velocities(self) -> np.ndarray:
         return np.zeros(14, np.float32)
 
+    def efforts(self) -> np.ndarray:
+        return np.full(12, -2.0, np.float32)
+
     def scene(self) -> SceneState:
         return SceneState(np.zeros((2, 3)))
 

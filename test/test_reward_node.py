@@ -16,6 +16,7 @@ from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from std_msgs.msg import Float32
 from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros import types
@@ -259,6 +260,46 @@ def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> 
     graph.others.ack = Ack.ACCEPTED
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED, timeout=8.0)
     assert {message.sequence_number for message in graph.others.transitions} == {0, 1}
+
+
+def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    publisher = graph.others.create_publisher(Float32, "human_feedback", qos.RELIABLE)
+    graph.until(publisher.get_subscription_count)
+    graph.announce()
+    graph.start()
+    log = ""
+
+    def say(value: float, answer: str) -> None:
+        nonlocal log
+        publisher.publish(Float32(data=value))
+        log = ""
+
+        def heard() -> bool:
+            nonlocal log
+            log += capfd.readouterr().err
+            return answer in log
+
+        graph.until(heard)
+
+    say(1.0, "human_feedback 1 is not used")  # no chunk has begun
+    graph.sample(0)
+    graph.settle(0.1)
+    say(0.5, "human_feedback 0.5 counts for chunk 0")  # while it runs
+    say(float("nan"), "human_feedback must be finite, got nan")
+    graph.execute(0)
+    graph.judge(0)
+    graph.until(lambda: graph.others.outcomes)
+    assert graph.others.outcomes[0].reward == 2.5
+    say(-1.0, "human_feedback -1 counts for chunk 0")  # after it
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).success
+    graph.until(lambda: graph.others.transitions)
+    # 2 * 1 of the task, 0.5 - 1 of feedback, 1 for the mark
+    terms = {term.name: term.value for term in graph.others.transitions[0].terms}
+    assert terms == {"progress": 1.0, "feedback": -0.5, "human_success": 1.0}
+    assert graph.others.transitions[0].reward == 2.5
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+    assert graph.others.events[-2].total_reward == 2.5
+    say(1.0, "human_feedback 1 is not used")
 
 
 def refuse(graph: Graph, number: int) -> None:

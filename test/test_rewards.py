@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.rewards import referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
@@ -201,19 +201,24 @@ def test_one_number_belongs_to_one_chunk() -> None:
         assembler.add_chunk(ChunkId("run", 3, 1, 0), make_chunk(1.0))
 
 
+def end(outcome: ChunkOutcome) -> ChunkOutcome:
+    return dataclasses.replace(outcome, terminated=True)
+
+
 def test_a_known_outcome_can_become_the_end_of_the_episode() -> None:
     assembler = TransitionAssembler(PPOConfig())
     id = ChunkId("run", 0, 0, 0)
-    assert assembler.amend_outcome(id, terminated=True, success=True) is None
+    assert assembler.amend_outcome(id, end) is None
     for feed in feeds([Played(1.0, None)], assembler):
         feed()
     assert assembler.pop_complete() == []
-    amended = assembler.amend_outcome(id, terminated=True, success=True)
-    assert amended is not None
-    assert amended.success
+    changed = assembler.amend_outcome(id, end)
+    assert changed is not None
+    before, after = changed
+    assert (before.terminated, after.terminated) == (False, True)
     (transition,) = assembler.pop_complete()
-    assert (transition.next_value, transition.outcome) == (0.0, amended)
-    assert assembler.amend_outcome(id, terminated=True, success=False) is None  # too late
+    assert (transition.next_value, transition.outcome) == (0.0, after)
+    assert assembler.amend_outcome(id, end) is None  # too late
 
 
 @given(num_steps=st.integers(1, 16))
@@ -235,13 +240,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # The referee.
 
+ACTIONS = np.zeros((4, 14), np.float32)
+
 
 def joined(
     *, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object
 ) -> referee.Joined:
     execution = referee.ExecutionReport(referee.Status(status), executed, min(1, executed), end=9, message=message)
     reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
-    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, execution, reports)
+    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, ACTIONS, execution, reports)
 
 
 def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.SourceReport:
@@ -249,7 +256,7 @@ def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.Sour
 
 
 def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)) -> referee.Verdict:
-    return referee.judge(entry, required=required, time_limit_reached=limit)
+    return referee.judge(entry, config=RewardConfig(sources=required), time_limit_reached=limit)
 
 
 @pytest.mark.parametrize(
@@ -317,15 +324,18 @@ def test_faults_and_takeovers_after_some_steps() -> None:
 
 
 def test_the_operator_overrules() -> None:
-    verdict = judge(joined(task=source(truncated=True))).marked(success=True)
+    config = RewardConfig(human_success_weight=3.0)
+    verdict = judge(joined(task=source(truncated=True))).marked(success=True, config=config)
     assert (verdict.outcome.terminated, verdict.outcome.truncated, verdict.outcome.success) == (True, False, True)
+    assert verdict.outcome.reward_terms[-1] == RewardTerm("human_success", 1.0, 3.0)
+    assert verdict.outcome.reward == 5.0  # 2 of the task, 3 for the mark
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
     join = referee.ChunkJoin(("task", "human"))
     arrivals = [
-        lambda: join.add_chunk(5, ChunkId("run", 0, 0, 0), 4, now=0.0),
+        lambda: join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=0.0),
         lambda: join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=0.0),
         lambda: join.add_source(5, source("task"), now=0.0),
         lambda: join.add_source(5, source("human"), now=0.0),
@@ -340,7 +350,7 @@ def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
 
 def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     join = referee.ChunkJoin(("task", "human"))
-    join.add_chunk(5, ChunkId("run", 0, 0, 0), 4, now=1.0)
+    join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=1.0)
     (entry,) = join.in_flight()
     assert join.missing(entry) == ("robot",)
     join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=2.0)

@@ -65,6 +65,9 @@ class CountingSimulator:
     def state(self) -> np.ndarray:
         return self._state.astype(np.float32)
 
+    def efforts(self) -> None:
+        return None
+
     def render(self) -> np.ndarray:
         self.num_renders += 1
         return np.stack(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 from builtin_interfaces.msg import Duration
@@ -17,6 +18,9 @@ CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
 """Joint names of one arm's half of a chunk: rad, and a normalised gripper."""
 STATE_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
 """Joint names of a driver's joint states: rad, the gripper's motor in rad, fingers in m."""
+
+
+_GRIPPER_EFFORTS = [math.nan] * (len(STATE_JOINTS) - len(aloha.ARM_JOINTS))
 
 
 def duration_of(seconds: float) -> Duration:
@@ -85,10 +89,17 @@ class StateMessage:
     convention: aloha.GripperConvention
     message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
 
-    def fill(self, state: np.ndarray, *, stamp: int) -> JointState:
-        """The message of a state, float [7], rad and normalised gripper; valid until the next call."""
+    def fill(self, state: np.ndarray, *, stamp: int, efforts: np.ndarray | None = None) -> JointState:
+        """The message of a state, float [7], rad and normalised gripper; valid until the next call.
+
+        Args:
+            state: joint states of the arm.
+            stamp: ROS time, ns.
+            efforts: float [6] of its joints, N m; the gripper's are told as NaN. None tells none at all.
+        """
         *arm, opening = state.astype(float).tolist()
         finger = self.convention.finger_from_opening(opening)
         self.message.header.stamp = time_from_ns(stamp)
         self.message.position = [*arm, self.convention.motor_from_opening(opening), finger, -finger]
+        self.message.effort = [] if efforts is None else [*efforts.astype(float).tolist(), *_GRIPPER_EFFORTS]
         return self.message

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.nodes import conversions
@@ -24,6 +26,7 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionReport:
         num_clamped_steps=message.num_clamped_steps,
         end=end,
         message=message.message,
+        effort=None if math.isnan(message.effort) else message.effort,
     )
 
 

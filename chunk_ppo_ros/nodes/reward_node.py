@@ -6,16 +6,18 @@ to topics, services and clocks.
 
 from __future__ import annotations
 
+import math
 import pathlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chunk_ppo_msgs import msg
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
+from std_msgs.msg import Float32
 
 from chunk_ppo_ros import seeds
 from chunk_ppo_ros.nodes import conversions, parameters, qos, reports
@@ -23,10 +25,11 @@ from chunk_ppo_ros.nodes.episode_services import serve_episodes
 from chunk_ppo_ros.nodes.reward_watch import RewardWatch
 from chunk_ppo_ros.nodes.runner import run_node
 from chunk_ppo_ros.nodes.transition_outbox import TransitionOutbox
-from chunk_ppo_ros.rewards import referee
+from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, EpisodeRecord, Episodes, Phase
-from chunk_ppo_ros.types import ChunkId
+from chunk_ppo_ros.rewards.feedback import credit_feedback
+from chunk_ppo_ros.types import ChunkId, ChunkOutcome
 
 TICK = 0.1  # s, steady clock
 MAX_FAULTS = 3
@@ -62,6 +65,7 @@ class RewardNode(Node):
         self.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         self.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
         self.create_subscription(msg.Bootstrap, "bootstrap", self._on_bootstrap, qos.RELIABLE)
+        self.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
         serve_episodes(self, start=self._start_episode, end=self._end_episode, pause=self._pause)
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -112,14 +116,15 @@ class RewardNode(Node):
             self._refuse(id, stamp, "its episode is over")
             return
         try:
-            self._assembler.add_chunk(id, conversions.chunk_from_message(message))
+            chunk = conversions.chunk_from_message(message)
+            self._assembler.add_chunk(id, chunk)
         except ValueError as error:
             self._refuse(id, stamp, f"malformed action_chunk: {error}")
             self._spoil(f"malformed action_chunk {id.sequence_number}: {error}")
             return
         self._outbox.note_chunk(message)
         self._versions[id.sequence_number] = message.policy_version
-        self._join.add_chunk(stamp, id, message.num_steps, now=time.monotonic())
+        self._join.add_chunk(stamp, id, chunk.actions, chunk.num_steps_asked, now=time.monotonic())
         self._advance()
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
@@ -158,6 +163,25 @@ class RewardNode(Node):
             self._close_episode()
         self._deliver()
 
+    def _on_feedback(self, message: Float32) -> None:
+        if not math.isfinite(message.data):
+            self.get_logger().error(f"human_feedback must be finite, got {message.data}; it is not used")
+            return
+        self._credit(message.data)
+
+    def _credit(self, feedback: float) -> None:
+        """Gives feedback to the chunk that runs or to the last one; says where it went."""
+        credit = credit_feedback(
+            feedback, join=self._join, assembler=self._assembler, last=self._last, config=self._config.reward
+        )
+        if credit.id is None:
+            self.get_logger().warning(
+                f"human_feedback {feedback:g} is not used: no chunk runs, and the last one's reward is sent"
+            )
+            return
+        self._episodes.amend_reward(credit.reward_change)
+        self.get_logger().info(f"human_feedback {feedback:g} counts for chunk {credit.id.sequence_number}")
+
     def _advance(self) -> None:
         """Decides what can be decided, and sends what is complete."""
         for joined in self._join.pop_complete():
@@ -167,10 +191,10 @@ class RewardNode(Node):
     def _decide(self, joined: referee.Joined) -> None:
         assert joined.id is not None
         assert joined.execution is not None
-        limit = self._episodes.num_chunks + 1 >= self._config.env.max_episode_chunks
-        verdict = referee.judge(joined, required=self._config.reward.sources, time_limit_reached=limit)
+        limit = self._episodes.num_steps + joined.execution.num_steps >= self._config.max_episode_steps
+        verdict = referee.judge(joined, config=self._config.reward, time_limit_reached=limit)
         if self._mark is not None and verdict.valid:
-            verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS)
+            verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS, config=self._config.reward)
         # The end of the episode, or a pause, is told before the outcome, lest policy_node goes on.
         if verdict.robot_fault:
             self._spoil(verdict.reason)
@@ -180,6 +204,8 @@ class RewardNode(Node):
         self._assembler.add_outcome(joined.id, verdict.outcome)
         if verdict.valid:
             self._count(joined.id, verdict)
+        elif joined.feedback is not None:
+            self._credit(joined.feedback)
         if self._mark is not None:
             self._apply_mark()
 
@@ -284,9 +310,19 @@ class RewardNode(Node):
         """Ends the episode as the operator said, with its last valid chunk as the end state."""
         assert self._mark is not None
         ending, message = self._mark
-        if self._last is not None:
-            self._assembler.amend_outcome(self._last, terminated=True, success=ending is Ending.SUCCESS)
+        changed = self._assembler.amend_outcome(self._last, self._marking(ending)) if self._last is not None else None
+        if changed is not None:
+            before, after = changed
+            self._episodes.amend_reward(after.reward - before.reward)
+        else:
+            self.get_logger().warning(
+                f"the mark {ending.name} ends the episode but rewards no chunk: there is none, or its reward is sent"
+            )
         self._close(ending, message)
+
+    def _marking(self, ending: Ending) -> Callable[[ChunkOutcome], ChunkOutcome]:
+        config, success = self._config.reward, ending is Ending.SUCCESS
+        return lambda outcome: human.marked(outcome, success=success, config=config)
 
     def _tell(self, changes: Sequence[EpisodeChange]) -> None:
         for change in changes:

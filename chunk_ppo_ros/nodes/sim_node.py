@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+import numpy as np
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -180,9 +181,11 @@ class SimNode(Node):
     def _publish_states(self) -> None:
         if self._clock_publisher is not None:
             self._clock_publisher.publish(ClockMessage(clock=time_from_ns(self._stamp)))
-        state = self._simulator.state()
-        for side, publisher in self._state_publishers.items():
-            publisher.publish(self._state_messages[side].fill(state[aloha.side_slice(side)], stamp=self._stamp))
+        state, efforts = self._simulator.state(), self._simulator.efforts()
+        halves = (None, None) if efforts is None else np.split(efforts, len(aloha.SIDES))
+        for (side, publisher), half in zip(self._state_publishers.items(), halves, strict=True):
+            message = self._state_messages[side].fill(state[aloha.side_slice(side)], stamp=self._stamp, efforts=half)
+            publisher.publish(message)
 
     def _publish_images(self) -> None:
         """Renders where time has passed since the last images, and publishes."""

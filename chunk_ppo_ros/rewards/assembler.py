@@ -7,9 +7,10 @@ reward_node's referee).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.chunk_length import chunk_discount
+from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 MAX_FINISHED = 1024
@@ -78,17 +79,19 @@ class TransitionAssembler:
         if record.outcome is None and not record.finished:
             record.outcome = outcome
 
-    def amend_outcome(self, id: ChunkId, *, terminated: bool, success: bool) -> ChunkOutcome | None:
-        """Ends the episode with a chunk whose outcome is known but whose transition is not complete yet.
+    def amend_outcome(
+        self, id: ChunkId, amend: Callable[[ChunkOutcome], ChunkOutcome]
+    ) -> tuple[ChunkOutcome, ChunkOutcome] | None:
+        """Changes the outcome of a chunk whose transition is not complete yet.
 
         Returns:
-            The new outcome; None where it is too late or there is nothing to amend.
+            The outcome before and after; None where it is too late or there is nothing to amend.
         """
         record = self._records.get(id.sequence_number)
         if record is None or record.id != id or record.outcome is None or record.outcome.num_steps == 0:
             return None
-        record.outcome = dataclasses.replace(record.outcome, terminated=terminated, truncated=False, success=success)
-        return record.outcome
+        before, record.outcome = record.outcome, amend(record.outcome)
+        return before, record.outcome
 
     def add_bootstrap(self, sequence_number: int, observation: ModelObservation, value: float) -> None:
         """The segment ended with this chunk: the observation after it and its value by the chunk's policy version."""

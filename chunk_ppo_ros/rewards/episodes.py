@@ -97,6 +97,10 @@ class Episodes:
         self.num_chunks += 1
         self.total_reward += reward
 
+    def amend_reward(self, change: float) -> None:
+        """The reward of a chunk of the running episode has changed."""
+        self.total_reward += change
+
     def end(self, ending: Ending, message: str) -> list[EpisodeChange]:
         """Ends the episode, started or not; nothing where there is none."""
         if self.phase is Phase.IDLE:

@@ -9,8 +9,14 @@ import dataclasses
 import enum
 from collections.abc import Sequence
 
+import numpy as np
+
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.rewards import human
 from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.episodes import Ending
+from chunk_ppo_ros.rewards.penalties import ExecutedChunk
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, RewardTerm
 
 MAX_JOINING = 64
@@ -35,13 +41,17 @@ MAX_REFUSALS = 10
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionReport:
-    """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time."""
+    """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time.
+
+    `effort` is as in `ExecutedChunk`.
+    """
 
     status: Status
     num_steps: int
     num_clamped_steps: int
     end: int
     message: str = ""
+    effort: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +68,20 @@ class SourceReport:
 
 @dataclasses.dataclass
 class Joined:
-    """All that has arrived for one stamp. `num_steps` are those asked; `waiting_since` is steady seconds."""
+    """All that has arrived for one stamp.
+
+    `actions` are the targets [H, 14] of the chunk and `num_steps` those asked; `waiting_since` is steady seconds;
+    `feedback` is the operator's, None where there was none.
+    """
 
     stamp: int
     waiting_since: float
     id: ChunkId | None = None
     num_steps: int = 0
+    actions: np.ndarray | None = None
     execution: ExecutionReport | None = None
     sources: dict[str, SourceReport] = dataclasses.field(default_factory=dict)
+    feedback: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +93,9 @@ class Verdict:
     reason: str = ""
     robot_fault: bool = False
 
-    def marked(self, *, success: bool) -> Verdict:
+    def marked(self, *, success: bool, config: RewardConfig) -> Verdict:
         """The same, but the operator says that the episode ended with this chunk."""
-        outcome = dataclasses.replace(self.outcome, terminated=True, truncated=False, success=success)
-        return dataclasses.replace(self, outcome=outcome)
+        return dataclasses.replace(self, outcome=human.marked(self.outcome, success=success, config=config))
 
     def ending(self) -> tuple[Ending, str]:
         """How the episode ends with this chunk, where it ends, and why."""
@@ -109,10 +124,10 @@ class ChunkJoin:
         self._required = tuple(sources)
         self._joining: dict[int, Joined] = {}
 
-    def add_chunk(self, stamp: int, id: ChunkId, num_steps: int, *, now: float) -> None:
-        """A chunk was sent with `num_steps` steps asked."""
+    def add_chunk(self, stamp: int, id: ChunkId, actions: np.ndarray, num_steps: int, *, now: float) -> None:
+        """A chunk with targets `actions` [H, 14] was sent with `num_steps` steps asked."""
         entry = self._entry(stamp, now)
-        entry.id, entry.num_steps = id, num_steps
+        entry.id, entry.actions, entry.num_steps = id, actions, num_steps
 
     def add_execution(self, stamp: int, report: ExecutionReport, *, now: float) -> None:
         """The robot has ended a chunk."""
@@ -122,6 +137,15 @@ class ChunkJoin:
     def add_source(self, stamp: int, report: SourceReport, *, now: float) -> None:
         """A reward source has judged a chunk."""
         self._entry(stamp, now).sources.setdefault(report.source, report)
+
+    def add_feedback(self, value: float) -> ChunkId | None:
+        """Adds the operator's feedback to the newest chunk in flight; returns it, None where there is none."""
+        in_flight = self.in_flight()
+        if not in_flight:
+            return None
+        newest = in_flight[-1]
+        newest.feedback = (newest.feedback or 0.0) + value
+        return newest.id
 
     def pop_complete(self) -> list[Joined]:
         """What is complete, by stamp. Where no step was executed no source needs to report."""
@@ -163,12 +187,12 @@ class ChunkJoin:
         return entry
 
 
-def judge(joined: Joined, *, required: Sequence[str], time_limit_reached: bool) -> Verdict:
+def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> Verdict:
     """Decides how a chunk ended.
 
     Args:
         joined: a complete entry of ChunkJoin.
-        required: names of the sources that make the reward.
+        config: what makes the reward.
         time_limit_reached: whether this chunk is the last that the episode may have.
 
     Returns:
@@ -177,12 +201,13 @@ def judge(joined: Joined, *, required: Sequence[str], time_limit_reached: bool) 
     """
     execution = joined.execution
     assert execution is not None
-    reports = [joined.sources[name] for name in required if name in joined.sources]
-    error = _unusable(joined, execution, reports)
-    if error:
+    reports = [joined.sources[name] for name in config.sources if name in joined.sources]
+    try:
+        _check_usable(joined, execution, reports)
+        terms = terms_lib.chunk_terms([report.terms for report in reports], _executed(joined, execution), config)
+    except RewardError as error:
         harmless = execution.num_steps == 0 and execution.status in NO_FAULT
-        return Verdict(_empty_outcome(error), valid=False, reason=error, robot_fault=not harmless)
-    terms = terms_lib.combine(report.terms for report in reports)
+        return Verdict(_empty_outcome(str(error)), valid=False, reason=str(error), robot_fault=not harmless)
     terminated = any(report.terminated for report in reports)
     fault = execution.status is Status.FAULT
     outcome = ChunkOutcome(
@@ -196,23 +221,29 @@ def judge(joined: Joined, *, required: Sequence[str], time_limit_reached: bool) 
         num_clamped_steps=execution.num_clamped_steps,
         fault=(execution.message or "fault without a reason") if fault else "",
     )
+    if joined.feedback is not None:
+        outcome = human.with_feedback(outcome, joined.feedback, config)
     return Verdict(outcome, valid=True)
 
 
-def _unusable(joined: Joined, execution: ExecutionReport, reports: Sequence[SourceReport]) -> str:
-    """Why a chunk cannot be trained on; empty where it can."""
+def _check_usable(joined: Joined, execution: ExecutionReport, reports: Sequence[SourceReport]) -> None:
+    """Refuses a chunk that cannot be trained on, whatever its terms.
+
+    Raises:
+        RewardError: saying why.
+    """
     if execution.num_steps > joined.num_steps:
-        return f"executed steps must be at most those asked ({joined.num_steps}), got {execution.num_steps}"
+        raise RewardError(f"executed steps must be at most those asked ({joined.num_steps}), got {execution.num_steps}")
     if execution.num_steps == 0:
-        return f"{execution.status.name}: {execution.message or 'no step was executed'}"
+        raise RewardError(f"{execution.status.name}: {execution.message or 'no step was executed'}")
     errors = [report.error for report in reports if report.error]
     if errors:
-        return errors[0]
-    try:
-        terms_lib.combine(report.terms for report in reports)
-    except ValueError as error:
-        return str(error)
-    return ""
+        raise RewardError(errors[0])
+
+
+def _executed(joined: Joined, execution: ExecutionReport) -> ExecutedChunk:
+    assert joined.actions is not None
+    return ExecutedChunk(joined.actions[: execution.num_steps], execution.num_clamped_steps, execution.effort)
 
 
 def _empty_outcome(reason: str) -> ChunkOutcome:

@@ -1,29 +1,75 @@
-"""The reward of a chunk: a weighted sum of named terms."""
+"""The reward of a chunk: a weighted sum of named terms. One way to it for the script form and the graph.
+
+Terms come from the reward sources, from penalties on what was executed, from the operator, and, in the trainer, from
+the novelty of what was seen (`intrinsic.py`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from chunk_ppo_ros.types import RewardTerm
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.rewards.penalties import ExecutedChunk, penalties
+from chunk_ppo_ros.types import ChunkOutcome, RewardTerm
+
+
+def chunk_terms(
+    sources: Iterable[Iterable[RewardTerm]], executed: ExecutedChunk, config: RewardConfig
+) -> tuple[RewardTerm, ...]:
+    """All terms of a chunk that are known when it ends.
+
+    Args:
+        sources: the terms of each reward source.
+        executed: what was executed of the chunk.
+        config: factors on the sources' terms, and penalties.
+
+    Raises:
+        RewardError: where terms share a name, are not finite, cannot be measured, or a factor finds no term.
+    """
+    return combine([weigh(combine(sources), config.factors), penalties(executed, config)])
 
 
 def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
     """All terms of all sources, in order.
 
     Raises:
-        ValueError: where two terms have one name, or a value or weight is not finite.
+        RewardError: where two terms have one name, or a value or weight is not finite.
     """
     terms: dict[str, RewardTerm] = {}
     for term in (term for source in sources for term in source):
         if term.name in terms:
-            raise ValueError(f"a reward term must have a name of its own, got '{term.name}' twice; rename one of them")
+            raise RewardError(f"a reward term must have a name of its own, got '{term.name}' twice; rename one of them")
         if not math.isfinite(term.value) or not math.isfinite(term.weight):
-            raise ValueError(f"reward term '{term.name}' must be finite, got {term.value} with weight {term.weight}")
+            raise RewardError(f"reward term '{term.name}' must be finite, got {term.value} with weight {term.weight}")
         terms[term.name] = term
     return tuple(terms.values())
+
+
+def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[RewardTerm, ...]:
+    """The terms with their weights multiplied by the factors of their names, 1 where there is none.
+
+    Raises:
+        RewardError: for a factor whose name no term has.
+    """
+    names = [term.name for term in terms]
+    for name in factors:
+        if name not in names:
+            raise RewardError(
+                f"reward.term_weights must name terms that each chunk has, got '{name}' where there are "
+                f"{', '.join(names) or 'none'}; correct the name, or send the term for every chunk"
+            )
+    return tuple(dataclasses.replace(term, weight=term.weight * factors.get(term.name, 1.0)) for term in terms)
 
 
 def total(terms: Iterable[RewardTerm]) -> float:
     """The reward: sum of `weight * value` over the terms."""
     return math.fsum(term.weight * term.value for term in terms)
+
+
+def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
+    """The outcome with this term, in the place of one with its name, and the reward that then comes of all terms."""
+    terms = (*(known for known in outcome.reward_terms if known.name != term.name), term)
+    return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))

@@ -212,6 +212,18 @@ def side_state(names: Sequence[str], positions: Sequence[float], convention: Gri
     return state
 
 
+def side_effort(names: Sequence[str], efforts: Sequence[float]) -> float | None:
+    """Mean |effort| of an arm's six joints, in the driver's unit; None where its joint states do not tell all six.
+
+    Args:
+        names: joint names of a JointState.
+        efforts: their efforts, or none at all.
+    """
+    known = dict(zip(names, efforts, strict=False))
+    arm = np.abs([known.get(joint, np.nan) for joint in ARM_JOINTS])
+    return float(np.mean(arm)) if np.all(np.isfinite(arm)) else None
+
+
 def camera_topic(pattern: str, camera: str) -> str:
     """The image topic of a camera, for example "cam_high/camera/color/image_rect_raw".
 

@@ -23,6 +23,7 @@ class ChunkExecution:
         terminated: the task reached an end state.
         success: the task was solved.
         num_clamped_steps: executed steps in which a target was limited.
+        effort: sum over the steps of the mean |effort| of the arm joints, N m; None where the simulator has no forces.
     """
 
     reward_terms: tuple[RewardTerm, ...]
@@ -30,10 +31,11 @@ class ChunkExecution:
     terminated: bool
     success: bool
     num_clamped_steps: int
+    effort: float | None = None
 
     @property
     def reward(self) -> float:
-        """Sum of weight * value over the terms."""
+        """Sum of weight * value over the task's terms."""
         return sum(term.weight * term.value for term in self.reward_terms)
 
 
@@ -57,11 +59,12 @@ class ChunkExecutor:
             actions: [H, 14], H >= 1, absolute joint targets in rad, grippers normalised; finite.
         """
         previous = self._starting_point()
-        rewards, num_clamped = [], 0
+        rewards, num_clamped, efforts = [], 0, []
         for target in actions:
             limited = self._limiter.limit(target, previous, 1.0 / self._simulator.control_rate)
             num_clamped += limited.clamped
             rewards.append(self._simulator.step(limited.target))
+            efforts.append(self._simulator.efforts())
             self._commanded = previous = limited.target
             if rewards[-1].terminated:
                 break
@@ -71,6 +74,7 @@ class ChunkExecutor:
             terminated=rewards[-1].terminated,
             success=rewards[-1].success,
             num_clamped_steps=num_clamped,
+            effort=_sum_efforts(efforts),
         )
 
     def _starting_point(self) -> np.ndarray:
@@ -80,6 +84,12 @@ class ChunkExecutor:
             return measured
         lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
         return self._commanded if np.all(lag <= self._max_start_jump) else measured
+
+
+def _sum_efforts(steps: list[np.ndarray | None]) -> float | None:
+    """The mean |effort| of the joints, summed over the steps, N m; None where a step has none."""
+    known = [float(np.mean(np.abs(step))) for step in steps if step is not None]
+    return sum(known) if len(known) == len(steps) else None
 
 
 def _sum_terms(steps: list[tuple[RewardTerm, ...]]) -> tuple[RewardTerm, ...]:

@@ -84,6 +84,9 @@ class KinematicSimulator:
         """float32 [14]: speeds of the last step, rad/s, grippers in openings per second."""
         return self._velocities.astype(np.float32)
 
+    def efforts(self) -> None:
+        """None: nothing has a mass here."""
+
     def scene(self) -> SceneState:
         """The true scene."""
         return self._scene

@@ -105,6 +105,10 @@ class MujocoSimulator:
         velocities[aloha.GRIPPER_INDICES] /= self._convention.finger_open - self._convention.finger_closed
         return velocities.astype(np.float32)
 
+    def efforts(self) -> np.ndarray:
+        """float32 [12], N m: the actuators' torques at the arm joints."""
+        return self._data.actuator_force[self._actuators][self._arm_indices].astype(np.float32)
+
     def scene(self) -> SceneState:
         """The true scene."""
         return self._scene
@@ -139,6 +143,7 @@ class MujocoSimulator:
         self._actuators = np.array([driven.index(joint) for joint in joints])
         self._positions = self._model.jnt_qposadr[joints]
         self._velocity_addresses = self._model.jnt_dofadr[joints]
+        self._arm_indices = np.array([i for i, name in enumerate(names) if not name.endswith(FINGERS)])
         self._state_indices = np.array([i for i, name in enumerate(names) if not name.endswith(aloha.RIGHT_FINGER)])
 
     def _command(self, target: np.ndarray) -> None:

@@ -76,6 +76,9 @@ class Simulator(Protocol):
     def joint_velocities(self) -> np.ndarray:
         """float32 [14]: rad/s, grippers in normalised openings per second."""
 
+    def efforts(self) -> np.ndarray | None:
+        """float32 [12], N m: what drives the six joints of the left and of the right arm; None without forces."""
+
     def scene(self) -> SceneState:
         """The true scene, as the task sees it. For demonstrations and tests, never for the policy."""
 

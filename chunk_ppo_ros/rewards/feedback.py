@@ -1,0 +1,48 @@
+"""To which chunk the operator's feedback counts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.rewards.assembler import TransitionAssembler
+from chunk_ppo_ros.rewards.human import with_feedback
+from chunk_ppo_ros.rewards.referee import ChunkJoin
+from chunk_ppo_ros.types import ChunkId
+
+
+@dataclasses.dataclass(frozen=True)
+class Credit:
+    """Where feedback went: the chunk, None where it came too late; and by how much a known reward changed."""
+
+    id: ChunkId | None
+    reward_change: float = 0.0
+
+
+def credit_feedback(
+    value: float,
+    *,
+    join: ChunkJoin,
+    assembler: TransitionAssembler,
+    last: ChunkId | None,
+    config: RewardConfig,
+) -> Credit:
+    """Gives feedback to the chunk that runs, else to the last one as long as its transition is not sent.
+
+    Args:
+        value: the feedback, finite.
+        join: the chunks whose outcome is not known yet; the newest of them runs.
+        assembler: the chunks whose transition is not complete yet.
+        last: the last valid chunk of the running episode.
+        config: the weight.
+    """
+    running = join.add_feedback(value)
+    if running is not None:
+        return Credit(running)
+    if last is None:
+        return Credit(None)
+    changed = assembler.amend_outcome(last, lambda outcome: with_feedback(outcome, value, config))
+    if changed is None:
+        return Credit(None)
+    before, after = changed
+    return Credit(last, after.reward - before.reward)
