@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from chunk_ppo_ros import seeds
 from chunk_ppo_ros.actor import Actor
@@ -25,6 +25,17 @@ class EpisodeRecord:
     success: bool
     num_chunks: int
     num_steps: int
+
+    @classmethod
+    def of(cls, episode: int, outcomes: Sequence[ChunkOutcome]) -> EpisodeRecord:
+        """The record of an episode of these outcomes, at least one."""
+        return cls(
+            episode=episode,
+            total_reward=sum(outcome.reward for outcome in outcomes),
+            success=outcomes[-1].success,
+            num_chunks=sum(outcome.num_steps > 0 for outcome in outcomes),
+            num_steps=sum(outcome.num_steps for outcome in outcomes),
+        )
 
 
 class Collector:
@@ -94,13 +105,7 @@ class Collector:
         return outcome
 
     def _end_episode(self) -> EpisodeRecord:
-        record = EpisodeRecord(
-            episode=self._episode,
-            total_reward=sum(outcome.reward for outcome in self._outcomes),
-            success=self._outcomes[-1].success,
-            num_chunks=sum(outcome.num_steps > 0 for outcome in self._outcomes),
-            num_steps=sum(outcome.num_steps for outcome in self._outcomes),
-        )
+        record = EpisodeRecord.of(self._episode, self._outcomes)
         self._episode += 1
         self._outcomes = []
         self._observation = None
