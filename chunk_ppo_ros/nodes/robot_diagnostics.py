@@ -27,25 +27,32 @@ class RobotDiagnostics:
         self._num_clamped_steps += record.num_clamped_steps
         self._last = record
 
-    def note_bad_states(self, side: str, reason: str) -> bool:
+    def note_bad_states(self, arm: str, reason: str) -> bool:
         """Remembers why an arm's joint states are not used; returns whether the arm was well before."""
-        was_well = side not in self._bad_states
-        self._bad_states[side] = reason
+        was_well = arm not in self._bad_states
+        self._bad_states[arm] = reason
         return was_well
 
-    def note_good_states(self, side: str) -> None:
+    def note_good_states(self, arm: str) -> None:
         """Forgets what was wrong with an arm's joint states."""
-        self._bad_states.pop(side, None)
+        self._bad_states.pop(arm, None)
 
-    def status(self, *, playing: bool, suspended: str, arms: tuple[str, ...]) -> DiagnosticStatus:
+    def status(
+        self, *, playing: bool, suspended: str, arms: tuple[str, ...], human: bool, problem: str
+    ) -> DiagnosticStatus:
         """The node's state.
 
         Args:
             playing: whether a chunk is being executed.
             suspended: why no chunk may be played, or empty.
             arms: the arms that have sent joint states.
+            human: whether a human drives.
+            problem: why an arm does not follow its leader then, or empty.
         """
         level, message = self._summary(playing, suspended, arms)
+        if human and level == DiagnosticStatus.OK:
+            level = DiagnosticStatus.WARN if problem else level
+            message = f"a human drives; {problem}" if problem else "a human drives"
         values = {f"chunks_{status.name.lower()}": str(self._counts[status]) for status in Status}
         values |= {"num_steps": str(self._num_steps), "num_clamped_steps": str(self._num_clamped_steps)}
         if self._last is not None:
@@ -60,7 +67,7 @@ class RobotDiagnostics:
 
     def _summary(self, playing: bool, suspended: str, arms: tuple[str, ...]) -> tuple[bytes, str]:
         if self._bad_states:
-            bad = "; ".join(f"{side} arm: {reason}" for side, reason in sorted(self._bad_states.items()))
+            bad = "; ".join(f"{arm} arm: {reason}" for arm, reason in sorted(self._bad_states.items()))
             return DiagnosticStatus.ERROR, f"joint states cannot be used: {bad}"
         missing = [side for side in aloha.SIDES if side not in arms]
         if missing:

@@ -2,26 +2,30 @@
 
 It takes one trajectory per arm, checks the pair, sends one limited target per control step and reports each pair once.
 In real time a timer sets the pace. In lockstep the joint states that answer a step trigger the next one, so that a
-simulator's time advances as fast as it can compute.
+simulator's time advances as fast as it can compute; while a human drives, the wall clock sets the pace there too.
+
+It alone knows who drives: an operator takes over and hands back by the service `takeover`, and `takeover_state` tells.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
 from collections.abc import Sequence
 
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes import parameters, qos
-from chunk_ppo_ros.nodes.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.nodes.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns, to_array
 from chunk_ppo_ros.nodes.executors import make_step_executor
 from chunk_ppo_ros.nodes.joints import chunk_from_message
 from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend
@@ -53,23 +57,30 @@ class RobotNode(Node):
 
     def __init__(self) -> None:
         super().__init__("robot_node")
-        config = parameters.declare(self, "robot", "env")
+        config = parameters.declare(self, "robot", "env", "model")
         self._lockstep = is_lockstep(config)
+        self._human_resets = config.env.simulator == "none"
         self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
-            config.robot, state_timeout=self._state_timeout(config), states_on_demand=self._lockstep
+            config.robot,
+            state_timeout=self._state_timeout(config),
+            states_on_demand=self._lockstep,
+            segment_steps=config.model.action_horizon,
         )
         period = 1.0 / config.robot.control_rate
         self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
         self._diagnostics = RobotDiagnostics()
         self._answered: dict[str, int] = {}  # state stamps at the last step, in lockstep
+        self._told: tuple[bool, int, str] | None = None  # about the human, as published and logged last
         self._create_topics()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
             self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
+            self._human_timer = self.create_timer(period, self._tick_if_answered, clock=steady, autostart=False)
         else:
             self.create_timer(period, self._tick, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self._tell_who_drives()
         self._made = True
         pace = "in lockstep" if self._lockstep else "in real time"
         self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
@@ -107,6 +118,8 @@ class RobotNode(Node):
         """Publishers first, so that a result of the first message that comes can be sent."""
         self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._takeover_states = self.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
+        self.create_service(SetBool, "takeover", self._on_takeover)
         self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
         states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
         for side in aloha.SIDES:
@@ -114,10 +127,14 @@ class RobotNode(Node):
             self.create_subscription(JointState, f"follower_{side}/joint_states", on_states, states)
             on_trajectory = functools.partial(self._on_trajectory, side)
             self.create_subscription(JointTrajectory, f"robot/{side}/joint_trajectory", on_trajectory, qos.COMMAND)
+            on_leader = functools.partial(self._on_leader_states, side)
+            self.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
 
     def _on_event(self, message: EpisodeEvent) -> None:
         if message.event in _SUSPENDING_EVENTS:
-            self._player.suspend(_SUSPENDING_EVENTS[message.event])
+            # Between episodes of a real robot it is the human who brings it back to the start; a pause holds everybody.
+            freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
+            self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
             self._player.resume()
         self._publish_results()
@@ -130,9 +147,33 @@ class RobotNode(Node):
                 self.get_logger().error(f"joint states of the {side} arm are not used: {error}")
             return
         self._diagnostics.note_good_states(side)
-        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic())
-        if self._lockstep and self._player.playing and self._is_answered():
-            self._tick()
+        effort = aloha.side_effort(message.name, message.effort)
+        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
+        if self._lockstep and self._player.playing and not self._player.human_drives:
+            self._tick_if_answered()
+
+    def _on_leader_states(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.leader_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            if self._diagnostics.note_bad_states(f"leader_{side}", str(error)):
+                self.get_logger().error(f"joint states of the {side} leader are not used: {error}")
+            return
+        self._diagnostics.note_good_states(f"leader_{side}")
+        self._player.observe_leader(side, state, now=time.monotonic())
+
+    def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """A human takes over, or hands back; what stands already stays as it is."""
+        if request.data:
+            self._player.take_over()
+        else:
+            self._player.give_back()
+        if self._lockstep:
+            (self._human_timer.reset if request.data else self._human_timer.cancel)()
+        self._publish_results()
+        response.success = True
+        response.message = "a human drives" if request.data else "the policy drives"
+        return response
 
     def _is_answered(self) -> bool:
         """Whether both arms have sent joint states since the last step."""
@@ -153,13 +194,17 @@ class RobotNode(Node):
             self._tick()
         self._publish_results()
 
+    def _tick_if_answered(self) -> None:
+        if self._is_answered():
+            self._tick()
+
     def _watch(self) -> None:
         self._player.watch(time.monotonic())
         self._publish_results()
 
     def _tick(self) -> None:
         """One control step. In lockstep a position to hold is not sent: there the robot stands still by itself."""
-        target = self._player.tick(time.monotonic())
+        target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
             self._answered = self._player.state_stamps
             self._backend.send(target, stamp=self._now())
@@ -177,6 +222,22 @@ class RobotNode(Node):
                     f"chunk {record.status.name} after {record.num_steps} steps: {record.message}"
                 )
             self._results.publish(self._result_message(record))
+        self._tell_who_drives()
+
+    def _tell_who_drives(self) -> None:
+        """Publishes who drives and which segment runs, and logs why a leader is not followed, on each change."""
+        human, segment, problem = self._player.human_drives, self._player.segment, self._player.teleoperation_problem
+        known, self._told = self._told, (human, segment, problem)
+        if known is None or known[:2] != (human, segment):
+            self._takeover_states.publish(
+                TakeoverState(
+                    header=header_of(self.get_clock().now().nanoseconds), human=human, segment=time_from_ns(segment)
+                )
+            )
+        if known is not None and known[0] != human:
+            self.get_logger().info("a human drives" if human else "the policy drives")
+        if problem and (known is None or known[2] != problem):
+            self.get_logger().warning(f"the robot holds: {problem}")
 
     def _result_message(self, record: ExecutionRecord) -> ExecutionResult:
         return ExecutionResult(
@@ -186,11 +247,20 @@ class RobotNode(Node):
             num_steps=record.num_steps,
             num_clamped_steps=record.num_clamped_steps,
             max_clamp=record.max_clamp,
+            effort=math.nan if record.effort is None else record.effort,
+            human=record.human,
+            commanded=to_array(record.commanded, "float32"),
             message=record.message,
         )
 
     def _publish_diagnostics(self) -> None:
-        status = self._diagnostics.status(playing=self._player.playing, suspended=self.suspended, arms=self.arms_seen)
+        status = self._diagnostics.status(
+            playing=self._player.playing,
+            suspended=self.suspended,
+            arms=self.arms_seen,
+            human=self._player.human_drives,
+            problem=self._player.teleoperation_problem,
+        )
         stamp = self.get_clock().now().nanoseconds
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
 

@@ -1,8 +1,10 @@
-"""The chunk player: takes pairs of arm trajectories and gives one safe target per control step.
+"""The chunk player: takes pairs of arm trajectories, or what a human asks for, and gives one safe target per step.
 
 A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends
 what it returns, and publishes the records. A person may stand beside this robot: nothing that fails a check is played,
-and when something goes wrong during a chunk the robot holds the last commanded position.
+and when something goes wrong during a chunk the robot holds the last commanded position. While a human drives, chunks
+are refused; what is commanded then passes the same limits and is cut into segments of a chunk's length, each with a
+record of its own.
 
 `now` is a steady clock in s; stamps are ROS times in ns and only join and order messages.
 """
@@ -17,9 +19,13 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
+from chunk_ppo_ros.robot.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
 REMEMBERED_STAMPS = 256
+SEGMENT_STAMP_OFFSET = 1_000
+"""Of a human's segment after its first step, ns: more than a chunk's stamp is ever moved to be new, so that the two
+never meet although a simulator's time may stand still."""
 
 
 @dataclasses.dataclass
@@ -33,15 +39,20 @@ class _Pair:
 
 @dataclasses.dataclass
 class _Playing:
-    """The chunk that is being executed."""
+    """The chunk that is being executed; `targets` is None in a human's segment."""
 
     stamp: int
-    targets: np.ndarray
+    targets: np.ndarray | None
     previous: np.ndarray
     last_step: float
-    num_steps: int = 0
+    commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
     num_clamped_steps: int = 0
     max_clamp: float = 0.0
+    efforts: list[float | None] = dataclasses.field(default_factory=list)  # of the steps before the last
+
+    @property
+    def num_steps(self) -> int:
+        return len(self.commanded)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +62,15 @@ class _Reading:
     stamp: int
     arrival: float
     state: np.ndarray
+    effort: float | None
 
 
 class ChunkPlayer:
-    """Plays one chunk at a time; every pair of trajectories ends in exactly one record."""
+    """Plays one chunk at a time; every pair of trajectories and every human's segment ends in exactly one record."""
 
-    def __init__(self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool) -> None:
+    def __init__(
+        self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool, segment_steps: int = 16
+    ) -> None:
         """Starts idle and not suspended.
 
         Args:
@@ -64,6 +78,7 @@ class ChunkPlayer:
             state_timeout: joint states older than this stop the motion, s.
             states_on_demand: joint states come only in answer to a step (lockstep), so that their age counts from the
                 last step and says nothing while the robot is idle.
+            segment_steps: H, control steps in a full segment of what a human drives.
         """
         self._config = config
         self._state_timeout = state_timeout
@@ -72,7 +87,13 @@ class ChunkPlayer:
         self._readings: dict[str, _Reading] = {}
         self._pairs: dict[int, _Pair] = {}
         self._playing: _Playing | None = None
+        self._segment_steps = segment_steps
+        self._leaders = LeaderArms(config)
+        self._human_drives = False
+        self._newest_stamp = 0
+        self._segment = 0
         self._suspended = ""
+        self._frozen = False
         self._commanded: np.ndarray | None = None
         self._hold: np.ndarray | None = None
         self._records: list[ExecutionRecord] = []
@@ -80,8 +101,23 @@ class ChunkPlayer:
 
     @property
     def playing(self) -> bool:
-        """Whether a chunk is being executed."""
+        """Whether a chunk, or a segment of what a human drives, is being executed."""
         return self._playing is not None
+
+    @property
+    def human_drives(self) -> bool:
+        """Whether a human has taken over."""
+        return self._human_drives
+
+    @property
+    def segment(self) -> int:
+        """Stamp of the newest segment that a human began, ns; 0 before the first."""
+        return self._segment
+
+    @property
+    def teleoperation_problem(self) -> str:
+        """Why an arm does not follow its leader although a human drives; empty where both do."""
+        return self._leaders.problem if self._human_drives else ""
 
     @property
     def suspended(self) -> str:
@@ -93,11 +129,14 @@ class ChunkPlayer:
         """Stamp of the newest joint states of each arm that has sent any, ns."""
         return {side: reading.stamp for side, reading in self._readings.items()}
 
-    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float) -> None:
-        """Takes an arm's joint states, float [7]; a repeated stamp is no news and does not count as a sign of life."""
+    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None = None) -> None:
+        """Takes an arm's joint states, float [7], and its mean |effort|, None where unknown.
+
+        A repeated stamp is no news and does not count as a sign of life.
+        """
         known = self._readings.get(side)
         if known is None or stamp != known.stamp:
-            self._readings[side] = _Reading(stamp, now, state)
+            self._readings[side] = _Reading(stamp, now, state, effort)
 
     def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
         """Takes one arm's half of a chunk; starts the chunk, or refuses it, when the other half is there.
@@ -110,6 +149,7 @@ class ChunkPlayer:
         """
         if trajectory.stamp in self._reported:
             return
+        self._newest_stamp = max(self._newest_stamp, trajectory.stamp)
         pair = self._pairs.setdefault(trajectory.stamp, _Pair(now, age))
         pair.halves[side] = trajectory
         pair.age = max(pair.age, age)
@@ -123,15 +163,39 @@ class ChunkPlayer:
         if stamp not in self._reported:
             self._report(ExecutionRecord(stamp, Status.REFUSED, message=reason))
 
-    def suspend(self, reason: str) -> None:
-        """Cancels the running chunk and refuses all others until `resume`."""
-        self._suspended = reason
+    def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
+        """Takes a leader arm's joint states, float [7]; they are followed only while a human drives."""
+        self._leaders.observe(side, state, now=now)
+
+    def take_over(self) -> None:
+        """A human drives from now on: the running chunk ends after the step that was sent; the robot holds there."""
+        if not self._human_drives:
+            self._leaders.release()
+            self._hand_over(Status.TAKEOVER, "a human took over")
+            self._human_drives = True
+
+    def give_back(self) -> None:
+        """The human's segment ends, the robot holds, and chunks may be played again."""
+        if self._human_drives:
+            self._human_drives = False
+            self._hand_over(Status.CANCELLED, "handed back")
+
+    def suspend(self, reason: str, *, freeze: bool = True) -> None:
+        """Cancels the running chunk and refuses all others until `resume`.
+
+        Args:
+            reason: why, in words.
+            freeze: whether a human who has taken over cannot move the robot either. Otherwise the robot follows, but
+                nothing of that is recorded as a segment.
+        """
+        self._suspended, self._frozen = reason, freeze
         self.stop(Status.CANCELLED, reason)
 
     def resume(self) -> None:
         """Lets chunks be played again; the next one starts from the measured position."""
-        self._suspended = ""
-        self._commanded = None
+        self._suspended, self._frozen = "", False
+        if not self._human_drives:
+            self._commanded = None
 
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status that says why; the robot holds."""
@@ -155,19 +219,25 @@ class ChunkPlayer:
             if overdue:
                 self.stop(Status.FAULT, overdue)
 
-    def tick(self, now: float) -> np.ndarray | None:
+    def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
         """The target of this control step, float64 [14], or None when there is nothing to send.
 
         After a stop the position to hold is returned once. The step after the last target ends the chunk.
+
+        Args:
+            now: steady time, s.
+            stamp: ROS time of the step, ns; a human's segment that begins with it is named by it.
         """
         self.watch(now)
+        if self._human_drives:
+            return self._drive(now, stamp)
         if self._playing is None:
-            hold, self._hold = self._hold, None
-            return hold
+            return self._take_hold()
+        assert self._playing.targets is not None
         if self._playing.num_steps == len(self._playing.targets):
             self._finish(Status.EXECUTED, "")
             return None
-        return self._step(self._playing, now)
+        return self._send(self._playing, self._playing.targets[self._playing.num_steps], now)
 
     def take_records(self) -> list[ExecutionRecord]:
         """The records since the last call, oldest first."""
@@ -193,10 +263,16 @@ class ChunkPlayer:
 
     def _unready(self, now: float) -> str | None:
         """Why no chunk can start now."""
+        if self._human_drives:
+            return "a human drives; it is handed back by the service takeover with data: false"
         if self._suspended:
             return f"the robot must be free to move, but it is suspended: {self._suspended}"
         if self._playing is not None:
             return "a chunk is already playing; send the next one after its execution result"
+        return self._blind(now)
+
+    def _blind(self, now: float) -> str | None:
+        """Why it is not known where the robot stands."""
         for side in aloha.SIDES:
             if side not in self._readings:
                 return f"joint states of the {side} arm must have come before a chunk; check its driver"
@@ -221,24 +297,90 @@ class ChunkPlayer:
         lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
         return self._commanded if np.all(lag <= self._config.max_start_jump) else measured
 
-    def _step(self, playing: _Playing, now: float) -> np.ndarray:
-        limited = self._limiter.limit(playing.targets[playing.num_steps], playing.previous, self._period)
-        playing.num_steps += 1
+    def _drive(self, now: float, stamp: int) -> np.ndarray | None:
+        """One step of what the human asks for; the position to hold, once, where nothing is followed."""
+        full = self._playing is not None and self._playing.num_steps == self._segment_steps
+        if full:
+            self._finish(Status.EXECUTED, "")
+        if full and self._states_on_demand:
+            return None  # time stands still: the cameras show the end of the segment before the next one begins
+        obstacle = self._suspended if self._frozen else self._blind(now)
+        if obstacle:
+            self._leaders.release(obstacle)
+            return self._take_hold()
+        held = self._held()
+        target = self._leaders.target(held, now=now)
+        if target is None:
+            self._hand_over(Status.CANCELLED, self._leaders.problem)
+            return self._take_hold()
+        if self._suspended:
+            self._commanded = self._limiter.limit(target, held, self._period).target
+            return self._commanded
+        self._playing = self._playing or self._begin_segment(held, now, stamp)
+        return self._send(self._playing, target, now)
+
+    def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Playing:
+        """A segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
+        self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
+        return _Playing(self._segment, None, held, now)
+
+    def _held(self) -> np.ndarray:
+        """What the motors hold, or where they stand while nothing was commanded."""
+        measured = np.concatenate([self._readings[side].state for side in aloha.SIDES])
+        return measured if self._commanded is None else self._commanded
+
+    def _hand_over(self, status: Status, reason: str) -> None:
+        """As `stop`, but what the robot holds is known: whoever drives next starts from there."""
+        previous = self._playing.previous if self._playing is not None else self._commanded
+        self.stop(status, reason)
+        self._commanded = previous
+
+    def _take_hold(self) -> np.ndarray | None:
+        hold, self._hold = self._hold, None
+        return hold
+
+    def _send(self, playing: _Playing, target: np.ndarray, now: float) -> np.ndarray:
+        limited = self._limiter.limit(target, playing.previous, self._period)
+        if playing.commanded:
+            playing.efforts.append(self._effort())
+        playing.commanded.append(limited.target)
         playing.num_clamped_steps += limited.clamped
         playing.max_clamp = max(playing.max_clamp, limited.max_clamp)
         playing.previous = self._commanded = limited.target
         playing.last_step = now
         return limited.target
 
+    def _effort(self) -> float | None:
+        """Mean |effort| of both arms as they are now, which is that of the last step; None where one is unknown."""
+        return _mean([reading.effort for reading in self._readings.values()])
+
     def _finish(self, status: Status, message: str) -> None:
         assert self._playing is not None
         done, self._playing = self._playing, None
-        record = ExecutionRecord(done.stamp, status, done.num_steps, done.num_clamped_steps, done.max_clamp, message)
+        effort = _mean([*done.efforts, self._effort()])
+        effort = None if effort is None else effort * done.num_steps
+        record = ExecutionRecord(
+            done.stamp,
+            status,
+            done.num_steps,
+            done.num_clamped_steps,
+            done.max_clamp,
+            effort,
+            message,
+            human=done.targets is None,
+            commanded=np.array(done.commanded, np.float32).reshape(-1, aloha.ACTION_DIM),
+        )
         self._report(record)
 
     def _report(self, record: ExecutionRecord) -> None:
         self._reported.append(record.stamp)
         self._records.append(record)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """The mean of what is known, if all is."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _mismatch(left: ArmTrajectory, right: ArmTrajectory) -> str | None:

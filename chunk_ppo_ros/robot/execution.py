@@ -7,6 +7,8 @@ import enum
 
 import numpy as np
 
+from chunk_ppo_ros.robot import aloha
+
 
 class Status(enum.IntEnum):
     """How the execution of a chunk ended; the numbers are those of ExecutionResult.msg."""
@@ -35,11 +37,19 @@ class ArmTrajectory:
 
 @dataclasses.dataclass(frozen=True)
 class ExecutionRecord:
-    """What became of one pair of trajectories; fields as in ExecutionResult.msg."""
+    """What became of one pair of trajectories or of a human's segment; fields as in ExecutionResult.msg.
+
+    `commanded` is float32 [num_steps, 14]; comparisons leave it out.
+    """
 
     stamp: int
     status: Status
     num_steps: int = 0
     num_clamped_steps: int = 0
     max_clamp: float = 0.0
+    effort: float | None = None
     message: str = ""
+    human: bool = False
+    commanded: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, aloha.ACTION_DIM), np.float32), compare=False, repr=False
+    )

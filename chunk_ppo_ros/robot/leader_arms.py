@@ -1,0 +1,85 @@
+"""What a human's leader arms ask for, and whether the followers may go there.
+
+A pure state machine: joint states of the leaders go in, a target for the followers comes out. Limits of speed and range
+are not here: the chunk player applies them to a human's targets as to a policy's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """A leader's newest joint states and when they arrived, steady s."""
+
+    state: np.ndarray
+    arrival: float
+
+
+class LeaderArms:
+    """Follows each leader from the moment in which it stands where its follower stands.
+
+    A leader that is far away would make its follower jump, so it is followed only once all its joints are within
+    `robot.max_start_jump` of the held position, the rule that a chunk's first target keeps. One that falls silent for
+    `robot.state_timeout` is no longer followed, and must come to its follower again. Grippers may differ: their speed
+    is limited.
+    """
+
+    def __init__(self, config: RobotConfig) -> None:
+        self._max_jump = config.max_start_jump
+        self._timeout = config.state_timeout
+        self._readings: dict[str, _Reading] = {}
+        self._followed: set[str] = set()
+        self._problems: dict[str, str] = {}
+
+    @property
+    def problem(self) -> str:
+        """Why a leader is not followed, as of the last target; empty where both are."""
+        return "; ".join(self._problems.values())
+
+    def observe(self, side: str, state: np.ndarray, *, now: float) -> None:
+        """Takes a leader's joint states, float [7], rad and normalised gripper, at `now`, steady s."""
+        self._readings[side] = _Reading(state, now)
+
+    def release(self, reason: str = "") -> None:
+        """Follows no leader until it has come to its follower again; `reason` says why it is not looked at."""
+        self._followed.clear()
+        self._problems = {"": reason} if reason else {}
+
+    def target(self, held: np.ndarray, *, now: float) -> np.ndarray | None:
+        """Where the followers shall go, float64 [14]; None where no leader is followed.
+
+        Args:
+            held: [14], what the followers hold; the arm whose leader is not followed stays there.
+            now: steady time, s.
+        """
+        self._problems = {side: text for side in aloha.SIDES if (text := self._obstacle(side, held, now))}
+        self._followed = {side for side in aloha.SIDES if side not in self._problems}
+        if not self._followed:
+            return None
+        target = np.array(held, dtype=np.float64)
+        for side in self._followed:
+            target[aloha.side_slice(side)] = self._readings[side].state
+        return target
+
+    def _obstacle(self, side: str, held: np.ndarray, now: float) -> str:
+        """Why a leader may not be followed now; empty where it may."""
+        reading = self._readings.get(side)
+        if reading is None or now - reading.arrival > self._timeout:
+            return f"no joint states of the {side} leader within {self._timeout} s"
+        if side in self._followed:
+            return ""
+        away = np.abs(reading.state - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
+        worst = int(np.argmax(away))
+        if away[worst] <= self._max_jump:
+            return ""
+        return (
+            f"the {side} leader's {aloha.ARM_JOINTS[worst]} is more than {self._max_jump} rad (robot.max_start_jump) "
+            "from the follower's; bring it there"
+        )

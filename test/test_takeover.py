@@ -1,0 +1,179 @@
+"""A human takes over: what the robot is then sent, step by step, and what is recorded of it.
+
+In a control period of 0.02 s a joint moves 0.0628318 rad at the speed limit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_chunk_player import DT, HOME, REACH, observe, only, ramp, send
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
+
+STEPS = 4  # H, of a full segment
+
+
+class Operator:
+    """A player in real time, and a human at its leaders; the robot is always where it was sent."""
+
+    def __init__(self) -> None:
+        self.player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, segment_steps=STEPS)
+        self.now = 1.0
+        self.state = np.array(HOME)
+        self.sent: list[np.ndarray] = []
+        observe(self.player, self.now)
+
+    def step(self, leader: np.ndarray | None = None, *, sides: tuple[str, ...] = aloha.SIDES) -> None:
+        """One control period in which the leaders of `sides` stand at `leader`, or are silent."""
+        self.now += DT
+        observe(self.player, self.now, self.state)
+        if leader is not None:
+            for side in sides:
+                self.player.observe_leader(side, leader[aloha.side_slice(side)], now=self.now)
+        target = self.player.tick(self.now, stamp=round(self.now * 1e9))
+        if target is not None:
+            self.sent.append(target)
+            self.state = target
+
+    def largest_change(self) -> float:
+        """Of an arm joint from one sent target to the next, the start pose included."""
+        path = np.array([HOME, *self.sent])[:, aloha.ARM_INDICES]
+        return float(np.max(np.abs(np.diff(path, axis=0))))
+
+
+@pytest.fixture
+def operator() -> Operator:
+    return Operator()
+
+
+def test_a_takeover_cuts_the_chunk_after_the_step_that_was_sent(operator: Operator) -> None:
+    send(operator.player, ramp(10, 0.01), now=operator.now)
+    for _ in range(3):
+        operator.step()
+    operator.player.take_over()
+    record = only(operator.player.take_records())
+    assert (record.stamp, record.status, record.num_steps, record.human) == (1, Status.TAKEOVER, 3, False)
+    np.testing.assert_allclose(record.commanded, ramp(3, 0.01), atol=1e-6)
+    operator.step()
+    np.testing.assert_array_equal(operator.sent[-1], operator.sent[-2])  # it holds
+
+
+def test_a_chunk_is_refused_while_a_human_drives_and_played_afterwards(operator: Operator) -> None:
+    operator.player.take_over()
+    send(operator.player, ramp(2, 0.01), now=operator.now)
+    assert "a human drives" in only(operator.player.take_records()).message
+    operator.player.give_back()
+    send(operator.player, ramp(2, 0.01), now=operator.now, stamp=2)
+    for _ in range(3):
+        operator.step()
+    assert only(operator.player.take_records()).status is Status.EXECUTED
+
+
+def test_what_a_human_drives_is_cut_into_segments(operator: Operator) -> None:
+    operator.player.take_over()
+    path = ramp(6, 0.01)
+    for leader in path:
+        operator.step(leader)
+    operator.player.give_back()
+    whole, rest = operator.player.take_records()
+    np.testing.assert_allclose(whole.commanded, path[:4], atol=1e-6)
+    np.testing.assert_allclose(rest.commanded, path[4:], atol=1e-6)
+    assert (whole.human, whole.status, whole.num_steps) == (True, Status.EXECUTED, 4)
+    assert (rest.human, rest.status, rest.num_steps, rest.message) == (True, Status.CANCELLED, 2, "handed back")
+    assert rest.stamp > whole.stamp
+    assert operator.player.segment == rest.stamp
+
+
+def test_a_segment_never_has_the_stamp_of_a_chunk(operator: Operator) -> None:
+    operator.player.take_over()
+    time_stands_still = round((operator.now + DT) * 1e9)
+    send(operator.player, ramp(2, 0.0), now=operator.now, stamp=time_stands_still)
+    operator.step(HOME)
+    operator.player.give_back()
+    refused, segment = operator.player.take_records()
+    assert (refused.stamp, segment.stamp) == (time_stands_still, time_stands_still + 1_000)
+
+
+def test_a_leader_that_is_away_is_not_followed_until_it_comes(operator: Operator) -> None:
+    away, near = np.array(HOME), np.array(HOME)
+    away[1], near[1] = HOME[1] + 0.51, HOME[1] + 0.05  # robot.max_start_jump is 0.5 rad
+    operator.player.take_over()
+    operator.step(away, sides=("left",))
+    assert operator.sent == []
+    assert "left leader's shoulder is more than 0.5 rad" in operator.player.teleoperation_problem
+    assert "no joint states of the right leader" in operator.player.teleoperation_problem
+    operator.step(near, sides=("left",))
+    np.testing.assert_allclose(operator.sent, [near])  # the right arm holds
+    operator.step(near)
+    assert operator.player.teleoperation_problem == ""
+
+
+def test_a_silent_leader_holds_and_must_come_back(operator: Operator) -> None:
+    there, back = np.array(HOME), np.array(HOME)
+    there[0], back[0] = 0.4, -0.2
+    operator.player.take_over()
+    for _ in range(5):
+        operator.step(there)
+    for _ in range(30):  # 0.6 s; for the first 0.5 s of it (robot.state_timeout) the leader counts as standing still
+        operator.step()
+    still = operator.sent[-1]
+    assert still[0] == pytest.approx(0.4)
+    record = operator.player.take_records()[-1]
+    assert (record.status, record.human) == (Status.CANCELLED, True)
+    assert "no joint states of the left leader within 0.5 s" in record.message
+    count = len(operator.sent)
+    operator.step(back)  # 0.6 rad from where the robot holds
+    assert len(operator.sent) <= count + 1
+    np.testing.assert_array_equal(operator.sent[-1], still)
+
+
+def test_nothing_jumps_at_the_takeover_within_and_at_the_hand_back(operator: Operator) -> None:
+    send(operator.player, ramp(10, 0.06), now=operator.now)
+    for _ in range(5):
+        operator.step()
+    operator.player.take_over()
+    far = operator.state.copy()
+    far[0] -= 0.5
+    for leader in (far, far, far, HOME, far):  # wild, but never more than the speed limit
+        operator.step(leader)
+    operator.player.give_back()
+    send(operator.player, np.tile(HOME, (5, 1)), now=operator.now, stamp=2)
+    for _ in range(6):
+        operator.step()
+    assert operator.largest_change() == pytest.approx(REACH)
+    assert [record.status for record in operator.player.take_records()] == [
+        Status.TAKEOVER,
+        Status.EXECUTED,
+        Status.CANCELLED,
+        Status.EXECUTED,
+    ]
+
+
+def test_followers_that_fall_silent_are_a_fault_also_under_a_human(operator: Operator) -> None:
+    operator.player.take_over()
+    operator.step(HOME)
+    operator.player.watch(operator.now + 0.6)
+    record = only(operator.player.take_records())
+    assert (record.status, record.human, record.num_steps) == (Status.FAULT, True, 1)
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_a_pause_holds_the_human_too_and_a_reset_is_not_recorded(operator: Operator, freeze: bool) -> None:
+    operator.player.take_over()
+    for leader in ramp(2, 0.01):
+        operator.step(leader)
+    operator.player.suspend("why", freeze=freeze)
+    assert only(operator.player.take_records()).status is Status.CANCELLED
+    operator.step(ramp(3, 0.01)[-1])
+    operator.step(ramp(4, 0.01)[-1])
+    assert operator.sent[-1][0] == pytest.approx(0.02 if freeze else 0.04)
+    assert operator.player.take_records() == []
+    operator.player.resume()
+    operator.step(ramp(5, 0.01)[-1])
+    operator.player.give_back()
+    record: ExecutionRecord = only(operator.player.take_records())
+    assert (record.human, record.num_steps) == (True, 1)
