@@ -23,13 +23,13 @@ def reach_scene(left: float, right: float) -> SceneState:
     return SceneState(TARGETS + np.array([[0, 0, left], [0, 0, right]]), TARGETS)
 
 
-def test_progress_is_the_decrease_of_the_summed_distance():
-    # 0.20 + 0.10 before, 0.15 + 0.12 after: 0.03 m nearer, worth 0.09 at 3 / m.
+def test_progress_is_the_decrease_of_the_summed_logarithms():
+    # ln(0.22 / 0.17) = 0.25783 of the left arm, ln(0.12 / 0.14) = -0.15415 of the right one; their sum, times 0.5.
     reward = ReachTask().step_reward(reach_scene(0.20, 0.10), reach_scene(0.15, 0.12))
     progress, success = reward.terms
     assert (progress.name, success.name) == ("progress", "success")
-    assert progress.value == pytest.approx(0.03)
-    assert progress.weight * progress.value == pytest.approx(0.09)
+    assert progress.value == pytest.approx(0.10368, abs=1e-5)
+    assert progress.weight * progress.value == pytest.approx(0.05184, abs=1e-5)
     assert success.value == 0.0
     assert not reward.terminated
     assert not reward.success
@@ -74,8 +74,9 @@ def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
         assert np.all(solve_reach(start, targets).residuals < 0.01)
     # No start within the success radius even with every joint 0.02 rad off: less than 3 cm at the grasp point.
     assert np.min(distances) >= tasks.TARGET_CLEARANCE > tasks.SUCCESS_RADIUS + 0.03
-    # A whole approach is worth about 1.
-    assert 0.8 < tasks.PROGRESS_WEIGHT * np.mean(np.sum(distances, axis=1)) < 1.2
+    # A whole approach, to the success radius, is worth about 1.
+    ways = np.log((np.array(distances) + tasks.PROGRESS_SCALE) / (tasks.SUCCESS_RADIUS + tasks.PROGRESS_SCALE))
+    assert 0.8 < tasks.PROGRESS_WEIGHT * np.mean(np.sum(ways, axis=1)) < 1.3
 
 
 def test_starts_depend_on_their_seed_alone():
