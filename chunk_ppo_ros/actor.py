@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros import pytrees, start  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros.chunk_length import choose_num_steps, held_after, mean_entropy
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.types import ModelObservation, Observation, SampledChunk
@@ -113,7 +114,9 @@ class Actor:
         Where decoding is free and the tokens stand for no chunk, it is not valid and its actions hold the pose that it
         was sampled in: the measured state, every step. It is a sample like any other and can be trained on.
 
-        Its value is V(s), or V(s, a) where `ppo.gae_value` is chunk, which takes one more pass over the observation.
+        How many of its steps are to be executed follows from its tokens and V(s), by `chunk_length`. Its value is V(s),
+        or V(s, a) of what is to be executed where `ppo.gae_value` is chunk, which takes one more pass over the
+        observation.
         """
         return self._sample(observation, jax.random.fold_in(self._key, sequence_number))
 
@@ -130,15 +133,25 @@ class Actor:
         hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
         actions = decoded.actions if decoded.valid else hold
         return SampledChunk(
+        value, entropy = float(sample.value), mean_entropy(sample.token_entropies, sample.token_mask)
+        num_steps = choose_num_steps(
+            self._config.chunk_length,
+            horizon=len(actions),
+            policy_version=self.policy_version,
+            entropy=entropy,
+            value=value,
+        )
             observation=observation,
             action_tokens=sample.action_tokens,
             token_mask=sample.token_mask,
             token_log_probs=sample.token_log_probs,
-            value=self._value_of_chunk(observation, actions) if self._values_chunks else float(sample.value),
+            value=self._value_of_chunk(observation, held_after(actions, num_steps)) if self._values_chunks else value,
             actions=actions,
             policy_version=self.policy_version,
             temperature=self._config.model.temperature,
             valid=decoded.valid,
+            num_steps_asked=num_steps,
+            entropy=entropy,
         )
 
     def why_invalid(self, chunk: SampledChunk) -> str:

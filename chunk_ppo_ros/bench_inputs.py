@@ -59,6 +59,8 @@ def random_chunk(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -
         actions=np.tile(observation.state, (model.action_horizon, 1)),
         policy_version=0,
         temperature=model.temperature,
+        num_steps_asked=model.action_horizon,
+        entropy=1.0,
     )
 
 

@@ -95,7 +95,7 @@ class Collector:
         chunk_id = ChunkId(self._run_id, self._sequence_number, self._episode, len(self._outcomes))
         chunk = self._actor.act(self._actor.observe(self._observation), sequence_number=self._sequence_number)
         self._assembler.add_chunk(chunk_id, chunk)
-        self._observation, _, _, outcome = self._env.step_chunk(chunk.actions)
+        self._observation, _, _, outcome = self._env.step_chunk(chunk.asked_actions)
         self._assembler.add_outcome(chunk_id, outcome)
         if outcome.num_steps and not outcome.terminated and (outcome.truncated or last_of_rollout):
             after = self._actor.observe(self._observation)

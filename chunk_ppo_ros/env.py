@@ -32,11 +32,13 @@ class ChunkEnv(Protocol):
         """Executes one chunk.
 
         Args:
-            actions: [H, D], absolute joint targets in rad, grippers normalised.
+            actions: [k, D], the k of at most H steps that are to be executed: absolute joint targets in rad, grippers
+                normalised.
 
         Returns:
             The observation after the chunk, its reward, whether the episode ended, and how the chunk ended. A refused
-            chunk has executed no step: nothing has moved, the episode goes on, and its time limit is no nearer.
+            chunk has executed no step: nothing has moved, the episode goes on, and its time limit is no nearer. The
+            time limit cuts the chunk in which it is reached.
 
         Raises:
             ValueError: for a wrong shape or a number that is not finite; nothing moves.
@@ -65,35 +67,36 @@ class SimulatorEnv:
             )
         self._simulator, self._config = simulator, config
         self._executor = ChunkExecutor(simulator, config.robot)
-        self._chunk: int | None = None  # executed chunks of the episode; None outside one
+        self._num_steps: int | None = None  # executed steps of the episode; None outside one
         self._refusals = 0  # in a row
 
     def reset(self, *, seed: int) -> Observation:
         """Starts an episode drawn from `seed` alone."""
         self._executor.reset(seed=seed)
-        self._chunk = 0
+        self._num_steps = 0
         return self._observe()
 
     def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
         """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, and a fault."""
-        if self._chunk is None:
+        if self._num_steps is None:
             raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
         actions = self._checked(actions)
         refusal = self._refusal(actions)
         if refusal is not None:
             return self._observe(), 0.0, False, refusal
-        self._chunk += 1
-        outcome = self._execute(actions, truncated=self._chunk >= self._config.env.max_episode_chunks)
+        left = self._config.max_episode_steps - self._num_steps
+        outcome = self._execute(actions[:left], truncated=len(actions) >= left)
         done = outcome.terminated or outcome.truncated
-        if done:
-            self._chunk = None
+        self._num_steps = None if done else self._num_steps + outcome.num_steps
         return self._observe(), outcome.reward, done, outcome
 
     def _checked(self, actions: np.ndarray) -> np.ndarray:
         actions = np.asarray(actions, dtype=float)
-        shape = (self._config.model.action_horizon, aloha.ACTION_DIM)
-        if actions.shape != shape:
-            raise ValueError(f"actions must have shape {shape}, got {actions.shape}")
+        horizon = self._config.model.action_horizon
+        if actions.shape[1:] != (aloha.ACTION_DIM,) or not 1 <= len(actions) <= horizon:
+            raise ValueError(
+                f"actions must have shape (k, {aloha.ACTION_DIM}) with k within 1..{horizon}, got {actions.shape}"
+            )
         if not np.all(np.isfinite(actions)):
             step, dimension = np.argwhere(~np.isfinite(actions))[0]
             raise ValueError(f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}")

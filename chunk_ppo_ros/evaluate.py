@@ -38,8 +38,8 @@ class ActedChunk(Protocol):
     """Of a `SampledChunk`, what an evaluation looks at."""
 
     @property
-    def actions(self) -> np.ndarray:
-        """[H, D], absolute joint targets in rad, grippers normalised."""
+    def asked_actions(self) -> np.ndarray:
+        """[k, D], what is to be executed: absolute joint targets in rad, grippers normalised."""
 
     @property
     def valid(self) -> bool:
@@ -161,7 +161,7 @@ def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> t
     while not ended:
         # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.
         chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + num_chunks)
-        observation, reward, ended, outcome = env.step_chunk(chunk.actions)
+        observation, reward, ended, outcome = env.step_chunk(chunk.asked_actions)
         total += reward
         num_invalid += not chunk.valid
         num_chunks += 1

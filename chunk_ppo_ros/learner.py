@@ -224,8 +224,11 @@ class Learner:
             raise ValueError("log-probs, actions, values and reward must be finite, got NaN or infinity")
         if chunk.temperature != np.float32(model.temperature):
             raise ValueError(f"temperature must be {model.temperature}, got {chunk.temperature}; use one for both ends")
-        if not 1 <= transition.outcome.num_steps <= model.action_horizon:
-            raise ValueError(f"num_steps must be within 1..{model.action_horizon}, got {transition.outcome.num_steps}")
+        if not 1 <= chunk.num_steps_asked <= model.action_horizon:
+            raise ValueError(f"num_steps_asked must be within 1..{model.action_horizon}, got {chunk.num_steps_asked}")
+        if not 1 <= transition.outcome.num_steps <= chunk.num_steps_asked:
+            asked = f"1..{chunk.num_steps_asked} (num_steps_asked)"
+            raise ValueError(f"num_steps must be within {asked}, got {transition.outcome.num_steps}")
 
     def warm_up(self) -> None:
         """Compiles the update on a rollout of zeros, so that the first real one is not late."""
@@ -340,6 +343,8 @@ def _blank_rollout(config: TrainConfig) -> list[Transition]:
         actions=np.zeros((model.action_horizon, model.action_dim), np.float32),
         policy_version=0,
         temperature=model.temperature,
+        num_steps_asked=model.action_horizon,
+        entropy=0.0,
     )
     outcome = ChunkOutcome(
         reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False

@@ -63,9 +63,11 @@ class SampledChunk:
         actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
         policy_version: version of the weights that sampled it.
         temperature: sampling temperature, > 0.
+        num_steps_asked: control steps of `actions` that are to be executed, 1..H; `ChunkOutcome.num_steps` were.
+        entropy: mean entropy of the distributions that its tokens were sampled from, nats a token.
         valid: whether the tokens stand for a chunk within the action limit; where not, `actions` hold the pose.
         human: whether a human drove it. Its tokens then encode what the human did, and were not sampled: log-probs and
-            value mean nothing.
+            entropy are 0. `valid` then says whether there are tokens to imitate; `actions` are what was commanded.
     """
 
     observation: ModelObservation
@@ -76,6 +78,8 @@ class SampledChunk:
     actions: np.ndarray
     policy_version: int
     temperature: float
+    num_steps_asked: int
+    entropy: float
     valid: bool = True
     human: bool = False
 
@@ -83,6 +87,11 @@ class SampledChunk:
     def log_prob(self) -> float:
         """Log-probability of the chunk in nats: the masked sum over its tokens."""
         return float(np.sum(np.where(self.token_mask, self.token_log_probs, 0.0)))
+
+    @property
+    def asked_actions(self) -> np.ndarray:
+        """float32 [num_steps_asked, D], the part of `actions` that is to be executed."""
+        return self.actions[: self.num_steps_asked]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +120,7 @@ class ChunkOutcome:
     Attributes:
         reward: sum of `weight * value` over `reward_terms`.
         reward_terms: all named terms.
-        num_steps: executed control steps k, 0..H.
+        num_steps: executed control steps k, 0..H; fewer than asked where the chunk was cut.
         terminated: an end state of the task was reached; the future is worth nothing.
         truncated: the time limit was reached; the future counts but is not seen.
         intervened: a human took over within the chunk.

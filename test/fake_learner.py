@@ -107,6 +107,8 @@ def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14)
         actions=np.zeros((16, 14), np.float32),
         policy_version=version,
         temperature=1.0,
+        num_steps_asked=16,
+        entropy=0.5,
     )
     outcome = ChunkOutcome(reward=1.0, reward_terms=(), num_steps=16, terminated=False, truncated=False)
     return Transition(ChunkId(run_id, number, episode, number), chunk, outcome, 0.5, None, 0.99)

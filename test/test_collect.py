@@ -25,9 +25,9 @@ class CountingActor:
         return ModelObservation(observation.images, observation.image_mask, tokens, tokens == 0, observation.state)
 
     def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
-        zeros = np.zeros(1, np.float32)
+        zeros, tokens = np.zeros(1, np.float32), np.zeros(1, np.int32)
         value = self.value(observation)
-        return SampledChunk(observation, np.zeros(1, np.int32), zeros == 0, zeros, value, zeros[None], 0, 1.0)
+        return SampledChunk(observation, tokens, zeros == 0, zeros, value, zeros[None], 0, 1.0, 1, 0.0)
 
     def value(self, observation: ModelObservation) -> float:
         return float(observation.state[0])

@@ -44,6 +44,8 @@ def make_transition(
         actions=rng.normal(size=(16, 14)).astype(np.float32),
         policy_version=3,
         temperature=float(np.float32(0.7)),
+        num_steps_asked=12,
+        entropy=float(np.float32(1.3)),
         valid=valid,
         human=human,
     )
@@ -105,11 +107,11 @@ def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool, huma
 @pytest.mark.parametrize(("valid", "human"), [(True, False), (False, True)])
 def test_chunk_survives_the_wire_exactly(valid: bool, human: bool) -> None:
     transition = make_transition(valid=valid, human=human)
-    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5, num_steps=16)
+    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5)
     message = deserialize_message(serialize_message(message), msg.ActionChunk)
     assert_same(conversions.chunk_from_message(message), transition.chunk)
     assert conversions.chunk_id(message) == transition.id
-    assert (message.horizon, message.action_dim, message.num_steps) == (16, 14, 16)
+    assert (message.horizon, message.action_dim, message.num_steps_asked) == (16, 14, 12)
 
 
 def test_outcome_survives_the_wire_exactly() -> None:
@@ -208,7 +210,9 @@ NAN = float("nan")
         ("reward", float("inf"), "reward must be finite, got inf"),
         ("discount", 1.5, r"discount must be within 0..1, got 1.5"),
         ("discount", NAN, r"discount must be within 0..1, got nan"),
-        ("num_steps", 17, "num_steps must be within 1..16, got 17"),
+        ("num_steps", 13, r"num_steps must be within 1..12 \(num_steps_asked\), got 13"),
+        ("num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
+        ("entropy", NAN, "entropy must be finite, got nan"),
         ("num_clamped_steps", 12, r"num_clamped_steps must be at most num_steps \(11\), got 12"),
         ("terms", [msg.RewardTerm(name="", value=1.0)], "terms must have names"),
         ("terms", [msg.RewardTerm(name="touch", value=NAN)], "value of term 'touch' must be finite"),
@@ -224,8 +228,9 @@ def test_a_malformed_transition_is_refused_by_field(path: str, value: Any, text:
 
 def test_no_steps_asked_is_refused() -> None:
     transition = make_transition()
-    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5, num_steps=0)
-    with pytest.raises(ValueError, match="num_steps must be within 1..16, got 0"):
+    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5)
+    message.num_steps_asked = 0
+    with pytest.raises(ValueError, match="num_steps_asked must be within 1..16, got 0"):
         conversions.chunk_from_message(message)
 
 

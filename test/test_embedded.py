@@ -77,6 +77,8 @@ def rollout(observation: ModelObservation, sampled: Sample) -> Any:
             actions=np.zeros((CONFIG.action_horizon, CONFIG.action_dim), np.float32),
             policy_version=0,
             temperature=1.0,
+            num_steps_asked=CONFIG.action_horizon,
+            entropy=0.0,
         )
         outcome = ChunkOutcome(float(row), (), CONFIG.action_horizon, terminated=True, truncated=False)
         transitions.append(Transition(ChunkId("run", row, row, 0), chunk, outcome, 0.0, None, 0.99))

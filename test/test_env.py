@@ -93,6 +93,18 @@ def test_the_time_limit_truncates():
     assert not dones[-1][1].terminated
 
 
+def test_shorter_chunks_have_the_same_time():
+    """Three whole chunks of 16 are 48 steps: after 16 + 5 + 16 = 37 the next chunk is cut after 11."""
+    env, simulator = make()
+    outcomes = [env.step_chunk(HOLD[:k])[3] for k in (16, 5, 16, 12)]
+    assert [outcome.num_steps for outcome in outcomes] == [16, 5, 16, 11]
+    assert [outcome.reward for outcome in outcomes] == [16.0, 5.0, 16.0, 11.0]  # 0.5 * 2 a step
+    assert [outcome.truncated for outcome in outcomes] == [False, False, False, True]
+    assert len(simulator.targets) == 48
+    env.reset(seed=0)
+    assert not env.step_chunk(HOLD)[2]
+
+
 def test_success_stops_the_chunk():
     env, simulator = make(success_at=20)
     env.step_chunk(HOLD)
@@ -129,8 +141,9 @@ def test_targets_are_limited_in_speed_and_range():
 @pytest.mark.parametrize(
     ("actions", "message"),
     [
-        (HOLD[:15], r"shape \(16, 14\), got \(15, 14\)"),
-        (HOLD[:, :13], r"shape \(16, 14\), got \(16, 13\)"),
+        (HOLD[:0], r"shape \(k, 14\) with k within 1..16, got \(0, 14\)"),
+        (np.tile(HOLD, (2, 1))[:17], r"shape \(k, 14\) with k within 1..16, got \(17, 14\)"),
+        (HOLD[:, :13], r"got \(16, 13\)"),
         (np.where(np.arange(14) == 5, np.nan, HOLD), "finite, got nan at step 0, dim 5"),
         (np.where(np.arange(14) == 5, np.inf, HOLD), "finite, got inf"),
     ],

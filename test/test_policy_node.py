@@ -28,6 +28,7 @@ MILLISECOND = 1_000_000  # ns
 class FakeActor:
     """Stays where it is; every action is the state."""
 
+    num_steps_asked = 16
     gate = threading.Event()
     gate.set()
     invalid = ()
@@ -66,6 +67,8 @@ class FakeActor:
             actions=np.tile(observation.state, (self._config.model.action_horizon, 1)),
             policy_version=self.policy_version,
             temperature=1.0,
+            num_steps_asked=FakeActor.num_steps_asked,
+            entropy=0.5,
             valid=sequence_number not in FakeActor.invalid,
         )
 
@@ -146,6 +149,7 @@ def start(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(policy_node, "Actor", FakeActor)
     FakeActor.gate.set()
     FakeActor.invalid = ()
+    FakeActor.num_steps_asked = 16
     contexts = []
 
     def start(**sections):
@@ -200,6 +204,21 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
         assert trajectory.points[-1].time_from_start.nanosec == 320 * MILLISECOND
         positions = [point.positions for point in trajectory.points]
         np.testing.assert_allclose(positions, sampled.actions[:, aloha.side_slice(side)], atol=1e-6)
+
+
+def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
+    """Two whole chunks of 16 are 32 steps; after 16 and 7 of them 9 are left, though 16 are asked."""
+    graph = start(env={"max_episode_chunks": 2})
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.spin_until(lambda: graph.node.is_active)
+    graph.peer.sense(1)
+    left = graph.peer.heard["robot/left/joint_trajectory"]
+    for number, (asked, sent) in enumerate([(16, 16), (7, 7), (16, 9)]):
+        graph.spin_until(lambda number=number: len(left) == number + 1)
+        assert (graph.peer.chunks[number].num_steps_asked, len(left[number].points)) == (asked, sent)
+        FakeActor.num_steps_asked = (7, 16, 16)[number]  # of the next chunk
+        settle_newest(graph, end=(number + 2) * MILLISECOND, num_steps=sent)
 
 
 def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):

@@ -49,6 +49,8 @@ def make_chunk(*, value: float, version: int = 0) -> types.SampledChunk:
         actions=np.zeros((HORIZON, 2), np.float32),
         policy_version=version,
         temperature=1.0,
+        num_steps_asked=HORIZON,
+        entropy=0.5,
     )
 
 
@@ -122,9 +124,7 @@ class Graph:
     def sample(self, number: int, *, episode: int = 0, chunk: int = 0, value: float = 0.5, version: int = 0) -> None:
         id = types.ChunkId(RUN, number, episode, chunk)
         sampled = make_chunk(value=value, version=version)
-        self.others.chunk.publish(
-            conversions.chunk_to_message(id, sampled, SOURCE, stamp=stamp(number), num_steps=HORIZON)
-        )
+        self.others.chunk.publish(conversions.chunk_to_message(id, sampled, SOURCE, stamp=stamp(number)))
 
     def execute(
         self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = ""
@@ -166,7 +166,8 @@ def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[G
 def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = Context()
-    settings = [f"run.run_dir:={tmp_path}", "env.max_episode_chunks:=3", "reward.source_timeout:=0.4"]
+    settings = [f"run.run_dir:={tmp_path}", "reward.source_timeout:=0.4"]
+    settings += [f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
     rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
     executor = SingleThreadedExecutor(context=context)
     node, others = RewardNode(context=context), Neighbours(context)

@@ -62,7 +62,8 @@ OBSERVATION = ModelObservation(
 
 def make_chunk(value: float, version: int = 0) -> SampledChunk:
     empty = np.zeros(1, np.float32)
-    return SampledChunk(OBSERVATION, np.zeros(1, np.int32), np.ones(1, bool), empty, value, empty[None], version, 1.0)
+    tokens, mask = np.zeros(1, np.int32), np.ones(1, bool)
+    return SampledChunk(OBSERVATION, tokens, mask, empty, value, empty[None], version, 1.0, 1, 0.0)
 
 
 def make_outcome(**fields: object) -> ChunkOutcome:
@@ -416,14 +417,15 @@ def test_an_episode_tells_its_changes() -> None:
     (reset,) = episodes.begin("go")
     assert (reset.event, reset.episode, reset.seed, reset.message) == (Event.RESET, 3, 103, "go")
     (started,) = episodes.start("ready")
-    episodes.add_chunk(0.5)
-    episodes.add_chunk(0.25)
+    episodes.add_chunk(0.5, num_steps=3)
+    episodes.add_chunk(0.25, num_steps=5)
+    assert episodes.num_steps == 8
     (ended,) = episodes.end(Ending.SUCCESS, "solved")
     assert (started.event, ended.event, ended.ending) == (Event.STARTED, Event.ENDED, Ending.SUCCESS)
     assert (ended.total_reward, ended.num_chunks) == (0.75, 2)
     assert episodes.end(Ending.SUCCESS, "again") == []
     assert episodes.begin("next")[0].episode == 4
-    assert episodes.num_chunks == 0
+    assert (episodes.num_chunks, episodes.num_steps) == (0, 0)
 
 
 def test_episodes_go_in_order() -> None:

@@ -78,7 +78,8 @@ def bootstrapped(number: int, episode: int = 0) -> Event:
 
 def outcome(number: int, *flags: str, end: int = 0) -> Event:
     flag_values = {name: name in flags for name in ("terminated", "truncated", "intervened")}
-    return lambda state: state.outcome(number, end=end, valid="invalid" not in flags, **flag_values)
+    valid = "invalid" not in flags
+    return lambda state: state.outcome(number, end=end, num_steps=5 * valid, valid=valid, **flag_values)
 
 
 def ack(number: int, num_accepted: int, *, version: int = 0, retry: bool = False) -> Event:
@@ -216,6 +217,17 @@ def test_acknowledgements_of_another_version_do_not_fill_the_rollout():
 def test_a_new_run_starts_its_numbers_again():
     step = after(*TWO_OF_THREE, announced(run_id="other"), loaded(0))
     assert step.chunk == ChunkId("other", 0, 0, 2)
+
+
+def test_executed_steps_are_counted_within_an_episode():
+    state = RolloutState()
+    for event in (*RUNNING, sampled(0), outcome(0), sampled(1), outcome(1, "invalid")):
+        event(state)
+    assert state.num_steps == 5
+    outcome(0)(state)  # known already
+    assert state.num_steps == 5
+    reset(1)(state)
+    assert state.num_steps == 0
 
 
 def test_the_awaited_chunk_is_the_one_being_executed():

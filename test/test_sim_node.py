@@ -185,7 +185,7 @@ def running(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> Iterator[Grap
 
 @pytest.fixture
 def lockstep(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
-    with running(monkeypatch, env__max_episode_chunks="2", run__seed="5") as graph:
+    with running(monkeypatch, run__seed="5") as graph:
         yield graph
 
 
@@ -302,18 +302,6 @@ def test_steps_after_an_end_state_earn_nothing(lockstep: Graph) -> None:
     reward = lockstep.result(4)
     assert reward.terms[0].value == 2.0
     assert (reward.terminated, reward.truncated, reward.success) == (True, False, True)
-
-
-def test_the_time_limit_counts_executed_chunks(lockstep: Graph) -> None:
-    truncated = []
-    for num_steps in (1, 0, 1):  # the one in the middle was refused
-        for _ in range(num_steps):
-            lockstep.command()
-        truncated.append(lockstep.result(num_steps).truncated)
-    assert truncated == [False, False, True]
-    lockstep.reset(seed=6)
-    lockstep.command()
-    assert not lockstep.result(1).truncated
 
 
 def test_a_reset_starts_from_its_seed_and_asks_until_the_episode_starts(lockstep: Graph) -> None:

@@ -102,6 +102,8 @@ def transition(
         actions=np.zeros((2, 1), np.float32),
         policy_version=0,
         temperature=temperature,
+        num_steps_asked=2,
+        entropy=0.5,
         valid=valid,
         human=human,
     )

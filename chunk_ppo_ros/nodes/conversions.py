@@ -101,7 +101,7 @@ def _identity(id: types.ChunkId) -> dict[str, Any]:
 
 
 def chunk_to_message(
-    id: types.ChunkId, chunk: types.SampledChunk, source: ObservationSource, *, stamp: int, num_steps: int
+    id: types.ChunkId, chunk: types.SampledChunk, source: ObservationSource, *, stamp: int
 ) -> msg.ActionChunk:
     """A sampled chunk as its message.
 
@@ -110,7 +110,6 @@ def chunk_to_message(
         chunk: the chunk.
         source: stamp and prompt of its observation.
         stamp: the stamp that it shares with its trajectories, ns of ROS time.
-        num_steps: control steps asked to be executed, 1..H.
     """
     horizon, action_dim = chunk.actions.shape
     return msg.ActionChunk(
@@ -118,7 +117,6 @@ def chunk_to_message(
         horizon=horizon,
         action_dim=action_dim,
         actions=to_array(chunk.actions, "float32"),
-        num_steps=num_steps,
         **_identity(id),
         **_sample_fields(chunk, source),
     )
@@ -134,6 +132,8 @@ def _sample_fields(chunk: types.SampledChunk, source: ObservationSource) -> dict
         "token_log_probs": to_array(chunk.token_log_probs, "float32"),
         "temperature": to_float32(chunk.temperature),
         "value": to_float32(chunk.value),
+        "num_steps_asked": chunk.num_steps_asked,
+        "entropy": to_float32(chunk.entropy),
         "valid": chunk.valid,
         "human": chunk.human,
     }
@@ -145,13 +145,13 @@ def chunk_from_message(message: msg.ActionChunk) -> types.SampledChunk:
     Raises:
         ValueError: where a field does not fit the others, is not finite or out of range.
     """
-    if not 1 <= message.num_steps <= message.horizon:
-        raise ValueError(f"num_steps must be within 1..{message.horizon}, got {message.num_steps}")
     return _sample(message, (message.horizon, message.action_dim))
 
 
 def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
     num_tokens = len(message.action_tokens)
+    if not 1 <= message.num_steps_asked <= message.horizon:
+        raise ValueError(f"num_steps_asked must be within 1..{message.horizon}, got {message.num_steps_asked}")
     temperature = finite(message.temperature, "temperature")
     if temperature <= 0.0:
         raise ValueError(f"temperature must be more than 0, got {temperature}")
@@ -167,6 +167,8 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
         actions=from_array(message.actions, "float32", action_shape, "actions"),
         policy_version=message.policy_version,
         temperature=temperature,
+        num_steps_asked=message.num_steps_asked,
+        entropy=finite(message.entropy, "entropy"),
         valid=message.valid,
         human=message.human,
     )
@@ -345,15 +347,16 @@ def transition_from_message(message: msg.Transition) -> types.Transition:
     Raises:
         ValueError: where a field does not fit the others, is not finite or out of range; it names the field.
     """
-    outcome = outcome_from_message(message)
-    if not 1 <= outcome.num_steps <= message.horizon:
-        raise ValueError(f"num_steps must be within 1..{message.horizon}, got {outcome.num_steps}")
+    outcome, chunk = outcome_from_message(message), _sample(message, (message.horizon, message.action_dim))
+    asked = chunk.num_steps_asked
+    if not 1 <= outcome.num_steps <= asked:
+        raise ValueError(f"num_steps must be within 1..{asked} (num_steps_asked), got {outcome.num_steps}")
     if outcome.terminated and message.next_value != 0.0:
         raise ValueError(f"next_value must be 0 where terminated, got {message.next_value}")
     after = [observation_from_message(item, "next_observation") for item in message.next_observation]
     return types.Transition(
         id=chunk_id(message),
-        chunk=_sample(message, (message.horizon, message.action_dim)),
+        chunk=chunk,
         outcome=outcome,
         next_value=finite(message.next_value, "next_value"),
         next_observation=after[0] if after else None,

@@ -30,7 +30,7 @@ from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from chunk_ppo_ros.sim.tasks import make_task
 from chunk_ppo_ros.types import ModelObservation, SampledChunk
 
-_SECTIONS = ("model", "ppo", "env", "robot", "reward", "run")
+_SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "run")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,6 +172,7 @@ class PolicyNode(WorkerNode):
         self._state.outcome(
             message.sequence_number,
             end=conversions.time_to_ns(message.end),
+            num_steps=message.num_steps,
             valid=message.valid,
             terminated=message.terminated,
             truncated=message.truncated,
@@ -286,17 +287,20 @@ class PolicyNode(WorkerNode):
             self.complain("decoding", f"the sampled tokens stand for no actions, the robot holds its pose: {reason}")
 
     def _publish_chunk(self, step: Step, chunk: SampledChunk, readings: SyncedSensors) -> None:
-        """The chunk first: whoever sees a trajectory can know what it belongs to."""
+        """The chunk first: whoever sees a trajectory can know what it belongs to.
+
+        Of the steps that are asked, those beyond the time limit of the episode are not sent.
+        """
         assert step.chunk is not None
         self._stamp = max(self.get_clock().now().nanoseconds, self._stamp + 1)
         source = ObservationSource(readings.stamp, self._prompt)
-        message = conversions.chunk_to_message(
-            step.chunk, chunk, source, stamp=self._stamp, num_steps=self.config.model.action_horizon
-        )
-        self._chunk_publisher.publish(message)
+        self._chunk_publisher.publish(conversions.chunk_to_message(step.chunk, chunk, source, stamp=self._stamp))
+        # reward_node ends the episode; should it have counted fewer steps, the robot goes on one by one.
+        left = max(1, self.config.max_episode_steps - self._state.num_steps)
+        targets = chunk.asked_actions[:left]
         period = 1.0 / self.config.robot.control_rate
         for side, publisher in self._trajectory_publishers.items():
-            half = chunk.actions[:, aloha.side_slice(side)]
+            half = targets[:, aloha.side_slice(side)]
             publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=period))
         self._surroundings.chunk_sent()
         self._state.sampled(step.chunk)

@@ -41,7 +41,7 @@ class RewardNode(Node):
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
-        self._config = parameters.declare(self, "ppo", "env", "reward", "run")
+        self._config = parameters.declare(self, "model", "ppo", "env", "reward", "run")
         run = self._config.run
         self._record = EpisodeRecord(pathlib.Path(run.run_dir) / run.exp_name / "episodes.json")
         self._run_id = ""
@@ -212,7 +212,7 @@ class RewardNode(Node):
     def _count(self, id: ChunkId, verdict: referee.Verdict) -> None:
         self._last = id
         self._faults, self._refusals = 0, 0
-        self._episodes.add_chunk(verdict.outcome.reward)
+        self._episodes.add_chunk(verdict.outcome.reward, num_steps=0 if human else verdict.outcome.num_steps)
         if self._mark is not None:
             return
         ending, message = verdict.ending()

@@ -86,6 +86,7 @@ class RolloutState:
         self._running = False
         self._paused = False
         self._next_chunk = 0
+        self._num_steps = 0
         self._last: _LastChunk | None = None
         self._fresh_after = 0
 
@@ -135,6 +136,7 @@ class RolloutState:
         self._last = None
         self._episode = episode
         self._next_chunk = 0
+        self._num_steps = 0
         self._running = False
         self._paused = False
 
@@ -181,15 +183,27 @@ class RolloutState:
             self._last = None
 
     def outcome(
-        self, sequence_number: int, *, end: int, valid: bool, terminated: bool, truncated: bool, intervened: bool
+        self,
+        sequence_number: int,
+        *,
+        end: int,
+        num_steps: int,
+        valid: bool,
+        terminated: bool,
+        truncated: bool,
+        intervened: bool,
     ) -> None:
-        """reward_node says how a chunk ended; the next observation must be newer than `end` (ns of ROS time)."""
+        """reward_node says how a chunk ended, after `num_steps` executed control steps.
+
+        The next observation must be newer than `end` (ns of ROS time).
+        """
         if not valid:
             self._in_flight.pop(sequence_number, None)
         if self._last is None or self._last.id.sequence_number != sequence_number:
             return
         self._fresh_after = max(self._fresh_after, end)
         self._last.answered = True
+        self._num_steps += num_steps
         if valid and (terminated or truncated):
             self._running = False
         if not valid or terminated:
@@ -213,6 +227,11 @@ class RolloutState:
     def awaited_chunk(self) -> ChunkId | None:
         """The chunk that is being executed, None when none is."""
         return self._last.id if self._last is not None and not self._last.answered else None
+
+    @property
+    def num_steps(self) -> int:
+        """Executed control steps of the episode."""
+        return self._num_steps
 
     @property
     def loaded_version(self) -> int | None:

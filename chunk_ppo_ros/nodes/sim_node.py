@@ -53,7 +53,7 @@ class SimNode(Node):
         self._period = 1.0 / self._simulator.control_rate
         convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._commands = CommandJoin(convention)
-        self._rewards = ChunkRewards(config.env.max_episode_chunks)
+        self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
         self._starter = EpisodeStarter(self)
         # Lockstep time starts at the wall clock's, so that no stamp comes twice when the node is started again.
@@ -199,14 +199,13 @@ class SimNode(Node):
             self._image_publishers[image.header.frame_id].publish(image)
 
     def _on_result(self, message: ExecutionResult) -> None:
-        reward = self._rewards.finish(message.num_steps)
+        reward = self._rewards.finish()
         self._reward_publisher.publish(
             TaskReward(
                 header=message.header,
                 source=SOURCE,
                 terms=terms_to_messages(reward.terms),
                 terminated=reward.terminated,
-                truncated=reward.truncated,
                 success=reward.success,
             )
         )

@@ -1,4 +1,4 @@
-"""Sums the step rewards of the task over a chunk, and counts the chunks of an episode."""
+"""Sums the step rewards of the task over a chunk. The time limit of an episode is reward_node's."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ class ChunkReward:
 
     terms: tuple[RewardTerm, ...]
     terminated: bool
-    truncated: bool
     success: bool
 
 
 class ChunkRewards:
     """Adds up steps from the first command of a chunk to its execution result; nothing counts after an end state."""
 
-    def __init__(self, max_episode_chunks: int) -> None:
-        self._max_episode_chunks = max_episode_chunks
-        self._num_chunks = 0
+    def __init__(self) -> None:
         self._running = False
         self._terms: dict[str, RewardTerm] = {}
         self._terminated = False
@@ -31,7 +28,6 @@ class ChunkRewards:
 
     def reset(self) -> None:
         """Begins an episode."""
-        self._num_chunks = 0
         self._running = False
         self._clear()
 
@@ -49,15 +45,9 @@ class ChunkRewards:
         self._terminated = step.terminated
         self._success = self._success or step.success
 
-    def finish(self, num_steps: int) -> ChunkReward:
-        """Ends the chunk; one of which no step was executed does not count towards the time limit."""
-        self._num_chunks += num_steps > 0
-        reward = ChunkReward(
-            terms=tuple(self._terms.values()),
-            terminated=self._terminated,
-            truncated=self._num_chunks >= self._max_episode_chunks and not self._terminated,
-            success=self._success,
-        )
+    def finish(self) -> ChunkReward:
+        """Ends the chunk."""
+        reward = ChunkReward(tuple(self._terms.values()), terminated=self._terminated, success=self._success)
         self._running = False
         self._clear()
         return reward

@@ -40,7 +40,7 @@ class Phase(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeChange:
-    """One change of an episode; reward and number of chunks are those of the episode so far."""
+    """One change of an episode; reward, number of chunks and whether a human took over are of the episode so far."""
 
     episode: int
     seed: int
@@ -48,6 +48,7 @@ class EpisodeChange:
     ending: Ending = Ending.NONE
     total_reward: float = 0.0
     num_chunks: int = 0
+    intervened: bool = False
     message: str = ""
 
 
@@ -63,7 +64,10 @@ class Episodes:
         self.phase = Phase.IDLE
         self.episode = next_episode - 1
         self.num_chunks = 0
+        self.num_steps = 0
         self.total_reward = 0.0
+        self.intervened = False
+        self._human_drives = False
         self._seed = seed
         self._holds: dict[str, str] = {}
 
@@ -77,7 +81,8 @@ class Episodes:
         if self.phase is not Phase.IDLE:
             raise ValueError(f"an episode must end before the next begins; {self.phase.value}")
         self.phase, self.episode = Phase.RESETTING, self.episode + 1
-        self.num_chunks, self.total_reward = 0, 0.0
+        self.num_chunks, self.num_steps, self.total_reward = 0, 0, 0.0
+        self.intervened = False
         return [self._change(Event.RESET, message)]
 
     def start(self, message: str) -> list[EpisodeChange]:
@@ -89,12 +94,19 @@ class Episodes:
         if self.phase is not Phase.RESETTING:
             raise ValueError(f"an episode can start only after a reset; {self.phase.value}")
         self.phase = Phase.RUNNING
+        self.intervened = self._human_drives
         paused = [self._change(Event.PAUSED, self._why())] if self._holds else []
         return [self._change(Event.STARTED, message), *paused]
 
-    def add_chunk(self, reward: float) -> None:
-        """A valid chunk of the running episode has ended."""
+    def human_drives(self, human: bool) -> None:
+        """A human has taken over or handed back; between episodes that is no intervention."""
+        self._human_drives = human
+        self.intervened = self.intervened or (human and self.phase is Phase.RUNNING)
+
+    def add_chunk(self, reward: float, *, num_steps: int) -> None:
+        """A valid chunk of the running episode has ended, after `num_steps` executed control steps."""
         self.num_chunks += 1
+        self.num_steps += num_steps
         self.total_reward += reward
 
     def amend_reward(self, change: float) -> None:
@@ -125,7 +137,16 @@ class Episodes:
 
     def _change(self, event: Event, message: str, ending: Ending = Ending.NONE) -> EpisodeChange:
         episode = max(self.episode, 0)
-        return EpisodeChange(episode, self._seed(episode), event, ending, self.total_reward, self.num_chunks, message)
+        return EpisodeChange(
+            episode,
+            self._seed(episode),
+            event,
+            ending,
+            self.total_reward,
+            self.num_chunks,
+            self.intervened,
+            message,
+        )
 
 
 class EpisodeRecord:

@@ -15,6 +15,7 @@ import numpy as np
 
 import chunk_ppo_ros.pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros import types
+from chunk_ppo_ros.chunk_length import held_after
 
 Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -29,7 +30,8 @@ class RolloutBatch:
         token_mask: bool [N, T], true where a token was sampled.
         token_log_probs: float32 [N, T], nats, as recorded while sampling.
         temperature: float32 [], of all chunks.
-        actions: float32 [N, H, D], normalised; None where no value of chunks reads them.
+        actions: float32 [N, H, D], normalised, the last step that was asked held to the end; None where no value of
+            chunks reads them.
         values: float32 [N], those that were recorded while acting; V(s), or V(s, a) where `ppo.gae_value` says so.
         next_values: float32 [N], of the same kind.
         rewards: float32 [N].
@@ -90,7 +92,7 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
         token_mask=_stack(*(chunk.token_mask for chunk in chunks)).astype(bool),
         token_log_probs=_stack(*(chunk.token_log_probs for chunk in chunks)).astype(np.float32),
         temperature=np.float32(chunks[0].temperature),
-        actions=normalize and _stack(*(normalize(chunk.actions, chunk.observation.state) for chunk in chunks)),
+        actions=normalize and _stack(*(normalize(_as_executed(chunk), chunk.observation.state) for chunk in chunks)),
         values=np.array([chunk.value for chunk in chunks], np.float32),
         next_values=np.array([transition.next_value for transition in ordered], np.float32),
         rewards=np.array([outcome.reward for outcome in outcomes], np.float32),
@@ -121,6 +123,10 @@ def segment_ends(transitions: Sequence[types.Transition]) -> np.ndarray:
         for before, after in itertools.pairwise(transitions)
     ]
     return np.array([*ends, True])
+
+
+def _as_executed(chunk: types.SampledChunk) -> np.ndarray:
+    return held_after(chunk.actions, chunk.num_steps_asked)
 
 
 def _stack(*arrays: np.ndarray) -> np.ndarray:
