@@ -132,7 +132,6 @@ class Actor:
             raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
         hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
         actions = decoded.actions if decoded.valid else hold
-        return SampledChunk(
         value, entropy = float(sample.value), mean_entropy(sample.token_entropies, sample.token_mask)
         num_steps = choose_num_steps(
             self._config.chunk_length,
@@ -141,6 +140,7 @@ class Actor:
             entropy=entropy,
             value=value,
         )
+        return SampledChunk(
             observation=observation,
             action_tokens=sample.action_tokens,
             token_mask=sample.token_mask,
@@ -149,9 +149,9 @@ class Actor:
             actions=actions,
             policy_version=self.policy_version,
             temperature=self._config.model.temperature,
-            valid=decoded.valid,
             num_steps_asked=num_steps,
             entropy=entropy,
+            valid=decoded.valid,
         )
 
     def why_invalid(self, chunk: SampledChunk) -> str:

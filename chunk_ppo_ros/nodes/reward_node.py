@@ -212,7 +212,7 @@ class RewardNode(Node):
     def _count(self, id: ChunkId, verdict: referee.Verdict) -> None:
         self._last = id
         self._faults, self._refusals = 0, 0
-        self._episodes.add_chunk(verdict.outcome.reward, num_steps=0 if human else verdict.outcome.num_steps)
+        self._episodes.add_chunk(verdict.outcome.reward, num_steps=verdict.outcome.num_steps)
         if self._mark is not None:
             return
         ending, message = verdict.ending()
