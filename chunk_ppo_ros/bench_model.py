@@ -19,7 +19,7 @@ from chunk_ppo_ros.config import PPOConfig, TrainConfig
 from chunk_ppo_ros.learner import Learner
 from chunk_ppo_ros.measurement import WARM_UPS, Case, Figure, measure, milliseconds, rate_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.rl.losses import ppo_loss
+from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.targets import compute_targets
@@ -155,14 +155,15 @@ def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, R
         evaluation = policy.evaluate(
             params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
         )
-        return ppo_loss(
-            evaluation,
+        inputs = LossInputs(
             old_log_probs=batch.token_log_probs,
+            reference_log_probs=None,
             token_mask=batch.token_mask,
             policy_mask=batch.policy_mask,
+            human_mask=batch.human_mask,
             advantages=targets.advantages,
             returns=targets.returns,
-            config=config,
         )
+        return ppo_loss(evaluation, inputs, config=config)
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from chunk_ppo_ros import cli
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.evaluate import Evaluation, compare, evaluate_checkpoint
 from chunk_ppo_ros.graph import describe, network_environment
-from chunk_ppo_ros.learner import Counters, checkpoint_directory
+from chunk_ppo_ros.learner import checkpoint_directory
 from chunk_ppo_ros.metrics import MetricsLog
 from chunk_ppo_ros.metrics_file import MetricsFile
 from chunk_ppo_ros.model import checkpoint as checkpoints

@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
+import jax.numpy as jnp
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros import start
 from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility
@@ -28,43 +29,11 @@ from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.gradient_step import committed
-from chunk_ppo_ros.rl.optimizer import make_optimizer
+from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
-
-
-@dataclasses.dataclass(frozen=True)
-class Counters:
-    """How far a run has come; `metadata.json` keeps them.
-
-    Attributes:
-        run_id: identity of the run; resuming keeps it.
-        policy_version: updates made, which is the number of the present version.
-        num_chunks: chunks trained on.
-        num_steps: executed control steps trained on.
-        next_sequence_number: sequence number after the last one trained on.
-        next_episode: episode number after the last one trained on.
-    """
-
-    run_id: str
-    policy_version: int = 0
-    num_chunks: int = 0
-    num_steps: int = 0
-    next_sequence_number: int = 0
-    next_episode: int = 0
-
-    def after(self, transitions: Sequence[Transition]) -> Counters:
-        """The counters once these transitions are trained on."""
-        last = transitions[-1]
-        return Counters(
-            run_id=self.run_id,
-            policy_version=self.policy_version + 1,
-            num_chunks=self.num_chunks + len(transitions),
-            num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
-            next_sequence_number=last.id.sequence_number + 1,
-            next_episode=last.id.episode + 1,
-        )
+from chunk_ppo_ros.transition_shapes import blank_rollout, check_transition
+from chunk_ppo_ros.types import Transition
 
 
 def checkpoint_directory(run: RunConfig) -> Path:
@@ -88,6 +57,7 @@ class Learner:
         counters: Counters,
         provenance: start.Provenance,
         opt_state: Any = None,
+        reference: Any = None,
     ) -> None:
         self._config = config
         self._tokenizer = tokenizer
@@ -104,6 +74,7 @@ class Learner:
             trained=trained,
             prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
             max_logp_gap=config.max_logp_gap,
+            reference=reference,
         )
         self._counters = counters
         self.provenance = provenance
@@ -131,6 +102,7 @@ class Learner:
                 "go on with --resume, or choose another --exp_name"
             )
         beginning = start.begin(config)
+        reference = beginning.params[ACTOR] if _has_reference(config, beginning.provenance) else None
         run_id = f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"
         learner = cls(
             config,
@@ -139,6 +111,7 @@ class Learner:
             params=beginning.params,
             counters=Counters(run_id),
             provenance=beginning.provenance,
+            reference=reference,
         )
         learner.save()
         return learner
@@ -153,14 +126,21 @@ class Learner:
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
         expected = start.expected_params(policy)
         init = functools.partial(make_optimizer(config.ppo).init, trained=_trained_leaves(expected, config.ppo))
+        provenance = read_section(newest, metadata, "provenance", start.Provenance)
+        reference = None
+        if _has_reference(config, provenance):
+            reference = start.load(Path(provenance.path), config).params[ACTOR]
         return cls(
             config,
             tokenizer,
             policy,
             params=checkpoints.load_params(newest, expected),
             counters=read_section(newest, metadata, "counters", Counters),
-            provenance=read_section(newest, metadata, "provenance", start.Provenance),
-            opt_state=checkpoints.load_train_state(newest, jax.eval_shape(init, expected)),
+            provenance=provenance,
+            opt_state=checkpoints.load_train_state(
+                newest, jax.eval_shape(init, expected), absent={RATE_SCALE: jnp.ones((), jnp.float32)}
+            ),
+            reference=reference,
         )
 
     @property
@@ -204,35 +184,11 @@ class Learner:
         Raises:
             ValueError: naming the field, its value and what it must be.
         """
-        model, chunk = self._config.model, transition.chunk
-        size = model.image_size
-        expected = {
-            "observation.images": (chunk.observation.images, (len(model.cameras), size, size, 3)),
-            "observation.image_mask": (chunk.observation.image_mask, (len(model.cameras),)),
-            "observation.prompt_tokens": (chunk.observation.prompt_tokens, (model.max_prompt_len,)),
-            "observation.state": (chunk.observation.state, (model.action_dim,)),
-            "action_tokens": (chunk.action_tokens, (model.max_action_tokens,)),
-            "token_mask": (chunk.token_mask, (model.max_action_tokens,)),
-            "token_log_probs": (chunk.token_log_probs, (model.max_action_tokens,)),
-            "actions": (chunk.actions, (model.action_horizon, model.action_dim)),
-        }
-        for name, (array, shape) in expected.items():
-            if array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {array.shape}; both ends need one configuration")
-        numbers: list[Any] = [chunk.token_log_probs, chunk.actions, transition.next_value, chunk.value]
-        if not all(np.all(np.isfinite(number)) for number in [*numbers, transition.outcome.reward]):
-            raise ValueError("log-probs, actions, values and reward must be finite, got NaN or infinity")
-        if chunk.temperature != np.float32(model.temperature):
-            raise ValueError(f"temperature must be {model.temperature}, got {chunk.temperature}; use one for both ends")
-        if not 1 <= chunk.num_steps_asked <= model.action_horizon:
-            raise ValueError(f"num_steps_asked must be within 1..{model.action_horizon}, got {chunk.num_steps_asked}")
-        if not 1 <= transition.outcome.num_steps <= chunk.num_steps_asked:
-            asked = f"1..{chunk.num_steps_asked} (num_steps_asked)"
-            raise ValueError(f"num_steps must be within {asked}, got {transition.outcome.num_steps}")
+        check_transition(transition, self._config.model)
 
     def warm_up(self) -> None:
         """Compiles the update on a rollout of zeros, so that the first real one is not late."""
-        rollout = self._stack(_blank_rollout(self._config))
+        rollout = self._stack(blank_rollout(self._config))
         frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
         for policy_frozen in sorted(frozen):
             self._update.warm_up(self._params, self._opt_state, rollout, key=self._key(), policy_frozen=policy_frozen)
@@ -242,9 +198,11 @@ class Learner:
     ) -> dict[str, float]:
         """One PPO update; returns its metrics and counts the new version. Failing, it leaves everything as it was.
 
+        An update that went too far was undone (`update/accepted` 0): the new version then has the old one's weights.
+
         Raises:
             LogProbGapError: when recorded and recomputed log-probs disagree.
-            UpdateError: when a loss or gradient is not finite.
+            UpdateError: when a loss or gradient is not finite before anything was changed.
         """
         version = self.policy_version
         result = self._update.run(
@@ -295,6 +253,22 @@ class Learner:
         return self.checkpoint
 
 
+def _has_reference(config: TrainConfig, provenance: start.Provenance) -> bool:
+    """Whether the policy is held near the one that the run started from.
+
+    Raises:
+        CheckpointError: when it is to be, but the run started from fresh weights.
+    """
+    if config.ppo.ref_kl_coef == 0.0:
+        return False
+    if provenance.kind == "scratch":
+        raise CheckpointError(
+            f"ppo.ref_kl_coef must be 0 in a run that started from fresh weights, got {config.ppo.ref_kl_coef}; name "
+            "the policy to stay near by --pretrained_checkpoint_path"
+        )
+    return True
+
+
 def _trained_leaves(params: Any, ppo: PPOConfig) -> Any:
     return trained_leaves(
         params["actor_backbone"], freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower
@@ -322,34 +296,3 @@ def _check_frozen(path: Path, metadata: dict[str, Any], ppo: PPOConfig) -> None:
             f"{path} must be resumed with what it froze, but {'; '.join(differing)}; its optimizer state is of what "
             "was trained: keep its settings, or start a new run from it by --pretrained_checkpoint_path"
         )
-
-
-def _blank_rollout(config: TrainConfig) -> list[Transition]:
-    """Transitions of zeros, in the shapes of the configuration; only their shapes matter."""
-    model = config.model
-    observation = ModelObservation(
-        images=np.zeros((len(model.cameras), model.image_size, model.image_size, 3), np.uint8),
-        image_mask=np.ones(len(model.cameras), bool),
-        prompt_tokens=np.zeros(model.max_prompt_len, np.int32),
-        prompt_mask=np.ones(model.max_prompt_len, bool),
-        state=np.zeros(model.action_dim, np.float32),
-    )
-    chunk = SampledChunk(
-        observation=observation,
-        action_tokens=np.zeros(model.max_action_tokens, np.int32),
-        token_mask=np.zeros(model.max_action_tokens, bool),
-        token_log_probs=np.zeros(model.max_action_tokens, np.float32),
-        value=0.0,
-        actions=np.zeros((model.action_horizon, model.action_dim), np.float32),
-        policy_version=0,
-        temperature=model.temperature,
-        num_steps_asked=model.action_horizon,
-        entropy=0.0,
-    )
-    outcome = ChunkOutcome(
-        reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False
-    )
-    return [
-        Transition(ChunkId("", number, number, 0), chunk, outcome, 0.0, None, config.ppo.gamma)
-        for number in range(config.ppo.num_chunks_per_update)
-    ]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from chunk_ppo_ros.rl import losses
+from chunk_ppo_ros.rl import ratios
 from chunk_ppo_ros.rl.gae import gae
 
 
@@ -35,7 +35,7 @@ def log_prob_of_a_chunk() -> None:
     pencil = math.log(1 / 2) + math.log(1 / 4) + math.log(1 / 2)
     say(f"  log pi(chunk) = ln 1/2 + ln 1/4 + ln 1/2 = ln 1/16 = {pencil:.4f} nats")
     tokens = jnp.log(jnp.array([[1 / 2, 1 / 4, 1 / 2, 1.0]]))
-    package = losses.chunk_log_ratio(tokens, jnp.zeros((1, 4)), jnp.array([[True, True, True, False]]))
+    package = ratios.chunk_log_ratio(tokens, jnp.zeros((1, 4)), jnp.array([[True, True, True, False]]))
     agree("log pi(chunk)", pencil, package[0])
 
 
@@ -50,8 +50,8 @@ def ratio_of_a_chunk() -> float:
     )
     old = jnp.log(jnp.array([[1 / 2, 1 / 4, 1 / 2, 1.0]]))
     new = jnp.log(jnp.array([[3 / 5, 1 / 4, 5 / 8, 0.1]]))  # whatever the pad says
-    log_ratio = losses.chunk_log_ratio(new, old, jnp.array([[True, True, True, False]]))
-    ratio = losses.chunk_ratio(log_ratio, log_ratio_clamp=20.0)[0]
+    log_ratio = ratios.chunk_log_ratio(new, old, jnp.array([[True, True, True, False]]))
+    ratio = ratios.limited_exp(log_ratio, limit=20.0)[0]
     agree("ratio", pencil, ratio)
     return float(ratio)
 
@@ -115,7 +115,7 @@ def loss_of_a_chunk(step: int, ratio: float, advantage: float) -> None:
         say("The chunk was good and is already likelier than 1.2: its loss is flat, and it pushes no further.")
     else:
         say("The chunk was bad and became likelier: the clip does not bind, so that it can be pushed back.")
-    loss = losses.clipped_surrogate(jnp.array([ratio]), jnp.array([advantage]), clip_coef=0.2)
+    loss = ratios.clipped_surrogate(jnp.array([ratio]), jnp.array([advantage]), band=(0.8, 1.2))
     agree("loss", pencil, loss[0])
 
 

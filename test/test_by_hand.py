@@ -33,6 +33,6 @@ def test_the_example_prints_its_numbers(example, capsys):
 
 
 def test_a_disagreement_is_an_error(example, monkeypatch):
-    monkeypatch.setattr(example.losses, "chunk_ratio", lambda log_ratio, **_: jnp.exp(2 * log_ratio))
+    monkeypatch.setattr(example.ratios, "limited_exp", lambda log_ratio, **_: jnp.exp(2 * log_ratio))
     with pytest.raises(AssertionError, match="ratio"):
         example.main()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,47 +13,10 @@ from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
+from chunk_ppo_ros.rl.ratios import LEVELS
 from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
 
 CONFIG = config_lib.PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.1, value_huber_delta=1.0)
-
-
-def test_log_ratio_sums_over_sampled_tokens_only():
-    # Row 0: (-1 + 2) + (-3 + 2) = 0 with a pad that differs by 9. Row 1: only the first token counts: -1 + 1.5 = 0.5.
-    new = jnp.array([[-1.0, -3.0, -9.0], [-1.0, -5.0, -5.0]])
-    old = jnp.array([[-2.0, -2.0, 0.0], [-1.5, 0.0, 0.0]])
-    mask = jnp.array([[True, True, False], [True, False, False]])
-    np.testing.assert_array_equal(losses.chunk_log_ratio(new, old, mask), [0.0, 0.5])
-
-
-def test_ratio_is_limited():
-    ratio = losses.chunk_ratio(jnp.array([-100.0, 0.0, 100.0]), log_ratio_clamp=2.0)
-    np.testing.assert_allclose(ratio, [np.exp(-2.0), 1.0, np.exp(2.0)], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "advantage", "loss", "gradient"),
-    [
-        (1.1, 2.0, -2.2, -2.0),  # within the band: -rho A
-        (0.9, -2.0, 1.8, 2.0),
-        (1.5, 2.0, -2.4, 0.0),  # more of a good chunk than 1.2: clipped, -1.2 * 2
-        (0.5, -2.0, 1.6, 0.0),  # less of a bad chunk than 0.8: clipped, 0.8 * 2
-        (0.5, 2.0, -1.0, -2.0),  # less of a good chunk: not clipped, so that it can come back
-        (1.5, -2.0, 3.0, 2.0),  # more of a bad chunk: likewise
-    ],
-)
-def test_clipped_surrogate_by_hand(ratio, advantage, loss, gradient):
-    def scalar(ratio):
-        return losses.clipped_surrogate(ratio, jnp.float32(advantage), clip_coef=0.2)
-
-    got, slope = jax.value_and_grad(scalar)(jnp.float32(ratio))
-    np.testing.assert_allclose(got, loss, rtol=1e-6)
-    assert slope == gradient
-
-
-def test_approximate_kl_by_hand():
-    # (2 - 1) - ln 2, and 0 where nothing moved.
-    np.testing.assert_allclose(losses.approximate_kl(jnp.array([1.0, 2.0])), [0.0, 1.0 - np.log(2.0)], rtol=1e-6)
 
 
 def test_normalize_uses_the_chunks_under_the_mask():
@@ -71,15 +37,16 @@ def minibatch(policy_mask=(True, True, True)):
         entropy=jnp.array([[1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
         value=ValueEstimate.scalar(jnp.array([0.0, 1.0, 5.0])),
     )
-    arguments = {
-        "old_log_probs": jnp.full((3, 2), -1.0),
-        "token_mask": jnp.ones((3, 2), bool),
-        "policy_mask": jnp.array(policy_mask),
-        "advantages": jnp.array([2.0, 2.0, -2.0]),
-        "returns": jnp.array([1.0, 1.0, 1.0]),
-        "config": CONFIG,
-    }
-    return evaluation, arguments
+    inputs = losses.LossInputs(
+        old_log_probs=jnp.full((3, 2), -1.0),
+        reference_log_probs=None,
+        token_mask=jnp.ones((3, 2), bool),
+        policy_mask=jnp.array(policy_mask),
+        human_mask=jnp.zeros(3, bool),
+        advantages=jnp.array([2.0, 2.0, -2.0]),
+        returns=jnp.array([1.0, 1.0, 1.0]),
+    )
+    return evaluation, inputs
 
 
 def test_loss_by_hand():
@@ -87,45 +54,49 @@ def test_loss_by_hand():
     # value, Huber with delta 1, errors 1, 0, 4: (0.5 + 0 + (4 - 0.5)) / 3 = 4/3
     # entropy: means of the chunks 2, 3, 4; mean 3
     # total: -1 + 0.5 * 4/3 - 0.1 * 3 = -19/30
-    evaluation, arguments = minibatch()
-    loss, metrics = losses.ppo_loss(evaluation, **arguments)
+    evaluation, inputs = minibatch()
+    loss, metrics = losses.ppo_loss(evaluation, inputs, config=CONFIG)
     np.testing.assert_allclose(metrics.policy, -1.0, rtol=1e-6)
     np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
     np.testing.assert_allclose(metrics.entropy, 3.0, rtol=1e-6)
     np.testing.assert_allclose(loss, -19 / 30, rtol=1e-6)
     np.testing.assert_allclose(metrics.ratio_mean, 3.1 / 3, rtol=1e-6)
     np.testing.assert_allclose((metrics.ratio_min, metrics.ratio_max), (0.5, 1.5), rtol=1e-6)
-    np.testing.assert_allclose(metrics.clip_fraction, 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
+    np.testing.assert_allclose(metrics.clip_fractions["chunk"], 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
+    # Of the tokens only the first ones moved; roots of the ratios, 1.05, 1.22 and 0.71, for the means of two tokens.
+    np.testing.assert_allclose(metrics.clip_fractions["token"], 2 / 6, rtol=1e-6)
+    np.testing.assert_allclose(metrics.clip_fractions["sequence_mean"], 2 / 3, rtol=1e-6)
     expected_kl = np.mean([ratio - 1.0 - np.log(ratio) for ratio in (1.1, 1.5, 0.5)])
-    np.testing.assert_allclose(metrics.approx_kl, expected_kl, rtol=1e-5)
+    np.testing.assert_allclose(metrics.kl_k3, expected_kl, rtol=1e-5)
+    np.testing.assert_allclose(metrics.kl_k2, np.mean(np.log([1.1, 1.5, 0.5]) ** 2) / 2, rtol=1e-5)
 
 
 def test_the_values_of_observation_and_chunk_have_the_same_loss():
     # Errors of the chunk's value 0, 0 and 2: (2 - 0.5) / 3 = 0.5, which adds 0.5 * 0.5 to the -19/30 above.
-    evaluation, arguments = minibatch()
+    evaluation, inputs = minibatch()
     both = evaluation.replace(chunk_value=ValueEstimate.scalar(jnp.array([1.0, 1.0, 3.0])))
-    loss, metrics = losses.ppo_loss(both, **arguments)
+    loss, metrics = losses.ppo_loss(both, inputs, config=CONFIG)
     np.testing.assert_allclose(metrics.chunk_value, 0.5, rtol=1e-6)
     np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
     np.testing.assert_allclose(loss, -19 / 30 + 0.25, rtol=1e-6)
-    assert losses.ppo_loss(evaluation, **arguments)[1].chunk_value is None
+    assert losses.ppo_loss(evaluation, inputs, config=CONFIG)[1].chunk_value is None
 
 
 def test_a_histogram_has_a_cross_entropy_and_its_range():
     # Equal logits of four bins: ln 4 whatever the target. Of the returns -2, 1 and 7 one is beyond -3..5.
-    evaluation, arguments = minibatch()
-    arguments["returns"] = jnp.array([-2.0, 1.0, 7.0])
+    evaluation, inputs = minibatch()
+    inputs = inputs.replace(returns=jnp.array([-2.0, 1.0, 7.0]))
     estimate = ValueEstimate(jnp.zeros((3, 4)), ValueSupport(bins=4, low=-3.0, high=5.0))
-    _, metrics = losses.ppo_loss(evaluation.replace(value=estimate), **arguments)
+    _, metrics = losses.ppo_loss(evaluation.replace(value=estimate), inputs, config=CONFIG)
     np.testing.assert_allclose(metrics.value, np.log(4.0), rtol=1e-6)
     np.testing.assert_allclose(metrics.clipped_returns, 1 / 3, rtol=1e-6)
-    assert losses.ppo_loss(evaluation, **arguments)[1].clipped_returns == 0.0
+    assert losses.ppo_loss(evaluation, inputs, config=CONFIG)[1].clipped_returns == 0.0
 
 
 def test_a_chunk_taken_over_counts_in_the_value_loss_only():
     # policy over chunks 0 and 1: (-2.2 - 2.4) / 2 = -2.3; entropy (2 + 3) / 2; the value loss stays 4/3.
-    evaluation, arguments = minibatch(policy_mask=(True, True, False))
-    _, metrics = losses.ppo_loss(evaluation, **arguments)
+    evaluation, inputs = minibatch(policy_mask=(True, True, False))
+    _, metrics = losses.ppo_loss(evaluation, inputs, config=CONFIG)
     np.testing.assert_allclose(metrics.policy, -2.3, rtol=1e-6)
     np.testing.assert_allclose(metrics.entropy, 2.5, rtol=1e-6)
     np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
@@ -134,11 +105,11 @@ def test_a_chunk_taken_over_counts_in_the_value_loss_only():
 
 
 def test_without_policy_chunks_only_the_value_learns():
-    evaluation, arguments = minibatch(policy_mask=(False, False, False))
+    evaluation, inputs = minibatch(policy_mask=(False, False, False))
 
     def loss(token_log_probs, entropy):
         changed = evaluation.replace(token_log_probs=token_log_probs, entropy=entropy)
-        return losses.ppo_loss(changed, **arguments)[0]
+        return losses.ppo_loss(changed, inputs, config=CONFIG)[0]
 
     gradients = jax.grad(loss, argnums=(0, 1))(evaluation.token_log_probs, evaluation.entropy)
     for gradient in gradients:
@@ -146,11 +117,11 @@ def test_without_policy_chunks_only_the_value_learns():
 
 
 def test_gradients_are_exactly_zero_where_the_clip_binds():
-    evaluation, arguments = minibatch()
-    arguments["config"] = config_lib.PPOConfig(clip_coef=0.2, ent_coef=0.0)
+    evaluation, inputs = minibatch()
+    config = config_lib.PPOConfig(clip_coef=0.2, ent_coef=0.0)
 
     def loss(token_log_probs):
-        return losses.ppo_loss(evaluation.replace(token_log_probs=token_log_probs), **arguments)[0]
+        return losses.ppo_loss(evaluation.replace(token_log_probs=token_log_probs), inputs, config=config)[0]
 
     gradient = jax.grad(loss)(evaluation.token_log_probs)
     np.testing.assert_array_equal(gradient[1:], np.zeros((2, 2)))
@@ -159,9 +130,158 @@ def test_gradients_are_exactly_zero_where_the_clip_binds():
 
 
 def test_jit_equals_no_jit():
-    evaluation, arguments = minibatch()
-    config = arguments.pop("config")
-    plain = losses.ppo_loss(evaluation, **arguments, config=config)
-    jitted = jax.jit(lambda evaluation, arguments: losses.ppo_loss(evaluation, **arguments, config=config))
-    for expected, got in zip(jax.tree.leaves(plain), jax.tree.leaves(jitted(evaluation, arguments)), strict=True):
+    evaluation, inputs = minibatch()
+    plain = losses.ppo_loss(evaluation, inputs, config=CONFIG)
+    jitted = jax.jit(lambda evaluation, inputs: losses.ppo_loss(evaluation, inputs, config=CONFIG))
+    for expected, got in zip(jax.tree.leaves(plain), jax.tree.leaves(jitted(evaluation, inputs)), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_an_upper_clip_range_of_its_own_lets_good_chunks_grow():
+    # With 0.2 and 0.6 the ratio 1.5 of the good chunk is within the band, 0.5 of the bad one still is not:
+    # (-1.1*2 - 1.5*2 + 0.8*2) / 3 = -3.6 / 3
+    evaluation, inputs = minibatch()
+    config = config_lib.PPOConfig(clip_coef=0.2, clip_coef_high=0.6)
+    _, metrics = losses.ppo_loss(evaluation, inputs, config=config)
+    np.testing.assert_allclose(metrics.policy, -1.2, rtol=1e-6)
+    np.testing.assert_allclose(metrics.clip_fractions["chunk"], 1 / 3, rtol=1e-6)
+
+
+def test_the_loss_of_tokens_adds_up_within_a_chunk():
+    # Token ratios (1.1, 1), (1.5, 1), (0.5, 1) with advantages 2, 2, -2:
+    # chunk 0: -2.2 - 2; chunk 1: -2.4 - 2; chunk 2: 1.6 + 2; mean (-4.2 - 4.4 + 3.6) / 3 = -5/3
+    evaluation, inputs = minibatch()
+    _, metrics = losses.ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="token"))
+    np.testing.assert_allclose(metrics.policy, -5 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics.ratio_mean, (1.1 + 1.5 + 0.5 + 3.0) / 6, rtol=1e-6)
+
+
+def test_the_loss_of_the_mean_token_is_weighted_by_the_number_of_tokens():
+    # Ratios sqrt(1.1), sqrt(1.5) -> 1.2, sqrt(0.5) -> 0.8; two tokens each: 2 (-2 sqrt(1.1) - 2.4 + 1.6) / 3
+    evaluation, inputs = minibatch()
+    _, metrics = losses.ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="sequence_mean"))
+    np.testing.assert_allclose(metrics.policy, 2 * (-2 * np.sqrt(1.1) - 0.8) / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics.ratio_min, np.sqrt(0.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_all_levels_have_the_gradient_of_the_chunk_where_nothing_moved(level):
+    # At ratio 1 each sampled token's log-prob has the gradient -A / 3; the pad of chunk 1 has none.
+    evaluation, inputs = minibatch()
+    inputs = inputs.replace(token_mask=jnp.array([[True, True], [True, False], [True, True]]))
+    config = config_lib.PPOConfig(ratio=level)
+
+    def loss(token_log_probs):
+        return losses.ppo_loss(evaluation.replace(token_log_probs=token_log_probs), inputs, config=config)[0]
+
+    gradient = jax.grad(loss)(inputs.old_log_probs)
+    np.testing.assert_allclose(gradient, np.array([[-2.0, -2.0], [-2.0, 0.0], [2.0, 2.0]]) / 3, rtol=1e-6)
+
+
+def test_beyond_the_clamp_of_the_log_ratio_there_is_no_gradient():
+    # A bad chunk that became e^3 times likelier is not clipped, but the log-ratio's bound of 2 stops it.
+    evaluation, inputs = minibatch()
+    config = config_lib.PPOConfig(log_ratio_clamp=2.0)
+
+    def loss(shift):
+        moved = inputs.old_log_probs + jnp.array([[0.0], [0.0], [shift]])
+        return losses.ppo_loss(evaluation.replace(token_log_probs=moved), inputs, config=config)[0]
+
+    assert jax.grad(loss)(1.5) == 0.0  # 2 tokens: log-ratio 3
+    assert jax.grad(loss)(0.9) != 0.0
+
+
+HUMAN = jnp.array([False, False, True])
+
+
+def test_a_chunk_that_a_human_drove_counts_in_cloning_only():
+    # Chunks 0 and 1 are the policy's: policy (-2.2 - 2.4) / 2; value (0.5 + 0) / 2; entropy (2 + 3) / 2.
+    # Chunk 2 is cloned: -(ln 0.5 - 1 - 1) = 2 + ln 2, over the three chunks that train the policy.
+    evaluation, inputs = minibatch(policy_mask=(True, True, False))
+    config = dataclasses.replace(CONFIG, bc_coef=3.0)
+    loss, metrics = losses.ppo_loss(evaluation, inputs.replace(human_mask=HUMAN), config=config)
+    cloning = (2.0 + np.log(2.0)) / 3
+    np.testing.assert_allclose(metrics.cloning, cloning, rtol=1e-6)
+    np.testing.assert_allclose(metrics.policy, -2.3, rtol=1e-6)
+    np.testing.assert_allclose(metrics.value, 0.25, rtol=1e-6)
+    np.testing.assert_allclose(loss, -2.3 + 0.5 * 0.25 - 0.1 * 2.5 + 3.0 * cloning, rtol=1e-6)
+    np.testing.assert_allclose(metrics.ratio_min, 1.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bc_coef", [0.0, 3.0])
+def test_the_gradient_of_human_chunks_is_that_of_cloning_alone(bc_coef):
+    evaluation, inputs = minibatch(policy_mask=(True, True, False))
+    inputs, config = inputs.replace(human_mask=HUMAN), dataclasses.replace(CONFIG, bc_coef=bc_coef)
+
+    def loss(token_log_probs, entropy, value):
+        changed = evaluation.replace(
+            token_log_probs=token_log_probs, entropy=entropy, value=ValueEstimate.scalar(value)
+        )
+        return losses.ppo_loss(changed, inputs, config=config)[0]
+
+    arguments = evaluation.token_log_probs, evaluation.entropy, evaluation.value.mean
+    log_probs, entropy, value = jax.grad(loss, argnums=(0, 1, 2))(*arguments)
+    np.testing.assert_allclose(log_probs[2], np.full(2, -bc_coef / 3), rtol=1e-6)
+    np.testing.assert_array_equal(entropy[2], [0.0, 0.0])
+    assert value[2] == 0.0 and value[0] != 0.0
+
+
+def test_the_entropy_of_sampled_tokens_is_raised():
+    # The gradient of -0.1 * mean entropy: -0.1 / 3 chunks / 2 tokens each; none at the pad, whose mate then has 1/3.
+    evaluation, inputs = minibatch()
+    inputs = inputs.replace(token_mask=jnp.array([[True, True], [True, False], [True, True]]))
+
+    def loss(entropy):
+        return losses.ppo_loss(evaluation.replace(entropy=entropy), inputs, config=CONFIG)[0]
+
+    expected = [[-0.1 / 6, -0.1 / 6], [-0.1 / 3, 0.0], [-0.1 / 6, -0.1 / 6]]
+    np.testing.assert_allclose(jax.grad(loss)(evaluation.entropy), expected, rtol=1e-6)
+
+
+def test_distance_to_the_reference_by_hand():
+    # Reference log-probs -1: differences (ln 1.1, 0), (ln 1.5, 0), (ln 0.5, 0); half squares; chunk 2 is cut short.
+    evaluation, inputs = minibatch(policy_mask=(True, True, False))
+    inputs = inputs.replace(reference_log_probs=jnp.full((3, 2), -1.0))
+    config = dataclasses.replace(CONFIG, ref_kl_coef=2.0)
+    without, _ = losses.ppo_loss(evaluation, inputs.replace(reference_log_probs=None), config=config)
+    loss, metrics = losses.ppo_loss(evaluation, inputs, config=config)
+    expected = (np.log(1.1) ** 2 + np.log(1.5) ** 2) / 4
+    np.testing.assert_allclose(metrics.reference, expected, rtol=1e-5)
+    np.testing.assert_allclose(loss - without, 2.0 * expected, rtol=1e-4)
+
+
+def test_the_mean_gradient_of_the_distance_is_that_of_the_kl():
+    # Over all tokens weighted by their probability, the gradient of 1/2 (ln pi - ln ref)^2 is that of the exact KL.
+    logits, reference = jnp.array([0.3, -0.5, 1.0]), jax.nn.log_softmax(jnp.array([0.0, 0.7, -0.2]))
+
+    def exact(logits):
+        log_probs = jax.nn.log_softmax(logits)
+        return jnp.sum(jnp.exp(log_probs) * (log_probs - reference))
+
+    def sampled(logits):
+        log_probs = jax.nn.log_softmax(logits)
+        each = losses.reference_loss(log_probs[:, None], reference[:, None], jnp.ones((3, 1), bool))
+        return jnp.sum(jax.lax.stop_gradient(jnp.exp(log_probs)) * each)
+
+    np.testing.assert_allclose(jax.grad(sampled)(logits), jax.grad(exact)(logits), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_parts_that_share_their_counts_add_up_to_the_whole(level):
+    # The second part has a chunk taken over and a pad, so that means of the parts would not average to the whole.
+    evaluation, inputs = minibatch(policy_mask=(True, True, False))
+    inputs = inputs.replace(
+        token_mask=jnp.array([[True, True], [True, False], [True, True]]),
+        reference_log_probs=jnp.full((3, 2), -0.5),
+        human_mask=HUMAN,
+    )
+    config = dataclasses.replace(CONFIG, ratio=level, ref_kl_coef=0.5, bc_coef=0.5)
+    counts = losses.Counts.of(inputs.token_mask, inputs.policy_mask, inputs.human_mask)
+    loss_of = jax.jit(functools.partial(losses.ppo_loss, config=config))
+    whole, metrics = loss_of(evaluation, inputs)
+    rows = [jax.tree.map(lambda leaf, row=row: leaf[np.array(row)], (evaluation, inputs)) for row in ([0], [1, 2])]
+    parts = [loss_of(*part, counts=counts) for part in rows]
+    np.testing.assert_allclose(sum(loss for loss, _ in parts), whole, rtol=1e-6)
+    joined = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(part for _, part in parts)).joined()
+    for got, expected in zip(jax.tree.leaves(joined), jax.tree.leaves(metrics), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-6)

@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from chunk_ppo_ros.errors import CheckpointError
@@ -140,17 +141,26 @@ def load_actor(path: Path, expected: Any, *, sharding: Any = None) -> Any:
     return loaded["actor_backbone"]
 
 
-def load_train_state(path: Path, expected: Any) -> Any:
-    """The training state of an own checkpoint, in the structure of `expected`; see `load_leaves`."""
+def load_train_state(path: Path, expected: Any, *, absent: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """The training state of an own checkpoint, in the structure of `expected`, a dict; see `load_leaves`.
+
+    Args:
+        path: the checkpoint's folder.
+        expected: tree of arrays or shapes.
+        absent: entries of the dict that earlier checkpoints lack -> what they are then.
+    """
     opened = _open(path)
     folder = opened.root / _TRAIN_STATE
     with _readable(path):
         verified = opened.check_unchanged(_TRAIN_STATE)
         stored = tree_store.stored_shapes(folder)
     names = {name: name for name in stored}
-    return tree_store.load_tree(
-        folder, expected, names=names, stored=stored, verified=verified, advice=_TRAIN_STATE_ADVICE
+    lacking = {name: value for name, value in absent.items() if name not in stored}
+    there = {name: value for name, value in expected.items() if name not in lacking}
+    loaded = tree_store.load_tree(
+        folder, there, names=names, stored=stored, verified=verified, advice=_TRAIN_STATE_ADVICE
     )
+    return {**loaded, **lacking}
 
 
 def check_assets(path: Path) -> None:

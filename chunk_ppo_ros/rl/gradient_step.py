@@ -1,4 +1,4 @@
-"""One gradient step on one minibatch, of what is trained."""
+"""One step of the optimizer on one minibatch, of what is trained; the minibatch may be taken in parts."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.rl.log_prob_check import score
+from chunk_ppo_ros.rl.evaluation import Evaluate, score
 from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.rl.rollout import RolloutBatch
@@ -27,6 +28,7 @@ class TrainState:
         trained: the part that the steps change and use up.
         frozen: the part that they read; nobody's copy.
         opt_state: of the groups that have trained leaves; used up as well.
+        old: what `trained` and `opt_state` were before the first step, on the host where they were donated.
         partition: what makes one tree of the two parts.
         policy_frozen: whether the value head alone is trained.
     """
@@ -34,6 +36,7 @@ class TrainState:
     trained: Any
     frozen: Any
     opt_state: dict[str, Any]
+    old: tuple[Any, dict[str, Any]]
     partition: Partition
     policy_frozen: bool
 
@@ -41,6 +44,12 @@ class TrainState:
     def params(self) -> Any:
         """All parameters."""
         return self.partition.join(self.trained, self.frozen)
+
+    def undone(self) -> TrainState:
+        """The state before the first step, bit by bit, in a copy that steps may use up."""
+        places = jax.tree.map(lambda leaf: leaf.sharding, (self.trained, self.opt_state))
+        trained, opt_state = jax.tree.map(_copy_to, self.old, places)
+        return dataclasses.replace(self, trained=trained, opt_state=opt_state)
 
 
 class GradientStep:
@@ -54,12 +63,7 @@ class GradientStep:
     """
 
     def __init__(
-        self,
-        evaluate: losses.Evaluate,
-        optimizer: ActorCriticOptimizer,
-        config: config_lib.PPOConfig,
-        *,
-        trained: Any,
+        self, evaluate: Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig, *, trained: Any
     ) -> None:
         self._evaluate = evaluate
         self._optimizer = optimizer
@@ -74,19 +78,30 @@ class GradientStep:
             params: all of them, committed.
             opt_state: of both groups.
             policy_frozen: train the value head only.
-            donate: have the steps use up what they train of `params` and `opt_state`, instead of a copy.
+            donate: have the steps use up what they train of `params` and `opt_state`, instead of a copy; the copy that
+                undoes them is then on the host.
         """
         partition = self._partition(policy_frozen=policy_frozen)
         trained, frozen = partition.split(params)
         groups = (VALUE,) if policy_frozen else (ACTOR, VALUE)
-        own = committed if donate else _own_copy
-        trained, moving = own((trained, {group: opt_state[group] for group in groups}))
-        return TrainState(trained, frozen, moving, partition, policy_frozen)
+        given = trained, {group: opt_state[group] for group in groups}
+        old = jax.tree.map(np.array, given) if donate else given
+        trained, moving = committed(given) if donate else _own_copy(given)
+        return TrainState(trained, frozen, moving, old, partition, policy_frozen)
 
     def __call__(
-        self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any
+        self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any, *, rate_scale: float = 1.0
     ) -> tuple[TrainState, StepMetrics]:
-        """The state after one step on the chunks at `indices`, int [B]; the arrays of `state` are used up."""
+        """The state after one step on the chunks at `indices`; the arrays of `state` are used up.
+
+        Args:
+            state: before the step.
+            rollout: N chunks, on the device.
+            targets: of these.
+            indices: int [K * B]; the gradient is that of the loss over all of them, made of
+                `gradient_accumulation_steps` K parts of B chunks one after the other.
+            rate_scale: factor on the actor's learning rate.
+        """
         trained, opt_state, metrics = self._step(
             state.trained,
             state.opt_state,
@@ -94,6 +109,7 @@ class GradientStep:
             rollout,
             targets,
             indices,
+            np.float32(rate_scale),
             policy_frozen=state.policy_frozen,
         )
         return dataclasses.replace(state, trained=trained, opt_state=opt_state), metrics
@@ -109,27 +125,39 @@ class GradientStep:
         rollout: RolloutBatch,
         targets: Targets,
         indices: jax.Array,
+        rate_scale: jax.Array,
         *,
         policy_frozen: bool,
     ) -> tuple[Any, Any, StepMetrics]:
-        batch = rollout.take(indices)
+        partition = self._partition(policy_frozen=policy_frozen)
+        counts = losses.Counts.of(
+            rollout.token_mask[indices], rollout.policy_mask[indices], rollout.human_mask[indices]
+        )
 
-        def loss(trained: Any) -> tuple[jax.Array, losses.LossMetrics]:
-            params = self._partition(policy_frozen=policy_frozen).join(trained, frozen)
-            return losses.ppo_loss(
-                score(self._evaluate, params, batch),
+        def loss(trained: Any, part: jax.Array) -> tuple[jax.Array, losses.LossMetrics]:
+            batch, aims = rollout.take(part), targets.take(part)
+            evaluation = score(self._evaluate, partition.join(trained, frozen), batch)
+            inputs = losses.LossInputs(
                 old_log_probs=batch.token_log_probs,
+                reference_log_probs=aims.reference_log_probs,
                 token_mask=batch.token_mask,
                 policy_mask=batch.policy_mask,
-                advantages=targets.advantages[indices],
-                returns=targets.returns[indices],
-                config=self._config,
+                human_mask=batch.human_mask,
+                advantages=aims.advantages,
+                returns=aims.returns,
             )
+            return losses.ppo_loss(evaluation, inputs, config=self._config, counts=counts)
 
-        (total, loss_metrics), gradients = jax.value_and_grad(loss, has_aux=True)(trained)
+        total, loss_metrics, gradients = _accumulated(
+            jax.value_and_grad(loss, has_aux=True),
+            trained,
+            indices.reshape(self._config.gradient_accumulation_steps, -1),
+        )
         norms = {group: jnp.asarray(optax.tree.norm(gradient)) for group, gradient in gradients.items()}
         for group, state in opt_state.items():
             updates, state = self._optimizer.of(group).update(gradients[group], state, trained[group])
+            if group == ACTOR:
+                updates = jax.tree.map(lambda update: rate_scale * update, updates)
             trained = {**trained, group: optax.apply_updates(trained[group], updates)}
             opt_state = {**opt_state, group: state}
         finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
@@ -137,6 +165,20 @@ class GradientStep:
             loss=loss_metrics, grad_norm_actor=norms[ACTOR], grad_norm_value=norms[VALUE], finite=finite
         )
         return trained, opt_state, metrics
+
+
+def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.Array, losses.LossMetrics, Any]:
+    """Loss, metrics and gradients summed over parts int [K, B], with the memory for the activations of one."""
+    if len(parts) == 1:
+        (loss, metrics), gradients = gradient_of(trained, parts[0])
+        return loss, metrics, gradients
+
+    def add(gradients: Any, part: jax.Array) -> tuple[Any, tuple[jax.Array, losses.LossMetrics]]:
+        told, more = gradient_of(trained, part)
+        return jax.tree.map(jnp.add, gradients, more), told
+
+    gradients, (each, metrics) = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, trained), parts)
+    return jnp.sum(each), metrics.joined(), gradients
 
 
 def committed(tree: Any) -> Any:
@@ -150,4 +192,8 @@ def committed(tree: Any) -> Any:
 
 def _own_copy(tree: Any) -> Any:
     """A committed copy that the steps may donate, so that the caller's arrays stay good whatever fails."""
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding, may_alias=False), tree)
+    return jax.tree.map(lambda leaf: _copy_to(leaf, jnp.asarray(leaf).sharding), tree)
+
+
+def _copy_to(leaf: Any, sharding: Any) -> jax.Array:
+    return jax.device_put(leaf, sharding, may_alias=False)

@@ -9,31 +9,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunk_ppo_ros.rl import losses
+from chunk_ppo_ros.rl.evaluation import Evaluate, score
+from chunk_ppo_ros.rl.ratios import chunk_log_ratio
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.update_errors import LogProbGapError
 
 
-def score(evaluate: losses.Evaluate, params: Any, batch: RolloutBatch) -> losses.Evaluation:
-    """What `params` say about the chunks of a minibatch."""
-    return evaluate(
-        params,
-        batch.observation,
-        batch.action_tokens,
-        batch.token_mask,
-        temperature=batch.temperature,
-        actions=batch.actions,
-    )
-
-
 @flax.struct.dataclass
 class RolloutScores:
-    """What parameters say about N chunks before they are trained on them.
+    """What parameters say about N chunks.
 
     Attributes:
         token_log_probs: float32 [N, T], nats.
-        chunk_gaps: float32 [N], |ratio - 1| of each chunk to what was recorded.
-        token_gaps: float32 [N], the largest |difference| of a token's log-prob to the recorded one, nats.
+        chunk_gaps: float32 [N], |ratio - 1| of each chunk to what was recorded; 0 where a human drove.
+        token_gaps: float32 [N], the largest |difference| of a token's log-prob to the recorded one, nats; likewise.
         chunk_values: float32 [N], V(s, a), in units of reward; None where the policy has none.
     """
 
@@ -44,7 +33,7 @@ class RolloutScores:
 
 
 class LogProbCheck:
-    """Scores rollouts before anything is trained, a minibatch at a time; compiled once for rollouts of one size.
+    """Scores rollouts a minibatch at a time, compiled once for rollouts of one size, and knows what gap is too large.
 
     Args:
         evaluate: scores sampled tokens under given parameters.
@@ -52,36 +41,42 @@ class LogProbCheck:
         limit: the largest |ratio - 1| of a chunk.
     """
 
-    def __init__(self, evaluate: losses.Evaluate, *, batch_size: int, limit: float) -> None:
+    def __init__(self, evaluate: Evaluate, *, batch_size: int, limit: float) -> None:
         self._evaluate = evaluate
         self._batch_size = batch_size
         self._limit = limit
         self.measure = jax.jit(self._measure)
 
     def __call__(self, params: Any, rollout: RolloutBatch) -> RolloutScores:
-        """The scores under `params`, on the host.
+        """The scores under the parameters that sampled, on the host.
 
         Raises:
             LogProbGapError: if a chunk's gap is above the limit, or not a number.
         """
-        minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._batch_size)
-        parts = jax.device_get([self.measure(params, rollout, indices) for indices in minibatches])
-        scores: RolloutScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        scores = self.scores(params, rollout)
         worst = int(np.argmax(scores.chunk_gaps))  # numpy's argmax takes NaN for the largest
         gap = float(scores.chunk_gaps[worst])
         if not gap <= self._limit:
             raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=int(rollout.sequence_number[worst]))
         return scores
 
+    def scores(self, params: Any, rollout: RolloutBatch) -> RolloutScores:
+        """The scores under any parameters, on the host."""
+        minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._batch_size)
+        parts = jax.device_get([self.measure(params, rollout, indices) for indices in minibatches])
+        scores: RolloutScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+        return scores
+
     def _measure(self, params: Any, rollout: RolloutBatch, indices: jax.Array) -> RolloutScores:
         batch = rollout.take(indices)
         evaluation = score(self._evaluate, params, batch)
         new_log_probs = evaluation.token_log_probs
-        log_ratio = losses.chunk_log_ratio(new_log_probs, batch.token_log_probs, batch.token_mask)
-        token_gaps = jnp.where(batch.token_mask, jnp.abs(new_log_probs - batch.token_log_probs), 0.0)
+        log_ratio = chunk_log_ratio(new_log_probs, batch.token_log_probs, batch.token_mask)
+        sampled = batch.token_mask & ~batch.human_mask[:, None]
+        token_gaps = jnp.where(sampled, jnp.abs(new_log_probs - batch.token_log_probs), 0.0)
         return RolloutScores(
             token_log_probs=new_log_probs,
-            chunk_gaps=jnp.abs(jnp.exp(log_ratio) - 1.0),
+            chunk_gaps=jnp.where(batch.human_mask, 0.0, jnp.abs(jnp.expm1(log_ratio))),
             token_gaps=jnp.max(token_gaps, axis=-1),
             chunk_values=None if evaluation.chunk_value is None else evaluation.chunk_value.mean,
         )

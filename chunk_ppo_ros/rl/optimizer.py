@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import jax.numpy as jnp
 import optax
 
 from chunk_ppo_ros import config as config_lib
@@ -12,6 +13,8 @@ from chunk_ppo_ros.rl.partition import Partition
 
 ACTOR = "actor_backbone"
 VALUE = "value_head"
+RATE_SCALE = "rate_scale"
+"""Beside the groups in the optimizer state: factor on the actor's learning rate, 1 unless updates were undone."""
 
 ADAM_B1 = 0.9
 ADAM_B2 = 0.95
@@ -33,7 +36,7 @@ class ActorCriticOptimizer:
     value: optax.GradientTransformation
 
     def init(self, params: Any, *, trained: Any = True) -> dict[str, Any]:
-        """The optimizer state of what is trained, `{"actor_backbone": ..., "value_head": ...}`.
+        """The optimizer state of what is trained, `{"actor_backbone": ..., "value_head": ..., "rate_scale": 1}`.
 
         Args:
             params: arrays or shapes.
@@ -45,7 +48,11 @@ class ActorCriticOptimizer:
         if sorted(params) != [ACTOR, VALUE]:
             raise ValueError(f"params must have the groups {ACTOR} and {VALUE}, got {sorted(params)}; wrap the model's")
         actor, _ = Partition(trained).split(params[ACTOR])
-        return {ACTOR: self.actor.init(actor), VALUE: self.value.init(params[VALUE])}
+        return {
+            ACTOR: self.actor.init(actor),
+            VALUE: self.value.init(params[VALUE]),
+            RATE_SCALE: jnp.ones((), jnp.float32),
+        }
 
     def of(self, group: str) -> optax.GradientTransformation:
         """The transformation of `group`."""
@@ -55,11 +62,15 @@ class ActorCriticOptimizer:
 def make_optimizer(config: config_lib.PPOConfig) -> ActorCriticOptimizer:
     """Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`.
 
-    The actor's rate falls linearly to a tenth over `learning_rate_decay_steps` gradient steps, where that is not 0.
+    The actor's rate rises linearly over `learning_rate_warmup_steps` steps of the optimizer, the first of which is
+    made at a rate of 1 / steps, and then falls linearly to a tenth over `learning_rate_decay_steps`, where these are
+    not 0.
     """
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.learning_rate_decay_steps:
         rate = optax.linear_schedule(rate, FINAL_RATE * rate, config.learning_rate_decay_steps)
+    if config.learning_rate_warmup_steps:
+        rate = _warmed_up(rate, config.learning_rate_warmup_steps)
     return ActorCriticOptimizer(
         actor=_clipped_adam(rate, config.max_grad_norm),
         value=_clipped_adam(config.value_learning_rate, config.max_grad_norm),
@@ -70,3 +81,14 @@ def _clipped_adam(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float) -
     return optax.chain(
         optax.clip_by_global_norm(max_grad_norm), optax.adam(learning_rate, b1=ADAM_B1, b2=ADAM_B2, eps=ADAM_EPS)
     )
+
+
+def _warmed_up(rate: optax.ScalarOrSchedule, steps: int) -> optax.Schedule:
+    """`rate`, which begins `steps` steps late, after a linear rise to it."""
+    after: optax.Schedule = rate if callable(rate) else optax.constant_schedule(float(rate))
+    first = float(after(0))
+
+    def rise(count: Any) -> Any:
+        return first * (count + 1) / steps
+
+    return optax.join_schedules([rise, after], [steps])

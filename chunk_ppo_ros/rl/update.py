@@ -1,5 +1,6 @@
 """One PPO update: check of the log-probs, advantages, epochs of shuffled minibatches. Shapes are fixed.
 
+An update that went too far (`trust_region.py`) is undone and made again at a lower rate, from the same chunks.
 Not here: collecting the rollout, counting updates, writing checkpoints and metrics.
 """
 
@@ -13,16 +14,16 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.rl.gradient_step import GradientStep, committed
-from chunk_ppo_ros.rl.log_prob_check import LogProbCheck
-from chunk_ppo_ros.rl.optimizer import ActorCriticOptimizer
+from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
+from chunk_ppo_ros.rl.evaluation import Evaluate
+from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
+from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
+from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch
-from chunk_ppo_ros.rl.targets import compute_targets
-from chunk_ppo_ros.rl.update_errors import UpdateError
-from chunk_ppo_ros.rl.update_metrics import StepMetrics, UpdateMetrics
+from chunk_ppo_ros.rl.targets import Targets, compute_targets
+from chunk_ppo_ros.rl.trust_region import MAX_ATTEMPTS, Attempts, KLAfter, mean_log_ratio
+from chunk_ppo_ros.rl.update_metrics import UpdateMetrics
 
-Progress = Callable[[int, int], object]
 Prepare = Callable[[Any, Any], Any]
 
 
@@ -47,18 +48,25 @@ class PPOUpdate:
         prepare: (params, observation of B chunks) -> what `evaluate` takes in the place of the observation; it may read
             frozen parameters only, because it runs once for each chunk of a rollout, before the first step.
         max_logp_gap: limit on |ratio - 1| of a chunk before the first step; that of `config` where it is not given.
+        reference: parameters of `actor_backbone` that `ref_kl_coef` holds the policy near; needed where that is not 0.
+
+    Raises:
+        ValueError: where `ref_kl_coef` is not 0 and there is no reference.
     """
 
     def __init__(
         self,
-        evaluate: losses.Evaluate,
+        evaluate: Evaluate,
         optimizer: ActorCriticOptimizer,
         config: config_lib.PPOConfig,
         *,
         trained: Any = True,
         prepare: Prepare | None = None,
         max_logp_gap: float | None = None,
+        reference: Any = None,
     ) -> None:
+        if config.ref_kl_coef > 0.0 and reference is None:
+            raise ValueError(f"ppo.ref_kl_coef must be 0 without a reference, got {config.ref_kl_coef}; give one")
         self._config = config
         self._check = LogProbCheck(
             evaluate,
@@ -68,6 +76,7 @@ class PPOUpdate:
         self._prepare = None if prepare is None else jax.jit(_by_minibatch(prepare, size=config.batch_size))
         self._targets = jax.jit(lambda rollout: compute_targets(rollout, config))
         self._step = GradientStep(evaluate, optimizer, config, trained=trained)
+        self._reference = committed(reference) if config.ref_kl_coef > 0.0 else None
 
     def run(
         self,
@@ -82,29 +91,34 @@ class PPOUpdate:
     ) -> UpdateResult:
         """Trains on one rollout; `params` and `opt_state` are left as they are, unless they are donated.
 
+        Where the steps become not finite, or the policy moved further than `max_kl`, all of them are undone, those of
+        the value head as well, and made again at `rate_backoff` of the actor's rate; the value head is then trained
+        anew at its own rate. After `MAX_ATTEMPTS` everything stays as it was, but for the scale of the rate.
+
         Args:
             params: `{"actor_backbone": ..., "value_head": ...}`, those that sampled the rollout.
             opt_state: of `ActorCriticOptimizer.init` for the same trained leaves, or of the update before.
-            rollout: N chunks, a multiple of `batch_size`.
+            rollout: N chunks, a multiple of those in a step of the optimizer.
             key: shuffles the minibatches; the same key gives the same result.
             policy_frozen: train the value head only; the actor and its optimizer state stand still (critic warm-up).
             donate: use up the trained arrays of `params` and those of `opt_state` instead of copying them, which takes
-                half of the memory; after an error in the steps they are gone.
-            progress: called as progress(minibatches done, minibatches at most) after each.
+                half of the memory of the device (what undoes the steps is kept on the host); after an error in the
+                steps they are gone.
+            progress: called as progress(steps done, steps at most) after each.
 
         Returns:
             the new parameters and optimizer state, and the metrics.
 
         Raises:
             LogProbGapError: if the recorded log-probs are not those of `params`.
-            UpdateError: if a loss or gradient is not finite.
-            ValueError: if N is not a multiple of the batch size.
+            UpdateError: if the loss or a gradient of the first step is not finite, which no lower rate would mend.
+            ValueError: if N is not a multiple of the chunks in a step.
         """
-        num_chunks, batch_size = len(rollout.rewards), self._config.batch_size
-        if num_chunks % batch_size:
+        num_chunks, per_step = len(rollout.rewards), self._config.num_chunks_per_step
+        if num_chunks % per_step:
             raise ValueError(
-                f"chunks of a rollout must be a multiple of ppo.batch_size ({batch_size}), got {num_chunks}; "
-                "collect ppo.num_chunks_per_update of them"
+                f"chunks of a rollout must be a multiple of those in a step ({per_step}: ppo.batch_size times "
+                f"ppo.gradient_accumulation_steps), got {num_chunks}; collect ppo.num_chunks_per_update of them"
             )
         params = committed(params)
         rollout = self._prepared(params, rollout)
@@ -112,26 +126,64 @@ class PPOUpdate:
         if self._config.recompute_log_probs:
             rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(scores.token_log_probs))
         targets, rollout_metrics = self._targets(rollout)
+        targets, kl_reference = self._with_reference(targets, params, rollout, scores)
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=donate)
-        steps_per_epoch = num_chunks // batch_size
-        num_steps = self._config.num_epochs_per_update * steps_per_epoch
-        steps: list[StepMetrics] = []
-        for epoch in range(self._config.num_epochs_per_update):
-            for indices in _minibatches(key, epoch, num_chunks=num_chunks, batch_size=batch_size):
-                state, metrics = self._step(state, rollout, targets, indices)
-                steps.append(_checked(jax.device_get(metrics), step=len(steps)))
-                if progress is not None:
-                    progress(len(steps), num_steps)
-            if self._past_target_kl(steps[-steps_per_epoch:]):
-                break
-        update_metrics = UpdateMetrics.collect(
-            steps,
+        epochs = Epochs(self._step, self._config, key=key, progress=progress)
+        scale = float(opt_state[RATE_SCALE])
+        state, passes, attempts = self._attempt(epochs, state, rollout, targets, scores=scores, scale=scale)
+        metrics = UpdateMetrics.collect(
+            passes.steps,
             jax.device_get(rollout_metrics),
             scores,
             returns=jax.device_get(targets.returns),
-            epochs_done=len(steps) // steps_per_epoch,
+            human_mask=jax.device_get(rollout.human_mask),
+            level=self._config.ratio,
+            epochs_done=passes.epochs_done,
+            attempts=attempts,
+            kl_reference=kl_reference,
         )
-        return UpdateResult(params=state.params, opt_state={**opt_state, **state.opt_state}, metrics=update_metrics)
+        next_scale = scale if policy_frozen else attempts.next_scale(self._config)
+        opt_state = {**opt_state, **state.opt_state, RATE_SCALE: jax.device_put(np.float32(next_scale))}
+        return UpdateResult(state.params, opt_state, metrics)
+
+    def _attempt(
+        self,
+        epochs: Epochs,
+        state: TrainState,
+        rollout: RolloutBatch,
+        targets: Targets,
+        *,
+        scores: RolloutScores,
+        scale: float,
+    ) -> tuple[TrainState, Passes, Attempts]:
+        """Passes at ever lower rates until the policy has not moved too far; else the state as it was."""
+        most = 1 if state.policy_frozen else MAX_ATTEMPTS
+        for undone in range(most):
+            passes = epochs.run(state, rollout, targets, rate_scale=scale)
+            kl = self._kl_after(passes, rollout, scores)
+            if passes.finite and (kl is None or kl.k2 <= self._config.max_kl):
+                return passes.state, passes, Attempts(scale, undone, accepted=True, kl=kl)
+            state = passes.state.undone()
+            if undone < most - 1:
+                scale *= self._config.rate_backoff
+        return state, passes, Attempts(scale, most, accepted=False, kl=kl)
+
+    def _kl_after(self, passes: Passes, rollout: RolloutBatch, scores: RolloutScores) -> KLAfter | None:
+        """How far the policy has moved, where it could and that is limited."""
+        if self._config.max_kl == 0.0 or passes.state.policy_frozen or not passes.finite:
+            return None
+        after = self._check.scores(passes.state.params, rollout).token_log_probs
+        return KLAfter.measure(scores.token_log_probs, after, rollout, log_ratio_clamp=self._config.log_ratio_clamp)
+
+    def _with_reference(
+        self, targets: Targets, params: Any, rollout: RolloutBatch, scores: RolloutScores
+    ) -> tuple[Targets, float | None]:
+        """The targets with the reference's log-probs, and KL(policy || reference) of a chunk before the first step."""
+        if self._reference is None:
+            return targets, None
+        reference = self._check.scores({**params, ACTOR: self._reference}, rollout).token_log_probs
+        kl = mean_log_ratio(scores.token_log_probs, reference, rollout)
+        return targets.replace(reference_log_probs=jax.device_put(reference)), kl  # type: ignore[attr-defined]
 
     def warm_up(
         self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array, policy_frozen: bool = False
@@ -139,9 +191,10 @@ class PPOUpdate:
         """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
         params = committed(params)
         rollout = self._prepared(params, rollout)
-        indices = _minibatches(key, 0, num_chunks=len(rollout.rewards), batch_size=self._config.batch_size)[0]
-        self._check.measure(params, rollout, indices)
+        indices = minibatches(key, 0, num_chunks=len(rollout.rewards), size=self._config.num_chunks_per_step)[0]
+        scores = self._check.scores(params, rollout)
         targets, _ = self._targets(rollout)
+        targets, _ = self._with_reference(targets, params, rollout, scores)
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=False)
         self._step(state, rollout, targets, indices)
 
@@ -151,11 +204,6 @@ class PPOUpdate:
         if self._prepare is None:
             return rollout
         return dataclasses.replace(rollout, observation=self._prepare(params, rollout.observation))
-
-    def _past_target_kl(self, steps: list[StepMetrics]) -> bool:
-        """Whether the approximate KL of an epoch's steps is above `target_kl`, if there is one."""
-        target = self._config.target_kl
-        return target > 0.0 and float(np.mean([step.loss.approx_kl for step in steps])) > target
 
 
 def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
@@ -167,20 +215,3 @@ def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), prepared)
 
     return prepare_all
-
-
-def _minibatches(key: jax.Array, epoch: int, *, num_chunks: int, batch_size: int) -> np.ndarray:
-    """A shuffle of the chunks for each epoch, int [N / B, B]."""
-    shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_chunks)
-    return np.asarray(shuffled).reshape(-1, batch_size)
-
-
-def _checked(metrics: StepMetrics, *, step: int) -> StepMetrics:
-    if not metrics.finite:
-        loss = metrics.loss
-        raise UpdateError(
-            f"loss and gradients must be finite, got policy loss {loss.policy}, value loss {loss.value}, norms "
-            f"{metrics.grad_norm_actor} (actor) and {metrics.grad_norm_value} (value) in gradient step {step}; the old "
-            "parameters stay in use: lower ppo.learning_rate, or look for a reward that is not finite"
-        )
-    return metrics

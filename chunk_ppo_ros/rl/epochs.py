@@ -1,0 +1,104 @@
+"""Passes over a rollout in shuffled minibatches, until all are made or the policy has moved far enough."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState
+from chunk_ppo_ros.rl.rollout import RolloutBatch
+from chunk_ppo_ros.rl.targets import Targets
+from chunk_ppo_ros.rl.update_errors import UpdateError
+from chunk_ppo_ros.rl.update_metrics import StepMetrics
+
+Progress = Callable[[int, int], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Passes:
+    """What came of the passes.
+
+    Attributes:
+        state: after the last step.
+        steps: metrics of each step, on the host; at least one.
+        epochs_done: passes made, the last one maybe in part.
+    """
+
+    state: TrainState
+    steps: list[StepMetrics]
+    epochs_done: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether losses and gradients were; after one that is not there are no more steps."""
+        return bool(self.steps[-1].finite)
+
+
+class Epochs:
+    """Makes the passes over one rollout, as often as they are asked for; the same key gives the same minibatches.
+
+    Args:
+        step: makes the steps.
+        config: reads the number of epochs, the chunks in a step and `target_kl`.
+        key: shuffles.
+        progress: called as progress(steps done, steps at most) after each step; repeated passes count on.
+    """
+
+    def __init__(
+        self, step: GradientStep, config: config_lib.PPOConfig, *, key: jax.Array, progress: Progress | None = None
+    ) -> None:
+        self._step = step
+        self._config = config
+        self._key = key
+        self._progress = progress
+        self._steps_before = 0
+
+    def run(self, state: TrainState, rollout: RolloutBatch, targets: Targets, *, rate_scale: float) -> Passes:
+        """All passes from `state`, which they use up, with the actor's learning rate times `rate_scale`.
+
+        A minibatch whose KL is above `target_kl` before its step is the last one.
+
+        Raises:
+            UpdateError: if the loss or a gradient of the first step is not finite.
+        """
+        config, num_chunks = self._config, len(rollout.rewards)
+        steps_per_epoch = num_chunks // config.num_chunks_per_step
+        most = self._steps_before + config.num_epochs_per_update * steps_per_epoch
+        steps: list[StepMetrics] = []
+        for epoch in range(config.num_epochs_per_update):
+            for indices in minibatches(self._key, epoch, num_chunks=num_chunks, size=config.num_chunks_per_step):
+                state, on_device = self._step(state, rollout, targets, indices, rate_scale=rate_scale)
+                metrics: StepMetrics = jax.device_get(on_device)
+                steps.append(metrics)
+                if len(steps) == 1:
+                    _check_first(metrics)
+                if self._progress is not None:
+                    self._progress(self._steps_before + len(steps), most)
+                if not metrics.finite or 0.0 < config.target_kl < metrics.loss.kl_k2:
+                    return self._passes(state, steps, steps_per_epoch)
+        return self._passes(state, steps, steps_per_epoch)
+
+    def _passes(self, state: TrainState, steps: list[StepMetrics], steps_per_epoch: int) -> Passes:
+        self._steps_before += len(steps)
+        return Passes(state, steps, len(steps) / steps_per_epoch)
+
+
+def minibatches(key: jax.Array, epoch: int, *, num_chunks: int, size: int) -> np.ndarray:
+    """A shuffle of the chunks for each epoch, int [N / size, size]."""
+    shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_chunks)
+    return np.asarray(shuffled).reshape(-1, size)
+
+
+def _check_first(metrics: StepMetrics) -> None:
+    """Refuses what is not finite before anything was changed: a lower rate does not mend it."""
+    if not metrics.finite:
+        loss = metrics.loss
+        raise UpdateError(
+            f"loss and gradients must be finite, got policy loss {loss.policy}, value loss {loss.value}, norms "
+            f"{metrics.grad_norm_actor} (actor) and {metrics.grad_norm_value} (value) in the first gradient step; the "
+            "old parameters stay in use: look for a reward or an action token that the policy cannot have"
+        )

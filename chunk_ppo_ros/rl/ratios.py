@@ -1,0 +1,107 @@
+"""Probability ratios of a chunk at three levels, their clipped surrogate, and what they say about the KL.
+
+A chunk's log-ratio is the sum over its sampled tokens, so that it grows with their number while the clip range does
+not: at 0.2, a chunk of 32 tokens leaves it by a mean drift of 0.006 nats a token. The levels differ in what is clipped:
+
+- `chunk`: one ratio a chunk, of its whole probability.
+- `token`: one ratio a token; the tokens of a chunk share its advantage, and their losses add up.
+- `sequence_mean`: one ratio a chunk, the geometric mean of its tokens' ratios (Zheng et al. 2025, "Group sequence
+  policy optimization", eq. 7). Differs from it: weighted by the number of tokens, so that it compares with the others.
+
+At ratio 1, before anything is clipped, the three have the same gradient: -A times that of the chunk's log-probability.
+"""
+
+from __future__ import annotations
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+LEVELS = ("chunk", "token", "sequence_mean")
+
+
+@flax.struct.dataclass
+class Ratios:
+    """New over old probabilities of B chunks, R of each: one, or one for each of its token slots.
+
+    Attributes:
+        values: float32 [B, R].
+        weights: float32 [B, R], how much each counts in the loss of its chunk; 0 where there is no token.
+    """
+
+    values: jax.Array
+    weights: jax.Array
+
+    @property
+    def mask(self) -> jax.Array:
+        """bool [B, R], which of them are there."""
+        return self.weights > 0
+
+    def surrogate(self, advantages: jax.Array, *, band: tuple[float, float]) -> jax.Array:
+        """Loss of each chunk, [B]: the weighted sum of the clipped surrogates with its advantage, [B]."""
+        return jnp.sum(self.weights * clipped_surrogate(self.values, advantages[:, None], band=band), axis=-1)
+
+    def outside(self, band: tuple[float, float]) -> jax.Array:
+        """bool [B, R], which of them the band does not hold."""
+        return self.mask & ((self.values < band[0]) | (self.values > band[1]))
+
+
+def level_ratios(token_log_ratios: jax.Array, token_mask: jax.Array, *, level: str, log_ratio_clamp: float) -> Ratios:
+    """The ratios of a level.
+
+    Args:
+        token_log_ratios: log(new / old) of each token, [B, T], nats.
+        token_mask: bool [B, T], sampled tokens.
+        level: one of `LEVELS`.
+        log_ratio_clamp: bound on the size of each ratio's logarithm.
+    """
+    masked = jnp.where(token_mask, token_log_ratios, 0.0)
+    if level == "token":
+        return Ratios(limited_exp(masked, limit=log_ratio_clamp), token_mask.astype(jnp.float32))
+    total = jnp.sum(masked, axis=-1, keepdims=True)
+    if level == "chunk":
+        return Ratios(limited_exp(total, limit=log_ratio_clamp), jnp.ones_like(total))
+    count = jnp.sum(token_mask, axis=-1, keepdims=True).astype(jnp.float32)
+    return Ratios(limited_exp(total / jnp.maximum(count, 1.0), limit=log_ratio_clamp), count)
+
+
+def chunk_log_ratio(new_log_probs: jax.Array, old_log_probs: jax.Array, token_mask: jax.Array) -> jax.Array:
+    """log(new / old) probability of each chunk, nats [B]: the sum over its sampled tokens. All arguments are [B, T]."""
+    return jnp.sum(jnp.where(token_mask, new_log_probs - old_log_probs, 0.0), axis=-1)
+
+
+def limited_exp(log_ratios: jax.Array, *, limit: float) -> jax.Array:
+    """exp of log-ratios that are first limited to +-`limit` nats; beyond it the gradient is zero."""
+    return jnp.exp(jnp.clip(log_ratios, -limit, limit))
+
+
+def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, band: tuple[float, float]) -> jax.Array:
+    r"""Loss of each ratio: :math:`-\min(\rho A, \mathrm{clip}(\rho, 1-\epsilon_{low}, 1+\epsilon_{high}) A)`.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7, negated; an upper range of its own
+    is from Yu et al. 2025, "DAPO", eq. 10.
+
+    Args:
+        ratios: rho, new over old probabilities.
+        advantages: A, in a shape that broadcasts to theirs.
+        band: the smallest and the largest ratio that are not clipped.
+    """
+    return -jnp.minimum(ratios * advantages, jnp.clip(ratios, *band) * advantages)
+
+
+def kl_k2(log_ratio: jax.Array) -> jax.Array:
+    r"""Estimate of the KL between old and new policy from each chunk, nats: :math:`\frac{1}{2} (\ln\rho)^2`.
+
+    Source: Schulman 2020, "Approximating KL divergence", estimator k2. Biased from the third order on, but it grows
+    with the square of the log-ratio, where k3 grows with its exponential: a few rare tokens do not drown the rest.
+    """
+    return 0.5 * jnp.square(log_ratio)
+
+
+def kl_k3(log_ratio: jax.Array, *, limit: float) -> jax.Array:
+    r"""Estimate of KL(old || new) from each chunk, nats: :math:`(\rho - 1) - \ln\rho`, unbiased and never negative.
+
+    Source: Schulman 2020, "Approximating KL divergence", estimator k3. Beyond +-`limit` nats log-ratios count as that.
+    """
+    limited = jnp.clip(log_ratio, -limit, limit)
+    return jnp.expm1(limited) - limited
