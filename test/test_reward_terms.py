@@ -1,4 +1,4 @@
-"""The terms of a chunk's reward: factors, penalties, marks and feedback, in the script form and in the graph's referee."""
+"""The terms of a chunk's reward: factors, penalties, marks and feedback, in the script form and in the referee."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk, jerk, penalties
-from chunk_ppo_ros.rewards.terms import chunk_terms, total, weigh, with_term
+from chunk_ppo_ros.rewards.terms import chunk_terms, mean_shares, total, weigh, with_term
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
 
 # Settings.
@@ -256,3 +256,11 @@ def test_feedback_after_the_transition_is_sent_is_told_to_be_late() -> None:
     assert story.say(1.0) == Credit(FIRST, 2.0)
     assert len(story.assembler.pop_complete()) == 1
     assert story.say(1.0) == Credit(None)
+
+
+def test_the_mean_shares_of_terms_add_up_to_the_mean_reward() -> None:
+    other = with_term(OUTCOME, RewardTerm("feedback", -1.0, 0.5))
+    # progress 3 * 1 in both; feedback -0.5 in one of two
+    assert mean_shares([OUTCOME, other]) == {"reward/term/progress": 3.0, "reward/term/feedback": -0.25}
+    assert sum(mean_shares([OUTCOME, other]).values()) == (OUTCOME.reward + other.reward) / 2
+    assert mean_shares([]) == {}

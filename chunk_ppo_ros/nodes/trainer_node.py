@@ -29,7 +29,7 @@ from chunk_ppo_ros.nodes.worker import Outcome
 from chunk_ppo_ros.report import write_report
 from chunk_ppo_ros.types import Transition
 
-_SECTIONS = ("model", "ppo", "env", "pretrain", "run")
+_SECTIONS = ("model", "ppo", "env", "reward", "pretrain", "run")
 _SAVE_RETRY_PERIOD = 10.0  # s, steady time
 _LAST_WORDS_TIMEOUT = Duration(seconds=2)
 

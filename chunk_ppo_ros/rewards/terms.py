@@ -73,3 +73,13 @@ def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
     """The outcome with this term, in the place of one with its name, and the reward that then comes of all terms."""
     terms = (*(known for known in outcome.reward_terms if known.name != term.name), term)
     return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))
+
+
+def mean_shares(outcomes: Iterable[ChunkOutcome]) -> dict[str, float]:
+    """What each term adds to the reward of a chunk on average, as `reward/term/<name>`; a term that is absent adds 0."""
+    listed = list(outcomes)
+    shares: dict[str, float] = {}
+    for term in (term for outcome in listed for term in outcome.reward_terms):
+        name = f"reward/term/{term.name}"
+        shares[name] = shares.get(name, 0.0) + term.weight * term.value / len(listed)
+    return shares
