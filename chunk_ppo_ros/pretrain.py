@@ -67,6 +67,18 @@ def tokenize(demonstrations: Demonstrations, tokenizer: PolicyTokenizer) -> Clon
     return CloningBatch(stacked, np.stack([t.action_tokens for t in tokens]), np.stack([t.token_mask for t in tokens]))
 
 
+def cloning_loss(policy: Pi0FASTActorCritic, params: Any, batch: CloningBatch, *, temperature: float) -> jax.Array:
+    """Negative log-probability of the demonstrated chunks in nats, mean over all their tokens."""
+    evaluation = policy.evaluate(
+        params,
+        batch.observation,
+        jnp.asarray(batch.action_tokens),
+        jnp.asarray(batch.token_mask),
+        temperature=temperature,
+    )
+    return -jnp.sum(evaluation.token_log_probs) / jnp.sum(batch.token_mask)
+
+
 def clone(
     policy: Pi0FASTActorCritic,
     params: Any,
@@ -103,14 +115,8 @@ def clone(
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b1=0.9, b2=0.95, weight_decay=1e-4))
 
     def loss_of(trained: Any, frozen: Any, minibatch: CloningBatch) -> jax.Array:
-        evaluation = policy.evaluate(
-            {**params, "actor_backbone": partition.join(trained, frozen)},
-            minibatch.observation,
-            jnp.asarray(minibatch.action_tokens),
-            jnp.asarray(minibatch.token_mask),
-            temperature=config.model.temperature,
-        )
-        return -jnp.sum(evaluation.token_log_probs) / jnp.sum(minibatch.token_mask)
+        joined = {**params, "actor_backbone": partition.join(trained, frozen)}
+        return cloning_loss(policy, joined, minibatch, temperature=config.model.temperature)
 
     @jax.jit
     def step(trained: Any, frozen: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
