@@ -1,4 +1,4 @@
-"""The scripted operator on the kinematic simulator."""
+"""Recorded demonstrations, and the scripted operator of reach, on the kinematic simulator."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.demonstrations import PEAK_SPEED, collect_demonstrations, plan_chunk, record_episode
+from chunk_ppo_ros.sim.demonstrations import OPERATORS, collect_demonstrations, make_demonstrator, record_episode
+from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED
 from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
+from chunk_ppo_ros.sim.reach_operator import ReachOperator, plan_reach
 from chunk_ppo_ros.sim.simulator import make_simulator
+from chunk_ppo_ros.sim.tasks import TASKS
 
 STILL_JOINTS = [3, 4, 5, 6, 10, 11, 12, 13]
 
@@ -26,7 +29,7 @@ def configuration(*, episodes: int, aim_noise: float, workers: int = 1, min_pace
 def plan_towards(offset: list[float]) -> np.ndarray:
     """The chunk from the start pose to points `offset` metres from the grasp points."""
     aims = arm_poses(split_arms(aloha.START_POSE)).grasp_points + offset
-    return plan_chunk(aloha.START_POSE, aims, horizon=16, control_rate=50.0)
+    return plan_reach(aloha.START_POSE, aims, horizon=16)
 
 
 def test_a_short_plan_arrives_at_rest():
@@ -70,7 +73,7 @@ def test_disturbances_and_a_slow_pace_spoil_executions():
 
 def test_pace_scales_the_way():
     state, aims = aloha.START_POSE, np.array([[-0.18, 0.48, 0.2], [0.18, 0.48, 0.2]])
-    whole, half = (plan_chunk(state, aims, horizon=16, control_rate=50.0, pace=pace) - state for pace in (1.0, 0.5))
+    whole, half = (plan_reach(state, aims, horizon=16, pace=pace) - state for pace in (1.0, 0.5))
     assert np.allclose(half, 0.5 * whole, atol=1e-6)
 
 
@@ -114,7 +117,7 @@ def test_the_same_for_any_number_of_workers():
 def test_the_aim_differs_between_episodes_and_repeats_with_the_seed():
     config = configuration(episodes=1, aim_noise=0.04)
     simulator = make_simulator(config)
-    one, same, other = (record_episode(simulator, config, seed=seed, aim_noise=0.04) for seed in (1, 1, 2))
+    one, same, other = (record_episode(simulator, config, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.actions, same.actions)
     assert np.any(one.actions[0] != other.actions[0])
 
@@ -125,10 +128,19 @@ def test_without_rendering_there_are_no_images():
     assert demonstrations.image_mask.shape == (len(demonstrations.actions), 0)
 
 
-def test_tasks_without_targets_cannot_be_demonstrated():
+def test_every_task_has_its_operator():
+    assert set(OPERATORS) == set(TASKS)
+
+
+def test_tasks_that_no_operator_knows_are_refused(monkeypatch):
+    monkeypatch.delitem(OPERATORS, "reach")
+    with pytest.raises(ValueError, match="one of transfer_cube to be demonstrated, got 'reach'; imitate recorded"):
+        make_demonstrator(configuration(episodes=1, aim_noise=0.0))
+
+
+def test_reach_needs_targets():
     config = configuration(episodes=1, aim_noise=0.0)
     simulator = make_simulator(config)
     scene = dataclasses.replace(simulator.scene(), targets=None)
-    simulator.scene = lambda: scene
-    with pytest.raises(ValueError, match=r"env\.task must be reach to be demonstrated"):
-        record_episode(simulator, config, seed=0, aim_noise=0.0)
+    with pytest.raises(ValueError, match=r"scene\.targets must be given"):
+        ReachOperator(config).plan(simulator.state(), scene, random=np.random.default_rng(0))

@@ -1,17 +1,15 @@
-"""Geometry by hand-derived poses, the drawn images, and the kinematic simulator."""
+"""The drawn images and the kinematic simulator."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, CameraPose, look_at, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
-from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, grasp_jacobian, solve_reach, split_arms
+from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses
 from chunk_ppo_ros.sim.kinematic import KinematicSimulator
 from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask
 
@@ -27,62 +25,6 @@ def saturated(image: np.ndarray, channel: int) -> np.ndarray:
     others = [c for c in range(3) if c != channel]
     pixels = image.astype(int)
     return np.all(pixels[..., [channel]] > 2 * pixels[..., others], axis=-1)
-
-
-def test_stretched_arms_reach_the_sum_of_their_links():
-    # All joints 0: upper arm up, all else forward. Forward 0.05955 + 0.2 + 0.1 + 0.069744 + 0.13 = 0.559294 m from the
-    # base at x = -0.469, up 0.079 + 0.04805 + 0.3 = 0.42705 m. The right arm is turned by pi.
-    points = arm_poses(np.zeros((2, 6))).grasp_points
-    np.testing.assert_allclose(points, [[0.090294, 0.5, 0.42705], [-0.090294, 0.5, 0.42705]], atol=1e-12)
-
-
-def test_waist_turns_about_the_vertical():
-    # A quarter turn to the left lays the 0.559294 m of the left arm along +y, those of the right one along -y.
-    joints = np.zeros((2, 6))
-    joints[:, 0] = np.pi / 2
-    expected = [[-0.469, 1.059294, 0.42705], [0.469, -0.059294, 0.42705]]
-    np.testing.assert_allclose(arm_poses(joints).grasp_points, expected, atol=1e-12)
-
-
-def test_shoulder_elbow_and_wrist_bend_down_for_positive_angles():
-    # Shoulder pi/2: the upper arm (0.05955, 0.3) in (forward, up) becomes (0.3, -0.05955); elbow -pi/2 brings the rest
-    # level again: forward 0.3 + 0.3, then wrist_angle pi/2 points the last 0.199744 m straight down.
-    joints = np.tile([0, np.pi / 2, -np.pi / 2, 0, np.pi / 2, 0], (2, 1))
-    height = 0.12705 - 0.05955 - 0.199744
-    np.testing.assert_allclose(arm_poses(joints).grasp_points[0], [-0.469 + 0.6, 0.5, height], atol=1e-12)
-
-
-def test_jacobian_is_the_derivative():
-    joints = split_arms(aloha.START_POSE) + 0.1
-    jacobian = grasp_jacobian(arm_poses(joints))
-    for joint in range(3):
-        step = np.zeros((2, 6))
-        step[:, joint] = 1e-6
-        change = arm_poses(joints + step).grasp_points - arm_poses(joints - step).grasp_points
-        np.testing.assert_allclose(jacobian[:, :, joint], change / 2e-6, atol=1e-8)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6))
-def test_solve_reach_inverts_forward_kinematics(units):
-    """From the start pose to any point that joints around it reach."""
-    start = split_arms(aloha.START_POSE)
-    joints = start.copy()
-    joints[:, :3] += np.reshape(units, (2, 3)) * [0.8, 0.35, 0.35]
-    points = arm_poses(joints).grasp_points
-    solution = solve_reach(start, points)
-    np.testing.assert_allclose(arm_poses(solution.joints).grasp_points, points, atol=2e-4)
-    assert np.all(solution.residuals < 4e-4)
-    np.testing.assert_array_equal(solution.joints[:, 3:], start[:, 3:])
-
-
-def test_solve_reach_tells_what_is_out_of_reach():
-    start = split_arms(aloha.START_POSE)
-    solution = solve_reach(start, np.array([[0.469, 0.5, 0.1], [0.2, 0.5, 0.2]]))
-    assert solution.residuals[0] > 0.2  # the left arm cannot come to the right base, 0.94 m away
-    assert solution.residuals[1] < 1e-3
-    assert np.all(solution.joints >= split_arms(aloha.LOWER_LIMITS))
-    assert np.all(solution.joints <= split_arms(aloha.UPPER_LIMITS))
 
 
 def look_down(height: float) -> CameraPose:

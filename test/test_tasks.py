@@ -96,30 +96,55 @@ def test_the_robots_noise_does_not_change_the_scene():
 
 
 @pytest.mark.parametrize(
-    ("touches", "stage"),
+    ("touches", "grips", "stage"),
     [
-        ([], 0),
-        (["table"], 0),
-        (["right_gripper", "table"], 1),
-        (["right_gripper"], 2),
-        (["left_gripper", "table"], 3),
-        (["left_gripper", "right_gripper", "table"], 3),
-        (["left_gripper", "right_gripper"], 4),
-        (["left_gripper"], 4),
+        ([], [], 0),
+        (["table"], [], 0),
+        (["right_gripper", "table"], ["right"], 1),
+        (["right_gripper"], ["right"], 2),
+        (["left_gripper", "table"], ["left"], 3),
+        (["left_gripper", "right_gripper", "table"], [], 3),
+        (["left_gripper", "right_gripper"], ["left", "right"], 4),
+        (["left_gripper"], [], 4),  # one finger: it may be falling
+        (["left_gripper"], ["left"], 5),
     ],
 )
-def test_transfer_stages(touches, stage):
-    assert transfer_stage(frozenset(touches)) == stage
+def test_transfer_stages(touches, grips, stage):
+    assert transfer_stage(cube_scene(touches, grips)) == stage
 
 
-def test_transfer_reward_is_the_increase_of_the_stage():
+def cube_scene(touches: list[str], grips: list[str], *, height: float = 0.0) -> SceneState:
+    """Grasp points `TARGETS`, 0.1 m above the table; the cube between them, `height` below them."""
+    cube = TARGETS.mean(axis=0) - [0.0, 0.0, height]
+    return SceneState(TARGETS, cube_position=cube, cube_touches=frozenset(touches), cube_grips=frozenset(grips))
+
+
+def test_the_stage_reward_is_the_increase_of_the_stage():
     scenes = [
-        SceneState(TARGETS, cube_position=np.zeros(3), cube_touches=frozenset(touches))
-        for touches in (["table"], ["right_gripper", "table"], ["right_gripper"], ["table"], ["left_gripper"])
+        cube_scene(["table"], []),
+        cube_scene(["right_gripper", "table"], ["right"]),
+        cube_scene(["right_gripper"], ["right"]),
+        cube_scene(["table"], []),
+        cube_scene(["left_gripper"], ["left"]),
     ]
     rewards = [TransferCubeTask().step_reward(*pair) for pair in itertools.pairwise(scenes)]
-    assert [reward.terms[0].value for reward in rewards] == [1.0, 1.0, -2.0, 4.0]  # the sum is the last stage
-    assert [reward.success for reward in rewards] == [False, False, False, True]
+    assert [reward.terms[0].value for reward in rewards] == [1.0, 1.0, -2.0, 5.0]  # the sum is the last stage
+    assert [reward.success for reward in rewards] == [reward.terminated for reward in rewards] == [False] * 3 + [True]
+
+
+def test_the_way_to_the_cube_is_that_of_both_arms():
+    # The cube is 0.1 m to the side of each grasp point, and 0.075 m below them at first: each is
+    # sqrt(0.1^2 + 0.075^2) = 0.125 m away, then 0.1 m. Two times 0.025 m at 2 / m is 0.1.
+    reward = TransferCubeTask().step_reward(cube_scene([], [], height=0.075), cube_scene([], []))
+    progress = reward.terms[1]
+    assert progress.name == "progress"
+    assert progress.weight * progress.value == pytest.approx(0.1)
+
+
+def test_transfer_needs_a_cube():
+    scene = dataclasses.replace(cube_scene([], []), cube_position=None)
+    with pytest.raises(ValueError, match="cube_position must be given"):
+        TransferCubeTask().step_reward(scene, scene)
 
 
 def test_cubes_rest_on_the_right_half_of_the_table():

@@ -1,13 +1,4 @@
-"""Scripted demonstrations of the reach task, with disturbances from which they recover.
-
-The operator sees the true targets. At each chunk boundary it means to move waist, shoulder and elbow of each arm to
-them along a minimum-jerk path, as far as a human speed allows within the chunk; that intended chunk is recorded. What
-is executed is the path to a disturbed aim (an independent Gaussian error each chunk), so that the recorded states
-include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART"). Operators
-differ in pace: a chunk covers a random part of the remaining way, mostly little, so that imitation is slower than the
-time limit wants; reinforcement learning can find the quick ones. Each intended chunk depends on the present state, the
-targets and the pace only, so that a policy without memory can imitate it.
-"""
+"""Records what a scripted operator of the configured task does: the data of imitation."""
 
 from __future__ import annotations
 
@@ -19,15 +10,18 @@ import numpy as np
 
 from chunk_ppo_ros import seeds
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.demonstrator import Demonstrator
 from chunk_ppo_ros.sim.execution import ChunkExecutor
-from chunk_ppo_ros.sim.geometry import NUM_ARM_JOINTS, solve_reach, split_arms
+from chunk_ppo_ros.sim.reach_operator import ReachOperator
 from chunk_ppo_ros.sim.simulator import Simulator, make_simulator
-from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task
+from chunk_ppo_ros.sim.transfer_operator import TransferOperator
 from chunk_ppo_ros.workers import worker_pool
 
-PEAK_SPEED = 2.5  # rad/s, the fastest joint at mid-chunk; below the robot's 3.14159
-PEAK_OVER_MEAN_SPEED = 1.875  # of a minimum-jerk path: the derivative 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2
+OPERATORS: dict[str, type[ReachOperator] | type[TransferOperator]] = {
+    ReachTask.name: ReachOperator,
+    TransferCubeTask.name: TransferOperator,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +48,11 @@ class Demonstrations:
     success: np.ndarray
     prompt: str
 
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The task of each of the E episodes."""
+        return (self.prompt,) * len(self.success)
+
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeRecording:
@@ -66,79 +65,44 @@ class EpisodeRecording:
     success: bool
 
 
-def plan_chunk(
-    state: np.ndarray, aims: np.ndarray, *, horizon: int, control_rate: float, pace: float = 1.0
-) -> np.ndarray:
-    """A minimum-jerk chunk from `state` towards `aims`, at rest at both ends.
+def make_demonstrator(config: TrainConfig) -> Demonstrator:
+    """The operator of `env.task`.
 
-    q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985), where dq is `pace` times the way
-    of each arm, shortened so that its fastest joint stays below `PEAK_SPEED`.
-
-    Args:
-        state: [14], present state.
-        aims: [2, 3], where each grasp point shall go, m.
-        horizon: H, control steps.
-        control_rate: Hz.
-        pace: part of the way that the chunk covers, 0..1.
-
-    Returns:
-        float32 [H, 14]; wrists and grippers hold.
+    Raises:
+        ValueError: for a task that no operator knows.
     """
-    joints = split_arms(state)
-    ways = pace * (solve_reach(joints, aims).joints - joints)
-    longest = PEAK_SPEED / PEAK_OVER_MEAN_SPEED * horizon / control_rate
-    ways *= np.minimum(1.0, longest / np.maximum(np.abs(ways).max(axis=1, keepdims=True), 1e-9))
-    way = np.zeros((2, aloha.SIDE_DIM))
-    way[:, :NUM_ARM_JOINTS] = ways
-    t = np.arange(1, horizon + 1)[:, None] / horizon
-    path = 10.0 * t**3 - 15.0 * t**4 + 6.0 * t**5
-    return (state + path * way.reshape(-1)).astype(np.float32)
+    if config.env.task not in OPERATORS:
+        raise ValueError(
+            f"env.task must be one of {', '.join(OPERATORS)} to be demonstrated, got {config.env.task!r}; imitate "
+            "recorded episodes instead"
+        )
+    return OPERATORS[config.env.task](config)
 
 
-def record_episode(
-    simulator: Simulator, config: TrainConfig, *, seed: int, aim_noise: float, render: bool = True
-) -> EpisodeRecording:
+def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True) -> EpisodeRecording:
     """Demonstrates one episode until success or the time limit.
 
     Args:
-        simulator: with the reach task.
-        config: `model.action_horizon`, `env.max_episode_chunks` and `robot`.
-        seed: of the episode's start and of the disturbances.
-        aim_noise: standard deviation of the disturbance of the executed aim in each direction, m.
+        simulator: of `env.task`.
+        config: `env`, `pretrain`, `robot` and the model's sizes.
+        seed: of the episode's start, of paces and of disturbances.
         render: whether to record images.
-
-    Raises:
-        ValueError: if the task has no targets.
     """
+    demonstrator = make_demonstrator(config)
     executor = ChunkExecutor(simulator, config.robot)
     executor.reset(seed=seed)
-    aim_random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng([seed, 1])
     images: list[np.ndarray] = []
     states: list[np.ndarray] = []
     actions: list[np.ndarray] = []
     rewards: list[float] = []
     success = False
     while len(actions) < config.env.max_episode_chunks and not success:
-        targets = simulator.scene().targets
-        if targets is None:
-            raise ValueError(f"env.task must be reach to be demonstrated, got {config.env.task!r}; no script knows it")
         images.append(simulator.render() if render else _no_images(config))
         states.append(simulator.state())
-        slowest = config.pretrain.min_pace
-        pace = slowest + (1.0 - slowest) * aim_random.uniform() ** 2
-        disturbed = targets + aim_noise * aim_random.standard_normal((2, 3))
-        intended, executed = (
-            plan_chunk(
-                states[-1],
-                aims,
-                horizon=config.model.action_horizon,
-                control_rate=simulator.control_rate,
-                pace=pace,
-            )
-            for aims in (targets, disturbed)
-        )
-        actions.append(intended)
-        execution = executor.execute(executed)
+        planned = demonstrator.plan(states[-1], simulator.scene(), random=random)
+        actions.append(planned.intended)
+        execution = executor.execute(planned.executed)
         rewards.append(execution.reward)
         success = execution.success
     return EpisodeRecording(
@@ -154,12 +118,13 @@ def collect_demonstrations(
     The result does not depend on the number of workers: each episode has a seed of its own.
 
     Args:
-        config: `pretrain.aim_noise`, `pretrain.demonstration_workers`, `run.seed`, the simulator and the model's sizes.
+        config: `pretrain`, `run.seed`, the task, the simulator and the model's sizes.
         render: whether to record images.
         on_episode: called after each episode, in order.
 
     Raises:
         SimulatorUnavailable: when the simulator cannot run here.
+        ValueError: for a task that no operator knows.
     """
     recordings = []
     for recording in _recordings(config, render):
@@ -205,7 +170,7 @@ def _simulator_of_worker(config: TrainConfig, render: bool) -> Simulator:
 
 def _record_numbered(simulator: Simulator, config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
     seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
-    return record_episode(simulator, config, seed=seed, aim_noise=config.pretrain.aim_noise, render=render)
+    return record_episode(simulator, config, seed=seed, render=render)
 
 
 def _no_images(config: TrainConfig) -> np.ndarray:

@@ -57,7 +57,10 @@ class MujocoSimulator:
         self._data = mujoco.MjData(self._model)
         self._substeps = round(1.0 / (self.control_rate * TIME_STEP))
         self._find_joints()
-        self._touching = self._touching_geoms()
+        self._finger_geoms = {
+            side: frozenset(self._model.geom(arm_prefix(side) + finger).id for finger in FINGER_GEOMS)
+            for side in aloha.SIDES
+        }
         self._renderer = _make_renderer(self._model, image_size) if render else None
         self.reset(seed=0)
 
@@ -157,31 +160,26 @@ class MujocoSimulator:
 
     def _current_scene(self) -> SceneState:
         data, objects = self._data, self._task.objects
+        touching = self._geoms_at_the_cube() if "cube" in objects else frozenset()
         return SceneState(
             grasp_points=np.array([data.site(grasp_site(side)).xpos for side in aloha.SIDES]),
             targets=np.array([data.body(target_body(side)).xpos for side in aloha.SIDES])
             if "targets" in objects
             else None,
             cube_position=data.body(CUBE_BODY).xpos.copy() if "cube" in objects else None,
-            cube_touches=self._cube_touches(),
+            cube_touches=self._names_of(touching),
+            cube_grips=frozenset(side for side, fingers in self._finger_geoms.items() if fingers <= touching),
         )
 
-    def _touching_geoms(self) -> dict[int, str]:
-        """Geom -> what it is to the cube. Differs from gym-aloha, which looks at one finger of each gripper only."""
-        fingers = {
-            self._model.geom(arm_prefix(side) + finger).id: f"{side}_gripper"
-            for side in aloha.SIDES
-            for finger in FINGER_GEOMS
-        }
-        return {**fingers, self._model.geom(TABLE_GEOM).id: "table"}
-
-    def _cube_touches(self) -> frozenset[str]:
-        if "cube" not in self._task.objects:
-            return frozenset()
+    def _geoms_at_the_cube(self) -> frozenset[int]:
         cube = self._model.geom(CUBE_GEOM).id
         pairs = self._data.contact.geom
-        others = np.where(pairs[:, 0] == cube, pairs[:, 1], pairs[:, 0])[(pairs == cube).any(axis=1)]
-        return frozenset(self._touching[geom] for geom in others.tolist() if geom in self._touching)
+        return frozenset(np.where(pairs[:, 0] == cube, pairs[:, 1], pairs[:, 0])[(pairs == cube).any(axis=1)].tolist())
+
+    def _names_of(self, touching: frozenset[int]) -> frozenset[str]:
+        """What a task calls these geoms. Differs from gym-aloha, which looks at one finger of each gripper only."""
+        grippers = {f"{side}_gripper" for side, fingers in self._finger_geoms.items() if fingers & touching}
+        return frozenset(grippers | ({"table"} if self._model.geom(TABLE_GEOM).id in touching else set()))
 
 
 def _make_renderer(model: mujoco.MjModel, image_size: int) -> mujoco.Renderer:

@@ -43,12 +43,14 @@ class SceneState:
         targets: [2, 3], the target of the left and of the right arm; None in tasks without targets.
         cube_position: [3], centre of the cube; None in tasks without a cube.
         cube_touches: what the cube touches, out of "left_gripper", "right_gripper" and "table".
+        cube_grips: the sides, "left" and "right", whose gripper touches the cube with both of its fingers.
     """
 
     grasp_points: np.ndarray
     targets: np.ndarray | None = None
     cube_position: np.ndarray | None = None
     cube_touches: frozenset[str] = frozenset()
+    cube_grips: frozenset[str] = frozenset()
 
 
 class Simulator(Protocol):

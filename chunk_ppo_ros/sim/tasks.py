@@ -34,7 +34,8 @@ SUCCESS_WEIGHT = 1.0
 CUBE_HALF_SIZE = 0.02
 CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
 CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
-CUBE_STAGES = 4
+CUBE_PROGRESS_WEIGHT = 2.0  # 1/m: the two grasp points begin 0.7 m from the cube and end near it
+CUBE_STAGES = 5
 
 START_NOISE = 0.02  # rad, largest deviation of each arm joint from the start pose
 
@@ -119,7 +120,11 @@ class ReachTask:
 
 
 class TransferCubeTask:
-    """The right gripper lifts a cube and hands it to the left one (gym-aloha's task; ACT, Zhao et al. 2023)."""
+    """The right gripper lifts a cube and hands it to the left one (ACT, Zhao et al. 2023).
+
+    Differs from gym-aloha's task, which calls the first touch of the left gripper a success: here it must hold the
+    cube alone, with both fingers. Whether the right one ever held it is not asked: a state tells nothing of the past.
+    """
 
     name = "transfer_cube"
     prompt = "pick up the red cube with the right arm and hand it to the left arm"
@@ -130,11 +135,14 @@ class TransferCubeTask:
         return EpisodeLayout(cube_position=rng.uniform(CUBE_LOW, CUBE_HIGH))
 
     def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
-        """`stage`: increase of the stage 0..4; the last stage is success."""
-        stage = transfer_stage(after.cube_touches)
+        """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m."""
+        stage = transfer_stage(after)
         success = stage == CUBE_STAGES
-        term = RewardTerm("stage", float(stage - transfer_stage(before.cube_touches)))
-        return StepReward(terms=(term,), terminated=success, success=success)
+        terms = (
+            RewardTerm("stage", float(stage - transfer_stage(before))),
+            RewardTerm("progress", _way_to_cube(before) - _way_to_cube(after), CUBE_PROGRESS_WEIGHT),
+        )
+        return StepReward(terms=terms, terminated=success, success=success)
 
 
 def _sample_target(rng: np.random.Generator) -> np.ndarray:
@@ -156,14 +164,26 @@ def _potential(distances: np.ndarray) -> np.ndarray:
     return np.log(distances + PROGRESS_SCALE)
 
 
-def transfer_stage(touches: frozenset[str]) -> int:
-    """0..4: nothing, touched by the right gripper, lifted by it, touched by the left one, held by it off the table."""
-    on_table = "table" in touches
+def transfer_stage(scene: SceneState) -> int:
+    """0..5: what gym-aloha rewards with 0..4, and the left gripper holding the cube alone off the table.
+
+    Nothing, touched by the right gripper, lifted by it, touched by the left one, that off the table.
+    """
+    touches, on_table = scene.cube_touches, "table" in scene.cube_touches
+    if "left" in scene.cube_grips and not on_table and "right_gripper" not in touches:
+        return CUBE_STAGES
     if "left_gripper" in touches:
         return 3 if on_table else 4
     if "right_gripper" in touches:
         return 1 if on_table else 2
     return 0
+
+
+def _way_to_cube(scene: SceneState) -> float:
+    """Summed distance of both grasp points from the cube, m."""
+    if scene.cube_position is None:
+        raise ValueError("scene.cube_position must be given for transfer_cube, got None; reset the simulator first")
+    return float(np.sum(np.linalg.norm(scene.grasp_points - scene.cube_position, axis=1)))
 
 
 TASKS: dict[str, type[ReachTask] | type[TransferCubeTask]] = {task.name: task for task in (ReachTask, TransferCubeTask)}

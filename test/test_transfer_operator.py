@@ -1,0 +1,186 @@
+"""The scripted hand-over: what each arm means to do in scenes written by hand, and whole episodes in MuJoCo."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim import rendering
+from chunk_ppo_ros.sim.demonstrations import EpisodeRecording, record_episode
+from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED
+from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
+from chunk_ppo_ros.sim.simulator import SceneState, Simulator, make_simulator
+from chunk_ppo_ros.sim.transfer_operator import (
+    CLOSED,
+    GRASP,
+    GRIPPER_ROTATIONS,
+    HOVER,
+    MEETING_POINT,
+    OPEN,
+    WAITING,
+    WITHDRAWN,
+    TransferOperator,
+    transfer_goals,
+)
+
+REASON = rendering.rendering_available()
+needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+CUBE = np.array([0.1, 0.55, 0.02])
+AWAY = np.array([-0.2, 0.5, 0.3])
+OFFERED = MEETING_POINT + GRASP  # the right grasp point when the cube is at the meeting point
+OFF = np.array([0.0, 0.01, 0.0])
+HALF = 0.6  # a gripper's opening around the cube
+
+
+def configuration(*, aim_noise: float = 0.0, chunks: int = 16) -> TrainConfig:
+    env = EnvConfig(simulator="mujoco", task="transfer_cube", max_episode_chunks=chunks)
+    pretrain = PretrainConfig(aim_noise=aim_noise, min_pace=1.0)
+    return dataclasses.replace(PRESETS["debug"], env=env, pretrain=pretrain)
+
+
+def goals(
+    left: np.ndarray, right: np.ndarray, cube: np.ndarray, *, openings: tuple[float, float], touches: str = "table"
+) -> list[tuple[list[float], float]]:
+    """Point and opening that the left and the right arm are told; `touches` separated by blanks."""
+    state = np.zeros(aloha.ACTION_DIM)
+    state[aloha.GRIPPER_INDICES] = openings
+    scene = SceneState(np.stack([left, right]), cube_position=cube, cube_touches=frozenset(touches.split()))
+    return [(goal.point.tolist(), goal.opening) for goal in transfer_goals(state, scene)]
+
+
+def goal(point: np.ndarray, opening: float) -> tuple[list[float], float]:
+    return pytest.approx(point.tolist()), opening
+
+
+@pytest.mark.parametrize(
+    ("right", "opening", "wanted"),
+    [
+        (CUBE + HOVER + [0.0, 0.02, 0.0], 1.0, goal(CUBE + HOVER, OPEN)),  # beside the cube's line: first above it
+        (CUBE + HOVER, 0.5, goal(CUBE + HOVER, OPEN)),  # not open yet
+        (CUBE + HOVER, 0.9, goal(CUBE + GRASP, OPEN)),  # down
+        (CUBE + GRASP + [0.0, 0.0, 0.02], 0.9, goal(CUBE + GRASP, OPEN)),  # not down yet
+        (CUBE + GRASP + 0.01, 0.9, goal(CUBE + GRASP, CLOSED)),  # around it
+        (CUBE + GRASP + 0.01, 0.5, goal(CUBE + GRASP, CLOSED)),  # goes on closing
+    ],
+)
+def test_the_right_arm_fetches_the_cube_while_the_left_one_waits(right, opening, wanted):
+    told = goals(AWAY, right, CUBE, openings=(0.9, opening))
+    assert told == [goal(MEETING_POINT + WAITING, OPEN), wanted]
+
+
+def test_a_cube_in_hand_is_carried():
+    told = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, HALF), touches="right_gripper table")
+    # 0.1 m to go: the left arm lines up with where the cube will be.
+    assert told == [goal(MEETING_POINT + WAITING, OPEN), goal(OFFERED, CLOSED)]
+    # Held 0.01 m off its middle, the cube will be as much off the meeting point.
+    told = goals(AWAY, CUBE + GRASP, CUBE + OFF, openings=(0.9, HALF), touches="right_gripper")
+    assert told[0] == goal(MEETING_POINT + WAITING + OFF, OPEN)
+
+
+@pytest.mark.parametrize(
+    ("left", "opening", "wanted"),
+    [
+        (AWAY, 0.9, goal(MEETING_POINT + WAITING, OPEN)),  # out of line
+        (MEETING_POINT + WAITING, 0.5, goal(MEETING_POINT + WAITING, OPEN)),  # not open yet
+        (MEETING_POINT + WAITING, 0.9, goal(MEETING_POINT, OPEN)),  # goes around it
+        (MEETING_POINT + 0.01, 0.9, goal(MEETING_POINT, CLOSED)),
+    ],
+)
+def test_the_left_arm_takes_a_cube_that_is_offered(left, opening, wanted):
+    told = goals(left, OFFERED, MEETING_POINT, openings=(opening, HALF), touches="right_gripper")
+    assert told == [wanted, goal(OFFERED, CLOSED)]
+
+
+@pytest.mark.parametrize(("opening", "point"), [(HALF, OFFERED), (0.9, MEETING_POINT + WITHDRAWN)])
+def test_the_right_gripper_opens_and_withdraws_once_the_left_one_holds(opening, point):
+    touches = "left_gripper right_gripper"
+    told = goals(MEETING_POINT, OFFERED, MEETING_POINT, openings=(HALF, opening), touches=touches)
+    assert told == [goal(MEETING_POINT, CLOSED), goal(point, OPEN)]
+
+
+def test_a_dropped_cube_is_fetched_again():
+    dropped = np.array([0.0, 0.5, 0.02])
+    told = goals(MEETING_POINT + WAITING, OFFERED, dropped, openings=(0.9, 0.1))
+    assert told == [goal(MEETING_POINT + WAITING, OPEN), goal(dropped + HOVER, OPEN)]
+
+
+def test_a_gripper_that_only_touches_the_cube_does_not_hold_it():
+    told = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, 0.9), touches="right_gripper table")
+    assert told[1] == goal(CUBE + GRASP, CLOSED)
+
+
+def plan(aim_noise: float, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The chunk that is intended and the one that is executed from the start pose, with the grasp point at `right`."""
+    scene = SceneState(np.stack([AWAY, right]), cube_position=CUBE, cube_touches=frozenset({"table"}))
+    planned = TransferOperator(configuration(aim_noise=aim_noise)).plan(
+        aloha.START_POSE, scene, random=np.random.default_rng(0)
+    )
+    return planned.intended, planned.executed
+
+
+def test_chunks_command_grippers_at_once_and_keep_the_speed_limit():
+    intended, executed = plan(0.0, AWAY)
+    np.testing.assert_array_equal(intended, executed)
+    np.testing.assert_array_equal(intended[:, aloha.GRIPPER_INDICES], OPEN)
+    arms = np.vstack([aloha.START_POSE, intended])[:, aloha.ARM_INDICES]
+    assert 0.95 * PEAK_SPEED < np.abs(np.diff(arms, axis=0)).max() * 50.0 <= PEAK_SPEED + 1e-4
+
+
+def test_near_aims_are_disturbed_less():
+    # The same draws scaled by the distance: 0.02 m of 0.2 m is a tenth of the deviation.
+    far, near = (
+        np.abs(np.subtract(*plan(0.01, CUBE + HOVER + [0.0, 0.0, height]))[-1, 7:13]).max() for height in (0.2, 0.02)
+    )
+    assert 0.0 < near < 0.2 * far
+
+
+def test_the_wanted_orientations():
+    # The left gripper points along x and closes along z; the right one points down and to the left, and closes along y.
+    np.testing.assert_allclose(GRIPPER_ROTATIONS[0] @ [1, 0, 0], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(GRIPPER_ROTATIONS[0] @ [0, 1, 0], [0, 0, 1], atol=1e-12)
+    # 1.2 rad down: cos 1.2 = 0.36236, sin 1.2 = 0.93204.
+    np.testing.assert_allclose(GRIPPER_ROTATIONS[1] @ [1, 0, 0], [-0.36236, 0, -0.93204], atol=1e-5)
+    np.testing.assert_allclose(GRIPPER_ROTATIONS[1] @ [0, 1, 0], [0, -1, 0], atol=1e-12)
+
+
+def test_a_scene_without_a_cube_is_refused():
+    with pytest.raises(ValueError, match=r"cube_position must be given"):
+        transfer_goals(aloha.START_POSE, SceneState(np.zeros((2, 3))))
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    simulator = make_simulator(configuration(), render=False)
+    yield simulator
+    simulator.close()
+
+
+def record(simulator: Simulator, seed: int, *, aim_noise: float = 0.0, chunks: int = 16) -> EpisodeRecording:
+    return record_episode(simulator, configuration(aim_noise=aim_noise, chunks=chunks), seed=seed, render=False)
+
+
+@needs_mujoco
+@pytest.mark.parametrize("seed", [4, 16, 20])
+def test_the_cube_is_handed_over(simulator, seed):
+    recording = record(simulator, seed)
+    assert recording.success
+    assert len(recording.actions) <= 13
+    # Five stages, and two grasp points that came nearer at 2 / m: 0.6 m or more on the way from the start.
+    assert 5.5 < recording.rewards.sum() < 7.0
+    held = arm_poses(split_arms(simulator.state())).grasp_points[0]
+    np.testing.assert_allclose(simulator.scene().cube_position, held, atol=0.02)
+    assert simulator.scene().cube_touches == {"left_gripper"}
+
+
+@needs_mujoco
+def test_a_disturbed_hand_over_recovers_and_repeats_with_its_seed(simulator):
+    straight, disturbed, again = (record(simulator, 4, aim_noise=noise, chunks=30) for noise in (0.0, 0.02, 0.02))
+    assert disturbed.success
+    assert len(disturbed.actions) > len(straight.actions)
+    np.testing.assert_array_equal(disturbed.state, again.state)
+    np.testing.assert_array_equal(disturbed.actions, again.actions)
