@@ -15,6 +15,7 @@ import numpy as np
 from chunk_ppo_ros import pytrees, start  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.chunk_length import choose_num_steps, held_after, mean_entropy
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.human_chunk import encode_human_chunk
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.types import ModelObservation, Observation, SampledChunk
 
@@ -152,6 +153,16 @@ class Actor:
             num_steps_asked=num_steps,
             entropy=entropy,
             valid=decoded.valid,
+        )
+
+    def human_chunk(self, observation: ModelObservation, commanded: np.ndarray) -> SampledChunk:
+        """What a human drove, as a chunk of this policy version; see `human_chunk.py`."""
+        return encode_human_chunk(
+            self._tokenizer,
+            observation,
+            commanded,
+            value=self.value(observation),
+            policy_version=self.policy_version,
         )
 
     def why_invalid(self, chunk: SampledChunk) -> str:

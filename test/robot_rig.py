@@ -9,16 +9,18 @@ from contextlib import contextmanager
 
 import numpy as np
 import rclpy
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes import qos
 from chunk_ppo_ros.nodes.conversions import header_of
-from chunk_ppo_ros.nodes.joints import StateMessage, chunk_to_message
+from chunk_ppo_ros.nodes.joints import StateMessage, chunk_to_message, leader_message
 from chunk_ppo_ros.nodes.robot_backends import arm_topic, gripper_topic
 from chunk_ppo_ros.nodes.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim_commands import ARM, GRIPPER, CommandJoin
@@ -45,6 +47,14 @@ class Rig(Node):
         self._chunks = {
             s: self.create_publisher(JointTrajectory, f"robot/{s}/joint_trajectory", qos.COMMAND) for s in aloha.SIDES
         }
+        self.takeovers: list[TakeoverState] = []
+        self.leader: np.ndarray | None = None  # where the human holds the leaders, float [14]; None is silence
+        self._leaders = {
+            s: self.create_publisher(JointState, f"leader_{s}/joint_states", qos.JOINT_STATES) for s in aloha.SIDES
+        }
+        self.create_subscription(TakeoverState, "takeover_state", self.takeovers.append, qos.LATCHED_SUBSCRIPTION)
+        self.takeover = self.create_client(SetBool, "takeover")
+        self.create_timer(PERIOD, self._publish_leaders, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         for side in aloha.SIDES:
             for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
@@ -58,8 +68,9 @@ class Rig(Node):
     @property
     def connected(self) -> bool:
         """Whether robot_node listens to everything."""
-        publishers = [*self._states.values(), *self._chunks.values(), self._events]
-        return all(publisher.get_subscription_count() for publisher in publishers)
+        publishers = [*self._states.values(), *self._chunks.values(), *self._leaders.values(), self._events]
+        listened = all(publisher.get_subscription_count() for publisher in publishers)
+        return listened and self.takeover.service_is_ready() and bool(self.takeovers)
 
     def now(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -72,6 +83,13 @@ class Rig(Node):
 
     def publish_state(self, message: JointState, side: str) -> None:
         self._states[side].publish(message)
+
+    def _publish_leaders(self) -> None:
+        if self.leader is None:
+            return
+        for side in aloha.SIDES:
+            message = leader_message(self.leader[aloha.side_slice(side)], stamp=self.now(), convention=CONVENTION)
+            self._leaders[side].publish(message)
 
     def send(self, targets: np.ndarray, *, stamp: int | None = None, sides: tuple[str, ...] = aloha.SIDES) -> int:
         stamp = self.now() if stamp is None else stamp
@@ -116,6 +134,12 @@ class Graph:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
+
+    def call_takeover(self, human: bool) -> None:
+        """Takes over or hands back, and waits for the answer."""
+        future = self.rig.takeover.call_async(SetBool.Request(data=human))
+        self.until(future.done)
+        assert future.result().success
 
     def result(self) -> ExecutionResult:
         """The next result, which must be the only one that waits."""

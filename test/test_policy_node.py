@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -72,6 +73,10 @@ class FakeActor:
             valid=sequence_number not in FakeActor.invalid,
         )
 
+    def human_chunk(self, observation, commanded):
+        sampled = self.act(observation, sequence_number=0)
+        return dataclasses.replace(sampled, human=True, num_steps_asked=len(commanded))
+
     def why_invalid(self, chunk):
         return f"no '|' in chunk {chunk.action_tokens[0]}"
 
@@ -97,6 +102,8 @@ class Rest(Peer):
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
         self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
         self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._takeovers = self.create_publisher(msg.TakeoverState, "takeover_state", qos.LATCHED)
+        self._results = self.create_publisher(msg.ExecutionResult, "execution_result", qos.RELIABLE)
         self.listen(msg.ActionChunk, "action_chunk", qos.RELIABLE)
         self.listen(msg.Bootstrap, "bootstrap", qos.RELIABLE)
         for side in aloha.SIDES:
@@ -137,6 +144,19 @@ class Rest(Peer):
         )
         if sense:
             self.sense(end)
+
+    def take_over(self, *, stamp, human=True, segment=0):
+        self._takeovers.publish(
+            msg.TakeoverState(
+                header=conversions.header_of(stamp), human=human, segment=conversions.time_from_ns(segment)
+            )
+        )
+
+    def drive(self, segment, *, num_steps):
+        """A human's segment has ended."""
+        commanded = np.full(num_steps * 14, 0.25, np.float32).tolist()
+        header = conversions.header_of(segment)
+        self._results.publish(msg.ExecutionResult(header=header, num_steps=num_steps, human=True, commanded=commanded))
 
     def acknowledge(self, number, num_accepted, *, version=0):
         fields = {"sequence_number": number, "policy_version": version, "num_accepted": num_accepted}
@@ -268,6 +288,39 @@ def test_stamps_differ_while_simulated_time_stands_still(start):
     graph.peer.sense(2)
     graph.spin_until(lambda: len(graph.peer.chunks) == 2)
     assert [chunk.header.stamp.nanosec for chunk in graph.peer.chunks] == [1, 2]
+
+
+def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_hand_back(graph):
+    peer = graph.peer
+    peer.take_over(stamp=3)
+    settle_newest(graph, end=4, intervened=True)
+    graph.spin_until(lambda: peer.bootstraps)  # the value at the takeover
+    peer.take_over(stamp=10, segment=10)
+    graph.spin(0.1)
+    peer.sense(12, angle=0.3)
+    peer.drive(10, num_steps=16)
+    graph.spin_until(lambda: len(peer.chunks) == 2)
+    chunk = conversions.chunk_from_message(peer.chunks[1])
+    assert (chunk.human, chunk.num_steps_asked, peer.chunks[1].chunk) == (True, 16, 2)
+    assert conversions.time_to_ns(peer.chunks[1].header.stamp) == 10
+    assert chunk.observation.state[0] == pytest.approx(0.1)  # what was seen before the human began
+    peer.take_over(stamp=20, human=False, segment=10)
+    settle_newest(graph, end=16, sense=False)
+    graph.spin(0.2)
+    assert len(peer.chunks) == 2  # what the sensors showed before the hand-back does not count
+    peer.sense(21)
+    graph.spin_until(lambda: len(peer.chunks) == 3)
+    assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)  # 1 and 3 are left out
+    graph.spin_until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
+
+
+def test_what_a_human_drives_without_an_observation_is_told(graph):
+    graph.peer.sense(5)
+    graph.spin(0.2)
+    graph.peer.take_over(stamp=6)
+    graph.peer.drive(3, num_steps=2)
+    graph.spin_until(lambda: graph.logged("the sensors gave no observation before it"))
+    assert len(graph.peer.chunks) == 1
 
 
 def test_truncation_is_bootstrapped_and_the_next_episode_starts_with_chunk_0(graph):

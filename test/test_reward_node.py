@@ -69,6 +69,7 @@ class Neighbours(Node):
         self.result = publish(Result, "execution_result", qos.RELIABLE)
         self.reward = publish(msg.TaskReward, "task_reward", qos.RELIABLE)
         self.bootstrap = publish(msg.Bootstrap, "bootstrap", qos.RELIABLE)
+        self.takeover = publish(msg.TakeoverState, "takeover_state", qos.LATCHED)
         self.acks = publish(Ack, "transition_ack", qos.ACKNOWLEDGEMENT)
         self.create_subscription(msg.EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self.outcomes.append, qos.RELIABLE)
@@ -131,6 +132,18 @@ class Graph:
     ) -> None:
         header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
+
+    def follow(self, number: int, *, chunk: int) -> None:
+        """robot_node reports what a human drove, then policy_node makes a chunk of it."""
+        header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
+        self.others.result.publish(Result(header=header, end=end, num_steps=HORIZON, human=True))
+        driven = dataclasses.replace(make_chunk(value=0.75), human=True)
+        id = types.ChunkId(RUN, number, 0, chunk)
+        self.others.chunk.publish(conversions.chunk_to_message(id, driven, SOURCE, stamp=stamp(number)))
+
+    def take_over(self, human: bool) -> None:
+        self.others.takeover.publish(msg.TakeoverState(human=human))
+        self.until(lambda: self.node._human_drives == human)
 
     def judge(self, number: int, *, reward: float = 1.0, source: str = "task", **ends: bool) -> None:
         terms = [msg.RewardTerm(name="progress", value=reward, weight=2.0)]
@@ -398,6 +411,42 @@ def test_the_operator_marks_success_with_the_running_chunk(graph: Graph) -> None
     graph.until(lambda: graph.others.transitions)
     message = graph.others.transitions[0]
     assert (message.terminated, message.success, message.next_value) == (True, True, 0.0)
+
+
+def test_a_human_finishes_an_episode_that_the_policy_is_not_credited_with(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.sample(1, chunk=1)
+    graph.take_over(True)
+    graph.execute(1, status=Result.TAKEOVER, num_steps=2)
+    graph.judge(1)
+    graph.bootstrap(1, value=3.0)
+    graph.until(lambda: len(graph.others.transitions) == 2)
+    cut = conversions.transition_from_message(graph.others.transitions[1])
+    assert (cut.outcome.intervened, cut.outcome.num_steps, cut.next_value) == (True, 2, 3.0)
+    for number in range(2, 4):  # chunks of the policy would have met the time limit of three
+        graph.follow(number, chunk=number + 1)
+        graph.judge(number, terminated=number == 3, success=number == 3)
+    graph.until(lambda: len(graph.others.transitions) == 4)
+    driven, last = (conversions.transition_from_message(message) for message in graph.others.transitions[2:])
+    assert driven.chunk.human
+    assert not (driven.outcome.intervened or driven.outcome.truncated)
+    assert (driven.next_value, last.next_value) == (0.75, 0.0)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.SUCCESS), (1, Event.RESET, Event.NONE)])
+    assert graph.others.events[-2].intervened
+
+
+def test_a_mark_on_what_a_human_did_is_not_the_policys(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.take_over(True)
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).success
+    graph.bootstrap(0, value=1.0)
+    graph.until(lambda: graph.others.transitions)
+    message = graph.others.transitions[0]
+    assert (message.terminated, message.success, message.next_value) == (False, False, 1.0)
 
 
 def test_the_operator_marks_failure_between_two_chunks(graph: Graph) -> None:

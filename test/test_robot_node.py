@@ -162,6 +162,54 @@ def test_a_resumed_robot_plays_again(lockstep: Graph) -> None:
     assert lockstep.result().status == ExecutionResult.EXECUTED
 
 
+def leader(waist: float) -> np.ndarray:
+    pose = np.array(aloha.START_POSE)
+    pose[[0, 7]] = waist
+    return pose
+
+
+def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
+    rig = real_time.rig
+    rig.send(ramp(100, 0.005))
+    real_time.until(lambda: len(rig.targets) >= 5)
+    real_time.call_takeover(True)
+    cut = real_time.result()
+    assert (cut.status, cut.human) == (ExecutionResult.TAKEOVER, False)
+    assert 5 <= cut.num_steps < 100
+    assert rig.takeovers[-1].human
+    rig.send(ramp(4, 0.01))
+    assert "a human drives" in real_time.result().message
+    rig.leader = leader(0.1)
+    real_time.until(lambda: len(rig.results) == 1)
+    rig.leader = leader(0.0)
+    real_time.call_takeover(False)
+    rig.leader = None
+    real_time.until(lambda: not rig.takeovers[-1].human)
+    segments = [result for result in rig.results if result.human]
+    assert [(segments[0].status, segments[0].num_steps)] == [(ExecutionResult.EXECUTED, 16)]
+    assert len(segments[0].commanded) == 16 * 14
+    assert time_to_ns(rig.takeovers[-1].segment) == time_to_ns(segments[-1].header.stamp)
+    rig.results.clear()
+    rig.send(np.tile(aloha.START_POSE, (8, 1)))
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    path = np.array([aloha.START_POSE, *rig.targets])
+    assert np.max(np.abs(np.diff(path[:, aloha.ARM_INDICES], axis=0))) <= REACH + 1e-6
+
+
+def test_a_human_drives_a_simulator_in_lockstep(lockstep: Graph) -> None:
+    lockstep.call_takeover(True)
+    lockstep.rig.leader = leader(0.05)
+    lockstep.until(lambda: len(lockstep.rig.results) == 2)
+    lockstep.call_takeover(False)
+    first, second = lockstep.rig.results[:2]
+    assert (first.human, first.num_steps, second.num_steps) == (True, 16, 16)
+    # A joint that is asked to be at 0.05 rad, less than a step away, is there at once.
+    np.testing.assert_allclose(np.array(first.commanded).reshape(16, 14)[:, 0], 0.05, atol=1e-6)
+    count = len(lockstep.rig.targets)
+    lockstep.spin(0.2)
+    assert len(lockstep.rig.targets) == count
+
+
 def test_unusable_joint_states_show_in_the_diagnostics(real_time: Graph) -> None:
     real_time.rig.alive = False
     real_time.rig.publish_state(JointState(name=["waist"], position=[0.0]), "right")

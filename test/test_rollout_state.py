@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from chunk_ppo_ros.types import ChunkId
 
 Event = Callable[[RolloutState], None]
@@ -76,6 +78,38 @@ def bootstrapped(number: int, episode: int = 0) -> Event:
     return event
 
 
+def human(drives: bool, stamp: int = 0) -> Event:
+    return lambda state: state.human_drives(drives, stamp=stamp)
+
+
+def began(stamp: int) -> Event:
+    """A segment begins; the sensors have spoken just before."""
+
+    def event(state: RolloutState) -> None:
+        state.segments.see(SyncedSensors((), np.ones(0, bool), np.zeros(14, np.float32), stamp - 1, stamp - 1))
+        state.segments.begin(stamp)
+
+    return event
+
+
+def drove(stamp: int) -> Event:
+    def event(state: RolloutState) -> None:
+        assert state.segments.end(stamp, np.zeros((2, 14), np.float32)) == ""
+
+    return event
+
+
+def followed(number: int, segment: int, within: int) -> Event:
+    """The state must have asked for exactly this chunk of this segment."""
+
+    def event(state: RolloutState) -> None:
+        step = state.next_step()
+        assert (step.kind, step.chunk, step.segment) == (Kind.FOLLOW, chunk(number, 0, within), segment)
+        state.followed(step.chunk)
+
+    return event
+
+
 def outcome(number: int, *flags: str, end: int = 0) -> Event:
     flag_values = {name: name in flags for name in ("terminated", "truncated", "intervened")}
     valid = "invalid" not in flags
@@ -98,6 +132,7 @@ def after(*events: Event) -> Step:
 READY = (active, announced(), loaded())
 RUNNING = (*READY, started(0))
 TWO_OF_THREE = (*RUNNING, sampled(0), outcome(0), sampled(1), outcome(1))
+TAKEN_OVER = (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "intervened", end=40), bootstrapped(0))
 FULL = (*TWO_OF_THREE, sampled(2), outcome(2))  # three in flight, nothing accepted yet
 
 HOLDS = {
@@ -121,6 +156,14 @@ HOLDS = {
     "full, all accepted": ((*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), ack(2, 3)), "is full"),
     "full, one to be sent again": ((*FULL, bootstrapped(2), ack(0, 0, retry=True)), "is full"),
     "the trainer came back with a full journal": ((*READY, announced(num_accepted=3), started(0)), "is full"),
+    "a human drives": (TAKEN_OVER, "a human drives"),
+    "a human drives a segment": ((*TAKEN_OVER, began(60)), "a human drives"),
+    "a segment is not reported yet": ((*TAKEN_OVER, began(60), human(False)), "waiting for robot_node"),
+    "a human's chunk is not answered yet": (
+        (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), human(False)),
+        "being executed",
+    ),
+    "what was driven in an episode that is over": ((*TAKEN_OVER, began(60), drove(60), ended(0)), "a human drives"),
     "training has ended": ((*RUNNING, announced(version=1, final=True)), "reached its end"),
 }
 
@@ -142,6 +185,16 @@ SAMPLES = {
         chunk(1, 1, 0),
     ),
     "after a takeover": ((*RUNNING, sampled(0), outcome(0, "intervened"), bootstrapped(0)), chunk(1)),
+    # The numbers within the episode leave a gap at the takeover and one at the hand-back.
+    "handed back": ((*TAKEN_OVER, human(False)), chunk(1, 0, 3)),
+    "handed back after a segment": (
+        (*TAKEN_OVER, began(60), drove(60), human(False), followed(1, 60, 3), outcome(1)),
+        chunk(2, 0, 4),
+    ),
+    "taken over and handed back between two chunks": (
+        (*RUNNING, sampled(0), outcome(0), human(True), human(False), bootstrapped(0)),
+        chunk(1, 0, 3),
+    ),
     "after a chunk that does not count": ((*RUNNING, sampled(0), outcome(0, "invalid")), chunk(1)),
     "one was refused": ((*FULL, bootstrapped(2), ack(1, 0)), chunk(3)),
     "one did not count": ((*TWO_OF_THREE, sampled(2), outcome(2, "invalid")), chunk(3)),
@@ -174,6 +227,12 @@ BOOTSTRAPS = {
     "truncated, the event after": ((*RUNNING, sampled(0), outcome(0, "truncated"), ended(0, truncated=True)), chunk(0)),
     "a time limit that the operator sets": ((*RUNNING, sampled(0), outcome(0), ended(0, truncated=True)), chunk(0)),
     "taken over": ((*RUNNING, sampled(0), outcome(0, "intervened")), chunk(0)),
+    "taken over between two chunks": ((*RUNNING, sampled(0), outcome(0), human(True)), chunk(0)),
+    "taken over as the chunk ended": ((*RUNNING, sampled(0), human(True), outcome(0)), chunk(0)),
+    "handed back after a human's chunk": (
+        (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), outcome(1), human(False)),
+        chunk(1, 0, 2),
+    ),
     "rollout full": (FULL, chunk(2)),
     "rollout full while paused": ((*FULL, paused(0)), chunk(2)),
 }
@@ -217,6 +276,21 @@ def test_acknowledgements_of_another_version_do_not_fill_the_rollout():
 def test_a_new_run_starts_its_numbers_again():
     step = after(*TWO_OF_THREE, announced(run_id="other"), loaded(0))
     assert step.chunk == ChunkId("other", 0, 0, 2)
+
+
+def test_the_observation_after_a_change_of_the_driver_is_newer():
+    state = RolloutState()
+    for event in (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "intervened", end=40)):
+        event(state)
+    assert state.next_step().fresh_after == 50
+    assert after(*TAKEN_OVER, human(False, stamp=90)).fresh_after == 90
+
+
+def test_the_steps_of_a_human_do_not_bring_the_time_limit_nearer():
+    state = RolloutState()
+    for event in (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), outcome(1)):
+        event(state)
+    assert state.num_steps == 5  # those of the policy's chunk
 
 
 def test_executed_steps_are_counted_within_an_episode():

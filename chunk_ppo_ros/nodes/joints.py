@@ -66,6 +66,19 @@ def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
     return ArmTrajectory(time_to_ns(message.header.stamp), times, positions[:, order])
 
 
+def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperConvention) -> JointState:
+    """What the driver of a leader arm says; for whoever stands in for one.
+
+    Args:
+        pose: float [7], rad and normalised gripper.
+        stamp: ROS time, ns.
+        convention: what open and closed mean.
+    """
+    *arm, opening = pose.astype(float).tolist()
+    motor = convention.leader_from_opening(opening)
+    return JointState(header=header_of(stamp), name=list(CHUNK_JOINTS), position=[*arm, motor])
+
+
 class StepMessage:
     """A controller's trajectory of one point, refilled for every step."""
 

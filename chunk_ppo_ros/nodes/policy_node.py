@@ -19,11 +19,13 @@ from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.nodes import conversions, joints, qos
 from chunk_ppo_ros.nodes.conversions import ObservationSource
 from chunk_ppo_ros.nodes.executors import make_step_executor
+from chunk_ppo_ros.nodes.human_segments import Segment
 from chunk_ppo_ros.nodes.journal import SequenceFile
 from chunk_ppo_ros.nodes.lifecycle import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
 from chunk_ppo_ros.nodes.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.surroundings import Surroundings
+from chunk_ppo_ros.nodes.wire import from_array
 from chunk_ppo_ros.nodes.worker import Outcome, ResultT
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -55,7 +57,7 @@ class PolicyNode(WorkerNode):
         self._stamp = 0  # of the newest chunk, ns of ROS time
         self._make_publishers()
         self._make_subscriptions()
-        self._sensors = Sensors(self, self.config, on_news=self._tick)
+        self._sensors = Sensors(self, self.config, on_news=self._on_readings)
         self.start()
 
     def _make_publishers(self) -> None:
@@ -73,6 +75,8 @@ class PolicyNode(WorkerNode):
         self.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
         self.create_subscription(msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGEMENT)
+        self.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, qos.LATCHED_SUBSCRIPTION)
+        self.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
 
     # Lifecycle.
 
@@ -90,7 +94,8 @@ class PolicyNode(WorkerNode):
         self._sensors.stop_waiting()
 
     def cleaned_up(self) -> None:
-        self._state = RolloutState()
+        human, self._state = self._state.is_human_driven, RolloutState()
+        self._state.human_drives(human, stamp=0)
         self._actor = None
 
     # Weights.
@@ -192,10 +197,40 @@ class PolicyNode(WorkerNode):
         )
         self._tick()
 
+    def _on_takeover_state(self, message: msg.TakeoverState) -> None:
+        self._state.human_drives(message.human, stamp=conversions.time_to_ns(message.header.stamp))
+        self._on_readings()
+        self._state.segments.begin(conversions.time_to_ns(message.segment))
+        self._tick()
+
+    def _on_result(self, message: msg.ExecutionResult) -> None:
+        """What a human drove becomes a chunk; how the policy's own chunks ended is reward_node's to say."""
+        if not message.human:
+            return
+        shape = (message.num_steps, self.config.model.action_dim)
+        try:
+            commanded = from_array(message.commanded, "float32", shape, "commanded")
+        except ValueError as error:
+            self.complain("human", f"what the human drove is not used: {error}", error=True)
+            return
+        problem = self._state.segments.end(conversions.time_to_ns(message.header.stamp), commanded)
+        if problem:
+            self.complain("human", f"what the human drove is not used: {problem}", about=problem)
+        else:
+            self.relieve("human", "what the human drives is used again")
+        self._tick()
+
     def _is_of_this_run(self, run_id: str) -> bool:
         return self._announced is not None and run_id == self._announced.run_id
 
     # Acting.
+
+    def _on_readings(self) -> None:
+        """The sensors have news; while a human drives, any of it may be the observation that a segment begins with."""
+        readings = self._sensors.peek() if self._state.is_human_driven else None
+        if readings is not None:
+            self._state.segments.see(readings)
+        self._tick()
 
     def _tick(self) -> None:
         """Starts the next step, where there is one and all that it needs is there."""
@@ -204,6 +239,9 @@ class PolicyNode(WorkerNode):
         step = self._state.next_step()
         if step.kind is Kind.HOLD or not self._surroundings.all_listen():
             self._sensors.stop_waiting()
+            return
+        if step.kind is Kind.FOLLOW:
+            self._follow(step)
             return
         readings = self._sensors.take(newer_than=step.fresh_after)
         if readings is None:
@@ -239,6 +277,39 @@ class PolicyNode(WorkerNode):
             return
         self._tell_validity(chunk)
         self._publish_chunk(step, chunk, readings)
+
+    def _follow(self, step: Step) -> None:
+        """Makes a chunk of what the human drove."""
+        segment = self._state.segments.next
+        assert segment is not None
+
+        def make() -> SampledChunk:
+            assert self._actor is not None
+            return self._actor.human_chunk(self._observe(segment.readings), segment.commanded)
+
+        self.submit(make, lambda outcome: self._on_followed(step, segment, outcome))
+
+    def _on_followed(self, step: Step, segment: Segment, outcome: Outcome[SampledChunk]) -> None:
+        chunk = self._checked(outcome)
+        if self._state.next_step() == step:
+            if chunk is None:
+                self._state.segments.done()  # its observation stays refused
+            elif self._store_sequence_number(step):
+                self._publish_human_chunk(step, chunk, segment)
+        self._tick()
+
+    def _publish_human_chunk(self, step: Step, chunk: SampledChunk, segment: Segment) -> None:
+        assert step.chunk is not None
+        if chunk.valid or chunk.num_steps_asked < self.config.model.action_horizon:
+            self.relieve("imitation", "what the human drives can be imitated again")
+        else:
+            text = "what the human drives cannot be imitated: it takes more tokens than model.max_action_tokens allows"
+            self.complain("imitation", text)
+        source = ObservationSource(segment.readings.stamp, self._prompt)
+        self._chunk_publisher.publish(conversions.chunk_to_message(step.chunk, chunk, source, stamp=segment.stamp))
+        self._stamp = max(self._stamp, segment.stamp)
+        self._surroundings.chunk_sent()
+        self._state.followed(step.chunk)
 
     def _on_valued(self, step: Step, readings: SyncedSensors, outcome: Outcome[_Valued]) -> None:
         valued = self._checked(outcome)

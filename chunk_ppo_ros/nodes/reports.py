@@ -26,6 +26,7 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionReport:
         num_clamped_steps=message.num_clamped_steps,
         end=end,
         message=message.message,
+        human=message.human,
         effort=None if math.isnan(message.effort) else message.effort,
     )
 

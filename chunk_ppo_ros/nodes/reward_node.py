@@ -48,6 +48,7 @@ class RewardNode(Node):
         self._final = False
         self._faults = 0
         self._refusals = 0
+        self._human_drives = False
         self._mark: tuple[Ending, str] | None = None
         self._closing: tuple[ChunkId, Ending, str, float] | None = None
         self._last: ChunkId | None = None
@@ -65,6 +66,7 @@ class RewardNode(Node):
         self.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         self.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
         self.create_subscription(msg.Bootstrap, "bootstrap", self._on_bootstrap, qos.RELIABLE)
+        self.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
         serve_episodes(self, start=self._start_episode, end=self._end_episode, pause=self._pause)
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -94,6 +96,7 @@ class RewardNode(Node):
         self._versions: dict[int, int] = {}
         self._mark, self._closing, self._last = None, None, None
         self._episodes = Episodes(next_episode=next_episode, seed=self._seed)
+        self._episodes.human_drives(self._human_drives)
 
     def _seed(self, episode: int) -> int:
         return seeds.episode_seed(seeds.TRAINING, run_seed=self._config.run.seed, episode=episode)
@@ -163,6 +166,13 @@ class RewardNode(Node):
             self._close_episode()
         self._deliver()
 
+    def _on_takeover_state(self, message: msg.TakeoverState) -> None:
+        """Marks and feedback from now on are on what the human does, not on the policy's last chunk."""
+        self._episodes.human_drives(message.human)
+        if message.human and not self._human_drives:
+            self._last = None
+        self._human_drives = message.human
+
     def _on_feedback(self, message: Float32) -> None:
         if not math.isfinite(message.data):
             self.get_logger().error(f"human_feedback must be finite, got {message.data}; it is not used")
@@ -203,16 +213,17 @@ class RewardNode(Node):
         self._publish_outcome(joined, verdict)
         self._assembler.add_outcome(joined.id, verdict.outcome)
         if verdict.valid:
-            self._count(joined.id, verdict)
+            self._count(joined.id, verdict, human=joined.execution.human)
         elif joined.feedback is not None:
             self._credit(joined.feedback)
         if self._mark is not None:
             self._apply_mark()
 
-    def _count(self, id: ChunkId, verdict: referee.Verdict) -> None:
-        self._last = id
+    def _count(self, id: ChunkId, verdict: referee.Verdict, *, human: bool) -> None:
+        """Adds a valid chunk to its episode; the time limit counts the policy's steps only."""
+        self._last = None if verdict.outcome.intervened else id
         self._faults, self._refusals = 0, 0
-        self._episodes.add_chunk(verdict.outcome.reward, num_steps=verdict.outcome.num_steps)
+        self._episodes.add_chunk(verdict.outcome.reward, num_steps=0 if human else verdict.outcome.num_steps)
         if self._mark is not None:
             return
         ending, message = verdict.ending()
@@ -335,6 +346,7 @@ class RewardNode(Node):
                 outcome=change.ending.value,
                 total_reward=change.total_reward,
                 num_chunks=change.num_chunks,
+                intervened=change.intervened,
                 message=change.message,
             )
             event.header.stamp = self.get_clock().now().to_msg()

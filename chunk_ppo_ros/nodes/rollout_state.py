@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
+from chunk_ppo_ros.nodes.human_segments import HumanSegments
 from chunk_ppo_ros.types import ChunkId
 
 
@@ -16,6 +17,7 @@ class Kind(enum.Enum):
     """What the policy does next."""
 
     SAMPLE = enum.auto()
+    FOLLOW = enum.auto()
     BOOTSTRAP = enum.auto()
     HOLD = enum.auto()
 
@@ -26,9 +28,11 @@ class Step:
 
     Attributes:
         kind: what to do.
-        chunk: SAMPLE: the chunk to make. BOOTSTRAP: the chunk whose segment ended. None for HOLD.
+        chunk: SAMPLE: the chunk to make. FOLLOW: the chunk to make of what a human drove. BOOTSTRAP: the chunk whose
+            segment ended. None for HOLD.
         policy_version: the version that must do it; None for HOLD.
-        fresh_after: the observation must be newer, ns of ROS time; 0 for HOLD.
+        fresh_after: the observation must be newer, ns of ROS time; 0 for HOLD and FOLLOW.
+        segment: FOLLOW: stamp of what the human drove, ns of ROS time.
         reason: HOLD: why, in words.
     """
 
@@ -36,6 +40,7 @@ class Step:
     chunk: ChunkId | None = None
     policy_version: int | None = None
     fresh_after: int = 0
+    segment: int = 0
     reason: str = ""
 
 
@@ -66,14 +71,21 @@ class _LastChunk:
 
     id: ChunkId
     policy_version: int
+    human: bool = False
     answered: bool = False
     owes_bootstrap: bool = False
 
 
 class RolloutState:
-    """The facts that decide the next step."""
+    """The facts that decide the next step.
+
+    Attributes:
+        segments: what a human has driven in the running episode.
+    """
 
     def __init__(self) -> None:
+        self.segments = HumanSegments()
+        self._human_drives = False
         self._active = False
         self._next_sequence_number = 0
         self._announced: Announcement | None = None
@@ -134,6 +146,7 @@ class RolloutState:
         if self._last is not None:
             self._in_flight.pop(self._last.id.sequence_number, None)
         self._last = None
+        self.segments.clear()
         self._episode = episode
         self._next_chunk = 0
         self._num_steps = 0
@@ -160,6 +173,7 @@ class RolloutState:
     def episode_ended(self, episode: int, *, discarded: bool = False, truncated: bool = False) -> None:
         """The episode is over; a time limit leaves the value of what follows to be told."""
         self._running = False
+        self.segments.clear()
         if discarded:
             self._in_flight = {number: of for number, of in self._in_flight.items() if of != episode}
         if truncated and not discarded and self._last is not None:
@@ -169,11 +183,30 @@ class RolloutState:
 
     # Chunks.
 
-    def sampled(self, chunk: ChunkId) -> None:
-        """A chunk is on its way to the robot."""
+    def human_drives(self, human: bool, *, stamp: int) -> None:
+        """robot_node says who drives, since `stamp` (ns of ROS time).
+
+        Where the driver changes a segment of the trace ends: the value after it is owed, and the numbers of chunks
+        leave a gap, so that what the human does is no part of what the policy's last chunk is worth.
+        """
+        if human == self._human_drives:
+            return
+        self._human_drives = human
+        self._fresh_after = max(self._fresh_after, stamp)
+        self._next_chunk += 1
+        if self._last is not None:
+            self._last.owes_bootstrap = True
+
+    def followed(self, chunk: ChunkId) -> None:
+        """A chunk is made of the human's oldest segment."""
+        self.segments.done()
+        self.sampled(chunk, human=True)
+
+    def sampled(self, chunk: ChunkId, *, human: bool = False) -> None:
+        """A chunk is on its way to the robot, or a human drove it."""
         assert self._loaded_version is not None
         self._in_flight[chunk.sequence_number] = chunk.episode
-        self._last = _LastChunk(chunk, self._loaded_version)
+        self._last = _LastChunk(chunk, self._loaded_version, human)
         self._next_chunk += 1
         self._next_sequence_number = chunk.sequence_number + 1
 
@@ -203,7 +236,7 @@ class RolloutState:
             return
         self._fresh_after = max(self._fresh_after, end)
         self._last.answered = True
-        self._num_steps += num_steps
+        self._num_steps += 0 if self._last.human else num_steps  # the time limit waits for a human
         if valid and (terminated or truncated):
             self._running = False
         if not valid or terminated:
@@ -222,6 +255,11 @@ class RolloutState:
             self._num_required = num_required
 
     # The decision.
+
+    @property
+    def is_human_driven(self) -> bool:
+        """Whether a human drives now."""
+        return self._human_drives
 
     @property
     def awaited_chunk(self) -> ChunkId | None:
@@ -247,11 +285,14 @@ class RolloutState:
         segment_ends = last is not None and (last.owes_bootstrap or self._is_full())
         if last is not None and segment_ends and last.policy_version == self._loaded_version:
             return Step(Kind.BOOTSTRAP, last.id, last.policy_version, self._fresh_after)
-        obstacle = self._obstacle_to_sampling()
+        segment = self.segments.next if self._running else None
+        obstacle = "" if segment else self._obstacle_to_sampling()
         if obstacle:
             return Step(Kind.HOLD, reason=obstacle)
         assert self._announced is not None and self._episode is not None
         chunk = ChunkId(self._announced.run_id, self._next_sequence_number, self._episode, self._next_chunk)
+        if segment:
+            return Step(Kind.FOLLOW, chunk, self._loaded_version, segment=segment.stamp)
         return Step(Kind.SAMPLE, chunk, self._loaded_version, self._fresh_after)
 
     def _obstacle(self) -> str:
@@ -270,6 +311,10 @@ class RolloutState:
         return ""
 
     def _obstacle_to_sampling(self) -> str:
+        if self._human_drives:
+            return "a human drives"
+        if self.segments.one_is_open:
+            return "waiting for robot_node to say what the human drove"
         if self._is_full():
             return f"the rollout of version {self._loaded_version} is full; waiting for trainer_node's next version"
         if not self._running:

@@ -56,6 +56,10 @@ class Sensors:
             self._sync.expect(self._waiting_since)
         return readings
 
+    def peek(self) -> SyncedSensors | None:
+        """One reading of each sensor, however old; None while there is none. Nothing is waited for."""
+        return self._sync.take(newer_than=0, tolerance=self._config.env.sync_tolerance)
+
     def stop_waiting(self) -> None:
         """Nothing is wanted of the sensors now: in lockstep they are silent then."""
         self._waiting_since = None

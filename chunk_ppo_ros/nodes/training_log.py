@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chunk_ppo_msgs import msg
 
-from chunk_ppo_ros.learner import Counters
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.metrics import MetricsLog
 from chunk_ppo_ros.nodes import qos
 from chunk_ppo_ros.nodes.lifecycle import WorkerNode
@@ -30,13 +30,17 @@ class TrainingLog:
         self._write("update", metrics, counters)
 
     def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
-        """An episode that has ended; one without an outcome is not an episode of the task."""
+        """An episode that has ended; one without an outcome is not an episode of the task.
+
+        Where a human took over the policy has not solved the task, whoever did.
+        """
         if event.outcome not in _OUTCOMES:
             return
         metrics = {
             "episode": float(event.episode),
             "total_reward": float(event.total_reward),
-            "success": float(event.outcome == msg.EpisodeEvent.SUCCESS),
+            "success": float(event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened),
+            "intervened": float(event.intervened),
             "num_chunks": float(event.num_chunks),
         }
         self._publish({f"episode/{name}": value for name, value in metrics.items()}, counters)

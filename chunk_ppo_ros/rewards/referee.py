@@ -43,7 +43,7 @@ MAX_REFUSALS = 10
 class ExecutionReport:
     """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time.
 
-    `effort` is as in `ExecutedChunk`.
+    `effort` is as in `ExecutedChunk`; `human` says whether a human drove the steps.
     """
 
     status: Status
@@ -52,6 +52,7 @@ class ExecutionReport:
     end: int
     message: str = ""
     effort: float | None = None
+    human: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,8 +197,9 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
         time_limit_reached: whether this chunk is the last that the episode may have.
 
     Returns:
-        The verdict. A FAULT after some steps truncates: the future counts, but this segment ends. Where no step was
-        executed, or a report cannot be used, the chunk is not valid.
+        The verdict. A FAULT after some steps truncates: the future counts, but this segment ends. The time limit waits
+        while a human drives: it ends neither the chunk that a takeover cut nor one that the human drove. Where no step
+        was executed, or a report cannot be used, the chunk is not valid.
     """
     execution = joined.execution
     assert execution is not None
@@ -209,14 +211,16 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
         harmless = execution.num_steps == 0 and execution.status in NO_FAULT
         return Verdict(_empty_outcome(str(error)), valid=False, reason=str(error), robot_fault=not harmless)
     terminated = any(report.terminated for report in reports)
-    fault = execution.status is Status.FAULT
+    fault, taken_over = execution.status is Status.FAULT, execution.status is Status.TAKEOVER
+    by_human = execution.human or taken_over
+    late = time_limit_reached or any(report.truncated for report in reports)
     outcome = ChunkOutcome(
         reward=terms_lib.total(terms),
         reward_terms=terms,
         num_steps=execution.num_steps,
         terminated=terminated,
-        truncated=not terminated and (fault or time_limit_reached or any(report.truncated for report in reports)),
-        intervened=execution.status is Status.TAKEOVER,
+        truncated=not terminated and (fault or (late and not by_human)),
+        intervened=taken_over,
         success=any(report.success for report in reports),
         num_clamped_steps=execution.num_clamped_steps,
         fault=(execution.message or "fault without a reason") if fault else "",

@@ -92,6 +92,10 @@ class GripperConvention:
         """Normalised opening that a leader's gripper at a motor angle in rad asks for."""
         return (motor - self.leader_closed) / (self.leader_open - self.leader_closed)
 
+    def leader_from_opening(self, opening: FloatT) -> FloatT:
+        """Inverse of `opening_from_leader`."""
+        return self.leader_closed + opening * (self.leader_open - self.leader_closed)
+
 
 GRIPPER_CONVENTIONS = {
     # The constants of the original ALOHA, which openpi and gym-aloha use.

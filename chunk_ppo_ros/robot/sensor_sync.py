@@ -21,12 +21,14 @@ class SyncedSensors:
         image_mask: bool [C], false where a camera is absent.
         state: float32 [14], rad and normalised grippers.
         stamp: of the oldest reading, ns.
+        newest: stamp of the newest reading, ns.
     """
 
     images: tuple[np.ndarray | None, ...]
     image_mask: np.ndarray
     state: np.ndarray
     stamp: int
+    newest: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,6 +123,7 @@ class SensorSync:
             image_mask=np.array([source.value is not None for source in self._cameras.values()]),
             state=np.concatenate([self._arms[side].value for side in aloha.SIDES]).astype(np.float32),
             stamp=min(stamps),
+            newest=max(stamps),
         )
 
     def _absent(self, camera: str) -> bool:
