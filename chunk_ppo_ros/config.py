@@ -379,10 +379,17 @@ class PretrainConfig(_Checked):
 
     num_demonstrations: int = setting(500, "demonstrated episodes", minimum=1)
     aim_noise: float = setting(
-        0.04, "disturbance of the demonstrator's executed aim per chunk, standard deviation, m", minimum=0.0
+        0.04,
+        "disturbance of the demonstrator's executed aim per chunk, standard deviation, m; in transfer_cube less in "
+        "proportion for aims nearer than 0.2 m, and 0.02 suits it",
+        minimum=0.0,
     )
     min_pace: float = setting(
-        0.3, "a demonstrated chunk covers this to all of the way, mostly little, at random", minimum=0.01, maximum=1.0
+        0.3,
+        "a demonstrated chunk covers this to all of the way (transfer_cube: has this to all of the top speed), mostly "
+        "little, at random",
+        minimum=0.01,
+        maximum=1.0,
     )
     bc_steps: int = setting(1_000, "gradient steps of behaviour cloning", minimum=1)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behaviour cloning", minimum=1)
