@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chunk_ppo_ros.actor import Actor
 from chunk_ppo_ros.collect import Collector, EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.learner import Learner, checkpoint_directory
+from chunk_ppo_ros.model import checkpoint as checkpoints
 
 
 class ChunkPPO:
@@ -56,6 +58,14 @@ class ChunkPPO:
         self._learner.save()
 
 
-def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> ChunkPPO:
-    """See `methods.begin`."""
+def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> ChunkPPO:
+    """See `methods.begin`.
+
+    Raises:
+        ValueError: when there are options: all settings are the configuration's.
+    """
+    if options:
+        raise ValueError(f"chunk_ppo must have no options, got {dict(options)}; its settings are the configuration's")
+    resume = checkpoints.newest_checkpoint(checkpoint_directory(config.run)) is not None
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
     return ChunkPPO(config, env, greedy=greedy)

@@ -35,6 +35,7 @@ class StartRule:
         lowest: success that a start must have, 0..1.
         highest: success that a start must not exceed, 0..1.
         episodes: validation starts that each candidate is measured on.
+        policy: what imitates, a key of `start_point.IMITATIONS`.
     """
 
     steps: tuple[int, ...]
@@ -42,6 +43,7 @@ class StartRule:
     lowest: float = 0.25
     highest: float = 0.50
     episodes: int = 200
+    policy: str = "tokens"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +58,9 @@ class Experiment:
         episodes: evaluation starts, before and after; no training, demonstration or choice has seen them.
         validate_every: chunks between points of the curve.
         validation_episodes: validation starts for a point.
-        save_every: updates between checkpoints.
+        save_every: chunks between checkpoints.
         method: what learns, a key of `methods.METHODS`.
+        options: of the method, beyond the configuration.
     """
 
     config: TrainConfig
@@ -65,10 +68,11 @@ class Experiment:
     greedy: bool = True
     chunks: int = 3000
     episodes: int = 200
-    validate_every: int = 480
+    validate_every: int = 512
     validation_episodes: int = 64
-    save_every: int = 10
+    save_every: int = 256
     method: str = "chunk_ppo"
+    options: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

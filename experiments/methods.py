@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from chunk_ppo_ros.collect import EpisodeRecord
@@ -13,13 +13,13 @@ from chunk_ppo_ros.evaluate import Acting
 from chunk_ppo_ros.metrics import Counters
 
 METHODS = {"chunk_ppo": "experiments.chunk_ppo"}
-"""Modules with a function `begin(config, env, *, greedy) -> Method`."""
+"""Modules with a function `begin(config, env, *, greedy, options) -> Method`."""
 
 
 class Method(Protocol):
     """Something that rolls out in an environment and learns from it, one update at a time.
 
-    `begin` loads the start (`run.pretrained_checkpoint_path`), or where `run.resume` is set what `save` wrote last.
+    `begin` takes the start (`run.pretrained_checkpoint_path`), or goes on with what `save` wrote, where there is any.
     """
 
     @property
@@ -45,7 +45,7 @@ class Method(Protocol):
         """Keeps the present version on disk, whole or not at all."""
 
 
-def begin(method: str, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> Method:
+def begin(method: str, config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> Method:
     """The method of this name, at its start or resumed.
 
     Args:
@@ -53,7 +53,8 @@ def begin(method: str, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> M
         config: of the curve, with its places.
         env: that it rolls out in.
         greedy: how `policy` decodes.
+        options: of the method.
     """
     module: Any = importlib.import_module(METHODS[method])
-    made: Method = module.begin(config, env, greedy=greedy)
+    made: Method = module.begin(config, env, greedy=greedy, options=options)
     return made

@@ -20,7 +20,6 @@ from chunk_ppo_ros.env import SimulatorEnv
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.evaluate import Evaluation, evaluate_actor, evaluation_start
 from chunk_ppo_ros.metrics import MetricsLog
-from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.parameter_file import flatten
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import methods, start_point, state
@@ -63,8 +62,9 @@ def _run(curve: Curve, folder: Path, stages: _Stages, start: start_point.StartPo
     began = time.monotonic()
     config = _placed(curve, folder, start.checkpoint)
     with _environment(config) as rollouts, _environment(config) as measuring:
-        method = methods.begin(curve.experiment.method, config, rollouts, greedy=curve.experiment.greedy)
-        starts = [evaluation_start(curve.seed, episode) for episode in range(curve.experiment.episodes)]
+        asked = curve.experiment
+        method = methods.begin(asked.method, config, rollouts, greedy=asked.greedy, options=asked.options)
+        starts = [evaluation_start(curve.seed, episode) for episode in range(asked.episodes)]
 
         def evaluated(stage: str) -> Measured:
             return stages.measured(stage, lambda: evaluate_actor(method.policy, measuring, starts=starts, name=stage))
@@ -82,7 +82,7 @@ def _run(curve: Curve, folder: Path, stages: _Stages, start: start_point.StartPo
 
 
 def _placed(curve: Curve, folder: Path, start: Path) -> TrainConfig:
-    """The curve's configuration with its places, resuming where there is something to resume."""
+    """The curve's configuration with its places."""
     run = dataclasses.replace(
         curve.config.run,
         exp_name=curve.label.replace("/", "-"),
@@ -91,7 +91,6 @@ def _placed(curve: Curve, folder: Path, start: Path) -> TrainConfig:
         checkpoint_dir="checkpoints",
         pretrained_checkpoint_path=str(start.resolve()),
         on_load_failure="fail",
-        resume=checkpoints.newest_checkpoint(folder / "checkpoints") is not None,
         keep_checkpoints=1,
         wandb=False,
     )

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import importlib
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros import seeds, start
-from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros import seeds
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.env import SimulatorEnv
 from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.evaluate import Evaluation, evaluate_actor
-from chunk_ppo_ros.pretrain import pretrain
+from chunk_ppo_ros.evaluate import Acting, Evaluation, evaluate_actor
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import state
 from experiments.definitions import Experiment, StartRule
+
+IMITATIONS = {"tokens": "experiments.token_start"}
+"""Modules that are an `Imitation`, by the kind of policy that they make."""
+
+
+class Imitation(Protocol):
+    """What is needed of a module that imitates demonstrations."""
+
+    def imitate(self, config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
+        """Imitates, and keeps a checkpoint below `folder` after each of `steps`; their places by these numbers.
+
+        Demonstrations are those of `pretrain` and `run.seed`, so that all kinds of policy imitate the same ones.
+        """
+
+    def Candidates(self, config: TrainConfig, *, greedy: bool) -> Candidates:  # noqa: N802  (a class of the module)
+        """What loads the checkpoints to be measured."""
+
+
+class Candidates(Protocol):
+    """Loads one checkpoint after the other; what was returned before is not used any more."""
+
+    def load(self, checkpoint: Path) -> Acting:
+        """The policy of a checkpoint."""
 
 
 class NoStart(UserError):
@@ -104,15 +127,16 @@ def _fingerprint(experiment: Experiment, config: TrainConfig) -> str:
 def _make(experiment: Experiment, config: TrainConfig, folder: Path) -> dict[str, Any]:
     """Imitates, measures the candidates and returns the record of the chosen one."""
     rule, started = experiment.start, time.monotonic()
-    last, earlier = max(rule.steps), sorted(rule.steps)[:-1]
-    pretrain(config, folder / "imitation", also_after=earlier)
+    imitation: Any = importlib.import_module(IMITATIONS[rule.policy])
+    folders: dict[int, Path] = imitation.imitate(config, folder, steps=rule.steps)
     imitated = time.monotonic()
-    folders = {steps: folder / f"imitation-{steps}" for steps in earlier} | {last: folder / "imitation"}
-    measured = _measure(folders, config, greedy=experiment.greedy, starts=validation_starts(rule.seed, rule.episodes))
+    candidates: Candidates = imitation.Candidates(config, greedy=experiment.greedy)
+    measured = _measure(folders, candidates, config, starts=validation_starts(rule.seed, rule.episodes))
     chosen = choose(rule, {steps: float(one.success.mean()) for steps, one in measured.items()})
     return {
-        "checkpoint": folders[chosen].name,
+        "checkpoint": folders[chosen].relative_to(folder).as_posix(),
         "seed": rule.seed,
+        "policy": rule.policy,
         "demonstrations": config.pretrain.num_demonstrations,
         "gradient_steps": chosen,
         "success": float(measured[chosen].success.mean()),
@@ -125,17 +149,13 @@ def _make(experiment: Experiment, config: TrainConfig, folder: Path) -> dict[str
 
 
 def _measure(
-    folders: dict[int, Path], config: TrainConfig, *, greedy: bool, starts: Sequence[int]
+    folders: dict[int, Path], candidates: Candidates, config: TrainConfig, *, starts: Sequence[int]
 ) -> dict[int, Evaluation]:
     """All candidates on the same starts, by gradient steps."""
-    actor = Actor(config, next(iter(folders.values())), policy_version=0, greedy=greedy)
-    simulator = make_simulator(config)
-    try:
+    with closing(make_simulator(config)) as simulator:
         env, measured = SimulatorEnv(simulator, config), {}
-        for steps, folder in folders.items():
-            actor.take(start.load(folder, config).params, policy_version=0)
-            measured[steps] = evaluate_actor(actor, env, starts=starts, name=f"{steps} steps of imitation")
+        for steps, folder in sorted(folders.items()):
+            name = f"{steps} steps of imitation"
+            measured[steps] = evaluate_actor(candidates.load(folder), env, starts=starts, name=name)
             print(f"candidate: {measured[steps]}", flush=True)
-    finally:
-        simulator.close()
     return measured

@@ -59,24 +59,28 @@ class Training:
         """Whether another rollout would be more than the curve's chunks."""
         return self._method.counters.num_chunks + self._rollout > self._experiment.chunks
 
+    def _passed(self, every: int) -> bool:
+        """Whether the last rollout reached a multiple of `every` chunks; so does the start."""
+        chunks = self._method.counters.num_chunks
+        return chunks // every > (chunks - self._rollout) // every
+
     def _update(self) -> dict[str, float]:
         """One update, kept on disk where it is time to; its metrics."""
         metrics, episodes = self._method.update()
         counters = self._method.counters
         for episode in episodes:
             self._log.write("episode", episode_metrics(episode), counters=counters)
-        if counters.policy_version % self._experiment.save_every == 0 or self._finished:
+        if self._passed(self._experiment.save_every) or self._finished:
             self._method.save()
         return metrics
 
     def _point_where_due(self) -> None:
         """A point at the start, at the end, and after every `validate_every` chunks."""
-        counters, every = self._method.counters, self._experiment.validate_every
-        chunks = counters.num_chunks
-        due = chunks // every > (chunks - self._rollout) // every or self._finished
+        counters = self._method.counters
+        due = self._passed(self._experiment.validate_every) or self._finished
         if not due or counters.policy_version in self._measured:
             return
-        name = f"{chunks} chunks"
+        name = f"{counters.num_chunks} chunks"
         point = evaluate_actor(self._method.policy, self._env, starts=self._starts, name=name)
         self._log.write("evaluation", point.record(), counters=counters)
         self._measured.add(counters.policy_version)

@@ -1,0 +1,35 @@
+"""The start of everything that learns with the package's own policy: behaviour cloning by `chunk_ppo_ros.pretrain`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from chunk_ppo_ros import start
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.pretrain import pretrain
+
+
+def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
+    """See `start_point.Imitation`."""
+    last = max(steps)
+    earlier = sorted(set(steps) - {last})
+    pretrain(config, folder / "imitation", also_after=earlier)
+    return {number: folder / f"imitation-{number}" for number in earlier} | {last: folder / "imitation"}
+
+
+class Candidates:
+    """One actor that takes the weights of one candidate after the other. See `start_point.Imitation`."""
+
+    def __init__(self, config: TrainConfig, *, greedy: bool) -> None:
+        self._config, self._greedy = config, greedy
+        self._actor: Actor | None = None
+
+    def load(self, checkpoint: Path) -> Actor:
+        """An actor with these weights; what was returned before is not to be used any more."""
+        if self._actor is None:
+            self._actor = Actor(self._config, checkpoint, policy_version=0, greedy=self._greedy)
+        else:
+            self._actor.take(start.load(checkpoint, self._config).params, policy_version=0)
+        return self._actor

@@ -1,0 +1,268 @@
+"""Curves from the start to the result, resumed and refused, among a scripted method and simulator; nothing compiles."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.counters import Counters
+from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.evaluate import evaluation_start
+from chunk_ppo_ros.types import ChunkOutcome
+from experiments import definitions, many, methods, one, results, run, start_point, state
+from experiments.definitions import Experiment, StartRule, Variant
+
+ROLLOUT = 32  # chunks of an update in the debug preset
+EPISODES = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+    asked_actions: np.ndarray
+    valid: bool = True
+
+
+@dataclasses.dataclass
+class Skill:
+    """A policy that solves the starts whose number, modulo 100, is below its percentage."""
+
+    percent: int
+    greedy: bool = True
+
+    def observe(self, observation: int) -> int:
+        return observation
+
+    def act(self, observation: int, *, sequence_number: int) -> Chunk:
+        return Chunk(np.array(observation % 100 < self.percent))
+
+
+class Env:
+    """Episodes of one chunk; the observation is the seed."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def reset(self, *, seed: int) -> int:
+        RESETS.append(seed)
+        return seed
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[int, float, bool, ChunkOutcome]:
+        success = bool(actions)
+        return (
+            0,
+            float(success),
+            True,
+            ChunkOutcome(float(success), (), 16, terminated=True, truncated=False, success=success),
+        )
+
+    def close(self) -> None:
+        pass
+
+
+class Learner:
+    """Gains 20 points an update. Ends the process, so to say, where it is told to."""
+
+    run_id = "scripted"
+
+    def __init__(self, config: TrainConfig, greedy: bool) -> None:
+        self._file = Path(config.run.checkpoint_root) / "version"
+        version = int(self._file.read_text()) if self._file.is_file() else 0
+        self.counters = Counters(self.run_id, policy_version=version, num_chunks=version * ROLLOUT)
+        self._greedy = greedy
+        self._start = int(Path(config.run.pretrained_checkpoint_path).name)
+
+    @property
+    def policy(self) -> Skill:
+        return Skill(self._start + 20 * self.counters.policy_version, self._greedy)
+
+    def update(self) -> tuple[dict[str, float], list[EpisodeRecord]]:
+        version = self.counters.policy_version + 1
+        UPDATES.append(version)
+        if version in KILLED_AT:
+            KILLED_AT.remove(version)
+            raise KeyboardInterrupt
+        self.counters = Counters(self.run_id, policy_version=version, num_chunks=version * ROLLOUT)
+        return {"kl/approx": 0.01 * version, "time/rollout": 1.0}, [EpisodeRecord(version, 1.0, True, 2, 32)]
+
+    def save(self) -> None:
+        self._file.write_text(str(self.counters.policy_version))
+
+
+RESETS: list[int] = []
+UPDATES: list[int] = []
+KILLED_AT: set[int] = set()
+IMITATED: list[tuple[int, ...]] = []
+
+
+def begin(config: TrainConfig, env: Env, *, greedy: bool, options: Mapping[str, float]) -> Learner:
+    return Learner(config, greedy)
+
+
+def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
+    IMITATED.append(tuple(steps))
+    for number in steps:
+        (folder / str(number)).mkdir(parents=True)
+    return {number: folder / str(number) for number in steps}
+
+
+class Candidates:
+    """After n steps of imitation n percent of all starts are solved."""
+
+    def __init__(self, config: TrainConfig, *, greedy: bool) -> None:
+        self._greedy = greedy
+
+    def load(self, checkpoint: Path) -> Skill:
+        return Skill(int(checkpoint.name), self._greedy)
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for recorded in (RESETS, UPDATES, KILLED_AT, IMITATED):
+        recorded.clear()
+    rule = StartRule(steps=(10, 36, 70), episodes=200, policy="scripted")
+    experiment = Experiment(
+        config=PRESETS["debug"],
+        start=rule,
+        chunks=4 * ROLLOUT + 1,
+        episodes=EPISODES,
+        validate_every=2 * ROLLOUT,
+        validation_episodes=200,
+        save_every=2 * ROLLOUT,
+        method="scripted",
+    )
+    monkeypatch.setattr(definitions, "EXPERIMENTS", {"toy": experiment})
+    variants = {"default": Variant("as it is"), "fast": Variant("faster", {"ppo": {"learning_rate": 0.5}})}
+    monkeypatch.setattr(definitions, "VARIANTS", variants)
+    monkeypatch.setitem(methods.METHODS, "scripted", __name__)
+    monkeypatch.setitem(start_point.IMITATIONS, "scripted", __name__)
+    for module in (one, start_point):
+        monkeypatch.setattr(module, "make_simulator", Env)
+        monkeypatch.setattr(module, "SimulatorEnv", Env)
+
+
+def run_toy(root: Path, **keywords: Any) -> results.Result:
+    return one.run_curve(definitions.curve("toy", seed=3), root, **keywords)
+
+
+def test_a_curve_is_measured_on_the_same_unseen_starts_before_and_after(tmp_path: Path) -> None:
+    result = run_toy(tmp_path)
+    unseen = [evaluation_start(3, episode) for episode in range(EPISODES)]
+    # Validation of three candidates, before, the points at 0, 64 and 128 chunks, after.
+    assert RESETS[600:620] == unseen and RESETS[-20:] == unseen
+    assert not set(unseen) & set(RESETS[620:-20])
+    # From the start of 36 % with 20 points for each of 4 updates: all of it.
+    assert result.before["outcomes"] == "".join("1" if start % 100 < 36 else "0" for start in unseen)
+    assert result.after["success"] == 1.0
+    assert (result.start["gradient_steps"], result.start["checkpoint"]) == (36, "36")
+    assert (result.chunks, result.updates, result.episodes, UPDATES) == (4 * ROLLOUT, 4, 4, [1, 2, 3, 4])
+    assert [point["chunks"] for point in result.curve] == [0, 64, 128]
+    assert 0.6 < result.curve[1]["success"] < 0.9 and result.curve[2]["success"] == 1.0
+    assert result.chunks_to_goal == 128 and result.minutes_to_goal == result.curve[2]["minutes"]
+    assert result.metrics == {"kl/approx max": 0.04, "time/rollout sum": 4.0}
+    assert result.settings["env.simulator"] == "kinematic" and "ppo.gamma" not in result.settings
+    assert result.resumed == 0 and result.provenance["code"] == state.code_version()
+
+
+def test_the_last_line_names_the_figures(tmp_path: Path) -> None:
+    result = run_toy(tmp_path)
+    measured = {**result.before, "success": 0.4}, {**result.after, "success": 0.9751}
+    result = dataclasses.replace(result, before=measured[0], after=measured[1], minutes=1.26, eval_minutes=0.04)
+    figures = "seed=3 chunks=128 success_before=0.400 success_after=0.975 episodes=20 minutes=1.3 eval_minutes=0.0"
+    assert result.line == f"toy {figures}"
+    assert dataclasses.replace(result, variant="fast").line == f"toy/fast {figures}"
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, 3, 4])
+def test_a_killed_curve_goes_on_from_what_was_saved(tmp_path: Path, killed_at: int) -> None:
+    KILLED_AT.add(killed_at)
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path)
+    result = run_toy(tmp_path)
+    saved = 2 * ((killed_at - 1) // 2)  # checkpoints are of versions 2 and 4
+    assert [*range(1, killed_at + 1), *range(saved + 1, 5)] == UPDATES
+    assert RESETS.count(evaluation_start(3, 0)) == 2  # once before, once after
+    assert (result.chunks, result.updates, result.resumed, len(IMITATED)) == (128, 4, 1, 1)
+    assert [point["chunks"] for point in result.curve] == [0, 64, 128]
+
+
+def test_what_is_finished_is_not_done_again(tmp_path: Path) -> None:
+    first = run_toy(tmp_path)
+    done = len(UPDATES), len(RESETS)
+    assert run_toy(tmp_path) == first
+    assert (len(UPDATES), len(RESETS)) == done
+    assert run_toy(tmp_path, fresh=True).after == first.after | {"minutes": pytest.approx(0.0, abs=1.0)}
+    assert len(UPDATES) == 2 * done[0] and len(IMITATED) == 1
+
+
+def test_changed_settings_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_toy(tmp_path)
+    changed = dataclasses.replace(definitions.EXPERIMENTS["toy"], chunks=64)
+    monkeypatch.setitem(definitions.EXPERIMENTS, "toy", changed)
+    with pytest.raises(one.Changed, match=r"chunks: 129, now 64; begin anew by --fresh"):
+        run_toy(tmp_path)
+
+
+def test_changed_code_is_refused_unless_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    KILLED_AT.add(3)
+    with pytest.raises(KeyboardInterrupt):
+        run_toy(tmp_path)
+    old = state.code_version()
+    monkeypatch.setattr(state, "code_version", lambda: "new")
+    monkeypatch.setattr(state, "provenance", lambda: {"code": "new", "commit": "c", "date": "today"})
+    with pytest.raises(one.Changed, match=rf"the code that began it \({old}\), got new"):
+        run_toy(tmp_path)
+    result = run_toy(tmp_path, any_code=True)
+    assert (result.provenance["code"], [one["code"] for one in result.provenance["begun_by"]]) == ("new", [old])
+
+
+def test_a_curve_in_use_is_left_alone(tmp_path: Path) -> None:
+    curve = definitions.curve("toy", seed=3)
+    with state.locked(curve.folder(tmp_path), wait=False), pytest.raises(state.Busy, match="in use by another process"):
+        run_toy(tmp_path)
+
+
+def test_the_start_is_the_candidate_nearest_to_the_middle() -> None:
+    rule = StartRule(steps=(1, 2, 3), lowest=0.2, highest=0.6)
+    assert start_point.choose(rule, {1: 0.1, 2: 0.25, 3: 0.5}) == 3  # 0.4 is the middle
+    assert start_point.choose(rule, {1: 0.3, 2: 0.5, 3: 0.9}) == 1  # equally near: the fewer steps
+    with pytest.raises(start_point.NoStart, match=r"within 20%..60%, got 1 steps 10.0%, 2 steps 70.0%"):
+        start_point.choose(rule, {1: 0.1, 2: 0.7})
+
+
+def test_other_demonstrations_make_another_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = definitions.EXPERIMENTS["toy"]
+    start_point.ensure("toy", experiment, tmp_path)
+    start_point.ensure("toy", dataclasses.replace(experiment, chunks=1), tmp_path)
+    assert len(IMITATED) == 1
+    pretrain = dataclasses.replace(experiment.config.pretrain, min_pace=0.5)
+    other = dataclasses.replace(experiment, config=dataclasses.replace(experiment.config, pretrain=pretrain))
+    start_point.ensure("toy", other, tmp_path)
+    assert len(IMITATED) == 2
+
+
+def test_a_variant_changes_what_it_names() -> None:
+    curve = definitions.curve("toy", variant="fast", seed=1)
+    assert (curve.config.ppo.learning_rate, curve.config.run.seed, curve.label) == (0.5, 1, "toy/fast")
+    with pytest.raises(definitions.UnknownName, match="do you mean fast"):
+        definitions.curve("toy", variant="fats", seed=1)
+
+
+def test_curves_are_parsed() -> None:
+    assert [(one.label, one.seed) for one in many.parse("toy/fast:1,12")] == [("toy/fast", 1), ("toy/fast", 12)]
+    assert [(one.label, one.seed) for one in many.parse("toy")] == [("toy", 0)]
+    with pytest.raises(UserError, match="got '1,-2'"):
+        many.parse("toy:1,-2")
+
+
+def test_the_command_ends_with_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["toy", "--seed", "3", "--folder", str(tmp_path)]) == 0
+    stored = json.loads((tmp_path / "toy" / "default" / "seed3" / "result.json").read_text())
+    assert capsys.readouterr().out.splitlines()[-1] == results.Result(**stored).line
