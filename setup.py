@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from build_messages import build_messages  # noqa: E402
 
 NAME = "chunk_ppo_ros"
-NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node")
+NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node", "classifier_node")
 
 
 def install_messages(command: Command) -> None:

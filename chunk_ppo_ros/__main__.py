@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure a checkpoint on unseen starts",
     "export": "write the actor of a checkpoint as an openpi checkpoint",
     "norm-stats": "compute norm_stats.json from recorded episodes",
+    "train-classifier": "train a success classifier on the images of recorded episodes",
     "parity": "compare the model with reference data of openpi, number by number",
     "positions": "tell which position rule a checkpoint prefers: ours or that of openpi's sampler",
     "bench": "print medians of acting, updating, observing and the topics",

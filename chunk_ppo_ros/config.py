@@ -334,6 +334,8 @@ class RewardConfig(_Checked):
     )
     human_success_weight: float = setting(1.0, "reward for an episode that the operator ends as a success")
     feedback_weight: float = setting(1.0, "factor on what is sent to human_feedback")
+    classifier: str = setting("", "file that train-classifier wrote, for the source 'classifier'")
+    classifier_ends: bool = setting(True, "what the classifier takes for a success ends the episode")
     novelty_weight: float = setting(
         0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
     )
@@ -342,6 +344,11 @@ class RewardConfig(_Checked):
         super().__post_init__()
         if len(set(self.sources)) != len(self.sources):
             raise ValueError(f"reward.sources must differ, got {', '.join(self.sources)}; name each once")
+        if ("classifier" in self.sources) != bool(self.classifier):
+            raise ValueError(
+                f"reward.classifier must be given exactly where reward.sources has classifier, got "
+                f"'{self.classifier}' with {', '.join(self.sources) or 'none'}; train one by train-classifier"
+            )
         factors = self.factors
         if len(factors) != len(self.term_weights):
             raise ValueError(f"reward.term_weights must name a term once, got {', '.join(self.term_weights)}")

@@ -20,6 +20,8 @@ DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "S
 """How far nodes look for each other, as ROS_AUTOMATIC_DISCOVERY_RANGE; static peers are added by ROS_STATIC_PEERS."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_WITH_JAX = ("trainer_node", "policy_node", "classifier_node")
+_WALL_CLOCK = ("sim_node", "recorder_node", "trainer_node", "classifier_node")
 _JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2", **_ONE_THREAD}  # XLA has its own threads
 
 
@@ -75,16 +77,18 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     simulated = config.env.simulator != "none"
     lockstep = simulated and not config.env.realtime
     names = ["trainer_node", "policy_node", "reward_node", "robot_node"]
+    if "classifier" in config.reward.sources:
+        names.insert(2, "classifier_node")
     names = [*(["recorder_node"] if record else []), *names, *(["sim_node"] if simulated else [])]
     # sim_node makes the time that the others read; the recorder stamps by the wall clock, which never stands still; and
-    # trainer_node compares no stamps, so that it need not be woken by each step of time (40 % of its work while it
-    # collects).
+    # trainer_node and classifier_node ask for no time, so that they need not be woken by each step of it (40 % of
+    # trainer_node's work while it collects).
     nodes = tuple(
         NodeDescription(
             name=name,
             module=f"chunk_ppo_ros.nodes.{name}",
-            use_sim_time=lockstep and name not in ("sim_node", "recorder_node", "trainer_node"),
-            environment=_JAX if name in ("trainer_node", "policy_node") else _ONE_THREAD,
+            use_sim_time=lockstep and name not in _WALL_CLOCK,
+            environment=_JAX if name in _WITH_JAX else _ONE_THREAD,
             respawn_arguments=("-p", "run.resume:=true") if name == "trainer_node" else (),
         )
         for name in names

@@ -10,7 +10,7 @@ import pathlib
 import pytest
 
 from chunk_ppo_ros import graph as graph_lib
-from chunk_ppo_ros.config import EnvConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.config import EnvConfig, RewardConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.parameter_file import load_config_file
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -51,8 +51,19 @@ def test_recording_is_one_more_node_that_starts_first(tmp_path: pathlib.Path) ->
     assert not graph.nodes[0].use_sim_time
 
 
+def with_classifier(config: TrainConfig) -> TrainConfig:
+    return dataclasses.replace(config, reward=RewardConfig(sources=("task", "classifier"), classifier="door.npz"))
+
+
+def test_a_classifier_is_one_more_node(tmp_path: pathlib.Path) -> None:
+    config = with_classifier(make_config(tmp_path))
+    (node,) = [node for node in graph_lib.describe(config).nodes if node.name == "classifier_node"]
+    assert not node.use_sim_time
+    assert node.environment["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
 def test_every_node_is_a_module_with_a_main(tmp_path: pathlib.Path) -> None:
-    for node in graph_lib.describe(make_config(tmp_path), record=True).nodes:
+    for node in graph_lib.describe(with_classifier(make_config(tmp_path)), record=True).nodes:
         spec = importlib.util.find_spec(node.module)
         assert spec is not None
         assert spec.origin is not None

@@ -76,7 +76,7 @@ def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
 
 
 def mean_shares(outcomes: Iterable[ChunkOutcome]) -> dict[str, float]:
-    """What each term adds to the reward of a chunk on average, as `reward/term/<name>`; a term that is absent adds 0."""
+    """What each term adds to the reward of a chunk on average, as `reward/term/<name>`; an absent term adds 0."""
     listed = list(outcomes)
     shares: dict[str, float] = {}
     for term in (term for outcome in listed for term in outcome.reward_terms):

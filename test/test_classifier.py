@@ -1,0 +1,149 @@
+"""The success classifier: labels, what is held out, the threshold, what it learns, and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from chunk_ppo_ros import train_classifier as training
+from chunk_ppo_ros.classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init
+from chunk_ppo_ros.config import PRESETS, RewardConfig, TrainConfig
+from chunk_ppo_ros.episode import Episode
+
+NUM_STEPS = 20
+CONFIG = dataclasses.replace(
+    PRESETS["debug"], model=dataclasses.replace(PRESETS["debug"].model, cameras=("base_0_rgb",))
+)
+
+
+def view(*, solved: bool, seed: int) -> np.ndarray:
+    """Noise, and where the task is solved a bright square somewhere."""
+    random = np.random.default_rng(seed)
+    image = random.integers(100, size=(IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
+    if solved:
+        top, left = random.integers(8, 40, size=2)
+        image[top : top + 16, left : left + 16] = 255
+    return image
+
+
+def episode(number: int, *, success: bool | None, solved_from: int = NUM_STEPS - 5) -> Episode:
+    def read(step: int) -> np.ndarray:
+        return view(solved=bool(success) and step >= solved_from, seed=100 * number + step)
+
+    blank = np.zeros((NUM_STEPS, 14), np.float32)
+    return Episode(f"episode {number}", blank, blank, 50.0, success=success, cameras={"cam_high": read})
+
+
+EPISODES = [episode(number, success=number % 2 == 0) for number in range(10)]
+
+
+# Labels.
+
+
+def test_the_end_of_a_success_shows_it_and_nothing_else_does() -> None:
+    data = training.label_images(EPISODES[:2], ["cam_high"], last_steps=5)
+    # Of the success, steps 0, 5, 10 of the fifteen before the end and all five of it; of the failure 0, 5, 10, 15.
+    assert data.success.tolist() == [False] * 3 + [True] * 5 + [False] * 4
+    assert data.episode.tolist() == [0] * 8 + [1] * 4
+    np.testing.assert_array_equal(data.images[3, 0], view(solved=True, seed=15))
+    assert data.images.shape == (12, 1, IMAGE_SIZE, IMAGE_SIZE, 3)
+
+
+def test_only_steps_with_images_are_read() -> None:
+    sparse = dataclasses.replace(EPISODES[0], image_steps=np.array([0, 8, 16]))
+    assert training.label_images([sparse], ["cam_high"], last_steps=5).success.tolist() == [False, True]
+
+
+def test_episodes_must_say_how_they_ended_and_have_the_cameras() -> None:
+    with pytest.raises(ClassifierError, match="must say whether it succeeded, got none in episode 7"):
+        training.label_images([episode(7, success=None)], ["cam_high"], last_steps=5)
+    with pytest.raises(ClassifierError, match="must have images of cam_low, got cam_high in episode 0"):
+        training.label_images(EPISODES[:1], ["cam_low"], last_steps=5)
+
+
+def test_episodes_are_held_out_as_a_whole() -> None:
+    data = training.label_images(EPISODES, ["cam_high"], last_steps=5)
+    trained, held = training.hold_out(data, seed=0)
+    assert not set(trained.episode) & set(held.episode)
+    assert len(set(held.episode)) == 2  # a fifth of five successes and of five failures
+    assert held.success.any()
+
+
+def test_one_success_is_too_few_to_hold_one_out() -> None:
+    data = training.label_images(EPISODES[:2], ["cam_high"], last_steps=5)
+    with pytest.raises(ClassifierError, match="got 1 episodes with images of success among 2; record more"):
+        training.hold_out(data, seed=0)
+
+
+# The threshold.
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "success", "expected"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [False, False, True, True], (0.5, 1.0)),  # anything within 0.2..0.8 parts them
+        ([0.1, 0.6, 0.8, 0.9], [False, False, True, True], (0.7, 1.0)),  # the middle of 0.6 and 0.8
+        # One failure looks like a success: at best all of success and half of the rest are right, 3/4.
+        ([0.1, 0.9, 0.7, 0.8], [False, False, True, True], (0.5, 0.75)),
+    ],
+)
+def test_the_threshold_parts_success_from_the_rest(
+    probabilities: list[float], success: list[bool], expected: tuple[float, float]
+) -> None:
+    found = training.choose_threshold(np.array(probabilities), np.array(success))
+    assert found == pytest.approx(expected)
+
+
+# Learning and keeping.
+
+
+@pytest.fixture(scope="module")
+def classifier() -> SuccessClassifier:
+    return training.train_classifier(EPISODES, CONFIG, num_steps=40, last_steps=5)
+
+
+def test_it_learns_what_can_be_told_apart(classifier: SuccessClassifier) -> None:
+    assert classifier.held_out_accuracy >= 0.9
+    assert classifier.cameras == ("cam_high",)
+    for seed in range(1_000, 1_005):
+        shown, hidden = (
+            classifier.probability({"cam_high": view(solved=solved, seed=seed)}) for solved in (True, False)
+        )
+        assert hidden < classifier.threshold <= shown
+
+
+def test_its_file_keeps_all(classifier: SuccessClassifier, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "door.npz"
+    classifier.save(path)
+    assert [each.name for each in path.parent.iterdir()] == ["door.npz"]
+    loaded = SuccessClassifier.load(path)
+    assert dataclasses.replace(loaded, params=None) == dataclasses.replace(classifier, params=None)
+    image = {"cam_high": view(solved=True, seed=3)}
+    assert loaded.probability(image) == classifier.probability(image)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"something else"])
+def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "none.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(
+        ClassifierError, match=r"reward\.classifier must be a file of `train-classifier`, got .*none.npz"
+    ):
+        SuccessClassifier.load(path)
+
+
+@pytest.mark.parametrize("reward", [{"sources": ("classifier",)}, {"classifier": "door.npz"}])
+def test_the_source_and_its_file_go_together(reward: dict) -> None:
+    with pytest.raises(ValueError, match=r"reward\.classifier must be given exactly where reward\.sources has"):
+        TrainConfig(reward=RewardConfig(**reward))
+
+
+def test_images_of_any_size_are_fitted() -> None:
+    assert fit([np.zeros((480, 640, 3), np.uint8)] * 2).shape == (2, IMAGE_SIZE, IMAGE_SIZE, 3)
+    params = jax.eval_shape(lambda: init(2, key=jax.random.key(0)))
+    assert params["params"]["Conv_0"]["kernel"].shape == (3, 3, 6, 16)

@@ -1,0 +1,113 @@
+"""classifier_node among a robot and cameras that the test plays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
+from node_harness import Graph, Peer, node_config, running_graph
+from sensor_msgs.msg import Image
+
+from chunk_ppo_ros.classifier import ClassifierError, SuccessClassifier, init
+from chunk_ppo_ros.nodes import qos
+from chunk_ppo_ros.nodes.classifier_node import ClassifierNode
+from chunk_ppo_ros.nodes.conversions import header_of, time_from_ns
+from chunk_ppo_ros.nodes.images import image_to_message
+from chunk_ppo_ros.robot import aloha
+
+CAMERAS = ("cam_high", "cam_left_wrist")
+IMAGE = np.full((8, 8, 3), 90, np.uint8)
+
+
+class Rig(Peer):
+    """A robot that ends chunks, two cameras, and a listener to rewards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listen(TaskReward, "task_reward", qos.RELIABLE)
+        self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+        pattern = "{camera}/camera/color/image_rect_raw"
+        self._cameras = {
+            camera: self.create_publisher(Image, aloha.camera_topic(pattern, camera), qos.IMAGE_PUBLISHER)
+            for camera in CAMERAS
+        }
+
+    def end(self, stamp: int, *, end: int, num_steps: int = 4) -> None:
+        self._results.publish(ExecutionResult(header=header_of(stamp), end=time_from_ns(end), num_steps=num_steps))
+
+    def show(self, camera: str, stamp: int) -> None:
+        self._cameras[camera].publish(image_to_message(IMAGE, stamp=stamp, frame_id=camera))
+
+    @property
+    def rewards(self) -> list[TaskReward]:
+        return self.heard["task_reward"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of two cameras that knows nothing; its threshold is so low that everything is a success."""
+    path = tmp_path_factory.mktemp("classifier") / "door.npz"
+    SuccessClassifier(init(2, key=jax.random.key(0)), CAMERAS, threshold=1e-6, held_out_accuracy=0.5).save(path)
+    return path
+
+
+@pytest.fixture
+def graph(trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
+    reward = {"sources": ("task", "classifier"), "classifier": str(trained)}
+    config = node_config(tmp_path, reward=reward, env={"sensor_timeout": 0.5})
+    with running_graph(config, tmp_path, Rig, capfd) as graph:
+        graph.add(ClassifierNode())
+        graph.spin_until(graph.peer.is_connected)
+        yield graph
+
+
+def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: Path) -> None:
+    rig = graph.peer
+    for camera in CAMERAS:
+        rig.show(camera, stamp=90)  # from before
+    rig.end(50, end=100)
+    rig.show("cam_high", stamp=100)
+    graph.spin(0.3)
+    assert not rig.rewards
+    rig.show("cam_left_wrist", stamp=120)
+    graph.spin_until(lambda: rig.rewards)
+    (reward,) = rig.rewards
+    assert (reward.header.stamp.nanosec, reward.source) == (50, "classifier")
+    assert reward.success
+    assert reward.terminated
+    (term,) = reward.terms
+    expected = SuccessClassifier.load(trained).probability(dict.fromkeys(CAMERAS, IMAGE))
+    assert (term.name, term.weight) == ("solved_probability", 1.0)
+    assert term.value == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_was_refused_is_not_judged_and_a_silent_camera_is_told_once(graph: Graph) -> None:
+    rig = graph.peer
+    rig.end(50, end=100, num_steps=0)
+    rig.show("cam_left_wrist", stamp=200)
+    rig.show("cam_high", stamp=200)
+    graph.spin(0.3)
+    assert not rig.rewards
+    rig.end(60, end=300)
+    rig.show("cam_left_wrist", stamp=300)
+    graph.spin_until(lambda: graph.logged("cam_high after a chunk is silent"))
+    rig.show("cam_high", stamp=300)
+    graph.spin_until(lambda: rig.rewards)
+    graph.spin_until(lambda: graph.logged("cam_high after a chunk is back"))
+    assert graph.logged("cam_left_wrist after") == 0
+
+
+def test_a_classifier_of_other_cameras_is_refused(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reward = {"sources": ("classifier",), "classifier": str(trained)}
+    config = node_config(tmp_path, reward=reward)
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, cameras=("base_0_rgb",)))
+    refusal = pytest.raises(ClassifierError, match="must look at cameras of cam_high, got cam_high, cam_left_wrist")
+    with running_graph(config, tmp_path, Rig, capfd), refusal:
+        ClassifierNode()
