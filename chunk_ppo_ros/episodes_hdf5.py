@@ -1,20 +1,20 @@
 """Episodes in the HDF5 files of ALOHA's recorders, one file an episode.
 
 `/observations/qpos` [T, 14], `/action` [T, 14] and `/observations/images/<camera>`: uint8 [T, h, w, 3], or JPEG files
-with padding behind, [T, length], where the recorder compresses. The files hold neither rate nor prompt.
+with padding behind, [T, length], where the recorder compresses. The recorders write neither rate nor prompt; the
+attributes `prompt` and `success` of the file are read where somebody has added them.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import pathlib
 
 import h5py
 import numpy as np
-from PIL import Image
 
 from chunk_ppo_ros.episode import Episode
+from chunk_ppo_ros.episode_images import decode_file
 from chunk_ppo_ros.errors import EpisodesError
 
 RATE = 50.0
@@ -30,8 +30,12 @@ _IMAGES = "observations/images"
 def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
     """The episode of a file.
 
+    Args:
+        path: of the file.
+        prompt: replaces the file's own, where not empty.
+
     Raises:
-        EpisodesError: where the file cannot be read or lacks states or actions.
+        EpisodesError: where the file cannot be read, lacks states or actions, or a camera has not an image a step.
     """
     try:
         with h5py.File(path) as file:
@@ -43,15 +47,24 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
                 raise EpisodesError(f"an ALOHA episode must have {_STATES} and {_ACTIONS}, got {names} in {path}")
             cameras = {name: functools.partial(_read_image, path, name) for name in file.get(_IMAGES, ())}
             states, actions = (np.asarray(file[name], np.float32) for name in (_STATES, _ACTIONS))
+            for name in cameras:
+                if len(file[_IMAGES][name]) != len(states):
+                    raise EpisodesError(
+                        f"camera {name} must have an image for each of {len(states)} steps, got "
+                        f"{len(file[_IMAGES][name])} in {path}; leave the episode out"
+                    )
+            prompt = prompt or str(file.attrs.get("prompt", ""))
+            success = bool(file.attrs["success"]) if "success" in file.attrs else None
     except OSError as error:
         raise EpisodesError(f"episode must be a readable HDF5 file, got {path}: {error}; record it again") from error
-    return Episode(str(path), states, actions, RATE, prompt, cameras)
+    return Episode(str(path), states, actions, RATE, prompt, success, cameras)
 
 
 def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:
     """uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colours, as openpi's converter does."""
-    with h5py.File(path) as file:
-        frame = np.asarray(file[_IMAGES][camera][step])
-    if frame.ndim == 3:
-        return frame
-    return np.asarray(Image.open(io.BytesIO(frame.tobytes())).convert("RGB"))
+    try:
+        with h5py.File(path) as file:
+            frame = np.asarray(file[_IMAGES][camera][step])
+    except OSError as error:
+        raise EpisodesError(f"images must be readable, got {path}: {error}; copy or record it again") from error
+    return frame if frame.ndim == 3 else decode_file(frame.tobytes(), f"{camera}, step {step} of {path}")

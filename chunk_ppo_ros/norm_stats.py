@@ -15,7 +15,7 @@ import numpy as np
 from chunk_ppo_ros import cli
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.episode import Episode, to_chunks
-from chunk_ppo_ros.episodes import read_episodes
+from chunk_ppo_ros.episodes import read_all
 from chunk_ppo_ros.errors import EpisodesError
 from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.normalization import FILE, MIN_RANGE, NormStats, Stats, compute_norm_stats
@@ -36,7 +36,7 @@ def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, 
     if not episodes:
         raise EpisodesError("norm_stats must have at least one executed episode, got none; record some")
     transforms = AlohaTransforms.from_config(model)
-    _check_dims(episodes, model, transforms)
+    check_dims(episodes, model)
     states, actions = [], []
     for episode in episodes:
         starts, chunks = to_chunks(episode, model.action_horizon, stride=stride)
@@ -45,7 +45,12 @@ def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, 
     return compute_norm_stats(np.concatenate(states), np.concatenate(actions))
 
 
-def _check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, transforms: AlohaTransforms) -> None:
+def check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig) -> None:
+    """Refuses episodes, of which there is at least one, whose dimensions are not the model's.
+
+    Raises:
+        EpisodesError: naming the episode.
+    """
     state_dim = episodes[0].states.shape[1]
     for episode in episodes:
         dims = (episode.states.shape[1], episode.actions.shape[1])
@@ -55,7 +60,7 @@ def _check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, tr
                 f"(model.action_dim), got {dims[0]} and {dims[1]} in {episode.source}; leave it out or set --action_dim"
             )
     try:
-        transforms.check_dims(state_dim, model.action_dim)
+        AlohaTransforms.from_config(model).check_dims(state_dim, model.action_dim)
     except ValueError as error:
         raise EpisodesError(str(error)) from error
 
@@ -103,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--stride must be at least 1, got {parsed.stride}")
     if (parsed.output / FILE).exists():
         raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
-    episodes = [each for path in parsed.episodes for each in read_episodes(path, config.robot)]
+    episodes = read_all(parsed.episodes, config)
     norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
     print(describe(norm_stats))
     norm_stats.save(parsed.output)

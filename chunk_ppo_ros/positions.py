@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,17 +19,15 @@ import numpy as np
 from jax import Array
 
 from chunk_ppo_ros import cli, pytrees, start  # noqa: F401  (ModelObservation goes through jit)
-from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
-from chunk_ppo_ros.episode import Episode, to_chunks
-from chunk_ppo_ros.episodes import read_episodes
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.episodes import read_all
 from chunk_ppo_ros.errors import EpisodesError, UserError
 from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
 from chunk_ppo_ros.model.layout import make_layout
 from chunk_ppo_ros.model.pi0_fast import embedding_table
 from chunk_ppo_ros.parity_served import SERVED_SHIFT, generated_states
 from chunk_ppo_ros.pretrain import CloningBatch, tokenize
-from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.images import resize_with_pad
+from chunk_ppo_ros.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.statistics import mean_interval
 
@@ -140,47 +139,23 @@ def prefer_checkpoint(checkpoint: Path, config: TrainConfig, *, episodes: Path |
         UserError: when the checkpoint does not fit, or the demonstrations are missing, too few or of another robot.
     """
     beginning = start.load(checkpoint, config)
-    demonstrations = [collect_demonstrations(config)] if episodes is None else _recorded(episodes, config)
-    numbers = [one.episodes + index for index, one in enumerate(demonstrations)]
+    demonstrations: Demonstrations | RecordedChunks = (
+        collect_demonstrations(config) if episodes is None else _recorded(episodes, config)
+    )
     try:
-        batches = [tokenize(one, beginning.tokenizer) for one in demonstrations]
+        batch = tokenize(demonstrations, beginning.tokenizer)
     except ValueError as error:
         raise UserError(f"demonstrations cannot be scored: {error}") from error
-    batch = jax.tree.map(lambda *leaves: np.concatenate(leaves), *batches)
-    return prefer(beginning.policy, beginning.params, batch, np.concatenate(numbers))
+    return prefer(beginning.policy, beginning.params, batch, demonstrations.episodes)
 
 
-def _recorded(path: Path, config: TrainConfig) -> list[Demonstrations]:
-    """The first `pretrain.num_demonstrations` recorded episodes, one after the other."""
-    recorded = read_episodes(path, config.robot, prompt=config.run.prompt)[: config.pretrain.num_demonstrations]
+def _recorded(path: Path, config: TrainConfig) -> RecordedChunks:
+    """The chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
+    recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
     if len(recorded) < 2:
         raise EpisodesError(f"episodes must be at least 2 for an interval, got {len(recorded)} in {path}; name more")
-    return [_as_demonstration(episode, config.model) for episode in recorded]
-
-
-def _as_demonstration(episode: Episode, model: Pi0FASTActorCriticConfig) -> Demonstrations:
-    """The chunks of an episode that follow each other, as the model's cameras saw them; missing ones are masked."""
-    if not episode.prompt:
-        raise EpisodesError(f"the task must be known, got no words for it in {episode.source}; set --prompt")
-    state, actions = to_chunks(episode, model.action_horizon, stride=model.action_horizon)
-    shape = (len(state), len(model.cameras), model.image_size, model.image_size, 3)
-    images, image_mask = np.zeros(shape, np.uint8), np.zeros(shape[:2], bool)
-    for index, key in enumerate(model.cameras):
-        read = episode.cameras.get(aloha.ROBOT_CAMERAS.get(key, key))
-        if read is not None:
-            frames = [read(row * model.action_horizon) for row in range(len(state))]
-            images[:, index] = [resize_with_pad(frame, model.image_size) for frame in frames]
-            image_mask[:, index] = True
-    return Demonstrations(
-        images=images,
-        image_mask=image_mask,
-        state=state,
-        actions=actions,
-        rewards=np.zeros(len(state), np.float32),
-        episodes=np.zeros(len(state), np.int32),
-        success=np.zeros(1, bool),
-        prompt=episode.prompt,
-    )
+    folder = Path(tempfile.gettempdir())
+    return read_chunks(recorded, config, folder=folder, stride=config.model.action_horizon)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,13 +1,16 @@
 """Imitation: tokenizers and norm_stats fitted on demonstrations, and behaviour cloning of the actor.
 
-Writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one.
+Writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one. What is
+imitated are the simulator's scripted demonstrations, or recorded episodes (`pretrain_episodes.py`).
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,23 @@ from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.freezing import trained_leaves
-from chunk_ppo_ros.model.normalization import clip_actions, compute_norm_stats
+from chunk_ppo_ros.model.normalization import NormStats, clip_actions, compute_norm_stats
 from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenizer import FAST_FOLDER, PROMPT_MODEL, PolicyTokenizer
+from chunk_ppo_ros.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.types import ModelObservation, Observation
 
+_NO_IMAGES = np.zeros((0,), np.uint8)
+
 
 @dataclasses.dataclass(frozen=True)
 class CloningBatch:
-    """Demonstrated chunks as the model sees them: `observation` [N, ...], tokens int32 and bool [N, T]."""
+    """Demonstrated chunks as the model sees them: `observation` [N, ...], tokens int32 and bool [N, T].
+
+    The images may be a mapped file (`RecordedChunks`); what `take` returns is in memory.
+    """
 
     observation: ModelObservation
     action_tokens: np.ndarray
@@ -51,20 +60,28 @@ class CloningBatch:
         )
 
 
-def tokenize(demonstrations: Demonstrations, tokenizer: PolicyTokenizer) -> CloningBatch:
-    """Demonstrations as model inputs and target tokens."""
+def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyTokenizer) -> CloningBatch:
+    """Demonstrations as model inputs and target tokens; the images are the demonstrations' own array.
+
+    Raises:
+        ValueError: where a chunk does not fit the tokenizer or the model; the text names its number and episode.
+    """
+    prompts = demonstrations.prompts
     observations, tokens = [], []
-    for row in range(len(demonstrations.actions)):
-        observation = Observation(
-            demonstrations.images[row],
-            demonstrations.image_mask[row],
-            demonstrations.state[row],
-            demonstrations.prompt,
-        )
-        observations.append(tokenizer.observe(observation))
-        tokens.append(tokenizer.encode_actions(demonstrations.actions[row], demonstrations.state[row]))
+    for row, episode in enumerate(demonstrations.episodes):
+        state = demonstrations.state[row]
+        blind = Observation(_NO_IMAGES, demonstrations.image_mask[row], state, prompts[episode])
+        try:
+            observations.append(tokenizer.observe(blind))
+            tokens.append(tokenizer.encode_actions(demonstrations.actions[row], state))
+        except ValueError as error:
+            raise ValueError(f"chunk {row}, of episode {episode}: {error}") from error
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *observations)
-    return CloningBatch(stacked, np.stack([t.action_tokens for t in tokens]), np.stack([t.token_mask for t in tokens]))
+    return CloningBatch(
+        dataclasses.replace(stacked, images=demonstrations.images),
+        np.stack([t.action_tokens for t in tokens]),
+        np.stack([t.token_mask for t in tokens]),
+    )
 
 
 def cloning_loss(policy: Pi0FASTActorCritic, params: Any, batch: CloningBatch, *, temperature: float) -> jax.Array:
@@ -151,7 +168,7 @@ def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
 
 def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
     """Tokenizers and norm_stats fitted on demonstrations, without training anything; needs no images."""
-    return _fit(collect_demonstrations(config, render=False), config)
+    return fit(collect_demonstrations(config, render=False), config)
 
 
 def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int] = ()) -> Path:
@@ -176,46 +193,89 @@ def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
     print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
-    tokenizer = _fit(demonstrations, config)
+    tokenizer = fit(demonstrations, config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
-    with tqdm(total=settings.bc_steps, desc="behaviour cloning", unit="step") as bar:
+
+    def on_params(step: int, actor_backbone: Any) -> None:
+        if step in earlier:
+            checkpoints.save_openpi_checkpoint(earlier[step], actor_backbone, write_assets=tokenizer.save)
+
+    batch = tokenize(demonstrations, tokenizer)
+    with cloning_progress(settings.bc_steps) as on_step:
+        params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
+    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+
+
+@contextlib.contextmanager
+def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
+    """A bar of so many gradient steps; gives what advances it by one, from the step's loss in nats a token."""
+    with tqdm(total=num_steps, desc="behaviour cloning", unit="step") as bar:
 
         def on_step(loss: float) -> None:
             bar.set_postfix(nats_per_token=f"{loss:.3f}", refresh=False)
             bar.update()
 
-        def on_params(step: int, actor_backbone: Any) -> None:
-            if step in earlier:
-                checkpoints.save_openpi_checkpoint(earlier[step], actor_backbone, write_assets=tokenizer.save)
-
-        batch = tokenize(demonstrations, tokenizer)
-        params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
-    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+        yield on_step
 
 
-def _fit(demonstrations: Demonstrations, config: TrainConfig) -> PolicyTokenizer:
-    """Norm_stats, FAST and prompt tokenizers of demonstrations."""
-    settings, model = config.pretrain, config.model
-    transforms = AlohaTransforms.from_config(model)
+def fit(demonstrations: Demonstrations | RecordedChunks, config: TrainConfig) -> PolicyTokenizer:
+    """Norm_stats of demonstrations; FAST and prompt tokenizers are those of `run.tokenizer_dir`, or fitted to them.
+
+    Raises:
+        UserError: when those of `run.tokenizer_dir` are missing or do not fit the model.
+    """
+    transforms = AlohaTransforms.from_config(config.model)
     actions = transforms.encode_actions(demonstrations.actions, demonstrations.state)
     norm_stats = compute_norm_stats(transforms.encode_state(demonstrations.state), actions)
-    clipped, _ = clip_actions(norm_stats.actions.normalize(actions), model.action_limit)
+    if not config.run.tokenizer_dir:
+        prompts = sorted(set(demonstrations.prompts))
+        return _fit_tokenizers(norm_stats.actions.normalize(actions), prompts, norm_stats, config)
+    folder = Path(config.run.tokenizer_dir)
+    try:
+        prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.model.max_prompt_len)
+        fast = FastTokenizer.load(folder / FAST_FOLDER)
+        return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=config.model)
+    except Exception as error:  # the tokenizers' libraries raise many kinds
+        raise UserError(f"tokenizers of {folder} (run.tokenizer_dir) cannot be used: {error}") from error
+
+
+def _fit_tokenizers(
+    normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
+) -> PolicyTokenizer:
+    """Tokenizers of normalised chunks [N, H, D] and prompts."""
+    settings, model = config.pretrain, config.model
+    clipped, _ = clip_actions(normalized, model.action_limit)
     fast = FastTokenizer.fit(
         clipped, vocab_size=settings.fast_vocab_size, scale=settings.fast_scale, action_limit=model.action_limit
     )
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "prompt.model"
-        train_prompt_tokenizer([demonstrations.prompt], path, vocab_size=settings.prompt_vocab_size)
+        path = Path(folder) / PROMPT_MODEL
+        train_prompt_tokenizer(prompts, path, vocab_size=settings.prompt_vocab_size)
         prompt = PromptTokenizer(path, max_len=model.max_prompt_len)
     return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=model)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros pretrain --exp_name NAME`: writes checkpoints/NAME-imitation."""
-    config = cli.parse_config(arguments, preset="debug", program="chunk_ppo_ros pretrain", description=str(__doc__))
+    """`python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`: writes checkpoints/NAME-imitation."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros pretrain", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--episodes",
+        nargs="+",
+        type=Path,
+        help="recorded episodes to imitate, see docs/data.md; without it the simulator's demonstrations",
+    )
+    cli.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    config = cli.config_or_exit(parser, parsed)
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
-    print(f"wrote {pretrain(config, directory)}")
+    if parsed.episodes:
+        from chunk_ppo_ros.pretrain_episodes import pretrain_on_episodes
+
+        written = pretrain_on_episodes(parsed.episodes, config, directory)
+    else:
+        written = pretrain(config, directory)
+    print(f"wrote {written}")
     return 0
 
 

@@ -1,25 +1,23 @@
-"""Episodes of ALOHA's and LeRobot's formats, and their chunks; the files are made here as their recorders make them."""
+"""Episodes in ALOHA's files, which are made here as its recorder makes them; chunks of episodes; other rates."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
-import json
 import pathlib
 from typing import Any
 
 import h5py
 import numpy as np
-import pyarrow
 import pytest
 from PIL import Image
-from pyarrow import parquet
 
-from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.episode import Episode, to_chunks
+from chunk_ppo_ros.config import RunConfig, TrainConfig
+from chunk_ppo_ros.episode import Episode, at_rate, seen_starts, to_chunks
 from chunk_ppo_ros.episodes import read_episodes
 from chunk_ppo_ros.errors import EpisodesError
 
-ROBOT = RobotConfig()
+CONFIG = TrainConfig()
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8)
 
 
@@ -28,13 +26,13 @@ def numbers(num_steps: int, dim: int = 14, first: float = 0.0) -> np.ndarray:
     return (first + np.arange(num_steps * dim).reshape(num_steps, dim) / 100).astype(np.float32)
 
 
-def write_hdf5(path: pathlib.Path, num_steps: int = 3, *, first: float = 0.0, images: Any = IMAGES) -> pathlib.Path:
+def write_hdf5(path: pathlib.Path, num_steps: int = 3, *, first: float = 0.0, images: Any = None) -> pathlib.Path:
     with h5py.File(path, "w") as file:
         file.attrs["sim"] = False
         file["observations/qpos"] = numbers(num_steps, first=first)
         file["observations/qvel"] = numbers(num_steps)
         file["action"] = numbers(num_steps, first=first) + 1
-        file["observations/images/cam_high"] = images
+        file["observations/images/cam_high"] = IMAGES[np.arange(num_steps) % 3] if images is None else images
     return path
 
 
@@ -91,7 +89,7 @@ def test_bad_episodes_are_refused(states: np.ndarray, actions: np.ndarray, text:
 
 
 def test_hdf5(tmp_path: pathlib.Path) -> None:
-    (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5"), ROBOT, prompt="stack")
+    (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5"), TrainConfig(run=RunConfig(prompt="stack")))
     np.testing.assert_array_equal(read.states, numbers(3))
     np.testing.assert_array_equal(read.actions, numbers(3) + 1)
     assert (read.rate, read.prompt, list(read.cameras)) == (50.0, "stack", ["cam_high"])
@@ -101,7 +99,7 @@ def test_hdf5(tmp_path: pathlib.Path) -> None:
 def test_compressed_images(tmp_path: pathlib.Path) -> None:
     smooth = np.zeros((3, 8, 16, 3), np.uint8)
     smooth[..., 0], smooth[..., 2] = 200, 50  # red is not blue
-    (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5", images=jpegs(smooth)), ROBOT)
+    (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5", images=jpegs(smooth)), CONFIG)
     image = read.cameras["cam_high"](1)
     assert image.shape == (8, 16, 3) and image.dtype == np.uint8
     assert np.abs(image.astype(int) - smooth[1]).max() <= 3
@@ -110,96 +108,72 @@ def test_compressed_images(tmp_path: pathlib.Path) -> None:
 def test_a_folder_is_read_by_number(tmp_path: pathlib.Path) -> None:
     for number in (10, 2, 1):
         write_hdf5(tmp_path / f"episode_{number}.hdf5", first=number)
-    assert [each.states[0, 0] for each in read_episodes(tmp_path, ROBOT)] == [1, 2, 10]
+    assert [each.states[0, 0] for each in read_episodes(tmp_path, CONFIG)] == [1, 2, 10]
 
 
 def test_a_file_without_actions_says_what_it_has(tmp_path: pathlib.Path) -> None:
     with h5py.File(tmp_path / "episode_0.hdf5", "w") as file:
         file["observations/qpos"] = numbers(3)
     with pytest.raises(EpisodesError, match="observations/qpos and action, got observations, observations/qpos in"):
-        read_episodes(tmp_path, ROBOT)
+        read_episodes(tmp_path, CONFIG)
 
 
 def test_a_file_cut_short_is_refused(tmp_path: pathlib.Path) -> None:
     path = write_hdf5(tmp_path / "episode_0.hdf5")
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(EpisodesError, match=r"readable HDF5 file, got .*episode_0\.hdf5"):
-        read_episodes(path, ROBOT)
+        read_episodes(path, CONFIG)
 
 
-# LeRobot
+def test_what_the_file_says_of_itself(tmp_path: pathlib.Path) -> None:
+    path = write_hdf5(tmp_path / "episode_0.hdf5")
+    assert read_episodes(path, CONFIG)[0].success is None
+    with h5py.File(path, "a") as file:
+        file.attrs["prompt"], file.attrs["success"] = "stack", False
+    (read,) = read_episodes(path, CONFIG)
+    assert (read.prompt, read.success) == ("stack", False)
 
 
-def write_lerobot(
-    folder: pathlib.Path, *, version: str = "v3.0", task_column: str = "task", fixed: bool = False
-) -> pathlib.Path:
-    """Episodes of 3, 2 and 4 steps, in two files of which the first ends within the second episode."""
-    episodes = np.repeat([0, 1, 2], [3, 2, 4])
-    vectors = pyarrow.list_(pyarrow.float32(), 14) if fixed else pyarrow.list_(pyarrow.float32())
-    table = pyarrow.table(
-        {
-            "action": pyarrow.array(list(numbers(9) + 1), vectors),
-            "observation.state": pyarrow.array(list(numbers(9)), vectors),
-            "timestamp": np.arange(9, dtype=np.float32),
-            "episode_index": episodes,
-            "task_index": np.where(episodes == 1, 1, 0),
-        }
-    )
-    for number, part in enumerate([table.slice(0, 4), table.slice(4)]):
-        file = folder / "data" / "chunk-000" / f"file-{number:03d}.parquet"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        parquet.write_table(part, file)
-    (folder / "meta").mkdir()
-    tasks = pyarrow.table({"task_index": [0, 1], task_column: ["stack the cubes", "open the drawer"]})
-    parquet.write_table(tasks, folder / "meta" / "tasks.parquet")
-    names = ["observation.state", "action", "timestamp", "episode_index", "task_index", "observation.images.top"]
-    info = {"codebase_version": version, "fps": 30, "features": {name: {} for name in names}}
-    (folder / "meta" / "info.json").write_text(json.dumps(info))
-    return folder
+def test_a_camera_that_stopped_is_refused(tmp_path: pathlib.Path) -> None:
+    path = write_hdf5(tmp_path / "episode_0.hdf5", 4, images=IMAGES)
+    with pytest.raises(EpisodesError, match="cam_high must have an image for each of 4 steps, got 3 in"):
+        read_episodes(path, CONFIG)
 
 
-@pytest.mark.parametrize(("task_column", "fixed"), [("task", False), ("__index_level_0__", True)])
-def test_lerobot(tmp_path: pathlib.Path, task_column: str, fixed: bool) -> None:
-    read = read_episodes(write_lerobot(tmp_path, task_column=task_column, fixed=fixed), ROBOT)
-    assert [len(each) for each in read] == [3, 2, 4]
-    np.testing.assert_array_equal(read[1].states, numbers(9)[3:5])
-    np.testing.assert_array_equal(read[1].actions, numbers(9)[3:5] + 1)
-    assert [each.prompt for each in read] == ["stack the cubes", "open the drawer", "stack the cubes"]
-    assert read[0].rate == 30
-    with pytest.raises(
-        EpisodesError, match=r"images of LeRobot .* got observation\.images\.top of .* episode 2, step 3"
-    ):
-        read[2].cameras["top"](3)
+def test_a_damaged_image_is_named(tmp_path: pathlib.Path) -> None:
+    files = jpegs(np.zeros((3, 8, 16, 3), np.uint8))
+    files[1, 100:] = 0  # cut short
+    files[2, :] = 7  # nothing known
+    (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5", images=files), CONFIG)
+    for step in (1, 2):
+        with pytest.raises(EpisodesError, match=rf"whole JPEG or PNG .* in cam_high, step {step} of .*episode_0"):
+            read.cameras["cam_high"](step)
 
 
-def test_a_given_prompt_replaces_the_tasks(tmp_path: pathlib.Path) -> None:
-    read = read_episodes(write_lerobot(tmp_path), ROBOT, prompt="tidy up")
-    assert {each.prompt for each in read} == {"tidy up"}
+# Other rates
 
 
-def test_other_versions_of_lerobot_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(EpisodesError, match=r"version v3, got v2\.1"):
-        read_episodes(write_lerobot(tmp_path, version="v2.1"), ROBOT)
+def test_an_episode_at_another_rate() -> None:
+    """Steps at 0, 1/30, 2/30, 3/30 s become steps at 0, 1/50 .. 5/50 s: 0, 0.6, 1.2, 1.8, 2.4 and 3 old ones."""
+    slow = Episode("here", numbers(4, 2), numbers(4, 1), rate=30.0, cameras={"cam": lambda step: np.array(step)})
+    fast = at_rate(slow, 50.0)
+    assert fast.rate == 50.0
+    np.testing.assert_allclose(fast.actions[:, 0], [0, 0.006, 0.012, 0.018, 0.024, 0.03], rtol=1e-5)
+    np.testing.assert_allclose(fast.states[:, 1], 0.01 + 2 * fast.actions[:, 0], rtol=1e-5)
+    assert [int(fast.cameras["cam"](step)) for step in range(6)] == [0, 0, 1, 1, 2, 3]
+    assert at_rate(slow, 30.0) is slow
+    # Half as fast: steps 0 and 2; the last one has no successor to end at.
+    np.testing.assert_allclose(at_rate(slow, 15.0).actions[:, 0], [0, 0.02], rtol=1e-5)
 
 
-def test_a_damaged_dataset_is_refused(tmp_path: pathlib.Path) -> None:
-    folder = write_lerobot(tmp_path)
-    (folder / "data" / "chunk-000" / "file-001.parquet").write_bytes(b"PAR1")
-    with pytest.raises(EpisodesError, match="LeRobot dataset must be whole"):
-        read_episodes(folder, ROBOT)
-    for file in (folder / "data" / "chunk-000").iterdir():
-        file.unlink()
-    with pytest.raises(EpisodesError, match=r"must have data/chunk-\*/file-\*\.parquet, got none"):
-        read_episodes(folder, ROBOT)
-
-
-def test_missing_features_are_named(tmp_path: pathlib.Path) -> None:
-    folder = write_lerobot(tmp_path)
-    info = json.loads((folder / "meta" / "info.json").read_text())
-    del info["features"]["action"]
-    (folder / "meta" / "info.json").write_text(json.dumps(info))
-    with pytest.raises(EpisodesError, match="must have observation.state, action, .* got observation.state, timestamp"):
-        read_episodes(folder, ROBOT)
+def test_images_at_some_steps_only() -> None:
+    """Steps 0, 1, 4, 6 and 9 have images; from the first, each at least two later: 0, 4, 6, 9; or three: 0, 4, 9."""
+    seen = dataclasses.replace(episode(10), image_steps=np.array([0, 1, 4, 6, 9]))
+    assert seen_starts(seen, stride=2).tolist() == [0, 4, 6, 9]
+    assert seen_starts(seen, stride=3).tolist() == [0, 4, 9]
+    assert seen_starts(episode(10), stride=4).tolist() == [0, 4, 8]
+    with pytest.raises(EpisodesError, match="must be of 30.0 Hz, got 50.0 Hz in here; set --control_rate"):
+        at_rate(seen, 30.0)
 
 
 # What is recognised
@@ -207,11 +181,11 @@ def test_missing_features_are_named(tmp_path: pathlib.Path) -> None:
 
 def test_what_is_not_known_is_listed(tmp_path: pathlib.Path) -> None:
     with pytest.raises(EpisodesError, match="does not exist"):
-        read_episodes(tmp_path / "nowhere", ROBOT)
+        read_episodes(tmp_path / "nowhere", CONFIG)
     with pytest.raises(EpisodesError, match="got a folder with nothing"):
-        read_episodes(tmp_path, ROBOT)
+        read_episodes(tmp_path, CONFIG)
     (tmp_path / "notes.txt").touch()
     with pytest.raises(EpisodesError, match=r"\(\*\.hdf5, \*\.h5\), .*metadata\.yaml.*info\.json.* with notes\.txt in"):
-        read_episodes(tmp_path, ROBOT)
+        read_episodes(tmp_path, CONFIG)
     with pytest.raises(EpisodesError, match=r"got the file .*notes\.txt"):
-        read_episodes(tmp_path / "notes.txt", ROBOT)
+        read_episodes(tmp_path / "notes.txt", CONFIG)

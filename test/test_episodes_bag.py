@@ -13,19 +13,20 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.bag import BagRecorder, load_types
-from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.episodes import read_episodes
 from chunk_ppo_ros.errors import EpisodesError
 from chunk_ppo_ros.nodes.wire import header_of, time_from_ns
 from chunk_ppo_ros.robot import aloha
 
-ROBOT = RobotConfig()  # 50 Hz, openpi's grippers
+CONFIG = TrainConfig()  # 50 Hz, openpi's grippers
 START = 1_700_000_000_000_000_000  # ns of ROS time, such as a wall clock shows
 MS = 1_000_000
 H = 4
 TYPES = {
     "action_chunk": "chunk_ppo_msgs/msg/ActionChunk",
     "execution_result": "chunk_ppo_msgs/msg/ExecutionResult",
+    "chunk_outcome": "chunk_ppo_msgs/msg/ChunkOutcome",
     "follower_left/joint_states": "sensor_msgs/msg/JointState",
     "follower_right/joint_states": "sensor_msgs/msg/JointState",
 }
@@ -59,17 +60,30 @@ class Recording:
                 message = JointState(header=header_of(START + time * MS), name=names, position=position)
                 self._write(f"follower_{side}/joint_states", message)
 
-    def chunk(self, number: int, at_ms: int, *, episode: int = 0, num_steps: int = H, end_ms: int = 0) -> None:
+    def chunk(
+        self, number: int, at_ms: int, *, episode: int = 0, num_steps: int = H, end_ms: int = 0, masked: bool = False
+    ) -> None:
         """A chunk whose actions are 100 * number + step in all dimensions, and how it was executed."""
         actions = np.repeat(100.0 * number + np.arange(H), 14)
         header = header_of(START + at_ms * MS)
         chunk = msg.ActionChunk(header=header, run_id="run", sequence_number=number, episode=episode, horizon=H)
         chunk.action_dim, chunk.actions = 14, array.array("f", actions)
         chunk.observation.prompt = "reach"
-        chunk.observation.images = array.array("B", bytes(1000))
+        seen = chunk.observation
+        seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, 2, 2, [True, not masked, True]
+        # Camera c of chunk n is of the grey 10 n + c; a masked one is black.
+        greys = np.repeat([10 * number, 0 if masked else 10 * number + 1, 10 * number + 2], 12).astype(np.uint8)
+        seen.images = array.array("B", greys.tobytes())
         self._write("action_chunk", chunk)
         end = time_from_ns(START + (end_ms or at_ms + 20 * num_steps) * MS)
         self._write("execution_result", msg.ExecutionResult(header=header, num_steps=num_steps, end=end))
+
+    def outcome(self, number: int, at_ms: int, *, episode: int = 0, success: bool = False) -> None:
+        """How a chunk ended."""
+        header = header_of(START + at_ms * MS)
+        outcome = msg.ChunkOutcome(header=header, run_id="run", sequence_number=number, episode=episode)
+        outcome.success = success
+        self._write("chunk_outcome", outcome)
 
     def close(self) -> None:
         self._recorder.close()
@@ -88,7 +102,7 @@ def test_what_was_executed(folder: pathlib.Path) -> None:
     recording.chunk(2, 700, num_steps=0)  # refused
     recording.chunk(3, 1000, episode=1)
     recording.close()
-    first, second = read_episodes(folder, ROBOT)
+    first, second = read_episodes(folder, CONFIG)
     np.testing.assert_array_equal(first.actions[:, 0], [0, 1, 2, 3, 100, 101])
     np.testing.assert_array_equal(second.actions[:, 13], [300, 301, 302, 303])
     # Steps begin 20 ms apart, the last one 20 ms before the end: 100, 120, 140, 160 and 500, 520 ms.
@@ -100,12 +114,43 @@ def test_what_was_executed(folder: pathlib.Path) -> None:
     assert "run run, episode 1" in second.source
 
 
+def test_what_the_policy_saw(folder: pathlib.Path) -> None:
+    """Images are those of the chunks, at their first steps only; a camera that was masked once is not there."""
+    recording = Recording(folder)
+    recording.joints(0, 2000)
+    recording.chunk(1, 100)
+    recording.chunk(2, 500, num_steps=2)
+    recording.chunk(3, 700, episode=1)
+    recording.chunk(4, 900, episode=1, masked=True)
+    recording.close()
+    first, second = read_episodes(folder, CONFIG)
+    assert first.image_steps is not None and first.image_steps.tolist() == [0, 4]
+    assert list(first.cameras) == ["cam_high", "cam_left_wrist", "cam_right_wrist"]
+    assert list(second.cameras) == ["cam_high", "cam_right_wrist"]
+    for step, grey in ((4, 20), (0, 10)):
+        for index, read in enumerate(first.cameras.values()):
+            np.testing.assert_array_equal(read(step), np.full((2, 2, 3), grey + index))
+    np.testing.assert_array_equal(second.cameras["cam_right_wrist"](4), np.full((2, 2, 3), 42))
+
+
+def test_an_episode_is_a_success_where_one_of_its_chunks_is(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 2000)
+    for number, episode in enumerate((0, 0, 1, 2)):
+        recording.chunk(number, 100 + 300 * number, episode=episode)
+    recording.outcome(0, 100)
+    recording.outcome(1, 400, success=True)
+    recording.outcome(2, 700, episode=1)
+    recording.close()
+    assert [episode.success for episode in read_episodes(folder, CONFIG)] == [True, False, None]
+
+
 def test_between_joint_states_the_state_is_interpolated(folder: pathlib.Path) -> None:
     recording = Recording(folder)
     recording.joints(0, 400, every_ms=33)  # as Interbotix's simulated driver
     recording.chunk(0, 100, end_ms=185)  # steps at 105, 125, 145 and 165 ms
     recording.close()
-    (episode,) = read_episodes(folder, ROBOT)
+    (episode,) = read_episodes(folder, CONFIG)
     np.testing.assert_allclose(episode.states[:, 0], [0.105, 0.125, 0.145, 0.165], atol=1e-6)
 
 
@@ -114,7 +159,8 @@ def test_grippers_of_the_other_convention(folder: pathlib.Path) -> None:
     recording.joints(0, 400)
     recording.chunk(0, 100)
     recording.close()
-    (episode,) = read_episodes(folder, RobotConfig(gripper_convention="interbotix"), prompt="other words")
+    config = TrainConfig(robot=RobotConfig(gripper_convention="interbotix"), run=RunConfig(prompt="other words"))
+    (episode,) = read_episodes(folder, config)
     # (0.03822 - 0.0440) / (0.0579 - 0.0440): closed further than Interbotix calls closed.
     np.testing.assert_allclose(episode.states[:, 6], -0.00578 / 0.0139, atol=1e-5)
     assert episode.prompt == "other words"
@@ -126,7 +172,7 @@ def test_parts_are_one_recording(folder: pathlib.Path) -> None:
     recording.chunk(0, 100)
     recording.close()
     assert len(list(folder.iterdir())) > 5
-    (episode,) = read_episodes(folder, ROBOT)
+    (episode,) = read_episodes(folder, CONFIG)
     assert len(episode) == H
 
 
@@ -136,7 +182,7 @@ def test_states_that_were_not_recorded(folder: pathlib.Path) -> None:
     recording.chunk(7, 150)  # to 210 ms, 110 ms after the last joint states
     recording.close()
     with pytest.raises(EpisodesError, match="within 0.1 s of each step, got 0.11 s for the left arm at chunk 7 of run"):
-        read_episodes(folder, ROBOT)
+        read_episodes(folder, CONFIG)
 
 
 def test_a_recording_of_something_else(folder: pathlib.Path) -> None:
@@ -144,7 +190,7 @@ def test_a_recording_of_something_else(folder: pathlib.Path) -> None:
     recording.joints(0, 100)
     recording.close()
     with pytest.raises(EpisodesError, match="must have action_chunk, .* got the topics /follower_left/joint_states, "):
-        read_episodes(folder, ROBOT)
+        read_episodes(folder, CONFIG)
 
 
 def test_a_recording_cut_short(folder: pathlib.Path) -> None:
@@ -155,7 +201,7 @@ def test_a_recording_cut_short(folder: pathlib.Path) -> None:
     (file,) = folder.glob("part_0000/*.mcap")
     file.write_bytes(file.read_bytes()[:2000])
     with pytest.raises(EpisodesError, match="recording must be whole"):
-        read_episodes(folder, ROBOT)
+        read_episodes(folder, CONFIG)
     shutil.rmtree(folder / "part_0000")
     with pytest.raises(EpisodesError, match="a folder with nothing"):
-        read_episodes(folder, ROBOT)
+        read_episodes(folder, CONFIG)

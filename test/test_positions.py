@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from typing import Any
 
 import jax
@@ -11,10 +12,10 @@ import numpy as np
 import optax
 import pytest
 import small_policy
+from test_episodes import write_hdf5
 
 from chunk_ppo_ros import positions
 from chunk_ppo_ros.bench_inputs import random_observation
-from chunk_ppo_ros.episode import Episode
 from chunk_ppo_ros.errors import EpisodesError
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.positions import Preference, prefer, score_both
@@ -79,26 +80,15 @@ def test_an_interval_around_zero_tells_nothing() -> None:
     assert "train it on demonstrations" in str(Preference(np.zeros(2), np.array([1.0, 1.1])))
 
 
-def test_a_recorded_episode_is_cut_into_chunks_that_follow_each_other() -> None:
-    """6 steps at H = 4 start chunks at 0 and 4; the second repeats the last action, as openpi's loader does."""
-    steps = np.arange(6, dtype=np.float32)[:, None]
-    seen: list[int] = []
-
-    def read(step: int) -> np.ndarray:
-        seen.append(step)
-        return np.full((16, 32, 3), 10 + step, np.uint8)
-
-    episode = Episode("hand-made", steps, 10 * steps, rate=50.0, prompt="reach", cameras={"cam_high": read})
-    model = dataclasses.replace(small_policy.MODEL, cameras=("base_0_rgb", "left_wrist_0_rgb"), action_dim=1)
-    demonstration = positions._as_demonstration(episode, model)
-    assert demonstration.actions[..., 0].tolist() == [[0, 10, 20, 30], [40, 50, 50, 50]]
-    assert demonstration.state[:, 0].tolist() == [0, 4] and seen == [0, 4]
-    assert demonstration.image_mask.tolist() == [[True, False], [True, False]]
-    assert demonstration.images[1, 0, 16, 16].tolist() == [14, 14, 14]  # 32 x 16 in a square of 32: bars of 8 rows
-    assert demonstration.images[1, 0, 4].max() == 0 and demonstration.images[:, 1].max() == 0
-
-
-def test_an_episode_without_a_task_is_refused() -> None:
-    episode = Episode("hand-made", np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32), rate=50.0)
-    with pytest.raises(EpisodesError, match="set --prompt"):
-        positions._as_demonstration(episode, small_policy.MODEL)
+def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.Path) -> None:
+    """Two episodes of 6 steps at H = 4 start chunks at 0 and 4; a third one is not asked for."""
+    for number in range(3):
+        write_hdf5(tmp_path / f"episode_{number}.hdf5", 6, first=number, images=np.zeros((6, 8, 10, 3), np.uint8))
+    config = small_policy.configure(tmp_path, run={"prompt": "reach"})
+    config = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, num_demonstrations=2))
+    chunks = positions._recorded(tmp_path, config)
+    assert chunks.episodes.tolist() == [0, 0, 1, 1]
+    np.testing.assert_allclose(chunks.state[:, 0], [0, 0.56, 1, 1.56], rtol=1e-6)
+    few = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, num_demonstrations=1))
+    with pytest.raises(EpisodesError, match="at least 2 for an interval, got 1"):
+        positions._recorded(tmp_path, few)

@@ -1,0 +1,181 @@
+"""Demonstrations recorded by `ros2 bag`, which are written here message by message."""
+
+from __future__ import annotations
+
+import io
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.episodes import read_episodes
+from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.robot import aloha
+
+CONFIG = TrainConfig()  # 50 Hz, openpi's grippers, images at most 0.1 s old
+TYPES = get_typestore(Stores.ROS2_JAZZY)
+START = 1_700_000_000_000_000_000  # ns of ROS time
+MS = 1_000_000
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+HIGH, LOW = (f"/lab/{camera}/camera/color/image_rect_raw" for camera in ("cam_high", "cam_low"))
+
+
+class Recording:
+    """A bag of messages; whatever is written is received 1 ms after its stamp."""
+
+    def __init__(self, folder: pathlib.Path, *, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
+        self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=storage)
+        self._writer.open()
+        self._connections: dict[str, Any] = {}
+
+    def say(self, key: str, value: str) -> None:
+        self._writer.set_custom_data(key, value)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def write(self, topic: str, type_name: str, at_ms: int, **fields: Any) -> None:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=TYPES)
+        seconds, nanoseconds = divmod(START + at_ms * MS, 10**9)
+        stamp = TYPES.types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
+        header = TYPES.types["std_msgs/msg/Header"](stamp, "")
+        data = TYPES.serialize_cdr(TYPES.types[type_name](header, **fields), type_name)
+        self._writer.write(self._connections[topic], START + (at_ms + 1) * MS, data)
+
+    def arms(self, first_ms: int, last_ms: int, *, parts: tuple[str, ...] = ("follower", "leader")) -> None:
+        """Every 10 ms. Waists at their time in s; leaders are 1 rad further, right ones negative; grippers half open.
+
+        Half open is 0.03822 m of a follower's finger and -0.18795 rad of a leader's motor.
+        """
+        names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
+        nothing = np.zeros(0)
+        for time in range(first_ms, last_ms + 1, 10):
+            for part in parts:
+                for side, sign in (("left", 1.0), ("right", -1.0)):
+                    waist = sign * (time / 1000 + (part == "leader"))
+                    position = np.array([waist, *[0.0] * 5, -0.18795, 0.03822, -0.03822])
+                    fields = {"name": names, "position": position, "velocity": nothing, "effort": nothing}
+                    self.write(f"/lab/{part}_{side}/joint_states", "sensor_msgs/msg/JointState", time, **fields)
+
+    def images(self, topic: str, times_ms: range) -> None:
+        """2 x 4 pixels, red of a tenth of the time in ms, blue 7."""
+        for time in times_ms:
+            pixels = np.zeros((2, 4, 3), np.uint8)
+            pixels[..., 2], pixels[..., 0] = time // 10, 7  # bgr8
+            fields = {"height": 2, "width": 4, "encoding": "bgr8", "is_bigendian": 0, "step": 12}
+            self.write(topic, IMAGE, time, **fields, data=pixels.reshape(-1))
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
+def test_a_demonstration(tmp_path: pathlib.Path, storage: StoragePlugin) -> None:
+    """Joint states of 0 .. 300 ms and images from 55 ms at 30 Hz or so: steps at 55, 75 .. 295 ms."""
+    recording = Recording(tmp_path / "one", storage=storage)
+    recording.say("prompt", "stack the cups")
+    recording.say("success", "true")
+    recording.arms(0, 300)
+    recording.images(HIGH, range(55, 300, 33))  # 55, 88, 121, 154 ..
+    recording.close()
+    (episode,) = read_episodes(tmp_path, CONFIG)
+    assert (len(episode), episode.rate, episode.prompt, episode.success) == (13, 50.0, "stack the cups", True)
+    times = 0.055 + 0.02 * np.arange(13)
+    np.testing.assert_allclose(episode.states[:, 0], times, atol=2e-6)
+    np.testing.assert_allclose(episode.states[:, 7], -times, atol=2e-6)
+    np.testing.assert_allclose(episode.actions[:, [0, 7]], np.stack([times + 1, -times - 1], 1), atol=2e-6)
+    np.testing.assert_allclose(episode.states[:, 6], 0.5, atol=1e-6)
+    np.testing.assert_allclose(episode.actions[:, 13], 0.5, atol=1e-6)
+    # At 95 ms the newest image is of 88 ms, at 135 ms that of 121 ms.
+    for step, red in ((2, 8), (4, 12), (0, 5)):
+        np.testing.assert_array_equal(episode.cameras["cam_high"](step), np.full((2, 4, 3), [red, 0, 7]))
+
+
+def test_each_bag_is_an_episode(tmp_path: pathlib.Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        recording = Recording(tmp_path / name)
+        recording.arms(0, 100 + 20 * number)
+        recording.close()
+    config = TrainConfig(run=RunConfig(prompt="pour"), robot=RobotConfig(gripper_convention="interbotix"))
+    read = read_episodes(tmp_path, config)
+    assert [len(episode) for episode in read] == [6, 7]
+    assert [(episode.prompt, episode.success, dict(episode.cameras)) for episode in read] == [("pour", None, {})] * 2
+    # (0.03822 - 0.0440) / (0.0579 - 0.0440) and (-0.18795 + 0.0552) / (0.8298 + 0.0552)
+    np.testing.assert_allclose([read[0].states[0, 6], read[0].actions[0, 6]], [-0.41583, -0.15], atol=1e-4)
+
+
+def test_compressed_images(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    Image.new("RGB", (16, 8), (200, 0, 50)).save(buffer := io.BytesIO(), "JPEG", quality=95)
+    content = np.frombuffer(buffer.getvalue(), np.uint8)
+    recording.write(f"{LOW}/compressed", COMPRESSED, 0, format="rgb8; jpeg compressed bgr8", data=content)
+    recording.write(f"{HIGH}/compressed", COMPRESSED, 0, format="rgb8; jpeg compressed bgr8", data=content[:100])
+    recording.close()
+    (episode,) = read_episodes(tmp_path / "one", CONFIG)
+    image = episode.cameras["cam_low"](3)
+    assert image.shape == (8, 16, 3) and np.abs(image.astype(int) - [200, 0, 50]).max() <= 3
+    with pytest.raises(EpisodesError, match=r"whole JPEG or PNG .* 100 bytes in /lab/cam_high/.*, step 3 of .*one"):
+        episode.cameras["cam_high"](3)
+
+
+def test_a_camera_that_paused_is_refused_where_it_is_needed(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 500)
+    recording.images(HIGH, range(0, 60, 30))
+    recording.images(HIGH, range(300, 520, 30))
+    recording.close()
+    (episode,) = read_episodes(tmp_path / "one", CONFIG)
+    read = episode.cameras["cam_high"]
+    assert read(6)[0, 0, 0] == 3  # at 120 ms, 90 ms old
+    with pytest.raises(EpisodesError, match=r"at most 0\.1 s old .*, got 0\.11 s on /lab/cam_high/.*, step 7 of .*one"):
+        read(7)
+    (patient,) = read_episodes(tmp_path / "one", TrainConfig(env=EnvConfig(sync_tolerance=0.3)))
+    assert patient.cameras["cam_high"](14)[0, 0, 0] == 3  # at 280 ms
+
+
+def test_images_of_an_unknown_encoding_are_refused(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    fields = {"height": 1, "width": 1, "encoding": "32FC1", "is_bigendian": 0, "step": 4}
+    recording.write(HIGH, IMAGE, 0, **fields, data=np.zeros(4, np.uint8))
+    recording.close()
+    (episode,) = read_episodes(tmp_path / "one", CONFIG)
+    with pytest.raises(EpisodesError, match="encoding must be one of .*, got '32FC1'.* on /lab/cam_high"):
+        episode.cameras["cam_high"](0)
+
+
+def test_a_demonstration_without_an_arm_is_refused(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100, parts=("leader",))
+    recording.close()
+    text = r"got nothing on follower_left/joint_states, follower_right/joint_states and the topics /lab/leader_left"
+    with pytest.raises(EpisodesError, match=text):
+        read_episodes(tmp_path / "one", CONFIG)
+
+
+def test_sensors_of_different_times_are_refused(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    recording.images(HIGH, range(300, 400, 30))
+    recording.close()
+    with pytest.raises(EpisodesError, match=r"recorded at the same time, .* check the clocks"):
+        read_episodes(tmp_path / "one", CONFIG)
+
+
+def test_an_outcome_is_true_or_false(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    recording.say("success", "yes")
+    recording.close()
+    with pytest.raises(EpisodesError, match=r"success must be true or false, got 'yes' in .*metadata\.yaml"):
+        read_episodes(tmp_path / "one", CONFIG)
+    metadata = tmp_path / "one" / "metadata.yaml"
+    metadata.write_text(
+        metadata.read_text().replace("'yes'", "false").replace(": yes", ": false")
+    )  # as rosbag2 writes it
+    assert read_episodes(tmp_path / "one", CONFIG)[0].success is False

@@ -1,0 +1,142 @@
+"""Imitation of recorded episodes: which are held out, what is fitted, and the checkpoint that comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import h5py
+import jax
+import numpy as np
+import pytest
+import small_policy
+from test_episodes import jpegs, write_hdf5
+
+from chunk_ppo_ros import pretrain, pretrain_episodes, start
+from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.episode import Episode
+from chunk_ppo_ros.errors import CheckpointError, EpisodesError
+from chunk_ppo_ros.model.normalization import NormStats
+from chunk_ppo_ros.pretrain_episodes import leave_out_failures, pretrain_on_episodes, split_episodes
+
+STEPS = 8
+
+
+def configure(folder: Path, *, run: dict[str, Any] | None = None, **changes: Any) -> TrainConfig:
+    """The small model with room for a token a coefficient: chunks of noise are not compressed."""
+    sizes = {"max_token_len": 100, "max_action_tokens": 70}
+    config = small_policy.configure(folder, run={"prompt": "stack", **(run or {})}, **sizes)
+    settings = {"bc_steps": 3, "bc_batch_size": 4, "chunk_stride": 2, "validation_fraction": 0.2, **changes}
+    return dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, **settings))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three ALOHA episodes of 8 steps, the second with JPEG images."""
+    folder, random = tmp_path_factory.mktemp("recorded"), np.random.default_rng(0)
+    for number in range(3):
+        images = random.integers(0, 256, (STEPS, 24, 32, 3), dtype=np.uint8)
+        path = write_hdf5(folder / f"episode_{number}.hdf5", STEPS, images=jpegs(images) if number == 1 else images)
+        with h5py.File(path, "a") as file:
+            file["action"][:] = random.uniform(0.0, 1.0, (STEPS, 14))
+    return folder
+
+
+def test_a_checkpoint_that_training_starts_from(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configure(tmp_path)
+    folder = pretrain_on_episodes([recorded], config, tmp_path / "checkpoints" / "one")
+    printed = capsys.readouterr().out
+    # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
+    assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
+    assert "1 held-out episodes: " in printed and " nats a token before, " in printed
+    beginning = start.load(folder, config)
+    assert beginning.provenance.kind == "openpi"
+    # Joint 0 of an episode is 0, 0.14 .. 0.98; starts are at 0, 0.28, 0.56 and 0.84.
+    assert beginning.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
+    fresh = beginning.policy.init(key=jax.random.key(config.run.seed))["actor_backbone"]
+    imitator = beginning.params["actor_backbone"]
+    assert not all(jax.tree.leaves(jax.tree.map(lambda new, old: np.array_equal(new, old), imitator, fresh)))
+    assert sorted(child.name for child in folder.parent.iterdir()) == ["one"]  # nothing is left beside it
+
+
+def test_pretrained_weights_keep_their_tokenizers(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = small_policy.save_openpi(tmp_path / "source")
+    config = configure(tmp_path, run={"pretrained_checkpoint_path": str(source)}, validation_fraction=0.0)
+    monkeypatch.setattr(pretrain, "clone", lambda policy, params, batch, config, *, on_step: params)
+    folder = pretrain_on_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
+    np.testing.assert_array_equal(
+        NormStats.load(folder / "assets").actions.q99, NormStats.load(source / "assets").actions.q99
+    )
+    tuned, before = (start.load(each, config).params["actor_backbone"] for each in (folder, source))
+    jax.tree.map(np.testing.assert_array_equal, tuned, before)
+
+
+def test_tokenizers_of_a_folder_with_statistics_of_the_episodes(recorded: Path, tmp_path: Path) -> None:
+    small_policy.make_tokenizer().save(tmp_path / "tokenizers")
+    config = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "tokenizers")})
+    episodes = pretrain_episodes.read_all([recorded], config)
+    chunks = pretrain_episodes.read_chunks(episodes, config, folder=tmp_path, stride=2)
+    fitted = pretrain.fit(chunks, config)
+    assert fitted.fast.bpe.to_str() == small_policy.make_tokenizer().fast.bpe.to_str()
+    assert fitted.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
+    wrong = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "nowhere")})
+    with pytest.raises(pretrain.UserError, match=r"tokenizers of .*nowhere \(run.tokenizer_dir\) cannot be used"):
+        pretrain.fit(chunks, wrong)
+
+
+def test_the_command_takes_several_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[Any] = []
+    monkeypatch.setattr(pretrain_episodes, "pretrain_on_episodes", lambda *given: called.append(given) or given[2])
+    arguments = ["--episodes", "a", "b", "--exp_name", "mine", "--checkpoint_root", str(tmp_path), "--bc_steps", "5"]
+    assert main(["pretrain", *arguments]) == 0
+    ((paths, config, directory),) = called
+    assert (paths, config.pretrain.bc_steps, directory) == ([Path("a"), Path("b")], 5, tmp_path / "mine-imitation")
+    assert f"wrote {tmp_path / 'mine-imitation'}" in capsys.readouterr().out
+
+
+def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(CheckpointError, match="must not exist yet"):
+        pretrain_on_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "there")
+    with pytest.raises(EpisodesError, match="does not exist"):
+        pretrain_on_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "one")
+    config = configure(tmp_path)
+    smaller = dataclasses.replace(config, model=dataclasses.replace(config.model, action_dim=7))
+    with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 14 and 14"):
+        pretrain_on_episodes([recorded], smaller, tmp_path / "one")
+    short = dataclasses.replace(config, model=dataclasses.replace(config.model, max_action_tokens=22))
+    with pytest.raises(EpisodesError, match="cannot be tokenised: chunk .* of episode .* at most 20 FAST tokens, got"):
+        pretrain_on_episodes([recorded], short, tmp_path / "one")
+
+
+def episodes(*outcomes: bool | None) -> list[Episode]:
+    one = np.zeros((1, 1), np.float32)
+    return [Episode(str(number), one, one, 50.0, success=outcome) for number, outcome in enumerate(outcomes)]
+
+
+def test_failures_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [each.source for each in leave_out_failures(episodes(None, False, True, False))] == ["0", "2"]
+    assert "2 of 4 episodes are failures and left out" in capsys.readouterr().out
+    with pytest.raises(EpisodesError, match="at least one, got 1, all of them marked as failures"):
+        leave_out_failures(episodes(False))
+
+
+def test_the_split() -> None:
+    """A tenth of 11, rounded up, is 2; never the only one; none at 0; every episode once and in order."""
+    recorded = episodes(*[None] * 11)
+    split = split_episodes(recorded, fraction=0.1, seed=3)
+    assert (len(split.training), len(split.held_out)) == (9, 2)
+    training, held_out = ([int(each.source) for each in part] for part in (split.training, split.held_out))
+    assert training == sorted(training) and sorted([*training, *held_out]) == list(range(11))
+    assert split_episodes(recorded[:1], fraction=0.5, seed=3).held_out == ()
+    assert split_episodes(recorded, fraction=0.0, seed=3).held_out == ()
+    others = [split_episodes(recorded, fraction=0.1, seed=seed).held_out[0].source for seed in range(8)]
+    assert len(set(others)) > 2
