@@ -1,0 +1,63 @@
+"""Gradient steps of cloning that go on over many rounds: one compilation, moments that live as long as the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.pretrain import CloningBatch
+
+
+class Cloner:
+    """Clones chunks into `params["actor_backbone"]`; all else in `params` stays as it is.
+
+    Args:
+        loss: of a minibatch, `loss(params, batch)`, nats a token.
+        params: {"actor_backbone": ...} and what else `loss` reads.
+        config: `learning_rate` (constant), `num_epochs_per_update`, `batch_size` and `max_grad_norm`.
+        seed: of the order of chunks.
+
+    Attributes:
+        params: the present parameters.
+        state: the optimizer's.
+    """
+
+    def __init__(
+        self, loss: Callable[[Any, CloningBatch], jax.Array], params: Any, *, config: PPOConfig, seed: int
+    ) -> None:
+        optimizer = optax.chain(
+            optax.clip_by_global_norm(config.max_grad_norm),
+            optax.adamw(config.learning_rate, b1=0.9, b2=0.95, weight_decay=1e-4),
+        )
+
+        @jax.jit
+        def step(params: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
+            def loss_of(actor: Any) -> jax.Array:
+                return loss({**params, "actor_backbone": actor}, minibatch)
+
+            value, gradients = jax.value_and_grad(loss_of)(params["actor_backbone"])
+            updates, state = optimizer.update(gradients, state, params["actor_backbone"])
+            return {**params, "actor_backbone": optax.apply_updates(params["actor_backbone"], updates)}, state, value
+
+        self.params = params
+        self.state = optimizer.init(params["actor_backbone"])
+        self._step, self._config, self._random = step, config, np.random.default_rng(seed)
+
+    def clone(self, batch: CloningBatch) -> float:
+        """Passes over `batch`, each in an order of its own; returns the mean loss of its steps, nats a token."""
+        losses = []
+        for rows in self._minibatches(len(batch)):
+            self.params, self.state, loss = self._step(self.params, self.state, batch.take(rows))
+            losses.append(float(loss))
+        return float(np.mean(losses))
+
+    def _minibatches(self, num_rows: int) -> np.ndarray:
+        """int [steps, batch_size]: each row once an epoch; the last minibatch is filled up with the first rows."""
+        orders = [self._random.permutation(num_rows) for _ in range(self._config.num_epochs_per_update)]
+        order, size = np.concatenate(orders), self._config.batch_size
+        return np.resize(order, (-(-len(order) // size), size))

@@ -1,0 +1,138 @@
+"""Filtered behaviour cloning: roll out, keep the chunks of the good episodes, clone their tokens, repeat.
+
+The simplest learner from rewards: a policy gradient whose advantage is 1 for chunks of good episodes and 0 for all
+others, without ratio, clip or critic. Known as filtered or percentile BC (Chen et al. 2021, "Decision Transformer",
+section 5.1) and as reward-weighted regression with a binary weight (Peters and Schaal 2007); close to self-imitation
+(Oh et al. 2018). What is cloned is what was sampled, under the policy's own likelihood, from all rounds so far.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flax.serialization
+import jax
+import numpy as np
+
+from chunk_ppo_ros import start
+from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.env import ChunkEnv
+from chunk_ppo_ros.learner import Counters
+from chunk_ppo_ros.pretrain import CloningBatch, cloning_loss
+from chunk_ppo_ros.types import ModelObservation, Transition
+from experiments.baselines import snapshot
+from experiments.baselines.cloner import Cloner
+from experiments.baselines.episode_filter import EpisodeFilter
+
+
+@dataclasses.dataclass(frozen=True)
+class FilteredBCOptions:
+    """What the configuration does not have. `best_fraction`: see `EpisodeFilter`."""
+
+    best_fraction: float = 0.0
+
+
+class FilteredBC:
+    """Filtered behaviour cloning as a `methods.Method`.
+
+    Of `ppo` it reads num_chunks_per_update (a round), num_epochs_per_update, batch_size, learning_rate (constant) and
+    max_grad_norm.
+    """
+
+    def __init__(self, config: TrainConfig, env: ChunkEnv, options: FilteredBCOptions, *, greedy: bool) -> None:
+        self._config = config
+        checkpoint = Path(config.run.pretrained_checkpoint_path)
+        beginning = start.load(checkpoint, config)
+        temperature = config.model.temperature
+
+        def loss(params: Any, batch: CloningBatch) -> jax.Array:
+            return cloning_loss(beginning.policy, params, batch, temperature=temperature)
+
+        self._cloner = Cloner(loss, beginning.params, config=config.ppo, seed=config.run.seed)
+        self._kept: CloningBatch | None = None
+        self.counters = Counters(f"{config.run.exp_name}-filtered_bc")
+        self._resume()
+        self._actor = Actor(config, checkpoint, policy_version=0)
+        self._evaluated = Actor(config, checkpoint, policy_version=0, greedy=greedy)
+        self._give_weights()
+        self._filter = EpisodeFilter(best_fraction=options.best_fraction)
+        self._collector = Collector(
+            self._actor,
+            env,
+            config=config,
+            run_id=self.run_id,
+            sequence_number=self.counters.next_sequence_number,
+            episode=self.counters.next_episode,
+        )
+
+    @property
+    def run_id(self) -> str:
+        """Identity of the run."""
+        return self.counters.run_id
+
+    @property
+    def policy(self) -> Actor:
+        """The present policy."""
+        return self._evaluated
+
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+        """One round: sampling, then passes of cloning over all kept chunks; see `methods.Method`."""
+        began = time.monotonic()
+        transitions, episodes = self._collector.collect(self._config.ppo.num_chunks_per_update)
+        sampled = time.monotonic()
+        kept = self._filter.add(transitions)
+        if kept:
+            self._kept = joined(self._kept, cloning_batch(kept))
+        metrics = {"cloning/new_chunks": float(len(kept))}
+        if self._kept is not None:
+            metrics["cloning/chunks"] = float(len(self._kept))
+            metrics["cloning/nats_per_token"] = self._cloner.clone(self._kept)
+        self.counters = self.counters.after(transitions)
+        self._give_weights()
+        return metrics | {"time/rollout": sampled - began, "time/update": time.monotonic() - sampled}, episodes
+
+    def save(self) -> None:
+        """Keeps weights, moments and the kept chunks."""
+        kept = {} if self._kept is None else {"kept": dataclasses.asdict(self._kept)}
+        snapshot.write(self._config.run, self.counters, params=self._cloner.params, state=self._cloner.state, **kept)
+
+    def _resume(self) -> None:
+        found = snapshot.read(self._config.run)
+        if found is None:
+            return
+        self.counters, trees = found
+        self._cloner.params = flax.serialization.from_state_dict(self._cloner.params, trees["params"])
+        self._cloner.state = flax.serialization.from_state_dict(self._cloner.state, trees["state"])
+        if "kept" in trees:
+            observation = ModelObservation(**trees["kept"].pop("observation"))
+            self._kept = CloningBatch(observation, **trees["kept"])
+
+    def _give_weights(self) -> None:
+        for actor in (self._actor, self._evaluated):
+            actor.take(self._cloner.params, policy_version=self.counters.policy_version)
+
+
+def joined(first: CloningBatch | None, second: CloningBatch) -> CloningBatch:
+    """The chunks of both, in order."""
+    return second if first is None else jax.tree.map(lambda *leaves: np.concatenate(leaves), first, second)
+
+
+def cloning_batch(transitions: Sequence[Transition]) -> CloningBatch:
+    """What was sampled in `transitions`, at least one, as targets of cloning."""
+    chunks = [transition.chunk for transition in transitions]
+    return CloningBatch(
+        jax.tree.map(lambda *leaves: np.stack(leaves), *(chunk.observation for chunk in chunks)),
+        np.stack([chunk.action_tokens for chunk in chunks]),
+        np.stack([chunk.token_mask for chunk in chunks]),
+    )
+
+
+def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> FilteredBC:
+    """See `methods.begin`."""
+    return FilteredBC(config, env, FilteredBCOptions(**options), greedy=greedy)

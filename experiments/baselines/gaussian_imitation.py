@@ -1,0 +1,178 @@
+"""The imitation start of the Gaussian chunk policy: its mean is regressed on demonstrated chunks.
+
+From the demonstrations of the token policy's own start. Afterwards each deviation is set to the error of the mean on
+demonstrations that were held out: what a maximum-likelihood fit would find, without its pull towards dimensions that
+hardly vary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.normalization import NormStats, compute_norm_stats
+from chunk_ppo_ros.sim.demonstrations import Demonstrations
+from experiments.baselines.chunk_basis import ChunkBasis
+from experiments.baselines.gaussian_network import GaussianChunkPolicy
+
+HELD_OUT = 0.1
+"""Part of the demonstrated episodes that the deviations are measured on."""
+
+MIN_STD = 0.01
+"""Smallest standard deviation of an action vector's entry, which is within -1..1."""
+
+PARAMS_FILE = "policy.msgpack"
+
+
+@dataclasses.dataclass(frozen=True)
+class GaussianStart:
+    """A Gaussian chunk policy to begin from.
+
+    Attributes:
+        params: of `GaussianChunkPolicy`.
+        norm_stats: of the demonstrations.
+    """
+
+    params: Any
+    norm_stats: NormStats
+
+    def basis(self, config: TrainConfig) -> ChunkBasis:
+        """What its action vectors mean."""
+        return ChunkBasis(self.norm_stats, config.model)
+
+    def save(self, folder: Path) -> None:
+        """Writes the parameters and norm_stats.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.norm_stats.save(folder)
+        (folder / PARAMS_FILE).write_bytes(flax.serialization.to_bytes(self.params))
+
+    @classmethod
+    def load(cls, folder: Path, config: TrainConfig) -> GaussianStart:
+        """Reads what `save` wrote.
+
+        Raises:
+            CheckpointError: when it is missing or does not fit the configuration.
+        """
+        try:
+            norm_stats = NormStats.load(folder)
+            basis = ChunkBasis(norm_stats, config.model)
+            expected = jax.eval_shape(lambda: init_policy(config, basis, seed=0))
+            params = flax.serialization.from_bytes(expected, (folder / PARAMS_FILE).read_bytes())
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"{folder} holds no Gaussian start of this configuration: {error}") from error
+        return cls(jax.tree.map(jnp.asarray, params), norm_stats)
+
+
+def make_policy(config: TrainConfig, basis: ChunkBasis) -> GaussianChunkPolicy:
+    """The policy network of a configuration."""
+    return GaussianChunkPolicy(num_cameras=len(config.model.cameras), num_actions=basis.size)
+
+
+def init_policy(config: TrainConfig, basis: ChunkBasis, *, seed: int) -> Any:
+    """Fresh parameters."""
+    model = config.model
+    images = jnp.zeros((1, model.image_size, model.image_size, len(model.cameras) * 3), jnp.uint8)
+    init = jax.jit(make_policy(config, basis).init)  # one program instead of dozens
+    return init(jax.random.key(seed), images, jnp.zeros((1, model.action_dim)))
+
+
+def stack_cameras(images: np.ndarray) -> np.ndarray:
+    """uint8 [..., h, w, C * 3] of images [..., C, h, w, 3]: one image whose channels are those of all cameras."""
+    moved = np.moveaxis(images, -4, -2)
+    return moved.reshape(*moved.shape[:-2], -1)
+
+
+def regress(
+    config: TrainConfig,
+    demonstrations: Demonstrations,
+    *,
+    steps: Collection[int],
+    on_step: Callable[[float], object] = lambda loss: None,
+) -> dict[int, GaussianStart]:
+    """Regresses the mean on demonstrated chunks and fits the deviations.
+
+    Args:
+        config: the model's sizes, `pretrain.bc_batch_size`, `pretrain.bc_learning_rate` and `run.seed`.
+        demonstrations: with images.
+        steps: gradient steps after which there is to be a start; the largest one is the end of the schedule.
+        on_step: called with each step's loss, the mean squared error of an action vector's entries.
+
+    Returns:
+        The starts by their gradient steps.
+    """
+    transforms = AlohaTransforms.from_config(config.model)
+    states = transforms.encode_state(demonstrations.state)
+    norm_stats = compute_norm_stats(states, transforms.encode_actions(demonstrations.actions, demonstrations.state))
+    basis = ChunkBasis(norm_stats, config.model)
+    regression = _Regression(config, basis, num_steps=max(steps))
+    batch = Batch(
+        stack_cameras(demonstrations.images),
+        basis.encode_state(demonstrations.state),
+        basis.encode(demonstrations.actions, demonstrations.state),
+    )
+    held_out = demonstrations.episodes >= (1.0 - HELD_OUT) * len(demonstrations.success)
+    rows, random = np.flatnonzero(~held_out), np.random.default_rng(config.run.seed)
+    starts = {}
+    for number in range(1, max(steps) + 1):
+        on_step(regression.step(batch.take(random.choice(rows, config.pretrain.bc_batch_size))))
+        if number in steps:
+            starts[number] = GaussianStart(regression.with_deviations(batch.take(held_out)), norm_stats)
+    return starts
+
+
+class Batch(NamedTuple):
+    """Demonstrated chunks: images uint8 [N, h, w, C * 3], state [N, S] and vectors [N, K * D], normalised."""
+
+    images: np.ndarray
+    state: np.ndarray
+    vectors: np.ndarray
+
+    def take(self, rows: np.ndarray) -> Batch:
+        """The rows of an index or a mask."""
+        return Batch(*(column[rows] for column in self))
+
+
+class _Regression:
+    """The mean on its way: AdamW with warm-up and cosine decay over `num_steps`."""
+
+    def __init__(self, config: TrainConfig, basis: ChunkBasis, *, num_steps: int) -> None:
+        policy = make_policy(config, basis)
+        peak = config.pretrain.bc_learning_rate
+        schedule = optax.warmup_cosine_decay_schedule(0.0, peak, max(1, num_steps // 20), num_steps)
+        optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=1e-4))
+
+        def errors(params: Any, batch: Batch) -> jax.Array:
+            mean, _ = policy.apply(params, batch.images, batch.state)
+            return mean - batch.vectors
+
+        @jax.jit
+        def step(params: Any, state: Any, batch: Batch) -> tuple[Any, Any, jax.Array]:
+            loss, gradients = jax.value_and_grad(lambda p: jnp.mean(jnp.square(errors(p, batch))))(params)
+            updates, state = optimizer.update(gradients, state, params)
+            return optax.apply_updates(params, updates), state, loss
+
+        self._params = init_policy(config, basis, seed=config.run.seed)
+        self._state = optimizer.init(self._params)
+        self._step, self._errors = step, jax.jit(errors)
+
+    def step(self, batch: Batch) -> float:
+        """One gradient step; its loss."""
+        self._params, self._state, loss = self._step(self._params, self._state, batch)
+        return float(loss)
+
+    def with_deviations(self, held_out: Batch) -> Any:
+        """The present parameters, with the deviations of their errors."""
+        errors = self._errors(self._params, held_out)
+        log_std = jnp.log(jnp.maximum(jnp.sqrt(jnp.mean(jnp.square(errors), axis=0)), MIN_STD))
+        return {"params": {**self._params["params"], "log_std": log_std}}

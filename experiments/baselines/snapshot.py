@@ -1,0 +1,43 @@
+"""What a baseline keeps on disk to be gone on with: one msgpack file, whole or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import flax.serialization
+
+from chunk_ppo_ros.config import RunConfig
+from chunk_ppo_ros.learner import Counters, checkpoint_directory
+
+FILE = "baseline.msgpack"
+
+
+def write(run: RunConfig, counters: Counters, **trees: Any) -> None:
+    """Replaces the run's snapshot.
+
+    Args:
+        run: where its checkpoints go.
+        counters: how far it has come.
+        trees: whatever `flax.serialization` knows, by name.
+    """
+    path = _path(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    states = {name: flax.serialization.to_state_dict(tree) for name, tree in trees.items()}
+    partial = path.with_suffix(".part")
+    partial.write_bytes(flax.serialization.msgpack_serialize({"counters": dataclasses.asdict(counters), **states}))
+    partial.replace(path)
+
+
+def read(run: RunConfig) -> tuple[Counters, dict[str, Any]] | None:
+    """Counters and the state dict of each tree, for `flax.serialization.from_state_dict`; None where there are none."""
+    path = _path(run)
+    if not path.is_file():
+        return None
+    states = flax.serialization.msgpack_restore(path.read_bytes())
+    return Counters(**states.pop("counters")), states
+
+
+def _path(run: RunConfig) -> Path:
+    return checkpoint_directory(run) / FILE
