@@ -1,0 +1,39 @@
+"""The actor's learning rate over the steps, read off Adam: under a constant gradient its steps are the rate."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.rl.optimizer import RATE_SCALE, make_optimizer
+
+
+def rates(steps: int, **settings: int) -> list[float]:
+    optimizer = make_optimizer(PPOConfig(learning_rate=1.0, max_grad_norm=10.0, **settings)).actor
+    state, rates = optimizer.init(jnp.zeros(())), []
+    for _ in range(steps):
+        update, state = optimizer.update(jnp.ones(()), state)
+        rates.append(-float(update))
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("warmup", "decay", "expected"),
+    [
+        (0, 0, [1.0, 1.0, 1.0]),
+        (4, 0, [0.25, 0.5, 0.75, 1.0, 1.0]),
+        (1, 0, [1.0, 1.0]),
+        (0, 3, [1.0, 0.7, 0.4, 0.1, 0.1]),  # linearly to a tenth
+        (2, 3, [0.5, 1.0, 1.0, 0.7, 0.4, 0.1, 0.1]),  # the decay begins where the rise ends
+    ],
+)
+def test_the_rate_rises_and_falls(warmup: int, decay: int, expected: list[float]) -> None:
+    got = rates(len(expected), learning_rate_warmup_steps=warmup, learning_rate_decay_steps=decay)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_the_scale_of_the_rate_is_part_of_the_state() -> None:
+    params = {"actor_backbone": jnp.zeros(2), "value_head": jnp.zeros(1)}
+    assert make_optimizer(PPOConfig()).init(params)[RATE_SCALE] == 1.0
