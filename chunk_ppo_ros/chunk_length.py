@@ -8,10 +8,12 @@ Not here: who executes the k steps (`env.py`, `nodes/policy_node.py`), and the s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import ChunkLengthConfig, PPOConfig
+from chunk_ppo_ros.types import Transition
 
 
 def choose_num_steps(
@@ -76,6 +78,25 @@ def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
         [H, D]; `actions` themselves where k is H.
     """
     return actions[np.minimum(np.arange(len(actions)), num_steps - 1)]
+
+
+def length_metrics(transitions: Sequence[Transition]) -> dict[str, float]:
+    """Logged name -> mean, least and most of executed steps and of entropy (nats a token), without what humans drove.
+
+    The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
+    """
+    sampled = [transition for transition in transitions if not transition.chunk.human]
+    columns = {
+        "chunk/num_steps": [transition.outcome.num_steps for transition in sampled],
+        "chunk/entropy": [transition.chunk.entropy for transition in sampled],
+    }
+    figures = {"mean": np.mean, "min": np.min, "max": np.max}
+    return {
+        f"{name}_{which}": float(figure(column))
+        for name, column in columns.items()
+        if column
+        for which, figure in figures.items()
+    }
 
 
 def chunk_discount(config: PPOConfig, num_steps: int) -> float:

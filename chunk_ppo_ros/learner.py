@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros import start
+from chunk_ppo_ros.chunk_length import length_metrics
 from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import CheckpointError
@@ -215,7 +216,7 @@ class Learner:
         )
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
-        return result.metrics.as_dict()
+        return {**result.metrics.as_dict(), **length_metrics(transitions)}
 
     def _key(self) -> jax.Array:
         """Randomness of the next update."""

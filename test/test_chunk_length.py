@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_policy import transition
 
-from chunk_ppo_ros.chunk_length import choose_num_steps, chunk_discount, held_after, mean_entropy
+from chunk_ppo_ros.chunk_length import choose_num_steps, chunk_discount, held_after, length_metrics, mean_entropy
 from chunk_ppo_ros.config import ChunkLengthConfig, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig
+from chunk_ppo_ros.types import Transition
 
 H = 16
 SCHEDULED = ChunkLengthConfig(length_rule="scheduled", executed_steps=4, end_steps=16, schedule_updates=8)
@@ -94,6 +96,25 @@ def test_what_is_not_executed_is_held() -> None:
     actions = np.arange(8.0).reshape(4, 2)
     np.testing.assert_array_equal(held_after(actions, 2), [[0, 1], [2, 3], [2, 3], [2, 3]])
     np.testing.assert_array_equal(held_after(actions, 4), actions)
+
+
+def test_metrics_are_of_the_chunks_that_the_policy_sampled() -> None:
+    figures = length_metrics([_executed(3, entropy=0.5), _executed(8, entropy=1.5), _executed(1, 9.0, human=True)])
+    assert figures == {
+        "chunk/num_steps_mean": 5.5,
+        "chunk/num_steps_min": 3.0,
+        "chunk/num_steps_max": 8.0,
+        "chunk/entropy_mean": 1.0,
+        "chunk/entropy_min": 0.5,
+        "chunk/entropy_max": 1.5,
+    }
+    assert length_metrics([_executed(1, human=True)]) == {}
+
+
+def _executed(num_steps: int, entropy: float = 0.0, *, human: bool = False) -> Transition:
+    one = transition(0, human=human)
+    chunk = dataclasses.replace(one.chunk, entropy=entropy)
+    return dataclasses.replace(one, chunk=chunk, outcome=dataclasses.replace(one.outcome, num_steps=num_steps))
 
 
 # Discounts.

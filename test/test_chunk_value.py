@@ -14,7 +14,8 @@ from small_policy import MODEL, configure, make_policy, save_openpi
 
 from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.chunk_length import held_after
+from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.learner import Learner
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
@@ -180,14 +181,28 @@ def test_an_update_trains_and_describes_both_values(trained: Trained) -> None:
     assert np.any(head["output"]["kernel"]) and np.any(head["chunk"]["output"]["kernel"])
 
 
-def test_the_actor_records_the_value_of_the_chunk_that_it_sampled(trained: Trained) -> None:
+def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entropy half way from sure to unsure: k = 4 - (4 - 2) / 2 = 3 steps, then the last target is held."""
     actor, policy, params = trained.actor, trained.learner._policy, trained.learner._params
     chunk = actor.act(observe(actor, 5), sequence_number=5)
+    unsure = {"low_entropy": chunk.entropy - 0.5, "high_entropy": chunk.entropy + 0.5, "end_steps": 2}
+    cut_config = dataclasses.replace(
+        trained.learner._config,
+        chunk_length=ChunkLengthConfig(length_rule="uncertainty", **unsure),  # type: ignore[arg-type]
+        ppo=dataclasses.replace(trained.learner._config.ppo, discount_per_step=True),
+    )
+    monkeypatch.setattr(actor, "_config", cut_config)
+    cut = actor.act(observe(actor, 5), sequence_number=5)
+    assert (chunk.num_steps_asked, cut.num_steps_asked, cut.asked_actions.shape) == (4, 3, (3, 14))
+    np.testing.assert_array_equal(cut.action_tokens, chunk.action_tokens)
+    assert cut.entropy == chunk.entropy > 0.5
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], chunk.observation)
-    normalized = trained.learner._tokenizer.normalize_actions(chunk.actions, chunk.observation.state)
-    expected = jax.jit(policy.compute_action_chunk_value)(params, batch, normalized[None])[0]
-    assert chunk.value == pytest.approx(float(expected), abs=1e-5)
+    value = jax.jit(policy.compute_action_chunk_value)
+    for each, actions in ((chunk, chunk.actions), (cut, held_after(chunk.actions, 3))):
+        normalized = trained.learner._tokenizer.normalize_actions(actions, chunk.observation.state)
+        assert each.value == pytest.approx(float(value(params, batch, normalized[None])[0]), abs=1e-5)
     assert abs(chunk.value) > 1e-3
+    assert abs(cut.value - chunk.value) > 1e-5
 
 
 def test_the_value_of_an_observation_is_that_of_a_chunk_sampled_there(trained: Trained) -> None:

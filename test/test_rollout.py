@@ -76,6 +76,13 @@ def test_actions_are_normalised_only_where_asked_for():
     np.testing.assert_array_equal(rollout.take(np.array([1])).actions, [[[10.0], [20.0]]])
 
 
+def test_actions_beyond_the_steps_that_were_asked_are_held():
+    one = transition(1)
+    chunk = dataclasses.replace(one.chunk, actions=np.array([[1.0], [2.0]], np.float32), num_steps_asked=1)
+    rollout = stack_transitions([dataclasses.replace(one, chunk=chunk)], normalize=lambda actions, state: 10 * actions)
+    np.testing.assert_array_equal(rollout.actions, [[[10.0], [10.0]]])
+
+
 def _with_tokens(number: int, num_slots: int):
     base = transition(number)
     return dataclasses.replace(base, chunk=dataclasses.replace(base.chunk, action_tokens=np.zeros(num_slots, np.int32)))
