@@ -74,7 +74,7 @@ def test_constraints_agree_with_the_requirements() -> None:
         return {package.lower().replace("_", "-"): version for package, version in pairs}
 
     constraints = pins("constraints.txt")
-    for name in ("run.txt", "dev.txt", "ros-wheels.txt"):
+    for name in ("run.txt", "dev.txt", "ros-wheels.txt", "experiments.txt"):
         for package, version in pins(name).items():
             assert constraints[package] == version, f"{name}: {package}"
 
