@@ -12,7 +12,11 @@ from chunk_ppo_ros.env import ChunkEnv
 from chunk_ppo_ros.evaluate import Acting
 from chunk_ppo_ros.metrics import Counters
 
-METHODS = {"chunk_ppo": "experiments.chunk_ppo"}
+METHODS = {
+    "chunk_ppo": "experiments.chunk_ppo",
+    "filtered_bc": "experiments.baselines.filtered_bc",
+    "gaussian_ppo": "experiments.baselines.gaussian_ppo",
+}
 """Modules with a function `begin(config, env, *, greedy, options) -> Method`."""
 
 

@@ -23,7 +23,7 @@ from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import state
 from experiments.definitions import Experiment, StartRule
 
-IMITATIONS = {"tokens": "experiments.token_start"}
+IMITATIONS = {"tokens": "experiments.token_start", "gaussian": "experiments.baselines.gaussian_start"}
 """Modules that are an `Imitation`, by the kind of policy that they make."""
 
 

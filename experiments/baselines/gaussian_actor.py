@@ -35,15 +35,15 @@ class GaussianObservation:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianChunk:
-    """A chunk: `actions` float32 [H, D], absolute joint targets. Every vector stands for one, so all are `valid`."""
+    """A chunk, all of which is to be executed. Every action vector stands for one, so all are `valid`.
 
-    actions: np.ndarray
+    Attributes:
+        asked_actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
+        valid: true.
+    """
+
+    asked_actions: np.ndarray
     valid: bool = True
-
-    @property
-    def asked_actions(self) -> np.ndarray:
-        """All of a chunk is executed."""
-        return self.actions
 
 
 def observe(observation: Observation, basis: ChunkBasis) -> GaussianObservation:
