@@ -555,10 +555,12 @@ PRESETS: dict[str, TrainConfig] = {
             learning_rate=6e-5,
             learning_rate_decay_steps=368,
             gamma=0.5,  # in reach, the way gained now is nearly all that matters; a longer view adds noise
+            ratio="token",
+            max_kl=1.0,
         ),
         env=EnvConfig(simulator="mujoco", max_episode_chunks=6),
         robot=SIMULATED_ROBOT,
-        pretrain=PretrainConfig(num_demonstrations=1500, min_pace=0.15, bc_steps=1300),
+        pretrain=PretrainConfig(num_demonstrations=1800, min_pace=0.12, bc_steps=1600),
         run=RunConfig(exp_name="demo"),
     ),
     "full": TrainConfig(
