@@ -87,7 +87,7 @@ def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
 
 
 def choose(rule: StartRule, successes: dict[int, float]) -> int:
-    """The gradient steps of the candidate nearest to the middle of the bounds; the fewer, where two are equally near.
+    """The gradient steps of the longest candidate within the bounds.
 
     Args:
         rule: has the bounds.
@@ -96,7 +96,6 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
     Raises:
         NoStart: when none lies within the bounds.
     """
-    middle = (rule.lowest + rule.highest) / 2
     within = [steps for steps, success in sorted(successes.items()) if rule.lowest <= success <= rule.highest]
     if not within:
         measured = ", ".join(f"{steps} steps {success:.1%}" for steps, success in sorted(successes.items()))
@@ -104,7 +103,7 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
             f"success of a start must be within {rule.lowest:.0%}..{rule.highest:.0%}, got {measured}; "
             "change the rule's steps or the demonstrations in experiments/definitions.py"
         )
-    return min(within, key=lambda steps: round(abs(successes[steps] - middle), 6))
+    return max(within)
 
 
 def _config(experiment: Experiment) -> TrainConfig:
