@@ -229,10 +229,10 @@ def test_a_curve_in_use_is_left_alone(tmp_path: Path) -> None:
         run_toy(tmp_path)
 
 
-def test_the_start_is_the_candidate_nearest_to_the_middle() -> None:
+def test_the_start_is_the_longest_imitation_within_the_bounds() -> None:
     rule = StartRule(steps=(1, 2, 3), lowest=0.2, highest=0.6)
-    assert start_point.choose(rule, {1: 0.1, 2: 0.25, 3: 0.5}) == 3  # 0.4 is the middle
-    assert start_point.choose(rule, {1: 0.3, 2: 0.5, 3: 0.9}) == 1  # equally near: the fewer steps
+    assert start_point.choose(rule, {1: 0.4, 2: 0.25, 3: 0.9}) == 2
+    assert start_point.choose(rule, {1: 0.3, 2: 0.5, 3: 0.6}) == 3
     with pytest.raises(start_point.NoStart, match=r"within 20%..60%, got 1 steps 10.0%, 2 steps 70.0%"):
         start_point.choose(rule, {1: 0.1, 2: 0.7})
 
