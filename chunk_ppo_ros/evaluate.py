@@ -16,6 +16,7 @@ from chunk_ppo_ros.actor import Actor
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.sim.simulator import make_simulator
+from chunk_ppo_ros.start import checkpoint_version
 from chunk_ppo_ros.statistics import PairedTest, mean_interval, paired_test, success_interval
 from chunk_ppo_ros.types import Observation
 
@@ -109,7 +110,7 @@ def evaluate_checkpoint(
         CheckpointError: when the checkpoint is missing or does not fit.
         SimulatorUnavailable: when the simulator cannot render here.
     """
-    actor = Actor(config, checkpoint, policy_version=0, greedy=greedy)
+    actor = Actor(config, checkpoint, policy_version=checkpoint_version(checkpoint), greedy=greedy)
     simulator = make_simulator(config)
     try:
         starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]

@@ -16,10 +16,12 @@ from typing import Any
 import jax
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.normalization import FILE as NORM_STATS_FILE
 from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
@@ -104,6 +106,17 @@ def load(path: Path, config: TrainConfig, *, sharding: Any = None) -> Beginning:
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params, match = _load_params(path, policy, config, sharding=sharding)
     return Beginning(tokenizer, policy, params, Provenance(kind, str(path), notes=match.notes))
+
+
+def checkpoint_version(path: Path) -> int:
+    """Updates that made the weights of an own checkpoint; 0 for an openpi checkpoint.
+
+    Raises:
+        CheckpointError: when it is missing, incomplete or foreign.
+    """
+    if checkpoints.recognise(path) == "openpi":
+        return 0
+    return read_section(path, checkpoints.read_metadata(path), "counters", Counters).policy_version
 
 
 def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:

@@ -16,7 +16,7 @@ from chunk_ppo_ros.types import ChunkOutcome
 
 @dataclasses.dataclass(frozen=True)
 class FakeChunk:
-    actions: np.ndarray
+    asked_actions: np.ndarray
     valid: bool
 
 
@@ -66,6 +66,7 @@ ACTORS: list[FakeActor] = []
 
 def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "Actor", FakeActor)
+    monkeypatch.setattr(evaluate, "checkpoint_version", lambda checkpoint: 0)
     monkeypatch.setattr(evaluate, "SimulatorEnv", FakeEnv)
     monkeypatch.setattr(evaluate, "make_simulator", FakeEnv)
     result = evaluate.evaluate_checkpoint(Path("somewhere"), PRESETS["debug"], episodes=4)

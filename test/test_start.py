@@ -33,7 +33,7 @@ def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_met
     make_tokenizer().save(assets)
     metadata = {
         "model": config_to_dict(model) if of_metadata is None else of_metadata,
-        "counters": {},
+        "counters": {"run_id": "other", "policy_version": 7},
         "provenance": {},
     }
     return checkpoint.save_checkpoint(
@@ -76,6 +76,10 @@ def test_an_own_checkpoint_of_another_run_comes_whole(own: Path, tmp_path: Path)
     beginning = start.load(own, configure(tmp_path, run={"exp_name": "second"}))
     assert_same(beginning.params, make_params())
     assert beginning.provenance == start.Provenance("own", str(own))
+
+
+def test_the_version_of_a_checkpoint_is_that_of_its_run(imitation: Path, own: Path) -> None:
+    assert (start.checkpoint_version(own), start.checkpoint_version(imitation)) == (7, 0)
 
 
 def test_all_parameters_are_bound_to_their_device(imitation: Path, tmp_path: Path) -> None:
