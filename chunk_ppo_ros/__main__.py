@@ -10,7 +10,7 @@ COMMANDS = {
     "demo": "imitation, PPO over ROS 2 topics in the simulator, evaluation: the whole loop in minutes",
     "train": "the script form: train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]",
     "graph": "start the ROS graph (all nodes) without the launch package",
-    "pretrain": "imitate scripted demonstrations; writes an openpi checkpoint",
+    "pretrain": "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",
     "evaluate": "measure a checkpoint on unseen starts",
     "export": "write the actor of a checkpoint as an openpi checkpoint",
     "norm-stats": "compute norm_stats.json from recorded episodes",

@@ -10,7 +10,7 @@ import dataclasses
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -69,13 +69,13 @@ def read_chunks(
         if not episode.prompt:
             raise EpisodesError(f"the task must be known, got no words for it in {episode.source}; set --prompt")
     starts = [seen_starts(episode, stride=stride) for episode in episodes]
-    readers = [find_cameras(episode, config) for episode in episodes]
+    readers = [_find_cameras(episode, config) for episode in episodes]
     chunks = [chunks_at(episode, at, config.model.action_horizon) for episode, at in zip(episodes, starts, strict=True)]
     numbers = np.repeat(np.arange(len(episodes), dtype=np.int32), [len(at) for at in starts])
     image_mask = np.array([[read is not None for read in cameras] for cameras in readers])[numbers]
     images = _map_images(image_mask, config.model.image_size, folder)
     for row, (number, step) in enumerate(zip(numbers, np.concatenate(starts), strict=True)):
-        images[row] = read_images(readers[number], int(step), size=config.model.image_size)
+        images[row] = _read_images(readers[number], int(step), size=config.model.image_size)
         on_chunk()
     return RecordedChunks(
         images=images,
@@ -87,7 +87,7 @@ def read_chunks(
     )
 
 
-def find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | None, ...]:
+def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | None, ...]:
     """What reads each of the model's cameras in an episode; None for one that is absent and optional.
 
     Raises:
@@ -107,39 +107,13 @@ def find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | Non
     return tuple(found)
 
 
-def read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -> np.ndarray:
+def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -> np.ndarray:
     """uint8 [C, size, size, 3], the images of a step as the policy sees them; zeros for None."""
     images = np.zeros((len(cameras), size, size, 3), np.uint8)
     for index, read in enumerate(cameras):
         if read is not None:
             images[index] = resize_with_pad(read(step), size)
     return images
-
-
-def labelled_images(
-    episodes: Sequence[Episode], config: TrainConfig, *, stride: int, final_steps: int
-) -> Iterator[tuple[np.ndarray, bool]]:
-    """Images of solved and unsolved scenes, for a classifier.
-
-    The last `final_steps` steps of a success are solved; what comes before is left out, because it may be solved as
-    well. Of a failure all steps are unsolved. Episodes that do not say how they ended are left out.
-
-    Args:
-        episodes: as read.
-        config: as for `read_chunks`.
-        stride: least control steps between two images of an episode, > 0.
-        final_steps: control steps, > 0.
-
-    Yields:
-        uint8 [C, h, w, 3] as the policy sees them, and whether the task was solved there.
-    """
-    for episode in episodes:
-        if episode.success is None:
-            continue
-        cameras = find_cameras(episode, config)
-        for step in seen_starts(episode, stride=stride):
-            if not episode.success or step >= len(episode) - final_steps:
-                yield read_images(cameras, int(step), size=config.model.image_size), episode.success
 
 
 def _map_images(image_mask: np.ndarray, size: int, folder: pathlib.Path) -> np.ndarray:

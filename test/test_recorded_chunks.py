@@ -14,7 +14,7 @@ from chunk_ppo_ros import recorded_chunks
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.episode import Episode
 from chunk_ppo_ros.errors import EpisodesError
-from chunk_ppo_ros.recorded_chunks import labelled_images, read_chunks
+from chunk_ppo_ros.recorded_chunks import read_chunks
 
 
 def configure(folder: pathlib.Path, **changes: Any) -> TrainConfig:
@@ -111,16 +111,3 @@ def test_a_disk_that_is_too_small_is_found_first(tmp_path: pathlib.Path, monkeyp
     monkeypatch.setattr(recorded_chunks.shutil, "disk_usage", lambda _: usage(0, 0, 12287))
     with pytest.raises(EpisodesError, match=r"must have 0\.0 GB for images, got 0\.0 GB; raise --chunk_stride"):
         read_chunks(recorded, config, folder=tmp_path, stride=1)
-
-
-def test_labels_of_images(tmp_path: pathlib.Path) -> None:
-    """Of a success steps 3 and 4, the last two of five; of a failure every step; nothing of the third."""
-    recorded = [episode(5, success=True), episode(2, success=False), episode(5)]
-    labelled = list(labelled_images(recorded, configure(tmp_path), stride=1, final_steps=2))
-    assert [(int(images[0, 16, 16, 0]), label) for images, label in labelled] == [
-        (13, True),
-        (14, True),
-        (10, False),
-        (11, False),
-    ]
-    assert labelled[0][0].shape == (2, 32, 32, 3)
