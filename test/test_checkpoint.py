@@ -76,6 +76,15 @@ def test_own_checkpoint_comes_back_whole(save: Callable[[int], Path]) -> None:
     assert not list(path.parent.glob(".unfinished*"))
 
 
+def test_what_earlier_training_states_lack_is_filled_in_where_it_is_named(save: Callable[[int], Path]) -> None:
+    path, state = save(7), train_state()
+    later = jax.eval_shape(lambda: (*state, jnp.ones(())))
+    loaded = checkpoint.load_train_state(path, later, absent={"2": np.float32(1.0)})
+    assert_equal_trees(loaded, (*jax.device_get(state), np.float32(1.0)))
+    with pytest.raises(CheckpointError, match="  2: expected .* found"):
+        checkpoint.load_train_state(path, later)
+
+
 def test_openpi_checkpoint_comes_back(tmp_path: Path) -> None:
     path = save_openpi(tmp_path / "imitation")
     assert checkpoint.recognise(path) == "openpi"

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+import jax
+
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.model import metadata_file, tree_store, whole_folders
 from chunk_ppo_ros.model.tree_store import HasShape
@@ -142,12 +144,12 @@ def load_actor(path: Path, expected: Any, *, sharding: Any = None) -> Any:
 
 
 def load_train_state(path: Path, expected: Any, *, absent: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    """The training state of an own checkpoint, in the structure of `expected`, a dict; see `load_leaves`.
+    """The training state of an own checkpoint, in the structure of `expected`; see `load_leaves`.
 
     Args:
         path: the checkpoint's folder.
         expected: tree of arrays or shapes.
-        absent: entries of the dict that earlier checkpoints lack -> what they are then.
+        absent: names of leaves that earlier checkpoints lack -> what they are then.
     """
     opened = _open(path)
     folder = opened.root / _TRAIN_STATE
@@ -155,12 +157,13 @@ def load_train_state(path: Path, expected: Any, *, absent: Mapping[str, Any] = M
         verified = opened.check_unchanged(_TRAIN_STATE)
         stored = tree_store.stored_shapes(folder)
     names = {name: name for name in stored}
-    lacking = {name: value for name, value in absent.items() if name not in stored}
-    there = {name: value for name, value in expected.items() if name not in lacking}
-    loaded = tree_store.load_tree(
+    wanted = tree_store.name_leaves(expected)
+    filled = {name: leaf for name, leaf in absent.items() if name not in stored}
+    there = {name: leaf for name, leaf in wanted.items() if name not in filled}
+    filled |= tree_store.load_tree(
         folder, there, names=names, stored=stored, verified=verified, advice=_TRAIN_STATE_ADVICE
     )
-    return {**loaded, **lacking}
+    return jax.tree.unflatten(jax.tree.structure(expected), [filled[name] for name in wanted])
 
 
 def check_assets(path: Path) -> None:

@@ -1,0 +1,63 @@
+"""What a resumed run keeps beside weights and moments: the policy that it is held near, and the scale of its rate."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import small_policy
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.rl.optimizer import RATE_SCALE
+
+
+def configure(folder: Path, imitated: Path | str, *, resume: bool = False) -> TrainConfig:
+    run = {"pretrained_checkpoint_path": str(imitated), "resume": resume, "on_load_failure": "fail"}
+    config = small_policy.configure(folder, run=run)
+    return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, ref_kl_coef=0.1))
+
+
+def assert_is_the_imitation(actor: Any) -> None:
+    jax.tree.map(np.testing.assert_array_equal, actor, small_policy.make_params()["actor_backbone"])
+
+
+def save_changed(learner: Learner) -> None:
+    """Saves a next version with other weights and another scale of the rate, as updates would make them."""
+    learner._params = jax.tree.map(lambda leaf: leaf + 1.0, learner._params)
+    learner._opt_state = {**learner._opt_state, RATE_SCALE: jnp.float32(0.25)}
+    learner._counters = dataclasses.replace(learner.counters, policy_version=1)
+    learner.save()
+
+
+def test_the_reference_and_the_scale_of_the_rate_survive_a_resume(tmp_path: Path) -> None:
+    imitated = small_policy.save_openpi(tmp_path / "imitated")
+    first = Learner.start(configure(tmp_path, imitated))
+    assert_is_the_imitation(first._update._reference)
+    save_changed(first)
+    resumed = Learner.start(configure(tmp_path, "", resume=True))  # where it started from is in the metadata
+    assert resumed.policy_version == 1
+    assert_is_the_imitation(resumed._update._reference)
+    jax.tree.map(np.testing.assert_array_equal, resumed._params, first._params)
+    assert resumed._opt_state[RATE_SCALE] == 0.25
+    shutil.rmtree(imitated)
+    with pytest.raises(CheckpointError, match="imitated must be a folder, got none of that name"):
+        Learner.start(configure(tmp_path, "", resume=True))
+
+
+def test_fresh_weights_are_no_reference(tmp_path: Path) -> None:
+    small_policy.make_tokenizer().save(tmp_path / "tokenizers")
+    config = configure(tmp_path, "")
+    config = dataclasses.replace(
+        config, run=dataclasses.replace(config.run, tokenizer_dir=str(tmp_path / "tokenizers"))
+    )
+    with pytest.raises(CheckpointError, match=r"ppo.ref_kl_coef must be 0 .* fresh weights, got 0.1"):
+        Learner.start(config)
+    assert not (tmp_path / "checkpoints").exists()
