@@ -3,7 +3,7 @@ PYTHON_VENV := .venv/bin/python
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments test lint format bench clean
+.PHONY: help setup demo experiment experiments report test lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -20,6 +20,9 @@ experiment: setup ## learn one curve: NAME=reach SEED=1 [VARIANT=token]; goes on
 
 experiments: setup ## learn many curves: ARGS="reach:1,2,3 reach_kinematic/token:1 --at_once 2"
 	@$(PYTHON_VENV) -m experiments many $(ARGS)
+
+report: setup ## write docs/results/ from the finished curves
+	@$(PYTHON_VENV) -m experiments report $(ARGS)
 
 test: setup ## run the tests
 	@$(PYTEST) $(ARGS)

@@ -67,8 +67,13 @@ def draw_learning_curve(
             axis.text(0.5, 0.5, "no records", transform=axis.transAxes, ha="center", color="grey")
         elif axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8, framealpha=0.8)
+    save(figure, path, dpi=110)
+
+
+def save(figure: Figure, path: Path, *, dpi: int) -> None:
+    """Writes a PNG, whole or not at all."""
     partial = path.with_suffix(".part")
-    figure.savefig(partial, format="png", dpi=110)
+    figure.savefig(partial, format="png", dpi=dpi)
     partial.replace(path)
 
 

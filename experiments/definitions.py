@@ -83,11 +83,13 @@ class Variant:
     Attributes:
         why: what it is there to show, for the report.
         changes: sections of the configuration with the settings that differ in training. The start stays the same.
+        factors: sections with the settings that are multiplied.
         experiment: fields of `Experiment` that differ.
     """
 
     why: str
     changes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    factors: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     experiment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -130,6 +132,11 @@ def curve(name: str, *, variant: str = DEFAULT, seed: int) -> Curve:
     change = _look_up("variant", variant, VARIANTS)
     experiment = dataclasses.replace(experiment, **change.experiment)
     config = config_lib.from_dict(TrainConfig, change.changes, base=experiment.config)
+    multiplied = {
+        section: {setting: factor * getattr(getattr(config, section), setting) for setting, factor in settings.items()}
+        for section, settings in change.factors.items()
+    }
+    config = config_lib.from_dict(TrainConfig, multiplied, base=config)
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, seed=seed))
     return Curve(name, variant, seed, experiment, config)
 
@@ -159,6 +166,34 @@ EXPERIMENTS: dict[str, Experiment] = {
 }
 
 VARIANTS: dict[str, Variant] = {
-    DEFAULT: Variant(why="the settings of the experiment"),
-    "stress": Variant(why="ten times the learning rate", changes={"ppo": {"learning_rate": 1e-3}}),
+    DEFAULT: Variant("the settings of the experiment"),
+    "token": Variant("a ratio for each token, instead of one for the chunk", {"ppo": {"ratio": "token"}}),
+    "sequence_mean": Variant(
+        "one ratio for the chunk, the geometric mean of its tokens' ratios; its clip range is 0.2 over about 30 tokens",
+        {"ppo": {"ratio": "sequence_mean", "clip_coef": 0.007}},
+    ),
+    "chunk_value_pooled": Variant(
+        "GAE with V(s, a), the chunk joined to the observation by pooling, instead of V(s)",
+        {"model": {"chunk_value": "pooled"}, "ppo": {"gae_value": "chunk"}},
+    ),
+    "chunk_value_attention": Variant(
+        "GAE with V(s, a), joined by attention, instead of V(s)",
+        {"model": {"chunk_value": "attention"}, "ppo": {"gae_value": "chunk"}},
+    ),
+    "warmup": Variant("the value head alone learns in the first 3 updates", {"ppo": {"critic_warmup_updates": 3}}),
+    "no_warmup": Variant("the policy learns from the first update on", {"ppo": {"critic_warmup_updates": 0}}),
+    "reference_kl": Variant("a KL to the imitation policy in the loss", {"ppo": {"ref_kl_coef": 0.1}}),
+    "no_reference_kl": Variant("no KL to the imitation policy in the loss", {"ppo": {"ref_kl_coef": 0.0}}),
+    "adaptive_length": Variant(
+        "8 to 16 control steps of a chunk are executed, by the entropy of its tokens, instead of all 16",
+        {
+            "chunk_length": {"length_rule": "uncertainty", "end_steps": 8},
+            "ppo": {"discount_per_step": True, "gamma_step": 0.9576},  # gamma 0.5 over 16 steps
+        },
+    ),
+    "free_decoding": Variant(
+        "any token may be sampled; an invalid chunk holds the pose", {"model": {"constrain_decoding": False}}
+    ),
+    "sampled": Variant("measured by sampling, as in training, instead of greedily", experiment={"greedy": False}),
+    "stress": Variant("ten times the learning rate", factors={"ppo": {"learning_rate": 10.0}}),
 }

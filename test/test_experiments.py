@@ -17,7 +17,7 @@ from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.evaluate import evaluation_start
 from chunk_ppo_ros.types import ChunkOutcome
-from experiments import definitions, many, methods, one, results, run, start_point, state
+from experiments import definitions, many, methods, one, report, results, run, start_point, state, tables
 from experiments.definitions import Experiment, StartRule, Variant
 
 ROLLOUT = 32  # chunks of an update in the debug preset
@@ -96,6 +96,7 @@ class Learner:
         self._file.write_text(str(self.counters.policy_version))
 
 
+REAL = [(name, variant) for name in definitions.EXPERIMENTS for variant in definitions.VARIANTS]
 RESETS: list[int] = []
 UPDATES: list[int] = []
 KILLED_AT: set[int] = set()
@@ -255,6 +256,26 @@ def test_a_variant_changes_what_it_names() -> None:
         definitions.curve("toy", variant="fats", seed=1)
 
 
+@pytest.mark.parametrize(("name", "variant"), REAL)
+def test_every_curve_has_settings_that_fit(name: str, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # the scripted definitions
+    curve = definitions.curve(name, variant=variant, seed=1)
+    assert curve.experiment.method in methods.METHODS and curve.experiment.start.policy in start_point.IMITATIONS
+    assert curve.experiment.episodes >= 200 and curve.experiment.chunks <= 3000
+    changed = variant in ("default", "no_warmup", "no_reference_kl")  # some name what is the default
+    assert changed or curve.settings() != definitions.curve(name, seed=1).settings()
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(name for name, _ in REAL))
+def test_what_a_variant_derives_from_the_default_fits_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    plain, stress, adaptive = (
+        definitions.curve(name, variant=variant, seed=1).config for variant in ("default", "stress", "adaptive_length")
+    )
+    assert stress.ppo.learning_rate == pytest.approx(10 * plain.ppo.learning_rate)
+    assert adaptive.ppo.gamma_step**plain.model.action_horizon == pytest.approx(plain.ppo.gamma, rel=1e-3)
+
+
 def test_curves_are_parsed() -> None:
     assert [(one.label, one.seed) for one in many.parse("toy/fast:1,12")] == [("toy/fast", 1), ("toy/fast", 12)]
     assert [(one.label, one.seed) for one in many.parse("toy")] == [("toy", 0)]
@@ -266,3 +287,47 @@ def test_the_command_ends_with_the_line(tmp_path: Path, capsys: pytest.CaptureFi
     assert run.main(["toy", "--seed", "3", "--folder", str(tmp_path)]) == 0
     stored = json.loads((tmp_path / "toy" / "default" / "seed3" / "result.json").read_text())
     assert capsys.readouterr().out.splitlines()[-1] == results.Result(**stored).line
+
+
+def finished(tmp_path: Path, *, variant: str, seed: int, outcomes: str, to_goal: int | None) -> None:
+    """A result file with these outcomes after training."""
+    folder = tmp_path / "toy" / variant / f"seed{seed}"
+    result = one.run_curve(definitions.curve("toy", variant=variant, seed=seed), tmp_path)
+    after = {**result.after, "outcomes": outcomes, "success": outcomes.count("1") / len(outcomes)}
+    changed = dataclasses.replace(result, after=after, chunks_to_goal=to_goal)
+    state.write_json(folder / "result.json", dataclasses.asdict(changed))
+
+
+def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (report, tables):
+        monkeypatch.setattr(module, "EXPERIMENTS", definitions.EXPERIMENTS)
+        monkeypatch.setattr(module, "VARIANTS", definitions.VARIANTS)
+    finished(tmp_path, variant="default", seed=1, outcomes="1" * 10 + "0" * 10, to_goal=None)
+    finished(tmp_path, variant="default", seed=2, outcomes="1" * 20, to_goal=128)
+    finished(tmp_path, variant="fast", seed=1, outcomes="1" * 20, to_goal=64)
+    published = tmp_path / "results"
+    assert report.main(["--folder", str(tmp_path), "--results", str(published)]) == 0
+    text = (published / "README.md").read_text()
+    assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
+    # Ten of twenty starts differ, all in favour of the variant: p = 2 * 2^-10.
+    assert (
+        "- fast: **better than the default** after training, by +50.0% of 20 starts (p = 0.002); 90% after 64" in text
+    )
+    assert text.count("\n| default | ") == 2 and text.count("\n| fast | 1 | ") == 1
+    assert (published / "toy.png").stat().st_size > 1000
+    assert report.publish(tmp_path, published) == 0
+
+
+def test_a_difference_that_may_be_chance_is_called_so(tmp_path: Path) -> None:
+    finished(tmp_path, variant="default", seed=1, outcomes="1" * 18 + "00", to_goal=96)
+    finished(tmp_path, variant="fast", seed=1, outcomes="1" * 17 + "000", to_goal=96)
+    default, fast = (
+        results.Result(**json.loads((tmp_path / "toy" / variant / "seed1" / "result.json").read_text()))
+        for variant in ("default", "fast")
+    )
+    assert tables.verdict("fast", [fast], [default]) == (
+        "- fast: worse after training, by -5.0% of 20 starts (p = 1, which may be chance); "
+        "90% after 96 chunks, the default 96."
+    )
+    other_seed = dataclasses.replace(fast, seed=2)
+    assert "not compared" in tables.verdict("fast", [other_seed], [default])

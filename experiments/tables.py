@@ -1,0 +1,148 @@
+"""docs/results/README.md as text: what each experiment reached, each seed, and where something beats the default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from chunk_ppo_ros.statistics import PairedTest, paired_test
+from experiments.definitions import DEFAULT, EXPERIMENTS, VARIANTS
+from experiments.results import GOAL, Result
+
+Grouped = Mapping[str, Mapping[str, Sequence[Result]]]
+
+_HEAD = f"""# Results
+
+Written by `make report` from the JSON files below this folder, one for each curve, which `make experiment` leaves.
+Success before and after is measured with one decoding mode on the same starts, which no training, no demonstration and
+no choice has seen. Points between are on validation starts. "To {GOAL:.0%}" is the first point with at least that
+success; where not all seeds have one, it says how many have. Minutes are of training: rollouts, updates, checkpoints
+and compiling, without imitation and evaluations. The load average beside them tells whether a curve had the machine to
+itself: it counts busy processes, and a curve alone makes no more than the machine has cores.
+"""
+
+
+def page(grouped: Grouped) -> str:
+    """The whole page."""
+    if not grouped:
+        return _HEAD + "\nThere are no results yet.\n"
+    return "\n".join([_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())])
+
+
+def _experiment(name: str, variants: Mapping[str, Sequence[Result]]) -> str:
+    parts = [f"## {name}", _setting(next(iter(variants.values()))[0]), _overview(variants)]
+    verdicts = [verdict(variant, results, variants[DEFAULT]) for variant, results in _others(variants)]
+    if verdicts:
+        parts.append("Against the default, on the starts of the seeds that both have:\n\n" + "\n".join(verdicts))
+    parts += [f"![Curves of {name}]({name}.png)", "### Each seed", _seeds(variants)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _others(variants: Mapping[str, Sequence[Result]]) -> list[tuple[str, Sequence[Result]]]:
+    return [(variant, results) for variant, results in variants.items() if variant != DEFAULT and DEFAULT in variants]
+
+
+def _setting(result: Result) -> str:
+    env = EXPERIMENTS[result.name].config.env
+    start = result.start
+    candidates = ", ".join(f"{steps}: {success:.0%}" for steps, success in start["candidates"].items())
+    return (
+        f"Task {env.task} on the {env.simulator} simulator. The start is imitation of {start['demonstrations']} "
+        f"demonstrations (seed {start['seed']}) after {start['gradient_steps']} gradient steps: {start['success']:.1%} "
+        f"of {start['validation_episodes']} validation starts. Candidates by gradient steps were {candidates}. "
+        f"Evaluations decode {'greedily' if result.after['decoding'] == 'greedy' else 'by sampling'}, on "
+        f"{len(result.after['outcomes'])} starts."
+    )
+
+
+def _overview(variants: Mapping[str, Sequence[Result]]) -> str:
+    lines = [
+        f"| variant | what differs | seeds | success before | after: mean (worst) | chunks to {GOAL:.0%} | "
+        f"minutes to {GOAL:.0%} | chunks | minutes |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for variant, results in variants.items():
+        before, after = ([getattr(one, stage)["success"] for one in results] for stage in ("before", "after"))
+        cells = [
+            f"**{variant}**" if variant == DEFAULT else variant,
+            VARIANTS[variant].why,
+            str(len(results)),
+            f"{np.mean(before):.1%}",
+            f"{np.mean(after):.1%} ({min(after):.1%})",
+            _to_goal([one.chunks_to_goal for one in results], "{:.0f}"),
+            _to_goal([one.minutes_to_goal for one in results], "{:.1f}"),
+            f"{np.mean([one.chunks for one in results]):.0f}",
+            f"{np.mean([one.minutes for one in results]):.1f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _to_goal(values: Sequence[float | None], form: str) -> str:
+    """The mean of those that reached the goal."""
+    reached = [value for value in values if value is not None]
+    if not reached:
+        return "never"
+    mean = form.format(np.mean(reached))
+    return mean if len(reached) == len(values) else f"{mean} ({len(reached)} of {len(values)} seeds)"
+
+
+def verdict(variant: str, results: Sequence[Result], default: Sequence[Result]) -> str:
+    """One line: whether the variant is better or worse than the default, and how sure that is."""
+    pairs = [(mine, other) for other in results for mine in default if mine.seed == other.seed]
+    if not pairs:
+        return f"- {variant}: not compared, for it has no seed of the default's."
+    test = _compare(pairs)
+    better = "**better than the default**" if test.difference > 0 else "worse" if test.difference < 0 else "equal"
+    certain = "" if test.difference == 0 or test.p_two_sided < 0.05 else ", which may be chance"
+    speed = [_to_goal([one.chunks_to_goal for one in side], "{:.0f}") for side in zip(*pairs, strict=True)]
+    return (
+        f"- {variant}: {better} after training, by {test.difference:+.1%} of {test.num_pairs} starts "
+        f"(p = {test.p_two_sided:.2g}{certain}); {GOAL:.0%} after {speed[1]} chunks, the default {speed[0]}."
+    )
+
+
+def _compare(pairs: Sequence[tuple[Result, Result]]) -> PairedTest:
+    """The paired test over all starts of all seeds."""
+    mine, others = ([float(one) for pair in pairs for one in pair[side].after["outcomes"]] for side in (0, 1))
+    return paired_test(mine, others)
+
+
+def _seeds(variants: Mapping[str, Sequence[Result]]) -> str:
+    lines = [
+        f"| variant | seed | before [95 %] | after [95 %] | p | chunks | chunks to {GOAL:.0%} | minutes | load | "
+        "evaluation, min | largest KL | made by |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for variant, results in variants.items():
+        for one in results:
+            cells = [
+                variant,
+                str(one.seed),
+                _interval(one.before),
+                _interval(one.after),
+                f"{one.p_two_sided:.2g}",
+                str(one.chunks),
+                _to_goal([one.chunks_to_goal], "{:.0f}"),
+                f"{one.minutes:.1f}",
+                f"{one.provenance['load']}",
+                f"{one.eval_minutes:.1f}",
+                f"{one.metrics['kl/approx max']:.3f}" if "kl/approx max" in one.metrics else "",
+                _made_by(one),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _interval(measured: Mapping[str, float]) -> str:
+    return f"{measured['success']:.1%} [{measured['success_low']:.0%}, {measured['success_high']:.0%}]"
+
+
+def _made_by(result: Result) -> str:
+    """Commit and date; what else went in is named."""
+    made = result.provenance
+    changed = f" with {len(made['changed_files'])} changed files" if made["changed_files"] else ""
+    begun = f", begun by {made['begun_by'][0]['commit']}" if made["begun_by"] else ""
+    resumed = f", resumed {result.resumed} times" if result.resumed else ""
+    return f"{made['commit']}{changed}{begun}{resumed}, {made['date']}, {made['cores']} cores"
