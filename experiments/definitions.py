@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -196,4 +197,57 @@ VARIANTS: dict[str, Variant] = {
     ),
     "sampled": Variant("measured by sampling, as in training, instead of greedily", experiment={"greedy": False}),
     "stress": Variant("ten times the learning rate", factors={"ppo": {"learning_rate": 10.0}}),
+}
+
+
+def _filtered_bc(*, learning_rate: float, best_fraction: float) -> Variant:
+    """Filtered behaviour cloning; best_fraction 0 keeps the successful episodes."""
+    kept = f"the best {best_fraction:.0%} of the" if best_fraction else "successful"
+    return Variant(
+        f"baseline: cloning of what was sampled in {kept} episodes",
+        {
+            "ppo": {
+                "num_chunks_per_update": 128,
+                "batch_size": 32,
+                "num_epochs_per_update": 2,
+                "learning_rate": learning_rate,
+            }
+        },
+        experiment={"method": "filtered_bc", "options": {"best_fraction": best_fraction}},
+    )
+
+
+def _gaussian_ppo(*, learning_rate: float, initial_std: float) -> Variant:
+    """A Gaussian chunk policy under skrl's PPO, from an imitation of its own."""
+    return Variant(
+        "baseline: a Gaussian over DCT coefficients of the chunk, under skrl's PPO",
+        {"ppo": {"num_epochs_per_update": 4, "learning_rate": learning_rate}},
+        experiment={
+            "method": "gaussian_ppo",
+            "options": {"initial_std": initial_std},
+            "start": StartRule(steps=(44, 48, 52, 56, 60, 64, 68, 200), policy="gaussian"),
+        },
+    )
+
+
+TUNING_SEED = 100
+"""Of the runs that settings were chosen by; no reported curve has it."""
+
+FILTERED_BC_GRID = tuple(itertools.product((3e-5, 1e-4, 3e-4), (0.0, 0.25, 0.5)))
+"""Learning rates and best fractions."""
+
+GAUSSIAN_PPO_GRID = tuple(itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)))
+"""Learning rates and factors on the deviations that imitation found."""
+
+VARIANTS |= {
+    "filtered_bc": _filtered_bc(learning_rate=1e-4, best_fraction=0.0),
+    "gaussian_ppo": _gaussian_ppo(learning_rate=3e-4, initial_std=1.0),
+}
+VARIANTS |= {
+    f"filtered_bc-{rate:g}-{fraction:g}": _filtered_bc(learning_rate=rate, best_fraction=fraction)
+    for rate, fraction in FILTERED_BC_GRID
+}
+VARIANTS |= {
+    f"gaussian_ppo-{rate:g}-{std:g}": _gaussian_ppo(learning_rate=rate, initial_std=std)
+    for rate, std in GAUSSIAN_PPO_GRID
 }
