@@ -16,6 +16,7 @@ demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and 
 	@$(PYTHON_VENV) -m chunk_ppo_ros demo $(ARGS)
 
 experiment: setup ## learn one curve: NAME=reach SEED=1 [VARIANT=token]; goes on where it was stopped
+	@$(if $(filter gaussian_ppo%,$(VARIANT)),$(PYTHON_VENV) -m pip install -q -c requirements/constraints.txt -r requirements/experiments.txt)
 	@$(PYTHON_VENV) -m experiments run $(NAME) $(if $(VARIANT),--variant $(VARIANT)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 experiments: setup ## learn many curves: ARGS="reach:1,2,3 reach_kinematic/token:1 --at_once 2"
