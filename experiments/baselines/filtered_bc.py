@@ -59,7 +59,7 @@ class FilteredBC:
         self.counters = Counters(f"{config.run.exp_name}-filtered_bc")
         self._resume()
         self._actor = Actor(config, checkpoint, policy_version=0)
-        self._evaluated = Actor(config, checkpoint, policy_version=0, greedy=greedy)
+        self._evaluated = Actor(config, checkpoint, policy_version=0, greedy=True) if greedy else self._actor
         self._give_weights()
         self._filter = EpisodeFilter(best_fraction=options.best_fraction)
         self._collector = Collector(
