@@ -96,8 +96,8 @@ class SuccessClassifier:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         with unfinished.open("wb") as file:
-            flat = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
-            np.savez(file, **{_METADATA: np.array(json.dumps(metadata))}, **flat)
+            arrays: dict[str, Any] = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
+            np.savez(file, **{_METADATA: np.array(json.dumps(metadata)), **arrays})
         unfinished.replace(path)
 
     @classmethod

@@ -92,7 +92,8 @@ def hold_out(data: LabelledImages, *, seed: int) -> tuple[LabelledImages, Labell
     held = np.zeros(len(data.success), bool)
     solved = set(data.episode[data.success].tolist())
     for kind in (solved, set(data.episode.tolist()) - solved):
-        chosen = random.permutation(sorted(kind))[: max(1, round(HELD_OUT * len(kind)))] if len(kind) > 1 else []
+        number = max(1, round(HELD_OUT * len(kind))) if len(kind) > 1 else 0
+        chosen = random.permutation(sorted(kind))[:number]
         held |= np.isin(data.episode, chosen)
     parts = data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
     for part in parts:

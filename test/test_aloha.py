@@ -128,3 +128,17 @@ def test_camera_names() -> None:
         aloha.robot_camera("base_1_rgb")
     with pytest.raises(ValueError, match=r"must contain \{camera\}, got 'image_raw'"):
         aloha.camera_topic("image_raw", "cam_high")
+
+
+@pytest.mark.parametrize(
+    ("names", "efforts", "expected"),
+    [
+        (aloha.ARM_JOINTS, [1.0, -2.0, 3.0, -4.0, 5.0, -6.0], 3.5),  # 21 / 6
+        (("gripper", *aloha.ARM_JOINTS), [100.0, 1.0, -2.0, 3.0, -4.0, 5.0, -6.0], 3.5),
+        (aloha.ARM_JOINTS, [], None),
+        (aloha.ARM_JOINTS[:5], [1.0] * 5, None),
+        (aloha.ARM_JOINTS, [1.0, 2.0, 3.0, 4.0, 5.0, float("nan")], None),
+    ],
+)
+def test_the_effort_of_an_arm_is_the_mean_of_six_joints_or_unknown(names, efforts, expected):
+    assert aloha.side_effort(names, efforts) == expected

@@ -66,6 +66,26 @@ def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
     assert only(records) == ExecutionRecord(1, Status.EXECUTED, 4)
 
 
+@pytest.mark.parametrize(("right", "expected"), [(3.0, 12.0), (None, None)])
+def test_effort_is_summed_over_the_steps_that_were_executed(right: float | None, expected: float | None) -> None:
+    player = make_player()
+    efforts = {"left": 1.0, "right": right}
+
+    def feel(now: float, factor: float) -> None:
+        for side, effort in efforts.items():
+            told = None if effort is None else factor * effort
+            state = HOME[aloha.side_slice(side)]
+            player.observe(side, state, stamp=round(now * 1e9), now=now, effort=told)
+
+    feel(1.0, 100.0)  # before the first step: does not count
+    send(player, ramp(3, 0.01), now=1.0)
+    for step in range(4):
+        player.tick(1.0 + step * DT)  # step 0, 1 and 2 are sent, then the chunk ends
+        feel(1.0 + (step + 0.5) * DT, step + 1.0)
+    # The arms' mean (1 + 3) / 2 times 1, 2 and 3.
+    assert only(player.take_records()).effort == expected
+
+
 def test_fast_steps_are_clamped_and_counted() -> None:
     player = make_player()
     observe(player, 1.0)

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS, EnvConfig, RobotConfig
+from chunk_ppo_ros.config import PRESETS, EnvConfig, RewardConfig, RobotConfig
 from chunk_ppo_ros.env import SimulatorEnv
 from chunk_ppo_ros.errors import ChunksRefused
 from chunk_ppo_ros.robot import aloha
@@ -83,6 +83,30 @@ def test_a_chunk_sums_its_steps():
     assert observation.image_mask.tolist() == [True] * 3
     assert observation.prompt == "do nothing"
     assert observation.state.dtype == np.float32
+
+
+def test_penalties_join_the_terms_of_the_task():
+    # The task pays 0.5 * 0.5 * 2 in 16 steps. One joint jumps by 0.3 rad, where a step may cover 0.0628; its third
+    # differences around the jump are 0.3, -0.6 and 0.3. The joints strain with 2 N m in 16 steps.
+    reward = RewardConfig(term_weights=("progress=0.5",), clamped_penalty=1.0, jerk_penalty=12.0, effort_penalty=0.25)
+    config = dataclasses.replace(CONFIG, env=EnvConfig(), reward=reward)
+    env = SimulatorEnv(FakeSimulator(), config)
+    env.reset(seed=0)
+    actions = HOLD.copy()
+    actions[8:, 0] += 0.3
+    _, total, _, outcome = env.step_chunk(actions)
+    values = {term.name: term.weight * term.value for term in outcome.reward_terms}
+    assert outcome.num_clamped_steps == 4  # 0.0628, 0.1257, 0.1885, 0.2513, then there
+    jerk = 0.3**2 + 0.6**2 + 0.3**2  # of one joint in twelve
+    assert values == pytest.approx({"progress": 8.0, "success": 0.0, "clamped": -4.0, "jerk": -jerk, "effort": -8.0})
+    assert total == outcome.reward == pytest.approx(8.0 - 4.0 - jerk - 8.0)
+
+
+@pytest.mark.parametrize("sources", [(), ("task", "scale")])
+def test_the_simulator_is_the_only_source(sources):
+    config = dataclasses.replace(CONFIG, reward=RewardConfig(sources=sources))
+    with pytest.raises(ValueError, match=r"reward\.sources must be task .* start the graph"):
+        SimulatorEnv(FakeSimulator(), config)
 
 
 def test_the_time_limit_truncates():

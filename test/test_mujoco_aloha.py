@@ -94,6 +94,20 @@ def test_a_minimum_jerk_chunk_is_tracked(reach):
 
 
 @needs_rendering
+def test_efforts_hold_the_arms_against_gravity(reach):
+    reach.reset(seed=0)
+    start = reach.state()
+    for _ in range(50):
+        reach.step(start)
+    efforts = np.abs(reach.efforts()).reshape(2, 6)
+    # The elbow carries the forearm, some hundred grams some 0.2 m away. The waist turns about the vertical and carries
+    # nothing.
+    assert np.all(efforts[:, 2] > 0.5)
+    assert np.all(efforts[:, 0] < 0.1)
+    assert np.all(efforts < 30.0)
+
+
+@needs_rendering
 def test_grippers_open_and_close(reach):
     reach.reset(seed=0)
     for opening in (0.9, 0.2):

@@ -220,12 +220,12 @@ class Story:
         self.assembler.add_chunk(id, make_chunk())
         self.join.add_chunk(id.sequence_number, id, RAMP, 4, now=0.0)
 
-    def end(self, id: ChunkId, **ends: bool) -> ChunkOutcome:
+    def end(self, id: ChunkId, *, terminated: bool = False) -> ChunkOutcome:
         execution = referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, end=9)
         self.join.add_execution(id.sequence_number, execution, now=0.0)
         (entry,) = self.join.pop_complete()
         outcome = referee.judge(entry, config=self.config, time_limit_reached=False).outcome
-        self.assembler.add_outcome(id, dataclasses.replace(outcome, **ends))
+        self.assembler.add_outcome(id, dataclasses.replace(outcome, terminated=terminated))
         self.last = id
         return outcome
 

@@ -65,8 +65,8 @@ class CountingSimulator:
     def state(self) -> np.ndarray:
         return self._state.astype(np.float32)
 
-    def efforts(self) -> None:
-        return None
+    def efforts(self) -> np.ndarray:
+        return np.arange(12, dtype=np.float32)
 
     def render(self) -> np.ndarray:
         self.num_renders += 1
@@ -211,6 +211,8 @@ def test_joint_states_are_those_of_the_driver(lockstep: Graph) -> None:
     np.testing.assert_allclose(
         message.position, [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, -0.41007, 0.022396, -0.022396], atol=1e-6
     )
+    np.testing.assert_array_equal(message.effort, [6.0, 7.0, 8.0, 9.0, 10.0, 11.0, np.nan, np.nan, np.nan])
+    assert aloha.side_effort(message.name, message.effort) == 8.5
 
 
 def test_time_stands_still_until_all_four_controllers_have_a_command(lockstep: Graph) -> None:
