@@ -86,17 +86,16 @@ def length_metrics(transitions: Sequence[Transition]) -> dict[str, float]:
     The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
     """
     sampled = [transition for transition in transitions if not transition.chunk.human]
-    columns = {
+    columns: dict[str, list[float]] = {
         "chunk/num_steps": [transition.outcome.num_steps for transition in sampled],
         "chunk/entropy": [transition.chunk.entropy for transition in sampled],
     }
-    figures = {"mean": np.mean, "min": np.min, "max": np.max}
-    return {
-        f"{name}_{which}": float(figure(column))
-        for name, column in columns.items()
-        if column
-        for which, figure in figures.items()
-    }
+    figures: dict[str, float] = {}
+    for name, column in columns.items():
+        if column:
+            figures |= {f"{name}_mean": float(np.mean(column))}
+            figures |= {f"{name}_min": float(min(column)), f"{name}_max": float(max(column))}
+    return figures
 
 
 def chunk_discount(config: PPOConfig, num_steps: int) -> float:
