@@ -181,6 +181,22 @@ def test_a_segment_has_the_newest_observation_before_it() -> None:
     assert not segments.one_is_open
 
 
+def test_a_segment_whose_beginning_was_not_told_is_taken_all_the_same() -> None:
+    segments = HumanSegments()
+    segments.see(readings(1, 2))
+    segments.begin(20)  # the latched message of segment 10 was overwritten by this one
+    assert segments.end(10, drive(1)) == ""
+    assert segments.end(20, drive(2)) == ""
+    assert segments.next is not None
+    assert segments.next.stamp == 10
+
+
+def test_an_observation_from_long_before_does_not_count() -> None:
+    segments = HumanSegments()
+    segments.see(readings(1, 2))
+    assert "no observation" in segments.end(150_000_002, drive(1))
+
+
 def test_a_segment_without_an_observation_says_so() -> None:
     segments = HumanSegments()
     segments.see(readings(11, 12))

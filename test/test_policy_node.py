@@ -310,7 +310,8 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     assert len(peer.chunks) == 2  # what the sensors showed before the hand-back does not count
     peer.sense(21)
     graph.spin_until(lambda: len(peer.chunks) == 3)
-    assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)  # 1 and 3 are left out
+    # Numbers 1 and 3 of the episode are left out: there the driver changed.
+    assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)
     graph.spin_until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
 
 
@@ -319,7 +320,7 @@ def test_what_a_human_drives_without_an_observation_is_told(graph):
     graph.spin(0.2)
     graph.peer.take_over(stamp=6)
     graph.peer.drive(3, num_steps=2)
-    graph.spin_until(lambda: graph.logged("the sensors gave no observation before it"))
+    graph.spin_until(lambda: graph.logged("the sensors gave no observation just before it"))
     assert len(graph.peer.chunks) == 1
 
 

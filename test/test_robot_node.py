@@ -199,7 +199,7 @@ def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
 def test_a_human_drives_a_simulator_in_lockstep(lockstep: Graph) -> None:
     lockstep.call_takeover(True)
     lockstep.rig.leader = leader(0.05)
-    lockstep.until(lambda: len(lockstep.rig.results) == 2)
+    lockstep.until(lambda: len(lockstep.rig.results) == 2, timeout=20.0)
     lockstep.call_takeover(False)
     first, second = lockstep.rig.results[:2]
     assert (first.human, first.num_steps, second.num_steps) == (True, 16, 16)

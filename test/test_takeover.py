@@ -177,3 +177,17 @@ def test_a_pause_holds_the_human_too_and_a_reset_is_not_recorded(operator: Opera
     operator.player.give_back()
     record: ExecutionRecord = only(operator.player.take_records())
     assert (record.human, record.num_steps) == (True, 1)
+
+
+def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None:
+    player = ChunkPlayer(RobotConfig(), state_timeout=5.0, states_on_demand=True, segment_steps=STEPS)
+    player.take_over()
+    sent = []
+    for number in range(30):
+        now = 1.0 + number * DT
+        observe(player, now)
+        for side in aloha.SIDES:
+            player.observe_leader(side, HOME[aloha.side_slice(side)], now=now)
+        sent.append(player.tick(now, stamp=number) is not None)
+    # Nine empty steps, four of a segment, nine, four, and so on.
+    assert sent == ([False] * 9 + [True] * 4) * 2 + [False] * 4

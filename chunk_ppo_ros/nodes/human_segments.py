@@ -16,6 +16,8 @@ from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 REMEMBERED_READINGS = 32
 """Sets of readings, at most one for each message of a sensor: about 0.2 s, far longer than takeover_state travels."""
+MAX_AGE = 150_000_000
+"""Of an observation when its segment begins, ns: some periods of the cameras."""
 MAX_WAITING = 8
 """Segments that wait to become chunks, for example while weights are loaded; of more, the oldest are dropped."""
 
@@ -42,7 +44,7 @@ class HumanSegments:
         self._seen: collections.deque[SyncedSensors] = collections.deque(maxlen=REMEMBERED_READINGS)
         self._open: dict[int, SyncedSensors | None] = {}
         self._ended: collections.deque[Segment] = collections.deque(maxlen=MAX_WAITING)
-        self._newest = 0
+        self._newest_over = 0  # stamp of the newest segment that has ended or is forgotten
 
     @property
     def next(self) -> Segment | None:
@@ -60,9 +62,8 @@ class HumanSegments:
 
     def begin(self, stamp: int) -> None:
         """A segment begins; one that is known changes nothing."""
-        if stamp > self._newest:
-            self._newest = stamp
-            before = [readings for readings in self._seen if readings.newest <= stamp]
+        if stamp > self._newest_over and stamp not in self._open:
+            before = [seen for seen in self._seen if stamp - MAX_AGE <= seen.stamp and seen.newest <= stamp]
             self._open[stamp] = before[-1] if before else None
 
     def end(self, stamp: int, commanded: np.ndarray) -> str:
@@ -78,9 +79,9 @@ class HumanSegments:
         self.begin(stamp)
         if stamp not in self._open:
             return ""
-        readings = self._open.pop(stamp)
+        readings, self._newest_over = self._open.pop(stamp), stamp
         if readings is None:
-            return "the sensors gave no observation before it"
+            return "the sensors gave no observation just before it"
         full = len(self._ended) == MAX_WAITING
         self._ended.append(Segment(stamp, readings, commanded))
         return f"more than {MAX_WAITING} segments wait for the policy" if full else ""
@@ -91,5 +92,6 @@ class HumanSegments:
 
     def clear(self) -> None:
         """Forgets all segments: their episode is over."""
+        self._newest_over = max([self._newest_over, *self._open])
         self._open.clear()
         self._ended.clear()

@@ -30,6 +30,7 @@ TOPICS = {
     "transition": (msg.Transition, qos.TRANSITION),
     "transition_ack": (msg.TransitionAck, qos.ACKNOWLEDGEMENT),
     "episode_event": (msg.EpisodeEvent, qos.LATCHED_SUBSCRIPTION),
+    "takeover_state": (msg.TakeoverState, qos.LATCHED_SUBSCRIPTION),
     "policy_version": (msg.PolicyVersion, qos.LATCHED_SUBSCRIPTION),
     "training_metrics": (msg.TrainingMetrics, qos.RELIABLE),
     "follower_left/joint_states": (JointState, qos.JOINT_STATES),

@@ -23,6 +23,8 @@ from chunk_ppo_ros.robot.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
 REMEMBERED_STAMPS = 256
+SETTLING_STEPS = 10
+"""Steps that a human waits before a segment in lockstep: time stands still then, and the cameras show the start."""
 SEGMENT_STAMP_OFFSET = 1_000
 """Of a human's segment after its first step, ns: more than a chunk's stamp is ever moved to be new, so that the two
 never meet although a simulator's time may stand still."""
@@ -90,6 +92,7 @@ class ChunkPlayer:
         self._segment_steps = segment_steps
         self._leaders = LeaderArms(config)
         self._human_drives = False
+        self._settling = 0
         self._newest_stamp = 0
         self._segment = 0
         self._suspended = ""
@@ -171,6 +174,7 @@ class ChunkPlayer:
         """A human drives from now on: the running chunk ends after the step that was sent; the robot holds there."""
         if not self._human_drives:
             self._leaders.release()
+            self._settling = SETTLING_STEPS
             self._hand_over(Status.TAKEOVER, "a human took over")
             self._human_drives = True
 
@@ -299,11 +303,12 @@ class ChunkPlayer:
 
     def _drive(self, now: float, stamp: int) -> np.ndarray | None:
         """One step of what the human asks for; the position to hold, once, where nothing is followed."""
-        full = self._playing is not None and self._playing.num_steps == self._segment_steps
-        if full:
+        if self._playing is not None and self._playing.num_steps == self._segment_steps:
             self._finish(Status.EXECUTED, "")
-        if full and self._states_on_demand:
-            return None  # time stands still: the cameras show the end of the segment before the next one begins
+            self._settling = SETTLING_STEPS
+        self._settling = max(0, self._settling - 1)
+        if self._settling and self._states_on_demand:
+            return None
         obstacle = self._suspended if self._frozen else self._blind(now)
         if obstacle:
             self._leaders.release(obstacle)
