@@ -553,7 +553,8 @@ PRESETS: dict[str, TrainConfig] = {
             num_epochs_per_update=4,
             batch_size=32,
             learning_rate=1e-4,
-            learning_rate_decay_steps=368,
+            learning_rate_warmup_steps=32,
+            learning_rate_decay_steps=336,
             gamma=0.5,  # in reach, the way gained now is nearly all that matters; a longer view adds noise
             max_kl=2.0,
         ),
