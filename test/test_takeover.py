@@ -191,3 +191,15 @@ def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None
         sent.append(player.tick(now, stamp=number) is not None)
     # Nine empty steps, four of a segment, nine, four, and so on.
     assert sent == ([False] * 9 + [True] * 4) * 2 + [False] * 4
+
+
+def test_the_robot_never_goes_back_to_where_it_once_held(operator: Operator) -> None:
+    send(operator.player, ramp(10, 0.01), now=operator.now)
+    operator.step()
+    operator.player.take_over()  # it is to hold at 0.01 rad
+    operator.player.suspend("the episode has ended", freeze=False)
+    for _ in range(4):
+        operator.step(ramp(1, 0.2)[0])
+    for _ in range(30):
+        operator.step()
+    assert operator.state[0] == pytest.approx(0.2)

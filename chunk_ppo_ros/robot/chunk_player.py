@@ -318,6 +318,7 @@ class ChunkPlayer:
         if target is None:
             self._hand_over(Status.CANCELLED, self._leaders.problem)
             return self._take_hold()
+        self._hold = None  # of the time before; the robot has left it
         if self._suspended:
             self._commanded = self._limiter.limit(target, held, self._period).target
             return self._commanded
