@@ -25,6 +25,7 @@ ASKED = [16, 10, 4, 16]  # of the entropies, by 16 - 6 (entropy - 1) within 4..1
 EXECUTED = [16, 10, 4, 2]  # the time limit is two whole chunks, 32 steps
 SECTIONS: dict[str, dict[str, Any]] = {
     "env": {"max_episode_chunks": 2},
+    "robot": {"pair_timeout": 20.0, "chunk_deadline": 20.0, "state_timeout": 20.0},  # on a busy machine too
     "ppo": {"discount_per_step": True, "gamma_step": 0.5, "num_chunks_per_update": 4, "batch_size": 2},
     "chunk_length": {"length_rule": "uncertainty", "end_steps": 4, "low_entropy": 1.0, "high_entropy": 3.0},
 }

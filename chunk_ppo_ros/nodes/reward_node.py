@@ -201,7 +201,8 @@ class RewardNode(Node):
     def _decide(self, joined: referee.Joined) -> None:
         assert joined.id is not None
         assert joined.execution is not None
-        limit = self._episodes.num_steps + joined.execution.num_steps >= self._config.max_episode_steps
+        num_steps = 0 if joined.execution.human else joined.execution.num_steps
+        limit = self._episodes.num_steps + num_steps >= self._config.max_episode_steps
         verdict = referee.judge(joined, config=self._config.reward, time_limit_reached=limit)
         if self._mark is not None and verdict.valid:
             verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS, config=self._config.reward)
