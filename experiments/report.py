@@ -47,7 +47,8 @@ def write_report(folder: Path) -> Path:
     """Writes README.md and a plot for each experiment; returns the page's path."""
     grouped = read_results(folder)
     for name, variants in grouped.items():
-        figures.draw(folder / f"{name}.png", name, variants)
+        if evidence := tables.reported(variants):
+            figures.draw(folder / f"{name}.png", name, evidence)
     page = folder / "README.md"
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(tables.page(grouped))

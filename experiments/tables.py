@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from chunk_ppo_ros.statistics import PairedTest, paired_test
-from experiments.definitions import DEFAULT, EXPERIMENTS, VARIANTS
+from experiments.definitions import DEFAULT, EXPERIMENTS, TUNING_SEED, VARIANTS
 from experiments.results import GOAL, Result
 
 Grouped = Mapping[str, Mapping[str, Sequence[Result]]]
@@ -30,13 +30,31 @@ def page(grouped: Grouped) -> str:
     return "\n".join([_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())])
 
 
-def _experiment(name: str, variants: Mapping[str, Sequence[Result]]) -> str:
-    parts = [f"## {name}", _setting(next(iter(variants.values()))[0]), _overview(variants)]
+def reported(variants: Mapping[str, Sequence[Result]], *, tuning: bool = False) -> dict[str, list[Result]]:
+    """The variants with their results without those of tuning, or with these alone; those with any."""
+    chosen = {
+        variant: [one for one in results if (one.seed == TUNING_SEED) == tuning]
+        for variant, results in variants.items()
+    }
+    return {variant: results for variant, results in chosen.items() if results}
+
+
+def _experiment(name: str, everything: Mapping[str, Sequence[Result]]) -> str:
+    variants, tuned = reported(everything), reported(everything, tuning=True)
+    parts = [f"## {name}"]
+    if variants:
+        parts += _evidence(name, variants)
+    if tuned:
+        parts += [f"### Grids, at seed {TUNING_SEED}, which no other curve has", _overview(tuned)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _evidence(name: str, variants: Mapping[str, Sequence[Result]]) -> list[str]:
+    parts = [_setting(next(iter(variants.values()))[0]), _overview(variants)]
     verdicts = [verdict(variant, results, variants[DEFAULT]) for variant, results in _others(variants)]
     if verdicts:
         parts.append("Against the default, on the starts of the seeds that both have:\n\n" + "\n".join(verdicts))
-    parts += [f"![Curves of {name}]({name}.png)", "### Each seed", _seeds(variants)]
-    return "\n\n".join(parts) + "\n"
+    return [*parts, f"![Curves of {name}]({name}.png)", "### Each seed", _seeds(variants)]
 
 
 def _others(variants: Mapping[str, Sequence[Result]]) -> list[tuple[str, Sequence[Result]]]:

@@ -262,8 +262,8 @@ def test_every_curve_has_settings_that_fit(name: str, variant: str, monkeypatch:
     curve = definitions.curve(name, variant=variant, seed=1)
     assert curve.experiment.method in methods.METHODS and curve.experiment.start.policy in start_point.IMITATIONS
     assert curve.experiment.episodes >= 200 and curve.experiment.chunks <= 3000
-    changed = variant in ("default", "no_warmup", "no_reference_kl")  # some name what is the default
-    assert changed or curve.settings() != definitions.curve(name, seed=1).settings()
+    may_be_default = variant in ("default", "warmup", "no_warmup", "reference_kl", "no_reference_kl")
+    assert may_be_default or curve.settings() != definitions.curve(name, seed=1).settings()
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(name for name, _ in REAL))
@@ -305,6 +305,7 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     finished(tmp_path, variant="default", seed=1, outcomes="1" * 10 + "0" * 10, to_goal=None)
     finished(tmp_path, variant="default", seed=2, outcomes="1" * 20, to_goal=128)
     finished(tmp_path, variant="fast", seed=1, outcomes="1" * 20, to_goal=64)
+    finished(tmp_path, variant="fast", seed=definitions.TUNING_SEED, outcomes="0" * 20, to_goal=None)
     published = tmp_path / "results"
     assert report.main(["--folder", str(tmp_path), "--results", str(published)]) == 0
     text = (published / "README.md").read_text()
@@ -313,6 +314,8 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     assert (
         "- fast: **better than the default** after training, by +50.0% of 20 starts (p = 0.002); 90% after 64" in text
     )
+    evidence, tuning = text.split("### Grids")
+    assert "| fast | faster | 1 |" in evidence and "| 0.0% (0.0%) | never |" in tuning
     assert text.count("\n| default | ") == 2 and text.count("\n| fast | 1 | ") == 1
     assert (published / "toy.png").stat().st_size > 1000
     assert report.publish(tmp_path, published) == 0
