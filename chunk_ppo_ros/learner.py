@@ -23,12 +23,14 @@ from chunk_ppo_ros.chunk_length import length_metrics
 from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.errors import CheckpointError
+from chunk_ppo_ros.intrinsic import Novelty
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model import compatibility
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.freezing import trained_leaves
 from chunk_ppo_ros.model.metadata_file import read_section
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.gradient_step import committed
 from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
@@ -77,6 +79,7 @@ class Learner:
             max_logp_gap=config.max_logp_gap,
             reference=reference,
         )
+        self._novelty = Novelty(config) if config.reward.novelty_weight else None
         self._counters = counters
         self.provenance = provenance
         self.directory = checkpoint_directory(config.run)
@@ -131,7 +134,7 @@ class Learner:
         reference = None
         if _has_reference(config, provenance):
             reference = start.load(Path(provenance.path), config).params[ACTOR]
-        return cls(
+        learner = cls(
             config,
             tokenizer,
             policy,
@@ -143,6 +146,9 @@ class Learner:
             ),
             reference=reference,
         )
+        if learner._novelty is not None and not learner._novelty.load(checkpoints.assets_folder(newest)):
+            print(f"{newest} was trained without reward.novelty_weight: whatever comes is new")
+        return learner
 
     @property
     def run_id(self) -> str:
@@ -206,17 +212,21 @@ class Learner:
             UpdateError: when a loss or gradient is not finite before anything was changed.
         """
         version = self.policy_version
+        rewarded, novelty = self._novelty.reward(transitions) if self._novelty else (transitions, None)
         result = self._update.run(
             self._params,
             self._opt_state,
-            self._stack(transitions),
+            self._stack(rewarded),
             key=self._key(),
             policy_frozen=version < self._config.ppo.critic_warmup_updates,
             progress=progress,
         )
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
-        return {**result.metrics.as_dict(), **length_metrics(transitions)}
+        if self._novelty is not None and novelty is not None:
+            self._novelty.state = novelty
+        shares = mean_shares(entry.outcome for entry in rewarded)
+        return {**result.metrics.as_dict(), **length_metrics(transitions), **shares}
 
     def _key(self) -> jax.Array:
         """Randomness of the next update."""
@@ -234,6 +244,8 @@ class Learner:
         """
         with tempfile.TemporaryDirectory() as assets:
             self._tokenizer.save(Path(assets))
+            if self._novelty is not None:
+                self._novelty.save(Path(assets))
             metadata = {
                 "model": config_module.to_dict(self._config.model),
                 "frozen": _frozen_settings(self._config.ppo),

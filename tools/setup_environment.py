@@ -30,7 +30,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
 NAME = "chunk_ppo_ros"
-NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node")
+NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node", "classifier_node")
 
 
 class SetupError(RuntimeError):
