@@ -12,7 +12,7 @@ from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
 from chunk_ppo_ros.sim.demonstrations import EpisodeRecording, record_episode
-from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED
+from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED, minimum_jerk_chunk
 from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
 from chunk_ppo_ros.sim.simulator import SceneState, Simulator, make_simulator
 from chunk_ppo_ros.sim.transfer_operator import (
@@ -129,6 +129,14 @@ def test_chunks_command_grippers_at_once_and_keep_the_speed_limit():
     np.testing.assert_array_equal(intended[:, aloha.GRIPPER_INDICES], OPEN)
     arms = np.vstack([aloha.START_POSE, intended])[:, aloha.ARM_INDICES]
     assert 0.95 * PEAK_SPEED < np.abs(np.diff(arms, axis=0)).max() * 50.0 <= PEAK_SPEED + 1e-4
+
+
+def test_pace_is_a_part_of_the_top_speed():
+    # Within 0.32 s a minimum-jerk way at 2.5 rad/s is 0.42667 rad, at half of it 0.21333 rad; 0.1 rad needs neither.
+    ways = np.zeros((2, 6))
+    ways[:, 0] = 1.0, 0.1
+    chunk = minimum_jerk_chunk(aloha.START_POSE, ways, horizon=16, pace=0.5)
+    np.testing.assert_allclose((chunk[-1] - aloha.START_POSE)[[0, 7]], [0.21333, 0.1], atol=1e-5)
 
 
 def test_near_aims_are_disturbed_less():
