@@ -269,8 +269,8 @@ class ChunkLengthConfig(_Checked):
         4, "k at the other end: where scheduled after schedule_updates, by uncertainty of an unsure chunk", minimum=1
     )
     schedule_updates: int = setting(100, "policy versions over which a scheduled k reaches end_steps", minimum=1)
-    low_entropy: float = setting(1.0, "mean entropy up to which a chunk is sure, nats a token", minimum=0.0)
-    high_entropy: float = setting(3.0, "mean entropy from which a chunk is unsure, nats a token", minimum=0.0)
+    low_entropy: float = setting(0.7, "mean entropy up to which a chunk is sure, nats a token", minimum=0.0)
+    high_entropy: float = setting(1.3, "mean entropy from which a chunk is unsure, nats a token", minimum=0.0)
     low_value: float = setting(
         0.0, "V(s) down to which a chunk is unsure, in units of reward; equal to high_value it does not count"
     )
