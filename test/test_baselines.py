@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import small_policy
 import toy_policy
 from small_policy import make_tokenizer
 
-from chunk_ppo_ros import seeds
+from chunk_ppo_ros import seeds, start
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.types import ChunkOutcome, Observation, Transition
+from experiments.baselines import filtered_bc, gaussian_ppo
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.cloner import Cloner
 from experiments.baselines.episode_filter import EpisodeFilter
@@ -177,9 +181,10 @@ def test_cameras_are_stacked_as_channels() -> None:
 
 
 class Still:
-    """A `ChunkEnv` of two chunks an episode that notes what it is asked to do."""
+    """A `ChunkEnv` of two chunks an episode that notes what it is asked to do; the second one solves some episodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, solved: tuple[bool, ...] = ()) -> None:
+        self._solved = solved
         self.seeds: list[int] = []
         self.chunks: list[np.ndarray] = []
 
@@ -192,7 +197,15 @@ class Still:
         self.chunks.append(actions)
         self._left -= 1
         ended = self._left == 0
-        outcome = ChunkOutcome(reward=0.5, reward_terms=(), num_steps=4, terminated=False, truncated=ended)
+        success = ended and len(self.seeds) <= len(self._solved) and self._solved[len(self.seeds) - 1]
+        outcome = ChunkOutcome(
+            reward=0.5,
+            reward_terms=(),
+            num_steps=4,
+            terminated=success,
+            truncated=ended and not success,
+            success=success,
+        )
         return self._observe(), 0.5, ended, outcome
 
     def _observe(self) -> Observation:
@@ -242,3 +255,37 @@ def test_resets_take_the_training_starts_of_the_run_one_by_one() -> None:
         gym_env.reset(seed=seed)
     numbered = [(0, 3), (0, 4), (5, 3), (5, 4)]  # (run seed, episode)
     assert env.seeds == [seeds.episode_seed(seeds.TRAINING, run_seed=run, episode=number) for run, number in numbered]
+
+
+def test_filtered_bc_clones_solved_episodes_and_goes_on_from_what_it_saved(tmp_path: Path) -> None:
+    base = small_policy.configure(
+        tmp_path, run={"pretrained_checkpoint_path": str(small_policy.save_openpi(tmp_path / "start"))}
+    )
+    ppo = dataclasses.replace(base.ppo, num_chunks_per_update=4, batch_size=4, num_epochs_per_update=1)
+    config = dataclasses.replace(base, ppo=ppo)
+    method = filtered_bc.begin(config, Still(solved=(False, True, True)), greedy=False, options={})
+    loaded = start.load(tmp_path / "start", config).params["actor_backbone"]
+    metrics, episodes = method.update()  # episodes 0 and 1, of which 1 is solved
+    assert [episode.success for episode in episodes] == [False, True]
+    assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 2)
+    metrics, _ = method.update()  # episode 2 is solved, episode 3 is not
+    assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 4)
+    assert (method.counters.policy_version, method.counters.num_chunks, method.counters.next_episode) == (2, 8, 4)
+    learnt = method._cloner.params["actor_backbone"]
+    assert any(not np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (loaded, learnt)), strict=True))
+    method.save()
+    resumed = filtered_bc.begin(config, Still(), greedy=False, options={})
+    assert resumed.counters == method.counters
+    assert resumed._kept is not None
+    assert len(resumed._kept) == 4
+    kept = [(one._cloner.params, one._cloner.state, one._kept) for one in (method, resumed)]
+    jax.tree.map(np.testing.assert_array_equal, *kept)
+
+
+def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skrl", None)
+    monkeypatch.delitem(sys.modules, "experiments.baselines.skrl_ppo", raising=False)
+    with pytest.raises(
+        gaussian_ppo.MissingPackage, match=r"must have skrl and gymnasium, got no skrl; run .*-r requirem"
+    ):
+        gaussian_ppo.begin(CONFIG, Still(), greedy=True, options={})
