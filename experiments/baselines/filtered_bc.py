@@ -22,8 +22,8 @@ from chunk_ppo_ros import start
 from chunk_ppo_ros.actor import Actor
 from chunk_ppo_ros.collect import Collector, EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.learner import Counters
 from chunk_ppo_ros.pretrain import CloningBatch, cloning_loss
 from chunk_ppo_ros.types import ModelObservation, Transition
 from experiments.baselines import snapshot

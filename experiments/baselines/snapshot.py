@@ -9,7 +9,8 @@ from typing import Any
 import flax.serialization
 
 from chunk_ppo_ros.config import RunConfig
-from chunk_ppo_ros.learner import Counters, checkpoint_directory
+from chunk_ppo_ros.counters import Counters
+from chunk_ppo_ros.learner import checkpoint_directory
 
 FILE = "baseline.msgpack"
 
