@@ -159,10 +159,31 @@ def _with(config: TrainConfig, **sections: Mapping[str, Any]) -> TrainConfig:
 
 _REACH = _with(PRESETS["demo"], run={"exp_name": "reach", "wandb": False, "on_load_failure": "fail"})
 
+_CUBE = _with(
+    _REACH,
+    model={"max_action_tokens": 56, "max_token_len": 96},  # at scale 5 a chunk has up to 41 tokens, the prompt 34
+    env={"task": "transfer_cube", "max_episode_chunks": 24},
+    ppo={"gamma": 0.95},  # the reward of a good grasp comes some chunks later
+    pretrain={
+        "num_demonstrations": 700,
+        "aim_noise": 0.02,
+        "min_pace": 1.0,
+        "fast_scale": 5.0,
+        "bc_steps": 3000,
+    },
+    run={"exp_name": "cube"},
+)
+
 EXPERIMENTS: dict[str, Experiment] = {
     "reach": Experiment(config=_REACH, start=StartRule(steps=(800, 1000, 1200, 1400, 1600))),
     "reach_kinematic": Experiment(
         config=_with(_REACH, env={"simulator": "kinematic"}), start=StartRule(steps=(800, 1000, 1200, 1400, 1600))
+    ),
+    "cube": Experiment(
+        config=_CUBE,
+        start=StartRule(steps=(1000, 1500, 2000, 2500, 3000), episodes=100),
+        chunks=6000,
+        validate_every=1000,
     ),
 }
 
