@@ -552,11 +552,11 @@ PRESETS: dict[str, TrainConfig] = {
             num_chunks_per_update=128,
             num_epochs_per_update=4,
             batch_size=32,
-            learning_rate=1e-4,
+            learning_rate=5e-5,
             learning_rate_warmup_steps=32,
             learning_rate_decay_steps=336,
             gamma=0.5,  # in reach, the way gained now is nearly all that matters; a longer view adds noise
-            max_kl=2.0,
+            max_kl=1.0,
         ),
         env=EnvConfig(simulator="mujoco", max_episode_chunks=6),
         robot=SIMULATED_ROBOT,

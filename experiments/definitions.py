@@ -203,9 +203,7 @@ VARIANTS: dict[str, Variant] = {
         {"model": {"chunk_value": "attention"}, "ppo": {"gae_value": "chunk"}},
     ),
     "warmup": Variant("the value head alone learns in the first 3 updates", {"ppo": {"critic_warmup_updates": 3}}),
-    "no_warmup": Variant("the policy learns from the first update on", {"ppo": {"critic_warmup_updates": 0}}),
     "reference_kl": Variant("a KL to the imitation policy in the loss", {"ppo": {"ref_kl_coef": 0.1}}),
-    "no_reference_kl": Variant("no KL to the imitation policy in the loss", {"ppo": {"ref_kl_coef": 0.0}}),
     "adaptive_length": Variant(
         "8 to 16 control steps of a chunk are executed, by the entropy of its tokens, instead of all 16",
         {
