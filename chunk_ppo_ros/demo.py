@@ -1,6 +1,7 @@
 """The whole loop in minutes: imitation, PPO over ROS 2 topics on the simulated ALOHA, evaluation before and after.
 
-Both evaluations take the same unseen starts and the same decoding mode (sampling, as in training).
+Both evaluations take the same unseen starts and the same decoding mode: greedy, the likeliest token each time. Training
+samples, because PPO learns from what differs.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
 def _evaluate_both(paths: tuple[Path, Path], config: TrainConfig, *, episodes: int) -> tuple[Evaluation, Evaluation]:
     """Both checkpoints at once, each in a process of its own."""
     with worker_pool(2) as pool:
-        results = [pool.apply_async(evaluate_checkpoint, (path, config), {"episodes": episodes}) for path in paths]
+        settings = {"episodes": episodes, "greedy": True}
+        results = [pool.apply_async(evaluate_checkpoint, (path, config), settings) for path in paths]
         before, after = (result.get() for result in results)
     return before, after
 
