@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
@@ -80,14 +80,15 @@ def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: 
     policy, params, tokenizer = beginning.policy, beginning.params, beginning.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
-    scored = None
+    score = None
     if split.held_out:
-        scored = _tokenize(_read(split.held_out, config, directory.parent), split.held_out, tokenizer)
-        before = nats_per_token(policy, params, scored, config)
+        held_out = _tokenize(_read(split.held_out, config, directory.parent), split.held_out, tokenizer)
+        score = make_score(policy, held_out, config)
+        before = score(params)
     with pretrain.cloning_progress(config.pretrain.bc_steps) as on_step:
         params = pretrain.clone(policy, params, batch, config, on_step=on_step)
-    if scored is not None:
-        after = nats_per_token(policy, params, scored, config)
+    if score is not None:
+        after = score(params)
         print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats a token before, {after:.3f} after")
     return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
 
@@ -121,22 +122,29 @@ def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyToken
     )
 
 
-def nats_per_token(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, config: TrainConfig) -> float:
-    """Negative log-probability of demonstrated chunks, nats, mean over the tokens of at most `MAX_SCORED` of them."""
+def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainConfig) -> Callable[[Params], float]:
+    """What scores parameters on at most `MAX_SCORED` demonstrated chunks; compiled once for all parameters.
+
+    The score is the negative log-probability in nats, mean over all tokens of these chunks.
+    """
+    temperature = config.model.temperature
+    rows = np.unique(np.linspace(0, len(batch) - 1, min(MAX_SCORED, len(batch))).round().astype(int))
+    size = min(config.pretrain.bc_batch_size, len(rows))
 
     @jax.jit
     def log_probs(params: Params, minibatch: CloningBatch) -> jax.Array:
         tokens, mask = jnp.asarray(minibatch.action_tokens), jnp.asarray(minibatch.token_mask)
-        scored = policy.evaluate(params, minibatch.observation, tokens, mask, temperature=config.model.temperature)
-        return jnp.sum(scored.token_log_probs, axis=1)
+        evaluation = policy.evaluate(params, minibatch.observation, tokens, mask, temperature=temperature)
+        return jnp.sum(evaluation.token_log_probs, axis=1)
 
-    rows = np.unique(np.linspace(0, len(batch) - 1, min(MAX_SCORED, len(batch))).round().astype(int))
-    size = min(config.pretrain.bc_batch_size, len(rows))
-    sums = np.zeros(len(rows))
-    for first in range(0, len(rows), size):
-        part = np.arange(first, first + size) % len(rows)  # the last batch is filled up, to be compiled once
-        sums[part] = np.asarray(log_probs(params, batch.take(rows[part])))
-    return float(-np.sum(sums) / np.sum(batch.token_mask[rows]))
+    def score(params: Params) -> float:
+        sums = np.zeros(len(rows))
+        for first in range(0, len(rows), size):
+            part = np.arange(first, first + size) % len(rows)  # the last batch is filled up, to be compiled once
+            sums[part] = np.asarray(log_probs(params, batch.take(rows[part])))
+        return float(-np.sum(sums) / np.sum(batch.token_mask[rows]))
+
+    return score
 
 
 def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> RecordedChunks:

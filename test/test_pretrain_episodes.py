@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import h5py
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import small_policy
@@ -19,7 +21,9 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.episode import Episode
 from chunk_ppo_ros.errors import CheckpointError, EpisodesError
 from chunk_ppo_ros.model.normalization import NormStats
-from chunk_ppo_ros.pretrain_episodes import leave_out_failures, pretrain_on_episodes, split_episodes
+from chunk_ppo_ros.pretrain import CloningBatch
+from chunk_ppo_ros.pretrain_episodes import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
+from chunk_ppo_ros.types import ModelObservation
 
 STEPS = 8
 
@@ -140,3 +144,21 @@ def test_the_split() -> None:
     assert split_episodes(recorded, fraction=0.0, seed=3).held_out == ()
     others = [split_episodes(recorded, fraction=0.1, seed=seed).held_out[0].source for seed in range(8)]
     assert len(set(others)) > 2
+
+
+class Scorer:
+    """Stands in for a policy: token t costs `params` * t nats."""
+
+    def evaluate(self, params: Any, _: Any, tokens: Any, mask: Any, *, temperature: float) -> SimpleNamespace:
+        return SimpleNamespace(token_log_probs=jnp.where(mask, -params * temperature * tokens, 0.0))
+
+
+def test_the_score_of_held_out_chunks(tmp_path: Path) -> None:
+    """Tokens 0 + 1 + 2, 3, 6 + 7, 9 + 10 + 11 and 12 are 61 in ten tokens; batches of two, the last one filled up."""
+    images, state = np.zeros((5, 1, 2, 2, 3), np.uint8), np.zeros((5, 2), np.float32)
+    prompt = np.zeros((5, 4), np.int32)
+    observation = ModelObservation(images, np.ones((5, 1), bool), prompt, prompt == 0, state)
+    mask = np.arange(3) < np.array([3, 1, 2, 3, 1])[:, None]
+    batch = CloningBatch(observation, np.arange(15, dtype=np.int32).reshape(5, 3), mask)
+    score = make_score(cast(Any, Scorer()), batch, configure(tmp_path, bc_batch_size=2))
+    assert [score(params) for params in (1.0, 2.0)] == pytest.approx([6.1, 12.2])
