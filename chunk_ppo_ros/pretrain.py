@@ -38,6 +38,9 @@ from chunk_ppo_ros.types import ModelObservation, Observation
 
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
+CLONING_TEMPERATURE = 1.0
+"""Of the likelihood that imitation maximises, whatever `model.temperature` is."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CloningBatch:
@@ -107,15 +110,16 @@ def clone(
 ) -> Any:
     """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
 
-    The likelihood is the policy's own (`evaluate`: same positions, mask and constraint), so that what is imitated is
-    what will be sampled. Minimises the mean over tokens; AdamW with openpi's betas, warm-up and cosine decay. What is
-    frozen in PPO (`ppo.freeze_image_tower`, `ppo.freeze_text_tower`, a decoder below its adapters) is frozen here.
+    The likelihood is the policy's own (`evaluate`: same positions, mask and constraint) at temperature 1, as in openpi,
+    so that a `model.temperature` below 1 samples more sharply than the demonstrations were spread. Minimises the mean
+    over tokens; AdamW with openpi's betas, warm-up and cosine decay. What is frozen in PPO (`ppo.freeze_image_tower`,
+    `ppo.freeze_text_tower`, a decoder below its adapters) is frozen here.
 
     Args:
         policy: what learns.
         params: all of its parameters.
         batch: the demonstrated chunks.
-        config: `pretrain`, `ppo.freeze_*`, `model.temperature` and `run.seed`.
+        config: `pretrain`, `ppo.freeze_*` and `run.seed`.
         on_step: called with each step's loss, nats a token.
         on_params: called after each step with its number, 1 .. bc_steps, and all parameters of the actor.
 
@@ -133,7 +137,7 @@ def clone(
 
     def loss_of(trained: Any, frozen: Any, minibatch: CloningBatch) -> jax.Array:
         joined = {**params, "actor_backbone": partition.join(trained, frozen)}
-        return cloning_loss(policy, joined, minibatch, temperature=config.model.temperature)
+        return cloning_loss(policy, joined, minibatch, temperature=CLONING_TEMPERATURE)
 
     @jax.jit
     def step(trained: Any, frozen: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:

@@ -27,7 +27,7 @@ from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
 from chunk_ppo_ros.model.normalization import clip_actions
 from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
 from chunk_ppo_ros.norm_stats import check_dims
-from chunk_ppo_ros.pretrain import CloningBatch
+from chunk_ppo_ros.pretrain import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.recorded_chunks import RecordedChunks, read_chunks
 
 MAX_SCORED = 512
@@ -127,14 +127,13 @@ def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainCon
 
     The score is the negative log-probability in nats, mean over all tokens of these chunks.
     """
-    temperature = config.model.temperature
     rows = np.unique(np.linspace(0, len(batch) - 1, min(MAX_SCORED, len(batch))).round().astype(int))
     size = min(config.pretrain.bc_batch_size, len(rows))
 
     @jax.jit
     def log_probs(params: Params, minibatch: CloningBatch) -> jax.Array:
         tokens, mask = jnp.asarray(minibatch.action_tokens), jnp.asarray(minibatch.token_mask)
-        evaluation = policy.evaluate(params, minibatch.observation, tokens, mask, temperature=temperature)
+        evaluation = policy.evaluate(params, minibatch.observation, tokens, mask, temperature=CLONING_TEMPERATURE)
         return jnp.sum(evaluation.token_log_probs, axis=1)
 
     def score(params: Params) -> float:
