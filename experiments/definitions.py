@@ -42,8 +42,8 @@ class StartRule:
 
     steps: tuple[int, ...]
     seed: int = 0
-    lowest: float = 0.28
-    highest: float = 0.46
+    lowest: float = 0.30
+    highest: float = 0.44
     episodes: int = 200
     policy: str = "tokens"
 
@@ -175,9 +175,10 @@ _CUBE = _with(
 )
 
 EXPERIMENTS: dict[str, Experiment] = {
-    "reach": Experiment(config=_REACH, start=StartRule(steps=(800, 1000, 1200, 1400, 1600))),
+    "reach": Experiment(config=_REACH, start=StartRule(steps=(1000, 1200, 1300, 1400, 1500, 1600))),
     "reach_kinematic": Experiment(
-        config=_with(_REACH, env={"simulator": "kinematic"}), start=StartRule(steps=(800, 1000, 1200, 1400, 1600))
+        config=_with(_REACH, env={"simulator": "kinematic"}),
+        start=StartRule(steps=(1000, 1200, 1300, 1400, 1500, 1600)),
     ),
     "cube": Experiment(
         config=_CUBE,
