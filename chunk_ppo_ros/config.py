@@ -196,7 +196,7 @@ class PPOConfig(_Checked):
         0.0, "stop an update once the KL of a minibatch (kl/k2) is above this, nats a chunk; 0 never stops", minimum=0.0
     )
     max_kl: float = setting(
-        0.0,
+        1.0,
         "undo an update after which the KL of old and new policy over the rollout (kl/after, nats a chunk) is above "
         "this, and make it again at a lower learning rate; 0 never does",
         minimum=0.0,
