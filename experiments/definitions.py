@@ -169,7 +169,7 @@ _CUBE = _with(
         "aim_noise": 0.02,
         "min_pace": 1.0,
         "fast_scale": 5.0,
-        "bc_steps": 3000,
+        "bc_steps": 2000,
     },
     run={"exp_name": "cube"},
 )
@@ -182,9 +182,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "cube": Experiment(
         config=_CUBE,
-        start=StartRule(steps=(1000, 1500, 2000, 2500, 3000), episodes=100),
-        chunks=6000,
-        validate_every=1000,
+        start=StartRule(steps=(1000, 1500, 2000), episodes=60),
+        episodes=100,  # an episode has up to 24 chunks
+        validation_episodes=32,
     ),
 }
 
