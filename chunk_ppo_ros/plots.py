@@ -33,7 +33,7 @@ def draw_learning_curve(
     updates: Sequence[Record],
     episodes: Sequence[Record],
     evaluations: Sequence[Record],
-    clip_coef: float,
+    ratio_band: tuple[float, float],
 ) -> None:
     """Writes a PNG with six panels over the chunks of the run; a panel without records says so.
 
@@ -43,20 +43,21 @@ def draw_learning_curve(
         updates: records of kind "update".
         episodes: records of kind "episode", in order.
         evaluations: records of kind "evaluation".
-        clip_coef: edge of the band that the ratio is clipped to.
+        ratio_band: the smallest and the largest ratio that are not clipped.
     """
     figure = Figure(figsize=(11.0, 10.0), layout="constrained")
     axes = figure.subplots(3, 2, sharex=True)
     figure.suptitle(title, fontsize=13)
     _success(axes[0, 0], episodes, evaluations)
     _reward(axes[0, 1], episodes, evaluations)
-    _ratio(axes[1, 0], updates, clip_coef)
-    _lines(axes[1, 1], updates, "ratio/clip_fraction", label="chunks outside the clip range")
+    _ratio(axes[1, 0], updates, ratio_band)
+    _lines(axes[1, 1], updates, "ratio/clip_fraction", label="ratios outside the clip range")
     axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[1, 1].set_ylim(bottom=0.0)
     _lines(axes[2, 0], updates, "value/explained_variance", label="explained variance of the value")
     axes[2, 0].axhline(0.0, color="grey", linewidth=0.8)
-    _lines(axes[2, 1], updates, "kl/approx", label="approximate KL of an update, nats a chunk")
+    _lines(axes[2, 1], updates, "kl/after", label="KL from before to after an update (k2), nats a chunk")
+    _undone(axes[2, 1], updates)
     axes[2, 1].set_ylim(bottom=0.0)
     for axis in axes[2]:
         axis.set_xlabel("chunks")
@@ -124,19 +125,27 @@ def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> 
     )
 
 
-def _ratio(axis: Axes, updates: Sequence[Record], clip_coef: float) -> None:
-    axis.set_title("Ratio of new to old chunk probability", fontsize=10)
+def _ratio(axis: Axes, updates: Sequence[Record], band: tuple[float, float]) -> None:
+    axis.set_title("Ratio of new to old probability", fontsize=10)
     chunks = [record["num_chunks"] for record in updates]
     lowest, mean, highest = (_column(updates, f"ratio/{part}") for part in ("min", "mean", "max"))
     if not all(np.any(np.isfinite(values)) for values in (lowest, mean, highest)):
         return
     axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
     axis.plot(chunks, mean, color=COLOUR, label="mean")
-    for edge in (1.0 - clip_coef, 1.0 + clip_coef):
+    for edge in band:
         axis.axhline(edge, color=SECOND, linestyle="--", linewidth=0.8)
     axis.set_yscale("log", base=2)
     axis.yaxis.set_major_formatter("{x:g}")
     axis.set_ylim(min(0.45, 0.95 * np.nanmin(lowest)), max(2.2, 1.05 * np.nanmax(highest)))
+
+
+def _undone(axis: Axes, updates: Sequence[Record]) -> None:
+    """Marks the updates of which nothing was kept."""
+    undone = [record for record in updates if record.get("update/accepted") == 0.0]
+    if undone:
+        chunks = [record["num_chunks"] for record in undone]
+        axis.plot(chunks, _column(undone, "kl/after"), "x", color=SECOND, label="undone")
 
 
 def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> None:

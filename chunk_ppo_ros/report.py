@@ -42,7 +42,7 @@ def write_report(run_dir: Path) -> Path:
         updates=updates,
         episodes=episodes,
         evaluations=evaluations,
-        clip_coef=config["ppo"]["clip_coef"],
+        ratio_band=_ratio_band(config["ppo"]),
     )
     sections = [
         f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
@@ -56,6 +56,11 @@ def write_report(run_dir: Path) -> Path:
     partial.write_text("\n\n".join(section for section in sections if section) + "\n")
     partial.replace(path)
     return path
+
+
+def _ratio_band(ppo: Mapping[str, Any]) -> tuple[float, float]:
+    """As `PPOConfig.ratio_band`; runs of before had one edge for both sides."""
+    return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
 
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:
