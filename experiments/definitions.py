@@ -28,22 +28,24 @@ class StartRule:
     """Which imitation checkpoint a curve starts from.
 
     One imitation is made and kept after each of `steps`. Of these, the longest is taken whose success on validation
-    starts lies within `lowest` .. `highest`; where none does, there is no start. The bounds are narrower than the
-    25..50 % that a start shall have, because 200 starts tell it to +-7 points only.
+    starts lies within `lowest` .. `highest` by at least `margin`, because 200 starts tell it to +-7 points only; else
+    the one nearest to their middle. Where none lies within them, there is no start.
 
     Attributes:
         steps: gradient steps of imitation after which a candidate is kept; the last is `pretrain.bc_steps`.
         seed: of demonstrations, imitation and validation starts. One start serves all curves of an experiment.
         lowest: success that a start must have, 0..1.
         highest: success that a start must not exceed, 0..1.
+        margin: distance from both bounds that is preferred.
         episodes: validation starts that each candidate is measured on.
         policy: what imitates, a key of `start_point.IMITATIONS`.
     """
 
     steps: tuple[int, ...]
     seed: int = 0
-    lowest: float = 0.30
-    highest: float = 0.44
+    lowest: float = 0.25
+    highest: float = 0.50
+    margin: float = 0.06
     episodes: int = 200
     policy: str = "tokens"
 

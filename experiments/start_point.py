@@ -87,7 +87,7 @@ def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
 
 
 def choose(rule: StartRule, successes: dict[int, float]) -> int:
-    """The gradient steps of the longest candidate within the bounds.
+    """The gradient steps of the candidate that the rule takes.
 
     Args:
         rule: has the bounds.
@@ -96,14 +96,17 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
     Raises:
         NoStart: when none lies within the bounds.
     """
-    within = [steps for steps, success in sorted(successes.items()) if rule.lowest <= success <= rule.highest]
+    middle, half = (rule.lowest + rule.highest) / 2, (rule.highest - rule.lowest) / 2
+    distances = {steps: round(abs(success - middle), 6) for steps, success in successes.items()}
+    within = [steps for steps, distance in distances.items() if distance <= half]
     if not within:
         measured = ", ".join(f"{steps} steps {success:.1%}" for steps, success in sorted(successes.items()))
         raise NoStart(
             f"success of a start must be within {rule.lowest:.0%}..{rule.highest:.0%}, got {measured}; "
             "change the rule's steps or the demonstrations in experiments/definitions.py"
         )
-    return max(within)
+    preferred = [steps for steps in within if distances[steps] <= half - rule.margin]
+    return max(preferred) if preferred else min(within, key=distances.__getitem__)
 
 
 def _config(experiment: Experiment) -> TrainConfig:

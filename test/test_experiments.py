@@ -230,10 +230,21 @@ def test_a_curve_in_use_is_left_alone(tmp_path: Path) -> None:
         run_toy(tmp_path)
 
 
-def test_the_start_is_the_longest_imitation_within_the_bounds() -> None:
-    rule = StartRule(steps=(1, 2, 3), lowest=0.2, highest=0.6)
-    assert start_point.choose(rule, {1: 0.4, 2: 0.25, 3: 0.9}) == 2
-    assert start_point.choose(rule, {1: 0.3, 2: 0.5, 3: 0.6}) == 3
+@pytest.mark.parametrize(
+    ("successes", "chosen"),
+    [
+        ({1: 0.4, 2: 0.35, 3: 0.9}, 2),  # the longest within 0.3 .. 0.5
+        ({1: 0.3, 2: 0.5, 3: 0.6}, 2),  # 3 is within the bounds, but too near to one
+        ({1: 0.22, 2: 0.55, 3: 0.9}, 2),  # none with a margin: 0.55 is nearer to 0.4 than 0.22
+    ],
+)
+def test_the_start_is_the_longest_imitation_well_within_the_bounds(successes: dict[int, float], chosen: int) -> None:
+    rule = StartRule(steps=(1, 2, 3), lowest=0.2, highest=0.6, margin=0.1)
+    assert start_point.choose(rule, successes) == chosen
+
+
+def test_a_start_lies_within_the_bounds() -> None:
+    rule = StartRule(steps=(1, 2), lowest=0.2, highest=0.6)
     with pytest.raises(start_point.NoStart, match=r"within 20%..60%, got 1 steps 10.0%, 2 steps 70.0%"):
         start_point.choose(rule, {1: 0.1, 2: 0.7})
 
