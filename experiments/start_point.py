@@ -86,6 +86,9 @@ def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
     return StartPoint(folder / record["checkpoint"], record)
 
 
+_ROUNDING = 1e-9  # so that a success on a bound is within it
+
+
 def choose(rule: StartRule, successes: dict[int, float]) -> int:
     """The gradient steps of the candidate that the rule takes.
 
@@ -97,15 +100,15 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
         NoStart: when none lies within the bounds.
     """
     middle, half = (rule.lowest + rule.highest) / 2, (rule.highest - rule.lowest) / 2
-    distances = {steps: round(abs(success - middle), 6) for steps, success in successes.items()}
-    within = [steps for steps, distance in distances.items() if distance <= half]
+    distances = {steps: abs(success - middle) for steps, success in successes.items()}
+    within = [steps for steps, distance in distances.items() if distance <= half + _ROUNDING]
     if not within:
         measured = ", ".join(f"{steps} steps {success:.1%}" for steps, success in sorted(successes.items()))
         raise NoStart(
             f"success of a start must be within {rule.lowest:.0%}..{rule.highest:.0%}, got {measured}; "
             "change the rule's steps or the demonstrations in experiments/definitions.py"
         )
-    preferred = [steps for steps in within if distances[steps] <= half - rule.margin]
+    preferred = [steps for steps in within if distances[steps] <= half - rule.margin + _ROUNDING]
     return max(preferred) if preferred else min(within, key=distances.__getitem__)
 
 
