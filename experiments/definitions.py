@@ -27,16 +27,16 @@ class UnknownName(UserError):
 class StartRule:
     """Which imitation checkpoint a curve starts from.
 
-    One imitation is made and kept after each of `steps`. Of these, the longest is taken whose success on validation
-    starts lies within `lowest` .. `highest` by at least `margin`, because 200 starts tell it to +-7 points only; else
-    the one nearest to their middle. Where none lies within them, there is no start.
+    One imitation is made and kept after each of `steps`. Of these, the one is taken whose success on validation starts
+    is nearest to the middle of `lowest` .. `highest`, or the longest of those that are as near within `margin`, which
+    200 starts cannot tell apart. Where none lies within the bounds, there is no start.
 
     Attributes:
         steps: gradient steps of imitation after which a candidate is kept; the last is `pretrain.bc_steps`.
         seed: of demonstrations, imitation and validation starts. One start serves all curves of an experiment.
         lowest: success that a start must have, 0..1.
         highest: success that a start must not exceed, 0..1.
-        margin: distance from both bounds that is preferred.
+        margin: difference of success that does not count, 0..1.
         episodes: validation starts that each candidate is measured on.
         policy: what imitates, a key of `start_point.IMITATIONS`.
     """
@@ -45,7 +45,7 @@ class StartRule:
     seed: int = 0
     lowest: float = 0.25
     highest: float = 0.50
-    margin: float = 0.06
+    margin: float = 0.03
     episodes: int = 200
     policy: str = "tokens"
 

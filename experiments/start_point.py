@@ -108,8 +108,8 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
             f"success of a start must be within {rule.lowest:.0%}..{rule.highest:.0%}, got {measured}; "
             "change the rule's steps or the demonstrations in experiments/definitions.py"
         )
-    preferred = [steps for steps in within if distances[steps] <= half - rule.margin + _ROUNDING]
-    return max(preferred) if preferred else min(within, key=distances.__getitem__)
+    nearest = min(distances[steps] for steps in within)
+    return max(steps for steps in within if distances[steps] <= nearest + rule.margin + _ROUNDING)
 
 
 def _config(experiment: Experiment) -> TrainConfig:

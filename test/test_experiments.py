@@ -233,12 +233,14 @@ def test_a_curve_in_use_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("successes", "chosen"),
     [
-        ({1: 0.4, 2: 0.35, 3: 0.9}, 2),  # the longest within 0.3 .. 0.5
-        ({1: 0.3, 2: 0.5, 3: 0.6}, 2),  # 3 is within the bounds, but too near to one
-        ({1: 0.22, 2: 0.55, 3: 0.9}, 2),  # none with a margin: 0.55 is nearer to 0.4 than 0.22
+        ({1: 0.4, 2: 0.32, 3: 0.9}, 2),  # 0.4 is the middle; 2 is as near within the margin, and longer
+        ({1: 0.4, 2: 0.5, 3: 0.6}, 2),  # 0.5 is just as near within the margin, 0.6 is not
+        ({1: 0.25, 2: 0.58, 3: 0.9}, 2),
+        ({1: 0.3, 2: 0.21, 3: 0.9}, 2),
+        ({1: 0.3, 2: 0.19, 3: 0.9}, 1),  # 2 is out of the bounds
     ],
 )
-def test_the_start_is_the_longest_imitation_well_within_the_bounds(successes: dict[int, float], chosen: int) -> None:
+def test_the_start_is_near_the_middle_of_the_bounds(successes: dict[int, float], chosen: int) -> None:
     rule = StartRule(steps=(1, 2, 3), lowest=0.2, highest=0.6, margin=0.1)
     assert start_point.choose(rule, successes) == chosen
 
@@ -292,6 +294,38 @@ def test_curves_are_parsed() -> None:
     assert [(one.label, one.seed) for one in many.parse("toy")] == [("toy", 0)]
     with pytest.raises(UserError, match="got '1,-2'"):
         many.parse("toy:1,-2")
+
+
+class Here:
+    """A pool of no other process."""
+
+    def __enter__(self) -> Here:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    @staticmethod
+    def imap_unordered(function: Any, items: Any, chunksize: int) -> Any:
+        return map(function, items)
+
+
+def test_a_start_that_fails_is_tried_once_and_ends_no_other_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(many, "worker_pool", lambda workers: Here())
+    toy = definitions.EXPERIMENTS["toy"]
+    run_toy(tmp_path)
+    never = dataclasses.replace(toy, start=dataclasses.replace(toy.start, steps=(1, 99)))
+    monkeypatch.setitem(definitions.EXPERIMENTS, "never", never)
+    curves = [*many.parse("never:1,2"), *many.parse("toy:3,4")]
+    failed = many.run_many(curves, tmp_path, at_once=1)
+    assert [reason.partition(":")[0] for reason in failed] == ["never seed=1", "never seed=2"]
+    assert all("NoStart: success of a start must be within" in reason for reason in failed)
+    assert IMITATED == [(10, 36, 70), (1, 99)]  # one for each start, nothing for what is finished
+    lines = [line for line in capsys.readouterr().out.splitlines() if "chunks=128" in line]
+    assert [line.partition(" chunks")[0] for line in lines] == ["toy seed=3", "toy seed=4"]
+    assert many.run_many(many.parse("never"), tmp_path, at_once=2)[0].startswith("never seed=0")
 
 
 def test_the_command_ends_with_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
