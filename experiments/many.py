@@ -1,7 +1,7 @@
 """`python -m experiments many reach:1,2 reach_kinematic/token:1 --at_once 2`: many curves; finished ones are left out.
 
-A curve that fails does not end the others. Curves that run at once share the machine, so their minutes are not those of
-a curve alone; the load that a result records tells them apart.
+A curve that fails, or whose start does, does not end the others. Curves that run at once share the machine, so their
+minutes are not those of a curve alone; the load that a result records tells them apart.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.workers import worker_pool
@@ -17,6 +18,9 @@ from experiments import definitions, start_point
 from experiments.definitions import Curve
 from experiments.one import run_curve
 from experiments.run import FOLDER
+
+FAILURES = (UserError, RuntimeError, ValueError, OSError)
+"""Errors that end one curve."""
 
 
 def parse(text: str) -> list[Curve]:
@@ -35,22 +39,59 @@ def parse(text: str) -> list[Curve]:
 
 def run_many(curves: Sequence[Curve], root: Path, *, at_once: int) -> list[str]:
     """Runs the curves; returns why those failed that did."""
-    failed = []
-    for curve in curves:  # one after the other: imitation has processes of its own
-        start_point.ensure(curve.name, curve.experiment, root)
-    with worker_pool(min(at_once, len(curves))) as pool:
-        for line, reason in pool.imap_unordered(functools.partial(_try, root), curves, chunksize=1):
+    ready, failed = _start(curves, root)
+    for reason in failed:
+        print(f"FAILED {reason}", flush=True)
+    if not ready:
+        return failed
+    with worker_pool(min(at_once, len(ready))) as pool:
+        for line, reason in pool.imap_unordered(functools.partial(_try, root), ready, chunksize=1):
             print(line or f"FAILED {reason}", flush=True)
             failed += [reason] if reason else []
     return failed
+
+
+def _start(curves: Sequence[Curve], root: Path) -> tuple[list[Curve], list[str]]:
+    """The curves that have a start, or are finished and need none; and why the others have none.
+
+    Starts are made one after the other, because imitation has processes of its own, and each is tried once.
+    """
+    errors: dict[Any, Exception | None] = {}
+    ready, reasons = [], []
+    for curve in curves:
+        if (curve.folder(root) / "result.json").is_file():
+            ready.append(curve)
+            continue
+        asked = curve.experiment
+        start = (curve.name, asked.start, asked.config, asked.greedy)
+        if start not in errors:
+            errors[start] = _start_error(curve, root)
+        error = errors[start]
+        if error is None:
+            ready.append(curve)
+        else:
+            reasons.append(_reason(curve, error))
+    return ready, reasons
+
+
+def _start_error(curve: Curve, root: Path) -> Exception | None:
+    try:
+        start_point.ensure(curve.name, curve.experiment, root)
+    except FAILURES as error:
+        return error
+    return None
 
 
 def _try(root: Path, curve: Curve) -> tuple[str, str]:
     """The line of a curve, or why it failed."""
     try:
         return run_curve(curve, root).line, ""
-    except (UserError, RuntimeError, ValueError, OSError) as error:
-        return "", f"{curve.label} seed={curve.seed}: {type(error).__name__}: {error}"
+    except FAILURES as error:
+        return "", _reason(curve, error)
+
+
+def _reason(curve: Curve, error: Exception) -> str:
+    return f"{curve.label} seed={curve.seed}: {type(error).__name__}: {error}"
 
 
 def main(arguments: Sequence[str]) -> int:

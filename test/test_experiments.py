@@ -356,14 +356,45 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     text = (published / "README.md").read_text()
     assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
     # Ten of twenty starts differ, all in favour of the variant: p = 2 * 2^-10.
-    assert (
-        "- fast: **better than the default** after training, by +50.0% of 20 starts (p = 0.002); 90% after 64" in text
-    )
+    assert "- fast: **better than the default** after training, by +50.0% of 20 starts (in 1 of 1 seeds, " in text
+    assert "p = 0.002); 90% after 64" in text
     evidence, tuning = text.split("### Grids")
     assert "| fast | faster | 1 |" in evidence and "| 0.0% (0.0%) | never |" in tuning
     assert text.count("\n| default | ") == 2 and text.count("\n| fast | 1 | ") == 1
     assert (published / "toy.png").stat().st_size > 1000
     assert report.publish(tmp_path, published) == 0
+
+
+def test_another_start_or_decoding_is_told_of_those_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "EXPERIMENTS", definitions.EXPERIMENTS)
+    plain = run_toy(tmp_path)
+    other = dataclasses.replace(
+        plain,
+        variant="other",
+        start={**plain.start, "gradient_steps": 70, "success": 0.7},
+        after={**plain.after, "decoding": "sample"},
+    )
+    first, second = tables._settings({"default": [plain, plain], "fast": [plain], "other": [other]})
+    assert "after 36 gradient steps" in first and "decode greedily" in first
+    assert second.startswith("Otherwise other: ")
+    assert "after 70 gradient steps: 70.0%" in second and "decode by sampling" in second
+
+
+def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> None:
+    plain = run_toy(tmp_path)
+
+    def after(seed: int, outcomes: str) -> results.Result:
+        measured = {**plain.after, "outcomes": outcomes, "success": outcomes.count("1") / len(outcomes)}
+        return dataclasses.replace(plain, seed=seed, after=measured)
+
+    default = [after(seed, "1100000000") for seed in range(3)]
+    variant = [after(0, "1111111111"), after(1, "1000000000"), after(2, "1100000000")]
+    # Eight starts better, one worse: by 7 of 30.
+    assert "better than the default** after training, by +23.3% of 30 starts (in 1 of 3 seeds, p = 0.039)" in (
+        tables.verdict("fast", variant, default)
+    )
 
 
 def test_a_difference_that_may_be_chance_is_called_so(tmp_path: Path) -> None:
@@ -374,7 +405,7 @@ def test_a_difference_that_may_be_chance_is_called_so(tmp_path: Path) -> None:
         for variant in ("default", "fast")
     )
     assert tables.verdict("fast", [fast], [default]) == (
-        "- fast: worse after training, by -5.0% of 20 starts (p = 1, which may be chance); "
+        "- fast: worse after training, by -5.0% of 20 starts (in 1 of 1 seeds, p = 1, which may be chance); "
         "90% after 96 chunks, the default 96."
     )
     other_seed = dataclasses.replace(fast, seed=2)
