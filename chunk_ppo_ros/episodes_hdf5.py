@@ -53,11 +53,25 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
                         f"camera {name} must have an image for each of {len(states)} steps, got "
                         f"{len(file[_IMAGES][name])} in {path}; leave the episode out"
                     )
-            prompt = prompt or str(file.attrs.get("prompt", ""))
-            success = bool(file.attrs["success"]) if "success" in file.attrs else None
+            prompt = prompt or _words(file.attrs.get("prompt", ""))
+            success = _truth(file.attrs["success"], path) if "success" in file.attrs else None
     except OSError as error:
         raise EpisodesError(f"episode must be a readable HDF5 file, got {path}: {error}; record it again") from error
     return Episode(str(path), states, actions, RATE, prompt, success, cameras)
+
+
+def _words(attribute: str | bytes) -> str:
+    """Strings of a fixed length come as bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
+
+
+def _truth(attribute: object, path: pathlib.Path) -> bool:
+    """Refuses words, of which "false" would be true."""
+    if not isinstance(attribute, (bool, int, np.bool_, np.integer)):
+        raise EpisodesError(
+            f"the attribute success of an episode must be true or false, got {attribute!r} in {path}; write a bool"
+        )
+    return bool(attribute)
 
 
 def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:

@@ -134,6 +134,18 @@ def test_what_the_file_says_of_itself(tmp_path: pathlib.Path) -> None:
     assert (read.prompt, read.success) == ("stack", False)
 
 
+def test_words_of_a_file_may_be_bytes_but_no_truth(tmp_path: pathlib.Path) -> None:
+    path = write_hdf5(tmp_path / "episode_0.hdf5")
+    with h5py.File(path, "a") as file:
+        file.attrs["prompt"], file.attrs["success"] = np.bytes_("stack"), 1
+    (read,) = read_episodes(path, CONFIG)
+    assert (read.prompt, read.success) == ("stack", True)
+    with h5py.File(path, "a") as file:
+        file.attrs["success"] = "false"
+    with pytest.raises(EpisodesError, match=r"success of an episode must be true or false, got 'false' in .*episode_0"):
+        read_episodes(path, CONFIG)
+
+
 def test_a_camera_that_stopped_is_refused(tmp_path: pathlib.Path) -> None:
     path = write_hdf5(tmp_path / "episode_0.hdf5", 4, images=IMAGES)
     with pytest.raises(EpisodesError, match="cam_high must have an image for each of 4 steps, got 3 in"):
