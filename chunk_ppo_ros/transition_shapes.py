@@ -22,6 +22,7 @@ def check_transition(transition: Transition, model: Pi0FASTActorCriticConfig) ->
         "observation.images": (chunk.observation.images, (len(model.cameras), size, size, 3)),
         "observation.image_mask": (chunk.observation.image_mask, (len(model.cameras),)),
         "observation.prompt_tokens": (chunk.observation.prompt_tokens, (model.max_prompt_len,)),
+        "observation.prompt_mask": (chunk.observation.prompt_mask, (model.max_prompt_len,)),
         "observation.state": (chunk.observation.state, (model.action_dim,)),
         "action_tokens": (chunk.action_tokens, (model.max_action_tokens,)),
         "token_mask": (chunk.token_mask, (model.max_action_tokens,)),
