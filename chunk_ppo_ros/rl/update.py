@@ -49,6 +49,7 @@ class PPOUpdate:
             frozen parameters only, because it runs once for each chunk of a rollout, before the first step.
         max_logp_gap: limit on |ratio - 1| of a chunk before the first step; that of `config` where it is not given.
         reference: parameters of `actor_backbone` that `ref_kl_coef` holds the policy near; needed where that is not 0.
+            What `run` is told to donate must not be among them.
 
     Raises:
         ValueError: where `ref_kl_coef` is not 0 and there is no reference.
