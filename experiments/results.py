@@ -23,6 +23,7 @@ GOAL = 0.9
 
 WATCHED = {
     "kl/approx": "max",
+    "kl/after": "max",
     "kl/reference": "max",
     "ratio/max": "max",
     "ratio/clip_fraction": "mean",
@@ -31,6 +32,8 @@ WATCHED = {
     "clip_fraction/sequence_mean": "mean",
     "value/explained_variance": "mean",
     "update/accepted": "mean",
+    "update/rolled_back": "sum",
+    "update/rate_scale": "min",
     "decoding/invalid_fraction": "mean",
     "time/rollout": "sum",
     "time/update": "sum",
@@ -215,6 +218,6 @@ def _watched(updates: Sequence[Record]) -> dict[str, float]:
     for name, how in WATCHED.items():
         values = np.array([update[name] for update in updates if update.get(name) is not None])
         if len(values):
-            summed = {"max": values.max(), "mean": values.mean(), "sum": values.sum()}[how]
+            summed = {"max": values.max(), "min": values.min(), "mean": values.mean(), "sum": values.sum()}[how]
             kept[f"{name} {how}"] = round(float(summed), 5)
     return kept

@@ -172,6 +172,19 @@ def test_a_curve_is_measured_on_the_same_unseen_starts_before_and_after(tmp_path
     assert result.resumed == 0 and result.provenance["code"] == state.code_version()
 
 
+def test_a_result_tells_what_was_undone_and_at_what_rate_it_ended() -> None:
+    updates = [
+        {"update/accepted": 1.0, "update/rolled_back": 2.0, "update/rate_scale": 0.25, "kl/after": 0.5},
+        {"update/accepted": 0.0, "update/rolled_back": 4.0, "update/rate_scale": 0.125, "kl/after": None},
+    ]
+    assert results._watched(updates) == {
+        "kl/after max": 0.5,
+        "update/accepted mean": 0.5,
+        "update/rolled_back sum": 6.0,
+        "update/rate_scale min": 0.125,
+    }
+
+
 def test_the_last_line_names_the_figures(tmp_path: Path) -> None:
     result = run_toy(tmp_path)
     measured = {**result.before, "success": 0.4}, {**result.after, "success": 0.9751}
