@@ -203,3 +203,41 @@ def test_the_robot_never_goes_back_to_where_it_once_held(operator: Operator) -> 
     for _ in range(30):
         operator.step()
     assert operator.state[0] == pytest.approx(0.2)
+
+
+def test_a_robot_that_was_moved_while_nobody_drove_it_does_not_jump_back(operator: Operator) -> None:
+    operator.player.take_over()
+    operator.step(HOME)
+    for _ in range(30):  # 0.6 s in which the leaders are silent
+        operator.step()
+    operator.sent.clear()
+    operator.state = ramp(1, 0.8)[0]  # by hand: more than robot.max_start_jump (0.5 rad) from the last command
+    operator.step(HOME)
+    assert "left leader's waist is more than 0.5 rad" in operator.player.teleoperation_problem
+    operator.step(ramp(1, 1.0)[0])
+    # The right leader is where its follower is; the left arm holds where it stands, then moves at the speed limit.
+    np.testing.assert_allclose([target[0] for target in operator.sent], [0.8, 0.8 + REACH])
+
+
+def test_a_human_who_drives_on_between_episodes_goes_on_from_the_last_command(operator: Operator) -> None:
+    operator.player.take_over()
+    for _ in range(3):
+        operator.step(ramp(1, 0.4)[0])
+    operator.state = ramp(1, 0.1)[0]  # the arm lags behind its command, 3 * 0.0628318 rad
+    operator.player.suspend("the episode has ended", freeze=False)
+    operator.step(ramp(1, 0.4)[0])
+    assert operator.sent[-1][0] == pytest.approx(4 * REACH)
+
+
+def test_after_a_reset_by_the_simulator_a_human_begins_where_the_robot_is(operator: Operator) -> None:
+    operator.player.take_over()
+    operator.step(ramp(1, 0.05)[0])
+    operator.player.give_back()
+    operator.player.take_over()  # and holds at 0.05 rad, without a segment
+    operator.player.suspend("the episode is being reset")
+    operator.state = np.array(HOME)
+    operator.step()
+    operator.player.resume()
+    operator.state = np.array(HOME)
+    operator.step(HOME)
+    np.testing.assert_allclose(operator.sent[-1], HOME, atol=1e-6)

@@ -193,13 +193,16 @@ class ChunkPlayer:
                 nothing of that is recorded as a segment.
         """
         self._suspended, self._frozen = reason, freeze
-        self.stop(Status.CANCELLED, reason)
+        if self._human_drives:
+            self._hand_over(Status.CANCELLED, reason)
+        else:
+            self.stop(Status.CANCELLED, reason)
 
     def resume(self) -> None:
-        """Lets chunks be played again; the next one starts from the measured position."""
-        self._suspended, self._frozen = "", False
-        if not self._human_drives:
+        """Lets chunks be played again. What moves next starts from the measured position, unless a human drove on."""
+        if self._frozen or not self._human_drives:
             self._commanded = None
+        self._suspended, self._frozen = "", False
 
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status that says why; the robot holds."""
@@ -331,9 +334,13 @@ class ChunkPlayer:
         return _Playing(self._segment, None, held, now)
 
     def _held(self) -> np.ndarray:
-        """What the motors hold, or where they stand while nothing was commanded."""
-        measured = np.concatenate([self._readings[side].state for side in aloha.SIDES])
-        return measured if self._commanded is None else self._commanded
+        """What the motors hold: the last command while a leader is followed, else as at the start of a chunk.
+
+        While nothing is commanded the arms may be moved by other hands, or have lost their power.
+        """
+        if self._leaders.any_followed and self._commanded is not None:
+            return self._commanded
+        return self._starting_point(np.concatenate([self._readings[side].state for side in aloha.SIDES]))
 
     def _hand_over(self, status: Status, reason: str) -> None:
         """As `stop`, but what the robot holds is known: whoever drives next starts from there."""

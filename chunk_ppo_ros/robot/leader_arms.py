@@ -43,6 +43,11 @@ class LeaderArms:
         """Why a leader is not followed, as of the last target; empty where both are."""
         return "; ".join(self._problems.values())
 
+    @property
+    def any_followed(self) -> bool:
+        """Whether a leader was followed at the last target."""
+        return bool(self._followed)
+
     def observe(self, side: str, state: np.ndarray, *, now: float) -> None:
         """Takes a leader's joint states, float [7], rad and normalised gripper, at `now`, steady s."""
         self._readings[side] = _Reading(state, now)
