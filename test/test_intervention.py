@@ -204,6 +204,26 @@ def test_a_segment_without_an_observation_says_so() -> None:
     assert segments.next is None
 
 
+def test_a_segment_that_was_over_before_anybody_listened_is_not_waited_for() -> None:
+    segments = HumanSegments()
+    segments.begin(10)  # latched, told by a robot_node that runs for longer
+    segments.see(readings(500, 500))
+    segments.begin(10)
+    assert not segments.one_is_open
+    segments.begin(600)
+    assert segments.one_is_open
+    assert segments.end(600, drive(2)) == ""
+
+
+def test_a_segment_of_an_episode_that_is_over_is_nothing_even_if_its_observation_comes_late() -> None:
+    segments = HumanSegments()
+    segments.begin(10)
+    segments.clear()
+    segments.see(readings(1, 2))
+    assert segments.end(10, drive(2)) == ""
+    assert segments.next is None
+
+
 def test_segments_that_nobody_takes_are_dropped_and_that_is_said() -> None:
     segments = HumanSegments()
     segments.see(readings(0, 0))

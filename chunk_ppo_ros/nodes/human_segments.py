@@ -42,9 +42,10 @@ class HumanSegments:
 
     def __init__(self) -> None:
         self._seen: collections.deque[SyncedSensors] = collections.deque(maxlen=REMEMBERED_READINGS)
-        self._open: dict[int, SyncedSensors | None] = {}
+        self._open: dict[int, SyncedSensors] = {}
         self._ended: collections.deque[Segment] = collections.deque(maxlen=MAX_WAITING)
-        self._newest_over = 0  # stamp of the newest segment that has ended or is forgotten
+        self._newest_begun = 0  # stamp of the newest segment that was told of
+        self._newest_over = 0  # likewise, that has ended or is forgotten
 
     @property
     def next(self) -> Segment | None:
@@ -61,10 +62,16 @@ class HumanSegments:
         self._seen.append(readings)
 
     def begin(self, stamp: int) -> None:
-        """A segment begins; one that is known changes nothing."""
+        """A segment begins; one that is known changes nothing.
+
+        One without an observation is not waited for: it can be no chunk, and its end may have been told before anybody
+        listened here, since robot_node names its newest segment to whoever comes.
+        """
+        self._newest_begun = max(self._newest_begun, stamp)
         if stamp > self._newest_over and stamp not in self._open:
             before = [seen for seen in self._seen if stamp - MAX_AGE <= seen.stamp and seen.newest <= stamp]
-            self._open[stamp] = before[-1] if before else None
+            if before:
+                self._open[stamp] = before[-1]
 
     def end(self, stamp: int, commanded: np.ndarray) -> str:
         """A segment has ended; one that is over with its episode changes nothing.
@@ -77,9 +84,10 @@ class HumanSegments:
             Why a segment can be no chunk; empty where all can.
         """
         self.begin(stamp)
-        if stamp not in self._open:
+        readings = self._open.pop(stamp, None)
+        if readings is None and stamp <= self._newest_over:
             return ""
-        readings, self._newest_over = self._open.pop(stamp), stamp
+        self._newest_over = max(self._newest_over, stamp)
         if readings is None:
             return "the sensors gave no observation just before it"
         full = len(self._ended) == MAX_WAITING
@@ -92,6 +100,6 @@ class HumanSegments:
 
     def clear(self) -> None:
         """Forgets all segments: their episode is over."""
-        self._newest_over = max([self._newest_over, *self._open])
+        self._newest_over = max(self._newest_over, self._newest_begun)
         self._open.clear()
         self._ended.clear()
