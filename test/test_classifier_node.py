@@ -86,6 +86,20 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     assert term.value == pytest.approx(expected, rel=1e-5)
 
 
+def test_each_of_several_chunks_that_waited_for_a_camera_is_judged(graph: Graph) -> None:
+    rig = graph.peer
+    rig.show("cam_left_wrist", stamp=400)
+    for stamp in (50, 150):  # what a human drives goes on while cam_high is late
+        rig.end(stamp, end=stamp + 50)
+    graph.spin(0.3)
+    assert not rig.rewards
+    rig.show("cam_high", stamp=120)
+    graph.spin_until(lambda: rig.rewards)
+    rig.show("cam_high", stamp=200)
+    graph.spin_until(lambda: len(rig.rewards) == 2)
+    assert [reward.header.stamp.nanosec for reward in rig.rewards] == [50, 150]
+
+
 def test_what_was_refused_is_not_judged_and_a_silent_camera_is_told_once(graph: Graph) -> None:
     rig = graph.peer
     rig.end(50, end=100, num_steps=0)

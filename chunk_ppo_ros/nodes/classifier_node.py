@@ -6,6 +6,7 @@ threshold on it says success, which ends the episode where `reward.classifier_en
 
 from __future__ import annotations
 
+import collections
 import functools
 import sys
 import time
@@ -33,7 +34,10 @@ WATCH_PERIOD = 0.5  # s, steady clock
 
 
 class ClassifierNode(Node):
-    """The node; see the module. A chunk is judged when each camera has sent an image from after its end."""
+    """The node; see the module. A chunk is judged when each camera has sent an image from after its end.
+
+    A human's segments follow each other without a pause, so that several may wait for the cameras.
+    """
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("classifier_node", context=context)
@@ -49,8 +53,8 @@ class ClassifierNode(Node):
         blank = np.zeros((config.model.image_size, config.model.image_size, 3), np.uint8)
         self._classifier.probability(dict.fromkeys(self._classifier.cameras, blank))  # compiles
         self._images: dict[str, tuple[int, np.ndarray]] = {}  # stamp in ns, and the newest image
-        self._result: ExecutionResult | None = None
-        self._waiting_since = 0.0  # steady seconds
+        # What is not judged yet, oldest first, and since when it waits, steady seconds.
+        self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._silence = SilenceWatch()
         self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
         self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
@@ -67,7 +71,7 @@ class ClassifierNode(Node):
     def _on_result(self, message: ExecutionResult) -> None:
         if message.num_steps == 0:
             return  # nothing has moved, and no source is asked
-        self._result, self._waiting_since = message, time.monotonic()
+        self._results.append((message, time.monotonic()))
         self._judge()
 
     def _on_image(self, camera: str, message: Image) -> None:
@@ -82,29 +86,27 @@ class ClassifierNode(Node):
 
     def _judge(self) -> None:
         """Says what it sees, once there is an image of each camera from after the end of the chunk."""
-        result = self._result
-        if result is None or self._missing(result):
-            return
-        self._result = None
-        probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
-        success = probability >= self._classifier.threshold
-        self._publisher.publish(
-            TaskReward(
-                header=result.header,
-                source=SOURCE,
-                terms=[RewardTerm(name=TERM, value=probability, weight=1.0)],
-                terminated=success and self._ends,
-                success=success,
+        while self._results and not self._missing(self._results[0][0]):
+            result, _ = self._results.popleft()
+            probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
+            success = probability >= self._classifier.threshold
+            self._publisher.publish(
+                TaskReward(
+                    header=result.header,
+                    source=SOURCE,
+                    terms=[RewardTerm(name=TERM, value=probability, weight=1.0)],
+                    terminated=success and self._ends,
+                    success=success,
+                )
             )
-        )
 
     def _missing(self, result: ExecutionResult) -> list[str]:
         end = time_to_ns(result.end)
         return [camera for camera in self._classifier.cameras if self._images.get(camera, (-1, None))[0] < end]
 
     def _watch(self) -> None:
-        overdue = self._result is not None and time.monotonic() - self._waiting_since > self._timeout
-        missing = self._missing(self._result) if overdue and self._result is not None else []
+        overdue = self._results and time.monotonic() - self._results[0][1] > self._timeout
+        missing = self._missing(self._results[0][0]) if overdue else []
         for camera in self._classifier.cameras:
             late = f"no image after the end of the chunk for {self._timeout} s; check the driver and the clocks"
             self._tell(f"{camera} after a chunk", late if camera in missing else None)
