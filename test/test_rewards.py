@@ -358,9 +358,12 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     join.add_source(5, source("task"), now=2.0)
     assert join.missing(entry) == ("human",)
     assert entry.waiting_since == 1.0
-    for stamp in range(10, 10 + referee.MAX_JOINING):
+    for stamp in range(10, 10 + 2 * referee.MAX_JOINING):  # of segments that became no chunk
         join.add_source(stamp, source("task"), now=3.0)
-    assert join.in_flight() == []
+    assert join.in_flight() == [entry]  # the policy waits for this one
+    for stamp in range(200, 200 + referee.MAX_JOINING):
+        join.add_chunk(stamp, ChunkId("run", stamp, 0, stamp), ACTIONS, 4, now=4.0)
+    assert entry not in join.in_flight()
 
 
 # Delivery.

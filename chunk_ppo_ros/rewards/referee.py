@@ -20,7 +20,8 @@ from chunk_ppo_ros.rewards.penalties import ExecutedChunk
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, RewardTerm
 
 MAX_JOINING = 64
-"""Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped."""
+"""Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped,
+a stamp whose chunk is not known first: the policy waits for the outcome of one that is."""
 
 
 class Status(enum.IntEnum):
@@ -184,7 +185,8 @@ class ChunkJoin:
     def _entry(self, stamp: int, now: float) -> Joined:
         entry = self._joining.setdefault(stamp, Joined(stamp, now))
         while len(self._joining) > MAX_JOINING:
-            del self._joining[min(self._joining)]
+            others = self._joining.keys() - {stamp}
+            del self._joining[min(others, key=lambda other: (self._joining[other].id is not None, other))]
         return entry
 
 
