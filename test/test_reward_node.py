@@ -449,6 +449,24 @@ def test_a_mark_on_what_a_human_did_is_not_the_policys(graph: Graph) -> None:
     assert (message.terminated, message.success, message.next_value) == (False, False, 1.0)
 
 
+def test_a_fault_under_a_human_ends_the_episode_also_where_the_policy_has_gone_on(graph: Graph) -> None:
+    """The rollout was full, so that the trainer made the next version before the sensors were back for a bootstrap."""
+    graph.announce()
+    graph.start()
+    graph.take_over(True)
+    graph.play(0)
+    graph.bootstrap(0, value=1.0)
+    graph.sample(1, chunk=2)
+    graph.execute(1, status=Result.FAULT, num_steps=2, message="silent")
+    graph.judge(1)
+    graph.until(lambda: graph.others.outcomes[-1].truncated)
+    graph.announce()  # the same again, by a trainer that was started anew
+    graph.settle()
+    assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
+    graph.announce(version=1)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
+
+
 def test_the_operator_marks_failure_between_two_chunks(graph: Graph) -> None:
     graph.announce()
     graph.start()

@@ -286,6 +286,13 @@ def test_the_observation_after_a_change_of_the_driver_is_newer():
     assert after(*TAKEN_OVER, human(False, stamp=90)).fresh_after == 90
 
 
+def test_what_a_human_drives_while_the_rollout_is_full_is_followed_so_that_its_end_is_known():
+    events = (*FULL, bootstrapped(2), human(True), ack(0, 1), ack(1, 2), ack(2, 3), began(60), drove(60))
+    step = after(*events)
+    assert (step.kind, step.segment) == (Kind.FOLLOW, 60)
+    assert after(*events, followed(3, 60, 4), outcome(3, "terminated"), ack(3, 3)).kind is Kind.HOLD
+
+
 def test_the_steps_of_a_human_do_not_bring_the_time_limit_nearer():
     state = RolloutState()
     for event in (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), outcome(1)):

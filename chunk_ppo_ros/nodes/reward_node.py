@@ -77,6 +77,8 @@ class RewardNode(Node):
         if version.run_id != self._run_id:
             self._begin_run(version)
         self._final = version.final
+        if self._closing is not None and self._versions.get(self._closing[0].sequence_number) != version.version:
+            self._close_episode()  # nobody tells the value of a chunk of another version any more, nor trains on it
         if version.final and self._episodes.phase is not Phase.IDLE:
             self._tell(self._episodes.end(Ending.NONE, "training has reached its end"))
 
