@@ -297,6 +297,15 @@ def test_rewards_are_summed_over_the_chunk(lockstep: Graph) -> None:
     assert (reward.terminated, reward.truncated, reward.success) == (False, False, False)
 
 
+def test_a_refused_chunk_takes_nothing_from_what_a_human_drives(lockstep: Graph) -> None:
+    lockstep.command()
+    lockstep.listener.results.publish(ExecutionResult(header=header_of(5), status=ExecutionResult.REFUSED))
+    lockstep.spin(0.2)
+    assert lockstep.listener.rewards == []  # no source needs to answer what executed nothing
+    lockstep.command()
+    assert lockstep.result(2).terms[0].value == 2.0
+
+
 def test_steps_after_an_end_state_earn_nothing(lockstep: Graph) -> None:
     lockstep.simulator.end_after = 2
     for _ in range(4):
@@ -335,7 +344,7 @@ def test_real_time_holds_the_last_target_at_the_control_rate(real_time: Graph) -
 
 def test_real_time_rewards_begin_with_the_first_command(real_time: Graph) -> None:
     real_time.spin(0.3)
-    assert real_time.result(0).terms == []
+    assert real_time.result(1).terms == []
     real_time.command()
     real_time.spin(0.1)
     earned = real_time.result(1).terms[0].value

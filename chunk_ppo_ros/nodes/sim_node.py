@@ -199,6 +199,12 @@ class SimNode(Node):
             self._image_publishers[image.header.frame_id].publish(image)
 
     def _on_result(self, message: ExecutionResult) -> None:
+        if message.num_steps:  # else nothing was executed, and what a human drives may be under way
+            self._publish_reward(message)
+        if self._lockstep:
+            self._publish_images()
+
+    def _publish_reward(self, message: ExecutionResult) -> None:
         reward = self._rewards.finish()
         self._reward_publisher.publish(
             TaskReward(
@@ -209,8 +215,6 @@ class SimNode(Node):
                 success=reward.success,
             )
         )
-        if self._lockstep:
-            self._publish_images()
 
 
 def main(args: Sequence[str] | None = None) -> int:
