@@ -327,7 +327,8 @@ def test_a_start_that_fails_is_tried_once_and_ends_no_other_curve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(many, "worker_pool", lambda workers: Here())
-    toy = definitions.EXPERIMENTS["toy"]
+    toy = dataclasses.replace(definitions.EXPERIMENTS["toy"], episodes=4)
+    monkeypatch.setitem(definitions.EXPERIMENTS, "toy", toy)
     run_toy(tmp_path)
     never = dataclasses.replace(toy, start=dataclasses.replace(toy.start, steps=(1, 99)))
     monkeypatch.setitem(definitions.EXPERIMENTS, "never", never)
