@@ -6,7 +6,6 @@ Pure decisions; who says it and who is told is `nodes/reward_node.py`.
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,23 +16,12 @@ from chunk_ppo_ros.rewards import human
 from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.episodes import Ending
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk
+from chunk_ppo_ros.robot.execution import Status as Status
 from chunk_ppo_ros.types import ChunkId, ChunkOutcome, RewardTerm
 
 MAX_JOINING = 64
 """Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped,
 a stamp whose chunk is not known first: the policy waits for the outcome of one that is."""
-
-
-class Status(enum.IntEnum):
-    """How an execution ended; the numbers are those of ExecutionResult.msg."""
-
-    EXECUTED = 0
-    REFUSED = 1
-    FAULT = 2
-    TAKEOVER = 3
-    CANCELLED = 4
-
-
 NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED)
 """Where these executed no step, nothing has moved: the chunk is a gap, and the episode goes on from where it stood."""
 MAX_REFUSALS = 10
