@@ -59,6 +59,9 @@ def deserialize(reader: AnyReader, data: bytes, type_name: str) -> Any:
     return reader.deserialize(data, type_name)
 
 
+_NOTHING = ("", "~", "null")  # how YAML writes that there is none
+
+
 def custom_data(bag: pathlib.Path) -> dict[str, str]:
     """What was given to the recording as custom data; empty where nothing was.
 
@@ -68,8 +71,9 @@ def custom_data(bag: pathlib.Path) -> dict[str, str]:
     try:
         text = (bag / METADATA).read_text(encoding="utf-8")
         described = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]  # true stays a word
-        return dict(described.get("custom_data") or {})
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        custom = described.get("custom_data", {})
+        return {} if custom in _NOTHING else dict(custom)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise EpisodesError(f"recording must have {METADATA}, got {bag}: {error!r}; run ros2 bag reindex") from error
 
 
