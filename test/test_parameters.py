@@ -162,5 +162,5 @@ CONFIG_FILES = sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yam
 def test_every_key_of_the_files_under_config_is_known(path: pathlib.Path) -> None:
     assert isinstance(parameters.load_config_file(path), config_lib.TrainConfig)
     comments = [line.split("#", 1)[1] for line in path.read_text().splitlines() if ": " in line and "#" in line]
-    settings = parameter_file._flatten(yaml.safe_load(path.read_text())["/**"]["ros__parameters"])
+    settings = parameter_file.flatten(yaml.safe_load(path.read_text())["/**"]["ros__parameters"])
     assert len(comments) >= len(settings), "each key wants a comment"
