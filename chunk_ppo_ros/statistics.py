@@ -69,8 +69,9 @@ def paired_test(
 ) -> PairedTest:
     """Permutation test of the mean difference of pairs: under the null hypothesis each pair may be swapped.
 
-    Exact where there are at most `num_resamples` ways to swap the pairs, otherwise by that many random ones from a
-    fixed seed. For success (0 or 1) it is McNemar's exact test. Source: Fisher 1935, "The design of experiments".
+    Exact for success (0 or 1), where it is McNemar's test with binomial probabilities, and where there are at most
+    `num_resamples` ways to swap the pairs; otherwise by that many random ones from a fixed seed. Source: Fisher 1935,
+    "The design of experiments".
 
     Args:
         before: one number a start.
@@ -94,8 +95,8 @@ def _swap_test(differences: np.ndarray, alternative: str, num_resamples: int) ->
     """p-value of the sum of differences under random signs; 1 where nothing differs."""
     if not len(differences):
         return 1.0
-    if len(differences) == 1:  # two equally likely signs; scipy wants two observations
-        return 1.0 if alternative == "two-sided" or differences[0] < 0 else 0.5
+    if np.ptp(np.abs(differences)) == 0.0:  # the sum follows from how many are positive
+        return float(stats.binomtest(int(np.sum(differences > 0)), len(differences), alternative=alternative).pvalue)
     result = stats.permutation_test(
         (differences,),
         lambda sample, axis: np.sum(sample, axis=axis),

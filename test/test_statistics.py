@@ -75,3 +75,12 @@ def test_many_pairs_are_resampled_reproducibly():
 def test_pairs_must_match():
     with pytest.raises(ValueError, match="equal lengths of at least 1, got 1 and 2"):
         paired_test([1.0], [1.0, 2.0])
+
+
+def test_success_of_many_starts_is_tested_exactly():
+    # 20 starts changed, 15 of them for the better: sum of C(20, k) for k >= 15 is 21700, over 2^20.
+    before = np.repeat([0.0, 1.0, 1.0], [15, 5, 80])
+    after = np.repeat([1.0, 0.0, 1.0], [15, 5, 80])
+    test = paired_test(before, after)
+    assert test.p_greater == pytest.approx(21700 / 2**20)
+    assert test.p_two_sided == pytest.approx(2 * 21700 / 2**20)
