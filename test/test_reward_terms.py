@@ -102,10 +102,11 @@ def test_unknown_effort_is_never_zero() -> None:
         penalties(ExecutedChunk(np.ones((4, 14)), 0, None), RewardConfig(effort_penalty=0.5))
 
 
-def test_a_source_may_not_take_the_name_of_a_penalty() -> None:
+@pytest.mark.parametrize("name", ["clamped", "feedback", "human_success", "novelty"])
+def test_a_source_may_not_take_the_name_of_one_of_our_terms(name: str) -> None:
     executed = ExecutedChunk(np.ones((4, 14)), 0, 0.0)
-    with pytest.raises(RewardError, match="got 'clamped' twice"):
-        chunk_terms([[RewardTerm("clamped", 1.0)]], executed, RewardConfig(clamped_penalty=1.0))
+    with pytest.raises(RewardError, match=f"must not name its term as ours .* got '{name}'"):
+        chunk_terms([[RewardTerm(name, 1.0)]], executed, RewardConfig(clamped_penalty=0.1))
 
 
 # The referee.

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
-from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.config import OWN_REWARD_TERMS, RewardConfig
 from chunk_ppo_ros.errors import RewardError
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk, penalties
 from chunk_ppo_ros.types import ChunkOutcome, RewardTerm
@@ -27,9 +27,17 @@ def chunk_terms(
         config: factors on the sources' terms, and penalties.
 
     Raises:
-        RewardError: where terms share a name, are not finite, cannot be measured, or a factor finds no term.
+        RewardError: where terms share a name, are not finite, cannot be measured, or a factor finds no term; where a
+            source's term has a name that is ours.
     """
-    return combine([weigh(combine(sources), config.factors), penalties(executed, config)])
+    sent = combine(sources)
+    for term in sent:
+        if term.name in OWN_REWARD_TERMS:
+            raise RewardError(
+                f"a reward source must not name its term as ours ({', '.join(OWN_REWARD_TERMS)}), got '{term.name}'; "
+                "rename it"
+            )
+    return combine([weigh(sent, config.factors), penalties(executed, config)])
 
 
 def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
