@@ -6,29 +6,14 @@ import time
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros import wandb_sink
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.metrics_file import MetricsFile
 
 KINDS = ("update", "episode", "evaluation")
-
-
-class Counters(Protocol):
-    """How far a run has come."""
-
-    @property
-    def num_chunks(self) -> int:
-        """Chunks trained on."""
-
-    @property
-    def num_steps(self) -> int:
-        """Executed control steps trained on."""
-
-    @property
-    def policy_version(self) -> int:
-        """Updates made."""
 
 
 class MetricsLog:

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 from chunk_ppo_ros.collect import EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.counters import Counters
 from chunk_ppo_ros.env import ChunkEnv
 from chunk_ppo_ros.evaluate import Acting
-from chunk_ppo_ros.metrics import Counters
 
 METHODS = {
     "chunk_ppo": "experiments.chunk_ppo",
