@@ -86,12 +86,14 @@ class Variant:
     Attributes:
         why: what it is there to show, for the report.
         changes: sections of the configuration with the settings that differ in training. The start stays the same.
+        imitated: sections with the settings that differ in imitation as well, so that the variant has its own start.
         factors: sections with the settings that are multiplied.
         experiment: fields of `Experiment` that differ.
     """
 
     why: str
     changes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    imitated: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     factors: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     experiment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -133,7 +135,8 @@ def curve(name: str, *, variant: str = DEFAULT, seed: int) -> Curve:
     """
     experiment = _look_up("experiment", name, EXPERIMENTS)
     change = _look_up("variant", variant, VARIANTS)
-    experiment = dataclasses.replace(experiment, **change.experiment)
+    imitated = config_lib.from_dict(TrainConfig, change.imitated, base=experiment.config)
+    experiment = dataclasses.replace(experiment, config=imitated, **change.experiment)
     config = config_lib.from_dict(TrainConfig, change.changes, base=experiment.config)
     multiplied = {
         section: {setting: factor * getattr(getattr(config, section), setting) for setting, factor in settings.items()}
@@ -215,7 +218,8 @@ VARIANTS: dict[str, Variant] = {
         },
     ),
     "free_decoding": Variant(
-        "any token may be sampled; an invalid chunk holds the pose", {"model": {"constrain_decoding": False}}
+        "any token may be sampled, in imitation too; an invalid chunk holds the pose",
+        imitated={"model": {"constrain_decoding": False}},
     ),
     "sampled": Variant("measured by sampling, as in training, instead of greedily", experiment={"greedy": False}),
     "stress": Variant("ten times the learning rate", factors={"ppo": {"learning_rate": 10.0}}),

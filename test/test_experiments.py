@@ -292,6 +292,13 @@ def test_every_curve_has_settings_that_fit(name: str, variant: str, monkeypatch:
     assert variant == "default" or curve.settings() != definitions.curve(name, seed=1).settings()
 
 
+def test_what_is_imitated_otherwise_is_trained_so_and_has_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    plain, free = (definitions.curve("reach", variant=variant, seed=1) for variant in ("default", "free_decoding"))
+    assert plain.config.model.constrain_decoding and plain.experiment.config.model.constrain_decoding
+    assert not free.config.model.constrain_decoding and not free.experiment.config.model.constrain_decoding
+
+
 @pytest.mark.parametrize("name", ["reach", "reach_kinematic"])
 def test_what_a_variant_derives_from_the_default_fits_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
