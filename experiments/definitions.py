@@ -193,6 +193,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
 }
 
+_GAMMA_BY_STEP = {"discount_per_step": True, "gamma_step": 0.9576}  # 0.5 over 16 steps
+
 VARIANTS: dict[str, Variant] = {
     DEFAULT: Variant("the settings of the experiment"),
     "token": Variant("a ratio for each token, instead of one for the chunk", {"ppo": {"ratio": "token"}}),
@@ -214,8 +216,12 @@ VARIANTS: dict[str, Variant] = {
         "8 to 16 control steps of a chunk are executed, by the entropy of its tokens, instead of all 16",
         {
             "chunk_length": {"length_rule": "uncertainty", "end_steps": 8},
-            "ppo": {"discount_per_step": True, "gamma_step": 0.9576},  # gamma 0.5 over 16 steps
+            "ppo": _GAMMA_BY_STEP,
         },
+    ),
+    "half_length": Variant(
+        "8 control steps of a chunk are executed, instead of all 16",
+        {"chunk_length": {"executed_steps": 8}, "ppo": _GAMMA_BY_STEP},
     ),
     "free_decoding": Variant(
         "any token may be sampled, in imitation too; an invalid chunk holds the pose",

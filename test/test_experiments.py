@@ -302,11 +302,14 @@ def test_what_is_imitated_otherwise_is_trained_so_and_has_its_own_start(monkeypa
 @pytest.mark.parametrize("name", ["reach", "reach_kinematic"])
 def test_what_a_variant_derives_from_the_default_fits_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    plain, stress, adaptive = (
-        definitions.curve(name, variant=variant, seed=1).config for variant in ("default", "stress", "adaptive_length")
+    plain, stress, adaptive, half = (
+        definitions.curve(name, variant=variant, seed=1).config
+        for variant in ("default", "stress", "adaptive_length", "half_length")
     )
     assert stress.ppo.learning_rate == pytest.approx(10 * plain.ppo.learning_rate)
-    assert adaptive.ppo.gamma_step**plain.model.action_horizon == pytest.approx(plain.ppo.gamma, rel=1e-3)
+    assert half.chunk_length.executed_steps == plain.model.action_horizon / 2
+    for shorter in (adaptive, half):
+        assert shorter.ppo.gamma_step**plain.model.action_horizon == pytest.approx(plain.ppo.gamma, rel=1e-3)
 
 
 def test_curves_are_parsed() -> None:
