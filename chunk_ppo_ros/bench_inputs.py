@@ -6,7 +6,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.sim.tasks import ReachTask
 from chunk_ppo_ros.types import (
     ChunkId,
     ChunkOutcome,
@@ -17,7 +17,7 @@ from chunk_ppo_ros.types import (
     Transition,
 )
 
-PROMPT = make_task("reach").prompt
+PROMPT = ReachTask.prompt
 """Of the task that the tokenizers are fitted on."""
 
 RUN_ID = "bench"

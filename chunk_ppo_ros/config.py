@@ -248,6 +248,12 @@ class EnvConfig(_Checked):
 
     simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
     task: str = setting("reach", "task", choices=("reach", "transfer_cube"))
+    cube_spread: float = setting(
+        1.0,
+        "transfer_cube: the cube is drawn within this share of gym-aloha's 0.2 m by 0.2 m, in each direction",
+        minimum=0.0,
+        maximum=1.0,
+    )
     max_episode_chunks: int = setting(
         4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000
     )

@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.errors import CheckpointError
 from chunk_ppo_ros.nodes import conversions, images, joints, policy_node, qos
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.sim.tasks import ReachTask
 from chunk_ppo_ros.types import ModelObservation, SampledChunk
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -212,7 +212,7 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
         0,
         0,
     )
-    assert chunk.observation.prompt == make_task("reach").prompt
+    assert chunk.observation.prompt == ReachTask.prompt
     sampled = conversions.chunk_from_message(chunk)
     assert [int(view.max()) for view in sampled.observation.images] == [0, 1, 2]
     for side, (trajectory,) in zip(aloha.SIDES, trajectories, strict=True):

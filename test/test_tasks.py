@@ -13,7 +13,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import tasks
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
 from chunk_ppo_ros.sim.simulator import SceneState, make_simulator
-from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task, sample_start, transfer_stage
+from chunk_ppo_ros.sim.tasks import TASKS, ReachTask, TransferCubeTask, make_task, sample_start, transfer_stage
 
 TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])
 
@@ -156,9 +156,18 @@ def test_cubes_rest_on_the_right_half_of_the_table():
     assert z == 0.02
 
 
-def test_unknown_tasks_name_the_known_ones():
-    with pytest.raises(ValueError, match="reach, transfer_cube, got 'juggle'"):
-        make_task("juggle")
+def test_the_cube_keeps_to_the_share_of_its_range():
+    task = make_task(EnvConfig(task="transfer_cube", cube_spread=0.5))
+    random = np.random.default_rng(0)
+    places = np.stack([task.sample_layout(random).cube_position for _ in range(400)])
+    # half of 0.2 m by 0.2 m about (0.1, 0.5); of 400 uniform draws the extremes are within 2 mm of the bounds
+    np.testing.assert_allclose(places.min(axis=0), [0.05, 0.45, 0.02], atol=2e-3)
+    np.testing.assert_allclose(places.max(axis=0), [0.15, 0.55, 0.02], atol=2e-3)
+
+
+def test_every_task_of_the_configuration_can_be_made():
+    for name in TASKS:
+        assert make_task(EnvConfig(task=name)).name == name
 
 
 def test_a_real_robot_has_no_simulator():

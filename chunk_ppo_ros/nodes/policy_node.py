@@ -49,7 +49,7 @@ class PolicyNode(WorkerNode):
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
         run = self.config.run
-        self._prompt = run.prompt or make_task(self.config.env.task).prompt
+        self._prompt = run.prompt or make_task(self.config.env).prompt
         self._sequence_file = SequenceFile(Path(run.run_dir) / run.exp_name / "next_sequence_number.json")
         self._state = RolloutState()
         self._actor: Actor | None = None

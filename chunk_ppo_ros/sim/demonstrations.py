@@ -140,7 +140,7 @@ def collect_demonstrations(
         rewards=np.concatenate([recording.rewards for recording in recordings]),
         episodes=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
         success=np.array([recording.success for recording in recordings]),
-        prompt=config.run.prompt or make_task(config.env.task).prompt,
+        prompt=config.run.prompt or make_task(config.env).prompt,
     )
 
 

@@ -106,7 +106,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
 
     if config.env.simulator == "none":
         raise ValueError("env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot")
-    task = make_task(config.env.task)
+    task = make_task(config.env)
     if config.env.simulator == "kinematic":
         from chunk_ppo_ros.sim.kinematic import KinematicSimulator
 

@@ -7,10 +7,12 @@ of the scene before and after it, and an episode's sum tells how far it came. Th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 
+from chunk_ppo_ros.config import EnvConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.simulator import SceneState, StepReward
 from chunk_ppo_ros.types import RewardTerm
@@ -130,9 +132,14 @@ class TransferCubeTask:
     prompt = "pick up the red cube with the right arm and hand it to the left arm"
     objects = frozenset({"cube"})
 
+    def __init__(self, *, spread: float = 1.0) -> None:
+        """`spread` is the share of the cube's range that is used, in each direction, about its middle; 0..1."""
+        middle, half = (CUBE_LOW + CUBE_HIGH) / 2, (CUBE_HIGH - CUBE_LOW) / 2
+        self._low, self._high = middle - spread * half, middle + spread * half
+
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
         """The cube's place on the table, uniform, on the right half."""
-        return EpisodeLayout(cube_position=rng.uniform(CUBE_LOW, CUBE_HIGH))
+        return EpisodeLayout(cube_position=rng.uniform(self._low, self._high))
 
     def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
         """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m."""
@@ -186,11 +193,12 @@ def _way_to_cube(scene: SceneState) -> float:
     return float(np.sum(np.linalg.norm(scene.grasp_points - scene.cube_position, axis=1)))
 
 
-TASKS: dict[str, type[ReachTask] | type[TransferCubeTask]] = {task.name: task for task in (ReachTask, TransferCubeTask)}
+TASKS: dict[str, Callable[[EnvConfig], Task]] = {
+    ReachTask.name: lambda env: ReachTask(),
+    TransferCubeTask.name: lambda env: TransferCubeTask(spread=env.cube_spread),
+}
 
 
-def make_task(name: str) -> Task:
-    """The task called `name`, one of `TASKS`."""
-    if name not in TASKS:
-        raise ValueError(f"env.task must be one of {', '.join(TASKS)}, got {name!r}")
-    return TASKS[name]()
+def make_task(env: EnvConfig) -> Task:
+    """The task `env.task`."""
+    return TASKS[env.task](env)
