@@ -141,6 +141,12 @@ def test_the_way_to_the_cube_is_that_of_both_arms():
     assert progress.weight * progress.value == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize(("height", "lost"), [(0.14, False), (0.16, True)])  # the cube at -0.04 m, at -0.06 m
+def test_a_cube_off_the_table_ends_the_episode_without_success(height: float, lost: bool):
+    reward = TransferCubeTask().step_reward(cube_scene([], []), cube_scene([], [], height=height))
+    assert (reward.terminated, reward.success) == (lost, False)
+
+
 def test_transfer_needs_a_cube():
     scene = dataclasses.replace(cube_scene([], []), cube_position=None)
     with pytest.raises(ValueError, match="cube_position must be given"):

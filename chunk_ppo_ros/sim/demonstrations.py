@@ -80,7 +80,7 @@ def make_demonstrator(config: TrainConfig) -> Demonstrator:
 
 
 def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True) -> EpisodeRecording:
-    """Demonstrates one episode until success or the time limit.
+    """Demonstrates one episode until an end state of the task or the time limit.
 
     Args:
         simulator: of `env.task`.
@@ -96,15 +96,15 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
     states: list[np.ndarray] = []
     actions: list[np.ndarray] = []
     rewards: list[float] = []
-    success = False
-    while len(actions) < config.env.max_episode_chunks and not success:
+    ended = success = False
+    while len(actions) < config.env.max_episode_chunks and not ended:
         images.append(simulator.render() if render else _no_images(config))
         states.append(simulator.state())
         planned = demonstrator.plan(states[-1], simulator.scene(), random=random)
         actions.append(planned.intended)
         execution = executor.execute(planned.executed)
         rewards.append(execution.reward)
-        success = execution.success
+        ended, success = execution.terminated, execution.success
     return EpisodeRecording(
         np.stack(images), np.stack(states), np.stack(actions), np.array(rewards, np.float32), success
     )

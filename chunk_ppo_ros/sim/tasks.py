@@ -38,6 +38,7 @@ CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
 CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
 CUBE_PROGRESS_WEIGHT = 2.0  # 1/m: the two grasp points begin 0.7 m from the cube and end near it
 CUBE_STAGES = 5
+CUBE_LOST = -0.05  # m, height of a cube that has fallen off the table
 
 START_NOISE = 0.02  # rad, largest deviation of each arm joint from the start pose
 
@@ -142,14 +143,21 @@ class TransferCubeTask:
         return EpisodeLayout(cube_position=rng.uniform(self._low, self._high))
 
     def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
-        """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m."""
+        """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m.
+
+        A cube that has fallen off the table ends the episode: it would fall on, and progress have no bound.
+
+        Raises:
+            ValueError: where a scene has no cube.
+        """
         stage = transfer_stage(after)
         success = stage == CUBE_STAGES
+        lost = bool(_cube_position(after)[2] < CUBE_LOST)
         terms = (
             RewardTerm("stage", float(stage - transfer_stage(before))),
             RewardTerm("progress", _way_to_cube(before) - _way_to_cube(after), CUBE_PROGRESS_WEIGHT),
         )
-        return StepReward(terms=terms, terminated=success, success=success)
+        return StepReward(terms=terms, terminated=success or lost, success=success)
 
 
 def _sample_target(rng: np.random.Generator) -> np.ndarray:
@@ -188,9 +196,13 @@ def transfer_stage(scene: SceneState) -> int:
 
 def _way_to_cube(scene: SceneState) -> float:
     """Summed distance of both grasp points from the cube, m."""
+    return float(np.sum(np.linalg.norm(scene.grasp_points - _cube_position(scene), axis=1)))
+
+
+def _cube_position(scene: SceneState) -> np.ndarray:
     if scene.cube_position is None:
         raise ValueError("scene.cube_position must be given for transfer_cube, got None; reset the simulator first")
-    return float(np.sum(np.linalg.norm(scene.grasp_points - scene.cube_position, axis=1)))
+    return scene.cube_position
 
 
 TASKS: dict[str, Callable[[EnvConfig], Task]] = {
