@@ -166,7 +166,7 @@ _REACH = _with(PRESETS["demo"], run={"exp_name": "reach", "wandb": False, "on_lo
 
 _CUBE = _with(
     _REACH,
-    model={"max_action_tokens": 44, "max_token_len": 80},  # at scale 4 a chunk has up to 38 tokens, the prompt 34
+    model={"max_action_tokens": 48, "max_token_len": 84},  # at scale 4 a chunk has up to 40 tokens, the prompt 34
     # From the whole 0.2 m by 0.2 m, 4,000 steps on 1,600 demonstrations solved none of 20 starts; here 4 of 30.
     env={"task": "transfer_cube", "cube_spread": 0.4, "max_episode_chunks": 24},
     ppo={"gamma": 0.95},  # the reward of a good grasp comes some chunks later
