@@ -29,7 +29,7 @@ class StartRule:
 
     One imitation is made and kept after each of `steps`. Of these, the one is taken whose success on validation starts
     is nearest to the middle of `lowest` .. `highest`, or the longest of those that are as near within `margin`, which
-    200 starts cannot tell apart. Where none lies within the bounds, there is no start.
+    so few starts cannot tell apart. Where none lies within the bounds, there is no start.
 
     Attributes:
         steps: gradient steps of imitation after which a candidate is kept; the last is `pretrain.bc_steps`.
