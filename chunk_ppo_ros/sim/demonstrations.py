@@ -97,7 +97,7 @@ def record_episode(
         config: `env`, `pretrain`, `robot` and the model's sizes.
         seed: of the episode's start, of paces and of disturbances.
         render: whether to record images.
-        drive: makes the chunks that are executed, of what the operator intends for the same states; else it drives.
+        drive: makes the chunks that are executed, where the operator only says what it would do; else it drives.
     """
     demonstrator = make_demonstrator(config)
     executor = ChunkExecutor(simulator, config.robot)
