@@ -168,7 +168,7 @@ _CUBE = _with(
     _REACH,
     model={
         "temperature": 0.5,  # a grasp wants sharper samples than a reach
-        "max_action_tokens": 54,  # at scale 5 a chunk has up to 46 tokens,
+        "max_action_tokens": 54,  # at scale 5 a demonstrated chunk has up to 46 tokens,
         "max_token_len": 90,  # and the prompt 34
     },
     # From the whole 0.2 m by 0.2 m, 4,000 steps on 1,600 demonstrations solved none of 20 starts.
@@ -180,12 +180,13 @@ _CUBE = _with(
         "learning_rate_decay_steps": 384,
     },
     pretrain={
-        "num_demonstrations": 1200,
+        "num_demonstrations": 1600,
         "aim_noise": 0.02,
         "min_pace": 1.0,
         "fast_scale": 5.0,  # the script, through the tokenizer, solves 19 of 20; at scale 3 34 of 40, at 2 30
-        "bc_steps": 4000,
-        "corrections_every": 2000,
+        "bc_steps": 8000,
+        "corrections_every": 4000,
+        "corrected_episodes": 400,
     },
     run={"exp_name": "cube"},
 )
@@ -198,7 +199,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "cube": Experiment(
         config=_CUBE,
-        start=StartRule(steps=(3000, 3500, 4000), lowest=0.10, episodes=60),
+        start=StartRule(steps=(6000, 6500, 7000, 7500, 8000), episodes=100),
         chunks=6000,
         episodes=100,  # an episode has up to 24 chunks
         validate_every=1024,
