@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,9 +28,12 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
     left, right = figure.subplots(1, 2, sharey=True)
     figure.suptitle(f"{name}: success on validation starts", fontsize=12)
     _seeds(left, variants.get(DEFAULT, ()))
+    colours = matplotlib.color_sequences["tab20"]  # the first two are like the default's own
+    right.set_prop_cycle(color=colours[2:])
     for variant, results in variants.items():
         chunks, means = mean_curve(results)
-        right.plot(chunks, means, marker=".", linewidth=2.2 if variant == DEFAULT else 1.1, label=variant)
+        style = {"linewidth": 2.2, "color": COLOUR} if variant == DEFAULT else {"linewidth": 1.1}
+        right.plot(chunks, means, marker=".", label=variant, **style)
     right.set_title("Means over seeds", fontsize=10)
     for axis in (left, right):
         axis.axhline(GOAL, color="grey", linestyle="--", linewidth=0.8)
@@ -39,7 +43,7 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, framealpha=0.8)
+            axis.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     save(figure, path, dpi=90)
 
 
