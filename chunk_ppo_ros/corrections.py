@@ -86,7 +86,7 @@ def drive_and_ask(checkpoint: Path, config: TrainConfig, *, episodes: Sequence[i
     recordings = []
     with closing(make_simulator(config)) as simulator, tqdm(total=len(episodes), desc="corrections") as bar:
         for episode in episodes:
-            driver = _Driver(actor, config.run.prompt or simulator.prompt, sequence_number=episode * 10_000)
+            driver = _Driver(actor, simulator.prompt, sequence_number=episode * 10_000)
             start = demonstration_start(config, episode)
             recordings.append(record_episode(simulator, config, seed=start, drive=driver))
             bar.update()

@@ -297,6 +297,8 @@ def test_what_is_imitated_otherwise_is_trained_so_and_has_its_own_start(monkeypa
     plain, free = (definitions.curve("reach", variant=variant, seed=1) for variant in ("default", "free_decoding"))
     assert plain.config.model.constrain_decoding and plain.experiment.config.model.constrain_decoding
     assert not free.config.model.constrain_decoding and not free.experiment.config.model.constrain_decoding
+    keys = {start_point._fingerprint(one.experiment, start_point._config(one.experiment)) for one in (plain, free)}
+    assert len(keys) == 2
 
 
 @pytest.mark.parametrize("name", ["reach", "reach_kinematic"])

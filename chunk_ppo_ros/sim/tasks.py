@@ -152,7 +152,7 @@ class TransferCubeTask:
         """
         stage = transfer_stage(after)
         success = stage == CUBE_STAGES
-        lost = bool(_cube_position(after)[2] < CUBE_LOST)
+        lost = bool(cube_position(after)[2] < CUBE_LOST)
         terms = (
             RewardTerm("stage", float(stage - transfer_stage(before))),
             RewardTerm("progress", _way_to_cube(before) - _way_to_cube(after), CUBE_PROGRESS_WEIGHT),
@@ -196,10 +196,15 @@ def transfer_stage(scene: SceneState) -> int:
 
 def _way_to_cube(scene: SceneState) -> float:
     """Summed distance of both grasp points from the cube, m."""
-    return float(np.sum(np.linalg.norm(scene.grasp_points - _cube_position(scene), axis=1)))
+    return float(np.sum(np.linalg.norm(scene.grasp_points - cube_position(scene), axis=1)))
 
 
-def _cube_position(scene: SceneState) -> np.ndarray:
+def cube_position(scene: SceneState) -> np.ndarray:
+    """The cube's centre [3], m.
+
+    Raises:
+        ValueError: where the scene has no cube.
+    """
     if scene.cube_position is None:
         raise ValueError("scene.cube_position must be given for transfer_cube, got None; reset the simulator first")
     return scene.cube_position

@@ -17,6 +17,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.demonstrator import PlannedChunk, draw_pace, minimum_jerk_chunk
 from chunk_ppo_ros.sim.geometry import BASE_YAWS, axis_rotations, solve_pose, split_arms
 from chunk_ppo_ros.sim.simulator import SceneState
+from chunk_ppo_ros.sim.tasks import cube_position
 
 MEETING_POINT = np.array([0.0, 0.5, 0.22])  # m, of the cube when it is handed over
 OPEN, CLOSED = 1.0, 0.0
@@ -83,13 +84,12 @@ def transfer_goals(state: np.ndarray, scene: SceneState) -> tuple[ArmGoal, ArmGo
     Raises:
         ValueError: if the scene has no cube.
     """
-    if scene.cube_position is None:
-        raise ValueError("scene.cube_position must be given for transfer_cube, got None; reset the simulator first")
+    cube = cube_position(scene)
     openings = np.asarray(state)[aloha.GRIPPER_INDICES]
-    left, right = (_holds(side, openings[side], scene, scene.cube_position) for side in range(2))
+    left, right = (_holds(side, openings[side], scene, cube) for side in range(2))
     return (
-        _left_goal(openings[0], scene, scene.cube_position, held=left, offered=right),
-        _right_goal(openings[1], scene, scene.cube_position, held=right, taken=left),
+        _left_goal(openings[0], scene, cube, held=left, offered=right),
+        _right_goal(openings[1], scene, cube, held=right, taken=left),
     )
 
 
