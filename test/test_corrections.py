@@ -13,7 +13,7 @@ import small_policy
 from chunk_ppo_ros import pretrain
 from chunk_ppo_ros.config import PretrainConfig, TrainConfig
 from chunk_ppo_ros.corrections import Corrections
-from chunk_ppo_ros.sim.demonstrations import demonstration_start, make_demonstrator, record_episode
+from chunk_ppo_ros.sim.demonstrations import Demonstrations, demonstration_start, make_demonstrator, record_episode
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 CAMERAS = ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb")
@@ -53,6 +53,30 @@ def test_corrections_come_between_steps_and_not_after_the_last(tmp_path: Path, e
     config = configure(tmp_path, bc_steps=6, corrections_every=every)
     corrections = Corrections(config, small_policy.make_tokenizer())
     assert [step for step in range(1, 7) if corrections.are_due(step)] == due
+
+
+def test_chunks_that_are_too_long_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, tokenizer = configure(tmp_path), small_policy.make_tokenizer()
+    still = np.zeros((4, 14), np.float32)
+    shaken = np.random.default_rng(0).uniform(-1.5, 1.5, (4, 14)).astype(np.float32)
+    with pytest.raises(ValueError, match="at most 30 FAST tokens"):
+        tokenizer.encode_actions(shaken, still[0])
+    driven = Demonstrations(
+        images=np.zeros((3, 1, 32, 32, 3), np.uint8),
+        image_mask=np.ones((3, 1), bool),
+        state=still[:3],
+        actions=np.stack([still, shaken, still]),
+        rewards=np.arange(3, dtype=np.float32),
+        episodes=np.zeros(3, np.int32),
+        success=np.array([False]),
+        prompt="reach",
+    )
+    monkeypatch.setattr("chunk_ppo_ros.corrections.drive_and_ask", lambda *_, **__: driven)
+    kept = Corrections(config, tokenizer).collect(small_policy.make_params(small_policy.MODEL)["actor_backbone"])
+    assert kept.rewards.tolist() == [0.0, 2.0] and kept.actions.shape == (2, 4, 14)
+    assert "2 chunks of the operator's are imitated too, 1 too long ones are not" in capsys.readouterr().out
 
 
 def test_corrections_are_imitated_from_then_on(
