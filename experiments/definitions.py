@@ -202,7 +202,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "cube": Experiment(
         config=_CUBE,
         start=StartRule(steps=(2500, 3000, 3500, 4000, 4500, 5000), episodes=100),
-        chunks=30000,
+        chunks=20_480,
         episodes=200,
         validate_every=4096,
         validation_episodes=64,
