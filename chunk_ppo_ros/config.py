@@ -411,13 +411,6 @@ class PretrainConfig(_Checked):
     fast_scale: float = setting(3.0, "factor on DCT coefficients before rounding", minimum=0.1, maximum=1000.0)
     prompt_vocab_size: int = setting(384, "pieces of the trained prompt tokenizer", minimum=340, maximum=65536)
     demonstration_workers: int = setting(2, "processes that collect demonstrations", minimum=1, maximum=64)
-    corrections_every: int = setting(
-        0,
-        "gradient steps after each of which the policy drives and the operator's chunks for where it gets are imitated "
-        "too (DAgger); 0 never",
-        minimum=0,
-    )
-    corrected_episodes: int = setting(200, "episodes that the policy drives then", minimum=1)
     chunk_stride: int = setting(
         5, "a chunk of a recorded episode starts at every so many-th control step; openpi takes 1", minimum=1
     )

@@ -22,7 +22,6 @@ from tqdm import tqdm
 
 from chunk_ppo_ros import cli, pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.corrections import Corrections
 from chunk_ppo_ros.errors import UserError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -62,10 +61,6 @@ class CloningBatch:
         return CloningBatch(
             jax.tree.map(lambda leaf: leaf[index], self.observation), self.action_tokens[index], self.token_mask[index]
         )
-
-    def joined(self, others: CloningBatch) -> CloningBatch:
-        """These chunks, then those; in memory."""
-        return jax.tree.map(lambda *leaves: np.concatenate(leaves), self, others)
 
 
 def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyTokenizer) -> CloningBatch:
@@ -111,7 +106,7 @@ def clone(
     config: TrainConfig,
     *,
     on_step: Callable[[float], object] = lambda loss: None,
-    after_step: Callable[[int, Any], CloningBatch | None] = lambda step, params: None,
+    on_params: Callable[[int, Any], object] = lambda step, params: None,
 ) -> Any:
     """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
 
@@ -126,8 +121,7 @@ def clone(
         batch: the demonstrated chunks.
         config: `pretrain`, `ppo.freeze_*` and `run.seed`.
         on_step: called with each step's loss, nats a token.
-        after_step: called with its number, 1 .. bc_steps, and all parameters of the actor; the chunks that it returns
-            are imitated too from then on.
+        on_params: called after each step with its number, 1 .. bc_steps, and all parameters of the actor.
 
     Returns:
         The trained parameters; the value head is left as it was.
@@ -158,8 +152,7 @@ def clone(
         minibatch = batch.take(random.integers(len(batch), size=settings.bc_batch_size))
         trained, state, loss = step(trained, frozen, state, minibatch)
         on_step(float(loss))
-        more = after_step(number, partition.join(trained, frozen))
-        batch = batch if more is None else batch.joined(more)
+        on_params(number, partition.join(trained, frozen))
     return {**params, "actor_backbone": partition.join(trained, frozen)}
 
 
@@ -208,16 +201,13 @@ def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
 
-    corrections = Corrections(config, tokenizer)
-
-    def after_step(step: int, actor_backbone: Any) -> CloningBatch | None:
+    def on_params(step: int, actor_backbone: Any) -> None:
         if step in earlier:
             checkpoints.save_openpi_checkpoint(earlier[step], actor_backbone, write_assets=tokenizer.save)
-        return tokenize(corrections.collect(actor_backbone), tokenizer) if corrections.are_due(step) else None
 
     batch = tokenize(demonstrations, tokenizer)
     with cloning_progress(settings.bc_steps) as on_step:
-        params = clone(policy, params, batch, config, on_step=on_step, after_step=after_step)
+        params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
     return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
 
 

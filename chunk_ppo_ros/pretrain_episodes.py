@@ -21,7 +21,7 @@ from chunk_ppo_ros import pretrain, start
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.episode import Episode, seen_starts
 from chunk_ppo_ros.episodes import read_all
-from chunk_ppo_ros.errors import EpisodesError, UserError
+from chunk_ppo_ros.errors import EpisodesError
 from chunk_ppo_ros.model import checkpoint as checkpoints
 from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
 from chunk_ppo_ros.model.normalization import clip_actions
@@ -70,13 +70,7 @@ def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: 
         CheckpointError: when the folder is there already, which is found before anything is done, cannot be written,
             or the weights to start from cannot be loaded.
         EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
-        UserError: with `pretrain.corrections_every`.
     """
-    if config.pretrain.corrections_every:
-        raise UserError(
-            f"pretrain.corrections_every must be 0 for recorded episodes, got {config.pretrain.corrections_every}; "
-            "their operator is not there to be asked"
-        )
     checkpoints.check_is_free(directory)
     episodes = leave_out_failures(read_all(paths, config))
     check_dims(episodes, config.model)

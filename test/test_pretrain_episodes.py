@@ -19,7 +19,7 @@ from chunk_ppo_ros import pretrain, pretrain_episodes, start
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.episode import Episode
-from chunk_ppo_ros.errors import CheckpointError, EpisodesError, UserError
+from chunk_ppo_ros.errors import CheckpointError, EpisodesError
 from chunk_ppo_ros.model.normalization import NormStats
 from chunk_ppo_ros.pretrain import CloningBatch
 from chunk_ppo_ros.pretrain_episodes import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
@@ -113,9 +113,6 @@ def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(EpisodesError, match="does not exist"):
         pretrain_on_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "one")
     config = configure(tmp_path)
-    corrected = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, corrections_every=2))
-    with pytest.raises(UserError, match="corrections_every must be 0 for recorded episodes, got 2"):
-        pretrain_on_episodes([recorded], corrected, tmp_path / "one")
     smaller = dataclasses.replace(config, model=dataclasses.replace(config.model, action_dim=7))
     with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 14 and 14"):
         pretrain_on_episodes([recorded], smaller, tmp_path / "one")

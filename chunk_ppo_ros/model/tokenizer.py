@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
 from typing import TypeVar
 
 import jax
@@ -232,7 +231,15 @@ class PolicyTokenizer:
         Raises:
             ValueError: where the chunk has another shape, is not finite, or needs more tokens than there are slots.
         """
-        ids, num_clipped = self._fast_ids(actions, state)
+        shape = (self.config.action_horizon, self.config.action_dim)
+        if np.shape(actions) != shape:
+            raise ValueError(
+                f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
+            )
+        clipped, num_clipped = normalization.clip_actions(
+            self.normalize_actions(actions, state), self.config.action_limit
+        )
+        ids = self.fast.encode(clipped)
         if len(ids) > self.max_fast_tokens:
             raise ValueError(
                 f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set "
@@ -243,22 +250,6 @@ class PolicyTokenizer:
         tokens[: len(ids) + FORCED_TAIL] = [*(token_ids.to_model(i) for i in ids), token_ids.bar, token_ids.end]
         num_sampled = len(ids) + (not self.config.constrain_decoding)
         return EncodedActions(tokens, np.arange(len(tokens)) < num_sampled, num_clipped)
-
-    def fits(self, actions: np.ndarray, state: np.ndarray) -> bool:
-        """Whether a chunk has slots for all its tokens; arguments and other errors are those of `encode_actions`."""
-        return len(self._fast_ids(actions, state)[0]) <= self.max_fast_tokens
-
-    def _fast_ids(self, actions: np.ndarray, state: np.ndarray) -> tuple[Sequence[int], int]:
-        """FAST's ids of a chunk, and how many of its actions were clipped for them."""
-        shape = (self.config.action_horizon, self.config.action_dim)
-        if np.shape(actions) != shape:
-            raise ValueError(
-                f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
-            )
-        clipped, num_clipped = normalization.clip_actions(
-            self.normalize_actions(actions, state), self.config.action_limit
-        )
-        return self.fast.encode(clipped), num_clipped
 
     def decode_actions(self, action_tokens: np.ndarray, state: np.ndarray) -> DecodedChunk:
         """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid, with a reason, where none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from chunk_ppo_ros.sim.simulator import Simulator, make_simulator
 from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task
 from chunk_ppo_ros.sim.transfer_operator import TransferOperator
 from chunk_ppo_ros.workers import worker_pool
-
-Drive = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From images [C, h, w, 3] and state [14] to a chunk [H, 14]: who drives in the operator's place."""
 
 OPERATORS: dict[str, type[ReachOperator] | type[TransferOperator]] = {
     ReachTask.name: ReachOperator,
@@ -56,11 +53,6 @@ class Demonstrations:
         """The task of each of the E episodes."""
         return (self.prompt,) * len(self.success)
 
-    def take(self, index: np.ndarray) -> Demonstrations:
-        """The chunks of `index`, of the same episodes."""
-        chunks = ("images", "image_mask", "state", "actions", "rewards", "episodes")
-        return dataclasses.replace(self, **{name: getattr(self, name)[index] for name in chunks})
-
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeRecording:
@@ -87,9 +79,7 @@ def make_demonstrator(config: TrainConfig) -> Demonstrator:
     return OPERATORS[config.env.task](config)
 
 
-def record_episode(
-    simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True, drive: Drive | None = None
-) -> EpisodeRecording:
+def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True) -> EpisodeRecording:
     """Demonstrates one episode until an end state of the task or the time limit.
 
     Args:
@@ -97,7 +87,6 @@ def record_episode(
         config: `env`, `pretrain`, `robot` and the model's sizes.
         seed: of the episode's start, of paces and of disturbances.
         render: whether to record images.
-        drive: makes the chunks that are executed, where the operator only says what it would do; else it drives.
     """
     demonstrator = make_demonstrator(config)
     executor = ChunkExecutor(simulator, config.robot)
@@ -113,7 +102,7 @@ def record_episode(
         states.append(simulator.state())
         planned = demonstrator.plan(states[-1], simulator.scene(), random=random)
         actions.append(planned.intended)
-        execution = executor.execute(planned.executed if drive is None else drive(images[-1], states[-1]))
+        execution = executor.execute(planned.executed)
         rewards.append(execution.reward)
         ended, success = execution.terminated, execution.success
     return EpisodeRecording(
@@ -141,11 +130,6 @@ def collect_demonstrations(
     for recording in _recordings(config, render):
         recordings.append(recording)
         on_episode()
-    return join_recordings(recordings, config)
-
-
-def join_recordings(recordings: Sequence[EpisodeRecording], config: TrainConfig) -> Demonstrations:
-    """The chunks of all episodes, in order."""
     lengths = [len(recording.actions) for recording in recordings]
     images = np.concatenate([recording.images for recording in recordings])
     return Demonstrations(
@@ -185,12 +169,8 @@ def _simulator_of_worker(config: TrainConfig, render: bool) -> Simulator:
 
 
 def _record_numbered(simulator: Simulator, config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
-    return record_episode(simulator, config, seed=demonstration_start(config, episode), render=render)
-
-
-def demonstration_start(config: TrainConfig, episode: int) -> int:
-    """Seed of the start of a demonstrated episode, 0, 1, ...: no training or evaluation has it."""
-    return seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
+    seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
+    return record_episode(simulator, config, seed=seed, render=render)
 
 
 def _no_images(config: TrainConfig) -> np.ndarray:
