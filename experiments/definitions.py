@@ -187,7 +187,7 @@ _CUBE = _with(
         "aim_noise": 0.02,
         "min_pace": 1.0,
         "fast_scale": 10.0,  # coarse enough to be imitated soon, see docs/learning.md
-        "bc_steps": 4000,
+        "bc_steps": 3500,
     },
     run={"exp_name": "cube"},
 )
@@ -200,7 +200,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "cube": Experiment(
         config=_CUBE,
-        start=StartRule(steps=(2000, 2500, 3000, 3500, 4000), episodes=100),
+        start=StartRule(steps=(1500, 2000, 2500, 3000, 3500), episodes=100),
         chunks=20_480,
         episodes=200,
         validate_every=4096,

@@ -36,8 +36,10 @@ WAITING = np.array([-0.11, 0.0, 0.0])
 # How near, in each direction, counts as being there, m.
 IN_LINE = 0.014  # across the way that a gripper comes: its open fingers leave 0.016 on either side of the cube
 AT = 0.014  # along it
+# The left gripper may be less exact, or it goes back and forth: a cube that its finger pushes gives way in the right one.
+TAKE_IN_LINE, TAKE_AT = 0.018, 0.02
 IN_HAND = 0.04  # distance of a held cube from the grasp point
-OFFERED = 0.02  # distance of the cube from where the right arm holds it still
+OFFERED = 0.03  # distance of the cube from where the right arm holds it still
 FULL_NOISE_DISTANCE = 0.2  # of a grasp point from its aim; nearer aims are disturbed less, in proportion
 
 
@@ -120,8 +122,8 @@ def _left_goal(opening: float, scene: SceneState, cube: np.ndarray, *, held: boo
         return ArmGoal(MEETING_POINT + WAITING, OPEN)
     place = MEETING_POINT + cube - scene.grasp_points[1] + GRASP  # of the cube, once the right arm has arrived
     offset = np.abs(here - cube)
-    ready = np.linalg.norm(cube - place) < OFFERED and np.all(offset[1:] < IN_LINE)
-    if ready and offset[0] < AT:
+    ready = np.linalg.norm(cube - place) < OFFERED and np.all(offset[1:] < TAKE_IN_LINE)
+    if ready and offset[0] < TAKE_AT:
         return ArmGoal(place, CLOSED)
     return ArmGoal(place + (0.0 if ready and opening > OPENED else WAITING), OPEN)
 
