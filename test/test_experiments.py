@@ -408,6 +408,17 @@ def test_another_start_or_decoding_is_told_of_those_that_have_it(
     assert "after 70 gradient steps: 70.0%" in second and "decode by sampling" in second
 
 
+def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = definitions.EXPERIMENTS["toy"]
+    env = dataclasses.replace(toy.config.env, cube_spread=0.4, max_episode_chunks=20)
+    narrow = dataclasses.replace(toy, config=dataclasses.replace(toy.config, env=env))
+    results = {"default": [run_toy(tmp_path)]}
+    monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": toy})
+    assert "of its range" not in tables._settings(results)[0]
+    monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": narrow})
+    assert ", the cube in 40% of its range each way, up to 20 chunks. " in tables._settings(results)[0]
+
+
 def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> None:
     plain = run_toy(tmp_path)
 
