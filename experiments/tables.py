@@ -24,7 +24,8 @@ Success before and after is measured with one decoding mode on the same starts, 
 no choice has seen. Points between are on validation starts. "To {GOAL:.0%}" is the first point with at least that
 success; where not all seeds have one, it says how many have. Minutes are of training: rollouts, updates, checkpoints
 and compiling, without imitation and evaluations. The load average beside them tells whether a curve had the machine to
-itself: it counts busy processes, and a curve alone makes no more than the machine has cores.
+itself: it counts busy processes, and a curve alone makes no more than the machine has cores. "Undone" are attempts at
+updates that went beyond `ppo.max_kl` and were made again at a lower rate, "accepted" the updates that ended well.
 """
 
 
@@ -149,8 +150,8 @@ def _compare(pairs: Sequence[tuple[Result, Result]]) -> PairedTest:
 def _seeds(variants: Mapping[str, Sequence[Result]]) -> str:
     lines = [
         f"| variant | seed | before [95 %] | after [95 %] | p | chunks | chunks to {GOAL:.0%} | minutes | load | "
-        "evaluation, min | largest KL | made by |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "evaluation, min | largest KL | undone | accepted | made by |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for variant, results in variants.items():
         for one in results:
@@ -165,11 +166,18 @@ def _seeds(variants: Mapping[str, Sequence[Result]]) -> str:
                 f"{one.minutes:.1f}",
                 f"{one.provenance['load']}",
                 f"{one.eval_minutes:.1f}",
-                f"{one.metrics['kl/approx max']:.3f}" if "kl/approx max" in one.metrics else "",
+                _metric(one, "kl/approx max", "{:.3f}"),
+                _metric(one, "update/rolled_back sum", "{:.0f}"),
+                _metric(one, "update/accepted mean", "{:.0%}"),
                 _made_by(one),
             ]
             lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _metric(result: Result, name: str, form: str) -> str:
+    """A metric as text; empty where the method or its time has not recorded it."""
+    return form.format(result.metrics[name]) if name in result.metrics else ""
 
 
 def _interval(measured: Mapping[str, float]) -> str:

@@ -419,6 +419,16 @@ def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert ", the cube in 40% of its range each way, up to 20 chunks. " in tables._settings(results)[0]
 
 
+def test_what_was_undone_is_told_where_it_was_recorded(tmp_path: Path) -> None:
+    plain = run_toy(tmp_path)
+    metrics = {"kl/approx max": 0.25, "update/rolled_back sum": 5.0, "update/accepted mean": 0.75}
+    told = [dataclasses.replace(plain, metrics=metrics), dataclasses.replace(plain, metrics={})]
+    head, _, first, second = tables._seeds({"default": told}).splitlines()
+    assert head.split(" | ")[-4:-1] == ["largest KL", "undone", "accepted"]
+    assert first.split(" | ")[-4:-1] == ["0.250", "5", "75%"]
+    assert second.split(" | ")[-4:-1] == ["", "", ""]
+
+
 def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> None:
     plain = run_toy(tmp_path)
 
