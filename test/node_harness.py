@@ -6,7 +6,7 @@ import dataclasses
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +121,20 @@ def running_graph(
             graph.close()
     finally:
         rclpy.try_shutdown()
+
+
+@contextmanager
+def graph_starter(
+    folder: Path, node: Callable[[], Node], peer: Callable[[], Peer], capture: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Graph]]:
+    """Gives what starts a node with settings, as `graph.node`, and returns the graph once all are connected."""
+    with ExitStack() as running:
+
+        def start(**sections: dict[str, Any]) -> Graph:
+            config = node_config(folder, **sections)
+            graph = running.enter_context(running_graph(config, folder, peer, capture))
+            graph.node = graph.add(node())
+            graph.spin_until(graph.peer.is_connected)
+            return graph
+
+        yield start

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
-from node_harness import Peer, node_config, running_graph
+from node_harness import Peer, graph_starter
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
@@ -170,19 +170,8 @@ def start(tmp_path, monkeypatch, capfd):
     FakeActor.gate.set()
     FakeActor.invalid = ()
     FakeActor.num_steps_asked = 16
-    contexts = []
-
-    def start(**sections):
-        context = running_graph(node_config(tmp_path, **sections), tmp_path, lambda: Rest(tmp_path), capfd)
-        contexts.append(context)
-        graph = context.__enter__()
-        graph.node = graph.add(policy_node.PolicyNode())
-        graph.spin_until(graph.peer.is_connected)
-        return graph
-
-    yield start
-    for context in contexts:
-        context.__exit__(None, None, None)
+    with graph_starter(tmp_path, policy_node.PolicyNode, lambda: Rest(tmp_path), capfd) as start:
+        yield start
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from chunk_ppo_msgs import msg
 from fake_learner import FakeLearner, make_transition
-from node_harness import Peer, node_config, running_graph
+from node_harness import Peer, graph_starter, node_config
 
 from chunk_ppo_ros.errors import CheckpointError, UserError
 from chunk_ppo_ros.nodes import conversions, qos, trainer_node
@@ -54,19 +54,8 @@ def start(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(trainer_node, "Learner", FakeLearner)
     for name, value in {"update_errors": [], "save_errors": [], "update_time": 0.0, "trained": []}.items():
         monkeypatch.setattr(FakeLearner, name, value)
-    contexts = []
-
-    def start(**sections):
-        context = running_graph(node_config(tmp_path, **sections), tmp_path, Rest, capfd)
-        contexts.append(context)
-        graph = context.__enter__()
-        graph.node = graph.add(trainer_node.TrainerNode())
-        graph.spin_until(graph.peer.is_connected)
-        return graph
-
-    yield start
-    for context in contexts:
-        context.__exit__(None, None, None)
+    with graph_starter(tmp_path, trainer_node.TrainerNode, Rest, capfd) as start:
+        yield start
 
 
 @pytest.fixture

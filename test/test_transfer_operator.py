@@ -89,8 +89,12 @@ def test_a_cube_in_hand_is_carried():
         (MEETING_POINT + WAITING, 0.5, goal(MEETING_POINT + WAITING, OPEN)),  # not open yet
         (MEETING_POINT + WAITING, 0.9, goal(MEETING_POINT, OPEN)),  # goes around it
         (MEETING_POINT + 0.01, 0.9, goal(MEETING_POINT, CLOSED)),
-        (MEETING_POINT + [-0.018, 0.0, 0.016], 0.9, goal(MEETING_POINT, CLOSED)),  # near enough: the cube gives way
-        (MEETING_POINT + [0.0, 0.0, 0.02], 0.9, goal(MEETING_POINT + WAITING, OPEN)),
+        (
+            MEETING_POINT + np.array([-0.018, 0.0, 0.016]),
+            0.9,
+            goal(MEETING_POINT, CLOSED),
+        ),  # near enough: the cube gives way
+        (MEETING_POINT + np.array([0.0, 0.0, 0.02]), 0.9, goal(MEETING_POINT + WAITING, OPEN)),
     ],
 )
 def test_the_left_arm_takes_a_cube_that_is_offered(left, opening, wanted):
