@@ -33,6 +33,8 @@ needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 CUBE = np.array([0.1, 0.55, 0.02])
 AWAY = np.array([-0.2, 0.5, 0.3])
 OFFERED = MEETING_POINT + GRASP  # the right grasp point when the cube is at the meeting point
+NEAR_ENOUGH = MEETING_POINT + np.array([-0.018, 0.0, 0.016])  # a finger touches the cube, which gives way
+TOO_HIGH = MEETING_POINT + np.array([0.0, 0.0, 0.02])
 OFF = np.array([0.0, 0.01, 0.0])
 HALF = 0.6  # a gripper's opening around the cube
 
@@ -89,12 +91,8 @@ def test_a_cube_in_hand_is_carried():
         (MEETING_POINT + WAITING, 0.5, goal(MEETING_POINT + WAITING, OPEN)),  # not open yet
         (MEETING_POINT + WAITING, 0.9, goal(MEETING_POINT, OPEN)),  # goes around it
         (MEETING_POINT + 0.01, 0.9, goal(MEETING_POINT, CLOSED)),
-        (
-            MEETING_POINT + np.array([-0.018, 0.0, 0.016]),
-            0.9,
-            goal(MEETING_POINT, CLOSED),
-        ),  # near enough: the cube gives way
-        (MEETING_POINT + np.array([0.0, 0.0, 0.02]), 0.9, goal(MEETING_POINT + WAITING, OPEN)),
+        (NEAR_ENOUGH, 0.9, goal(MEETING_POINT, CLOSED)),
+        (TOO_HIGH, 0.9, goal(MEETING_POINT + WAITING, OPEN)),
     ],
 )
 def test_the_left_arm_takes_a_cube_that_is_offered(left, opening, wanted):

@@ -36,7 +36,7 @@ WAITING = np.array([-0.11, 0.0, 0.0])
 # How near, in each direction, counts as being there, m.
 IN_LINE = 0.014  # across the way that a gripper comes: its open fingers leave 0.016 on either side of the cube
 AT = 0.014  # along it
-# The left gripper may be less exact, or it goes back and forth: a cube that its finger pushes gives way in the right one.
+# The left gripper may be less exact, or it goes back and forth: a cube that its finger pushes gives way in the other.
 TAKE_IN_LINE, TAKE_AT = 0.018, 0.02
 IN_HAND = 0.04  # distance of a held cube from the grasp point
 OFFERED = 0.03  # distance of the cube from where the right arm holds it still
