@@ -100,6 +100,14 @@ def test_the_left_arm_takes_a_cube_that_is_offered(left, opening, wanted):
     assert told == [wanted, goal(OFFERED, CLOSED)]
 
 
+@pytest.mark.parametrize(("distance", "waits"), [(0.025, False), (0.035, True)])
+def test_the_left_arm_waits_until_the_cube_is_nearly_there(distance, waits):
+    way = np.array([0.0, 0.0, -distance])  # that the right arm still has before it
+    left = MEETING_POINT + way + WAITING
+    told = goals(left, OFFERED + way, MEETING_POINT + way, openings=(0.9, HALF), touches="right_gripper")
+    assert told == [goal(MEETING_POINT + (WAITING if waits else 0.0), OPEN), goal(OFFERED, CLOSED)]
+
+
 @pytest.mark.parametrize(("opening", "point"), [(HALF, OFFERED), (0.9, MEETING_POINT + WITHDRAWN)])
 def test_the_right_gripper_opens_and_withdraws_once_the_left_one_holds(opening, point):
     touches = "left_gripper right_gripper"
