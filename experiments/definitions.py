@@ -284,11 +284,11 @@ def _gaussian_ppo(*, learning_rate: float, initial_std: float) -> Variant:
 TUNING_SEED = 100
 """Of the runs that settings were chosen by; no reported curve has it."""
 
-FILTERED_BC_GRID = tuple(itertools.product((3e-5, 1e-4, 3e-4), (0.0, 0.25, 0.5)))
-"""Learning rates and best fractions."""
+FILTERED_BC_GRID = (*itertools.product((3e-5, 1e-4, 3e-4), (0.0, 0.25, 0.5)), (1e-5, 0.5))
+"""Learning rates and best fractions; the last is beyond the edge at which the best of the others lies."""
 
-GAUSSIAN_PPO_GRID = tuple(itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)))
-"""Learning rates and factors on the deviations that imitation found."""
+GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3e-5, 2.0))
+"""Learning rates and factors on the deviations that imitation found; the last as above."""
 
 VARIANTS |= {
     "filtered_bc": _filtered_bc(learning_rate=3e-5, best_fraction=0.5),  # the best of their grids
