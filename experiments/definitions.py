@@ -292,7 +292,7 @@ GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3
 
 VARIANTS |= {
     "filtered_bc": _filtered_bc(learning_rate=3e-5, best_fraction=0.5),  # the best of their grids
-    "gaussian_ppo": _gaussian_ppo(learning_rate=1e-4, initial_std=2.0),
+    "gaussian_ppo": _gaussian_ppo(learning_rate=3e-5, initial_std=2.0),
 }
 VARIANTS |= {
     f"filtered_bc-{rate:g}-{fraction:g}": _filtered_bc(learning_rate=rate, best_fraction=fraction)
