@@ -287,8 +287,8 @@ TUNING_SEED = 100
 FILTERED_BC_GRID = (*itertools.product((3e-5, 1e-4, 3e-4), (0.0, 0.25, 0.5)), (1e-5, 0.5))
 """Learning rates and best fractions; the last is beyond the edge at which the best of the others lies."""
 
-GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3e-5, 2.0))
-"""Learning rates and factors on the deviations that imitation found; the last as above."""
+GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3e-5, 2.0), (1e-5, 2.0))
+"""Learning rates and factors on the deviations that imitation found; the last two as above."""
 
 VARIANTS |= {
     "filtered_bc": _filtered_bc(learning_rate=3e-5, best_fraction=0.5),  # the best of their grids
