@@ -291,14 +291,14 @@ GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3
 """Learning rates and factors on the deviations that imitation found; the last two as above."""
 
 VARIANTS |= {
-    "filtered_bc": _filtered_bc(learning_rate=3e-5, best_fraction=0.5),  # the best of their grids
-    "gaussian_ppo": _gaussian_ppo(learning_rate=3e-5, initial_std=2.0),
-}
-VARIANTS |= {
     f"filtered_bc-{rate:g}-{fraction:g}": _filtered_bc(learning_rate=rate, best_fraction=fraction)
     for rate, fraction in FILTERED_BC_GRID
 }
 VARIANTS |= {
     f"gaussian_ppo-{rate:g}-{std:g}": _gaussian_ppo(learning_rate=rate, initial_std=std)
     for rate, std in GAUSSIAN_PPO_GRID
+}
+VARIANTS |= {  # the best of their grids
+    "filtered_bc": VARIANTS["filtered_bc-3e-05-0.5"],
+    "gaussian_ppo": VARIANTS["gaussian_ppo-3e-05-2"],
 }

@@ -287,7 +287,7 @@ def test_every_curve_has_settings_that_fit(name: str, variant: str, monkeypatch:
     monkeypatch.undo()  # the scripted definitions
     curve = definitions.curve(name, variant=variant, seed=1)
     assert curve.experiment.method in methods.METHODS and curve.experiment.start.policy in start_point.IMITATIONS
-    assert curve.experiment.episodes >= (100 if name == "cube" else 200)
+    assert curve.experiment.episodes >= 200
     assert curve.experiment.chunks <= (20_480 if name == "cube" else 3000)
     assert variant == "default" or curve.settings() != definitions.curve(name, seed=1).settings()
 
