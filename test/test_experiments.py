@@ -414,7 +414,7 @@ def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     narrow = dataclasses.replace(toy, config=dataclasses.replace(toy.config, env=env))
     results = {"default": [run_toy(tmp_path)]}
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": toy})
-    assert "of its range" not in tables._settings(results)[0]
+    assert f" simulator, up to {toy.config.env.max_episode_chunks} chunks. " in tables._settings(results)[0]
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": narrow})
     assert ", the cube in 40% of its range each way, up to 20 chunks. " in tables._settings(results)[0]
 
