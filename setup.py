@@ -7,6 +7,7 @@ colcon does not look for packages inside a package, so `msg/` is built here: aft
 from __future__ import annotations
 
 import re
+import runpy
 import sys
 import sysconfig
 from pathlib import Path
@@ -21,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 from build_messages import build_messages  # noqa: E402
 
 NAME = "chunk_ppo_ros"
-NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node", "classifier_node")
+NODES = runpy.run_path(str(ROOT / NAME / "runtime" / "description.py"))["NODES"]  # the package is not installed yet
 
 
 def install_messages(command: Command) -> None:
@@ -95,7 +96,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"{NAME} = {NAME}.__main__:main",
-            *(f"{node} = {NAME}.nodes.{node}:main" for node in NODES),
+            *(f"{node.name} = {node.module}:main" for node in NODES),
         ]
     },
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.commands import leave, run_command
+from chunk_ppo_ros.cli.commands import leave, run_command
 
 COMMANDS = {
-    "run": "one curve: run NAME [--variant NAME] --seed N; goes on where it was stopped",
-    "many": "many curves, some at a time: many NAME[/VARIANT][:SEED,SEED] ...; finished ones are left out",
-    "report": "tables and plots of all finished curves, in docs/results/",
+    "run": ("run", "one curve: run NAME [--variant NAME] --seed N; goes on where it was stopped"),
+    "many": ("many", "many curves, some at a time: many NAME[/VARIANT][:SEED,SEED] ...; finished ones are left out"),
+    "report": ("report", "tables and plots of all finished curves, in docs/results/"),
 }
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 
-from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.learner import Learner, checkpoint_directory
+from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.learner import Learner, checkpoint_directory
-from chunk_ppo_ros.model import checkpoint as checkpoints
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
 
 
 class ChunkPPO:
-    """The script form's loop (`chunk_ppo_ros.train`) without a checkpoint for each update. See `methods.Method`."""
+    """The script form's loop (`agent/train.py`) without a checkpoint for each update. See `methods.Method`."""
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> None:
         self._num_chunks = config.ppo.num_chunks_per_update

@@ -14,7 +14,7 @@ from typing import Any
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import PRESETS, TrainConfig
-from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.core.errors import UserError
 
 DEFAULT = "default"
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from chunk_ppo_ros.plots import COLOUR, FAINT, save
+from chunk_ppo_ros.reporting.plots import COLOUR, FAINT, save
 from experiments.definitions import DEFAULT
 from experiments.results import GOAL, Result
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.workers import worker_pool
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.runtime.process_pool import worker_pool
 from experiments import definitions, start_point
 from experiments.definitions import Curve
 from experiments.one import run_curve

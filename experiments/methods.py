@@ -6,11 +6,11 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.evaluate import Acting
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.evaluation.evaluate import Acting
 
 METHODS = {
     "chunk_ppo": "experiments.chunk_ppo",

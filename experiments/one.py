@@ -15,12 +15,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.env import SimulatorEnv
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.evaluate import Evaluation, evaluate_actor, evaluation_start
-from chunk_ppo_ros.metrics import MetricsLog
-from chunk_ppo_ros.parameter_file import flatten
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.evaluate import Evaluation, evaluate_actor, evaluation_start
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import methods, start_point, state
 from experiments.definitions import Curve

@@ -11,11 +11,11 @@ import numpy as np
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.evaluate import Evaluation
-from chunk_ppo_ros.metrics_file import Record, read_records
-from chunk_ppo_ros.parameter_file import flatten
-from chunk_ppo_ros.report import latest
-from chunk_ppo_ros.statistics import paired_test
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.evaluation.evaluate import Evaluation
+from chunk_ppo_ros.evaluation.statistics import paired_test
+from chunk_ppo_ros.reporting.metrics_file import Record, read_records
+from chunk_ppo_ros.reporting.report import latest
 from experiments.definitions import Curve
 
 GOAL = 0.9

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros import seeds
+from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.env import SimulatorEnv
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.evaluate import Acting, Evaluation, evaluate_actor
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.evaluate import Acting, Evaluation, evaluate_actor
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import state
 from experiments.definitions import Experiment, StartRule

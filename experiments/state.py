@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("chunk_ppo_ros", "experiments")

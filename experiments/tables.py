@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from chunk_ppo_ros.statistics import PairedTest, paired_test
+from chunk_ppo_ros.evaluation.statistics import PairedTest, paired_test
 from experiments.definitions import DEFAULT, EXPERIMENTS, TUNING_SEED, VARIANTS
 from experiments.results import GOAL, Result
 

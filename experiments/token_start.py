@@ -1,14 +1,14 @@
-"""The start of everything that learns with the package's own policy: behaviour cloning by `chunk_ppo_ros.pretrain`."""
+"""The start of everything that learns with the package's own policy: its behaviour cloning."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
 
-from chunk_ppo_ros import start
-from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.pretrain import pretrain
+from chunk_ppo_ros.imitation.behavior_cloning import pretrain
 
 
 def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
@@ -31,5 +31,5 @@ class Candidates:
         if self._actor is None:
             self._actor = Actor(self._config, checkpoint, policy_version=0, greedy=self._greedy)
         else:
-            self._actor.take(start.load(checkpoint, self._config).params, policy_version=0)
+            self._actor.take(restore.load(checkpoint, self._config).params, policy_version=0)
         return self._actor

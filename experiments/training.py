@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.evaluate import evaluate_actor
-from chunk_ppo_ros.metrics import MetricsLog
-from chunk_ppo_ros.metrics_file import read_records
-from chunk_ppo_ros.train import episode_metrics
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.train import episode_metrics
+from chunk_ppo_ros.evaluation.evaluate import evaluate_actor
+from chunk_ppo_ros.reporting.metrics_file import read_records
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from experiments.definitions import Curve
 from experiments.methods import Method
 from experiments.start_point import validation_starts

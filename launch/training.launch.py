@@ -16,9 +16,9 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from chunk_ppo_ros import graph as graph_lib
 from chunk_ppo_ros.config import MODELS, TrainConfig
-from chunk_ppo_ros.parameter_file import load_config_file
+from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.runtime import graph as graph_lib
 
 FROM_FILE = "the parameter file's"
 _CLAIMS = contextlib.ExitStack()

@@ -17,11 +17,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunk_ppo_ros.model import decoding, fast_tokenizer
-from chunk_ppo_ros.model.constraint import ConstraintState, FastConstraint
+from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder
-from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
-from chunk_ppo_ros.model.tokenizer import TokenIds
+from chunk_ppo_ros.model.tokenization import fast_tokenizer
+from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastConstraint
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
 ACTION_LIMIT = 1.5

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +116,7 @@ def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14)
 
 def main(arguments):
     """Runs trainer_node with a learner whose updates take as long as the first argument says, s."""
-    from chunk_ppo_ros.nodes import trainer_node
+    from chunk_ppo_ros.nodes.trainer import trainer_node
 
     FakeLearner.update_time = float(arguments[0])
     trainer_node.Learner = FakeLearner

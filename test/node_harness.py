@@ -16,7 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.parameter_file import write_parameter_file
+from chunk_ppo_ros.config.parameter_file import write_parameter_file
 
 with warnings.catch_warnings():  # loading type support imports a parser that uses a deprecated module of Python
     warnings.simplefilter("ignore", DeprecationWarning)

@@ -12,12 +12,12 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
-from chunk_ppo_ros.model import checkpoint
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
-from chunk_ppo_ros.model.normalization import compute_norm_stats
-from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization.normalization import compute_norm_stats
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 
 MODEL = Pi0FASTActorCriticConfig(
     action_horizon=4,

@@ -12,14 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.actor_critic import Evaluation, Pi0FASTActorCritic, Sample
-from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder
-from chunk_ppo_ros.model.tokenizer import TokenIds
-from chunk_ppo_ros.types import ModelObservation
+from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
+from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 
 BATCH = 4
 CONFIG = Pi0FASTActorCriticConfig(

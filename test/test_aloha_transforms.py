@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms, joint_mask
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms, joint_mask
 from chunk_ppo_ros.robot import aloha
 
 OPENPI, INTERBOTIX = (aloha.GRIPPER_CONVENTIONS[name] for name in ("openpi", "interbotix"))

@@ -7,7 +7,7 @@ import jax
 import pytest
 from automaton_runs import KINDS, PUBLISHED, Case, Figures
 
-from chunk_ppo_ros.model import fast_tokenizer
+from chunk_ppo_ros.model.tokenization import fast_tokenizer
 
 RUNS = {  # many where the automaton is small
     "published (10, 7)": 720,

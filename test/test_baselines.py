@@ -15,9 +15,10 @@ import small_policy
 import toy_policy
 from small_policy import make_tokenizer
 
-from chunk_ppo_ros import seeds, start
+from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import PRESETS, TrainConfig
-from chunk_ppo_ros.types import ChunkOutcome, Observation, Transition
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.types import ChunkOutcome, Observation, Transition
 from experiments.baselines import filtered_bc, gaussian_ppo
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.cloner import Cloner
@@ -236,10 +237,10 @@ def test_a_step_is_a_chunk_from_the_present_state() -> None:
     gym_env = make_gym_env(env)
     gym_env.reset()
     vector = np.linspace(-0.5, 0.5, 28).astype(np.float32)
-    start = STATE + env.seeds[0] % 7
+    restore = STATE + env.seeds[0] % 7
     for left in (2, 1):
         observation, reward, terminated, truncated, _ = gym_env.step(vector)
-        np.testing.assert_allclose(env.chunks[-1], basis(2).decode(vector, start + left), atol=1e-5)
+        np.testing.assert_allclose(env.chunks[-1], basis(2).decode(vector, restore + left), atol=1e-5)
         assert np.all(observation["images"] == left - 1)
         assert np.all(np.abs(observation["state"]) <= STATE_LIMIT)
         assert (reward, terminated, truncated) == (0.5, False, left == 1)
@@ -264,7 +265,7 @@ def test_filtered_bc_clones_solved_episodes_and_goes_on_from_what_it_saved(tmp_p
     ppo = dataclasses.replace(base.ppo, num_chunks_per_update=4, batch_size=4, num_epochs_per_update=1)
     config = dataclasses.replace(base, ppo=ppo)
     method = filtered_bc.begin(config, Still(solved=(False, True, True)), greedy=False, options={})
-    loaded = start.load(tmp_path / "start", config).params["actor_backbone"]
+    loaded = restore.load(tmp_path / "start", config).params["actor_backbone"]
     metrics, episodes = method.update()  # episodes 0 and 1, of which 1 is solved
     assert [episode.success for episode in episodes] == [False, True]
     assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 2)

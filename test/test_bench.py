@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from chunk_ppo_ros import bench, bench_model, measurement
 from chunk_ppo_ros.config import TINY_MODEL
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.measurement import Case, Figure, measure, milliseconds, rate_of
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.bench import bench, bench_model, measurement
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
 
 RUNS = 2
 DOMAIN = int(os.environ["ROS_DOMAIN_ID"])

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chunk_ppo_ros import bench, bench_reference, bench_variant
-from chunk_ppo_ros.bench_policy import BenchPolicy, with_tokens
-from chunk_ppo_ros.bench_reference import ReferenceBench, ReferenceSizes, find_sizes
-from chunk_ppo_ros.bench_variant import VariantSetup
 from chunk_ppo_ros.config import TINY_MODEL
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.measurement import Figure
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.bench import bench, bench_reference, bench_variant
+from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
+from chunk_ppo_ros.evaluation.bench.bench_reference import ReferenceBench, ReferenceSizes, find_sizes
+from chunk_ppo_ros.evaluation.bench.bench_variant import VariantSetup
+from chunk_ppo_ros.evaluation.bench.measurement import Figure
 
 SMALL = dataclasses.replace(
     TINY_MODEL, cameras=("one",), image_size=32, gemma_depth=1, gemma_width=32, gemma_mlp_dim=32, vocab_size=256

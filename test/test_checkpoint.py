@@ -17,8 +17,8 @@ import optax
 import orbax.checkpoint as orbax
 import pytest
 
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.model import checkpoint
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints import checkpoint
 
 ACTOR = {
     "PaliGemma": {

@@ -12,13 +12,17 @@ from chunk_ppo_msgs import msg
 from node_harness import Peer, node_config, running_graph
 from rclpy.parameter import Parameter
 
-from chunk_ppo_ros.chunk_length import choose_num_steps
-from chunk_ppo_ros.collect import Collector
+from chunk_ppo_ros.agent.env import SimulatorEnv
+from chunk_ppo_ros.agent.rollout_worker import Collector
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.env import SimulatorEnv
-from chunk_ppo_ros.nodes import conversions, policy_node, qos, reward_node, robot_node, sim_node
+from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk, Transition
+from chunk_ppo_ros.nodes.policy import policy_node
+from chunk_ppo_ros.nodes.reward import reward_node
+from chunk_ppo_ros.nodes.robot import robot_node
+from chunk_ppo_ros.nodes.sim import sim_node
+from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.robot.chunk_length import choose_num_steps
 from chunk_ppo_ros.sim.simulator import make_simulator
-from chunk_ppo_ros.types import ModelObservation, Observation, SampledChunk, Transition
 
 ENTROPIES = (0.0, 2.0, 9.0, 0.5)
 ASKED = [16, 10, 4, 16]  # of the entropies, by 16 - 6 (entropy - 1) within 4..16

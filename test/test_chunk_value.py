@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from small_policy import MODEL, configure, make_policy, save_openpi
 
-from chunk_ppo_ros import pytrees  # noqa: F401  (ModelObservation goes through jit)
-from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.chunk_length import held_after
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
-from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
+from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
+from chunk_ppo_ros.robot.chunk_length import held_after
 
 BATCH = 2
 

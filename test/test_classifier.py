@@ -9,10 +9,10 @@ import jax
 import numpy as np
 import pytest
 
-from chunk_ppo_ros import train_classifier as training
-from chunk_ppo_ros.classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init
 from chunk_ppo_ros.config import PRESETS, RewardConfig, TrainConfig
-from chunk_ppo_ros.episode import Episode
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.imitation import train_classifier as training
+from chunk_ppo_ros.imitation.success_classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init
 
 NUM_STEPS = 20
 CONFIG = dataclasses.replace(

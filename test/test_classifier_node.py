@@ -13,11 +13,11 @@ from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
 from node_harness import Graph, Peer, node_config, running_graph
 from sensor_msgs.msg import Image
 
-from chunk_ppo_ros.classifier import ClassifierError, SuccessClassifier, init
-from chunk_ppo_ros.nodes import qos
-from chunk_ppo_ros.nodes.classifier_node import ClassifierNode
-from chunk_ppo_ros.nodes.conversions import header_of, time_from_ns
-from chunk_ppo_ros.nodes.images import image_to_message
+from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, init
+from chunk_ppo_ros.nodes.classifier.classifier_node import ClassifierNode
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.conversions import header_of, time_from_ns
+from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.robot import aloha
 
 CAMERAS = ("cam_high", "cam_left_wrist")

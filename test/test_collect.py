@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
 from chunk_ppo_ros.config import PRESETS
-from chunk_ppo_ros.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
+from chunk_ppo_ros.core.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
 
 CONFIG = PRESETS["debug"]
 EXECUTED = ChunkOutcome(1.0, (), 4, terminated=False, truncated=False)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import tokenizers
 
-from chunk_ppo_ros.model import fast_tokenizer
-from chunk_ppo_ros.model.constraint import IMPOSSIBLE, FastConstraint, min_tokens
-from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization import fast_tokenizer
+from chunk_ppo_ros.model.tokenization.automaton import IMPOSSIBLE, FastConstraint, min_tokens
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 
 PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
 H, D = 16, 14

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
-from chunk_ppo_ros import types
-from chunk_ppo_ros.nodes import conversions
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.nodes.wire import conversions
 
 SOURCE = conversions.ObservationSource(stamp=1_700_000_000_123_456_789, prompt="reach the ‘red’ cube")
 NEXT_SOURCE = conversions.ObservationSource(stamp=1_700_000_001_000_000_001, prompt="reach")

@@ -19,12 +19,13 @@ import orbax.checkpoint as orbax
 import pytest
 from small_policy import configure, make_params, make_policy, save_openpi
 
-from chunk_ppo_ros import __main__, start
-from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.learner import Learner
-from chunk_ppo_ros.model import checkpoint, tree_store
-from chunk_ppo_ros.model.tree_store import name_leaves
+from chunk_ppo_ros import __main__
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints import checkpoint, orbax_trees
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 
 Damage = Callable[[Path], object]
 
@@ -93,7 +94,7 @@ def test_every_damaged_file_of_an_own_checkpoint_is_noticed(run: Path) -> None:
     """All of its files have checksums, metadata.json its own: nothing passes."""
     path = run / "checkpoints" / "debug" / "step_0"
     config = configure(run, run={"resume": True})
-    actor, state = Actor(config, path, policy_version=0), tree_store.stored_shapes(path / "train_state")
+    actor, state = Actor(config, path, policy_version=0), orbax_trees.stored_shapes(path / "train_state")
     readers: dict[str, Callable[[], object]] = {
         "params": lambda: actor.load(path, policy_version=1),
         "metadata.json": lambda: actor.load(path, policy_version=1),
@@ -123,7 +124,7 @@ def test_a_damaged_run_is_not_resumed(run: Path, name: str) -> None:
 
 def test_every_damaged_file_of_our_openpi_checkpoint_is_noticed_or_does_not_matter(run: Path) -> None:
     path, policy = run / "imitation", make_policy(configure(run).model)
-    expected = start.expected_params(policy)["actor_backbone"]
+    expected = restore.expected_params(policy)["actor_backbone"]
     actor = name_leaves(make_params()["actor_backbone"])
     for file in [*files_of(path / "params"), path / "checksums.json"]:
         for damage in DAMAGES:
@@ -136,7 +137,7 @@ def test_damaged_files_of_a_published_checkpoint_are_errors(run: Path, tmp_path:
     """Without checksums a changed number cannot be told from another one; all that Orbax can notice is an error."""
     path = Path(shutil.copytree(run / "imitation", tmp_path / "published"))
     (path / "checksums.json").unlink()
-    expected = start.expected_params(make_policy(configure(run).model))["actor_backbone"]
+    expected = restore.expected_params(make_policy(configure(run).model))["actor_backbone"]
     actor = name_leaves(make_params()["actor_backbone"])
     noticed = 0
     for file in files_of(path / "params"):
@@ -152,7 +153,7 @@ def test_damaged_assets_are_errors_or_do_not_matter(run: Path, damage: Damage) -
     """A flipped bit of norm_stats or of a tokenizer without checksums may give other numbers, but no traceback."""
     for file in files_of(run / "imitation" / "assets"):
         with damaged(file, damage), contextlib.suppress(CheckpointError):
-            start.load_tokenizer(run / "imitation" / "assets", configure(run))
+            restore.load_tokenizer(run / "imitation" / "assets", configure(run))
 
 
 WRONG = ([], "text", 3, None, {}, {"a": {"b": []}}, [[1]], True)
@@ -179,7 +180,7 @@ def test_wrong_json_in_norm_stats_is_an_error(run: Path, wrong: Any) -> None:
     for content in (wrong, {"norm_stats": wrong}, {"norm_stats": {**sound, "state": wrong}}):
         write, message = functools.partial(Path.write_text, data=json.dumps(content)), r"norm_stats.json (cannot|must)"
         with damaged(file, write), pytest.raises(CheckpointError, match=message):
-            start.load(run / "imitation", configure(run))
+            restore.load(run / "imitation", configure(run))
 
 
 def make_foreign(folder: Path) -> dict[str, Path]:
@@ -200,7 +201,7 @@ def test_foreign_folders_are_one_line_and_status_2(
 ) -> None:
     for name, path in make_foreign(tmp_path).items():
         with pytest.raises(CheckpointError):
-            start.load(path, configure(run))
+            restore.load(path, configure(run))
         assert __main__.main(["export", str(path), str(tmp_path / "new")]) == 2
         error = capfd.readouterr().err
         assert error.startswith("chunk_ppo_ros export: ") and error.count("\n") == 1, (name, error)
@@ -230,7 +231,7 @@ def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
         (path / part).chmod(0)
         try:
             with without_privileges(), pytest.raises(CheckpointError):
-                start.load(path, config)
+                restore.load(path, config)
             with without_privileges(), contextlib.suppress(CheckpointError):
                 checkpoint.newest_checkpoint(path)
         finally:
@@ -247,13 +248,13 @@ def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
     with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
         actor.load(path, policy_version=4)
     assert (actor.policy_version, held() is None) == (3, False)
-    read = tree_store._restore
+    read = orbax_trees._restore
     held_while_reading = []
 
     def watch(*arguments: Any) -> Any:
         held_while_reading.append(held() is not None)
         return read(*arguments)
 
-    monkeypatch.setattr(tree_store, "_restore", watch)
+    monkeypatch.setattr(orbax_trees, "_restore", watch)
     actor.load(path, policy_version=4)
     assert (actor.policy_version, held_while_reading) == (4, [False])

@@ -13,9 +13,9 @@ import pytest
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model import decoding
-from chunk_ppo_ros.model.constraint import FastConstraint
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder, Decoder, FreeDecoder, make_decoder
-from chunk_ppo_ros.model.tokenizer import TokenIds
+from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
+from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 
 NUM_FAST, SKIP, VOCAB_SIZE = 6, 3, 20
 BAR, END = 7, 1

@@ -9,10 +9,15 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.demonstrations import OPERATORS, collect_demonstrations, make_demonstrator, record_episode
-from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED
+from chunk_ppo_ros.sim.experts.demonstrations import (
+    OPERATORS,
+    collect_demonstrations,
+    make_demonstrator,
+    record_episode,
+)
+from chunk_ppo_ros.sim.experts.expert import PEAK_SPEED
+from chunk_ppo_ros.sim.experts.reach import ReachOperator, plan_reach
 from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
-from chunk_ppo_ros.sim.reach_operator import ReachOperator, plan_reach
 from chunk_ppo_ros.sim.simulator import make_simulator
 from chunk_ppo_ros.sim.tasks import TASKS
 

@@ -12,13 +12,13 @@ import pytest
 from test_actor_critic import CONFIG, make_observation, make_policy
 
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.model import siglip
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
-from chunk_ppo_ros.model.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone import siglip
+from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 NUM_CHUNKS = 4
 PPO = PPOConfig(num_chunks_per_update=NUM_CHUNKS, batch_size=2, num_epochs_per_update=3, freeze_image_tower=True)

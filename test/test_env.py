@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import PRESETS, EnvConfig, RewardConfig, RobotConfig
-from chunk_ppo_ros.env import SimulatorEnv
-from chunk_ppo_ros.errors import ChunksRefused
+from chunk_ppo_ros.core.errors import ChunksRefused
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.execution import ChunkExecutor
-from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, SceneState, StepReward, make_simulator
-from chunk_ppo_ros.types import RewardTerm
+from chunk_ppo_ros.sim.interface import CAMERA_NAMES, SceneState, StepReward
+from chunk_ppo_ros.sim.simulator import make_simulator
 
 CONFIG = dataclasses.replace(
     PRESETS["debug"], env=EnvConfig(simulator="kinematic", max_episode_chunks=3), robot=RobotConfig(max_start_jump=0.5)

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from chunk_ppo_ros.config import RunConfig, TrainConfig
-from chunk_ppo_ros.episode import Episode, at_rate, seen_starts, to_chunks
-from chunk_ppo_ros.episodes import read_episodes
-from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.episode import Episode, at_rate, seen_starts, to_chunks
+from chunk_ppo_ros.data.readers import read_episodes
 
 CONFIG = TrainConfig()
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8)

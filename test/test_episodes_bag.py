@@ -12,11 +12,11 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
-from chunk_ppo_ros.bag import BagRecorder, load_types
 from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
-from chunk_ppo_ros.episodes import read_episodes
-from chunk_ppo_ros.errors import EpisodesError
-from chunk_ppo_ros.nodes.wire import header_of, time_from_ns
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
+from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.robot import aloha
 
 CONFIG = TrainConfig()  # 50 Hz, openpi's grippers

@@ -17,8 +17,8 @@ from pyarrow import parquet
 from test_episodes import numbers
 
 from chunk_ppo_ros.config import RunConfig, TrainConfig
-from chunk_ppo_ros.episodes import read_episodes
-from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.readers import read_episodes
 
 CONFIG = TrainConfig()
 FPS = 30

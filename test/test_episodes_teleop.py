@@ -13,8 +13,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
-from chunk_ppo_ros.episodes import read_episodes
-from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.robot import aloha
 
 CONFIG = TrainConfig()  # 50 Hz, openpi's grippers, images at most 0.1 s old

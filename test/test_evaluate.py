@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_ppo_ros import evaluate
 from chunk_ppo_ros.config import PRESETS
-from chunk_ppo_ros.types import ChunkOutcome
+from chunk_ppo_ros.core.types import ChunkOutcome
+from chunk_ppo_ros.evaluation import evaluate
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
 from chunk_ppo_ros.config import PRESETS, TrainConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.evaluate import evaluation_start
-from chunk_ppo_ros.types import ChunkOutcome
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.types import ChunkOutcome
+from chunk_ppo_ros.evaluation.evaluate import evaluation_start
 from experiments import definitions, many, methods, one, report, results, run, start_point, state, tables
 from experiments.definitions import Experiment, StartRule, Variant
 

@@ -14,12 +14,14 @@ import orbax.checkpoint as orbax
 import pytest
 from small_policy import MODEL, configure, make_params, make_tokenizer, save_openpi
 
-from chunk_ppo_ros import __main__, start
+from chunk_ppo_ros import __main__
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.export import export
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, to_dict
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.export import export
-from chunk_ppo_ros.model import checkpoint, lora
-from chunk_ppo_ros.model.tree_store import name_leaves
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.backbone import lora
+from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 
 ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)
 
@@ -56,7 +58,7 @@ def test_an_exported_actor_starts_the_same_policy(tmp_path: Path) -> None:
     assert sorted(path.name for path in written.iterdir()) == ["assets", "checksums.json", "params"]
     actor = name_leaves(make_params()["actor_backbone"])
     assert_same(restored_as_openpi_does(written / "params"), actor)
-    beginning = start.load(written, configure(tmp_path))
+    beginning = restore.load(written, configure(tmp_path))
     assert beginning.provenance.kind == "openpi"
     assert_same(name_leaves(beginning.params["actor_backbone"]), actor)
     stored = json.loads((written / "assets" / "trossen" / "norm_stats.json").read_text())

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import small_policy
 
-from chunk_ppo_ros.actor import Actor
+from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.model.actor_critic import Sample
-from chunk_ppo_ros.model.tokenizer import EncodedActions, PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
-from chunk_ppo_ros.types import ModelObservation, Observation
 
 FREE = dataclasses.replace(small_policy.MODEL, constrain_decoding=False)
 POSE = aloha.START_POSE.astype(np.float32)

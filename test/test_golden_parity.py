@@ -7,10 +7,10 @@ from pathlib import Path
 import jax
 import pytest
 
-from chunk_ppo_ros.parity import available
-from chunk_ppo_ros.parity_quantities import SETTINGS, list_quantities
-from chunk_ppo_ros.parity_rows import Row, compare
-from chunk_ppo_ros.parity_set import read_reference_set
+from chunk_ppo_ros.evaluation.parity.parity import available
+from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
+from chunk_ppo_ros.evaluation.parity.parity_rows import Row, compare
+from chunk_ppo_ros.evaluation.parity.parity_set import read_reference_set
 
 
 @pytest.fixture(scope="module")

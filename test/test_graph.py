@@ -9,9 +9,9 @@ import pathlib
 
 import pytest
 
-from chunk_ppo_ros import graph as graph_lib
 from chunk_ppo_ros.config import EnvConfig, RewardConfig, RunConfig, TrainConfig
-from chunk_ppo_ros.parameter_file import load_config_file
+from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.runtime import graph as graph_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
 

@@ -10,10 +10,11 @@ import pytest
 from small_policy import MODEL, make_tokenizer
 from toy_policy import observation, transition
 
+from chunk_ppo_ros.agent.human_segments import MAX_WAITING, HumanSegments
+from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
-from chunk_ppo_ros.human_chunk import encode_human_chunk
-from chunk_ppo_ros.model.fast_tokenizer import rounding_bound
-from chunk_ppo_ros.nodes.human_segments import MAX_WAITING, HumanSegments
+from chunk_ppo_ros.core.types import ChunkId, RewardTerm, SampledChunk, Transition
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import rounding_bound
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.episodes import Ending, Episodes
@@ -21,7 +22,6 @@ from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
-from chunk_ppo_ros.types import ChunkId, RewardTerm, SampledChunk, Transition
 
 HORIZON = MODEL.action_horizon  # 4
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.nodes.journal import SequenceFile, TransitionJournal, write_atomically
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.data.journal import SequenceFile, TransitionJournal, write_atomically
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Imports run one way, ROS stays in nodes/, and the nodes beside the policy do not load JAX. See docs/design.md."""
+"""Which room of the package may import which room, and what else it may import. The table is data; see docs/design.md."""
 
 from __future__ import annotations
 
@@ -10,27 +10,42 @@ import sys
 import pytest
 
 PACKAGE = "chunk_ppo_ros"
-ROOT = pathlib.Path(__file__).parents[1]
-FILES = sorted((ROOT / PACKAGE).rglob("*.py"))
+ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
+MAX_FILES = 15
+"""Modules in one folder, __init__.py not counted."""
 
-# From the ground up: a room may import the ground, the rooms named here, and itself. The other modules at the top of
-# the package are the agent and the commands, which may import every room but the nodes.
-# `pytrees` and `value_support` are the ground of the rooms with JAX: the types, made known to it, and what a value is.
-GROUND = {"types", "config", "chunk_length", "errors", "seeds", "interrupts", "supervised", "workers"}
-ROOMS: dict[str, set[str]] = {
-    "robot": set(),
-    "sim": {"robot"},
-    "rewards": {"robot"},
-    "model": {"robot", "pytrees", "value_support"},
-    "rl": {"robot", "pytrees", "value_support"},
-}
 ROS = {"rclpy", "rcl_interfaces", "ament_index_python", "lifecycle_msgs", "diagnostic_msgs", "chunk_ppo_msgs"}
 ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs", "cv_bridge"}
-JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
-STANDARD_AND_NUMPY = {*sys.stdlib_module_names, "numpy"}
+JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
+
+# Each room with the rooms that it may import. A room may always import itself, and its folders each other.
+ROOMS: dict[str, set[str]] = {
+    "core": set(),
+    "config": {"core"},
+    "core_jax": {"core", "config"},
+    "robot": {"core", "config"},
+    "runtime": {"core", "config"},
+    "sim": {"core", "config", "robot", "runtime"},
+    "rewards": {"core", "config", "robot"},
+    "data": {"core", "config", "robot"},
+    "model": {"core", "config", "core_jax", "robot"},
+    "rl": {"core", "config", "core_jax", "robot"},
+    "reporting": {"core", "config"},
+    "agent": {"core", "config", "core_jax", "robot", "runtime", "sim", "rewards", "data", "model", "rl", "reporting"},
+}
+ROOMS["imitation"] = ROOMS["agent"] | {"agent"}
+ROOMS["evaluation"] = ROOMS["imitation"] | {"imitation"}
+ROOMS["nodes"] = ROOMS["evaluation"] | {"evaluation"}
+ROOMS["cli"] = ROOMS["evaluation"] | {"evaluation"}
+ROOMS["__main__"] = {"cli"}
+
+# Which packages, beside the standard library, the rooms without a closed list may not import, and closed lists.
+ONLY = {"core": {"numpy"}, "config": {"yaml"}, "robot": {"numpy"}, "rewards": {"numpy"}, "runtime": set()}
+WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "reporting", "cli", "__main__"}
+NODES_WITHOUT_JAX = ("robot", "reward", "sim", "recorder", "wire", "common")
 
 
-def modules(tree: ast.AST) -> set[str]:
+def imports(tree: ast.AST) -> set[str]:
     """Full names of everything that a file imports, inside functions as well, outside TYPE_CHECKING."""
     found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
@@ -40,80 +55,110 @@ def modules(tree: ast.AST) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        found |= modules(node)
+        found |= imports(node)
     return found
 
 
-IMPORTS = {path.relative_to(ROOT / PACKAGE): modules(ast.parse(path.read_text(encoding="utf-8"))) for path in FILES}
+def dotted(path: pathlib.Path) -> str:
+    """The module of a file, relative to the package."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def foreign(path: pathlib.Path) -> set[str]:
-    """Top names of what a file imports from outside of the package."""
-    return {name.split(".")[0] for name in IMPORTS[path]} - {PACKAGE, "__future__"}
+FILES = sorted(ROOT.rglob("*.py"))
+MODULES = {dotted(path): imports(ast.parse(path.read_text(encoding="utf-8"))) for path in FILES}
+del MODULES["__init__"]
 
 
-def own(path: pathlib.Path) -> set[str]:
-    """First names below the package of what a file imports from inside."""
-    return {name.split(".")[1] for name in IMPORTS[path] if name.startswith(f"{PACKAGE}.")}
+def room(module: str) -> str:
+    """The room of a module."""
+    return module.split(".")[0]
+
+
+def foreign(module: str) -> set[str]:
+    """Top names of what a module imports from outside of the package."""
+    return {name.split(".")[0] for name in MODULES[module]} - {PACKAGE, "__future__"}
+
+
+def own(module: str) -> set[str]:
+    """The modules of the package that a module imports; of a package, its `__init__`."""
+    below = {name.removeprefix(f"{PACKAGE}.") for name in MODULES[module] if name.startswith(f"{PACKAGE}.")}
+    return (below & set(MODULES)) - {module}
+
+
+def listing(offenders: dict[str, set[str]]) -> str:
+    """One line for each offender that has something, for the message of an assertion."""
+    return "".join(f"\n  {module}: {', '.join(sorted(names))}" for module, names in offenders.items() if names)
 
 
 def test_there_is_something_to_look_at() -> None:
-    assert {path.parts[0] for path in IMPORTS} >= {*ROOMS, "nodes"}
-    assert "config" in own(pathlib.Path("rewards/assembler.py"))
-    assert "rclpy" in foreign(pathlib.Path("nodes/qos.py"))
+    assert {room(module) for module in MODULES} == set(ROOMS)
+    assert "config" in {room(name) for name in own("rewards.assembler")}
+    assert "rclpy" in foreign("nodes.wire.qos")
 
 
-@pytest.mark.parametrize("path", [path for path in IMPORTS if path.parts[0] != "nodes"], ids=str)
-def test_only_nodes_import_ros(path: pathlib.Path) -> None:
-    assert not foreign(path) & ROS
-    assert "nodes" not in own(path)
+def test_the_root_holds_nothing_but_the_entry_points() -> None:
+    assert sorted(path.name for path in ROOT.iterdir() if path.is_file()) == ["__init__.py", "__main__.py", "py.typed"]
 
 
-@pytest.mark.parametrize("path", [path for path in IMPORTS if path.parts[0] in ROOMS], ids=str)
-def test_rooms_import_only_what_is_below(path: pathlib.Path) -> None:
-    allowed = GROUND | ROOMS[path.parts[0]] | {path.parts[0]}
-    assert own(path) - {"__version__"} <= allowed
+def test_no_folder_outgrows_fifteen_files() -> None:
+    folders = {path.parent for path in FILES}
+    counts = {str(folder): sum(path.name != "__init__.py" for path in folder.glob("*.py")) for folder in folders}
+    assert not {folder: count for folder, count in counts.items() if count > MAX_FILES}
 
 
-@pytest.mark.parametrize("name", sorted(GROUND))
-def test_the_ground_imports_the_standard_library_and_numpy(name: str) -> None:
-    path = pathlib.Path(f"{name}.py")
-    assert foreign(path) <= STANDARD_AND_NUMPY
-    assert own(path) <= GROUND
+def test_every_room_says_what_is_in_it() -> None:
+    assert not [folder for folder in {path.parent for path in FILES} if not (folder / "__init__.py").is_file()]
+    texts = {path: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) for path in FILES}
+    assert not [str(path) for path, text in texts.items() if not text]
 
 
-@pytest.mark.parametrize("path", [path for path in IMPORTS if path.parts[0] in ("robot", "rewards", "sim")], ids=str)
-def test_the_robot_side_does_not_import_jax(path: pathlib.Path) -> None:
-    assert not foreign(path) & JAX
+def test_rooms_import_only_the_rooms_of_the_table() -> None:
+    offenders = {
+        module: {name for name in own(module) if room(name) not in ROOMS[room(module)] | {room(module)}}
+        for module in MODULES
+    }
+    assert not any(offenders.values()), listing(offenders)
 
 
-@pytest.mark.parametrize("room", ["robot", "rewards"])
-def test_robot_and_rewards_are_numpy_only(room: str) -> None:
-    for path in IMPORTS:
-        if path.parts[0] == room:
-            assert foreign(path) <= STANDARD_AND_NUMPY, path
+def test_no_imports_go_in_a_circle() -> None:
+    left = {module: own(module) for module in MODULES}
+    while free := [module for module, names in left.items() if not names & set(left)]:
+        for module in free:
+            del left[module]
+    assert not left, listing({module: names & set(left) for module, names in left.items()})
+
+
+def test_only_nodes_import_ros() -> None:
+    offenders = {module: foreign(module) & ROS for module in MODULES if room(module) != "nodes"}
+    assert not any(offenders.values()), listing(offenders)
+
+
+def test_rooms_with_a_closed_list_import_nothing_else() -> None:
+    allowed = {name: {*sys.stdlib_module_names, *packages} for name, packages in ONLY.items()}
+    offenders = {module: foreign(module) - allowed[room(module)] for module in MODULES if room(module) in ONLY}
+    assert not any(offenders.values()), listing(offenders)
+
+
+def test_the_list_of_nodes_imports_the_standard_library_only() -> None:
+    assert foreign("runtime.description") <= set(sys.stdlib_module_names)
+    assert own("runtime.description") == set()
+
+
+def test_rooms_without_jax_do_not_import_it() -> None:
+    offenders = {module: foreign(module) & JAX for module in MODULES if room(module) in WITHOUT_JAX}
+    assert not any(offenders.values()), listing(offenders)
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        "nodes.robot_node",
-        "nodes.reward_node",
-        "nodes.sim_node",
-        "nodes.recorder_node",
-        "graph",
-        "sim",
-        "robot",
-        "rewards",
-    ],
+    "start", [*sorted(WITHOUT_JAX - {"cli", "__main__"}), *(f"nodes.{n}" for n in NODES_WITHOUT_JAX)]
 )
-def test_a_fresh_interpreter_does_not_load_jax(module: str) -> None:
+def test_a_fresh_interpreter_does_not_load_jax(start: str) -> None:
+    names = [f"{PACKAGE}.{module}" for module in MODULES if module == start or module.startswith(f"{start}.")]
     program = (
-        "import importlib, pkgutil, sys\n"
-        f"package = importlib.import_module('{PACKAGE}.{module}')\n"
-        "for each in pkgutil.iter_modules(getattr(package, '__path__', []), package.__name__ + '.'):\n"
-        "    importlib.import_module(each.name)\n"
-        f"sys.exit(', '.join(sorted({JAX!r} & set(sys.modules))) or None)\n"
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+        f"sys.exit(', '.join(sorted({JAX - {'jaxtyping'}!r} & set(sys.modules))) or None)\n"
     )
-    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr

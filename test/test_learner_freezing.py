@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import small_policy
 
-from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.learner import Learner
-from chunk_ppo_ros.model import checkpoint
-from chunk_ppo_ros.types import Transition
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.model.checkpoints import checkpoint
 
 NUM_CHUNKS = 4
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import small_policy
 
+from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.learner import Learner
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.rl.optimizer import RATE_SCALE
 
 

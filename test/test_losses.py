@@ -12,9 +12,9 @@ import pytest
 from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.ratios import LEVELS
-from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
 
 
 @functools.cache

@@ -13,9 +13,9 @@ import time
 import pytest
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros import wandb_sink
-from chunk_ppo_ros.metrics import MetricsLog
-from chunk_ppo_ros.metrics_file import FILE_NAME, MetricsFile, read_records
+from chunk_ppo_ros.reporting import wandb_sink
+from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, MetricsFile, read_records
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 CONFIG = config_lib.PRESETS["debug"]
 WITHOUT_WANDB = dataclasses.replace(CONFIG, run=dataclasses.replace(CONFIG.run, wandb=False))
@@ -201,7 +201,7 @@ def test_wandb_writes_offline_below_the_run(home, tmp_path):
         {"num_chunks": 32, "loss/policy": 1.0, "value/explained_variance": None},
     ]
     subprocess.run(
-        [sys.executable, "-m", "chunk_ppo_ros.wandb_process", str(run_dir), "3"],
+        [sys.executable, "-m", "chunk_ppo_ros.reporting.wandb_process", str(run_dir), "3"],
         input="".join(json.dumps(line) + "\n" for line in lines),
         text=True,
         check=True,

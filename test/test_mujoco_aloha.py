@@ -11,12 +11,12 @@ import sys
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
-from chunk_ppo_ros.env import SimulatorEnv
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA
-from chunk_ppo_ros.sim.demonstrations import record_episode
+from chunk_ppo_ros.sim.experts.demonstrations import record_episode
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
 from chunk_ppo_ros.sim.meshes import Mesh, coarsen, read_stl
 from chunk_ppo_ros.sim.simulator import SimulatorUnavailable, make_simulator

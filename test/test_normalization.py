@@ -11,8 +11,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from chunk_ppo_ros.model import normalization
-from chunk_ppo_ros.model.normalization import NormStats, Stats
+from chunk_ppo_ros.model.tokenization import normalization
+from chunk_ppo_ros.model.tokenization.normalization import NormStats, Stats
 
 
 def stats(*, q01: list[float], q99: list[float]) -> Stats:

@@ -14,8 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros import parameter_file
-from chunk_ppo_ros.nodes import parameters
+from chunk_ppo_ros.config import parameter_file
+from chunk_ppo_ros.nodes.wire import parameters
 
 NodeMaker = Callable[..., Node]
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import reference_set
 
-from chunk_ppo_ros import __main__, parity_forward
-from chunk_ppo_ros.model.pi0_fast import Pi0FAST
-from chunk_ppo_ros.parity_forward import make_inputs
-from chunk_ppo_ros.parity_quantities import Model
-from chunk_ppo_ros.parity_rows import Quantity, Tolerance, compare
-from chunk_ppo_ros.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT
-from chunk_ppo_ros.parity_set import read_reference_set
+from chunk_ppo_ros import __main__
+from chunk_ppo_ros.evaluation.parity import parity_forward
+from chunk_ppo_ros.evaluation.parity.parity_forward import make_inputs
+from chunk_ppo_ros.evaluation.parity.parity_quantities import Model
+from chunk_ppo_ros.evaluation.parity.parity_rows import Quantity, Tolerance, compare
+from chunk_ppo_ros.evaluation.parity.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT
+from chunk_ppo_ros.evaluation.parity.parity_set import read_reference_set
+from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.robot.images import resize_with_pad
 
 ALL_CAMERAS = np.ones((2, 3), bool)

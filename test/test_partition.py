@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import MODELS
-from chunk_ppo_ros.model.freezing import trained_leaves
-from chunk_ppo_ros.model.pi0_fast import Pi0FAST
+from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.rl.partition import Partition
 
 TREE = {"actor": {"a": 1, "b": {"c": 2, "d": 3}}, "value": 4}

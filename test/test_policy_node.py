@@ -14,11 +14,12 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.nodes import conversions, images, joints, policy_node, qos
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
+from chunk_ppo_ros.nodes.policy import policy_node
+from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks import ReachTask
-from chunk_ppo_ros.types import ModelObservation, SampledChunk
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]

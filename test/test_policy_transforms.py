@@ -8,13 +8,13 @@ import pathlib
 import numpy as np
 import pytest
 
-from chunk_ppo_ros import types
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms, joint_mask
-from chunk_ppo_ros.model.fast_tokenizer import FastTokenizer
-from chunk_ppo_ros.model.normalization import Stats, clip_actions, compute_norm_stats
-from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms, joint_mask
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization.normalization import Stats, clip_actions, compute_norm_stats
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 
 TASK = "reach the cubes"
 MODEL = dataclasses.replace(MODELS["tiny"], action_horizon=8)

@@ -14,12 +14,12 @@ import pytest
 import small_policy
 from test_episodes import write_hdf5
 
-from chunk_ppo_ros import positions
-from chunk_ppo_ros.bench_inputs import random_observation
-from chunk_ppo_ros.errors import EpisodesError
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.evaluation import positions
+from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
+from chunk_ppo_ros.evaluation.positions import Preference, prefer, score_both
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.positions import Preference, prefer, score_both
-from chunk_ppo_ros.pretrain import CloningBatch
 
 EPISODES, CHUNKS, TOKENS = 4, 2, 12
 STEPS = 60

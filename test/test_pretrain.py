@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import small_policy
 
-from chunk_ppo_ros import pretrain
-from chunk_ppo_ros.bench_inputs import random_observation
 from chunk_ppo_ros.config import PRESETS, PretrainConfig, TrainConfig
-from chunk_ppo_ros.errors import CheckpointError, UserError
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer
-from chunk_ppo_ros.pretrain import CloningBatch
+from chunk_ppo_ros.core.errors import CheckpointError, UserError
+from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
+from chunk_ppo_ros.imitation import behavior_cloning
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
 
 def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pretrain, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
+    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(CheckpointError, match="must not exist yet"):
-        pretrain.pretrain(PRESETS["debug"], tmp_path)
+        behavior_cloning.pretrain(PRESETS["debug"], tmp_path)
 
 
 def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:
@@ -47,7 +47,7 @@ def settings(tmp_path: Path, **frozen: bool) -> TrainConfig:
 def test_imitation_leaves_what_is_frozen(tmp_path: Path) -> None:
     config = settings(tmp_path, freeze_image_tower=True)
     policy, params = small_policy.make_policy(config.model), small_policy.make_params(config.model)
-    cloned = pretrain.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
+    cloned = behavior_cloning.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
     moved = jax.tree.map(lambda new, old: not np.array_equal(new, old), cloned, params)
     names = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(moved)}
     assert {name for name, leaf in names.items() if leaf} == {name for name in names if "lora_" in name}
@@ -57,4 +57,4 @@ def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:
     config = settings(tmp_path, freeze_image_tower=True, freeze_text_tower=True)
     policy, params = small_policy.make_policy(config.model), small_policy.make_params(config.model)
     with pytest.raises(UserError, match="leave one of them out"):
-        pretrain.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
+        behavior_cloning.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)

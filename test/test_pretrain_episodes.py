@@ -15,15 +15,16 @@ import pytest
 import small_policy
 from test_episodes import jpegs, write_hdf5
 
-from chunk_ppo_ros import pretrain, pretrain_episodes, start
 from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.episode import Episode
-from chunk_ppo_ros.errors import CheckpointError, EpisodesError
-from chunk_ppo_ros.model.normalization import NormStats
-from chunk_ppo_ros.pretrain import CloningBatch
-from chunk_ppo_ros.pretrain_episodes import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
-from chunk_ppo_ros.types import ModelObservation
+from chunk_ppo_ros.core.errors import CheckpointError, EpisodesError
+from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
+from chunk_ppo_ros.imitation.clone_recorded import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
+from chunk_ppo_ros.model.tokenization.normalization import NormStats
 
 STEPS = 8
 
@@ -57,7 +58,7 @@ def test_a_checkpoint_that_training_starts_from(
     # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
     assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
     assert "1 held-out episodes: " in printed and " nats a token before, " in printed
-    beginning = start.load(folder, config)
+    beginning = restore.load(folder, config)
     assert beginning.provenance.kind == "openpi"
     # Joint 0 of an episode is 0, 0.14 .. 0.98; starts are at 0, 0.28, 0.56 and 0.84.
     assert beginning.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
@@ -72,33 +73,35 @@ def test_pretrained_weights_keep_their_tokenizers(
 ) -> None:
     source = small_policy.save_openpi(tmp_path / "source")
     config = configure(tmp_path, run={"pretrained_checkpoint_path": str(source)}, validation_fraction=0.0)
-    monkeypatch.setattr(pretrain, "clone", lambda policy, params, batch, config, *, on_step: params)
+    monkeypatch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
     folder = pretrain_on_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
     np.testing.assert_array_equal(
         NormStats.load(folder / "assets").actions.q99, NormStats.load(source / "assets").actions.q99
     )
-    tuned, before = (start.load(each, config).params["actor_backbone"] for each in (folder, source))
+    tuned, before = (restore.load(each, config).params["actor_backbone"] for each in (folder, source))
     jax.tree.map(np.testing.assert_array_equal, tuned, before)
 
 
 def test_tokenizers_of_a_folder_with_statistics_of_the_episodes(recorded: Path, tmp_path: Path) -> None:
     small_policy.make_tokenizer().save(tmp_path / "tokenizers")
     config = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "tokenizers")})
-    episodes = pretrain_episodes.read_all([recorded], config)
-    chunks = pretrain_episodes.read_chunks(episodes, config, folder=tmp_path, stride=2)
-    fitted = pretrain.fit(chunks, config)
+    episodes = clone_recorded.read_all([recorded], config)
+    chunks = clone_recorded.read_chunks(episodes, config, folder=tmp_path, stride=2)
+    fitted = behavior_cloning.fit(chunks, config)
     assert fitted.fast.bpe.to_str() == small_policy.make_tokenizer().fast.bpe.to_str()
     assert fitted.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
     wrong = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "nowhere")})
-    with pytest.raises(pretrain.UserError, match=r"tokenizers of .*nowhere \(run.tokenizer_dir\) cannot be used"):
-        pretrain.fit(chunks, wrong)
+    with pytest.raises(
+        behavior_cloning.UserError, match=r"tokenizers of .*nowhere \(run.tokenizer_dir\) cannot be used"
+    ):
+        behavior_cloning.fit(chunks, wrong)
 
 
 def test_the_command_takes_several_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(pretrain_episodes, "pretrain_on_episodes", lambda *given: called.append(given) or given[2])
+    monkeypatch.setattr(clone_recorded, "pretrain_on_episodes", lambda *given: called.append(given) or given[2])
     arguments = ["--episodes", "a", "b", "--exp_name", "mine", "--checkpoint_root", str(tmp_path), "--bc_steps", "5"]
     assert main(["pretrain", *arguments]) == 0
     ((paths, config, directory),) = called

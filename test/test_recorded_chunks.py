@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import small_policy
 
-from chunk_ppo_ros import recorded_chunks
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.episode import Episode
-from chunk_ppo_ros.errors import EpisodesError
-from chunk_ppo_ros.recorded_chunks import read_chunks
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data import recorded_chunks
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.recorded_chunks import read_chunks
 
 
 def configure(folder: pathlib.Path, **changes: Any) -> TrainConfig:

@@ -22,8 +22,9 @@ from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
 from test_conversions import make_transition, to_message
 
-from chunk_ppo_ros.bag import BagRecorder, find_definition, load_types
-from chunk_ppo_ros.nodes import qos, recorder_node
+from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_types
+from chunk_ppo_ros.nodes.recorder import recorder_node
+from chunk_ppo_ros.nodes.wire import qos
 
 TYPES = {topic: recorder_node._type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
 
@@ -89,7 +90,7 @@ def recording(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
     log = (tmp_path / "log").open("w")
     arguments = ["--ros-args", "-p", f"run.run_dir:={tmp_path}", "-p", "run.exp_name:=one"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "chunk_ppo_ros.nodes.recorder_node", *arguments],
+        [sys.executable, "-m", "chunk_ppo_ros.nodes.recorder.recorder_node", *arguments],
         stderr=log,
         cwd=pathlib.Path(__file__).parents[1],
     )

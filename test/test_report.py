@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros import plots
-from chunk_ppo_ros.metrics import MetricsLog
-from chunk_ppo_ros.report import nearest_preset, write_report
+from chunk_ppo_ros.reporting import plots
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.report import nearest_preset, write_report
 
 UPDATE = {
     "ratio/mean": 1.0,

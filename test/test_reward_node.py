@@ -19,9 +19,9 @@ from rclpy.node import Node
 from std_msgs.msg import Float32
 from std_srvs.srv import SetBool, Trigger
 
-from chunk_ppo_ros import types
-from chunk_ppo_ros.nodes import conversions, qos
-from chunk_ppo_ros.nodes.reward_node import RewardNode
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
+from chunk_ppo_ros.nodes.wire import conversions, qos
 
 RUN = "run-a"
 HORIZON = 4

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import EnvConfig, PPOConfig, RewardConfig, TrainConfig
-from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
 from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk, jerk, penalties
 from chunk_ppo_ros.rewards.terms import chunk_terms, mean_shares, total, weigh, with_term
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
 
 # Settings.
 

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
 from chunk_ppo_ros.rewards import referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeRecord, Episodes, Event
 from chunk_ppo_ros.rewards.silence import SilenceWatch
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
 
 # Terms.
 

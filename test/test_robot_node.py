@@ -13,8 +13,8 @@ from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from robot_rig import PERIOD, Graph, running_graph
 from sensor_msgs.msg import JointState
 
-from chunk_ppo_ros.nodes.conversions import time_to_ns
-from chunk_ppo_ros.nodes.joints import chunk_to_message
+from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
 
 REACH = 3.14159 * PERIOD
@@ -222,7 +222,7 @@ def test_unusable_joint_states_show_in_the_diagnostics(real_time: Graph) -> None
 
 def test_the_process_has_no_jax_and_ends_cleanly() -> None:
     code = (
-        "import sys; from chunk_ppo_ros.nodes import robot_node; assert 'jax' not in sys.modules;"
+        "import sys; from chunk_ppo_ros.nodes.robot import robot_node; assert 'jax' not in sys.modules;"
         "sys.exit(robot_node.main(['--ros-args', '-p', 'env.simulator:=none']))"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
@@ -235,7 +235,7 @@ def test_the_process_has_no_jax_and_ends_cleanly() -> None:
 
 
 def test_a_wrong_setting_ends_the_process_with_the_reason() -> None:
-    code = "import sys; from chunk_ppo_ros.nodes import robot_node; sys.exit(robot_node.main())"
+    code = "import sys; from chunk_ppo_ros.nodes.robot import robot_node; sys.exit(robot_node.main())"
     words = ["--ros-args", "-p", "robot.control_rat:=50.0"]
     done = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=20.0, check=False

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.nodes.rollout_state import Announcement, Kind, RolloutState, Step
+from chunk_ppo_ros.agent.rollout_state import Announcement, Kind, RolloutState, Step
+from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
-from chunk_ppo_ros.types import ChunkId
 
 Event = Callable[[RolloutState], None]
 VERSION_0 = Announcement("run", 0, num_accepted=0, num_required=3)

@@ -17,7 +17,8 @@ import hashlib, sys, time
 import rclpy
 from rclpy.node import Node
 from chunk_ppo_ros.errors import UserError
-from chunk_ppo_ros.nodes import parameters, runner
+from chunk_ppo_ros.nodes.common import runner
+from chunk_ppo_ros.nodes.wire import parameters
 
 class Probe(Node):
     def __init__(self) -> None:

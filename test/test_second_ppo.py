@@ -13,10 +13,10 @@ import second_ppo
 from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
 from chunk_ppo_ros.rl.ratios import LEVELS
-from chunk_ppo_ros.value_support import ValueEstimate
 
 SEEDS = range(5)
 NUM_CHUNKS, NUM_SLOTS = 6, 4

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import MODELS
-from chunk_ppo_ros.model import gemma, gemma_attention, siglip
-from chunk_ppo_ros.model.gemma_kernels import arrange_attention
-from chunk_ppo_ros.model.layout import make_layout
-from chunk_ppo_ros.model.pi0_fast import Pi0FAST
-from chunk_ppo_ros.model.tree_store import name_leaves
-from chunk_ppo_ros.model.variants import GemmaConfig, SigLIPConfig, resolve_variant
+from chunk_ppo_ros.model.backbone import gemma, gemma_attention, siglip
+from chunk_ppo_ros.model.backbone.gemma_kernels import arrange_attention
+from chunk_ppo_ros.model.backbone.layout import make_layout
+from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
+from chunk_ppo_ros.model.backbone.variants import GemmaConfig, SigLIPConfig, resolve_variant
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 
 SMALL = GemmaConfig(width=8, depth=2, mlp_dim=12, num_heads=2, head_dim=4)
 

@@ -20,16 +20,17 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.nodes import qos, sim_node
-from chunk_ppo_ros.nodes.conversions import header_of, time_to_ns
-from chunk_ppo_ros.nodes.images import image_from_message
-from chunk_ppo_ros.nodes.joints import STATE_JOINTS, StepMessage, chunk_to_message
-from chunk_ppo_ros.nodes.robot_backends import Ros2ControlBackend, arm_topic, gripper_topic
-from chunk_ppo_ros.nodes.robot_node import RobotNode
-from chunk_ppo_ros.nodes.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
+from chunk_ppo_ros.nodes.sim import sim_node
+from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.conversions import header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, chunk_to_message
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.simulator import StepReward
-from chunk_ppo_ros.types import RewardTerm
+from chunk_ppo_ros.sim.interface import StepReward
 
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
@@ -409,7 +410,8 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
 
 def test_a_machine_without_rendering_gets_the_reason_and_an_exit_code() -> None:
     code = (
-        "import sys; from chunk_ppo_ros.errors import SimulatorUnavailable; from chunk_ppo_ros.nodes import sim_node\n"
+        "import sys; from chunk_ppo_ros.core.errors import SimulatorUnavailable\n"
+        "from chunk_ppo_ros.nodes.sim import sim_node\n"
         "def refuse(config): raise SimulatorUnavailable('no OpenGL here; install libegl1')\n"
         "sim_node.make_simulator = refuse; assert 'jax' not in sys.modules; sys.exit(sim_node.main([]))"
     )

@@ -16,15 +16,15 @@ import orbax.checkpoint as orbax
 import pytest
 from small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
 
-from chunk_ppo_ros import start
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig, TrainConfig
 from chunk_ppo_ros.config import to_dict as config_to_dict
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.learner import Learner
-from chunk_ppo_ros.model import checkpoint, compatibility
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.lora import is_adapter
-from chunk_ppo_ros.model.tree_store import name_leaves
+from chunk_ppo_ros.model.backbone.lora import is_adapter
+from chunk_ppo_ros.model.checkpoints import checkpoint, compatibility
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 
 
 def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_metadata: Any = None) -> Path:
@@ -59,7 +59,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_openpi_checkpoint_gets_the_value_head_of_a_fresh_policy(imitation: Path, tmp_path: Path) -> None:
     config = configure(tmp_path, run={"seed": 3})
-    beginning = start.load(imitation, config)
+    beginning = restore.load(imitation, config)
     assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
     assert_same(beginning.params["value_head"], make_policy(MODEL).init(key=jax.random.key(3))["value_head"])
     assert (beginning.provenance.kind, beginning.provenance.notes) == ("openpi", ("the value head is fresh",))
@@ -68,23 +68,23 @@ def test_an_openpi_checkpoint_gets_the_value_head_of_a_fresh_policy(imitation: P
 
 def test_the_params_folder_stands_for_its_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
     for path in (imitation, own):
-        beginning = start.load(path / "params", configure(tmp_path))
+        beginning = restore.load(path / "params", configure(tmp_path))
         assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
 
 
 def test_an_own_checkpoint_of_another_run_comes_whole(own: Path, tmp_path: Path) -> None:
-    beginning = start.load(own, configure(tmp_path, run={"exp_name": "second"}))
+    beginning = restore.load(own, configure(tmp_path, run={"exp_name": "second"}))
     assert_same(beginning.params, make_params())
-    assert beginning.provenance == start.Provenance("own", str(own))
+    assert beginning.provenance == restore.Provenance("own", str(own))
 
 
 def test_the_version_of_a_checkpoint_is_that_of_its_run(imitation: Path, own: Path) -> None:
-    assert (start.checkpoint_version(own), start.checkpoint_version(imitation)) == (7, 0)
+    assert (restore.checkpoint_version(own), restore.checkpoint_version(imitation)) == (7, 0)
 
 
 def test_all_parameters_are_bound_to_their_device(imitation: Path, tmp_path: Path) -> None:
     """Otherwise the update, which returns bound ones, would be compiled a second time."""
-    params = start.load(imitation, configure(tmp_path)).params
+    params = restore.load(imitation, configure(tmp_path)).params
     assert all(isinstance(leaf, jax.Array) and leaf.committed for leaf in jax.tree.leaves(params))
 
 
@@ -94,7 +94,7 @@ def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, 
     deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf}, rounded)}
     orbax.PyTreeCheckpointer().save(tmp_path / "trained" / "params", deeper)
     shutil.copytree(imitation / "assets", tmp_path / "trained" / "assets")
-    actor = start.load(tmp_path / "trained", configure(tmp_path)).params["actor_backbone"]
+    actor = restore.load(tmp_path / "trained", configure(tmp_path)).params["actor_backbone"]
     assert {leaf.dtype for leaf in jax.tree.leaves(actor)} == {jnp.dtype("float32")}
     assert_same(actor, jax.tree.map(lambda leaf: leaf.astype(np.float32), rounded))
 
@@ -104,8 +104,8 @@ def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, 
 
 def test_adapters_start_fresh_on_a_base_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
     config = configure(tmp_path, lora_rank=2)
-    assert start.load(own, config).provenance.notes == ("the adapters are fresh",)
-    beginning = start.load(imitation, config)
+    assert restore.load(own, config).provenance.notes == ("the adapters are fresh",)
+    beginning = restore.load(imitation, config)
     assert beginning.provenance.notes == ("the value head is fresh", "the adapters are fresh")
     leaves = name_leaves(beginning.params["actor_backbone"])
     adapters = {name: leaf for name, leaf in leaves.items() if is_adapter(name)}
@@ -119,9 +119,9 @@ def test_adapters_are_never_left_out(tmp_path: Path) -> None:
     adapted = dataclasses.replace(MODEL, lora_rank=2)
     for path in (save_own(tmp_path / "own", adapted), save_openpi(tmp_path / "imitation", adapted)):
         with pytest.raises(CheckpointError, match=r"has low-rank adapters, .* got a model without; set it, or merge"):
-            start.load(path, configure(tmp_path))
+            restore.load(path, configure(tmp_path))
         with pytest.raises(CheckpointError, match="lora"):  # by name where there is metadata, else by shape
-            start.load(path, configure(tmp_path, lora_rank=4))
+            restore.load(path, configure(tmp_path, lora_rank=4))
 
 
 def test_a_part_of_the_adapters_is_an_error(imitation: Path, tmp_path: Path) -> None:
@@ -133,11 +133,11 @@ def test_a_part_of_the_adapters_is_an_error(imitation: Path, tmp_path: Path) -> 
     with pytest.raises(
         CheckpointError, match=rf"but 1 differ; .*\n  actor_backbone/{missing}: expected .*, found nothing"
     ):
-        start.load(tmp_path / "some", configure(tmp_path, lora_rank=2))
+        restore.load(tmp_path / "some", configure(tmp_path, lora_rank=2))
 
 
 def test_a_value_head_over_the_chunk_starts_fresh(own: Path, tmp_path: Path) -> None:
-    beginning = start.load(own, configure(tmp_path, chunk_value="attention"))
+    beginning = restore.load(own, configure(tmp_path, chunk_value="attention"))
     assert beginning.provenance.notes == ("the value head over the chunk is fresh",)
     kept = {name: leaf for name, leaf in beginning.params["value_head"].items() if name != "chunk"}
     assert_same(kept, make_params()["value_head"])
@@ -146,11 +146,11 @@ def test_a_value_head_over_the_chunk_starts_fresh(own: Path, tmp_path: Path) -> 
 
 def test_a_value_head_over_the_chunk_is_left_out_where_there_is_none(tmp_path: Path) -> None:
     path = save_own(tmp_path / "run", dataclasses.replace(MODEL, chunk_value="pooled"))
-    beginning = start.load(path, configure(tmp_path))
+    beginning = restore.load(path, configure(tmp_path))
     assert beginning.provenance.notes == ("its value head over the chunk is left out",)
     assert "chunk" not in beginning.params["value_head"]
     with pytest.raises(CheckpointError, match="model.chunk_value: checkpoint 'pooled', configuration 'attention'"):
-        start.load(path, configure(tmp_path, chunk_value="attention"))
+        restore.load(path, configure(tmp_path, chunk_value="attention"))
 
 
 @pytest.mark.parametrize("variant", ["gemma_2b", "gemma_2b_lora"])
@@ -161,10 +161,10 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
     object.__setattr__(policy, "config", model)
     names = {
         name
-        for name in name_leaves(start.expected_params(policy))
+        for name in name_leaves(restore.expected_params(policy))
         if name.startswith("value_head/") or is_adapter(name)
     }
-    compiled = jax.jit(lambda key: start.init_leaves(policy, names, key=key)).lower(jax.random.key(0)).compile()
+    compiled = jax.jit(lambda key: restore.init_leaves(policy, names, key=key)).lower(jax.random.key(0)).compile()
     memory = compiled.memory_analysis()
     assert memory is not None
     assert memory.output_size_in_bytes + memory.temp_size_in_bytes < 0.4e9
@@ -186,7 +186,7 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
 )
 def test_other_sizes_are_refused_by_name(own: Path, tmp_path: Path, model: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        start.load(own, configure(tmp_path, **model))
+        restore.load(own, configure(tmp_path, **model))
 
 
 def check(stored: dict[str, Any], wanted: dict[str, Any], *, resumes: bool = False) -> None:
@@ -236,7 +236,7 @@ def test_metadata_of_before_a_setting_means_its_default() -> None:
 def test_a_model_section_that_is_none_is_refused(tmp_path: Path, model: dict[str, Any]) -> None:
     path = save_own(tmp_path / "run", of_metadata={**config_to_dict(MODEL), **model})
     with pytest.raises(CheckpointError, match=r"the model section of .* cannot be used: .*(action_dim|shoe|cameras)"):
-        start.load(path, configure(tmp_path))
+        restore.load(path, configure(tmp_path))
 
 
 # Assets.
@@ -248,7 +248,7 @@ def test_norm_stats_of_another_robot_are_named(imitation: Path, tmp_path: Path) 
     with pytest.raises(
         CheckpointError, match=r"must have 14 dimensions \(model.action_dim\), got 7 of the state and 7"
     ):
-        start.load(path, configure(tmp_path))
+        restore.load(path, configure(tmp_path))
 
 
 def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path) -> None:
@@ -257,15 +257,15 @@ def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path)
     with pytest.raises(
         CheckpointError, match=r"the asset id must be one of those in .*/assets \(lab/one_arm, trossen\), got ''"
     ):
-        start.load(path, configure(tmp_path))
+        restore.load(path, configure(tmp_path))
     with pytest.raises(CheckpointError, match="got 'droid'; set run.asset_id"):
-        start.load(path, configure(tmp_path, run={"asset_id": "droid"}))
-    beginning = start.load(path, configure(tmp_path, run={"asset_id": "trossen"}))
+        restore.load(path, configure(tmp_path, run={"asset_id": "droid"}))
+    beginning = restore.load(path, configure(tmp_path, run={"asset_id": "trossen"}))
     assert beginning.tokenizer.norm_stats.actions.dim == 14
 
 
 def test_an_asset_id_does_not_disturb_own_checkpoints(own: Path, tmp_path: Path) -> None:
-    start.load(own, configure(tmp_path, run={"asset_id": "trossen"}))
+    restore.load(own, configure(tmp_path, run={"asset_id": "trossen"}))
 
 
 def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Path) -> None:
@@ -274,11 +274,11 @@ def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Pa
     with pytest.raises(
         CheckpointError, match=r"tokenizers of .*trossen cannot be used: .* name their folder by run.token"
     ):
-        start.load(path, configure(tmp_path))
-    start.load(path, configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen")}))
+        restore.load(path, configure(tmp_path))
+    restore.load(path, configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen")}))
     shutil.rmtree(path / "assets")
     with pytest.raises(CheckpointError, match=r"assets must hold norm_stats.json or <asset_id>/norm_stats.json"):
-        start.load(path, configure(tmp_path))
+        restore.load(path, configure(tmp_path))
 
 
 # When it cannot be loaded.
@@ -335,9 +335,9 @@ def test_a_run_is_resumed_with_another_learning_rate_but_not_with_other_sizes(im
 
 def test_provenance_of_before_the_notes_is_read(own: Path) -> None:
     old = {"provenance": json.loads('{"kind": "own", "path": "x", "is_fallback": false, "reason": ""}')}
-    from chunk_ppo_ros.model.metadata_file import read_section
+    from chunk_ppo_ros.model.checkpoints.metadata_file import read_section
 
-    assert read_section(own, old, "provenance", start.Provenance) == start.Provenance("own", "x")
+    assert read_section(own, old, "provenance", restore.Provenance) == restore.Provenance("own", "x")
     for wrong in ({"kind": 3}, {"kind": "own", "is_fallback": 1}, {}, {"kind": "own", "shoe": 1}):
         with pytest.raises(CheckpointError, match="provenance"):
-            read_section(own, {"provenance": wrong}, "provenance", start.Provenance)
+            read_section(own, {"provenance": wrong}, "provenance", restore.Provenance)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from chunk_ppo_ros.statistics import mean_interval, paired_test, success_interval
+from chunk_ppo_ros.evaluation.statistics import mean_interval, paired_test, success_interval
 
 
 def test_wilson_by_hand():

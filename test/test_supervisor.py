@@ -15,10 +15,10 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from chunk_ppo_ros import supervisor
-from chunk_ppo_ros.child import Child
-from chunk_ppo_ros.console import Console
-from chunk_ppo_ros.graph import Graph, NodeDescription
+from chunk_ppo_ros.runtime import supervisor
+from chunk_ppo_ros.runtime.console import Console
+from chunk_ppo_ros.runtime.description import Graph, NodeDescription
+from chunk_ppo_ros.runtime.process import Child
 
 PROGRAMS = {
     "done": "print('made it', flush=True)",
@@ -240,7 +240,7 @@ def test_a_signal_while_python_starts_is_quiet(
     lines: list[str] = []
     child = Child(
         "node",
-        [sys.executable, "-m", "chunk_ppo_ros.supervised", str(os.getpid()), "fake_importing"],
+        [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), "fake_importing"],
         environment=os.environ,
         log=tmp_path / "node.log",
         output=lines.append,

@@ -15,16 +15,17 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from test_policy_node import VALUE, FakeActor
 
-from chunk_ppo_ros.nodes import conversions, policy_node, qos
-from chunk_ppo_ros.nodes.joints import leader_message
-from chunk_ppo_ros.nodes.policy_node import PolicyNode
-from chunk_ppo_ros.nodes.reward_node import RewardNode
-from chunk_ppo_ros.nodes.robot_node import RobotNode
-from chunk_ppo_ros.nodes.sim_node import SimNode
-from chunk_ppo_ros.parameter_file import write_parameter_file
+from chunk_ppo_ros.config.parameter_file import write_parameter_file
+from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.nodes.policy import policy_node
+from chunk_ppo_ros.nodes.policy.policy_node import PolicyNode
+from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
+from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
+from chunk_ppo_ros.nodes.sim.sim_node import SimNode
+from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.joints import leader_message
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.reach_operator import plan_reach
-from chunk_ppo_ros.types import Transition
+from chunk_ppo_ros.sim.experts.reach import plan_reach
 
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD = 0.02  # s, of the leaders' joint states

@@ -12,7 +12,8 @@ from chunk_ppo_ros.config import PRESETS, EnvConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import tasks
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
-from chunk_ppo_ros.sim.simulator import SceneState, make_simulator
+from chunk_ppo_ros.sim.interface import SceneState
+from chunk_ppo_ros.sim.simulator import make_simulator
 from chunk_ppo_ros.sim.tasks import TASKS, ReachTask, TransferCubeTask, make_task, sample_start, transfer_stage
 
 TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])

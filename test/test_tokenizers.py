@@ -19,13 +19,14 @@ import sentencepiece
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from chunk_ppo_ros import types
 from chunk_ppo_ros.config import TINY_MODEL
-from chunk_ppo_ros.model import fast_tokenizer, normalization, prompt_tokenizer
-from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
-from chunk_ppo_ros.model.fast_tokenizer import DecodedChunk, FastTokenizer
-from chunk_ppo_ros.model.prompt_tokenizer import PromptTokenizer
-from chunk_ppo_ros.model.tokenizer import PolicyTokenizer, TokenIds
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prompt_tokenizer
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import DecodedChunk, FastTokenizer
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer
+from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 
 SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
 PUBLISHED = SHARED / "data" / "fast"

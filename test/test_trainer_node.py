@@ -13,10 +13,11 @@ from chunk_ppo_msgs import msg
 from fake_learner import FakeLearner, make_transition
 from node_harness import Peer, graph_starter, node_config
 
-from chunk_ppo_ros.errors import CheckpointError, UserError
-from chunk_ppo_ros.nodes import conversions, qos, trainer_node
-from chunk_ppo_ros.nodes.runner import EndOfRun
-from chunk_ppo_ros.parameter_file import write_parameter_file
+from chunk_ppo_ros.config.parameter_file import write_parameter_file
+from chunk_ppo_ros.core.errors import CheckpointError, UserError
+from chunk_ppo_ros.nodes.common.runner import EndOfRun
+from chunk_ppo_ros.nodes.trainer import trainer_node
+from chunk_ppo_ros.nodes.wire import conversions, qos
 
 ACK = msg.TransitionAck
 SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
@@ -139,7 +140,7 @@ def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):
     def fail(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("chunk_ppo_ros.nodes.journal.write_atomically", fail)
+    monkeypatch.setattr("chunk_ppo_ros.data.journal.write_atomically", fail)
     acks = send(graph, 0, 1)
     assert [(ack.status, ack.num_accepted) for ack in acks] == [(ACK.RETRY, 0), (ACK.RETRY, 0)]
     assert "No space left on device" in acks[0].message

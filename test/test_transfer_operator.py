@@ -11,11 +11,9 @@ import pytest
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
-from chunk_ppo_ros.sim.demonstrations import EpisodeRecording, record_episode
-from chunk_ppo_ros.sim.demonstrator import PEAK_SPEED, minimum_jerk_chunk
-from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
-from chunk_ppo_ros.sim.simulator import SceneState, Simulator, make_simulator
-from chunk_ppo_ros.sim.transfer_operator import (
+from chunk_ppo_ros.sim.experts.demonstrations import EpisodeRecording, record_episode
+from chunk_ppo_ros.sim.experts.expert import PEAK_SPEED, minimum_jerk_chunk
+from chunk_ppo_ros.sim.experts.transfer_cube import (
     CLOSED,
     GRASP,
     GRIPPER_ROTATIONS,
@@ -27,6 +25,9 @@ from chunk_ppo_ros.sim.transfer_operator import (
     TransferOperator,
     transfer_goals,
 )
+from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
+from chunk_ppo_ros.sim.interface import SceneState, Simulator
+from chunk_ppo_ros.sim.simulator import make_simulator
 
 REASON = rendering.rendering_available()
 needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import PRESETS
-from chunk_ppo_ros.transition_shapes import blank_rollout, check_transition
-from chunk_ppo_ros.types import Transition
+from chunk_ppo_ros.core.types import Transition
 
 CONFIG = PRESETS["debug"]
 

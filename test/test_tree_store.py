@@ -14,8 +14,8 @@ import numpy as np
 import orbax.checkpoint as orbax
 import pytest
 
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.model import tree_store
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints import orbax_trees
 
 LARGE = (10, 1024, 1024)  # 40 MiB in float32
 NUM_LARGE = 7
@@ -55,7 +55,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = {f"large_{n}": random.random(LARGE, np.float32) for n in range(NUM_LARGE)}
     for n in range(NUM_LARGE):
         tree[f"large_{n}"].ravel()[[0, -1]] = n, -n
-    tree_store.save_tree(folder, {**tree, "small": np.ones(3, np.float32)})
+    orbax_trees.save_tree(folder, {**tree, "small": np.ones(3, np.float32)})
     return folder
 
 
@@ -82,18 +82,18 @@ def test_a_tree_is_in_memory_once(large: Path, repository: Path, devices: int, v
 @pytest.mark.parametrize(("stored", "wanted"), [("bfloat16", "float32"), ("float32", "bfloat16"), ("int32", "int32")])
 def test_arrays_come_in_the_dtype_that_is_expected(tmp_path: Path, stored: str, wanted: str) -> None:
     values = jnp.array([1.5, -2.25, 1 / 3]).astype(stored)
-    tree_store.save_tree(tmp_path / "params", {"a": {"b": values}})
+    orbax_trees.save_tree(tmp_path / "params", {"a": {"b": values}})
     expected = {"a": {"b": jax.ShapeDtypeStruct((3,), wanted)}}
-    loaded = tree_store.load_tree(tmp_path / "params", expected, names={"a/b": "a/b"})["a"]["b"]
+    loaded = orbax_trees.load_tree(tmp_path / "params", expected, names={"a/b": "a/b"})["a"]["b"]
     assert loaded.dtype == wanted
     np.testing.assert_array_equal(loaded, values.astype(wanted))
 
 
 def test_only_named_arrays_are_read_and_under_their_new_names(tmp_path: Path) -> None:
-    tree_store.save_tree(tmp_path / "params", {"a": np.ones(2, np.float32), "b": np.zeros(3, np.float32)})
+    orbax_trees.save_tree(tmp_path / "params", {"a": np.ones(2, np.float32), "b": np.zeros(3, np.float32)})
     expected = {"x": {"y": jax.ShapeDtypeStruct((2,), jnp.float32)}}
-    loaded = tree_store.load_tree(tmp_path / "params", expected, names={"a": "x/y"})
-    assert tree_store.name_leaves(loaded).keys() == {"x/y"}
+    loaded = orbax_trees.load_tree(tmp_path / "params", expected, names={"a": "x/y"})
+    assert orbax_trees.name_leaves(loaded).keys() == {"x/y"}
     np.testing.assert_array_equal(loaded["x"]["y"], [1, 1])
 
 
@@ -101,4 +101,4 @@ def test_other_things_than_named_arrays_are_refused(tmp_path: Path) -> None:
     for number, tree in enumerate(([np.ones(2)], {"a": "text"})):
         orbax.PyTreeCheckpointer().save(tmp_path / str(number), tree)
         with pytest.raises(CheckpointError, match="(must hold named|storage has no) arrays"):
-            tree_store.stored_shapes(tmp_path / str(number))
+            orbax_trees.stored_shapes(tmp_path / str(number))

@@ -12,11 +12,11 @@ import pytest
 import toy_policy
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.rl.update_errors import LogProbGapError, UpdateError
-from chunk_ppo_ros.value_support import ValueEstimate
 
 CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
 KEY = jax.random.key(3)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
 
 TWO = ValueSupport(bins=2, low=-1.0, high=1.0)
 MANY = ValueSupport(bins=41, low=-4.0, high=6.0)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from chunk_ppo_ros.nodes.worker import Outcome, Worker
+from chunk_ppo_ros.nodes.common.worker import Outcome, Worker
 
 PATIENCE = 5.0  # s
 

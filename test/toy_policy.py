@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from chunk_ppo_ros import types
-from chunk_ppo_ros.value_support import ValueEstimate
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 
 NUM_SLOTS = 3  # T; the last slot is a pad
 NUM_SYMBOLS = 2  # V

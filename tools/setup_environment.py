@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import platform
+import runpy
 import subprocess
 import sys
 import time
@@ -30,7 +31,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
 NAME = "chunk_ppo_ros"
-NODES = ("policy_node", "reward_node", "trainer_node", "robot_node", "sim_node", "recorder_node", "classifier_node")
+NODE_LIST = ROOT / NAME / "runtime" / "description.py"
 
 
 class SetupError(RuntimeError):
@@ -119,8 +120,8 @@ def install_package() -> None:
     link(ROOT / "resource" / NAME, share / "ament_index" / "resource_index" / "packages" / NAME)
     for name in ("package.xml", "launch", "config"):
         link(ROOT / name, share / NAME / name)
-    for node in NODES:
-        link(VENV / "bin" / node, VENV / "lib" / NAME / node)
+    for node in runpy.run_path(str(NODE_LIST))["NODES"]:
+        link(VENV / "bin" / node.name, VENV / "lib" / NAME / node.name)
 
 
 def prepare_rendering() -> None:
@@ -141,7 +142,7 @@ def steps() -> list[Step]:
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
     messages = digest([*(ROOT / "msg").iterdir(), *builders, ROOT / "requirements" / "ros-wheels.txt"])
-    package = digest([ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
+    package = digest([NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
         Step("virtual environment .venv", system, make_environment),

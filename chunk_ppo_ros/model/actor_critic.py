@@ -16,17 +16,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.model import decoding
-from chunk_ppo_ros.model.constraint import FastConstraint
+from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
+from chunk_ppo_ros.model.backbone.layout import Layout, make_layout
+from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST, embedding_table
 from chunk_ppo_ros.model.decoders import Decoder, make_decoder
 from chunk_ppo_ros.model.embedded import AnyObservation, EmbeddedObservation
-from chunk_ppo_ros.model.gemma_attention import KVCache
-from chunk_ppo_ros.model.layout import Layout, make_layout
-from chunk_ppo_ros.model.pi0_fast import Pi0FAST, embedding_table
-from chunk_ppo_ros.model.tokenizer import TokenIds
+from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
+from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from chunk_ppo_ros.model.value_head import ValueHead
-from chunk_ppo_ros.types import ModelObservation
-from chunk_ppo_ros.value_support import ValueEstimate
 
 Params = dict[str, Any]
 Caches = tuple[KVCache, ...]

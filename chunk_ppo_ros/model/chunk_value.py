@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.initialization import draw_weights
+from chunk_ppo_ros.model.backbone.initialization import draw_weights
 
 Params = dict[str, Any]
 

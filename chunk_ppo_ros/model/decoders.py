@@ -8,19 +8,14 @@ Shape letters: B batch, T action-token slots, K choices, F FAST tokens, V vocabu
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.constraint import ConstraintState, FastConstraint
-
-if TYPE_CHECKING:
-    from chunk_ppo_ros.model.tokenizer import TokenIds
-
-FORCED_TAIL = 2
-"""Action-token slots that "|" and the end token take after the FAST tokens."""
+from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastConstraint
+from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, TokenIds
 
 
 class Decoder(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import flax.struct
 from jax import Array
 
-from chunk_ppo_ros.types import ModelObservation
+from chunk_ppo_ros.core.types import ModelObservation
 
 
 @flax.struct.dataclass

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
+from chunk_ppo_ros.model.backbone.initialization import draw_weights
 from chunk_ppo_ros.model.chunk_value import ChunkEncoder
-from chunk_ppo_ros.model.initialization import draw_weights
-from chunk_ppo_ros.value_support import ValueEstimate, ValueSupport
 
 Params = dict[str, Any]
 

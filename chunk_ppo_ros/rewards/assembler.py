@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from chunk_ppo_ros.chunk_length import chunk_discount
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.robot.chunk_length import chunk_discount
 
 MAX_FINISHED = 1024
 """Finished chunks that are remembered, so that duplicates are known and a late predecessor finds its next value."""

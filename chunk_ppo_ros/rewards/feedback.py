@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.human import with_feedback
 from chunk_ppo_ros.rewards.referee import ChunkJoin
-from chunk_ppo_ros.types import ChunkId
 
 
 @dataclasses.dataclass(frozen=True)

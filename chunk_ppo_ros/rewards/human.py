@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards.terms import with_term
-from chunk_ppo_ros.types import ChunkOutcome, RewardTerm
 
 MARK, FEEDBACK = "human_success", "feedback"
 """Names of the terms."""

@@ -10,9 +10,9 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
-from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.types import RewardTerm
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
-from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards import human
 from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.episodes import Ending
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk
 from chunk_ppo_ros.robot.execution import Status as Status
-from chunk_ppo_ros.types import ChunkId, ChunkOutcome, RewardTerm
 
 MAX_JOINING = 64
 """Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped,

@@ -11,9 +11,9 @@ import math
 from collections.abc import Iterable, Mapping
 
 from chunk_ppo_ros.config import OWN_REWARD_TERMS, RewardConfig
-from chunk_ppo_ros.errors import RewardError
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk, penalties
-from chunk_ppo_ros.types import ChunkOutcome, RewardTerm
 
 
 def chunk_terms(

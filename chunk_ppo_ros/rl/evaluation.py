@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from chunk_ppo_ros import types
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
-from chunk_ppo_ros.value_support import ValueEstimate
 
 
 class Evaluation(Protocol):

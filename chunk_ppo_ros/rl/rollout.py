@@ -13,9 +13,9 @@ import flax.struct
 import jax
 import numpy as np
 
-import chunk_ppo_ros.pytrees  # noqa: F401  (ModelObservation goes through jit)
-from chunk_ppo_ros import types
-from chunk_ppo_ros.chunk_length import held_after
+import chunk_ppo_ros.core_jax.pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.robot.chunk_length import held_after
 
 Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

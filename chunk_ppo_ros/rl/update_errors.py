@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.core.errors import UserError
 
 
 class UpdateError(UserError):

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter
-from chunk_ppo_ros.sim.simulator import Simulator
-from chunk_ppo_ros.types import RewardTerm
+from chunk_ppo_ros.sim.interface import Simulator
 
 
 @dataclasses.dataclass(frozen=True)

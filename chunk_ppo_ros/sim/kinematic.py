@@ -14,7 +14,7 @@ from chunk_ppo_ros.robot.safety import TargetLimiter
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, split_arms
-from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
+from chunk_ppo_ros.sim.interface import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
 from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS, START_NOISE, Task, sample_start
 
 ARM_COLOR = np.array([24, 24, 26])

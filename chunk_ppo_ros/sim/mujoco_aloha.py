@@ -11,8 +11,8 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.interface import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
 from chunk_ppo_ros.sim.mujoco_scene import CUBE_BODY, TIME_STEP, arm_prefix, build_model, grasp_site, target_body
-from chunk_ppo_ros.sim.simulator import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
 from chunk_ppo_ros.sim.tasks import START_NOISE, Task, sample_start
 
 FINGERS = (aloha.LEFT_FINGER, aloha.RIGHT_FINGER)

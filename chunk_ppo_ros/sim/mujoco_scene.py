@@ -12,12 +12,12 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from chunk_ppo_ros.errors import SimulatorUnavailable
+from chunk_ppo_ros.core.errors import SimulatorUnavailable
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA, CameraPose
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET
+from chunk_ppo_ros.sim.interface import CAMERA_NAMES
 from chunk_ppo_ros.sim.meshes import coarsen, read_stl
-from chunk_ppo_ros.sim.simulator import CAMERA_NAMES
 from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS
 
 SCENE_FILE = "bimanual_viperx_transfer_cube.xml"

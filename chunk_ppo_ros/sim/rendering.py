@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 
-from chunk_ppo_ros.errors import SimulatorUnavailable
+from chunk_ppo_ros.core.errors import SimulatorUnavailable
 
 BACKENDS = ("egl", "osmesa")
 INSTALL_COMMAND = "apt-get install -y libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"

@@ -1,94 +1,11 @@
-"""What a simulated robot is to the rest of the package, and how one is made from a configuration.
-
-No ROS and no wall clock here: one `step` is one control period, whoever calls it decides when.
-"""
+"""How a simulator is made from a configuration."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Protocol
-
-import numpy as np
-
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
-from chunk_ppo_ros.types import RewardTerm
-
-CONTROL_RATE = 50.0  # Hz, ALOHA's control loop
-# Camera names on the wire, in the order of the model's keys base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb.
-CAMERA_NAMES: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
-
-
-@dataclasses.dataclass(frozen=True)
-class StepReward:
-    """What the task says about one control step.
-
-    Attributes:
-        terms: the named parts of the step's reward.
-        terminated: the task reached an end state in this step.
-        success: the task was solved in this step.
-    """
-
-    terms: tuple[RewardTerm, ...]
-    terminated: bool
-    success: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class SceneState:
-    """The scene at one instant, as far as tasks look at it; world frame, m.
-
-    Attributes:
-        grasp_points: [2, 3], where the left and the right gripper pinch.
-        targets: [2, 3], the target of the left and of the right arm; None in tasks without targets.
-        cube_position: [3], centre of the cube; None in tasks without a cube.
-        cube_touches: what the cube touches, out of "left_gripper", "right_gripper" and "table".
-        cube_grips: the sides, "left" and "right", whose gripper touches the cube with both of its fingers.
-    """
-
-    grasp_points: np.ndarray
-    targets: np.ndarray | None = None
-    cube_position: np.ndarray | None = None
-    cube_touches: frozenset[str] = frozenset()
-    cube_grips: frozenset[str] = frozenset()
-
-
-class Simulator(Protocol):
-    """A simulated ALOHA with one task.
-
-    Attributes:
-        control_rate: control steps per simulated second, Hz.
-        camera_names: names of the C cameras, in the order of `render`.
-        prompt: the task in words.
-    """
-
-    control_rate: float
-    camera_names: tuple[str, ...]
-    prompt: str
-
-    def reset(self, *, seed: int) -> None:
-        """Starts an episode; its start and its task are drawn from `seed` alone."""
-
-    def step(self, target: np.ndarray) -> StepReward:
-        """One control period towards `target` [14]: absolute joint angles in rad, grippers normalised 0..1."""
-
-    def state(self) -> np.ndarray:
-        """float32 [14]: joint angles in rad, grippers normalised."""
-
-    def joint_velocities(self) -> np.ndarray:
-        """float32 [14]: rad/s, grippers in normalised openings per second."""
-
-    def efforts(self) -> np.ndarray | None:
-        """float32 [12], N m: what drives the six joints of the left and of the right arm; None without forces."""
-
-    def scene(self) -> SceneState:
-        """The true scene, as the task sees it. For demonstrations and tests, never for the policy."""
-
-    def render(self) -> np.ndarray:
-        """uint8 [C, h, w, 3], RGB. Must be called in the thread that made the simulator."""
-
-    def close(self) -> None:
-        """Gives back what the simulator holds; it cannot be used afterwards."""
+from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
+from chunk_ppo_ros.sim.interface import Simulator
+from chunk_ppo_ros.sim.tasks import make_task
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
@@ -102,8 +19,6 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
         SimulatorUnavailable: when MuJoCo cannot render here though it should, or the robot's meshes are missing.
         ValueError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honour.
     """
-    from chunk_ppo_ros.sim.tasks import make_task
-
     if config.env.simulator == "none":
         raise ValueError("env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot")
     task = make_task(config.env)

@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.config import EnvConfig
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.simulator import SceneState, StepReward
-from chunk_ppo_ros.types import RewardTerm
+from chunk_ppo_ros.sim.interface import SceneState, StepReward
 
 # Reach: the left arm's targets lie in this box; the right arm's in its mirror image at x = 0. m.
 TARGET_LOW = np.array([-0.24, 0.38, 0.12])

@@ -14,8 +14,8 @@ import numpy as np
 from scipy import fft
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
-from chunk_ppo_ros.model.normalization import NormStats, clip_actions
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions
 
 NUM_COEFFICIENTS = 4
 """K, lowest coefficients of each dimension that an action vector has."""

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.pretrain import CloningBatch
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 
 
 class Cloner:

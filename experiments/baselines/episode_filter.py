@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable
 
-from chunk_ppo_ros.types import Transition
+from chunk_ppo_ros.core.types import Transition
 
 Episode = list[Transition]
 

@@ -18,14 +18,14 @@ import flax.serialization
 import jax
 import numpy as np
 
-from chunk_ppo_ros import start
-from chunk_ppo_ros.actor import Actor
-from chunk_ppo_ros.collect import Collector, EpisodeRecord
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.pretrain import CloningBatch, cloning_loss
-from chunk_ppo_ros.types import ModelObservation, Transition
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.types import ModelObservation, Transition
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, cloning_loss
 from experiments.baselines import snapshot
 from experiments.baselines.cloner import Cloner
 from experiments.baselines.episode_filter import EpisodeFilter
@@ -48,7 +48,7 @@ class FilteredBC:
     def __init__(self, config: TrainConfig, env: ChunkEnv, options: FilteredBCOptions, *, greedy: bool) -> None:
         self._config = config
         checkpoint = Path(config.run.pretrained_checkpoint_path)
-        beginning = start.load(checkpoint, config)
+        beginning = restore.load(checkpoint, config)
         temperature = config.model.temperature
 
         def loss(params: Any, batch: CloningBatch) -> jax.Array:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.types import Observation
+from chunk_ppo_ros.core.types import Observation
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.gaussian_imitation import make_policy, stack_cameras
 

@@ -19,10 +19,10 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.errors import CheckpointError
-from chunk_ppo_ros.model.aloha_transforms import AlohaTransforms
-from chunk_ppo_ros.model.normalization import NormStats, compute_norm_stats
-from chunk_ppo_ros.sim.demonstrations import Demonstrations
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.normalization import NormStats, compute_norm_stats
+from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.gaussian_network import GaussianChunkPolicy
 

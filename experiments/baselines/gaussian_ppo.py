@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.core.errors import UserError
 
 if TYPE_CHECKING:
     from experiments.baselines.skrl_ppo import GaussianPPO

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.sim.demonstrations import collect_demonstrations
+from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
 from experiments.baselines.gaussian_actor import GaussianActor
 from experiments.baselines.gaussian_imitation import GaussianStart, regress
 

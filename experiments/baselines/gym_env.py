@@ -8,11 +8,11 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from chunk_ppo_ros import seeds
-from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.env import ChunkEnv
-from chunk_ppo_ros.types import ChunkOutcome
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.types import ChunkOutcome
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.gaussian_actor import STATE_LIMIT, GaussianObservation, observe
 

@@ -26,10 +26,10 @@ from skrl.models.jax import DeterministicMixin, GaussianMixin, Model
 from skrl.trainers.jax import StepTrainer
 from skrl.utils.spaces.jax import unflatten_tensorized_space
 
-from chunk_ppo_ros.collect import EpisodeRecord
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.env import ChunkEnv
+from chunk_ppo_ros.core.progress import Counters
 from experiments.baselines import snapshot
 from experiments.baselines.gaussian_actor import GaussianActor
 from experiments.baselines.gaussian_imitation import GaussianStart

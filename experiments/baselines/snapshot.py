@@ -8,9 +8,9 @@ from typing import Any
 
 import flax.serialization
 
+from chunk_ppo_ros.agent.learner import checkpoint_directory
 from chunk_ppo_ros.config import RunConfig
-from chunk_ppo_ros.counters import Counters
-from chunk_ppo_ros.learner import checkpoint_directory
+from chunk_ppo_ros.core.progress import Counters
 
 FILE = "baseline.msgpack"
 

@@ -1,0 +1,1 @@
+"""The actor, the learner and the loop in one process; no ROS."""

@@ -1,0 +1,136 @@
+"""The environment form: `step_chunk(actions) -> next observation, chunk reward, done, outcome`.
+
+`ChunkEnv` is what the script form trains and evaluates in; `SimulatorEnv` serves it from a simulator without ROS, with
+the limits, the time limit and the sums of rewards that robot_node and reward_node apply in the graph.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import ChunksRefused
+from chunk_ppo_ros.core.types import ChunkOutcome, Observation
+from chunk_ppo_ros.rewards.penalties import ExecutedChunk
+from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
+from chunk_ppo_ros.rewards.terms import chunk_terms, total
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.safety import check_chunk
+from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.interface import Simulator
+
+
+class ChunkEnv(Protocol):
+    """An environment whose actions are chunks."""
+
+    def reset(self, *, seed: int) -> Observation:
+        """Starts an episode, drawn from `seed` where it is simulated, and returns its first observation."""
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
+        """Executes one chunk.
+
+        Args:
+            actions: [k, D], the k of at most H steps that are to be executed: absolute joint targets in rad, grippers
+                normalised.
+
+        Returns:
+            The observation after the chunk, its reward, whether the episode ended, and how the chunk ended. A refused
+            chunk has executed no step: nothing has moved, the episode goes on, and its time limit is no nearer. The
+            time limit cuts the chunk in which it is reached.
+
+        Raises:
+            ValueError: for a wrong shape or a number that is not finite; nothing moves.
+            ChunksRefused: after too many refused chunks in a row.
+        """
+
+
+class SimulatorEnv:
+    """A simulator as a `ChunkEnv`; the caller closes the simulator."""
+
+    def __init__(self, simulator: Simulator, config: TrainConfig) -> None:
+        """Serves `simulator` with the limits of `config.robot` and the time limit of `config.env`.
+
+        Raises:
+            ValueError: if the model's cameras or the control rate are not the simulator's.
+        """
+        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        if cameras != simulator.camera_names:
+            raise ValueError(f"model.cameras must be those of {simulator.camera_names}, got {cameras}")
+        if config.robot.control_rate != simulator.control_rate:
+            raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
+        if config.reward.sources != ("task",):
+            raise ValueError(
+                f"reward.sources must be task where the simulator is the only source, got "
+                f"{', '.join(config.reward.sources) or 'none'}; other sources are nodes: start the graph"
+            )
+        self._simulator, self._config = simulator, config
+        self._executor = ChunkExecutor(simulator, config.robot)
+        self._num_steps: int | None = None  # executed steps of the episode; None outside one
+        self._refusals = 0  # in a row
+
+    def reset(self, *, seed: int) -> Observation:
+        """Starts an episode drawn from `seed` alone."""
+        self._executor.reset(seed=seed)
+        self._num_steps = 0
+        return self._observe()
+
+    def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
+        """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, and a fault."""
+        if self._num_steps is None:
+            raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
+        actions = self._checked(actions)
+        refusal = self._refusal(actions)
+        if refusal is not None:
+            return self._observe(), 0.0, False, refusal
+        left = self._config.max_episode_steps - self._num_steps
+        outcome = self._execute(actions[:left], truncated=len(actions) >= left)
+        done = outcome.terminated or outcome.truncated
+        self._num_steps = None if done else self._num_steps + outcome.num_steps
+        return self._observe(), outcome.reward, done, outcome
+
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        actions = np.asarray(actions, dtype=float)
+        horizon = self._config.model.action_horizon
+        if actions.shape[1:] != (aloha.ACTION_DIM,) or not 1 <= len(actions) <= horizon:
+            raise ValueError(
+                f"actions must have shape (k, {aloha.ACTION_DIM}) with k within 1..{horizon}, got {actions.shape}"
+            )
+        if not np.all(np.isfinite(actions)):
+            step, dimension = np.argwhere(~np.isfinite(actions))[0]
+            raise ValueError(f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}")
+        return actions
+
+    def _refusal(self, actions: np.ndarray) -> ChunkOutcome | None:
+        times = np.arange(len(actions)) / self._simulator.control_rate
+        measured = self._simulator.state().astype(float)
+        reason = check_chunk(times, actions, measured=measured, age=0.0, config=self._config.robot)
+        if reason is None:
+            self._refusals = 0
+            return None
+        self._refusals += 1
+        if self._refusals >= MAX_REFUSALS:
+            raise ChunksRefused(
+                f"{self._refusals} chunks in a row were refused, the last by: {reason}; start from a policy whose "
+                "chunks begin where the robot is, or raise the limit in simulation"
+            )
+        return ChunkOutcome(reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=False, fault=reason)
+
+    def _execute(self, actions: np.ndarray, *, truncated: bool) -> ChunkOutcome:
+        execution = self._executor.execute(actions)
+        executed = ExecutedChunk(actions[: execution.num_steps], execution.num_clamped_steps, execution.effort)
+        terms = chunk_terms([execution.reward_terms], executed, self._config.reward)
+        return ChunkOutcome(
+            reward=total(terms),
+            reward_terms=terms,
+            num_steps=execution.num_steps,
+            terminated=execution.terminated,
+            truncated=truncated and not execution.terminated,
+            success=execution.success,
+            num_clamped_steps=execution.num_clamped_steps,
+        )
+
+    def _observe(self) -> Observation:
+        images = self._simulator.render()
+        return Observation(images, np.ones(len(images), bool), self._simulator.state(), self._simulator.prompt)

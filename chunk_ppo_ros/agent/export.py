@@ -1,0 +1,126 @@
+"""Writes the actor of a checkpoint as an openpi checkpoint: `params/`, and norm_stats in `assets/<asset_id>/`.
+
+The tokenizers lie beside norm_stats.json. openpi itself always takes the published ones, so it can only serve a policy
+that was trained with these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import flax.traverse_util
+import jax
+import jax.numpy as jnp
+
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.backbone import lora
+from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.checkpoints import compatibility
+from chunk_ppo_ros.model.tokenization.normalization import FILE as NORM_STATS_FILE
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL
+
+ASSET_ID = "trossen"
+"""openpi's name for the statistics of ALOHA robots."""
+
+DTYPES = ("float32", "bfloat16")
+
+
+def export(
+    checkpoint: Path,
+    directory: Path,
+    *,
+    asset_id: str = ASSET_ID,
+    from_asset_id: str = "",
+    dtype: str = DTYPES[0],
+    keep_adapters: bool = False,
+) -> Path:
+    """Writes an openpi checkpoint and returns its folder, `directory`.
+
+    Args:
+        checkpoint: own or openpi.
+        directory: must not exist.
+        asset_id: folder of norm_stats.json below `assets` of the export.
+        from_asset_id: the one that is read; empty takes the only one.
+        dtype: of the parameters, one of DTYPES.
+        keep_adapters: leave low-rank adapters as they are, for openpi's variant with adapters, instead of merging them.
+
+    Raises:
+        CheckpointError: when the checkpoint cannot be read or the export not be written.
+    """
+    checkpoints.check_is_free(directory)
+    _check_asset_id(asset_id)
+    source = restore.norm_stats_folder(checkpoints.assets_folder(checkpoint), asset_id=from_asset_id)
+    restore.read_norm_stats(source)
+    actor = _load_actor(checkpoint)
+    if not keep_adapters:
+        actor = lora.merge_adapters(actor, _model_of(checkpoint, actor))
+    actor = jax.tree.map(lambda leaf: leaf.astype(dtype), actor)
+    return checkpoints.save_openpi_checkpoint(
+        directory, actor, write_assets=lambda assets: _copy_assets(source, assets / asset_id)
+    )
+
+
+def _load_actor(checkpoint: Path) -> Any:
+    """The backbone as it is stored, in float32."""
+    names = {
+        name.removeprefix(checkpoints.ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+        for name, leaf in checkpoints.stored_leaves(checkpoint).items()
+        if name.startswith(checkpoints.ACTOR)
+    }
+    return checkpoints.load_actor(checkpoint, flax.traverse_util.unflatten_dict(names, sep="/"))
+
+
+def _model_of(checkpoint: Path, actor: Any) -> Pi0FASTActorCriticConfig:
+    """What tells the scale of the adapters: an own checkpoint says it, openpi's all have openpi's alpha."""
+    if checkpoints.recognise(checkpoint) == "own":
+        return compatibility.read_model_config(checkpoint, checkpoints.read_metadata(checkpoint)["model"])
+    leaves = flax.traverse_util.flatten_dict(actor, sep="/")
+    ranks = [leaf.shape[-1] for name, leaf in leaves.items() if lora.is_adapter(name) and name.endswith("lora_a")]
+    return Pi0FASTActorCriticConfig(lora_rank=max(ranks, default=0))
+
+
+def _copy_assets(source: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    shutil.copy(source / NORM_STATS_FILE, target)
+    if (source / PROMPT_MODEL).is_file():
+        shutil.copy(source / PROMPT_MODEL, target)
+    if (source / FAST_FOLDER).is_dir():
+        shutil.copytree(source / FAST_FOLDER, target / FAST_FOLDER)
+
+
+def _check_asset_id(asset_id: str) -> None:
+    path = PurePosixPath(asset_id)
+    if not asset_id or path.is_absolute() or ".." in path.parts:
+        raise CheckpointError(
+            f"the asset id must be the name of a folder below assets, got '{asset_id}'; try {ASSET_ID}"
+        )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros export CHECKPOINT DIRECTORY`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros export", description=__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder, or an openpi checkpoint")
+    parser.add_argument("directory", type=Path, help="the openpi checkpoint to write; must not exist")
+    parser.add_argument("--asset_id", default=ASSET_ID, help=f"folder of norm_stats.json below assets ({ASSET_ID})")
+    parser.add_argument("--from_asset_id", default="", help="the one that is read; empty takes the only one")
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help=f"of the parameters ({DTYPES[0]})")
+    parser.add_argument(
+        "--keep_adapters", action="store_true", help="leave low-rank adapters as they are instead of merging them"
+    )
+    given = parser.parse_args(arguments)
+    written = export(
+        given.checkpoint,
+        given.directory,
+        asset_id=given.asset_id,
+        from_asset_id=given.from_asset_id,
+        dtype=given.dtype,
+        keep_adapters=given.keep_adapters,
+    )
+    print(f"wrote {written}")
+    return 0

@@ -1,0 +1,112 @@
+"""Collects rollouts by `env.step_chunk`, without ROS: what policy_node and reward_node do together in the graph."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.env import ChunkEnv
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, Observation, Transition
+from chunk_ppo_ros.rewards.assembler import TransitionAssembler
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeRecord:
+    """One finished episode: its number, the sum of its chunk rewards, whether the task was solved, and its length.
+
+    Refused chunks do not count.
+    """
+
+    episode: int
+    total_reward: float
+    success: bool
+    num_chunks: int
+    num_steps: int
+
+    @classmethod
+    def of(cls, episode: int, outcomes: Sequence[ChunkOutcome]) -> EpisodeRecord:
+        """The record of an episode of these outcomes, at least one."""
+        return cls(
+            episode=episode,
+            total_reward=sum(outcome.reward for outcome in outcomes),
+            success=outcomes[-1].success,
+            num_chunks=sum(outcome.num_steps > 0 for outcome in outcomes),
+            num_steps=sum(outcome.num_steps for outcome in outcomes),
+        )
+
+
+class Collector:
+    """Rolls the actor out in the environment; an episode that a rollout's end interrupts goes on in the next.
+
+    Args:
+        actor: samples the chunks.
+        env: executes them.
+        config: the run's configuration.
+        run_id: identity of the run.
+        sequence_number: of the first chunk.
+        episode: number of the first episode.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        env: ChunkEnv,
+        *,
+        config: TrainConfig,
+        run_id: str,
+        sequence_number: int = 0,
+        episode: int = 0,
+    ) -> None:
+        self._actor = actor
+        self._env = env
+        self._run_id = run_id
+        self._run_seed = config.run.seed
+        self._assembler = TransitionAssembler(config.ppo)
+        self._sequence_number = sequence_number
+        self._episode = episode
+        self._outcomes: list[ChunkOutcome] = []
+        self._observation: Observation | None = None
+
+    def collect(
+        self, num_chunks: int, *, on_chunk: Callable[[], object] = lambda: None
+    ) -> tuple[list[Transition], list[EpisodeRecord]]:
+        """Samples and executes chunks until `num_chunks` transitions are there; a refused chunk makes none.
+
+        Returns:
+            The transitions, in order, and the episodes that ended.
+        """
+        episodes, executed = [], 0
+        while executed < num_chunks:
+            outcome = self._step(last_of_rollout=executed == num_chunks - 1)
+            if outcome.terminated or outcome.truncated:
+                episodes.append(self._end_episode())
+            if outcome.num_steps:
+                executed += 1
+                on_chunk()
+        return self._assembler.pop_complete(), episodes
+
+    def _step(self, *, last_of_rollout: bool) -> ChunkOutcome:
+        if self._observation is None:
+            seed = seeds.episode_seed(seeds.TRAINING, run_seed=self._run_seed, episode=self._episode)
+            self._observation = self._env.reset(seed=seed)
+        chunk_id = ChunkId(self._run_id, self._sequence_number, self._episode, len(self._outcomes))
+        chunk = self._actor.act(self._actor.observe(self._observation), sequence_number=self._sequence_number)
+        self._assembler.add_chunk(chunk_id, chunk)
+        self._observation, _, _, outcome = self._env.step_chunk(chunk.asked_actions)
+        self._assembler.add_outcome(chunk_id, outcome)
+        if outcome.num_steps and not outcome.terminated and (outcome.truncated or last_of_rollout):
+            after = self._actor.observe(self._observation)
+            self._assembler.add_bootstrap(self._sequence_number, after, self._actor.value(after))
+        self._sequence_number += 1
+        self._outcomes.append(outcome)
+        return outcome
+
+    def _end_episode(self) -> EpisodeRecord:
+        record = EpisodeRecord.of(self._episode, self._outcomes)
+        self._episode += 1
+        self._outcomes = []
+        self._observation = None
+        return record

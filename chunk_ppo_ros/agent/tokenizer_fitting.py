@@ -1,0 +1,61 @@
+"""Tokenizers and norm_stats, fitted on demonstrations or recorded chunks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions, compute_norm_stats
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL, PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
+from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
+
+
+def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
+    """Tokenizers and norm_stats fitted on demonstrations, without training anything; needs no images."""
+    return fit(collect_demonstrations(config, render=False), config)
+
+
+def fit(demonstrations: Demonstrations | RecordedChunks, config: TrainConfig) -> PolicyTokenizer:
+    """Norm_stats of demonstrations; FAST and prompt tokenizers are those of `run.tokenizer_dir`, or fitted to them.
+
+    Raises:
+        UserError: when those of `run.tokenizer_dir` are missing or do not fit the model.
+    """
+    transforms = AlohaTransforms.from_config(config.model)
+    actions = transforms.encode_actions(demonstrations.actions, demonstrations.state)
+    norm_stats = compute_norm_stats(transforms.encode_state(demonstrations.state), actions)
+    if not config.run.tokenizer_dir:
+        prompts = sorted(set(demonstrations.prompts))
+        return _fit_tokenizers(norm_stats.actions.normalize(actions), prompts, norm_stats, config)
+    folder = Path(config.run.tokenizer_dir)
+    try:
+        prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.model.max_prompt_len)
+        fast = FastTokenizer.load(folder / FAST_FOLDER)
+        return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=config.model)
+    except Exception as error:  # the tokenizers' libraries raise many kinds
+        raise UserError(f"tokenizers of {folder} (run.tokenizer_dir) cannot be used: {error}") from error
+
+
+def _fit_tokenizers(
+    normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
+) -> PolicyTokenizer:
+    """Tokenizers of normalised chunks [N, H, D] and prompts."""
+    settings, model = config.pretrain, config.model
+    clipped, _ = clip_actions(normalized, model.action_limit)
+    fast = FastTokenizer.fit(
+        clipped, vocab_size=settings.fast_vocab_size, scale=settings.fast_scale, action_limit=model.action_limit
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / PROMPT_MODEL
+        train_prompt_tokenizer(prompts, path, vocab_size=settings.prompt_vocab_size)
+        prompt = PromptTokenizer(path, max_len=model.max_prompt_len)
+    return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=model)

@@ -1,0 +1,114 @@
+"""The script form: one process rolls out and learns, through `env.step_chunk`; no ROS.
+
+It uses the same actor, learner, checkpoints, metrics and configuration as the ROS graph.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
+from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.sim.simulator import make_simulator
+
+LARGE_RATE_FOR_2B = 1e-4
+"""Above this, training all of gemma_2b is warned about: rates known to work are 5e-6 (full) and 2e-5 (LoRA)."""
+
+
+def train(config: TrainConfig, env: ChunkEnv) -> Path:
+    """Trains until `ppo.total_timesteps` executed steps and returns the newest checkpoint.
+
+    Raises:
+        CheckpointError: when the start cannot be loaded or a checkpoint cannot be written.
+        LogProbGapError: when sampling and scoring disagree before an update.
+    """
+    warn_of_large_rate(config)
+    learner = Learner.start(config)
+    print(f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}")
+    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
+    collector = Collector(
+        actor,
+        env,
+        config=config,
+        run_id=learner.run_id,
+        sequence_number=learner.counters.next_sequence_number,
+        episode=learner.counters.next_episode,
+    )
+    run_dir = Path(config.run.run_dir) / config.run.exp_name
+    with MetricsLog.open(run_dir, config=config, run_id=learner.run_id) as log:
+        while not learner.finished:
+            _iterate(config, learner, actor, collector, log)
+    write_report(run_dir)
+    return learner.checkpoint
+
+
+def warn_of_large_rate(config: TrainConfig) -> None:
+    """Warns where the learning rate is known to be too large for all of gemma_2b."""
+    trains_all = config.model.paligemma_variant == "gemma_2b" and not config.model.lora_rank
+    if trains_all and config.ppo.learning_rate > LARGE_RATE_FOR_2B:
+        print(
+            f"warning: ppo.learning_rate {config.ppo.learning_rate:g} on all of gemma_2b is far above what is known "
+            "to work (5e-6 for all parameters, 2e-5 for LoRA); expect the policy to collapse"
+        )
+
+
+def _iterate(config: TrainConfig, learner: Learner, actor: Actor, collector: Collector, log: MetricsLog) -> None:
+    """One rollout, one update, one checkpoint."""
+    started = time.monotonic()
+    label = f"version {learner.policy_version}"
+    with tqdm(total=config.ppo.num_chunks_per_update, desc=f"{label} rollout", unit="chunk", leave=False) as bar:
+        transitions, episodes = collector.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
+    collected = time.monotonic()
+    for episode in episodes:
+        log.write("episode", episode_metrics(episode), counters=learner.counters)
+    with tqdm(desc=f"{label} update", unit="minibatch", leave=False) as bar:
+
+        def on_minibatch(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        metrics = learner.update(transitions, progress=on_minibatch)
+    actor.load(learner.save(), policy_version=learner.policy_version)
+    metrics |= {"time/rollout": collected - started, "time/update": time.monotonic() - collected}
+    log.write("update", metrics, counters=learner.counters)
+    print(_line(config, learner, metrics, episodes))
+
+
+def episode_metrics(episode: EpisodeRecord) -> dict[str, float]:
+    """What the metrics say about a finished episode."""
+    return {
+        "episode": episode.episode,
+        "total_reward": episode.total_reward,
+        "success": float(episode.success),
+        "num_chunks": episode.num_chunks,
+    }
+
+
+def _line(config: TrainConfig, learner: Learner, metrics: dict[str, float], episodes: Sequence[EpisodeRecord]) -> str:
+    solved = sum(episode.success for episode in episodes)
+    return (
+        f"version {learner.policy_version}: {learner.num_steps}/{config.ppo.total_timesteps} steps, "
+        f"{solved}/{len(episodes)} episodes solved, chunk reward {metrics['reward/chunk_mean']:.3f}, "
+        f"ratio {metrics['ratio/mean']:.3f}, KL {metrics['kl/approx']:.4f}"
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]`."""
+    config = flags.parse_config(arguments, preset="debug", program="chunk_ppo_ros train", description=str(__doc__))
+    simulator = make_simulator(config)
+    try:
+        checkpoint = train(config, SimulatorEnv(simulator, config))
+    finally:
+        simulator.close()
+    print(f"the newest checkpoint is {checkpoint}")
+    return 0

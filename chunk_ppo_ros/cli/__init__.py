@@ -1,0 +1,1 @@
+"""Commands by name, and the demo."""

@@ -1,0 +1,50 @@
+"""Commands by name: `python -m PACKAGE COMMAND`. A command is a module with a function `main(arguments) -> int`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from chunk_ppo_ros.core.errors import UserError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT."""
+
+
+def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status; errors of use and of input print one line.
+
+    Args:
+        package: whose modules the commands are.
+        commands: for each name its module, relative to the package, and one line on what it does.
+        arguments: name and flags; those of the process where not given.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help"):
+        print(f"usage: python -m {package} COMMAND [--help | flags]\n")
+        print("\n".join(f"  {name:<10} {text}" for name, (_, text) in commands.items()))
+        return 0 if given else 2
+    name = given[0]
+    if name not in commands:
+        print(f"{package}: unknown command '{name}'; commands are {', '.join(commands)}", file=sys.stderr)
+        return 2
+    try:
+        return int(importlib.import_module(f"{package}.{commands[name][0]}").main(given[1:]))
+    except UserError as error:
+        print(f"{package} {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{package} {name}: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process; after Ctrl-C at once, for a thread in which XLA compiles can crash the interpreter's end."""
+    if status == INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)

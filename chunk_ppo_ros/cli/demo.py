@@ -1,0 +1,115 @@
+"""The whole loop in minutes: imitation, PPO over ROS 2 topics on the simulated ALOHA, evaluation before and after.
+
+Both evaluations take the same unseen starts and the same decoding mode: greedy, the likeliest token each time. Training
+samples, because PPO learns from what differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from chunk_ppo_ros.agent.learner import checkpoint_directory
+from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.evaluation.evaluate import Evaluation, compare, evaluate_checkpoint
+from chunk_ppo_ros.imitation.behavior_cloning import pretrain
+from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.reporting.metrics_file import MetricsFile
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.runtime.graph import describe, network_environment
+from chunk_ppo_ros.runtime.process_pool import worker_pool
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from chunk_ppo_ros.runtime.supervisor import Supervisor
+from chunk_ppo_ros.sim.rendering import rendering_available
+
+
+class GraphFailed(UserError):
+    """The graph of nodes did not come to its end."""
+
+
+def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
+    """Runs imitation, training over ROS 2 and both evaluations; returns the exit status.
+
+    Raises:
+        GraphFailed: when a node failed; its log says why.
+    """
+    started = time.monotonic()
+    directory = checkpoint_directory(config.run)
+    print(f"== 1/3 imitation of scripted demonstrations on the {config.env.simulator} simulator", flush=True)
+    imitation = pretrain(config, directory.with_name(f"{directory.name}-imitation"))
+    start = str(imitation.resolve())
+    run = dataclasses.replace(config.run, pretrained_checkpoint_path=start, on_load_failure="fail")
+    config = dataclasses.replace(config, run=run)
+    print(f"== 2/3 chunk PPO over ROS 2 topics ({time.monotonic() - started:.0f} s so far)", flush=True)
+    _train_over_ros(config, record=record)
+    print(f"== 3/3 evaluation on {episodes} unseen starts ({time.monotonic() - started:.0f} s so far)", flush=True)
+    newest = checkpoints.newest_checkpoint(directory)
+    if newest is None:
+        raise GraphFailed(f"training ended without a checkpoint in {directory}; see the logs in {config.run.run_dir}")
+    before, after = _evaluate_both((imitation, newest), config, episodes=episodes)
+    _report(config, before, after, newest)
+    print(f"the demo took {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
+    with claim_domain() as domain_id:
+        print(f"ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST shows you the topics", flush=True)
+        environment = network_environment(discovery="localhost")
+        status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()
+    if status > 128:  # a signal
+        raise KeyboardInterrupt
+    if status:
+        raise GraphFailed(f"the graph ended with status {status}; its last lines and {config.run.run_dir} say why")
+
+
+def _evaluate_both(paths: tuple[Path, Path], config: TrainConfig, *, episodes: int) -> tuple[Evaluation, Evaluation]:
+    """Both checkpoints at once, each in a process of its own."""
+    with worker_pool(2) as pool:
+        settings = {"episodes": episodes, "greedy": True}
+        results = [pool.apply_async(evaluate_checkpoint, (path, config), settings) for path in paths]
+        before, after = (result.get() for result in results)
+    return before, after
+
+
+def _report(config: TrainConfig, before: Evaluation, after: Evaluation, newest: Path) -> None:
+    """Prints both results and their comparison, and adds them to the metrics and the summary."""
+    run_dir = Path(config.run.run_dir) / config.run.exp_name
+    test = compare(before, after)
+    counters = Counters(**checkpoints.read_metadata(newest)["counters"])
+    log = MetricsLog(MetricsFile(run_dir), None)
+    log.write("evaluation", before.record(), counters=Counters(counters.run_id))
+    log.write("evaluation", after.record() | dataclasses.asdict(test), counters=counters)
+    log.close()
+    summary = write_report(run_dir)
+    print(f"before: {before}\nafter:  {after}\npaired test of success: {test}\nsummary: {summary}")
+
+
+def _choose_simulator(config: TrainConfig) -> TrainConfig:
+    """MuJoCo where it can render, else the kinematic simulator, said aloud."""
+    reason = rendering_available() if config.env.simulator == "mujoco" else None
+    if reason is None:
+        return config
+    print(f"MuJoCo cannot render here, so the kinematic simulator is used: {reason}", flush=True)
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, simulator="kinematic"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros demo`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros demo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
+    parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")
+    flags.add_config_flags(parser, preset="demo")
+    parsed = parser.parse_args(arguments)
+    if parsed.exp_name is None:
+        parsed.exp_name = time.strftime("demo-%Y%m%d-%H%M%S")
+    if parsed.episodes < 2:
+        parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
+    config = flags.config_or_exit(parser, parsed)
+    return demonstrate(_choose_simulator(config), episodes=parsed.episodes, record=parsed.record)

@@ -1,0 +1,32 @@
+"""The whole configuration of a run as frozen dataclasses, one file a section, with presets; standard library only."""
+
+from chunk_ppo_ros.config.env import ChunkLengthConfig, EnvConfig
+from chunk_ppo_ros.config.imitation import PretrainConfig
+from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.ppo import PPOConfig
+from chunk_ppo_ros.config.presets import MODELS, PRESETS, SIMULATED_ROBOT, TINY_MODEL
+from chunk_ppo_ros.config.rewards import OWN_REWARD_TERMS, RewardConfig
+from chunk_ppo_ros.config.robot import RobotConfig
+from chunk_ppo_ros.config.run import RunConfig
+from chunk_ppo_ros.config.schema import from_dict, setting, to_dict
+from chunk_ppo_ros.config.train import TrainConfig
+
+__all__ = [
+    "MODELS",
+    "OWN_REWARD_TERMS",
+    "PRESETS",
+    "SIMULATED_ROBOT",
+    "TINY_MODEL",
+    "ChunkLengthConfig",
+    "EnvConfig",
+    "PPOConfig",
+    "Pi0FASTActorCriticConfig",
+    "PretrainConfig",
+    "RewardConfig",
+    "RobotConfig",
+    "RunConfig",
+    "TrainConfig",
+    "from_dict",
+    "setting",
+    "to_dict",
+]

@@ -1,0 +1,97 @@
+"""The sizes and variants of the policy network."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.config.schema import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Pi0FASTActorCriticConfig(Checked):
+    """Sizes and variants of the policy. The first six fields are those of the original design."""
+
+    action_dim: int = setting(14, "D, dimensions of one action", minimum=1, maximum=64)
+    action_horizon: int = setting(16, "H, control steps in a chunk", minimum=1, maximum=100)
+    max_token_len: int = setting(180, "text slots of prompt and action tokens together", minimum=8, maximum=4096)
+    paligemma_variant: str = setting("gemma_2b", "sizes of both towers", choices=("gemma_2b", "gemma_2b_lora", "tiny"))
+    value_head_hidden_dim: int = setting(512, "width of the value head's hidden layer", minimum=1, maximum=65536)
+    max_value_steps: int = setting(
+        32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100
+    )
+    max_action_tokens: int = setting(100, "T, of max_token_len, slots for action tokens", minimum=4, maximum=2048)
+    image_size: int = setting(224, "height and width of the square model images, pixels", minimum=8, maximum=1024)
+    patch_size: int = setting(14, "height and width of an image patch, pixels", minimum=1, maximum=64)
+    cameras: tuple[str, ...] = setting(
+        ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"), "camera keys of the model, in order"
+    )
+    vocab_size: int = setting(257152, "V, rows of the token embedding", minimum=64, maximum=1048576)
+    dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))
+    action_limit: float = setting(
+        1.5,
+        "largest |normalised action| that a chunk is encoded with; decoding bounds its DCT coefficients accordingly",
+        minimum=0.1,
+        maximum=10.0,
+    )
+    temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
+    constrain_decoding: bool = setting(
+        True,
+        "sample only tokens that lead to a decodable chunk; otherwise any, and the robot holds on an invalid chunk",
+    )
+    detach_value: bool = setting(True, "keep the value loss out of the backbone")
+    value_bins: int = setting(
+        1, "bins of the value head; 1 is a scalar with Huber's loss, more are a histogram (HL-Gauss)", minimum=1
+    )
+    value_min: float = setting(-10.0, "lower end of the value histogram, in units of reward")
+    value_max: float = setting(10.0, "upper end of the value histogram, in units of reward")
+    chunk_value: str = setting(
+        "none", "how V(s, a) joins observation and chunk", choices=("none", "pooled", "attention")
+    )
+    siglip_width: int = setting(0, "image tower's width; 0 here and below takes the variant's size", minimum=0)
+    siglip_depth: int = setting(0, "image tower's blocks", minimum=0)
+    siglip_mlp_dim: int = setting(0, "hidden width of the image tower's MLP", minimum=0)
+    siglip_num_heads: int = setting(0, "attention heads of the image tower", minimum=0)
+    gemma_width: int = setting(0, "decoder's width", minimum=0)
+    gemma_depth: int = setting(0, "decoder's blocks", minimum=0)
+    gemma_mlp_dim: int = setting(0, "hidden width of the decoder's MLP", minimum=0)
+    gemma_num_heads: int = setting(0, "query heads of the decoder", minimum=0)
+    gemma_num_kv_heads: int = setting(0, "key/value heads of the decoder", minimum=0)
+    gemma_head_dim: int = setting(0, "width of a decoder's head", minimum=0)
+    lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
+    lora_alpha: float = setting(
+        16.0, "adapters of the attention are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0
+    )
+    delta_actions: bool = setting(True, "the policy's joint targets are relative to the state at the start of a chunk")
+    adapt_to_pi: bool = setting(
+        False, "the policy lives in pi's space (joint signs, gripper angles), as openpi's published ALOHA policies do"
+    )
+    adapt_gripper: str = setting(
+        "openpi", "what a gripper opening means to adapt_to_pi; openpi takes its own", choices=("openpi", "interbotix")
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.value_bins > 1 and not self.value_min < self.value_max:
+            raise ValueError(
+                f"model.value_max must be above model.value_min ({self.value_min}), got {self.value_max}; name the "
+                "range of returns"
+            )
+        if self.chunk_value != "none" and self.action_horizon > self.max_value_steps:
+            raise ValueError(
+                f"model.max_value_steps must be at least model.action_horizon ({self.action_horizon}) where "
+                f"model.chunk_value is set, got {self.max_value_steps}; raise it"
+            )
+        if self.max_action_tokens >= self.max_token_len:
+            raise ValueError(
+                f"model.max_action_tokens must be less than model.max_token_len ({self.max_token_len}), got "
+                f"{self.max_action_tokens}; leave room for the prompt"
+            )
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"model.image_size must be a multiple of model.patch_size ({self.patch_size}), got {self.image_size}"
+            )
+
+    @property
+    def max_prompt_len(self) -> int:
+        """L, prompt slots."""
+        return self.max_token_len - self.max_action_tokens

@@ -1,0 +1,29 @@
+"""The chunk player, its limits, and the names of the robot's topics."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.config.schema import Checked, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class RobotConfig(Checked):
+    """The chunk player and its limits."""
+
+    control_rate: float = setting(50.0, "control steps per second, Hz", minimum=1.0, maximum=500.0)
+    max_velocity: float = setting(
+        3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159
+    )
+    max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalised opening per second", minimum=0.01)
+    max_start_jump: float = setting(
+        0.5, "largest first target minus measured joint; more refuses the chunk, rad", minimum=0.0
+    )
+    chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
+    pair_timeout: float = setting(0.2, "wait for the other arm's trajectory of the same stamp, s", minimum=0.001)
+    state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
+    gripper_convention: str = setting("openpi", "gripper constants", choices=("openpi", "interbotix"))
+    optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
+    image_topic: str = setting(
+        "{camera}/camera/color/image_rect_raw", "image topic of a camera; {camera} stands for its name"
+    )

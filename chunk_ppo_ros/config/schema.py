@@ -1,0 +1,107 @@
+"""How settings are declared and checked, and how a configuration becomes plain dicts and back; standard library only.
+
+Each field is declared once, with its description and range, by `setting`. The command line, the ROS parameters, the
+YAML files under `config/` and the metadata of checkpoints are all made from these dataclasses. Unknown keys, wrong
+types and values out of range are errors that name the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+ConfigT = TypeVar("ConfigT")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field with a description and, where given, an inclusive range or the allowed values."""
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
+    hint = typing.get_type_hints(cls)[field.name]
+    expected = typing.get_origin(hint) or hint
+    if isinstance(expected, types.UnionType) or not isinstance(expected, type):
+        raise TypeError(f"{cls.__name__}.{field.name} has an unsupported type {hint}")
+    wrong_bool = isinstance(value, bool) and expected is not bool
+    if wrong_bool or not isinstance(value, (int, float) if expected is float else expected):
+        raise ValueError(f"{field.name} must be of type {expected.__name__}, got {value!r}")
+    metadata = field.metadata
+    if metadata.get("choices") and value not in metadata["choices"]:
+        raise ValueError(f"{field.name} must be one of {', '.join(metadata['choices'])}, got {value!r}")
+    low, high = metadata.get("minimum"), metadata.get("maximum")
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        bounds = f"at least {low}" if high is None else f"at most {high}" if low is None else f"within {low}..{high}"
+        raise ValueError(f"{field.name} must be {bounds}, got {value!r}")
+
+
+class Checked:
+    """Base of the sections: checks types, ranges and choices of all fields when constructed."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            _check_field(type(self), field, getattr(self, field.name))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
+    return {
+        field.name: to_dict(value)
+        if dataclasses.is_dataclass(value)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for field in dataclasses.fields(config)
+        for value in [getattr(config, field.name)]
+    }
+
+
+def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | None = None, path: str = "") -> ConfigT:
+    """Builds a configuration from nested mappings.
+
+    Args:
+        cls: a configuration dataclass.
+        values: its fields; missing ones keep the value of `base`, or the default.
+        base: what missing fields are taken from.
+        path: prefix of keys in error texts.
+
+    Raises:
+        ValueError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
+    """
+    hints = typing.get_type_hints(cls)
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3) or known
+            raise ValueError(f"unknown configuration key '{path}{key}'; did you mean one of {', '.join(near)}?")
+    built: dict[str, Any] = {}
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise ValueError(f"{path}{name} must be a section of settings, got {value!r}")
+            inner = getattr(base, name) if base is not None else None
+            built[name] = from_dict(hints[name], value, base=inner, path=f"{path}{name}.")
+        else:
+            built[name] = _coerce(hints[name], value)
+    return dataclasses.replace(base, **built) if base is not None else cls(**built)  # type: ignore[type-var]
+
+
+def _coerce(hint: Any, value: Any) -> Any:
+    """Lists become tuples and whole numbers floats where the field says so; all else is left to the check."""
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value

@@ -1,0 +1,86 @@
+"""The whole configuration of a run, and the checks that need several sections."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.config.env import ChunkLengthConfig, EnvConfig
+from chunk_ppo_ros.config.imitation import PretrainConfig
+from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.ppo import PPOConfig
+from chunk_ppo_ros.config.rewards import RewardConfig
+from chunk_ppo_ros.config.robot import RobotConfig
+from chunk_ppo_ros.config.run import RunConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """The configuration of a run, section by section."""
+
+    model: Pi0FASTActorCriticConfig = dataclasses.field(default_factory=Pi0FASTActorCriticConfig)
+    ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
+    env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
+    chunk_length: ChunkLengthConfig = dataclasses.field(default_factory=ChunkLengthConfig)
+    robot: RobotConfig = dataclasses.field(default_factory=RobotConfig)
+    reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
+    pretrain: PretrainConfig = dataclasses.field(default_factory=PretrainConfig)
+    run: RunConfig = dataclasses.field(default_factory=RunConfig)
+
+    def __post_init__(self) -> None:
+        if self.ppo.num_chunks_per_update % self.ppo.num_chunks_per_step:
+            raise ValueError(
+                "ppo.num_chunks_per_update must be a multiple of ppo.batch_size * ppo.gradient_accumulation_steps "
+                f"({self.ppo.num_chunks_per_step}), got {self.ppo.num_chunks_per_update}; shapes are fixed, so that "
+                "nothing recompiles"
+            )
+        if len(self.pretrain.episode_cameras) not in (0, len(self.model.cameras)):
+            raise ValueError(
+                f"pretrain.episode_cameras must name each of model.cameras ({', '.join(self.model.cameras)}), got "
+                f"{', '.join(self.pretrain.episode_cameras)}; name one for each, in that order"
+            )
+        if self.ppo.gae_value == "chunk" and self.model.chunk_value == "none":
+            raise ValueError(
+                "ppo.gae_value must be observation where model.chunk_value is none, got chunk; set model.chunk_value"
+            )
+        if self.reward.effort_penalty and self.env.simulator == "kinematic":
+            raise ValueError(
+                f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
+                "simulator has no forces: set env.simulator to mujoco"
+            )
+        _check_chunk_length(self.chunk_length, self.model, self.ppo)
+
+    @property
+    def max_episode_steps(self) -> int:
+        """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
+        return self.env.max_episode_chunks * self.model.action_horizon
+
+    @property
+    def max_logp_gap(self) -> float:
+        """The largest |ratio - 1| before the first gradient step, by the dtype of the computation."""
+        return self.ppo.max_logp_gap if self.model.dtype == "float32" else self.ppo.max_logp_gap_bfloat16
+
+
+def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
+    """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.
+
+    Such a discount would make time run faster in short chunks, and the policy would be paid for looking sure.
+    """
+    horizon = model.action_horizon
+    if length.executed_steps > horizon:
+        raise ValueError(
+            f"chunk_length.executed_steps must be at most model.action_horizon ({horizon}), got "
+            f"{length.executed_steps}; 0 takes all of a chunk"
+        )
+    if length.length_rule == "fixed":
+        return
+    most = horizon if length.length_rule == "scheduled" else length.executed_steps or horizon
+    if length.end_steps > most:
+        raise ValueError(
+            f"chunk_length.end_steps must be at most {most} where chunk_length.length_rule is {length.length_rule}, "
+            f"got {length.end_steps}; lower it"
+        )
+    if not (ppo.discount_per_step or ppo.gamma == 1.0):
+        raise ValueError(
+            f"ppo.discount_per_step must be set where chunk_length.length_rule is {length.length_rule}, got false; "
+            f"set it, with ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} for ppo.gamma {ppo.gamma} a whole chunk"
+        )

@@ -1,0 +1,1 @@
+"""Types and ground truths that every room may import; numpy at most."""

@@ -1,0 +1,41 @@
+"""How far a run has come."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from chunk_ppo_ros.core.types import Transition
+
+
+@dataclasses.dataclass(frozen=True)
+class Counters:
+    """How far a run has come; `metadata.json` keeps them.
+
+    Attributes:
+        run_id: identity of the run; resuming keeps it.
+        policy_version: updates made, which is the number of the present version.
+        num_chunks: chunks trained on.
+        num_steps: executed control steps trained on.
+        next_sequence_number: sequence number after the last one trained on.
+        next_episode: episode number after the last one trained on.
+    """
+
+    run_id: str
+    policy_version: int = 0
+    num_chunks: int = 0
+    num_steps: int = 0
+    next_sequence_number: int = 0
+    next_episode: int = 0
+
+    def after(self, transitions: Sequence[Transition]) -> Counters:
+        """The counters once these transitions are trained on."""
+        last = transitions[-1]
+        return Counters(
+            run_id=self.run_id,
+            policy_version=self.policy_version + 1,
+            num_chunks=self.num_chunks + len(transitions),
+            num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
+            next_sequence_number=last.id.sequence_number + 1,
+            next_episode=last.id.episode + 1,
+        )

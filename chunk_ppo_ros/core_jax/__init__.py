@@ -1,0 +1,1 @@
+"""Ground that model/ and rl/ share; JAX."""

@@ -1,0 +1,84 @@
+"""Episodes in the HDF5 files of ALOHA's recorders, one file an episode.
+
+`/observations/qpos` [T, 14], `/action` [T, 14] and `/observations/images/<camera>`: uint8 [T, h, w, 3], or JPEG files
+with padding behind, [T, length], where the recorder compresses. The recorders write neither rate nor prompt; the
+attributes `prompt` and `success` of the file are read where somebody has added them.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+import h5py
+import numpy as np
+
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.image_file import decode_file
+
+RATE = 50.0
+"""Control rate of ALOHA's recorders, Hz."""
+
+SUFFIXES = (".hdf5", ".h5")
+
+_STATES = "observations/qpos"
+_ACTIONS = "action"
+_IMAGES = "observations/images"
+
+
+def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
+    """The episode of a file.
+
+    Args:
+        path: of the file.
+        prompt: replaces the file's own, where not empty.
+
+    Raises:
+        EpisodesError: where the file cannot be read, lacks states or actions, or a camera has not an image a step.
+    """
+    try:
+        with h5py.File(path) as file:
+            found: list[str] = []
+            file.visit(found.append)
+            missing = [name for name in (_STATES, _ACTIONS) if name not in file]
+            if missing:
+                names = ", ".join(found) or "nothing"
+                raise EpisodesError(f"an ALOHA episode must have {_STATES} and {_ACTIONS}, got {names} in {path}")
+            cameras = {name: functools.partial(_read_image, path, name) for name in file.get(_IMAGES, ())}
+            states, actions = (np.asarray(file[name], np.float32) for name in (_STATES, _ACTIONS))
+            for name in cameras:
+                if len(file[_IMAGES][name]) != len(states):
+                    raise EpisodesError(
+                        f"camera {name} must have an image for each of {len(states)} steps, got "
+                        f"{len(file[_IMAGES][name])} in {path}; leave the episode out"
+                    )
+            prompt = prompt or _words(file.attrs.get("prompt", ""))
+            success = _truth(file.attrs["success"], path) if "success" in file.attrs else None
+    except OSError as error:
+        raise EpisodesError(f"episode must be a readable HDF5 file, got {path}: {error}; record it again") from error
+    return Episode(str(path), states, actions, RATE, prompt, success, cameras)
+
+
+def _words(attribute: str | bytes) -> str:
+    """Strings of a fixed length come as bytes."""
+    return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
+
+
+def _truth(attribute: object, path: pathlib.Path) -> bool:
+    """Refuses words, of which "false" would be true."""
+    if not isinstance(attribute, (bool, int, np.bool_, np.integer)):
+        raise EpisodesError(
+            f"the attribute success of an episode must be true or false, got {attribute!r} in {path}; write a bool"
+        )
+    return bool(attribute)
+
+
+def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:
+    """uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colours, as openpi's converter does."""
+    try:
+        with h5py.File(path) as file:
+            frame = np.asarray(file[_IMAGES][camera][step])
+    except OSError as error:
+        raise EpisodesError(f"images must be readable, got {path}: {error}; copy or record it again") from error
+    return frame if frame.ndim == 3 else decode_file(frame.tobytes(), f"{camera}, step {step} of {path}")

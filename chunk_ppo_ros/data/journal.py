@@ -1,0 +1,114 @@
+"""What the nodes keep on disk so that the death of a process loses nothing: transitions and the count of chunks.
+
+Files are written beside their place and renamed, so a file that is there is whole. They survive the death of the
+process; they are not forced out of the machine's write cache, so a power cut may lose the newest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from chunk_ppo_ros.core.errors import UserError
+
+_SUFFIX = ".cdr"
+_TEMPORARY_SUFFIX = ".tmp"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that it is there whole or not at all; makes its folder.
+
+    Raises:
+        OSError: when it cannot be written; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + _TEMPORARY_SUFFIX)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class TransitionJournal:
+    """Accepted transitions that are not trained on yet, one file each: `<folder>/v<version>/<sequence number>.cdr`.
+
+    Args:
+        folder: of the journal; made when the first transition is added.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, message: bytes, *, version: int, sequence_number: int) -> None:
+        """Keeps one serialised Transition message.
+
+        Raises:
+            OSError: when it cannot be written, for example because the disk is full.
+        """
+        write_atomically(self._path(version, sequence_number), message)
+
+    def remove(self, sequence_numbers: Iterable[int], *, version: int) -> None:
+        """Forgets some transitions of a version; those that are not there are passed over."""
+        for sequence_number in sequence_numbers:
+            self._path(version, sequence_number).unlink(missing_ok=True)
+
+    def read(self, *, version: int) -> dict[int, bytes]:
+        """The messages of a version by sequence number, ascending."""
+        folder = self._version_folder(version)
+        paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.stem)) if folder.is_dir() else []
+        return {int(path.stem): path.read_bytes() for path in paths}
+
+    def clear(self, *, keep_version: int | None = None) -> list[str]:
+        """Removes all versions but one; returns the names of the removed folders."""
+        kept = None if keep_version is None else self._version_folder(keep_version)
+        removed = [path for path in sorted(self._folder.glob("v*")) if path != kept]
+        for path in removed:
+            shutil.rmtree(path)
+        return [path.name for path in removed]
+
+    def _version_folder(self, version: int) -> Path:
+        return self._folder / f"v{version}"
+
+    def _path(self, version: int, sequence_number: int) -> Path:
+        return self._version_folder(version) / f"{sequence_number}{_SUFFIX}"
+
+
+class SequenceFile:
+    """The sequence number of the next chunk, so that a restarted policy_node does not use one twice.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self, run_id: str) -> int:
+        """The next sequence number of a run; 0 where the file is of another run or not there.
+
+        Raises:
+            UserError: when the file is not one of ours.
+        """
+        if not self._path.exists():
+            return 0
+        try:
+            stored = json.loads(self._path.read_text())
+            return int(stored["next_sequence_number"]) if stored["run_id"] == run_id else 0
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{self._path} must hold run_id and next_sequence_number, got {self._path.read_text()!r}; remove it "
+                "to number the chunks from what trainer_node has seen"
+            ) from error
+
+    def write(self, run_id: str, next_sequence_number: int) -> None:
+        """Stores the next sequence number.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        content = json.dumps({"run_id": run_id, "next_sequence_number": next_sequence_number})
+        write_atomically(self._path, content.encode())

@@ -1,0 +1,184 @@
+"""Demonstrations in bags of `ros2 bag record`: each bag is an episode in which leader arms drove the followers.
+
+The state is the followers' joint states, the action is where the leaders were (ALOHA's own recorder takes the same),
+images are of the camera topics, raw or compressed. Steps are spaced by the control rate over the time in which all of
+them were recorded; each has the newest image of each camera, as policy_node would have had it. Task and outcome may be
+given to the recording: `ros2 bag record --custom-data prompt="..." success=true`. Needs no ROS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bag_messages import (
+    METADATA,
+    NANOSECONDS,
+    Track,
+    custom_data,
+    deserialize,
+    ends_with,
+    opened,
+    read_message,
+    stamp_of,
+)
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.image_file import decode_file
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.images import decode_image
+
+_PARTS = ("follower", "leader")  # the state is where the first were, the action where the second were
+_ARMS = {f"{part}_{side}/joint_states": (part, side) for part in _PARTS for side in aloha.SIDES}
+LEADERS = tuple(topic for topic, (part, _) in _ARMS.items() if part == "leader")
+"""Topics by which a demonstration is told from a recording of recorder_node."""
+_PROMPT, _SUCCESS = "prompt", "success"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Recording:
+    """What is kept of all messages.
+
+    Attributes:
+        arms: stamps in ns and states [7], by part and side.
+        images: by camera its topic, and stamp and time of recording in ns of each image.
+    """
+
+    arms: dict[tuple[str, str], list[tuple[int, np.ndarray]]]
+    images: dict[str, tuple[str, list[tuple[int, int]]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Camera:
+    """Images of one camera, stamps rising.
+
+    Attributes:
+        bag: the folder.
+        topic: of the images.
+        stamps: int64 [n], ns.
+        received: int64 [n], when they were recorded, ns.
+        times: int64 [T], of the control steps, ns.
+        max_age: how much older than its step an image may be, s.
+    """
+
+    bag: pathlib.Path
+    topic: str
+    stamps: np.ndarray
+    received: np.ndarray
+    times: np.ndarray
+    max_age: float
+
+    def read(self, step: int) -> np.ndarray:
+        """uint8 [h, w, 3], the newest image at a step."""
+        newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
+        age = (self.times[step] - self.stamps[newest]) * 1e-9
+        if age > self.max_age:
+            raise EpisodesError(
+                f"images must be at most {self.max_age} s old at each step (env.sync_tolerance), got {age:.3g} s on "
+                f"{self.topic}, step {step} of {self.bag}; leave the recording out"
+            )
+        stamp, received = int(self.stamps[newest]), int(self.received[newest])
+        message = read_message((self.bag,), self.topic, received, stamp)
+        where = f"{self.topic}, step {step} of {self.bag}"
+        if hasattr(message, "format"):
+            return decode_file(bytes(message.data), where)
+        sizes = {"height": message.height, "width": message.width, "step": message.step}
+        try:
+            return decode_image(message.data, encoding=message.encoding, **sizes)
+        except ValueError as error:
+            raise EpisodesError(f"{error}; got it on {where}") from error
+
+
+def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
+    """The episode of a bag.
+
+    Args:
+        bag: its folder.
+        config: `robot` (control rate, grippers, image topics), `env.sync_tolerance`, and `run.prompt`, which replaces
+            the bag's own where not empty.
+
+    Raises:
+        EpisodesError: where the bag cannot be read or lacks an arm, or too little of it was recorded together.
+    """
+    recording = _Recording({arm: [] for arm in _ARMS.values()}, {})
+    with opened([bag]) as reader:
+        _read(reader, recording, config, bag)
+    custom = custom_data(bag)
+    times = _step_times(recording, config, bag)
+    tracks = {arm: Track.of([(stamp * 1e-9, state) for stamp, state in known]) for arm, known in recording.arms.items()}
+    states, actions = (
+        np.concatenate(
+            [tracks[part, side].at(times * 1e-9, f"the {part} {side} arm in {bag}") for side in aloha.SIDES],
+            axis=1,
+            dtype=np.float32,
+        )
+        for part in _PARTS
+    )
+    cameras = {}
+    for camera, (topic, images) in recording.images.items():
+        stamps, received = np.array(sorted(images), np.int64).T
+        cameras[camera] = _Camera(bag, topic, stamps, received, times, config.env.sync_tolerance).read
+    prompt = config.run.prompt or custom.get(_PROMPT, "")
+    return Episode(str(bag), states, actions, config.robot.control_rate, prompt, _success(custom, bag), cameras)
+
+
+def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
+    said = custom.get(_SUCCESS, "")
+    if said not in ("", "true", "false"):
+        raise EpisodesError(f"custom data {_SUCCESS} must be true or false, got {said!r} in {bag / METADATA}; mend it")
+    return said == "true" if said else None
+
+
+def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> np.ndarray:
+    """int64 [T], ns: from when all sensors had sent until the first of them ended."""
+    joints = [[stamp for stamp, _ in readings] for readings in recording.arms.values()]
+    images = [[stamp for stamp, _ in images] for _, images in recording.images.values()]
+    first = max(min(stamps) for stamps in (*joints, *images))
+    late = round(config.env.sync_tolerance * NANOSECONDS)  # so long a camera's last image may be used
+    last = min([*(max(stamps) for stamps in joints), *(max(stamps) + late for stamps in images)])
+    period = NANOSECONDS / config.robot.control_rate
+    if last < first:
+        raise EpisodesError(
+            f"joint states and images must be recorded at the same time, got none before the others ended in {bag}; "
+            "check the clocks of the machines"
+        )
+    return first + np.round(np.arange(int((last - first) / period) + 1) * period).astype(np.int64)
+
+
+def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> None:
+    """Adds each message of interest: joint states, and where images are."""
+    convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    pattern = re.compile(_camera_pattern(aloha.camera_topic(config.robot.image_topic, "{camera}")))
+    arms = {
+        each.topic: arm for each in reader.connections for topic, arm in _ARMS.items() if ends_with(each.topic, topic)
+    }
+    cameras = {each.topic: match["camera"] for each in reader.connections if (match := pattern.search(each.topic))}
+    wanted = [each for each in reader.connections if each.topic in arms or each.topic in cameras]
+    for connection, received, data in reader.messages(wanted):
+        if connection.topic in cameras:
+            known = recording.images.setdefault(cameras[connection.topic], (connection.topic, []))
+            if known[0] == connection.topic:  # of a camera recorded both raw and compressed the first is taken
+                known[1].append((stamp_of(data), received))
+            continue
+        message, (part, side) = deserialize(reader, data, connection.msgtype), arms[connection.topic]
+        state_of = aloha.side_state if part == "follower" else aloha.leader_state
+        state = state_of(message.name, message.position, convention)
+        recording.arms[part, side].append((stamp_of(data), state))
+    silent = [topic for topic, arm in _ARMS.items() if not recording.arms[arm]]
+    if silent:
+        found = ", ".join(sorted({each.topic for each in reader.connections})) or "none"
+        raise EpisodesError(
+            f"a recorded demonstration must have {', '.join(_ARMS)}, got nothing on {', '.join(silent)} and the topics "
+            f"{found} in {bag}; record these, or by recorder_node"
+        )
+
+
+def _camera_pattern(image_topic: str) -> str:
+    """A regular expression for the image topics of all cameras, in any namespace, and for their compressed ones."""
+    before, after = (re.escape(part) for part in image_topic.removeprefix("/").split("{camera}", 1))
+    return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:/compressed)?$"

@@ -1,0 +1,1 @@
+"""Measurements: success, speed, and parity with openpi."""

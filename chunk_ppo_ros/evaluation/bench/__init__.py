@@ -1,0 +1,1 @@
+"""How long acting, updating, observing and the topics take."""

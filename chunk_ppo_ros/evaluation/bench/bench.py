@@ -1,0 +1,190 @@
+"""Measures acting, updating, observing, the topics and checkpoints, and prints medians with what they spread over.
+
+docs/performance.md says what each figure means. The parts with ROS run in processes of their own (`nodes/`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
+from chunk_ppo_ros.runtime.graph import network_environment
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
+
+PARTS = ("act", "update", "observe", "topics", "checkpoint")
+LARGE_IMAGES = {"image_size": 224, "patch_size": 14}
+"""The form of the small model that sees as much as the published ones."""
+
+_NUM_DEMONSTRATIONS = 16  # enough to fit tokenizers; nothing is trained on them
+_PART_TIMEOUT = 300.0  # s, of a process
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What is measured and where.
+
+    Attributes:
+        config: the configuration; its outputs must be below `folder`.
+        large_images: changes of the model section that make its second form.
+        folder: for checkpoints and the journal.
+        runs: timed runs of each case.
+        num_transitions: sent through the topics in one run.
+        domain_id: ROS domain; a free one where not given.
+    """
+
+    config: TrainConfig
+    large_images: dict[str, Any]
+    folder: Path
+    runs: int
+    num_transitions: int = 128
+    domain_id: int | None = None
+
+
+def make_setup(folder: Path, *, runs: int, domain_id: int | None = None) -> Setup:
+    """The debug preset in a folder."""
+    debug = PRESETS["debug"]
+    config = dataclasses.replace(
+        debug,
+        pretrain=dataclasses.replace(debug.pretrain, num_demonstrations=_NUM_DEMONSTRATIONS, demonstration_workers=1),
+        run=dataclasses.replace(debug.run, checkpoint_root=str(folder), run_dir=str(folder), wandb=False),
+    )
+    return Setup(config, LARGE_IMAGES, folder, runs, domain_id=domain_id)
+
+
+def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
+    """The figures of each part, as they come.
+
+    Raises:
+        UserError: when the process of a part fails.
+    """
+    from chunk_ppo_ros.evaluation.bench.bench_model import ModelBench
+
+    model_bench = ModelBench(setup.config, setup.large_images, runs=setup.runs)
+    measurements: dict[str, Callable[[], list[Figure]]] = {
+        "act": model_bench.act,
+        "update": model_bench.update,
+        "observe": lambda: _in_process("observe_bench", setup),
+        "topics": lambda: _in_process("topic_bench", setup, "--num_transitions", str(setup.num_transitions)),
+        "checkpoint": model_bench.checkpoint,
+    }
+    for part in parts:
+        yield measurements[part]()
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on besides the code."""
+    import jax
+
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "numpy": importlib.metadata.version("numpy"),
+        "device": jax.devices()[0].device_kind,
+        "load_average_1min": round(os.getloadavg()[0], 2),
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros bench`: measures and prints; exit status 0."""
+    given = _parse(arguments)
+    before = machine()
+    print(", ".join(f"{name} {value}" for name, value in before.items()), flush=True)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="chunk_ppo_ros_bench_", dir=given.folder) as folder:
+        setup = make_setup(Path(folder), runs=given.runs, domain_id=given.domain_id)
+        for of_part in _measurements(given, setup):
+            print(f"\n{of_part[0].part}\n{HEADING}", *of_part, sep="\n", flush=True)
+            figures += of_part
+    print(
+        f"\nload average at the end {os.getloadavg()[0]:.2f}; much more than the cores means that others were at work"
+    )
+    if given.json:
+        after = {"load_average_1min_after": round(os.getloadavg()[0], 2)}
+        text = {"machine": before | after, "figures": [figure.record() for figure in figures]}
+        given.json.write_text(json.dumps(text, indent=2) + "\n")
+    return 0
+
+
+def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figure]]:
+    """What the flags ask for."""
+    if given.variant:
+        from chunk_ppo_ros.evaluation.bench import bench_variant
+
+        sizes = bench_variant.variant_setup(
+            given.variant, dtype=given.dtype, batch_size=given.batch_size, runs=given.runs
+        )
+        rate, source = bench_variant.peak_rate()
+        print(f"peak: {rate / 1e12:.3g} million million operations a second, {source}", flush=True)
+        yield bench_variant.measure_variant(sizes)
+    elif given.like:
+        from chunk_ppo_ros.evaluation.bench import bench_reference
+
+        for name in given.like:
+            yield bench_reference.ReferenceBench(bench_reference.find_sizes(name), runs=given.runs).measure()
+    else:
+        yield from measure_parts([given.only] if given.only else PARTS, setup)
+
+
+def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
+    """The figures that `nodes/<module>` prints; it ends with this process, however that happens."""
+    sizes = sorted({setup.config.model.image_size, setup.large_images["image_size"]})
+    command = [
+        sys.executable,
+        "-m",
+        "chunk_ppo_ros.runtime.supervised",
+        str(os.getpid()),
+        f"chunk_ppo_ros.nodes.{module}",
+    ]
+    command += ["--runs", str(setup.runs), "--folder", str(setup.folder)]
+    command += ["--image_sizes", *map(str, sizes), *further]
+    with claim_domain(setup.domain_id) as domain_id:
+        environment = os.environ | network_environment(discovery="localhost", domain_id=domain_id)
+        environment["ROS_LOG_DIR"] = str(setup.folder / "ros_log")
+        environment.pop("ROS_LOCALHOST_ONLY", None)  # it would overrule the discovery range
+        try:
+            done = subprocess.run(
+                command, env=environment, stdout=subprocess.PIPE, text=True, timeout=_PART_TIMEOUT, check=True
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            raise UserError(f"{module} failed: {error}; what it said stands above") from error
+    return [Figure.from_record(record) for record in json.loads(done.stdout)]
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros bench", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--only", choices=PARTS, help="measure one part")
+    parser.add_argument(
+        "--like",
+        nargs="+",
+        metavar="SIZES",
+        help="instead measure sampling and gradient steps at the sizes of 0.5m, 7.8m or a folder of reference data",
+    )
+    parser.add_argument("--variant", choices=sorted(MODELS), help="instead measure a whole variant on this device")
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="of --variant (bfloat16)")
+    parser.add_argument("--batch_size", type=_positive, default=8, help="chunks of a gradient step of --variant (8)")
+    parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
+    parser.add_argument("--folder", type=Path, help="where checkpoints and the journal go for the time (the system's)")
+    parser.add_argument("--domain_id", type=int, help="ROS domain; a free one where not given")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text!r}")
+    return int(text)

@@ -1,0 +1,154 @@
+"""A policy of any size whose chunks have a stated number of tokens, with inputs for acting and training.
+
+Parameters are fresh, and a made-up action vocabulary in which each token stands for one coefficient gives every chunk
+as many tokens as it has coefficients; the constraint is at work as always. What the pixels show does not matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
+from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.evaluation.bench import flops
+from chunk_ppo_ros.evaluation.bench.bench_inputs import random_chunk, transition_of
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
+from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, NUM_SKIPPED, TokenIds
+from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
+from chunk_ppo_ros.rl.optimizer import make_optimizer
+from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
+from chunk_ppo_ros.rl.targets import Targets, compute_targets
+
+ACTION_DIM = 2
+_ACTION_PREFIX = (5, 6)  # two forced tokens, as many as PaliGemma's tokenizer makes of "Action: "
+_NUM_FAST = 2048  # as the published tokenizer has
+_ROBOT_DIM = 14  # of the states in the inputs; no parameter depends on it
+
+
+def with_tokens(model: Pi0FASTActorCriticConfig, num_tokens: int, *, prompt_len: int) -> Pi0FASTActorCriticConfig:
+    """The model with chunks of exactly `num_tokens` FAST tokens, an even number, and so many prompt slots."""
+    return dataclasses.replace(
+        model,
+        action_dim=ACTION_DIM,
+        action_horizon=num_tokens // ACTION_DIM,
+        max_action_tokens=num_tokens + FORCED_TAIL,
+        max_token_len=prompt_len + num_tokens + FORCED_TAIL,
+    )
+
+
+class BenchPolicy:
+    """A policy with fresh parameters, and what it is measured on.
+
+    Args:
+        model: sizes; `action_horizon * action_dim` is the number of tokens in a chunk.
+    """
+
+    def __init__(self, model: Pi0FASTActorCriticConfig) -> None:
+        self.model = model
+        self.policy = _make_policy(model)
+        self.params = committed(self.policy.init(key=jax.random.key(0)))  # as after a step, which compiles nothing anew
+        self._sample = jax.jit(self.policy.sample_actions)
+        self._embed = jax.jit(self.policy.embed_observation)
+        self._random = np.random.default_rng(0)
+        self._numbers = itertools.count()
+
+    def sample(self, observation: ModelObservation) -> Sample:
+        """A chunk for each row, with log-probs and values, once it is there."""
+        key = jax.random.key(next(self._numbers))
+        return jax.block_until_ready(self._sample(self.params, observation, key=key, temperature=1.0))
+
+    def observations(self, batch: int) -> ModelObservation:
+        """Noise from all cameras and full prompts, on the device."""
+        observations = [self._random_chunk().observation for _ in range(batch)]
+        return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *observations))
+
+    def rollout(self, batch: int) -> RolloutBatch:
+        """Chunks that the fresh parameters sample, with random rewards, on the device."""
+        observations = self.observations(batch)
+        sample, seen = jax.device_get((self.sample(observations), observations))
+        chunks = [
+            dataclasses.replace(
+                self._random_chunk(),
+                observation=jax.tree.map(lambda leaf, row=row: leaf[row], seen),
+                action_tokens=sample.action_tokens[row],
+                token_mask=sample.token_mask[row],
+                token_log_probs=sample.token_log_probs[row],
+                value=float(sample.value[row]),
+            )
+            for row in range(batch)
+        ]
+        return jax.device_put(stack_transitions([transition_of(c, n, self._random) for n, c in enumerate(chunks)]))
+
+    def _random_chunk(self) -> Any:
+        return random_chunk(dataclasses.replace(self.model, action_dim=_ROBOT_DIM), self._random)
+
+    def step_operations(self, batch: int, **products: int) -> int:
+        """Operations of a gradient step on `batch` chunks; `products` as for `operations.gradient_operations`."""
+        scored = self.model.action_horizon * self.model.action_dim
+        return batch * flops.gradient_operations(
+            self.model,
+            slots=self.policy.prefix_slots + scored - 1,
+            scored=scored,
+            classes=self.policy.token_ids.num_fast,
+            **products,
+        )
+
+    def stepper(self, ppo: PPOConfig) -> Callable[[RolloutBatch], None]:
+        """What makes one gradient step after the other on `params`: forward, backward, clipping, Adam.
+
+        Frozen towers are as the configuration says; with a frozen image tower the rollout must be embedded before
+        (`embedded`). As in training, the old parameters are used up.
+        """
+        optimizer = make_optimizer(ppo)
+        trained = trained_leaves(
+            self.params["actor_backbone"],
+            freeze_image_tower=ppo.freeze_image_tower,
+            freeze_text_tower=ppo.freeze_text_tower,
+        )
+        step = GradientStep(self.policy.evaluate, optimizer, ppo, trained=trained)
+        opt_state = optimizer.init(self.params, trained=trained)
+        states = [step.begin(self.params, opt_state, policy_frozen=False, donate=True)]
+        targets_of = jax.jit(lambda rollout: compute_targets(rollout, ppo)[0])
+
+        def work(rollout: RolloutBatch) -> None:
+            targets: Targets = targets_of(rollout)
+            state, metrics = step(states.pop(), rollout, targets, np.arange(len(rollout.rewards)))
+            states.append(_finished(state, metrics.finite))
+            self.params = state.params
+
+        return work
+
+    def embedded(self, rollout: RolloutBatch) -> RolloutBatch:
+        """The rollout with its images embedded, as an update reads it where the image tower is frozen."""
+        observation = self._embed(self.params, rollout.observation)
+        return dataclasses.replace(rollout, observation=jax.block_until_ready(observation))
+
+
+def _finished(state: TrainState, finite: Any) -> TrainState:
+    jax.block_until_ready((state.trained, state.opt_state))
+    if not finite:
+        raise RuntimeError("the measured gradient step was not finite; its time would say nothing")
+    return state
+
+
+def _make_policy(model: Pi0FASTActorCriticConfig) -> Pi0FASTActorCritic:
+    """A policy in which each FAST token stands for one coefficient."""
+    num_fast = min(_NUM_FAST, model.vocab_size - NUM_SKIPPED - 16)
+    token_ids = TokenIds(
+        vocab_size=model.vocab_size, num_fast=num_fast, skip=NUM_SKIPPED, action_prefix=_ACTION_PREFIX, bar=7, end=1
+    )
+    constraint = FastConstraint.from_moves(
+        np.ones((1, num_fast), np.int32),
+        np.zeros((1, num_fast), np.int32),
+        max_tokens=model.max_action_tokens - FORCED_TAIL,
+        total=model.action_horizon * model.action_dim,
+    )
+    return Pi0FASTActorCritic(model, token_ids, constraint)

@@ -1,0 +1,171 @@
+"""Sampling and gradient steps at the sizes for which openpi's own times are known, which docs/performance.md gives."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.bench.bench_policy import ACTION_DIM, BenchPolicy, with_tokens
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds
+from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL
+
+PART = "reference"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceSizes:
+    """A model and how it is measured.
+
+    Attributes:
+        name: in the figures.
+        model: sizes; action_horizon * action_dim is the number of tokens in a chunk.
+        sample_batches: observations that are acted on at once.
+        step_batch: chunks of a gradient step.
+    """
+
+    name: str
+    model: Pi0FASTActorCriticConfig
+    sample_batches: tuple[int, ...]
+    step_batch: int
+
+    @property
+    def num_tokens(self) -> int:
+        """FAST tokens in every chunk."""
+        return self.model.action_horizon * self.model.action_dim
+
+
+def _sizes(
+    name: str, *, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int, **model: Any
+) -> ReferenceSizes:
+    """Half of the text is action tokens; the rest is prompt and what is forced."""
+    num_tokens = max_token_len // 2 // ACTION_DIM * ACTION_DIM
+    towers = Pi0FASTActorCriticConfig(paligemma_variant="tiny", **model)
+    config = with_tokens(towers, num_tokens, prompt_len=max_token_len - num_tokens - FORCED_TAIL)
+    return ReferenceSizes(name, config, sample_batches, step_batch)
+
+
+SIZES: dict[str, ReferenceSizes] = {
+    "0.5m": _sizes(
+        "0.5m",
+        max_token_len=64,
+        sample_batches=(1, 8),
+        step_batch=4,
+        siglip_width=32,
+        siglip_depth=1,
+        siglip_mlp_dim=128,
+        siglip_num_heads=2,
+        gemma_width=64,
+        gemma_depth=4,
+        gemma_mlp_dim=128,
+        gemma_num_heads=8,
+        gemma_head_dim=16,
+        vocab_size=4096,
+    ),
+    "7.8m": _sizes(
+        "7.8m",
+        max_token_len=96,
+        sample_batches=(1, 8),
+        step_batch=2,
+        siglip_width=192,
+        siglip_depth=4,
+        siglip_mlp_dim=768,
+        siglip_num_heads=3,
+        gemma_width=256,
+        gemma_depth=4,
+        gemma_mlp_dim=1024,
+        gemma_num_heads=8,
+        gemma_head_dim=32,
+        vocab_size=8192,
+    ),
+}
+"""The two models that openpi was timed with."""
+
+
+def read_sizes(folder: Path) -> ReferenceSizes:
+    """The sizes in the config.json of a folder of reference data.
+
+    Raises:
+        UserError: when it is missing or does not name them.
+    """
+    file = folder / "config.json"
+    try:
+        stored = json.loads(file.read_text())
+        image, text = stored["siglip"], stored["gemma"]
+        return _sizes(
+            str(stored["name"]),
+            max_token_len=stored["max_token_len"],
+            sample_batches=(1, 8),
+            step_batch=4,
+            patch_size=image["patch_size"][0],
+            vocab_size=text["vocab_size"],
+            **{f"siglip_{name}": image[name] for name in ("width", "depth", "mlp_dim", "num_heads")},
+            **{
+                f"gemma_{name}": text[name]
+                for name in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
+            },
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{file} must name the sizes of both towers, got {error!r}; give a folder of reference data, or one of "
+            f"{', '.join(SIZES)}"
+        ) from error
+
+
+def find_sizes(name: str) -> ReferenceSizes:
+    """The sizes of a known name, or of a folder of reference data."""
+    return SIZES[name] if name in SIZES else read_sizes(Path(name))
+
+
+class ReferenceBench:
+    """Measures one size.
+
+    Args:
+        sizes: what is measured.
+        runs: timed runs of each case.
+    """
+
+    def __init__(self, sizes: ReferenceSizes, *, runs: int) -> None:
+        self._sizes = sizes
+        self._runs = runs
+        self._bench = BenchPolicy(sizes.model)
+
+    def measure(self) -> list[Figure]:
+        """Sampling with log-probs and value, a gradient step of PPO, and a matrix product as long as that step."""
+        sampling = [self._sampling(batch) for batch in self._sizes.sample_batches]
+        figures = measure(PART, [*sampling, self._stepping(), self._product()], runs=self._runs)
+        step, product = figures[-2:]
+        ratios = tuple(ours / bound for ours, bound in zip(step.values, product.values, strict=True))
+        return [*figures, Figure(PART, f"{self._sizes.name}: gradient step over that product", "times", ratios)]
+
+    def _sampling(self, batch: int) -> Case:
+        name = f"{self._sizes.name}: sample {self._sizes.num_tokens} tokens, batch {batch}"
+        return Case(name, "ms", lambda: self._bench.observations(batch), self._bench.sample, milliseconds)
+
+    def _stepping(self) -> Case:
+        """One minibatch of PPO."""
+        batch = self._sizes.step_batch
+        step = self._bench.stepper(PPOConfig(num_chunks_per_update=batch, batch_size=batch))
+        name = f"{self._sizes.name}: gradient step, batch {batch}"
+        return Case(name, "ms", lambda: self._bench.rollout(batch), step, milliseconds)
+
+    def _product(self) -> Case:
+        """One product of two square matrices with as many operations as the gradient step."""
+        side = round((self._bench.step_operations(self._sizes.step_batch) / 2) ** (1 / 3))
+        product, random = jax.jit(jnp.matmul), np.random.default_rng(0)
+
+        def factors() -> Any:
+            return jax.device_put(random.standard_normal((2, side, side), np.float32))
+
+        def work(pair: Any) -> None:
+            jax.block_until_ready(product(pair[0], pair[1]))
+
+        name = f"{self._sizes.name}: product of two {side} x {side}, as many operations"
+        return Case(name, "ms", factors, work, milliseconds)

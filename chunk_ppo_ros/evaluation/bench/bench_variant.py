@@ -1,0 +1,206 @@
+"""Acting and updating with a whole variant on the device at hand: latency, throughput, memory, part of the peak.
+
+Each kind of update is measured in a process of its own: the peak of memory is that of a process, and one that does not
+fit ends without the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig, PPOConfig, RobotConfig
+from chunk_ppo_ros.evaluation.bench import flops
+from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
+
+PART = "variant"
+
+SHORT_CHUNK, LONG_CHUNK = 8, 72
+"""Tokens of the two chunks from which the time of one token is told; 72 is a random walk of 16 steps and 14 joints."""
+
+CHUNK_STEPS = 16
+"""Control steps of the motion that a chunk's time is compared with."""
+
+_LORA_RANK = 16  # openpi's
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateKind:
+    """What of the model is trained.
+
+    Attributes:
+        lora_rank: of the adapters; 0 trains the decoder's own weights.
+        freeze_image_tower: train the decoder only, on images that were embedded before.
+    """
+
+    lora_rank: int = 0
+    freeze_image_tower: bool = False
+
+    @property
+    def products(self) -> dict[str, int]:
+        """What `operations.gradient_operations` counts for it."""
+        return {
+            "image_products": 0 if self.freeze_image_tower else flops.TRAINED,
+            "decoder_products": flops.FROZEN if self.lora_rank else flops.TRAINED,
+        }
+
+
+UPDATES: dict[str, UpdateKind] = {
+    "adapters, image tower frozen": UpdateKind(_LORA_RANK, freeze_image_tower=True),
+    "adapters": UpdateKind(_LORA_RANK),
+    "all weights": UpdateKind(),
+}
+
+_PEAK_RATES = {
+    "NVIDIA A100-SXM4-80GB": 312e12,
+    "NVIDIA H100 80GB HBM3": 989e12,
+    "NVIDIA H200": 989e12,
+}  # operations a second in bfloat16 without sparsity, from NVIDIA's data sheets
+
+
+@dataclasses.dataclass(frozen=True)
+class VariantSetup:
+    """What is measured.
+
+    Attributes:
+        model: sizes; the numbers of tokens are set here.
+        batch_size: chunks of a gradient step.
+        runs: timed runs of each case.
+    """
+
+    model: Pi0FASTActorCriticConfig
+    batch_size: int
+    runs: int
+
+    def with_chunk(self, num_tokens: int, **changes: Any) -> Pi0FASTActorCriticConfig:
+        """The model with chunks of that many tokens after its usual prompt."""
+        model = dataclasses.replace(self.model, **changes)
+        return with_tokens(model, num_tokens, prompt_len=self.model.max_prompt_len)
+
+
+def peak_rate() -> tuple[float, str]:
+    """Operations a second that this device can do at most, and where that figure is from."""
+    kind = jax.devices()[0].device_kind
+    if kind in _PEAK_RATES:
+        return _PEAK_RATES[kind], f"data sheet of {kind}, bfloat16"
+    return _measured_rate(), f"a large product of float32 matrices on {kind}"
+
+
+def act(setup: VariantSetup) -> list[Figure]:
+    """One observation to a chunk: in all, for each token, and for what comes before the first token."""
+    benches = {tokens: BenchPolicy(setup.with_chunk(tokens)) for tokens in (SHORT_CHUNK, LONG_CHUNK)}
+    cases = [_acting(tokens, bench) for tokens, bench in benches.items()]
+    short, long = measure(PART, cases, runs=setup.runs)
+    times = np.array([short.values, long.values])
+    token = (times[1] - times[0]) / (LONG_CHUNK - SHORT_CHUNK)
+    before = times[0] - SHORT_CHUNK * token
+    model, slots = benches[SHORT_CHUNK].model, benches[SHORT_CHUNK].policy.prefix_slots
+    prefill = flops.image_operations(model) + flops.decoder_operations(model, queries=slots, keys=slots)
+    rate, _ = peak_rate()
+    derived = [
+        ("act: a token", "ms", token),
+        ("act: images and prompt", "ms", before),
+        ("act: images and prompt, part of the peak", "%", 100 * prefill / (1e-3 * before) / rate),
+        ("act: long chunk over its motion", "%", 100 * 1e-3 * times[1] / (CHUNK_STEPS / RobotConfig().control_rate)),
+    ]
+    return [
+        short,
+        long,
+        *(Figure(PART, name, unit, tuple(values.tolist())) for name, unit, values in derived),
+        *_memory("act"),
+    ]
+
+
+def _acting(tokens: int, bench: BenchPolicy) -> Case:
+    name = f"act: chunk of {tokens} tokens"
+    return Case(name, "ms", lambda: bench.observations(1), bench.sample, milliseconds)
+
+
+def update(setup: VariantSetup, name: str) -> list[Figure]:
+    """Gradient steps of one kind of update."""
+    kind, batch = UPDATES[name], setup.batch_size
+    bench = BenchPolicy(setup.with_chunk(LONG_CHUNK, lora_rank=kind.lora_rank))
+    ppo = PPOConfig(num_chunks_per_update=batch, batch_size=batch, freeze_image_tower=kind.freeze_image_tower)
+
+    def prepare() -> Any:
+        rollout = bench.rollout(batch)
+        return bench.embedded(rollout) if kind.freeze_image_tower else rollout
+
+    case = Case(f"update: {name}, gradient steps of {batch}", "chunks/s", prepare, bench.stepper(ppo), rate_of(batch))
+    (figure,) = measure(PART, [case], runs=setup.runs)
+    rate, _ = peak_rate()
+    share = np.array(figure.values) / batch * bench.step_operations(batch, **kind.products) / rate
+    peak = Figure(PART, f"update: {name}, part of the peak", "%", tuple((100 * share).tolist()))
+    return [figure, peak, *_memory(f"update: {name}")]
+
+
+def measure_variant(setup: VariantSetup) -> list[Figure]:
+    """All figures; what does not fit the device's memory has none, and its error is printed."""
+    figures: list[Figure] = []
+    for part in ("act", *UPDATES):
+        command = [
+            sys.executable,
+            "-m",
+            "chunk_ppo_ros.runtime.supervised",
+            str(os.getpid()),
+            "chunk_ppo_ros.evaluation.bench.bench_variant",
+        ]
+        command += [part, str(setup.batch_size), str(setup.runs)]
+        model = json.dumps(config_module.to_dict(setup.model))
+        done = subprocess.run(command, input=model, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            print(f"variant: {part} ended with status {done.returncode}; what it said stands above", flush=True)
+        else:
+            figures += [Figure.from_record(record) for record in json.loads(done.stdout)]
+    return figures
+
+
+def variant_setup(name: str, *, dtype: str, batch_size: int, runs: int) -> VariantSetup:
+    """The setup of a model by its name in `config.MODELS`."""
+    return VariantSetup(dataclasses.replace(MODELS[name], dtype=dtype), batch_size, runs)
+
+
+def _memory(what: str) -> list[Figure]:
+    """Peak of the device's memory in this process; nothing where the device does not tell."""
+    stats = jax.devices()[0].memory_stats()
+    if not stats or "peak_bytes_in_use" not in stats:
+        return []
+    return [Figure(PART, f"{what}: peak of device memory", "GB", (stats["peak_bytes_in_use"] / 1e9,))]
+
+
+def _measured_rate(side: int = 2048) -> float:
+    product = jax.jit(jnp.matmul)
+
+    def work(matrix: Any) -> None:
+        jax.block_until_ready(product(matrix, matrix))
+
+    case = Case("peak", "1/s", lambda: jnp.ones((side, side)), work, rate_of(2 * side**3))
+    return max(measure(PART, [case], runs=5)[0].values)
+
+
+def _main() -> None:
+    """A process of `measure_variant`: the model's section on standard input, figures as JSON on standard output."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("part")
+    parser.add_argument("batch_size", type=int)
+    parser.add_argument("runs", type=int)
+    given = parser.parse_args()
+    model = config_module.from_dict(Pi0FASTActorCriticConfig, json.load(sys.stdin))
+    setup = VariantSetup(model, given.batch_size, given.runs)
+    figures = act(setup) if given.part == "act" else update(setup, given.part)
+    print(json.dumps([figure.record() for figure in figures]))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,188 @@
+"""Measures a checkpoint on unseen starts of the simulated task, with intervals; compares two on the same starts."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
+from chunk_ppo_ros.agent.restore import checkpoint_version
+from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.types import Observation
+from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
+from chunk_ppo_ros.sim.simulator import make_simulator
+
+
+class Acting(Protocol):
+    """What is measured: an `Actor`, or whatever else makes chunks of observations."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether it takes the likeliest action instead of sampling."""
+
+    def observe(self, observation: Observation) -> Any:
+        """The observation as the policy sees it."""
+
+    def act(self, observation: Any, *, sequence_number: int) -> ActedChunk:
+        """A chunk for what `observe` returned."""
+
+
+class ActedChunk(Protocol):
+    """Of a `SampledChunk`, what an evaluation looks at."""
+
+    @property
+    def asked_actions(self) -> np.ndarray:
+        """[k, D], what is to be executed: absolute joint targets in rad, grippers normalised."""
+
+    @property
+    def valid(self) -> bool:
+        """Whether the policy's output stood for actions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """Results of a checkpoint, one entry an episode, in the order of the starts.
+
+    Attributes:
+        checkpoint: the folder that was measured.
+        decoding: "sample" (at the configured temperature) or "greedy".
+        success: bool [episodes], whether the task was solved.
+        reward: float [episodes], sum of the chunk rewards.
+        invalid: int [episodes], chunks whose tokens stood for no actions, in which the robot held its pose.
+        num_chunks: int [episodes], all chunks.
+    """
+
+    checkpoint: str
+    decoding: str
+    success: np.ndarray
+    reward: np.ndarray
+    invalid: np.ndarray
+    num_chunks: np.ndarray
+
+    def record(self) -> dict[str, float | str]:
+        """The summary for the metrics file, with 95 % intervals."""
+        successes, episodes = int(self.success.sum()), len(self.success)
+        success_low, success_high = success_interval(successes, episodes)
+        reward_low, reward_high = mean_interval(self.reward)
+        return {
+            "checkpoint": self.checkpoint,
+            "decoding": self.decoding,
+            "episodes": episodes,
+            "success_mean": successes / episodes,
+            "success_low": success_low,
+            "success_high": success_high,
+            "reward_mean": float(self.reward.mean()),
+            "reward_low": reward_low,
+            "reward_high": reward_high,
+            "invalid_fraction": float(self.invalid.sum() / self.num_chunks.sum()),
+        }
+
+    def __str__(self) -> str:
+        record = self.record()
+        held = f", {self.invalid.sum()} of {self.num_chunks.sum()} chunks invalid" if self.invalid.any() else ""
+        return (
+            f"{self.checkpoint}: success {record['success_mean']:.1%} "
+            f"[{record['success_low']:.1%}, {record['success_high']:.1%}], mean reward {record['reward_mean']:.3f} "
+            f"[{record['reward_low']:.3f}, {record['reward_high']:.3f}] over {record['episodes']} episodes, "
+            f"{self.decoding} decoding{held}, 95 % intervals"
+        )
+
+
+def evaluate_checkpoint(
+    checkpoint: Path,
+    config: TrainConfig,
+    *,
+    episodes: int,
+    greedy: bool = False,
+    on_episode: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Runs a checkpoint on the first `episodes` evaluation starts of the configured simulator.
+
+    Raises:
+        CheckpointError: when the checkpoint is missing or does not fit.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    actor = Actor(config, checkpoint, policy_version=checkpoint_version(checkpoint), greedy=greedy)
+    simulator = make_simulator(config)
+    try:
+        starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
+        env = SimulatorEnv(simulator, config)
+        return evaluate_actor(actor, env, starts=starts, name=str(checkpoint), on_episode=on_episode)
+    finally:
+        simulator.close()
+
+
+def evaluation_start(run_seed: int, episode: int) -> int:
+    """Seed of an evaluation start: the streams of training and demonstrations do not have it."""
+    return seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode)
+
+
+def evaluate_actor(
+    actor: Acting,
+    env: ChunkEnv,
+    *,
+    starts: Sequence[int],
+    name: str,
+    on_episode: Callable[[], object] = lambda: None,
+) -> Evaluation:
+    """Runs an actor for one episode from each start.
+
+    Args:
+        actor: decodes as it was made to.
+        env: is reset to each start.
+        starts: seeds of resets.
+        name: what was measured, as `Evaluation.checkpoint`.
+        on_episode: called after each episode.
+    """
+    results = []
+    for episode, start in enumerate(starts):
+        results.append(_run_episode(actor, env, episode=episode, start=start))
+        on_episode()
+    success, reward, invalid, num_chunks = (np.array(column) for column in zip(*results, strict=True))
+    return Evaluation(name, "greedy" if actor.greedy else "sample", success, reward, invalid, num_chunks)
+
+
+def compare(before: Evaluation, after: Evaluation) -> PairedTest:
+    """The paired test of success on the same starts, one-sided p for "after is better" included."""
+    return paired_test(before.success.astype(float), after.success.astype(float))
+
+
+def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> tuple[bool, float, int, int]:
+    """Success, reward, invalid chunks, chunks."""
+    observation = env.reset(seed=start)
+    total, ended, num_invalid, num_chunks = 0.0, False, 0, 0
+    while not ended:
+        # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.
+        chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + num_chunks)
+        observation, reward, ended, outcome = env.step_chunk(chunk.asked_actions)
+        total += reward
+        num_invalid += not chunk.valid
+        num_chunks += 1
+    return outcome.success, total, num_invalid, num_chunks
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros evaluate", description=__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
+    parser.add_argument("--episodes", type=int, default=64, help="unseen starts (64)")
+    parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    flags.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    if parsed.episodes < 2:
+        parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
+    config = flags.config_or_exit(parser, parsed)
+    result = evaluate_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
+    print(result)
+    if parsed.json:
+        parsed.json.write_text(json.dumps(result.record(), indent=2) + "\n")
+    return 0

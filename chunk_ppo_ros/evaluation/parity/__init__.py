@@ -1,0 +1,1 @@
+"""Our numbers against those that openpi computed."""

@@ -1,0 +1,70 @@
+"""Compares the model with reference data that were made by running openpi, number by number.
+
+The folder is laid out like golden/set_a: config.json, inputs.npz, outputs.npz, an Orbax checkpoint, and perhaps
+outputs_bf16_params.npz. Exit status 1 where a number is beyond its tolerance, 2 where the folder is no such set.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
+from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, compare
+from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceError, ReferenceSet, read_reference_set
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros parity DIR`."""
+    parser = argparse.ArgumentParser(
+        prog="chunk_ppo_ros parity",
+        description=__doc__,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="a folder laid out like golden/set_a")
+    parsed = parser.parse_args(arguments)
+    reference = read_reference_set(parsed.folder.resolve())
+    print(_describe(reference))
+    print(HEADING)
+    with jax.default_matmul_precision("highest"):
+        compared, failed = _print_rows(reference)
+    left = sorted((available(reference) - compared) - set(SETTINGS))
+    print(f"not compared: {', '.join(left) if left else 'nothing, every array has its row'}")
+    if not compared:
+        raise ReferenceError(f"{parsed.folder}/outputs.npz must have known quantities, got {', '.join(left)}")
+    print(f"{len(failed)} quantities beyond tolerance: {', '.join(failed)}" if failed else "all within tolerance")
+    return 1 if failed else 0
+
+
+def available(reference: ReferenceSet) -> set[str]:
+    """Names of all arrays of the reference's outputs."""
+    return {*reference.outputs, *(f"bf16_params/{name}" for name in reference.bfloat16_outputs)}
+
+
+def _print_rows(reference: ReferenceSet) -> tuple[set[str], list[str]]:
+    """Prints each row as it is computed; the arrays that were compared, and those beyond tolerance."""
+    compared, failed = set(), {}
+    for quantity in list_quantities(reference):
+        row = compare(quantity)
+        print(row, flush=True)
+        compared.add(quantity.array)
+        if not row.passed:
+            failed[quantity.array] = True
+    return compared, list(failed)
+
+
+def _describe(reference: ReferenceSet) -> str:
+    """What is compared: sizes and cameras, one line each."""
+    config, masked = reference.config, int((~reference.image_mask).sum())
+    return (
+        f"checkpoint {reference.checkpoint}\n"
+        f"image tower width {config.siglip_width}, depth {config.siglip_depth}; decoder width {config.gemma_width}, "
+        f"depth {config.gemma_depth}, {config.gemma_num_heads} heads on {config.gemma_num_kv_heads}, vocabulary "
+        f"{config.vocab_size}; batch {len(reference.tokens)}, {reference.tokens.shape[1]} text slots\n"
+        f"cameras {', '.join(config.cameras)} at {config.image_size}, {masked} masked; JAX {jax.__version__} on "
+        f"{jax.default_backend()}"
+    )

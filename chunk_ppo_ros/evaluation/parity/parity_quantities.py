@@ -1,0 +1,277 @@
+"""Every number of a reference set that we know, beside ours: forward passes, gradients, decoding, bfloat16."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from chunk_ppo_ros.evaluation.parity import parity_forward
+from chunk_ppo_ros.evaluation.parity.parity_forward import Forward, make_inputs
+from chunk_ppo_ros.evaluation.parity.parity_rows import EXACT, Quantity, Tolerance
+from chunk_ppo_ros.evaluation.parity.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT, generated_states
+from chunk_ppo_ros.evaluation.parity.parity_set import Arrays, ReferenceSet
+from chunk_ppo_ros.model.backbone.pi0_fast import Params, Pi0FAST
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import END
+
+PLAIN = Tolerance(1e-4)
+"""Of embeddings in float32."""
+
+SCALED = Tolerance(1e-4, scale="element")
+"""Of log-probs, their sums and gradients' norms in float32, which may be far above 1."""
+
+VECTOR = Tolerance(1e-4, scale="vector")
+"""Of hidden states and logits in float32. Both have a spread of about 3, and the rounding of either is in proportion to
+it: at depth 6 the reference itself is up to 9e-4 from the same network in float64, and 2e-4 from ours."""
+
+CHOICE = Tolerance(5e-4)
+"""How far a chosen token may be below our best one: both scores may be off by VECTOR's bound."""
+
+FINE = {
+    "prefix_emb_mean": PLAIN,
+    "prefix_emb_std": PLAIN,
+    "prefix_emb_first8": PLAIN,
+    "logits": VECTOR,
+    "pre_logits_text": VECTOR,
+    "token_logp": SCALED,
+    "seq_logp_sum": SCALED,
+    "loss": SCALED,
+    "input_mask": EXACT,
+    "ar_mask": EXACT,
+}
+"""Of a forward pass in float32."""
+
+COARSE = {
+    "prefix_emb_mean": Tolerance(0.02),
+    "prefix_emb_std": Tolerance(0.02),
+    "prefix_emb_first8": Tolerance(0.05, scale="element"),
+    "logits": Tolerance(1.0),
+    "pre_logits_text": Tolerance(0.1, scale="element"),
+    "token_logp": Tolerance(0.5),
+    "seq_logp_sum": Tolerance(0.05, scale="element"),
+    "loss": Tolerance(0.1),
+    "input_mask": EXACT,
+    "ar_mask": EXACT,
+}
+"""Of the same names in bfloat16, whose numbers have three digits; see `_coarse_tolerance`."""
+
+COARSE_CHOICE = Tolerance(1.0)
+
+_OF_EMBEDDINGS = ("prefix_emb_mean", "prefix_emb_std", "prefix_emb_first8", "input_mask", "ar_mask")
+
+SETTINGS = ("grad_leaf_names", "eos_swap_row")
+"""Arrays that say what others are."""
+
+
+def list_quantities(reference: ReferenceSet) -> Iterator[Quantity]:
+    """All known quantities that the reference has, one after the other as they are computed."""
+    exact = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
+    yield from _forward_quantities(exact)
+    yield from _gradient_quantities(exact)
+    yield from _decoding_quantities(exact)
+    yield from _ending_quantities(exact)
+    rounded = dataclasses.replace(exact, backbone=dataclasses.replace(exact.backbone, dtype=jnp.dtype("bfloat16")))
+    suffix = "_bf16"
+    stored = {name.removesuffix(suffix): array for name, array in reference.outputs.items() if name.endswith(suffix)}
+    for quantity in _coarse_quantities(rounded, stored):
+        yield dataclasses.replace(quantity, array=quantity.array + suffix)
+    halved = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), exact.params)
+    for quantity in _coarse_quantities(dataclasses.replace(rounded, params=halved), reference.bfloat16_outputs):
+        yield dataclasses.replace(quantity, array=f"bf16_params/{quantity.array}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A reference set and the network that is to reproduce it, at one precision."""
+
+    reference: ReferenceSet
+    backbone: Pi0FAST
+    params: Params
+
+    def packed(self) -> Forward:
+        """The forward pass in openpi's arrangement."""
+        run = jax.jit(lambda params, inputs: parity_forward.packed_forward(self.backbone, params, inputs))
+        return run(self.params, make_inputs(self.reference))
+
+    def slots(self) -> Forward:
+        """The forward pass in the policy's arrangement."""
+        run = jax.jit(lambda params, inputs: parity_forward.slots_forward(self.backbone, params, inputs))
+        return run(self.params, make_inputs(self.reference))
+
+    def served_logits(self, tokens: np.ndarray, *, shift: int = SERVED_SHIFT) -> np.ndarray:
+        """float32 [B, T, V]: the logits that openpi's sampler draws each of the given tokens [B, T] from."""
+        return np.asarray(_served_logits(self.backbone, self.params, make_inputs(self.reference), tokens, shift))
+
+    def first_rows(self, count: int) -> Model:
+        """The same for the first `count` rows of the batch."""
+        return dataclasses.replace(self, reference=self.reference.rows(count))
+
+
+@jax.jit(static_argnums=0)
+def _served_logits(
+    backbone: Pi0FAST, params: Params, inputs: parity_forward.Inputs, tokens: Array, shift: Array | int
+) -> Array:
+    valid = parity_forward.valid_slots(backbone, inputs.image_mask, inputs.prompt_mask)
+    prefix = parity_forward.embed_prefix(backbone, params, inputs)
+    states = generated_states(backbone, params, prefix, valid, tokens, shift=shift)
+    return parity_forward.logits_of(params, states)
+
+
+def _forward_quantities(model: Model) -> Iterator[Quantity]:
+    outputs, valid = model.reference.outputs, model.reference.text_mask[:, :-1]
+    for name, value in _forward_arrays(model.packed()):
+        if name in outputs:
+            yield Quantity(name, value, outputs[name], FINE[name], remark="openpi's packing, pads too")
+    for name, value in _forward_arrays(model.slots()):
+        if name in outputs and name not in _OF_EMBEDDINGS:
+            per_token = valid if value.ndim > 1 else None
+            yield Quantity(name, value, outputs[name], FINE[name], counted=per_token, remark="the policy's slots")
+
+
+def _forward_arrays(forward: Forward) -> Iterator[tuple[str, np.ndarray]]:
+    """The numbers of a forward pass under openpi's names."""
+    yield "prefix_emb_mean", np.asarray(forward.embeddings.mean(axis=-1))
+    yield "prefix_emb_std", np.asarray(forward.embeddings.std(axis=-1))
+    yield "prefix_emb_first8", np.asarray(forward.embeddings[..., :8])
+    yield "input_mask", np.asarray(forward.valid)
+    yield "ar_mask", np.asarray(forward.causal)
+    yield "logits", np.asarray(forward.logits)
+    yield "pre_logits_text", np.asarray(forward.hidden)
+    yield "token_logp", np.asarray(forward.log_probs)
+    yield "seq_logp_sum", np.asarray(forward.score)
+    yield "loss", np.asarray(forward.loss)
+
+
+def _gradient_quantities(model: Model) -> Iterator[Quantity]:
+    """Norms of the gradients of the loss's mean over the batch, in the policy's arrangement."""
+    outputs = model.reference.outputs
+    if not {"grad_leaf_norms", "grad_leaf_names", "grad_global_norm"} & outputs.keys():
+        return
+
+    @jax.jit
+    def gradient_norms(params: Params, inputs: parity_forward.Inputs) -> Params:
+        def loss(params: Params) -> Array:
+            return jnp.mean(parity_forward.slots_forward(model.backbone, params, inputs).loss)
+
+        return jax.tree.map(jnp.linalg.norm, jax.grad(loss)(params))
+
+    tree = gradient_norms(model.params, make_inputs(model.reference))
+    norms = {name: float(norm) for name, norm in name_leaves(tree).items()}
+    for name, norm in zip(outputs.get("grad_leaf_names", ()), outputs.get("grad_leaf_norms", ()), strict=True):
+        ours = norms.get(str(name).removesuffix("/value"), np.nan)
+        yield Quantity("grad_leaf_norms", np.array(ours), norm, SCALED, remark=str(name))
+    if "grad_global_norm" in outputs:
+        total = np.sqrt(np.sum(np.square(list(norms.values()))))
+        yield Quantity("grad_global_norm", total, outputs["grad_global_norm"], SCALED)
+
+
+def _decoding_quantities(model: Model) -> Iterator[Quantity]:
+    outputs = model.reference.outputs
+    greedy = outputs.get("greedy_tokens")
+    if greedy is not None:
+        served = model.served_logits(greedy)
+        yield _choice("greedy_tokens", served, greedy, CHOICE)
+        yield from _decoded(outputs, "openpi", served, greedy)
+        yield from _decoded(outputs, "contig", model.served_logits(greedy, shift=CONTIGUOUS_SHIFT), greedy)
+        if "teacher_forced_logp_of_greedy" in outputs:
+            yield from _teacher_forced_quantities(model, greedy)
+    for name, tokens in outputs.items():
+        if match := re.fullmatch(r"sampled_tokens_T([\d.]+)_key(\d+)", name):
+            temperature, seed = float(match[1]), int(match[2])
+            noisy = model.served_logits(tokens) / temperature + _noise(model, tokens.shape, seed=seed)
+            yield _choice(name, noisy, tokens, Tolerance(CHOICE.bound / temperature))
+
+
+def _decoded(outputs: Arrays, rule: str, logits: np.ndarray, tokens: np.ndarray) -> Iterator[Quantity]:
+    """Logits and log-probs of decoding under one position rule, where the reference has them."""
+    log_probs = np.asarray(parity_forward.pick(jax.nn.log_softmax(jnp.asarray(logits)), jnp.asarray(tokens)))
+    names = {f"decode_logits_{rule}_pos": (logits, VECTOR), f"decode_token_logp_{rule}_pos": (log_probs, SCALED)}
+    for name, (value, tolerance) in names.items():
+        if name in outputs:
+            yield Quantity(name, value, outputs[name], tolerance)
+
+
+def _teacher_forced_quantities(model: Model, tokens: np.ndarray) -> Iterator[Quantity]:
+    """Scores of given tokens under the policy's own rule: in one pass, and one by one against the cache."""
+    name, inputs = "teacher_forced_logp_of_greedy", make_inputs(model.reference)
+    ways = {"in one pass": parity_forward.answer_log_probs, "with the cache": parity_forward.cached_log_probs}
+    for remark, score in ways.items():
+        ours = jax.jit(score, static_argnums=0)(model.backbone, model.params, inputs, jnp.asarray(tokens))
+        yield Quantity(name, np.asarray(ours), model.reference.outputs[name], SCALED, remark=f"the policy's, {remark}")
+
+
+def _noise(model: Model, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
+    """float32 [B, T, V]: what openpi's sampler adds to the logits of each step, `jax.random.categorical`'s."""
+    key, noise = jax.random.key(seed), []
+    for _ in range(shape[1]):
+        key, step = jax.random.split(key)
+        noise.append(jax.random.gumbel(step, (shape[0], model.reference.config.vocab_size)))
+    return np.stack(noise, axis=1)
+
+
+def _ending_quantities(model: Model) -> Iterator[Quantity]:
+    """Decoding with two rows of the embedding exchanged, so that the end token is drawn."""
+    outputs = model.reference.outputs
+    if "eos_swap_row" not in outputs:
+        return
+    other = int(outputs["eos_swap_row"])
+    order = np.arange(model.reference.config.vocab_size)
+    order[[END, other]] = other, END
+
+    def exchange(path: tuple[object, ...], leaf: Array) -> Array:
+        return leaf[order] if jax.tree_util.keystr(path).endswith("['input_embedding']") else leaf
+
+    swapped = dataclasses.replace(model, params=jax.tree.map_with_path(exchange, model.params))
+    for name, tokens in outputs.items():
+        if name.startswith("eos_greedy_tokens"):
+            rows = swapped.first_rows(len(tokens))
+            yield _choice(name, rows.served_logits(tokens), tokens, CHOICE)
+
+
+def _choice(name: str, scores: np.ndarray, tokens: np.ndarray, tolerance: Tolerance) -> Quantity:
+    """How far the reference's tokens [B, T] are below our best scores [B, T, V]; after the end they must be 0.
+
+    The scores come from the reference's own tokens before, so if no token is below, ours are the same sequence.
+    """
+    chosen = np.take_along_axis(scores, tokens.astype(int)[..., None], axis=-1)[..., 0]
+    below = scores.max(axis=-1) - chosen
+    ended = np.cumsum(np.all(tokens == END, axis=0)) - np.all(tokens == END, axis=0) > 0
+    below = np.where(ended, np.where(tokens == 0, 0.0, np.inf), below)
+    remark = f"{np.count_nonzero(below)} of {tokens.size} tokens differ; below our best"
+    return Quantity(name, below, np.zeros_like(below), tolerance, remark=remark)
+
+
+def _coarse_quantities(model: Model, outputs: Arrays) -> Iterator[Quantity]:
+    """The forward pass and the greedy tokens at bfloat16; `logits_first64` holds the first columns of the logits."""
+    known = [name for name in outputs if re.sub(r"_first\d+$", "", name) in COARSE or name in COARSE]
+    if known:
+        ours, valid = dict(_forward_arrays(model.slots())), model.reference.text_mask[:, :-1]
+        embeddings = dict(_forward_arrays(model.packed())) if set(known) & set(_OF_EMBEDDINGS) else {}
+    for name in known:
+        whole = name if name in COARSE else re.sub(r"_first\d+$", "", name)
+        value = embeddings[name] if name in _OF_EMBEDDINGS else ours[whole][..., : outputs[name].shape[-1]]
+        counted = valid if name not in _OF_EMBEDDINGS and value.ndim > 1 else None
+        tolerance = _coarse_tolerance(whole, outputs[name], model.reference.outputs.get(whole), counted)
+        yield Quantity(name, value, outputs[name], tolerance, counted=counted)
+    if "greedy_tokens" in outputs:
+        tokens = outputs["greedy_tokens"]
+        yield _choice("greedy_tokens", model.served_logits(tokens), tokens, COARSE_CHOICE)
+
+
+def _coarse_tolerance(name: str, coarse: np.ndarray, fine: np.ndarray | None, counted: np.ndarray | None) -> Tolerance:
+    """That of COARSE, or where the reference itself is further from its float32, sqrt(2) times that distance.
+
+    Two roundings of a size are that far from each other; the distance grows with the depth of the decoder.
+    """
+    tolerance = COARSE[name]
+    if fine is None or tolerance is EXACT or tolerance.scale != "none":
+        return tolerance
+    own = np.abs(coarse - fine[..., : coarse.shape[-1]])
+    largest = float(np.max(own if counted is None else own[counted]))
+    return Tolerance(2**0.5 * largest) if largest > tolerance.bound else tolerance

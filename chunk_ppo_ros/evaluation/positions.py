@@ -1,0 +1,181 @@
+"""Tells which position rule a checkpoint prefers: the policy's, as in openpi's training, or that of openpi's sampler.
+
+Both rules score the same demonstrated chunks, each token given those before; the better rule is the one under which the
+checkpoint was trained. The sampler places generated tokens one further than training does, and does not count masked
+cameras. Likelihoods are over FAST tokens alone, without the constraint, so that only positions differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.config import (
+    PRESETS,
+    TrainConfig,
+    flags,
+)
+from chunk_ppo_ros.core.errors import EpisodesError, UserError
+from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
+from chunk_ppo_ros.data.readers import read_all
+from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
+from chunk_ppo_ros.evaluation.parity.parity_served import SERVED_SHIFT, generated_states
+from chunk_ppo_ros.evaluation.statistics import mean_interval
+from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, tokenize
+from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
+from chunk_ppo_ros.model.backbone.layout import make_layout
+from chunk_ppo_ros.model.backbone.pi0_fast import embedding_table
+from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
+
+NUM_DEMONSTRATIONS = 32
+BATCH_SIZE = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Preference:
+    """Likelihoods of demonstrations under both rules.
+
+    Attributes:
+        ours: [E], nats a token of each demonstration, under the policy's rule.
+        served: [E], under the rule of openpi's sampler.
+    """
+
+    ours: np.ndarray
+    served: np.ndarray
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the mean of ours - served, nats a token."""
+        return mean_interval(self.ours - self.served)
+
+    @property
+    def verdict(self) -> str:
+        """Which rule is likelier: "ours", "served" or "neither"."""
+        low, high = self.interval
+        return "ours" if low > 0 else "served" if high < 0 else "neither"
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        difference = float(np.mean(self.ours - self.served))
+        return (
+            f"the policy's rule {self.ours.mean():+.4f} nats a token, openpi's sampler's {self.served.mean():+.4f}; "
+            f"difference {difference:+.4f} [{low:+.4f}, {high:+.4f}] over {len(self.ours)} demonstrations, "
+            f"95 % interval\n{_ADVICE[self.verdict]}"
+        )
+
+
+_ADVICE = {
+    "ours": "The checkpoint was trained under the policy's rule: use it as it is.",
+    "served": (
+        "The checkpoint prefers the positions of openpi's sampler, which the policy does not use: train it on "
+        "demonstrations (by openpi's training, which has the policy's rule) before reinforcement learning."
+    ),
+    "neither": (
+        "The demonstrations do not tell the rules apart: name more of them by --num_demonstrations, or ones like those "
+        "that the checkpoint was trained on; where that changes nothing, the rule does not matter to it."
+    ),
+}
+
+
+def prefer(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, episodes: np.ndarray) -> Preference:
+    """Scores demonstrated chunks under both rules.
+
+    Args:
+        policy: the policy.
+        params: its parameters.
+        batch: N demonstrated chunks.
+        episodes: int [N], the demonstration that each belongs to, 0..E-1.
+    """
+    score = jax.jit(lambda actor, chunks: score_both(policy, actor, chunks))
+    actor, sums = params["actor_backbone"], np.zeros((2, len(batch)))
+    for first in range(0, len(batch), BATCH_SIZE):
+        rows = np.arange(first, first + BATCH_SIZE) % len(batch)  # the last batch is filled up, to be compiled once
+        sums[:, rows] = np.asarray(score(actor, batch.take(rows)))
+    tokens = np.bincount(episodes, batch.token_mask.sum(axis=1))
+    ours, served = (np.bincount(episodes, row) / tokens for row in sums)
+    return Preference(ours=ours, served=served)
+
+
+def score_both(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch) -> tuple[Array, Array]:
+    """Log-likelihoods float32 [B] of chunks, nats: under the policy's rule and under that of openpi's sampler."""
+    backbone, observation = policy.backbone, chunks.observation
+    prompt_mask, image_mask = jnp.asarray(observation.prompt_mask), jnp.asarray(observation.image_mask)
+    forced = jnp.array(policy.token_ids.action_prefix, jnp.int32)
+    answers = jnp.concatenate([jnp.tile(forced, (len(image_mask), 1)), jnp.asarray(chunks.action_tokens)], axis=1)
+    images = backbone.embed_images(actor, jnp.asarray(observation.images))
+    prefix = jnp.concatenate([images, backbone.embed_tokens(actor, jnp.asarray(observation.prompt_tokens))], axis=1)
+
+    layout = make_layout(image_mask, prompt_mask, patches=backbone.patches, causal_slots=answers.shape[1])
+    hidden, _ = backbone.run(actor, jnp.concatenate([prefix, backbone.embed_tokens(actor, answers)], axis=1), layout)
+    ours = hidden[:, prefix.shape[1] + len(forced) - 1 : -1]  # "Action: " comes first, so a slot is before each token
+    valid = layout.valid[:, : prefix.shape[1]]
+    served = generated_states(backbone, actor, prefix, valid, answers, shift=SERVED_SHIFT)[:, len(forced) :]
+    return _likelihood(policy, actor, chunks, ours), _likelihood(policy, actor, chunks, served)
+
+
+def _likelihood(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch, hidden: Array) -> Array:
+    """float32 [B]: log-probs of the FAST tokens, summed, of the hidden states [B, T, W] that predict them."""
+    ids = policy.token_ids
+    rows = embedding_table(actor)[ids.to_model(jnp.arange(ids.num_fast))]
+    log_probs = jax.nn.log_softmax(hidden.astype(jnp.float32) @ rows.T)
+    chosen = jnp.clip(ids.to_fast(jnp.asarray(chunks.action_tokens)), 0, ids.num_fast - 1)
+    scores = jnp.take_along_axis(log_probs, chosen[..., None], axis=-1)[..., 0]
+    return jnp.sum(jnp.where(jnp.asarray(chunks.token_mask), scores, 0.0), axis=1)
+
+
+def prefer_checkpoint(checkpoint: Path, config: TrainConfig, *, episodes: Path | None = None) -> Preference:
+    """The preference of a checkpoint.
+
+    Args:
+        checkpoint: a step_<N> folder or an openpi checkpoint.
+        config: of the model, and of the simulator whose demonstrations are scored; `pretrain.num_demonstrations`.
+        episodes: recorded episodes that are scored in their place.
+
+    Raises:
+        UserError: when the checkpoint does not fit, or the demonstrations are missing, too few or of another robot.
+    """
+    beginning = restore.load(checkpoint, config)
+    demonstrations: Demonstrations | RecordedChunks = (
+        collect_demonstrations(config) if episodes is None else _recorded(episodes, config)
+    )
+    try:
+        batch = tokenize(demonstrations, beginning.tokenizer)
+    except ValueError as error:
+        raise UserError(f"demonstrations cannot be scored: {error}") from error
+    return prefer(beginning.policy, beginning.params, batch, demonstrations.episodes)
+
+
+def _recorded(path: Path, config: TrainConfig) -> RecordedChunks:
+    """The chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
+    recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
+    if len(recorded) < 2:
+        raise EpisodesError(f"episodes must be at least 2 for an interval, got {len(recorded)} in {path}; name more")
+    folder = Path(tempfile.gettempdir())
+    return read_chunks(recorded, config, folder=folder, stride=config.model.action_horizon)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros positions", description=__doc__, allow_abbrev=False)
+    parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
+    parser.add_argument("--episodes", type=Path, help="recorded episodes; without it the simulator's demonstrations")
+    flags.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    preset = PRESETS[parsed.config]
+    pretrain = dataclasses.replace(preset.pretrain, num_demonstrations=NUM_DEMONSTRATIONS)
+    config = flags.config_or_exit(parser, parsed, base=dataclasses.replace(preset, pretrain=pretrain))
+    if config.pretrain.num_demonstrations < 2:
+        parser.error(
+            f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"
+        )
+    print(prefer_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes))
+    return 0

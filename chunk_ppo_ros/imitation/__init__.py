@@ -1,0 +1,1 @@
+"""Behaviour cloning, the success classifier and norm_stats."""

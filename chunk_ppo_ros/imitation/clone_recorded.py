@@ -1,0 +1,176 @@
+"""Imitation of recorded episodes: a user's own demonstrations, cloned into fresh or pretrained weights.
+
+With `run.pretrained_checkpoint_path` these weights are fine-tuned, with their own norm_stats and tokenizers. Without
+it norm_stats are of the episodes, and the tokenizers those of `run.tokenizer_dir`, or fitted to the episodes. Some
+episodes are held out and scored before and after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tqdm import tqdm
+
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.episode import Episode, seen_starts
+from chunk_ppo_ros.data.readers import read_all
+from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
+from chunk_ppo_ros.imitation import behavior_cloning
+from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
+from chunk_ppo_ros.imitation.norm_stats import check_dims
+from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
+from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.tokenization.normalization import clip_actions
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+
+MAX_SCORED = 512
+"""Chunks of the held-out episodes that are scored, spread evenly over them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Recorded episodes, those that are imitated and those that are held out."""
+
+    training: tuple[Episode, ...]
+    held_out: tuple[Episode, ...]
+
+
+def split_episodes(episodes: Sequence[Episode], *, fraction: float, seed: int) -> Split:
+    """Holds out a random `fraction` of the episodes, rounded up, but not the only one.
+
+    Both parts keep the order of the episodes.
+    """
+    num_held_out = min(math.ceil(fraction * len(episodes)), max(0, len(episodes) - 1))
+    chosen = set(np.random.default_rng(seed).permutation(len(episodes))[:num_held_out].tolist())
+    return Split(
+        tuple(episode for number, episode in enumerate(episodes) if number not in chosen),
+        tuple(episode for number, episode in enumerate(episodes) if number in chosen),
+    )
+
+
+def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) -> Path:
+    """Clones recorded episodes and writes an openpi checkpoint.
+
+    Args:
+        paths: files and folders of episodes; those marked as failures are left out.
+        config: `pretrain`, the model, the robot's rate and cameras, and where weights and tokenizers come from.
+        directory: of the checkpoint.
+
+    Returns:
+        The checkpoint's folder, `directory`.
+
+    Raises:
+        CheckpointError: when the folder is there already, which is found before anything is done, cannot be written,
+            or the weights to start from cannot be loaded.
+        EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
+    """
+    checkpoints.check_is_free(directory)
+    episodes = leave_out_failures(read_all(paths, config))
+    check_dims(episodes, config.model)
+    split = split_episodes(episodes, fraction=config.pretrain.validation_fraction, seed=config.run.seed)
+    training = _read(split.training, config, directory.parent)
+    beginning = _begin(training, config)
+    policy, params, tokenizer = beginning.policy, beginning.params, beginning.tokenizer
+    batch = _tokenize(training, split.training, tokenizer)
+    print(describe(training, batch, tokenizer))
+    score = None
+    if split.held_out:
+        held_out = _tokenize(_read(split.held_out, config, directory.parent), split.held_out, tokenizer)
+        score = make_score(policy, held_out, config)
+        before = score(params)
+    with behavior_cloning.cloning_progress(config.pretrain.bc_steps) as on_step:
+        params = behavior_cloning.clone(policy, params, batch, config, on_step=on_step)
+    if score is not None:
+        after = score(params)
+        print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats a token before, {after:.3f} after")
+    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+
+
+def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
+    """The episodes that are not marked as failures; says how many are.
+
+    Raises:
+        EpisodesError: where none is left.
+    """
+    kept = [episode for episode in episodes if episode.success is not False]
+    if len(kept) < len(episodes):
+        print(f"{len(episodes) - len(kept)} of {len(episodes)} episodes are failures and left out")
+    if not kept:
+        raise EpisodesError(
+            f"episodes to imitate must be at least one, got {len(episodes)}, all of them marked as failures; name "
+            "others"
+        )
+    return kept
+
+
+def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyTokenizer) -> str:
+    """A line on what is imitated."""
+    lengths = batch.token_mask.sum(axis=1)
+    actions = tokenizer.normalize_actions(chunks.actions, chunks.state)
+    _, num_clipped = clip_actions(actions, tokenizer.config.action_limit)
+    return (
+        f"imitates {len(batch)} chunks of {len(chunks.prompts)} episodes, {len(set(chunks.prompts))} tasks; "
+        f"{lengths.mean():.1f} tokens a chunk, at most {lengths.max()} of {tokenizer.max_fast_tokens}; "
+        f"{num_clipped / actions.size:.2%} of the actions beyond model.action_limit are clipped"
+    )
+
+
+def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainConfig) -> Callable[[Params], float]:
+    """What scores parameters on at most `MAX_SCORED` demonstrated chunks; compiled once for all parameters.
+
+    The score is the negative log-probability in nats, mean over all tokens of these chunks.
+    """
+    rows = np.unique(np.linspace(0, len(batch) - 1, min(MAX_SCORED, len(batch))).round().astype(int))
+    size = min(config.pretrain.bc_batch_size, len(rows))
+
+    @jax.jit
+    def log_probs(params: Params, minibatch: CloningBatch) -> jax.Array:
+        tokens, mask = jnp.asarray(minibatch.action_tokens), jnp.asarray(minibatch.token_mask)
+        evaluation = policy.evaluate(params, minibatch.observation, tokens, mask, temperature=CLONING_TEMPERATURE)
+        return jnp.sum(evaluation.token_log_probs, axis=1)
+
+    def score(params: Params) -> float:
+        sums = np.zeros(len(rows))
+        for first in range(0, len(rows), size):
+            part = np.arange(first, first + size) % len(rows)  # the last batch is filled up, to be compiled once
+            sums[part] = np.asarray(log_probs(params, batch.take(rows[part])))
+        return float(-np.sum(sums) / np.sum(batch.token_mask[rows]))
+
+    return score
+
+
+def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> RecordedChunks:
+    stride = config.pretrain.chunk_stride
+    num_chunks = sum(len(seen_starts(episode, stride=stride)) for episode in episodes)
+    with tqdm(total=num_chunks, desc="reading images", unit="chunk") as bar:
+        return read_chunks(episodes, config, folder=folder, stride=stride, on_chunk=bar.update)
+
+
+def _begin(chunks: RecordedChunks, config: TrainConfig) -> restore.Beginning:
+    """The weights that learn, with their tokenizers: pretrained ones, or fresh ones for these chunks."""
+    path = config.run.pretrained_checkpoint_path
+    if path:
+        return restore.load(Path(path), config)
+    tokenizer = behavior_cloning.fit(chunks, config)
+    try:
+        policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
+    except ValueError as error:
+        raise EpisodesError(f"the tokenizers must fit the model: {error}") from error
+    params = policy.init(key=jax.random.key(config.run.seed))
+    return restore.Beginning(tokenizer, policy, params, restore.Provenance("scratch"))
+
+
+def _tokenize(chunks: RecordedChunks, episodes: Sequence[Episode], tokenizer: PolicyTokenizer) -> CloningBatch:
+    try:
+        return behavior_cloning.tokenize(chunks, tokenizer)
+    except ValueError as error:
+        sources = ", ".join(dict.fromkeys(episode.source for episode in episodes[:3]))
+        raise EpisodesError(f"episodes ({sources} ..) cannot be tokenised: {error}") from error

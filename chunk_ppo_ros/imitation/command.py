@@ -1,0 +1,32 @@
+"""The command `pretrain`: behaviour cloning on scripted demonstrations or recorded episodes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from chunk_ppo_ros.config import flags
+from chunk_ppo_ros.imitation.behavior_cloning import pretrain
+from chunk_ppo_ros.imitation.clone_recorded import pretrain_on_episodes
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`: writes checkpoints/NAME-imitation."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros pretrain", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--episodes",
+        nargs="+",
+        type=Path,
+        help="recorded episodes to imitate, see docs/data.md; without it the simulator's demonstrations",
+    )
+    flags.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    config = flags.config_or_exit(parser, parsed)
+    directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
+    if parsed.episodes:
+        written = pretrain_on_episodes(parsed.episodes, config, directory)
+    else:
+        written = pretrain(config, directory)
+    print(f"wrote {written}")
+    return 0

@@ -1,0 +1,125 @@
+"""Computes norm_stats.json from recorded episodes, of states and actions exactly as the policy will see them.
+
+Each control step of each episode starts a chunk, as in openpi's training. States and chunks go through the model's
+transforms (`model.adapt_to_pi`, `model.delta_actions`); mean, standard deviation and exact quantiles are of the result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.episode import Episode, to_chunks
+from chunk_ppo_ros.data.readers import read_all
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.normalization import FILE, MIN_RANGE, NormStats, Stats, compute_norm_stats
+from chunk_ppo_ros.robot import aloha
+
+
+def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, *, stride: int = 1) -> NormStats:
+    """Statistics of the transformed states and chunks of all episodes.
+
+    Args:
+        episodes: at least one, all with S state and D action dimensions.
+        model: its horizon, dimensions and transforms.
+        stride: control steps from the start of one chunk to that of the next.
+
+    Raises:
+        EpisodesError: where there are no episodes, or their dimensions are not the model's.
+    """
+    if not episodes:
+        raise EpisodesError("norm_stats must have at least one executed episode, got none; record some")
+    transforms = AlohaTransforms.from_config(model)
+    check_dims(episodes, model)
+    states, actions = [], []
+    for episode in episodes:
+        starts, chunks = to_chunks(episode, model.action_horizon, stride=stride)
+        states.append(transforms.encode_state(starts))
+        actions.append(transforms.encode_actions(chunks, starts))
+    return compute_norm_stats(np.concatenate(states), np.concatenate(actions))
+
+
+def check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig) -> None:
+    """Refuses episodes, of which there is at least one, whose dimensions are not the model's.
+
+    Raises:
+        EpisodesError: naming the episode.
+    """
+    state_dim = episodes[0].states.shape[1]
+    for episode in episodes:
+        dims = (episode.states.shape[1], episode.actions.shape[1])
+        if dims != (state_dim, model.action_dim):
+            raise EpisodesError(
+                f"episodes must have states of {state_dim} and actions of {model.action_dim} dimensions "
+                f"(model.action_dim), got {dims[0]} and {dims[1]} in {episode.source}; leave it out or set --action_dim"
+            )
+    try:
+        AlohaTransforms.from_config(model).check_dims(state_dim, model.action_dim)
+    except ValueError as error:
+        raise EpisodesError(str(error)) from error
+
+
+def describe(norm_stats: NormStats) -> str:
+    """A table of both vectors, and a warning for each dimension that hardly moves."""
+    lines: list[str] = []
+    for part, stats in (("state", norm_stats.state), ("actions", norm_stats.actions)):
+        names = _names(stats.dim)
+        lines += [f"{part:<22}{'q01':>9}{'q99':>9}{'mean':>9}{'std':>9}"]
+        for name, *numbers in zip(names, stats.q01, stats.q99, stats.mean, stats.std, strict=True):
+            lines += [f"  {name:<20}" + "".join(f"{number:9.4f}" for number in numbers)]
+        lines += [
+            f"warning: {names[i]} of the {part} moves by less than {MIN_RANGE}; its range is widened to that"
+            for i in np.flatnonzero(_widened(stats))
+        ]
+    return "\n".join(lines)
+
+
+def _widened(stats: Stats) -> np.ndarray:
+    """bool [D], where the range is the smallest there is."""
+    return stats.q99 - stats.q01 <= MIN_RANGE * (1 + 1e-9)
+
+
+def _names(num_dims: int) -> list[str]:
+    """Of each dimension; numbers where it is not one or two arms of ALOHA."""
+    joints = (*aloha.ARM_JOINTS, aloha.GRIPPER)
+    if num_dims == len(joints):
+        return list(joints)
+    if num_dims == aloha.ACTION_DIM:
+        return [f"{side} {joint}" for side in aloha.SIDES for joint in joints]
+    return [str(number) for number in range(num_dims)]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros norm-stats EPISODES... --output DIR`."""
+    parser = argparse.ArgumentParser(prog="chunk_ppo_ros norm-stats", description=__doc__, allow_abbrev=False)
+    parser.add_argument("episodes", nargs="+", type=pathlib.Path, help="HDF5 files, recordings, LeRobot datasets")
+    parser.add_argument("--output", required=True, type=pathlib.Path, help=f"folder that {FILE} is written to")
+    parser.add_argument("--stride", type=int, default=1, help="a chunk starts at every so many-th control step (1)")
+    flags.add_config_flags(parser, preset="full")
+    parsed = parser.parse_args(arguments)
+    config = flags.config_or_exit(parser, parsed)
+    if parsed.stride < 1:
+        parser.error(f"--stride must be at least 1, got {parsed.stride}")
+    if (parsed.output / FILE).exists():
+        raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
+    episodes = read_all(parsed.episodes, config)
+    norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
+    print(describe(norm_stats))
+    norm_stats.save(parsed.output)
+    num_steps = sum(len(episode) for episode in episodes)
+    print(f"wrote {parsed.output / FILE}: {len(episodes)} episodes, {num_steps} steps; {_settings(config.model)}")
+    return 0
+
+
+def _settings(model: Pi0FASTActorCriticConfig) -> str:
+    """The settings that the statistics depend on: the policy must have the same."""
+    gripper = f", adapt_gripper {model.adapt_gripper}" if model.adapt_to_pi else ""
+    return (
+        f"for action_horizon {model.action_horizon}, adapt_to_pi {model.adapt_to_pi}{gripper}, "
+        f"delta_actions {model.delta_actions}"
+    )

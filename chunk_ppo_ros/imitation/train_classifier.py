@@ -1,0 +1,200 @@
+"""Trains a success classifier on the camera images of recorded episodes that say whether they succeeded.
+
+The last images of a successful episode show success; all others do not. The end of an episode is what counts, so record
+until the task is done, and no longer. Episodes, not images, are held out: neighbouring images are nearly the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.readers import camera_names, read_all
+from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
+from chunk_ppo_ros.robot import aloha
+
+HELD_OUT = 0.2
+"""Share of the episodes of each kind that are not trained on, at least one."""
+IMAGE_STRIDE = 5  # steps between two images that are read; neighbours are nearly the same
+BATCH_SIZE = 32
+LEARNING_RATE = 1e-3
+MAX_SHIFT = 4  # pixels; images are shifted at random in training (Yarats et al., 2021, "DrQ")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelledImages:
+    """N moments: uint8 [N, C, 64, 64, 3], whether the task is solved in each, bool [N], and its episode, int [N]."""
+
+    images: np.ndarray
+    success: np.ndarray
+    episode: np.ndarray
+
+    def take(self, index: np.ndarray) -> LabelledImages:
+        """The moments of `index`."""
+        return LabelledImages(self.images[index], self.success[index], self.episode[index])
+
+
+def label_images(episodes: Sequence[Episode], cameras: Sequence[str], *, last_steps: int) -> LabelledImages:
+    """Images and labels of episodes.
+
+    Args:
+        episodes: recorded ones.
+        cameras: names of the C cameras, as the episodes call them.
+        last_steps: control steps at the end of a successful episode that show success.
+
+    Raises:
+        ClassifierError: where an episode does not say whether it succeeded, or lacks a camera.
+    """
+    images, success, numbers = [], [], []
+    for number, episode in enumerate(episodes):
+        _check(episode, cameras)
+        steps = np.arange(len(episode)) if episode.image_steps is None else episode.image_steps
+        solved_from = len(episode) - last_steps if episode.success else len(episode)
+        # Every image of the successful end, and some of what was before.
+        for step in [*steps[steps < solved_from][::IMAGE_STRIDE], *steps[steps >= solved_from]]:
+            images.append(fit([episode.cameras[camera](int(step)) for camera in cameras]))
+            success.append(step >= solved_from)
+            numbers.append(number)
+    return LabelledImages(np.stack(images), np.array(success), np.array(numbers))
+
+
+def _check(episode: Episode, cameras: Sequence[str]) -> None:
+    if episode.success is None:
+        raise ClassifierError(
+            f"an episode must say whether it succeeded, got none in {episode.source}; see docs/rewards.md"
+        )
+    missing = [camera for camera in cameras if camera not in episode.cameras]
+    if missing:
+        raise ClassifierError(
+            f"an episode must have images of {', '.join(cameras)}, got {', '.join(episode.cameras) or 'none'} in "
+            f"{episode.source}; name its cameras by --episode_cameras"
+        )
+
+
+def hold_out(data: LabelledImages, *, seed: int) -> tuple[LabelledImages, LabelledImages]:
+    """What is trained on, and the episodes that are held out: some of the successful ones, and some of the others.
+
+    Raises:
+        ClassifierError: where there are not two episodes with images of success and two with images of none.
+    """
+    random = np.random.default_rng(seed)
+    held = np.zeros(len(data.success), bool)
+    solved = set(data.episode[data.success].tolist())
+    for kind in (solved, set(data.episode.tolist()) - solved):
+        number = max(1, round(HELD_OUT * len(kind))) if len(kind) > 1 else 0
+        chosen = random.permutation(sorted(kind))[:number]
+        held |= np.isin(data.episode, chosen)
+    parts = data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
+    for part in parts:
+        if not (part.success.any() and (~part.success).any()):
+            raise ClassifierError(
+                "training and held-out episodes must both have images of success and of none, got "
+                f"{len(solved)} episodes with images of success among {len(set(data.episode.tolist()))}; record more, "
+                "until after the task is solved, or raise --last_steps"
+            )
+    return parts
+
+
+def train(
+    data: LabelledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
+) -> Any:
+    """Parameters that minimise the cross entropy on batches half of success and half of none, shifted at random."""
+    optimizer = optax.adam(LEARNING_RATE)
+    params = init(data.images.shape[1], key=jax.random.key(seed))
+
+    @jax.jit
+    def step(params: Any, state: Any, images: Any, labels: Any) -> tuple[Any, Any, jax.Array]:
+        def loss_of(params: Any) -> jax.Array:
+            return jnp.mean(optax.sigmoid_binary_cross_entropy(logits(params, images), labels))
+
+        loss, gradients = jax.value_and_grad(loss_of)(params)
+        updates, state = optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state, loss
+
+    state = optimizer.init(params)
+    random = np.random.default_rng(seed)
+    kinds = [np.flatnonzero(data.success), np.flatnonzero(~data.success)]
+    labels = np.repeat([1.0, 0.0], BATCH_SIZE // 2).astype(np.float32)
+    for _ in range(num_steps):
+        index = np.concatenate([random.choice(kind, BATCH_SIZE // 2) for kind in kinds])
+        params, state, loss = step(params, state, _shifted(data.images[index], random), labels)
+        on_step(float(loss))
+    return params
+
+
+def _shifted(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Each moment's images, moved by up to `MAX_SHIFT` pixels; edges are repeated."""
+    size = images.shape[2]
+    padded = np.pad(images, ((0, 0), (0, 0), (MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT), (0, 0)), mode="edge")
+    corners = random.integers(2 * MAX_SHIFT + 1, size=(len(images), 2))
+    return np.stack(
+        [row[:, top : top + size, left : left + size] for row, (top, left) in zip(padded, corners, strict=True)]
+    )
+
+
+def choose_threshold(probabilities: np.ndarray, success: np.ndarray) -> tuple[float, float]:
+    """The threshold of the highest accuracy, the mean of those on success and on none; and that accuracy.
+
+    Of several it is the one nearest to 0.5, in the middle between two probabilities.
+    """
+    ordered = np.unique([0.0, *probabilities, 1.0])
+    candidates = [*((ordered[1:] + ordered[:-1]) / 2.0), 0.5]
+    scores = [
+        (np.mean(probabilities[success] >= each) + np.mean(probabilities[~success] < each)) / 2.0 for each in candidates
+    ]
+    best = max(range(len(candidates)), key=lambda index: (scores[index], -abs(candidates[index] - 0.5)))
+    return float(candidates[best]), float(scores[best])
+
+
+def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_steps: int, last_steps: int) -> Any:
+    """A classifier trained on some of the episodes, with the threshold that fits the others best.
+
+    Raises:
+        ClassifierError: as `label_images` and `hold_out`.
+    """
+    data = label_images(episodes, camera_names(config), last_steps=last_steps)
+    trained, held = hold_out(data, seed=config.run.seed)
+    params = train(trained, num_steps=num_steps, seed=config.run.seed)
+    probabilities = np.concatenate(
+        [jax.nn.sigmoid(logits(params, part)) for part in np.array_split(held.images, -(-len(held.images) // 256))]
+    )
+    threshold, accuracy = choose_threshold(probabilities, held.success)
+    cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+    print(
+        f"trained on {len(trained.success)} images, {np.mean(trained.success):.0%} of success; on {len(held.success)} "
+        f"images of held-out episodes the accuracy is {accuracy:.1%} at the threshold {threshold:.2f}"
+    )
+    return SuccessClassifier(params, cameras, threshold, accuracy)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
+    parser = argparse.ArgumentParser(
+        prog="chunk_ppo_ros train-classifier", description=str(__doc__), allow_abbrev=False
+    )
+    parser.add_argument(
+        "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/data.md"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="file to write, NAME.npz")
+    parser.add_argument("--num_steps", type=int, default=1000, help="gradient steps")
+    parser.add_argument("--last_steps", type=int, default=10, help="steps at the end of a success that show it")
+    flags.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    config = flags.config_or_exit(parser, parsed)
+    if parsed.num_steps < 1 or parsed.last_steps < 1:
+        parser.error(f"--num_steps and --last_steps must be at least 1, got {parsed.num_steps} and {parsed.last_steps}")
+    episodes = read_all(parsed.episodes, config)
+    classifier = train_classifier(episodes, config, num_steps=parsed.num_steps, last_steps=parsed.last_steps)
+    classifier.save(parsed.output)
+    print(f"wrote {parsed.output}; use it by reward.sources [classifier] and reward.classifier {parsed.output}")
+    return 0

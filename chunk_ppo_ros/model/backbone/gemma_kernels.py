@@ -1,0 +1,119 @@
+"""A decoder block's parameters, arranged for the products it takes: matrices side by side, in the computing dtype.
+
+Training and prefill arrange a block where they run it. Decoding arranges all blocks once, before its loop over tokens:
+XLA would otherwise copy every matrix out of the stacked leaves for every token, which takes as long as the products.
+Shape letters: W width, N query heads, K key/value heads, h head width, M hidden width of the MLP, r rank of adapters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.model.backbone import lora
+from chunk_ppo_ros.model.backbone.variants import GemmaConfig
+
+Params = dict[str, Any]
+Adapter = tuple[Array, Array] | None
+
+
+@flax.struct.dataclass
+class AttentionKernels:
+    """Of a block's attention.
+
+    Attributes:
+        into_heads: [W, (N + 2 K) h], of all queries, then all keys, then all values.
+        from_heads: [N h, W].
+        into_adapter: factors A [N + 2 K, W, r] and B [N + 2 K, r, h], or None.
+        from_adapter: factors A [N, h, r] and B [N, r, W], or None.
+    """
+
+    into_heads: Array
+    from_heads: Array
+    into_adapter: Adapter
+    from_adapter: Adapter
+
+
+@flax.struct.dataclass
+class MlpKernels:
+    """Of a block's gated MLP.
+
+    Attributes:
+        gate_up: [W, 2 M], of the gate, then of what it gates.
+        down: [M, W].
+        gate_up_adapter: factors A [2, W, r] and B [2, r, M], or None.
+        down_adapter: factors A [M, r] and B [r, W], or None.
+    """
+
+    gate_up: Array
+    down: Array
+    gate_up_adapter: Adapter
+    down_adapter: Adapter
+
+
+@flax.struct.dataclass
+class BlockKernels:
+    """Of a whole block; the scales [W] of its norms are float32."""
+
+    attention_scale: Array
+    attention: AttentionKernels
+    mlp_scale: Array
+    mlp: MlpKernels
+
+
+def arrange_block(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> BlockKernels:
+    """The kernels of one block of openpi's tree."""
+    return BlockKernels(
+        attention_scale=params["pre_attention_norm"]["scale"],
+        attention=arrange_attention(config, params["attn"], dtype=dtype),
+        mlp_scale=params["pre_ffw_norm"]["scale"],
+        mlp=arrange_mlp(config, params["mlp"], dtype=dtype),
+    )
+
+
+def arrange_blocks(config: GemmaConfig, layers: Params, *, dtype: jnp.dtype) -> tuple[BlockKernels, ...]:
+    """The kernels of all blocks, whose leaves are stacked on the first axis."""
+    blocks = [jax.tree.map(lambda leaf, block=block: leaf[block], layers) for block in range(config.depth)]
+    return tuple(arrange_block(config, block, dtype=dtype) for block in blocks)
+
+
+def arrange_attention(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> AttentionKernels:
+    """The kernels of a block's attention; as many key/value as query heads have one leaf for all."""
+    together = [params["qkv_einsum"]] if "qkv_einsum" in params else [params["q_einsum"], params["kv_einsum"]]
+    by_head = [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[-2:]), leaves) for leaves in together]
+    joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves).astype(dtype), *by_head)
+    out = jax.tree.map(lambda leaf: leaf.astype(dtype), params["attn_vec_einsum"])
+    return AttentionKernels(
+        into_heads=joined["w"].transpose(1, 0, 2).reshape(config.width, -1),
+        from_heads=out["w"].reshape(-1, config.width),
+        into_adapter=(joined["lora_a"], joined["lora_b"]) if config.lora_rank else None,
+        from_adapter=(out["lora_a"], out["lora_b"]) if config.lora_rank else None,
+    )
+
+
+def arrange_mlp(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> MlpKernels:
+    """The kernels of a block's gated MLP."""
+    cast = {name: leaf.astype(dtype) for name, leaf in params.items()}
+
+    def adapter(name: str) -> Adapter:
+        if not config.lora_rank:
+            return None
+        a, b = lora.factor_names(name)
+        return cast[a], cast[b]
+
+    return MlpKernels(
+        gate_up=jnp.concatenate([cast["gating_einsum"][0], cast["gating_einsum"][1]], axis=-1),
+        down=cast["linear"],
+        gate_up_adapter=adapter("gating_einsum"),
+        down_adapter=adapter("linear"),
+    )
+
+
+def project(x: Array, kernel: Array) -> Array:
+    """x [B, Q, W] times kernel [W, O]: as one product of two matrices, whose gradients need no transposed copies."""
+    rows = x.reshape(-1, x.shape[-1])
+    return (rows @ kernel).reshape(*x.shape[:-1], -1)

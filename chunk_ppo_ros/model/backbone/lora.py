@@ -1,0 +1,92 @@
+"""Low-rank adapters of the decoder's matrices, in openpi's parameter tree.
+
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021: W x + (alpha / r) B A x, with B zero at
+first, so that a fresh adapter changes nothing. Differs from openpi: there both factors start at random. As in openpi,
+ - the scale alpha / r holds in the attention; in the feed-forward it is 1, whatever alpha is;
+ - the output projection's adapter is one pair for all heads: its A are read side by side, its B are summed over heads.
+"w" has the factors "lora_a" and "lora_b" beside it; a matrix without a name of its own, as in the feed-forward, has
+"<matrix>_lora_a" and "<matrix>_lora_b". Here r is the rank, and a factor's leading axes are the matrix's.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import flax.traverse_util
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model.backbone.initialization import Spec
+from chunk_ppo_ros.model.backbone.variants import resolve_variant
+
+Params = dict[str, Any]
+
+_FACTOR = re.compile(r"(^|[/_])lora_[ab]$")
+_HEADS_JOINED = "attn_vec_einsum"  # the matrix [.., N, h, W] that sums over heads
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a leaf's name, its path joined by "/", is that of an adapter's factor."""
+    return _FACTOR.search(name) is not None
+
+
+def factor_names(matrix: str) -> tuple[str, str]:
+    """Names of A and B of a matrix, all of them paths joined by "/"."""
+    stem = matrix.removesuffix("w") if matrix.endswith("/w") else f"{matrix}_"
+    return f"{stem}lora_a", f"{stem}lora_b"
+
+
+def factor_specs(matrices: Spec, rank: int) -> tuple[Spec, dict[str, tuple[int, ...]]]:
+    """What to draw for the factors A of matrices [.., I, O], and the shapes of their factors B, by name."""
+    drawn, shapes = {}, {}
+    for name, (shape, fan_in) in matrices.items():
+        a, b = factor_names(name)
+        drawn[a] = (*shape[:-1], rank), fan_in
+        shapes[b] = (*shape[:-2], rank, shape[-1])
+    return drawn, shapes
+
+
+def project(x: Array, a: Array, b: Array) -> Array:
+    """x A B, [.., O], of x [.., I] with a [I, r] and b [r, O]."""
+    return (x @ a.astype(x.dtype)) @ b.astype(x.dtype)
+
+
+def project_into_heads(x: Array, a: Array, b: Array) -> Array:
+    """x A_n B_n of each head, [.., N, h], of x [.., W] with a [N, W, r] and b [N, r, h]."""
+    reduced = jnp.einsum("...w,nwr->...nr", x, a.astype(x.dtype))
+    return jnp.einsum("...nr,nrh->...nh", reduced, b.astype(x.dtype))
+
+
+def project_from_heads(x: Array, a: Array, b: Array) -> Array:
+    """The adapter of the output projection, [.., W], of x [.., N * h] with a [N, h, r] and b [N, r, W]."""
+    return project(x, a.reshape(-1, a.shape[-1]), jnp.sum(b, axis=0))
+
+
+def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> Params:
+    """The same policy without adapters: each matrix plus its scaled product A B, in float32.
+
+    Args:
+        actor_backbone: {"PaliGemma": ...} with adapters, or without, which is returned as it is.
+        config: of the policy; its variant tells the scale.
+
+    Returns:
+        The tree of the plain variant.
+    """
+    leaves = flax.traverse_util.flatten_dict(actor_backbone, sep="/")
+    scale = resolve_variant(config).gemma.lora_scale
+    plain = {name: leaf for name, leaf in leaves.items() if not is_adapter(name)}
+    for name, leaf in plain.items():
+        a, b = (leaves.get(factor) for factor in factor_names(name))
+        if a is not None and b is not None:
+            plain[name] = leaf + _change(name, jnp.asarray(a), jnp.asarray(b), scale)
+    return flax.traverse_util.unflatten_dict(plain, sep="/")
+
+
+def _change(name: str, a: Array, b: Array, scale: float) -> Array:
+    """What an adapter adds to the matrix of that name, float32."""
+    if _HEADS_JOINED in name:
+        b = jnp.sum(b, axis=-3, keepdims=True)
+    product = jnp.matmul(a.astype(jnp.float32), b.astype(jnp.float32))
+    return product * (scale if "/attn/" in name else 1.0)

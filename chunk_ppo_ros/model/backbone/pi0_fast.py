@@ -1,0 +1,139 @@
+"""Pi0-FAST's backbone: both towers as one PaliGemma, over openpi's parameter tree; no action tokens' meaning here.
+
+Source: Pertsch et al., "FAST: Efficient Action Tokenization for Vision-Language-Action Models", 2025.
+Shape letters: B batch, C cameras, P patches of a camera, S slots, W decoder width, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.model.backbone import gemma, siglip
+from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
+from chunk_ppo_ros.model.backbone.gemma_kernels import BlockKernels, arrange_blocks
+from chunk_ppo_ros.model.backbone.layout import Layout
+from chunk_ppo_ros.model.backbone.variants import Variant, resolve_variant
+
+Params = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pi0FAST:
+    """Pure functions of a backbone's parameters {"PaliGemma": {"img": ..., "llm": ...}}, all float32.
+
+    Attributes:
+        variant: sizes of both towers.
+        image_size: height and width of the images, pixels.
+        patch_size: height and width of a patch, pixels.
+        vocab_size: V.
+        dtype: of the computation; parameters are cast to it where they are used.
+    """
+
+    variant: Variant
+    image_size: int
+    patch_size: int
+    vocab_size: int
+    dtype: jnp.dtype
+
+    @classmethod
+    def from_config(cls, config: Pi0FASTActorCriticConfig) -> Pi0FAST:
+        """The backbone of a policy's configuration."""
+        return cls(
+            variant=resolve_variant(config),
+            image_size=config.image_size,
+            patch_size=config.patch_size,
+            vocab_size=config.vocab_size,
+            dtype=jnp.dtype(config.dtype),
+        )
+
+    @property
+    def patches(self) -> int:
+        """P, image tokens of one camera."""
+        return (self.image_size // self.patch_size) ** 2
+
+    def init(self, *, key: Array) -> Params:
+        """Fresh parameters."""
+        image_key, text_key = jax.random.split(key)
+        image_tower = siglip.init_siglip(
+            self.variant.siglip,
+            image_size=self.image_size,
+            patch_size=self.patch_size,
+            output_dim=self.variant.gemma.width,
+            key=image_key,
+        )
+        decoder = gemma.init_gemma(self.variant.gemma, vocab_size=self.vocab_size, key=text_key)
+        return {"PaliGemma": {"img": image_tower, "llm": decoder}}
+
+    def embed_images(self, params: Params, images: Array) -> Array:
+        """Image tokens [B, C * P, W] of uint8 images [B, C, h, w, 3]; one tower serves all cameras."""
+        batch, cameras = images.shape[:2]
+        flat = images.reshape(batch * cameras, *images.shape[2:])
+        tokens = siglip.apply_siglip(self.variant.siglip, params["PaliGemma"]["img"], flat, dtype=self.dtype)
+        return tokens.reshape(batch, cameras * self.patches, -1)
+
+    def embed_tokens(self, params: Params, tokens: Array) -> Array:
+        """Embeddings [..., W] of int32 tokens [...]."""
+        return gemma.embed_tokens(params["PaliGemma"]["llm"], tokens, dtype=self.dtype)
+
+    def run(self, params: Params, embeddings: Array, layout: Layout) -> tuple[Array, KVCache]:
+        """Hidden states [B, S, W] and cache of a whole sequence of embeddings [B, S, W].
+
+        The layout may have more slots than S; the first S are taken.
+        """
+        slots = embeddings.shape[1]
+        return gemma.run_gemma(
+            self.variant.gemma,
+            params["PaliGemma"]["llm"],
+            embeddings,
+            positions=layout.positions[:, :slots],
+            mask=layout.mask[:, :slots, :slots],
+            shared=min(layout.context, slots),
+        )
+
+    def arrange(self, params: Params) -> tuple[BlockKernels, ...]:
+        """The decoder's blocks as `step` reads them, once for many tokens."""
+        return arrange_blocks(self.variant.gemma, params["PaliGemma"]["llm"]["layers"], dtype=self.dtype)
+
+    def step(
+        self,
+        params: Params,
+        blocks: Sequence[BlockKernels],
+        tokens: Array,
+        layout: Layout,
+        cache: Sequence[KVCache],
+        *,
+        slot: Array,
+    ) -> tuple[Array, tuple[KVCache, ...]]:
+        """Hidden states [B, W] of one token of each row, and the cache with it.
+
+        Args:
+            params: the backbone's parameters.
+            blocks: of these parameters, by `arrange`.
+            tokens: int32 [B].
+            layout: of all slots.
+            cache: of each block and all slots, filled before `slot`.
+            slot: int32 [], where the tokens stand.
+        """
+        hidden, filled = gemma.run_arranged(
+            self.variant.gemma,
+            params["PaliGemma"]["llm"],
+            blocks,
+            self.embed_tokens(params, tokens)[:, None],
+            positions=jax.lax.dynamic_slice_in_dim(layout.positions, slot, 1, axis=1),
+            mask=jax.lax.dynamic_slice_in_dim(layout.mask, slot, 1, axis=1),
+            cache=cache,
+            slot=slot,
+        )
+        return hidden[:, 0], filled
+
+
+def embedding_table(params: Params) -> Array:
+    """float32 [V, W], the token embedding, which is the output head as well."""
+    return params["PaliGemma"]["llm"]["embedder"]["input_embedding"]

@@ -1,0 +1,137 @@
+"""What of a checkpoint and of a configuration must agree, and what may be new, left out or different.
+
+Sizes are compared by what the variant makes of them, so naming a variant's own size changes nothing. Settings that
+say how a policy is used rather than what it is may differ; so may those that nothing in either model reads.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.backbone.lora import is_adapter
+from chunk_ppo_ros.model.backbone.variants import resolve_variant
+
+_FREE = {"paligemma_variant", "temperature", "detach_value", "dtype", "constrain_decoding"}
+_CHUNK_HEAD = "value_head/chunk/"
+_VALUE_HEAD = "value_head/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """How a checkpoint's parameters fill a model's; those in neither set are read.
+
+    Attributes:
+        fresh: names of the model's leaves that the checkpoint lacks and that start fresh.
+        dropped: names of the checkpoint's leaves that the model has no use for.
+        notes: both in words, one entry a group.
+    """
+
+    fresh: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def match_leaves(path: Path, stored: Collection[str], wanted: Collection[str]) -> Match:
+    """Decides about whole groups of leaves that one side lacks; any other difference is left to the check of shapes.
+
+    The value heads and the adapters start fresh where the checkpoint has nothing of them. A value head over the chunk
+    that the model lacks is left out. Adapters are never left out: the policy would be another one.
+
+    Args:
+        path: the checkpoint, for error texts.
+        stored: names of its parameters.
+        wanted: names of the model's parameters.
+
+    Raises:
+        CheckpointError: when the checkpoint has adapters and the model has none.
+    """
+    has_adapters = any(is_adapter(name) for name in wanted)
+    if any(is_adapter(name) for name in stored) and not has_adapters:
+        raise CheckpointError(
+            f"{path} has low-rank adapters, so model.lora_rank must be theirs, got a model without; set it, or merge "
+            "them: python -m chunk_ppo_ros export"
+        )
+    fresh: set[str] = set()
+    notes = []
+    for text, is_of_group in _FRESH_GROUPS.items():
+        missing = {name for name in wanted if is_of_group(name)}
+        if missing - fresh and not any(is_of_group(name) for name in stored):
+            fresh |= missing
+            notes.append(text)
+    dropped = {name for name in stored if name.startswith(_CHUNK_HEAD)}
+    if not dropped or any(name.startswith(_CHUNK_HEAD) for name in wanted):
+        return Match(frozenset(fresh), notes=tuple(notes))
+    return Match(frozenset(fresh), frozenset(dropped), (*notes, "its value head over the chunk is left out"))
+
+
+_FRESH_GROUPS: dict[str, Callable[[str], bool]] = {
+    "the value head is fresh": lambda name: name.startswith(_VALUE_HEAD),
+    "the value head over the chunk is fresh": lambda name: name.startswith(_CHUNK_HEAD),
+    "the adapters are fresh": is_adapter,
+}
+
+
+def read_model_config(path: Path, stored: Mapping[str, Any]) -> Pi0FASTActorCriticConfig:
+    """The model section of a checkpoint's metadata; settings that it does not know have their defaults.
+
+    Raises:
+        CheckpointError: for an unknown setting, a wrong type or a value out of range.
+    """
+    try:
+        return config_module.from_dict(Pi0FASTActorCriticConfig, stored, path="model.")
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"the model section of {path} cannot be used: {error}; use its own release") from error
+
+
+def check_model_config(
+    path: Path, stored: Mapping[str, Any], model: Pi0FASTActorCriticConfig, *, resumes: bool = False
+) -> None:
+    """Compares the settings that a checkpoint was made with with the configured ones.
+
+    Args:
+        path: the checkpoint, for error texts.
+        stored: the model section of its metadata.
+        model: the configured one.
+        resumes: nothing may start fresh or be left out, because the optimizer's state must fit.
+
+    Raises:
+        CheckpointError: listing each setting that differs, with both values.
+    """
+    found = _meaning(read_model_config(path, stored), resumes=resumes)
+    wanted = _meaning(model, resumes=resumes)
+    differing = [
+        f"model.{name}: checkpoint {found[name]!r}, configuration {value!r}"
+        for name, value in wanted.items()
+        if name in found and found[name] != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
+        )
+
+
+def _meaning(model: Pi0FASTActorCriticConfig, *, resumes: bool) -> dict[str, Any]:
+    """The settings that matter to this model, with the variant's sizes in place of 0."""
+    variant = resolve_variant(model)
+    settings = {name: value for name, value in config_module.to_dict(model).items() if name not in _FREE}
+    for prefix, tower in (("siglip_", variant.siglip), ("gemma_", variant.gemma)):
+        settings |= {
+            prefix + field.name: getattr(tower, field.name)
+            for field in dataclasses.fields(tower)
+            if prefix + field.name in settings
+        }
+    settings["lora_rank"] = variant.gemma.lora_rank
+    unused = [
+        *([] if variant.gemma.lora_rank else ["lora_alpha"]),
+        *([] if variant.gemma.lora_rank or resumes else ["lora_rank"]),
+        *([] if model.chunk_value != "none" else ["max_value_steps"]),
+        *([] if model.chunk_value != "none" or resumes else ["chunk_value"]),
+        *([] if model.value_bins > 1 else ["value_min", "value_max"]),
+    ]
+    return {name: value for name, value in settings.items() if name not in unused}

@@ -1,0 +1,230 @@
+"""Trees of arrays as Orbax folders: written whole, checked by name and shape, read straight to where they belong.
+
+Names are the tree's path joined by "/", for example "value_head/hidden/kernel". What the folders of a checkpoint are
+called and what is in them is `checkpoint.py`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import flax.traverse_util
+import jax
+import numpy as np
+import orbax.checkpoint as orbax
+import tensorstore
+
+from chunk_ppo_ros.core.errors import CheckpointError
+
+_TREE_FILE = "_METADATA"  # Orbax's list of arrays; a folder without it is no tree
+_MIN_READ_BYTES = 64 * 2**20
+_MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
+
+
+class HasShape(Protocol):
+    """An array, or what `jax.eval_shape` and Orbax tell of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+
+
+def is_tree(folder: Path) -> bool:
+    """Whether the folder looks like one that Orbax finished."""
+    return (folder / _TREE_FILE).is_file()
+
+
+def save_tree(folder: Path, tree: Any) -> None:
+    """Writes a tree of arrays, as nested dicts keyed by the parts of their names, to a folder that does not exist."""
+    names = {tuple(name.split("/")): leaf for name, leaf in name_leaves(tree).items()}
+    with orbax.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(folder.absolute(), flax.traverse_util.unflatten_dict(names))
+
+
+def stored_shapes(folder: Path) -> dict[str, HasShape]:
+    """Shape and dtype of each array of a folder, by name, without reading the arrays.
+
+    Raises:
+        CheckpointError: when it is missing, no complete Orbax folder, or holds other things than arrays.
+    """
+    tree = _stored_tree(folder)
+    leaves = _flat(tree) if isinstance(tree, dict) else {}
+    if not leaves or any(getattr(leaf, "shape", None) is None for leaf in leaves.values()):
+        raise CheckpointError(
+            f"{folder} must hold named arrays, got other things; it is a checkpoint of another program"
+        )
+    return leaves
+
+
+def load_tree(
+    folder: Path,
+    expected: Any,
+    *,
+    names: Mapping[str, str],
+    stored: Mapping[str, HasShape] | None = None,
+    sharding: Any = None,
+    verified: bool = False,
+    before_reading: Callable[[], object] = lambda: None,
+    advice: str = _MODEL_ADVICE,
+) -> Any:
+    """Reads arrays of a folder into the structure of `expected`, each straight to its devices.
+
+    No array is in memory twice. While it reads, the host needs besides them the compressed form of the largest one (or
+    of some smaller ones together).
+
+    Args:
+        folder: what `save_tree` or openpi wrote.
+        expected: tree of arrays or of `jax.ShapeDtypeStruct`; its dtypes are what the arrays are converted to.
+        names: the stored name of each array -> the name that `expected` has for it; what is not in it is not read.
+        stored: what `stored_shapes` said of the folder, where it was asked before; it takes tens of ms.
+        sharding: where the arrays go: one `jax.sharding.Sharding`, or a tree of them like `expected` (or its upper
+            part); the first device where not given.
+        verified: whether checksums have shown the files to be whole. Others are read one array after the other, which
+            takes 10 ms each: where one fails, Orbax leaves the rest to themselves, and Python reports them later.
+        before_reading: called once all is checked that can be without reading; may free what is to be replaced.
+        advice: end of the error text where shapes differ.
+
+    Returns:
+        A tree of `jax.Array`, committed to their devices.
+
+    Raises:
+        CheckpointError: listing every array that is missing, not expected or of another shape; or when reading fails.
+    """
+    stored, wanted = stored_shapes(folder) if stored is None else stored, name_leaves(expected)
+    check_shapes(folder, {names[name]: stored[name] for name in names}, wanted, advice=advice)
+    before_reading()
+    places = leaf_shardings(expected, sharding)
+    arguments = {
+        name: orbax.ArrayRestoreArgs(sharding=places[names[name]], dtype=wanted[names[name]].dtype) for name in names
+    }
+    arrays: dict[str, jax.Array] = {}
+    for group in [list(names)] if verified else [[name] for name in names]:
+        restored = _restore(folder, {name: stored[name] for name in group}, arguments)
+        arrays |= {names[name]: array for name, array in restored.items()}
+    return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in wanted])
+
+
+def check_shapes(
+    folder: Path, found: Mapping[str, HasShape], expected: Mapping[str, HasShape], *, advice: str = _MODEL_ADVICE
+) -> None:
+    """Compares what is stored with what is expected.
+
+    Raises:
+        CheckpointError: listing every name that differs, with the expected and the found shape.
+    """
+    differing = [
+        f"  {name}: expected {_shape(expected, name)}, found {_shape(found, name)}"
+        for name in sorted(found.keys() | expected.keys())
+        if _shape(found, name) != _shape(expected, name)
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{folder} must have the arrays of the configuration, but {len(differing)} differ; {advice}:\n"
+            + "\n".join(differing)
+        )
+
+
+def name_leaves(tree: Any) -> dict[str, Any]:
+    """The leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names stays as it is."""
+    flat, _ = jax.tree.flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
+
+
+def leaf_shardings(expected: Any, sharding: Any) -> dict[str, jax.sharding.Sharding]:
+    """Where each leaf of `expected` goes, by name; `sharding` is as `load_tree` takes it."""
+    if sharding is None:
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    return name_leaves(jax.tree.broadcast(sharding, expected))
+
+
+def _restore(folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, Any]) -> dict[str, jax.Array]:
+    """Reads the named arrays, no more at a time than the largest of them needs."""
+    largest = max((_bytes_to_read(stored[name], arguments[name].dtype) for name in stored), default=0)
+    handler = orbax.PyTreeCheckpointHandler(
+        handler_impl=orbax.BasePyTreeCheckpointHandler(restore_concurrent_bytes=max(largest + 1, _MIN_READ_BYTES))
+    )
+    request = orbax.args.PyTreeRestore(
+        item=flax.traverse_util.unflatten_dict(dict(stored), sep="/"),
+        restore_args=flax.traverse_util.unflatten_dict({name: arguments[name] for name in stored}, sep="/"),
+        partial_restore=True,
+    )
+    try:
+        with _quiet_orbax(), orbax.Checkpointer(handler) as checkpointer:
+            return _flat(checkpointer.restore(folder.absolute(), args=request))
+    except Exception as error:  # Orbax and its storage raise many kinds
+        raise CheckpointError(
+            f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
+        ) from error
+
+
+def _probe(folder: Path) -> None:
+    """Reads, one after the other, what Orbax is about to read at once; why, see `load_tree`."""
+    store = tensorstore.KvStore.open(
+        {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.absolute()}/"}}
+    ).result()
+    headers = [key for key in store.list().result() if key.endswith((b".zarray", b"zarr.json"))]
+    if not headers:
+        raise ValueError("its storage has no arrays")
+    for key in headers:
+        store.read(key).result()
+
+
+def _bytes_to_read(stored: Any, dtype: Any) -> int:
+    """What Orbax reserves for an array: all of the chunks that it is stored in, in the wider of both dtypes."""
+    chunk = getattr(stored.storage, "chunk_shape", None) or stored.shape
+    elements = math.prod(-(-size // part) * part for size, part in zip(stored.shape, chunk, strict=True) if part)
+    return elements * max(np.dtype(stored.dtype).itemsize, np.dtype(dtype).itemsize)
+
+
+@contextlib.contextmanager
+def _quiet_orbax() -> Iterator[None]:
+    """Keeps Orbax's warnings from the terminal: what is wrong is said by the error that follows."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what was raised first; Orbax wraps it in its own, with pages of details."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _stored_tree(folder: Path) -> Any:
+    """What Orbax tells of a folder: nested dicts of shape and dtype."""
+    if not is_tree(folder):
+        there = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
+        raise CheckpointError(
+            f"{folder} must be a complete Orbax folder with a {_TREE_FILE} file, got: {there or 'an empty folder'}; "
+            "take another checkpoint"
+        )
+    try:
+        _probe(folder)
+        with _quiet_orbax(), orbax.PyTreeCheckpointer() as checkpointer:
+            metadata = checkpointer.metadata(folder.absolute()).item_metadata
+    except Exception as error:  # Orbax and its storage raise many kinds
+        raise CheckpointError(
+            f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
+        ) from error
+    if metadata is None:
+        raise CheckpointError(f"{folder} cannot be read: its list of arrays is damaged; take another checkpoint")
+    return metadata.tree
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    return flax.traverse_util.flatten_dict(tree, sep="/")
+
+
+def _shape(leaves: Mapping[str, HasShape], name: str) -> str:
+    return str(tuple(leaves[name].shape)) if name in leaves else "nothing"

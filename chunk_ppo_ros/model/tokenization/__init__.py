@@ -1,0 +1,1 @@
+"""From prompts, states and action chunks to tokens and back."""

@@ -1,0 +1,203 @@
+"""The decoding constraint: an automaton that lets only FAST tokens through that lead to a decodable chunk.
+
+Its state is (coefficients left, pending UTF-8 bytes, tokens left). A token is legal if its bytes continue the pending
+ones to whole characters within the coefficient range, at most the coefficients left, and the cheapest completion after
+it still fits the tokens left. So every walk ends in exactly H*D coefficients. The tables are numpy; the steps are pure
+functions of a batch for `jax.jit`. What comes after completion ("|" and the end token) is forced by the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from chunk_ppo_ros.model.tokenization import fast_tokenizer
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+
+Array = jax.Array | np.ndarray
+
+IMPOSSIBLE = 1 << 20
+"""Number of tokens that stands for "cannot be completed"; larger than any budget."""
+
+
+@flax.struct.dataclass
+class ConstraintState:
+    """Where each row of a batch stands; a row that left the automaton has negative coefficients_left for good.
+
+    Attributes:
+        coefficients_left: int32 [B].
+        pending: int32 [B], index of the unfinished UTF-8 bytes; 0 is none.
+        tokens_left: int32 [B].
+    """
+
+    coefficients_left: Array
+    pending: Array
+    tokens_left: Array
+
+
+@flax.struct.dataclass
+class FastConstraint:
+    """Tables over F FAST tokens and P pending-byte states, for M = horizon * action_dim coefficients.
+
+    Attributes:
+        num_coefficients: int32 [P, F], coefficients that the token completes; M + 1 where not legal.
+        next_pending: int32 [P, F].
+        tokens_needed: uint8 or uint16 [P, M+1, F], fewest tokens of a completion that begins with the token, where m
+            coefficients are left; more than max_tokens where there is none. One row of it is a step's whole legality.
+        max_tokens: FAST tokens allowed in a chunk.
+        total: M.
+    """
+
+    num_coefficients: Array
+    next_pending: Array
+    tokens_needed: Array
+    max_tokens: int = flax.struct.field(pytree_node=False)
+    total: int = flax.struct.field(pytree_node=False)
+
+    @classmethod
+    def build(
+        cls, tokenizer: FastTokenizer, *, horizon: int, action_dim: int, max_tokens: int, action_limit: float
+    ) -> FastConstraint:
+        """The tables for chunks [horizon, action_dim] of at most `max_tokens` tokens.
+
+        Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit respect. The reverse
+        does not hold: what the bound says of the actions is `action_bound`.
+
+        Raises:
+            ValueError: where no sequence of `max_tokens` tokens makes a chunk.
+        """
+        total = horizon * action_dim
+        limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=horizon, action_limit=action_limit)
+        codes = range(-limit - tokenizer.min_token, limit - tokenizer.min_token + 1)
+        characters = frozenset(chr(code).encode() for code in codes if fast_tokenizer.is_character(code))
+        num_coefficients, next_pending = _walk_all(tokenizer.token_bytes, characters, total)
+        return cls.from_moves(num_coefficients, next_pending, max_tokens=max_tokens, total=total)
+
+    @classmethod
+    def from_moves(
+        cls, num_coefficients: np.ndarray, next_pending: np.ndarray, *, max_tokens: int, total: int
+    ) -> FastConstraint:
+        """The tables of an automaton whose moves are known; see the attributes.
+
+        Raises:
+            ValueError: where no sequence of `max_tokens` tokens makes `total` coefficients.
+        """
+        cost = min_tokens(num_coefficients, next_pending, total)
+        fewest = int(cost[0, total])
+        if fewest > max_tokens:
+            least = "no number of tokens" if fewest >= IMPOSSIBLE else f"at least {fewest} tokens"
+            raise ValueError(
+                f"max_tokens must allow a whole chunk, got {max_tokens}, but {least} of this FAST tokenizer can make "
+                f"{total} coefficients in range; raise max_action_tokens or fit another tokenizer"
+            )
+        needed = _tokens_needed(num_coefficients, next_pending, cost, most=max_tokens + 1)
+        return cls(num_coefficients, next_pending, needed, max_tokens=max_tokens, total=total)
+
+    @property
+    def num_fast(self) -> int:
+        """F."""
+        return int(self.num_coefficients.shape[1])
+
+    def start(self, batch: int) -> ConstraintState:
+        """The state before the first token, for each row."""
+        return ConstraintState(
+            coefficients_left=jnp.full((batch,), self.total, jnp.int32),
+            pending=jnp.zeros((batch,), jnp.int32),
+            tokens_left=jnp.full((batch,), self.max_tokens, jnp.int32),
+        )
+
+    def legal_tokens(self, state: ConstraintState) -> Array:
+        """bool [..., F], tokens that may come next; all false for a state that is complete or out of the automaton."""
+        left = jnp.clip(state.coefficients_left, 0, self.total)
+        return jnp.asarray(self.tokens_needed)[state.pending, left] <= state.tokens_left[..., None]
+
+    def advance(self, state: ConstraintState, fast_ids: Array) -> ConstraintState:
+        """The state after one token of each row [B]; complete rows stay as they are, whatever their token.
+
+        A token whose bytes are illegal takes more coefficients than there are, and so leaves the automaton for good.
+        """
+        here = (state.pending, fast_ids)
+        moved = ConstraintState(
+            coefficients_left=state.coefficients_left - jnp.asarray(self.num_coefficients)[here],
+            pending=jnp.asarray(self.next_pending)[here],
+            tokens_left=state.tokens_left - 1,
+        )
+        complete = self.is_complete(state)
+        return ConstraintState(
+            coefficients_left=jnp.where(complete, 0, moved.coefficients_left),
+            pending=jnp.where(complete, 0, moved.pending),
+            tokens_left=jnp.where(complete, state.tokens_left, moved.tokens_left),
+        )
+
+    def is_complete(self, state: ConstraintState) -> Array:
+        """bool [B], whether the row's tokens stand for exactly H*D coefficients."""
+        return (state.coefficients_left == 0) & (state.pending == 0)
+
+
+def _walk(
+    token: bytes, pending: bytes, characters: frozenset[bytes], prefixes: frozenset[bytes]
+) -> tuple[int, bytes] | None:
+    """Characters completed by a token after pending bytes, and the bytes pending then; None where not legal."""
+    completed = 0
+    for byte in token:
+        pending += bytes([byte])
+        if pending in characters:
+            completed, pending = completed + 1, b""
+        elif pending not in prefixes:
+            return None
+    return completed, pending
+
+
+def _walk_all(
+    tokens: tuple[bytes | None, ...], characters: frozenset[bytes], total: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """num_coefficients [P, F] and next_pending [P, F] of the reachable states; state 0 has no bytes pending."""
+    prefixes = frozenset(char[:end] for char in characters for end in range(1, len(char)))
+    pending = [b""]
+    rows = []
+    for here in pending:  # grows while it is walked
+        walked = [_walk(token, here, characters, prefixes) if token else None for token in tokens]
+        pending += sorted({step[1] for step in walked if step} - set(pending))
+        rows.append(
+            [(step[0], pending.index(step[1])) if step and step[0] <= total else (total + 1, 0) for step in walked]
+        )
+    table = np.array(rows, np.int32)
+    return table[..., 0], table[..., 1]
+
+
+def min_tokens(num_coefficients: np.ndarray, next_pending: np.ndarray, total: int) -> np.ndarray:
+    """int32 [P, M+1], fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
+
+    cost(p, m) = 1 + min over tokens of cost(next, m - n), with cost(nothing pending, 0) = 0. A token that completes no
+    coefficient leaves m as it is, so the costs of one m are repeated until none falls: at most once a pending state.
+    """
+    num_states = len(num_coefficients)
+    cost = np.full((num_states, total + 1), IMPOSSIBLE, np.int32)
+    cost[0, 0] = 0
+    moves = [np.unique(np.stack(pair), axis=1) for pair in zip(num_coefficients, next_pending, strict=True)]
+    for left in range(total + 1):
+        for _ in range(num_states):
+            for state, (completed, after) in enumerate(moves):
+                usable = completed <= left
+                best = 1 + np.min(cost[after[usable], left - completed[usable]], initial=IMPOSSIBLE)
+                cost[state, left] = min(cost[state, left], best)
+    return cost
+
+
+def _tokens_needed(
+    num_coefficients: np.ndarray, next_pending: np.ndarray, cost: np.ndarray, *, most: int
+) -> np.ndarray:
+    """[P, M+1, F]: 1 + cost(next, m - n) of each token, `most` where it is more or the token is not legal."""
+    left = np.arange(cost.shape[1])[:, None]
+    dtype = np.min_scalar_type(most)
+    rows = [
+        np.where(n <= left, np.minimum(1 + cost[after, np.maximum(left - n, 0)], most), most).astype(dtype)
+        for n, after in zip(num_coefficients, next_pending, strict=True)
+    ]
+    return np.stack(rows)

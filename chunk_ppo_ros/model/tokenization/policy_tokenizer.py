@@ -1,0 +1,229 @@
+"""What turns a robot's observation into model input and model tokens into joint targets.
+
+`PolicyTokenizer` joins the prompt tokenizer, FAST, the place of FAST ids in the model's vocabulary, and normalisation.
+The model generates "Action: ", FAST tokens, "|" and the end token; only the FAST tokens are sampled and scored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prompt_tokenizer
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import DecodedChunk, FastTokenizer
+from chunk_ppo_ros.model.tokenization.normalization import NormStats
+from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer
+from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, NUM_SKIPPED, TokenIds
+
+PROMPT_MODEL = "prompt.model"
+FAST_FOLDER = "fast"
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedActions:
+    """A chunk as the model should generate it.
+
+    Attributes:
+        action_tokens: int32 [T], FAST tokens, "|", end, padded with 0; "Action: " is not among them.
+        token_mask: bool [T], true on what would be sampled: the FAST tokens, and "|" where decoding is free.
+        num_clipped: values of the normalised chunk that were beyond action_limit and were clipped to it.
+    """
+
+    action_tokens: np.ndarray
+    token_mask: np.ndarray
+    num_clipped: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyTokenizer:
+    """All that stands between a robot and the model, for one configuration.
+
+    Attributes:
+        prompt: task and state to prompt tokens.
+        fast: normalised actions to FAST ids.
+        norm_stats: of the state and of the actions in the policy's space (`aloha_transforms.py`).
+        config: the model's; its sizes bound prompt and action tokens.
+    """
+
+    prompt: PromptTokenizer
+    fast: FastTokenizer
+    norm_stats: NormStats
+    config: Pi0FASTActorCriticConfig
+
+    def __post_init__(self) -> None:
+        """Refuses tokenizers and statistics that do not fit the configuration."""
+        if self.norm_stats.actions.dim != self.config.action_dim:
+            raise ValueError(
+                f"norm_stats must have {self.config.action_dim} action dimensions (model.action_dim), got "
+                f"{self.norm_stats.actions.dim}; take the norm_stats.json of this robot"
+            )
+        self.transforms.check_dims(self.norm_stats.state.dim, self.config.action_dim)
+        if self.prompt.vocab_size > self.config.vocab_size:
+            raise ValueError(
+                f"prompt tokenizer must have at most model.vocab_size ({self.config.vocab_size}) pieces, got "
+                f"{self.prompt.vocab_size}; train a smaller one"
+            )
+
+    @classmethod
+    def load(
+        cls, folder: str | pathlib.Path, config: Pi0FASTActorCriticConfig, *, tokenizer_dir: str | pathlib.Path = ""
+    ) -> PolicyTokenizer:
+        """Reads an assets folder: norm_stats.json, prompt.model and fast/, there or in its only `<asset_id>/`.
+
+        Args:
+            folder: `assets` of a checkpoint, of this package or of openpi.
+            config: the model's configuration.
+            tokenizer_dir: folder of prompt.model and fast/; empty takes those beside norm_stats.json. openpi's
+                checkpoints have none.
+
+        Raises:
+            FileNotFoundError: where a file is missing.
+            ValueError: where one does not fit the configuration. An assets folder without a prompt.model is openpi's:
+                with PaliGemma's vocabulary its weights were trained on PaliGemma's model, and no other one is taken.
+        """
+        beside = normalization.find_norm_stats(folder).parent
+        tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
+        prompt = PromptTokenizer(tokenizers / PROMPT_MODEL, max_len=config.max_prompt_len)
+        if config.vocab_size == prompt_tokenizer.PALIGEMMA_VOCAB_SIZE and not (beside / PROMPT_MODEL).is_file():
+            prompt.require_paligemma(tokenizers / PROMPT_MODEL)
+        return cls(
+            prompt=prompt,
+            fast=FastTokenizer.load(tokenizers / FAST_FOLDER),
+            norm_stats=NormStats.load(beside),
+            config=config,
+        )
+
+    def save(self, folder: str | pathlib.Path) -> None:
+        """Writes norm_stats.json, prompt.model and fast/ into an assets folder."""
+        folder = pathlib.Path(folder)
+        self.norm_stats.save(folder)
+        self.prompt.save(folder / PROMPT_MODEL)
+        self.fast.save(folder / FAST_FOLDER)
+
+    @property
+    def transforms(self) -> AlohaTransforms:
+        """The steps between the robot's states and actions and the policy's, before normalisation."""
+        return AlohaTransforms.from_config(self.config)
+
+    @property
+    def token_ids(self) -> TokenIds:
+        """Where the action tokens are in the model's vocabulary."""
+        bar = self.prompt.pieces(prompt_tokenizer.BAR)
+        if len(bar) != 1:
+            raise ValueError(f"'|' must be one piece of the prompt tokenizer, got {len(bar)}; take another model")
+        return TokenIds(
+            vocab_size=self.config.vocab_size,
+            num_fast=self.fast.vocab_size,
+            skip=NUM_SKIPPED,
+            action_prefix=self.prompt.pieces(prompt_tokenizer.ACTION_PREFIX),
+            bar=bar[0],
+            end=prompt_tokenizer.END,
+        )
+
+    @property
+    def max_fast_tokens(self) -> int:
+        """FAST tokens that fit a chunk: the action-token slots less the forced tail."""
+        return self.config.max_action_tokens - FORCED_TAIL
+
+    def constraint(self) -> FastConstraint | None:
+        """The automaton of decodable chunks for this configuration; None where decoding is free."""
+        if not self.config.constrain_decoding:
+            return None
+        return FastConstraint.build(
+            self.fast,
+            horizon=self.config.action_horizon,
+            action_dim=self.config.action_dim,
+            max_tokens=self.max_fast_tokens,
+            action_limit=self.config.action_limit,
+        )
+
+    def observe(self, observation: types.Observation) -> types.ModelObservation:
+        """The observation as the model sees it."""
+        state = self.norm_stats.state.normalize(self.transforms.encode_state(observation.state))
+        tokens, mask = self.prompt.encode(observation.prompt, state)
+        return types.ModelObservation(
+            images=observation.images,
+            image_mask=observation.image_mask,
+            prompt_tokens=tokens,
+            prompt_mask=mask,
+            state=np.asarray(observation.state, np.float32),
+        )
+
+    def normalize_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """float32 [..., H, D], a chunk in the policy's space and normalised, as FAST and V(s, a) see it; not clipped.
+
+        Args:
+            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
+            state: [..., S], rad and grippers normalised, at the start of the chunk.
+        """
+        return self.norm_stats.actions.normalize(self.transforms.encode_actions(actions, state))
+
+    def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> EncodedActions:
+        """The tokens of a demonstrated chunk.
+
+        Args:
+            actions: [H, D], absolute joint targets in rad, grippers normalised.
+            state: [S], rad and grippers normalised, at the start of the chunk.
+
+        Raises:
+            ValueError: where the chunk has another shape, is not finite, or needs more tokens than there are slots.
+        """
+        shape = (self.config.action_horizon, self.config.action_dim)
+        if np.shape(actions) != shape:
+            raise ValueError(
+                f"actions must have the shape {shape} (model.action_horizon, action_dim), got {np.shape(actions)}"
+            )
+        clipped, num_clipped = normalization.clip_actions(
+            self.normalize_actions(actions, state), self.config.action_limit
+        )
+        ids = self.fast.encode(clipped)
+        if len(ids) > self.max_fast_tokens:
+            raise ValueError(
+                f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set "
+                f"model.max_action_tokens to at least {len(ids) + FORCED_TAIL}, or leave the chunk out"
+            )
+        token_ids = self.token_ids
+        tokens = np.zeros(self.config.max_action_tokens, np.int32)
+        tokens[: len(ids) + FORCED_TAIL] = [*(token_ids.to_model(i) for i in ids), token_ids.bar, token_ids.end]
+        num_sampled = len(ids) + (not self.config.constrain_decoding)
+        return EncodedActions(tokens, np.arange(len(tokens)) < num_sampled, num_clipped)
+
+    def decode_actions(self, action_tokens: np.ndarray, state: np.ndarray) -> DecodedChunk:
+        """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid, with a reason, where none.
+
+        Valid tokens end in "|", stand for H * D coefficients, and keep the limit of their way of decoding: constrained,
+        each coefficient is within `coefficient_limit`; free, each normalised action is within `model.action_limit` and
+        what rounding adds to it. openpi checks neither.
+        """
+        token_ids = self.token_ids
+        sizes = {"horizon": self.config.action_horizon, "action_dim": self.config.action_dim}
+        ends = np.flatnonzero(np.asarray(action_tokens) == token_ids.bar)
+        if not ends.size:
+            return DecodedChunk.failed("the action tokens have no '|'", **sizes)
+        model_ids = np.asarray(action_tokens[: ends[0]])
+        foreign = [int(i) for i in model_ids if not token_ids.is_fast(int(i))]
+        if foreign:
+            return DecodedChunk.failed(f"token {foreign[0]} of the model's vocabulary is not an action token", **sizes)
+        decoded = self.fast.decode(token_ids.to_fast(model_ids), **sizes)
+        reason = decoded.reason or self._beyond_limit(decoded)
+        if reason:
+            return DecodedChunk.failed(reason, **sizes)
+        unnormalized = self.norm_stats.actions.unnormalize(decoded.actions)
+        return dataclasses.replace(decoded, actions=self.transforms.decode_actions(unnormalized, state))
+
+    def _beyond_limit(self, decoded: DecodedChunk) -> str:
+        """How a chunk is beyond its limit; empty where it is not."""
+        scale, horizon, limit = self.fast.scale, self.config.action_horizon, self.config.action_limit
+        if self.config.constrain_decoding:
+            what, found = "a DCT coefficient", float(decoded.largest_coefficient)
+            most = float(fast_tokenizer.coefficient_limit(scale=scale, horizon=horizon, action_limit=limit))
+        else:
+            what, found = "a normalised action", decoded.largest_action
+            most = limit + fast_tokenizer.rounding_bound(scale=scale, horizon=horizon)
+        return f"{what} is {found:.4g}, beyond {most:.4g} (model.action_limit)" if found > most else ""

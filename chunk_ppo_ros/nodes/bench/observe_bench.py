@@ -1,0 +1,113 @@
+"""Measures what policy_node does between messages of sensors and the observation that the model takes.
+
+The messages are handed to policy_node's own `Sensors`, without topics. `python -m chunk_ppo_ros bench` starts it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image, JointState
+
+from chunk_ppo_ros.agent.tokenizer_fitting import fit_tokenizer
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, random_image, random_state
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
+from chunk_ppo_ros.nodes.wire.images import image_to_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.robot import aloha
+
+CAMERA_SIZE = (480, 640)  # rows, columns: what the robot's cameras send
+
+Callback = Callable[[Any], None]
+
+
+class Subscriptions:
+    """Takes the place of policy_node: keeps the callbacks instead of subscribing, and makes complaints errors."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[tuple[type, Callback]] = []
+
+    def create_subscription(self, message_type: type, topic: str, callback: Callback, profile: object) -> None:
+        """Keeps a callback, in the order of subscription."""
+        self.callbacks.append((message_type, callback))
+
+    def complain(self, key: str, text: str, **about: object) -> None:
+        """What was handed over is not well."""
+        raise RuntimeError(f"{key}: {text}")
+
+    def relieve(self, key: str, text: str = "") -> None:
+        """All is well."""
+
+
+def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> list[Figure]:
+    """Deserialising one set of sensor messages, and making the observation of it at each image size."""
+    tokenizer = fit_tokenizer(config)
+    subscriptions = Subscriptions()
+    sensors = Sensors(cast(WorkerNode, subscriptions), config, on_news=lambda: None)
+    stamps = itertools.count(1)
+    random = np.random.default_rng()
+
+    def messages() -> list[Any]:
+        stamp = next(stamps)
+        return [_message(kind, config, random, stamp=stamp) for kind, _ in subscriptions.callbacks]
+
+    def observe(given: list[Any], image_size: int) -> None:
+        for (_, callback), message in zip(subscriptions.callbacks, given, strict=True):
+            callback(message)
+        readings = sensors.take(newer_than=0)
+        assert readings is not None, "one reading of each sensor was handed over, all with one stamp"
+        tokenizer.observe(make_observation(readings, image_size=image_size, prompt=PROMPT))
+
+    def serialized() -> list[tuple[bytes, type]]:
+        return [(serialize_message(message), type(message)) for message in messages()]
+
+    def deserialize(given: list[tuple[bytes, type]]) -> None:
+        for raw, kind in given:
+            deserialize_message(raw, kind)
+
+    sensor_names = f"{len(config.model.cameras)} images {CAMERA_SIZE[0]}x{CAMERA_SIZE[1]}"
+    cases = [
+        Case(
+            f"{sensor_names} to observation at {size}", "ms", messages, partial(observe, image_size=size), milliseconds
+        )
+        for size in image_sizes
+    ]
+    cases.append(Case(f"before that: {sensor_names} deserialised", "ms", serialized, deserialize, milliseconds))
+    return measure("observe", cases, runs=runs)
+
+
+def _message(kind: type, config: TrainConfig, random: np.random.Generator, *, stamp: int) -> Image | JointState:
+    if kind is Image:
+        return image_to_message(random_image(random, *CAMERA_SIZE), stamp=stamp, frame_id="camera")
+    convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    return StateMessage(convention).fill(random_state(random)[: aloha.SIDE_DIM], stamp=stamp)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--folder", help="not used: everything stays in memory")
+    parser.add_argument("--image_sizes", type=int, nargs="+", required=True)
+    given = parser.parse_args(arguments)
+    debug = PRESETS["debug"]
+    pretrain = dataclasses.replace(debug.pretrain, num_demonstrations=16, demonstration_workers=1)
+    figures = observing(dataclasses.replace(debug, pretrain=pretrain), given.image_sizes, runs=given.runs)
+    print(json.dumps([figure.record() for figure in figures]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

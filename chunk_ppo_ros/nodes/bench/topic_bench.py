@@ -1,0 +1,226 @@
+"""Measures transitions between two processes: sent by reward_node's outbox, journaled and answered like trainer_node.
+
+`python -m chunk_ppo_ros bench` starts it; it starts the receiving process itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from chunk_ppo_msgs import msg
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, RUN_ID, random_chunk, transition_of
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, rate_of
+from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.nodes.trainer.collection import Collection
+from chunk_ppo_ros.nodes.wire import qos
+
+WINDOW = 8
+"""Transitions under way at a time, as many as reward_node's outbox allows."""
+
+TIMEOUT = 60.0  # s, for finding the receiver and for one run
+NUM_DIFFERENT = 8  # chunks in a rollout that differ in their pixels; the others repeat them
+_PAUSE = 0.1  # s, in which the receiver removes the journal of the rollout before, as trainer_node does in its update
+
+
+class Receiver(Node):
+    """Does with transitions what trainer_node does, without the update and the learner's check of shapes.
+
+    Args:
+        folder: of the journal.
+        num_required: transitions in a rollout.
+    """
+
+    def __init__(self, folder: Path, num_required: int) -> None:
+        super().__init__("bench_receiver")
+        self._num_required = num_required
+        self._journal = TransitionJournal(folder)
+        self._collection = self._new_collection(0)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
+
+    def _new_collection(self, version: int) -> Collection:
+        return Collection(
+            run_id=RUN_ID,
+            version=version,
+            num_required=self._num_required,
+            journal=self._journal,
+            check=lambda transition: None,
+        )
+
+    def _on_transition(self, raw: bytes) -> None:
+        message, collection = deserialize_message(raw, msg.Transition), self._collection
+        verdict = collection.add(raw, message)
+        self._acks.publish(
+            msg.TransitionAck(
+                run_id=message.run_id,
+                sequence_number=message.sequence_number,
+                status=verdict.status,
+                message=verdict.reason,
+                policy_version=collection.version,
+                num_accepted=collection.num_accepted,
+                num_required=collection.num_required,
+            )
+        )
+        if collection.is_complete:
+            self._collection = self._new_collection(collection.version + 1)
+            self._journal.clear()
+
+
+class Sender(Node):
+    """Sends transitions by reward_node's outbox, in its executor."""
+
+    def __init__(self) -> None:
+        super().__init__("bench_sender")
+        self._settled: set[int] = set()
+        self._refusals: list[str] = []
+        self._outbox = TransitionOutbox(self)
+        self._outbox.begin_run(RUN_ID)
+        self.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
+        self._executor = make_step_executor()
+        self._executor.add_node(self)
+
+    def find_receiver(self) -> None:
+        """Waits until there is somebody to send to.
+
+        Raises:
+            UserError: when there is nobody in time.
+        """
+        deadline = time.monotonic() + TIMEOUT
+        while not (self.count_subscribers("transition") and self.count_publishers("transition_ack")):
+            if time.monotonic() > deadline:
+                raise UserError(f"the receiving process must be found within {TIMEOUT} s; is loopback up?")
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def send(self, transitions: Sequence[Transition], *, window: int) -> None:
+        """Sends transitions until all are accepted, at most `window` unanswered at a time.
+
+        Raises:
+            UserError: when one is refused, or the time is over.
+        """
+        waiting = collections.deque(transitions)
+        deadline = time.monotonic() + TIMEOUT
+        self._settled.clear()
+        while len(self._settled) < len(transitions):
+            while waiting and len(self._outbox.delivery) < window:
+                self._add(waiting.popleft())
+            self._outbox.send_due(time.monotonic())
+            self._executor.spin_once(timeout_sec=0.1)
+            if self._refusals or time.monotonic() > deadline:
+                why = self._refusals or f"{len(self._settled)} answers in {TIMEOUT} s"
+                raise UserError(f"all {len(transitions)} transitions must be accepted, got {why}")
+
+    def _add(self, transition: Transition) -> None:
+        origin = msg.ActionChunk(sequence_number=transition.id.sequence_number)
+        origin.observation.prompt = PROMPT
+        self._outbox.note_chunk(origin)
+        self._outbox.add(transition)
+
+    def _on_ack(self, ack: msg.TransitionAck) -> None:
+        if ack.status in (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE):
+            self._settled.add(ack.sequence_number)
+        else:
+            self._refusals.append(f"{ack.sequence_number}: {ack.message}")
+
+
+def sending(sender: Sender, image_sizes: Sequence[int], num_transitions: int, *, runs: int) -> list[Figure]:
+    """Rollouts of `num_transitions` at each image size: as many under way as allowed, and one at a time."""
+    random = np.random.default_rng()
+    versions, numbers = itertools.count(), itertools.count()
+
+    def rollout(image_size: int) -> list[Transition]:
+        model = dataclasses.replace(PRESETS["debug"].model, image_size=image_size, patch_size=1)
+        version = next(versions)
+        chunks = [
+            dataclasses.replace(random_chunk(model, random), policy_version=version) for _ in range(NUM_DIFFERENT)
+        ]
+        time.sleep(_PAUSE)
+        cycle = itertools.islice(itertools.cycle(chunks), num_transitions)
+        return [transition_of(chunk, next(numbers), random) for chunk in cycle]
+
+    def case(image_size: int, window: int) -> Case:
+        num_cameras = len(PRESETS["debug"].model.cameras)
+        size = f"{num_cameras} cameras at {image_size} ({num_cameras * image_size**2 * 3 / 1e3:.0f} kB)"
+        how = "one at a time" if window == 1 else f"{window} under way"
+        return Case(
+            f"transitions, {size}, {how}",
+            "transitions/s",
+            lambda: rollout(image_size),
+            lambda transitions: sender.send(transitions, window=window),
+            rate_of(num_transitions),
+        )
+
+    cases = [case(image_size, window) for image_size in image_sizes for window in (WINDOW, 1)]
+    return measure("topics", cases, runs=runs)
+
+
+@contextlib.contextmanager
+def receiving_process(folder: Path, num_transitions: int) -> Iterator[None]:
+    """The receiver, which ends with this context or with this process."""
+    command = [
+        sys.executable,
+        "-m",
+        "chunk_ppo_ros.runtime.supervised",
+        str(os.getpid()),
+        "chunk_ppo_ros.nodes.bench.topic_bench",
+    ]
+    command += ["--receive", "--folder", str(folder), "--num_transitions", str(num_transitions)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Prints the figures as JSON; with `--receive` it is the receiving process."""
+    given = _parse(arguments)
+    if given.receive:
+        return run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)
+    rclpy.init(args=[])
+    try:
+        with receiving_process(given.folder / "journal", given.num_transitions):
+            sender = Sender()
+            sender.find_receiver()
+            figures = sending(sender, given.image_sizes, given.num_transitions, runs=given.runs)
+            sender.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    print(json.dumps([figure.record() for figure in figures]))
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--receive", action="store_true")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--num_transitions", type=int, required=True)
+    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--image_sizes", type=int, nargs="+", default=())
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

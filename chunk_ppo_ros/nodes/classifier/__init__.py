@@ -1,0 +1,1 @@
+"""classifier_node: success from images, as a source of rewards."""

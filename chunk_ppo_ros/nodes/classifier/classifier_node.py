@@ -1,0 +1,131 @@
+"""classifier_node: a source of rewards that looks at the cameras after each chunk and says whether the task is solved.
+
+It is the source 'classifier': its term `solved_probability` is the probability of success, and from the classifier's
+threshold on it says success, which ends the episode where `reward.classifier_ends`.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from chunk_ppo_msgs.msg import ExecutionResult, RewardTerm, TaskReward
+from rclpy.clock import Clock, ClockType
+from rclpy.context import Context
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
+from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.robot.robot_node import is_lockstep
+from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.rewards.silence import SilenceWatch
+from chunk_ppo_ros.robot import aloha
+
+SOURCE, TERM = "classifier", "solved_probability"
+WATCH_PERIOD = 0.5  # s, steady clock
+
+
+class ClassifierNode(Node):
+    """The node; see the module. A chunk is judged when each camera has sent an image from after its end.
+
+    A human's segments follow each other without a pause, so that several may wait for the cameras.
+    """
+
+    def __init__(self, *, context: Context | None = None) -> None:
+        super().__init__("classifier_node", context=context)
+        config = parameters.declare(self, "model", "env", "robot", "reward")
+        self._ends, self._timeout = config.reward.classifier_ends, config.env.sensor_timeout
+        self._classifier = SuccessClassifier.load(Path(config.reward.classifier))
+        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        if not set(self._classifier.cameras) <= set(cameras):
+            raise ClassifierError(
+                f"the classifier {config.reward.classifier} must look at cameras of {', '.join(cameras)}, got "
+                f"{', '.join(self._classifier.cameras)}; train it with this model.cameras"
+            )
+        blank = np.zeros((config.model.image_size, config.model.image_size, 3), np.uint8)
+        self._classifier.probability(dict.fromkeys(self._classifier.cameras, blank))  # compiles
+        self._images: dict[str, tuple[int, np.ndarray]] = {}  # stamp in ns, and the newest image
+        # What is not judged yet, oldest first, and since when it waits, steady seconds.
+        self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
+        self._silence = SilenceWatch()
+        self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
+        self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        profile = qos.SENSOR_LOCKSTEP if is_lockstep(config) else qos.SENSOR
+        for camera in self._classifier.cameras:
+            topic = aloha.camera_topic(config.robot.image_topic, camera)
+            self.create_subscription(Image, topic, functools.partial(self._on_image, camera), profile)
+        self.create_timer(WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(
+            f"judges chunks by {config.reward.classifier}, whose accuracy was {self._classifier.held_out_accuracy:.1%} "
+            f"at the threshold {self._classifier.threshold:.2f}"
+        )
+
+    def _on_result(self, message: ExecutionResult) -> None:
+        if message.num_steps == 0:
+            return  # nothing has moved, and no source is asked
+        self._results.append((message, time.monotonic()))
+        self._judge()
+
+    def _on_image(self, camera: str, message: Image) -> None:
+        try:
+            image = image_from_message(message)
+        except ValueError as error:
+            self._tell(camera, str(error))
+            return
+        self._tell(camera, None)
+        self._images[camera] = (time_to_ns(message.header.stamp), image)
+        self._judge()
+
+    def _judge(self) -> None:
+        """Says what it sees, once there is an image of each camera from after the end of the chunk."""
+        while self._results and not self._missing(self._results[0][0]):
+            result, _ = self._results.popleft()
+            probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
+            success = probability >= self._classifier.threshold
+            self._publisher.publish(
+                TaskReward(
+                    header=result.header,
+                    source=SOURCE,
+                    terms=[RewardTerm(name=TERM, value=probability, weight=1.0)],
+                    terminated=success and self._ends,
+                    success=success,
+                )
+            )
+
+    def _missing(self, result: ExecutionResult) -> list[str]:
+        end = time_to_ns(result.end)
+        return [camera for camera in self._classifier.cameras if self._images.get(camera, (-1, None))[0] < end]
+
+    def _watch(self) -> None:
+        overdue = self._results and time.monotonic() - self._results[0][1] > self._timeout
+        missing = self._missing(self._results[0][0]) if overdue else []
+        for camera in self._classifier.cameras:
+            late = f"no image after the end of the chunk for {self._timeout} s; check the driver and the clocks"
+            self._tell(f"{camera} after a chunk", late if camera in missing else None)
+
+    def _tell(self, part: str, problem: str | None) -> None:
+        change = self._silence.update(part, problem)
+        if change is None:
+            return
+        began, line = change
+        if began:
+            self.get_logger().error(line)
+        else:
+            self.get_logger().info(line)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is stopped; returns the exit code."""
+    return run_node(ClassifierNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

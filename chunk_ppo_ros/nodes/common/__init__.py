@@ -1,0 +1,1 @@
+"""What several nodes share: the worker thread, the life cycle, running and ending."""

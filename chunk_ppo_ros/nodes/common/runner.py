@@ -1,0 +1,156 @@
+"""The life of a node's process: start, spin, clean end.
+
+A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback; a configuration error is one line on
+stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import NoReturn
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from chunk_ppo_ros.core.errors import UserError
+
+RUNTIME_ERROR = 1
+"""Exit code where a node gives up with a UserError."""
+
+CONFIGURATION_ERROR = 2
+"""Exit code where a node refuses its configuration."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SPIN_PERIOD = 0.1
+"""Seconds after which a waiting executor looks for a signal: a wait in ROS is not interrupted by one."""
+
+
+class EndOfRun(Exception):
+    """Raised in a callback to end the process with exit code 0, as trainer_node does when training is finished."""
+
+
+class _Stop(BaseException):
+    """Raised by the signal handler before the node spins; not an Exception, so that no handler of a node takes it."""
+
+
+class _Signals:
+    """Turns the first stop signal into the end of spinning, or of the construction that is under way.
+
+    Python runs a signal handler only between two steps of the main thread, which may be compiling for minutes. A second
+    thread therefore learns of the signal through the wake-up descriptor and ends the process when `close_timeout` is
+    over.
+    """
+
+    def __init__(self, close_timeout: float) -> None:
+        self.received = False
+        self.spinning = False
+        self._close_timeout = close_timeout
+        self._receiver, sender = socket.socketpair()
+        sender.setblocking(False)
+        signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+        self._sender = sender  # the descriptor lives as long as this object
+        for number in STOP_SIGNALS:
+            signal.signal(number, self._handle)
+        threading.Thread(target=self._watch, name="stop-watch", daemon=True).start()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            return
+        self.received = True
+        if not self.spinning:
+            raise _Stop
+
+    def _watch(self) -> None:
+        while self._receiver.recv(1)[0] not in STOP_SIGNALS:
+            continue
+        time.sleep(self._close_timeout)
+        _leave()
+
+
+def run_node(
+    factory: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    *,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    close_timeout: float = 0.9,
+) -> int:
+    """Runs one node until it is stopped; to be called once, from the main thread of a process of its own.
+
+    Args:
+        factory: makes the node after ROS is initialised; a ValueError or UserError from it is a configuration error.
+        args: the command line without the program's name; sys.argv[1:] where not given.
+        make_executor: makes the executor.
+        close_timeout: seconds after a signal in which the node may end by itself; work that is still under way then,
+            such as a compilation, is abandoned with the process.
+
+    Returns:
+        The exit code: 0 after EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other exceptions
+        pass through. After a signal it does not return: the process ends with exit code 0 as soon as the node is
+        closed, because the interpreter's own end may wait for seconds for a library's threads.
+    """
+    signals = _Signals(close_timeout)
+    command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]
+    node, executor = None, None
+    try:
+        rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
+        node, code = _construct(factory)
+        if node is not None:
+            executor = make_executor()
+            executor.add_node(node)
+            _spin(executor, signals)
+    except (_Stop, EndOfRun, ExternalShutdownException):
+        code = 0
+    except UserError as error:
+        code = _report("error", error, RUNTIME_ERROR)
+    finally:
+        stopped, signals.received = signals.received, True  # a signal from here on must not interrupt closing
+        if stopped and node is None:
+            _leave()  # its constructor was interrupted, and what is half made cannot be closed
+        _close(node, executor)
+    if stopped:
+        _leave()
+    return code
+
+
+def _construct(factory: Callable[[], Node]) -> tuple[Node | None, int]:
+    """The node, or the exit code that its refusal of the configuration means."""
+    try:
+        return factory(), 0
+    except (ValueError, UserError) as error:
+        return None, _report("configuration error", error, CONFIGURATION_ERROR)
+
+
+def _spin(executor: Executor, signals: _Signals) -> None:
+    signals.spinning = True
+    while not signals.received and executor.context.ok():
+        executor.spin_once(timeout_sec=SPIN_PERIOD)
+
+
+def _leave() -> NoReturn:
+    """Ends the process with exit code 0 and without the interpreter's end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _report(what: str, error: Exception, code: int) -> int:
+    print(f"{what}: {error}", file=sys.stderr, flush=True)
+    return code
+
+
+def _close(node: Node | None, executor: Executor | None) -> None:
+    """Destroys the node before the context, so that it can still say its last words in `destroy_node`."""
+    if node is not None:
+        node.destroy_node()
+    if executor is not None:
+        executor.shutdown(timeout_sec=0.2)
+    rclpy.try_shutdown()

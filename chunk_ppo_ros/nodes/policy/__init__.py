@@ -1,0 +1,1 @@
+"""policy_node: observations to action chunks."""

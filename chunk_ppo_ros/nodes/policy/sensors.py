@@ -1,0 +1,112 @@
+"""The robot's sensors as observations: subscriptions, decoding and what is wrong with them, told once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from sensor_msgs.msg import Image, JointState
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.types import Observation
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.robot.robot_node import is_lockstep
+from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.images import resize_with_pad
+from chunk_ppo_ros.robot.sensor_sync import SensorSync, SyncedSensors
+
+
+class Sensors:
+    """Subscribes to the cameras and joint states, and says why there is no observation where there is none.
+
+    Args:
+        node: the node that subscribes and complains.
+        config: names the cameras, topics, tolerances and time-outs.
+        on_news: called after each reading.
+    """
+
+    def __init__(self, node: WorkerNode, config: TrainConfig, *, on_news: Callable[[], None]) -> None:
+        self._node = node
+        self._config = config
+        self._on_news = on_news
+        self._waiting_since: float | None = None
+        self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
+        profile = qos.SENSOR_LOCKSTEP if is_lockstep(config) else qos.SENSOR
+        for camera in cameras:
+            topic = aloha.camera_topic(config.robot.image_topic, camera)
+            node.create_subscription(Image, topic, partial(self._on_image, camera), profile)
+        for side in aloha.SIDES:
+            topic = f"follower_{side}/joint_states"
+            node.create_subscription(JointState, topic, partial(self._on_joint_state, side), profile)
+
+    def take(self, *, newer_than: int) -> SyncedSensors | None:
+        """One reading of each sensor, none older than `newer_than` (ns of ROS time); None while there is none."""
+        readings = self._sync.take(newer_than=newer_than, tolerance=self._config.env.sync_tolerance)
+        if readings is not None:
+            self._waiting_since = None
+            self._node.relieve("sensors", "all sensors are back")
+        elif self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+            self._sync.expect(self._waiting_since)
+        return readings
+
+    def peek(self) -> SyncedSensors | None:
+        """One reading of each sensor, however old; None while there is none. Nothing is waited for."""
+        return self._sync.take(newer_than=0, tolerance=self._config.env.sync_tolerance)
+
+    def stop_waiting(self) -> None:
+        """Nothing is wanted of the sensors now: in lockstep they are silent then."""
+        self._waiting_since = None
+
+    def watch(self) -> None:
+        """Tells which sensors have been waited for too long."""
+        now, timeout = time.monotonic(), self._config.env.sensor_timeout
+        if self._waiting_since is None or now - self._waiting_since <= timeout:
+            return
+        silent = self._sync.silent(now, timeout)
+        if silent:
+            text = f"{', '.join(str(sensor) for sensor in silent)}; the policy holds, check the drivers and topic names"
+        else:
+            waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
+            text = (
+                f"all sensors send, but for {waited:.1f} s their stamps have been older than the last chunk's end or "
+                f"more than {tolerance} s apart (env.sync_tolerance); check the clocks of the machines"
+            )
+        self._node.complain("sensors", text, about=tuple(sensor.name for sensor in silent))
+
+    def _on_image(self, camera: str, message: Image) -> None:
+        try:
+            image = image_from_message(message)
+        except ValueError as error:
+            self._node.complain(camera, f"{camera}: {error}", about=str(error))
+            return
+        self._node.relieve(camera, f"{camera} is well again")
+        stamp = conversions.time_to_ns(message.header.stamp)
+        self._sync.add_image(camera, image, stamp=stamp, now=time.monotonic())
+        self._on_news()
+
+    def _on_joint_state(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.side_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            self._node.complain(f"{side} arm", f"{side} arm: {error}", about=str(error))
+            return
+        self._node.relieve(f"{side} arm", f"the {side} arm's joint states are well again")
+        stamp = conversions.time_to_ns(message.header.stamp)
+        self._sync.add_state(side, state, stamp=stamp, now=time.monotonic())
+        self._on_news()
+
+
+def make_observation(readings: SyncedSensors, *, image_size: int, prompt: str) -> Observation:
+    """The readings as an observation: images fitted into squares of `image_size` pixels, zeros where there is none."""
+    blank = np.zeros((image_size, image_size, 3), np.uint8)
+    images = [blank if image is None else resize_with_pad(image, image_size) for image in readings.images]
+    return Observation(
+        images=np.stack(images), image_mask=readings.image_mask, state=readings.state.astype(np.float32), prompt=prompt
+    )

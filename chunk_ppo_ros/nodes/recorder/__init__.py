@@ -1,0 +1,1 @@
+"""recorder_node: the topics of a run as a bag."""

@@ -1,0 +1,88 @@
+"""recorder_node: records the rollout topics as they are on the wire, into rosbag2 folders under run_dir/exp_name/bag.
+
+Camera topics are not recorded: the images that the model saw are in `action_chunk` and `transition`.
+"""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+import sys
+import time
+from collections.abc import Sequence
+
+from chunk_ppo_msgs import msg
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
+from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.wire import parameters, qos
+
+MEBIBYTE = 1 << 20
+CLOSE_TIMEOUT = 3.0  # s, for the index of the last part; less than the supervisor's patience
+TOPICS = {
+    "action_chunk": (msg.ActionChunk, qos.RELIABLE),
+    "bootstrap": (msg.Bootstrap, qos.RELIABLE),
+    "execution_result": (msg.ExecutionResult, qos.RELIABLE),
+    "task_reward": (msg.TaskReward, qos.RELIABLE),
+    "chunk_outcome": (msg.ChunkOutcome, qos.RELIABLE),
+    "transition": (msg.Transition, qos.TRANSITION),
+    "transition_ack": (msg.TransitionAck, qos.ACKNOWLEDGEMENT),
+    "episode_event": (msg.EpisodeEvent, qos.LATCHED_SUBSCRIPTION),
+    "takeover_state": (msg.TakeoverState, qos.LATCHED_SUBSCRIPTION),
+    "policy_version": (msg.PolicyVersion, qos.LATCHED_SUBSCRIPTION),
+    "training_metrics": (msg.TrainingMetrics, qos.RELIABLE),
+    "follower_left/joint_states": (JointState, qos.JOINT_STATES),
+    "follower_right/joint_states": (JointState, qos.JOINT_STATES),
+}
+"""What is recorded: topic -> its type and how it is subscribed."""
+
+
+class RecorderNode(Node):
+    """The node; see the module."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node")
+        run = parameters.declare(self, "run").run
+        folder = pathlib.Path(run.run_dir) / run.exp_name / "bag"
+        names = {topic: _type_name(type_) for topic, (type_, _) in TOPICS.items()}
+        self._recorder: BagRecorder | None = BagRecorder(
+            folder,
+            load_types(names.values()),
+            part_bytes=run.bag_part_size * MEBIBYTE,
+            total_bytes=run.bag_total_size * MEBIBYTE,
+        )
+        for topic, (type_, profile) in TOPICS.items():
+            record = functools.partial(self._record, self.resolve_topic_name(topic), names[topic])
+            self.create_subscription(type_, topic, record, profile, raw=True)
+        self.get_logger().info(f"records {len(TOPICS)} topics to {folder.resolve()}")
+
+    def _record(self, topic: str, type_name: str, data: bytes) -> None:
+        if self._recorder is None:
+            return
+        try:
+            self._recorder.write(topic, type_name, time.time_ns(), data)
+        except OSError as error:
+            self._recorder = None
+            self.get_logger().error(f"the recording has ended, training goes on: {error}")
+
+    def destroy_node(self) -> None:
+        """Ends the last part."""
+        if self._recorder is not None:
+            self._recorder.close()
+        super().destroy_node()
+
+
+def _type_name(message_type: type) -> str:
+    package, kind, *_ = message_type.__module__.split(".")
+    return f"{package}/{kind}/{message_type.__name__}"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is stopped; returns the exit code."""
+    return run_node(RecorderNode, args, close_timeout=CLOSE_TIMEOUT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

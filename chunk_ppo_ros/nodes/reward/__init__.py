@@ -1,0 +1,1 @@
+"""reward_node: the referee, which makes transitions."""

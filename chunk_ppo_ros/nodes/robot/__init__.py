@@ -1,0 +1,1 @@
+"""robot_node: trajectories to commands of the arms."""

@@ -1,0 +1,274 @@
+"""robot_node: plays action chunks on the robot at the control rate; the only publisher to the hardware.
+
+It takes one trajectory per arm, checks the pair, sends one limited target per control step and reports each pair once.
+In real time a timer sets the pace. In lockstep the joint states that answer a step trigger the next one, so that a
+simulator's time advances as fast as it can compute; while a human drives, the wall clock sets the pace there too.
+
+It alone knows who drives: an operator takes over and hands back by the service `takeover`, and `takeover_state` tells.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import sys
+import time
+from collections.abc import Sequence
+
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
+from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
+
+WATCH_PERIOD = 0.05  # s, steady clock
+DIAGNOSTICS_PERIOD = 1.0  # s, steady clock
+
+_SUSPENDING_EVENTS = {
+    EpisodeEvent.RESET: "the episode is being reset",
+    EpisodeEvent.ENDED: "the episode has ended",
+    EpisodeEvent.PAUSED: "paused",
+}
+
+
+def is_lockstep(config: TrainConfig) -> bool:
+    """Whether simulated time stands still between control steps."""
+    return config.env.simulator != "none" and not config.env.realtime
+
+
+class RobotNode(Node):
+    """The chunk player with its topics, clocks and back end."""
+
+    _made = False  # ROS destroys a node whose constructor failed, too
+
+    def __init__(self) -> None:
+        super().__init__("robot_node")
+        config = parameters.declare(self, "robot", "env", "model")
+        self._lockstep = is_lockstep(config)
+        self._human_resets = config.env.simulator == "none"
+        self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._player = ChunkPlayer(
+            config.robot,
+            state_timeout=self._state_timeout(config),
+            states_on_demand=self._lockstep,
+            segment_steps=config.model.action_horizon,
+        )
+        period = 1.0 / config.robot.control_rate
+        self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
+        self._diagnostics = RobotDiagnostics()
+        self._answered: dict[str, int] = {}  # state stamps at the last step, in lockstep
+        self._told: tuple[bool, int, str] | None = None  # about the human, as published and logged last
+        self._create_topics()
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._lockstep:
+            self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
+            self._human_timer = self.create_timer(period, self._tick_if_answered, clock=steady, autostart=False)
+        else:
+            self.create_timer(period, self._tick, clock=steady)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self._tell_who_drives()
+        self._made = True
+        pace = "in lockstep" if self._lockstep else "in real time"
+        self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
+
+    @property
+    def arms_seen(self) -> tuple[str, ...]:
+        """The arms whose joint states have come."""
+        return tuple(self._player.state_stamps)
+
+    @property
+    def suspended(self) -> str:
+        """Why no chunk may be played; empty when one may."""
+        return self._player.suspended
+
+    def destroy_node(self) -> None:
+        """Cancels a running chunk and says so before the node is gone."""
+        if self._made and self.context.ok():
+            self._made = False
+            self._player.suspend("robot_node is shutting down")
+            if not self._lockstep:
+                self._tick()
+            self._publish_results()
+        super().destroy_node()
+
+    def _state_timeout(self, config: TrainConfig) -> float:
+        """Seconds without joint states before the motion stops.
+
+        In lockstep nothing moves while a step is computed, however slow the machine; only a dead simulator counts.
+        """
+        return (
+            max(config.robot.state_timeout, config.env.sensor_timeout) if self._lockstep else config.robot.state_timeout
+        )
+
+    def _create_topics(self) -> None:
+        """Publishers first, so that a result of the first message that comes can be sent."""
+        self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._takeover_states = self.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
+        self.create_service(SetBool, "takeover", self._on_takeover)
+        self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
+        for side in aloha.SIDES:
+            on_states = functools.partial(self._on_joint_states, side)
+            self.create_subscription(JointState, f"follower_{side}/joint_states", on_states, states)
+            on_trajectory = functools.partial(self._on_trajectory, side)
+            self.create_subscription(JointTrajectory, f"robot/{side}/joint_trajectory", on_trajectory, qos.COMMAND)
+            on_leader = functools.partial(self._on_leader_states, side)
+            self.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
+
+    def _on_event(self, message: EpisodeEvent) -> None:
+        if message.event in _SUSPENDING_EVENTS:
+            # Between episodes of a real robot it is the human who brings it back to the start; a pause holds everybody.
+            freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
+            self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
+        else:
+            self._player.resume()
+        self._publish_results()
+
+    def _on_joint_states(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.side_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            if self._diagnostics.note_bad_states(side, str(error)):
+                self.get_logger().error(f"joint states of the {side} arm are not used: {error}")
+            return
+        self._diagnostics.note_good_states(side)
+        effort = aloha.side_effort(message.name, message.effort)
+        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
+        if self._lockstep and self._player.playing and not self._player.human_drives:
+            self._tick_if_answered()
+
+    def _on_leader_states(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.leader_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            if self._diagnostics.note_bad_states(f"leader_{side}", str(error)):
+                self.get_logger().error(f"joint states of the {side} leader are not used: {error}")
+            return
+        self._diagnostics.note_good_states(f"leader_{side}")
+        self._player.observe_leader(side, state, now=time.monotonic())
+
+    def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """A human takes over, or hands back; what stands already stays as it is."""
+        if request.data:
+            self._player.take_over()
+        else:
+            self._player.give_back()
+        if self._lockstep:
+            (self._human_timer.reset if request.data else self._human_timer.cancel)()
+        self._publish_results()
+        response.success = True
+        response.message = "a human drives" if request.data else "the policy drives"
+        return response
+
+    def _is_answered(self) -> bool:
+        """Whether both arms have sent joint states since the last step."""
+        stamps = self._player.state_stamps
+        return all(stamps[side] != self._answered.get(side) for side in stamps)
+
+    def _on_trajectory(self, side: str, message: JointTrajectory) -> None:
+        stamp = time_to_ns(message.header.stamp)
+        was_playing = self._player.playing
+        try:
+            trajectory = chunk_from_message(message)
+        except ValueError as error:
+            self._player.refuse(stamp, f"{side} arm: {error}")
+        else:
+            age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
+            self._player.receive(side, trajectory, age=age, now=time.monotonic())
+        if self._lockstep and self._player.playing and not was_playing:
+            self._tick()
+        self._publish_results()
+
+    def _tick_if_answered(self) -> None:
+        if self._is_answered():
+            self._tick()
+
+    def _watch(self) -> None:
+        self._player.watch(time.monotonic())
+        self._publish_results()
+
+    def _tick(self) -> None:
+        """One control step. In lockstep a position to hold is not sent: there the robot stands still by itself."""
+        target = self._player.tick(time.monotonic(), stamp=self._now())
+        if target is not None and (self._player.playing or not self._lockstep):
+            self._answered = self._player.state_stamps
+            self._backend.send(target, stamp=self._now())
+        self._publish_results()
+
+    def _now(self) -> int:
+        """ROS time in ns, not before any joint states that were seen: a simulator's clock may arrive after them."""
+        return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
+
+    def _publish_results(self) -> None:
+        for record in self._player.take_records():
+            self._diagnostics.note_result(record)
+            if record.status in (Status.REFUSED, Status.FAULT):
+                self.get_logger().warning(
+                    f"chunk {record.status.name} after {record.num_steps} steps: {record.message}"
+                )
+            self._results.publish(self._result_message(record))
+        self._tell_who_drives()
+
+    def _tell_who_drives(self) -> None:
+        """Publishes who drives and which segment runs, and logs why a leader is not followed, on each change."""
+        human, segment, problem = self._player.human_drives, self._player.segment, self._player.teleoperation_problem
+        known, self._told = self._told, (human, segment, problem)
+        if known is None or known[:2] != (human, segment):
+            self._takeover_states.publish(
+                TakeoverState(
+                    header=header_of(self.get_clock().now().nanoseconds), human=human, segment=time_from_ns(segment)
+                )
+            )
+        if known is not None and known[0] != human:
+            self.get_logger().info("a human drives" if human else "the policy drives")
+        if problem and (known is None or known[2] != problem):
+            self.get_logger().warning(f"the robot holds: {problem}")
+
+    def _result_message(self, record: ExecutionRecord) -> ExecutionResult:
+        return ExecutionResult(
+            header=header_of(record.stamp),
+            end=time_from_ns(self._now()),
+            status=int(record.status),
+            num_steps=record.num_steps,
+            num_clamped_steps=record.num_clamped_steps,
+            max_clamp=record.max_clamp,
+            effort=math.nan if record.effort is None else record.effort,
+            human=record.human,
+            commanded=to_array(record.commanded, "float32"),
+            message=record.message,
+        )
+
+    def _publish_diagnostics(self) -> None:
+        status = self._diagnostics.status(
+            playing=self._player.playing,
+            suspended=self.suspended,
+            arms=self.arms_seen,
+            human=self._player.human_drives,
+            problem=self._player.teleoperation_problem,
+        )
+        stamp = self.get_clock().now().nanoseconds
+        self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is stopped; returns the exit code."""
+    return run_node(RobotNode, args, make_executor=make_step_executor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""sim_node: the simulated robot behind the topics of the real one."""

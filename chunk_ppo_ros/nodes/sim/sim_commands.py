@@ -1,0 +1,53 @@
+"""Joins the messages of four controllers, arm and gripper of both sides, into targets of all 14 joints."""
+
+from __future__ import annotations
+
+import numpy as np
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.robot import aloha
+
+ARM = "arm"
+GRIPPER = "gripper"
+NUM_PARTS = 4
+MAX_UNFINISHED = 8
+"""Targets that may wait for their parts; of more, the oldest are dropped."""
+
+
+class CommandJoin:
+    """Collects the parts of targets by stamp."""
+
+    def __init__(self, convention: aloha.GripperConvention) -> None:
+        self._convention = convention
+        self._parts: dict[int, dict[tuple[str, str], np.ndarray]] = {}
+
+    def add(self, side: str, controller: str, message: JointTrajectory) -> np.ndarray | None:
+        """Takes the message of one controller, `ARM` or `GRIPPER`; its last point is the target.
+
+        Returns:
+            float64 [14], rad and normalised grippers, when this message completes its stamp; else None. Unfinished
+            older targets are dropped then.
+
+        Raises:
+            ValueError: for a message without points, wrong joints or numbers that are not finite.
+        """
+        if not message.points:
+            raise ValueError("trajectory must have at least one point, got none; to hold, send the present position")
+        names = aloha.ARM_JOINTS if controller == ARM else (aloha.LEFT_FINGER,)
+        positions = aloha.select_joints(message.joint_names, message.points[-1].positions, names)
+        stamp = time_to_ns(message.header.stamp)
+        parts = self._parts.setdefault(stamp, {})
+        if controller == GRIPPER:
+            positions[0] = self._convention.opening_from_finger(positions[0])
+        parts[side, controller] = positions
+        if len(parts) < NUM_PARTS:
+            while len(self._parts) > MAX_UNFINISHED:
+                del self._parts[min(self._parts)]
+            return None
+        self._parts = {other: values for other, values in self._parts.items() if other > stamp}
+        return np.concatenate([parts[key] for side in aloha.SIDES for key in ((side, ARM), (side, GRIPPER))])
+
+    def clear(self) -> None:
+        """Forgets unfinished targets."""
+        self._parts.clear()

@@ -1,0 +1,227 @@
+"""sim_node: a simulated ALOHA behind the robot's own topics, and its task as a source of rewards.
+
+In lockstep time stands still until the commands of both arms for the next control step are there; the node owns /clock.
+In real time the physics follows the wall clock, holding the last target, and the cameras have a rate of their own.
+Everything, rendering too, happens in the thread that spins the node.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMessage
+from sensor_msgs.msg import Image, JointState
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.robot.robot_backends import arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
+from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.nodes.sim.sim_rewards import ChunkRewards
+from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, terms_to_messages, time_from_ns
+from chunk_ppo_ros.nodes.wire.images import image_to_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.interface import Simulator
+from chunk_ppo_ros.sim.simulator import make_simulator
+
+SOURCE = "task"
+HEARTBEAT_PERIOD = 0.2  # s, steady clock; in lockstep a scene that stands still is published again this often
+MAX_CATCH_UP_STEPS = 10
+"""In real time, control steps that are made up for at once; what is missing beyond is given up and reported."""
+
+
+class SimNode(Node):
+    """A simulator with the topics of the robot's drivers."""
+
+    _made = False  # ROS destroys a node whose constructor failed, too
+
+    def __init__(self) -> None:
+        super().__init__("sim_node")
+        config = parameters.declare(self, "env", "model", "robot", "run")
+        self._simulator = self._make_simulator(config)
+        self._lockstep = not config.env.realtime
+        self._period = 1.0 / self._simulator.control_rate
+        convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._commands = CommandJoin(convention)
+        self._rewards = ChunkRewards()
+        self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
+        self._starter = EpisodeStarter(self)
+        # Lockstep time starts at the wall clock's, so that no stamp comes twice when the node is started again.
+        self._stamp = self.get_clock().now().nanoseconds if config.env.realtime else time.time_ns()
+        self._images: list[Image] = []
+        self._images_stamp = -1
+        self._moved = True
+        self._create_topics(config)
+        self._create_timers(config)
+        self._reset(config.run.seed)
+        self._made = True
+        pace = "in lockstep" if self._lockstep else "in real time"
+        self.get_logger().info(f"simulates {config.env.task} with {config.env.simulator} {pace}")
+
+    def destroy_node(self) -> None:
+        """Closes the simulator with the node."""
+        if self._made:
+            self._made = False
+            self._simulator.close()
+        super().destroy_node()
+
+    def _make_simulator(self, config: TrainConfig) -> Simulator:
+        simulator = make_simulator(config)
+        if config.robot.control_rate != simulator.control_rate:
+            raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
+        return simulator
+
+    def _create_topics(self, config: TrainConfig) -> None:
+        states = qos.JOINT_STATES_LOCKSTEP  # reliable in real time too, as the robot's drivers publish them
+        self._state_publishers = {
+            side: self.create_publisher(JointState, f"follower_{side}/joint_states", states) for side in aloha.SIDES
+        }
+        self._image_publishers = {
+            camera: self.create_publisher(
+                Image, aloha.camera_topic(config.robot.image_topic, camera), qos.IMAGE_PUBLISHER
+            )
+            for camera in self._simulator.camera_names
+        }
+        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.SENSOR) if self._lockstep else None
+        self._reward_publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
+        for side in aloha.SIDES:
+            for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
+                on_command = functools.partial(self._on_command, side, controller)
+                self.create_subscription(JointTrajectory, topic, on_command, qos.COMMAND)
+        self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+
+    def _create_timers(self, config: TrainConfig) -> None:
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._lockstep:
+            self.create_timer(HEARTBEAT_PERIOD, self._beat, clock=steady)
+            return
+        self._next_step = time.monotonic()
+        self.create_timer(self._period, self._follow_wall_clock, clock=steady)
+        self.create_timer(1.0 / config.env.camera_rate, self._publish_images, clock=steady)
+
+    def _on_event(self, message: EpisodeEvent) -> None:
+        if message.event == EpisodeEvent.RESET:
+            self._reset(message.seed)
+            self._starter.request()
+        elif message.event in (EpisodeEvent.STARTED, EpisodeEvent.ENDED):
+            self._starter.cancel()
+
+    def _reset(self, seed: int) -> None:
+        """A new scene; one control period passes, so that its readings have stamps of their own."""
+        self._simulator.reset(seed=seed)
+        self._target = self._simulator.state().astype(float)
+        self._commands.clear()
+        self._rewards.reset()
+        self._pass_time()
+        self._publish_states()
+        self._publish_images()
+
+    def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
+        try:
+            target = self._commands.add(side, controller, message)
+        except ValueError as error:
+            self.get_logger().error(f"command of the {side} {controller} controller is not used: {error}")
+            return
+        if target is None:
+            return
+        self._target = target
+        self._rewards.begin()
+        if self._lockstep:
+            self._step()
+            self._publish_states()
+
+    def _step(self) -> None:
+        """One control period towards the target."""
+        self._rewards.add(self._simulator.step(self._target))
+        self._pass_time()
+
+    def _pass_time(self) -> None:
+        self._moved = True
+        if self._lockstep:
+            self._stamp += round(self._period * NANOSECONDS)
+        else:
+            self._stamp = self.get_clock().now().nanoseconds
+
+    def _follow_wall_clock(self) -> None:
+        """Makes the steps that are due."""
+        num_due = int((time.monotonic() - self._next_step) / self._period) + 1
+        if num_due > MAX_CATCH_UP_STEPS:
+            lost = (num_due - MAX_CATCH_UP_STEPS) * self._period
+            self._next_step += lost
+            self.get_logger().warning(
+                f"simulation is {lost:.2f} s behind the wall clock and gives it up; lower env.camera_rate or set "
+                "env.realtime to false",
+                throttle_duration_sec=10.0,
+            )
+        for _ in range(min(num_due, MAX_CATCH_UP_STEPS)):
+            self._next_step += self._period
+            self._step()
+        if num_due > 0:
+            self._publish_states()
+
+    def _beat(self) -> None:
+        """Publishes a scene that stands still again: for nodes that came later, and for what was lost."""
+        if self._moved:
+            self._moved = False
+            return
+        self._publish_states()
+        self._publish_images()
+
+    def _publish_states(self) -> None:
+        if self._clock_publisher is not None:
+            self._clock_publisher.publish(ClockMessage(clock=time_from_ns(self._stamp)))
+        state, efforts = self._simulator.state(), self._simulator.efforts()
+        halves = (None, None) if efforts is None else np.split(efforts, len(aloha.SIDES))
+        for (side, publisher), half in zip(self._state_publishers.items(), halves, strict=True):
+            message = self._state_messages[side].fill(state[aloha.side_slice(side)], stamp=self._stamp, efforts=half)
+            publisher.publish(message)
+
+    def _publish_images(self) -> None:
+        """Renders where time has passed since the last images, and publishes."""
+        if self._stamp != self._images_stamp:
+            self._images_stamp = self._stamp
+            self._images = [
+                image_to_message(image, stamp=self._stamp, frame_id=camera)
+                for camera, image in zip(self._simulator.camera_names, self._simulator.render(), strict=True)
+            ]
+        for image in self._images:
+            self._image_publishers[image.header.frame_id].publish(image)
+
+    def _on_result(self, message: ExecutionResult) -> None:
+        if message.num_steps:  # else nothing was executed, and what a human drives may be under way
+            self._publish_reward(message)
+        if self._lockstep:
+            self._publish_images()
+
+    def _publish_reward(self, message: ExecutionResult) -> None:
+        reward = self._rewards.finish()
+        self._reward_publisher.publish(
+            TaskReward(
+                header=message.header,
+                source=SOURCE,
+                terms=terms_to_messages(reward.terms),
+                terminated=reward.terminated,
+                success=reward.success,
+            )
+        )
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until it is stopped; returns the exit code."""
+    return run_node(SimNode, args, make_executor=make_step_executor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

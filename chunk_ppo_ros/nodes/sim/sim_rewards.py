@@ -1,0 +1,58 @@
+"""Sums the step rewards of the task over a chunk. The time limit of an episode is reward_node's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.sim.interface import StepReward
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkReward:
+    """What the task says about one chunk: summed terms, and how it ended."""
+
+    terms: tuple[RewardTerm, ...]
+    terminated: bool
+    success: bool
+
+
+class ChunkRewards:
+    """Adds up steps from the first command of a chunk to its execution result; nothing counts after an end state."""
+
+    def __init__(self) -> None:
+        self._running = False
+        self._terms: dict[str, RewardTerm] = {}
+        self._terminated = False
+        self._success = False
+
+    def reset(self) -> None:
+        """Begins an episode."""
+        self._running = False
+        self._clear()
+
+    def begin(self) -> None:
+        """Counts the steps from here on; does nothing within a chunk."""
+        self._running = True
+
+    def add(self, step: StepReward) -> None:
+        """Adds a step, where one counts."""
+        if not self._running or self._terminated:
+            return
+        for term in step.terms:
+            known = self._terms.get(term.name, RewardTerm(term.name, 0.0, term.weight))
+            self._terms[term.name] = dataclasses.replace(known, value=known.value + term.value)
+        self._terminated = step.terminated
+        self._success = self._success or step.success
+
+    def finish(self) -> ChunkReward:
+        """Ends the chunk."""
+        reward = ChunkReward(tuple(self._terms.values()), terminated=self._terminated, success=self._success)
+        self._running = False
+        self._clear()
+        return reward
+
+    def _clear(self) -> None:
+        self._terms = {}
+        self._terminated = False
+        self._success = False

@@ -1,0 +1,1 @@
+"""trainer_node: transitions to new weights."""

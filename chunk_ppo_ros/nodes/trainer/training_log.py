@@ -1,0 +1,74 @@
+"""Metrics of updates and episodes: to the topic `training_metrics`, to the run's metrics file, and to wandb."""
+
+from __future__ import annotations
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+
+_OUTCOMES = (msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE, msg.EpisodeEvent.TIME_LIMIT)
+
+
+class TrainingLog:
+    """Where trainer_node writes its metrics; `file` is None until the run is known.
+
+    Args:
+        node: publishes, and complains where the disk is full, which does not stop training.
+    """
+
+    def __init__(self, node: WorkerNode) -> None:
+        self.file: MetricsLog | None = None
+        self._node = node
+        self._publisher = node.create_publisher(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
+
+    def write_update(self, metrics: dict[str, float], counters: Counters) -> None:
+        """Metrics of the update that produced `counters.policy_version`."""
+        self._publish(metrics, counters)
+        self._write("update", metrics, counters)
+
+    def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
+        """An episode that has ended; one without an outcome is not an episode of the task.
+
+        Where a human took over the policy has not solved the task, whoever did.
+        """
+        if event.outcome not in _OUTCOMES:
+            return
+        metrics = {
+            "episode": float(event.episode),
+            "total_reward": float(event.total_reward),
+            "success": float(event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened),
+            "intervened": float(event.intervened),
+            "num_chunks": float(event.num_chunks),
+        }
+        self._publish({f"episode/{name}": value for name, value in metrics.items()}, counters)
+        self._write("episode", metrics, counters)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def _publish(self, metrics: dict[str, float], counters: Counters) -> None:
+        message = msg.TrainingMetrics(
+            stamp=self._node.get_clock().now().to_msg(),
+            run_id=counters.run_id,
+            policy_version=counters.policy_version,
+            num_chunks=counters.num_chunks,
+            names=list(metrics),
+            values=[float(value) for value in metrics.values()],
+        )
+        self._publisher.publish(message)
+
+    def _write(self, kind: str, metrics: dict[str, float], counters: Counters) -> None:
+        if self.file is None:
+            return
+        try:
+            self.file.write(kind, metrics, counters=counters)
+        except OSError as error:
+            self._node.complain("metrics", f"metrics cannot be written: {error}", error=True)
+        else:
+            self._node.relieve("metrics", "metrics are written again")

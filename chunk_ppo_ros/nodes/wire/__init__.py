@@ -1,0 +1,1 @@
+"""Messages from and to types, QoS profiles and ROS parameters."""

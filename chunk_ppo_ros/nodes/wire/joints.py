@@ -1,0 +1,118 @@
+"""Joint states and joint trajectories to and from numpy."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.execution import ArmTrajectory
+
+CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
+"""Joint names of one arm's half of a chunk: rad, and a normalised gripper."""
+STATE_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
+"""Joint names of a driver's joint states: rad, the gripper's motor in rad, fingers in m."""
+
+
+_GRIPPER_EFFORTS = [math.nan] * (len(STATE_JOINTS) - len(aloha.ARM_JOINTS))
+
+
+def duration_of(seconds: float) -> Duration:
+    """The message of a duration, s >= 0."""
+    sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
+    return Duration(sec=sec, nanosec=nanosec)
+
+
+def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> JointTrajectory:
+    """One arm's half of a chunk; the first point is due one period after the stamp.
+
+    Args:
+        positions: float [k, 7], rad and normalised gripper.
+        stamp: of the chunk, ROS time in ns.
+        period: time between two points, s.
+    """
+    return JointTrajectory(
+        header=header_of(stamp),
+        joint_names=list(CHUNK_JOINTS),
+        points=[
+            JointTrajectoryPoint(positions=row.astype(float).tolist(), time_from_start=duration_of(step * period))
+            for step, row in enumerate(positions, start=1)
+        ],
+    )
+
+
+def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
+    """One arm's half of a chunk, joints in any order; numbers may still be NaN.
+
+    Raises:
+        ValueError: if the joint names are not exactly `CHUNK_JOINTS`, or a point has not one position for each.
+    """
+    if sorted(message.joint_names) != sorted(CHUNK_JOINTS):
+        got = ", ".join(message.joint_names)
+        raise ValueError(f"joint names must be {', '.join(CHUNK_JOINTS)} in any order, got {got}")
+    for number, point in enumerate(message.points):
+        if len(point.positions) != len(CHUNK_JOINTS):
+            raise ValueError(f"point {number} must have {len(CHUNK_JOINTS)} positions, got {len(point.positions)}")
+    order = [message.joint_names.index(name) for name in CHUNK_JOINTS]
+    positions = np.array([point.positions for point in message.points], dtype=float).reshape(-1, len(order))
+    durations = [point.time_from_start for point in message.points]
+    times = np.array([duration.sec + duration.nanosec / NANOSECONDS for duration in durations])
+    return ArmTrajectory(time_to_ns(message.header.stamp), times, positions[:, order])
+
+
+def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperConvention) -> JointState:
+    """What the driver of a leader arm says; for whoever stands in for one.
+
+    Args:
+        pose: float [7], rad and normalised gripper.
+        stamp: ROS time, ns.
+        convention: what open and closed mean.
+    """
+    *arm, opening = pose.astype(float).tolist()
+    motor = convention.leader_from_opening(opening)
+    return JointState(header=header_of(stamp), name=list(CHUNK_JOINTS), position=[*arm, motor])
+
+
+class StepMessage:
+    """A controller's trajectory of one point, refilled for every step."""
+
+    def __init__(self, joint_names: tuple[str, ...], *, period: float) -> None:
+        self._message = JointTrajectory(
+            joint_names=list(joint_names),
+            points=[JointTrajectoryPoint(time_from_start=duration_of(period))],
+        )
+
+    def fill(self, positions: list[float], *, stamp: int) -> JointTrajectory:
+        """The message with these positions, rad or m; valid until the next call."""
+        self._message.header.stamp = time_from_ns(stamp)
+        self._message.points[0].positions = positions
+        return self._message
+
+
+@dataclasses.dataclass(frozen=True)
+class StateMessage:
+    """An arm's joint states as its driver sends them, refilled for every step."""
+
+    convention: aloha.GripperConvention
+    message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
+
+    def fill(self, state: np.ndarray, *, stamp: int, efforts: np.ndarray | None = None) -> JointState:
+        """The message of a state, float [7], rad and normalised gripper; valid until the next call.
+
+        Args:
+            state: joint states of the arm.
+            stamp: ROS time, ns.
+            efforts: float [6] of its joints, N m; the gripper's are told as NaN. None tells none at all.
+        """
+        *arm, opening = state.astype(float).tolist()
+        finger = self.convention.finger_from_opening(opening)
+        self.message.header.stamp = time_from_ns(stamp)
+        self.message.position = [*arm, self.convention.motor_from_opening(opening), finger, -finger]
+        self.message.effort = [] if efforts is None else [*efforts.astype(float).tolist(), *_GRIPPER_EFFORTS]
+        return self.message

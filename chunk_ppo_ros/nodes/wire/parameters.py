@@ -1,0 +1,84 @@
+"""ROS parameters from the configuration's dataclasses.
+
+Each setting is the read-only parameter `section.field` with its description and range. Values are checked by
+`config.py` before they are declared, so that a node and the command line refuse the same things in the same words.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.parameter_file import load_config_file, nest, write_parameter_file
+
+__all__ = ["declare", "load_config_file", "write_parameter_file"]
+
+
+def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = None) -> config_lib.TrainConfig:
+    """Declares the parameters of sections and reads the configuration.
+
+    All overrides that reach the node are checked, those of other sections too: one file serves the whole graph.
+
+    Args:
+        node: the node; its parameters must not be declared yet.
+        section_names: sections of TrainConfig that the node uses.
+        extra: string parameters of this node alone, as name -> description; declared with the default "".
+
+    Returns:
+        The configuration with all overrides applied.
+
+    Raises:
+        ValueError: for an override that no section knows, a wrong type or a value out of range.
+    """
+    extra = extra or {}
+    overrides = {name: _plain(value) for name, value in _overrides(node).items()}
+    config = config_lib.from_dict(config_lib.TrainConfig, nest(overrides, extra=extra))
+    for section_name in section_names:
+        section = getattr(config, section_name)
+        for field in dataclasses.fields(section):
+            _declare_field(node, section_name, section, field)
+    for name, description in extra.items():
+        descriptor = ParameterDescriptor(description=description, read_only=True)
+        node.declare_parameter(name, str(overrides.get(name, "")), descriptor, ignore_override=True)
+    return config
+
+
+def _overrides(node: Node) -> dict[str, Any]:
+    """Overrides from the command line and parameter files; rclpy keeps them in this attribute and offers no reader."""
+    return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
+
+
+def _plain(value: Any) -> Any:
+    """An override as the configuration takes it; an empty sequence reaches a node as a value without a type."""
+    if value is None:
+        return ()
+    return value if isinstance(value, (bool, int, float, str)) else list(value)
+
+
+def _declare_field(node: Node, section_name: str, section: Any, field: dataclasses.Field[Any]) -> None:
+    hint = typing.get_type_hints(type(section))[field.name]
+    value = getattr(section, field.name)
+    value = list(value) if isinstance(value, tuple) else value
+    node.declare_parameter(f"{section_name}.{field.name}", value, _descriptor(field, hint), ignore_override=True)
+
+
+def _descriptor(field: dataclasses.Field[Any], hint: type) -> ParameterDescriptor:
+    metadata = field.metadata
+    low, high, choices = metadata.get("minimum"), metadata.get("maximum"), metadata.get("choices")
+    descriptor = ParameterDescriptor(description=metadata["help"], read_only=True)
+    if choices:
+        descriptor.additional_constraints = f"one of {', '.join(choices)}"
+    elif low is not None and high is not None:
+        if hint is int:
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+    elif low is not None or high is not None:
+        descriptor.additional_constraints = f"at most {high}" if low is None else f"at least {low}"
+    return descriptor

@@ -1,0 +1,88 @@
+"""The metrics of a run: to `metrics.jsonl`, and to wandb where that is on. Not here: what is measured."""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.reporting import wandb_sink
+from chunk_ppo_ros.reporting.metrics_file import MetricsFile
+
+KINDS = ("update", "episode", "evaluation")
+
+
+class MetricsLog:
+    """Where a run's metrics go. Made by `MetricsLog.open`; closed by `close` or the end of a `with` block.
+
+    Args:
+        file: takes every record.
+        wandb: takes every record too, or None.
+    """
+
+    def __init__(self, file: MetricsFile, wandb: wandb_sink.WandbSink | None) -> None:
+        self._file = file
+        self._wandb = wandb
+
+    @classmethod
+    def open(cls, run_dir: Path, *, config: config_lib.TrainConfig, run_id: str) -> MetricsLog:
+        """Appends to the metrics in `run_dir` and writes down the configuration; `run.wandb` says whether wandb is on.
+
+        Raises:
+            OSError: when the folder cannot be written.
+        """
+        run_dir = Path(run_dir)
+        file = MetricsFile(run_dir)
+        settings = config_lib.to_dict(config)
+        file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings})
+        sink = wandb_sink.start(run_dir, run_id=run_id, config=settings) if config.run.wandb else None
+        return cls(file, sink)
+
+    def write(self, kind: str, metrics: Mapping[str, Any], *, counters: Counters) -> None:
+        """Writes one record.
+
+        Args:
+            kind: one of `KINDS`.
+            metrics: names and values; "reward" of an episode is recorded as "episode/reward", those of an update have
+                such names already. Numbers that are not finite become null.
+            counters: how far the run has come.
+
+        Raises:
+            OSError: when the file cannot be written (a full disk); wandb never raises.
+            ValueError: for another kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"the kind of a record must be one of {', '.join(KINDS)}, got {kind!r}")
+        progress = {
+            "num_chunks": counters.num_chunks,
+            "num_steps": counters.num_steps,
+            "policy_version": counters.policy_version,
+        }
+        named = metrics if kind == "update" else {f"{kind}/{name}": value for name, value in metrics.items()}
+        if self._wandb is not None:
+            self._wandb.send({**progress, **named})
+        self._file.append({"kind": kind, "time": time.time(), **progress, **named})
+
+    def close(self) -> None:
+        """Closes the file and gives wandb a few seconds to finish."""
+        self._file.close()
+        if self._wandb is not None:
+            self._wandb.close()
+            self._wandb = None
+
+    def __enter__(self) -> MetricsLog:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        """Closes the log."""
+        self.close()

@@ -1,0 +1,160 @@
+"""The learning curve of a run as a picture; drawn without a display, in any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from chunk_ppo_ros.reporting.metrics_file import Record
+
+WINDOW = 32
+"""Episodes in a running mean."""
+
+COLOUR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
+
+
+def running_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of each entry and up to `window` - 1 entries before it, [N]; fewer where there are not as many."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - window)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def draw_learning_curve(
+    path: Path,
+    *,
+    title: str,
+    updates: Sequence[Record],
+    episodes: Sequence[Record],
+    evaluations: Sequence[Record],
+    ratio_band: tuple[float, float],
+) -> None:
+    """Writes a PNG with six panels over the chunks of the run; a panel without records says so.
+
+    Args:
+        path: file to write; it is replaced whole.
+        title: name of the run.
+        updates: records of kind "update".
+        episodes: records of kind "episode", in order.
+        evaluations: records of kind "evaluation".
+        ratio_band: the smallest and the largest ratio that are not clipped.
+    """
+    figure = Figure(figsize=(11.0, 10.0), layout="constrained")
+    axes = figure.subplots(3, 2, sharex=True)
+    figure.suptitle(title, fontsize=13)
+    _success(axes[0, 0], episodes, evaluations)
+    _reward(axes[0, 1], episodes, evaluations)
+    _ratio(axes[1, 0], updates, ratio_band)
+    _lines(axes[1, 1], updates, "ratio/clip_fraction", label="ratios outside the clip range")
+    axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes[1, 1].set_ylim(bottom=0.0)
+    _lines(axes[2, 0], updates, "value/explained_variance", label="explained variance of the value")
+    axes[2, 0].axhline(0.0, color="grey", linewidth=0.8)
+    _lines(axes[2, 1], updates, "kl/after", label="KL from before to after an update (k2), nats a chunk")
+    _undone(axes[2, 1], updates)
+    axes[2, 1].set_ylim(bottom=0.0)
+    for axis in axes[2]:
+        axis.set_xlabel("chunks")
+    for axis in axes.flat:
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+        if not axis.has_data():
+            axis.text(0.5, 0.5, "no records", transform=axis.transAxes, ha="center", color="grey")
+        elif axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8, framealpha=0.8)
+    save(figure, path, dpi=110)
+
+
+def save(figure: Figure, path: Path, *, dpi: int) -> None:
+    """Writes a PNG, whole or not at all."""
+    partial = path.with_suffix(".part")
+    figure.savefig(partial, format="png", dpi=dpi)
+    partial.replace(path)
+
+
+def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
+    axis.set_title("Episodes solved while training", fontsize=10)
+    _episode_curve(axis, episodes, "episode/success", points=False)
+    _evaluation_points(axis, evaluations, "success")
+    axis.set_ylim(-0.03, 1.03)
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+
+def _reward(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
+    axis.set_title("Reward of an episode", fontsize=10)
+    _episode_curve(axis, episodes, "episode/total_reward", points=True)
+    _evaluation_points(axis, evaluations, "reward")
+
+
+def _episode_curve(axis: Axes, episodes: Sequence[Record], name: str, *, points: bool) -> None:
+    """A running mean over the chunks of the finished episodes, and where wanted a point for each."""
+    if not episodes:
+        return
+    chunks = np.cumsum([record["episode/num_chunks"] for record in episodes])
+    values = np.array([record[name] for record in episodes], float)
+    if points:
+        axis.plot(chunks, values, ".", color=FAINT, markersize=3, label="an episode")
+    start = min(WINDOW, len(values)) // 2  # means of a few episodes jump
+    means = running_mean(values, WINDOW)
+    axis.plot(chunks[start:], means[start:], color=COLOUR, label=f"mean of the last {WINDOW} episodes")
+
+
+def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> None:
+    """Means of evaluations with their intervals."""
+    if not evaluations:
+        return
+    low, mean, high = (
+        np.array([record[f"evaluation/{name}_{part}"] for record in evaluations], float)
+        for part in ("low", "mean", "high")
+    )
+    chunks = [record["num_chunks"] for record in evaluations]
+    axis.errorbar(
+        chunks,
+        mean,
+        yerr=[mean - low, high - mean],
+        fmt="o",
+        color=SECOND,
+        capsize=4,
+        label="evaluation, 95 % interval",
+    )
+
+
+def _ratio(axis: Axes, updates: Sequence[Record], band: tuple[float, float]) -> None:
+    axis.set_title("Ratio of new to old probability", fontsize=10)
+    chunks = [record["num_chunks"] for record in updates]
+    lowest, mean, highest = (_column(updates, f"ratio/{part}") for part in ("min", "mean", "max"))
+    if not all(np.any(np.isfinite(values)) for values in (lowest, mean, highest)):
+        return
+    axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
+    axis.plot(chunks, mean, color=COLOUR, label="mean")
+    for edge in band:
+        axis.axhline(edge, color=SECOND, linestyle="--", linewidth=0.8)
+    axis.set_yscale("log", base=2)
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_ylim(min(0.45, 0.95 * np.nanmin(lowest)), max(2.2, 1.05 * np.nanmax(highest)))
+
+
+def _undone(axis: Axes, updates: Sequence[Record]) -> None:
+    """Marks the updates of which nothing was kept."""
+    undone = [record for record in updates if record.get("update/accepted") == 0.0]
+    if undone:
+        chunks = [record["num_chunks"] for record in undone]
+        axis.plot(chunks, _column(undone, "kl/after"), "x", color=SECOND, label="undone")
+
+
+def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> None:
+    axis.set_title(label[0].upper() + label[1:], fontsize=10)
+    values = _column(updates, name)
+    if np.any(np.isfinite(values)):
+        axis.plot([record["num_chunks"] for record in updates], values, color=COLOUR)
+
+
+def _column(records: Sequence[Record], name: str) -> np.ndarray:
+    """The values of `name`, NaN where a record has null or nothing."""
+    return np.array([np.nan if record.get(name) is None else record[name] for record in records], float)

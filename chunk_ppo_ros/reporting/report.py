@@ -1,0 +1,176 @@
+"""What a run leaves to read: `summary.md`, one page, and `learning_curve.png`, both made from `metrics.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.reporting import plots
+from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
+
+PLOT_NAME = "learning_curve.png"
+SUMMARY_NAME = "summary.md"
+
+
+def write_report(run_dir: Path) -> Path:
+    """Writes the learning curve and the summary of the newest run in `run_dir`; returns the summary's path.
+
+    Raises:
+        FileNotFoundError: if there are no metrics.
+        ValueError: if they cannot be read.
+        OSError: when the folder cannot be written.
+    """
+    run_dir = Path(run_dir)
+    records = read_records(run_dir)
+    runs = [record for record in records if record["kind"] == "run"]
+    if not runs:
+        raise ValueError(
+            f"{run_dir / FILE_NAME} must begin with a record of kind 'run', got none; was it written by hand?"
+        )
+    updates = latest(records, "update", key="policy_version")
+    episodes = latest(records, "episode", key="episode/episode")
+    evaluations = [record for record in records if record["kind"] == "evaluation"]
+    config = runs[-1]["config"]
+    plots.draw_learning_curve(
+        run_dir / PLOT_NAME,
+        title=f"{run_dir.name}: {config['env']['task']} on {config['env']['simulator']}",
+        updates=updates,
+        episodes=episodes,
+        evaluations=evaluations,
+        ratio_band=_ratio_band(config["ppo"]),
+    )
+    sections = [
+        f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
+        _training(updates, episodes),
+        _evaluations(evaluations),
+        f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
+        "## Where things lie\n\n" + _table(_places(run_dir, config)),
+    ]
+    path = run_dir / SUMMARY_NAME
+    partial = path.with_suffix(".part")
+    partial.write_text("\n\n".join(section for section in sections if section) + "\n")
+    partial.replace(path)
+    return path
+
+
+def _ratio_band(ppo: Mapping[str, Any]) -> tuple[float, float]:
+    """As `PPOConfig.ratio_band`; runs of before had one edge for both sides."""
+    return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
+
+
+def nearest_preset(settings: Mapping[str, Any]) -> str:
+    """The preset with the fewest differing settings, and these ("debug with ppo.gamma=0.9"); `run` is left out."""
+    flat = _without_run(settings)
+    candidates = []
+    for name, preset in config_lib.PRESETS.items():
+        other = _without_run(config_lib.to_dict(preset))
+        differing = [f"{key}={value}" for key, value in flat.items() if other.get(key) != value]
+        candidates.append((len(differing), name, differing))
+    _, name, differing = min(candidates)
+    return f"{name} with {', '.join(differing)}" if differing else name
+
+
+def _without_run(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names to values, without the section `run`."""
+    return flatten({name: section for name, section in settings.items() if name != "run"})
+
+
+def latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
+    """Records of a kind; what was done again after a crash replaces what it repeats."""
+    return list({record[key]: record for record in records if record["kind"] == kind}.values())
+
+
+def _facts(runs: Sequence[Record], updates: Sequence[Record], episodes: Sequence[Record]) -> dict[str, str]:
+    run, last = runs[-1], updates[-1] if updates else {"num_chunks": 0, "num_steps": 0, "policy_version": 0}
+    config = run["config"]
+    return {
+        "run": run["run_id"] + (f" (resumed {len(runs) - 1} times)" if len(runs) > 1 else ""),
+        "date": time.strftime("%Y-%m-%d %H:%M", time.localtime(runs[0]["time"])),
+        "task": f"{config['env']['task']}, simulator {config['env']['simulator']}",
+        "configuration": nearest_preset(config),
+        "start": _start(_checkpoint_folder(config)),
+        "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(last),
+        "finished episodes": str(len(episodes)),
+    }
+
+
+def _training(updates: Sequence[Record], episodes: Sequence[Record]) -> str:
+    """First and last part of the training, side by side."""
+    if not updates or not episodes:
+        return ""
+    part = max(1, min(plots.WINDOW, len(episodes) // 2))
+    rows = [
+        ("episodes solved", _share(episodes[:part]), _share(episodes[-part:])),
+        ("reward of an episode", _reward(episodes[:part]), _reward(episodes[-part:])),
+    ]
+    for name in ("value/explained_variance", "ratio/clip_fraction", "kl/approx", "logp_gap/max_ratio"):
+        rows.append((f"`{name}`", _number(updates[0], name), _number(updates[-1], name)))
+    header = f"| | first {part} episodes, first update | last {part} episodes, last update |\n|---|---|---|\n"
+    return "## Training\n\n" + header + "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _share(episodes: Sequence[Record]) -> str:
+    return f"{sum(record['episode/success'] for record in episodes) / len(episodes):.1%}"
+
+
+def _reward(episodes: Sequence[Record]) -> str:
+    return f"{sum(record['episode/total_reward'] for record in episodes) / len(episodes):.3f}"
+
+
+def _number(record: Record, name: str) -> str:
+    if name not in record:
+        return "not recorded"
+    return "undefined" if record[name] is None else f"{record[name]:.3g}"
+
+
+def _evaluations(evaluations: Sequence[Record]) -> str:
+    if not evaluations:
+        return ""
+    lines = ["## Evaluation", "", "On unseen starts, with 95 % intervals.", ""]
+    lines += ["| checkpoint | decoding | episodes | success | mean reward |", "|---|---|---|---|---|"]
+    tests = []
+    for record in evaluations:
+        value = {name.removeprefix("evaluation/"): number for name, number in record.items()}
+        success = f"{value['success_mean']:.1%} [{value['success_low']:.1%}, {value['success_high']:.1%}]"
+        reward = f"{value['reward_mean']:.3f} [{value['reward_low']:.3f}, {value['reward_high']:.3f}]"
+        lines.append(
+            f"| {Path(value['checkpoint']).name} | {value['decoding']} | {value['episodes']} | {success} | {reward} |"
+        )
+        if "p_greater" in value:
+            tests.append(
+                f"Success of {Path(value['checkpoint']).name} against the one before it, paired by start: "
+                f"{value['difference']:+.1%}, "
+                f"p = {value['p_greater']:.4f} one-sided, {value['p_two_sided']:.4f} two-sided."
+            )
+    return "\n".join([*lines, *([""] if tests else []), *tests])
+
+
+def _places(run_dir: Path, config: Mapping[str, Any]) -> dict[str, str]:
+    return {"metrics": f"`{run_dir / FILE_NAME}`", "checkpoints": f"`{_checkpoint_folder(config)}`"}
+
+
+def _checkpoint_folder(config: Mapping[str, Any]) -> Path:
+    run = config["run"]
+    return Path(run["checkpoint_root"]) / (run["checkpoint_dir"] or run["exp_name"])
+
+
+def _start(folder: Path) -> str:
+    """Where the first weights came from, as the newest checkpoint says; bold where they replaced what did not load."""
+    found = sorted(folder.glob("step_*/metadata.json"), key=lambda path: int(path.parent.name.removeprefix("step_")))
+    if not found:
+        return f"not known, for there is no checkpoint in {folder}"
+    provenance = json.loads(found[-1].read_text())["provenance"]
+    if provenance["is_fallback"]:
+        return f"**fresh weights (fallback)**: {provenance['path']} could not be loaded: {provenance['reason']}"
+    return (
+        "fresh weights" if provenance["kind"] == "scratch" else f"{provenance['kind']} checkpoint {provenance['path']}"
+    )
+
+
+def _table(facts: Mapping[str, str]) -> str:
+    return "| | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in facts.items())

@@ -1,0 +1,125 @@
+"""Metrics to wandb without ever waiting for it: a queue, a thread that empties it, and a process that runs wandb.
+
+wandb starts services of its own, talks to a network that may hang and cleans up when Python exits. In a process of its
+own (`wandb_process.py`) it can do so without holding up training, and can be ended when it takes too long.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import netrc
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+FINISH_TIMEOUT = 3.0
+"""Longest time that closing waits for wandb, s."""
+
+QUEUE_SIZE = 1000
+"""Records that wait for wandb at most; more are dropped and counted."""
+
+_log = logging.getLogger(__name__)
+
+
+def start(run_dir: Path, *, run_id: str, config: Mapping[str, Any]) -> WandbSink | None:
+    """A sink in the mode of `wandb_mode`, writing below `run_dir`; None where the mode is "disabled"."""
+    mode = wandb_mode()
+    if mode == "disabled":
+        return None
+    header = {"run_id": run_id, "name": run_dir.name, "config": dict(config)}
+    command = [sys.executable, "-m", "chunk_ppo_ros.reporting.wandb_process", str(run_dir), str(FINISH_TIMEOUT)]
+    return WandbSink(command, header, mode=mode, log_path=run_dir / "wandb.log")
+
+
+def wandb_mode() -> str:
+    """WANDB_MODE where it is set; otherwise "online" if a login exists on this machine, and "offline" if not.
+
+    A login is WANDB_API_KEY or an entry of wandb's host in the netrc file. Nothing is asked of a network.
+    """
+    if mode := os.environ.get("WANDB_MODE"):
+        return mode
+    return "online" if os.environ.get("WANDB_API_KEY") or _has_netrc_login() else "offline"
+
+
+def _has_netrc_login() -> bool:
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    places = [Path(os.environ["NETRC"])] if "NETRC" in os.environ else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    for path in places:
+        try:
+            if path.exists() and host in netrc.netrc(path).hosts:
+                return True
+        except (OSError, netrc.NetrcParseError) as error:
+            _log.warning("%s cannot be read, so wandb finds no login in it: %s", path, error)
+    return False
+
+
+class WandbSink:
+    """Hands records to a process that runs wandb. Its failure is logged once and never raised.
+
+    Args:
+        command: starts the process; it reads a header and then records, one JSON object a line, until its input ends.
+        header: run_id, name and config of the run.
+        mode: WANDB_MODE of the process.
+        log_path: file that takes what the process prints.
+    """
+
+    def __init__(self, command: list[str], header: Mapping[str, Any], *, mode: str, log_path: Path) -> None:
+        self._queue: queue.Queue[dict[str, Any] | None] = queue.Queue(QUEUE_SIZE)
+        self._queue.put_nowait(dict(header))
+        self._log_path = log_path
+        self._num_dropped = 0
+        self._failed = threading.Event()
+        # Packages are found as this process finds them, from a source tree too.
+        environment = os.environ | {"WANDB_MODE": mode, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with log_path.open("ab") as log:
+            # In a session of its own Ctrl-C does not reach it: it ends when its input does.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        self._thread = threading.Thread(target=self._feed, name="wandb", daemon=True)
+        self._thread.start()
+
+    def send(self, record: Mapping[str, Any]) -> None:
+        """Queues a record; where the queue is full or wandb has failed it is dropped."""
+        if self._failed.is_set():
+            return
+        try:
+            self._queue.put_nowait(dict(record))
+        except queue.Full:
+            self._num_dropped += 1
+            if self._num_dropped == 1:
+                _log.warning("wandb does not keep up, so records are dropped; metrics.jsonl has them all")
+
+    def close(self) -> None:
+        """Lets wandb finish, for `FINISH_TIMEOUT` seconds at most; then ends it."""
+        deadline = time.monotonic() + FINISH_TIMEOUT
+        try:
+            self._queue.put(None, timeout=FINISH_TIMEOUT / 2)
+            if self._process.wait(max(0.0, deadline - time.monotonic())) and not self._failed.is_set():
+                _log.warning("wandb failed, but training was not affected: see %s", self._log_path)
+        except (queue.Full, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+            _log.warning("wandb did not finish in time; `wandb sync` uploads what is below %s", self._log_path.parent)
+        if self._num_dropped:
+            _log.warning("wandb missed %d records, which metrics.jsonl has", self._num_dropped)
+
+    def _feed(self) -> None:
+        """Writes queued records to the process until the end is queued or the process is gone."""
+        assert self._process.stdin is not None
+        try:
+            with self._process.stdin as stream:
+                while (record := self._queue.get()) is not None:  # its reader ends when this closes the stream
+                    stream.write(json.dumps(record).encode() + b"\n")
+                    stream.flush()
+        except OSError as error:
+            self._failed.set()
+            _log.warning("wandb stopped, training goes on without it (%s): see %s", error, self._log_path)

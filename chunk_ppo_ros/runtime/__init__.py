@@ -1,0 +1,1 @@
+"""The graph of nodes as data, and its processes."""

@@ -1,0 +1,120 @@
+"""The list of all nodes, and the graph of a run as data.
+
+This is the only list of nodes. `setup.py` and `tools/setup_environment.py` read it before the package is installed, by
+the path of this file, so that only the standard library may be imported here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.config import TrainConfig
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2", **_ONE_THREAD}  # XLA has its own threads
+
+
+def _always(config: TrainConfig, record: bool) -> bool:
+    return True
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeEntry:
+    """One entry of the list of nodes.
+
+    Attributes:
+        name: the name of the node, of its executable, and of its module.
+        folder: the folder below `nodes/` that holds the module.
+        uses_jax: whether the process of the node loads JAX.
+        reads_simulated_time: whether the node reads its time from /clock in lockstep.
+        respawn_arguments: ROS arguments that are added when the node is started anew after it ended.
+        is_part: whether a run with this configuration, recorded or not, has the node.
+    """
+
+    name: str
+    folder: str
+    uses_jax: bool = False
+    reads_simulated_time: bool = True
+    respawn_arguments: tuple[str, ...] = ()
+    is_part: Callable[[TrainConfig, bool], bool] = _always
+
+    @property
+    def module(self) -> str:
+        """The module that `python -m` runs, and whose `main` is the executable."""
+        return f"chunk_ppo_ros.nodes.{self.folder}.{self.name}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Variables that are set for the process of the node, where the user has not set them."""
+        return _JAX if self.uses_jax else _ONE_THREAD
+
+
+# The order of the start: the recorder comes first, then the nodes that take long. sim_node makes the time that the
+# others read. The recorder stamps by the wall clock, which never stands still. trainer_node and classifier_node ask for
+# no time, so that no step of the simulated time wakes them (40 % of trainer_node's work while it collects).
+NODES = (
+    NodeEntry("recorder_node", "recorder", reads_simulated_time=False, is_part=lambda config, record: record),
+    NodeEntry(
+        "trainer_node",
+        "trainer",
+        uses_jax=True,
+        reads_simulated_time=False,
+        respawn_arguments=("-p", "run.resume:=true"),
+    ),
+    NodeEntry("policy_node", "policy", uses_jax=True),
+    NodeEntry(
+        "classifier_node",
+        "classifier",
+        uses_jax=True,
+        reads_simulated_time=False,
+        is_part=lambda config, record: "classifier" in config.reward.sources,
+    ),
+    NodeEntry("reward_node", "reward"),
+    NodeEntry("robot_node", "robot"),
+    NodeEntry(
+        "sim_node",
+        "sim",
+        reads_simulated_time=False,
+        is_part=lambda config, record: config.env.simulator != "none",
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeDescription:
+    """One node of the graph of a run.
+
+    Attributes:
+        name: the name of the node and of its executable.
+        module: the module that `python -m` runs.
+        use_sim_time: whether the node reads its time from /clock.
+        environment: variables that are set for its process, where the user has not set them.
+        respawn_arguments: ROS arguments that are added when the node is started anew.
+    """
+
+    name: str
+    module: str
+    use_sim_time: bool
+    environment: Mapping[str, str]
+    respawn_arguments: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """All nodes of a run.
+
+    Attributes:
+        nodes: the nodes in the order of their start.
+        parameter_file: the file with the parameters of all nodes.
+        run_dir: the folder of the run; logs go to its folder `logs`.
+        ends_with: the name of the node whose exit with code 0 is the end of the run.
+    """
+
+    nodes: tuple[NodeDescription, ...]
+    parameter_file: pathlib.Path
+    run_dir: pathlib.Path
+    ends_with: str = "trainer_node"

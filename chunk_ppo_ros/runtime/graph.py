@@ -1,0 +1,117 @@
+"""The graph of nodes, described once as data for `launch/training.launch.py` and for the supervisor.
+
+`python -m chunk_ppo_ros graph` starts it with the supervisor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+from collections.abc import Sequence
+
+from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
+from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
+from chunk_ppo_ros.runtime.description import NODES, Graph, NodeDescription
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
+
+DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "SUBNET"}
+"""How far nodes look for each other, as ROS_AUTOMATIC_DISCOVERY_RANGE; static peers are added by ROS_STATIC_PEERS."""
+
+
+def describe(config: TrainConfig, *, record: bool = False) -> Graph:
+    """The graph of a configuration; writes the parameter file into the folder of the run.
+
+    Args:
+        config: the configuration of the run.
+        record: whether the rollout topics are recorded.
+
+    Returns:
+        The graph. The nodes that take long to start come first, the recorder before them.
+    """
+    run_dir = (pathlib.Path(config.run.run_dir) / config.run.exp_name).resolve()
+    parameter_file = run_dir / "params.yaml"
+    write_parameter_file(config, parameter_file)
+    lockstep = config.env.simulator != "none" and not config.env.realtime
+    nodes = tuple(
+        NodeDescription(
+            name=entry.name,
+            module=entry.module,
+            use_sim_time=lockstep and entry.reads_simulated_time,
+            environment=entry.environment,
+            respawn_arguments=entry.respawn_arguments,
+        )
+        for entry in NODES
+        if entry.is_part(config, record)
+    )
+    return Graph(nodes=nodes, parameter_file=parameter_file, run_dir=run_dir)
+
+
+def network_environment(*, discovery: str, static_peers: str = "", domain_id: int | None = None) -> dict[str, str]:
+    """The variables that decide which machines see the graph.
+
+    Args:
+        discovery: one of DISCOVERY.
+        static_peers: addresses separated by ';', for 'static_peers' only.
+        domain_id: the ROS domain; the user's own where not given.
+
+    Raises:
+        ValueError: for an unknown discovery, missing peers, or peers that would not be used.
+    """
+    if discovery not in DISCOVERY:
+        raise ValueError(f"discovery must be one of {', '.join(DISCOVERY)}, got '{discovery}'")
+    if (discovery == "static_peers") != bool(static_peers):
+        raise ValueError(
+            f"static_peers must be given exactly with discovery static_peers, got '{static_peers}' with {discovery}"
+        )
+    environment = {"ROS_AUTOMATIC_DISCOVERY_RANGE": DISCOVERY[discovery], "ROS_STATIC_PEERS": static_peers}
+    if domain_id is not None:
+        environment["ROS_DOMAIN_ID"] = str(domain_id)
+    return environment
+
+
+def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
+    """The domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
+    if domain_id is None and config.env.simulator == "none":
+        return int(os.environ.get("ROS_DOMAIN_ID", "0"))
+    return domain_id
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Starts the graph with the supervisor and returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        base = PRESETS[given.config]
+        base = load_config_file(given.params_file, base=base) if given.params_file else base
+        config = flags.config_from_flags(given, base=base)
+        environment = network_environment(discovery=given.discovery, static_peers=given.static_peers)
+    except ValueError as error:
+        parser.error(str(error))
+    with claim_domain(wanted_domain(given.domain_id, config)) as domain_id:
+        print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
+        supervisor = Supervisor(
+            describe(config, record=given.record),
+            domain_id=domain_id,
+            on_node_exit=given.on_node_exit,
+            environment=environment,
+        )
+        return supervisor.run()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.", allow_abbrev=False
+    )
+    flags.add_config_flags(parser, preset="debug")
+    group = parser.add_argument_group("graph")
+    group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
+    group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
+    group.add_argument("--domain_id", type=int, help="ROS domain; a free one in simulation, else the user's own")
+    group.add_argument("--discovery", choices=sorted(DISCOVERY), default="localhost", help="who may see the graph")
+    group.add_argument("--static_peers", default="", help="addresses, separated by ';', for --discovery static_peers")
+    group.add_argument(
+        "--on_node_exit", choices=ON_NODE_EXIT, default="stop", help="what happens when a node ends by itself"
+    )
+    return parser

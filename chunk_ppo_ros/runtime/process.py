@@ -1,0 +1,110 @@
+"""One process of the supervisor: in a session of its own, with its log forwarded line by line."""
+
+from __future__ import annotations
+
+import collections
+import os
+import pathlib
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
+
+from chunk_ppo_ros.runtime import interrupts
+
+KEPT_LINES = 50
+
+
+class Child:
+    """A process, run by `supervised.py`, whose standard output and error go to a log file and to `output`.
+
+    Each line for `output` has the process's name before it.
+    What a carriage return overwrites, as progress bars do, goes to `progress` only; the log keeps what was there last.
+
+    Args:
+        name: what stands before its lines.
+        command: program and arguments.
+        environment: its whole environment.
+        log: file that its lines are appended to.
+        output: takes a line; called from another thread.
+        progress: takes the state of a line that is not finished; likewise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        log: pathlib.Path,
+        output: Callable[[str], None],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._log = log
+        self._output = output
+        self._progress = progress
+        self._tail: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        with interrupts.held():
+            self._process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._reader = threading.Thread(target=self._forward, name=f"{name} log", daemon=True)
+        self._reader.start()
+
+    @property
+    def id(self) -> int:
+        """Of the process, and of the group of processes that it leads."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Sends a signal to the process, and to all that it has started; SIGINT is its own affair to pass on."""
+        try:
+            (os.kill if number == signal.SIGINT else os.killpg)(self._process.pid, number)
+        except ProcessLookupError:
+            return  # it has ended meanwhile
+
+    def tail(self, num_lines: int) -> list[str]:
+        """Its last lines."""
+        return list(self._tail)[-num_lines:]
+
+    def close(self) -> None:
+        """Kills what is left of its group, waits for its end and its last lines."""
+        self.send(signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(timeout=1.0)
+
+    def _forward(self) -> None:
+        assert self._process.stdout is not None
+        rest = b""
+        with self._process.stdout as stream, self._log.open("a", encoding="utf-8") as log:
+            while read := os.read(stream.fileno(), 65536):
+                *lines, rest = (rest + read).split(b"\n")
+                for line in lines:
+                    self._take_line(_visible(line), log)
+                log.flush()
+                if b"\r" in rest:
+                    rest = rest[rest.rstrip(b"\r").rfind(b"\r") :] if rest.rstrip(b"\r") else b"\r"
+                    self._progress(f"[{self._name}] {_visible(rest)}")
+            if rest:
+                self._take_line(_visible(rest), log)
+
+    def _take_line(self, line: str, log: TextIO) -> None:
+        self._tail.append(line)
+        log.write(f"{line}\n")
+        self._output(f"[{self._name}] {line}")
+
+
+def _visible(line: bytes) -> str:
+    """What a terminal shows of a line after its carriage returns."""
+    return line.decode("utf-8", errors="replace").rstrip("\r").rpartition("\r")[2]

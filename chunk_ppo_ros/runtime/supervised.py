@@ -1,0 +1,35 @@
+"""Runs a module that cannot outlive its parent.
+
+The command is `python -m chunk_ppo_ros.runtime.supervised PARENT_ID MODULE ARGUMENTS`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import runpy
+import signal
+import sys
+
+from chunk_ppo_ros.runtime import interrupts
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent(parent_id: int) -> None:
+    """Asks the kernel to kill this process when its parent ends, however that happens; Linux only."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent_id:  # it ended before the request
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    interrupts.end_quietly()  # until the module handles it
+    die_with_parent(int(sys.argv[1]))
+    module = sys.argv[2]
+    sys.argv = sys.argv[2:]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -1,0 +1,209 @@
+"""Starts a graph of nodes as processes, forwards their logs, and leaves none of them running.
+
+It does what `ros2 launch` does where no `launch` package is; ROS itself is not needed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from chunk_ppo_ros.runtime.console import Console
+from chunk_ppo_ros.runtime.process import Child
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.runtime.description import Graph, NodeDescription
+
+ON_NODE_EXIT = ("stop", "wait", "respawn")
+
+STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL))
+"""Seconds after the begin of a stop, and what is sent to every node that is still there."""
+
+POLL_PERIOD = 0.05  # s
+RESPAWN_DELAY = 1.0  # s
+MAX_RESPAWNS = 3
+"""Times in a row that one node is started anew; one that dies more often is not mended by it."""
+RESPAWNED_WELL = 300.0
+"""Seconds after which a node that was started anew counts as mended."""
+
+_CONFIGURATION_ERROR = 2
+_TAIL_LINES = 15
+
+
+@dataclasses.dataclass(frozen=True)
+class _End:
+    """Why the graph is stopped, and the exit code that follows."""
+
+    code: int
+    message: str
+
+
+class Supervisor:
+    """Runs a graph until its last node is done, a node dies, or it is told to stop.
+
+    Args:
+        graph: the nodes.
+        run_dir: where the logs go, `<run_dir>/logs/<node>.log`; the graph's own folder where not given.
+        domain_id: ROS domain of all nodes.
+        on_node_exit: a node ended by itself: 'stop' stops all, 'wait' leaves the others waiting, 'respawn' starts it
+            anew up to MAX_RESPAWNS times in a row, trainer_node from its newest checkpoint. A refused configuration
+            always stops.
+        environment: further variables for all nodes.
+        output: takes each line of the nodes, with the node's name before it, and the supervisor's own.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        run_dir: pathlib.Path | None = None,
+        domain_id: int,
+        on_node_exit: str = "stop",
+        environment: Mapping[str, str] | None = None,
+        output: Callable[[str], None] | None = None,
+    ) -> None:
+        if on_node_exit not in ON_NODE_EXIT:
+            raise ValueError(f"on_node_exit must be one of {', '.join(ON_NODE_EXIT)}, got '{on_node_exit}'")
+        self._graph = graph
+        self._logs = (run_dir or graph.run_dir) / "logs"
+        self._on_node_exit = on_node_exit
+        console = Console(sys.stdout)
+        self._output = output or console.line
+        self._progress = console.progress if output is None else _ignore
+        self._environment = {
+            **os.environ,
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "PYTHONUNBUFFERED": "1",
+            "ROS_LOG_DIR": str(self._logs / "ros"),
+            **(environment or {}),
+            "ROS_DOMAIN_ID": str(domain_id),
+        }
+        self._children: dict[str, Child] = {}
+        self._respawns: dict[str, int] = {}
+        self._due: dict[str, float] = {}
+        self._started_at: dict[str, float] = {}
+        self._asked: _End | None = None
+
+    def stop(self) -> None:
+        """Asks a running supervisor to stop all nodes and return 0; from any thread."""
+        self._asked = self._asked or _End(0, "stopping")
+
+    def run(self) -> int:
+        """Starts the nodes and returns when all have ended.
+
+        Returns:
+            0 when the last node of the graph was done or `stop` was called, 1 when a node died, 128 + n after signal n.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self._signals():
+            try:
+                end = self._supervise()
+                self._output(end.message)
+            finally:
+                self._stop_all()
+        return end.code
+
+    def _supervise(self) -> _End:
+        for node in self._graph.nodes:
+            if self._asked is not None:
+                break
+            self._start(node)
+        while self._asked is None:
+            end = self._look_at_children(time.monotonic())
+            if end is not None:
+                return end
+            time.sleep(POLL_PERIOD)
+        return self._asked
+
+    def _start(self, node: NodeDescription, *, anew: bool = False) -> None:
+        arguments = ["--ros-args", "--params-file", str(self._graph.parameter_file)]
+        arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
+        arguments += node.respawn_arguments if anew else ()
+        self._started_at[node.name] = time.monotonic()
+        self._children[node.name] = Child(
+            node.name,
+            [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module, *arguments],
+            environment={**node.environment, **self._environment},
+            log=self._logs / f"{node.name}.log",
+            output=self._output,
+            progress=self._progress,
+        )
+
+    def _look_at_children(self, now: float) -> _End | None:
+        for name in [name for name, due in self._due.items() if now >= due]:
+            del self._due[name]
+            self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
+        for name, child in list(self._children.items()):
+            code = child.poll()
+            if code is None:
+                continue
+            del self._children[name]
+            child.close()
+            if name == self._graph.ends_with and code == 0:
+                return _End(0, f"{name} is done; the run has ended")
+            end = self._on_death(name, code, child, now)
+            if end is not None:
+                return end
+        return None
+
+    def _on_death(self, name: str, code: int, child: Child, now: float) -> _End | None:
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
+        text = f"{name} {how}; its last lines:\n{tail}"
+        ran_well = now - self._started_at[name] >= RESPAWNED_WELL
+        respawns = 0 if ran_well else self._respawns.get(name, 0)
+        if self._on_node_exit == "stop" or code == _CONFIGURATION_ERROR or not (self._children or self._due):
+            return _End(1, text)
+        if self._on_node_exit == "wait":
+            self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
+            return None
+        if respawns >= MAX_RESPAWNS:
+            return _End(1, f"{text}\nit was started anew {respawns} times in a row, and that does not mend it")
+        self._respawns[name] = respawns + 1
+        self._due[name] = now + RESPAWN_DELAY
+        self._output(f"{text}\nit is started anew ({respawns + 1} of {MAX_RESPAWNS})")
+        return None
+
+    def _stop_all(self) -> None:
+        """Ends all nodes: politely, then firmly, then by force; with whatever they have started."""
+        began = time.monotonic()
+        for after, number in STOP_STEPS:
+            while self._running() and time.monotonic() - began < after:
+                time.sleep(POLL_PERIOD)
+            for child in self._running():
+                child.send(number)
+        for child in self._children.values():
+            child.close()
+
+    def _running(self) -> list[Child]:
+        return [child for child in self._children.values() if child.poll() is None]
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Turns SIGINT, SIGTERM and SIGHUP into a stop, where this is the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._asked = self._asked or _End(128 + number, f"stopped by {signal.Signals(number).name}")
+
+
+def _ignore(line: str) -> None:
+    """Takes a progress line where only finished lines are wanted."""

@@ -1,0 +1,178 @@
+"""Records what a scripted operator of the configured task does: the data of imitation."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.runtime.process_pool import worker_pool
+from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.experts.expert import Demonstrator
+from chunk_ppo_ros.sim.experts.reach import ReachOperator
+from chunk_ppo_ros.sim.experts.transfer_cube import TransferOperator
+from chunk_ppo_ros.sim.interface import Simulator
+from chunk_ppo_ros.sim.simulator import make_simulator
+from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task
+
+OPERATORS: dict[str, type[ReachOperator] | type[TransferOperator]] = {
+    ReachTask.name: ReachOperator,
+    TransferCubeTask.name: TransferOperator,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Demonstrations:
+    """Demonstrated chunks, N over all E episodes in order.
+
+    Attributes:
+        images: uint8 [N, C, h, w, 3], at the start of each chunk; C is 0 where they were not rendered.
+        image_mask: bool [N, C].
+        state: float32 [N, 14], rad, grippers normalised.
+        actions: float32 [N, H, 14], absolute joint targets, the whole chunk as intended.
+        rewards: float32 [N], sum of the weighted terms of each chunk.
+        episodes: int32 [N], number of each chunk's episode, 0..E-1.
+        success: bool [E], whether the operator solved the task in time.
+        prompt: the task in words.
+    """
+
+    images: np.ndarray
+    image_mask: np.ndarray
+    state: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    episodes: np.ndarray
+    success: np.ndarray
+    prompt: str
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The task of each of the E episodes."""
+        return (self.prompt,) * len(self.success)
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeRecording:
+    """One demonstrated episode of n chunks: the fields of `Demonstrations` with n in the place of N."""
+
+    images: np.ndarray
+    state: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    success: bool
+
+
+def make_demonstrator(config: TrainConfig) -> Demonstrator:
+    """The operator of `env.task`.
+
+    Raises:
+        ValueError: for a task that no operator knows.
+    """
+    if config.env.task not in OPERATORS:
+        raise ValueError(
+            f"env.task must be one of {', '.join(OPERATORS)} to be demonstrated, got {config.env.task!r}; imitate "
+            "recorded episodes instead"
+        )
+    return OPERATORS[config.env.task](config)
+
+
+def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True) -> EpisodeRecording:
+    """Demonstrates one episode until an end state of the task or the time limit.
+
+    Args:
+        simulator: of `env.task`.
+        config: `env`, `pretrain`, `robot` and the model's sizes.
+        seed: of the episode's start, of paces and of disturbances.
+        render: whether to record images.
+    """
+    demonstrator = make_demonstrator(config)
+    executor = ChunkExecutor(simulator, config.robot)
+    executor.reset(seed=seed)
+    random = np.random.default_rng([seed, 1])
+    images: list[np.ndarray] = []
+    states: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
+    rewards: list[float] = []
+    ended = success = False
+    while len(actions) < config.env.max_episode_chunks and not ended:
+        images.append(simulator.render() if render else _no_images(config))
+        states.append(simulator.state())
+        planned = demonstrator.plan(states[-1], simulator.scene(), random=random)
+        actions.append(planned.intended)
+        execution = executor.execute(planned.executed)
+        rewards.append(execution.reward)
+        ended, success = execution.terminated, execution.success
+    return EpisodeRecording(
+        np.stack(images), np.stack(states), np.stack(actions), np.array(rewards, np.float32), success
+    )
+
+
+def collect_demonstrations(
+    config: TrainConfig, *, render: bool = True, on_episode: Callable[[], object] = lambda: None
+) -> Demonstrations:
+    """Demonstrates `pretrain.num_demonstrations` episodes in the configured simulator.
+
+    The result does not depend on the number of workers: each episode has a seed of its own.
+
+    Args:
+        config: `pretrain`, `run.seed`, the task, the simulator and the model's sizes.
+        render: whether to record images.
+        on_episode: called after each episode, in order.
+
+    Raises:
+        SimulatorUnavailable: when the simulator cannot run here.
+        ValueError: for a task that no operator knows.
+    """
+    recordings = []
+    for recording in _recordings(config, render):
+        recordings.append(recording)
+        on_episode()
+    lengths = [len(recording.actions) for recording in recordings]
+    images = np.concatenate([recording.images for recording in recordings])
+    return Demonstrations(
+        images=images,
+        image_mask=np.ones(images.shape[:2], bool),
+        state=np.concatenate([recording.state for recording in recordings]),
+        actions=np.concatenate([recording.actions for recording in recordings]),
+        rewards=np.concatenate([recording.rewards for recording in recordings]),
+        episodes=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
+        success=np.array([recording.success for recording in recordings]),
+        prompt=config.run.prompt or make_task(config.env).prompt,
+    )
+
+
+def _recordings(config: TrainConfig, render: bool) -> Iterator[EpisodeRecording]:
+    episodes = range(config.pretrain.num_demonstrations)
+    workers = min(config.pretrain.demonstration_workers, len(episodes))
+    if workers > 1:
+        with worker_pool(workers) as pool:
+            yield from pool.imap(functools.partial(_record_in_worker, config, render), episodes, chunksize=4)
+        return
+    simulator = make_simulator(config, render=render)
+    try:
+        yield from (_record_numbered(simulator, config, render, episode) for episode in episodes)
+    finally:
+        simulator.close()
+
+
+def _record_in_worker(config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
+    return _record_numbered(_simulator_of_worker(config, render), config, render, episode)
+
+
+@functools.lru_cache(maxsize=1)
+def _simulator_of_worker(config: TrainConfig, render: bool) -> Simulator:
+    """Made once in each worker process, which takes it along when it exits."""
+    return make_simulator(config, render=render)
+
+
+def _record_numbered(simulator: Simulator, config: TrainConfig, render: bool, episode: int) -> EpisodeRecording:
+    seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
+    return record_episode(simulator, config, seed=seed, render=render)
+
+
+def _no_images(config: TrainConfig) -> np.ndarray:
+    return np.zeros((0, config.model.image_size, config.model.image_size, 3), np.uint8)
