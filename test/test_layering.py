@@ -1,4 +1,4 @@
-"""Which room of the package may import which room, and what else it may import. The table is data; see docs/design.md."""
+"""Which room may import which, and what else it may import. The table is data; docs/design.md says why."""
 
 from __future__ import annotations
 
