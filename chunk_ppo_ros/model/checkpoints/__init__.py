@@ -1,0 +1,1 @@
+"""The folders of checkpoints: reading, writing, and what fits together."""
