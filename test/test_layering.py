@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from chunk_ppo_ros.runtime.description import NODES
+
 PACKAGE = "chunk_ppo_ros"
 ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 MAX_FILES = 15
@@ -42,6 +44,8 @@ ROOMS["__main__"] = {"cli"}
 # Which packages, beside the standard library, the rooms without a closed list may not import, and closed lists.
 ONLY = {"core": {"numpy"}, "config": {"yaml"}, "robot": {"numpy"}, "rewards": {"numpy"}, "runtime": set()}
 WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "reporting", "cli", "__main__"}
+NODES_SHARE = ("wire", "common")
+"""The folders of nodes/ that the folder of a node may import, beside itself."""
 NODES_WITHOUT_JAX = ("robot", "reward", "sim", "recorder", "wire", "common")
 
 
@@ -130,6 +134,20 @@ def test_no_imports_go_in_a_circle() -> None:
 
 def test_only_nodes_import_ros() -> None:
     offenders = {module: foreign(module) & ROS for module in MODULES if room(module) != "nodes"}
+    assert not any(offenders.values()), listing(offenders)
+
+
+def test_the_folder_of_a_node_imports_no_other_node() -> None:
+    """What two nodes share is in nodes/wire or nodes/common. nodes/bench is no node: it measures parts of several."""
+    offenders = {}
+    for module in MODULES:
+        room_name, *rest = module.split(".")
+        if room_name == "nodes" and rest and rest[0] != "bench":
+            allowed = {f"nodes.{folder}" for folder in (rest[0], *NODES_SHARE)}
+            offenders[module] = {
+                name for name in own(module) if room(name) == "nodes" and ".".join(name.split(".")[:2]) not in allowed
+            }
+    assert len(offenders) > len(NODES)
     assert not any(offenders.values()), listing(offenders)
 
 

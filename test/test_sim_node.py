@@ -21,14 +21,14 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.conversions import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, chunk_to_message
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic, chunk_to_message, gripper_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import StepReward
 

@@ -27,6 +27,11 @@ class EnvConfig(Checked):
     sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
     sensor_timeout: float = setting(5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01)
 
+    @property
+    def is_lockstep(self) -> bool:
+        """Whether simulated time stands still between control steps."""
+        return self.simulator != "none" and not self.realtime
+
 
 @dataclasses.dataclass(frozen=True)
 class ChunkLengthConfig(Checked):

@@ -33,7 +33,7 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     run_dir = (pathlib.Path(config.run.run_dir) / config.run.exp_name).resolve()
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
-    lockstep = config.env.simulator != "none" and not config.env.realtime
+    lockstep = config.env.is_lockstep
     nodes = tuple(
         NodeDescription(
             name=entry.name,

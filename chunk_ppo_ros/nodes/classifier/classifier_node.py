@@ -22,7 +22,6 @@ from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common.runner import run_node
-from chunk_ppo_ros.nodes.robot.robot_node import is_lockstep
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
@@ -58,7 +57,7 @@ class ClassifierNode(Node):
         self._silence = SilenceWatch()
         self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
         self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
-        profile = qos.SENSOR_LOCKSTEP if is_lockstep(config) else qos.SENSOR
+        profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in self._classifier.cameras:
             topic = aloha.camera_topic(config.robot.image_topic, camera)
             self.create_subscription(Image, topic, functools.partial(self._on_image, camera), profile)

@@ -12,7 +12,6 @@ from sensor_msgs.msg import Image, JointState
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.robot.robot_node import is_lockstep
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.images import image_from_message
 from chunk_ppo_ros.robot import aloha
@@ -37,7 +36,7 @@ class Sensors:
         self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
-        profile = qos.SENSOR_LOCKSTEP if is_lockstep(config) else qos.SENSOR
+        profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in cameras:
             topic = aloha.camera_topic(config.robot.image_topic, camera)
             node.create_subscription(Image, topic, partial(self._on_image, camera), profile)

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.joints import StepMessage
+from chunk_ppo_ros.nodes.wire.joints import StepMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.robot import aloha
 
 
@@ -23,16 +23,6 @@ class RobotBackend(Protocol):
             target: float64 [14], within the limits; rad, grippers normalised.
             stamp: ROS time of the step, ns.
         """
-
-
-def arm_topic(side: str) -> str:
-    """Topic of the controller of an arm's six joints."""
-    return f"follower_{side}/arm_controller/joint_trajectory"
-
-
-def gripper_topic(side: str) -> str:
-    """Topic of the controller of an arm's gripper."""
-    return f"follower_{side}/gripper_controller/joint_trajectory"
 
 
 class Ros2ControlBackend:

@@ -45,11 +45,6 @@ _SUSPENDING_EVENTS = {
 }
 
 
-def is_lockstep(config: TrainConfig) -> bool:
-    """Whether simulated time stands still between control steps."""
-    return config.env.simulator != "none" and not config.env.realtime
-
-
 class RobotNode(Node):
     """The chunk player with its topics, clocks and back end."""
 
@@ -58,7 +53,7 @@ class RobotNode(Node):
     def __init__(self) -> None:
         super().__init__("robot_node")
         config = parameters.declare(self, "robot", "env", "model")
-        self._lockstep = is_lockstep(config)
+        self._lockstep = config.env.is_lockstep
         self._human_resets = config.env.simulator == "none"
         self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
