@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.learner import Learner, checkpoint_directory
-from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
@@ -24,7 +24,7 @@ class ChunkPPO:
         version = self._learner.policy_version
         self._actor = Actor(config, self._learner.checkpoint, policy_version=version)
         self._evaluated = Actor(config, self._learner.checkpoint, policy_version=version, greedy=greedy)
-        self._collector = Collector(
+        self._worker = RolloutWorker(
             self._actor,
             env,
             config=config,
@@ -46,9 +46,9 @@ class ChunkPPO:
         self._evaluated.take(self._learner.params, policy_version=self._learner.policy_version)
         return self._evaluated
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
         started = time.monotonic()
-        transitions, episodes = self._collector.collect(self._num_chunks)
+        transitions, episodes = self._worker.collect(self._num_chunks)
         collected = time.monotonic()
         metrics = self._learner.update(transitions)
         self._actor.take(self._learner.params, policy_version=self._learner.policy_version)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import Acting
@@ -38,7 +38,7 @@ class Method(Protocol):
     def policy(self) -> Acting:
         """The present policy, decoding as evaluations want it."""
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
         """One rollout of `ppo.num_chunks_per_update` chunks and one update.
 
         Returns:

@@ -13,7 +13,7 @@ from node_harness import Peer, node_config, running_graph
 from rclpy.parameter import Parameter
 
 from chunk_ppo_ros.agent.env import SimulatorEnv
-from chunk_ppo_ros.agent.rollout_worker import Collector
+from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk, Transition
 from chunk_ppo_ros.nodes.policy import policy_node
@@ -99,8 +99,8 @@ def by_script(config: TrainConfig) -> list[Transition]:
     """The same, by `env.step_chunk`."""
     actor = LeaningActor(config, Path(), policy_version=0)
     simulator = make_simulator(config)
-    collector = Collector(actor, SimulatorEnv(simulator, config), config=config, run_id="run")  # type: ignore[arg-type]
-    transitions, (episode,) = collector.collect(len(EXECUTED))
+    worker = RolloutWorker(actor, SimulatorEnv(simulator, config), config=config, run_id="run")  # type: ignore[arg-type]
+    transitions, (episode,) = worker.collect(len(EXECUTED))
     simulator.close()
     assert episode.num_steps == sum(EXECUTED) == config.max_episode_steps
     return transitions

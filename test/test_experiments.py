@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import Counters
@@ -83,14 +83,14 @@ class Learner:
     def policy(self) -> Skill:
         return Skill(self._start + 20 * self.counters.policy_version, self._greedy)
 
-    def update(self) -> tuple[dict[str, float], list[EpisodeRecord]]:
+    def update(self) -> tuple[dict[str, float], list[EpisodeSummary]]:
         version = self.counters.policy_version + 1
         UPDATES.append(version)
         if version in KILLED_AT:
             KILLED_AT.remove(version)
             raise KeyboardInterrupt
         self.counters = Counters(self.run_id, policy_version=version, num_chunks=version * ROLLOUT)
-        return {"kl/approx": 0.01 * version, "time/rollout": 1.0}, [EpisodeRecord(version, 1.0, True, 2, 32)]
+        return {"kl/approx": 0.01 * version, "time/rollout": 1.0}, [EpisodeSummary(version, 1.0, True, 2, 32)]
 
     def save(self) -> None:
         self._file.write_text(str(self.counters.policy_version))

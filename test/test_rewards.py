@@ -18,7 +18,7 @@ from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Re
 from chunk_ppo_ros.rewards import referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
-from chunk_ppo_ros.rewards.episodes import Ending, EpisodeRecord, Episodes, Event
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
 from chunk_ppo_ros.rewards.silence import SilenceWatch
 
 # Terms.
@@ -453,10 +453,10 @@ def test_pauses_have_reasons_and_are_told_while_an_episode_runs() -> None:
 
 
 def test_a_record_outlives_the_process(tmp_path: pathlib.Path) -> None:
-    record = EpisodeRecord(tmp_path / "new" / "episodes.json")
+    record = EpisodeNumberFile(tmp_path / "new" / "episodes.json")
     assert record.next_episode("run") == 0
     record.begin("run", 4)
-    assert EpisodeRecord(tmp_path / "new" / "episodes.json").next_episode("run") == 5
+    assert EpisodeNumberFile(tmp_path / "new" / "episodes.json").next_episode("run") == 5
     assert record.next_episode("other run") == 0
     (tmp_path / "new" / "episodes.json").write_text("[]")
     with pytest.raises(ValueError, match="must hold run_id and next_episode"):

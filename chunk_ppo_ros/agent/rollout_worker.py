@@ -14,10 +14,15 @@ from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 
 
 @dataclasses.dataclass(frozen=True)
-class EpisodeRecord:
-    """One finished episode: its number, the sum of its chunk rewards, whether the task was solved, and its length.
+class EpisodeSummary:
+    """What is said about one finished episode. Refused chunks do not count.
 
-    Refused chunks do not count.
+    Attributes:
+        episode: the number of the episode in its run.
+        total_reward: the sum of the rewards of its chunks.
+        success: whether the task was solved.
+        num_chunks: the number of its chunks of which at least one step was executed.
+        num_steps: the number of its executed control steps.
     """
 
     episode: int
@@ -27,8 +32,8 @@ class EpisodeRecord:
     num_steps: int
 
     @classmethod
-    def of(cls, episode: int, outcomes: Sequence[ChunkOutcome]) -> EpisodeRecord:
-        """The record of an episode of these outcomes, at least one."""
+    def of(cls, episode: int, outcomes: Sequence[ChunkOutcome]) -> EpisodeSummary:
+        """Sums up an episode of these outcomes, at least one."""
         return cls(
             episode=episode,
             total_reward=sum(outcome.reward for outcome in outcomes),
@@ -38,7 +43,7 @@ class EpisodeRecord:
         )
 
 
-class Collector:
+class RolloutWorker:
     """Rolls the actor out in the environment; an episode that a rollout's end interrupts goes on in the next.
 
     Args:
@@ -46,8 +51,8 @@ class Collector:
         env: executes them.
         config: the run's configuration.
         run_id: identity of the run.
-        sequence_number: of the first chunk.
-        episode: number of the first episode.
+        sequence_number: the sequence number of the first chunk.
+        episode: the number of the first episode.
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class Collector:
 
     def collect(
         self, num_chunks: int, *, on_chunk: Callable[[], object] = lambda: None
-    ) -> tuple[list[Transition], list[EpisodeRecord]]:
+    ) -> tuple[list[Transition], list[EpisodeSummary]]:
         """Samples and executes chunks until `num_chunks` transitions are there; a refused chunk makes none.
 
         Returns:
@@ -104,9 +109,9 @@ class Collector:
         self._outcomes.append(outcome)
         return outcome
 
-    def _end_episode(self) -> EpisodeRecord:
-        record = EpisodeRecord.of(self._episode, self._outcomes)
+    def _end_episode(self) -> EpisodeSummary:
+        summary = EpisodeSummary.of(self._episode, self._outcomes)
         self._episode += 1
         self._outcomes = []
         self._observation = None
-        return record
+        return summary

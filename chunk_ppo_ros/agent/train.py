@@ -14,7 +14,7 @@ from tqdm import tqdm
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
@@ -35,7 +35,7 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
     learner = Learner.start(config)
     print(f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}")
     actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
-    collector = Collector(
+    worker = RolloutWorker(
         actor,
         env,
         config=config,
@@ -46,7 +46,7 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
     run_dir = Path(config.run.run_dir) / config.run.exp_name
     with MetricsLog.open(run_dir, config=config, run_id=learner.run_id) as log:
         while not learner.finished:
-            _iterate(config, learner, actor, collector, log)
+            _iterate(config, learner, actor, worker, log)
     write_report(run_dir)
     return learner.checkpoint
 
@@ -61,12 +61,12 @@ def warn_of_large_rate(config: TrainConfig) -> None:
         )
 
 
-def _iterate(config: TrainConfig, learner: Learner, actor: Actor, collector: Collector, log: MetricsLog) -> None:
+def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog) -> None:
     """One rollout, one update, one checkpoint."""
     started = time.monotonic()
     label = f"version {learner.policy_version}"
     with tqdm(total=config.ppo.num_chunks_per_update, desc=f"{label} rollout", unit="chunk", leave=False) as bar:
-        transitions, episodes = collector.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
+        transitions, episodes = worker.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
     collected = time.monotonic()
     for episode in episodes:
         log.write("episode", episode_metrics(episode), counters=learner.counters)
@@ -83,7 +83,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, collector: Col
     print(_line(config, learner, metrics, episodes))
 
 
-def episode_metrics(episode: EpisodeRecord) -> dict[str, float]:
+def episode_metrics(episode: EpisodeSummary) -> dict[str, float]:
     """What the metrics say about a finished episode."""
     return {
         "episode": episode.episode,
@@ -93,7 +93,7 @@ def episode_metrics(episode: EpisodeRecord) -> dict[str, float]:
     }
 
 
-def _line(config: TrainConfig, learner: Learner, metrics: dict[str, float], episodes: Sequence[EpisodeRecord]) -> str:
+def _line(config: TrainConfig, learner: Learner, metrics: dict[str, float], episodes: Sequence[EpisodeSummary]) -> str:
     solved = sum(episode.success for episode in episodes)
     return (
         f"version {learner.policy_version}: {learner.num_steps}/{config.ppo.total_timesteps} steps, "

@@ -149,7 +149,7 @@ class Episodes:
         )
 
 
-class EpisodeRecord:
+class EpisodeNumberFile:
     """Remembers on disk which episodes of a run have begun, so that a restarted reward_node does not repeat a number.
 
     Args:
@@ -164,7 +164,7 @@ class EpisodeRecord:
 
         Raises:
             OSError: where the file exists but cannot be read.
-            ValueError: where it is no record of episodes.
+            ValueError: where the file holds something else.
         """
         if not self._path.is_file():
             return 0

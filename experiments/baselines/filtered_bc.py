@@ -21,7 +21,7 @@ import numpy as np
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ModelObservation, Transition
@@ -62,7 +62,7 @@ class FilteredBC:
         self._evaluated = Actor(config, checkpoint, policy_version=0, greedy=True) if greedy else self._actor
         self._give_weights()
         self._filter = EpisodeFilter(best_fraction=options.best_fraction)
-        self._collector = Collector(
+        self._worker = RolloutWorker(
             self._actor,
             env,
             config=config,
@@ -81,10 +81,10 @@ class FilteredBC:
         """The present policy."""
         return self._evaluated
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
         """One round: sampling, then passes of cloning over all kept chunks; see `methods.Method`."""
         began = time.monotonic()
-        transitions, episodes = self._collector.collect(self._config.ppo.num_chunks_per_update)
+        transitions, episodes = self._worker.collect(self._config.ppo.num_chunks_per_update)
         sampled = time.monotonic()
         kept = self._filter.add(transitions)
         if kept:

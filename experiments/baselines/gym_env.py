@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.types import ChunkOutcome
@@ -44,7 +44,7 @@ class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._run_seed, self._first_episode = config.run.seed, first_episode
         self.next_episode = first_episode
         self._outcomes: list[ChunkOutcome] = []  # of the present episode
-        self._episodes: list[EpisodeRecord] = []
+        self._episodes: list[EpisodeSummary] = []
         self._robot_state = np.zeros(model.action_dim, np.float32)
 
     def reset(
@@ -65,11 +65,11 @@ class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         observation, reward, ended, outcome = self._env.step_chunk(chunk)
         self._outcomes.append(outcome)
         if ended:
-            self._episodes.append(EpisodeRecord.of(self.next_episode - 1, self._outcomes))
+            self._episodes.append(EpisodeSummary.of(self.next_episode - 1, self._outcomes))
         seen = self._seen(observe(observation, self._basis))
         return seen, float(reward), outcome.terminated, outcome.truncated, {"success": outcome.success}
 
-    def pop_episodes(self) -> list[EpisodeRecord]:
+    def pop_episodes(self) -> list[EpisodeSummary]:
         """The episodes that ended since the last call."""
         popped, self._episodes = self._episodes, []
         return popped

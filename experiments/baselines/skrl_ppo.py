@@ -27,7 +27,7 @@ from skrl.trainers.jax import StepTrainer
 from skrl.utils.spaces.jax import unflatten_tensorized_space
 
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.rollout_worker import EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.progress import Counters
 from experiments.baselines import snapshot
@@ -115,7 +115,7 @@ class GaussianPPO:
         self._actor.params = _policy_params(self._agent)
         return self._actor
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeRecord]]:
+    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
         """One rollout and skrl's update after its last chunk; see `methods.Method`."""
         began, num_chunks = time.monotonic(), self._config.ppo.num_chunks_per_update
         for number in range(self.counters.num_chunks, self.counters.num_chunks + num_chunks):

@@ -34,7 +34,7 @@ from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, ra
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
-from chunk_ppo_ros.nodes.trainer.collection import Collection
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.wire import qos
 
 WINDOW = 8
@@ -57,12 +57,12 @@ class Receiver(Node):
         super().__init__("bench_receiver")
         self._num_required = num_required
         self._journal = TransitionJournal(folder)
-        self._collection = self._new_collection(0)
+        self._buffer = self._new_buffer(0)
         self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
 
-    def _new_collection(self, version: int) -> Collection:
-        return Collection(
+    def _new_buffer(self, version: int) -> RolloutBuffer:
+        return RolloutBuffer(
             run_id=RUN_ID,
             version=version,
             num_required=self._num_required,
@@ -71,21 +71,21 @@ class Receiver(Node):
         )
 
     def _on_transition(self, raw: bytes) -> None:
-        message, collection = deserialize_message(raw, msg.Transition), self._collection
-        verdict = collection.add(raw, message)
+        message, buffer = deserialize_message(raw, msg.Transition), self._buffer
+        acknowledgment = buffer.add(raw, message)
         self._acks.publish(
             msg.TransitionAck(
                 run_id=message.run_id,
                 sequence_number=message.sequence_number,
-                status=verdict.status,
-                message=verdict.reason,
-                policy_version=collection.version,
-                num_accepted=collection.num_accepted,
-                num_required=collection.num_required,
+                status=acknowledgment.status,
+                message=acknowledgment.reason,
+                policy_version=buffer.version,
+                num_accepted=buffer.num_accepted,
+                num_required=buffer.num_required,
             )
         )
-        if collection.is_complete:
-            self._collection = self._new_collection(collection.version + 1)
+        if buffer.is_complete:
+            self._buffer = self._new_buffer(buffer.version + 1)
             self._journal.clear()
 
 

@@ -13,7 +13,7 @@ from chunk_ppo_ros.nodes.common.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 
 
-class Surroundings:
+class PeerMonitor:
     """Looks after listeners, the trainer and the execution of chunks.
 
     Args:

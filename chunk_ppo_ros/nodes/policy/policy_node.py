@@ -23,7 +23,7 @@ from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
-from chunk_ppo_ros.nodes.policy.peer_monitor import Surroundings
+from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions, joints, qos
 from chunk_ppo_ros.nodes.wire.arrays import from_array
@@ -68,7 +68,7 @@ class PolicyNode(WorkerNode):
             for side in aloha.SIDES
         }
         publishers = (self._chunk_publisher, self._bootstrap_publisher, *self._trajectory_publishers.values())
-        self._surroundings = Surroundings(self, self.config, publishers)
+        self._peers = PeerMonitor(self, self.config, publishers)
 
     def _make_subscriptions(self) -> None:
         self.create_subscription(msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
@@ -237,7 +237,7 @@ class PolicyNode(WorkerNode):
         if self.is_working:
             return
         step = self._state.next_step()
-        if step.kind is Kind.HOLD or not self._surroundings.all_listen():
+        if step.kind is Kind.HOLD or not self._peers.all_listen():
             self._sensors.stop_waiting()
             return
         if step.kind is Kind.FOLLOW:
@@ -308,7 +308,7 @@ class PolicyNode(WorkerNode):
         source = ObservationSource(segment.readings.stamp, self._prompt)
         self._chunk_publisher.publish(conversions.chunk_to_message(step.chunk, chunk, source, stamp=segment.stamp))
         self._stamp = max(self._stamp, segment.stamp)
-        self._surroundings.chunk_sent()
+        self._peers.chunk_sent()
         self._state.followed(step.chunk)
 
     def _on_valued(self, step: Step, readings: SyncedSensors, outcome: Outcome[_Valued]) -> None:
@@ -373,7 +373,7 @@ class PolicyNode(WorkerNode):
         for side, publisher in self._trajectory_publishers.items():
             half = targets[:, aloha.side_slice(side)]
             publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=period))
-        self._surroundings.chunk_sent()
+        self._peers.chunk_sent()
         self._state.sampled(step.chunk)
 
     def activity(self) -> str:
@@ -385,7 +385,7 @@ class PolicyNode(WorkerNode):
         self._tick()
         self._sensors.watch()
         if not (self._announced is not None and self._announced.final):
-            self._surroundings.watch(self._state.awaited_chunk)
+            self._peers.watch(self._state.awaited_chunk)
 
 
 def main(args: Sequence[str] | None = None) -> int:

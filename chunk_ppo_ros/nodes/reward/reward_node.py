@@ -28,7 +28,7 @@ from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.wire import conversions, parameters, qos, reports
 from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
-from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, EpisodeRecord, Episodes, Phase
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, EpisodeNumberFile, Episodes, Phase
 from chunk_ppo_ros.rewards.feedback import credit_feedback
 
 TICK = 0.1  # s, steady clock
@@ -43,7 +43,7 @@ class RewardNode(Node):
         super().__init__("reward_node", context=context)
         self._config = parameters.declare(self, "model", "ppo", "env", "reward", "run")
         run = self._config.run
-        self._record = EpisodeRecord(pathlib.Path(run.run_dir) / run.exp_name / "episodes.json")
+        self._episode_numbers = EpisodeNumberFile(pathlib.Path(run.run_dir) / run.exp_name / "episodes.json")
         self._run_id = ""
         self._final = False
         self._faults = 0
@@ -105,7 +105,7 @@ class RewardNode(Node):
 
     def _recorded_episode(self) -> int:
         try:
-            return self._record.next_episode(self._run_id)
+            return self._episode_numbers.next_episode(self._run_id)
         except (OSError, ValueError) as error:
             self.get_logger().error(f"the record of episodes cannot be read, numbers may repeat: {error}")
             return 0
@@ -273,7 +273,7 @@ class RewardNode(Node):
     def _next_episode(self, message: str) -> None:
         changes = self._episodes.begin(message)
         try:
-            self._record.begin(self._run_id, self._episodes.episode)
+            self._episode_numbers.begin(self._run_id, self._episodes.episode)
         except OSError as error:
             self.get_logger().error(f"the record of episodes cannot be written: {error}")
         self._tell(changes)

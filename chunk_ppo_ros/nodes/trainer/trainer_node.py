@@ -23,7 +23,7 @@ from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar, update_bar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
-from chunk_ppo_ros.nodes.trainer.collection import Collection, Verdict
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -42,7 +42,7 @@ class TrainerNode(WorkerNode):
         self._run_dir = Path(self.config.run.run_dir) / self.config.run.exp_name
         self._journal = TransitionJournal(self._run_dir / "journal")
         self._started: Learner | None = None
-        self._collection: Collection | None = None
+        self._buffer: RolloutBuffer | None = None
         self._is_updating = False
         self._unsaved_metrics: dict[str, float] | None = None
         self._saved_at = 0.0  # last attempt, s of steady time
@@ -79,7 +79,7 @@ class TrainerNode(WorkerNode):
         self.get_logger().info(
             f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}"
         )
-        self._collection = self._new_collection()
+        self._buffer = self._new_buffer()
         stale = self._journal.clear(keep_version=learner.policy_version if self.config.run.resume else None)
         if stale:
             self.get_logger().info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
@@ -88,11 +88,11 @@ class TrainerNode(WorkerNode):
         self.set_ready()
 
     def _restore(self) -> None:
-        collection = self._required_collection()
-        for refusal in collection.restore():
+        buffer = self._required_buffer()
+        for refusal in buffer.restore():
             self.get_logger().error(f"a journaled transition is not used, {refusal}")
-        if collection.num_accepted:
-            self.get_logger().info(f"{collection.num_accepted} transitions are back from the journal")
+        if buffer.num_accepted:
+            self.get_logger().info(f"{buffer.num_accepted} transitions are back from the journal")
 
     def activated(self) -> None:
         """Announces the version; goes on with an update that waits."""
@@ -103,7 +103,7 @@ class TrainerNode(WorkerNode):
 
     def cleaned_up(self) -> None:
         self._log.close()
-        self._started = self._collection = self._unsaved_metrics = None
+        self._started = self._buffer = self._unsaved_metrics = None
         self._is_updating = False
 
     def destroy_node(self) -> None:
@@ -115,51 +115,51 @@ class TrainerNode(WorkerNode):
 
     def _on_transition(self, raw: bytes) -> None:
         message = deserialize_message(raw, msg.Transition)
-        verdict = self._verdict(raw, message)
-        self._acknowledge(message.run_id, message.sequence_number, verdict)
-        self._tell_refusal(message, verdict)
-        if verdict.status == msg.TransitionAck.ACCEPTED:
+        acknowledgment = self._acknowledgment_of(raw, message)
+        self._acknowledge(message.run_id, message.sequence_number, acknowledgment)
+        self._tell_refusal(message, acknowledgment)
+        if acknowledgment.status == msg.TransitionAck.ACCEPTED:
             self._bar.update()
             self._update_if_complete()
 
-    def _verdict(self, raw: bytes, message: msg.Transition) -> Verdict:
-        if self._collection is None or not self.is_active:
-            return Verdict(msg.TransitionAck.RETRY, "trainer_node is not active")
-        return self._collection.add(raw, message)
+    def _acknowledgment_of(self, raw: bytes, message: msg.Transition) -> Acknowledgment:
+        if self._buffer is None or not self.is_active:
+            return Acknowledgment(msg.TransitionAck.RETRY, "trainer_node is not active")
+        return self._buffer.add(raw, message)
 
-    def _tell_refusal(self, message: msg.Transition, verdict: Verdict) -> None:
+    def _tell_refusal(self, message: msg.Transition, acknowledgment: Acknowledgment) -> None:
         """Once per reason and change, not per transition."""
         ack = msg.TransitionAck
-        if verdict.status == ack.RETRY:
-            text = f"transitions cannot be accepted now: {verdict.reason}"
-            self.complain("journal", text, about=verdict.reason, error=True)
-        elif verdict.status == ack.REFUSED_INVALID:
-            text = f"transition {message.sequence_number} is refused: {verdict.reason}"
-            self.complain("invalid", text, about=verdict.reason, error=True)
-        elif verdict.status == ack.REFUSED_VERSION:
-            text = f"transition {message.sequence_number} is refused, not trained on: {verdict.reason}"
-            self.complain("version", text, about=(message.policy_version, self._required_collection().version))
-        elif verdict.status == ack.ACCEPTED:
+        if acknowledgment.status == ack.RETRY:
+            text = f"transitions cannot be accepted now: {acknowledgment.reason}"
+            self.complain("journal", text, about=acknowledgment.reason, error=True)
+        elif acknowledgment.status == ack.REFUSED_INVALID:
+            text = f"transition {message.sequence_number} is refused: {acknowledgment.reason}"
+            self.complain("invalid", text, about=acknowledgment.reason, error=True)
+        elif acknowledgment.status == ack.REFUSED_VERSION:
+            text = f"transition {message.sequence_number} is refused, not trained on: {acknowledgment.reason}"
+            self.complain("version", text, about=(message.policy_version, self._required_buffer().version))
+        elif acknowledgment.status == ack.ACCEPTED:
             self.relieve("journal", "transitions are accepted again")
             self.relieve("invalid")
             self.relieve("version")
 
-    def _acknowledge(self, run_id: str, sequence_number: int, verdict: Verdict) -> None:
-        collection = self._collection
+    def _acknowledge(self, run_id: str, sequence_number: int, acknowledgment: Acknowledgment) -> None:
+        buffer = self._buffer
         self._ack_publisher.publish(
             msg.TransitionAck(
                 run_id=run_id,
                 sequence_number=sequence_number,
-                status=verdict.status,
-                message=verdict.reason,
-                policy_version=collection.version if collection else 0,
-                num_accepted=collection.num_accepted if collection else 0,
+                status=acknowledgment.status,
+                message=acknowledgment.reason,
+                policy_version=buffer.version if buffer else 0,
+                num_accepted=buffer.num_accepted if buffer else 0,
                 num_required=self.config.ppo.num_chunks_per_update,
             )
         )
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
-        if self._collection is None or message.event != msg.EpisodeEvent.ENDED:
+        if self._buffer is None or message.event != msg.EpisodeEvent.ENDED:
             return
         if message.run_id != self._learner.run_id:
             return
@@ -174,22 +174,22 @@ class TrainerNode(WorkerNode):
             self.get_logger().warning(text)
             return
         self._bar.close()
-        dropped = self._required_collection().discard(episode)
+        dropped = self._required_buffer().discard(episode)
         for sequence_number in dropped:
-            verdict = Verdict(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
-            self._acknowledge(self._learner.run_id, sequence_number, verdict)
+            acknowledgment = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
+            self._acknowledge(self._learner.run_id, sequence_number, acknowledgment)
         self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
         self._open_bar()
 
     # Updating.
 
     def _update_if_complete(self) -> None:
-        collection = self._required_collection()
-        if self._is_updating or not collection.is_complete:
+        buffer = self._required_buffer()
+        if self._is_updating or not buffer.is_complete:
             return
         self._is_updating = True
         self._bar.close()
-        transitions = collection.transitions[: collection.num_required]
+        transitions = buffer.transitions[: buffer.num_required]
         rollout_time = time.monotonic() - self._started_at
         self.submit(lambda: self._update(transitions, rollout_time), self._on_updated)
 
@@ -206,7 +206,7 @@ class TrainerNode(WorkerNode):
         except (UserError, ValueError) as error:
             self._is_updating = False
             text = (
-                f"the update of version {self._required_collection().version} failed: {error}. The weights and the "
+                f"the update of version {self._required_buffer().version} failed: {error}. The weights and the "
                 "rollout are kept; discard the episode, or deactivate and activate trainer_node to try again"
             )
             self.complain("update", text, error=True)
@@ -227,13 +227,13 @@ class TrainerNode(WorkerNode):
             return
         self.relieve("save", "the checkpoint is saved")
         assert self._unsaved_metrics is not None
-        num_refused = self._required_collection().num_refused
+        num_refused = self._required_buffer().num_refused
         metrics = {**self._unsaved_metrics, "transitions/refused": float(num_refused)}
         self._log.write_update(metrics, self._learner.counters)
         self._unsaved_metrics = None
         self._is_updating = False
-        trained = frozenset(transition.id.sequence_number for transition in self._required_collection().transitions)
-        self._collection = self._new_collection(trained)
+        trained = frozenset(transition.id.sequence_number for transition in self._required_buffer().transitions)
+        self._buffer = self._new_buffer(trained)
         self._journal.clear(keep_version=self._learner.policy_version)
         if self.is_active:
             self._start_rollout()
@@ -258,17 +258,17 @@ class TrainerNode(WorkerNode):
 
     def _announce(self) -> None:
         """The newest saved version; never one whose checkpoint is not on disk."""
-        learner, collection = self._learner, self._required_collection()
-        newest = collection.transitions[-1].id if collection.num_accepted else None
+        learner, buffer = self._learner, self._required_buffer()
+        newest = buffer.transitions[-1].id if buffer.num_accepted else None
         counters = learner.counters
         self._version_publisher.publish(
             msg.PolicyVersion(
                 stamp=self.get_clock().now().to_msg(),
                 run_id=learner.run_id,
-                version=collection.version,
+                version=buffer.version,
                 checkpoint=str(learner.checkpoint.resolve()),
-                num_accepted=collection.num_accepted,
-                num_required=collection.num_required,
+                num_accepted=buffer.num_accepted,
+                num_required=buffer.num_required,
                 next_sequence_number=max(counters.next_sequence_number, newest.sequence_number + 1 if newest else 0),
                 next_episode=max(counters.next_episode, newest.episode + 1 if newest else 0),
                 num_chunks=learner.num_chunks,
@@ -277,7 +277,7 @@ class TrainerNode(WorkerNode):
             )
         )
         self.get_logger().info(
-            f"version {collection.version}: {learner.num_steps}/{self.config.ppo.total_timesteps} steps trained on"
+            f"version {buffer.version}: {learner.num_steps}/{self.config.ppo.total_timesteps} steps trained on"
         )
 
     def _on_report(self, outcome: Outcome[object]) -> None:
@@ -300,12 +300,12 @@ class TrainerNode(WorkerNode):
         """Whether no update follows; an update that is made but not saved does not count yet."""
         return self._learner.finished and not self._is_updating
 
-    def _required_collection(self) -> Collection:
-        assert self._collection is not None, "the collection exists once the node is configured"
-        return self._collection
+    def _required_buffer(self) -> RolloutBuffer:
+        assert self._buffer is not None, "the buffer exists once the node is configured"
+        return self._buffer
 
-    def _new_collection(self, trained: frozenset[int] = frozenset()) -> Collection:
-        return Collection(
+    def _new_buffer(self, trained: frozenset[int] = frozenset()) -> RolloutBuffer:
+        return RolloutBuffer(
             run_id=self._learner.run_id,
             version=self._learner.policy_version,
             num_required=self.config.ppo.num_chunks_per_update,
@@ -315,10 +315,8 @@ class TrainerNode(WorkerNode):
         )
 
     def _open_bar(self) -> None:
-        collection = self._required_collection()
-        self._bar.open(
-            version=collection.version, num_accepted=collection.num_accepted, num_required=collection.num_required
-        )
+        buffer = self._required_buffer()
+        self._bar.open(version=buffer.version, num_accepted=buffer.num_accepted, num_required=buffer.num_required)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The collector among a scripted actor and environment: what becomes a transition, and with which next value."""
+"""The rollout worker among a scripted actor and environment: what becomes a transition, and with which next value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from chunk_ppo_ros.agent.rollout_worker import Collector, EpisodeRecord
+from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
 
@@ -53,10 +53,10 @@ class ScriptedEnv:
         return Observation(np.zeros((1, 2, 2, 3), np.uint8), np.ones(1, bool), np.array([self._state], np.float32), "")
 
 
-def collect(num_chunks: int, *script: ChunkOutcome) -> tuple[list[tuple[int, int, float]], list[EpisodeRecord]]:
+def collect(num_chunks: int, *script: ChunkOutcome) -> tuple[list[tuple[int, int, float]], list[EpisodeSummary]]:
     """(sequence number, chunk, next value) of the transitions, and the episodes."""
-    collector = Collector(CountingActor(), ScriptedEnv(*script), config=CONFIG, run_id="run")  # type: ignore[arg-type]
-    transitions, episodes = collector.collect(num_chunks)
+    worker = RolloutWorker(CountingActor(), ScriptedEnv(*script), config=CONFIG, run_id="run")  # type: ignore[arg-type]
+    transitions, episodes = worker.collect(num_chunks)
     return [(one.id.sequence_number, one.id.chunk, one.next_value) for one in transitions], episodes
 
 
@@ -64,21 +64,21 @@ def test_next_values_come_from_what_followed() -> None:
     # Episode 0 has the states 0, 1, 2: its second chunk ends by time. Episode 1 is solved. Episode 2 is interrupted.
     rows, episodes = collect(4, EXECUTED, TIME_LIMIT, SOLVED, EXECUTED)
     assert rows == [(0, 0, 1.0), (1, 1, 2.0), (2, 0, 0.0), (3, 0, 201.0)]
-    assert episodes == [EpisodeRecord(0, 2.0, False, 2, 8), EpisodeRecord(1, 1.0, True, 1, 4)]
+    assert episodes == [EpisodeSummary(0, 2.0, False, 2, 8), EpisodeSummary(1, 1.0, True, 1, 4)]
 
 
 def test_a_refused_chunk_makes_no_transition_and_leaves_the_episode_as_it_is() -> None:
     rows, episodes = collect(3, EXECUTED, REFUSED, EXECUTED, REFUSED, SOLVED)
     # The refused chunks saw the states 1 and 2, in which their predecessors had ended; they do not fill the rollout.
     assert rows == [(0, 0, 1.0), (2, 2, 2.0), (4, 4, 0.0)]
-    assert episodes == [EpisodeRecord(0, 3.0, True, 3, 12)]
+    assert episodes == [EpisodeSummary(0, 3.0, True, 3, 12)]
 
 
 def test_an_interrupted_episode_goes_on_in_the_next_rollout() -> None:
     env = ScriptedEnv(EXECUTED, REFUSED, SOLVED)
-    collector = Collector(CountingActor(), env, config=CONFIG, run_id="run")  # type: ignore[arg-type]
-    (first,), none = collector.collect(1)
+    worker = RolloutWorker(CountingActor(), env, config=CONFIG, run_id="run")  # type: ignore[arg-type]
+    (first,), none = worker.collect(1)
     assert (first.next_value, first.next_observation is not None, none) == (1.0, True, [])
-    (second,), (episode,) = collector.collect(1)
+    (second,), (episode,) = worker.collect(1)
     assert (second.id.sequence_number, second.id.chunk, second.chunk.value) == (2, 2, 1.0)
     assert (episode.num_chunks, episode.total_reward) == (2, 2.0)

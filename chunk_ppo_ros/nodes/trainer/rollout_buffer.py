@@ -1,4 +1,4 @@
-"""The transitions of one policy version on their way to an update: what is accepted, what is refused and why."""
+"""The buffer of one rollout: which transitions are accepted for the next update, which are refused, and why."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from chunk_ppo_ros.nodes.wire import conversions
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """The answer to one transition.
+class Acknowledgment:
+    """What trainer_node answers to whoever sent a transition.
 
     Attributes:
         status: one of the constants of TransitionAck.
-        reason: why it is not accepted.
+        reason: why the transition is not accepted; empty where it is.
     """
 
     status: int
     reason: str = ""
 
 
-class Collection:
+class RolloutBuffer:
     """Accepts each fitting transition once, after it is on disk.
 
     Args:
-        run_id: of the transitions that belong here.
-        version: policy version of the transitions that belong here.
-        num_required: transitions that make an update.
-        journal: keeps the accepted ones.
+        run_id: the run whose transitions belong here.
+        version: the policy version whose transitions belong here.
+        num_required: the number of transitions that make an update.
+        journal: keeps the accepted transitions on disk.
         check: raises ValueError where a transition does not fit the configuration.
-        trained: sequence numbers of the update before; they may be sent again.
+        trained: the sequence numbers that the update before was made from; they may be sent again.
     """
 
     def __init__(
@@ -77,30 +77,30 @@ class Collection:
         """Takes what the journal holds, as far as it still fits; returns the reasons against the rest."""
         refusals = []
         for number, raw in self._journal.read(version=self.version).items():
-            verdict = self._judge(deserialize_message(raw, msg.Transition))
-            if isinstance(verdict, Verdict):
-                refusals.append(f"{number}: {verdict.reason}")
+            judged = self._judge(deserialize_message(raw, msg.Transition))
+            if isinstance(judged, Acknowledgment):
+                refusals.append(f"{number}: {judged.reason}")
             else:
-                self._accepted[number] = verdict
+                self._accepted[number] = judged
         return refusals
 
-    def add(self, raw: bytes, message: msg.Transition) -> Verdict:
+    def add(self, raw: bytes, message: msg.Transition) -> Acknowledgment:
         """Accepts a transition or says why not.
 
         Args:
             raw: the message as it came.
-            message: the same, deserialised.
+            message: the same message, deserialized.
         """
-        verdict = self._judge(message)
-        if isinstance(verdict, Verdict):
-            self.num_refused += verdict.status in (msg.TransitionAck.REFUSED_VERSION, msg.TransitionAck.REFUSED_INVALID)
-            return verdict
+        judged = self._judge(message)
+        if isinstance(judged, Acknowledgment):
+            self.num_refused += judged.status in (msg.TransitionAck.REFUSED_VERSION, msg.TransitionAck.REFUSED_INVALID)
+            return judged
         try:
             self._journal.add(raw, version=self.version, sequence_number=message.sequence_number)
         except OSError as error:
-            return Verdict(msg.TransitionAck.RETRY, f"the journal cannot be written: {error}")
-        self._accepted[message.sequence_number] = verdict
-        return Verdict(msg.TransitionAck.ACCEPTED)
+            return Acknowledgment(msg.TransitionAck.RETRY, f"the journal cannot be written: {error}")
+        self._accepted[message.sequence_number] = judged
+        return Acknowledgment(msg.TransitionAck.ACCEPTED)
 
     def discard(self, episode: int) -> list[int]:
         """Drops an episode's transitions, also those that come later; returns the dropped sequence numbers."""
@@ -111,23 +111,23 @@ class Collection:
             del self._accepted[number]
         return dropped
 
-    def _judge(self, message: msg.Transition) -> Transition | Verdict:
+    def _judge(self, message: msg.Transition) -> Transition | Acknowledgment:
         """The transition where it belongs here and fits, else why not."""
         ack = msg.TransitionAck
         if message.run_id != self.run_id:
-            return Verdict(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {message.run_id!r}")
+            return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {message.run_id!r}")
         if message.sequence_number in self._accepted or message.sequence_number in self._trained:
-            return Verdict(ack.DUPLICATE)
+            return Acknowledgment(ack.DUPLICATE)
         if message.policy_version != self.version:
             reason = f"policy_version must be {self.version}, got {message.policy_version}"
-            return Verdict(ack.REFUSED_VERSION, reason)
+            return Acknowledgment(ack.REFUSED_VERSION, reason)
         if message.episode in self._discarded_episodes:
-            return Verdict(ack.DISCARDED, f"episode {message.episode} is discarded")
+            return Acknowledgment(ack.DISCARDED, f"episode {message.episode} is discarded")
         if self.is_complete:
-            return Verdict(ack.REFUSED_VERSION, f"the rollout of version {self.version} is complete")
+            return Acknowledgment(ack.REFUSED_VERSION, f"the rollout of version {self.version} is complete")
         try:
             transition = conversions.transition_from_message(message)
             self._check(transition)
         except ValueError as error:
-            return Verdict(ack.REFUSED_INVALID, str(error))
+            return Acknowledgment(ack.REFUSED_INVALID, str(error))
         return transition
