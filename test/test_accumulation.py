@@ -12,17 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toy_policy
-from test_update import KEY
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
+from support import toy_policy
 
 WHOLE = config_lib.PPOConfig(
     batch_size=8, num_epochs_per_update=2, learning_rate=0.05, bc_coef=0.5, ref_kl_coef=0.5, ent_coef=0.01
 )
+KEY = jax.random.key(3)
 REFERENCE = {"logits": jnp.array([0.5, 0.0])}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import automaton_runs
 import jax
 import pytest
-from automaton_runs import KINDS, PUBLISHED, Case, Figures
 
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
+from support import automaton_runs
+from support.automaton_runs import KINDS, PUBLISHED, Case, Figures
 
 RUNS = {  # many where the automaton is small
     "published (10, 7)": 720,

@@ -11,9 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_policy
-import toy_policy
-from small_policy import make_tokenizer
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import PRESETS, TrainConfig
@@ -26,6 +23,8 @@ from experiments.baselines.episode_filter import EpisodeFilter
 from experiments.baselines.filtered_bc import cloning_batch, joined
 from experiments.baselines.gaussian_actor import STATE_LIMIT
 from experiments.baselines.gaussian_imitation import stack_cameras
+from support import small_policy, toy_policy
+from support.small_policy import make_tokenizer
 
 
 def chunks(first: int, *, episode: int, rewards: list[float], end: str = "", success: bool = False) -> list[Transition]:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_policy import transition
 
 from chunk_ppo_ros.config import ChunkLengthConfig, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, chunk_discount, held_after, length_metrics, mean_entropy
+from support.toy_policy import transition
 
 H = 16
 SCHEDULED = ChunkLengthConfig(length_rule="scheduled", executed_steps=4, end_steps=16, schedule_updates=8)

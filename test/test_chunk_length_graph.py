@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
-from node_harness import Peer, node_config, running_graph
 from rclpy.parameter import Parameter
 
 from chunk_ppo_ros.agent.env import SimulatorEnv
@@ -23,6 +22,7 @@ from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps
 from chunk_ppo_ros.sim.simulator import make_simulator
+from support.node_harness import Peer, node_config, running_graph
 
 ENTROPIES = (0.0, 2.0, 9.0, 0.5)
 ASKED = [16, 10, 4, 16]  # of the entropies, by 16 - 6 (entropy - 1) within 4..16

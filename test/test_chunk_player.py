@@ -9,35 +9,11 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
 from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
-
-DT = 0.02
-REACH = 3.14159 * DT
-HOME = aloha.START_POSE
+from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
 
 def make_player(*, lockstep: bool = False) -> ChunkPlayer:
     return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=lockstep)
-
-
-def observe(player: ChunkPlayer, now: float, state: np.ndarray = HOME) -> None:
-    for side in aloha.SIDES:
-        player.observe(side, state[aloha.side_slice(side)], stamp=round(now * 1e9), now=now)
-
-
-def halves(targets: np.ndarray, stamp: int = 1) -> dict[str, ArmTrajectory]:
-    times = np.arange(1, len(targets) + 1) * DT
-    return {side: ArmTrajectory(stamp, times, targets[:, aloha.side_slice(side)]) for side in aloha.SIDES}
-
-
-def send(player: ChunkPlayer, targets: np.ndarray, *, now: float, stamp: int = 1, age: float = 0.0) -> None:
-    for side, half in halves(targets, stamp).items():
-        player.receive(side, half, age=age, now=now)
-
-
-def ramp(num_steps: int, per_step: float, joint: int = 0) -> np.ndarray:
-    targets = np.tile(HOME, (num_steps, 1))
-    targets[:, joint] += per_step * np.arange(1, num_steps + 1)
-    return targets
 
 
 def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[ExecutionRecord]]:
@@ -50,11 +26,6 @@ def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[Exec
         if target is not None:
             sent.append(target)
     return sent, player.take_records()
-
-
-def only(records: list[ExecutionRecord]) -> ExecutionRecord:
-    assert len(records) == 1, records
-    return records[0]
 
 
 def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:

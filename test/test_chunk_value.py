@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_policy import MODEL, configure, make_policy, save_openpi
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
@@ -19,6 +18,7 @@ from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Ob
 from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.robot.chunk_length import held_after
+from support.small_policy import MODEL, configure, make_policy, save_openpi
 
 BATCH = 2
 

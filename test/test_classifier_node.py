@@ -10,7 +10,6 @@ import jax
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
-from node_harness import Graph, Peer, node_config, running_graph
 from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, init
@@ -19,6 +18,7 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.conversions import header_of, time_from_ns
 from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.robot import aloha
+from support.node_harness import Graph, Peer, node_config, running_graph
 
 CAMERAS = ("cam_high", "cam_left_wrist")
 IMAGE = np.full((8, 8, 3), 90, np.uint8)

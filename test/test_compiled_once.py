@@ -11,13 +11,13 @@ from typing import Any
 import jax.monitoring
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from support import small_policy
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
 NUM_CHUNKS = 4

@@ -16,63 +16,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.wire import conversions
-
-SOURCE = conversions.ObservationSource(stamp=1_700_000_000_123_456_789, prompt="reach the ‘red’ cube")
-NEXT_SOURCE = conversions.ObservationSource(stamp=1_700_000_001_000_000_001, prompt="reach")
-
-
-def make_observation(rng: np.random.Generator, *, image_size: int = 8) -> types.ModelObservation:
-    return types.ModelObservation(
-        images=rng.integers(0, 256, (3, image_size, image_size, 3), dtype=np.uint8),
-        image_mask=np.array([True, False, True]),
-        prompt_tokens=np.array([2, 257151, 7, 0, 0], np.int32),
-        prompt_mask=np.array([True, True, True, False, False]),
-        state=rng.normal(size=14).astype(np.float32),
-    )
-
-
-def make_transition(
-    *, image_size: int = 8, with_next: bool = True, valid: bool = True, human: bool = False, seed: int = 0
-) -> types.Transition:
-    rng = np.random.default_rng(seed)
-    chunk = types.SampledChunk(
-        observation=make_observation(rng, image_size=image_size),
-        action_tokens=rng.integers(0, 257152, 6).astype(np.int32),
-        token_mask=np.array([False, True, True, True, False, False]),
-        token_log_probs=-np.abs(rng.normal(size=6)).astype(np.float32),
-        value=float(np.float32(0.1)),
-        actions=rng.normal(size=(16, 14)).astype(np.float32),
-        policy_version=3,
-        temperature=float(np.float32(0.7)),
-        num_steps_asked=12,
-        entropy=float(np.float32(1.3)),
-        valid=valid,
-        human=human,
-    )
-    outcome = types.ChunkOutcome(
-        reward=1.5,
-        reward_terms=(types.RewardTerm("progress", 1.0), types.RewardTerm("success", 0.25, 2.0)),
-        num_steps=11,
-        terminated=False,
-        truncated=True,
-        intervened=True,
-        success=True,
-        num_clamped_steps=4,
-        fault="joint state is stale",
-    )
-    return types.Transition(
-        id=types.ChunkId("run", 41, 5, 2),
-        chunk=chunk,
-        outcome=outcome,
-        next_value=float(np.float32(-0.3)),
-        next_observation=make_observation(rng, image_size=image_size) if with_next else None,
-        discount=float(np.float32(0.99)),
-    )
-
-
-def to_message(transition: types.Transition) -> msg.Transition:
-    next_source = None if transition.next_observation is None else NEXT_SOURCE
-    return conversions.transition_to_message(transition, SOURCE, stamp=12_000_000_034, next_source=next_source)
+from support.wire_transitions import SOURCE, make_transition, to_message
 
 
 def assert_same(left: Any, right: Any, name: str = "") -> None:

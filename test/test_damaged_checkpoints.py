@@ -17,7 +17,6 @@ import jax
 import numpy as np
 import orbax.checkpoint as orbax
 import pytest
-from small_policy import configure, make_params, make_policy, save_openpi
 
 from chunk_ppo_ros import __main__
 from chunk_ppo_ros.agent import restore
@@ -26,6 +25,7 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints import checkpoint, orbax_trees
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from support.small_policy import configure, make_params, make_policy, save_openpi
 
 Damage = Callable[[Path], object]
 

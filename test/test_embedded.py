@@ -9,16 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_actor_critic import CONFIG, make_observation, make_policy
 
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
 from chunk_ppo_ros.model.backbone import siglip
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.rl.optimizer import make_optimizer
-from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
+from support.actor_critic import CONFIG, make_observation, make_policy, rollout
 
 NUM_CHUNKS = 4
 PPO = PPOConfig(num_chunks_per_update=NUM_CHUNKS, batch_size=2, num_epochs_per_update=3, freeze_image_tower=True)
@@ -63,26 +62,6 @@ def test_scores_and_values_are_those_of_the_images(
     assert_close(*scores)
     value = jax.jit(policy.compute_observation_value)
     assert_close(value(params, observation), value(params, embedded))
-
-
-def rollout(observation: ModelObservation, sampled: Sample) -> Any:
-    transitions = []
-    for row in range(NUM_CHUNKS):
-        chunk = SampledChunk(
-            observation=jax.tree.map(lambda leaf, row=row: leaf[row], observation),
-            action_tokens=np.asarray(sampled.action_tokens[row]),
-            token_mask=np.asarray(sampled.token_mask[row]),
-            token_log_probs=np.asarray(sampled.token_log_probs[row]),
-            value=float(sampled.value[row]),
-            actions=np.zeros((CONFIG.action_horizon, CONFIG.action_dim), np.float32),
-            policy_version=0,
-            temperature=1.0,
-            num_steps_asked=CONFIG.action_horizon,
-            entropy=0.0,
-        )
-        outcome = ChunkOutcome(float(row), (), CONFIG.action_horizon, terminated=True, truncated=False)
-        transitions.append(Transition(ChunkId("run", row, row, 0), chunk, outcome, 0.0, None, 0.99))
-    return stack_transitions(transitions)
 
 
 @dataclasses.dataclass

@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import pathlib
-from typing import Any
 
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
 
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, at_rate, seen_starts, to_chunks
 from chunk_ppo_ros.data.readers import read_episodes
+from support.recordings import IMAGES, jpegs, numbers, write_hdf5
 
 CONFIG = TrainConfig()
-IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8)
-
-
-def numbers(num_steps: int, dim: int = 14, first: float = 0.0) -> np.ndarray:
-    """[T, dim]: 0, 0.01, 0.02 .. row by row."""
-    return (first + np.arange(num_steps * dim).reshape(num_steps, dim) / 100).astype(np.float32)
-
-
-def write_hdf5(path: pathlib.Path, num_steps: int = 3, *, first: float = 0.0, images: Any = None) -> pathlib.Path:
-    with h5py.File(path, "w") as file:
-        file.attrs["sim"] = False
-        file["observations/qpos"] = numbers(num_steps, first=first)
-        file["observations/qvel"] = numbers(num_steps)
-        file["action"] = numbers(num_steps, first=first) + 1
-        file["observations/images/cam_high"] = IMAGES[np.arange(num_steps) % 3] if images is None else images
-    return path
-
-
-def jpegs(images: np.ndarray) -> np.ndarray:
-    """JPEG files with zeros behind, to one length, as ALOHA's recorder pads them."""
-    files = []
-    for image in images:
-        Image.fromarray(image).save(buffer := io.BytesIO(), "JPEG", quality=100, subsampling=0)
-        files.append(np.frombuffer(buffer.getvalue(), np.uint8))
-    longest = max(len(file) for file in files) + 5
-    return np.stack([np.pad(file, (0, longest - len(file))) for file in files])
 
 
 def episode(num_steps: int) -> Episode:

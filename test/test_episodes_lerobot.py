@@ -14,11 +14,11 @@ import pyarrow
 import pytest
 from PIL import Image
 from pyarrow import parquet
-from test_episodes import numbers
 
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.readers import read_episodes
+from support.recordings import numbers
 
 CONFIG = TrainConfig()
 FPS = 30

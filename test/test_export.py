@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as orbax
 import pytest
-from small_policy import MODEL, configure, make_params, make_tokenizer, save_openpi
 
 from chunk_ppo_ros import __main__
 from chunk_ppo_ros.agent import restore
@@ -22,6 +21,7 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints import checkpoint
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from support.small_policy import MODEL, configure, make_params, make_tokenizer, save_openpi
 
 ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)
 

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import RobotConfig
@@ -18,6 +17,7 @@ from chunk_ppo_ros.model.actor_critic import Sample
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
+from support import small_policy
 
 FREE = dataclasses.replace(small_policy.MODEL, constrain_decoding=False)
 POSE = aloha.START_POSE.astype(np.float32)

@@ -7,8 +7,6 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_policy import MODEL, make_tokenizer
-from toy_policy import observation, transition
 
 from chunk_ppo_ros.agent.human_segments import MAX_WAITING, HumanSegments
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
@@ -22,6 +20,8 @@ from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+from support.small_policy import MODEL, make_tokenizer
+from support.toy_policy import observation, transition
 
 HORIZON = MODEL.action_horizon  # 4
 

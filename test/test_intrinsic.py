@@ -11,14 +11,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_policy
-import toy_policy
 
 from chunk_ppo_ros.agent import learner as learner_module
 from chunk_ppo_ros.agent.novelty import IMAGE_SIDE, Moments, Novelty, features, observations_after
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, RewardTerm, Transition
 from chunk_ppo_ros.rl.rollout import RolloutBatch
+from support import small_policy, toy_policy
 
 CONFIG = TrainConfig(
     model=Pi0FASTActorCriticConfig(action_dim=1, cameras=("base_0_rgb",)), reward=RewardConfig(novelty_weight=0.5)

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
@@ -18,6 +17,7 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.model.checkpoints import checkpoint
+from support import small_policy
 
 NUM_CHUNKS = 4
 

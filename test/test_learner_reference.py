@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.rl.optimizer import RATE_SCALE
+from support import small_policy
 
 
 def configure(folder: Path, imitated: Path | str, *, resume: bool = False) -> TrainConfig:

@@ -7,11 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from test_actor_critic import CONFIG, make_observation, make_policy
-from test_embedded import NUM_CHUNKS, rollout
 
 from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck
+from support.actor_critic import CONFIG, make_observation, make_policy, rollout
+
+NUM_CHUNKS = 4
 
 
 def sampled_rollout(policy: Any, params: Any) -> Any:

@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.ratios import LEVELS
+from support.toy_policy import ToyEvaluation
 
 
 @functools.cache

@@ -7,7 +7,6 @@ import pathlib
 
 import numpy as np
 import pytest
-from test_episodes import write_hdf5
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.config import MODELS
@@ -15,6 +14,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import norm_stats
 from chunk_ppo_ros.model.tokenization.normalization import NormStats
+from support.recordings import write_hdf5
 
 MODEL = dataclasses.replace(MODELS["tiny"], action_dim=7, action_horizon=2)
 

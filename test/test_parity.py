@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import reference_set
 
 from chunk_ppo_ros import __main__
 from chunk_ppo_ros.evaluation.parity import parity_forward
@@ -20,6 +19,7 @@ from chunk_ppo_ros.evaluation.parity.parity_served import CONTIGUOUS_SHIFT, SERV
 from chunk_ppo_ros.evaluation.parity.parity_set import read_reference_set
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.robot.images import resize_with_pad
+from support import reference_set
 
 ALL_CAMERAS = np.ones((2, 3), bool)
 SOME_CAMERAS = np.array([[True, False, True], [True, True, False]])

@@ -2,87 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
-
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
-from node_harness import Peer, graph_starter
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks import ReachTask
+from support.fake_actor import VALUE, FakeActor
+from support.node_harness import Peer, graph_starter
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
-VALUE = 0.5
 MILLISECOND = 1_000_000  # ns
-
-
-class FakeActor:
-    """Stays where it is; every action is the state."""
-
-    num_steps_asked = 16
-    gate = threading.Event()
-    gate.set()
-    invalid = ()
-
-    def __init__(self, config, checkpoint, *, policy_version):
-        self._config = config
-        self.load(checkpoint, policy_version=policy_version)
-
-    def warm_up(self):
-        pass
-
-    def load(self, checkpoint, *, policy_version):
-        if not checkpoint.is_dir():
-            raise CheckpointError(f"{checkpoint} is missing")
-        self.policy_version = policy_version
-
-    def observe(self, observation):
-        if len(observation.prompt) > 200:
-            raise ValueError("the prompt must fit")
-        return ModelObservation(
-            images=observation.images,
-            image_mask=observation.image_mask,
-            prompt_tokens=np.arange(4, dtype=np.int32),
-            prompt_mask=np.ones(4, bool),
-            state=observation.state,
-        )
-
-    def act(self, observation, *, sequence_number):
-        assert FakeActor.gate.wait(5.0)
-        return SampledChunk(
-            observation=observation,
-            action_tokens=np.full(3, sequence_number, np.int32),
-            token_mask=np.ones(3, bool),
-            token_log_probs=np.full(3, -1.0, np.float32),
-            value=VALUE,
-            actions=np.tile(observation.state, (self._config.model.action_horizon, 1)),
-            policy_version=self.policy_version,
-            temperature=1.0,
-            num_steps_asked=FakeActor.num_steps_asked,
-            entropy=0.5,
-            valid=sequence_number not in FakeActor.invalid,
-        )
-
-    def human_chunk(self, observation, commanded):
-        sampled = self.act(observation, sequence_number=0)
-        return dataclasses.replace(sampled, human=True, num_steps_asked=len(commanded))
-
-    def why_invalid(self, chunk):
-        return f"no '|' in chunk {chunk.action_tokens[0]}"
-
-    def value(self, observation):
-        return VALUE + self.policy_version
 
 
 class Rest(Peer):

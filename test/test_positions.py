@@ -11,8 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import small_policy
-from test_episodes import write_hdf5
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.evaluation import positions
@@ -20,6 +18,8 @@ from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
 from chunk_ppo_ros.evaluation.positions import Preference, prefer, score_both
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from support import small_policy
+from support.recordings import write_hdf5
 
 EPISODES, CHUNKS, TOKENS = 4, 2, 12
 STEPS = 60

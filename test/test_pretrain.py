@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.config import PRESETS, PretrainConfig, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
@@ -16,6 +15,7 @@ from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from support import small_policy
 
 
 def test_a_taken_folder_is_refused_before_anything_is_demonstrated(

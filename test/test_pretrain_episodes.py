@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import small_policy
-from test_episodes import jpegs, write_hdf5
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent import restore
@@ -25,6 +23,8 @@ from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.imitation.clone_recorded import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
 from chunk_ppo_ros.model.tokenization.normalization import NormStats
+from support import small_policy
+from support.recordings import jpegs, write_hdf5
 
 STEPS = 8
 

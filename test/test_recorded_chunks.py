@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import small_policy
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data import recorded_chunks
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.recorded_chunks import read_chunks
+from support import small_policy
 
 
 def configure(folder: pathlib.Path, **changes: Any) -> TrainConfig:

@@ -20,11 +20,11 @@ from rclpy.duration import Duration
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
-from test_conversions import make_transition, to_message
 
 from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_types
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos
+from support.wire_transitions import make_transition, to_message
 
 TYPES = {topic: recorder_node._type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
 

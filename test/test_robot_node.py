@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
-from robot_rig import PERIOD, Graph, running_graph
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
+from support.robot_rig import PERIOD, Graph, running_graph
 
 REACH = 3.14159 * PERIOD
 

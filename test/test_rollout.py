@@ -7,9 +7,9 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from toy_policy import transition
 
 from chunk_ppo_ros.rl.rollout import segment_ends, stack_transitions
+from support.toy_policy import transition
 
 # (episode, chunk, how it ended) -> is the next one not its successor?
 SEGMENTS = [

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import second_ppo
-from toy_policy import ToyEvaluation
 
 from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
 from chunk_ppo_ros.rl.ratios import LEVELS
+from support import second_ppo
+from support.toy_policy import ToyEvaluation
 
 SEEDS = range(5)
 NUM_CHUNKS, NUM_SLOTS = 6, 4

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as orbax
 import pytest
-from small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.learner import Learner
@@ -25,6 +24,7 @@ from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.checkpoints import checkpoint, compatibility
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from support.small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
 
 
 def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_metadata: Any = None) -> Path:

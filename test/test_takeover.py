@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_chunk_player import DT, HOME, REACH, observe, only, ramp, send
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
 from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
+from support.player_inputs import DT, HOME, REACH, observe, only, ramp, send
 
 STEPS = 4  # H, of a full segment
 

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import rclpy
 from chunk_ppo_msgs import msg
-from node_harness import Graph, Peer, node_config
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
-from test_policy_node import VALUE, FakeActor
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.core.types import Transition
@@ -26,6 +24,8 @@ from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.reach import plan_reach
+from support.fake_actor import VALUE, FakeActor
+from support.node_harness import Graph, Peer, node_config
 
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD = 0.02  # s, of the leaders' joint states

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 from chunk_ppo_msgs import msg
-from fake_learner import FakeLearner, make_transition
-from node_harness import Peer, graph_starter, node_config
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.trainer import trainer_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
+from support.fake_learner import FakeLearner, make_transition
+from support.node_harness import Peer, graph_starter, node_config
 
 ACK = msg.TransitionAck
 SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
@@ -86,9 +86,8 @@ def start_process(folder):
     """trainer_node as a process of its own, whose updates take a minute."""
     parameters = folder / "process.yaml"
     write_parameter_file(node_config(folder), parameters)
-    tests = Path(__file__).parent
-    command = [sys.executable, str(tests / "fake_learner.py"), "60", "--ros-args", "--params-file", str(parameters)]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tests.parent), *sys.path])}
+    command = [sys.executable, "-m", "support.fake_learner", "60", "--ros-args", "--params-file", str(parameters)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 

@@ -11,18 +11,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toy_policy
-from test_update import KEY, assert_trees_equal, sample_rollout
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import RATE_SCALE, make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.trust_region import Attempts, KLAfter, mean_log_ratio
 from chunk_ppo_ros.rl.update import PPOUpdate
+from support import toy_policy
+from support.toy_policy import sample_rollout
+from support.trees import assert_trees_equal
 
 CONFIG = config_lib.PPOConfig(
     batch_size=4, num_epochs_per_update=2, learning_rate=1.0, value_learning_rate=0.1, max_kl=0.05, max_grad_norm=100.0
 )
+KEY = jax.random.key(3)
 TOO_FAST = 50.0  # of the scale: a thousand times the 0.05 at which the toy policy learns
 
 

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import toy_policy
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
@@ -17,23 +16,12 @@ from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.rl.update_errors import LogProbGapError, UpdateError
+from support import toy_policy
+from support.toy_policy import sample_rollout
+from support.trees import assert_trees_equal
 
 CONFIG = config_lib.PPOConfig(batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1)
 KEY = jax.random.key(3)
-
-
-def sample_rollout(params, *, seed=0, num_chunks=8, **changes):
-    """Chunks of two tokens; the reward is the number of ones among them. Each chunk is an episode."""
-    log_probs = np.asarray(jax.nn.log_softmax(params["actor_backbone"]["logits"]), np.float64)
-    probabilities = np.exp(log_probs) / np.exp(log_probs).sum()
-    tokens = np.random.default_rng(seed).choice(2, size=(num_chunks, 2), p=probabilities)
-    transitions = []
-    for number, pair in enumerate(tokens):
-        made = toy_policy.transition(number, tokens=tuple(pair), reward=float(pair.sum()), terminated=True, **changes)
-        log_prob = np.append(log_probs[pair], 0.0).astype(np.float32)
-        chunk = dataclasses.replace(made.chunk, token_log_probs=log_prob)
-        transitions.append(dataclasses.replace(made, chunk=chunk))
-    return stack_transitions(transitions)
 
 
 @functools.cache
@@ -45,10 +33,6 @@ def setup(config=CONFIG, evaluate=toy_policy.evaluate):
     """An update, compiled once for all tests of this file, with the parameters and optimizer state to start from."""
     params = toy_policy.init_params()
     return cached_update(config, evaluate), params, make_optimizer(config).init(params)
-
-
-def assert_trees_equal(first, second):
-    jax.tree.map(np.testing.assert_array_equal, first, second)
 
 
 def test_a_tiny_policy_improves():

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-import toy_policy
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
+from support import toy_policy
 
 CONFIG = config_lib.PPOConfig(
     batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1, max_logp_gap=10.0

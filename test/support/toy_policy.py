@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import flax.struct
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ import numpy as np
 
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
+from chunk_ppo_ros.rl.rollout import stack_transitions
 
 NUM_SLOTS = 3  # T; the last slot is a pad
 NUM_SYMBOLS = 2  # V
@@ -117,3 +120,17 @@ def transition(
     )
     identity = types.ChunkId(run_id, number, episode, number if chunk is None else chunk)
     return types.Transition(identity, sampled, outcome, next_value, None, discount=0.9)
+
+
+def sample_rollout(params, *, seed=0, num_chunks=8, **changes):
+    """Chunks of two tokens; the reward is the number of ones among them. Each chunk is an episode."""
+    log_probs = np.asarray(jax.nn.log_softmax(params["actor_backbone"]["logits"]), np.float64)
+    probabilities = np.exp(log_probs) / np.exp(log_probs).sum()
+    tokens = np.random.default_rng(seed).choice(2, size=(num_chunks, 2), p=probabilities)
+    transitions = []
+    for number, pair in enumerate(tokens):
+        made = transition(number, tokens=tuple(pair), reward=float(pair.sum()), terminated=True, **changes)
+        log_prob = np.append(log_probs[pair], 0.0).astype(np.float32)
+        chunk = dataclasses.replace(made.chunk, token_log_probs=log_prob)
+        transitions.append(dataclasses.replace(made, chunk=chunk))
+    return stack_transitions(transitions)

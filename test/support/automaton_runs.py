@@ -1,8 +1,8 @@
 """Runs of constrained decoding under random and hostile logits, and what their chunks decode to.
 
-`python test/automaton_runs.py --runs 1000000` from the repository's root prints the figures; `test_automaton_runs.py`
-makes fewer. The sampler is the model's own (`decoding.sample`); what it sampled is judged by the tokenizer alone, which
-knows nothing of the automaton's tables.
+`python test/support/automaton_runs.py --runs 1000000` from the repository's root prints the figures;
+`test_automaton_runs.py` makes fewer. The sampler is the model's own (`decoding.sample`); what it sampled is judged by
+the tokenizer alone, which knows nothing of the automaton's tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastCons
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 
-PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
+PUBLISHED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "fast"
 ACTION_LIMIT = 1.5
 NUM_NOISE_ROWS = 256
 

@@ -1,0 +1,1 @@
+"""What test files share: small policies, fake nodes, made-up recordings. Test files do not import each other."""
