@@ -169,7 +169,7 @@ def test_what_is_not_known_is_listed(tmp_path: pathlib.Path) -> None:
     with pytest.raises(EpisodesError, match="got a folder with nothing"):
         read_episodes(tmp_path, CONFIG)
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(EpisodesError, match=r"\(\*\.hdf5, \*\.h5\), .*metadata\.yaml.*info\.json.* with notes\.txt in"):
+    with pytest.raises(EpisodesError, match=r"\(\*\.hdf5, \*\.h5\), .*info\.json.*metadata\.yaml.* with notes\.txt in"):
         read_episodes(tmp_path, CONFIG)
     with pytest.raises(EpisodesError, match=r"got the file .*notes\.txt"):
         read_episodes(tmp_path / "notes.txt", CONFIG)

@@ -25,3 +25,11 @@ class EpisodesError(UserError):
 
 class RewardError(UserError, ValueError):
     """Reward terms cannot be summed."""
+
+
+class RegistryError(UserError, ValueError):
+    """A task, reader, reward term or back end is not registered under the name that was given, or cannot be used."""
+
+
+class SettingError(UserError, ValueError):
+    """A setting names something that the robot, the simulator or the task does not have."""

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import functools
 import pathlib
+import re
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
 
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
@@ -25,6 +28,41 @@ SUFFIXES = (".hdf5", ".h5")
 _STATES = "observations/qpos"
 _ACTIONS = "action"
 _IMAGES = "observations/images"
+
+
+class AlohaFileReader:
+    """Reads a file as an `EpisodeReader`."""
+
+    description = f"ALOHA files (*{', *'.join(SUFFIXES)})"
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether the path is a file whose name ends as those of the recorders do."""
+        return path.is_file() and path.suffix in SUFFIXES
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """The one episode of the file."""
+        yield read_hdf5(path, prompt=config.run.prompt)
+
+
+class AlohaFolderReader:
+    """Reads the files of a folder as an `EpisodeReader`."""
+
+    description = AlohaFileReader.description
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether the path is a folder that has such a file."""
+        return path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """An episode for each file, episode_2 before episode_10."""
+        files = [file for file in path.iterdir() if file.suffix in SUFFIXES]
+        for file in sorted(files, key=_by_number):
+            yield read_hdf5(file, prompt=config.run.prompt)
+
+
+def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
+    """Sorts episode_2 before episode_10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.stem)]
 
 
 def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:

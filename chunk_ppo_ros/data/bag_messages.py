@@ -32,6 +32,19 @@ def find_bags(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path.parent for path in folder.glob(f"*/{METADATA}"))
 
 
+def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
+    """The topics of the first bag in a folder; none where it has no bag.
+
+    Raises:
+        EpisodesError: where the bag cannot be read.
+    """
+    bags = find_bags(folder)
+    if not bags:
+        return ()
+    with opened(bags[:1]) as reader:
+        return tuple(each.topic for each in reader.connections)
+
+
 def ends_with(topic: str, name: str) -> bool:
     """Whether a topic has a relative name, in whatever namespace."""
     return f"/{topic}".endswith(f"/{name}")

@@ -1,4 +1,4 @@
-"""One recorded episode, whatever it was recorded with, and its chunks; numpy only. `episodes.py` reads them."""
+"""One recorded episode, whatever it was recorded with, and its chunks; numpy only. `readers.py` reads them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.robot import aloha
 
 ReadImage = Callable[[int], np.ndarray]
 """Reads the image of a step as uint8 [h, w, 3] RGB."""
@@ -58,6 +60,11 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.states)
+
+
+def camera_names(config: TrainConfig) -> tuple[str, ...]:
+    """What the model's cameras are called in episodes: `pretrain.episode_cameras`, or the robot's names."""
+    return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS.get(key, key) for key in config.model.cameras)
 
 
 def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:

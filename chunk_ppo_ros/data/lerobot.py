@@ -11,12 +11,14 @@ import dataclasses
 import functools
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow
 from pyarrow import parquet
 
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, ReadImage
 from chunk_ppo_ros.data.image_file import decode_file
@@ -54,7 +56,21 @@ class _Rows:
         return decode_file(_read_cell(self.files[file], feature, int(row - self.first[file])), where)
 
 
-def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> list[Episode]:
+class LeRobotReader:
+    """Reads a dataset as an `EpisodeReader`."""
+
+    description = f"a LeRobot dataset ({INFO})"
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether the path is a folder that has the file `INFO`."""
+        return (path / INFO).is_file()
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """See `read_lerobot`."""
+        return read_lerobot(path, prompt=config.run.prompt)
+
+
+def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> Iterator[Episode]:
     """The episodes of a dataset, in order.
 
     Args:
@@ -77,7 +93,6 @@ def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> list[Episode]:
     except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
         raise EpisodesError(f"LeRobot dataset must be whole, got {folder}: {error!r}; download it again") from error
     columns = rows.columns
-    episodes = []
     for number in np.unique(columns["episode_index"]):
         steps = np.flatnonzero(columns["episode_index"] == number)
         cameras: dict[str, ReadImage] = {
@@ -86,18 +101,15 @@ def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> list[Episode]:
         }
         for feature in _features_of(features, "image"):
             cameras[_camera(feature)] = functools.partial(_read_row, rows, feature, int(steps[0]))
-        episodes.append(
-            Episode(
-                source=f"{folder}, episode {number}",
-                states=columns["observation.state"][steps],
-                actions=columns["action"][steps],
-                rate=rate,
-                prompt=prompt or tasks.get(int(columns["task_index"][steps[0]]), ""),
-                success=bool(columns[_SUCCESS][steps].any()) if _SUCCESS in columns else None,
-                cameras=cameras,
-            )
+        yield Episode(
+            source=f"{folder}, episode {number}",
+            states=columns["observation.state"][steps],
+            actions=columns["action"][steps],
+            rate=rate,
+            prompt=prompt or tasks.get(int(columns["task_index"][steps[0]]), ""),
+            success=bool(columns[_SUCCESS][steps].any()) if _SUCCESS in columns else None,
+            cameras=cameras,
         )
-    return episodes
 
 
 def _features_of(features: dict[str, Any], kind: str) -> list[str]:

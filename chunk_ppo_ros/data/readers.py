@@ -1,32 +1,70 @@
-"""Reads recorded episodes, of whatever format is recognised in a file or folder; see docs/data.md."""
+"""Readers of recorded episodes, one for each format, and the choice of the one for a path; see docs/data.md.
+
+A format of this package is one module in this folder and one line in `READERS`. A format of another package is an entry
+point of the group `chunk_ppo_ros.episode_readers`.
+"""
 
 from __future__ import annotations
 
 import pathlib
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data import aloha_hdf5, lerobot, rollout_bag, teleop_bag
-from chunk_ppo_ros.data.bag_messages import METADATA, ends_with, find_bags, opened
+from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.data.episode import Episode, at_rate
-from chunk_ppo_ros.robot import aloha
 
-FORMATS = (
-    f"ALOHA files (*{', *'.join(aloha_hdf5.SUFFIXES)}), recordings of recorder_node or `ros2 bag` ({METADATA}, or "
-    f"folders that have it) or a LeRobot dataset ({lerobot.INFO})"
+
+class EpisodeReader(Protocol):
+    """Reads the episodes of one format.
+
+    Attributes:
+        description: the format in a few words with the names of its files, for messages.
+    """
+
+    description: str
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether an existing file or folder is of this format, damaged or not; reads as little as possible."""
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """The episodes of a path that the reader recognizes, in order, each read when it is asked for.
+
+        Args:
+            path: the file or folder.
+            config: `run.prompt` replaces the prompts of the recording where it is not empty; `robot`,
+                `env.sync_tolerance` and the names of the cameras serve formats that do not hold them.
+
+        Raises:
+            EpisodesError: where something is missing or damaged; the text names what was found.
+        """
+
+
+READERS: Registry[type[EpisodeReader]] = Registry(
+    "the reader of episodes",
+    group="chunk_ppo_ros.episode_readers",
+    own={
+        "aloha_hdf5_file": "chunk_ppo_ros.data.aloha_hdf5:AlohaFileReader",
+        "lerobot": "chunk_ppo_ros.data.lerobot:LeRobotReader",
+        "teleop_bag": "chunk_ppo_ros.data.teleop_bag:TeleopBagReader",
+        "rollout_bag": "chunk_ppo_ros.data.rollout_bag:RolloutBagReader",
+        "aloha_hdf5_folder": "chunk_ppo_ros.data.aloha_hdf5:AlohaFolderReader",
+    },
+    attributes=("description", "recognizes", "read"),
 )
+"""All readers. Those of other packages are asked first, because their formats may be special cases of ours; then ours
+are asked in this order, and the first one that recognizes a path reads it."""
 
 
 def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode]:
     """All episodes of files and folders, in control steps of `robot.control_rate`; says where that changes them.
 
     Raises:
-        EpisodesError: as `read_episodes`.
+        EpisodesError: as `iterate_episodes`.
     """
     rate = config.robot.control_rate
-    episodes = [episode for path in paths for episode in read_episodes(path, config)]
+    episodes = [episode for path in paths for episode in iterate_episodes(path, config)]
     others = sorted({episode.rate for episode in episodes} - {rate})
     if others:
         names = ", ".join(f"{each:g}" for each in others)
@@ -35,59 +73,51 @@ def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode
 
 
 def read_episodes(path: pathlib.Path, config: TrainConfig) -> list[Episode]:
-    """All episodes of a file or folder, as recorded.
+    """All episodes of a file or folder, as recorded; see `iterate_episodes`."""
+    return list(iterate_episodes(path, config))
+
+
+def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+    """The episodes of a file or folder in order, as recorded, each read when it is asked for.
 
     Args:
-        path: an HDF5 file or a folder of them, a rosbag2 folder or a folder of such, or a LeRobot dataset.
-        config: `run.prompt`, which replaces what the recording says where not empty; of bags, which hold neither,
-            `robot` and the names of the policy's cameras.
+        path: a file or folder of a format of `READERS`.
+        config: see `EpisodeReader.read`.
 
     Raises:
         EpisodesError: where there is nothing, nothing known, or something damaged; the text names what was found.
+        RegistryError: where the reader of another package cannot be used.
     """
-    prompt = config.run.prompt
+    return find_reader(path).read(path, config)
+
+
+def find_reader(path: pathlib.Path) -> EpisodeReader:
+    """The reader that recognizes a file or folder.
+
+    Raises:
+        EpisodesError: where the path does not exist, or where none or two of other packages recognize it.
+        RegistryError: where the reader of another package cannot be used.
+    """
     if not path.exists():
         raise EpisodesError(f"episodes must be a file or folder, got {path}, which does not exist; check the path")
+    others = {name: READERS.get(name)() for name in READERS.other_names()}
+    found = {name: reader for name, reader in others.items() if reader.recognizes(path)}
+    if len(found) > 1:
+        raise EpisodesError(
+            f"episodes must be of one format, got {path}, which {' and '.join(found)} recognize; uninstall the "
+            "packages that you do not need"
+        )
+    own = [READERS.get(name)() for name in READERS.own_names()]
+    reader = next(iter(found.values()), None) or next((each for each in own if each.recognizes(path)), None)
+    if reader is None:
+        raise EpisodesError(_unknown(path, [*own, *others.values()]))
+    return reader
+
+
+def _unknown(path: pathlib.Path, readers: Sequence[EpisodeReader]) -> str:
+    *first, last = dict.fromkeys(reader.description for reader in readers)
+    formats = f"{', '.join(first)} or {last}"
     if path.is_file():
-        if path.suffix not in aloha_hdf5.SUFFIXES:
-            raise EpisodesError(f"episodes must be {FORMATS}, got the file {path}; convert it")
-        return [aloha_hdf5.read_hdf5(path, prompt=prompt)]
-    if (path / lerobot.INFO).is_file():
-        return lerobot.read_lerobot(path, prompt=prompt)
-    if find_bags(path):
-        return _read_bags(path, config)
-    files = [file for file in path.iterdir() if file.suffix in aloha_hdf5.SUFFIXES]
-    if not files:
-        found = ", ".join(sorted(each.name for each in path.iterdir())[:10]) or "nothing"
-        raise EpisodesError(f"episodes must be {FORMATS}, got a folder with {found} in {path}; convert them")
-    return [aloha_hdf5.read_hdf5(file, prompt=prompt) for file in sorted(files, key=_by_number)]
-
-
-def camera_names(config: TrainConfig) -> tuple[str, ...]:
-    """What the model's cameras are called in episodes: `pretrain.episode_cameras`, or the robot's names."""
-    return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS.get(key, key) for key in config.model.cameras)
-
-
-def _read_bags(folder: pathlib.Path, config: TrainConfig) -> list[Episode]:
-    """A recording of recorder_node, whose bags are parts of one, or demonstrations, each of them a bag."""
-    bags = find_bags(folder)
-    with opened(bags[:1]) as reader:
-        topics = [each.topic for each in reader.connections]
-    if _has(topics, teleop_bag.LEADERS) and not _has(topics, [rollout_bag.CHUNKS]):
-        return [teleop_bag.read_teleop(bag, config) for bag in bags]
-    return rollout_bag.read_bag(
-        folder,
-        convention=aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
-        rate=config.robot.control_rate,
-        cameras=camera_names(config),
-        prompt=config.run.prompt,
-    )
-
-
-def _has(topics: Iterable[str], names: Iterable[str]) -> bool:
-    return any(ends_with(topic, name) for topic in topics for name in names)
-
-
-def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
-    """Sorts episode_2 before episode_10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.stem)]
+        return f"episodes must be {formats}, got the file {path}; convert it"
+    found = ", ".join(sorted(each.name for each in path.iterdir())[:10]) or "nothing"
+    return f"episodes must be {formats}, got a folder with {found} in {path}; convert them"

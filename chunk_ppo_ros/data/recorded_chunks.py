@@ -16,8 +16,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.episode import Episode, ReadImage, chunks_at, seen_starts
-from chunk_ppo_ros.data.readers import camera_names
+from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names, chunks_at, seen_starts
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import resize_with_pad
 

@@ -11,15 +11,25 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from rosbags.highlevel import AnyReader
 
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bag_messages import Track, deserialize, ends_with, find_bags, opened, read_message, stamp_of
-from chunk_ppo_ros.data.episode import Episode, ReadImage
+from chunk_ppo_ros.data.bag_messages import (
+    METADATA,
+    Track,
+    deserialize,
+    ends_with,
+    find_bags,
+    opened,
+    read_message,
+    stamp_of,
+)
+from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
 from chunk_ppo_ros.robot import aloha
 
 CHUNKS = "action_chunk"
@@ -74,6 +84,26 @@ class _Executed:
 
     chunk: _Chunk
     states: np.ndarray
+
+
+class RolloutBagReader:
+    """Reads a recording of recorder_node, whose bags are parts of one, as an `EpisodeReader`."""
+
+    description = f"recordings of recorder_node ({METADATA}, or folders that have it)"
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether the path is a bag or a folder of bags."""
+        return bool(find_bags(path))
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """See `read_bag`."""
+        yield from read_bag(
+            path,
+            convention=aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
+            rate=config.robot.control_rate,
+            cameras=camera_names(config),
+            prompt=config.run.prompt,
+        )
 
 
 def read_bag(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+from collections.abc import Iterator
 
 import numpy as np
 from rosbags.highlevel import AnyReader
@@ -24,12 +25,15 @@ from chunk_ppo_ros.data.bag_messages import (
     custom_data,
     deserialize,
     ends_with,
+    find_bags,
+    find_topics,
     opened,
     read_message,
     stamp_of,
 )
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
+from chunk_ppo_ros.data.rollout_bag import CHUNKS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import decode_image
 
@@ -92,6 +96,22 @@ class _Camera:
             return decode_image(message.data, encoding=message.encoding, **sizes)
         except ValueError as error:
             raise EpisodesError(f"{error}; got it on {where}") from error
+
+
+class TeleopBagReader:
+    """Reads demonstrations, each of them a bag, as an `EpisodeReader`."""
+
+    description = f"recordings of `ros2 bag` ({METADATA}, or folders that have it)"
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Whether the first bag of the path has joint states of leader arms and no chunks of a policy."""
+        topics = find_topics(path)
+        chunks = any(ends_with(topic, CHUNKS) for topic in topics)
+        return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADERS)
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+        """An episode for each bag; see `read_teleop`."""
+        return (read_teleop(bag, config) for bag in find_bags(path))
 
 
 def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:

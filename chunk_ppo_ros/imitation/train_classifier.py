@@ -18,8 +18,8 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import TrainConfig, flags
-from chunk_ppo_ros.data.episode import Episode
-from chunk_ppo_ros.data.readers import camera_names, read_all
+from chunk_ppo_ros.data.episode import Episode, camera_names
+from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
 from chunk_ppo_ros.robot import aloha
 

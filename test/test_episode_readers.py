@@ -1,0 +1,88 @@
+"""The choice of a reader, laziness, and a format that another package adds."""
+
+from __future__ import annotations
+
+import pathlib
+
+import h5py
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.readers import READERS, iterate_episodes, read_all
+from support import plugin_package
+
+CONFIG = TrainConfig()
+GROUP = "chunk_ppo_ros.episode_readers"
+NUMPY_READER = """
+import numpy as np
+from chunk_ppo_ros.data.episode import Episode
+
+class Reader:
+    description = "folders of NumPy files (*.npy)"
+
+    def recognizes(self, path):
+        return path.is_dir() and any(path.glob("*.npy"))
+
+    def read(self, path, config):
+        for file in sorted(path.glob("*.npy")):
+            steps = np.load(file)
+            yield Episode(str(file), steps, steps, 50.0, config.run.prompt)
+"""
+
+
+def write_hdf5(path: pathlib.Path, first: float = 0.0) -> None:
+    with h5py.File(path, "w") as file:
+        file["observations/qpos"] = file["action"] = np.full((3, 14), first, np.float32)
+
+
+def install(folder: pathlib.Path, patch: pytest.MonkeyPatch, name: str = "npy") -> None:
+    folder.mkdir()
+    module = f"plugin_reader_{name}"
+    plugin_package.install(
+        folder, patch, name=name, modules={module: NUMPY_READER}, entry_points={GROUP: {name: f"{module}:Reader"}}
+    )
+
+
+def test_every_reader_of_this_package_can_be_made() -> None:
+    for name in READERS.own_names():
+        assert READERS.get(name)().description
+
+
+def test_an_episode_is_read_when_it_is_asked_for(tmp_path: pathlib.Path) -> None:
+    write_hdf5(tmp_path / "episode_0.hdf5", 1.0)
+    (tmp_path / "episode_1.hdf5").write_bytes(b"damaged")
+    episodes = iterate_episodes(tmp_path, CONFIG)
+    assert next(episodes).states[0, 0] == 1.0
+    with pytest.raises(EpisodesError, match=r"readable HDF5 file, got .*episode_1"):
+        next(episodes)
+
+
+def test_another_package_adds_a_format(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", np.ones((4, 14), np.float32))
+    with pytest.raises(EpisodesError, match=r"got a folder with a\.npy"):
+        read_all([tmp_path], CONFIG)
+    install(tmp_path / "package", monkeypatch)
+    (episode,) = read_all([tmp_path], CONFIG)
+    assert episode.states.shape == (4, 14)
+    with pytest.raises(EpisodesError, match=r"metadata\.yaml.* or folders of NumPy files \(\*\.npy\), got the file"):
+        read_all([tmp_path / "a.npy"], CONFIG)
+
+
+def test_a_reader_of_another_package_is_asked_first(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_hdf5(tmp_path / "episode_0.hdf5")
+    np.save(tmp_path / "a.npy", np.ones((4, 14), np.float32))
+    assert len(read_all([tmp_path], CONFIG)[0]) == 3
+    install(tmp_path / "package", monkeypatch)
+    assert len(read_all([tmp_path], CONFIG)[0]) == 4
+
+
+def test_two_packages_that_recognize_a_path_are_refused(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", np.ones((4, 14), np.float32))
+    install(tmp_path / "one", monkeypatch, "npy")
+    install(tmp_path / "two", monkeypatch, "numpy_too")
+    with pytest.raises(EpisodesError, match="which npy and numpy_too recognize; uninstall"):
+        read_all([tmp_path], CONFIG)
