@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import chunk_ppo_ros
+from chunk_ppo_ros.runtime.description import NODES
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -56,9 +57,21 @@ def test_every_interface_says_what_it_is_and_every_number_what_it_counts(path: P
             assert field[3], f"{path.name}: {field[1]} must have a comment with its unit and shape"
 
 
-def test_the_set_up_links_the_nodes_that_setup_py_installs() -> None:
-    text = (ROOT / "setup.py").read_text()
-    assert f"NODES = {setup_environment.NODES!r}".replace("'", '"') in text
+def test_every_node_of_the_list_has_its_module_and_each_node_module_is_in_the_list() -> None:
+    modules = {
+        f"chunk_ppo_ros.nodes.{file.parent.name}.{file.stem}" for file in ROOT.glob("chunk_ppo_ros/nodes/*/*_node.py")
+    }
+    assert {node.module for node in NODES} == modules - {"chunk_ppo_ros.nodes.common.worker_node"}
+
+
+def test_the_list_of_nodes_is_read_without_any_package_installed() -> None:
+    """So do setup.py and the set-up."""
+    read = "import runpy; print(*(n.name for n in runpy.run_path('chunk_ppo_ros/runtime/description.py')['NODES']))"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", read], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [node.name for node in NODES]
+    assert setup_environment.NODE_LIST.samefile(ROOT / "chunk_ppo_ros" / "runtime" / "description.py")
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("requirements/*.txt")), ids=lambda path: path.name)
@@ -184,8 +197,8 @@ def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Pa
     assert (prefix / "share" / "chunk_ppo_msgs" / "msg" / "Transition.msg").is_file()
     for support in ("fastrtps_c", "fastrtps_cpp", "introspection_c", "introspection_cpp", "cpp", "c"):
         assert (prefix / "lib" / f"libchunk_ppo_msgs__rosidl_typesupport_{support}.so").is_file()
-    for node in setup_environment.NODES:
-        assert os.access(prefix / "lib" / "chunk_ppo_ros" / node, os.X_OK)
+    for node in NODES:
+        assert os.access(prefix / "lib" / "chunk_ppo_ros" / node.name, os.X_OK)
 
     imports = "import chunk_ppo_msgs.msg as m; m.Transition.__import_type_support__(); print(m.__file__)"
     command = f'. "{tmp_path}/install/setup.sh" && "{sys.executable}" -c "{imports}"'

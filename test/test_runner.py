@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib, sys, time
 import rclpy
 from rclpy.node import Node
-from chunk_ppo_ros.errors import UserError
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common import runner
 from chunk_ppo_ros.nodes.wire import parameters
 

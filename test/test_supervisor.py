@@ -15,7 +15,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from chunk_ppo_ros.runtime import supervisor
+from chunk_ppo_ros.runtime import ros_domain, supervisor
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
@@ -169,8 +169,8 @@ def test_an_unknown_policy_is_refused(make_graph: Callable[..., Graph]) -> None:
 
 SCRIPT = """
 import pathlib, sys
-from chunk_ppo_ros.graph import Graph, NodeDescription
-from chunk_ppo_ros.supervisor import Supervisor
+from chunk_ppo_ros.runtime.description import Graph, NodeDescription
+from chunk_ppo_ros.runtime.supervisor import Supervisor
 nodes = tuple(NodeDescription(name, f"fake_{name}", False, {}) for name in sys.argv[2:])
 folder = pathlib.Path(sys.argv[1])
 sys.exit(Supervisor(Graph(nodes, folder / "p.yaml", folder, "none"), domain_id=36).run())
@@ -277,8 +277,8 @@ def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
 
 
 def test_two_graphs_get_two_domains() -> None:
-    with supervisor.claim_domain() as first, supervisor.claim_domain() as second:
+    with ros_domain.claim_domain() as first, ros_domain.claim_domain() as second:
         assert first != second
-        assert {first, second} <= set(supervisor.DOMAINS)
-    with supervisor.claim_domain(7) as wanted:
+        assert {first, second} <= set(ros_domain.DOMAINS)
+    with ros_domain.claim_domain(7) as wanted:
         assert wanted == 7

@@ -24,7 +24,7 @@ LOAD = f"""
 import json, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np
-from chunk_ppo_ros.model import tree_store
+from chunk_ppo_ros.model.checkpoints import orbax_trees
 
 def peak():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -38,7 +38,7 @@ sharding = {{name: whole if name == "small" else split for name in expected}} if
 jnp.zeros(3).block_until_ready()
 before = peak()
 names = {{name: name for name in expected}}
-loaded = tree_store.load_tree(Path(sys.argv[1]), expected, names=names, sharding=sharding, verified=sys.argv[2] == "1")
+loaded = orbax_trees.load_tree(Path(sys.argv[1]), expected, names=names, sharding=sharding, verified=sys.argv[2] == "1")
 jax.block_until_ready(loaded)
 said = {{"mebibytes": peak() - before}}
 said["shards"] = {{name: [list(s.data.shape) for s in leaf.addressable_shards] for name, leaf in loaded.items()}}

@@ -141,14 +141,14 @@ def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figu
 
 
 def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
-    """The figures that `nodes/<module>` prints; it ends with this process, however that happens."""
+    """The figures that `nodes/bench/<module>` prints; it ends with this process, however that happens."""
     sizes = sorted({setup.config.model.image_size, setup.large_images["image_size"]})
     command = [
         sys.executable,
         "-m",
         "chunk_ppo_ros.runtime.supervised",
         str(os.getpid()),
-        f"chunk_ppo_ros.nodes.{module}",
+        f"chunk_ppo_ros.nodes.bench.{module}",
     ]
     command += ["--runs", str(setup.runs), "--folder", str(setup.folder)]
     command += ["--image_sizes", *map(str, sizes), *further]
