@@ -1,6 +1,6 @@
 """The actor: a checkpoint that turns observations into action chunks. No ROS here.
 
-Not here: learning (`learner.py`) and where observations come from (`env.py`, `nodes/policy_node.py`).
+Not here: learning (`learner.py`) and where observations come from (`env.py`, `nodes/policy/`).
 """
 
 from __future__ import annotations

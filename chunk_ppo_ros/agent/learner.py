@@ -1,6 +1,6 @@
 """The learner: transitions in, a new policy version and its checkpoint out. No ROS here.
 
-Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`collect.py`, `nodes/trainer_node.py`).
+Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`rollout_worker.py`, `nodes/trainer/`).
 """
 
 from __future__ import annotations

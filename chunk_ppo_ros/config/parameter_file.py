@@ -1,6 +1,6 @@
 """The configuration as a ROS parameter file, read and written without ROS.
 
-One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/parameters.py`
+One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/wire/parameters.py`
 declares the same names on a node.
 """
 

@@ -1,6 +1,6 @@
 """A success classifier: a small convolutional network that tells from the cameras' images whether the task is solved.
 
-Here are the network, its file and what it says of images. `train_classifier.py` trains it, `nodes/classifier_node.py`
+Here are the network, its file and what it says of images. `train_classifier.py` trains it, `nodes/classifier/classifier_node.py`
 makes it a source of rewards.
 """
 

@@ -1,6 +1,6 @@
 """The referee: joins what is said about one chunk and decides how it ended.
 
-Pure decisions; who says it and who is told is `nodes/reward_node.py`.
+Pure decisions; who says it and who is told is `nodes/reward/`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each rule is a function of what was sampled (tokens and value in a state) and of the version of the weights, so that k
 has no probability of its own: docs/chunk-length.md says why the ratio of PPO stays right.
-Not here: who executes the k steps (`env.py`, `nodes/policy_node.py`), and the sum of rewards over them.
+Not here: who executes the k steps (`env.py`, `nodes/policy/`), and the sum of rewards over them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Camera images: raw pixel buffers to RGB, and RGB to the model's square.
 
-Nothing here knows ROS; `nodes/images.py` passes the fields of a message. All supported encodings have one byte per
+Nothing here knows ROS; `nodes/wire/images.py` passes the fields of a message. All supported encodings have one byte per
 channel, so byte order plays no part.
 """
 

@@ -1,4 +1,4 @@
-"""Which parts of the graph are there, by the publishers of their topics."""
+"""Which nodes are in the graph, as the publishers of their topics show."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import dataclasses
 from collections.abc import Iterable
 
 from rclpy.node import Node
+
+PLACEHOLDERS = frozenset({"_NODE_NAME_UNKNOWN_", "_CREATED_BY_BARE_DDS_APP_"})
+"""Names that the ROS middleware gives to the node of a publisher while discovery has not told it, and for good where
+the publisher belongs to a program without ROS. They name no node."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,15 +21,16 @@ class PresenceChange:
 
 
 class PresenceWatch:
-    """Tells once when a node that was there is gone, and when it was started anew.
+    """Reports once when a node has left the graph, and once when it was started anew.
 
-    A killed process stays in the graph until its lease is over, 20 s in Fast DDS; that it was started anew is seen
-    at once, because its new publisher has another identity.
+    The graph shows a killed process until its lease is over, which takes 20 s in Fast DDS. The watch sees at once that
+    the process was started anew, because its new publisher has another identity.
 
     Args:
-        node: asks the graph.
-        topics: topics whose publishers are watched.
-        patience: seconds of absence after which a node counts as gone; when all nodes end together, none is missed.
+        node: the node whose view of the graph is read.
+        topics: the topics whose publishers are watched.
+        patience: the absence in seconds after which a node counts as gone. When all nodes end together, no node lives
+            long enough to report another.
     """
 
     def __init__(self, node: Node, topics: Iterable[str], *, patience: float = 1.5) -> None:
@@ -37,12 +42,18 @@ class PresenceWatch:
         self._gone: set[tuple[str, str]] = set()
 
     def update(self, now: float) -> list[PresenceChange]:
-        """Looks at the graph at `now`, steady seconds; the first appearance of a node is no change."""
+        """Returns what has changed since the last call; the first appearance of a node is no change.
+
+        Args:
+            now: the time in seconds of a steady clock.
+        """
         return [change for topic in self._topics for change in self._look(topic, now)]
 
     def _look(self, topic: str, now: float) -> list[PresenceChange]:
         changes = []
         for info in self._node.get_publishers_info_by_topic(topic):
+            if info.node_name in PLACEHOLDERS:
+                continue
             key, identity = (topic, info.node_name), bytes(info.endpoint_gid)
             known = self._identities.setdefault(key, {identity})
             self._last_seen[key] = now

@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from chunk_ppo_msgs import msg
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
-from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from std_msgs.msg import Float32
 
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
+from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
 from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
@@ -410,7 +410,7 @@ class RewardNode(Node):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until it is stopped; returns the exit code."""
-    return run_node(RewardNode, args, make_executor=EventsExecutor)
+    return run_node(RewardNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
