@@ -16,9 +16,14 @@ from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
 from chunk_ppo_ros.evaluation.bench.bench_reference import ReferenceBench, ReferenceSizes, find_sizes
 from chunk_ppo_ros.evaluation.bench.bench_variant import VariantSetup
 from chunk_ppo_ros.evaluation.bench.measurement import Figure
+from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 SMALL = dataclasses.replace(
-    TINY_MODEL, cameras=("one",), image_size=32, gemma_depth=1, gemma_width=32, gemma_mlp_dim=32, vocab_size=256
+    TINY_MODEL,
+    cameras=("one",),
+    image_size=32,
+    vocab_size=256,
+    tower_sizes=("gemma.depth=1", "gemma.width=32", "gemma.mlp_dim=32"),
 )
 
 CONFIG = {
@@ -42,15 +47,16 @@ def test_sizes_are_read_from_a_folder_of_reference_data(tmp_path: Path) -> None:
     sizes = find_sizes(str(tmp_path))
     model = sizes.model
     assert (sizes.name, sizes.num_tokens, model.max_token_len, model.max_prompt_len) == ("set_x", 20, 40, 18)
-    assert (model.siglip_width, model.siglip_depth, model.siglip_mlp_dim, model.siglip_num_heads) == (8, 1, 16, 2)
-    assert (model.gemma_width, model.gemma_depth, model.gemma_mlp_dim, model.gemma_num_heads) == (16, 2, 32, 4)
-    assert (model.gemma_num_kv_heads, model.gemma_head_dim, model.vocab_size, model.patch_size) == (2, 8, 512, 14)
+    towers = resolve_variant(model)
+    assert dataclasses.astuple(towers.siglip)[:4] == (8, 1, 16, 2)
+    assert dataclasses.astuple(towers.gemma)[:6] == (16, 2, 32, 4, 8, 2)
+    assert (model.vocab_size, model.patch_size) == (512, 14)
 
 
 def test_set_a_has_the_sizes_that_openpi_was_timed_with(shared_folder: Path) -> None:
     stored = find_sizes(str(shared_folder / "golden" / "set_a"))
     known = find_sizes("0.5m")
-    assert dataclasses.replace(stored.model, gemma_num_kv_heads=0) == known.model
+    assert stored.model == known.model
     assert (stored.sample_batches, stored.step_batch) == (known.sample_batches, known.step_batch)
 
 
@@ -110,7 +116,7 @@ def test_a_part_that_fails_leaves_the_others(
 ) -> None:
     """Each part is a process of its own; here none knows the model."""
     monkeypatch.setattr(bench_variant, "UPDATES", {})
-    broken = dataclasses.replace(SMALL, siglip_num_heads=5)  # 64 is no multiple of it
+    broken = dataclasses.replace(SMALL, tower_sizes=("siglip.num_heads=5",))  # 64 is no multiple of it
     assert bench_variant.measure_variant(VariantSetup(broken, batch_size=2, runs=1)) == []
     assert "act ended with status 1" in capsys.readouterr().out
 

@@ -25,7 +25,7 @@ PPO = PPOConfig(num_chunks_per_update=NUM_CHUNKS, batch_size=2, num_epochs_per_u
 
 @pytest.fixture(scope="module")
 def policy() -> Pi0FASTActorCritic:
-    return make_policy(lora_rank=2, gemma_depth=1)
+    return make_policy(lora_rank=2, tower_sizes=("gemma.depth=1",))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def updates(
     policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation, sampled: Sample
 ) -> tuple[Counted, Counted]:
     """The same update of adapters and value head with and without reuse of the image tokens."""
-    trained = trained_leaves(params["actor_backbone"], freeze_image_tower=True, freeze_text_tower=False)
+    trained = trained_leaves(params["actor_backbone"], PPOConfig(freeze_image_tower=True))
     optimizer, counts, made = make_optimizer(PPO), [], []
     opt_state = optimizer.init(params, trained=trained)
     apply = siglip.apply_siglip

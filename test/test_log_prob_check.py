@@ -29,14 +29,14 @@ def sampled_rollout(policy: Any, params: Any) -> Any:
 
 @pytest.mark.parametrize(("dtype", "depth"), [("float32", 1), ("bfloat16", 3)])  # one block of bfloat16 hides it
 def test_rounding_is_within_the_limit_of_its_dtype(dtype: str, depth: int) -> None:
-    policy = make_policy(dtype=dtype, gemma_depth=depth)
+    policy = make_policy(dtype=dtype, tower_sizes=(f"gemma.depth={depth}",))
     params = policy.init(key=jax.random.key(0))
     made, ppo = sampled_rollout(policy, params), PPOConfig()
-    limit = ppo.max_logp_gap if dtype == "float32" else ppo.max_logp_gap_bfloat16
+    limit = ppo.logp_gap_limit(dtype)
     scores = LogProbCheck(policy.evaluate, batch_size=2, limit=limit)(params, made)
     assert scores.token_log_probs.shape == made.token_log_probs.shape
     if dtype == "float32":
         assert scores.token_gaps.max() <= 1e-4
     else:
         assert 1e-6 < scores.token_gaps.max() < 0.5  # nats; measured 0.02 with three blocks
-        assert scores.chunk_gaps.max() > ppo.max_logp_gap  # float32's limit would refuse it
+        assert scores.chunk_gaps.max() > ppo.logp_gap_limit("float32")  # float32's limit would refuse it

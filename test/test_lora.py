@@ -71,8 +71,8 @@ def test_a_fresh_adapter_learns_through_b() -> None:
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 def test_merged_equals_adapted(kv_heads: int) -> None:
-    config = dataclasses.replace(ADAPTED, gemma_num_kv_heads=kv_heads)
-    plain = dataclasses.replace(PLAIN, gemma_num_kv_heads=kv_heads)
+    config = dataclasses.replace(ADAPTED, tower_sizes=(f"gemma.num_kv_heads={kv_heads}",))
+    plain = dataclasses.replace(PLAIN, tower_sizes=(f"gemma.num_kv_heads={kv_heads}",))
     adapted = backbone_with_full_factors(config)
     merged = lora.merge_adapters(adapted, config)
     expected = jax.eval_shape(lambda: Pi0FAST.from_config(plain).init(key=jax.random.key(0)))

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.model_size import size_settings
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 
@@ -18,16 +19,10 @@ MODEL = Pi0FASTActorCriticConfig(
     image_size=8,
     patch_size=4,
     vocab_size=64,
-    siglip_width=6,
-    siglip_depth=2,
-    siglip_mlp_dim=10,
-    siglip_num_heads=2,
-    gemma_width=8,
-    gemma_depth=3,
-    gemma_mlp_dim=12,
-    gemma_num_heads=2,
-    gemma_num_kv_heads=1,
-    gemma_head_dim=4,
+    tower_sizes=size_settings(
+        siglip={"width": 6, "depth": 2, "mlp_dim": 10, "num_heads": 2},
+        gemma={"width": 8, "depth": 3, "mlp_dim": 12, "num_heads": 2, "num_kv_heads": 1, "head_dim": 4},
+    ),
 )
 
 
@@ -54,7 +49,11 @@ def test_a_gradient_step_takes_three_products_for_each_of_the_forward_pass() -> 
 
 def test_the_compiler_counts_about_the_same_for_the_image_tower() -> None:
     """XLA counts norms, softmax and gelu as well, which the products outweigh in a wide tower."""
-    model = dataclasses.replace(MODEL, siglip_width=128, siglip_mlp_dim=512, siglip_depth=2, siglip_num_heads=4)
+    wide = size_settings(
+        siglip={"width": 128, "depth": 2, "mlp_dim": 512, "num_heads": 4},
+        gemma={"width": 8, "depth": 3, "mlp_dim": 12, "num_heads": 2, "head_dim": 4},
+    )
+    model = dataclasses.replace(MODEL, tower_sizes=wide)
     backbone = Pi0FAST.from_config(model)
     params = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
     images = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.uint8)

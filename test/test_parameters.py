@@ -155,6 +155,51 @@ def test_a_missing_parameter_file_is_refused(tmp_path: pathlib.Path) -> None:
         parameters.load_config_file(tmp_path / "none.yaml")
 
 
+def write_settings(path: pathlib.Path, **sections: object) -> pathlib.Path:
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": sections}}, sort_keys=False))
+    return path
+
+
+SIZE_NAMES = ("siglip_width", "siglip_depth", "siglip_mlp_dim", "siglip_num_heads", "gemma_width", "gemma_depth")
+SIZE_NAMES += ("gemma_mlp_dim", "gemma_num_heads", "gemma_num_kv_heads", "gemma_head_dim")
+
+
+def test_an_interrupted_run_of_before_goes_on(tmp_path: pathlib.Path) -> None:
+    """params.yaml of 0.1.0 has ten sizes, 0 where they are the variant's, and two limits of the log-prob gap."""
+    path = tmp_path / "params.yaml"
+    old = {"model": {"paligemma_variant": "tiny", "dtype": "bfloat16"} | dict.fromkeys(SIZE_NAMES, 0)}
+    old["ppo"] = {"max_logp_gap": 0.001, "max_logp_gap_bfloat16": 0.9}
+    with pytest.warns(FutureWarning) as warned:
+        config = parameters.load_config_file(write_settings(path, **old))
+    assert config.model.tower_sizes == ()
+    assert config.ppo.logp_gap_limit(config.model.dtype) == 0.9
+    texts = " ".join(str(warning.message) for warning in warned)
+    assert "model.siglip_width" in texts and "model.tower_sizes" in texts
+    assert "ppo.max_logp_gap_bfloat16 has another name now: ppo.max_logp_gap" in texts
+    parameters.write_parameter_file(config, path)
+    assert parameters.load_config_file(path) == config  # and the file that a run writes has the new names
+
+
+def test_sizes_of_an_old_file_are_carried_over(tmp_path: pathlib.Path) -> None:
+    path = write_settings(tmp_path / "params.yaml", model={"gemma_depth": 2, "siglip_width": 32, "siglip_depth": 0})
+    with pytest.warns(FutureWarning, match="model.gemma_depth, model.siglip_width, model.siglip_depth have another"):
+        config = parameters.load_config_file(path)
+    assert config.model.tower_sizes == ("gemma.depth=2", "siglip.width=32")
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("ppo", [{"max_logp_gap_bfloat16": 0.5}, {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.9}])
+def test_limits_that_were_set_are_not_guessed(tmp_path: pathlib.Path, ppo: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"ppo.max_logp_gap must stand alone.*keep ppo.max_logp_gap with the limit"):
+        parameters.load_config_file(write_settings(tmp_path / "params.yaml", ppo=ppo))
+
+
+def test_an_old_name_is_carried_over_on_a_node(make_node: NodeMaker) -> None:
+    with pytest.warns(FutureWarning, match="model.tower_sizes"):
+        config = parameters.declare(make_node("-p", "model.gemma_depth:=2"), "model")
+    assert config.model.tower_sizes == ("gemma.depth=2",)
+
+
 CONFIG_FILES = sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yaml"))
 
 

@@ -226,7 +226,9 @@ def test_sizes_that_cannot_work_are_refused() -> None:
 
 
 def test_sizes_that_are_set_replace_the_variants() -> None:
-    config = dataclasses.replace(MODELS["tiny"], gemma_width=40, gemma_num_kv_heads=2, siglip_depth=3, lora_rank=8)
+    config = dataclasses.replace(
+        MODELS["tiny"], tower_sizes=("gemma.width=40", "gemma.num_kv_heads=2", "siglip.depth=3"), lora_rank=8
+    )
     variant = resolve_variant(config)
     assert variant.gemma.width == 40 and variant.gemma.num_kv_heads == 2 and variant.siglip.depth == 3
     assert variant.gemma.depth == resolve_variant(MODELS["tiny"]).gemma.depth

@@ -27,6 +27,12 @@ from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
 
 
+def sizes(setting: str) -> tuple[str, ...]:
+    """The small model's sizes with one of them changed."""
+    name, _, _ = setting.partition("=")
+    return (*(own for own in MODEL.tower_sizes if not own.startswith(f"{name}=")), setting)
+
+
 def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_metadata: Any = None) -> Path:
     """An own checkpoint whose training state means nothing."""
     assets = directory.with_name(f"{directory.name}_assets")
@@ -177,8 +183,8 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
     ("model", "message"),
     [
         ({"action_horizon": 8}, "model.action_horizon: checkpoint 4, configuration 8"),
-        ({"gemma_width": 32}, "model.gemma_width: checkpoint 16, configuration 32"),
-        ({"siglip_depth": 2}, "model.siglip_depth: checkpoint 1, configuration 2"),
+        ({"tower_sizes": sizes("gemma.width=32")}, "model.tower_sizes gemma.width: checkpoint 16, configuration 32"),
+        ({"tower_sizes": sizes("siglip.depth=2")}, "model.tower_sizes siglip.depth: checkpoint 1, configuration 2"),
         ({"cameras": ("cam_high",)}, r"model.cameras: checkpoint \['base_0_rgb'\], configuration \['cam_high'\]"),
         ({"value_bins": 8}, "model.value_bins: checkpoint 1, configuration 8"),
         ({"max_action_tokens": 40}, "model.max_action_tokens: checkpoint 32, configuration 40"),
@@ -197,7 +203,7 @@ def check(stored: dict[str, Any], wanted: dict[str, Any], *, resumes: bool = Fal
 def test_settings_that_are_not_of_the_model_may_differ() -> None:
     use = {"temperature": 0.5, "detach_value": False, "dtype": "bfloat16", "constrain_decoding": False}
     check({}, use, resumes=True)
-    check({}, {"siglip_depth": 1}, resumes=True)  # the variant's own size, by name
+    check({}, {"tower_sizes": sizes("siglip.depth=1")}, resumes=True)  # the variant's own size, by name
     check({}, {"value_max": 3.0, "lora_alpha": 2.0, "max_value_steps": 9}, resumes=True)  # nothing reads them
 
 
@@ -220,16 +226,37 @@ def test_nothing_starts_fresh_in_a_resumed_run() -> None:
 
 
 def test_metadata_of_before_a_setting_means_its_default() -> None:
-    later = ("siglip_", "gemma_", "lora_", "value_bins", "value_min", "value_max", "chunk_value", "constrain_decoding")
+    later = ("tower_sizes", "lora_", "value_bins", "value_min", "value_max", "chunk_value", "constrain_decoding")
     stored = {name: value for name, value in config_to_dict(MODEL).items() if not name.startswith(later)}
-    plain = dataclasses.replace(
-        MODEL, **{name: 0 for name in config_to_dict(MODEL) if name.startswith(("siglip_", "gemma_"))}
-    )
+    plain = dataclasses.replace(MODEL, tower_sizes=())
     compatibility.check_model_config(Path("step_1"), stored, plain, resumes=True)
     with pytest.raises(CheckpointError, match=r"model\.chunk_value: checkpoint 'none'"):
         compatibility.check_model_config(
             Path("step_1"), stored, dataclasses.replace(plain, chunk_value="pooled"), resumes=True
         )
+
+
+OLD_SIZES = {
+    "siglip_width": 8,
+    "siglip_depth": 0,
+    "siglip_mlp_dim": 8,
+    "siglip_num_heads": 2,
+    "gemma_width": 16,
+    "gemma_depth": 1,
+    "gemma_mlp_dim": 8,
+    "gemma_num_heads": 2,
+    "gemma_num_kv_heads": 0,
+    "gemma_head_dim": 4,
+}
+"""The small model's sizes as checkpoints of 0.1.0 store them, with 0 for the variant's."""
+
+
+@pytest.mark.filterwarnings("error")  # nobody can write new names into a checkpoint
+def test_metadata_with_ten_sizes_is_compared_by_what_they_mean() -> None:
+    stored = {name: value for name, value in config_to_dict(MODEL).items() if name != "tower_sizes"} | OLD_SIZES
+    compatibility.check_model_config(Path("step_1"), stored, MODEL, resumes=True)
+    with pytest.raises(CheckpointError, match=r"model.tower_sizes gemma.depth: checkpoint 3, configuration 1"):
+        compatibility.check_model_config(Path("step_1"), {**stored, "gemma_depth": 3}, MODEL, resumes=True)
 
 
 @pytest.mark.parametrize("model", [{"action_dim": "14"}, {"shoe_size": 42}, {"action_dim": 1000}, {"cameras": 3}])
@@ -329,8 +356,9 @@ def test_a_run_is_resumed_with_another_learning_rate_but_not_with_other_sizes(im
     again = Learner.start(dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, learning_rate=1e-5)))
     assert (again.counters, again.provenance) == (first.counters, first.provenance)
     assert again.provenance.notes == ("the value head is fresh",)
-    with pytest.raises(CheckpointError, match="model.gemma_depth: checkpoint 1, configuration 2"):
-        Learner.start(dataclasses.replace(config, model=dataclasses.replace(config.model, gemma_depth=2)))
+    deeper = dataclasses.replace(config.model, tower_sizes=sizes("gemma.depth=2"))
+    with pytest.raises(CheckpointError, match="model.tower_sizes gemma.depth: checkpoint 1, configuration 2"):
+        Learner.start(dataclasses.replace(config, model=deeper))
 
 
 def test_provenance_of_before_the_notes_is_read(own: Path) -> None:

@@ -156,15 +156,15 @@ def test_the_gap_is_measured_where_it_is_allowed():
     assert figures["logp_gap/token_max"] == pytest.approx(0.02, rel=1e-3)
 
 
-def test_the_limit_may_be_given_apart_from_the_algorithm():
+def test_the_limit_is_that_of_the_dtype():
     params = toy_policy.init_params()
     optimizer = make_optimizer(CONFIG)
     rollout = sample_rollout(params)
     shifted = rollout.replace(token_log_probs=rollout.token_log_probs + np.float32([0.01, 0.0, 0.0]))
-    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, max_logp_gap=0.001)
+    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, dtype="float32")
     with pytest.raises(LogProbGapError, match=r"at most 0.001"):
         update.run(params, optimizer.init(params), shifted, key=KEY)
-    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, max_logp_gap=0.02)
+    update = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG, dtype="bfloat16")
     assert update.run(params, optimizer.init(params), shifted, key=KEY).metrics.logp_gap_max_ratio > 0.009
 
 
@@ -183,9 +183,9 @@ def test_ratios_are_from_recorded_or_from_recomputed_log_probs(recompute, ratio)
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-3), ("bfloat16", 0.9)])
-def test_the_limit_of_a_run_is_that_of_its_dtype(dtype, limit):
-    config = config_lib.TrainConfig(model=config_lib.Pi0FASTActorCriticConfig(dtype=dtype))
-    assert config.max_logp_gap == limit
+def test_a_limit_that_is_set_counts_whatever_the_dtype(dtype, limit):
+    assert config_lib.PPOConfig().logp_gap_limit(dtype) == limit
+    assert config_lib.PPOConfig(max_logp_gap=0.25).logp_gap_limit(dtype) == 0.25
 
 
 def test_log_probs_that_are_not_numbers_are_refused():

@@ -67,7 +67,7 @@ class Learner:
         self._policy = policy
         self._params = committed(params)
         self._optimizer = make_optimizer(config.ppo)
-        trained = _trained_leaves(self._params, config.ppo)
+        trained = trained_leaves(self._params[ACTOR], config.ppo)
         fresh = opt_state is None
         self._opt_state = committed(self._optimizer.init(self._params, trained=trained) if fresh else opt_state)
         self._update = PPOUpdate(
@@ -76,7 +76,7 @@ class Learner:
             config.ppo,
             trained=trained,
             prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
-            max_logp_gap=config.max_logp_gap,
+            dtype=config.model.dtype,
             reference=reference,
         )
         self._novelty = Novelty(config) if config.reward.novelty_weight else None
@@ -129,7 +129,7 @@ class Learner:
         tokenizer = restore.load_tokenizer(newest / "assets", config)
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
         expected = restore.expected_params(policy)
-        init = functools.partial(make_optimizer(config.ppo).init, trained=_trained_leaves(expected, config.ppo))
+        init = functools.partial(make_optimizer(config.ppo).init, trained=trained_leaves(expected[ACTOR], config.ppo))
         provenance = read_section(newest, metadata, "provenance", restore.Provenance)
         reference = None
         if _has_reference(config, provenance):
@@ -280,12 +280,6 @@ def _has_reference(config: TrainConfig, provenance: restore.Provenance) -> bool:
             "the policy to stay near by --pretrained_checkpoint_path"
         )
     return True
-
-
-def _trained_leaves(params: Any, ppo: PPOConfig) -> Any:
-    return trained_leaves(
-        params["actor_backbone"], freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower
-    )
 
 
 def _frozen_settings(ppo: PPOConfig) -> dict[str, bool]:

@@ -104,7 +104,11 @@ def _line(config: TrainConfig, learner: Learner, metrics: dict[str, float], epis
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]`."""
-    config = flags.parse_config(arguments, preset="debug", program="chunk_ppo_ros train", description=str(__doc__))
+    parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
+    flags.add_config_flags(parser, preset="debug")
+    parsed = parser.parse_args(arguments)
+    config = flags.config_or_exit(parser, parsed)
+    print(flags.preset_line(parsed))
     simulator = make_simulator(config)
     try:
         checkpoint = train(config, SimulatorEnv(simulator, config))

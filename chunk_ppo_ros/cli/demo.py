@@ -6,7 +6,6 @@ samples, because PPO learns from what differs.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import time
 from collections.abc import Sequence
@@ -102,7 +101,7 @@ def _choose_simulator(config: TrainConfig) -> TrainConfig:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros demo`."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros demo", description=__doc__, allow_abbrev=False)
+    parser = flags.FlagParser(prog="chunk_ppo_ros demo", description=__doc__)
     parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
     parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")
     flags.add_config_flags(parser, preset="demo")

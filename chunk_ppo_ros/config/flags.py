@@ -1,32 +1,99 @@
 """The configuration on the command line: presets, and every field by its own flag.
 
-Flags are made from the dataclasses of `config.py`; the field names are unique over all sections, so that
-`--learning_rate` needs no prefix. Checking of values is the configuration's own.
+Flags are made from the dataclasses of the sections. The field names are unique over all sections, so that
+`--learning_rate` needs no prefix; `--ppo.learning_rate` is the same flag. Values are checked by the configuration.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
+import sys
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
+from chunk_ppo_ros.config.presets import ABOUT
+from chunk_ppo_ros.config.renamed import advice
+
+
+class FlagParser(argparse.ArgumentParser):
+    """A parser whose errors come first, in one line, with the nearest flags where one is unknown."""
+
+    def __init__(self, *, prog: str, description: str | None, **settings: Any) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """See argparse; exits with status 2 where a flag is unknown, before anything else is looked at."""
+        for argument in sys.argv[1:] if args is None else args:
+            if argument == "--":
+                break
+            flag = argument.partition("=")[0]
+            if flag.startswith("--") and flag not in self._option_string_actions:
+                self.error(self._unknown(flag))
+        return super().parse_known_args(args, namespace)
+
+    def format_help(self) -> str:
+        """See argparse; the usage is one line."""
+        self.usage = self._short_usage()
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the error and then one line of usage, and exits with status 2."""
+        print(f"{self.prog}: {message}\nusage: {self._short_usage() % {'prog': self.prog}}", file=sys.stderr)
+        self.exit(2)
+
+    def _unknown(self, flag: str) -> str:
+        new_name = advice(flag.removeprefix("--"))
+        if new_name is not None:
+            return f"unknown flag {flag}: {new_name}"
+        same_form = [known for known in self._option_string_actions if ("." in known) == ("." in flag)]
+        near = difflib.get_close_matches(flag, same_form, n=2)
+        return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"
+
+    def _short_usage(self) -> str:
+        """The program, what must be given, and that there are flags; argparse would list them all."""
+        needed = []
+        for action in self._actions:
+            name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
+            if not action.option_strings:
+                needed.append(f"{name} [{name} ...]" if action.nargs == "+" else name)
+            elif action.required:
+                needed.append(f"{action.option_strings[0]} {name}")
+        return " ".join(["%(prog)s", *needed, "[flags]; --help lists the flags"])
 
 
 def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
-    """Adds `--config`, `--model` and a flag for each field of each section; absent flags leave the preset's value."""
-    parser.add_argument("--config", default=preset, choices=sorted(PRESETS), help="preset that the flags start from")
+    """Adds `--config`, `--model` and a flag for each field of each section; absent flags leave the preset's value.
+
+    Args:
+        parser: of the command.
+        preset: what the flags start from without `--config`; its values are those in the help.
+    """
+    presets = "; ".join(f"{name}: {text}" for name, text in ABOUT.items())
+    parser.add_argument(
+        "--config",
+        default=preset,
+        choices=sorted(PRESETS),
+        help=f"preset that the flags start from; without it {preset}, whose values stand below in brackets ({presets})",
+    )
     parser.add_argument(
         "--model", choices=sorted(MODELS), help="size of the model; replaces the preset's model section"
     )
+    parser.epilog = "Every flag may have its section before its name: --ppo.learning_rate is --learning_rate."
     for section_field in dataclasses.fields(TrainConfig):
-        section = typing.get_type_hints(TrainConfig)[section_field.name]
+        section = getattr(PRESETS[preset], section_field.name)
         group = parser.add_argument_group(section_field.name, section.__doc__)
         for field in dataclasses.fields(section):
-            _add_flag(group, section, field)
+            _add_flag(group, section_field.name, section, field)
+
+
+def preset_line(parsed: argparse.Namespace) -> str:
+    """One line that says which preset the parsed flags start from, and what it is for."""
+    return f"preset {parsed.config} (--config): {ABOUT[parsed.config]}"
 
 
 def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None = None) -> TrainConfig:
@@ -51,32 +118,37 @@ def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None
     return config_module.from_dict(TrainConfig, values, base=base)
 
 
-def parse_config(arguments: Sequence[str], *, preset: str, program: str, description: str) -> TrainConfig:
-    """Parses flags into a configuration; exits with the usage and the reason when they do not fit."""
-    parser = argparse.ArgumentParser(prog=program, description=description, allow_abbrev=False)
-    add_config_flags(parser, preset=preset)
-    parsed = parser.parse_args(arguments)
-    return config_or_exit(parser, parsed)
-
-
 def config_or_exit(
     parser: argparse.ArgumentParser, parsed: argparse.Namespace, *, base: TrainConfig | None = None
 ) -> TrainConfig:
-    """See `config_from_flags`; exits with the usage and the reason when the flags do not fit."""
+    """See `config_from_flags`; exits with the reason and the usage when the flags do not fit."""
     try:
         return config_from_flags(parsed, base=base)
     except ValueError as error:
         parser.error(str(error))
 
 
-def _add_flag(group: Any, section: type, field: dataclasses.Field[Any]) -> None:
-    hint = typing.get_type_hints(section)[field.name]
-    flag, help_text = f"--{field.name}", field.metadata["help"]
+def _add_flag(group: Any, section_name: str, section: Any, field: dataclasses.Field[Any]) -> None:
+    """Adds `--name`, and without a line in the help `--section.name`; a bool has both with `no_` and with `no-` too."""
+    hint = typing.get_type_hints(type(section))[field.name]
+    settings: dict[str, Any] = {"dest": field.name, "default": None}
     if hint is bool:
-        negated = [f"--no_{field.name}", f"--no-{field.name}"]
-        group.add_argument(flag, action="store_const", const=True, default=None, help=help_text)
-        group.add_argument(*negated, action="store_const", const=False, default=None, dest=field.name)
+        settings |= {"action": "store_const", "const": True}
     elif typing.get_origin(hint) is tuple:
-        group.add_argument(flag, nargs="+", metavar="NAME", help=help_text)
+        settings |= {"nargs": "+", "metavar": "NAME"}
     else:
-        group.add_argument(flag, type=hint, choices=field.metadata["choices"], help=f"{help_text} ({field.default})")
+        settings |= {"type": hint, "choices": field.metadata["choices"]}
+    help_text = f"{field.metadata['help']} ({_shown(getattr(section, field.name))})"
+    for prefix, text in (("--", help_text), (f"--{section_name}.", argparse.SUPPRESS)):
+        group.add_argument(prefix + field.name, help=text, **settings)
+        if hint is bool:
+            negated = (f"{prefix}no_{field.name}", f"{prefix}no-{field.name}")
+            off = None if text == help_text else text
+            group.add_argument(*negated, help=off, **{**settings, "const": False})
+
+
+def _shown(value: Any) -> str:
+    """A value as the help shows it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.config.model_size import parse_settings
 from chunk_ppo_ros.config.schema import Checked, setting
 
 
@@ -47,16 +48,9 @@ class Pi0FASTActorCriticConfig(Checked):
     chunk_value: str = setting(
         "none", "how V(s, a) joins observation and chunk", choices=("none", "pooled", "attention")
     )
-    siglip_width: int = setting(0, "image tower's width; 0 here and below takes the variant's size", minimum=0)
-    siglip_depth: int = setting(0, "image tower's blocks", minimum=0)
-    siglip_mlp_dim: int = setting(0, "hidden width of the image tower's MLP", minimum=0)
-    siglip_num_heads: int = setting(0, "attention heads of the image tower", minimum=0)
-    gemma_width: int = setting(0, "decoder's width", minimum=0)
-    gemma_depth: int = setting(0, "decoder's blocks", minimum=0)
-    gemma_mlp_dim: int = setting(0, "hidden width of the decoder's MLP", minimum=0)
-    gemma_num_heads: int = setting(0, "query heads of the decoder", minimum=0)
-    gemma_num_kv_heads: int = setting(0, "key/value heads of the decoder", minimum=0)
-    gemma_head_dim: int = setting(0, "width of a decoder's head", minimum=0)
+    tower_sizes: tuple[str, ...] = setting(
+        (), "sizes of the towers that are not the variant's, such as gemma.depth=4 siglip.width=96; empty has none"
+    )
     lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
     lora_alpha: float = setting(
         16.0, "adapters of the attention are scaled by lora_alpha / lora_rank", minimum=1e-3, maximum=1024.0
@@ -71,6 +65,7 @@ class Pi0FASTActorCriticConfig(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        parse_settings(self.tower_sizes)
         if self.value_bins > 1 and not self.value_min < self.value_max:
             raise ValueError(
                 f"model.value_max must be above model.value_min ({self.value_min}), got {self.value_max}; name the "

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.renamed import RENAMED
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 """Parameters that every node has of its own; `qos_overrides.*` belongs to them too."""
@@ -31,7 +32,7 @@ def is_ros_parameter(name: str) -> bool:
 
 
 def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """Dotted settings as nested sections, without those of ROS.
+    """Dotted settings as nested sections, without those of ROS; old names stay, for `from_dict` carries them over.
 
     Args:
         flat: values by dotted name.
@@ -45,7 +46,7 @@ def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dic
     for name, value in flat.items():
         if is_ros_parameter(name) or name in extra:
             continue
-        if name not in known:
+        if name not in known and name not in RENAMED:
             sections = sorted({key.split(".")[0] for key in known})
             near = difflib.get_close_matches(name, [*known, *extra], n=3) or sections
             raise ValueError(f"unknown parameter '{name}'; did you mean one of {', '.join(near)}?")

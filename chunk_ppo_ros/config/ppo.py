@@ -6,6 +6,13 @@ import dataclasses
 
 from chunk_ppo_ros.config.schema import Checked, setting
 
+MAX_LOGP_GAPS: dict[str, float] = {"float32": 1e-3, "bfloat16": 0.9}
+"""The largest |ratio - 1| of a chunk before the first gradient step, by the dtype of the computation.
+
+Rounding in float32 makes about 1e-5. In bfloat16 it makes 0.02 in a chunk of 7 tokens and 0.6 in one of 110; other
+weights or another temperature make about 1.
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class PPOConfig(Checked):
@@ -75,15 +82,9 @@ class PPOConfig(Checked):
     normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
     critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
     max_logp_gap: float = setting(
-        1e-3,
-        "refuse to train where |ratio - 1| of a chunk exceeds this before the first step, with model.dtype float32, "
-        "whose rounding makes about 1e-5",
-        minimum=0.0,
-    )
-    max_logp_gap_bfloat16: float = setting(
-        0.9,
-        "the same with model.dtype bfloat16, whose rounding makes 0.02 in a chunk of 7 tokens and 0.6 in one of 110; "
-        "other weights or another temperature make about 1",
+        0.0,
+        "refuse to train where |ratio - 1| of a chunk exceeds this before the first step; 0 takes the limit of "
+        f"model.dtype ({', '.join(f'{dtype} {limit:g}' for dtype, limit in MAX_LOGP_GAPS.items())})",
         minimum=0.0,
     )
     recompute_log_probs: bool = setting(
@@ -91,6 +92,10 @@ class PPOConfig(Checked):
         "measure ratios from the log-probs that the trainer finds before its first step, not from those recorded while "
         "sampling; for bfloat16, whose rounding is as large as clip_coef",
     )
+
+    def logp_gap_limit(self, dtype: str) -> float:
+        """The largest |ratio - 1| of a chunk before the first gradient step, where model.dtype is `dtype`."""
+        return self.max_logp_gap or MAX_LOGP_GAPS[dtype]
 
     @property
     def num_chunks_per_step(self) -> int:

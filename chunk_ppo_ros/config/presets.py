@@ -76,3 +76,10 @@ PRESETS: dict[str, TrainConfig] = {
         run=RunConfig(exp_name="full"),
     ),
 }
+
+ABOUT: dict[str, str] = {
+    "debug": "a smoke test of a minute on the kinematic simulator, which learns nothing to speak of",
+    "demo": "learns reach on MuJoCo in minutes on two cores, from an imitation made with the same preset",
+    "full": "the size of openpi's Pi0-FAST, for a GPU; its start is a checkpoint of openpi's",
+}
+"""What each preset is for, in one line."""

@@ -11,8 +11,11 @@ import dataclasses
 import difflib
 import types
 import typing
+import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+from chunk_ppo_ros.config.renamed import carry_over, notice
 
 ConfigT = TypeVar("ConfigT")
 
@@ -78,10 +81,17 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
         path: prefix of keys in error texts.
 
     Raises:
-        ValueError: for an unknown key (with the nearest known ones), a wrong type or a value out of range.
+        ValueError: for an unknown key (with the nearest known ones), an old key whose value cannot be carried over, a
+            wrong type or a value out of range.
+
+    Warns:
+        FutureWarning: where keys have an old name and are carried over; the text says the new one.
     """
     hints = typing.get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    values, old = carry_over(path.removesuffix("."), values)
+    if old:
+        warnings.warn(notice(old), FutureWarning, stacklevel=2)
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3) or known

@@ -54,11 +54,6 @@ class TrainConfig:
         """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
         return self.env.max_episode_chunks * self.model.action_horizon
 
-    @property
-    def max_logp_gap(self) -> float:
-        """The largest |ratio - 1| before the first gradient step, by the dtype of the computation."""
-        return self.ppo.max_logp_gap if self.model.dtype == "float32" else self.ppo.max_logp_gap_bfloat16
-
 
 def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
     """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
@@ -171,7 +170,7 @@ def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> t
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros evaluate", description=__doc__, allow_abbrev=False)
+    parser = flags.FlagParser(prog="chunk_ppo_ros evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
     parser.add_argument("--episodes", type=int, default=64, help="unseen starts (64)")
     parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")

@@ -7,7 +7,6 @@ cameras. Likelihoods are over FAST tokens alone, without the constraint, so that
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import tempfile
 from collections.abc import Sequence
@@ -165,7 +164,7 @@ def _recorded(path: Path, config: TrainConfig) -> RecordedChunks:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros positions", description=__doc__, allow_abbrev=False)
+    parser = flags.FlagParser(prog="chunk_ppo_ros positions", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
     parser.add_argument("--episodes", type=Path, help="recorded episodes; without it the simulator's demonstrations")
     flags.add_config_flags(parser, preset="debug")

@@ -156,10 +156,7 @@ def clone(
 
 def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
     """What of the actor imitation changes."""
-    ppo = config.ppo
-    trained = trained_leaves(
-        actor_backbone, freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower
-    )
+    trained = trained_leaves(actor_backbone, config.ppo)
     if not any(jax.tree.leaves(trained)):
         raise UserError(
             "imitation must have parameters to train, got both ppo.freeze_image_tower and ppo.freeze_text_tower; "

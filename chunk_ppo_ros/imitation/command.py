@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from chunk_ppo_ros.imitation.clone_recorded import pretrain_on_episodes
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`: writes checkpoints/NAME-imitation."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros pretrain", description=__doc__, allow_abbrev=False)
+    parser = flags.FlagParser(prog="chunk_ppo_ros pretrain", description=__doc__)
     parser.add_argument(
         "--episodes",
         nargs="+",
@@ -23,6 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
+    print(flags.preset_line(parsed))
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
     if parsed.episodes:
         written = pretrain_on_episodes(parsed.episodes, config, directory)

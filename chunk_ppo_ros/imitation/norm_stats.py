@@ -6,7 +6,6 @@ transforms (`model.adapt_to_pi`, `model.delta_actions`); mean, standard deviatio
 
 from __future__ import annotations
 
-import argparse
 import pathlib
 from collections.abc import Sequence
 
@@ -96,7 +95,7 @@ def _names(num_dims: int) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros norm-stats EPISODES... --output DIR`."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros norm-stats", description=__doc__, allow_abbrev=False)
+    parser = flags.FlagParser(prog="chunk_ppo_ros norm-stats", description=__doc__)
     parser.add_argument("episodes", nargs="+", type=pathlib.Path, help="HDF5 files, recordings, LeRobot datasets")
     parser.add_argument("--output", required=True, type=pathlib.Path, help=f"folder that {FILE} is written to")
     parser.add_argument("--stride", type=int, default=1, help="a chunk starts at every so many-th control step (1)")

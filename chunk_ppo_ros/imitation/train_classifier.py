@@ -6,7 +6,6 @@ until the task is done, and no longer. Episodes, not images, are held out: neigh
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -179,9 +178,7 @@ def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_st
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
-    parser = argparse.ArgumentParser(
-        prog="chunk_ppo_ros train-classifier", description=str(__doc__), allow_abbrev=False
-    )
+    parser = flags.FlagParser(prog="chunk_ppo_ros train-classifier", description=__doc__)
     parser.add_argument(
         "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/data.md"
     )

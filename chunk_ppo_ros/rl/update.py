@@ -47,7 +47,7 @@ class PPOUpdate:
             returned by a step; there are no gradients and no optimizer state of them. The value head always is.
         prepare: (params, observation of B chunks) -> what `evaluate` takes in the place of the observation; it may read
             frozen parameters only, because it runs once for each chunk of a rollout, before the first step.
-        max_logp_gap: limit on |ratio - 1| of a chunk before the first step; that of `config` where it is not given.
+        dtype: of the computation, for the limit on |ratio - 1| of a chunk before the first step.
         reference: parameters of `actor_backbone` that `ref_kl_coef` holds the policy near; needed where that is not 0.
             What `run` is told to donate must not be among them.
 
@@ -63,17 +63,13 @@ class PPOUpdate:
         *,
         trained: Any = True,
         prepare: Prepare | None = None,
-        max_logp_gap: float | None = None,
+        dtype: str = "float32",
         reference: Any = None,
     ) -> None:
         if config.ref_kl_coef > 0.0 and reference is None:
             raise ValueError(f"ppo.ref_kl_coef must be 0 without a reference, got {config.ref_kl_coef}; give one")
         self._config = config
-        self._check = LogProbCheck(
-            evaluate,
-            batch_size=config.batch_size,
-            limit=config.max_logp_gap if max_logp_gap is None else max_logp_gap,
-        )
+        self._check = LogProbCheck(evaluate, batch_size=config.batch_size, limit=config.logp_gap_limit(dtype))
         self._prepare = None if prepare is None else jax.jit(_by_minibatch(prepare, size=config.batch_size))
         self._targets = jax.jit(lambda rollout: compute_targets(rollout, config))
         self._step = GradientStep(evaluate, optimizer, config, trained=trained)

@@ -19,8 +19,8 @@ class LogProbGapError(UpdateError):
 
     def __init__(self, *, gap: float, limit: float, sequence_number: int) -> None:
         super().__init__(
-            f"|ratio - 1| before the first gradient step must be at most {limit:g} (ppo.max_logp_gap, or its "
-            f"_bfloat16), got {gap:g} in chunk {sequence_number}; the chunk was sampled with other weights, another "
+            f"|ratio - 1| before the first gradient step must be at most {limit:g} (ppo.max_logp_gap), "
+            f"got {gap:g} in chunk {sequence_number}; the chunk was sampled with other weights, another "
             "temperature, dtype or constraint than the trainer uses, so nothing was trained"
         )
         self.gap = gap

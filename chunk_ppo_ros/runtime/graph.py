@@ -101,9 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.", allow_abbrev=False
-    )
+    parser = flags.FlagParser(prog="chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.")
     flags.add_config_flags(parser, preset="debug")
     group = parser.add_argument_group("graph")
     group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")

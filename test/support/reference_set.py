@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.model_size import size_settings
 from chunk_ppo_ros.evaluation.parity.parity_quantities import Model, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceSet, read_reference_set
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
@@ -57,9 +58,10 @@ def write_set(folder: Path, *, image_mask: np.ndarray, suffix: str = "", only_gr
 
 def make_params() -> dict:
     """Random parameters, norms' included."""
-    sizes = {f"{tower}_{name}": size for tower in ("siglip", "gemma") for name, size in SIZES[tower].items()}
-    vocab_size = sizes.pop("gemma_vocab_size")
-    config = Pi0FASTActorCriticConfig(image_size=28, patch_size=14, vocab_size=vocab_size, **sizes)
+    decoder = dict(SIZES["gemma"])
+    vocab_size = decoder.pop("vocab_size")
+    sizes = size_settings(siglip=SIZES["siglip"], gemma=decoder)
+    config = Pi0FASTActorCriticConfig(image_size=28, patch_size=14, vocab_size=vocab_size, tower_sizes=sizes)
     params = Pi0FAST.from_config(config).init(key=jax.random.key(4))
     random = np.random.default_rng(5)
     return jax.tree.map(lambda leaf: leaf + 0.1 * random.standard_normal(leaf.shape, np.float32), params)

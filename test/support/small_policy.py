@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.config.model_size import size_settings
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints import checkpoint
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
@@ -29,14 +30,10 @@ MODEL = Pi0FASTActorCriticConfig(
     max_action_tokens=32,
     vocab_size=1024,
     value_head_hidden_dim=8,
-    siglip_width=8,
-    siglip_mlp_dim=8,
-    siglip_num_heads=2,
-    gemma_width=16,
-    gemma_depth=1,
-    gemma_mlp_dim=8,
-    gemma_num_heads=2,
-    gemma_head_dim=4,
+    tower_sizes=size_settings(
+        siglip={"width": 8, "mlp_dim": 8, "num_heads": 2},
+        gemma={"width": 16, "depth": 1, "mlp_dim": 8, "num_heads": 2, "head_dim": 4},
+    ),
 )
 
 

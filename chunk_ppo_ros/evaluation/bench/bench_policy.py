@@ -108,11 +108,7 @@ class BenchPolicy:
         (`embedded`). As in training, the old parameters are used up.
         """
         optimizer = make_optimizer(ppo)
-        trained = trained_leaves(
-            self.params["actor_backbone"],
-            freeze_image_tower=ppo.freeze_image_tower,
-            freeze_text_tower=ppo.freeze_text_tower,
-        )
+        trained = trained_leaves(self.params["actor_backbone"], ppo)
         step = GradientStep(self.policy.evaluate, optimizer, ppo, trained=trained)
         opt_state = optimizer.init(self.params, trained=trained)
         states = [step.begin(self.params, opt_state, policy_frozen=False, donate=True)]

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
+from chunk_ppo_ros.config.model_size import GemmaSize, ModelSize, SigLIPSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench.bench_policy import ACTION_DIM, BenchPolicy, with_tokens
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds
@@ -43,11 +44,11 @@ class ReferenceSizes:
 
 
 def _sizes(
-    name: str, *, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int, **model: Any
+    name: str, *, size: ModelSize, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int, **model: Any
 ) -> ReferenceSizes:
     """Half of the text is action tokens; the rest is prompt and what is forced."""
     num_tokens = max_token_len // 2 // ACTION_DIM * ACTION_DIM
-    towers = Pi0FASTActorCriticConfig(paligemma_variant="tiny", **model)
+    towers = Pi0FASTActorCriticConfig(paligemma_variant="tiny", tower_sizes=size.settings, **model)
     config = with_tokens(towers, num_tokens, prompt_len=max_token_len - num_tokens - FORCED_TAIL)
     return ReferenceSizes(name, config, sample_batches, step_batch)
 
@@ -58,15 +59,10 @@ SIZES: dict[str, ReferenceSizes] = {
         max_token_len=64,
         sample_batches=(1, 8),
         step_batch=4,
-        siglip_width=32,
-        siglip_depth=1,
-        siglip_mlp_dim=128,
-        siglip_num_heads=2,
-        gemma_width=64,
-        gemma_depth=4,
-        gemma_mlp_dim=128,
-        gemma_num_heads=8,
-        gemma_head_dim=16,
+        size=ModelSize(
+            siglip=SigLIPSize(width=32, depth=1, mlp_dim=128, num_heads=2),
+            gemma=GemmaSize(width=64, depth=4, mlp_dim=128, num_heads=8, head_dim=16),
+        ),
         vocab_size=4096,
     ),
     "7.8m": _sizes(
@@ -74,15 +70,10 @@ SIZES: dict[str, ReferenceSizes] = {
         max_token_len=96,
         sample_batches=(1, 8),
         step_batch=2,
-        siglip_width=192,
-        siglip_depth=4,
-        siglip_mlp_dim=768,
-        siglip_num_heads=3,
-        gemma_width=256,
-        gemma_depth=4,
-        gemma_mlp_dim=1024,
-        gemma_num_heads=8,
-        gemma_head_dim=32,
+        size=ModelSize(
+            siglip=SigLIPSize(width=192, depth=4, mlp_dim=768, num_heads=3),
+            gemma=GemmaSize(width=256, depth=4, mlp_dim=1024, num_heads=8, head_dim=32),
+        ),
         vocab_size=8192,
     ),
 }
@@ -106,11 +97,7 @@ def read_sizes(folder: Path) -> ReferenceSizes:
             step_batch=4,
             patch_size=image["patch_size"][0],
             vocab_size=text["vocab_size"],
-            **{f"siglip_{name}": image[name] for name in ("width", "depth", "mlp_dim", "num_heads")},
-            **{
-                f"gemma_{name}": text[name]
-                for name in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
-            },
+            size=ModelSize.from_numbers(siglip=image, gemma=text),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -15,6 +15,7 @@ import jax
 from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, compare
 from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceError, ReferenceSet, read_reference_set
+from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,10 +61,11 @@ def _print_rows(reference: ReferenceSet) -> tuple[set[str], list[str]]:
 def _describe(reference: ReferenceSet) -> str:
     """What is compared: sizes and cameras, one line each."""
     config, masked = reference.config, int((~reference.image_mask).sum())
+    towers = resolve_variant(config)
     return (
         f"checkpoint {reference.checkpoint}\n"
-        f"image tower width {config.siglip_width}, depth {config.siglip_depth}; decoder width {config.gemma_width}, "
-        f"depth {config.gemma_depth}, {config.gemma_num_heads} heads on {config.gemma_num_kv_heads}, vocabulary "
+        f"image tower width {towers.siglip.width}, depth {towers.siglip.depth}; decoder width {towers.gemma.width}, "
+        f"depth {towers.gemma.depth}, {towers.gemma.num_heads} heads on {towers.gemma.num_kv_heads}, vocabulary "
         f"{config.vocab_size}; batch {len(reference.tokens)}, {reference.tokens.shape[1]} text slots\n"
         f"cameras {', '.join(config.cameras)} at {config.image_size}, {masked} masked; JAX {jax.__version__} on "
         f"{jax.default_backend()}"

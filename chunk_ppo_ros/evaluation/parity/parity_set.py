@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.checkpoints import checkpoint, orbax_trees
@@ -165,11 +166,7 @@ def _model_config(
             image_size=patch * math.isqrt(leaves["img/pos_embedding"].shape[1]),
             vocab_size=decoder["vocab_size"],
             lora_rank=max(ranks, default=0),
-            **{f"siglip_{name}": image_tower[name] for name in ("width", "depth", "mlp_dim", "num_heads")},
-            **{
-                f"gemma_{name}": decoder[name]
-                for name in ("width", "depth", "mlp_dim", "num_heads", "num_kv_heads", "head_dim")
-            },
+            tower_sizes=ModelSize.from_numbers(siglip=image_tower, gemma=decoder).settings,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ReferenceError(f"{folder}/config.json does not describe a model: {error}; take another folder") from error

@@ -9,12 +9,13 @@ from typing import Any
 
 import jax
 
+from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 
 IMAGE_TOWER = "PaliGemma/img/"
 
 
-def trained_leaves(actor: Any, *, freeze_image_tower: bool, freeze_text_tower: bool) -> Any:
+def trained_leaves(actor: Any, ppo: PPOConfig) -> Any:
     """A bool for each leaf of the actor, true where it is trained.
 
     A decoder with low-rank adapters (Hu et al., "LoRA", 2021) is trained by these alone: all its other parameters, the
@@ -22,8 +23,7 @@ def trained_leaves(actor: Any, *, freeze_image_tower: bool, freeze_text_tower: b
 
     Args:
         actor: {"PaliGemma": {"img": ..., "llm": ...}}, arrays or shapes.
-        freeze_image_tower: keep the image tower.
-        freeze_text_tower: keep the decoder, its adapters as well.
+        ppo: `freeze_image_tower` keeps the image tower, `freeze_text_tower` the decoder with its adapters.
     """
     paths, structure = jax.tree.flatten_with_path(actor)
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
@@ -31,7 +31,7 @@ def trained_leaves(actor: Any, *, freeze_image_tower: bool, freeze_text_tower: b
 
     def is_trained(name: str) -> bool:
         if name.startswith(IMAGE_TOWER):
-            return not freeze_image_tower
-        return not freeze_text_tower and (is_adapter(name) or not adapters_only)
+            return not ppo.freeze_image_tower
+        return not ppo.freeze_text_tower and (is_adapter(name) or not adapters_only)
 
     return jax.tree.unflatten(structure, [is_trained(name) for name in names])

@@ -19,7 +19,7 @@ from chunk_ppo_ros.model.backbone import gemma, siglip
 from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
 from chunk_ppo_ros.model.backbone.gemma_kernels import BlockKernels, arrange_blocks
 from chunk_ppo_ros.model.backbone.layout import Layout
-from chunk_ppo_ros.model.backbone.variants import Variant, resolve_variant
+from chunk_ppo_ros.model.backbone.variants import Towers, resolve_variant
 
 Params = dict[str, Any]
 
@@ -29,14 +29,14 @@ class Pi0FAST:
     """Pure functions of a backbone's parameters {"PaliGemma": {"img": ..., "llm": ...}}, all float32.
 
     Attributes:
-        variant: sizes of both towers.
+        variant: both towers.
         image_size: height and width of the images, pixels.
         patch_size: height and width of a patch, pixels.
         vocab_size: V.
         dtype: of the computation; parameters are cast to it where they are used.
     """
 
-    variant: Variant
+    variant: Towers
     image_size: int
     patch_size: int
     vocab_size: int

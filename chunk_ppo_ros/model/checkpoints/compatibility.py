@@ -7,17 +7,18 @@ say how a policy is used rather than what it is may differ; so may those that no
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, model_size, renamed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
-_FREE = {"paligemma_variant", "temperature", "detach_value", "dtype", "constrain_decoding"}
+_FREE = {"paligemma_variant", "tower_sizes", "temperature", "detach_value", "dtype", "constrain_decoding"}
 _CHUNK_HEAD = "value_head/chunk/"
 _VALUE_HEAD = "value_head/"
 
@@ -84,7 +85,8 @@ def read_model_config(path: Path, stored: Mapping[str, Any]) -> Pi0FASTActorCrit
         CheckpointError: for an unknown setting, a wrong type or a value out of range.
     """
     try:
-        return config_module.from_dict(Pi0FASTActorCriticConfig, stored, path="model.")
+        values, _ = renamed.carry_over("model", stored)  # nobody can change the keys of a checkpoint: no notice
+        return config_module.from_dict(Pi0FASTActorCriticConfig, values, path="model.")
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"the model section of {path} cannot be used: {error}; use its own release") from error
 
@@ -117,15 +119,11 @@ def check_model_config(
 
 
 def _meaning(model: Pi0FASTActorCriticConfig, *, resumes: bool) -> dict[str, Any]:
-    """The settings that matter to this model, with the variant's sizes in place of 0."""
+    """The settings that matter to this model, with the size of each tower in the place of `tower_sizes`."""
     variant = resolve_variant(model)
     settings = {name: value for name, value in config_module.to_dict(model).items() if name not in _FREE}
-    for prefix, tower in (("siglip_", variant.siglip), ("gemma_", variant.gemma)):
-        settings |= {
-            prefix + field.name: getattr(tower, field.name)
-            for field in dataclasses.fields(tower)
-            if prefix + field.name in settings
-        }
+    for name in model_size.NAMES:
+        settings[f"tower_sizes {name}"] = operator.attrgetter(name)(variant)
     settings["lora_rank"] = variant.gemma.lora_rank
     unused = [
         *([] if variant.gemma.lora_rank else ["lora_alpha"]),

@@ -1,0 +1,138 @@
+"""Sizes of the image tower and of the decoder, and the settings that change some of them.
+
+Not here: which variant has which sizes (`model/backbone/variants.py`), and what is made of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping, Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class SigLIPSize:
+    """Size of the image tower.
+
+    Attributes:
+        width: width of the residual stream; a multiple of num_heads.
+        depth: number of blocks.
+        mlp_dim: hidden width of a block's MLP.
+        num_heads: number of attention heads.
+    """
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ValueError(
+                f"SigLIP width must be a multiple of num_heads ({self.num_heads}), got {self.width}; "
+                "heads are equally wide"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class GemmaSize:
+    """Size of the decoder.
+
+    Attributes:
+        width: width of the residual stream.
+        depth: number of blocks.
+        mlp_dim: hidden width of a block's gated MLP.
+        num_heads: number of query heads.
+        head_dim: width of one head; even, because RoPE turns pairs.
+        num_kv_heads: key/value heads, each read by num_heads / num_kv_heads query heads (Ainslie et al., 2023).
+    """
+
+    width: int
+    depth: int
+    mlp_dim: int
+    num_heads: int
+    head_dim: int
+    num_kv_heads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.head_dim % 2:
+            raise ValueError(f"Gemma head_dim must be even, got {self.head_dim}; RoPE turns pairs")
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(
+                f"Gemma num_heads must be a multiple of num_kv_heads ({self.num_kv_heads}), got {self.num_heads}; "
+                "as many query heads must share each key/value head"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSize:
+    """Sizes of both towers of one PaliGemma."""
+
+    siglip: SigLIPSize
+    gemma: GemmaSize
+
+    @classmethod
+    def from_numbers(cls, *, siglip: Mapping[str, int], gemma: Mapping[str, int]) -> ModelSize:
+        """The size that two mappings spell out, such as those in the config.json of reference data.
+
+        Raises:
+            KeyError: when a number is missing; further entries do not matter.
+            ValueError: when the sizes do not fit each other.
+        """
+        return cls(
+            siglip=SigLIPSize(**{field.name: siglip[field.name] for field in dataclasses.fields(SigLIPSize)}),
+            gemma=GemmaSize(**{field.name: gemma[field.name] for field in dataclasses.fields(GemmaSize)}),
+        )
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings of `changed` that make this size of any other: all ten numbers."""
+        return size_settings(siglip=dataclasses.asdict(self.siglip), gemma=dataclasses.asdict(self.gemma))
+
+    def changed(self, settings: Sequence[str]) -> ModelSize:
+        """This size with what `settings` name in the place of its own, for example ("gemma.depth=4",).
+
+        Raises:
+            ValueError: for a setting that `parse_settings` refuses, and for sizes that do not fit each other.
+        """
+        changes = parse_settings(settings)
+        return ModelSize(
+            siglip=dataclasses.replace(self.siglip, **changes["siglip"]),
+            gemma=dataclasses.replace(self.gemma, **changes["gemma"]),
+        )
+
+
+NAMES = tuple(
+    f"{tower}.{field.name}"
+    for tower, size in (("siglip", SigLIPSize), ("gemma", GemmaSize))
+    for field in dataclasses.fields(size)
+)
+"""What a setting may name, for example `gemma.depth`."""
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, int]]:
+    """The numbers that settings such as "gemma.depth=4" name, by tower and by field.
+
+    Raises:
+        ValueError: for a setting that is not NAME=NUMBER, an unknown name (with the nearest ones), a name that comes
+            twice, or a number below 1.
+    """
+    changes: dict[str, dict[str, int]] = {"siglip": {}, "gemma": {}}
+    for setting in settings:
+        name, _, text = str(setting).partition("=")
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=3) or NAMES
+            raise ValueError(f"tower_sizes must name one of {', '.join(near)}, got '{setting}'; write gemma.depth=4")
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"tower_sizes must give {name} a whole number of at least 1, got '{setting}'")
+        tower, field = name.split(".")
+        if field in changes[tower]:
+            raise ValueError(f"tower_sizes must give {name} once, got it again in '{setting}'; leave one out")
+        changes[tower][field] = int(text)
+    return changes
+
+
+def size_settings(*, siglip: Mapping[str, int], gemma: Mapping[str, int]) -> tuple[str, ...]:
+    """The settings, as `parse_settings` reads them, that give the towers these sizes."""
+    towers = {"siglip": siglip, "gemma": gemma}
+    return tuple(f"{tower}.{name}={number}" for tower, sizes in towers.items() for name, number in sizes.items())

@@ -1,0 +1,102 @@
+"""The configuration on the command line: both forms of a flag, presets, and errors in one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
+
+
+def make_parser(preset: str = "debug") -> flags.FlagParser:
+    parser = flags.FlagParser(prog="command", description="What it does.")
+    parser.add_argument("place", help="a folder")
+    parser.add_argument("--output", required=True, help="a file")
+    flags.add_config_flags(parser, preset=preset)
+    return parser
+
+
+def parse(*arguments: str, preset: str = "debug") -> TrainConfig:
+    parser = make_parser(preset)
+    return flags.config_or_exit(parser, parser.parse_args(["here", "--output", "there", *arguments]))
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
+    """The lines of an error of use."""
+    with pytest.raises(SystemExit) as exit_status:
+        parse(*arguments)
+    assert exit_status.value.code == 2
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_flag_may_have_its_section_before_its_name() -> None:
+    short = parse("--learning_rate", "0.5", "--cameras", "one", "two", "--no_wandb", "--task=reach", "--adapt_to_pi")
+    dotted = parse(
+        "--ppo.learning_rate",
+        "0.5",
+        "--model.cameras",
+        "one",
+        "two",
+        "--run.no_wandb",
+        "--env.task=reach",
+        "--model.adapt_to_pi",
+    )
+    assert short == dotted
+    assert (short.ppo.learning_rate, short.model.cameras, short.run.wandb) == (0.5, ("one", "two"), False)
+    assert short.model.adapt_to_pi
+
+
+def test_every_setting_has_both_forms() -> None:
+    known = make_parser().format_help()
+    assert "--learning_rate" in known and "--ppo.learning_rate LEARNING_RATE" not in known  # one line a setting
+    assert parse("--reward.jerk_penalty", "0.5").reward.jerk_penalty == 0.5
+    assert parse("--run.no-wandb") == parse("--no-wandb") == parse("--run.no_wandb")
+
+
+def test_absent_flags_leave_the_presets_values() -> None:
+    assert parse() == PRESETS["debug"]
+    assert parse(preset="demo") == parse("--config", "demo") == PRESETS["demo"]
+    assert parse("--config", "full", "--model", "tiny").model.paligemma_variant == "tiny"
+
+
+def test_help_shows_the_values_of_the_preset_that_counts() -> None:
+    text = " ".join(make_parser("demo").format_help().split())
+    assert "without it demo, whose values stand below in brackets" in text
+    assert "sampling temperature (0.7)" in text
+    assert "height and width of the square model images, pixels (64)" in text
+    assert text.startswith("usage: command PLACE --output OUTPUT [flags]; --help lists the flags What it does.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--learning_rte", "1"], "unknown flag --learning_rte; did you mean --learning_rate"),
+        (["--learning-rate", "1"], "unknown flag --learning-rate; did you mean --learning_rate"),
+        (["--ppo.learning_rte=1"], "unknown flag --ppo.learning_rte; did you mean --ppo.learning_rate"),
+        (["--xyzzy"], "unknown flag --xyzzy; did you mean one of those that --help lists?"),
+        (
+            ["--gemma_depth", "2"],
+            "unknown flag --gemma_depth: model.gemma_depth is now model.tower_sizes",
+        ),
+        (
+            ["--ppo.max_logp_gap_bfloat16", "1"],
+            "unknown flag --ppo.max_logp_gap_bfloat16: ppo.max_logp",
+        ),
+        (["--learning_rate", "-1"], "learning_rate must be within 0.0..1.0, got -1.0"),
+        (["--learning_rate", "fast"], "argument --learning_rate: invalid float value: 'fast'"),
+        (["--config", "dbug"], "argument --config: invalid choice: 'dbug'"),
+        (["--tower_sizes", "gemma.depth"], "tower_sizes must give gemma.depth a whole number of at least 1"),
+        (["--", "--learning_rte"], "unrecognized arguments"),
+    ],
+)
+def test_an_error_comes_first_and_the_usage_is_one_line(
+    arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = error_of(capsys, *arguments)
+    assert lines[0].startswith(f"command: {error}")
+    assert lines[1:] == ["usage: command PLACE --output OUTPUT [flags]; --help lists the flags"]
+
+
+def test_the_preset_is_said_with_what_it_is_for() -> None:
+    parsed = make_parser().parse_args(["here", "--output", "there"])
+    assert flags.preset_line(parsed).startswith("preset debug (--config): a smoke test")
+    assert set(flags.ABOUT) == set(PRESETS)

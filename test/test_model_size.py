@@ -1,0 +1,62 @@
+"""Sizes of the towers: what a setting may say, and what it changes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.config.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
+
+SIZE = ModelSize(
+    siglip=SigLIPSize(width=8, depth=2, mlp_dim=16, num_heads=4),
+    gemma=GemmaSize(width=16, depth=3, mlp_dim=24, num_heads=4, head_dim=6),
+)
+
+
+def test_a_setting_changes_one_size() -> None:
+    changed = SIZE.changed(("gemma.depth=1", "siglip.num_heads=2"))
+    assert changed.gemma == dataclasses.replace(SIZE.gemma, depth=1)
+    assert changed.siglip == dataclasses.replace(SIZE.siglip, num_heads=2)
+    assert SIZE.changed(()) == SIZE
+
+
+def test_settings_that_name_all_sizes_are_the_size() -> None:
+    assert len(SIZE.settings) == len(NAMES) == 10
+    other = ModelSize(SigLIPSize(1, 1, 1, 1), GemmaSize(1, 1, 1, 1, 2))
+    assert other.changed(SIZE.settings) == SIZE
+
+
+def test_a_size_is_read_from_numbers_with_others_beside_them() -> None:
+    siglip = dataclasses.asdict(SIZE.siglip) | {"patch_size": [14, 14]}
+    gemma = dataclasses.asdict(SIZE.gemma) | {"vocab_size": 512}
+    assert ModelSize.from_numbers(siglip=siglip, gemma=gemma) == SIZE
+    with pytest.raises(KeyError, match="num_kv_heads"):
+        ModelSize.from_numbers(
+            siglip=siglip, gemma={"width": 16, "depth": 3, "mlp_dim": 24, "num_heads": 4, "head_dim": 6}
+        )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("gemma.deph=4",), r"must name one of gemma.depth, .*got 'gemma.deph=4'; write gemma.depth=4"),
+        (("depth",), r"must name one of .*got 'depth'"),
+        (("gemma.depth",), r"must give gemma.depth a whole number of at least 1, got 'gemma.depth'"),
+        (("gemma.depth=0",), r"at least 1, got 'gemma.depth=0'"),
+        (("gemma.depth=-1",), r"at least 1, got 'gemma.depth=-1'"),
+        (("gemma.depth=2.5",), r"at least 1, got 'gemma.depth=2.5'"),
+        (("gemma.depth=2", "gemma.depth=2"), r"must give gemma.depth once"),
+    ],
+)
+def test_a_wrong_setting_is_refused_when_the_configuration_is_made(settings: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_settings(settings)
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY_MODEL, tower_sizes=settings)
+
+
+def test_sizes_that_do_not_fit_each_other_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"SigLIP width must be a multiple of num_heads \(3\), got 8"):
+        SIZE.changed(("siglip.num_heads=3",))
