@@ -15,8 +15,8 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import runpy
+import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from system_packages import GL_BACKENDS, MissingPackagesError, ensure_build_tools, ensure_rendering
+from venv_origin import ForeignEnvironmentError, Origin, check
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -31,6 +32,8 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup_steps.json"
 LOCK = ROOT / ".cache" / "setup.lock"
 NAME = "chunk_ppo_ros"
+ENVIRONMENT = "virtual environment .venv"
+STARTED = "a virtual environment that is being made"
 NODE_LIST = ROOT / NAME / "runtime" / "description.py"
 
 
@@ -40,11 +43,19 @@ class SetupError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One step of the set-up: a title, what it depends on as one string, and the work."""
+    """One step of the set-up.
+
+    Attributes:
+        title: its name, under which it is noted as finished.
+        key: what it depends on, as one string.
+        work: does it.
+        extent: how much is installed and how long it takes, for the user.
+    """
 
     title: str
     key: str
     work: Callable[[], None]
+    extent: str = ""
 
 
 def sourced_ros() -> str | None:
@@ -81,11 +92,36 @@ def pip_install(*arguments: str | Path) -> None:
     run(PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off", *arguments)
 
 
+def origin() -> Origin:
+    """Returns what this run makes a `.venv` for."""
+    return Origin.of_this_run(ROOT, sourced_ros())
+
+
 def make_environment() -> None:
-    """Makes an empty `.venv`; with ROS 2 sourced it sees the system's packages."""
+    """Makes an empty `.venv`, which says from the first moment whose it is; `check_environment` comes before it.
+
+    With ROS 2 sourced it sees the system's packages. The interpreter is not the one of a `.venv` that is activated.
+    """
     site_packages = ["--system-site-packages"] if sourced_ros() else []
-    run(sys.executable, "-m", "venv", "--clear", *site_packages, VENV)
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    VENV.mkdir()
+    write_stamp({STARTED: origin().key})
+    run(origin().interpreter, "-m", "venv", *site_packages, VENV)
     (VENV / "COLCON_IGNORE").touch()
+
+
+def check_environment() -> None:
+    """Refuses a `.venv` that is not ours to change; one of version 0.1.0 that fits is taken over as it is.
+
+    Raises:
+        ForeignEnvironmentError: with what to do.
+    """
+    finished = read_stamp()
+    made_for = Origin.from_key(finished.get(ENVIRONMENT, finished.get(STARTED, "")))
+    check(VENV, made_for, origin())
+    if made_for == origin() and ENVIRONMENT in finished:
+        write_stamp({**finished, ENVIRONMENT: origin().key})
 
 
 def requirement_files() -> list[str]:
@@ -136,8 +172,7 @@ def prepare_rendering() -> None:
 
 
 def steps() -> list[Step]:
-    """Returns the steps in their order; a step whose predecessor ran does not run again for that alone."""
-    system = f"{platform.python_version()} {sys.executable} {ROOT} {sourced_ros()}"
+    """Returns the steps in their order. Only where the environment is made anew do all others run again."""
     lists = [*requirement_files(), "assets.txt", "constraints.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
@@ -145,11 +180,11 @@ def steps() -> list[Step]:
     package = digest([NODE_LIST, ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "package.xml", ROOT / "pyproject.toml"])
     rendering = digest([ROOT / "tools" / "system_packages.py"])
     return [
-        Step("virtual environment .venv", system, make_environment),
+        Step(ENVIRONMENT, origin().key, make_environment, "seconds"),
         Step("Python packages (1.5 GB, several minutes)", requirements, install_requirements),
-        Step("messages (chunk_ppo_msgs)", messages, install_messages),
-        Step("the package itself", package, install_package),
-        Step("OpenGL", rendering, prepare_rendering),
+        Step("messages (chunk_ppo_msgs)", messages, install_messages, "compiled here, about two minutes"),
+        Step("the package itself", package, install_package, "seconds"),
+        Step("OpenGL", rendering, prepare_rendering, "seconds, unless packages are installed by apt-get"),
     ]
 
 
@@ -161,11 +196,29 @@ def read_stamp() -> dict[str, str]:
     return keys
 
 
+def write_stamp(keys: dict[str, str]) -> None:
+    """Notes the keys of the steps that were finished, whole or not at all."""
+    partial = STAMP.with_suffix(".part")
+    partial.write_text(json.dumps(keys, indent=1), encoding="utf-8")
+    partial.replace(STAMP)
+
+
+def plan(outdated: Iterable[Step]) -> str:
+    """Returns what is about to be done: where, by which Python, each step and its extent."""
+    found = origin()
+    lines = [f"  {step.title}{f': {step.extent}' if step.extent else ''}" for step in outdated]
+    ros = f"on ROS 2 {found.ros}" if sourced_ros() else "with ROS 2 from wheels"
+    return "\n".join([f"set-up of {VENV} by Python {found.python} ({found.interpreter}), {ros}:", *lines])
+
+
 def run_steps() -> None:
     """Runs the steps that are not up to date and notes each as it is finished."""
     finished = read_stamp()
     outdated = [step for step in steps() if finished.get(step.title) != step.key]
+    if any(step.work is make_environment for step in outdated):
+        outdated = steps()  # a new environment is empty
     if outdated:
+        print(plan(outdated), flush=True)
         ensure_build_tools()
     for step in outdated:
         print(f"--- {step.title}", flush=True)
@@ -174,7 +227,7 @@ def run_steps() -> None:
         if step.work is make_environment:
             finished = {}
         finished[step.title] = step.key
-        STAMP.write_text(json.dumps(finished, indent=1), encoding="utf-8")
+        write_stamp(finished)
         print(f"--- done in {time.monotonic() - begin:.0f} s", flush=True)
 
 
@@ -184,8 +237,9 @@ def main() -> int:
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
+            check_environment()
             run_steps()
-        except (SetupError, MissingPackagesError) as error:
+        except (SetupError, MissingPackagesError, ForeignEnvironmentError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
