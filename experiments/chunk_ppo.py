@@ -11,8 +11,10 @@ from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.learner import Learner, checkpoint_directory
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 
 class ChunkPPO:
@@ -46,13 +48,14 @@ class ChunkPPO:
         self._evaluated.take(self._learner.params, policy_version=self._learner.policy_version)
         return self._evaluated
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
+    def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
         started = time.monotonic()
         transitions, episodes = self._worker.collect(self._num_chunks)
         collected = time.monotonic()
         metrics = self._learner.update(transitions)
         self._actor.take(self._learner.params, policy_version=self._learner.policy_version)
-        return metrics | {"time/rollout": collected - started, "time/update": time.monotonic() - collected}, episodes
+        times = time_metrics(rollout=collected - started, update=time.monotonic() - collected)
+        return metrics | times, episodes
 
     def save(self) -> None:
         self._learner.save()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import Acting
 
@@ -38,7 +39,7 @@ class Method(Protocol):
     def policy(self) -> Acting:
         """The present policy, decoding as evaluations want it."""
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
+    def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
         """One rollout of `ppo.num_chunks_per_update` chunks and one update.
 
         Returns:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.train import episode_metrics
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.evaluation.evaluate import evaluate_actor
 from chunk_ppo_ros.reporting.metrics_file import read_records
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -49,7 +49,7 @@ class Training:
         while not self._finished:
             began = time.monotonic() - set_up
             metrics = self._update()
-            metrics |= {"time/total": time.monotonic() - began}
+            metrics |= Metrics({"time/total": time.monotonic() - began})
             self._log.write("update", metrics, counters=self._method.counters)
             set_up = 0.0
             self._point_where_due()
@@ -64,12 +64,12 @@ class Training:
         chunks = self._method.counters.num_chunks
         return chunks // every > (chunks - self._rollout) // every
 
-    def _update(self) -> dict[str, float]:
+    def _update(self) -> Metrics:
         """One update, kept on disk where it is time to; its metrics."""
         metrics, episodes = self._method.update()
         counters = self._method.counters
         for episode in episodes:
-            self._log.write("episode", episode_metrics(episode), counters=counters)
+            self._log.write("episode", episode.metrics(), counters=counters)
         if self._passed(self._experiment.save_every) or self._finished:
             self._method.save()
         return metrics
@@ -82,6 +82,6 @@ class Training:
             return
         name = f"{counters.num_chunks} chunks"
         point = evaluate_actor(self._method.policy, self._env, starts=self._starts, name=name)
-        self._log.write("evaluation", point.record(), counters=counters)
+        self._log.write("evaluation", point.metrics(), counters=counters, labels=point.labels)
         self._measured.add(counters.policy_version)
         print(point, flush=True)

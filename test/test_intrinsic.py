@@ -15,6 +15,7 @@ import pytest
 from chunk_ppo_ros.agent import learner as learner_module
 from chunk_ppo_ros.agent.novelty import IMAGE_SIDE, Moments, Novelty, features, observations_after
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, RewardConfig, TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ModelObservation, RewardTerm, Transition
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from support import small_policy, toy_policy
@@ -139,7 +140,7 @@ class NoUpdate:
 
     def run(self, params: Any, opt_state: Any, rollout: RolloutBatch, **_: Any) -> SimpleNamespace:
         self.rewards.append(rollout.rewards)
-        return SimpleNamespace(params=params, opt_state=opt_state, metrics=SimpleNamespace(as_dict=dict))
+        return SimpleNamespace(params=params, opt_state=opt_state, metrics=Metrics())
 
 
 def test_the_learner_adds_it_before_the_update_and_keeps_it_with_the_checkpoint(

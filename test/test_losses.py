@@ -81,19 +81,19 @@ def test_loss_by_hand():
     # total: -1 + 0.5 * 4/3 - 0.1 * 3 = -19/30
     evaluation, inputs = minibatch()
     loss, metrics = ppo_loss(evaluation, inputs, config=CONFIG)
-    np.testing.assert_allclose(metrics.policy, -1.0, rtol=1e-6)
-    np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.entropy, 3.0, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/policy"], -1.0, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/value"], 4 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/entropy"], 3.0, rtol=1e-6)
     np.testing.assert_allclose(loss, -19 / 30, rtol=1e-6)
-    np.testing.assert_allclose(metrics.ratio_mean, 3.1 / 3, rtol=1e-6)
-    np.testing.assert_allclose((metrics.ratio_min, metrics.ratio_max), (0.5, 1.5), rtol=1e-6)
-    np.testing.assert_allclose(metrics.clip_fractions["chunk"], 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
+    np.testing.assert_allclose(metrics["ratio/mean"], 3.1 / 3, rtol=1e-6)
+    np.testing.assert_allclose((metrics["ratio/min"], metrics["ratio/max"]), (0.5, 1.5), rtol=1e-6)
+    np.testing.assert_allclose(metrics["clip_fraction/chunk"], 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
     # Of the tokens only the first ones moved; roots of the ratios, 1.05, 1.22 and 0.71, for the means of two tokens.
-    np.testing.assert_allclose(metrics.clip_fractions["token"], 2 / 6, rtol=1e-6)
-    np.testing.assert_allclose(metrics.clip_fractions["sequence_mean"], 2 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["clip_fraction/token"], 2 / 6, rtol=1e-6)
+    np.testing.assert_allclose(metrics["clip_fraction/sequence_mean"], 2 / 3, rtol=1e-6)
     expected_kl = np.mean([ratio - 1.0 - np.log(ratio) for ratio in (1.1, 1.5, 0.5)])
-    np.testing.assert_allclose(metrics.kl_k3, expected_kl, rtol=1e-5)
-    np.testing.assert_allclose(metrics.kl_k2, np.mean(np.log([1.1, 1.5, 0.5]) ** 2) / 2, rtol=1e-5)
+    np.testing.assert_allclose(metrics["kl/approx"], expected_kl, rtol=1e-5)
+    np.testing.assert_allclose(metrics["kl/k2"], np.mean(np.log([1.1, 1.5, 0.5]) ** 2) / 2, rtol=1e-5)
 
 
 def test_the_values_of_observation_and_chunk_have_the_same_loss():
@@ -101,10 +101,10 @@ def test_the_values_of_observation_and_chunk_have_the_same_loss():
     evaluation, inputs = minibatch()
     both = evaluation.replace(chunk_value=ValueEstimate.scalar(jnp.array([1.0, 1.0, 3.0])))
     loss, metrics = ppo_loss(both, inputs, config=CONFIG)
-    np.testing.assert_allclose(metrics.chunk_value, 0.5, rtol=1e-6)
-    np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/chunk_value"], 0.5, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/value"], 4 / 3, rtol=1e-6)
     np.testing.assert_allclose(loss, -19 / 30 + 0.25, rtol=1e-6)
-    assert ppo_loss(evaluation, inputs, config=CONFIG)[1].chunk_value is None
+    assert "loss/chunk_value" not in ppo_loss(evaluation, inputs, config=CONFIG)[1]
 
 
 def test_a_histogram_has_a_cross_entropy_and_its_range():
@@ -113,20 +113,20 @@ def test_a_histogram_has_a_cross_entropy_and_its_range():
     inputs = inputs.replace(returns=jnp.array([-2.0, 1.0, 7.0]))
     estimate = ValueEstimate(jnp.zeros((3, 4)), ValueSupport(bins=4, low=-3.0, high=5.0))
     _, metrics = ppo_loss(evaluation.replace(value=estimate), inputs, config=CONFIG)
-    np.testing.assert_allclose(metrics.value, np.log(4.0), rtol=1e-6)
-    np.testing.assert_allclose(metrics.clipped_returns, 1 / 3, rtol=1e-6)
-    assert ppo_loss(evaluation, inputs, config=CONFIG)[1].clipped_returns == 0.0
+    np.testing.assert_allclose(metrics["loss/value"], np.log(4.0), rtol=1e-6)
+    np.testing.assert_allclose(metrics["value/clipped_returns"], 1 / 3, rtol=1e-6)
+    assert ppo_loss(evaluation, inputs, config=CONFIG)[1]["value/clipped_returns"] == 0.0
 
 
 def test_a_chunk_taken_over_counts_in_the_value_loss_only():
     # policy over chunks 0 and 1: (-2.2 - 2.4) / 2 = -2.3; entropy (2 + 3) / 2; the value loss stays 4/3.
     evaluation, inputs = minibatch(policy_mask=(True, True, False))
     _, metrics = ppo_loss(evaluation, inputs, config=CONFIG)
-    np.testing.assert_allclose(metrics.policy, -2.3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.entropy, 2.5, rtol=1e-6)
-    np.testing.assert_allclose(metrics.value, 4 / 3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.ratio_min, 1.1, rtol=1e-6)
-    assert metrics.num_policy_chunks == 2
+    np.testing.assert_allclose(metrics["loss/policy"], -2.3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/entropy"], 2.5, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/value"], 4 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["ratio/min"], 1.1, rtol=1e-6)
+    np.testing.assert_allclose(metrics["ratio/mean"], (1.1 + 1.5) / 2, rtol=1e-6)
 
 
 def test_without_policy_chunks_only_the_value_learns():
@@ -173,8 +173,8 @@ def test_an_upper_clip_range_of_its_own_lets_good_chunks_grow():
     evaluation, inputs = minibatch()
     config = config_lib.PPOConfig(clip_coef=0.2, clip_coef_high=0.6)
     _, metrics = ppo_loss(evaluation, inputs, config=config)
-    np.testing.assert_allclose(metrics.policy, -1.2, rtol=1e-6)
-    np.testing.assert_allclose(metrics.clip_fractions["chunk"], 1 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/policy"], -1.2, rtol=1e-6)
+    np.testing.assert_allclose(metrics["clip_fraction/chunk"], 1 / 3, rtol=1e-6)
 
 
 def test_the_loss_of_tokens_adds_up_within_a_chunk():
@@ -182,16 +182,16 @@ def test_the_loss_of_tokens_adds_up_within_a_chunk():
     # chunk 0: -2.2 - 2; chunk 1: -2.4 - 2; chunk 2: 1.6 + 2; mean (-4.2 - 4.4 + 3.6) / 3 = -5/3
     evaluation, inputs = minibatch()
     _, metrics = ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="token"))
-    np.testing.assert_allclose(metrics.policy, -5 / 3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.ratio_mean, (1.1 + 1.5 + 0.5 + 3.0) / 6, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/policy"], -5 / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["ratio/mean"], (1.1 + 1.5 + 0.5 + 3.0) / 6, rtol=1e-6)
 
 
 def test_the_loss_of_the_mean_token_is_weighted_by_the_number_of_tokens():
     # Ratios sqrt(1.1), sqrt(1.5) -> 1.2, sqrt(0.5) -> 0.8; two tokens each: 2 (-2 sqrt(1.1) - 2.4 + 1.6) / 3
     evaluation, inputs = minibatch()
     _, metrics = ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="sequence_mean"))
-    np.testing.assert_allclose(metrics.policy, 2 * (-2 * np.sqrt(1.1) - 0.8) / 3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.ratio_min, np.sqrt(0.5), rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/policy"], 2 * (-2 * np.sqrt(1.1) - 0.8) / 3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["ratio/min"], np.sqrt(0.5), rtol=1e-6)
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -224,11 +224,11 @@ def test_a_chunk_that_a_human_drove_counts_in_cloning_only():
     config = dataclasses.replace(CONFIG, bc_coef=3.0)
     loss, metrics = ppo_loss(evaluation, inputs.replace(human_mask=HUMAN), config=config)
     cloning = (2.0 + np.log(2.0)) / 3
-    np.testing.assert_allclose(metrics.cloning, cloning, rtol=1e-6)
-    np.testing.assert_allclose(metrics.policy, -2.3, rtol=1e-6)
-    np.testing.assert_allclose(metrics.value, 0.25, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/cloning"], cloning, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/policy"], -2.3, rtol=1e-6)
+    np.testing.assert_allclose(metrics["loss/value"], 0.25, rtol=1e-6)
     np.testing.assert_allclose(loss, -2.3 + 0.5 * 0.25 - 0.1 * 2.5 + 3.0 * cloning, rtol=1e-6)
-    np.testing.assert_allclose(metrics.ratio_min, 1.1, rtol=1e-6)
+    np.testing.assert_allclose(metrics["ratio/min"], 1.1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("bc_coef", [0.0, 3.0])
@@ -257,7 +257,7 @@ def test_distance_to_the_reference_by_hand():
     without, _ = ppo_loss(evaluation, inputs.replace(reference_log_probs=None), config=config)
     loss, metrics = ppo_loss(evaluation, inputs, config=config)
     expected = (np.log(1.1) ** 2 + np.log(1.5) ** 2) / 4
-    np.testing.assert_allclose(metrics.reference, expected, rtol=1e-5)
+    np.testing.assert_allclose(metrics["loss/reference"], expected, rtol=1e-5)
     np.testing.assert_allclose(loss - without, 2.0 * expected, rtol=1e-4)
 
 

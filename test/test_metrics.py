@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, MetricsFile, read_records
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -30,24 +32,51 @@ class Counters:
 
 def write_some(run_dir, run_id="run-1", **metrics):
     with MetricsLog.open(run_dir, config=WITHOUT_WANDB, run_id=run_id) as log:
-        log.write("update", metrics, counters=Counters())
+        log.write("update", Metrics(metrics), counters=Counters())
 
 
 def test_records_carry_counters_names_and_time(tmp_path):
     before = time.time()
     with MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1") as log:
-        log.write("update", {"loss/policy": -0.5}, counters=Counters())
-        log.write("episode", {"success": True, "num_chunks": 3}, counters=Counters(64, 1024, 2))
+        log.write("update", Metrics({"loss/policy": -0.5}), counters=Counters())
+        log.write(
+            "episode",
+            Metrics({"episode/success": 1.0, "episode/num_chunks": 3}),
+            counters=Counters(64, 1024, 2),
+            labels={"episode/operator": "Ada"},
+        )
     run, update, episode = read_records(tmp_path)
     assert (run["kind"], run["run_id"], run["config"]) == ("run", "run-1", config_lib.to_dict(WITHOUT_WANDB))
     assert before <= update.pop("time") <= time.time()
     assert update == {"kind": "update", "num_chunks": 32, "num_steps": 512, "policy_version": 1, "loss/policy": -0.5}
-    assert (episode["num_chunks"], episode["episode/num_chunks"], episode["episode/success"]) == (64, 3, True)
+    assert (episode["num_chunks"], episode["episode/num_chunks"], episode["episode/success"]) == (64, 3, 1.0)
+    assert episode["episode/operator"] == "Ada"
+
+
+def test_metrics_are_joined_but_none_is_computed_twice():
+    joined = Metrics({"loss/policy": 1.0}) | Metrics({"loss/value": 2})
+    assert joined == {"loss/policy": 1.0, "loss/value": 2}
+    with pytest.raises(ValueError, match=r"must be computed once, got loss/value twice"):
+        joined | Metrics({"loss/value": 2})
+
+
+def test_a_metric_is_a_python_number():
+    with pytest.raises(
+        ValueError, match=r"loss/policy must be a Python number, got .*1.0.* of type float32; convert it"
+    ):
+        Metrics({"loss/policy": np.float32(1.0)})
+
+
+def test_metrics_do_not_change_with_what_they_were_made_of():
+    numbers = {"loss/policy": 1.0}
+    metrics = Metrics(numbers)
+    numbers["loss/policy"] = 2.0
+    assert metrics["loss/policy"] == 1.0
 
 
 def test_every_record_is_on_disk_when_it_is_written(tmp_path):
     log = MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1")
-    log.write("update", {"loss/policy": 1.0}, counters=Counters())
+    log.write("update", Metrics({"loss/policy": 1.0}), counters=Counters())
     assert len(read_records(tmp_path)) == 2
     log.close()
 
@@ -113,7 +142,7 @@ def test_a_full_disk_is_an_error_that_leaves_whole_lines(tmp_path):
 def test_an_unknown_kind_is_refused(tmp_path):
     log = MetricsLog.open(tmp_path, config=WITHOUT_WANDB, run_id="run-1")
     with log, pytest.raises(ValueError, match="one of update, episode, evaluation, got 'updates'"):
-        log.write("updates", {}, counters=Counters())
+        log.write("updates", Metrics(), counters=Counters())
 
 
 @pytest.fixture

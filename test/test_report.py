@@ -10,19 +10,23 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import nearest_preset, write_report
+from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 
-UPDATE = {
-    "ratio/mean": 1.0,
-    "ratio/min": 0.7,
-    "ratio/max": 1.4,
-    "ratio/clip_fraction": 0.25,
-    "kl/approx": 0.01,
-    "logp_gap/max_ratio": 1e-6,
-    "value/explained_variance": float("nan"),
-}
+UPDATE = Metrics(
+    {
+        "ratio/mean": 1.0,
+        "ratio/min": 0.7,
+        "ratio/max": 1.4,
+        "ratio/clip_fraction": 0.25,
+        "kl/approx": 0.01,
+        "logp_gap/max_ratio": 1e-6,
+        "value/explained_variance": float("nan"),
+    }
+)
 SCRATCH = {"kind": "scratch", "path": "", "is_fallback": False, "reason": ""}
 
 
@@ -50,18 +54,24 @@ def write_run(tmp_path, *, num_updates=4, provenance=SCRATCH, evaluations=()):
         for number in range(num_updates):
             success = number >= 2
             for episode in range(4 * number, 4 * number + 4):
-                record = {"episode": episode, "total_reward": 1.0 + success, "success": success, "num_chunks": 2}
+                record = episode_metrics(episode=episode, total_reward=1.0 + success, success=success, num_chunks=2)
                 log.write("episode", record, counters=Counters(8 * number, 128 * number, number))
             log.write("update", UPDATE, counters=Counters(8 * (number + 1), 128 * (number + 1), number + 1))
         for chunks, evaluation in evaluations:
-            log.write("evaluation", evaluation, counters=Counters(chunks, 16 * chunks, chunks // 8))
+            counters = Counters(chunks, 16 * chunks, chunks // 8)
+            log.write("evaluation", evaluation.metrics, counters=counters, labels=evaluation.labels)
     return run_dir
 
 
+@dataclasses.dataclass(frozen=True)
+class MadeUpEvaluation:
+    labels: dict[str, str]
+    metrics: Metrics
+
+
 def evaluation(step, success, **more):
-    return {
-        "checkpoint": f"checkpoints/name/step_{step}",
-        "decoding": "sample",
+    labels = {"checkpoint": f"checkpoints/name/step_{step}", "decoding": "sample"}
+    numbers = {
         "episodes": 64,
         "success_mean": success,
         "success_low": success - 0.1,
@@ -69,7 +79,10 @@ def evaluation(step, success, **more):
         "reward_mean": 1.5,
         "reward_low": 1.25,
         "reward_high": 1.75,
-    } | more
+        **more,
+    }
+    named = ({f"evaluation/{name}": value for name, value in values.items()} for values in (labels, numbers))
+    return MadeUpEvaluation(next(named), Metrics(next(named)))
 
 
 def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
@@ -118,9 +131,9 @@ def test_a_run_without_updates_has_a_report(tmp_path):
 @pytest.mark.parametrize("missing", ["ratio/max", "kl/approx", "value/explained_variance", "all of them"])
 def test_updates_without_a_metric_are_reported_as_far_as_they_go(tmp_path, missing):
     run_dir = write_run(tmp_path)
-    fewer = {name: value for name, value in UPDATE.items() if missing not in (name, "all of them")}
+    fewer = Metrics({name: value for name, value in UPDATE.items() if missing not in (name, "all of them")})
     with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-2") as log:  # a run of its own
-        record = {"episode": 0, "total_reward": 3.0, "success": True, "num_chunks": 2}
+        record = episode_metrics(episode=0, total_reward=3.0, success=True, num_chunks=2)
         log.write("episode", record, counters=Counters(0, 0, 0))
         log.write("update", fewer, counters=Counters(8, 128, 1))
     text = write_report(run_dir).read_text()
@@ -138,7 +151,7 @@ def test_what_is_repeated_after_a_crash_counts_once(tmp_path):
     run_dir = write_run(tmp_path)
     with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1") as log:
         log.write("update", UPDATE, counters=Counters(32, 500, 4))
-        record = {"episode": 15, "total_reward": 3.0, "success": True, "num_chunks": 2}
+        record = episode_metrics(episode=15, total_reward=3.0, success=True, num_chunks=2)
         log.write("episode", record, counters=Counters(24, 384, 3))
     text = write_report(run_dir).read_text()
     assert "| run | name-1 (resumed 1 times) |" in text

@@ -81,7 +81,7 @@ def test_the_gradient_norm_is_of_trained_leaves_only(adapter_only: Setup) -> Non
         optimizer = make_optimizer(config)
         update = PPOUpdate(toy_policy.evaluate_adapted, optimizer, config, trained=trained)
         result = update.run(params, optimizer.init(params, trained=trained), make_rollout(), key=KEY)
-        norms.append(result.metrics.grad_norm_actor)
+        norms.append(result.metrics["grad_norm/actor"])
     assert norms[0] == pytest.approx(np.sqrt(2.0) * norms[1], rel=1e-5)
     assert norms[1] > 0.0
 
@@ -91,7 +91,7 @@ def test_with_everything_frozen_the_values_learn_as_in_the_warm_up() -> None:
     result, warm_up = nothing.run(), setup(True).run(policy_frozen=True)
     jax.tree.map(np.testing.assert_array_equal, result.params, warm_up.params)
     assert result.params["value_head"]["bias"] > 0.0
-    assert result.metrics.grad_norm_actor == 0.0
+    assert result.metrics["grad_norm/actor"] == 0.0
 
 
 def test_a_frozen_policy_keeps_the_adapter_and_its_moments(adapter_only: Setup) -> None:
@@ -105,7 +105,7 @@ def test_prepared_observations_give_the_same_update(adapter_only: Setup) -> None
     prepared = setup(ADAPTER_ONLY, toy_policy.evaluate_embedded, toy_policy.embed).run()
     plain = adapter_only.run()
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6), prepared.params, plain.params)
-    assert prepared.metrics.as_dict() == pytest.approx(plain.metrics.as_dict(), rel=1e-5, abs=1e-6)
+    assert prepared.metrics == pytest.approx(plain.metrics, rel=1e-5, abs=1e-6)
 
 
 def test_each_observation_is_prepared_once_an_update() -> None:

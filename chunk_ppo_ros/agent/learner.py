@@ -23,6 +23,7 @@ from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -202,7 +203,7 @@ class Learner:
 
     def update(
         self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
-    ) -> dict[str, float]:
+    ) -> Metrics:
         """One PPO update; returns its metrics and counts the new version. Failing, it leaves everything as it was.
 
         An update that went too far was undone (`update/accepted` 0): the new version then has the old one's weights.
@@ -225,8 +226,7 @@ class Learner:
         self._counters = self._counters.after(transitions)
         if self._novelty is not None and novelty is not None:
             self._novelty.state = novelty
-        shares = mean_shares(entry.outcome for entry in rewarded)
-        return {**result.metrics.as_dict(), **length_metrics(transitions), **shares}
+        return result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
 
     def _key(self) -> jax.Array:
         """Randomness of the next update."""

@@ -9,7 +9,9 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, Observation, Transition
+from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 
 
@@ -40,6 +42,12 @@ class EpisodeSummary:
             success=outcomes[-1].success,
             num_chunks=sum(outcome.num_steps > 0 for outcome in outcomes),
             num_steps=sum(outcome.num_steps for outcome in outcomes),
+        )
+
+    def metrics(self) -> Metrics:
+        """The metrics of the episode."""
+        return episode_metrics(
+            episode=self.episode, total_reward=self.total_reward, success=self.success, num_chunks=self.num_chunks
         )
 
 

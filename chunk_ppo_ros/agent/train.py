@@ -14,10 +14,12 @@ from tqdm import tqdm
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
+from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
+from chunk_ppo_ros.reporting.update_line import update_line
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 LARGE_RATE_FOR_2B = 1e-4
@@ -69,7 +71,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
         transitions, episodes = worker.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
     collected = time.monotonic()
     for episode in episodes:
-        log.write("episode", episode_metrics(episode), counters=learner.counters)
+        log.write("episode", episode.metrics(), counters=learner.counters)
     with tqdm(desc=f"{label} update", unit="minibatch", leave=False) as bar:
 
         def on_minibatch(done: int, total: int) -> None:
@@ -78,28 +80,10 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
 
         metrics = learner.update(transitions, progress=on_minibatch)
     actor.load(learner.save(), policy_version=learner.policy_version)
-    metrics |= {"time/rollout": collected - started, "time/update": time.monotonic() - collected}
+    metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
     log.write("update", metrics, counters=learner.counters)
-    print(_line(config, learner, metrics, episodes))
-
-
-def episode_metrics(episode: EpisodeSummary) -> dict[str, float]:
-    """What the metrics say about a finished episode."""
-    return {
-        "episode": episode.episode,
-        "total_reward": episode.total_reward,
-        "success": float(episode.success),
-        "num_chunks": episode.num_chunks,
-    }
-
-
-def _line(config: TrainConfig, learner: Learner, metrics: dict[str, float], episodes: Sequence[EpisodeSummary]) -> str:
-    solved = sum(episode.success for episode in episodes)
-    return (
-        f"version {learner.policy_version}: {learner.num_steps}/{config.ppo.total_timesteps} steps, "
-        f"{solved}/{len(episodes)} episodes solved, chunk reward {metrics['reward/chunk_mean']:.3f}, "
-        f"ratio {metrics['ratio/mean']:.3f}, KL {metrics['kl/approx']:.4f}"
-    )
+    solved = [episode.success for episode in episodes]
+    print(update_line(metrics, counters=learner.counters, ppo=config.ppo, solved=solved))
 
 
 def main(arguments: Sequence[str]) -> int:

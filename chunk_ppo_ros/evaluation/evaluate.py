@@ -15,6 +15,7 @@ from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.agent.restore import checkpoint_version
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -66,23 +67,33 @@ class Evaluation:
     invalid: np.ndarray
     num_chunks: np.ndarray
 
-    def record(self) -> dict[str, float | str]:
+    @property
+    def labels(self) -> dict[str, str]:
+        """What was measured and how, for the metrics file."""
+        return {"evaluation/checkpoint": self.checkpoint, "evaluation/decoding": self.decoding}
+
+    def metrics(self) -> Metrics:
         """The summary for the metrics file, with 95 % intervals."""
         successes, episodes = int(self.success.sum()), len(self.success)
         success_low, success_high = success_interval(successes, episodes)
         reward_low, reward_high = mean_interval(self.reward)
-        return {
-            "checkpoint": self.checkpoint,
-            "decoding": self.decoding,
-            "episodes": episodes,
-            "success_mean": successes / episodes,
-            "success_low": success_low,
-            "success_high": success_high,
-            "reward_mean": float(self.reward.mean()),
-            "reward_low": reward_low,
-            "reward_high": reward_high,
-            "invalid_fraction": float(self.invalid.sum() / self.num_chunks.sum()),
-        }
+        return Metrics(
+            {
+                "evaluation/episodes": episodes,
+                "evaluation/success_mean": successes / episodes,
+                "evaluation/success_low": success_low,
+                "evaluation/success_high": success_high,
+                "evaluation/reward_mean": float(self.reward.mean()),
+                "evaluation/reward_low": reward_low,
+                "evaluation/reward_high": reward_high,
+                "evaluation/invalid_fraction": float(self.invalid.sum() / self.num_chunks.sum()),
+            }
+        )
+
+    def record(self) -> dict[str, float | str]:
+        """The summary as it is written to a file of its own: labels and metrics without "evaluation/"."""
+        named: dict[str, float | str] = {**self.labels, **self.metrics()}
+        return {name.removeprefix("evaluation/"): value for name, value in named.items()}
 
     def __str__(self) -> str:
         record = self.record()

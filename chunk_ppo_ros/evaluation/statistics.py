@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from chunk_ppo_ros.core.metrics import Metrics
+
 
 def success_interval(successes: int, episodes: int, *, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval of a success rate: (low, high), within 0..1.
@@ -55,6 +57,17 @@ class PairedTest:
     p_greater: float
     p_two_sided: float
     num_pairs: int
+
+    def metrics(self) -> Metrics:
+        """The result for the metrics file."""
+        return Metrics(
+            {
+                "evaluation/difference": self.difference,
+                "evaluation/p_greater": self.p_greater,
+                "evaluation/p_two_sided": self.p_two_sided,
+                "evaluation/num_pairs": self.num_pairs,
+            }
+        )
 
     def __str__(self) -> str:
         """Returns the result in one line."""

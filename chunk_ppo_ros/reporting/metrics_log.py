@@ -6,9 +6,9 @@ import time
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import wandb_sink
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
@@ -42,14 +42,16 @@ class MetricsLog:
         sink = wandb_sink.start(run_dir, run_id=run_id, config=settings) if config.run.wandb else None
         return cls(file, sink)
 
-    def write(self, kind: str, metrics: Mapping[str, Any], *, counters: Counters) -> None:
+    def write(
+        self, kind: str, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str] | None = None
+    ) -> None:
         """Writes one record.
 
         Args:
             kind: one of `KINDS`.
-            metrics: names and values; "reward" of an episode is recorded as "episode/reward", those of an update have
-                such names already. Numbers that are not finite become null.
+            metrics: of the update, episode or evaluation. Numbers that are not finite become null.
             counters: how far the run has come.
+            labels: what else the record says, in words, by names such as "evaluation/decoding".
 
         Raises:
             OSError: when the file cannot be written (a full disk); wandb never raises.
@@ -62,10 +64,10 @@ class MetricsLog:
             "num_steps": counters.num_steps,
             "policy_version": counters.policy_version,
         }
-        named = metrics if kind == "update" else {f"{kind}/{name}": value for name, value in metrics.items()}
+        values = {**progress, **(labels or {}), **metrics}
         if self._wandb is not None:
-            self._wandb.send({**progress, **named})
-        self._file.append({"kind": kind, "time": time.time(), **progress, **named})
+            self._wandb.send(values)
+        self._file.append({"kind": kind, "time": time.time(), **values})
 
     def close(self) -> None:
         """Closes the file and gives wandb a few seconds to finish."""

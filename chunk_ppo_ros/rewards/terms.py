@@ -1,7 +1,7 @@
 """The reward of a chunk: a weighted sum of named terms. One way to it for the script form and the graph.
 
 Terms come from the reward sources, from penalties on what was executed, from the operator, and, in the trainer, from
-the novelty of what was seen (`intrinsic.py`).
+the novelty of what was seen (`agent/novelty.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from chunk_ppo_ros.config import OWN_REWARD_TERMS, RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards.penalties import ExecutedChunk, penalties
 
@@ -83,11 +84,11 @@ def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
     return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))
 
 
-def mean_shares(outcomes: Iterable[ChunkOutcome]) -> dict[str, float]:
+def mean_shares(outcomes: Iterable[ChunkOutcome]) -> Metrics:
     """What each term adds to the reward of a chunk on average, as `reward/term/<name>`; an absent term adds 0."""
     listed = list(outcomes)
     shares: dict[str, float] = {}
     for term in (term for outcome in listed for term in outcome.reward_terms):
         name = f"reward/term/{term.name}"
         shares[name] = shares.get(name, 0.0) + term.weight * term.value / len(listed)
-    return shares
+    return Metrics(shares)

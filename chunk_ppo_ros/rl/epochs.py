@@ -9,11 +9,12 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.rl.gradient_step import GradientStep, StepResult, TrainState
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets
 from chunk_ppo_ros.rl.update_errors import UpdateError
-from chunk_ppo_ros.rl.update_metrics import StepMetrics
+from chunk_ppo_ros.rl.update_metrics import metrics_of
 
 Progress = Callable[[int, int], object]
 
@@ -24,18 +25,23 @@ class Passes:
 
     Attributes:
         state: after the last step.
-        steps: metrics of each step, on the host; at least one.
+        steps: results of the steps, on the host; at least one.
         epochs_done: passes made, the last one maybe in part.
     """
 
     state: TrainState
-    steps: list[StepMetrics]
+    steps: list[StepResult]
     epochs_done: float
 
     @property
     def finite(self) -> bool:
         """Whether losses and gradients were; after one that is not there are no more steps."""
         return bool(self.steps[-1].finite)
+
+    def metrics(self) -> Metrics:
+        """The metrics of the steps, and how many passes were made."""
+        made = Metrics({"update/epochs_done": self.epochs_done})
+        return metrics_of([step.metrics for step in self.steps]) | made
 
 
 class Epochs:
@@ -68,21 +74,21 @@ class Epochs:
         config, num_chunks = self._config, len(rollout.rewards)
         steps_per_epoch = num_chunks // config.num_chunks_per_step
         most = self._steps_before + config.num_epochs_per_update * steps_per_epoch
-        steps: list[StepMetrics] = []
+        steps: list[StepResult] = []
         for epoch in range(config.num_epochs_per_update):
             for indices in minibatches(self._key, epoch, num_chunks=num_chunks, size=config.num_chunks_per_step):
                 state, on_device = self._step(state, rollout, targets, indices, rate_scale=rate_scale)
-                metrics: StepMetrics = jax.device_get(on_device)
-                steps.append(metrics)
+                result: StepResult = jax.device_get(on_device)
+                steps.append(result)
                 if len(steps) == 1:
-                    _check_first(metrics)
+                    _check_first(result)
                 if self._progress is not None:
                     self._progress(self._steps_before + len(steps), most)
-                if not metrics.finite or 0.0 < config.target_kl < metrics.loss.kl_k2:
+                if not result.finite or 0.0 < config.target_kl < result.metrics["kl/k2"]:
                     return self._passes(state, steps, steps_per_epoch)
         return self._passes(state, steps, steps_per_epoch)
 
-    def _passes(self, state: TrainState, steps: list[StepMetrics], steps_per_epoch: int) -> Passes:
+    def _passes(self, state: TrainState, steps: list[StepResult], steps_per_epoch: int) -> Passes:
         self._steps_before += len(steps)
         return Passes(state, steps, len(steps) / steps_per_epoch)
 
@@ -93,12 +99,12 @@ def minibatches(key: jax.Array, epoch: int, *, num_chunks: int, size: int) -> np
     return np.asarray(shuffled).reshape(-1, size)
 
 
-def _check_first(metrics: StepMetrics) -> None:
+def _check_first(result: StepResult) -> None:
     """Refuses what is not finite before anything was changed: a lower rate does not mend it."""
-    if not metrics.finite:
-        loss = metrics.loss
+    if not result.finite:
+        names = ("loss/policy", "loss/value", "grad_norm/actor", "grad_norm/value")
+        got = ", ".join(f"{name} {result.metrics[name]}" for name in names)
         raise UpdateError(
-            f"loss and gradients must be finite, got policy loss {loss.policy}, value loss {loss.value}, norms "
-            f"{metrics.grad_norm_actor} (actor) and {metrics.grad_norm_value} (value) in the first gradient step; the "
-            "old parameters stay in use: look for a reward or an action token that the policy cannot have"
+            f"loss and gradients must be finite, got {got} in the first gradient step; the old parameters stay in use: "
+            "look for a reward or an action token that the policy cannot have"
         )

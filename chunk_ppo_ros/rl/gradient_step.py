@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets
-from chunk_ppo_ros.rl.update_metrics import StepMetrics
+from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +51,19 @@ class TrainState:
         places = jax.tree.map(lambda leaf: leaf.sharding, (self.trained, self.opt_state))
         trained, opt_state = jax.tree.map(_copy_to, self.old, places)
         return dataclasses.replace(self, trained=trained, opt_state=opt_state)
+
+
+@flax.struct.dataclass
+class StepResult:
+    """What a gradient step tells, beside the state after it.
+
+    Attributes:
+        metrics: of the loss and of the gradients before clipping.
+        finite: bool [], whether the loss and the norms of both gradients are finite.
+    """
+
+    metrics: ScalarMetrics
+    finite: jax.Array
 
 
 class GradientStep:
@@ -91,7 +105,7 @@ class GradientStep:
 
     def __call__(
         self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any, *, rate_scale: float = 1.0
-    ) -> tuple[TrainState, StepMetrics]:
+    ) -> tuple[TrainState, StepResult]:
         """The state after one step on the chunks at `indices`; the arrays of `state` are used up.
 
         Args:
@@ -102,7 +116,7 @@ class GradientStep:
                 `gradient_accumulation_steps` K parts of B chunks one after the other.
             rate_scale: factor on the actor's learning rate.
         """
-        trained, opt_state, metrics = self._step(
+        trained, opt_state, result = self._step(
             state.trained,
             state.opt_state,
             state.frozen,
@@ -112,7 +126,7 @@ class GradientStep:
             np.float32(rate_scale),
             policy_frozen=state.policy_frozen,
         )
-        return dataclasses.replace(state, trained=trained, opt_state=opt_state), metrics
+        return dataclasses.replace(state, trained=trained, opt_state=opt_state), result
 
     def _partition(self, *, policy_frozen: bool) -> Partition:
         return Partition({ACTOR: False if policy_frozen else self._trained, VALUE: True})
@@ -128,13 +142,13 @@ class GradientStep:
         rate_scale: jax.Array,
         *,
         policy_frozen: bool,
-    ) -> tuple[Any, Any, StepMetrics]:
+    ) -> tuple[Any, Any, StepResult]:
         partition = self._partition(policy_frozen=policy_frozen)
         counts = losses.Counts.of(
             rollout.token_mask[indices], rollout.policy_mask[indices], rollout.human_mask[indices]
         )
 
-        def loss(trained: Any, part: jax.Array) -> tuple[jax.Array, losses.LossMetrics]:
+        def loss(trained: Any, part: jax.Array) -> tuple[jax.Array, ScalarMetrics]:
             batch, aims = rollout.take(part), targets.take(part)
             evaluation = score(self._evaluate, partition.join(trained, frozen), batch)
             inputs = losses.LossInputs(
@@ -161,19 +175,17 @@ class GradientStep:
             trained = {**trained, group: optax.apply_updates(trained[group], updates)}
             opt_state = {**opt_state, group: state}
         finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
-        metrics = StepMetrics(
-            loss=loss_metrics, grad_norm_actor=norms[ACTOR], grad_norm_value=norms[VALUE], finite=finite
-        )
-        return trained, opt_state, metrics
+        norm_metrics = {"grad_norm/actor": scalar(norms[ACTOR]), "grad_norm/value": scalar(norms[VALUE])}
+        return trained, opt_state, StepResult(loss_metrics | ScalarMetrics(norm_metrics), finite)
 
 
-def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.Array, losses.LossMetrics, Any]:
+def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.Array, ScalarMetrics, Any]:
     """Loss, metrics and gradients summed over parts int [K, B], with the memory for the activations of one."""
     if len(parts) == 1:
         (loss, metrics), gradients = gradient_of(trained, parts[0])
         return loss, metrics, gradients
 
-    def add(gradients: Any, part: jax.Array) -> tuple[Any, tuple[jax.Array, losses.LossMetrics]]:
+    def add(gradients: Any, part: jax.Array) -> tuple[Any, tuple[jax.Array, ScalarMetrics]]:
         told, more = gradient_of(trained, part)
         return jax.tree.map(jnp.add, gradients, more), told
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.rl.evaluation import Evaluate, score
 from chunk_ppo_ros.rl.ratios import chunk_log_ratio
 from chunk_ppo_ros.rl.rollout import RolloutBatch
@@ -30,6 +31,15 @@ class RolloutScores:
     chunk_gaps: Any
     token_gaps: Any
     chunk_values: Any
+
+    def gap_metrics(self) -> Metrics:
+        """The largest gaps; of scores on the host."""
+        return Metrics(
+            {
+                "logp_gap/max_ratio": float(np.max(self.chunk_gaps)),
+                "logp_gap/token_max": float(np.max(self.token_gaps)),
+            }
+        )
 
 
 class LogProbCheck:

@@ -7,6 +7,7 @@ Not here: the ratios themselves (`ratios.py`), which chunks make up a step, and 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import flax.struct
@@ -14,8 +15,10 @@ import jax
 import jax.numpy as jnp
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl import ratios as ratios_lib
 from chunk_ppo_ros.rl.evaluation import Evaluation
+from chunk_ppo_ros.rl.update_metrics import Scalar, ScalarMetrics, scalar
 
 
 @flax.struct.dataclass
@@ -68,48 +71,6 @@ class Counts:
         )
 
 
-@flax.struct.dataclass
-class LossMetrics:
-    """Scalars of one minibatch. Those of the policy are over its `num_policy_chunks` unmasked chunks.
-
-    Attributes:
-        policy: clipped surrogate loss, in units of the advantage.
-        value: loss of V(s): Huber's, in squared units of reward where it is quadratic, or a cross-entropy in nats.
-        chunk_value: the same of V(s, a); None where the policy has none.
-        reference: half the squared log-ratio of policy and reference, summed over a chunk's tokens, nats; None without.
-        cloning: -log-probability of what humans drove, over all chunks that train the policy, nats; None without.
-        clipped_returns: part of the returns that are beyond the range of the value's histogram.
-        entropy: mean entropy of a sampled token, nats.
-        ratio_mean: mean ratio at the configured level, of new over old probability.
-        ratio_min: smallest ratio, +inf without policy chunks.
-        ratio_max: largest ratio, -inf without policy chunks.
-        clip_fractions: level -> part of its ratios that are outside the clip range.
-        kl_k2: estimate of the KL between old and new policy of a chunk, nats.
-        kl_k3: another, of KL(old || new).
-        num_policy_chunks: chunks that count in the policy loss.
-    """
-
-    policy: jax.Array
-    value: jax.Array
-    chunk_value: jax.Array | None
-    reference: jax.Array | None
-    cloning: jax.Array | None
-    clipped_returns: jax.Array
-    entropy: jax.Array
-    ratio_mean: jax.Array
-    ratio_min: jax.Array
-    ratio_max: jax.Array
-    clip_fractions: dict[str, jax.Array]
-    kl_k2: jax.Array
-    kl_k3: jax.Array
-    num_policy_chunks: jax.Array
-
-    def joined(self) -> LossMetrics:
-        """Those of several minibatches [K] that share their counts, as those of one."""
-        summed: LossMetrics = jax.tree.map(lambda leaf: jnp.sum(leaf, axis=0), self)
-        return summed.replace(ratio_min=jnp.min(self.ratio_min), ratio_max=jnp.max(self.ratio_max))  # type: ignore[attr-defined]
-
-
 def masked_mean(
     values: jax.Array, mask: jax.Array, *, axis: int | None = None, count: jax.Array | None = None
 ) -> jax.Array:
@@ -148,8 +109,8 @@ def reference_loss(token_log_probs: jax.Array, reference_log_probs: jax.Array, m
 
 def ppo_loss(
     evaluation: Evaluation, inputs: LossInputs, *, config: config_lib.PPOConfig, counts: Counts | None = None
-) -> tuple[jax.Array, LossMetrics]:
-    """The loss of a minibatch of B chunks and its parts.
+) -> tuple[jax.Array, ScalarMetrics]:
+    """The loss of a minibatch of B chunks and the metrics of its parts.
 
     policy + vf_coef * values - ent_coef * entropy + ref_kl_coef * reference + bc_coef * cloning. V(s) and V(s, a),
     where there is one, have the same loss on the same returns, and their losses add up. A chunk that a human drove
@@ -164,46 +125,34 @@ def ppo_loss(
         counts: what means divide by, where these chunks are a part of a larger minibatch.
     """
     counts = Counts.of(inputs.token_mask, inputs.policy_mask, inputs.human_mask) if counts is None else counts
-    policy_loss, figures = _policy_loss(evaluation, inputs, counts, config)
+    policy_loss, scalars = _policy_loss(evaluation, inputs, counts, config)
     value_loss = _value_loss(evaluation.value, inputs, counts, config)
-    chunk_value_loss = (
-        None if evaluation.chunk_value is None else _value_loss(evaluation.chunk_value, inputs, counts, config)
-    )
-    token_entropy = masked_mean(evaluation.entropy, inputs.token_mask, axis=-1)
-    entropy = masked_mean(token_entropy, inputs.policy_mask, count=counts.policy)
+    entropy = _entropy(evaluation, inputs, counts)
     loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
-    if chunk_value_loss is not None:
+    scalars |= {
+        "loss/value": scalar(value_loss),
+        "loss/entropy": scalar(entropy, counts=jnp.any(inputs.policy_mask)),
+        "value/clipped_returns": scalar(_clipped_returns(evaluation.value, inputs, counts)),
+    }
+    if evaluation.chunk_value is not None:
+        chunk_value_loss = _value_loss(evaluation.chunk_value, inputs, counts, config)
         loss += config.vf_coef * chunk_value_loss
-    reference = cloning = None
+        scalars["loss/chunk_value"] = scalar(chunk_value_loss)
     if inputs.reference_log_probs is not None:
-        mask = inputs.token_mask & inputs.policy_mask[:, None]
-        distances = reference_loss(evaluation.token_log_probs, inputs.reference_log_probs, mask)
-        reference = masked_mean(distances, inputs.policy_mask, count=counts.policy)
+        reference = _mean_reference_loss(evaluation, inputs, counts)
         loss += config.ref_kl_coef * reference
+        scalars["loss/reference"] = scalar(reference, counts=jnp.any(inputs.policy_mask))
     if config.bc_coef > 0.0:
-        mask = inputs.token_mask & inputs.human_mask[:, None]
-        log_probs = jnp.where(mask, evaluation.token_log_probs, 0.0)
-        cloning = -jnp.sum(log_probs) / jnp.maximum(counts.policy + counts.human, 1)
+        cloning = _cloning_loss(evaluation, inputs, counts)
         loss += config.bc_coef * cloning
-    beyond = evaluation.value.support.is_beyond(inputs.returns)
-    metrics = LossMetrics(
-        policy=policy_loss,
-        value=value_loss,
-        chunk_value=chunk_value_loss,
-        reference=reference,
-        cloning=cloning,
-        clipped_returns=masked_mean(beyond, ~inputs.human_mask, count=counts.valued),
-        entropy=entropy,
-        num_policy_chunks=jnp.sum(inputs.policy_mask),
-        **figures,
-    )
-    return loss, metrics
+        scalars["loss/cloning"] = scalar(cloning)
+    return loss, ScalarMetrics(scalars)
 
 
 def _policy_loss(
     evaluation: Evaluation, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
-) -> tuple[jax.Array, dict[str, Any]]:
-    """The clipped surrogate at the configured level, and the figures of the ratios."""
+) -> tuple[jax.Array, dict[str, Scalar]]:
+    """The clipped surrogate at the configured level, and the metrics of the ratios."""
     log_ratios = evaluation.token_log_probs - inputs.old_log_probs
     ratios = {
         level: ratios_lib.level_ratios(
@@ -214,23 +163,53 @@ def _policy_loss(
     chosen, policy = ratios[config.ratio], inputs.policy_mask
     there = {level: ratio.mask & policy[:, None] for level, ratio in ratios.items()}
     total = {level: counts.tokens if level == "token" else counts.policy for level in ratios}
-    log_ratio = ratios_lib.chunk_log_ratio(evaluation.token_log_probs, inputs.old_log_probs, inputs.token_mask)
-    k3 = ratios_lib.kl_k3(log_ratio, limit=config.log_ratio_clamp)
-    figures = {
-        "ratio_mean": masked_mean(chosen.values, there[config.ratio], count=total[config.ratio]),
-        "ratio_min": jnp.min(chosen.values, where=there[config.ratio], initial=jnp.inf),
-        "ratio_max": jnp.max(chosen.values, where=there[config.ratio], initial=-jnp.inf),
-        "clip_fractions": {
-            level: masked_mean(ratio.outside(config.ratio_band), there[level], count=total[level])
-            for level, ratio in ratios.items()
-        },
-        "kl_k2": masked_mean(ratios_lib.kl_k2(log_ratio), policy, count=counts.policy),
-        "kl_k3": masked_mean(k3, policy, count=counts.policy),
+    clipped = {
+        level: masked_mean(ratio.outside(config.ratio_band), there[level], count=total[level])
+        for level, ratio in ratios.items()
     }
+    log_ratio = ratios_lib.chunk_log_ratio(evaluation.token_log_probs, inputs.old_log_probs, inputs.token_mask)
+    k2, k3 = ratios_lib.kl_k2(log_ratio), ratios_lib.kl_k3(log_ratio, limit=config.log_ratio_clamp)
     surrogate = chosen.surrogate(inputs.advantages, band=config.ratio_band)
-    return masked_mean(surrogate, policy, count=counts.policy), figures
+    loss = masked_mean(surrogate, policy, count=counts.policy)
+    of_policy = functools.partial(scalar, counts=jnp.any(policy))
+    present, values = there[config.ratio], chosen.values
+    return loss, {
+        "loss/policy": of_policy(loss),
+        "ratio/mean": of_policy(masked_mean(values, present, count=total[config.ratio]), otherwise=1.0),
+        "ratio/min": of_policy(jnp.min(values, where=present, initial=jnp.inf), how="min", otherwise=1.0),
+        "ratio/max": of_policy(jnp.max(values, where=present, initial=-jnp.inf), how="max", otherwise=1.0),
+        "ratio/clip_fraction": of_policy(clipped[config.ratio]),
+        **{f"clip_fraction/{level}": of_policy(share) for level, share in clipped.items()},
+        "kl/k2": of_policy(masked_mean(k2, policy, count=counts.policy)),
+        "kl/approx": of_policy(masked_mean(k3, policy, count=counts.policy)),
+    }
 
 
-def _value_loss(estimate: Any, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig) -> jax.Array:
+def _value_loss(estimate: ValueEstimate, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig) -> jax.Array:
     losses = estimate.loss(inputs.returns, huber_delta=config.value_huber_delta)
     return masked_mean(losses, ~inputs.human_mask, count=counts.valued)
+
+
+def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts) -> jax.Array:
+    """The share of the returns that are beyond the range of the value's histogram."""
+    return masked_mean(estimate.support.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
+
+
+def _entropy(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+    """The mean over the policy's chunks of the mean entropy of a sampled token, nats."""
+    token_entropy = masked_mean(evaluation.entropy, inputs.token_mask, axis=-1)
+    return masked_mean(token_entropy, inputs.policy_mask, count=counts.policy)
+
+
+def _mean_reference_loss(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+    """The mean of `reference_loss` over the policy's chunks, nats."""
+    mask = inputs.token_mask & inputs.policy_mask[:, None]
+    distances = reference_loss(evaluation.token_log_probs, inputs.reference_log_probs, mask)
+    return masked_mean(distances, inputs.policy_mask, count=counts.policy)
+
+
+def _cloning_loss(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+    """The negative log-probability of what humans drove, over all chunks that train the policy, nats."""
+    mask = inputs.token_mask & inputs.human_mask[:, None]
+    log_probs = jnp.where(mask, evaluation.token_log_probs, 0.0)
+    return -jnp.sum(log_probs) / jnp.maximum(counts.policy + counts.human, 1)

@@ -7,12 +7,14 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.rollout import RolloutBatch
-from chunk_ppo_ros.rl.update_metrics import RolloutMetrics
+from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 
 @flax.struct.dataclass
@@ -34,8 +36,8 @@ class Targets:
         return jax.tree.map(lambda leaf: leaf[indices], self)
 
 
-def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tuple[Targets, RolloutMetrics]:
-    """GAE over the rollout, and the figures of those chunks that no human drove."""
+def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tuple[Targets, ScalarMetrics]:
+    """GAE over the rollout, and the metrics of those chunks that no human drove."""
     advantages, returns = gae(
         rewards=rollout.rewards,
         discounts=rollout.discounts,
@@ -45,23 +47,45 @@ def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tupl
         segment_end=rollout.segment_end,
         gae_lambda=config.gae_lambda,
     )
-    counted = ~rollout.human_mask
-    metrics = RolloutMetrics(
-        explained_variance=1.0 - _variance(returns - rollout.values, counted) / _variance(returns, counted),
-        value_mean=losses.masked_mean(rollout.values, counted),
-        return_mean=losses.masked_mean(returns, counted),
-        advantage_std=jnp.sqrt(_variance(advantages, counted)),
-        reward_mean=losses.masked_mean(rollout.rewards, counted),
-        reward_std=jnp.sqrt(_variance(rollout.rewards, counted)),
-        reward_min=jnp.min(rollout.rewards, where=counted, initial=jnp.inf),
-        reward_max=jnp.max(rollout.rewards, where=counted, initial=-jnp.inf),
-        tokens_per_chunk=losses.masked_mean(jnp.sum(rollout.token_mask, axis=-1), counted),
-        invalid_fraction=losses.masked_mean(~rollout.valid, counted),
-        human_fraction=jnp.mean(rollout.human_mask),
-    )
+    metrics = _rollout_metrics(rollout, advantages=advantages, returns=returns)
     if config.normalize_advantages:
         advantages = losses.normalize(advantages, rollout.policy_mask)
     return Targets(advantages=advantages, returns=returns), metrics
+
+
+def _rollout_metrics(rollout: RolloutBatch, *, advantages: jax.Array, returns: jax.Array) -> ScalarMetrics:
+    """The metrics of a rollout before training, without what humans drove."""
+    counted = ~rollout.human_mask
+    values = {
+        "value/explained_variance": 1.0 - _variance(returns - rollout.values, counted) / _variance(returns, counted),
+        "value/mean": losses.masked_mean(rollout.values, counted),
+        "return/mean": losses.masked_mean(returns, counted),
+        "advantage/std": jnp.sqrt(_variance(advantages, counted)),
+        "reward/chunk_mean": losses.masked_mean(rollout.rewards, counted),
+        "reward/chunk_std": jnp.sqrt(_variance(rollout.rewards, counted)),
+        "reward/chunk_min": jnp.min(rollout.rewards, where=counted, initial=jnp.inf),
+        "reward/chunk_max": jnp.max(rollout.rewards, where=counted, initial=-jnp.inf),
+        "tokens/mean_per_chunk": losses.masked_mean(jnp.sum(rollout.token_mask, axis=-1), counted),
+        "decoding/invalid_fraction": losses.masked_mean(~rollout.valid, counted),
+        "rollout/human_fraction": jnp.mean(rollout.human_mask),
+    }
+    return ScalarMetrics({name: scalar(value) for name, value in values.items()})
+
+
+def chunk_value_metrics(chunk_values: np.ndarray | None, returns: np.ndarray, *, human_mask: np.ndarray) -> Metrics:
+    """How well V(s, a) of the parameters before an update explains the returns; nothing where the policy has none.
+
+    Args:
+        chunk_values: V(s, a), float32 [N], in units of reward, or None.
+        returns: targets of the values, float32 [N].
+        human_mask: bool [N], the chunks that a human drove, which do not count.
+    """
+    if chunk_values is None:
+        return Metrics()
+    values, returns = chunk_values[~human_mask], returns[~human_mask]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        explained = float(1.0 - np.var(returns - values) / np.var(returns))
+    return Metrics({"value/chunk_explained_variance": explained})
 
 
 def _variance(values: jax.Array, mask: jax.Array) -> jax.Array:

@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 MAX_ATTEMPTS = 4
@@ -62,6 +63,15 @@ class Attempts:
     def next_scale(self, config: config_lib.PPOConfig) -> float:
         """The scale of the actor's learning rate for the next update."""
         return min(1.0, self.rate_scale * RECOVERY) if self.accepted else self.rate_scale * config.rate_backoff
+
+    def metrics(self) -> Metrics:
+        """How the update went; without the KL where it was not measured."""
+        made = {
+            "update/accepted": float(self.accepted),
+            "update/rolled_back": float(self.undone),
+            "update/rate_scale": self.rate_scale,
+        }
+        return Metrics(made if self.kl is None else {"kl/after": self.kl.k2, "kl/after_k3": self.kl.k3, **made})
 
 
 def mean_log_ratio(log_probs: np.ndarray, reference_log_probs: np.ndarray, rollout: RolloutBatch) -> float:

@@ -14,15 +14,16 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
 from chunk_ppo_ros.rl.evaluation import Evaluate
 from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
 from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch
-from chunk_ppo_ros.rl.targets import Targets, compute_targets
+from chunk_ppo_ros.rl.targets import Targets, chunk_value_metrics, compute_targets
 from chunk_ppo_ros.rl.trust_region import MAX_ATTEMPTS, Attempts, KLAfter, mean_log_ratio
-from chunk_ppo_ros.rl.update_metrics import UpdateMetrics
+from chunk_ppo_ros.rl.update_metrics import metrics_of
 
 Prepare = Callable[[Any, Any], Any]
 
@@ -33,7 +34,7 @@ class UpdateResult:
 
     params: Any
     opt_state: Any
-    metrics: UpdateMetrics
+    metrics: Metrics
 
 
 class PPOUpdate:
@@ -123,22 +124,16 @@ class PPOUpdate:
         if self._config.recompute_log_probs:
             rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(scores.token_log_probs))
         targets, rollout_metrics = self._targets(rollout)
-        targets, kl_reference = self._with_reference(targets, params, rollout, scores)
+        targets, reference_metrics = self._with_reference(targets, params, rollout, scores)
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=donate)
         epochs = Epochs(self._step, self._config, key=key, progress=progress)
         scale = float(opt_state[RATE_SCALE])
         state, passes, attempts = self._attempt(epochs, state, rollout, targets, scores=scores, scale=scale)
-        metrics = UpdateMetrics.collect(
-            passes.steps,
-            jax.device_get(rollout_metrics),
-            scores,
-            returns=jax.device_get(targets.returns),
-            human_mask=jax.device_get(rollout.human_mask),
-            level=self._config.ratio,
-            epochs_done=passes.epochs_done,
-            attempts=attempts,
-            kl_reference=kl_reference,
+        chunk_values = chunk_value_metrics(
+            scores.chunk_values, jax.device_get(targets.returns), human_mask=jax.device_get(rollout.human_mask)
         )
+        metrics = metrics_of([jax.device_get(rollout_metrics)]) | passes.metrics() | attempts.metrics()
+        metrics |= scores.gap_metrics() | reference_metrics | chunk_values
         next_scale = scale if policy_frozen else attempts.next_scale(self._config)
         opt_state = {**opt_state, **state.opt_state, RATE_SCALE: jax.device_put(np.float32(next_scale))}
         return UpdateResult(state.params, opt_state, metrics)
@@ -174,13 +169,13 @@ class PPOUpdate:
 
     def _with_reference(
         self, targets: Targets, params: Any, rollout: RolloutBatch, scores: RolloutScores
-    ) -> tuple[Targets, float | None]:
+    ) -> tuple[Targets, Metrics]:
         """The targets with the reference's log-probs, and KL(policy || reference) of a chunk before the first step."""
         if self._reference is None:
-            return targets, None
+            return targets, Metrics()
         reference = self._check.scores({**params, ACTOR: self._reference}, rollout).token_log_probs
-        kl = mean_log_ratio(scores.token_log_probs, reference, rollout)
-        return targets.replace(reference_log_probs=jax.device_put(reference)), kl  # type: ignore[attr-defined]
+        metrics = Metrics({"kl/reference": mean_log_ratio(scores.token_log_probs, reference, rollout)})
+        return targets.replace(reference_log_probs=jax.device_put(reference)), metrics  # type: ignore[attr-defined]
 
     def warm_up(
         self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array, policy_frozen: bool = False

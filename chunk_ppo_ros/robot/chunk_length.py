@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chunk_ppo_ros.config import ChunkLengthConfig, PPOConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Transition
 
 
@@ -80,22 +81,26 @@ def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
     return actions[np.minimum(np.arange(len(actions)), num_steps - 1)]
 
 
-def length_metrics(transitions: Sequence[Transition]) -> dict[str, float]:
-    """Logged name -> mean, least and most of executed steps and of entropy (nats a token), without what humans drove.
+def length_metrics(transitions: Sequence[Transition]) -> Metrics:
+    """The metrics of executed steps and of entropy over the chunks that no human drove; none where there is no chunk.
 
     The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
     """
     sampled = [transition for transition in transitions if not transition.chunk.human]
-    columns: dict[str, list[float]] = {
-        "chunk/num_steps": [transition.outcome.num_steps for transition in sampled],
-        "chunk/entropy": [transition.chunk.entropy for transition in sampled],
-    }
-    figures: dict[str, float] = {}
-    for name, column in columns.items():
-        if column:
-            figures |= {f"{name}_mean": float(np.mean(column))}
-            figures |= {f"{name}_min": float(min(column)), f"{name}_max": float(max(column))}
-    return figures
+    if not sampled:
+        return Metrics()
+    num_steps = [transition.outcome.num_steps for transition in sampled]
+    entropy = [transition.chunk.entropy for transition in sampled]
+    return Metrics(
+        {
+            "chunk/num_steps_mean": float(np.mean(num_steps)),
+            "chunk/num_steps_min": float(min(num_steps)),
+            "chunk/num_steps_max": float(max(num_steps)),
+            "chunk/entropy_mean": float(np.mean(entropy)),
+            "chunk/entropy_min": float(min(entropy)),
+            "chunk/entropy_max": float(max(entropy)),
+        }
+    )
 
 
 def chunk_discount(config: PPOConfig, num_steps: int) -> float:

@@ -23,9 +23,11 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ModelObservation, Transition
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, cloning_loss
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from experiments.baselines import snapshot
 from experiments.baselines.cloner import Cloner
 from experiments.baselines.episode_filter import EpisodeFilter
@@ -81,7 +83,7 @@ class FilteredBC:
         """The present policy."""
         return self._evaluated
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
+    def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
         """One round: sampling, then passes of cloning over all kept chunks; see `methods.Method`."""
         began = time.monotonic()
         transitions, episodes = self._worker.collect(self._config.ppo.num_chunks_per_update)
@@ -95,7 +97,8 @@ class FilteredBC:
             metrics["cloning/nats_per_token"] = self._cloner.clone(self._kept)
         self.counters = self.counters.after(transitions)
         self._give_weights()
-        return metrics | {"time/rollout": sampled - began, "time/update": time.monotonic() - sampled}, episodes
+        times = time_metrics(rollout=sampled - began, update=time.monotonic() - sampled)
+        return Metrics(metrics) | times, episodes
 
     def save(self) -> None:
         """Keeps weights, moments and the kept chunks."""

@@ -29,7 +29,9 @@ from skrl.utils.spaces.jax import unflatten_tensorized_space
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from experiments.baselines import snapshot
 from experiments.baselines.gaussian_actor import GaussianActor
 from experiments.baselines.gaussian_imitation import GaussianStart
@@ -115,7 +117,7 @@ class GaussianPPO:
         self._actor.params = _policy_params(self._agent)
         return self._actor
 
-    def update(self) -> tuple[dict[str, float], Sequence[EpisodeSummary]]:
+    def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
         """One rollout and skrl's update after its last chunk; see `methods.Method`."""
         began, num_chunks = time.monotonic(), self._config.ppo.num_chunks_per_update
         for number in range(self.counters.num_chunks, self.counters.num_chunks + num_chunks):
@@ -131,8 +133,8 @@ class GaussianPPO:
             next_episode=self._env.next_episode,
         )
         deviation = float(jnp.mean(jnp.exp(_policy_params(self._agent)["params"]["log_std"])))
-        times = {"time/rollout": time.monotonic() - began - updating, "time/update": updating}
-        return {"gaussian/std": deviation, **times}, episodes
+        times = time_metrics(rollout=time.monotonic() - began - updating, update=updating)
+        return Metrics({"gaussian/std": deviation}) | times, episodes
 
     def save(self) -> None:
         """Keeps weights and moments of both networks."""

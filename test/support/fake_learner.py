@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 
@@ -76,7 +77,7 @@ class FakeLearner:
             num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
             next_sequence_number=transitions[-1].id.sequence_number + 1,
         )
-        return {"loss/policy": 0.25}
+        return Metrics({"loss/policy": 0.25})
 
     def save(self):
         if FakeLearner.save_errors:

@@ -17,6 +17,7 @@ from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar, update_bar
@@ -28,6 +29,7 @@ from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 _SECTIONS = ("model", "ppo", "env", "reward", "pretrain", "run")
 _SAVE_RETRY_PERIOD = 10.0  # s, steady time
@@ -44,7 +46,7 @@ class TrainerNode(WorkerNode):
         self._started: Learner | None = None
         self._buffer: RolloutBuffer | None = None
         self._is_updating = False
-        self._unsaved_metrics: dict[str, float] | None = None
+        self._unsaved_metrics: Metrics | None = None
         self._saved_at = 0.0  # last attempt, s of steady time
         self._started_at = 0.0  # the present rollout, s of steady time
         self._bar = RolloutBar()
@@ -96,6 +98,8 @@ class TrainerNode(WorkerNode):
 
     def activated(self) -> None:
         """Announces the version; goes on with an update that waits."""
+        version, total = self._required_buffer().version, self.config.ppo.total_timesteps
+        self.get_logger().info(f"version {version}: {self._learner.num_steps}/{total} steps trained on")
         self._start_rollout()
 
     def deactivated(self) -> None:
@@ -193,14 +197,14 @@ class TrainerNode(WorkerNode):
         rollout_time = time.monotonic() - self._started_at
         self.submit(lambda: self._update(transitions, rollout_time), self._on_updated)
 
-    def _update(self, transitions: list[Transition], rollout_time: float) -> dict[str, float]:
+    def _update(self, transitions: list[Transition], rollout_time: float) -> Metrics:
         """In the worker."""
         started = time.monotonic()
         with update_bar(self._learner.policy_version) as on_minibatch:
             metrics = self._learner.update(transitions, progress=on_minibatch)
-        return {**metrics, "time/rollout": rollout_time, "time/update": time.monotonic() - started}
+        return metrics | time_metrics(rollout=rollout_time, update=time.monotonic() - started)
 
-    def _on_updated(self, outcome: Outcome[dict[str, float]]) -> None:
+    def _on_updated(self, outcome: Outcome[Metrics]) -> None:
         try:
             self._unsaved_metrics = outcome.result()
         except (UserError, ValueError) as error:
@@ -227,9 +231,8 @@ class TrainerNode(WorkerNode):
             return
         self.relieve("save", "the checkpoint is saved")
         assert self._unsaved_metrics is not None
-        num_refused = self._required_buffer().num_refused
-        metrics = {**self._unsaved_metrics, "transitions/refused": float(num_refused)}
-        self._log.write_update(metrics, self._learner.counters)
+        refused = Metrics({"transitions/refused": float(self._required_buffer().num_refused)})
+        self._log.write_update(self._unsaved_metrics | refused, self._learner.counters)
         self._unsaved_metrics = None
         self._is_updating = False
         trained = frozenset(transition.id.sequence_number for transition in self._required_buffer().transitions)
@@ -275,9 +278,6 @@ class TrainerNode(WorkerNode):
                 num_steps=learner.num_steps,
                 final=self._is_finished,
             )
-        )
-        self.get_logger().info(
-            f"version {buffer.version}: {learner.num_steps}/{self.config.ppo.total_timesteps} steps trained on"
         )
 
     def _on_report(self, outcome: Outcome[object]) -> None:

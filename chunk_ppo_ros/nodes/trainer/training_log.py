@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+from chunk_ppo_ros.reporting.run_metrics import episode_metrics
+from chunk_ppo_ros.reporting.update_line import update_line
 
 _OUTCOMES = (msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE, msg.EpisodeEvent.TIME_LIMIT)
 
@@ -22,12 +25,16 @@ class TrainingLog:
     def __init__(self, node: WorkerNode) -> None:
         self.file: MetricsLog | None = None
         self._node = node
+        self._solved: list[bool] = []  # of each episode since the last update
         self._publisher = node.create_publisher(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
 
-    def write_update(self, metrics: dict[str, float], counters: Counters) -> None:
-        """Metrics of the update that produced `counters.policy_version`."""
+    def write_update(self, metrics: Metrics, counters: Counters) -> None:
+        """Publishes, records and prints the update that produced `counters.policy_version`."""
         self._publish(metrics, counters)
         self._write("update", metrics, counters)
+        line = update_line(metrics, counters=counters, ppo=self._node.config.ppo, solved=self._solved)
+        self._node.get_logger().info(line)
+        self._solved = []
 
     def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
         """An episode that has ended; one without an outcome is not an episode of the task.
@@ -36,14 +43,16 @@ class TrainingLog:
         """
         if event.outcome not in _OUTCOMES:
             return
-        metrics = {
-            "episode": float(event.episode),
-            "total_reward": float(event.total_reward),
-            "success": float(event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened),
-            "intervened": float(event.intervened),
-            "num_chunks": float(event.num_chunks),
-        }
-        self._publish({f"episode/{name}": value for name, value in metrics.items()}, counters)
+        solved = event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened
+        self._solved.append(solved)
+        metrics = episode_metrics(
+            episode=event.episode,
+            total_reward=event.total_reward,
+            success=solved,
+            intervened=event.intervened,
+            num_chunks=event.num_chunks,
+        )
+        self._publish(metrics, counters)
         self._write("episode", metrics, counters)
 
     def close(self) -> None:
@@ -52,7 +61,7 @@ class TrainingLog:
             self.file.close()
             self.file = None
 
-    def _publish(self, metrics: dict[str, float], counters: Counters) -> None:
+    def _publish(self, metrics: Metrics, counters: Counters) -> None:
         message = msg.TrainingMetrics(
             stamp=self._node.get_clock().now().to_msg(),
             run_id=counters.run_id,
@@ -63,7 +72,7 @@ class TrainingLog:
         )
         self._publisher.publish(message)
 
-    def _write(self, kind: str, metrics: dict[str, float], counters: Counters) -> None:
+    def _write(self, kind: str, metrics: Metrics, counters: Counters) -> None:
         if self.file is None:
             return
         try:

@@ -1,0 +1,34 @@
+"""Metrics that the script form and the ROS graph both measure: of an episode, and of the time that an update takes."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.core.metrics import Metrics
+
+
+def episode_metrics(
+    *, episode: int, total_reward: float, success: bool, num_chunks: int, intervened: bool | None = None
+) -> Metrics:
+    """The metrics of a finished episode.
+
+    Args:
+        episode: its number within the run.
+        total_reward: the sum of its chunk rewards.
+        success: whether the policy solved the task by itself.
+        num_chunks: its executed chunks.
+        intervened: whether a human took over; None where nobody can, which leaves the metric out.
+    """
+    taken_over = {} if intervened is None else {"episode/intervened": float(intervened)}
+    return Metrics(
+        {
+            "episode/episode": episode,
+            "episode/total_reward": total_reward,
+            "episode/success": float(success),
+            "episode/num_chunks": num_chunks,
+            **taken_over,
+        }
+    )
+
+
+def time_metrics(*, rollout: float, update: float) -> Metrics:
+    """The metrics of the time that a rollout and the update after it took, each in seconds."""
+    return Metrics({"time/rollout": rollout, "time/update": update})
