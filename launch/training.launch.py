@@ -16,7 +16,7 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from chunk_ppo_ros.config import MODELS, TrainConfig
+from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.runtime import graph as graph_lib
 
@@ -32,8 +32,8 @@ def generate_launch_description() -> LaunchDescription:
     share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
     arguments = [
         ("config", str(share / "config" / "training.yaml"), "parameter file of all nodes, see config/", None),
-        ("sim", "", f"simulator, none for a real robot; empty is {FROM_FILE}", ["", "mujoco", "kinematic", "none"]),
-        ("task", "", f"task; empty is {FROM_FILE}", ["", "reach", "transfer_cube"]),
+        ("sim", "", f"simulator, none for a real robot; empty is {FROM_FILE}", ["", *choices(EnvConfig, "simulator")]),
+        ("task", "", f"task, of this package or of another one; empty is {FROM_FILE}", None),
         ("model", "", f"size of the model; empty is {FROM_FILE}", ["", *MODELS]),
         ("exp_name", "", f"name of the run, outputs go to run_dir/exp_name; empty is {FROM_FILE}", None),
         ("checkpoint", "", f"checkpoint to start from; empty is {FROM_FILE}", None),

@@ -1,4 +1,4 @@
-"""Recorded demonstrations, and the scripted operator of reach, on the kinematic simulator."""
+"""Recorded demonstrations, and the scripted expert of reach, on the kinematic simulator."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import pytest
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.demonstrations import (
-    OPERATORS,
     collect_demonstrations,
-    make_demonstrator,
+    make_expert,
     record_episode,
 )
 from chunk_ppo_ros.sim.experts.expert import PEAK_SPEED
-from chunk_ppo_ros.sim.experts.reach import ReachOperator, plan_reach
+from chunk_ppo_ros.sim.experts.reach import plan_reach
 from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
 from chunk_ppo_ros.sim.simulator import make_simulator
-from chunk_ppo_ros.sim.tasks import TASKS
+from chunk_ppo_ros.sim.tasks.registry import TASKS, make_task
 
 STILL_JOINTS = [3, 4, 5, 6, 10, 11, 12, 13]
 
@@ -133,19 +132,7 @@ def test_without_rendering_there_are_no_images():
     assert demonstrations.image_mask.shape == (len(demonstrations.actions), 0)
 
 
-def test_every_task_has_its_operator():
-    assert set(OPERATORS) == set(TASKS)
-
-
-def test_tasks_that_no_operator_knows_are_refused(monkeypatch):
-    monkeypatch.delitem(OPERATORS, "reach")
-    with pytest.raises(ValueError, match="one of transfer_cube to be demonstrated, got 'reach'; imitate recorded"):
-        make_demonstrator(configuration(episodes=1, aim_noise=0.0))
-
-
-def test_reach_needs_targets():
-    config = configuration(episodes=1, aim_noise=0.0)
-    simulator = make_simulator(config)
-    scene = dataclasses.replace(simulator.scene(), targets=None)
-    with pytest.raises(ValueError, match=r"scene\.targets must be given"):
-        ReachOperator(config).plan(simulator.state(), scene, random=np.random.default_rng(0))
+def test_every_task_of_this_package_has_a_scripted_expert():
+    for name in TASKS.own_names():
+        config = dataclasses.replace(PRESETS["debug"], env=EnvConfig(task=name))
+        assert make_expert(make_task(config.env), config)

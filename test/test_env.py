@@ -13,7 +13,8 @@ from chunk_ppo_ros.core.errors import ChunksRefused
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.execution import ChunkExecutor
-from chunk_ppo_ros.sim.interface import CAMERA_NAMES, SceneState, StepReward
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.scene import SceneState
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 CONFIG = dataclasses.replace(
@@ -26,7 +27,7 @@ class FakeSimulator:
     """Obeys exactly, writes down its targets, pays 0.5 * 2 a step, and ends in success at step `success_at`."""
 
     control_rate = 50.0
-    camera_names = CAMERA_NAMES
+    camera_names = aloha.CAMERAS
     prompt = "do nothing"
 
     def __init__(self, success_at: int = 10**9) -> None:

@@ -19,8 +19,11 @@ from chunk_ppo_ros.sim.cameras import HIGH_CAMERA
 from chunk_ppo_ros.sim.experts.demonstrations import record_episode
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
 from chunk_ppo_ros.sim.meshes import Mesh, coarsen, read_stl
+from chunk_ppo_ros.sim.scene import FINGERS, TABLE
 from chunk_ppo_ros.sim.simulator import SimulatorUnavailable, make_simulator
-from chunk_ppo_ros.sim.tasks import START_NOISE, ReachTask
+from chunk_ppo_ros.sim.tasks.reach import TARGETS, ReachTask
+from chunk_ppo_ros.sim.tasks.task import START_NOISE
+from chunk_ppo_ros.sim.tasks.transfer_cube import CUBE
 
 REASON = rendering.rendering_available()
 needs_rendering = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -75,7 +78,8 @@ def test_starts_are_those_of_the_kinematic_simulator(reach):
     for simulator in (reach, kinematic):
         simulator.reset(seed=4)
     np.testing.assert_allclose(reach.state(), kinematic.state(), atol=1e-6)
-    np.testing.assert_allclose(reach.scene().targets, kinematic.scene().targets, atol=1e-12)
+    for name in TARGETS:
+        np.testing.assert_allclose(reach.scene().position(name), kinematic.scene().position(name), atol=1e-12)
 
 
 @needs_rendering
@@ -152,7 +156,8 @@ def test_targets_appear_where_the_pinhole_puts_them(reach):
     for seed in range(6):
         reach.reset(seed=seed)
         image = reach.render()[0]
-        right, up, backward = ((reach.scene().targets - HIGH_CAMERA.position) @ HIGH_CAMERA.rotation).T
+        targets = np.stack([reach.scene().position(name) for name in TARGETS])
+        right, up, backward = ((targets - HIGH_CAMERA.position) @ HIGH_CAMERA.rotation).T
         focal = 32.0 / np.tan(np.radians(26.0))  # 64 pixels over 52 degrees
         expected = 32.0 + focal * np.array([-up, right]) / -backward
         for side, channel in enumerate((0, 2)):
@@ -215,7 +220,7 @@ def test_a_scripted_grasp_lifts_the_cube(transfer):
     """Stage 1 by closing the right fingers on the cube, stage 2 by raising it; needs contacts, friction and grip."""
     transfer.reset(seed=0)
     command = transfer.state().astype(float)
-    cube = transfer.scene().cube_position
+    cube = transfer.scene().position(CUBE)
     above, around = (right_grasp(command, cube + np.array([0, 0, height])) for height in (0.12, 0.01))
     closed, raised = around.copy(), above.copy()
     closed[13] = raised[13] = 0.0
@@ -224,9 +229,9 @@ def test_a_scripted_grasp_lifts_the_cube(transfer):
         stages.append(sum(transfer.step(target).terms[0].value for target in minimum_jerk(command, goal, 50)))
         command = goal
     assert stages == [0.0, 0.0, 1.0, 1.0]
-    assert transfer.scene().cube_position[2] > cube[2] + 0.08
-    assert transfer.scene().cube_touches == {"right_gripper"}
-    assert transfer.scene().cube_grips == {"right"}
+    assert transfer.scene().position(CUBE)[2] > cube[2] + 0.08
+    assert transfer.scene().touched(CUBE) == set(FINGERS["right"])
+    assert transfer.scene().gripped_by(CUBE) == {"right"}
 
 
 def right_grasp(state: np.ndarray, point: np.ndarray) -> np.ndarray:
@@ -245,8 +250,8 @@ def test_the_cube_rests_on_the_table(transfer):
     transfer.reset(seed=3)
     for _ in range(10):
         reward = transfer.step(aloha.START_POSE)
-    assert transfer.scene().cube_touches == {"table"}
-    np.testing.assert_allclose(transfer.scene().cube_position[2], 0.02, atol=1e-3)
+    assert transfer.scene().touched(CUBE) == {TABLE}
+    np.testing.assert_allclose(transfer.scene().position(CUBE)[2], 0.02, atol=1e-3)
     assert reward.terms[0].value == 0.0
     assert np.abs(transfer.state() - aloha.START_POSE)[aloha.ARM_INDICES].max() < 2 * START_NOISE
 

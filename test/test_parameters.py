@@ -56,7 +56,7 @@ def test_descriptors_tell_help_range_and_choices(make_node: NodeMaker) -> None:
     assert (gamma.floating_point_range[0].from_value, gamma.floating_point_range[0].to_value) == (0.0, 1.0)
     chunks = node.describe_parameter("ppo.num_chunks_per_update").integer_range[0]
     assert (chunks.from_value, chunks.to_value) == (1, 65536)
-    assert "reach" in node.describe_parameter("env.task").additional_constraints
+    assert "kinematic" in node.describe_parameter("env.simulator").additional_constraints
     assert node.describe_parameter("ppo.total_timesteps").additional_constraints == "at least 1"
 
 
@@ -87,7 +87,7 @@ def test_parameters_are_read_only(make_node: NodeMaker) -> None:
         ("nothing_alike:=1", "unknown parameter 'nothing_alike'"),
         ("ppo.gamma:=1.5", "gamma must be within 0.0..1.0, got 1.5"),
         ("ppo.gamma:=high", "gamma must be of type float, got 'high'"),
-        ("env.task:=dance", "task must be one of reach, transfer_cube, got 'dance'"),
+        ("env.simulator:=dance", "simulator must be one of mujoco, kinematic, none, got 'dance'"),
         ("ppo.batch_size:=7", "must be a multiple of ppo.batch_size"),
     ],
 )

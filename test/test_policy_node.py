@@ -13,7 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.tasks import ReachTask
+from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor
 from support.node_harness import Peer, graph_starter
 

@@ -24,6 +24,7 @@ from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.reach import plan_reach
+from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor
 from support.node_harness import Graph, Peer, node_config
 
@@ -102,7 +103,7 @@ def test_a_human_finishes_what_the_policy_began(graph: Graph) -> None:
     future = peer.takeover.call_async(SetBool.Request(data=True))
     graph.spin_until(future.done)
     graph.spin(0.3)
-    peer.drive(plan_reach(simulator.state(), simulator.scene().targets, horizon=120))
+    peer.drive(plan_reach(simulator.state(), ReachTask().observe(simulator.scene()).targets, horizon=120))
     graph.spin_until(
         lambda: any(event.event == msg.EpisodeEvent.ENDED for event in peer.heard["episode_event"]), timeout=PATIENCE
     )

@@ -10,18 +10,26 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, EnvConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim import tasks
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
-from chunk_ppo_ros.sim.interface import SceneState
+from chunk_ppo_ros.sim.scene import FINGERS, TABLE, EpisodeLayout, Pose, SceneState
 from chunk_ppo_ros.sim.simulator import make_simulator
-from chunk_ppo_ros.sim.tasks import TASKS, ReachTask, TransferCubeTask, make_task, sample_start, transfer_stage
+from chunk_ppo_ros.sim.tasks import reach
+from chunk_ppo_ros.sim.tasks.reach import ReachScene, ReachTask
+from chunk_ppo_ros.sim.tasks.registry import TASKS, make_task
+from chunk_ppo_ros.sim.tasks.task import START_NOISE, sample_start
+from chunk_ppo_ros.sim.tasks.transfer_cube import CUBE, TransferCubeTask, TransferScene, transfer_stage
 
 TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])
 
 
-def reach_scene(left: float, right: float) -> SceneState:
-    """Grasp points `left` and `right` metres above their targets."""
-    return SceneState(TARGETS + np.array([[0, 0, left], [0, 0, right]]), TARGETS)
+def reach_scene(left: float, right: float) -> ReachScene:
+    """Grasp points `left` and `right` meters above their targets."""
+    return ReachScene(TARGETS + np.array([[0, 0, left], [0, 0, right]]), TARGETS)
+
+
+def placed_targets(layout: EpisodeLayout) -> np.ndarray:
+    """[2, 3], m."""
+    return np.stack([layout.poses[name].position for name in reach.TARGETS])
 
 
 def test_progress_is_the_decrease_of_the_summed_logarithms():
@@ -47,9 +55,8 @@ def test_both_grasp_points_must_be_within_four_centimetres(left, right, success)
 
 
 def test_reach_needs_targets():
-    scene = dataclasses.replace(reach_scene(0.1, 0.1), targets=None)
-    with pytest.raises(ValueError, match="targets must be given"):
-        ReachTask().step_reward(scene, scene)
+    with pytest.raises(ValueError, match="the scene must have the object left_target, got cube"):
+        ReachTask().observe(SceneState(TARGETS, {CUBE: Pose(TARGETS[0])}))
 
 
 def test_start_grasp_point_is_that_of_the_start_pose():
@@ -59,7 +66,7 @@ def test_start_grasp_point_is_that_of_the_start_pose():
     # Sum: x = -0.469 - 0.21160 + 0.29402 + 0.19875 = -0.18783, z = 0.12705 + 0.22083 - 0.05960 + 0.01994 = 0.30822.
     point = arm_poses(split_arms(aloha.START_POSE)).grasp_points[0]
     np.testing.assert_allclose(point, [-0.18783, 0.5, 0.30822], atol=2e-5)
-    np.testing.assert_allclose(point, tasks.START_GRASP_POINT, atol=1e-4)
+    np.testing.assert_allclose(point, reach.START_GRASP_POINT, atol=1e-4)
 
 
 def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
@@ -67,32 +74,32 @@ def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
     start = split_arms(aloha.START_POSE)
     distances = []
     for _ in range(300):
-        targets = ReachTask().sample_layout(random).targets
-        mirrored = targets * tasks.MIRROR
-        assert np.all((mirrored >= tasks.TARGET_LOW) & (mirrored <= tasks.TARGET_HIGH))
-        distances.append(np.linalg.norm(mirrored - tasks.START_GRASP_POINT, axis=1))
-        assert np.all(np.abs(targets[:, 1] - 0.5) >= tasks.TARGET_SIDE_GAP)
+        targets = placed_targets(ReachTask().sample_layout(random))
+        mirrored = targets * reach.MIRROR
+        assert np.all((mirrored >= reach.TARGET_LOW) & (mirrored <= reach.TARGET_HIGH))
+        distances.append(np.linalg.norm(mirrored - reach.START_GRASP_POINT, axis=1))
+        assert np.all(np.abs(targets[:, 1] - 0.5) >= reach.TARGET_SIDE_GAP)
         assert np.all(solve_reach(start, targets).residuals < 0.01)
     # No start within the success radius even with every joint 0.02 rad off: less than 3 cm at the grasp point.
-    assert np.min(distances) >= tasks.TARGET_CLEARANCE > tasks.SUCCESS_RADIUS + 0.03
+    assert np.min(distances) >= reach.TARGET_CLEARANCE > reach.SUCCESS_RADIUS + 0.03
     # A whole approach, to the success radius, is worth about 1.
-    ways = np.log((np.array(distances) + tasks.PROGRESS_SCALE) / (tasks.SUCCESS_RADIUS + tasks.PROGRESS_SCALE))
-    assert 0.8 < tasks.PROGRESS_WEIGHT * np.mean(np.sum(ways, axis=1)) < 1.3
+    ways = np.log((np.array(distances) + reach.PROGRESS_SCALE) / (reach.SUCCESS_RADIUS + reach.PROGRESS_SCALE))
+    assert 0.8 < reach.PROGRESS_WEIGHT * np.mean(np.sum(ways, axis=1)) < 1.3
 
 
 def test_starts_depend_on_their_seed_alone():
     one, same, other = (sample_start(ReachTask(), seed=seed) for seed in (5, 5, 6))
     np.testing.assert_array_equal(one.state, same.state)
-    np.testing.assert_array_equal(one.layout.targets, same.layout.targets)
-    assert np.any(one.layout.targets != other.layout.targets)
+    np.testing.assert_array_equal(placed_targets(one.layout), placed_targets(same.layout))
+    assert np.any(placed_targets(one.layout) != placed_targets(other.layout))
     deviations = np.abs(one.state - aloha.START_POSE)
-    assert 0.0 < deviations[aloha.ARM_INDICES].max() <= tasks.START_NOISE
+    assert 0.0 < deviations[aloha.ARM_INDICES].max() <= START_NOISE
     assert np.all(deviations[aloha.GRIPPER_INDICES] == 0.0)
 
 
 def test_the_robots_noise_does_not_change_the_scene():
     with_noise, without = (sample_start(ReachTask(), seed=5, noise=noise) for noise in (0.02, 0.0))
-    np.testing.assert_array_equal(with_noise.layout.targets, without.layout.targets)
+    np.testing.assert_array_equal(placed_targets(with_noise.layout), placed_targets(without.layout))
     np.testing.assert_array_equal(without.state, aloha.START_POSE)
 
 
@@ -114,10 +121,13 @@ def test_transfer_stages(touches, grips, stage):
     assert transfer_stage(cube_scene(touches, grips)) == stage
 
 
-def cube_scene(touches: list[str], grips: list[str], *, height: float = 0.0) -> SceneState:
+def cube_scene(touches: list[str], grips: list[str], *, height: float = 0.0) -> TransferScene:
     """Grasp points `TARGETS`, 0.1 m above the table; the cube between them, `height` below them."""
     cube = TARGETS.mean(axis=0) - [0.0, 0.0, height]
-    return SceneState(TARGETS, cube_position=cube, cube_touches=frozenset(touches), cube_grips=frozenset(grips))
+    fingers = [finger for side in grips for finger in FINGERS[side]]
+    fingers += [FINGERS[side][0] for side in FINGERS if f"{side}_gripper" in touches]
+    touched = frozenset([*fingers, *(TABLE for name in touches if name == TABLE)])
+    return TransferCubeTask().observe(SceneState(TARGETS, {CUBE: Pose(cube)}, {CUBE: touched}))
 
 
 def test_the_stage_reward_is_the_increase_of_the_stage():
@@ -149,15 +159,14 @@ def test_a_cube_off_the_table_ends_the_episode_without_success(height: float, lo
 
 
 def test_transfer_needs_a_cube():
-    scene = dataclasses.replace(cube_scene([], []), cube_position=None)
-    with pytest.raises(ValueError, match="cube_position must be given"):
-        TransferCubeTask().step_reward(scene, scene)
+    with pytest.raises(ValueError, match="the scene must have the object cube, got none"):
+        TransferCubeTask().observe(SceneState(TARGETS))
 
 
 def test_cubes_rest_on_the_right_half_of_the_table():
     layout = TransferCubeTask().sample_layout(np.random.default_rng(0))
-    assert layout.targets is None
-    x, y, z = layout.cube_position
+    assert set(layout.poses) == {CUBE}
+    x, y, z = layout.poses[CUBE].position
     assert 0.0 <= x <= 0.2
     assert 0.4 <= y <= 0.6
     assert z == 0.02
@@ -166,17 +175,17 @@ def test_cubes_rest_on_the_right_half_of_the_table():
 def test_the_cube_keeps_to_the_share_of_its_range():
     task = make_task(EnvConfig(task="transfer_cube", cube_spread=0.5))
     random = np.random.default_rng(0)
-    places = np.stack([task.sample_layout(random).cube_position for _ in range(400)])
+    places = np.stack([task.sample_layout(random).poses[CUBE].position for _ in range(400)])
     # half of 0.2 m by 0.2 m about (0.1, 0.5); of 400 uniform draws the extremes are within 2 mm of the bounds
     np.testing.assert_allclose(places.min(axis=0), [0.05, 0.45, 0.02], atol=2e-3)
     np.testing.assert_allclose(places.max(axis=0), [0.15, 0.55, 0.02], atol=2e-3)
 
 
-def test_every_task_of_the_configuration_can_be_made():
-    (setting,) = (field for field in dataclasses.fields(EnvConfig) if field.name == "task")
-    assert set(setting.metadata["choices"]) == set(TASKS)
-    for name in setting.metadata["choices"]:
-        assert make_task(EnvConfig(task=name)).name == name
+def test_every_task_of_this_package_can_be_made():
+    for name in TASKS.own_names():
+        task = make_task(EnvConfig(task=name))
+        assert task.name == name
+        assert sample_start(task, seed=0).layout.poses.keys() == {each.name for each in task.objects}
 
 
 def test_a_real_robot_has_no_simulator():

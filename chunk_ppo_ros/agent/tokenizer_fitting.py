@@ -1,30 +1,65 @@
-"""Tokenizers and norm_stats, fitted on demonstrations or recorded chunks."""
+"""Tokenizers and norm_stats, fitted to demonstrations, to recorded chunks, or to random motions."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions, compute_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL, PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
-from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
+from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
+from chunk_ppo_ros.sim.experts.random_motion import draw_motions
+from chunk_ppo_ros.sim.tasks.registry import make_task
+
+
+class Motions(Protocol):
+    """What tokenizers are fitted to, N chunks; `Demonstrations` and `RecordedChunks` are such.
+
+    Attributes:
+        state: float32 [N, S], at the start of each chunk, rad, grippers normalized.
+        actions: float32 [N, H, D], absolute joint targets.
+        prompts: the tasks in words, in any number.
+    """
+
+    @property
+    def state(self) -> np.ndarray: ...
+
+    @property
+    def actions(self) -> np.ndarray: ...
+
+    @property
+    def prompts(self) -> Sequence[str]: ...
 
 
 def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
-    """Tokenizers and norm_stats fitted on demonstrations, without training anything; needs no images."""
-    return fit(collect_demonstrations(config, render=False), config)
+    """Tokenizers and norm_stats without any training and without images.
+
+    They are fitted to demonstrations of the task's scripted expert. Where the task has none they are fitted to random
+    smooth motions, and a line says so.
+    """
+    task = make_task(config.env)
+    if task.make_expert(config) is not None:
+        return fit(collect_demonstrations(config, render=False), config)
+    motions = draw_motions(config, prompt=config.run.prompt or task.prompt)
+    print(
+        f"the task {config.env.task} has no scripted expert: norm_stats and FAST tokens are fitted to "
+        f"{len(motions.actions)} chunks of random smooth motions within the joint limits, coarser ones than motions of "
+        "the task would give; imitate recorded episodes (pretrain --episodes) for better ones",
+        flush=True,
+    )
+    return fit(motions, config)
 
 
-def fit(demonstrations: Demonstrations | RecordedChunks, config: TrainConfig) -> PolicyTokenizer:
+def fit(demonstrations: Motions, config: TrainConfig) -> PolicyTokenizer:
     """Norm_stats of demonstrations; FAST and prompt tokenizers are those of `run.tokenizer_dir`, or fitted to them.
 
     Raises:
@@ -48,7 +83,7 @@ def fit(demonstrations: Demonstrations | RecordedChunks, config: TrainConfig) ->
 def _fit_tokenizers(
     normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
 ) -> PolicyTokenizer:
-    """Tokenizers of normalised chunks [N, H, D] and prompts."""
+    """Tokenizers of normalized chunks [N, H, D] and prompts."""
     settings, model = config.pretrain, config.model
     clipped, _ = clip_actions(normalized, model.action_limit)
     fast = FastTokenizer.fit(

@@ -8,7 +8,7 @@ from chunk_ppo_ros.config.presets import MODELS, PRESETS, SIMULATED_ROBOT, TINY_
 from chunk_ppo_ros.config.rewards import OWN_REWARD_TERMS, RewardConfig
 from chunk_ppo_ros.config.robot import RobotConfig
 from chunk_ppo_ros.config.run import RunConfig
-from chunk_ppo_ros.config.schema import from_dict, setting, to_dict
+from chunk_ppo_ros.config.schema import choices, from_dict, setting, to_dict
 from chunk_ppo_ros.config.train import TrainConfig
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "RobotConfig",
     "RunConfig",
     "TrainConfig",
+    "choices",
     "from_dict",
     "setting",
     "to_dict",

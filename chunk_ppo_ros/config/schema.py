@@ -33,6 +33,12 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def choices(cls: type, name: str) -> tuple[str, ...]:
+    """The allowed values of a field of a section; empty where all values of its type are allowed."""
+    metadata = {field.name: field.metadata for field in dataclasses.fields(cls)}
+    return tuple(metadata[name]["choices"] or ())
+
+
 def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
     hint = typing.get_type_hints(cls)[field.name]
     expected = typing.get_origin(hint) or hint

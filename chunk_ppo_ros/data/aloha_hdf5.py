@@ -19,9 +19,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
-
-RATE = 50.0
-"""Control rate of ALOHA's recorders, Hz."""
+from chunk_ppo_ros.robot import aloha
 
 SUFFIXES = (".hdf5", ".h5")
 
@@ -95,7 +93,7 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
             success = _truth(file.attrs["success"], path) if "success" in file.attrs else None
     except OSError as error:
         raise EpisodesError(f"episode must be a readable HDF5 file, got {path}: {error}; record it again") from error
-    return Episode(str(path), states, actions, RATE, prompt, success, cameras)
+    return Episode(str(path), states, actions, aloha.CONTROL_RATE, prompt, success, cameras)
 
 
 def _words(attribute: str | bytes) -> str:

@@ -16,6 +16,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, RobotConfig
+from chunk_ppo_ros.core.errors import SettingError
+
 FloatT = TypeVar("FloatT", float, np.ndarray)
 
 SIDES = ("left", "right")
@@ -40,12 +43,13 @@ FINGER_LIMITS = (0.021, 0.057)
 START_POSE = np.tile([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1], 2)
 """Where episodes start: ALOHA's start pose, grippers nearly closed as in gym-aloha (finger at 0.0224 m)."""
 
-MODEL_CAMERAS = {
-    "cam_high": "base_0_rgb",
-    "cam_left_wrist": "left_wrist_0_rgb",
-    "cam_right_wrist": "right_wrist_0_rgb",
-}
-"""Camera name on the robot -> camera key of the model. ALOHA's cam_low has no place in the model."""
+CONTROL_RATE = RobotConfig().control_rate
+"""Control rate of ALOHA's own control loop and recorders, Hz."""
+
+CAMERAS: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+"""Names of the cameras on the robot. ALOHA's cam_low has no place in the model."""
+MODEL_CAMERAS = dict(zip(CAMERAS, Pi0FASTActorCriticConfig().cameras, strict=True))
+"""Camera name on the robot -> camera key of the model."""
 ROBOT_CAMERAS = {key: camera for camera, key in MODEL_CAMERAS.items()}
 
 for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
@@ -247,8 +251,10 @@ def robot_camera(key: str) -> str:
     """The robot's name of a model camera.
 
     Raises:
-        ValueError: if no camera of the robot serves this key.
+        SettingError: if no camera of the robot serves this key.
     """
     if key not in ROBOT_CAMERAS:
-        raise ValueError(f"model camera must be one of {', '.join(ROBOT_CAMERAS)}, got {key!r}")
+        raise SettingError(
+            f"model.cameras must be of {', '.join(ROBOT_CAMERAS)} with a simulator or a robot, got {key!r}; correct it"
+        )
     return ROBOT_CAMERAS[key]

@@ -57,6 +57,12 @@ def axis_rotations(axis: int, angles: np.ndarray) -> np.ndarray:
     return result
 
 
+def rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """The vector [3] turned by a unit quaternion (w, x, y, z): v + 2 w (u x v) + 2 u x (u x v) with u = (x, y, z)."""
+    cross = np.cross(quaternion[1:], vector)
+    return vector + 2.0 * (quaternion[0] * cross + np.cross(quaternion[1:], cross))
+
+
 def split_arms(vector: np.ndarray) -> np.ndarray:
     """The arm joints [2, 6] of a state or action [14]."""
     return np.asarray(vector, dtype=float).reshape(2, aloha.SIDE_DIM)[:, :NUM_ARM_JOINTS]

@@ -1,4 +1,4 @@
-"""What a simulated robot is to the rest of the package: the protocol, the scene that tasks look at, the constants.
+"""What a simulated robot is to the rest of the package.
 
 There is no ROS and no wall clock here. One `step` is one control period; the caller decides when it happens.
 """
@@ -11,10 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.core.types import RewardTerm
-
-CONTROL_RATE = 50.0  # Hz, ALOHA's control loop
-# Camera names on the wire, in the order of the model's keys base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb.
-CAMERA_NAMES: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+from chunk_ppo_ros.sim.scene import SceneState
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,25 +27,6 @@ class StepReward:
     terms: tuple[RewardTerm, ...]
     terminated: bool
     success: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class SceneState:
-    """The scene at one instant, as far as tasks look at it; world frame, m.
-
-    Attributes:
-        grasp_points: [2, 3], where the left and the right gripper pinch.
-        targets: [2, 3], the target of the left and of the right arm; None in tasks without targets.
-        cube_position: [3], centre of the cube; None in tasks without a cube.
-        cube_touches: what the cube touches, out of "left_gripper", "right_gripper" and "table".
-        cube_grips: the sides, "left" and "right", whose gripper touches the cube with both of its fingers.
-    """
-
-    grasp_points: np.ndarray
-    targets: np.ndarray | None = None
-    cube_position: np.ndarray | None = None
-    cube_touches: frozenset[str] = frozenset()
-    cube_grips: frozenset[str] = frozenset()
 
 
 class Simulator(Protocol):
@@ -68,19 +46,19 @@ class Simulator(Protocol):
         """Starts an episode; its start and its task are drawn from `seed` alone."""
 
     def step(self, target: np.ndarray) -> StepReward:
-        """One control period towards `target` [14]: absolute joint angles in rad, grippers normalised 0..1."""
+        """One control period towards `target` [14]: absolute joint angles in rad, grippers normalized 0..1."""
 
     def state(self) -> np.ndarray:
-        """float32 [14]: joint angles in rad, grippers normalised."""
+        """float32 [14]: joint angles in rad, grippers normalized."""
 
     def joint_velocities(self) -> np.ndarray:
-        """float32 [14]: rad/s, grippers in normalised openings per second."""
+        """float32 [14]: rad/s, grippers in normalized openings per second."""
 
     def efforts(self) -> np.ndarray | None:
         """float32 [12], N m: what drives the six joints of the left and of the right arm; None without forces."""
 
     def scene(self) -> SceneState:
-        """The true scene, as the task sees it. For demonstrations and tests, never for the policy."""
+        """The true scene. For tasks, demonstrations and tests, never for the policy."""
 
     def render(self) -> np.ndarray:
         """uint8 [C, h, w, 3], RGB. Must be called in the thread that made the simulator."""

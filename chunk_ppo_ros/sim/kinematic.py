@@ -6,16 +6,21 @@ policy for the reach task sees and moves: geometry, joint limits, speeds and thr
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
-from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, split_arms
-from chunk_ppo_ros.sim.interface import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
-from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS, START_NOISE, Task, sample_start
+from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, rotate, split_arms
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.scene import Capsule, Motion, Pose, SceneState, Sphere
+from chunk_ppo_ros.sim.tasks.task import START_NOISE, Task, sample_start
 
 ARM_COLOR = np.array([24, 24, 26])
 FINGER_COLOR = np.array([190, 190, 180])
@@ -28,14 +33,37 @@ CARRIAGE, CARRIAGE_HALF_WIDTH = 0.047, 0.055
 FINGER_START, FINGER_END, FINGER_INSET = 0.065, 0.150, 0.010
 
 
+@dataclasses.dataclass(frozen=True)
+class _Marker:
+    """A ball or a capsule of a task's object: its place in the frame of the object, m, its sizes, m, and its color."""
+
+    name: str
+    position: np.ndarray
+    half_length: float
+    radius: float
+    color: tuple[int, int, int]
+
+    def segment(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+        """Start and end [3] of its segment in the world, m, where the object stands at `pose`."""
+        middle = pose.position + rotate(pose.rotation, self.position)
+        half = rotate(pose.rotation, np.array([0.0, 0.0, self.half_length]))
+        return middle - half, middle + half
+
+
 class KinematicSimulator:
     """The kinematic stand-in; see `Simulator` for its methods."""
 
-    control_rate = CONTROL_RATE
-    camera_names = CAMERA_NAMES
+    control_rate = aloha.CONTROL_RATE
+    camera_names = aloha.CAMERAS
 
     def __init__(
-        self, task: Task, image_size: int, robot: RobotConfig, *, prompt: str = "", start_noise: float = START_NOISE
+        self,
+        task: Task[Any],
+        image_size: int,
+        robot: RobotConfig,
+        *,
+        prompt: str = "",
+        start_noise: float = START_NOISE,
     ) -> None:
         """Makes the simulator; `reset` must follow.
 
@@ -47,15 +75,11 @@ class KinematicSimulator:
             start_noise: largest deviation of a joint from the start pose at a reset, rad.
 
         Raises:
-            ValueError: for a task with a cube, which needs contacts.
+            SettingError: for a task with objects that need contacts, or markers that are no balls and capsules.
         """
-        if "cube" in task.objects:
-            raise ValueError(
-                f"env.task must be reach with env.simulator kinematic, got {task.name!r}, whose cube needs contacts; "
-                "set env.simulator to mujoco"
-            )
         self.prompt = prompt or task.prompt
         self._task, self._size, self._start_noise = task, image_size, start_noise
+        self._markers = _read_markers(task)
         self._limiter = TargetLimiter(robot)
         self._convention = aloha.GRIPPER_CONVENTIONS[robot.gripper_convention]
         self.reset(seed=0)
@@ -63,8 +87,7 @@ class KinematicSimulator:
     def reset(self, *, seed: int) -> None:
         """Starts an episode drawn from `seed` alone."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
-        assert start.layout.targets is not None
-        self._state, self._targets = start.state, start.layout.targets
+        self._state, self._poses = start.state, start.layout.poses
         self._velocities = np.zeros(aloha.ACTION_DIM)
         self._scene = self._current_scene()
 
@@ -74,7 +97,7 @@ class KinematicSimulator:
         self._velocities = (moved - self._state) * self.control_rate
         self._state = moved
         before, self._scene = self._scene, self._current_scene()
-        return self._task.step_reward(before, self._scene)
+        return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
         """float32 [14]: joint angles in rad, grippers normalised."""
@@ -102,10 +125,10 @@ class KinematicSimulator:
         """Nothing is held."""
 
     def _current_scene(self) -> SceneState:
-        return SceneState(arm_poses(split_arms(self._state)).grasp_points, self._targets)
+        return SceneState(arm_poses(split_arms(self._state)).grasp_points, self._poses)
 
     def _capsules(self) -> Capsules:
-        """Both arms with their grippers, and the targets."""
+        """Both arms with their grippers, and the markers of the task."""
         poses = arm_poses(split_arms(self._state))
         segments = []
         for side, opening in enumerate(self._state[aloha.GRIPPER_INDICES]):
@@ -114,13 +137,13 @@ class KinematicSimulator:
             gripper = poses.grasp_points[side] + (gripper - GRASP_OFFSET) @ poses.gripper_rotations[side].T
             palm = gripper[0].mean(axis=0)
             segments += [(shoulder, elbow), (elbow, wrist), (wrist, palm), *gripper]
-        segments += [(target, target) for target in self._targets]
+        segments += [marker.segment(self._poses[marker.name]) for marker in self._markers]
         starts, ends = np.swapaxes(np.array(segments), 0, 1)
         return Capsules(
             starts=starts,
             ends=ends,
-            radii=np.array([*RADII, *RADII, MARKER_RADIUS, MARKER_RADIUS]),
-            colors=np.array([*COLORS, *COLORS, *MARKER_COLORS]),
+            radii=np.array([*RADII, *RADII, *(marker.radius for marker in self._markers)]),
+            colors=np.array([*COLORS, *COLORS, *(marker.color for marker in self._markers)]),
         )
 
 
@@ -130,3 +153,22 @@ def _gripper_segments(finger: float) -> np.ndarray:
     carriage = [[CARRIAGE, -CARRIAGE_HALF_WIDTH, 0.0], [CARRIAGE, CARRIAGE_HALF_WIDTH, 0.0]]
     fingers = [[[FINGER_START, y, 0.0], [FINGER_END, y, 0.0]] for y in (across, -across)]
     return np.array([carriage, *fingers])
+
+
+def _read_markers(task: Task[Any]) -> list[_Marker]:
+    """The markers of a task; refuses objects that need contacts, and shapes that cannot be drawn."""
+    markers = []
+    for each in task.objects:
+        for part in each.parts:
+            match part.shape:
+                case Sphere(radius) if each.motion is Motion.MARKER:
+                    half_length = 0.0
+                case Capsule(radius, half_length) if each.motion is Motion.MARKER:
+                    pass
+                case _:
+                    raise SettingError(
+                        "env.task must have markers of balls and capsules alone with env.simulator kinematic, which "
+                        f"has no contacts, got {task.name!r} with {each.name}; set env.simulator to mujoco"
+                    )
+            markers.append(_Marker(each.name, np.array(part.position), half_length, radius, part.color))
+    return markers

@@ -6,17 +6,21 @@ renderer belongs to the thread that made it: make, render and close a simulator 
 
 from __future__ import annotations
 
+from typing import Any
+
 import mujoco
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.interface import CAMERA_NAMES, CONTROL_RATE, SceneState, StepReward
-from chunk_ppo_ros.sim.mujoco_scene import CUBE_BODY, TIME_STEP, arm_prefix, build_model, grasp_site, target_body
-from chunk_ppo_ros.sim.tasks import START_NOISE, Task, sample_start
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.mujoco_scene import TIME_STEP, arm_prefix, build_model, grasp_site, object_body
+from chunk_ppo_ros.sim.scene import ARMS, TABLE, EpisodeLayout, Motion, Pose, SceneState
+from chunk_ppo_ros.sim.scene import FINGERS as FINGER_NAMES
+from chunk_ppo_ros.sim.tasks.task import START_NOISE, Task, sample_start
 
 FINGERS = (aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
-CUBE_GEOM, TABLE_GEOM = "red_box", "table"
+TABLE_GEOM = "table"
 FINGER_GEOMS = ("10_left_gripper_finger", "10_right_gripper_finger")
 OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_FOG)
 
@@ -24,12 +28,12 @@ OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoc
 class MujocoSimulator:
     """ALOHA in MuJoCo; see `Simulator` for its methods."""
 
-    control_rate = CONTROL_RATE
-    camera_names = CAMERA_NAMES
+    control_rate = aloha.CONTROL_RATE
+    camera_names = aloha.CAMERAS
 
     def __init__(
         self,
-        task: Task,
+        task: Task[Any],
         image_size: int,
         robot: RobotConfig,
         *,
@@ -57,10 +61,8 @@ class MujocoSimulator:
         self._data = mujoco.MjData(self._model)
         self._substeps = round(1.0 / (self.control_rate * TIME_STEP))
         self._find_joints()
-        self._finger_geoms = {
-            side: frozenset(self._model.geom(arm_prefix(side) + finger).id for finger in FINGER_GEOMS)
-            for side in aloha.SIDES
-        }
+        self._geom_names = _name_geoms(self._model, [each.name for each in task.objects])
+        self._solid = frozenset(each.name for each in task.objects if each.motion is not Motion.MARKER)
         self._renderer = _make_renderer(self._model, image_size) if render else None
         self.reset(seed=0)
 
@@ -70,13 +72,7 @@ class MujocoSimulator:
         mujoco.mj_resetData(self._model, self._data)
         self._command(start.state)
         self._data.qpos[self._positions] = self._data.ctrl[self._actuators]
-        layout = start.layout
-        if layout.targets is not None:
-            for side, target in zip(aloha.SIDES, layout.targets, strict=True):
-                self._data.mocap_pos[self._model.body(target_body(side)).mocapid[0]] = target
-        if layout.cube_position is not None:
-            address = self._model.body(CUBE_BODY).jntadr[0]
-            self._data.qpos[self._model.jnt_qposadr[address] :][:3] = layout.cube_position
+        self._place(start.layout)
         mujoco.mj_forward(self._model, self._data)
         self._scene = self._current_scene()
 
@@ -93,7 +89,7 @@ class MujocoSimulator:
         # A step leaves poses and contacts as they were before it moved the joints.
         mujoco.mj_fwdPosition(self._model, self._data)
         before, self._scene = self._scene, self._current_scene()
-        return self._task.step_reward(before, self._scene)
+        return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
         """float32 [14]: joint angles in rad, grippers normalised as read from the left finger."""
@@ -158,28 +154,51 @@ class MujocoSimulator:
             controls += [*arm[:-1], finger, -finger]
         self._data.ctrl[self._actuators] = controls
 
+    def _place(self, layout: EpisodeLayout) -> None:
+        """Puts each object where the layout says."""
+        for name, pose in layout.poses.items():
+            body = self._model.body(object_body(name))
+            mocap = body.mocapid[0]
+            if mocap >= 0:
+                self._data.mocap_pos[mocap], self._data.mocap_quat[mocap] = pose.position, pose.rotation
+            else:
+                address = self._model.jnt_qposadr[body.jntadr[0]]
+                self._data.qpos[address : address + 7] = [*pose.position, *pose.rotation]
+
     def _current_scene(self) -> SceneState:
-        data, objects = self._data, self._task.objects
-        touching = self._geoms_at_the_cube() if "cube" in objects else frozenset()
+        bodies = {each.name: self._data.body(object_body(each.name)) for each in self._task.objects}
         return SceneState(
-            grasp_points=np.array([data.site(grasp_site(side)).xpos for side in aloha.SIDES]),
-            targets=np.array([data.body(target_body(side)).xpos for side in aloha.SIDES])
-            if "targets" in objects
-            else None,
-            cube_position=data.body(CUBE_BODY).xpos.copy() if "cube" in objects else None,
-            cube_touches=self._names_of(touching),
-            cube_grips=frozenset(side for side, fingers in self._finger_geoms.items() if fingers <= touching),
+            grasp_points=np.array([self._data.site(grasp_site(side)).xpos for side in aloha.SIDES]),
+            poses={name: Pose(body.xpos.copy(), body.xquat.copy()) for name, body in bodies.items()},
+            contacts=self._contacts(),
         )
 
-    def _geoms_at_the_cube(self) -> frozenset[int]:
-        cube = self._model.geom(CUBE_GEOM).id
-        pairs = self._data.contact.geom
-        return frozenset(np.where(pairs[:, 0] == cube, pairs[:, 1], pairs[:, 0])[(pairs == cube).any(axis=1)].tolist())
+    def _contacts(self) -> dict[str, frozenset[str]]:
+        """What each object that has contacts touches. Differs from gym-aloha, which looks at one finger a gripper."""
+        found: dict[str, set[str]] = {name: set() for name in self._solid}
+        if found:
+            for one, other in self._data.contact.geom.tolist():
+                names = self._geom_names[one], self._geom_names[other]
+                for name, touched in (names, names[::-1]):
+                    if name in found and touched:
+                        found[name].add(touched)
+        return {name: frozenset(touched) for name, touched in found.items()}
 
-    def _names_of(self, touching: frozenset[int]) -> frozenset[str]:
-        """What a task calls these geoms. Differs from gym-aloha, which looks at one finger of each gripper only."""
-        grippers = {f"{side}_gripper" for side, fingers in self._finger_geoms.items() if fingers & touching}
-        return frozenset(grippers | ({"table"} if self._model.geom(TABLE_GEOM).id in touching else set()))
+
+def _name_geoms(model: mujoco.MjModel, objects: list[str]) -> list[str]:
+    """What contacts call each geom: an object, a finger, an arm or the table; empty for anything else."""
+    fingers = {
+        arm_prefix(side) + geom: name
+        for side in aloha.SIDES
+        for geom, name in zip(FINGER_GEOMS, FINGER_NAMES[side], strict=True)
+    }
+    by_body = {object_body(name): name for name in objects}
+    names = []
+    for number in range(model.ngeom):
+        geom, body = model.geom(number).name, model.body(model.geom_bodyid[number]).name
+        arm = next((ARMS[side] for side in aloha.SIDES if body.startswith(arm_prefix(side))), "")
+        names.append(TABLE if geom == TABLE_GEOM else by_body.get(body) or fingers.get(geom) or arm)
+    return names
 
 
 def _make_renderer(model: mujoco.MjModel, image_size: int) -> mujoco.Renderer:

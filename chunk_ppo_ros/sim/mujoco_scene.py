@@ -1,12 +1,14 @@
 """Builds the MuJoCo model of ALOHA from the MJCF and meshes that the `gym-aloha` wheel ships.
 
-The wheel is found without being imported (its package needs gym and dm_control). Arms, actuators, table and cube
-stay as shipped; ours are the cameras, the targets, the grasp points, coarser meshes, and no shadows or reflections.
+The wheel is found without being imported (its package needs gym and dm_control). Arms, actuators and table stay
+as shipped; ours are the cameras, the grasp points, coarser meshes, no shadows or reflections, and in the place of the
+shipped cube the objects of the task.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
@@ -16,17 +18,19 @@ from chunk_ppo_ros.core.errors import SimulatorUnavailable
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA, CameraPose
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET
-from chunk_ppo_ros.sim.interface import CAMERA_NAMES
 from chunk_ppo_ros.sim.meshes import coarsen, read_stl
-from chunk_ppo_ros.sim.tasks import MARKER_COLORS, MARKER_RADIUS
+from chunk_ppo_ros.sim.scene import NO_TURN, Box, Capsule, Cylinder, Motion, Part, SceneObject, Shape, Sphere
 
 SCENE_FILE = "bimanual_viperx_transfer_cube.xml"
 TIME_STEP = 0.002  # s
 MESH_CELL = 4.0  # mm, the unit of the STL files
-CUBE_BODY = "box"
+SHIPPED_CUBE = "box"
 SURROUNDINGS = 0.5
 TABLE_SHADE = 0.5  # under the lights below it is drawn as mid-grey
-MARKER_EMISSION = 0.5  # keeps the targets' colours saturated in any light
+MARKER_EMISSION = 0.5  # keeps the colors of markers saturated in any light
+# How objects are touched: as the cube that the wheel ships, which the grippers hold by friction.
+CONTACT = {"condim": 4, "solimp": [2, 1, 0.01, 0.5, 2], "solref": [0.01, 1], "friction": [1, 0.005, 0.0001]}
+JOINT_FRICTION = 0.01  # N and N m, of a free object, as of that cube
 
 
 def arm_prefix(side: str) -> str:
@@ -39,16 +43,16 @@ def grasp_site(side: str) -> str:
     return f"{side}_grasp"
 
 
-def target_body(side: str) -> str:
-    """Name of the mocap body that is an arm's target."""
-    return f"{side}_target"
+def object_body(name: str) -> str:
+    """Name of the body of a task's object; the prefix keeps it apart from the bodies of the robot."""
+    return f"object/{name}"
 
 
-def build_model(objects: frozenset[str], image_size: int) -> mujoco.MjModel:
+def build_model(objects: Sequence[SceneObject], image_size: int) -> mujoco.MjModel:
     """The compiled model.
 
     Args:
-        objects: what the task wants in the scene: "targets" (only the cameras notice them), "cube" (the shipped one).
+        objects: what the task wants in the scene.
         image_size: largest height and width of rendered images, pixels.
 
     Raises:
@@ -60,18 +64,16 @@ def build_model(objects: frozenset[str], image_size: int) -> mujoco.MjModel:
     _make_cheap_to_draw(spec, image_size)
     _light_evenly(spec)
     _coarsen_meshes(spec, assets)
-    _add_camera(spec.worldbody, CAMERA_NAMES[0], HIGH_CAMERA)
-    for side, camera in zip(aloha.SIDES, CAMERA_NAMES[1:], strict=True):
+    _add_camera(spec.worldbody, aloha.CAMERAS[0], HIGH_CAMERA)
+    for side, camera in zip(aloha.SIDES, aloha.CAMERAS[1:], strict=True):
         gripper = spec.body(f"{arm_prefix(side)}gripper_link")
         _add_camera(gripper, camera, WRIST_CAMERA)
         gripper.add_site(name=grasp_site(side), pos=GRASP_OFFSET, rgba=[0, 0, 0, 0])
-    if "targets" in objects:
-        for side, color in zip(aloha.SIDES, MARKER_COLORS, strict=True):
-            _add_target(spec, target_body(side), color)
     for key in list(spec.keys):
         spec.delete(key)
-    if "cube" not in objects:
-        spec.delete(spec.body(CUBE_BODY))
+    spec.delete(spec.body(SHIPPED_CUBE))
+    for each in objects:
+        _add_object(spec, each)
     return spec.compile()
 
 
@@ -135,10 +137,58 @@ def _add_camera(body: mujoco.MjsBody, name: str, pose: CameraPose) -> None:
     body.add_camera(name=name, pos=pose.position, quat=quaternion, fovy=pose.field_of_view)
 
 
-def _add_target(spec: mujoco.MjSpec, name: str, color: np.ndarray) -> None:
-    rgba = [*(color / 255.0), 1.0]
-    spec.add_material(name=name, rgba=rgba, emission=MARKER_EMISSION, specular=0.0)
-    body = spec.worldbody.add_body(name=name, mocap=True)
-    body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[MARKER_RADIUS, 0, 0], material=name, contype=0, conaffinity=0
-    )
+def _add_object(spec: mujoco.MjSpec, each: SceneObject) -> None:
+    body = spec.worldbody.add_body(name=object_body(each.name), mocap=each.motion is not Motion.FREE)
+    if each.motion is Motion.FREE:
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_FREE, frictionloss=JOINT_FRICTION)
+        body.explicitinertial, body.mass = True, each.mass
+        body.inertia, body.ipos, body.iquat = _inertia(each)
+    for number, part in enumerate(each.parts):
+        kind, size = _geometry(part.shape)
+        geom = body.add_geom(type=kind, size=size, pos=part.position)
+        if each.motion is Motion.MARKER:
+            geom.contype = geom.conaffinity = 0
+            geom.material = _add_glowing_material(spec, f"{body.name}/{number}", part)
+            continue
+        geom.rgba = _rgba(part)
+        for name, value in CONTACT.items():
+            setattr(geom, name, value)
+
+
+def _inertia(each: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The principal moments of inertia [3], kg m^2, their center [3], m, and their axes as a quaternion [4].
+
+    MuJoCo computes them, in a model that holds the object alone: the robot's model takes inertia from other geoms.
+    """
+    if each.inertia is not None:
+        return np.array(each.inertia), np.zeros(3), np.array(NO_TURN)
+    spec = mujoco.MjSpec()
+    body = spec.worldbody.add_body()
+    body.add_freejoint()
+    for part in each.parts:
+        kind, size = _geometry(part.shape)
+        body.add_geom(type=kind, size=size, pos=part.position, mass=each.mass / len(each.parts))
+    model = spec.compile()
+    return model.body_inertia[1], model.body_ipos[1], model.body_iquat[1]
+
+
+def _geometry(shape: Shape) -> tuple[mujoco.mjtGeom, list[float]]:
+    """MuJoCo's type and size of a shape."""
+    match shape:
+        case Sphere(radius):
+            return mujoco.mjtGeom.mjGEOM_SPHERE, [radius, 0, 0]
+        case Box(half_sizes):
+            return mujoco.mjtGeom.mjGEOM_BOX, list(half_sizes)
+        case Cylinder(radius, half_height):
+            return mujoco.mjtGeom.mjGEOM_CYLINDER, [radius, half_height, 0]
+        case Capsule(radius, half_length):
+            return mujoco.mjtGeom.mjGEOM_CAPSULE, [radius, half_length, 0]
+
+
+def _add_glowing_material(spec: mujoco.MjSpec, name: str, part: Part) -> str:
+    spec.add_material(name=name, rgba=_rgba(part), emission=MARKER_EMISSION, specular=0.0)
+    return name
+
+
+def _rgba(part: Part) -> list[float]:
+    return [*(np.array(part.color) / 255.0), 1.0]

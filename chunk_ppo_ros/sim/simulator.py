@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
 from chunk_ppo_ros.sim.interface import Simulator
-from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.sim.tasks.registry import make_task
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
@@ -17,10 +18,13 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
 
     Raises:
         SimulatorUnavailable: when MuJoCo cannot render here though it should, or the robot's meshes are missing.
-        ValueError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honour.
+        RegistryError: for a task that is not registered.
+        SettingError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honor.
     """
     if config.env.simulator == "none":
-        raise ValueError("env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot")
+        raise SettingError(
+            "env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot"
+        )
     task = make_task(config.env)
     if config.env.simulator == "kinematic":
         from chunk_ppo_ros.sim.kinematic import KinematicSimulator

@@ -15,7 +15,7 @@ from chunk_ppo_ros.core.types import (
     Transition,
 )
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.tasks import ReachTask
+from chunk_ppo_ros.sim.tasks.reach import ReachTask
 
 PROMPT = ReachTask.prompt
 """Of the task that the tokenizers are fitted on."""

@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.wire.arrays import from_array
 from chunk_ppo_ros.nodes.wire.conversions import ObservationSource
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
-from chunk_ppo_ros.sim.tasks import make_task
+from chunk_ppo_ros.sim.tasks.registry import make_task
 
 _SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "run")
 

@@ -1,28 +1,24 @@
-"""Records what a scripted operator of the configured task does: the data of imitation."""
+"""Records what a scripted expert of the configured task does: the data of imitation."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime.process_pool import worker_pool
 from chunk_ppo_ros.sim.execution import ChunkExecutor
-from chunk_ppo_ros.sim.experts.expert import Demonstrator
-from chunk_ppo_ros.sim.experts.reach import ReachOperator
-from chunk_ppo_ros.sim.experts.transfer_cube import TransferOperator
+from chunk_ppo_ros.sim.experts.expert import Expert
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import make_simulator
-from chunk_ppo_ros.sim.tasks import ReachTask, TransferCubeTask, make_task
-
-OPERATORS: dict[str, type[ReachOperator] | type[TransferOperator]] = {
-    ReachTask.name: ReachOperator,
-    TransferCubeTask.name: TransferOperator,
-}
+from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Demonstrations:
         actions: float32 [N, H, 14], absolute joint targets, the whole chunk as intended.
         rewards: float32 [N], sum of the weighted terms of each chunk.
         episodes: int32 [N], number of each chunk's episode, 0..E-1.
-        success: bool [E], whether the operator solved the task in time.
+        success: bool [E], whether the expert solved the task in time.
         prompt: the task in words.
     """
 
@@ -66,18 +62,19 @@ class EpisodeRecording:
     success: bool
 
 
-def make_demonstrator(config: TrainConfig) -> Demonstrator:
-    """The operator of `env.task`.
+def make_expert(task: Task[Any], config: TrainConfig) -> Expert[Any]:
+    """The scripted expert of a task.
 
     Raises:
-        ValueError: for a task that no operator knows.
+        SettingError: for a task that has none.
     """
-    if config.env.task not in OPERATORS:
-        raise ValueError(
-            f"env.task must be one of {', '.join(OPERATORS)} to be demonstrated, got {config.env.task!r}; imitate "
-            "recorded episodes instead"
+    expert = task.make_expert(config)
+    if expert is None:
+        raise SettingError(
+            f"env.task must have a scripted expert to be demonstrated, got {config.env.task!r}, which has none; "
+            "imitate recorded episodes (--episodes), or give the task a make_expert"
         )
-    return OPERATORS[config.env.task](config)
+    return expert
 
 
 def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, render: bool = True) -> EpisodeRecording:
@@ -89,7 +86,8 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
         seed: of the episode's start, of paces and of disturbances.
         render: whether to record images.
     """
-    demonstrator = make_demonstrator(config)
+    task = make_task(config.env)
+    expert = make_expert(task, config)
     executor = ChunkExecutor(simulator, config.robot)
     executor.reset(seed=seed)
     random = np.random.default_rng([seed, 1])
@@ -101,7 +99,7 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
     while len(actions) < config.env.max_episode_chunks and not ended:
         images.append(simulator.render() if render else _no_images(config))
         states.append(simulator.state())
-        planned = demonstrator.plan(states[-1], simulator.scene(), random=random)
+        planned = expert.plan(states[-1], task.observe(simulator.scene()), random=random)
         actions.append(planned.intended)
         execution = executor.execute(planned.executed)
         rewards.append(execution.reward)
@@ -125,8 +123,10 @@ def collect_demonstrations(
 
     Raises:
         SimulatorUnavailable: when the simulator cannot run here.
-        ValueError: for a task that no operator knows.
+        SettingError: for a task that has no scripted expert.
     """
+    task = make_task(config.env)
+    make_expert(task, config)  # refuses here what would otherwise be refused in a worker process
     recordings = []
     for recording in _recordings(config, render):
         recordings.append(recording)
@@ -141,7 +141,7 @@ def collect_demonstrations(
         rewards=np.concatenate([recording.rewards for recording in recordings]),
         episodes=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
         success=np.array([recording.success for recording in recordings]),
-        prompt=config.run.prompt or make_task(config.env).prompt,
+        prompt=config.run.prompt or task.prompt,
     )
 
 

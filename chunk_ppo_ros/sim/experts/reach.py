@@ -1,31 +1,32 @@
-"""The scripted operator of the reach task.
+"""The scripted expert of the reach task.
 
 It means to move waist, shoulder and elbow of each arm to the true targets. What is executed is the path to a disturbed
-aim, an independent Gaussian error each chunk. Operators differ in pace: a chunk covers a random part of the remaining
-way.
+aim, an independent Gaussian error each chunk. The pace is random: a chunk covers a random part of the remaining way.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.sim.experts.expert import PlannedChunk, draw_pace, minimum_jerk_chunk
 from chunk_ppo_ros.sim.geometry import solve_reach, split_arms
-from chunk_ppo_ros.sim.interface import SceneState
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.sim.tasks.reach import ReachScene
 
 
-class ReachOperator:
-    """Brings both grasp points to their targets; see `Demonstrator`."""
+class ReachExpert:
+    """Brings both grasp points to their targets; see `Expert`."""
 
     def __init__(self, config: TrainConfig) -> None:
         """Takes `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace`."""
         self._config = config
 
-    def plan(self, state: np.ndarray, scene: SceneState, *, random: np.random.Generator) -> PlannedChunk:
-        """Raises ValueError where the scene has no targets."""
-        if scene.targets is None:
-            raise ValueError("scene.targets must be given for the reach task, got None; reset the simulator first")
+    def plan(self, state: np.ndarray, scene: ReachScene, *, random: np.random.Generator) -> PlannedChunk:
+        """A chunk that covers a random part of the way to the targets."""
         pace = draw_pace(self._config, random)
         disturbed = scene.targets + self._config.pretrain.aim_noise * random.standard_normal((2, 3))
         horizon = self._config.model.action_horizon

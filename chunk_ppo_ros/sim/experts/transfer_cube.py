@@ -1,4 +1,4 @@
-"""The scripted operator of transfer_cube: the right arm lifts the cube and hands it to the left one.
+"""The scripted expert of transfer_cube: the right arm lifts the cube and hands it to the left one.
 
 What each arm means to do next is read from the scene as it is, not from a record of phases. The right arm hovers open
 above the cube, goes down, closes, and carries what it holds to the meeting point. The left arm waits open beside that
@@ -9,6 +9,7 @@ begins again from where it failed: a cube that was missed or dropped is fetched 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.expert import PlannedChunk, draw_pace, minimum_jerk_chunk
 from chunk_ppo_ros.sim.geometry import BASE_YAWS, axis_rotations, solve_pose, split_arms
-from chunk_ppo_ros.sim.interface import SceneState
-from chunk_ppo_ros.sim.tasks import cube_position
+
+if TYPE_CHECKING:
+    from chunk_ppo_ros.sim.tasks.transfer_cube import TransferScene
 
 MEETING_POINT = np.array([0.0, 0.5, 0.22])  # m, of the cube when it is handed over
 OPEN, CLOSED = 1.0, 0.0
@@ -51,15 +53,15 @@ class ArmGoal:
     opening: float
 
 
-class TransferOperator:
-    """Hands the cube over; see `Demonstrator`."""
+class TransferExpert:
+    """Hands the cube over; see `Expert`."""
 
     def __init__(self, config: TrainConfig) -> None:
         """Takes `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace`."""
         self._config = config
 
-    def plan(self, state: np.ndarray, scene: SceneState, *, random: np.random.Generator) -> PlannedChunk:
-        """Raises ValueError where the scene has no cube."""
+    def plan(self, state: np.ndarray, scene: TransferScene, *, random: np.random.Generator) -> PlannedChunk:
+        """A chunk towards what each arm means to do next."""
         goals = transfer_goals(state, scene)
         pace = draw_pace(self._config, random)
         points = np.stack([goal.point for goal in goals])
@@ -76,17 +78,14 @@ class TransferOperator:
         return minimum_jerk_chunk(state, ways, horizon=horizon, openings=openings, pace=pace)
 
 
-def transfer_goals(state: np.ndarray, scene: SceneState) -> tuple[ArmGoal, ArmGoal]:
+def transfer_goals(state: np.ndarray, scene: TransferScene) -> tuple[ArmGoal, ArmGoal]:
     """What the left and the right arm mean to do next.
 
     Args:
         state: [14]; only its grippers are read.
         scene: the true scene.
-
-    Raises:
-        ValueError: if the scene has no cube.
     """
-    cube = cube_position(scene)
+    cube = scene.cube
     openings = np.asarray(state)[aloha.GRIPPER_INDICES]
     left, right = (_holds(side, openings[side], scene, cube) for side in range(2))
     return (
@@ -95,13 +94,13 @@ def transfer_goals(state: np.ndarray, scene: SceneState) -> tuple[ArmGoal, ArmGo
     )
 
 
-def _holds(side: int, opening: float, scene: SceneState, cube: np.ndarray) -> bool:
+def _holds(side: int, opening: float, scene: TransferScene, cube: np.ndarray) -> bool:
     """Whether a gripper has the cube between its fingers; a contact of one of them may be missing for an instant."""
     near = np.linalg.norm(scene.grasp_points[side] - cube) < IN_HAND
-    return bool(near and opening < HOLDING and f"{aloha.SIDES[side]}_gripper" in scene.cube_touches)
+    return bool(near and opening < HOLDING and aloha.SIDES[side] in scene.touched_by)
 
 
-def _right_goal(opening: float, scene: SceneState, cube: np.ndarray, *, held: bool, taken: bool) -> ArmGoal:
+def _right_goal(opening: float, scene: TransferScene, cube: np.ndarray, *, held: bool, taken: bool) -> ArmGoal:
     here = scene.grasp_points[1]
     if taken:
         return ArmGoal(MEETING_POINT + WITHDRAWN if opening > OPENED else here, OPEN)
@@ -114,7 +113,7 @@ def _right_goal(opening: float, scene: SceneState, cube: np.ndarray, *, held: bo
     return ArmGoal(cube + (GRASP if in_line and opening > OPENED else HOVER), OPEN)
 
 
-def _left_goal(opening: float, scene: SceneState, cube: np.ndarray, *, held: bool, offered: bool) -> ArmGoal:
+def _left_goal(opening: float, scene: TransferScene, cube: np.ndarray, *, held: bool, offered: bool) -> ArmGoal:
     here = scene.grasp_points[0]
     if held:
         return ArmGoal(here, CLOSED)

@@ -22,12 +22,15 @@ from chunk_ppo_ros.sim.experts.transfer_cube import (
     OPEN,
     WAITING,
     WITHDRAWN,
-    TransferOperator,
+    TransferExpert,
     transfer_goals,
 )
 from chunk_ppo_ros.sim.geometry import arm_poses, split_arms
-from chunk_ppo_ros.sim.interface import SceneState, Simulator
+from chunk_ppo_ros.sim.interface import Simulator
+from chunk_ppo_ros.sim.scene import FINGERS
 from chunk_ppo_ros.sim.simulator import make_simulator
+from chunk_ppo_ros.sim.tasks.transfer_cube import CUBE as CUBE_NAME
+from chunk_ppo_ros.sim.tasks.transfer_cube import TransferScene
 
 REASON = rendering.rendering_available()
 needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -52,7 +55,8 @@ def goals(
     """Point and opening that the left and the right arm are told; `touches` separated by blanks."""
     state = np.zeros(aloha.ACTION_DIM)
     state[aloha.GRIPPER_INDICES] = openings
-    scene = SceneState(np.stack([left, right]), cube_position=cube, cube_touches=frozenset(touches.split()))
+    sides = frozenset(side for side in aloha.SIDES if f"{side}_gripper" in touches.split())
+    scene = TransferScene(np.stack([left, right]), cube, touched_by=sides, on_table="table" in touches.split())
     return [(goal.point.tolist(), goal.opening) for goal in transfer_goals(state, scene)]
 
 
@@ -129,8 +133,8 @@ def test_a_gripper_that_only_touches_the_cube_does_not_hold_it():
 
 def plan(aim_noise: float, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The chunk that is intended and the one that is executed from the start pose, with the grasp point at `right`."""
-    scene = SceneState(np.stack([AWAY, right]), cube_position=CUBE, cube_touches=frozenset({"table"}))
-    planned = TransferOperator(configuration(aim_noise=aim_noise)).plan(
+    scene = TransferScene(np.stack([AWAY, right]), CUBE, on_table=True)
+    planned = TransferExpert(configuration(aim_noise=aim_noise)).plan(
         aloha.START_POSE, scene, random=np.random.default_rng(0)
     )
     return planned.intended, planned.executed
@@ -169,11 +173,6 @@ def test_the_wanted_orientations():
     np.testing.assert_allclose(GRIPPER_ROTATIONS[1] @ [0, 1, 0], [0, -1, 0], atol=1e-12)
 
 
-def test_a_scene_without_a_cube_is_refused():
-    with pytest.raises(ValueError, match=r"cube_position must be given"):
-        transfer_goals(aloha.START_POSE, SceneState(np.zeros((2, 3))))
-
-
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     simulator = make_simulator(configuration(), render=False)
@@ -194,8 +193,8 @@ def test_the_cube_is_handed_over(simulator, seed):
     # Five stages, and two grasp points that came nearer at 2 / m: 0.6 m or more on the way from the start.
     assert 5.5 < recording.rewards.sum() < 7.0
     held = arm_poses(split_arms(simulator.state())).grasp_points[0]
-    np.testing.assert_allclose(simulator.scene().cube_position, held, atol=0.02)
-    assert simulator.scene().cube_touches == {"left_gripper"}
+    np.testing.assert_allclose(simulator.scene().position(CUBE_NAME), held, atol=0.02)
+    assert simulator.scene().touched(CUBE_NAME) == set(FINGERS["left"])
 
 
 @needs_mujoco

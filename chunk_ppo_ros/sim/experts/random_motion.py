@@ -1,0 +1,54 @@
+"""Smooth random motions of both arms: something to fit tokenizers to where no scripted expert shows the task."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.experts.expert import draw_pace, minimum_jerk_chunk
+from chunk_ppo_ros.sim.geometry import split_arms
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomMotions:
+    """N random chunks.
+
+    Attributes:
+        state: float32 [N, 14], at the start of each chunk, rad, grippers normalized.
+        actions: float32 [N, H, 14], absolute joint targets.
+        prompts: the task in words, once.
+    """
+
+    state: np.ndarray
+    actions: np.ndarray
+    prompts: tuple[str, ...]
+
+
+def draw_motions(config: TrainConfig, *, prompt: str) -> RandomMotions:
+    """`pretrain.num_demonstrations` episodes of chunks from the start pose, each to random joints within the limits.
+
+    Each chunk goes a random part of the way in a minimum-jerk path within the speed of the scripted experts, and the
+    next one goes on from there. Grippers are told a random opening for the whole chunk.
+
+    Args:
+        config: `pretrain`, `run.seed`, `env.max_episode_chunks` and `model.action_horizon`.
+        prompt: the task in words.
+    """
+    states, chunks = [], []
+    for episode in range(config.pretrain.num_demonstrations):
+        seed = seeds.episode_seed(seeds.DEMONSTRATION, run_seed=config.run.seed, episode=episode)
+        random = np.random.default_rng([seed, 2])
+        state = aloha.START_POSE
+        for _ in range(config.env.max_episode_chunks):
+            goal = random.uniform(aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+            pace = draw_pace(config, random)
+            states.append(state)
+            ways = pace * (split_arms(goal) - split_arms(state))
+            openings = goal[aloha.GRIPPER_INDICES]
+            chunks.append(minimum_jerk_chunk(state, ways, horizon=config.model.action_horizon, openings=openings))
+            state = chunks[-1][-1].astype(float)
+    return RandomMotions(np.array(states, np.float32), np.array(chunks), (prompt,))

@@ -1,0 +1,46 @@
+"""The list of tasks, and how the configured one is made.
+
+A task of this package is one file in this folder and one line in `TASKS`. A task of another package is an entry point
+of the group `chunk_ppo_ros.tasks`: a function that takes an `EnvConfig` and returns a `Task`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chunk_ppo_ros.config import EnvConfig
+from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.sim.tasks.task import Task
+
+MakeTask = Callable[[EnvConfig], Task[Any]]
+
+TASKS: Registry[MakeTask] = Registry(
+    "env.task",
+    group="chunk_ppo_ros.tasks",
+    own={
+        "reach": "chunk_ppo_ros.sim.tasks.reach:make_reach",
+        "transfer_cube": "chunk_ppo_ros.sim.tasks.transfer_cube:make_transfer_cube",
+    },
+    attributes=("__call__",),
+)
+
+_MEMBERS = ("name", "prompt", "objects", "sample_layout", "observe", "step_reward", "make_expert")
+
+
+def make_task(env: EnvConfig) -> Task[Any]:
+    """The task `env.task`.
+
+    Raises:
+        RegistryError: for a name that is not registered, with the names that are, or a part that is no task.
+        ValueError: for settings that the task does not have.
+    """
+    task = TASKS.get(env.task)(env)
+    missing = [name for name in _MEMBERS if not hasattr(task, name)]
+    if missing:
+        raise RegistryError(
+            f"env.task {env.task!r} must make a Task, got {task!r} without {', '.join(missing)}; derive its class from "
+            "chunk_ppo_ros.sim.tasks.task.Task"
+        )
+    return task

@@ -1,0 +1,129 @@
+"""Transfer cube: the right gripper lifts a cube and hands it to the left one (ACT, Zhao et al. 2023).
+
+Differs from gym-aloha's task, which calls the first touch of the left gripper a success: here it must hold the cube
+alone, with both fingers. Whether the right one ever held it is not asked: a state tells nothing of the past.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import EnvConfig, TrainConfig
+from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.sim.experts.transfer_cube import TransferExpert
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.scene import TABLE, Box, EpisodeLayout, Motion, Part, Pose, SceneObject, SceneState
+from chunk_ppo_ros.sim.tasks.settings import NoSettings, read_settings
+from chunk_ppo_ros.sim.tasks.task import Task
+
+CUBE = "cube"
+"""Name of the object."""
+CUBE_HALF_SIZE = 0.02  # m
+CUBE_COLOR = (255, 0, 0)
+CUBE_MASS = 0.05  # kg; mass and inertia are those of gym-aloha's scene, whose inertia is far above that of a solid cube
+CUBE_INERTIA = (0.002, 0.002, 0.002)  # kg m^2
+# Where the cube's center is drawn (gym-aloha's `sample_box_pose`), resting on the table, m.
+CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
+CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
+PROGRESS_WEIGHT = 2.0  # 1/m: the two grasp points begin 0.7 m from the cube and end near it
+STAGES = 5
+LOST_HEIGHT = -0.05  # m, of a cube that has fallen off the table
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferScene:
+    """What the task looks at.
+
+    Attributes:
+        grasp_points: [2, 3], of the left and of the right gripper, m.
+        cube: [3], the center of the cube, m.
+        touched_by: the sides, "left" and "right", of which a finger touches the cube.
+        gripped_by: the sides of which both fingers touch it.
+        on_table: whether it touches the table.
+    """
+
+    grasp_points: np.ndarray
+    cube: np.ndarray
+    touched_by: frozenset[str] = frozenset()
+    gripped_by: frozenset[str] = frozenset()
+    on_table: bool = False
+
+
+class TransferCubeTask(Task[TransferScene]):
+    """The task; see the module."""
+
+    name = "transfer_cube"
+    prompt = "pick up the red cube with the right arm and hand it to the left arm"
+    objects = (
+        SceneObject(
+            CUBE,
+            (Part(Box((CUBE_HALF_SIZE,) * 3), CUBE_COLOR),),
+            motion=Motion.FREE,
+            mass=CUBE_MASS,
+            inertia=CUBE_INERTIA,
+        ),
+    )
+
+    def __init__(self, *, spread: float = 1.0) -> None:
+        """`spread` is the share of the cube's range that is used, in each direction, about its middle; 0..1."""
+        middle, half = (CUBE_LOW + CUBE_HIGH) / 2, (CUBE_HIGH - CUBE_LOW) / 2
+        self._low, self._high = middle - spread * half, middle + spread * half
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        """The cube's place on the table, uniform, on the right half."""
+        return EpisodeLayout({CUBE: Pose(rng.uniform(self._low, self._high))})
+
+    def observe(self, scene: SceneState) -> TransferScene:
+        """Grasp points, the cube and what touches it; raises ValueError where the scene has no cube."""
+        return TransferScene(
+            grasp_points=scene.grasp_points,
+            cube=scene.position(CUBE),
+            touched_by=scene.touched_by(CUBE),
+            gripped_by=scene.gripped_by(CUBE),
+            on_table=TABLE in scene.touched(CUBE),
+        )
+
+    def step_reward(self, before: TransferScene, after: TransferScene) -> StepReward:
+        """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m.
+
+        A cube that has fallen off the table ends the episode: it would fall on, and progress have no bound.
+        """
+        stage = transfer_stage(after)
+        success = stage == STAGES
+        lost = bool(after.cube[2] < LOST_HEIGHT)
+        terms = (
+            RewardTerm("stage", float(stage - transfer_stage(before))),
+            RewardTerm("progress", _way_to_cube(before) - _way_to_cube(after), PROGRESS_WEIGHT),
+        )
+        return StepReward(terms=terms, terminated=success or lost, success=success)
+
+    def make_expert(self, config: TrainConfig) -> TransferExpert:
+        """The scripted expert."""
+        return TransferExpert(config)
+
+
+def make_transfer_cube(env: EnvConfig) -> TransferCubeTask:
+    """The task of a configuration; its one setting is `env.cube_spread`, which is older than `env.task_settings`."""
+    read_settings(env, NoSettings)
+    return TransferCubeTask(spread=env.cube_spread)
+
+
+def transfer_stage(scene: TransferScene) -> int:
+    """0..5: what gym-aloha rewards with 0..4, and the left gripper holding the cube alone off the table.
+
+    Nothing, touched by the right gripper, lifted by it, touched by the left one, that off the table.
+    """
+    if "left" in scene.gripped_by and not scene.on_table and "right" not in scene.touched_by:
+        return STAGES
+    if "left" in scene.touched_by:
+        return 3 if scene.on_table else 4
+    if "right" in scene.touched_by:
+        return 1 if scene.on_table else 2
+    return 0
+
+
+def _way_to_cube(scene: TransferScene) -> float:
+    """Summed distance of both grasp points from the cube, m."""
+    return float(np.sum(np.linalg.norm(scene.grasp_points - scene.cube, axis=1)))
