@@ -1,7 +1,7 @@
 """A success classifier: a small convolutional network that tells from the cameras' images whether the task is solved.
 
-Here are the network, its file and what it says of images. `train_classifier.py` trains it, `nodes/classifier/classifier_node.py`
-makes it a source of rewards.
+Here are the network, its file and what it says of images. `train_classifier.py` trains it, and classifier_node makes
+it a source of rewards.
 """
 
 from __future__ import annotations
