@@ -17,6 +17,8 @@ from typing import IO
 
 import pytest
 
+from support.compile_cache import compile_cache
+
 ROOT = Path(__file__).resolve().parent.parent
 DOMAINS = range(20, 102)  # above 101 the ports of Fast DDS run into those that Linux hands out
 
@@ -38,12 +40,14 @@ def claim_domain() -> IO[str]:
 
 DOMAIN_LOCK = claim_domain()  # held until this process ends
 atexit.register(DOMAIN_LOCK.close)
-COMPILED = tempfile.TemporaryDirectory(prefix="chunk_ppo_ros_test_compiled_")  # removed when this process ends
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if not IS_WORKER:  # the workers of pytest-xdist inherit it
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compile_cache(ROOT / ".cache" / "test_programs"))
 os.environ |= {
     "JAX_PLATFORMS": "cpu",
-    # Many tests, and the processes that they start, compile the same small programs: half of the suite's time.
-    "JAX_COMPILATION_CACHE_DIR": COMPILED.name,
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+    # Every program is kept, however small or quickly compiled.
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     "ROS_DOMAIN_ID": Path(DOMAIN_LOCK.name).name,
     "WANDB_MODE": "disabled",
