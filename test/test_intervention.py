@@ -168,22 +168,22 @@ def readings(stamp: int, newest: int) -> SyncedSensors:
 def test_a_segment_has_the_newest_observation_before_it() -> None:
     segments = HumanSegments()
     for stamp, newest in ((1, 2), (3, 4), (5, 11)):
-        segments.see(readings(stamp, newest))
+        segments.add_readings(readings(stamp, newest))
     segments.begin(10)
-    segments.see(readings(12, 13))
-    assert segments.one_is_open
+    segments.add_readings(readings(12, 13))
+    assert segments.has_open
     assert segments.next is None
     assert segments.end(10, drive(2)) == ""
-    assert not segments.one_is_open
+    assert not segments.has_open
     assert segments.next is not None
     assert segments.next.readings.stamp == 3  # of the set before it one reading was already newer than the start
     segments.begin(10)  # told again
-    assert not segments.one_is_open
+    assert not segments.has_open
 
 
 def test_a_segment_whose_beginning_was_not_told_is_taken_all_the_same() -> None:
     segments = HumanSegments()
-    segments.see(readings(1, 2))
+    segments.add_readings(readings(1, 2))
     segments.begin(20)  # the latched message of segment 10 was overwritten by this one
     assert segments.end(10, drive(1)) == ""
     assert segments.end(20, drive(2)) == ""
@@ -193,13 +193,13 @@ def test_a_segment_whose_beginning_was_not_told_is_taken_all_the_same() -> None:
 
 def test_an_observation_from_long_before_does_not_count() -> None:
     segments = HumanSegments()
-    segments.see(readings(1, 2))
+    segments.add_readings(readings(1, 2))
     assert "no observation" in segments.end(150_000_002, drive(1))
 
 
 def test_a_segment_without_an_observation_says_so() -> None:
     segments = HumanSegments()
-    segments.see(readings(11, 12))
+    segments.add_readings(readings(11, 12))
     assert "no observation" in segments.end(10, drive(2))
     assert segments.next is None
 
@@ -207,11 +207,11 @@ def test_a_segment_without_an_observation_says_so() -> None:
 def test_a_segment_that_was_over_before_anybody_listened_is_not_waited_for() -> None:
     segments = HumanSegments()
     segments.begin(10)  # latched, told by a robot_node that runs for longer
-    segments.see(readings(500, 500))
+    segments.add_readings(readings(500, 500))
     segments.begin(10)
-    assert not segments.one_is_open
+    assert not segments.has_open
     segments.begin(600)
-    assert segments.one_is_open
+    assert segments.has_open
     assert segments.end(600, drive(2)) == ""
 
 
@@ -219,14 +219,14 @@ def test_a_segment_of_an_episode_that_is_over_is_nothing_even_if_its_observation
     segments = HumanSegments()
     segments.begin(10)
     segments.clear()
-    segments.see(readings(1, 2))
+    segments.add_readings(readings(1, 2))
     assert segments.end(10, drive(2)) == ""
     assert segments.next is None
 
 
 def test_segments_that_nobody_takes_are_dropped_and_that_is_said() -> None:
     segments = HumanSegments()
-    segments.see(readings(0, 0))
+    segments.add_readings(readings(0, 0))
     problems = [segments.end(number, drive(1)) for number in range(1, MAX_WAITING + 2)]
     assert problems[:-1] == [""] * MAX_WAITING
     assert "more than 8 segments wait" in problems[-1]
@@ -236,7 +236,7 @@ def test_segments_that_nobody_takes_are_dropped_and_that_is_said() -> None:
 
 def test_segments_end_with_their_episode() -> None:
     segments = HumanSegments()
-    segments.see(readings(0, 0))
+    segments.add_readings(readings(0, 0))
     segments.begin(1)
     segments.clear()
     assert segments.end(1, drive(1)) == ""

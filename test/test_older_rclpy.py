@@ -9,11 +9,11 @@ from pathlib import Path
 
 import jax
 import pytest
-from node_harness import node_config
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.imitation.success_classifier import SuccessClassifier, init
 from chunk_ppo_ros.runtime.description import NODES, NodeEntry
+from support.node_harness import node_config
 
 # Runs the node of the module argv[1], with the rest of argv as its command line, until its executor has waited thrice.
 PROGRAM = """

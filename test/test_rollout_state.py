@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.rollout_state import Announcement, Kind, RolloutState, Step
+from chunk_ppo_ros.agent.rollout_state import Announcement, RolloutState
+from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -61,8 +62,9 @@ def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
-        assert (step.kind, step.chunk) == (Kind.SAMPLE, chunk(number, episode, within))
-        state.sampled(step.chunk)
+        assert isinstance(step, Sample)
+        assert step.chunk == chunk(number, episode, within)
+        state.chunk_sent(step)
 
     return event
 
@@ -72,21 +74,22 @@ def bootstrapped(number: int, episode: int = 0) -> Event:
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
-        assert (step.kind, step.chunk) == (Kind.BOOTSTRAP, chunk(number, episode))
-        state.bootstrapped(step.chunk)
+        assert isinstance(step, Bootstrap)
+        assert step.chunk == chunk(number, episode)
+        state.bootstrap_sent(step)
 
     return event
 
 
 def human(drives: bool, stamp: int = 0) -> Event:
-    return lambda state: state.human_drives(drives, stamp=stamp)
+    return lambda state: state.driver_changed(human=drives, stamp=stamp)
 
 
 def began(stamp: int) -> Event:
     """A segment begins; the sensors have spoken just before."""
 
     def event(state: RolloutState) -> None:
-        state.segments.see(SyncedSensors((), np.ones(0, bool), np.zeros(14, np.float32), stamp - 1, stamp - 1))
+        state.segments.add_readings(SyncedSensors((), np.ones(0, bool), np.zeros(14, np.float32), stamp - 1, stamp - 1))
         state.segments.begin(stamp)
 
     return event
@@ -99,13 +102,14 @@ def drove(stamp: int) -> Event:
     return event
 
 
-def followed(number: int, segment: int, within: int) -> Event:
+def encoded(number: int, segment: int, within: int) -> Event:
     """The state must have asked for exactly this chunk of this segment."""
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
-        assert (step.kind, step.chunk, step.segment) == (Kind.FOLLOW, chunk(number, 0, within), segment)
-        state.followed(step.chunk)
+        assert isinstance(step, EncodeSegment)
+        assert (step.chunk, step.segment.stamp) == (chunk(number, 0, within), segment)
+        state.chunk_sent(step)
 
     return event
 
@@ -113,7 +117,7 @@ def followed(number: int, segment: int, within: int) -> Event:
 def outcome(number: int, *flags: str, end: int = 0) -> Event:
     flag_values = {name: name in flags for name in ("terminated", "truncated", "intervened")}
     valid = "invalid" not in flags
-    return lambda state: state.outcome(number, end=end, num_steps=5 * valid, valid=valid, **flag_values)
+    return lambda state: state.chunk_ended(number, end=end, num_steps=5 * valid, valid=valid, **flag_values)
 
 
 def ack(number: int, num_accepted: int, *, version: int = 0, retry: bool = False) -> Event:
@@ -160,7 +164,7 @@ HOLDS = {
     "a human drives a segment": ((*TAKEN_OVER, began(60)), "a human drives"),
     "a segment is not reported yet": ((*TAKEN_OVER, began(60), human(False)), "waiting for robot_node"),
     "a human's chunk is not answered yet": (
-        (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), human(False)),
+        (*TAKEN_OVER, began(60), drove(60), encoded(1, 60, 2), human(False)),
         "being executed",
     ),
     "what was driven in an episode that is over": ((*TAKEN_OVER, began(60), drove(60), ended(0)), "a human drives"),
@@ -171,7 +175,7 @@ HOLDS = {
 @pytest.mark.parametrize(("events", "reason"), HOLDS.values(), ids=HOLDS.keys())
 def test_holds(events, reason):
     step = after(*events)
-    assert step.kind is Kind.HOLD
+    assert isinstance(step, Hold)
     assert reason in step.reason
 
 
@@ -188,7 +192,7 @@ SAMPLES = {
     # The numbers within the episode leave a gap at the takeover and one at the hand-back.
     "handed back": ((*TAKEN_OVER, human(False)), chunk(1, 0, 3)),
     "handed back after a segment": (
-        (*TAKEN_OVER, began(60), drove(60), human(False), followed(1, 60, 3), outcome(1)),
+        (*TAKEN_OVER, began(60), drove(60), human(False), encoded(1, 60, 3), outcome(1)),
         chunk(2, 0, 4),
     ),
     "taken over and handed back between two chunks": (
@@ -218,7 +222,8 @@ SAMPLES = {
 @pytest.mark.parametrize(("events", "expected"), SAMPLES.values(), ids=SAMPLES.keys())
 def test_samples(events, expected):
     step = after(*events)
-    assert (step.kind, step.chunk) == (Kind.SAMPLE, expected)
+    assert isinstance(step, Sample)
+    assert step.chunk == expected
 
 
 BOOTSTRAPS = {
@@ -230,7 +235,7 @@ BOOTSTRAPS = {
     "taken over between two chunks": ((*RUNNING, sampled(0), outcome(0), human(True)), chunk(0)),
     "taken over as the chunk ended": ((*RUNNING, sampled(0), human(True), outcome(0)), chunk(0)),
     "handed back after a human's chunk": (
-        (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), outcome(1), human(False)),
+        (*TAKEN_OVER, began(60), drove(60), encoded(1, 60, 2), outcome(1), human(False)),
         chunk(1, 0, 2),
     ),
     "rollout full": (FULL, chunk(2)),
@@ -241,19 +246,20 @@ BOOTSTRAPS = {
 @pytest.mark.parametrize(("events", "expected"), BOOTSTRAPS.values(), ids=BOOTSTRAPS.keys())
 def test_bootstraps(events, expected):
     step = after(*events)
-    assert (step.kind, step.chunk, step.policy_version) == (Kind.BOOTSTRAP, expected, 0)
+    assert isinstance(step, Bootstrap)
+    assert (step.chunk, step.policy_version) == (expected, 0)
 
 
 def test_terminated_chunks_are_not_bootstrapped_even_when_the_rollout_is_full():
     step = after(*TWO_OF_THREE, sampled(2), outcome(2, "terminated"))
-    assert step.kind is Kind.HOLD
+    assert isinstance(step, Hold)
 
 
 def test_observations_are_newer_than_the_end_of_the_last_chunk_and_the_start_of_the_episode():
-    assert after(*READY, started(0, stamp=50)).fresh_after == 50
-    assert after(*READY, started(0, stamp=50), sampled(0), outcome(0, end=90)).fresh_after == 90
-    assert after(*READY, started(0, stamp=50), paused(0), resumed(0, stamp=70)).fresh_after == 70
-    assert after(*READY, started(0), sampled(0), outcome(0, "truncated", end=90)).fresh_after == 90
+    assert after(*READY, started(0, stamp=50)).newer_than == 50
+    assert after(*READY, started(0, stamp=50), sampled(0), outcome(0, end=90)).newer_than == 90
+    assert after(*READY, started(0, stamp=50), paused(0), resumed(0, stamp=70)).newer_than == 70
+    assert after(*READY, started(0), sampled(0), outcome(0, "truncated", end=90)).newer_than == 90
 
 
 def test_a_step_is_no_longer_the_same_where_the_world_went_on():
@@ -270,7 +276,7 @@ def test_a_step_is_no_longer_the_same_where_the_world_went_on():
 
 def test_acknowledgements_of_another_version_do_not_fill_the_rollout():
     step = after(*RUNNING, ack(0, 3, version=1))
-    assert step.kind is Kind.SAMPLE
+    assert isinstance(step, Sample)
 
 
 def test_a_new_run_starts_its_numbers_again():
@@ -282,20 +288,21 @@ def test_the_observation_after_a_change_of_the_driver_is_newer():
     state = RolloutState()
     for event in (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "intervened", end=40)):
         event(state)
-    assert state.next_step().fresh_after == 50
-    assert after(*TAKEN_OVER, human(False, stamp=90)).fresh_after == 90
+    assert state.next_step().newer_than == 50
+    assert after(*TAKEN_OVER, human(False, stamp=90)).newer_than == 90
 
 
-def test_what_a_human_drives_while_the_rollout_is_full_is_followed_so_that_its_end_is_known():
+def test_what_a_human_drives_while_the_rollout_is_full_is_encoded_so_that_its_end_is_known():
     events = (*FULL, bootstrapped(2), human(True), ack(0, 1), ack(1, 2), ack(2, 3), began(60), drove(60))
     step = after(*events)
-    assert (step.kind, step.segment) == (Kind.FOLLOW, 60)
-    assert after(*events, followed(3, 60, 4), outcome(3, "terminated"), ack(3, 3)).kind is Kind.HOLD
+    assert isinstance(step, EncodeSegment)
+    assert step.segment.stamp == 60
+    assert isinstance(after(*events, encoded(3, 60, 4), outcome(3, "terminated"), ack(3, 3)), Hold)
 
 
 def test_the_steps_of_a_human_do_not_bring_the_time_limit_nearer():
     state = RolloutState()
-    for event in (*TAKEN_OVER, began(60), drove(60), followed(1, 60, 2), outcome(1)):
+    for event in (*TAKEN_OVER, began(60), drove(60), encoded(1, 60, 2), outcome(1)):
         event(state)
     assert state.num_steps == 5  # those of the policy's chunk
 

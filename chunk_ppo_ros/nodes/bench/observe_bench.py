@@ -22,6 +22,7 @@ from chunk_ppo_ros.agent.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, random_image, random_state
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds
+from chunk_ppo_ros.nodes.common.conditions import Condition
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire.images import image_to_message
@@ -34,7 +35,7 @@ Callback = Callable[[Any], None]
 
 
 class Subscriptions:
-    """Takes the place of policy_node: keeps the callbacks instead of subscribing, and makes complaints errors."""
+    """Takes the place of policy_node: keeps the callbacks instead of subscribing, and makes conditions errors."""
 
     def __init__(self) -> None:
         self.callbacks: list[tuple[type, Callback]] = []
@@ -43,16 +44,16 @@ class Subscriptions:
         """Keeps a callback, in the order of subscription."""
         self.callbacks.append((message_type, callback))
 
-    def complain(self, key: str, text: str, **about: object) -> None:
-        """What was handed over is not well."""
-        raise RuntimeError(f"{key}: {text}")
+    def raise_condition(self, condition: Condition, **values: object) -> None:
+        """Fails, because a message that was handed over is refused."""
+        raise RuntimeError(f"{condition.key.format(**values)}: {condition.text.format(**values)}")
 
-    def relieve(self, key: str, text: str = "") -> None:
-        """All is well."""
+    def clear_condition(self, condition: Condition, **values: object) -> None:
+        """Does nothing, because all is well."""
 
 
 def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> list[Figure]:
-    """Deserialising one set of sensor messages, and making the observation of it at each image size."""
+    """Deserializing one set of sensor messages, and making the observation of it at each image size."""
     tokenizer = fit_tokenizer(config)
     subscriptions = Subscriptions()
     sensors = Sensors(cast(WorkerNode, subscriptions), config, on_news=lambda: None)
@@ -67,7 +68,8 @@ def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> 
         for (_, callback), message in zip(subscriptions.callbacks, given, strict=True):
             callback(message)
         readings = sensors.take(newer_than=0)
-        assert readings is not None, "one reading of each sensor was handed over, all with one stamp"
+        if readings is None:
+            raise RuntimeError("one reading of each sensor must make an observation, got none; the bench is broken")
         tokenizer.observe(make_observation(readings, image_size=image_size, prompt=PROMPT))
 
     def serialized() -> list[tuple[bytes, type]]:
@@ -84,7 +86,7 @@ def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> 
         )
         for size in image_sizes
     ]
-    cases.append(Case(f"before that: {sensor_names} deserialised", "ms", serialized, deserialize, milliseconds))
+    cases.append(Case(f"before that: {sensor_names} deserialized", "ms", serialized, deserialize, milliseconds))
     return measure("observe", cases, runs=runs)
 
 

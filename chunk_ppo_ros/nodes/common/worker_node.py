@@ -1,11 +1,12 @@
-"""What policy_node and trainer_node share: a lifecycle around a worker thread, readiness, and conditions told once.
+"""What policy_node and trainer_node share: a lifecycle around a worker thread, readiness, and conditions.
 
-Transitions of a lifecycle are synchronous in rclpy, so configuring only submits the loading and compiling to the
+Transitions of a lifecycle are synchronous in rclpy, so that configuring only submits the loading and compiling to the
 worker. Readiness is published (latched `~/ready`) when that is done; until then activation is refused.
 """
 
 from __future__ import annotations
 
+import enum
 import os
 import sys
 from collections.abc import Callable, Hashable, Sequence
@@ -16,11 +17,21 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
+from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, qos
 
 _DIAGNOSTICS_PERIOD = 1.0  # s, steady time
+
+
+class Lifecycle(enum.Enum):
+    """The primary states of a ROS 2 lifecycle node; each value is the label that ROS gives to the state."""
+
+    UNCONFIGURED = "unconfigured"
+    INACTIVE = "inactive"
+    ACTIVE = "active"
+    FINALIZED = "finalized"
 
 
 class WorkerNode(LifecycleNode):
@@ -43,7 +54,8 @@ class WorkerNode(LifecycleNode):
         self._worker = Worker(name=f"{name}_worker", wake=self._wake.reset)
         self._generation = 0
         self._ready = False
-        self._conditions: dict[str, tuple[Hashable, bytes, str]] = {}
+        self._lifecycle = Lifecycle.UNCONFIGURED
+        self._conditions = Conditions(self, on_change=self._publish_diagnostics)
         self._ready_publisher = self.create_publisher(Bool, "~/ready", qos.LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._watch_timer = self.create_timer(_DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
@@ -91,12 +103,12 @@ class WorkerNode(LifecycleNode):
     @property
     def is_configured(self) -> bool:
         """Whether the node is in the lifecycle state inactive or active."""
-        return self._state_machine.current_state[1] in ("inactive", "active")
+        return self._lifecycle in (Lifecycle.INACTIVE, Lifecycle.ACTIVE)
 
     @property
     def is_active(self) -> bool:
         """Whether the node is in the lifecycle state active."""
-        return self._state_machine.current_state[1] == "active"
+        return self._lifecycle is Lifecycle.ACTIVE
 
     @property
     def is_ready(self) -> bool:
@@ -109,67 +121,67 @@ class WorkerNode(LifecycleNode):
         if self.config.run.autostart:
             self.trigger_activate()
 
-    # Conditions: what is wrong, told once.
+    def raise_condition(self, condition: Condition, **values: Hashable) -> None:
+        """Says that a condition stands: in the log once, and in the diagnostics for as long as it stands."""
+        self._conditions.raise_condition(condition, **values)
 
-    def complain(self, key: str, text: str, *, about: Hashable = None, error: bool = False) -> None:
-        """Tells a condition, in the log once and in the diagnostics for as long as it lasts.
+    def clear_condition(self, condition: Condition, **values: Hashable) -> None:
+        """Says that a condition does not stand, which is logged where it stood before."""
+        self._conditions.clear_condition(condition, **values)
 
-        Args:
-            key: names the condition.
-            text: what is wrong and what to do.
-            about: told again only where this changes; not the text, which may count seconds.
-            error: whether it is an error rather than a warning.
-        """
-        known = self._conditions.get(key)
-        level = DiagnosticStatus.ERROR if error else DiagnosticStatus.WARN
-        self._conditions[key] = (about, level, text)
-        if known is None or known[0] != about:
-            if error:  # rclpy refuses two severities from one line
-                self.get_logger().error(text)
-            else:
-                self.get_logger().warning(text)
-            self._publish_diagnostics()
-
-    def relieve(self, key: str, text: str = "") -> None:
-        """The condition is over; `text` goes to the log where there was one."""
-        if self._conditions.pop(key, None) is not None:
-            if text:
-                self.get_logger().info(text)
-            self._publish_diagnostics()
-
-    # Lifecycle.
+    # The callbacks of the lifecycle, which rclpy calls.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(lambda: self.configure(), super().on_configure, state)
+        """Configures the node."""
+        return self._transition(self.configure, super().on_configure, state, Lifecycle.INACTIVE)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Activates the node, where it is ready."""
         if not self._ready:
             self.get_logger().error("activate must wait until ~/ready is true; loading or compiling goes on")
             return TransitionCallbackReturn.FAILURE
-        return self._transition(lambda: self.activated(), super().on_activate, state)
+        return self._transition(self.activated, super().on_activate, state, Lifecycle.ACTIVE)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition(lambda: self.deactivated(), super().on_deactivate, state)
+        """Deactivates the node."""
+        return self._transition(self.deactivated, super().on_deactivate, state, Lifecycle.INACTIVE)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Drops what `configure` made, and the results of the jobs that still run."""
         self._generation += 1
-        self._conditions.clear()
+        self._conditions.forget()
         self._set_ready(False)
-        return self._transition(lambda: self.cleaned_up(), super().on_cleanup, state)
+        return self._transition(self.cleaned_up, super().on_cleanup, state, Lifecycle.UNCONFIGURED)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Ends the lifecycle. The node holds, and its process goes on until it is stopped."""
+        work = self.deactivated if self.is_active else _nothing
+        return self._transition(work, super().on_shutdown, state, Lifecycle.FINALIZED)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begins anew after a transition that rclpy calls an error."""
+        return self._transition(_nothing, super().on_error, state, Lifecycle.UNCONFIGURED)
 
     def _transition(
         self,
         work: Callable[[], None],
         inherited: Callable[[LifecycleState], TransitionCallbackReturn],
         state: LifecycleState,
+        goal: Lifecycle,
     ) -> TransitionCallbackReturn:
-        """rclpy drops exceptions of transitions without a word, so they are logged here."""
+        """Does the work of a transition and notes the state that it leads to.
+
+        rclpy drops exceptions of transitions without a word, so that they are logged here.
+        """
         try:
             work()
         except Exception as error:
             self.get_logger().error(f"transition failed: {error}")
             return TransitionCallbackReturn.FAILURE
-        return inherited(state)
+        result = inherited(state)
+        if result is TransitionCallbackReturn.SUCCESS:
+            self._lifecycle = goal
+        return result
 
     def destroy_node(self) -> None:
         self._worker.close()
@@ -189,14 +201,16 @@ class WorkerNode(LifecycleNode):
         self._publish_diagnostics()
 
     def _publish_diagnostics(self) -> None:
-        texts = [text for _, _, text in self._conditions.values()]
-        level = max((level for _, level, _ in self._conditions.values()), default=DiagnosticStatus.OK)
-        state = self._state_machine.current_state[1] + ("" if self._ready else ", not ready")
-        message = "; ".join([state, self.activity(), *texts])
-        status = DiagnosticStatus(name=self.get_name(), level=level, message=message)
+        state = self._lifecycle.value + ("" if self._ready else ", not ready")
+        message = "; ".join([state, self.activity(), *self._conditions.texts])
+        status = DiagnosticStatus(name=self.get_name(), level=self._conditions.level, message=message)
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
+
+
+def _nothing() -> None:
+    """The work of a transition that needs none."""
 
 
 def run_worker_node(

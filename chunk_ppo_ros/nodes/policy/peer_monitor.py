@@ -1,4 +1,4 @@
-"""Whether the others do their part, as policy_node sees it; each lack is told once, and once when it is over."""
+"""Whether the other nodes do their part, as policy_node sees it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from rclpy.publisher import Publisher
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 
 
 class PeerMonitor:
-    """Looks after listeners, the trainer and the execution of chunks.
+    """Watches the listeners, the trainer and the execution of chunks.
 
     Args:
-        node: complains.
-        config: says how long a chunk may take.
-        publishers: of what is lost where nobody listens.
+        node: the node that reports the conditions.
+        config: the configuration, which says how long a chunk may take.
+        publishers: the publishers whose messages are lost where nobody listens.
     """
 
     def __init__(self, node: WorkerNode, config: TrainConfig, publishers: Sequence[Publisher]) -> None:
@@ -34,21 +35,20 @@ class PeerMonitor:
         """Whether a chunk would reach those who execute and count it: what is published before that is lost."""
         deaf = [publisher.topic_name for publisher in self._publishers if not publisher.get_subscription_count()]
         if deaf:
-            text = f"nobody listens on {', '.join(deaf)}; the policy holds, check that robot_node and reward_node run"
-            self._node.complain("listeners", text, about=tuple(deaf))
+            self._node.raise_condition(condition_table.NOBODY_LISTENS, topics=", ".join(deaf))
         else:
-            self._node.relieve("listeners", "robot_node and reward_node listen")
+            self._node.clear_condition(condition_table.NOBODY_LISTENS)
         return not deaf
 
     def chunk_sent(self) -> None:
-        """A chunk is on its way."""
+        """A chunk was published: its execution is waited for from now on."""
         self._sent_at = time.monotonic()
 
     def watch(self, awaited: ChunkId | None) -> None:
-        """Once a second.
+        """Looks at the trainer and at the execution of the newest chunk; called once a second.
 
         Args:
-            awaited: the chunk that nobody has said the end of, if there is one.
+            awaited: the chunk whose outcome is not known, None where there is none.
         """
         now = time.monotonic()
         self._watch_trainer(now)
@@ -57,16 +57,14 @@ class PeerMonitor:
     def _watch_trainer(self, now: float) -> None:
         for change in self._presence.update(now):
             if change.present:
-                self._node.relieve("trainer", "trainer_node is back in the graph")
+                self._node.clear_condition(condition_table.TRAINER_LEFT)
             else:
-                self._node.complain("trainer", "trainer_node left the graph; the policy fills its rollout and waits")
+                self._node.raise_condition(condition_table.TRAINER_LEFT)
 
     def _watch_execution(self, awaited: ChunkId | None, waited: float) -> None:
         if awaited is None:
-            self._node.relieve("execution", "the chunk is answered or its episode is over; the policy goes on")
+            self._node.clear_condition(condition_table.CHUNK_UNFINISHED)
         elif waited > self._execution_timeout:
-            text = (
-                f"chunk {awaited.sequence_number} was sent {waited:.1f} s ago and nobody says how it ended; the policy "
-                "waits: check robot_node, the reward sources and reward_node, or end the episode"
+            self._node.raise_condition(
+                condition_table.CHUNK_UNFINISHED, sequence_number=awaited.sequence_number, waited=waited
             )
-            self._node.complain("execution", text, about=awaited.sequence_number)

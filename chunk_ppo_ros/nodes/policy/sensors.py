@@ -1,4 +1,4 @@
-"""The robot's sensors as observations: subscriptions, decoding and what is wrong with them, told once."""
+"""The robot's sensors as observations: subscriptions, decoding, and the conditions of sensors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image, JointState
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
+from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.images import image_from_message
@@ -23,8 +24,8 @@ class Sensors:
     """Subscribes to the cameras and joint states, and says why there is no observation where there is none.
 
     Args:
-        node: the node that subscribes and complains.
-        config: names the cameras, topics, tolerances and time-outs.
+        node: the node that subscribes and reports the conditions.
+        config: the configuration, which names the cameras, topics, tolerances and time-outs.
         on_news: called after each reading.
     """
 
@@ -49,7 +50,8 @@ class Sensors:
         readings = self._sync.take(newer_than=newer_than, tolerance=self._config.env.sync_tolerance)
         if readings is not None:
             self._waiting_since = None
-            self._node.relieve("sensors", "all sensors are back")
+            self._node.clear_condition(condition_table.SENSORS_SILENT)
+            self._node.clear_condition(condition_table.SENSORS_APART)
         elif self._waiting_since is None:
             self._waiting_since = time.monotonic()
             self._sync.expect(self._waiting_since)
@@ -64,28 +66,26 @@ class Sensors:
         self._waiting_since = None
 
     def watch(self) -> None:
-        """Tells which sensors have been waited for too long."""
+        """Reports which sensors have been waited for too long."""
         now, timeout = time.monotonic(), self._config.env.sensor_timeout
         if self._waiting_since is None or now - self._waiting_since <= timeout:
             return
         silent = self._sync.silent(now, timeout)
         if silent:
-            text = f"{', '.join(str(sensor) for sensor in silent)}; the policy holds, check the drivers and topic names"
+            sensors, names = ", ".join(str(sensor) for sensor in silent), tuple(sensor.name for sensor in silent)
+            self._node.raise_condition(condition_table.SENSORS_SILENT, sensors=sensors, names=names)
         else:
             waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
-            text = (
-                f"all sensors send, but for {waited:.1f} s their stamps have been older than the last chunk's end or "
-                f"more than {tolerance} s apart (env.sync_tolerance); check the clocks of the machines"
-            )
-        self._node.complain("sensors", text, about=tuple(sensor.name for sensor in silent))
+            self._node.clear_condition(condition_table.SENSORS_SILENT)
+            self._node.raise_condition(condition_table.SENSORS_APART, waited=waited, tolerance=tolerance)
 
     def _on_image(self, camera: str, message: Image) -> None:
         try:
             image = image_from_message(message)
         except ValueError as error:
-            self._node.complain(camera, f"{camera}: {error}", about=str(error))
+            self._node.raise_condition(condition_table.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
-        self._node.relieve(camera, f"{camera} is well again")
+        self._node.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
         stamp = conversions.time_to_ns(message.header.stamp)
         self._sync.add_image(camera, image, stamp=stamp, now=time.monotonic())
         self._on_news()
@@ -94,16 +94,22 @@ class Sensors:
         try:
             state = aloha.side_state(message.name, message.position, self._convention)
         except ValueError as error:
-            self._node.complain(f"{side} arm", f"{side} arm: {error}", about=str(error))
+            self._node.raise_condition(condition_table.ARM_UNREADABLE, side=side, reason=str(error))
             return
-        self._node.relieve(f"{side} arm", f"the {side} arm's joint states are well again")
+        self._node.clear_condition(condition_table.ARM_UNREADABLE, side=side)
         stamp = conversions.time_to_ns(message.header.stamp)
         self._sync.add_state(side, state, stamp=stamp, now=time.monotonic())
         self._on_news()
 
 
 def make_observation(readings: SyncedSensors, *, image_size: int, prompt: str) -> Observation:
-    """The readings as an observation: images fitted into squares of `image_size` pixels, zeros where there is none."""
+    """Returns the readings as an observation.
+
+    Args:
+        readings: one reading of each sensor.
+        image_size: the side in pixels of the squares into which images are fitted; a missing image becomes zeros.
+        prompt: the task in words.
+    """
     blank = np.zeros((image_size, image_size, 3), np.uint8)
     images = [blank if image is None else resize_with_pad(image, image_size) for image in readings.images]
     return Observation(

@@ -6,6 +6,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -16,10 +17,13 @@ _OUTCOMES = (msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE, msg.EpisodeEven
 
 
 class TrainingLog:
-    """Where trainer_node writes its metrics; `file` is None until the run is known.
+    """Writes the metrics of trainer_node.
 
     Args:
-        node: publishes, and complains where the disk is full, which does not stop training.
+        node: the node that publishes, and reports where the disk is full, which does not stop training.
+
+    Attributes:
+        file: the run's metrics file and wandb; None until the run is known.
     """
 
     def __init__(self, node: WorkerNode) -> None:
@@ -37,9 +41,9 @@ class TrainingLog:
         self._solved = []
 
     def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
-        """An episode that has ended; one without an outcome is not an episode of the task.
+        """Writes an episode that has ended. An episode without an outcome is not an episode of the task.
 
-        Where a human took over the policy has not solved the task, whoever did.
+        Where a human took over, the policy has not solved the task, whoever did.
         """
         if event.outcome not in _OUTCOMES:
             return
@@ -78,6 +82,6 @@ class TrainingLog:
         try:
             self.file.write(kind, metrics, counters=counters)
         except OSError as error:
-            self._node.complain("metrics", f"metrics cannot be written: {error}", error=True)
+            self._node.raise_condition(condition_table.METRICS_NOT_STORED, reason=str(error))
         else:
-            self._node.relieve("metrics", "metrics are written again")
+            self._node.clear_condition(condition_table.METRICS_NOT_STORED)

@@ -1,0 +1,206 @@
+"""The table of all conditions that nodes report, each with its key, its text, and the text when it is cleared.
+
+A node logs a condition once when it is raised and once when it is cleared. policy_node and trainer_node also publish
+it on /diagnostics for as long as it stands. Names in braces are values that are given when a condition is raised.
+"""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.nodes.common.conditions import Condition
+
+# Sensors, as policy_node, classifier_node and robot_node read them.
+
+SENSORS_SILENT = Condition(
+    key="silent sensors",
+    text="{sensors}; the policy holds, check the drivers and topic names",
+    cleared="all sensors are back",
+    renewed_by=("names",),
+)
+SENSORS_APART = Condition(
+    key="stamps of sensors",
+    text="all sensors send, but for {waited:.1f} s their stamps have been older than the last chunk's end or more than "
+    "{tolerance} s apart (env.sync_tolerance); check the clocks of the machines",
+    cleared="the stamps of all sensors fit together again",
+)
+IMAGE_UNREADABLE = Condition(
+    key="images of {camera}",
+    text="{camera}: {reason}",
+    cleared="{camera} is well again",
+    renewed_by=("reason",),
+)
+ARM_UNREADABLE = Condition(
+    key="joint states of the {side} arm",
+    text="{side} arm: {reason}",
+    cleared="the {side} arm's joint states are well again",
+    renewed_by=("reason",),
+)
+JOINT_STATES_UNUSED = Condition(
+    key="joint states of the {arm}",
+    text="joint states of the {arm} are not used: {reason}",
+    cleared="joint states of the {arm} are used again",
+    is_error=True,
+)
+CAMERA_LATE = Condition(
+    key="{camera} after a chunk",
+    text="{camera} after a chunk is silent: no image after the end of the chunk for {timeout} s; check the driver and "
+    "the clocks",
+    cleared="{camera} after a chunk is back",
+    is_error=True,
+)
+
+# Other nodes.
+
+NOBODY_LISTENS = Condition(
+    key="listeners",
+    text="nobody listens on {topics}; the policy holds, check that robot_node and reward_node run",
+    cleared="robot_node and reward_node listen",
+    renewed_by=("topics",),
+)
+TRAINER_LEFT = Condition(
+    key="trainer_node",
+    text="trainer_node left the graph; the policy fills its rollout and waits",
+    cleared="trainer_node is back in the graph",
+)
+NODE_LEFT = Condition(
+    key="{name} in the graph",
+    text="{name} left the graph; the episode waits for it",
+    cleared="{name} is back in the graph",
+    is_error=True,
+)
+PART_SILENT = Condition(
+    key="messages of {part}",
+    text="{part} is silent: no {message} for {timeout} s",
+    cleared="{part} is back",
+    is_error=True,
+)
+CHUNK_UNFINISHED = Condition(
+    key="end of the chunk",
+    text="chunk {sequence_number} was sent {waited:.1f} s ago and nobody says how it ended; the policy waits: check "
+    "robot_node, the reward sources and reward_node, or end the episode",
+    cleared="the chunk has ended or its episode is over; the policy goes on",
+    renewed_by=("sequence_number",),
+)
+SOURCE_UNKNOWN = Condition(
+    key="reward source {source}",
+    text="reward source '{source}' is not in reward.sources and is not used",
+    cleared="reward source '{source}' is used",
+)
+
+# What policy_node makes of observations and of what a human drives.
+
+CHECKPOINT_UNREADABLE = Condition(
+    key="checkpoint",
+    text="policy version {version} cannot be loaded, the policy holds: {reason}",
+    cleared="the announced weights are loaded",
+    is_error=True,
+    renewed_by=("checkpoint",),
+)
+OBSERVATION_REFUSED = Condition(
+    key="observation",
+    text="the observation is refused, the policy holds: {reason}",
+    cleared="observations are well again",
+    renewed_by=("reason",),
+)
+TOKENS_INVALID = Condition(
+    key="sampled tokens",
+    text="the sampled tokens stand for no actions, the robot holds its pose: {reason}",
+    cleared="the sampled tokens stand for actions again",
+)
+CHUNK_REFUSED = Condition(
+    key="executed chunks",
+    text="chunk {sequence_number} does not count: {reason}",
+    cleared="the robot executes chunks again",
+    renewed_by=("reason",),
+)
+COMMANDS_MALFORMED = Condition(
+    key="commands of the human",
+    text="what the human drove is not used: {reason}",
+    cleared="what a human drives is well formed again",
+    is_error=True,
+)
+SEGMENT_UNUSED = Condition(
+    key="segments of the human",
+    text="what the human drove is not used: {reason}",
+    cleared="what the human drives is used again",
+    renewed_by=("reason",),
+)
+SEGMENT_TOO_LONG = Condition(
+    key="tokens of the human",
+    text="what the human drives cannot be imitated: it takes more tokens than model.max_action_tokens allows",
+    cleared="what the human drives can be imitated again",
+)
+LEADER_NOT_FOLLOWED = Condition(
+    key="leader arms",
+    text="the robot holds: {reason}",
+    cleared="the robot does not hold any more",
+    renewed_by=("reason",),
+)
+
+# The disk.
+
+SEQUENCE_NOT_STORED = Condition(
+    key="count of chunks",
+    text="the count of chunks cannot be stored, the policy holds: {reason}",
+    cleared="the count of chunks can be stored again",
+    is_error=True,
+)
+EPISODE_NOT_STORED = Condition(
+    key="count of episodes",
+    text="the record of episodes cannot be written: {reason}",
+    cleared="the record of episodes is written again",
+    is_error=True,
+)
+METRICS_NOT_STORED = Condition(
+    key="metrics",
+    text="metrics cannot be written: {reason}",
+    cleared="metrics are written again",
+    is_error=True,
+)
+CHECKPOINT_NOT_STORED = Condition(
+    key="saved checkpoint",
+    text="the update is made but not saved, so it is not announced; it is tried again: {reason}",
+    cleared="the checkpoint is saved",
+    is_error=True,
+)
+RECORDING_ENDED = Condition(
+    key="recording",
+    text="the recording has ended, training goes on: {reason}",
+    cleared="the recording goes on",
+    is_error=True,
+)
+
+# What trainer_node receives and makes of it.
+
+START_FAILED = Condition(
+    key="start",
+    text="training cannot start: {reason}",
+    cleared="training starts",
+    is_error=True,
+)
+TRANSITIONS_DELAYED = Condition(
+    key="accepting",
+    text="transitions cannot be accepted now: {reason}",
+    cleared="transitions are accepted again",
+    is_error=True,
+    renewed_by=("reason",),
+)
+TRANSITION_INVALID = Condition(
+    key="transitions that do not fit",
+    text="transition {sequence_number} is refused: {reason}",
+    cleared="transitions fit again",
+    is_error=True,
+    renewed_by=("reason",),
+)
+TRANSITION_OF_OTHER_VERSION = Condition(
+    key="transitions of another version",
+    text="transition {sequence_number} is refused, not trained on: {reason}",
+    cleared="transitions are of the present version again",
+    renewed_by=("policy_version", "present_version"),
+)
+UPDATE_FAILED = Condition(
+    key="update",
+    text="the update of version {version} failed: {reason}. The weights and the rollout are kept; discard the episode, "
+    "or deactivate and activate trainer_node to try again",
+    cleared="the update is made",
+    is_error=True,
+)

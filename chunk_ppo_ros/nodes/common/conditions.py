@@ -1,0 +1,101 @@
+"""The conditions of a node: what is not as it should be, logged once when it begins and once when it is over.
+
+What conditions there are is in `condition_table.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """One kind of condition. Its texts are filled in, as by `str.format`, with the values that it is raised with.
+
+    Attributes:
+        key: what the condition is about; two conditions that stand at the same time have different keys.
+        text: what is wrong and what to do.
+        cleared: what is logged when the condition is over.
+        is_error: whether the condition is an error rather than a warning.
+        renewed_by: the names of the values whose change is logged again while the condition stands. The text may hold
+            other values, such as seconds, that change all the time.
+    """
+
+    key: str
+    text: str
+    cleared: str
+    is_error: bool = False
+    renewed_by: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Standing:
+    """A condition that stands now."""
+
+    text: str
+    is_error: bool
+    renewed_by: tuple[object, ...]
+
+
+class Conditions:
+    """The conditions of one node that stand now.
+
+    Args:
+        node: the node, whose logger is used.
+        on_change: called after a condition was logged, for example to publish diagnostics.
+    """
+
+    def __init__(self, node: Node, *, on_change: Callable[[], None] = lambda: None) -> None:
+        self._logger = node.get_logger()
+        self._on_change = on_change
+        self._standing: dict[str, _Standing] = {}
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the conditions that stand, in the order in which they were raised."""
+        return [standing.text for standing in self._standing.values()]
+
+    @property
+    def level(self) -> bytes:
+        """The level of the worst condition that stands, as DiagnosticStatus.msg names levels."""
+        if any(standing.is_error for standing in self._standing.values()):
+            return DiagnosticStatus.ERROR
+        return DiagnosticStatus.WARN if self._standing else DiagnosticStatus.OK
+
+    def raise_condition(self, condition: Condition, **values: Hashable) -> None:
+        """Says that a condition stands. It is logged where it did not stand before, or where it is renewed.
+
+        Args:
+            condition: an entry of the table of conditions.
+            values: what its texts and its `renewed_by` name.
+        """
+        key, text = condition.key.format(**values), condition.text.format(**values)
+        known = self._standing.get(key)
+        renewed_by = tuple(values[name] for name in condition.renewed_by)
+        self._standing[key] = _Standing(text, condition.is_error, renewed_by)
+        if known is not None and known.renewed_by == renewed_by:
+            return
+        if condition.is_error:  # rclpy refuses two severities from one line
+            self._logger.error(text)
+        else:
+            self._logger.warning(text)
+        self._on_change()
+
+    def clear_condition(self, condition: Condition, **values: Hashable) -> None:
+        """Says that a condition does not stand. That is logged where it stood before.
+
+        Args:
+            condition: an entry of the table of conditions.
+            values: what its key and its text `cleared` name.
+        """
+        if self._standing.pop(condition.key.format(**values), None) is not None:
+            self._logger.info(condition.cleared.format(**values))
+            self._on_change()
+
+    def forget(self) -> None:
+        """Forgets all conditions without a word, because the node begins anew."""
+        self._standing.clear()

@@ -1,0 +1,90 @@
+"""What policy_node publishes: chunks, their trajectories for robot_node, and values after a segment."""
+
+from __future__ import annotations
+
+from chunk_ppo_msgs import msg
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.agent.human_segments import Segment
+from chunk_ppo_ros.agent.rollout_steps import Bootstrap
+from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
+from chunk_ppo_ros.nodes.wire import conversions, joints, qos
+from chunk_ppo_ros.nodes.wire.conversions import ObservationSource
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+
+
+class ChunkPublisher:
+    """Publishes on `action_chunk`, `bootstrap` and `robot/<side>/joint_trajectory`.
+
+    Args:
+        node: the node that publishes, and whose clock gives the stamps.
+        prompt: the task in words, which goes along with each observation.
+        control_rate: the rate at which steps are executed, Hz.
+    """
+
+    def __init__(self, node: Node, *, prompt: str, control_rate: float) -> None:
+        self._clock = node.get_clock()
+        self._prompt = prompt
+        self._period = 1.0 / control_rate
+        self._stamp = 0  # of the newest chunk, ns of ROS time
+        self._chunks = node.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
+        self._bootstraps = node.create_publisher(msg.Bootstrap, "bootstrap", qos.RELIABLE)
+        self._trajectories = {
+            side: node.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
+            for side in aloha.SIDES
+        }
+
+    @property
+    def publishers(self) -> tuple[Publisher, ...]:
+        """The publishers, whose messages are lost where nobody listens."""
+        return (self._chunks, self._bootstraps, *self._trajectories.values())
+
+    def publish_sampled(self, id: ChunkId, chunk: SampledChunk, readings: SyncedSensors, *, max_steps: int) -> None:
+        """Publishes a sampled chunk, and then its trajectories, all with one stamp.
+
+        The chunk comes first: whoever sees a trajectory can know what it belongs to.
+
+        Args:
+            id: the identity of the chunk.
+            chunk: the chunk.
+            readings: what the sensors said before it.
+            max_steps: the number of steps, at least 1, beyond which the steps that are asked are not sent.
+        """
+        self._stamp = max(self._clock.now().nanoseconds, self._stamp + 1)
+        source = ObservationSource(readings.stamp, self._prompt)
+        self._chunks.publish(conversions.chunk_to_message(id, chunk, source, stamp=self._stamp))
+        targets = chunk.asked_actions[:max_steps]
+        for side, publisher in self._trajectories.items():
+            half = targets[:, aloha.side_slice(side)]
+            publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=self._period))
+
+    def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
+        """Publishes a chunk that a human drove; the robot has executed it already."""
+        source = ObservationSource(segment.readings.stamp, self._prompt)
+        self._chunks.publish(conversions.chunk_to_message(id, chunk, source, stamp=segment.stamp))
+        self._stamp = max(self._stamp, segment.stamp)
+
+    def publish_bootstrap(
+        self, step: Bootstrap, observation: ModelObservation, value: float, readings: SyncedSensors
+    ) -> None:
+        """Publishes the observation after a segment and its value.
+
+        Args:
+            step: which says what the last chunk of the segment is, and what version valued the observation.
+            observation: the observation as the model saw it.
+            value: V(observation), in units of reward.
+            readings: what the sensors said.
+        """
+        self._bootstraps.publish(
+            conversions.bootstrap_to_message(
+                step.chunk,
+                observation,
+                ObservationSource(readings.stamp, self._prompt),
+                stamp=self._stamp,
+                value=value,
+                policy_version=step.policy_version,
+            )
+        )

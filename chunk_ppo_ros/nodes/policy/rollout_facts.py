@@ -1,0 +1,131 @@
+"""What the topics of the other nodes say, as facts of the rollout's state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.agent.rollout_state import RolloutState
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.arrays import from_array
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+
+
+class RolloutFacts:
+    """Subscribes to reward_node, robot_node and trainer_node's answers, and keeps the state that they lead to.
+
+    Args:
+        node: the node that subscribes and reports the conditions.
+        action_dim: D, the number of values in a target.
+        peek: returns what the sensors say now, None where there is nothing yet.
+        on_change: called after each change of the state.
+
+    Attributes:
+        state: the facts that decide the next step.
+    """
+
+    def __init__(
+        self,
+        node: WorkerNode,
+        *,
+        action_dim: int,
+        peek: Callable[[], SyncedSensors | None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.state = RolloutState()
+        self._node = node
+        self._action_dim = action_dim
+        self._peek = peek
+        self._on_change = on_change
+        latched = qos.LATCHED_SUBSCRIPTION
+        node.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, latched)
+        node.create_subscription(msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
+        node.create_subscription(msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGEMENT)
+        node.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
+        node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+
+    def forget(self) -> None:
+        """Forgets all facts but who drives, which robot_node says only when it changes."""
+        human = self.state.is_human_driven
+        self.state = RolloutState()
+        self.state.driver_changed(human=human, stamp=0)
+
+    def on_readings(self) -> None:
+        """The sensors have news. While a human drives, any of it may be the observation that a segment begins with."""
+        readings = self._peek() if self.state.is_human_driven else None
+        if readings is not None:
+            self.state.segments.add_readings(readings)
+        self._on_change()
+
+    def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
+        stamp = conversions.time_to_ns(message.header.stamp)
+        if message.event == msg.EpisodeEvent.RESET:
+            self.state.episode_reset(message.episode)
+        elif message.event == msg.EpisodeEvent.STARTED:
+            self.state.episode_started(message.episode, stamp=stamp)
+        elif message.event == msg.EpisodeEvent.ENDED:
+            discarded = message.outcome == msg.EpisodeEvent.DISCARDED
+            truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
+            self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated)
+        else:
+            paused = message.event == msg.EpisodeEvent.PAUSED
+            self.state.episode_paused(message.episode, paused=paused, stamp=stamp)
+        self._on_change()
+
+    def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
+        if message.run_id != self.state.run_id:
+            return
+        if message.valid:
+            self._node.clear_condition(condition_table.CHUNK_REFUSED)
+        else:
+            number, reason = message.sequence_number, message.message
+            self._node.raise_condition(condition_table.CHUNK_REFUSED, sequence_number=number, reason=reason)
+        self.state.chunk_ended(
+            message.sequence_number,
+            end=conversions.time_to_ns(message.end),
+            num_steps=message.num_steps,
+            valid=message.valid,
+            terminated=message.terminated,
+            truncated=message.truncated,
+            intervened=message.intervened,
+        )
+        self._on_change()
+
+    def _on_transition_ack(self, message: msg.TransitionAck) -> None:
+        if message.run_id != self.state.run_id:
+            return
+        self.state.acknowledged(
+            message.sequence_number,
+            version=message.policy_version,
+            num_accepted=message.num_accepted,
+            num_required=message.num_required,
+            retry=message.status == msg.TransitionAck.RETRY,
+        )
+        self._on_change()
+
+    def _on_takeover_state(self, message: msg.TakeoverState) -> None:
+        self.state.driver_changed(human=message.human, stamp=conversions.time_to_ns(message.header.stamp))
+        self.on_readings()
+        self.state.segments.begin(conversions.time_to_ns(message.segment))
+        self._on_change()
+
+    def _on_result(self, message: msg.ExecutionResult) -> None:
+        """Keeps what a human drove, to make a chunk of it. How the policy's chunks ended is reward_node's to say."""
+        if not message.human:
+            return
+        shape = (message.num_steps, self._action_dim)
+        try:
+            commanded = from_array(message.commanded, "float32", shape, "commanded")
+        except ValueError as error:
+            self._node.raise_condition(condition_table.COMMANDS_MALFORMED, reason=str(error))
+            return
+        self._node.clear_condition(condition_table.COMMANDS_MALFORMED)
+        problem = self.state.segments.end(conversions.time_to_ns(message.header.stamp), commanded)
+        if problem:
+            self._node.raise_condition(condition_table.SEGMENT_UNUSED, reason=problem)
+        else:
+            self._node.clear_condition(condition_table.SEGMENT_UNUSED)
+        self._on_change()

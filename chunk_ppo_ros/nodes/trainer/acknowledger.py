@@ -1,0 +1,68 @@
+"""What trainer_node answers to transitions, and the conditions that it reports about them."""
+
+from __future__ import annotations
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
+from chunk_ppo_ros.nodes.wire import qos
+
+
+class Acknowledger:
+    """Publishes on `transition_ack`.
+
+    Args:
+        node: the node that publishes and reports the conditions.
+        num_required: the number of transitions that make an update.
+    """
+
+    def __init__(self, node: WorkerNode, *, num_required: int) -> None:
+        self._node = node
+        self._num_required = num_required
+        self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+
+    def acknowledge(
+        self, run_id: str, sequence_number: int, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None
+    ) -> None:
+        """Answers a transition, and says how full the rollout is.
+
+        Args:
+            run_id: the run of the transition, as its sender gave it.
+            sequence_number: the number of the transition, as its sender gave it.
+            acknowledgment: the answer.
+            buffer: the buffer of the rollout; None before the run has begun.
+        """
+        self._publisher.publish(
+            msg.TransitionAck(
+                run_id=run_id,
+                sequence_number=sequence_number,
+                status=acknowledgment.status,
+                message=acknowledgment.reason,
+                policy_version=buffer.version if buffer else 0,
+                num_accepted=buffer.num_accepted if buffer else 0,
+                num_required=self._num_required,
+            )
+        )
+
+    def report(self, message: msg.Transition, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
+        """Reports why transitions are not accepted: once for each reason and change, not for each transition."""
+        ack, node = msg.TransitionAck, self._node
+        number, reason = message.sequence_number, acknowledgment.reason
+        if acknowledgment.status == ack.RETRY:
+            node.raise_condition(condition_table.TRANSITIONS_DELAYED, reason=reason)
+        elif acknowledgment.status == ack.REFUSED_INVALID:
+            node.raise_condition(condition_table.TRANSITION_INVALID, sequence_number=number, reason=reason)
+        elif acknowledgment.status == ack.REFUSED_VERSION:
+            node.raise_condition(
+                condition_table.TRANSITION_OF_OTHER_VERSION,
+                sequence_number=number,
+                reason=reason,
+                policy_version=message.policy_version,
+                present_version=buffer.version if buffer else 0,
+            )
+        elif acknowledgment.status == ack.ACCEPTED:
+            node.clear_condition(condition_table.TRANSITIONS_DELAYED)
+            node.clear_condition(condition_table.TRANSITION_INVALID)
+            node.clear_condition(condition_table.TRANSITION_OF_OTHER_VERSION)

@@ -1,0 +1,76 @@
+"""A training run in trainer_node: the learner, the rollout that it collects, and what became of the last update."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
+
+
+@dataclasses.dataclass
+class TrainingRun:
+    """What exists from the start of a run to its end.
+
+    Attributes:
+        learner: the learner, which the worker thread uses.
+        num_required: the number of transitions that make an update.
+        journal: the journal of accepted transitions.
+        buffer: the transitions of the present version.
+        is_updating: whether an update is being made, or is made and not saved yet.
+        unsaved_metrics: the metrics of an update that is made and not saved; None where there is none.
+    """
+
+    learner: Learner
+    num_required: int
+    journal: TransitionJournal
+    buffer: RolloutBuffer = dataclasses.field(init=False)
+    is_updating: bool = False
+    unsaved_metrics: Metrics | None = None
+
+    def __post_init__(self) -> None:
+        self.begin_rollout()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no update follows; an update that is made but not saved does not count yet."""
+        return self.learner.finished and not self.is_updating
+
+    def begin_rollout(self, trained: frozenset[int] = frozenset()) -> None:
+        """Begins the rollout of the learner's version.
+
+        Args:
+            trained: the sequence numbers that the update before was made from; they may be sent again.
+        """
+        self.buffer = RolloutBuffer(
+            run_id=self.learner.run_id,
+            version=self.learner.policy_version,
+            num_required=self.num_required,
+            journal=self.journal,
+            check=self.learner.check,
+            trained=trained,
+        )
+
+    def announcement(self) -> msg.PolicyVersion:
+        """Returns the message of the newest saved version, without its stamp.
+
+        A version whose checkpoint is not on disk is never announced.
+        """
+        learner, buffer, counters = self.learner, self.buffer, self.learner.counters
+        newest = buffer.transitions[-1].id if buffer.num_accepted else None
+        return msg.PolicyVersion(
+            run_id=learner.run_id,
+            version=buffer.version,
+            checkpoint=str(learner.checkpoint.resolve()),
+            num_accepted=buffer.num_accepted,
+            num_required=buffer.num_required,
+            next_sequence_number=max(counters.next_sequence_number, newest.sequence_number + 1 if newest else 0),
+            next_episode=max(counters.next_episode, newest.episode + 1 if newest else 0),
+            num_chunks=learner.num_chunks,
+            num_steps=learner.num_steps,
+            final=self.is_finished,
+        )
