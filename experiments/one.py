@@ -19,7 +19,7 @@ from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.evaluation.evaluate import Evaluation, evaluate_actor, evaluation_start
+from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, evaluate_actor, evaluation_start
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import methods, start_point, state
@@ -126,7 +126,7 @@ class _Stages:
         """The stage's evaluation, made by `measure` where it is not there yet."""
         if stage not in self._values["measured"]:
             began = time.monotonic()
-            evaluation: Evaluation = measure()
+            evaluation: EvaluationResult = measure()
             print(evaluation, flush=True)
             measured = Measured.of(evaluation, minutes=(time.monotonic() - began) / 60)
             self._values["measured"][stage] = dataclasses.asdict(measured)

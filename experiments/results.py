@@ -12,7 +12,7 @@ import numpy as np
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
-from chunk_ppo_ros.evaluation.evaluate import Evaluation
+from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
 from chunk_ppo_ros.evaluation.statistics import paired_test
 from chunk_ppo_ros.reporting.metrics_file import Record, read_records
 from chunk_ppo_ros.reporting.report import latest
@@ -62,7 +62,7 @@ class Measured:
     minutes: float
 
     @classmethod
-    def of(cls, evaluation: Evaluation, *, minutes: float) -> Measured:
+    def of(cls, evaluation: EvaluationResult, *, minutes: float) -> Measured:
         """The figures of an evaluation."""
         record = evaluation.record()
         return cls(

@@ -18,7 +18,7 @@ from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.evaluation.evaluate import Acting, Evaluation, evaluate_actor
+from chunk_ppo_ros.evaluation.evaluate import Acting, EvaluationResult, evaluate_actor
 from chunk_ppo_ros.sim.simulator import make_simulator
 from experiments import state
 from experiments.definitions import Experiment, StartRule
@@ -155,7 +155,7 @@ def _make(experiment: Experiment, config: TrainConfig, folder: Path) -> dict[str
 
 def _measure(
     folders: dict[int, Path], candidates: Candidates, config: TrainConfig, *, starts: Sequence[int]
-) -> dict[int, Evaluation]:
+) -> dict[int, EvaluationResult]:
     """All candidates on the same starts, by gradient steps."""
     with closing(make_simulator(config)) as simulator:
         env, measured = SimulatorEnv(simulator, config), {}

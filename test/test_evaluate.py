@@ -83,7 +83,11 @@ def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: 
 
 
 def test_a_comparison_is_paired_by_start() -> None:
-    before = evaluate.Evaluation("a", "sample", *(np.array(x) for x in ([0, 0, 1, 0], [0.0] * 4, [0] * 4, [1] * 4)))
-    after = evaluate.Evaluation("b", "sample", *(np.array(x) for x in ([1, 1, 1, 1], [1.0] * 4, [0] * 4, [1] * 4)))
+    before = evaluate.EvaluationResult(
+        "a", "sample", *(np.array(x) for x in ([0, 0, 1, 0], [0.0] * 4, [0] * 4, [1] * 4))
+    )
+    after = evaluate.EvaluationResult(
+        "b", "sample", *(np.array(x) for x in ([1, 1, 1, 1], [1.0] * 4, [0] * 4, [1] * 4))
+    )
     assert "invalid" not in str(after)
     assert evaluate.compare(before, after).difference == pytest.approx(0.75)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from chunk_ppo_ros.reporting.metric_table import METRICS
+
 NUM_CHUNKS = 6  # an episode has at most 4 chunks: rollouts end within episodes
 SETTINGS = {
     "num_chunks_per_update": NUM_CHUNKS,
@@ -77,6 +79,15 @@ def test_updates_are_made_on_honest_samples(run):
         assert update["transitions/refused"] == 0.0
     assert updates[-1]["num_chunks"] == NUM_CHUNKS * len(updates)
     assert updates[-1]["num_steps"] >= SETTINGS["total_timesteps"]
+
+
+@pytest.mark.graph
+def test_all_metrics_of_the_graph_are_in_the_table(run):
+    for kind in ("update", "episode"):
+        known = {row.name.replace("<term>", "task") for row in METRICS[kind]}
+        logged = {name for record in records(run, kind) for name in record if "/" in name}
+        assert logged - known <= {name for name in logged if name.startswith("reward/term/")}
+        assert logged
 
 
 @pytest.mark.graph

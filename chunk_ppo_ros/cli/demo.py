@@ -15,7 +15,7 @@ from chunk_ppo_ros.agent.learner import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.evaluation.evaluate import Evaluation, compare, evaluate_checkpoint
+from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint
 from chunk_ppo_ros.imitation.behavior_cloning import pretrain
 from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
@@ -68,7 +68,9 @@ def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
         raise GraphFailed(f"the graph ended with status {status}; its last lines and {config.run.run_dir} say why")
 
 
-def _evaluate_both(paths: tuple[Path, Path], config: TrainConfig, *, episodes: int) -> tuple[Evaluation, Evaluation]:
+def _evaluate_both(
+    paths: tuple[Path, Path], config: TrainConfig, *, episodes: int
+) -> tuple[EvaluationResult, EvaluationResult]:
     """Both checkpoints at once, each in a process of its own."""
     with worker_pool(2) as pool:
         settings = {"episodes": episodes, "greedy": True}
@@ -77,7 +79,7 @@ def _evaluate_both(paths: tuple[Path, Path], config: TrainConfig, *, episodes: i
     return before, after
 
 
-def _report(config: TrainConfig, before: Evaluation, after: Evaluation, newest: Path) -> None:
+def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, newest: Path) -> None:
     """Prints both results and their comparison, and adds them to the metrics and the summary."""
     run_dir = Path(config.run.run_dir) / config.run.exp_name
     test = compare(before, after)

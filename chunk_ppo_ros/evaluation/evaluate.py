@@ -48,7 +48,7 @@ class ActedChunk(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class EvaluationResult:
     """Results of a checkpoint, one entry an episode, in the order of the starts.
 
     Attributes:
@@ -113,7 +113,7 @@ def evaluate_checkpoint(
     episodes: int,
     greedy: bool = False,
     on_episode: Callable[[], object] = lambda: None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Runs a checkpoint on the first `episodes` evaluation starts of the configured simulator.
 
     Raises:
@@ -142,14 +142,14 @@ def evaluate_actor(
     starts: Sequence[int],
     name: str,
     on_episode: Callable[[], object] = lambda: None,
-) -> Evaluation:
+) -> EvaluationResult:
     """Runs an actor for one episode from each start.
 
     Args:
         actor: decodes as it was made to.
         env: is reset to each start.
         starts: seeds of resets.
-        name: what was measured, as `Evaluation.checkpoint`.
+        name: what was measured, as `EvaluationResult.checkpoint`.
         on_episode: called after each episode.
     """
     results = []
@@ -157,10 +157,10 @@ def evaluate_actor(
         results.append(_run_episode(actor, env, episode=episode, start=start))
         on_episode()
     success, reward, invalid, num_chunks = (np.array(column) for column in zip(*results, strict=True))
-    return Evaluation(name, "greedy" if actor.greedy else "sample", success, reward, invalid, num_chunks)
+    return EvaluationResult(name, "greedy" if actor.greedy else "sample", success, reward, invalid, num_chunks)
 
 
-def compare(before: Evaluation, after: Evaluation) -> PairedTest:
+def compare(before: EvaluationResult, after: EvaluationResult) -> PairedTest:
     """The paired test of success on the same starts, one-sided p for "after is better" included."""
     return paired_test(before.success.astype(float), after.success.astype(float))
 

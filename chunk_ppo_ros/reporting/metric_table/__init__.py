@@ -1,0 +1,21 @@
+"""All metrics of a run as data: what each one means, in which unit, where it is computed, and which values are good.
+
+`page.py` makes docs/metrics.md of it. Whoever adds a metric adds one row; a test compares the table with what a
+training run logs.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from chunk_ppo_ros.reporting.metric_table.episodes import EPISODES, EVALUATIONS
+from chunk_ppo_ros.reporting.metric_table.row import MetricRow
+from chunk_ppo_ros.reporting.metric_table.updates import UPDATES
+
+Kind = Literal["update", "episode", "evaluation"]
+"""The kinds of records that have metrics; see `metrics_log.KINDS`."""
+
+METRICS: dict[Kind, tuple[MetricRow, ...]] = {"update": UPDATES, "episode": EPISODES, "evaluation": EVALUATIONS}
+"""The metrics of each kind of record."""
+
+__all__ = ["METRICS", "Kind", "MetricRow"]

@@ -1,0 +1,65 @@
+"""Makes docs/metrics.md of the table of metrics.
+
+`python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md` writes it again after a row was changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from chunk_ppo_ros.reporting.metric_table import METRICS, Kind, MetricRow
+
+_INTRODUCTION = """# Metrics
+
+A training run logs these metrics to `runs/NAME/metrics.jsonl`, to wandb and, in the ROS graph, to the topic
+`training_metrics`, under the same names. A value that is not finite is null in the file. Beside the metrics each record
+has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps trained on so far) and
+`policy_version`. The unit 1 stands for a number without a unit, "share" for one within 0..1.
+
+This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it by hand, but run
+`python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md`.
+
+The line that is printed after an update shows `kl/approx` and `kl/after`. Decide by `kl/after`: it is measured over
+the whole rollout once the update is made, and it is what `ppo.max_kl` limits. Which values call for which setting is
+in [troubles.md](troubles.md) and [learning.md](learning.md).
+"""
+
+_SECTIONS: dict[Kind, str] = {
+    "update": """## Updates
+
+There is one record for each update. What is measured in gradient steps is the mean over those of the last attempt,
+unless the row says something else. What is said about the policy is over the steps that had a chunk of the policy, and
+leaves out what humans drove or cut short.
+""",
+    "episode": """## Episodes
+
+There is one record for each finished episode.
+""",
+    "evaluation": """## Evaluations
+
+There is one record for each evaluation of the demo and of the experiments. It has two labels beside its metrics:
+`evaluation/checkpoint` says what was measured, and `evaluation/decoding` is `sample` or `greedy`.
+""",
+}
+
+
+def page() -> str:
+    """The text of docs/metrics.md."""
+    sections = [f"{text}\n{_table(METRICS[kind])}" for kind, text in _SECTIONS.items()]
+    return "\n".join([_INTRODUCTION, *sections])
+
+
+def _table(rows: Sequence[MetricRow]) -> str:
+    header = "| metric | unit | meaning | good values | computed in |\n|---|---|---|---|---|\n"
+    return header + "".join(f"| {_line(row)} |\n" for row in rows)
+
+
+def _line(row: MetricRow) -> str:
+    condition = f" Logged where {row.when}." if row.when else ""
+    cells = [f"`{row.name}`", row.unit, row.meaning + condition, row.good, f"`{row.computed_in}`"]
+    return " | ".join(cell.replace("|", "\\|") for cell in cells)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
