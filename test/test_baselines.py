@@ -15,6 +15,7 @@ import pytest
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation, Transition
 from experiments.baselines import filtered_bc, gaussian_ppo
 from experiments.baselines.chunk_basis import ChunkBasis
@@ -201,7 +202,7 @@ class Still:
         outcome = ChunkOutcome(
             reward=0.5,
             reward_terms=(),
-            num_steps=4,
+            execution=ExecutionResult.whole(4),
             terminated=success,
             truncated=ended and not success,
             success=success,

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import ChunkLengthConfig, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, chunk_discount, held_after, length_metrics, mean_entropy
 from support.toy_policy import transition
@@ -114,7 +115,8 @@ def test_metrics_are_of_the_chunks_that_the_policy_sampled() -> None:
 def _executed(num_steps: int, entropy: float = 0.0, *, human: bool = False) -> Transition:
     one = transition(0, human=human)
     chunk = dataclasses.replace(one.chunk, entropy=entropy)
-    return dataclasses.replace(one, chunk=chunk, outcome=dataclasses.replace(one.outcome, num_steps=num_steps))
+    outcome = dataclasses.replace(one.outcome, execution=ExecutionResult.whole(num_steps))
+    return dataclasses.replace(one, chunk=chunk, outcome=outcome)
 
 
 # Discounts.

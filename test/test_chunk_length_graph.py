@@ -79,8 +79,9 @@ class Trainer(Peer):
 
     def _on_transition(self, message: msg.Transition) -> None:
         self.transitions.append(conversions.transition_from_message(message))
-        done = {"sequence_number": message.sequence_number, "num_accepted": len(self.transitions)}
-        self._acks.publish(msg.TransitionAck(run_id="run", num_required=4, **done))
+        chunk, done = message.chunk, {"num_accepted": len(self.transitions), "num_required": 4}
+        ack = msg.TransitionAck(run_id="run", sender=chunk.sender, sequence_number=chunk.sequence_number, **done)
+        self._acks.publish(ack)
 
 
 def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[str]) -> list[Transition]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
 from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
 
@@ -16,7 +17,7 @@ def make_player(*, lockstep: bool = False) -> ChunkPlayer:
     return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=lockstep)
 
 
-def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[ExecutionRecord]]:
+def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[ExecutionResult]]:
     """Ticks until the chunk has ended, with fresh joint states before every tick."""
     sent, now = [], start
     while player.playing:
@@ -25,16 +26,26 @@ def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[Exec
         target = player.tick(now)
         if target is not None:
             sent.append(target)
-    return sent, player.take_records()
+    return sent, player.take_results()
 
 
 def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
     player = make_player()
     observe(player, 1.0)
     send(player, ramp(4, 0.01), now=1.0)
-    sent, records = play(player, 1.0)
+    sent, results = play(player, 1.0)
     np.testing.assert_allclose(sent, ramp(4, 0.01))
-    assert only(records) == ExecutionRecord(1, Status.EXECUTED, 4)
+    assert only(results) == ExecutionResult(status=Status.EXECUTED, num_steps=4, stamp=1, duration=0.02)
+
+
+def test_a_chunk_lasts_from_its_first_command_to_a_period_after_its_last() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(3, 0.01), now=1.0)
+    for step, stamp in enumerate((100, 150, 180)):  # ms; the second step came late
+        player.tick(1.0 + 0.02 * step, stamp=stamp * 1_000_000)
+    player.tick(1.06, stamp=999_000_000)
+    assert only(player.take_results()).duration == pytest.approx(0.08 + 0.02)
 
 
 @pytest.mark.parametrize(("right", "expected"), [(3.0, 12.0), (None, None)])
@@ -54,7 +65,7 @@ def test_effort_is_summed_over_the_steps_that_were_executed(right: float | None,
         player.tick(1.0 + step * DT)  # step 0, 1 and 2 are sent, then the chunk ends
         feel(1.0 + (step + 0.5) * DT, step + 1.0)
     # The arms' mean (1 + 3) / 2 times 1, 2 and 3.
-    assert only(player.take_records()).effort == expected
+    assert only(player.take_results()).effort == expected
 
 
 def test_fast_steps_are_clamped_and_counted() -> None:
@@ -62,11 +73,13 @@ def test_fast_steps_are_clamped_and_counted() -> None:
     observe(player, 1.0)
     # Asked: 0.1, 0.2, 0.3 rad. Sent: 1, 2, 3 times 0.0628318. The largest gap is the last, 0.3 - 0.1884954.
     send(player, ramp(3, 0.1), now=1.0)
-    sent, records = play(player, 1.0)
+    sent, results = play(player, 1.0)
     np.testing.assert_allclose(np.array(sent)[:, 0], REACH * np.arange(1, 4))
-    record = only(records)
-    assert (record.num_steps, record.num_clamped_steps) == (3, 3)
-    assert record.max_clamp == pytest.approx(0.3 - 3 * REACH)
+    result = only(results)
+    assert (result.num_steps, result.num_clamped_steps) == (3, 3)
+    assert result.causes.tolist() == [Cause.VELOCITY] * 3
+    np.testing.assert_array_equal(result.commanded, np.array(sent, np.float32))
+    assert result.max_clamp == pytest.approx(0.3 - 3 * REACH)
 
 
 def test_speed_is_limited_across_the_border_of_two_chunks() -> None:
@@ -97,15 +110,15 @@ def test_half_a_pair_is_refused_after_the_timeout() -> None:
     observe(player, 1.0)
     player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
     player.watch(1.2)
-    assert player.take_records() == []
+    assert player.take_results() == []
     player.watch(1.21)
-    record = only(player.take_records())
-    assert record.status is Status.REFUSED
-    assert "right arm's trajectory did not come within 0.2 s" in record.message
+    result = only(player.take_results())
+    assert result.status is Status.REFUSED
+    assert "right arm's trajectory did not come within 0.2 s" in result.message
     player.receive("right", halves(ramp(2, 0.0))["right"], age=0.0, now=1.3)
     assert not player.playing
     player.watch(9.0)
-    assert player.take_records() == []
+    assert player.take_results() == []
 
 
 def test_a_pair_that_comes_again_is_not_played_again() -> None:
@@ -116,7 +129,7 @@ def test_a_pair_that_comes_again_is_not_played_again() -> None:
         play(player, 1.0)
     send(player, ramp(1, 0.01), now=1.0)
     assert not player.playing
-    assert player.take_records() == []
+    assert player.take_results() == []
 
 
 def test_an_unreadable_half_refuses_the_pair_once() -> None:
@@ -125,7 +138,7 @@ def test_an_unreadable_half_refuses_the_pair_once() -> None:
     player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
     player.refuse(1, "joint names must be right")
     player.watch(9.0)
-    assert only(player.take_records()) == ExecutionRecord(1, Status.REFUSED, message="joint names must be right")
+    assert only(player.take_results()) == ExecutionResult.nothing(Status.REFUSED, "joint names must be right", stamp=1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,7 @@ def test_halves_that_do_not_fit_are_refused(right: ArmTrajectory, text: str) -> 
     observe(player, 1.0)
     player.receive("left", halves(ramp(2, 0.0))["left"], age=0.0, now=1.0)
     player.receive("right", right, age=0.0, now=1.0)
-    assert text in only(player.take_records()).message
+    assert text in only(player.take_results()).message
 
 
 @pytest.mark.parametrize(
@@ -156,9 +169,9 @@ def test_unsafe_chunks_are_refused_without_a_step(targets: np.ndarray, age: floa
     observe(player, 1.0)
     send(player, targets, now=1.0, age=age)
     assert player.tick(1.0) is None
-    record = only(player.take_records())
-    assert (record.status, record.num_steps) == (Status.REFUSED, 0)
-    assert text in record.message
+    result = only(player.take_results())
+    assert (result.status, result.num_steps) == (Status.REFUSED, 0)
+    assert text in result.message
 
 
 def test_the_older_half_decides_the_age() -> None:
@@ -166,7 +179,7 @@ def test_the_older_half_decides_the_age() -> None:
     observe(player, 1.0)
     for side, half in halves(ramp(2, 0.0)).items():
         player.receive(side, half, age={"left": 0.95, "right": 1.05}[side], now=1.0)
-    assert "age of 1.050 s" in only(player.take_records()).message
+    assert "age of 1.050 s" in only(player.take_results()).message
 
 
 def test_a_second_chunk_is_refused_while_one_plays() -> None:
@@ -174,23 +187,23 @@ def test_a_second_chunk_is_refused_while_one_plays() -> None:
     observe(player, 1.0)
     send(player, ramp(2, 0.01), now=1.0)
     send(player, ramp(2, 0.01), now=1.0, stamp=2)
-    assert only(player.take_records()).message.startswith("a chunk is already playing")
-    _, records = play(player, 1.0)
-    assert (only(records).stamp, only(records).status) == (1, Status.EXECUTED)
+    assert only(player.take_results()).message.startswith("a chunk is already playing")
+    _, results = play(player, 1.0)
+    assert (only(results).stamp, only(results).status) == (1, Status.EXECUTED)
 
 
 def test_no_chunk_before_the_first_joint_states() -> None:
     player = make_player()
     player.observe("left", HOME[:7], stamp=1, now=1.0)
     send(player, ramp(2, 0.0), now=1.0)
-    assert "joint states of the right arm must have come" in only(player.take_records()).message
+    assert "joint states of the right arm must have come" in only(player.take_results()).message
 
 
 def test_no_chunk_on_stale_joint_states() -> None:
     player = make_player()
     observe(player, 1.0)
     send(player, ramp(2, 0.0), now=1.6)
-    assert "no joint states of the left arm for 0.60 s" in only(player.take_records()).message
+    assert "no joint states of the left arm for 0.60 s" in only(player.take_results()).message
 
 
 def test_joint_states_that_stop_are_a_fault_and_the_robot_holds() -> None:
@@ -198,11 +211,11 @@ def test_joint_states_that_stop_are_a_fault_and_the_robot_holds() -> None:
     observe(player, 1.0)
     send(player, ramp(100, 0.01), now=1.0)
     sent = [player.tick(1.0 + DT * step) for step in range(1, 26)]  # up to 1.5 s: not yet longer than 0.5 s
-    assert player.take_records() == []
+    assert player.take_results() == []
     hold = player.tick(1.52)
-    record = only(player.take_records())
-    assert (record.status, record.num_steps) == (Status.FAULT, 25)
-    assert "left arm for 0.52 s" in record.message
+    result = only(player.take_results())
+    assert (result.status, result.num_steps) == (Status.FAULT, 25)
+    assert "left arm for 0.52 s" in result.message
     np.testing.assert_array_equal(hold, sent[-1])
     assert player.tick(1.54) is None
 
@@ -214,7 +227,7 @@ def test_a_driver_that_repeats_an_old_stamp_is_as_good_as_silent() -> None:
     for side in aloha.SIDES:
         player.observe(side, HOME[:7], stamp=round(1.0 * 1e9), now=1.5)
     player.tick(1.52)
-    assert only(player.take_records()).status is Status.FAULT
+    assert only(player.take_results()).status is Status.FAULT
 
 
 def test_a_cancelled_chunk_says_how_far_it_came() -> None:
@@ -223,8 +236,10 @@ def test_a_cancelled_chunk_says_how_far_it_came() -> None:
     send(player, ramp(10, 0.01), now=1.0)
     sent = [player.tick(1.02), player.tick(1.04)]
     player.suspend("paused by the operator")
-    record = only(player.take_records())
-    assert record == ExecutionRecord(1, Status.CANCELLED, 2, message="paused by the operator")
+    result = only(player.take_results())
+    assert result == ExecutionResult(
+        status=Status.CANCELLED, num_steps=2, stamp=1, message="paused by the operator", duration=0.02
+    )
     np.testing.assert_array_equal(player.tick(1.06), sent[-1])
 
 
@@ -233,7 +248,7 @@ def test_a_suspended_robot_refuses_and_a_resumed_one_plays() -> None:
     observe(player, 1.0)
     player.suspend("paused by the operator")
     send(player, ramp(2, 0.0), now=1.0)
-    assert "suspended: paused by the operator" in only(player.take_records()).message
+    assert "suspended: paused by the operator" in only(player.take_results()).message
     player.resume()
     send(player, ramp(2, 0.0), now=1.0, stamp=2)
     assert player.playing
@@ -254,8 +269,8 @@ def test_in_lockstep_a_step_without_an_answer_is_a_fault() -> None:
     player.watch(60.5)
     assert player.playing
     player.watch(60.51)
-    record = only(player.take_records())
-    assert (record.status, record.num_steps) == (Status.FAULT, 1)
+    result = only(player.take_results())
+    assert (result.status, result.num_steps) == (Status.FAULT, 1)
 
 
 def test_targets_never_leave_the_joint_ranges() -> None:

@@ -14,6 +14,7 @@ import pytest
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
 from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -131,7 +132,11 @@ def observe(actor: Actor, seed: int) -> ModelObservation:
 
 def transition(number: int, chunk: SampledChunk, reward: float) -> Transition:
     outcome = ChunkOutcome(
-        reward=reward, reward_terms=(), num_steps=MODEL.action_horizon, terminated=True, truncated=False
+        reward=reward,
+        reward_terms=(),
+        execution=ExecutionResult.whole(MODEL.action_horizon),
+        terminated=True,
+        truncated=False,
     )
     return Transition(ChunkId("run", number, number, 0), chunk, outcome, 0.0, None, discount=0.9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,10 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.nodes.wire import conversions
 from support.wire_transitions import SOURCE, make_transition, to_message
 
@@ -44,14 +49,15 @@ def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool, huma
     assert expected < len(wire) < expected + 3_000
     message = deserialize_message(wire, msg.Transition)
     assert_same(conversions.transition_from_message(message), transition)
-    assert conversions.source_from_message(message.observation) == SOURCE
-    assert conversions.time_to_ns(message.header.stamp) == 12_000_000_034
+    assert conversions.source_from_message(message.chunk.observation) == SOURCE
+    assert conversions.time_to_ns(message.chunk.header.stamp) == 12_000_000_034
+    assert (message.chunk.sender, message.outcome.sender, message.outcome.execution.sender) == ("robot_7",) * 3
 
 
 @pytest.mark.parametrize(("valid", "human"), [(True, False), (False, True)])
 def test_chunk_survives_the_wire_exactly(valid: bool, human: bool) -> None:
     transition = make_transition(valid=valid, human=human)
-    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5)
+    message = conversions.chunk_to_message(transition.id, transition.chunk, stamp=5)
     message = deserialize_message(serialize_message(message), msg.ActionChunk)
     assert_same(conversions.chunk_from_message(message), transition.chunk)
     assert conversions.chunk_id(message) == transition.id
@@ -60,13 +66,62 @@ def test_chunk_survives_the_wire_exactly(valid: bool, human: bool) -> None:
 
 def test_outcome_survives_the_wire_exactly() -> None:
     transition = make_transition()
-    message = conversions.outcome_to_message(
-        transition.id, transition.outcome, stamp=5, end=9, valid=False, reason="no"
-    )
+    message = conversions.outcome_to_message(transition.id, transition.outcome, valid=False, reason="no")
     message = deserialize_message(serialize_message(message), msg.ChunkOutcome)
     assert_same(conversions.outcome_from_message(message), transition.outcome)
     assert conversions.chunk_id(message) == transition.id
-    assert (message.valid, message.message, conversions.time_to_ns(message.end)) == (False, "no", 9)
+    assert (message.valid, message.message, message.intervened) == (False, "no", True)
+    assert conversions.time_to_ns(message.header.stamp) == transition.outcome.execution.stamp
+
+
+def test_what_the_robot_did_survives_the_wire_exactly() -> None:
+    execution = make_transition().outcome.execution
+    message = conversions.execution_to_message(execution, sender="robot_7")
+    message = deserialize_message(serialize_message(message), msg.ExecutionResult)
+    assert_same(conversions.execution_from_message(message), execution)
+    assert (message.sender, message.run_id, message.action_dim) == ("robot_7", "run", 14)
+    assert message.num_clamped_steps == 4  # causes 1, 2, 3 and 4
+
+
+def test_what_is_not_recorded_of_an_execution_stays_unknown() -> None:
+    refused = ExecutionResult.nothing(Status.REFUSED, "too old", stamp=5, end=9)
+    message = conversions.execution_to_message(refused)
+    message = deserialize_message(serialize_message(message), msg.ExecutionResult)
+    assert math.isnan(message.effort) and math.isnan(message.start_error) and math.isnan(message.duration)
+    assert_same(conversions.execution_from_message(message), refused)
+
+
+def test_the_numbers_of_status_and_causes_are_those_of_the_message() -> None:
+    for member in (*Status, *Cause):
+        assert getattr(msg.ExecutionResult, str(member.name)) == member.value
+    assert max(len(Status), len(Cause)) == 5  # of all constants of the message, none is left out
+
+
+def test_every_message_that_is_recorded_says_its_format() -> None:
+    recorded = (msg.ActionChunk, msg.Bootstrap, msg.ChunkOutcome, msg.EpisodeEvent, msg.ExecutionResult)
+    for kind in (*recorded, msg.TrainingMetrics, msg.Transition):
+        assert kind().format.version == msg.MessageFormat.VERSION == FORMAT
+
+
+COUNTERS = Counters(run_id="run", policy_version=3, num_chunks=7)
+
+
+def test_metrics_are_named_and_the_curves_are_fields() -> None:
+    metrics = Metrics({"loss/policy": 0.25, "reward/term/task": 2.0, "ratio/mean": math.nan})
+    message = conversions.metrics_to_message(metrics, COUNTERS, stamp=5)
+    message = deserialize_message(serialize_message(message), msg.TrainingMetrics)
+    assert [metric.name for metric in message.metrics] == list(metrics)
+    np.testing.assert_array_equal([metric.value for metric in message.metrics], list(metrics.values()))
+    assert message.policy_loss == 0.25
+    curves = {name: getattr(message, name) for name in conversions.CURVES}
+    assert {name for name, value in curves.items() if not math.isnan(value)} == {"policy_loss"}
+    assert (message.run_id, message.policy_version, message.num_chunks) == ("run", 3, 7)
+
+
+def test_every_curve_of_the_message_has_a_logged_name() -> None:
+    fields = msg.TrainingMetrics.get_fields_and_field_types()
+    assert [name for name, kind in fields.items() if kind == "double"] == list(conversions.CURVES)
+    assert len(conversions.CURVES) == 20
 
 
 def test_bootstrap_survives_the_wire_exactly() -> None:
@@ -90,9 +145,9 @@ def test_scalars_are_the_same_before_and_after_the_wire() -> None:
 def test_decoded_arrays_are_writable_copies() -> None:
     message = to_message(make_transition())
     decoded = conversions.transition_from_message(message)
-    before = bytes(message.observation.images)
+    before = bytes(message.chunk.observation.images)
     decoded.chunk.observation.images[:] = 0
-    assert bytes(message.observation.images) == before
+    assert bytes(message.chunk.observation.images) == before
 
 
 @given(st.integers(min_value=0, max_value=2**31 * conversions.NANOSECONDS - 1))
@@ -138,29 +193,38 @@ NAN = float("nan")
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        ("observation.images", array.array("B", [0] * 5), "observation.images must have 576 elements"),
-        ("observation.image_mask", [True], "observation.image_mask must have 3 elements, got 1"),
-        ("observation.prompt_length", 6, "observation.prompt_length must be within 0..5, got 6"),
-        ("observation.state", array.array("f", [NAN, 1.0]), "observation.state must be finite, got 1 NaN"),
-        ("observation.state", array.array("f"), "observation.state must not be empty"),
+        ("chunk.observation.images", array.array("B", [0] * 5), "observation.images must have 576 elements"),
+        ("chunk.observation.image_mask", [True], "observation.image_mask must have 3 elements, got 1"),
+        ("chunk.observation.prompt_length", 6, "observation.prompt_length must be within 0..5, got 6"),
+        ("chunk.observation.state", array.array("f", [NAN, 1.0]), "observation.state must be finite, got 1 NaN"),
+        ("chunk.observation.state", array.array("f"), "observation.state must not be empty"),
         ("next_observation.0.state", array.array("f", [NAN]), "next_observation.state must be finite"),
-        ("token_mask", [True], "token_mask must have 6 elements, got 1"),
-        ("token_log_probs", array.array("f", [0.0] * 5), "token_log_probs must have 6 elements"),
-        ("token_log_probs", array.array("f", [0.5] * 6), "token_log_probs must not be positive"),
-        ("actions", array.array("f", [0.0] * 14), "actions must have 224 elements"),
-        ("temperature", 0.0, "temperature must be more than 0"),
-        ("value", NAN, "value must be finite, got nan"),
+        ("chunk.token_mask", [True], "token_mask must have 6 elements, got 1"),
+        ("chunk.token_log_probs", array.array("f", [0.0] * 5), "token_log_probs must have 6 elements"),
+        ("chunk.token_log_probs", array.array("f", [0.5] * 6), "token_log_probs must not be positive"),
+        ("chunk.actions", array.array("f", [0.0] * 14), "actions must have 224 elements"),
+        ("chunk.temperature", 0.0, "temperature must be more than 0"),
+        ("chunk.value", NAN, "value must be finite, got nan"),
         ("next_value", NAN, "next_value must be finite"),
-        ("reward", float("inf"), "reward must be finite, got inf"),
+        ("outcome.reward", float("inf"), "reward must be finite, got inf"),
         ("discount", 1.5, r"discount must be within 0..1, got 1.5"),
         ("discount", NAN, r"discount must be within 0..1, got nan"),
-        ("num_steps", 13, r"num_steps must be within 1..12 \(num_steps_asked\), got 13"),
-        ("num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
-        ("entropy", NAN, "entropy must be finite, got nan"),
-        ("num_clamped_steps", 12, r"num_clamped_steps must be at most num_steps \(11\), got 12"),
-        ("terms", [msg.RewardTerm(name="", value=1.0)], "terms must have names"),
-        ("terms", [msg.RewardTerm(name="touch", value=NAN)], "value of term 'touch' must be finite"),
-        ("terminated", True, "next_value must be 0 where terminated"),
+        ("outcome.execution.num_steps", 13, r"num_steps must be within 1..12 \(num_steps_asked\), got 13"),
+        ("chunk.num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
+        ("chunk.entropy", NAN, "entropy must be finite, got nan"),
+        ("outcome.execution.num_clamped_steps", 12, r"num_clamped_steps must be that of causes \(4\), got 12"),
+        ("outcome.execution.status", 5, "status must be within 0..4, got 5"),
+        ("outcome.execution.action_dim", 13, "commanded must have 143 elements"),
+        ("outcome.execution.commanded", array.array("f", [NAN] * 154), "commanded must be finite"),
+        ("outcome.execution.causes", array.array("B", [32] * 11), "causes must be bits of 31, got 32 as well"),
+        ("outcome.execution.effort", float("inf"), "effort must be finite, got inf"),
+        ("outcome.intervened", False, "intervened must say whether a takeover cut the chunk, got False"),
+        ("outcome.sequence_number", 42, "chunk and outcome must have one identity"),
+        ("format.version", 1, r"format.version must be 2, got 1; build all nodes from one version"),
+        ("chunk.format.version", 3, r"format.version must be 2, got 3"),
+        ("outcome.terms", [msg.RewardTerm(name="", value=1.0)], "terms must have names"),
+        ("outcome.terms", [msg.RewardTerm(name="touch", value=NAN)], "value of term 'touch' must be finite"),
+        ("outcome.terminated", True, "next_value must be 0 where terminated"),
     ],
 )
 def test_a_malformed_transition_is_refused_by_field(path: str, value: Any, text: str) -> None:
@@ -172,12 +236,7 @@ def test_a_malformed_transition_is_refused_by_field(path: str, value: Any, text:
 
 def test_no_steps_asked_is_refused() -> None:
     transition = make_transition()
-    message = conversions.chunk_to_message(transition.id, transition.chunk, SOURCE, stamp=5)
+    message = conversions.chunk_to_message(transition.id, transition.chunk, stamp=5)
     message.num_steps_asked = 0
     with pytest.raises(ValueError, match="num_steps_asked must be within 1..16, got 0"):
         conversions.chunk_from_message(message)
-
-
-def test_next_source_belongs_to_a_next_observation() -> None:
-    with pytest.raises(ValueError, match="next_source"):
-        conversions.transition_to_message(make_transition(with_next=True), SOURCE, stamp=5)

@@ -12,7 +12,7 @@ from chunk_ppo_ros.config import PRESETS, EnvConfig, RewardConfig, RobotConfig
 from chunk_ppo_ros.core.errors import ChunksRefused
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import SceneState
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -98,7 +98,7 @@ def test_penalties_join_the_terms_of_the_task():
     actions[8:, 0] += 0.3
     _, total, _, outcome = env.step_chunk(actions)
     values = {term.name: term.weight * term.value for term in outcome.reward_terms}
-    assert outcome.num_clamped_steps == 4  # 0.0628, 0.1257, 0.1885, 0.2513, then there
+    assert outcome.execution.num_clamped_steps == 4  # 0.0628, 0.1257, 0.1885, 0.2513, then there
     jerk = 0.3**2 + 0.6**2 + 0.3**2  # of one joint in twelve
     assert values == pytest.approx({"progress": 8.0, "success": 0.0, "clamped": -4.0, "jerk": -jerk, "effort": -8.0})
     assert total == outcome.reward == pytest.approx(8.0 - 4.0 - jerk - 8.0)
@@ -161,7 +161,7 @@ def test_targets_are_limited_in_speed_and_range():
     outcome = env.step_chunk(actions)[3]
     np.testing.assert_allclose(simulator.targets[1][1], -0.96 + 0.0628318, atol=1e-6)
     np.testing.assert_allclose(simulator.targets[15][1], -0.96 + 15 * 0.0628318, atol=1e-6)
-    assert outcome.num_clamped_steps == 15
+    assert outcome.execution.num_clamped_steps == 15
 
 
 @pytest.mark.parametrize(

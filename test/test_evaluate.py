@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation import evaluate
 
@@ -53,7 +54,12 @@ class FakeEnv:
         self._left -= 1
         success = self._length == 2 and self._left == 0
         outcome = ChunkOutcome(
-            reward=0.5, reward_terms=(), num_steps=16, terminated=success, truncated=False, success=success
+            reward=0.5,
+            reward_terms=(),
+            execution=ExecutionResult.whole(16),
+            terminated=success,
+            truncated=False,
+            success=success,
         )
         return 0, 0.5, self._left == 0, outcome
 

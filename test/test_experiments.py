@@ -14,6 +14,7 @@ import pytest
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import evaluation_start
@@ -60,7 +61,9 @@ class Env:
             0,
             float(success),
             True,
-            ChunkOutcome(float(success), (), 16, terminated=True, truncated=False, success=success),
+            ChunkOutcome(
+                float(success), (), ExecutionResult.whole(16), terminated=True, truncated=False, success=success
+            ),
         )
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from chunk_ppo_ros.agent.human_segments import MAX_WAITING, HumanSegments
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
+from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId, RewardTerm, SampledChunk, Transition
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import rounding_bound
 from chunk_ppo_ros.rewards import referee
@@ -20,6 +21,7 @@ from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+from support.executions import execution
 from support.small_policy import MODEL, make_tokenizer
 from support.toy_policy import observation, transition
 
@@ -79,7 +81,9 @@ def assemble(played: list[Played], *, human_reward: float = 0.0) -> list[Transit
     for number, one in enumerate(played):
         like = transition(number, chunk=one.chunk, value=one.value, human=one.human, terminated=one.terminated)
         outcome = dataclasses.replace(
-            like.outcome, intervened=one.cut, num_steps=one.num_steps, reward=human_reward if one.human else 0.5
+            like.outcome,
+            execution=execution(one.num_steps, status=Status.TAKEOVER if one.cut else Status.EXECUTED),
+            reward=human_reward if one.human else 0.5,
         )
         id = ChunkId("run", number, 0, one.chunk)
         assembler.add_chunk(id, like.chunk)
@@ -128,7 +132,7 @@ def encode(commanded: np.ndarray, *, num_slots: int = MODEL.max_action_tokens) -
 
 def test_the_tokens_of_a_human_stand_for_what_he_did() -> None:
     tokenizer, chunk = make_tokenizer(), encode(drive(HORIZON))
-    assert (chunk.human, chunk.valid, chunk.num_steps_asked, chunk.policy_version) == (True, True, HORIZON, 3)
+    assert (chunk.human_driven, chunk.valid, chunk.num_steps_asked, chunk.policy_version) == (True, True, HORIZON, 3)
     np.testing.assert_array_equal(chunk.actions, drive(HORIZON))
     np.testing.assert_array_equal(chunk.token_log_probs, 0.0)
     decoded = tokenizer.decode_actions(chunk.action_tokens, chunk.observation.state)
@@ -140,7 +144,7 @@ def test_the_tokens_of_a_human_stand_for_what_he_did() -> None:
 
 def test_a_chunk_that_the_human_did_not_end_is_held_and_not_imitated() -> None:
     chunk = encode(drive(2))
-    assert (chunk.human, chunk.valid, chunk.num_steps_asked) == (True, False, 2)
+    assert (chunk.human_driven, chunk.valid, chunk.num_steps_asked) == (True, False, 2)
     assert not chunk.token_mask.any()
     np.testing.assert_array_equal(chunk.actions, [*drive(2), drive(2)[1], drive(2)[1]])
 
@@ -249,23 +253,21 @@ def test_segments_end_with_their_episode() -> None:
 @pytest.mark.parametrize(
     ("status", "human", "truncated", "intervened"),
     [
-        (referee.Status.EXECUTED, False, True, False),
-        (referee.Status.TAKEOVER, False, False, True),  # the human may go on beyond the limit
-        (referee.Status.EXECUTED, True, False, False),
-        (referee.Status.CANCELLED, True, False, False),
-        (referee.Status.FAULT, True, True, False),
+        (Status.EXECUTED, False, True, False),
+        (Status.TAKEOVER, False, False, True),  # the human may go on beyond the limit
+        (Status.EXECUTED, True, False, False),
+        (Status.CANCELLED, True, False, False),
+        (Status.FAULT, True, True, False),
     ],
 )
-def test_the_time_limit_waits_for_a_human(
-    status: referee.Status, human: bool, truncated: bool, intervened: bool
-) -> None:
-    execution = referee.ExecutionReport(status, 2, 0, end=9, human=human)
+def test_the_time_limit_waits_for_a_human(status: Status, human: bool, truncated: bool, intervened: bool) -> None:
+    driven = execution(2, status=status, end=9, human_driven=human)
     sources = {"task": referee.SourceReport("task", (RewardTerm("progress", 1.0),), truncated=True)}
-    entry = referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), execution=execution, sources=sources)
+    entry = referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), execution=driven, sources=sources)
     entry.actions, entry.num_steps = np.zeros((4, 14)), 4
-    verdict = referee.judge(entry, config=RewardConfig(), time_limit_reached=True)
-    assert verdict.valid
-    assert (verdict.outcome.truncated, verdict.outcome.intervened) == (truncated, intervened)
+    judged = referee.judge(entry, config=RewardConfig(), time_limit_reached=True)
+    assert judged.valid
+    assert (judged.outcome.truncated, judged.outcome.cut_by_takeover) == (truncated, intervened)
 
 
 def test_an_episode_remembers_a_takeover_until_the_next_begins() -> None:

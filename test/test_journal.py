@@ -23,7 +23,9 @@ def test_transitions_come_back_by_sequence_number(journal):
 
 def test_files_are_where_the_documentation_says(journal, tmp_path):
     journal.add(b"message", version=3, sequence_number=7)
-    assert (tmp_path / "journal" / "v3" / "7.cdr").read_bytes() == b"message"
+    assert (
+        tmp_path / "journal" / "v3" / "7.cdr"
+    ).read_bytes() == b"chunk_ppo_ros transition, message format 2\nmessage"
 
 
 def test_removed_transitions_are_gone_and_missing_ones_are_no_error(journal):

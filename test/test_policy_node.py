@@ -10,6 +10,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
 from chunk_ppo_ros.robot import aloha
@@ -68,14 +69,14 @@ class Rest(Peer):
             state = np.array([angle] * 6 + [0.5])
             publisher.publish(joints.StateMessage(CONVENTION).fill(state, stamp=stamp))
 
-    def settle(self, chunk, *, end, valid=True, sense=True, **fields):
+    def settle(self, chunk, *, end, num_steps=0, valid=True, sense=True, **fields):
         """The chunk ends, and the sensors show what came of it."""
         self._outcomes.publish(
             msg.ChunkOutcome(
                 header=chunk.header,
                 run_id=chunk.run_id,
                 sequence_number=chunk.sequence_number,
-                end=conversions.time_from_ns(end),
+                execution=msg.ExecutionResult(end=conversions.time_from_ns(end), num_steps=num_steps),
                 valid=valid,
                 **fields,
             )
@@ -92,9 +93,15 @@ class Rest(Peer):
 
     def drive(self, segment, *, num_steps):
         """A human's segment has ended."""
-        commanded = np.full(num_steps * 14, 0.25, np.float32).tolist()
-        header = conversions.header_of(segment)
-        self._results.publish(msg.ExecutionResult(header=header, num_steps=num_steps, human=True, commanded=commanded))
+        driven = ExecutionResult(
+            status=Status.EXECUTED,
+            num_steps=num_steps,
+            stamp=segment,
+            human_driven=True,
+            commanded=np.full((num_steps, 14), 0.25, np.float32),
+            causes=np.zeros(num_steps, np.uint8),
+        )
+        self._results.publish(conversions.execution_to_message(driven))
 
     def acknowledge(self, number, num_accepted, *, version=0):
         fields = {"sequence_number": number, "policy_version": version, "num_accepted": num_accepted}
@@ -228,7 +235,7 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     peer.drive(10, num_steps=16)
     graph.spin_until(lambda: len(peer.chunks) == 2)
     chunk = conversions.chunk_from_message(peer.chunks[1])
-    assert (chunk.human, chunk.num_steps_asked, peer.chunks[1].chunk) == (True, 16, 2)
+    assert (chunk.human_driven, chunk.num_steps_asked, peer.chunks[1].chunk) == (True, 16, 2)
     assert conversions.time_to_ns(peer.chunks[1].header.stamp) == 10
     assert chunk.observation.state[0] == pytest.approx(0.1)  # what was seen before the human began
     peer.take_over(stamp=20, human=False, segment=10)

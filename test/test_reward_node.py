@@ -25,7 +25,7 @@ from chunk_ppo_ros.nodes.wire import conversions, qos
 
 RUN = "run-a"
 HORIZON = 4
-SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
+SOURCE = types.ObservationSource(stamp=1, prompt="reach")
 Event, Result, Ack = msg.EpisodeEvent, msg.ExecutionResult, msg.TransitionAck
 
 
@@ -82,7 +82,9 @@ class Neighbours(Node):
     def on_transition(self, message: msg.Transition) -> None:
         self.transitions.append(message)
         if self.ack is not None:
-            self.acks.publish(Ack(run_id=RUN, sequence_number=message.sequence_number, status=self.ack))
+            chunk = message.chunk
+            ack = Ack(run_id=RUN, sender=chunk.sender, sequence_number=chunk.sequence_number, status=self.ack)
+            self.acks.publish(ack)
 
 
 @dataclasses.dataclass
@@ -125,7 +127,7 @@ class Graph:
     def sample(self, number: int, *, episode: int = 0, chunk: int = 0, value: float = 0.5, version: int = 0) -> None:
         id = types.ChunkId(RUN, number, episode, chunk)
         sampled = make_chunk(value=value, version=version)
-        self.others.chunk.publish(conversions.chunk_to_message(id, sampled, SOURCE, stamp=stamp(number)))
+        self.others.chunk.publish(conversions.chunk_to_message(id, sampled, stamp=stamp(number)))
 
     def execute(
         self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = ""
@@ -137,9 +139,9 @@ class Graph:
         """robot_node reports what a human drove, then policy_node makes a chunk of it."""
         header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, num_steps=HORIZON, human=True))
-        driven = dataclasses.replace(make_chunk(value=0.75), human=True)
+        driven = dataclasses.replace(make_chunk(value=0.75), human_driven=True)
         id = types.ChunkId(RUN, number, 0, chunk)
-        self.others.chunk.publish(conversions.chunk_to_message(id, driven, SOURCE, stamp=stamp(number)))
+        self.others.chunk.publish(conversions.chunk_to_message(id, driven, stamp=stamp(number)))
 
     def take_over(self, human: bool) -> None:
         self.others.takeover.publish(msg.TakeoverState(human=human))
@@ -244,7 +246,7 @@ def test_the_end_of_a_rollout_bootstraps_and_the_episode_goes_on(graph: Graph) -
     graph.bootstrap(0, value=3.0)
     graph.until(lambda: len(graph.others.transitions) == 1)
     assert graph.others.transitions[0].next_value == 3.0
-    assert not graph.others.transitions[0].truncated
+    assert not graph.others.transitions[0].outcome.truncated
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
 
 
@@ -258,7 +260,7 @@ def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> N
     graph.until(lambda: len(graph.others.transitions) == 3, timeout=6.0)  # again after two
     graph.others.ack = Ack.ACCEPTED
     graph.until(lambda: len(graph.node._outbox.delivery) == 0, timeout=8.0)
-    assert {message.sequence_number for message in graph.others.transitions} == {0}
+    assert {message.chunk.sequence_number for message in graph.others.transitions} == {0}
 
 
 def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> None:
@@ -273,7 +275,7 @@ def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> 
     assert "trainer_node" in graph.others.events[-1].message
     graph.others.ack = Ack.ACCEPTED
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED, timeout=8.0)
-    assert {message.sequence_number for message in graph.others.transitions} == {0, 1}
+    assert {message.chunk.sequence_number for message in graph.others.transitions} == {0, 1}
 
 
 def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
@@ -308,9 +310,9 @@ def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: p
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).success
     graph.until(lambda: graph.others.transitions)
     # 2 * 1 of the task, 0.5 - 1 of feedback, 1 for the mark
-    terms = {term.name: term.value for term in graph.others.transitions[0].terms}
+    terms = {term.name: term.value for term in graph.others.transitions[0].outcome.terms}
     assert terms == {"progress": 1.0, "feedback": -0.5, "human_success": 1.0}
-    assert graph.others.transitions[0].reward == 2.5
+    assert graph.others.transitions[0].outcome.reward == 2.5
     graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
     assert graph.others.events[-2].total_reward == 2.5
     say(1.0, "human_feedback 1 is not used")
@@ -337,7 +339,7 @@ def test_a_refused_chunk_is_a_gap_in_an_episode_that_goes_on(graph: Graph) -> No
     graph.bootstrap(3, value=1.0)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.TIME_LIMIT), (1, Event.RESET, Event.NONE)])
     assert graph.others.events[-2].num_chunks == 3
-    assert {message.sequence_number for message in graph.others.transitions} == {0, 2, 3}
+    assert {message.chunk.sequence_number for message in graph.others.transitions} == {0, 2, 3}
 
 
 def test_refusals_in_a_row_are_held_until_the_operator_goes_on(graph: Graph) -> None:
@@ -380,10 +382,10 @@ def test_a_fault_after_some_steps_cuts_the_segment_there(graph: Graph) -> None:
     graph.judge(0)
     graph.until(lambda: graph.others.outcomes)
     outcome = graph.others.outcomes[0]
-    assert (outcome.valid, outcome.truncated, outcome.num_steps) == (True, True, 2)
+    assert (outcome.valid, outcome.truncated, outcome.execution.num_steps) == (True, True, 2)
     graph.bootstrap(0, value=1.0)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
-    assert graph.others.transitions[0].fault == "joint states are stale"
+    assert graph.others.transitions[0].outcome.execution.message == "joint states are stale"
 
 
 def test_a_reward_that_is_not_finite_is_told_and_not_trained_on(graph: Graph) -> None:
@@ -410,7 +412,7 @@ def test_the_operator_marks_success_with_the_running_chunk(graph: Graph) -> None
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.SUCCESS), (1, Event.RESET, Event.NONE)])
     graph.until(lambda: graph.others.transitions)
     message = graph.others.transitions[0]
-    assert (message.terminated, message.success, message.next_value) == (True, True, 0.0)
+    assert (message.outcome.terminated, message.outcome.success, message.next_value) == (True, True, 0.0)
 
 
 def test_a_human_finishes_an_episode_that_the_policy_is_not_credited_with(graph: Graph) -> None:
@@ -424,14 +426,14 @@ def test_a_human_finishes_an_episode_that_the_policy_is_not_credited_with(graph:
     graph.bootstrap(1, value=3.0)
     graph.until(lambda: len(graph.others.transitions) == 2)
     cut = conversions.transition_from_message(graph.others.transitions[1])
-    assert (cut.outcome.intervened, cut.outcome.num_steps, cut.next_value) == (True, 2, 3.0)
+    assert (cut.outcome.cut_by_takeover, cut.outcome.num_steps, cut.next_value) == (True, 2, 3.0)
     for number in range(2, 4):  # chunks of the policy would have met the time limit of three
         graph.follow(number, chunk=number + 1)
         graph.judge(number, terminated=number == 3, success=number == 3)
     graph.until(lambda: len(graph.others.transitions) == 4)
     driven, last = (conversions.transition_from_message(message) for message in graph.others.transitions[2:])
-    assert driven.chunk.human
-    assert not (driven.outcome.intervened or driven.outcome.truncated)
+    assert driven.chunk.human_driven
+    assert not (driven.outcome.cut_by_takeover or driven.outcome.truncated)
     assert (driven.next_value, last.next_value) == (0.75, 0.0)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.SUCCESS), (1, Event.RESET, Event.NONE)])
     assert graph.others.events[-2].intervened
@@ -446,7 +448,7 @@ def test_a_mark_on_what_a_human_did_is_not_the_policys(graph: Graph) -> None:
     graph.bootstrap(0, value=1.0)
     graph.until(lambda: graph.others.transitions)
     message = graph.others.transitions[0]
-    assert (message.terminated, message.success, message.next_value) == (False, False, 1.0)
+    assert (message.outcome.terminated, message.outcome.success, message.next_value) == (False, False, 1.0)
 
 
 def test_a_fault_under_a_human_ends_the_episode_also_where_the_policy_has_gone_on(graph: Graph) -> None:
@@ -474,7 +476,7 @@ def test_the_operator_marks_failure_between_two_chunks(graph: Graph) -> None:
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.FAILURE)).success
     graph.until(lambda: graph.others.transitions)
     message = graph.others.transitions[0]
-    assert (message.terminated, message.success) == (True, False)
+    assert (message.outcome.terminated, message.outcome.success) == (True, False)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
 
 

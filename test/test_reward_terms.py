@@ -13,8 +13,9 @@ from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Re
 from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
-from chunk_ppo_ros.rewards.penalties import ExecutedChunk, jerk, penalties
+from chunk_ppo_ros.rewards.penalties import jerk, penalties
 from chunk_ppo_ros.rewards.terms import chunk_terms, mean_shares, total, weigh, with_term
+from support.executions import execution
 
 # Settings.
 
@@ -88,25 +89,24 @@ def test_penalties_are_terms_with_negative_weights() -> None:
     targets = np.zeros((4, 14))
     targets[3, 0] = 1.0
     config = RewardConfig(clamped_penalty=0.01, jerk_penalty=1.2, effort_penalty=0.5)
-    terms = penalties(ExecutedChunk(targets, num_clamped_steps=3, effort=0.25), config)
+    terms = penalties(execution(4, clamped=3, effort=0.25), targets, config)
     assert [(term.name, term.weight) for term in terms] == [("clamped", -0.01), ("jerk", -1.2), ("effort", -0.5)]
     assert total(terms) == pytest.approx(-0.03 - 0.1 - 0.125)
 
 
 def test_penalties_of_zero_make_no_terms_and_need_no_effort() -> None:
-    assert penalties(ExecutedChunk(np.ones((4, 14)), 4, None), RewardConfig()) == ()
+    assert penalties(execution(4, clamped=4), np.ones((4, 14)), RewardConfig()) == ()
 
 
 def test_unknown_effort_is_never_zero() -> None:
     with pytest.raises(RewardError, match="efforts of both arms with reward.effort_penalty 0.5, got none"):
-        penalties(ExecutedChunk(np.ones((4, 14)), 0, None), RewardConfig(effort_penalty=0.5))
+        penalties(execution(4), np.ones((4, 14)), RewardConfig(effort_penalty=0.5))
 
 
 @pytest.mark.parametrize("name", ["clamped", "feedback", "human_success", "novelty"])
 def test_a_source_may_not_take_the_name_of_one_of_our_terms(name: str) -> None:
-    executed = ExecutedChunk(np.ones((4, 14)), 0, 0.0)
     with pytest.raises(RewardError, match=f"must not name its term as ours .* got '{name}'"):
-        chunk_terms([[RewardTerm(name, 1.0)]], executed, RewardConfig(clamped_penalty=0.1))
+        chunk_terms([[RewardTerm(name, 1.0)]], execution(4), np.ones((4, 14)), RewardConfig(clamped_penalty=0.1))
 
 
 # The referee.
@@ -122,12 +122,12 @@ RAMP = np.tile(np.arange(4.0)[:, None] ** 3, 14)
 
 
 def joined(effort: float | None = None, feedback: float | None = None, num_steps: int = 4) -> referee.Joined:
-    execution = referee.ExecutionReport(referee.Status.EXECUTED, num_steps, 2, end=9, effort=effort)
+    executed = execution(num_steps, clamped=2, end=9, effort=effort)
     reports = {
         "task": referee.SourceReport("task", (RewardTerm("progress", 1.0, 3.0),)),
         "scale": referee.SourceReport("scale", (RewardTerm("weight_kg", 0.5),), success=True, terminated=True),
     }
-    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), 4, RAMP, execution, reports, feedback)
+    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), 4, RAMP, executed, reports, feedback)
 
 
 def test_all_sources_penalties_and_feedback_add_up() -> None:
@@ -150,20 +150,20 @@ def test_all_sources_penalties_and_feedback_add_up() -> None:
 
 def test_only_executed_steps_are_penalised() -> None:
     config = RewardConfig(sources=("task", "scale"), jerk_penalty=1.0)
-    verdict = referee.judge(joined(num_steps=3), config=config, time_limit_reached=False)
-    assert verdict.outcome.reward_terms[-1] == RewardTerm("jerk", 0.0, -1.0)
+    judged = referee.judge(joined(num_steps=3), config=config, time_limit_reached=False)
+    assert judged.outcome.reward_terms[-1] == RewardTerm("jerk", 0.0, -1.0)
 
 
 def test_a_chunk_whose_effort_is_unknown_is_a_fault_that_says_so() -> None:
     config = RewardConfig(sources=("task",), effort_penalty=0.2)
-    verdict = referee.judge(joined(), config=config, time_limit_reached=False)
-    assert (verdict.valid, verdict.robot_fault) == (False, True)
-    assert "have the drivers publish them" in verdict.reason
+    judged = referee.judge(joined(), config=config, time_limit_reached=False)
+    assert (judged.valid, judged.robot_fault) == (False, True)
+    assert "have the drivers publish them" in judged.reason
 
 
 # What the operator says.
 
-OUTCOME = ChunkOutcome(3.0, (RewardTerm("progress", 1.0, 3.0),), num_steps=4, terminated=False, truncated=True)
+OUTCOME = ChunkOutcome(3.0, (RewardTerm("progress", 1.0, 3.0),), execution(4), terminated=False, truncated=True)
 
 
 def test_a_term_takes_the_place_of_one_with_its_name() -> None:
@@ -222,8 +222,7 @@ class Story:
         self.join.add_chunk(id.sequence_number, id, RAMP, 4, now=0.0)
 
     def end(self, id: ChunkId, *, terminated: bool = False) -> ChunkOutcome:
-        execution = referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, end=9)
-        self.join.add_execution(id.sequence_number, execution, now=0.0)
+        self.join.add_execution(execution(4, stamp=id.sequence_number, end=9), now=0.0)
         (entry,) = self.join.pop_complete()
         outcome = referee.judge(entry, config=self.config, time_limit_reached=False).outcome
         self.assembler.add_outcome(id, dataclasses.replace(outcome, terminated=terminated))

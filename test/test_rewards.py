@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
 from chunk_ppo_ros.rewards import referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
 from chunk_ppo_ros.rewards.silence import SilenceWatch
+from support.executions import execution
 
 # Terms.
 
@@ -67,7 +69,8 @@ def make_chunk(value: float, version: int = 0) -> SampledChunk:
 
 
 def make_outcome(**fields: object) -> ChunkOutcome:
-    given = {"reward": 1.0, "reward_terms": (), "num_steps": 4, "terminated": False, "truncated": False, **fields}
+    given = {"reward": 1.0, "reward_terms": (), "execution": execution(4), "terminated": False, "truncated": False}
+    given |= fields
     return ChunkOutcome(**given)  # type: ignore[arg-type]
 
 
@@ -99,7 +102,7 @@ TABLE: dict[str, list[Played]] = {
     ],
     "terminated ignores a bootstrap": [Played(1.0, 0.0, bootstrap=5.0, ends=("terminated",))],
     # A takeover cuts although the episode goes on and the next chunk is there.
-    "intervened": [Played(1.0, 6.0, bootstrap=6.0, ends=("intervened",)), Played(2.0, 0.0, ends=("terminated",))],
+    "takeover": [Played(1.0, 6.0, bootstrap=6.0, ends=("takeover",)), Played(2.0, 0.0, ends=("terminated",))],
     # The end of a rollout inside an episode: the next chunk is by the next version, whose value does not count.
     "rollout end": [Played(1.0, 9.0, bootstrap=9.0), Played(2.0, 0.0, version=1, ends=("terminated",))],
     "rollout end without bootstrap": [Played(1.0, None), Played(2.0, 0.0, version=1, ends=("terminated",))],
@@ -114,7 +117,9 @@ def feeds(played: list[Played], assembler: TransitionAssembler) -> list:
     arrivals = []
     for number, one in enumerate(played):
         id = ChunkId("run", number, one.episode, number)
-        outcome = make_outcome(num_steps=one.num_steps, reward=float(number), **dict.fromkeys(one.ends, True))
+        status = Status.TAKEOVER if "takeover" in one.ends else Status.EXECUTED
+        ends = {name: True for name in one.ends if name != "takeover"}
+        outcome = make_outcome(execution=execution(one.num_steps, status=status), reward=float(number), **ends)
         arrivals.append(lambda id=id, one=one: assembler.add_chunk(id, make_chunk(one.value, one.version)))
         arrivals.append(lambda id=id, outcome=outcome: assembler.add_outcome(id, outcome))
         if one.bootstrap is not None:
@@ -173,7 +178,7 @@ def test_a_gap_tells_its_reason_once() -> None:
     assembler = TransitionAssembler(PPOConfig())
     id = ChunkId("run", 0, 0, 0)
     assembler.add_chunk(id, make_chunk(1.0))
-    assembler.add_outcome(id, make_outcome(num_steps=0, fault="too far away"))
+    assembler.add_outcome(id, ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, "too far away")))
     assert assembler.pop_complete() == []
     assert assembler.pop_gaps() == [Gap(id, "too far away")]
     assert assembler.pop_gaps() == []
@@ -247,16 +252,16 @@ ACTIONS = np.zeros((4, 14), np.float32)
 def joined(
     *, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object
 ) -> referee.Joined:
-    execution = referee.ExecutionReport(referee.Status(status), executed, min(1, executed), end=9, message=message)
+    result = execution(executed, status=Status(status), clamped=min(1, executed), end=9, message=message)
     reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
-    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, ACTIONS, execution, reports)
+    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, ACTIONS, result, reports)
 
 
 def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.SourceReport:
     return referee.SourceReport(name, (RewardTerm(f"{name}/progress", value, 2.0),), **ends)
 
 
-def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)) -> referee.Verdict:
+def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)) -> referee.JudgedChunk:
     return referee.judge(entry, config=RewardConfig(sources=required), time_limit_reached=limit)
 
 
@@ -270,22 +275,22 @@ def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ..
         ({"terminated": True, "success": True}, False, (True, False), Ending.SUCCESS),
     ],
 )
-def test_verdicts_on_executed_chunks(
+def test_what_is_decided_on_executed_chunks(
     report: dict[str, bool], limit: bool, ends: tuple[bool, bool], ending: Ending
 ) -> None:
-    verdict = judge(joined(task=source(**report)), limit=limit)
-    assert verdict.valid
-    assert (verdict.outcome.terminated, verdict.outcome.truncated) == ends
-    assert verdict.outcome.reward == 2.0
-    assert verdict.outcome.num_clamped_steps == 1
-    assert verdict.ending()[0] is ending
+    judged = judge(joined(task=source(**report)), limit=limit)
+    assert judged.valid
+    assert (judged.outcome.terminated, judged.outcome.truncated) == ends
+    assert judged.outcome.reward == 2.0
+    assert judged.outcome.execution.num_clamped_steps == 1
+    assert judged.ending()[0] is ending
 
 
 def test_sources_are_summed_and_any_of_them_ends_it() -> None:
     entry = joined(task=source(value=1.0), human=source("human", value=-0.25, terminated=True))
-    verdict = judge(entry, required=("task", "human"))
-    assert verdict.outcome.reward == 1.5  # 2 * (1 - 0.25)
-    assert verdict.outcome.terminated
+    judged = judge(entry, required=("task", "human"))
+    assert judged.outcome.reward == 1.5  # 2 * (1 - 0.25)
+    assert judged.outcome.terminated
 
 
 @pytest.mark.parametrize(
@@ -301,12 +306,12 @@ def test_sources_are_summed_and_any_of_them_ends_it() -> None:
     ],
 )
 def test_chunks_that_cannot_be_trained_on(entry: referee.Joined, text: str, robot_fault: bool) -> None:
-    verdict = judge(entry, required=("task", "human"))
-    assert not verdict.valid
-    assert verdict.robot_fault == robot_fault
-    assert verdict.outcome.num_steps == 0  # a gap for the assembler
-    assert re.search(text, verdict.reason)
-    assert verdict.outcome.fault == verdict.reason
+    judged = judge(entry, required=("task", "human"))
+    assert not judged.valid
+    assert judged.robot_fault == robot_fault
+    assert judged.outcome.num_steps == 0  # a gap for the assembler
+    assert re.search(text, judged.reason)
+    assert judged.outcome.execution.message == judged.reason
 
 
 def test_faults_and_takeovers_after_some_steps() -> None:
@@ -319,17 +324,17 @@ def test_faults_and_takeovers_after_some_steps() -> None:
     )
     assert fault.ending() == (Ending.FAILURE, "robot fault: stale")
     takeover = judge(joined(status=3, executed=2, task=source()))
-    assert (takeover.valid, takeover.outcome.intervened, takeover.outcome.truncated) == (True, True, False)
+    assert (takeover.valid, takeover.outcome.cut_by_takeover, takeover.outcome.truncated) == (True, True, False)
     cancelled = judge(joined(status=4, executed=2, task=source()))
-    assert (cancelled.valid, cancelled.outcome.intervened, cancelled.outcome.truncated) == (True, False, False)
+    assert (cancelled.valid, cancelled.outcome.cut_by_takeover, cancelled.outcome.truncated) == (True, False, False)
 
 
 def test_the_operator_overrules() -> None:
     config = RewardConfig(human_success_weight=3.0)
-    verdict = judge(joined(task=source(truncated=True))).marked(success=True, config=config)
-    assert (verdict.outcome.terminated, verdict.outcome.truncated, verdict.outcome.success) == (True, False, True)
-    assert verdict.outcome.reward_terms[-1] == RewardTerm("human_success", 1.0, 3.0)
-    assert verdict.outcome.reward == 5.0  # 2 of the task, 3 for the mark
+    judged = judge(joined(task=source(truncated=True))).marked(success=True, config=config)
+    assert (judged.outcome.terminated, judged.outcome.truncated, judged.outcome.success) == (True, False, True)
+    assert judged.outcome.reward_terms[-1] == RewardTerm("human_success", 1.0, 3.0)
+    assert judged.outcome.reward == 5.0  # 2 of the task, 3 for the mark
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
@@ -337,7 +342,7 @@ def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
     join = referee.ChunkJoin(("task", "human"))
     arrivals = [
         lambda: join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=0.0),
-        lambda: join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=0.0),
+        lambda: join.add_execution(execution(4, stamp=5, end=9), now=0.0),
         lambda: join.add_source(5, source("task"), now=0.0),
         lambda: join.add_source(5, source("human"), now=0.0),
     ]
@@ -354,7 +359,7 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=1.0)
     (entry,) = join.in_flight()
     assert join.missing(entry) == ("robot",)
-    join.add_execution(5, referee.ExecutionReport(referee.Status.EXECUTED, 4, 0, 9), now=2.0)
+    join.add_execution(execution(4, stamp=5, end=9), now=2.0)
     join.add_source(5, source("task"), now=2.0)
     assert join.missing(entry) == ("human",)
     assert entry.waiting_since == 1.0

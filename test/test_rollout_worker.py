@@ -8,11 +8,12 @@ import numpy as np
 
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
 
 CONFIG = PRESETS["debug"]
-EXECUTED = ChunkOutcome(1.0, (), 4, terminated=False, truncated=False)
-REFUSED = ChunkOutcome(0.0, (), 0, terminated=False, truncated=False, fault="too far away")
+EXECUTED = ChunkOutcome(1.0, (), ExecutionResult.whole(4), terminated=False, truncated=False)
+REFUSED = ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, "too far away"))
 TIME_LIMIT = dataclasses.replace(EXECUTED, truncated=True)
 SOLVED = dataclasses.replace(EXECUTED, terminated=True, success=True)
 

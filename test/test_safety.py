@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
+from chunk_ppo_ros.robot.safety import CLAMP_TOLERANCE, TargetLimiter, check_chunk
 
 CONFIG = RobotConfig()
 DT = 0.02
@@ -35,12 +36,14 @@ def test_a_target_in_reach_passes_unchanged() -> None:
     limited = TargetLimiter(CONFIG).limit(target, aloha.START_POSE, DT)
     np.testing.assert_allclose(limited.target, target)
     assert not limited.clamped
+    assert limited.causes == Cause(0)
 
 
 def test_a_fast_target_is_cut_to_the_speed_limit() -> None:
     limited = TargetLimiter(CONFIG).limit(moved(3, -0.1), aloha.START_POSE, DT)
     np.testing.assert_allclose(limited.target, moved(3, -REACH))
     assert limited.clamped
+    assert limited.causes == Cause.VELOCITY
     # Asked for 0.1 rad, got 0.0628318.
     assert limited.max_clamp == pytest.approx(0.0371682)
 
@@ -57,6 +60,12 @@ def test_a_target_out_of_range_is_cut_to_the_range() -> None:
     limited = TargetLimiter(CONFIG).limit(moved(1, 0.05, near), near, DT)
     assert limited.target[1] == pytest.approx(1.25664)
     assert limited.max_clamp == pytest.approx(0.04336)
+    assert limited.causes == Cause.POSITION
+
+
+def test_a_target_far_out_of_range_is_cut_to_the_range_and_to_the_speed() -> None:
+    limited = TargetLimiter(CONFIG).limit(moved(1, 9.0), aloha.START_POSE, DT)
+    assert limited.causes == Cause.POSITION | Cause.VELOCITY
 
 
 def test_an_arm_outside_its_range_is_led_back_without_a_jump() -> None:
@@ -73,7 +82,9 @@ finite = st.floats(-10.0, 10.0)
 @given(target=hnp.arrays(float, 14, elements=finite), previous=hnp.arrays(float, 14, elements=finite))
 def test_limited_targets_are_in_reach_and_in_range(target: np.ndarray, previous: np.ndarray) -> None:
     inside = np.clip(previous, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
-    limited = TargetLimiter(CONFIG).limit(target, inside, DT).target
+    result = TargetLimiter(CONFIG).limit(target, inside, DT)
+    limited = result.target
+    assert bool(result.causes) == (np.max(np.abs(limited - target)) > CLAMP_TOLERANCE)
     reach = np.where(np.isin(np.arange(14), aloha.GRIPPER_INDICES), 8.0 * DT, REACH)
     assert np.all(np.abs(limited - inside) <= reach + 1e-12)
     assert np.all((limited >= aloha.LOWER_LIMITS - 1e-12) & (limited <= aloha.UPPER_LIMITS + 1e-12))

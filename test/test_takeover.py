@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
 from support.player_inputs import DT, HOME, REACH, observe, only, ramp, send
 
 STEPS = 4  # H, of a full segment
@@ -55,9 +55,9 @@ def test_a_takeover_cuts_the_chunk_after_the_step_that_was_sent(operator: Operat
     for _ in range(3):
         operator.step()
     operator.player.take_over()
-    record = only(operator.player.take_records())
-    assert (record.stamp, record.status, record.num_steps, record.human) == (1, Status.TAKEOVER, 3, False)
-    np.testing.assert_allclose(record.commanded, ramp(3, 0.01), atol=1e-6)
+    result = only(operator.player.take_results())
+    assert (result.stamp, result.status, result.num_steps, result.human_driven) == (1, Status.TAKEOVER, 3, False)
+    np.testing.assert_allclose(result.commanded, ramp(3, 0.01), atol=1e-6)
     operator.step()
     np.testing.assert_array_equal(operator.sent[-1], operator.sent[-2])  # it holds
 
@@ -65,12 +65,12 @@ def test_a_takeover_cuts_the_chunk_after_the_step_that_was_sent(operator: Operat
 def test_a_chunk_is_refused_while_a_human_drives_and_played_afterwards(operator: Operator) -> None:
     operator.player.take_over()
     send(operator.player, ramp(2, 0.01), now=operator.now)
-    assert "a human drives" in only(operator.player.take_records()).message
+    assert "a human drives" in only(operator.player.take_results()).message
     operator.player.give_back()
     send(operator.player, ramp(2, 0.01), now=operator.now, stamp=2)
     for _ in range(3):
         operator.step()
-    assert only(operator.player.take_records()).status is Status.EXECUTED
+    assert only(operator.player.take_results()).status is Status.EXECUTED
 
 
 def test_what_a_human_drives_is_cut_into_segments(operator: Operator) -> None:
@@ -79,11 +79,11 @@ def test_what_a_human_drives_is_cut_into_segments(operator: Operator) -> None:
     for leader in path:
         operator.step(leader)
     operator.player.give_back()
-    whole, rest = operator.player.take_records()
+    whole, rest = operator.player.take_results()
     np.testing.assert_allclose(whole.commanded, path[:4], atol=1e-6)
     np.testing.assert_allclose(rest.commanded, path[4:], atol=1e-6)
-    assert (whole.human, whole.status, whole.num_steps) == (True, Status.EXECUTED, 4)
-    assert (rest.human, rest.status, rest.num_steps, rest.message) == (True, Status.CANCELLED, 2, "handed back")
+    assert (whole.human_driven, whole.status, whole.num_steps) == (True, Status.EXECUTED, 4)
+    assert (rest.human_driven, rest.status, rest.num_steps, rest.message) == (True, Status.CANCELLED, 2, "handed back")
     assert rest.stamp > whole.stamp
     assert operator.player.segment == rest.stamp
 
@@ -94,7 +94,7 @@ def test_a_segment_never_has_the_stamp_of_a_chunk(operator: Operator) -> None:
     send(operator.player, ramp(2, 0.0), now=operator.now, stamp=time_stands_still)
     operator.step(HOME)
     operator.player.give_back()
-    refused, segment = operator.player.take_records()
+    refused, segment = operator.player.take_results()
     assert (refused.stamp, segment.stamp) == (time_stands_still, time_stands_still + 1_000)
 
 
@@ -122,9 +122,9 @@ def test_a_silent_leader_holds_and_must_come_back(operator: Operator) -> None:
         operator.step()
     still = operator.sent[-1]
     assert still[0] == pytest.approx(0.4)
-    record = operator.player.take_records()[-1]
-    assert (record.status, record.human) == (Status.CANCELLED, True)
-    assert "no joint states of the left leader within 0.5 s" in record.message
+    result = operator.player.take_results()[-1]
+    assert (result.status, result.human_driven) == (Status.CANCELLED, True)
+    assert "no joint states of the left leader within 0.5 s" in result.message
     count = len(operator.sent)
     operator.step(back)  # 0.6 rad from where the robot holds
     assert len(operator.sent) <= count + 1
@@ -145,7 +145,7 @@ def test_nothing_jumps_at_the_takeover_within_and_at_the_hand_back(operator: Ope
     for _ in range(6):
         operator.step()
     assert operator.largest_change() == pytest.approx(REACH)
-    assert [record.status for record in operator.player.take_records()] == [
+    assert [result.status for result in operator.player.take_results()] == [
         Status.TAKEOVER,
         Status.EXECUTED,
         Status.CANCELLED,
@@ -157,8 +157,8 @@ def test_followers_that_fall_silent_are_a_fault_also_under_a_human(operator: Ope
     operator.player.take_over()
     operator.step(HOME)
     operator.player.watch(operator.now + 0.6)
-    record = only(operator.player.take_records())
-    assert (record.status, record.human, record.num_steps) == (Status.FAULT, True, 1)
+    result = only(operator.player.take_results())
+    assert (result.status, result.human_driven, result.num_steps) == (Status.FAULT, True, 1)
 
 
 @pytest.mark.parametrize("freeze", [True, False])
@@ -167,16 +167,16 @@ def test_a_pause_holds_the_human_too_and_a_reset_is_not_recorded(operator: Opera
     for leader in ramp(2, 0.01):
         operator.step(leader)
     operator.player.suspend("why", freeze=freeze)
-    assert only(operator.player.take_records()).status is Status.CANCELLED
+    assert only(operator.player.take_results()).status is Status.CANCELLED
     operator.step(ramp(3, 0.01)[-1])
     operator.step(ramp(4, 0.01)[-1])
     assert operator.sent[-1][0] == pytest.approx(0.02 if freeze else 0.04)
-    assert operator.player.take_records() == []
+    assert operator.player.take_results() == []
     operator.player.resume()
     operator.step(ramp(5, 0.01)[-1])
     operator.player.give_back()
-    record: ExecutionRecord = only(operator.player.take_records())
-    assert (record.human, record.num_steps) == (True, 1)
+    result: ExecutionResult = only(operator.player.take_results())
+    assert (result.human_driven, result.num_steps) == (True, 1)
 
 
 def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None:

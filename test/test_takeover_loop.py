@@ -70,8 +70,9 @@ class HumanAndTrainer(Peer):
             publisher.publish(leader_message(pose[aloha.side_slice(side)], stamp=1, convention=CONVENTION))
 
     def _accept(self, message: msg.Transition) -> None:
-        self.transitions[message.sequence_number] = conversions.transition_from_message(message)
-        ack = msg.TransitionAck(run_id="run", sequence_number=message.sequence_number, num_required=1000)
+        self.transitions[message.chunk.sequence_number] = conversions.transition_from_message(message)
+        numbers = {"sender": message.chunk.sender, "sequence_number": message.chunk.sequence_number}
+        ack = msg.TransitionAck(run_id="run", num_required=1000, **numbers)
         self._acks.publish(ack)
 
 
@@ -112,8 +113,8 @@ def test_a_human_finishes_what_the_policy_began(graph: Graph) -> None:
 
     graph.spin_until(lambda: len(peer.transitions) >= ended.num_chunks, timeout=PATIENCE)
     ordered = [peer.transitions[number] for number in sorted(peer.transitions)]
-    human = [one for one in ordered if one.chunk.human]
-    own = [one for one in ordered if not one.chunk.human]
+    human = [one for one in ordered if one.chunk.human_driven]
+    own = [one for one in ordered if not one.chunk.human_driven]
     assert len(human) >= 2
     assert human[-1].outcome.terminated
     assert not any(one.outcome.success for one in own)

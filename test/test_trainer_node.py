@@ -20,7 +20,6 @@ from support.fake_learner import FakeLearner, make_transition
 from support.node_harness import Peer, graph_starter, node_config
 
 ACK = msg.TransitionAck
-SOURCE = conversions.ObservationSource(stamp=1, prompt="reach")
 NUM_REQUIRED = 4  # of node_config
 
 
@@ -39,7 +38,7 @@ class Rest(Peer):
         self.metrics = self.heard["training_metrics"]
 
     def send(self, number, **fields):
-        self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields), SOURCE, stamp=1))
+        self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields)))
 
     def end_episode(self, episode, outcome, **fields):
         fields = {"run_id": "run", "episode": episode, "outcome": outcome, **fields}
@@ -111,7 +110,7 @@ def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(g
     assert FakeLearner.trained == [[0, 1, 2, 3]]
     assert journal() == []
     graph.spin_until(lambda: graph.peer.metrics)
-    metrics = dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))
+    metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
     assert metrics["loss/policy"] == 0.25 and metrics["transitions/refused"] == 0.0
     assert '"loss/policy": 0.25' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()
 
@@ -129,9 +128,7 @@ def test_repeated_and_foreign_transitions_are_answered_and_not_counted(graph):
     send(graph, 1, 2, 3)
     graph.spin_until(lambda: len(graph.peer.versions) == 2)
     graph.spin_until(lambda: graph.peer.metrics)
-    assert (
-        dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))["transitions/refused"] == 3.0
-    )
+    assert {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}["transitions/refused"] == 3.0
     assert send(graph, 2)[0].status == ACK.DUPLICATE  # of the update before: its acknowledgement may have been lost
 
 
@@ -163,7 +160,7 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
 def test_an_episode_is_recorded(graph, tmp_path):
     graph.peer.end_episode(5, msg.EpisodeEvent.SUCCESS, total_reward=1.5, num_chunks=3)
     graph.spin_until(lambda: graph.peer.metrics)
-    metrics = dict(zip(graph.peer.metrics[0].names, graph.peer.metrics[0].values, strict=True))
+    metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
     counts = {"episode/episode": 5.0, "episode/num_chunks": 3.0}
     assert metrics == counts | {"episode/total_reward": 1.5, "episode/success": 1.0, "episode/intervened": 0.0}
     assert '"episode/total_reward": 1.5' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()

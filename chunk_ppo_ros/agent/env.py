@@ -12,13 +12,13 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import ChunksRefused
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation
-from chunk_ppo_ros.rewards.penalties import ExecutedChunk
 from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
 from chunk_ppo_ros.rewards.terms import chunk_terms, total
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
-from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import Simulator
 
 
@@ -115,20 +115,18 @@ class SimulatorEnv:
                 f"{self._refusals} chunks in a row were refused, the last by: {reason}; start from a policy whose "
                 "chunks begin where the robot is, or raise the limit in simulation"
             )
-        return ChunkOutcome(reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=False, fault=reason)
+        return ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, reason))
 
     def _execute(self, actions: np.ndarray, *, truncated: bool) -> ChunkOutcome:
-        execution = self._executor.execute(actions)
-        executed = ExecutedChunk(actions[: execution.num_steps], execution.num_clamped_steps, execution.effort)
-        terms = chunk_terms([execution.reward_terms], executed, self._config.reward)
+        execution, reward = self._executor.execute(actions)
+        terms = chunk_terms([reward.terms], execution, actions, self._config.reward)
         return ChunkOutcome(
             reward=total(terms),
             reward_terms=terms,
-            num_steps=execution.num_steps,
-            terminated=execution.terminated,
-            truncated=truncated and not execution.terminated,
-            success=execution.success,
-            num_clamped_steps=execution.num_clamped_steps,
+            execution=execution,
+            terminated=reward.terminated,
+            truncated=truncated and not reward.terminated,
+            success=reward.success,
         )
 
     def _observe(self) -> Observation:

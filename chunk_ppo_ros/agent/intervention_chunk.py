@@ -58,5 +58,5 @@ def encode_human_chunk(
         num_steps_asked=num_steps,
         entropy=0.0,
         valid=bool(mask.any()),
-        human=True,
+        human_driven=True,
     )

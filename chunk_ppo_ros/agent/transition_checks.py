@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
 
@@ -67,7 +68,11 @@ def blank_rollout(config: TrainConfig) -> list[Transition]:
         entropy=0.0,
     )
     outcome = ChunkOutcome(
-        reward=0.0, reward_terms=(), num_steps=model.action_horizon, terminated=True, truncated=False
+        reward=0.0,
+        reward_terms=(),
+        execution=ExecutionResult.whole(model.action_horizon),
+        terminated=True,
+        truncated=False,
     )
     return [
         Transition(ChunkId("", number, number, 0), chunk, outcome, 0.0, None, config.ppo.gamma)

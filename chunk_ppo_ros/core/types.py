@@ -13,6 +13,11 @@ import dataclasses
 
 import numpy as np
 
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
+
+DEFAULT_SENDER = "robot_0"
+"""Name of the robot in a run of one robot."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
@@ -51,6 +56,23 @@ class ModelObservation:
 
 
 @dataclasses.dataclass(frozen=True)
+class ObservationSource:
+    """Where an observation that the model saw comes from.
+
+    Attributes:
+        stamp: ROS time of its oldest sensor reading, ns; 0 without ROS.
+        prompt: the task in words, as given; empty where it is not recorded.
+    """
+
+    stamp: int = 0
+    prompt: str = ""
+
+
+NO_SOURCE = ObservationSource()
+"""Where an observation comes from is not recorded."""
+
+
+@dataclasses.dataclass(frozen=True)
 class SampledChunk:
     """One action chunk as sampled, with all that training needs of it.
 
@@ -66,8 +88,12 @@ class SampledChunk:
         num_steps_asked: control steps of `actions` that are to be executed, 1..H; `ChunkOutcome.num_steps` were.
         entropy: mean entropy of the distributions that its tokens were sampled from, nats a token.
         valid: whether the tokens stand for a chunk within the action limit; where not, `actions` hold the pose.
-        human: whether a human drove it. Its tokens then encode what the human did, and were not sampled: log-probs and
-            entropy are 0. `valid` then says whether there are tokens to imitate; `actions` are what was commanded.
+        human_driven: whether a human drove it. Its tokens then encode what the human did, and were not sampled:
+            log-probs and entropy are 0. `valid` then says whether there are tokens to imitate; `actions` are what was
+            commanded.
+        source: where the observation comes from.
+        num_steps_committed: control steps of the chunk before that were still to be executed when this one was sampled;
+            0 where the robot waits for each chunk.
     """
 
     observation: ModelObservation
@@ -81,7 +107,9 @@ class SampledChunk:
     num_steps_asked: int
     entropy: float
     valid: bool = True
-    human: bool = False
+    human_driven: bool = False
+    source: ObservationSource = NO_SOURCE
+    num_steps_committed: int = 0
 
     @property
     def log_prob(self) -> float:
@@ -96,12 +124,16 @@ class SampledChunk:
 
 @dataclasses.dataclass(frozen=True)
 class ChunkId:
-    """Where a chunk stands in a run: `sequence_number` counts all chunks of the run without gaps."""
+    """Where a chunk stands in a run: `sequence_number` counts all chunks of a run and sender without gaps.
+
+    `sender` is the robot that executes it. `episode` counts its episodes in the run, `chunk` the chunks of the episode.
+    """
 
     run_id: str
     sequence_number: int
     episode: int
     chunk: int
+    sender: str = DEFAULT_SENDER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,24 +152,39 @@ class ChunkOutcome:
     Attributes:
         reward: sum of `weight * value` over `reward_terms`.
         reward_terms: all named terms.
-        num_steps: executed control steps k, 0..H; fewer than asked where the chunk was cut.
+        execution: what the robot did and counts. Of a chunk that does not count no step was executed, and its message
+            says why.
         terminated: an end state of the task was reached; the future is worth nothing.
         truncated: the time limit was reached; the future counts but is not seen.
-        intervened: a human took over within the chunk.
         success: whether the task was solved within this chunk.
-        num_clamped_steps: executed steps in which a target was limited.
-        fault: reason of a stop by the safety layer, empty when there was none.
     """
 
     reward: float
     reward_terms: tuple[RewardTerm, ...]
-    num_steps: int
+    execution: ExecutionResult
     terminated: bool
     truncated: bool
-    intervened: bool = False
     success: bool = False
-    num_clamped_steps: int = 0
-    fault: str = ""
+
+    @classmethod
+    def without_steps(cls, execution: ExecutionResult) -> ChunkOutcome:
+        """The outcome of a chunk that does not count."""
+        return cls(reward=0.0, reward_terms=(), execution=execution, terminated=False, truncated=False)
+
+    @property
+    def num_steps(self) -> int:
+        """Executed control steps k, 0..H; fewer than asked where the chunk was cut."""
+        return self.execution.num_steps
+
+    @property
+    def cut_by_takeover(self) -> bool:
+        """Whether a takeover cut this chunk: the future counts, but the trace ends and the policy is not to blame."""
+        return self.execution.status is Status.TAKEOVER and self.num_steps > 0
+
+    @property
+    def fault(self) -> str:
+        """Why the safety layer refused or stopped the chunk; empty where it did not."""
+        return self.execution.message if self.execution.status in (Status.REFUSED, Status.FAULT) else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,10 +194,11 @@ class Transition:
     Attributes:
         id: where the chunk stands in the run.
         chunk: the chunk as sampled.
-        outcome: how it ended.
+        outcome: what the robot did, and how the chunk ended.
         next_value: V(next observation) by the version that sampled the chunk; 0 where terminated.
         next_observation: present where a segment ends without termination (truncation, takeover, end of the rollout).
         discount: factor on `next_value` before termination: gamma, or gamma_step ** k.
+        next_source: where the next observation comes from; says nothing where there is none.
     """
 
     id: ChunkId
@@ -159,3 +207,4 @@ class Transition:
     next_value: float
     next_observation: ModelObservation | None
     discount: float
+    next_source: ObservationSource = NO_SOURCE

@@ -18,10 +18,13 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.message_format import FORMAT
 
 METADATA = "metadata.yaml"
 NANOSECONDS = 10**9
 
+_FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
+_FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))
 _MAX_GAP = 0.1  # s, from a control step to the nearest joint states
 
 
@@ -65,6 +68,25 @@ def opened(bags: Sequence[pathlib.Path]) -> Iterator[AnyReader]:
 def _reader(bags: Sequence[pathlib.Path]) -> AnyReader:
     """Bags of ROS before Jazzy hold no definitions; the standard types have not changed."""
     return AnyReader(bags, default_typestore=get_typestore(Stores.ROS2_JAZZY))
+
+
+def check_format(bag: pathlib.Path) -> None:
+    """Refuses a bag that holds our messages in another format than this version of the package reads.
+
+    Raises:
+        EpisodesError: saying so, or that the bag cannot be read.
+    """
+    with opened([bag]) as reader:
+        if not any(each.msgtype in _FORMATTED_TYPES for each in reader.connections):
+            return
+        constants, _ = reader.typestore.fielddefs.get(_FORMAT_TYPE, ([], []))
+    found = {name: value for name, _, value in constants}.get("VERSION")
+    if found != FORMAT:
+        got = "an older one" if found is None else f"format {found}"
+        raise EpisodesError(
+            f"a recording must have message format {FORMAT}, got {got} in {bag}; read it with the version of "
+            "chunk_ppo_ros that recorded it, or record again"
+        )
 
 
 def deserialize(reader: AnyReader, data: bytes, type_name: str) -> Any:

@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.data.message_format import FORMAT
 
 _SUFFIX = ".cdr"
 _TEMPORARY_SUFFIX = ".tmp"
+_FIRST_LINE = b"chunk_ppo_ros transition, message format %d\n" % FORMAT
+"""What a journaled transition begins with; its serialized message follows."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -36,6 +39,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 class TransitionJournal:
     """Accepted transitions that are not trained on yet, one file each: `<folder>/v<version>/<sequence number>.cdr`.
 
+    A file is a line that names the format of its message, and the message in CDR.
+
     Args:
         folder: of the journal; made when the first transition is added.
     """
@@ -49,7 +54,7 @@ class TransitionJournal:
         Raises:
             OSError: when it cannot be written, for example because the disk is full.
         """
-        write_atomically(self._path(version, sequence_number), message)
+        write_atomically(self._path(version, sequence_number), _FIRST_LINE + message)
 
     def remove(self, sequence_numbers: Iterable[int], *, version: int) -> None:
         """Forgets some transitions of a version; those that are not there are passed over."""
@@ -57,10 +62,14 @@ class TransitionJournal:
             self._path(version, sequence_number).unlink(missing_ok=True)
 
     def read(self, *, version: int) -> dict[int, bytes]:
-        """The messages of a version by sequence number, ascending."""
+        """The messages of a version by sequence number, ascending.
+
+        Raises:
+            UserError: where one has another format than this version of the package writes.
+        """
         folder = self._version_folder(version)
         paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.stem)) if folder.is_dir() else []
-        return {int(path.stem): path.read_bytes() for path in paths}
+        return {int(path.stem): self._message(path) for path in paths}
 
     def clear(self, *, keep_version: int | None = None) -> list[str]:
         """Removes all versions but one; returns the names of the removed folders."""
@@ -69,6 +78,17 @@ class TransitionJournal:
         for path in removed:
             shutil.rmtree(path)
         return [path.name for path in removed]
+
+    @staticmethod
+    def _message(path: Path) -> bytes:
+        content = path.read_bytes()
+        if not content.startswith(_FIRST_LINE):
+            raise UserError(
+                f"a journaled transition must have message format {FORMAT}, got another one in {path}; go on with the "
+                f"version of chunk_ppo_ros that wrote it until the next update, or remove {path.parent} and have its "
+                "chunks sampled again"
+            )
+        return content.removeprefix(_FIRST_LINE)
 
     def _version_folder(self, version: int) -> Path:
         return self._folder / f"v{version}"

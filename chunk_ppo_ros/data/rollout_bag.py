@@ -22,6 +22,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bag_messages import (
     METADATA,
     Track,
+    check_format,
     deserialize,
     ends_with,
     find_bags,
@@ -124,9 +125,12 @@ def read_bag(
         prompt: replaces those of the chunks, where not empty.
 
     Raises:
-        EpisodesError: where the recording cannot be read, is not of recorder_node, or lacks joint states.
+        EpisodesError: where the recording cannot be read, is not of recorder_node or of another version's messages, or
+            lacks joint states.
     """
     bags = tuple(find_bags(folder))
+    for bag in bags:
+        check_format(bag)
     recording = _Recording({}, {}, {side: [] for side in aloha.SIDES}, {})
     with opened(bags) as reader:
         _read(reader, recording, convention, folder)

@@ -10,7 +10,15 @@ import dataclasses
 from collections.abc import Callable
 
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.core.types import (
+    NO_SOURCE,
+    ChunkId,
+    ChunkOutcome,
+    ModelObservation,
+    ObservationSource,
+    SampledChunk,
+    Transition,
+)
 from chunk_ppo_ros.robot.chunk_length import chunk_discount
 
 MAX_FINISHED = 1024
@@ -25,6 +33,15 @@ class Gap:
     reason: str
 
 
+@dataclasses.dataclass(frozen=True)
+class _NextValue:
+    """What follows a chunk; `observation` is None where the next chunk or the end of the episode says its value."""
+
+    value: float
+    observation: ModelObservation | None = None
+    source: ObservationSource = NO_SOURCE
+
+
 @dataclasses.dataclass
 class _Record:
     """What has arrived about one sequence number. `value` and `policy_version` outlive the chunk itself."""
@@ -34,7 +51,7 @@ class _Record:
     value: float | None = None
     policy_version: int | None = None
     outcome: ChunkOutcome | None = None
-    bootstrap: tuple[ModelObservation, float] | None = None
+    bootstrap: _NextValue | None = None
     finished: bool = False
 
     def finish(self) -> None:
@@ -93,11 +110,24 @@ class TransitionAssembler:
         before, record.outcome = record.outcome, amend(record.outcome)
         return before, record.outcome
 
-    def add_bootstrap(self, sequence_number: int, observation: ModelObservation, value: float) -> None:
-        """The segment ended with this chunk: the observation after it and its value by the chunk's policy version."""
+    def add_bootstrap(
+        self,
+        sequence_number: int,
+        observation: ModelObservation,
+        value: float,
+        source: ObservationSource = NO_SOURCE,
+    ) -> None:
+        """The segment ended with this chunk.
+
+        Args:
+            sequence_number: of the chunk.
+            observation: what the model saw after it.
+            value: V(observation) by the chunk's policy version, in units of reward.
+            source: where the observation comes from.
+        """
         record = self._records.setdefault(sequence_number, _Record())
         if record.bootstrap is None and not record.finished:
-            record.bootstrap = (observation, value)
+            record.bootstrap = _NextValue(value, observation, source)
 
     def discard_episode(self, episode: int, run_id: str | None = None) -> list[ChunkId]:
         """Drops what is pending of an episode and ignores what still comes.
@@ -151,7 +181,7 @@ class TransitionAssembler:
         if record.finished or record.id is None or record.outcome is None:
             return None
         if record.outcome.num_steps == 0:
-            self._gaps.append(Gap(record.id, record.outcome.fault or "no step was executed"))
+            self._gaps.append(Gap(record.id, record.outcome.execution.message or "no step was executed"))
             record.finish()
             return None
         if record.chunk is None:
@@ -159,34 +189,33 @@ class TransitionAssembler:
         following = self._next_value(record, self._records.get(sequence_number + 1))
         if following is None:
             return None
-        next_value, next_observation = following
         transition = Transition(
             id=record.id,
             chunk=record.chunk,
             outcome=record.outcome,
-            next_value=next_value,
-            next_observation=next_observation,
+            next_value=following.value,
+            next_observation=following.observation,
             discount=chunk_discount(self._config, record.outcome.num_steps),
+            next_source=following.source,
         )
         record.finish()
         return transition
 
     @staticmethod
-    def _next_value(record: _Record, successor: _Record | None) -> tuple[float, ModelObservation | None] | None:
+    def _next_value(record: _Record, successor: _Record | None) -> _NextValue | None:
         assert record.id is not None
         assert record.outcome is not None
         if record.outcome.terminated:
-            return 0.0, None
+            return _NextValue(0.0)
         if record.bootstrap is not None:
-            observation, value = record.bootstrap
-            return value, observation
-        cut = record.outcome.truncated or record.outcome.intervened
+            return record.bootstrap
+        cut = record.outcome.truncated or record.outcome.cut_by_takeover
         if cut or successor is None or successor.id is None:
             return None
         same_episode = (successor.id.run_id, successor.id.episode) == (record.id.run_id, record.id.episode)
         if not same_episode or successor.value is None or successor.policy_version != record.policy_version:
             return None
-        return successor.value, None
+        return _NextValue(successor.value)
 
     def _forget(self) -> None:
         finished = [number for number, record in sorted(self._records.items()) if record.finished]

@@ -5,49 +5,38 @@ The targets are those that the policy gave, before robot_node limited them: the 
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.robot import aloha
 
 
-@dataclasses.dataclass(frozen=True)
-class ExecutedChunk:
-    """What was executed of a chunk.
-
-    Attributes:
-        targets: float [k, 14], the targets of the executed steps: rad, grippers normalised.
-        num_clamped_steps: steps in which a target was limited.
-        effort: sum over the steps of the mean |effort| of the arm joints, in the driver's unit; None where unknown.
-    """
-
-    targets: np.ndarray
-    num_clamped_steps: int
-    effort: float | None
-
-
-def penalties(executed: ExecutedChunk, config: RewardConfig) -> tuple[RewardTerm, ...]:
+def penalties(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:
     """The terms `clamped`, `jerk` and `effort`, those whose penalty is not 0; weights are minus the penalties.
+
+    Args:
+        execution: what the robot did with the chunk.
+        actions: float [H, 14], the targets of the chunk, H at least the executed steps: rad, grippers normalized.
+        config: the penalties.
 
     Raises:
         RewardError: where effort counts but is not known.
     """
     terms = []
     if config.clamped_penalty:
-        terms.append(RewardTerm("clamped", float(executed.num_clamped_steps), -config.clamped_penalty))
+        terms.append(RewardTerm("clamped", float(execution.num_clamped_steps), -config.clamped_penalty))
     if config.jerk_penalty:
-        terms.append(RewardTerm("jerk", jerk(executed.targets), -config.jerk_penalty))
+        terms.append(RewardTerm("jerk", jerk(actions[: execution.num_steps]), -config.jerk_penalty))
     if config.effort_penalty:
-        if executed.effort is None:
+        if execution.effort is None:
             raise RewardError(
                 f"joint states must have efforts of both arms with reward.effort_penalty {config.effort_penalty}, got "
                 "none; have the drivers publish them, or set reward.effort_penalty to 0"
             )
-        terms.append(RewardTerm("effort", executed.effort, -config.effort_penalty))
+        terms.append(RewardTerm("effort", execution.effort, -config.effort_penalty))
     return tuple(terms)
 
 

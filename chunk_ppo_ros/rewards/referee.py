@@ -12,12 +12,11 @@ import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards import human
 from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.episodes import Ending
-from chunk_ppo_ros.rewards.penalties import ExecutedChunk
-from chunk_ppo_ros.robot.execution import Status as Status
 
 MAX_JOINING = 64
 """Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped,
@@ -26,22 +25,6 @@ NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED)
 """Where these executed no step, nothing has moved: the chunk is a gap, and the episode goes on from where it stood."""
 MAX_REFUSALS = 10
 """Chunks that may be refused in a row before somebody has to look."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ExecutionReport:
-    """What the robot did with a chunk: k executed steps, some of them limited; ended at `end`, ns of ROS time.
-
-    `effort` is as in `ExecutedChunk`; `human` says whether a human drove the steps.
-    """
-
-    status: Status
-    num_steps: int
-    num_clamped_steps: int
-    end: int
-    message: str = ""
-    effort: float | None = None
-    human: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,21 +52,28 @@ class Joined:
     id: ChunkId | None = None
     num_steps: int = 0
     actions: np.ndarray | None = None
-    execution: ExecutionReport | None = None
+    execution: ExecutionResult | None = None
     sources: dict[str, SourceReport] = dataclasses.field(default_factory=dict)
     feedback: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """How a chunk ended; `robot_fault` where it cannot be trained on because robot or reward failed."""
+class JudgedChunk:
+    """The referee's decision on one chunk.
+
+    Attributes:
+        outcome: how the chunk ended.
+        valid: whether it can be trained on.
+        reason: why not; empty where it can.
+        robot_fault: whether it cannot be because robot or reward failed, so that its episode is spoilt.
+    """
 
     outcome: ChunkOutcome
     valid: bool
     reason: str = ""
     robot_fault: bool = False
 
-    def marked(self, *, success: bool, config: RewardConfig) -> Verdict:
+    def marked(self, *, success: bool, config: RewardConfig) -> JudgedChunk:
         """The same, but the operator says that the episode ended with this chunk."""
         return dataclasses.replace(self, outcome=human.marked(self.outcome, success=success, config=config))
 
@@ -98,9 +88,9 @@ class Verdict:
         return Ending.TIME_LIMIT, "the time limit is reached"
 
 
-def void(reason: str) -> Verdict:
-    """The verdict on a chunk that cannot be trained on, whatever the robot did with it."""
-    return Verdict(_empty_outcome(reason), valid=False, reason=reason)
+def void(reason: str, *, stamp: int) -> JudgedChunk:
+    """The decision on a chunk, stamped `stamp` (ns), that cannot be trained on whatever the robot did with it."""
+    return _not_counted(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp, end=stamp))
 
 
 class ChunkJoin:
@@ -119,10 +109,10 @@ class ChunkJoin:
         entry = self._entry(stamp, now)
         entry.id, entry.actions, entry.num_steps = id, actions, num_steps
 
-    def add_execution(self, stamp: int, report: ExecutionReport, *, now: float) -> None:
+    def add_execution(self, execution: ExecutionResult, *, now: float) -> None:
         """The robot has ended a chunk."""
-        entry = self._entry(stamp, now)
-        entry.execution = entry.execution or report
+        entry = self._entry(execution.stamp, now)
+        entry.execution = entry.execution or execution
 
     def add_source(self, stamp: int, report: SourceReport, *, now: float) -> None:
         """A reward source has judged a chunk."""
@@ -178,7 +168,7 @@ class ChunkJoin:
         return entry
 
 
-def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> Verdict:
+def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> JudgedChunk:
     """Decides how a chunk ended.
 
     Args:
@@ -187,40 +177,38 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
         time_limit_reached: whether this chunk is the last that the episode may have.
 
     Returns:
-        The verdict. A FAULT after some steps truncates: the future counts, but this segment ends. The time limit waits
+        The decision. A FAULT after some steps truncates: the future counts, but this segment ends. The time limit waits
         while a human drives: it ends neither the chunk that a takeover cut nor one that the human drove. Where no step
         was executed, or a report cannot be used, the chunk is not valid.
     """
     execution = joined.execution
-    assert execution is not None
+    assert execution is not None and joined.actions is not None
     reports = [joined.sources[name] for name in config.sources if name in joined.sources]
     try:
         _check_usable(joined, execution, reports)
-        terms = terms_lib.chunk_terms([report.terms for report in reports], _executed(joined, execution), config)
+        terms = terms_lib.chunk_terms([report.terms for report in reports], execution, joined.actions, config)
     except RewardError as error:
         harmless = execution.num_steps == 0 and execution.status in NO_FAULT
-        return Verdict(_empty_outcome(str(error)), valid=False, reason=str(error), robot_fault=not harmless)
+        nothing = ExecutionResult.nothing(execution.status, str(error), stamp=execution.stamp, end=execution.end)
+        return _not_counted(nothing, robot_fault=not harmless)
     terminated = any(report.terminated for report in reports)
-    fault, taken_over = execution.status is Status.FAULT, execution.status is Status.TAKEOVER
-    by_human = execution.human or taken_over
+    fault = execution.status is Status.FAULT
+    by_human = execution.human_driven or execution.status is Status.TAKEOVER
     late = time_limit_reached or any(report.truncated for report in reports)
     outcome = ChunkOutcome(
         reward=terms_lib.total(terms),
         reward_terms=terms,
-        num_steps=execution.num_steps,
+        execution=dataclasses.replace(execution, message=execution.message or _unexplained(execution.status)),
         terminated=terminated,
         truncated=not terminated and (fault or (late and not by_human)),
-        intervened=taken_over,
         success=any(report.success for report in reports),
-        num_clamped_steps=execution.num_clamped_steps,
-        fault=(execution.message or "fault without a reason") if fault else "",
     )
     if joined.feedback is not None:
         outcome = human.with_feedback(outcome, joined.feedback, config)
-    return Verdict(outcome, valid=True)
+    return JudgedChunk(outcome, valid=True)
 
 
-def _check_usable(joined: Joined, execution: ExecutionReport, reports: Sequence[SourceReport]) -> None:
+def _check_usable(joined: Joined, execution: ExecutionResult, reports: Sequence[SourceReport]) -> None:
     """Refuses a chunk that cannot be trained on, whatever its terms.
 
     Raises:
@@ -235,10 +223,11 @@ def _check_usable(joined: Joined, execution: ExecutionReport, reports: Sequence[
         raise RewardError(errors[0])
 
 
-def _executed(joined: Joined, execution: ExecutionReport) -> ExecutedChunk:
-    assert joined.actions is not None
-    return ExecutedChunk(joined.actions[: execution.num_steps], execution.num_clamped_steps, execution.effort)
+def _unexplained(status: Status) -> str:
+    return "fault without a reason" if status is Status.FAULT else ""
 
 
-def _empty_outcome(reason: str) -> ChunkOutcome:
-    return ChunkOutcome(reward=0.0, reward_terms=(), num_steps=0, terminated=False, truncated=False, fault=reason)
+def _not_counted(execution: ExecutionResult, *, robot_fault: bool = False) -> JudgedChunk:
+    """The decision on a chunk of which nothing counts, for the reason that is the message of `execution`."""
+    outcome = ChunkOutcome.without_steps(execution)
+    return JudgedChunk(outcome, valid=False, reason=execution.message, robot_fault=robot_fault)

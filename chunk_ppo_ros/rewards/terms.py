@@ -10,21 +10,25 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 
+import numpy as np
+
 from chunk_ppo_ros.config import OWN_REWARD_TERMS, RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
-from chunk_ppo_ros.rewards.penalties import ExecutedChunk, penalties
+from chunk_ppo_ros.rewards.penalties import penalties
 
 
 def chunk_terms(
-    sources: Iterable[Iterable[RewardTerm]], executed: ExecutedChunk, config: RewardConfig
+    sources: Iterable[Iterable[RewardTerm]], execution: ExecutionResult, actions: np.ndarray, config: RewardConfig
 ) -> tuple[RewardTerm, ...]:
     """All terms of a chunk that are known when it ends.
 
     Args:
         sources: the terms of each reward source.
-        executed: what was executed of the chunk.
+        execution: what the robot did with the chunk.
+        actions: float [H, 14], the targets of the chunk.
         config: factors on the sources' terms, and penalties.
 
     Raises:
@@ -38,7 +42,7 @@ def chunk_terms(
                 f"a reward source must not name its term as ours ({', '.join(OWN_REWARD_TERMS)}), got '{term.name}'; "
                 "rename it"
             )
-    return combine([weigh(sent, config.factors), penalties(executed, config)])
+    return combine([weigh(sent, config.factors), penalties(execution, actions, config)])
 
 
 def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:

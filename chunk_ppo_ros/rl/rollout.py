@@ -99,8 +99,8 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
         discounts=np.array([transition.discount for transition in ordered], np.float32),
         terminated=np.array([outcome.terminated for outcome in outcomes]),
         segment_end=segment_ends(ordered),
-        policy_mask=np.array([not (entry.outcome.intervened or entry.chunk.human) for entry in ordered]),
-        human_mask=np.array([chunk.human for chunk in chunks]),
+        policy_mask=np.array([not (entry.outcome.cut_by_takeover or entry.chunk.human_driven) for entry in ordered]),
+        human_mask=np.array([chunk.human_driven for chunk in chunks]),
         valid=np.array([chunk.valid for chunk in chunks]),
         sequence_number=np.array(numbers, np.int32),
     )
@@ -116,8 +116,8 @@ def segment_ends(transitions: Sequence[types.Transition]) -> np.ndarray:
     ends = [
         before.outcome.terminated
         or before.outcome.truncated
-        or before.outcome.intervened
-        or after.chunk.human
+        or before.outcome.cut_by_takeover
+        or after.chunk.human_driven
         or (after.id.run_id, after.id.episode, after.id.chunk)
         != (before.id.run_id, before.id.episode, before.id.chunk + 1)
         for before, after in itertools.pairwise(transitions)

@@ -86,7 +86,7 @@ def length_metrics(transitions: Sequence[Transition]) -> Metrics:
 
     The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
     """
-    sampled = [transition for transition in transitions if not transition.chunk.human]
+    sampled = [transition for transition in transitions if not transition.chunk.human_driven]
     if not sampled:
         return Metrics()
     num_steps = [transition.outcome.num_steps for transition in sampled]

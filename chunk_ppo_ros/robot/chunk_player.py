@@ -1,10 +1,10 @@
 """The chunk player: takes pairs of arm trajectories, or what a human asks for, and gives one safe target per step.
 
 A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends
-what it returns, and publishes the records. A person may stand beside this robot: nothing that fails a check is played,
+what it returns, and publishes the results. A person may stand beside this robot: nothing that fails a check is played,
 and when something goes wrong during a chunk the robot holds the last commanded position. While a human drives, chunks
 are refused; what is commanded then passes the same limits and is cut into segments of a chunk's length, each with a
-record of its own.
+result of its own.
 
 `now` is a steady clock in s; stamps are ROS times in ns and only join and order messages.
 """
@@ -17,8 +17,9 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord, Status
+from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
@@ -47,8 +48,9 @@ class _Playing:
     targets: np.ndarray | None
     previous: np.ndarray
     last_step: float
+    stamps: list[int] = dataclasses.field(default_factory=list)  # ROS time of each command, ns
     commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
-    num_clamped_steps: int = 0
+    causes: list[int] = dataclasses.field(default_factory=list)
     max_clamp: float = 0.0
     efforts: list[float | None] = dataclasses.field(default_factory=list)  # of the steps before the last
 
@@ -68,7 +70,7 @@ class _Reading:
 
 
 class ChunkPlayer:
-    """Plays one chunk at a time; every pair of trajectories and every human's segment ends in exactly one record."""
+    """Plays one chunk at a time; every pair of trajectories and every human's segment ends in exactly one result."""
 
     def __init__(
         self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool, segment_steps: int = 16
@@ -99,7 +101,7 @@ class ChunkPlayer:
         self._frozen = False
         self._commanded: np.ndarray | None = None
         self._hold: np.ndarray | None = None
-        self._records: list[ExecutionRecord] = []
+        self._results: list[ExecutionResult] = []
         self._reported: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
 
     @property
@@ -164,7 +166,7 @@ class ChunkPlayer:
         """Refuses the chunk of this stamp; for a half that cannot be read at all."""
         self._pairs.pop(stamp, None)
         if stamp not in self._reported:
-            self._report(ExecutionRecord(stamp, Status.REFUSED, message=reason))
+            self._report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
 
     def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
         """Takes a leader arm's joint states, float [7]; they are followed only while a human drives."""
@@ -233,7 +235,8 @@ class ChunkPlayer:
 
         Args:
             now: steady time, s.
-            stamp: ROS time of the step, ns; a human's segment that begins with it is named by it.
+            stamp: ROS time of the step, ns; a chunk's duration is counted by it, and a human's segment that begins with
+                it is named by it.
         """
         self.watch(now)
         if self._human_drives:
@@ -244,12 +247,12 @@ class ChunkPlayer:
         if self._playing.num_steps == len(self._playing.targets):
             self._finish(Status.EXECUTED, "")
             return None
-        return self._send(self._playing, self._playing.targets[self._playing.num_steps], now)
+        return self._send(self._playing, self._playing.targets[self._playing.num_steps], now, stamp)
 
-    def take_records(self) -> list[ExecutionRecord]:
-        """The records since the last call, oldest first."""
-        records, self._records = self._records, []
-        return records
+    def take_results(self) -> list[ExecutionResult]:
+        """The results since the last call, oldest first. Their `end` and `run_id` are for the owner to fill in."""
+        results, self._results = self._results, []
+        return results
 
     @property
     def _period(self) -> float:
@@ -326,7 +329,7 @@ class ChunkPlayer:
             self._commanded = self._limiter.limit(target, held, self._period).target
             return self._commanded
         self._playing = self._playing or self._begin_segment(held, now, stamp)
-        return self._send(self._playing, target, now)
+        return self._send(self._playing, target, now, stamp)
 
     def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Playing:
         """A segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
@@ -352,12 +355,13 @@ class ChunkPlayer:
         hold, self._hold = self._hold, None
         return hold
 
-    def _send(self, playing: _Playing, target: np.ndarray, now: float) -> np.ndarray:
+    def _send(self, playing: _Playing, target: np.ndarray, now: float, stamp: int) -> np.ndarray:
         limited = self._limiter.limit(target, playing.previous, self._period)
         if playing.commanded:
             playing.efforts.append(self._effort())
         playing.commanded.append(limited.target)
-        playing.num_clamped_steps += limited.clamped
+        playing.stamps.append(stamp)
+        playing.causes.append(int(limited.causes))
         playing.max_clamp = max(playing.max_clamp, limited.max_clamp)
         playing.previous = self._commanded = limited.target
         playing.last_step = now
@@ -372,22 +376,27 @@ class ChunkPlayer:
         done, self._playing = self._playing, None
         effort = _mean([*done.efforts, self._effort()])
         effort = None if effort is None else effort * done.num_steps
-        record = ExecutionRecord(
-            done.stamp,
-            status,
-            done.num_steps,
-            done.num_clamped_steps,
-            done.max_clamp,
-            effort,
-            message,
-            human=done.targets is None,
+        result = ExecutionResult(
+            status=status,
+            num_steps=done.num_steps,
+            stamp=done.stamp,
+            message=message,
+            human_driven=done.targets is None,
+            max_clamp=done.max_clamp,
+            effort=effort,
+            duration=self._duration(done),
             commanded=np.array(done.commanded, np.float32).reshape(-1, aloha.ACTION_DIM),
+            causes=np.array(done.causes, np.uint8),
         )
-        self._report(record)
+        self._report(result)
 
-    def _report(self, record: ExecutionRecord) -> None:
-        self._reported.append(record.stamp)
-        self._records.append(record)
+    def _duration(self, done: _Playing) -> float | None:
+        """Time from the first command to one control period after the last, s; None where there was none."""
+        return (done.stamps[-1] - done.stamps[0]) * 1e-9 + self._period if done.stamps else None
+
+    def _report(self, result: ExecutionResult) -> None:
+        self._reported.append(result.stamp)
+        self._results.append(result)
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 
 CLAMP_TOLERANCE = 1e-6
@@ -25,13 +26,18 @@ class LimitedTarget:
 
     Attributes:
         target: float64 [14], what may be sent.
-        clamped: whether any dimension was changed by more than `CLAMP_TOLERANCE`.
+        causes: why a dimension was changed by more than `CLAMP_TOLERANCE`; none where no dimension was.
         max_clamp: largest change, rad (grippers: normalised).
     """
 
     target: np.ndarray
-    clamped: bool
+    causes: Cause
     max_clamp: float
+
+    @property
+    def clamped(self) -> bool:
+        """Whether any dimension was changed by more than `CLAMP_TOLERANCE`."""
+        return self.causes != Cause(0)
 
 
 class TargetLimiter:
@@ -64,7 +70,18 @@ class TargetLimiter:
         reach = self._max_speed * dt
         limited = previous + np.clip(in_range - previous, -reach, reach)
         max_clamp = float(np.max(np.abs(limited - target)))
-        return LimitedTarget(limited, max_clamp > CLAMP_TOLERANCE, max_clamp)
+        causes = _causes(target, in_range, limited) if max_clamp > CLAMP_TOLERANCE else Cause(0)
+        return LimitedTarget(limited, causes, max_clamp)
+
+
+def _causes(asked: np.ndarray, in_range: np.ndarray, limited: np.ndarray) -> Cause:
+    """Which limits changed a target; half of the tolerance for each, so that what both changed has a cause."""
+    causes = Cause(0)
+    if np.max(np.abs(in_range - asked)) > CLAMP_TOLERANCE / 2:
+        causes |= Cause.POSITION
+    if np.max(np.abs(limited - in_range)) > CLAMP_TOLERANCE / 2:
+        causes |= Cause.VELOCITY
+    return causes
 
 
 def check_chunk(

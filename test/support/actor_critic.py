@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
@@ -82,6 +83,8 @@ def rollout(observation: ModelObservation, sampled: Sample) -> Any:
             num_steps_asked=CONFIG.action_horizon,
             entropy=0.0,
         )
-        outcome = ChunkOutcome(float(row), (), CONFIG.action_horizon, terminated=True, truncated=False)
+        outcome = ChunkOutcome(
+            float(row), (), ExecutionResult.whole(CONFIG.action_horizon), terminated=True, truncated=False
+        )
         transitions.append(Transition(ChunkId("run", row, row, 0), chunk, outcome, 0.0, None, 0.99))
     return stack_transitions(transitions)

@@ -62,7 +62,7 @@ class FakeActor:
 
     def human_chunk(self, observation, commanded):
         sampled = self.act(observation, sequence_number=0)
-        return dataclasses.replace(sampled, human=True, num_steps_asked=len(commanded))
+        return dataclasses.replace(sampled, human_driven=True, num_steps_asked=len(commanded))
 
     def why_invalid(self, chunk):
         return f"no '|' in chunk {chunk.action_tokens[0]}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 
@@ -111,7 +112,9 @@ def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14)
         num_steps_asked=16,
         entropy=0.5,
     )
-    outcome = ChunkOutcome(reward=1.0, reward_terms=(), num_steps=16, terminated=False, truncated=False)
+    outcome = ChunkOutcome(
+        reward=1.0, reward_terms=(), execution=ExecutionResult.whole(16), terminated=False, truncated=False
+    )
     return Transition(ChunkId(run_id, number, episode, number), chunk, outcome, 0.5, None, 0.99)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.execution import ArmTrajectory, ExecutionRecord
 
 DT = 0.02
 REACH = 3.14159 * DT
@@ -34,6 +35,6 @@ def ramp(num_steps: int, per_step: float, joint: int = 0) -> np.ndarray:
     return targets
 
 
-def only(records: list[ExecutionRecord]) -> ExecutionRecord:
+def only(records: list[ExecutionResult]) -> ExecutionResult:
     assert len(records) == 1, records
     return records[0]

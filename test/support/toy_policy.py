@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.rollout import stack_transitions
 
@@ -108,15 +109,14 @@ def transition(
         num_steps_asked=2,
         entropy=0.5,
         valid=valid,
-        human=human,
+        human_driven=human,
     )
     outcome = types.ChunkOutcome(
         reward=reward,
         reward_terms=(types.RewardTerm("task", reward),),
-        num_steps=2,
+        execution=ExecutionResult(status=Status.TAKEOVER if intervened else Status.EXECUTED, num_steps=2),
         terminated=terminated,
         truncated=truncated,
-        intervened=intervened,
     )
     identity = types.ChunkId(run_id, number, episode, number if chunk is None else chunk)
     return types.Transition(identity, sampled, outcome, next_value, None, discount=0.9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import (
     ChunkId,
     ChunkOutcome,
@@ -70,7 +71,7 @@ def transition_of(chunk: SampledChunk, sequence_number: int, random: np.random.G
     outcome = ChunkOutcome(
         reward=reward,
         reward_terms=(RewardTerm("task/bench", reward),),
-        num_steps=len(chunk.actions),
+        execution=ExecutionResult.whole(len(chunk.actions)),
         terminated=True,
         truncated=False,
     )

@@ -27,7 +27,7 @@ from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.core.types import ObservationSource, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, RUN_ID, random_chunk, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, rate_of
@@ -75,8 +75,9 @@ class Receiver(Node):
         acknowledgment = buffer.add(raw, message)
         self._acks.publish(
             msg.TransitionAck(
-                run_id=message.run_id,
-                sequence_number=message.sequence_number,
+                run_id=message.chunk.run_id,
+                sender=message.chunk.sender,
+                sequence_number=message.chunk.sequence_number,
                 status=acknowledgment.status,
                 message=acknowledgment.reason,
                 policy_version=buffer.version,
@@ -133,10 +134,8 @@ class Sender(Node):
                 raise UserError(f"all {len(transitions)} transitions must be accepted, got {why}")
 
     def _add(self, transition: Transition) -> None:
-        origin = msg.ActionChunk(sequence_number=transition.id.sequence_number)
-        origin.observation.prompt = PROMPT
-        self._outbox.note_chunk(origin)
-        self._outbox.add(transition)
+        chunk = dataclasses.replace(transition.chunk, source=ObservationSource(prompt=PROMPT))
+        self._outbox.add(dataclasses.replace(transition, chunk=chunk))
 
     def _on_ack(self, ack: msg.TransitionAck) -> None:
         if ack.status in (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE):

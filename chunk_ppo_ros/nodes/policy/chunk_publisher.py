@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -9,9 +11,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.agent.human_segments import Segment
 from chunk_ppo_ros.agent.rollout_steps import Bootstrap
-from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
+from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
 from chunk_ppo_ros.nodes.wire import conversions, joints, qos
-from chunk_ppo_ros.nodes.wire.conversions import ObservationSource
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -54,8 +55,8 @@ class ChunkPublisher:
             max_steps: the number of steps, at least 1, beyond which the steps that are asked are not sent.
         """
         self._stamp = max(self._clock.now().nanoseconds, self._stamp + 1)
-        source = ObservationSource(readings.stamp, self._prompt)
-        self._chunks.publish(conversions.chunk_to_message(id, chunk, source, stamp=self._stamp))
+        sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
+        self._chunks.publish(conversions.chunk_to_message(id, sampled, stamp=self._stamp))
         targets = chunk.asked_actions[:max_steps]
         for side, publisher in self._trajectories.items():
             half = targets[:, aloha.side_slice(side)]
@@ -63,8 +64,8 @@ class ChunkPublisher:
 
     def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
         """Publishes a chunk that a human drove; the robot has executed it already."""
-        source = ObservationSource(segment.readings.stamp, self._prompt)
-        self._chunks.publish(conversions.chunk_to_message(id, chunk, source, stamp=segment.stamp))
+        driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, self._prompt))
+        self._chunks.publish(conversions.chunk_to_message(id, driven, stamp=segment.stamp))
         self._stamp = max(self._stamp, segment.stamp)
 
     def publish_bootstrap(

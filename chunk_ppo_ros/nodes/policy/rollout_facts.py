@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.rollout_state import RolloutState
+from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
-from chunk_ppo_ros.nodes.wire.arrays import from_array
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 
@@ -85,8 +86,8 @@ class RolloutFacts:
             self._node.raise_condition(condition_table.CHUNK_REFUSED, sequence_number=number, reason=reason)
         self.state.chunk_ended(
             message.sequence_number,
-            end=conversions.time_to_ns(message.end),
-            num_steps=message.num_steps,
+            end=conversions.time_to_ns(message.execution.end),
+            num_steps=message.execution.num_steps,
             valid=message.valid,
             terminated=message.terminated,
             truncated=message.truncated,
@@ -116,9 +117,8 @@ class RolloutFacts:
         """Keeps what a human drove, to make a chunk of it. How the policy's chunks ended is reward_node's to say."""
         if not message.human:
             return
-        shape = (message.num_steps, self._action_dim)
         try:
-            commanded = from_array(message.commanded, "float32", shape, "commanded")
+            commanded = self._commanded(conversions.execution_from_message(message))
         except ValueError as error:
             self._node.raise_condition(condition_table.COMMANDS_MALFORMED, reason=str(error))
             return
@@ -129,3 +129,14 @@ class RolloutFacts:
         else:
             self._node.clear_condition(condition_table.SEGMENT_UNUSED)
         self._on_change()
+
+    def _commanded(self, execution: ExecutionResult) -> np.ndarray:
+        """Returns float32 [k, D], the targets of a segment that a human drove.
+
+        Raises:
+            ValueError: where they are not recorded, or are of another robot.
+        """
+        shape = (execution.num_steps, self._action_dim)
+        if execution.commanded.shape != shape:
+            raise ValueError(f"commanded must have shape {shape}, got {execution.commanded.shape}")
+        return execution.commanded

@@ -19,7 +19,8 @@ from rclpy.node import Node
 from std_msgs.msg import Float32
 
 from chunk_ppo_ros.core import seeds
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
+from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId, ChunkOutcome
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
@@ -127,14 +128,12 @@ class RewardNode(Node):
             self._refuse(id, stamp, f"malformed action_chunk: {error}")
             self._spoil(f"malformed action_chunk {id.sequence_number}: {error}")
             return
-        self._outbox.note_chunk(message)
         self._versions[id.sequence_number] = message.policy_version
         self._join.add_chunk(stamp, id, chunk.actions, chunk.num_steps_asked, now=time.monotonic())
         self._advance()
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
-        stamp = conversions.time_to_ns(message.header.stamp)
-        self._join.add_execution(stamp, reports.execution_report(message), now=time.monotonic())
+        self._join.add_execution(reports.execution_report(message), now=time.monotonic())
         self._advance()
 
     def _on_reward(self, message: msg.TaskReward) -> None:
@@ -162,8 +161,8 @@ class RewardNode(Node):
         except ValueError as error:
             self._spoil(f"malformed bootstrap of chunk {number}: {error}")
             return
-        self._outbox.note_bootstrap(message)
-        self._assembler.add_bootstrap(number, observation, value)
+        source = conversions.source_from_message(message.observation)
+        self._assembler.add_bootstrap(number, observation, value, source)
         if self._closing is not None and self._closing[0].sequence_number == number:
             self._close_episode()
         self._deliver()
@@ -203,36 +202,37 @@ class RewardNode(Node):
     def _decide(self, joined: referee.Joined) -> None:
         assert joined.id is not None
         assert joined.execution is not None
-        num_steps = 0 if joined.execution.human else joined.execution.num_steps
+        human_driven = joined.execution.human_driven
+        num_steps = 0 if human_driven else joined.execution.num_steps
         limit = self._episodes.num_steps + num_steps >= self._config.max_episode_steps
-        verdict = referee.judge(joined, config=self._config.reward, time_limit_reached=limit)
-        if self._mark is not None and verdict.valid:
-            verdict = verdict.marked(success=self._mark[0] is Ending.SUCCESS, config=self._config.reward)
+        judged = referee.judge(joined, config=self._config.reward, time_limit_reached=limit)
+        if self._mark is not None and judged.valid:
+            judged = judged.marked(success=self._mark[0] is Ending.SUCCESS, config=self._config.reward)
         # The end of the episode, or a pause, is told before the outcome, lest policy_node goes on.
-        if verdict.robot_fault:
-            self._spoil(verdict.reason)
-        elif joined.execution.status is referee.Status.REFUSED:
-            self._note_refusal(verdict.reason)
-        self._publish_outcome(joined, verdict)
-        self._assembler.add_outcome(joined.id, verdict.outcome)
-        if verdict.valid:
-            self._count(joined.id, verdict, human=joined.execution.human)
+        if judged.robot_fault:
+            self._spoil(judged.reason)
+        elif joined.execution.status is Status.REFUSED:
+            self._note_refusal(judged.reason)
+        self._publish_outcome(joined.id, judged)
+        self._assembler.add_outcome(joined.id, judged.outcome)
+        if judged.valid:
+            self._count(joined.id, judged, human_driven=human_driven)
         elif joined.feedback is not None:
             self._credit(joined.feedback)
         if self._mark is not None:
             self._apply_mark()
 
-    def _count(self, id: ChunkId, verdict: referee.Verdict, *, human: bool) -> None:
+    def _count(self, id: ChunkId, judged: referee.JudgedChunk, *, human_driven: bool) -> None:
         """Adds a valid chunk to its episode; the time limit counts the policy's steps only."""
-        self._last = None if verdict.outcome.intervened else id
+        self._last = None if judged.outcome.cut_by_takeover else id
         self._faults, self._refusals = 0, 0
-        self._episodes.add_chunk(verdict.outcome.reward, num_steps=0 if human else verdict.outcome.num_steps)
+        self._episodes.add_chunk(judged.outcome.reward, num_steps=0 if human_driven else judged.outcome.num_steps)
         if self._mark is not None:
             return
-        ending, message = verdict.ending()
-        if verdict.outcome.terminated:
+        ending, message = judged.ending()
+        if judged.outcome.terminated:
             self._close(ending, message)
-        elif verdict.outcome.truncated:
+        elif judged.outcome.truncated:
             # The scene must stand until policy_node has seen it: its value is this chunk's next value.
             self._closing = (id, ending, message, time.monotonic())
 
@@ -242,18 +242,14 @@ class RewardNode(Node):
         if self._refusals >= referee.MAX_REFUSALS:
             self._hold(f"{self._refusals} chunks in a row were refused, the last by: {reason}")
 
-    def _publish_outcome(self, joined: referee.Joined, verdict: referee.Verdict) -> None:
-        assert joined.id is not None
-        end = joined.execution.end if joined.execution is not None else joined.stamp
+    def _publish_outcome(self, id: ChunkId, judged: referee.JudgedChunk) -> None:
         self._outcomes.publish(
-            conversions.outcome_to_message(
-                joined.id, verdict.outcome, stamp=joined.stamp, end=end, valid=verdict.valid, reason=verdict.reason
-            )
+            conversions.outcome_to_message(id, judged.outcome, valid=judged.valid, reason=judged.reason)
         )
 
     def _refuse(self, id: ChunkId, stamp: int, reason: str) -> None:
         """Tells that a chunk cannot be trained on, whatever the robot did with it."""
-        self._publish_outcome(referee.Joined(stamp, time.monotonic(), id), referee.void(reason))
+        self._publish_outcome(id, referee.void(reason, stamp=stamp))
 
     def _is_current(self, id: ChunkId) -> bool:
         return self._episodes.phase is Phase.RUNNING and id.episode == self._episodes.episode and self._closing is None
@@ -264,7 +260,6 @@ class RewardNode(Node):
             self._outbox.add(transition)
         for gap in self._assembler.pop_gaps():
             self._versions.pop(gap.id.sequence_number, None)
-            self._outbox.forget(gap.id.sequence_number)
             self.get_logger().info(f"chunk {gap.id.sequence_number} makes no transition: {gap.reason}")
         self._outbox.send_due(time.monotonic())
 
@@ -299,7 +294,6 @@ class RewardNode(Node):
         dropped = self._assembler.discard_episode(episode, self._run_id)
         for id in dropped:
             self._versions.pop(id.sequence_number, None)
-            self._outbox.forget(id.sequence_number)
         withdrawn = self._outbox.discard_episode(episode)
         lost = f"{len(dropped)} chunks dropped, {withdrawn} transitions withdrawn"
         self.get_logger().warning(f"episode {episode} is discarded: {message} ({lost})")
@@ -343,6 +337,7 @@ class RewardNode(Node):
             self.get_logger().info(f"episode {change.episode} {change.event.name} {change.message}")
             event = msg.EpisodeEvent(
                 run_id=self._run_id,
+                sender=DEFAULT_SENDER,
                 episode=change.episode,
                 seed=change.seed,
                 event=change.event.value,
@@ -350,6 +345,7 @@ class RewardNode(Node):
                 total_reward=change.total_reward,
                 num_chunks=change.num_chunks,
                 intervened=change.intervened,
+                prompt=self._config.run.prompt,
                 message=change.message,
             )
             event.header.stamp = self.get_clock().now().to_msg()

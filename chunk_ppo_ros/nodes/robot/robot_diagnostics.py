@@ -6,8 +6,8 @@ import collections
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
 
 
 class RobotDiagnostics:
@@ -17,15 +17,15 @@ class RobotDiagnostics:
         self._counts: collections.Counter[Status] = collections.Counter()
         self._num_steps = 0
         self._num_clamped_steps = 0
-        self._last: ExecutionRecord | None = None
+        self._last: ExecutionResult | None = None
         self._bad_states: dict[str, str] = {}
 
-    def note_result(self, record: ExecutionRecord) -> None:
+    def note_result(self, result: ExecutionResult) -> None:
         """Counts the result of a chunk."""
-        self._counts[record.status] += 1
-        self._num_steps += record.num_steps
-        self._num_clamped_steps += record.num_clamped_steps
-        self._last = record
+        self._counts[result.status] += 1
+        self._num_steps += result.num_steps
+        self._num_clamped_steps += result.num_clamped_steps
+        self._last = result
 
     def note_bad_states(self, arm: str, reason: str) -> bool:
         """Remembers why an arm's joint states are not used; returns whether the arm was well before."""

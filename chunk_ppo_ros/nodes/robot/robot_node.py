@@ -9,8 +9,8 @@ It alone knows who drives: an operator takes over and hands back by the service 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -24,16 +24,22 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.nodes.wire.conversions import (
+    NANOSECONDS,
+    execution_to_message,
+    header_of,
+    time_from_ns,
+    time_to_ns,
+)
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.execution import ExecutionRecord, Status
 
 WATCH_PERIOD = 0.05  # s, steady clock
 DIAGNOSTICS_PERIOD = 1.0  # s, steady clock
@@ -65,6 +71,7 @@ class RobotNode(Node):
         period = 1.0 / config.robot.control_rate
         self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
         self._diagnostics = RobotDiagnostics()
+        self._run_id = ""  # of the newest event of an episode
         self._answered: dict[str, int] = {}  # state stamps at the last step, in lockstep
         self._told: tuple[bool, int, str] | None = None  # about the human, as published and logged last
         self._create_topics()
@@ -126,6 +133,7 @@ class RobotNode(Node):
             self.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
 
     def _on_event(self, message: EpisodeEvent) -> None:
+        self._run_id = message.run_id
         if message.event in _SUSPENDING_EVENTS:
             # Between episodes of a real robot it is the human who brings it back to the start; a pause holds everybody.
             freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
@@ -210,13 +218,14 @@ class RobotNode(Node):
         return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
 
     def _publish_results(self) -> None:
-        for record in self._player.take_records():
-            self._diagnostics.note_result(record)
-            if record.status in (Status.REFUSED, Status.FAULT):
+        for result in self._player.take_results():
+            self._diagnostics.note_result(result)
+            if result.status in (Status.REFUSED, Status.FAULT):
                 self.get_logger().warning(
-                    f"chunk {record.status.name} after {record.num_steps} steps: {record.message}"
+                    f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
                 )
-            self._results.publish(self._result_message(record))
+            filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id)
+            self._results.publish(execution_to_message(filled))
         self._tell_who_drives()
 
     def _tell_who_drives(self) -> None:
@@ -233,20 +242,6 @@ class RobotNode(Node):
             self.get_logger().info("a human drives" if human else "the policy drives")
         if problem and (known is None or known[2] != problem):
             self.get_logger().warning(f"the robot holds: {problem}")
-
-    def _result_message(self, record: ExecutionRecord) -> ExecutionResult:
-        return ExecutionResult(
-            header=header_of(record.stamp),
-            end=time_from_ns(self._now()),
-            status=int(record.status),
-            num_steps=record.num_steps,
-            num_clamped_steps=record.num_clamped_steps,
-            max_clamp=record.max_clamp,
-            effort=math.nan if record.effort is None else record.effort,
-            human=record.human,
-            commanded=to_array(record.commanded, "float32"),
-            message=record.message,
-        )
 
     def _publish_diagnostics(self) -> None:
         status = self._diagnostics.status(

@@ -25,12 +25,12 @@ from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
-from chunk_ppo_ros.nodes.sim.sim_rewards import ChunkRewards
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, terms_to_messages, time_from_ns
 from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import make_simulator
 

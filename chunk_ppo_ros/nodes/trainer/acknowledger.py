@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
@@ -23,21 +24,19 @@ class Acknowledger:
         self._num_required = num_required
         self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
 
-    def acknowledge(
-        self, run_id: str, sequence_number: int, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None
-    ) -> None:
+    def acknowledge(self, id: ChunkId, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
         """Answers a transition, and says how full the rollout is.
 
         Args:
-            run_id: the run of the transition, as its sender gave it.
-            sequence_number: the number of the transition, as its sender gave it.
+            id: the identity of its chunk, as its sender gave it.
             acknowledgment: the answer.
             buffer: the buffer of the rollout; None before the run has begun.
         """
         self._publisher.publish(
             msg.TransitionAck(
-                run_id=run_id,
-                sequence_number=sequence_number,
+                run_id=id.run_id,
+                sender=id.sender,
+                sequence_number=id.sequence_number,
                 status=acknowledgment.status,
                 message=acknowledgment.reason,
                 policy_version=buffer.version if buffer else 0,
@@ -49,7 +48,7 @@ class Acknowledger:
     def report(self, message: msg.Transition, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
         """Reports why transitions are not accepted: once for each reason and change, not for each transition."""
         ack, node = msg.TransitionAck, self._node
-        number, reason = message.sequence_number, acknowledgment.reason
+        number, reason = message.chunk.sequence_number, acknowledgment.reason
         if acknowledgment.status == ack.RETRY:
             node.raise_condition(condition_table.TRANSITIONS_DELAYED, reason=reason)
         elif acknowledgment.status == ack.REFUSED_INVALID:
@@ -59,7 +58,7 @@ class Acknowledger:
                 condition_table.TRANSITION_OF_OTHER_VERSION,
                 sequence_number=number,
                 reason=reason,
-                policy_version=message.policy_version,
+                policy_version=message.chunk.policy_version,
                 present_version=buffer.version if buffer else 0,
             )
         elif acknowledgment.status == ack.ACCEPTED:

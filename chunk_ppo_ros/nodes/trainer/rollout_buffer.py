@@ -8,7 +8,7 @@ from collections.abc import Callable
 from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
 
-from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.core.types import ChunkId, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.nodes.wire import conversions
 
@@ -74,7 +74,11 @@ class RolloutBuffer:
         return [self._accepted[number] for number in sorted(self._accepted)]
 
     def restore(self) -> list[str]:
-        """Takes what the journal holds, as far as it still fits; returns the reasons against the rest."""
+        """Takes what the journal holds, as far as it still fits; returns the reasons against the rest.
+
+        Raises:
+            UserError: where the journal is of another format; nothing is taken then.
+        """
         refusals = []
         for number, raw in self._journal.read(version=self.version).items():
             judged = self._judge(deserialize_message(raw, msg.Transition))
@@ -96,33 +100,33 @@ class RolloutBuffer:
             self.num_refused += judged.status in (msg.TransitionAck.REFUSED_VERSION, msg.TransitionAck.REFUSED_INVALID)
             return judged
         try:
-            self._journal.add(raw, version=self.version, sequence_number=message.sequence_number)
+            self._journal.add(raw, version=self.version, sequence_number=message.chunk.sequence_number)
         except OSError as error:
             return Acknowledgment(msg.TransitionAck.RETRY, f"the journal cannot be written: {error}")
-        self._accepted[message.sequence_number] = judged
+        self._accepted[message.chunk.sequence_number] = judged
         return Acknowledgment(msg.TransitionAck.ACCEPTED)
 
-    def discard(self, episode: int) -> list[int]:
-        """Drops an episode's transitions, also those that come later; returns the dropped sequence numbers."""
+    def discard(self, episode: int) -> list[ChunkId]:
+        """Drops an episode's transitions, also those that come later; returns the dropped chunks."""
         self._discarded_episodes.add(episode)
-        dropped = [number for number, transition in self._accepted.items() if transition.id.episode == episode]
-        self._journal.remove(dropped, version=self.version)
-        for number in dropped:
-            del self._accepted[number]
+        dropped = [transition.id for transition in self._accepted.values() if transition.id.episode == episode]
+        self._journal.remove([id.sequence_number for id in dropped], version=self.version)
+        for id in dropped:
+            del self._accepted[id.sequence_number]
         return dropped
 
     def _judge(self, message: msg.Transition) -> Transition | Acknowledgment:
         """The transition where it belongs here and fits, else why not."""
-        ack = msg.TransitionAck
-        if message.run_id != self.run_id:
-            return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {message.run_id!r}")
-        if message.sequence_number in self._accepted or message.sequence_number in self._trained:
+        ack, sampled = msg.TransitionAck, message.chunk
+        if sampled.run_id != self.run_id:
+            return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {sampled.run_id!r}")
+        if sampled.sequence_number in self._accepted or sampled.sequence_number in self._trained:
             return Acknowledgment(ack.DUPLICATE)
-        if message.policy_version != self.version:
-            reason = f"policy_version must be {self.version}, got {message.policy_version}"
+        if sampled.policy_version != self.version:
+            reason = f"policy_version must be {self.version}, got {sampled.policy_version}"
             return Acknowledgment(ack.REFUSED_VERSION, reason)
-        if message.episode in self._discarded_episodes:
-            return Acknowledgment(ack.DISCARDED, f"episode {message.episode} is discarded")
+        if sampled.episode in self._discarded_episodes:
+            return Acknowledgment(ack.DISCARDED, f"episode {sampled.episode} is discarded")
         if self.is_complete:
             return Acknowledgment(ack.REFUSED_VERSION, f"the rollout of version {self.version} is complete")
         try:

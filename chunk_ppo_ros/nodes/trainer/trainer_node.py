@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
@@ -72,30 +72,36 @@ class TrainerNode(WorkerNode):
 
     def _on_begun(self, outcome: Outcome[tuple[Learner, MetricsLog]]) -> None:
         try:
-            learner, self._log.file = outcome.result()
+            run = self._begin(*outcome.result())
         except UserError as error:
             if self.config.run.autostart:
                 raise
             self.raise_condition(condition_table.START_FAILED, reason=str(error))
             return
         self.clear_condition(condition_table.START_FAILED)
+        self._run = run
+        self.submit(run.learner.warm_up, lambda outcome: outcome.result())
+        self.set_ready()
+
+    def _begin(self, learner: Learner, file: MetricsLog) -> TrainingRun:
+        """Returns the run of what is loaded, with what the journal holds of the present version.
+
+        Raises:
+            UserError: where the journal was written by another version of the package.
+        """
+        self._log.file = file
         self.get_logger().info(
             f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}"
         )
-        self._run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
+        run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
         stale = self._journal.clear(keep_version=learner.policy_version if self.config.run.resume else None)
         if stale:
             self.get_logger().info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
-        self._restore(self._run)
-        self.submit(learner.warm_up, lambda outcome: outcome.result())
-        self.set_ready()
-
-    def _restore(self, run: TrainingRun) -> None:
-        """Takes back what the journal holds of the present version."""
         for refusal in run.buffer.restore():
             self.get_logger().error(f"a journaled transition is not used, {refusal}")
         if run.buffer.num_accepted:
             self.get_logger().info(f"{run.buffer.num_accepted} transitions are back from the journal")
+        return run
 
     def activated(self) -> None:
         """Announces the version, and goes on with an update that waits."""
@@ -128,7 +134,7 @@ class TrainerNode(WorkerNode):
         else:
             acknowledgment = run.buffer.add(raw, message)
         buffer = run.buffer if run is not None else None
-        self._acknowledger.acknowledge(message.run_id, message.sequence_number, acknowledgment, buffer)
+        self._acknowledger.acknowledge(conversions.chunk_id(message.chunk), acknowledgment, buffer)
         self._acknowledger.report(message, acknowledgment, buffer)
         if run is not None and acknowledgment.status == msg.TransitionAck.ACCEPTED:
             self._bar.update()
@@ -152,8 +158,8 @@ class TrainerNode(WorkerNode):
         self._bar.close()
         dropped = run.buffer.discard(episode)
         discarded = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
-        for sequence_number in dropped:
-            self._acknowledger.acknowledge(run.learner.run_id, sequence_number, discarded, run.buffer)
+        for id in dropped:
+            self._acknowledger.acknowledge(id, discarded, run.buffer)
         self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
         self._open_bar(run)
 

@@ -8,7 +8,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
@@ -66,15 +66,8 @@ class TrainingLog:
             self.file = None
 
     def _publish(self, metrics: Metrics, counters: Counters) -> None:
-        message = msg.TrainingMetrics(
-            stamp=self._node.get_clock().now().to_msg(),
-            run_id=counters.run_id,
-            policy_version=counters.policy_version,
-            num_chunks=counters.num_chunks,
-            names=list(metrics),
-            values=[float(value) for value in metrics.values()],
-        )
-        self._publisher.publish(message)
+        stamp = self._node.get_clock().now().nanoseconds
+        self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp))
 
     def _write(self, kind: str, metrics: Metrics, counters: Counters) -> None:
         if self.file is None:

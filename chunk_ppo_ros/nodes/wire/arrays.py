@@ -86,6 +86,20 @@ def finite(value: float, name: str) -> float:
     return float(value)
 
 
+def to_optional(value: float | None) -> float:
+    """A number that may be unknown, as a message holds it: NaN where it is."""
+    return math.nan if value is None else to_float32(value)
+
+
+def from_optional(value: float, name: str) -> float | None:
+    """A number that may be unknown, as it was received; None where it is.
+
+    Raises:
+        ValueError: where it is infinite.
+    """
+    return None if math.isnan(value) else finite(value, name)
+
+
 def unit_interval(value: float, name: str) -> float:
     """A number that was received.
 

@@ -7,40 +7,32 @@ names the field.
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.types import ObservationSource
 from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS as NANOSECONDS
 from chunk_ppo_ros.nodes.wire.arrays import (
     finite,
     from_array,
     from_bools,
+    from_optional,
     header_of,
     time_from_ns,
     time_to_ns,
     to_array,
     to_bools,
     to_float32,
+    to_optional,
     unit_interval,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class ObservationSource:
-    """What the message of an observation holds beside the observation itself.
-
-    Attributes:
-        stamp: ROS time of its oldest sensor reading, ns.
-        prompt: the task in words, as given.
-    """
-
-    stamp: int
-    prompt: str
-
 
 # Observations.
 
@@ -91,52 +83,56 @@ def source_from_message(message: msg.ModelObservation) -> ObservationSource:
 # Chunks.
 
 
-def chunk_id(message: Any) -> types.ChunkId:
-    """The identity in an ActionChunk, ChunkOutcome or Transition message."""
-    return types.ChunkId(message.run_id, message.sequence_number, message.episode, message.chunk)
+def chunk_id(message: msg.ActionChunk | msg.ChunkOutcome) -> types.ChunkId:
+    """The identity in an ActionChunk or ChunkOutcome message."""
+    return types.ChunkId(message.run_id, message.sequence_number, message.episode, message.chunk, message.sender)
 
 
-def _identity(id: types.ChunkId) -> dict[str, Any]:
-    return dataclasses.asdict(id)
+def _check_format(message: Any) -> None:
+    """Refuses a message of another layout, whose other fields may mean something else.
+
+    Raises:
+        ValueError: saying so.
+    """
+    if message.format.version != message.format.VERSION:
+        raise ValueError(
+            f"format.version must be {message.format.VERSION}, got {message.format.version}; build all nodes from one "
+            "version of this package"
+        )
 
 
-def chunk_to_message(
-    id: types.ChunkId, chunk: types.SampledChunk, source: ObservationSource, *, stamp: int
-) -> msg.ActionChunk:
+def chunk_to_message(id: types.ChunkId, chunk: types.SampledChunk, *, stamp: int) -> msg.ActionChunk:
     """A sampled chunk as its message.
 
     Args:
         id: where it stands in the run.
         chunk: the chunk.
-        source: stamp and prompt of its observation.
         stamp: the stamp that it shares with its trajectories, ns of ROS time.
     """
     horizon, action_dim = chunk.actions.shape
     return msg.ActionChunk(
         header=header_of(stamp),
+        run_id=id.run_id,
+        sender=id.sender,
+        sequence_number=id.sequence_number,
+        episode=id.episode,
+        chunk=id.chunk,
+        policy_version=chunk.policy_version,
+        observation=observation_to_message(chunk.observation, chunk.source),
+        action_tokens=to_array(chunk.action_tokens, "int32"),
+        token_mask=to_bools(chunk.token_mask),
+        token_log_probs=to_array(chunk.token_log_probs, "float32"),
+        temperature=to_float32(chunk.temperature),
+        value=to_float32(chunk.value),
         horizon=horizon,
         action_dim=action_dim,
         actions=to_array(chunk.actions, "float32"),
-        **_identity(id),
-        **_sample_fields(chunk, source),
+        valid=chunk.valid,
+        human=chunk.human_driven,
+        num_steps_asked=chunk.num_steps_asked,
+        num_steps_committed=chunk.num_steps_committed,
+        entropy=to_float32(chunk.entropy),
     )
-
-
-def _sample_fields(chunk: types.SampledChunk, source: ObservationSource) -> dict[str, Any]:
-    """The fields that ActionChunk and Transition have in common."""
-    return {
-        "policy_version": chunk.policy_version,
-        "observation": observation_to_message(chunk.observation, source),
-        "action_tokens": to_array(chunk.action_tokens, "int32"),
-        "token_mask": to_bools(chunk.token_mask),
-        "token_log_probs": to_array(chunk.token_log_probs, "float32"),
-        "temperature": to_float32(chunk.temperature),
-        "value": to_float32(chunk.value),
-        "num_steps_asked": chunk.num_steps_asked,
-        "entropy": to_float32(chunk.entropy),
-        "valid": chunk.valid,
-        "human": chunk.human,
-    }
 
 
 def chunk_from_message(message: msg.ActionChunk) -> types.SampledChunk:
@@ -145,10 +141,7 @@ def chunk_from_message(message: msg.ActionChunk) -> types.SampledChunk:
     Raises:
         ValueError: where a field does not fit the others, is not finite or out of range.
     """
-    return _sample(message, (message.horizon, message.action_dim))
-
-
-def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
+    _check_format(message)
     num_tokens = len(message.action_tokens)
     if not 1 <= message.num_steps_asked <= message.horizon:
         raise ValueError(f"num_steps_asked must be within 1..{message.horizon}, got {message.num_steps_asked}")
@@ -164,13 +157,15 @@ def _sample(message: Any, action_shape: tuple[int, int]) -> types.SampledChunk:
         token_mask=from_bools(message.token_mask, num_tokens, "token_mask"),
         token_log_probs=token_log_probs,
         value=finite(message.value, "value"),
-        actions=from_array(message.actions, "float32", action_shape, "actions"),
+        actions=from_array(message.actions, "float32", (message.horizon, message.action_dim), "actions"),
         policy_version=message.policy_version,
         temperature=temperature,
         num_steps_asked=message.num_steps_asked,
         entropy=finite(message.entropy, "entropy"),
         valid=message.valid,
-        human=message.human,
+        human_driven=message.human,
+        source=source_from_message(message.observation),
+        num_steps_committed=message.num_steps_committed,
     )
 
 
@@ -196,6 +191,7 @@ def bootstrap_to_message(
     return msg.Bootstrap(
         header=header_of(stamp),
         run_id=id.run_id,
+        sender=id.sender,
         sequence_number=id.sequence_number,
         policy_version=policy_version,
         observation=observation_to_message(observation, source),
@@ -209,7 +205,73 @@ def bootstrap_from_message(message: msg.Bootstrap) -> tuple[types.ModelObservati
     Raises:
         ValueError: where a field does not fit the others or is not finite.
     """
+    _check_format(message)
     return observation_from_message(message.observation), finite(message.value, "value")
+
+
+# What the robot did.
+
+
+def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFAULT_SENDER) -> msg.ExecutionResult:
+    """What the robot did, as its message.
+
+    Args:
+        execution: what it did.
+        sender: which robot of the run.
+    """
+    return msg.ExecutionResult(
+        header=header_of(execution.stamp),
+        run_id=execution.run_id,
+        sender=sender,
+        end=time_from_ns(execution.end),
+        status=int(execution.status),
+        num_steps=execution.num_steps,
+        num_clamped_steps=execution.num_clamped_steps,
+        max_clamp=to_float32(execution.max_clamp),
+        effort=to_optional(execution.effort),
+        start_error=to_optional(execution.start_error),
+        duration=math.nan if execution.duration is None else execution.duration,
+        human=execution.human_driven,
+        action_dim=execution.commanded.shape[1],
+        commanded=to_array(execution.commanded, "float32"),
+        causes=to_array(execution.causes, "uint8"),
+        message=execution.message,
+    )
+
+
+def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
+    """What the robot did.
+
+    Raises:
+        ValueError: where a field does not fit the others or is not finite.
+    """
+    _check_format(message)
+    if message.status not in list(Status):
+        raise ValueError(f"status must be within 0..{max(Status).value}, got {message.status}")
+    num_commands, action_dim = len(message.causes), message.action_dim
+    execution = ExecutionResult(
+        status=Status(message.status),
+        num_steps=message.num_steps,
+        stamp=time_to_ns(message.header.stamp),
+        end=time_to_ns(message.end),
+        message=message.message,
+        human_driven=message.human,
+        max_clamp=finite(message.max_clamp, "max_clamp"),
+        effort=from_optional(message.effort, "effort"),
+        start_error=from_optional(message.start_error, "start_error"),
+        duration=from_optional(message.duration, "duration"),
+        run_id=message.run_id,
+        commanded=from_array(message.commanded, "float32", (num_commands, action_dim), "commanded"),
+        causes=from_array(message.causes, "uint8", (num_commands,), "causes"),
+    )
+    unknown = int(np.bitwise_or.reduce(execution.causes)) & ~sum(Cause)
+    if unknown:
+        raise ValueError(f"causes must be bits of {sum(Cause)}, got {unknown} as well")
+    if message.num_clamped_steps != execution.num_clamped_steps:
+        raise ValueError(
+            f"num_clamped_steps must be that of causes ({execution.num_clamped_steps}), got {message.num_clamped_steps}"
+        )
+    return execution
 
 
 # Rewards and outcomes.
@@ -241,103 +303,72 @@ def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTer
 
 
 def outcome_to_message(
-    id: types.ChunkId, outcome: types.ChunkOutcome, *, stamp: int, end: int, valid: bool = True, reason: str = ""
+    id: types.ChunkId, outcome: types.ChunkOutcome, *, valid: bool = True, reason: str = ""
 ) -> msg.ChunkOutcome:
-    """How a chunk ended, as its message.
+    """How a chunk ended, as its message; its stamp is that of the execution.
 
     Args:
         id: the chunk.
         outcome: how it ended.
-        stamp: stamp of the chunk, ns of ROS time.
-        end: when its execution ended, ns of ROS time.
         valid: whether it can be trained on.
         reason: why not.
     """
     return msg.ChunkOutcome(
-        header=header_of(stamp),
-        end=time_from_ns(end),
+        header=header_of(outcome.execution.stamp),
+        run_id=id.run_id,
+        sender=id.sender,
+        sequence_number=id.sequence_number,
+        episode=id.episode,
+        chunk=id.chunk,
+        execution=execution_to_message(outcome.execution, sender=id.sender),
+        reward=to_float32(outcome.reward),
+        terms=terms_to_messages(outcome.reward_terms),
+        terminated=outcome.terminated,
+        truncated=outcome.truncated,
+        intervened=outcome.cut_by_takeover,
+        success=outcome.success,
         valid=valid,
         message=reason,
-        **_identity(id),
-        **_outcome_fields(outcome),
     )
 
 
-def _outcome_fields(outcome: types.ChunkOutcome) -> dict[str, Any]:
-    """The fields that ChunkOutcome and Transition have in common."""
-    return {
-        "reward": to_float32(outcome.reward),
-        "terms": terms_to_messages(outcome.reward_terms),
-        "num_steps": outcome.num_steps,
-        "terminated": outcome.terminated,
-        "truncated": outcome.truncated,
-        "intervened": outcome.intervened,
-        "success": outcome.success,
-        "num_clamped_steps": outcome.num_clamped_steps,
-        "fault": outcome.fault,
-    }
-
-
-def outcome_from_message(message: msg.ChunkOutcome | msg.Transition) -> types.ChunkOutcome:
-    """The outcome in a ChunkOutcome or Transition message.
+def outcome_from_message(message: msg.ChunkOutcome) -> types.ChunkOutcome:
+    """The outcome of a message.
 
     Raises:
-        ValueError: where a number is not finite, or more steps were clamped than executed.
+        ValueError: where a field does not fit the others or a number is not finite.
     """
-    if message.num_clamped_steps > message.num_steps:
-        raise ValueError(
-            f"num_clamped_steps must be at most num_steps ({message.num_steps}), got {message.num_clamped_steps}"
-        )
-    return types.ChunkOutcome(
+    _check_format(message)
+    outcome = types.ChunkOutcome(
         reward=finite(message.reward, "reward"),
         reward_terms=terms_from_messages(message.terms),
-        num_steps=message.num_steps,
+        execution=execution_from_message(message.execution),
         terminated=message.terminated,
         truncated=message.truncated,
-        intervened=message.intervened,
         success=message.success,
-        num_clamped_steps=message.num_clamped_steps,
-        fault=message.fault,
     )
+    if message.intervened != outcome.cut_by_takeover:
+        raise ValueError(
+            f"intervened must say whether a takeover cut the chunk, got {message.intervened} for the status "
+            f"{outcome.execution.status.name} after {outcome.num_steps} steps"
+        )
+    return outcome
 
 
 # Transitions.
 
 
-def transition_to_message(
-    transition: types.Transition,
-    source: ObservationSource,
-    *,
-    stamp: int,
-    next_source: ObservationSource | None = None,
-) -> msg.Transition:
-    """A transition as its message.
-
-    Args:
-        transition: the transition.
-        source: stamp and prompt of its observation.
-        stamp: stamp of the chunk, ns of ROS time.
-        next_source: stamp and prompt of the next observation, where there is one.
-
-    Raises:
-        ValueError: where only one of next observation and next source is given.
-    """
-    if (transition.next_observation is None) != (next_source is None):
-        raise ValueError("next_source must be given exactly where the transition has a next observation")
-    horizon, action_dim = transition.chunk.actions.shape
+def transition_to_message(transition: types.Transition) -> msg.Transition:
+    """A transition as its message; the stamp of its chunk is that of its execution."""
+    stamp = transition.outcome.execution.stamp
     message = msg.Transition(
-        header=header_of(stamp),
-        horizon=horizon,
-        action_dim=action_dim,
-        actions=to_array(transition.chunk.actions, "float32"),
+        chunk=chunk_to_message(transition.id, transition.chunk, stamp=stamp),
+        outcome=outcome_to_message(transition.id, transition.outcome),
         next_value=to_float32(transition.next_value),
         discount=to_float32(transition.discount),
-        **_identity(transition.id),
-        **_sample_fields(transition.chunk, source),
-        **_outcome_fields(transition.outcome),
     )
-    if transition.next_observation is not None and next_source is not None:
-        message.next_observation = [observation_to_message(transition.next_observation, next_source)]
+    if transition.next_observation is not None:
+        message.next_observation = [observation_to_message(transition.next_observation, transition.next_source)]
     return message
 
 
@@ -347,18 +378,75 @@ def transition_from_message(message: msg.Transition) -> types.Transition:
     Raises:
         ValueError: where a field does not fit the others, is not finite or out of range; it names the field.
     """
-    outcome, chunk = outcome_from_message(message), _sample(message, (message.horizon, message.action_dim))
+    _check_format(message)
+    id, chunk, outcome = (
+        chunk_id(message.chunk),
+        chunk_from_message(message.chunk),
+        outcome_from_message(message.outcome),
+    )
+    if chunk_id(message.outcome) != id:
+        raise ValueError(f"chunk and outcome must have one identity, got {id} and {chunk_id(message.outcome)}")
     asked = chunk.num_steps_asked
     if not 1 <= outcome.num_steps <= asked:
         raise ValueError(f"num_steps must be within 1..{asked} (num_steps_asked), got {outcome.num_steps}")
     if outcome.terminated and message.next_value != 0.0:
         raise ValueError(f"next_value must be 0 where terminated, got {message.next_value}")
-    after = [observation_from_message(item, "next_observation") for item in message.next_observation]
+    following = [
+        (observation_from_message(item, "next_observation"), source_from_message(item))
+        for item in message.next_observation
+    ]
+    next_observation, next_source = following[0] if following else (None, types.NO_SOURCE)
     return types.Transition(
-        id=chunk_id(message),
+        id=id,
         chunk=chunk,
         outcome=outcome,
         next_value=finite(message.next_value, "next_value"),
-        next_observation=after[0] if after else None,
+        next_observation=next_observation,
         discount=unit_interval(message.discount, "discount"),
+        next_source=next_source,
+    )
+
+
+# Metrics.
+
+CURVES = {
+    "episode_reward": "episode/total_reward",
+    "episode_success": "episode/success",
+    "episode_num_chunks": "episode/num_chunks",
+    "chunk_reward_mean": "reward/chunk_mean",
+    "ratio_mean": "ratio/mean",
+    "ratio_min": "ratio/min",
+    "ratio_max": "ratio/max",
+    "clip_fraction": "ratio/clip_fraction",
+    "approx_kl": "kl/approx",
+    "kl_after": "kl/after",
+    "policy_loss": "loss/policy",
+    "value_loss": "loss/value",
+    "entropy_loss": "loss/entropy",
+    "explained_variance": "value/explained_variance",
+    "grad_norm_actor": "grad_norm/actor",
+    "grad_norm_value": "grad_norm/value",
+    "learning_rate_scale": "update/rate_scale",
+    "log_prob_gap": "logp_gap/max_ratio",
+    "rollout_time": "time/rollout",
+    "update_time": "time/update",
+}
+"""The fields of TrainingMetrics beside its array, and the logged names of their numbers."""
+
+
+def metrics_to_message(metrics: Metrics, counters: Counters, *, stamp: int) -> msg.TrainingMetrics:
+    """The numbers of an update or an episode as their message.
+
+    Args:
+        metrics: the numbers by their logged names.
+        counters: how far the run has come.
+        stamp: ns of ROS time.
+    """
+    return msg.TrainingMetrics(
+        stamp=time_from_ns(stamp),
+        run_id=counters.run_id,
+        policy_version=counters.policy_version,
+        num_chunks=counters.num_chunks,
+        metrics=[msg.Metric(name=name, value=float(value)) for name, value in metrics.items()],
+        **{field: float(metrics.get(name, math.nan)) for field, name in CURVES.items()},
     )

@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.execution import ArmTrajectory
+from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
 CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
 """Joint names of one arm's half of a chunk: rad, and a normalised gripper."""

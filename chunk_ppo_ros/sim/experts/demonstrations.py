@@ -13,7 +13,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime.process_pool import worker_pool
-from chunk_ppo_ros.sim.execution import ChunkExecutor
+from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.experts.expert import Expert
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -101,9 +101,9 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
         states.append(simulator.state())
         planned = expert.plan(states[-1], task.observe(simulator.scene()), random=random)
         actions.append(planned.intended)
-        execution = executor.execute(planned.executed)
-        rewards.append(execution.reward)
-        ended, success = execution.terminated, execution.success
+        _, reward = executor.execute(planned.executed)
+        rewards.append(reward.total)
+        ended, success = reward.terminated, reward.success
     return EpisodeRecording(
         np.stack(images), np.stack(states), np.stack(actions), np.array(rewards, np.float32), success
     )

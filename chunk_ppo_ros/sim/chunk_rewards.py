@@ -1,4 +1,4 @@
-"""Sums the step rewards of the task over a chunk. The time limit of an episode is reward_node's."""
+"""Sums the step rewards of the task over a chunk. The time limit of an episode is not looked at here."""
 
 from __future__ import annotations
 
@@ -10,11 +10,22 @@ from chunk_ppo_ros.sim.interface import StepReward
 
 @dataclasses.dataclass(frozen=True)
 class ChunkReward:
-    """What the task says about one chunk: summed terms, and how it ended."""
+    """What the task says about one chunk.
+
+    Attributes:
+        terms: the task's terms, each summed over the executed steps.
+        terminated: the task reached an end state.
+        success: the task was solved.
+    """
 
     terms: tuple[RewardTerm, ...]
     terminated: bool
     success: bool
+
+    @property
+    def total(self) -> float:
+        """Sum of weight * value over the task's terms."""
+        return sum(term.weight * term.value for term in self.terms)
 
 
 class ChunkRewards:

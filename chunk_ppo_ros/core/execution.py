@@ -1,0 +1,87 @@
+"""What the robot did with a chunk: one type for the robot, the simulator, the referee and the transition."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+import numpy as np
+
+
+class Status(enum.IntEnum):
+    """How the execution of a chunk ended; the numbers are those of ExecutionResult.msg."""
+
+    EXECUTED = 0
+    REFUSED = 1
+    FAULT = 2
+    TAKEOVER = 3
+    CANCELLED = 4
+
+
+class Cause(enum.IntFlag):
+    """Why a command differs from what was asked; the bits are those of ExecutionResult.msg."""
+
+    POSITION = 1
+    VELOCITY = 2
+    ACCELERATION = 4
+    WORKSPACE = 8
+    HOLD = 16
+
+
+CLAMPED = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
+"""The causes by which a step counts as clamped."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExecutionResult:
+    """What the robot did with one chunk, or with one segment that a human drove.
+
+    Times are 0 and arrays empty where nothing was recorded; the arrays do not take part in comparisons.
+
+    Attributes:
+        status: how it ended.
+        num_steps: executed control steps k of the chunk, 0..H; fewer than asked where the chunk was cut.
+        stamp: of the chunk's trajectories or of the human's segment, ns of ROS time; 0 without ROS.
+        end: when the last executed step ended, ns of ROS time; 0 without ROS.
+        message: why the status is not EXECUTED.
+        human_driven: whether a human drove the steps.
+        max_clamp: largest change that limiting made to a target, rad (grippers: normalized).
+        effort: sum over the steps of the mean |effort| of the arm joints, in the driver's unit; None where unknown.
+        start_error: how far from where it was meant to start the robot stood at the first step, the largest over the
+            arm joints, rad; None where it is not recorded.
+        duration: time from the first command to one control period after the last, s; None where nothing was executed.
+        run_id: identity of the run; empty where the robot does not know it.
+        commanded: float32 [n, D], what was sent in each of n control steps: rad, grippers normalized 0..1.
+        causes: uint8 [n], the `Cause` bits of each of these steps; 0 where what was asked was sent.
+    """
+
+    status: Status
+    num_steps: int = 0
+    stamp: int = 0
+    end: int = 0
+    message: str = ""
+    human_driven: bool = False
+    max_clamp: float = 0.0
+    effort: float | None = None
+    start_error: float | None = None
+    duration: float | None = None
+    run_id: str = ""
+    commanded: np.ndarray = dataclasses.field(
+        default_factory=lambda: np.zeros((0, 0), np.float32), compare=False, repr=False
+    )
+    causes: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint8), compare=False, repr=False)
+
+    @classmethod
+    def nothing(cls, status: Status, message: str, *, stamp: int = 0, end: int = 0) -> ExecutionResult:
+        """The result of a chunk of which no step was executed, or none counts; `message` says why."""
+        return cls(status=status, message=message, stamp=stamp, end=end)
+
+    @classmethod
+    def whole(cls, num_steps: int) -> ExecutionResult:
+        """The result of a chunk whose `num_steps` steps were all sent, of which nothing else is recorded."""
+        return cls(status=Status.EXECUTED, num_steps=num_steps)
+
+    @property
+    def num_clamped_steps(self) -> int:
+        """Steps in which a target was limited."""
+        return int(np.count_nonzero(self.causes & CLAMPED))

@@ -1,0 +1,76 @@
+"""Executes action chunks in a simulator as robot_node would on the robot: each target limited, rewards summed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.safety import LimitedTarget, TargetLimiter
+from chunk_ppo_ros.sim.chunk_rewards import ChunkReward, ChunkRewards
+from chunk_ppo_ros.sim.interface import Simulator
+
+
+class ChunkExecutor:
+    """Sends the targets of chunks to a simulator, within the limits of `RobotConfig`."""
+
+    def __init__(self, simulator: Simulator, config: RobotConfig) -> None:
+        self._simulator, self._max_start_jump = simulator, config.max_start_jump
+        self._limiter = TargetLimiter(config)
+        self._rewards = ChunkRewards()
+        self._commanded: np.ndarray | None = None
+
+    def reset(self, *, seed: int) -> None:
+        """Starts an episode of the simulator."""
+        self._simulator.reset(seed=seed)
+        self._rewards.reset()
+        self._commanded = None
+
+    def execute(self, actions: np.ndarray) -> tuple[ExecutionResult, ChunkReward]:
+        """Sends the targets one by one until the task ends or the chunk does.
+
+        Args:
+            actions: [H, 14], H >= 1, absolute joint targets in rad, grippers normalized; finite.
+
+        Returns:
+            What the robot did, with efforts in N m, and what the task says about it.
+        """
+        previous, period = self._starting_point(), 1.0 / self._simulator.control_rate
+        limited, efforts = [], []
+        self._rewards.begin()
+        for target in actions:
+            limited.append(self._limiter.limit(target, previous, period))
+            self._commanded = previous = limited[-1].target
+            reward = self._simulator.step(previous)
+            self._rewards.add(reward)
+            efforts.append(self._simulator.efforts())
+            if reward.terminated:
+                break
+        return _result(limited, efforts, period), self._rewards.finish()
+
+    def _starting_point(self) -> np.ndarray:
+        """What the first step's speed is limited from, as in the chunk player: the last command if the joints obey."""
+        measured = self._simulator.state().astype(float)
+        if self._commanded is None:
+            return measured
+        lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
+        return self._commanded if np.all(lag <= self._max_start_jump) else measured
+
+
+def _result(limited: list[LimitedTarget], efforts: list[np.ndarray | None], period: float) -> ExecutionResult:
+    return ExecutionResult(
+        status=Status.EXECUTED,
+        num_steps=len(limited),
+        max_clamp=max(one.max_clamp for one in limited),
+        effort=_sum_efforts(efforts),
+        duration=len(limited) * period,
+        commanded=np.array([one.target for one in limited], np.float32),
+        causes=np.array([one.causes for one in limited], np.uint8),
+    )
+
+
+def _sum_efforts(steps: list[np.ndarray | None]) -> float | None:
+    """The mean |effort| of the joints, summed over the steps, N m; None where a step has none."""
+    known = [float(np.mean(np.abs(step))) for step in steps if step is not None]
+    return sum(known) if len(known) == len(steps) else None
