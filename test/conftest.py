@@ -55,6 +55,10 @@ os.environ |= {
 os.environ.pop("ROS_STATIC_PEERS", None)
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
 
+from support import shape_checks  # noqa: E402  (it imports JAX, which reads the environment)
+
+shape_checks.install()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_log_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:

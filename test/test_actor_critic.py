@@ -14,7 +14,6 @@ import pytest
 
 from chunk_ppo_ros.config import MODELS
 from chunk_ppo_ros.core.types import ModelObservation
-from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.actor_critic import Evaluation, Pi0FASTActorCritic, Sample
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder

@@ -16,7 +16,6 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
-from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.robot.chunk_length import held_after
 from support.small_policy import MODEL, configure, make_policy, save_openpi

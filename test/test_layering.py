@@ -89,6 +89,15 @@ def own(module: str) -> set[str]:
     return (below & set(MODULES)) - {module}
 
 
+def reachable(module: str) -> set[str]:
+    """The modules of the package that are loaded with a module, without the `__init__` of their folders."""
+    found, new = set(), {module}
+    while new:
+        found |= new
+        new = {name for known in new for name in own(known)} - found
+    return found
+
+
 def listing(offenders: dict[str, set[str]]) -> str:
     """One line for each offender that has something, for the message of an assertion."""
     return "".join(f"\n  {module}: {', '.join(sorted(names))}" for module, names in offenders.items() if names)
@@ -165,6 +174,13 @@ def test_the_list_of_nodes_imports_the_standard_library_only() -> None:
 def test_rooms_without_jax_do_not_import_it() -> None:
     offenders = {module: foreign(module) & JAX for module in MODULES if room(module) in WITHOUT_JAX}
     assert not any(offenders.values()), listing(offenders)
+
+
+def test_what_hands_our_data_types_to_jax_loads_the_room_that_registers_them() -> None:
+    """`core_jax/__init__.py` registers `ModelObservation` as a pytree, whichever module of the room is imported."""
+    users = {module for module in MODULES if {"jax", "flax"} & foreign(module) and "core.types" in own(module)}
+    assert "rl.rollout" in users
+    assert not {module for module in users if "core_jax" not in {room(name) for name in reachable(module)}}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
+from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.ratios import LEVELS
 from support.toy_policy import ToyEvaluation
@@ -111,7 +111,7 @@ def test_a_histogram_has_a_cross_entropy_and_its_range():
     # Equal logits of four bins: ln 4 whatever the target. Of the returns -2, 1 and 7 one is beyond -3..5.
     evaluation, inputs = minibatch()
     inputs = inputs.replace(returns=jnp.array([-2.0, 1.0, 7.0]))
-    estimate = ValueEstimate(jnp.zeros((3, 4)), ValueSupport(bins=4, low=-3.0, high=5.0))
+    estimate = ValueEstimate(jnp.zeros((3, 4)), ValueDistribution(bins=4, low=-3.0, high=5.0))
     _, metrics = ppo_loss(evaluation.replace(value=estimate), inputs, config=CONFIG)
     np.testing.assert_allclose(metrics["loss/value"], np.log(4.0), rtol=1e-6)
     np.testing.assert_allclose(metrics["value/clipped_returns"], 1 / 3, rtol=1e-6)

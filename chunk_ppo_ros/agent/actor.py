@@ -16,7 +16,6 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
-from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
 

@@ -11,7 +11,6 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import flax.serialization
 import flax.struct
@@ -22,6 +21,7 @@ import optax
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, RewardTerm, Transition
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, Tree
 from chunk_ppo_ros.rewards.terms import with_term
 
 TERM = "novelty"
@@ -41,9 +41,9 @@ FEATURE_LIMIT = 5.0  # standard deviations, as Burda et al., section 2.4
 class Moments:
     """Number, mean and summed squared deviation of what was seen; of each feature."""
 
-    count: Any
-    mean: Any
-    deviation: Any
+    count: AnyArray
+    mean: AnyArray
+    deviation: AnyArray
 
     def add(self, features: jax.Array, known: jax.Array) -> Moments:
         """With more features [N, F], those with `known` [N] of 1; Chan, Golub and LeVeque (1979), equation 1.5."""
@@ -69,11 +69,11 @@ class Moments:
 class NoveltyState:
     """Both networks, the predictor's optimizer, and what normalises their inputs and the reward."""
 
-    target: Any
-    predictor: Any
-    opt_state: Any
+    target: Params
+    predictor: Params
+    opt_state: Tree
     moments: Moments
-    squared_errors: Any
+    squared_errors: AnyArray
 
 
 _OPTIMIZER = optax.adam(LEARNING_RATE)
@@ -174,7 +174,7 @@ def _perceptron(random: np.random.Generator, *sizes: int) -> list[tuple[np.ndarr
     ]
 
 
-def _embed(layers: Any, inputs: jax.Array) -> jax.Array:
+def _embed(layers: Params, inputs: jax.Array) -> jax.Array:
     """What a network makes of inputs [N, F]: [N, E]."""
     *hidden, (weights, biases) = layers
     for each_weights, each_biases in hidden:
@@ -189,13 +189,13 @@ def _step(state: NoveltyState, inputs: jax.Array, known: jax.Array) -> tuple[jax
     white = moments.whiten(inputs)
     outputs = _embed(state.target, white)
 
-    def errors(predictor: Any) -> jax.Array:
+    def errors(predictor: Params) -> jax.Array:
         return known * jnp.mean(jnp.square(_embed(predictor, white) - outputs), axis=-1)
 
-    def loss(predictor: Any) -> jax.Array:
+    def loss(predictor: Params) -> jax.Array:
         return jnp.sum(errors(predictor)) / jnp.maximum(jnp.sum(known), 1.0)
 
-    def descend(_: int, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+    def descend(_: int, carry: tuple[Params, Tree]) -> tuple[Params, Tree]:
         predictor, opt_state = carry
         updates, opt_state = _OPTIMIZER.update(jax.grad(loss)(predictor), opt_state, predictor)
         return optax.apply_updates(predictor, updates), opt_state

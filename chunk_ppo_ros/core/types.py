@@ -1,6 +1,6 @@
 """The data that crosses module borders, as frozen dataclasses of numpy arrays.
 
-Here are shapes, units and meanings; no behaviour beyond checks of shape and finiteness, no JAX and no ROS. `pytrees.py`
+Here are shapes, units and meanings; no behaviour beyond checks of shape and finiteness, no JAX and no ROS. `core_jax`
 registers what goes through `jax.jit` as pytrees; `nodes/wire/conversions.py` maps each type to its message.
 
 Shape letters: B batch, N chunks, C cameras, h w pixels, H action horizon, D action dimensions, T action-token slots,

@@ -11,17 +11,18 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jax import Array
 from jax.scipy.special import ndtr
+from jaxtyping import Bool, Float
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import Array
 
 SIGMA_OVER_WIDTH = 0.75
 """Standard deviation of a histogram's target in bins; the choice of Farebrother et al. 2024, section 3.1."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ValueSupport:
+class ValueDistribution:
     """What `bins` outputs stand for.
 
     One is the value itself, fitted with Huber's loss. More are the logits of a histogram of equal bins over
@@ -43,8 +44,8 @@ class ValueSupport:
     high: float = 0.0
 
     @classmethod
-    def from_config(cls, config: Pi0FASTActorCriticConfig) -> ValueSupport:
-        """The support that `model.value_bins`, `value_min` and `value_max` name."""
+    def from_config(cls, config: Pi0FASTActorCriticConfig) -> ValueDistribution:
+        """The distribution that `model.value_bins`, `value_min` and `value_max` name."""
         return cls(config.value_bins, config.value_min, config.value_max)
 
     @property
@@ -53,23 +54,23 @@ class ValueSupport:
         return self.bins > 1
 
     @property
-    def centers(self) -> Array:
-        """float32 [bins], the middle of each bin."""
+    def centers(self) -> Float[Array, "bins"]:
+        """The middle of each bin, in units of reward."""
         edges = self._edges
         return (edges[:-1] + edges[1:]) / 2
 
     @property
-    def _edges(self) -> Array:
+    def _edges(self) -> Float[Array, "edges"]:
         return jnp.linspace(self.low, self.high, self.bins + 1)
 
-    def mean(self, logits: Array) -> Array:
-        """The value [...] of outputs [..., bins], in units of reward; of zeros it is 0, or the middle of the range."""
+    def mean(self, logits: Float[Array, "*batch bins"]) -> Float[Array, "*batch"]:
+        """Returns the value of outputs, in units of reward; of zeros it is 0, or the middle of the range."""
         if not self.is_histogram:
             return logits[..., 0]
         return jax.nn.softmax(logits) @ self.centers
 
-    def target(self, returns: Array) -> Array:
-        r"""Probabilities [..., bins] that the histogram of returns [...] should have.
+    def target(self, returns: Float[Array, "*batch"]) -> Float[Array, "*batch bins"]:
+        r"""Returns the probabilities that the histogram of each return should have.
 
         .. math::
             p_i = \frac{\Phi((e_{i+1} - G) / \sigma) - \Phi((e_i - G) / \sigma)}
@@ -82,18 +83,20 @@ class ValueSupport:
         mass_below = ndtr((self._edges - inside) / sigma)
         return jnp.diff(mass_below) / (mass_below[..., -1:] - mass_below[..., :1])
 
-    def loss(self, logits: Array, returns: Array, *, huber_delta: float) -> Array:
-        """How far outputs [..., bins] are from returns [...], [...].
+    def loss(
+        self, logits: Float[Array, "*batch bins"], returns: Float[Array, "*batch"], *, huber_delta: float
+    ) -> Float[Array, "*batch"]:
+        """Returns how far outputs are from returns.
 
-        Huber's loss with one bin (half the square within `huber_delta`), else the cross-entropy in nats. At best that
-        is the entropy of the target, 1.2 away from the ends.
+        With one bin it is Huber's loss (half the square within `huber_delta`), else the cross-entropy in nats, which at
+        best is the entropy of the target: 1.2 away from the ends.
         """
         if not self.is_histogram:
             return optax.losses.huber_loss(logits[..., 0], returns, delta=huber_delta)
         return optax.losses.softmax_cross_entropy(logits, self.target(returns))
 
-    def is_beyond(self, returns: Array) -> Array:
-        """bool [...], which returns a histogram cannot tell from its ends; none with one bin."""
+    def is_beyond(self, returns: Float[Array, "*batch"]) -> Bool[Array, "*batch"]:
+        """Returns which returns a histogram cannot tell from its ends; none with one bin."""
         if not self.is_histogram:
             return jnp.zeros(jnp.shape(returns), bool)
         return (returns < self.low) | (returns > self.high)
@@ -104,23 +107,23 @@ class ValueEstimate:
     """Outputs of a value head and what they mean.
 
     Attributes:
-        logits: float32 [..., bins].
-        support: what they stand for.
+        logits: outputs of the head.
+        distribution: what they stand for.
     """
 
-    logits: Array
-    support: ValueSupport = flax.struct.field(pytree_node=False)
+    logits: Float[Array, "*batch bins"]
+    distribution: ValueDistribution = flax.struct.field(pytree_node=False)
 
     @classmethod
-    def scalar(cls, value: Array) -> ValueEstimate:
-        """An estimate that is the value itself, [...]."""
-        return cls(logits=value[..., None], support=ValueSupport())
+    def scalar(cls, value: Float[Array, "*batch"]) -> ValueEstimate:
+        """Returns an estimate that is the value itself."""
+        return cls(logits=value[..., None], distribution=ValueDistribution())
 
     @property
-    def mean(self) -> Array:
-        """float32 [...], the value, in units of reward."""
-        return self.support.mean(self.logits)
+    def mean(self) -> Float[Array, "..."]:
+        """The value, in units of reward."""
+        return self.distribution.mean(self.logits)
 
-    def loss(self, returns: Array, *, huber_delta: float) -> Array:
-        """[...], see `ValueSupport.loss`; no gradient flows into `returns`."""
-        return self.support.loss(self.logits, jax.lax.stop_gradient(returns), huber_delta=huber_delta)
+    def loss(self, returns: Float[Array, "*batch"], *, huber_delta: float) -> Float[Array, "*batch"]:
+        """Returns `ValueDistribution.loss` of the outputs; no gradient flows into `returns`."""
+        return self.distribution.loss(self.logits, jax.lax.stop_gradient(returns), huber_delta=huber_delta)

@@ -24,7 +24,6 @@ from chunk_ppo_ros.config import (
     flags,
 )
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
-from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.evaluation.parity.parity_served import SERVED_SHIFT, generated_states

@@ -19,13 +19,9 @@ import optax
 from tqdm import tqdm
 
 from chunk_ppo_ros.agent.tokenizer_fitting import fit
-from chunk_ppo_ros.config import (
-    TrainConfig,
-    flags,  # noqa: F401  (ModelObservation goes through jit)
-)
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
-from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves

@@ -8,16 +8,21 @@ Shape letters: B batch, T action-token slots, K choices, F FAST tokens, V vocabu
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Int, Int32
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import Array, Tree
 from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, TokenIds
 
+State: TypeAlias = Tree
+"""Where each row stands; what it is made of is the decoder's own."""
 
+
+@runtime_checkable
 class Decoder(Protocol):
     """The rules of one way of decoding; states are pytrees with equal leading axes."""
 
@@ -25,29 +30,29 @@ class Decoder(Protocol):
     def max_tokens(self) -> int:
         """Most tokens that a row samples, at most T."""
 
-    def output_rows(self, table: Array) -> Array:
-        """Rows [K, W] of the embedding table [V, W], in the order of the choices: what hidden states are scored by."""
+    def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "K W"]:
+        """Returns the rows of the embedding table that hidden states are scored by, in the order of the choices."""
 
-    def to_model(self, choices: Array) -> Array:
-        """Model ids int32 [...] of choices."""
+    def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+        """Returns the model ids of choices."""
 
-    def to_choices(self, model_ids: Array) -> Array:
-        """Choices int32 [...] of model ids; any choice where the id is none."""
+    def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+        """Returns the choices of model ids; any choice where the id is none."""
 
-    def start(self, batch: int) -> Any:
-        """The state before the first token, leaves [B]."""
+    def start(self, batch: int) -> State:
+        """Returns the state before the first token, with leaves [B]."""
 
-    def legal(self, state: Any) -> Array:
-        """bool, broadcasts to [..., K]: which choices may come next, for a state with leaves [...]."""
+    def legal(self, state: State) -> Bool[Array, "... #K"]:
+        """Returns which choices may come next, for a state with leaves [...]; broadcasts to [..., K]."""
 
-    def advance(self, state: Any, choices: Array) -> Any:
-        """The state after one choice int32 [B] of each row; complete rows stay as they are."""
+    def advance(self, state: State, choices: Int[Array, "B"]) -> State:
+        """Returns the state after one choice of each row; complete rows stay as they are."""
 
-    def is_complete(self, state: Any) -> Array:
-        """bool [B], whether the row samples no more."""
+    def is_complete(self, state: State) -> Bool[Array, "B"]:
+        """Returns whether each row samples no more."""
 
-    def close(self, tokens: Array, mask: Array) -> Array:
-        """Model ids [B, T] with what is forced after the sampled ones, those under `mask`, and 0 behind it."""
+    def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
+        """Returns model ids: the sampled ones, which are those under `mask`, what is forced after them, and then 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,37 +72,37 @@ class ConstrainedDecoder:
         """See `Decoder`; `FORCED_TAIL` less than T."""
         return self.constraint.max_tokens
 
-    def output_rows(self, table: Array) -> Array:
-        """The F rows of the FAST tokens."""
+    def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "F W"]:
+        """Returns the rows of the FAST tokens."""
         last = self.token_ids.to_model(0) + 1
         return table[last - self.token_ids.num_fast : last][::-1]
 
-    def to_model(self, choices: Array) -> Array:
+    def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
         """See `Decoder`."""
         return self.token_ids.to_model(choices)
 
-    def to_choices(self, model_ids: Array) -> Array:
-        """See `Decoder`; the nearest FAST id where the model id is none."""
+    def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+        """See `Decoder`; it is the nearest FAST id where the model id is none."""
         return jnp.clip(self.token_ids.to_fast(model_ids), 0, self.token_ids.num_fast - 1)
 
     def start(self, batch: int) -> ConstraintState:
         """See `Decoder`."""
         return self.constraint.start(batch)
 
-    def legal(self, state: ConstraintState) -> Array:
+    def legal(self, state: ConstraintState) -> Bool[Array, "... F"]:
         """See `Decoder`."""
         return jnp.asarray(self.constraint.legal_tokens(state))
 
-    def advance(self, state: ConstraintState, choices: Array) -> ConstraintState:
+    def advance(self, state: ConstraintState, choices: Int[Array, "B"]) -> ConstraintState:
         """See `Decoder`."""
         return self.constraint.advance(state, choices)
 
-    def is_complete(self, state: ConstraintState) -> Array:
+    def is_complete(self, state: ConstraintState) -> Bool[Array, "B"]:
         """See `Decoder`."""
         return jnp.asarray(self.constraint.is_complete(state))
 
-    def close(self, tokens: Array, mask: Array) -> Array:
-        """The FAST tokens, "|", the end token and pads."""
+    def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
+        """Returns the FAST tokens, "|", the end token and pads."""
         length = jnp.sum(mask, axis=1, keepdims=True)
         slot = jnp.arange(mask.shape[1])
         after = jnp.where(slot == length, self.token_ids.bar, jnp.where(slot == length + 1, self.token_ids.end, 0))
@@ -118,36 +123,36 @@ class FreeDecoder:
     token_ids: TokenIds
     max_tokens: int
 
-    def output_rows(self, table: Array) -> Array:
-        """All V rows."""
+    def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "V W"]:
+        """Returns all rows."""
         return table
 
-    def to_model(self, choices: Array) -> Array:
-        """The choices themselves."""
+    def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+        """Returns the choices themselves."""
         return choices
 
-    def to_choices(self, model_ids: Array) -> Array:
-        """The model ids themselves."""
+    def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
+        """Returns the model ids themselves."""
         return model_ids
 
-    def start(self, batch: int) -> Array:
-        """No row has stopped."""
+    def start(self, batch: int) -> Bool[Array, "B"]:
+        """Returns that no row has stopped."""
         return jnp.zeros((batch,), bool)
 
-    def legal(self, state: Array) -> Array:
-        """Everything."""
+    def legal(self, state: Bool[Array, "*batch"]) -> Bool[Array, "1"]:
+        """Returns that every choice may come next."""
         return jnp.ones((1,), bool)
 
-    def advance(self, state: Array, choices: Array) -> Array:
+    def advance(self, state: Bool[Array, "B"], choices: Int[Array, "B"]) -> Bool[Array, "B"]:
         """See `Decoder`."""
         return state | (choices == self.token_ids.bar) | (choices == self.token_ids.end)
 
-    def is_complete(self, state: Array) -> Array:
+    def is_complete(self, state: Bool[Array, "B"]) -> Bool[Array, "B"]:
         """See `Decoder`."""
         return state
 
-    def close(self, tokens: Array, mask: Array) -> Array:
-        """Pads behind the sampled tokens; nothing is forced."""
+    def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
+        """Returns the sampled tokens and pads behind them; nothing is forced."""
         return jnp.where(mask, tokens, 0).astype(jnp.int32)
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Float32, Int, Int32
 
+from chunk_ppo_ros.core_jax.arrays import Array, Key, Scalar, Tree
 from chunk_ppo_ros.model.decoders import Decoder
 
 Carry = TypeVar("Carry")
@@ -34,36 +35,49 @@ class TokenSamples:
         entropies: float32 [B, T], of the distribution that each was drawn from, nats; 0 where the mask is false.
     """
 
-    choices: Array
-    mask: Array
-    log_probs: Array
-    entropies: Array
+    choices: Int32[Array, "*batch T"]
+    mask: Bool[Array, "*batch T"]
+    log_probs: Float32[Array, "*batch T"]
+    entropies: Float32[Array, "*batch T"]
 
 
 @flax.struct.dataclass
 class _Loop:
     """The sampling loop before the token of slot `step`."""
 
-    step: Array
-    state: Any
+    step: Int32[Array, ""]
+    state: Tree
     samples: TokenSamples
-    carry: Any
+    carry: Tree
 
 
-def legal_log_probs(logits: Array, legal: Array, temperature: Array | float) -> Array:
-    """log softmax(logits / temperature) over the legal tokens, float32 [..., K]; about -2e38 at illegal ones."""
+def legal_log_probs(
+    logits: Float[Array, "*batch K"], legal: Bool[Array, "*#batch #K"], temperature: Scalar
+) -> Float32[Array, "*batch K"]:
+    """Returns log softmax(logits / temperature) over the legal tokens, in nats; it is about -2e38 at illegal ones.
+
+    Args:
+        logits: of the K choices of each row.
+        legal: which choices count.
+        temperature: of the distribution, > 0.
+    """
     return jax.nn.log_softmax(jnp.where(legal, logits.astype(jnp.float32) / temperature, _ILLEGAL), axis=-1)
 
 
-def entropy_of(log_probs: Array, legal: Array) -> Array:
-    """-sum p log p over the legal tokens, nats, float32 [...], of what `legal_log_probs` returns."""
+def entropy_of(log_probs: Float32[Array, "*batch K"], legal: Bool[Array, "*#batch #K"]) -> Float32[Array, "*batch"]:
+    """Returns the entropy -sum p log p over the legal tokens, in nats.
+
+    Args:
+        log_probs: what `legal_log_probs` returned.
+        legal: what it was given.
+    """
     return -jnp.sum(jnp.exp(log_probs) * jnp.where(legal, log_probs, 0.0), axis=-1)
 
 
-def walk(decoder: Decoder, choices: Array) -> Any:
-    """The state before each token of choices [B, T], with leaves [B, T]."""
+def walk(decoder: Decoder, choices: Int[Array, "B T"]) -> Tree:
+    """Returns the decoder's state before each token of the choices, with leaves [B, T]."""
 
-    def advance(state: Any, chosen: Array) -> tuple[Any, Any]:
+    def advance(state: Tree, chosen: Int[Array, "B"]) -> tuple[Tree, Tree]:
         return decoder.advance(state, chosen), state
 
     _, states = jax.lax.scan(advance, decoder.start(choices.shape[0]), choices.T)
@@ -71,19 +85,24 @@ def walk(decoder: Decoder, choices: Array) -> Any:
 
 
 def score(
-    decoder: Decoder, logits: Array, choices: Array, mask: Array, *, temperature: Array | float
-) -> tuple[Array, Array]:
-    """Log-probabilities and entropies of tokens under the distribution that `sample` draws from.
+    decoder: Decoder,
+    logits: Float[Array, "B T K"],
+    choices: Int[Array, "B T"],
+    mask: Bool[Array, "B T"],
+    *,
+    temperature: Scalar,
+) -> tuple[Float32[Array, "B T"], Float32[Array, "B T"]]:
+    """Returns log-probabilities and entropies of tokens under the distribution that `sample` draws from.
 
     Args:
-        decoder: what is legal.
-        logits: [B, T, K], of each slot's token.
-        choices: int32 [B, T], any within 0 .. K-1 where the mask is false.
-        mask: bool [B, T], the slots that are scored.
-        temperature: > 0.
+        decoder: says what is legal.
+        logits: of each slot's token.
+        choices: the tokens; any within 0 .. K-1 where the mask is false.
+        mask: the slots that are scored.
+        temperature: of the distribution, > 0.
 
     Returns:
-        log_probs float32 [B, T] and entropy float32 [B, T] over legal tokens, nats; both 0 where the mask is false.
+        Log-probabilities, and entropies over the legal tokens, in nats; both are 0 where the mask is false.
     """
     legal = decoder.legal(walk(decoder, choices))
     log_probs = legal_log_probs(logits, legal, temperature)
@@ -94,27 +113,27 @@ def score(
 
 def sample(
     decoder: Decoder,
-    start: tuple[Array, Carry],
-    next_logits: Callable[[Carry, Array, Array], tuple[Array, Carry]],
+    start: tuple[Float[Array, "B K"], Carry],
+    next_logits: Callable[[Carry, Int32[Array, "B"], Int32[Array, ""]], tuple[Float[Array, "B K"], Carry]],
     *,
-    key: Array,
-    temperature: Array | float,
+    key: Key,
+    temperature: Scalar,
     greedy: bool,
 ) -> TokenSamples:
-    """Samples until every row is complete, or T tokens; a complete row takes no more.
+    """Samples until every row is complete or has T tokens; a complete row takes no more.
 
     Args:
-        decoder: what is legal, and T.
-        start: logits [B, K] of the first token, and what `next_logits` carries along, the K/V cache.
-        next_logits: (carry, choices int32 [B], step int32 []) -> logits [B, K] after the token of slot `step`, carry.
+        decoder: says what is legal, and how large T is.
+        start: logits of the first token, and what `next_logits` carries along, which is the K/V cache.
+        next_logits: (carry, choices, step) -> the logits after the token of slot `step`, and the carry with it.
         key: source of randomness.
-        temperature: > 0.
-        greedy: take the likeliest token instead; log-probs are still those of the distribution.
+        temperature: of the distribution, > 0.
+        greedy: take the likeliest token instead; the log-probabilities are still those of the distribution.
     """
     logits, carry = start
     batch = logits.shape[0]
 
-    def choose(loop: _Loop, logits: Array) -> _Loop:
+    def choose(loop: _Loop, logits: Float[Array, "B K"]) -> _Loop:
         legal = decoder.legal(loop.state)
         log_probs = legal_log_probs(logits, legal, temperature)
         noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, loop.step), log_probs.shape)
@@ -131,7 +150,7 @@ def sample(
             loop, step=loop.step + 1, state=decoder.advance(loop.state, choices), samples=samples
         )
 
-    def unfinished(loop: _Loop) -> Array:
+    def unfinished(loop: _Loop) -> Bool[Array, ""]:
         return (loop.step < decoder.max_tokens) & ~jnp.all(decoder.is_complete(loop.state))
 
     def turn(loop: _Loop) -> _Loop:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import flax.struct
-from jax import Array
+from jaxtyping import Bool, Float, Int
 
 from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.core_jax.arrays import Array
 
 
 @flax.struct.dataclass
@@ -13,18 +14,18 @@ class EmbeddedObservation:
     """A `ModelObservation` with image tokens in the place of images; valid while the image tower stands still.
 
     Attributes:
-        image_tokens: [B, C * P, W], what the image tower makes of the images, in the dtype of the computation.
-        image_mask: bool [B, C].
-        prompt_tokens: int32 [B, L].
-        prompt_mask: bool [B, L].
-        state: float32 [B, S].
+        image_tokens: what the image tower makes of the images, in the dtype of the computation; I is C * P.
+        image_mask: false where a camera is missing.
+        prompt_tokens: the prompt with the discretized state, padded with 0 on the right.
+        prompt_mask: true for valid prompt tokens.
+        state: joint angles in rad, grippers normalized, before normalization by the policy's statistics.
     """
 
-    image_tokens: Array
-    image_mask: Array
-    prompt_tokens: Array
-    prompt_mask: Array
-    state: Array
+    image_tokens: Float[Array, "*batch I W"]
+    image_mask: Bool[Array, "*batch C"]
+    prompt_tokens: Int[Array, "*batch L"]
+    prompt_mask: Bool[Array, "*batch L"]
+    state: Float[Array, "*batch S"]
 
 
 AnyObservation = ModelObservation | EmbeddedObservation

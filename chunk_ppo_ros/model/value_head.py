@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
+from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.model.backbone.initialization import draw_weights
 from chunk_ppo_ros.model.chunk_value import ChunkEncoder
 
@@ -27,14 +27,14 @@ class ValueHead:
     Attributes:
         prefix_width: W.
         hidden_dim: width of the perceptrons' hidden layers, and of the chunk's encoding.
-        support: what the outputs stand for.
+        distribution: what the outputs stand for.
         detach: keep the gradient of both values out of the backbone.
         encoder: how V(s, a) sees a chunk; None where there is only V(s).
     """
 
     prefix_width: int
     hidden_dim: int
-    support: ValueSupport
+    distribution: ValueDistribution
     detach: bool
     encoder: ChunkEncoder | None
 
@@ -44,7 +44,7 @@ class ValueHead:
         return cls(
             prefix_width=prefix_width,
             hidden_dim=config.value_head_hidden_dim,
-            support=ValueSupport.from_config(config),
+            distribution=ValueDistribution.from_config(config),
             detach=config.detach_value,
             encoder=ChunkEncoder.from_config(config, prefix_width=prefix_width),
         )
@@ -94,7 +94,7 @@ class ValueHead:
 
     def _init_perceptron(self, inputs: int, *, key: Array) -> Params:
         weights = draw_weights({"hidden": ((inputs, self.hidden_dim), inputs)}, key=key)
-        bins = self.support.bins
+        bins = self.distribution.bins
         return {
             "hidden": {"kernel": weights["hidden"], "bias": jnp.zeros(self.hidden_dim)},
             "output": {"kernel": jnp.zeros((self.hidden_dim, bins)), "bias": jnp.zeros(bins)},
@@ -106,7 +106,7 @@ class ValueHead:
 
     def _estimate(self, params: Params, features: Array) -> ValueEstimate:
         inner = jax.nn.gelu(features @ params["hidden"]["kernel"] + params["hidden"]["bias"])
-        return ValueEstimate(inner @ params["output"]["kernel"] + params["output"]["bias"], self.support)
+        return ValueEstimate(inner @ params["output"]["kernel"] + params["output"]["bias"], self.distribution)
 
 
 def _features(hidden: Array, valid: Array) -> Array:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 
+@runtime_checkable
 class Evaluation(Protocol):
     """What the current policy says about B sampled chunks."""
 
@@ -29,6 +30,7 @@ class Evaluation(Protocol):
         """V(s, a), [B]; None where the policy has none."""
 
 
+@runtime_checkable
 class Evaluate(Protocol):
     """Scores sampled tokens under `params`; it must be traceable by `jax.jit` and free of randomness."""
 

@@ -115,8 +115,8 @@ def ppo_loss(
     policy + vf_coef * values - ent_coef * entropy + ref_kl_coef * reference + bc_coef * cloning. V(s) and V(s, a),
     where there is one, have the same loss on the same returns, and their losses add up. A chunk that a human drove
     weighs in the cloning term like one of the policy's with the advantage `bc_coef`.
-    Differs from Schulman et al. 2017, eq. 9: the value loss is not the square but that of `ValueSupport.loss`, Huber's
-    or a histogram's cross-entropy.
+    Differs from Schulman et al. 2017, eq. 9: the value loss is not the square but that of `ValueDistribution.loss`:
+    Huber's or a histogram's cross-entropy.
 
     Args:
         evaluation: of the current parameters on the chunks.
@@ -192,7 +192,7 @@ def _value_loss(estimate: ValueEstimate, inputs: LossInputs, counts: Counts, con
 
 def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts) -> jax.Array:
     """The share of the returns that are beyond the range of the value's histogram."""
-    return masked_mean(estimate.support.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
+    return masked_mean(estimate.distribution.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
 
 
 def _entropy(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:

@@ -13,8 +13,8 @@ import flax.struct
 import jax
 import numpy as np
 
-import chunk_ppo_ros.core_jax.pytrees  # noqa: F401  (ModelObservation goes through jit)
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.robot.chunk_length import held_after
 
 Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -61,7 +61,7 @@ class RolloutBatch:
     valid: Any
     sequence_number: Any
 
-    def take(self, indices: Any) -> RolloutBatch:
+    def take(self, indices: AnyArray) -> RolloutBatch:
         """The entries at `indices`, int [B], in that order; `segment_end` then says nothing."""
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 

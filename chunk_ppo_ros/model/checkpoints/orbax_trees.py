@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flax.traverse_util
 import jax
@@ -26,6 +26,7 @@ _MIN_READ_BYTES = 64 * 2**20
 _MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
 
 
+@runtime_checkable
 class HasShape(Protocol):
     """An array, or what `jax.eval_shape` and Orbax tell of one."""
 

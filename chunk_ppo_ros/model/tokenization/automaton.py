@@ -8,17 +8,13 @@ functions of a batch for `jax.jit`. What comes after completion ("|" and the end
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
-
-if TYPE_CHECKING:
-    from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 
 Array = jax.Array | np.ndarray
 

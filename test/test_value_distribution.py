@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate, ValueSupport
+from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 
-TWO = ValueSupport(bins=2, low=-1.0, high=1.0)
-MANY = ValueSupport(bins=41, low=-4.0, high=6.0)
+TWO = ValueDistribution(bins=2, low=-1.0, high=1.0)
+MANY = ValueDistribution(bins=41, low=-4.0, high=6.0)
 WIDTH = 10.0 / 41
 
 
@@ -44,7 +44,7 @@ def test_targets_are_those_of_a_normal_distribution(bins):
     for value in (-3.0, -0.4, 0.0, 6.6):
         below = scipy.stats.norm.cdf(edges, loc=value, scale=0.75 * (high - low) / bins)
         expected = np.diff(below) / (below[-1] - below[0])
-        np.testing.assert_allclose(ValueSupport(bins, low, high).target(jnp.float32(value)), expected, atol=2e-6)
+        np.testing.assert_allclose(ValueDistribution(bins, low, high).target(jnp.float32(value)), expected, atol=2e-6)
 
 
 @settings(deadline=None)
@@ -62,7 +62,7 @@ def test_returns_beyond_the_range_count_as_its_ends_and_are_counted():
     returns = jnp.array([-9.0, -4.0, 0.0, 6.0, 6.1])
     np.testing.assert_array_equal(MANY.is_beyond(returns), [True, False, False, False, True])
     np.testing.assert_array_equal(MANY.target(returns)[jnp.array([0, 4])], MANY.target(returns)[jnp.array([1, 3])])
-    assert not np.any(ValueSupport().is_beyond(returns))
+    assert not np.any(ValueDistribution().is_beyond(returns))
 
 
 def test_one_bin_is_the_value_with_hubers_loss():
@@ -72,9 +72,9 @@ def test_one_bin_is_the_value_with_hubers_loss():
     np.testing.assert_array_equal(estimate.loss(jnp.array([1.0, 1.0]), huber_delta=2.0), [0.5, 6.0])
 
 
-@pytest.mark.parametrize("support", [ValueSupport(), TWO, MANY])
-def test_no_gradient_flows_into_returns(support):
-    estimate = ValueEstimate(jnp.ones((3, support.bins)), support)
+@pytest.mark.parametrize("distribution", [ValueDistribution(), TWO, MANY])
+def test_no_gradient_flows_into_returns(distribution):
+    estimate = ValueEstimate(jnp.ones((3, distribution.bins)), distribution)
     gradient = jax.grad(lambda returns: jnp.sum(estimate.loss(returns, huber_delta=1.0)))(jnp.arange(3.0))
     np.testing.assert_array_equal(gradient, np.zeros(3))
 
@@ -83,12 +83,12 @@ def test_a_fitted_histogram_predicts_the_mean_of_noisy_returns():
     """Half of the returns are -1, half are 2: the best histogram is the mean of both targets, and its mean is 0.5."""
     returns = jnp.array([-1.0, 2.0])
     best = jnp.log(jnp.mean(MANY.target(returns), axis=0))
-    gradient = jax.grad(lambda logits: jnp.mean(MANY.loss(logits, returns, huber_delta=1.0)))(best)
+    gradient = jax.grad(lambda logits: jnp.mean(MANY.loss(jnp.stack([logits, logits]), returns, huber_delta=1.0)))(best)
     np.testing.assert_allclose(gradient, np.zeros(41), atol=1e-6)
     np.testing.assert_allclose(MANY.mean(best), 0.5, atol=1e-4)
 
 
-def test_the_configuration_names_the_support():
+def test_the_configuration_names_the_distribution():
     config = Pi0FASTActorCriticConfig(value_bins=51, value_min=-1.0, value_max=2.0)
-    assert ValueSupport.from_config(config) == ValueSupport(51, -1.0, 2.0)
-    assert not ValueSupport.from_config(Pi0FASTActorCriticConfig()).is_histogram
+    assert ValueDistribution.from_config(config) == ValueDistribution(51, -1.0, 2.0)
+    assert not ValueDistribution.from_config(Pi0FASTActorCriticConfig()).is_histogram

@@ -1,0 +1,60 @@
+"""The checker that `conftest.py` puts around every function of model/ and core_jax/."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jaxtyping
+import numpy as np
+from beartype import BeartypeConf, beartype
+
+ROOMS = ("chunk_ppo_ros.core_jax", "chunk_ppo_ros.model")
+"""The packages whose signatures are checked while tests run."""
+
+TYPE_CHECKS = BeartypeConf(is_pep484_tower=True)
+"""An int passes where a float is asked for, as it does for mypy."""
+
+
+def install() -> None:
+    """Has every function of these packages checked that is imported after this call, in this process.
+
+    The processes that tests start run without checks, as in production.
+    """
+    jaxtyping.install_import_hook(ROOMS, "support.shape_checks.check")
+
+
+def check(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns beartype's check of the arguments; that of a pytree's constructor steps aside while JAX rebuilds it.
+
+    JAX builds a dataclass anew with whatever a transformation puts at its leaves: shapes, shardings, bools. These are
+    no arrays, and an array annotation says nothing about them.
+    """
+    checked = beartype(function, conf=TYPE_CHECKS)
+    if function.__name__ != "__init__":
+        return checked
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def check_arrays(*args: Any, **kwargs: Any) -> Any:
+        values = signature.bind(*args, **kwargs).arguments
+        return (function if rebuilds_without_arrays(values) else checked)(*args, **kwargs)
+
+    return check_arrays
+
+
+def rebuilds_without_arrays(values: dict[str, Any]) -> bool:
+    """Whether these are the arguments of a pytree's constructor, `self` among them, with a leaf that is no array."""
+    kind = type(values["self"])
+    if not getattr(kind, "_flax_dataclass", False):
+        return False
+    nodes = [field for field in dataclasses.fields(kind) if field.metadata.get("pytree_node", True)]
+    given = [(values[node.name], "None" in str(node.type)) for node in nodes if node.name in values]
+    if any(value is None and not may_be_none for value, may_be_none in given):
+        return True
+    leaves = jax.tree.leaves([value for value, _ in given])
+    return not all(isinstance(leaf, jax.Array | np.ndarray | np.generic) for leaf in leaves)
