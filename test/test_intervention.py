@@ -263,8 +263,8 @@ def test_segments_end_with_their_episode() -> None:
 def test_the_time_limit_waits_for_a_human(status: Status, human: bool, truncated: bool, intervened: bool) -> None:
     driven = execution(2, status=status, end=9, human_driven=human)
     sources = {"task": referee.SourceReport("task", (RewardTerm("progress", 1.0),), truncated=True)}
-    entry = referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), execution=driven, sources=sources)
-    entry.actions, entry.num_steps = np.zeros((4, 14)), 4
+    chunk = referee.SentChunk(ChunkId("run", 0, 0, 0), np.zeros((4, 14)), 4)
+    entry = referee.Joined(chunk, driven, sources)
     judged = referee.judge(entry, config=RewardConfig(), time_limit_reached=True)
     assert judged.valid
     assert (judged.outcome.truncated, judged.outcome.cut_by_takeover) == (truncated, intervened)

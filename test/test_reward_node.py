@@ -145,7 +145,7 @@ class Graph:
 
     def take_over(self, human: bool) -> None:
         self.others.takeover.publish(msg.TakeoverState(human=human))
-        self.until(lambda: self.node._human_drives == human)
+        self.until(lambda: self.node.human_drives == human)
 
     def judge(self, number: int, *, reward: float = 1.0, source: str = "task", **ends: bool) -> None:
         terms = [msg.RewardTerm(name="progress", value=reward, weight=2.0)]

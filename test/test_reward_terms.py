@@ -127,7 +127,7 @@ def joined(effort: float | None = None, feedback: float | None = None, num_steps
         "task": referee.SourceReport("task", (RewardTerm("progress", 1.0, 3.0),)),
         "scale": referee.SourceReport("scale", (RewardTerm("weight_kg", 0.5),), success=True, terminated=True),
     }
-    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), 4, RAMP, executed, reports, feedback)
+    return referee.Joined(referee.SentChunk(ChunkId("run", 0, 0, 0), RAMP, 4), executed, reports, feedback)
 
 
 def test_all_sources_penalties_and_feedback_add_up() -> None:

@@ -254,7 +254,7 @@ def joined(
 ) -> referee.Joined:
     result = execution(executed, status=Status(status), clamped=min(1, executed), end=9, message=message)
     reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
-    return referee.Joined(5, 0.0, ChunkId("run", 0, 0, 0), asked, ACTIONS, result, reports)
+    return referee.Joined(referee.SentChunk(ChunkId("run", 0, 0, 0), ACTIONS, asked), result, reports)
 
 
 def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.SourceReport:
@@ -358,10 +358,11 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     join = referee.ChunkJoin(("task", "human"))
     join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=1.0)
     (entry,) = join.in_flight()
-    assert join.missing(entry) == ("robot",)
+    assert entry.missing == ("robot",)
     join.add_execution(execution(4, stamp=5, end=9), now=2.0)
     join.add_source(5, source("task"), now=2.0)
-    assert join.missing(entry) == ("human",)
+    (entry,) = join.in_flight()
+    assert entry.missing == ("human",)
     assert entry.waiting_since == 1.0
     for stamp in range(10, 10 + 2 * referee.MAX_JOINING):  # of segments that became no chunk
         join.add_source(stamp, source("task"), now=3.0)

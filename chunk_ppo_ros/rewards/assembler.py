@@ -186,7 +186,8 @@ class TransitionAssembler:
             return None
         if record.chunk is None:
             return None
-        following = self._next_value(record, self._records.get(sequence_number + 1))
+        successor = self._records.get(sequence_number + 1)
+        following = self._next_value(record, record.id, record.outcome, successor)
         if following is None:
             return None
         transition = Transition(
@@ -202,17 +203,18 @@ class TransitionAssembler:
         return transition
 
     @staticmethod
-    def _next_value(record: _Record, successor: _Record | None) -> _NextValue | None:
-        assert record.id is not None
-        assert record.outcome is not None
-        if record.outcome.terminated:
+    def _next_value(
+        record: _Record, id: ChunkId, outcome: ChunkOutcome, successor: _Record | None
+    ) -> _NextValue | None:
+        """Returns what follows a chunk, None while that is not known."""
+        if outcome.terminated:
             return _NextValue(0.0)
         if record.bootstrap is not None:
             return record.bootstrap
-        cut = record.outcome.truncated or record.outcome.cut_by_takeover
+        cut = outcome.truncated or outcome.cut_by_takeover
         if cut or successor is None or successor.id is None:
             return None
-        same_episode = (successor.id.run_id, successor.id.episode) == (record.id.run_id, record.id.episode)
+        same_episode = (successor.id.run_id, successor.id.episode) == (id.run_id, id.episode)
         if not same_episode or successor.value is None or successor.policy_version != record.policy_version:
             return None
         return _NextValue(successor.value)

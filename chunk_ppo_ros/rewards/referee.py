@@ -6,7 +6,7 @@ Pure decisions; who says it and who is told is `nodes/reward/`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -39,19 +39,62 @@ class SourceReport:
     error: str = ""
 
 
-@dataclasses.dataclass
-class Joined:
-    """All that has arrived for one stamp.
+@dataclasses.dataclass(frozen=True)
+class SentChunk:
+    """A chunk that was sent to the robot, or that a human drove.
 
-    `actions` are the targets [H, 14] of the chunk and `num_steps` those asked; `waiting_since` is steady seconds;
-    `feedback` is the operator's, None where there was none.
+    Attributes:
+        id: the identity of the chunk.
+        actions: float [H, 14], its targets; rad, grippers normalized.
+        num_steps: the number of steps that were asked, 1..H.
+    """
+
+    id: ChunkId
+    actions: np.ndarray
+    num_steps: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Joined:
+    """A chunk with all that the referee needs to judge it.
+
+    Attributes:
+        chunk: the chunk as it was sent.
+        execution: what the robot did with it.
+        sources: the reports of the reward sources by their names.
+        feedback: the feedback of the operator, None where there was none.
+    """
+
+    chunk: SentChunk
+    execution: ExecutionResult
+    sources: Mapping[str, SourceReport] = dataclasses.field(default_factory=dict)
+    feedback: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class InFlight:
+    """A chunk whose outcome is not known yet.
+
+    Attributes:
+        stamp: the stamp of the chunk, ns of ROS time.
+        id: the identity of the chunk.
+        waiting_since: when the chunk or the first report on it arrived, in seconds of a steady clock.
+        missing: who has not reported on the chunk: 'robot', or the names of sources.
     """
 
     stamp: int
+    id: ChunkId
     waiting_since: float
-    id: ChunkId | None = None
-    num_steps: int = 0
-    actions: np.ndarray | None = None
+    missing: tuple[str, ...]
+
+
+@dataclasses.dataclass
+class _Joining:
+    """What has arrived for one stamp so far."""
+
+    stamp: int
+    waiting_since: float
+    chunk: SentChunk | None = None
     execution: ExecutionResult | None = None
     sources: dict[str, SourceReport] = dataclasses.field(default_factory=dict)
     feedback: float | None = None
@@ -102,12 +145,11 @@ class ChunkJoin:
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._required = tuple(sources)
-        self._joining: dict[int, Joined] = {}
+        self._joining: dict[int, _Joining] = {}
 
     def add_chunk(self, stamp: int, id: ChunkId, actions: np.ndarray, num_steps: int, *, now: float) -> None:
         """A chunk with targets `actions` [H, 14] was sent with `num_steps` steps asked."""
-        entry = self._entry(stamp, now)
-        entry.id, entry.actions, entry.num_steps = id, actions, num_steps
+        self._entry(stamp, now).chunk = SentChunk(id, actions, num_steps)
 
     def add_execution(self, execution: ExecutionResult, *, now: float) -> None:
         """The robot has ended a chunk."""
@@ -120,51 +162,53 @@ class ChunkJoin:
 
     def add_feedback(self, value: float) -> ChunkId | None:
         """Adds the operator's feedback to the newest chunk in flight; returns it, None where there is none."""
-        in_flight = self.in_flight()
-        if not in_flight:
-            return None
-        newest = in_flight[-1]
-        newest.feedback = (newest.feedback or 0.0) + value
-        return newest.id
+        for _, entry in sorted(self._joining.items(), reverse=True):
+            if entry.chunk is not None:
+                entry.feedback = (entry.feedback or 0.0) + value
+                return entry.chunk.id
+        return None
 
     def pop_complete(self) -> list[Joined]:
-        """What is complete, by stamp. Where no step was executed no source needs to report."""
-        complete = [entry for _, entry in sorted(self._joining.items()) if self._is_complete(entry)]
-        for entry in complete:
-            del self._joining[entry.stamp]
+        """Returns what is complete, by stamp. Where no step was executed no source needs to report."""
+        candidates = [self._joined(entry) for _, entry in sorted(self._joining.items())]
+        complete = [joined for joined in candidates if joined is not None]
+        for joined in complete:
+            del self._joining[joined.execution.stamp]
         return complete
 
-    def pop_episode(self, run_id: str, episode: int) -> list[Joined]:
-        """Withdraws the chunks of an episode that is over; returns them."""
-        entries = [
-            entry
-            for entry in self._joining.values()
-            if entry.id and (entry.id.run_id, entry.id.episode) == (run_id, episode)
+    def pop_episode(self, run_id: str, episode: int) -> list[InFlight]:
+        """Withdraws the chunks of an episode that is over, and returns them."""
+        chunks = [chunk for chunk in self.in_flight() if (chunk.id.run_id, chunk.id.episode) == (run_id, episode)]
+        for chunk in chunks:
+            del self._joining[chunk.stamp]
+        return chunks
+
+    def in_flight(self) -> list[InFlight]:
+        """Returns the chunks whose outcome is not known yet, by stamp."""
+        return [
+            InFlight(entry.stamp, entry.chunk.id, entry.waiting_since, self._missing(entry))
+            for _, entry in sorted(self._joining.items())
+            if entry.chunk is not None
         ]
-        for entry in entries:
-            del self._joining[entry.stamp]
-        return entries
 
-    def in_flight(self) -> list[Joined]:
-        """Chunks whose outcome is not known yet, by stamp."""
-        return [entry for _, entry in sorted(self._joining.items()) if entry.id is not None]
-
-    def missing(self, entry: Joined) -> tuple[str, ...]:
-        """Who has not reported on a chunk yet: 'robot', or names of sources."""
+    def _missing(self, entry: _Joining) -> tuple[str, ...]:
         if entry.execution is None:
             return ("robot",)
         return tuple(name for name in self._required if name not in entry.sources)
 
-    def _is_complete(self, entry: Joined) -> bool:
-        if entry.id is None or entry.execution is None:
-            return False
-        return entry.execution.num_steps == 0 or not self.missing(entry)
+    def _joined(self, entry: _Joining) -> Joined | None:
+        """Returns the entry where it is complete, else None."""
+        if entry.chunk is None or entry.execution is None:
+            return None
+        if entry.execution.num_steps and self._missing(entry):
+            return None
+        return Joined(entry.chunk, entry.execution, entry.sources, entry.feedback)
 
-    def _entry(self, stamp: int, now: float) -> Joined:
-        entry = self._joining.setdefault(stamp, Joined(stamp, now))
+    def _entry(self, stamp: int, now: float) -> _Joining:
+        entry = self._joining.setdefault(stamp, _Joining(stamp, now))
         while len(self._joining) > MAX_JOINING:
             others = self._joining.keys() - {stamp}
-            del self._joining[min(others, key=lambda other: (self._joining[other].id is not None, other))]
+            del self._joining[min(others, key=lambda other: (self._joining[other].chunk is not None, other))]
         return entry
 
 
@@ -181,12 +225,11 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
         while a human drives: it ends neither the chunk that a takeover cut nor one that the human drove. Where no step
         was executed, or a report cannot be used, the chunk is not valid.
     """
-    execution = joined.execution
-    assert execution is not None and joined.actions is not None
+    execution, actions = joined.execution, joined.chunk.actions
     reports = [joined.sources[name] for name in config.sources if name in joined.sources]
     try:
-        _check_usable(joined, execution, reports)
-        terms = terms_lib.chunk_terms([report.terms for report in reports], execution, joined.actions, config)
+        _check_usable(joined, reports)
+        terms = terms_lib.chunk_terms([report.terms for report in reports], execution, actions, config)
     except RewardError as error:
         harmless = execution.num_steps == 0 and execution.status in NO_FAULT
         nothing = ExecutionResult.nothing(execution.status, str(error), stamp=execution.stamp, end=execution.end)
@@ -208,14 +251,15 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
     return JudgedChunk(outcome, valid=True)
 
 
-def _check_usable(joined: Joined, execution: ExecutionResult, reports: Sequence[SourceReport]) -> None:
+def _check_usable(joined: Joined, reports: Sequence[SourceReport]) -> None:
     """Refuses a chunk that cannot be trained on, whatever its terms.
 
     Raises:
         RewardError: saying why.
     """
-    if execution.num_steps > joined.num_steps:
-        raise RewardError(f"executed steps must be at most those asked ({joined.num_steps}), got {execution.num_steps}")
+    execution, num_asked = joined.execution, joined.chunk.num_steps
+    if execution.num_steps > num_asked:
+        raise RewardError(f"executed steps must be at most those asked ({num_asked}), got {execution.num_steps}")
     if execution.num_steps == 0:
         raise RewardError(f"{execution.status.name}: {execution.message or 'no step was executed'}")
     errors = [report.error for report in reports if report.error]

@@ -1,0 +1,183 @@
+"""The life of episodes as reward_node directs it: it asks for resets, starts, ends, pauses and discards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rclpy.node import Node
+
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
+from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
+from chunk_ppo_ros.nodes.reward.run_records import Mark, RunRecords
+from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.rewards import human, referee
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Phase
+
+MAX_FAULTS = 3
+"""The number of episodes in a row that the robot may spoil before reward_node holds and calls the operator."""
+
+
+class EpisodeDirector:
+    """Directs one episode after another.
+
+    Args:
+        node: the node, whose logger is used.
+        records: the records of the run.
+        publisher: tells the graph about episodes.
+        outbox: the transitions that the trainer has not acknowledged.
+        config: the configuration of rewards.
+        refuse: says of a chunk, with its stamp, that it cannot be trained on, and why.
+        deliver: sends the transitions that are complete.
+
+    Attributes:
+        final: whether training has reached its end, so that no episode follows.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        records: RunRecords,
+        publisher: EpisodePublisher,
+        outbox: TransitionOutbox,
+        config: RewardConfig,
+        *,
+        refuse: Callable[[ChunkId, int, str], None],
+        deliver: Callable[[], None],
+    ) -> None:
+        self.final = False
+        self._logger = node.get_logger()
+        self._records = records
+        self._publisher = publisher
+        self._outbox = outbox
+        self._config = config
+        self._refuse = refuse
+        self._deliver = deliver
+        self._faults = 0
+        self._refusals = 0
+
+    def next_number(self, run_id: str) -> int:
+        """Returns the first number of an episode that the run has not used, as far as the disk tells."""
+        return self._publisher.next_number(run_id)
+
+    def forget_failures(self) -> None:
+        """Begins to count faults and refusals anew, because a chunk was executed or the operator has looked."""
+        self._faults, self._refusals = 0, 0
+
+    def publish(self, changes: Sequence[EpisodeChange]) -> None:
+        """Logs and publishes changes of the episode."""
+        self._publisher.publish(self._records.run_id, changes)
+
+    def next_episode(self, message: str) -> None:
+        """Asks for the reset of the next episode."""
+        records = self._records
+        changes = records.episodes.begin(message)
+        self._publisher.store_number(records.run_id, records.episodes.episode)
+        self.publish(changes)
+
+    def close(self, ending: Ending, message: str) -> None:
+        """Ends the episode and asks for the next."""
+        self._records.forget_ending()
+        self.publish(self._records.episodes.end(ending, message))
+        if not self.final:
+            self.next_episode("the next episode")
+
+    def discard(self, message: str) -> None:
+        """Drops the episode with everything of it that the trainer has not acknowledged."""
+        records = self._records
+        episode = records.episodes.episode
+        for chunk in records.join.pop_episode(records.run_id, episode):
+            self._refuse(chunk.id, chunk.stamp, message)
+        dropped = records.assembler.discard_episode(episode, records.run_id)
+        for id in dropped:
+            records.versions.pop(id.sequence_number, None)
+        withdrawn = self._outbox.discard_episode(episode)
+        lost = f"{len(dropped)} chunks dropped, {withdrawn} transitions withdrawn"
+        self._logger.warning(f"episode {episode} is discarded: {message} ({lost})")
+        self.close(Ending.DISCARDED, message)
+
+    def spoil(self, message: str) -> None:
+        """Discards the episode, which cannot be trusted because robot or reward failed. Holds where that goes on."""
+        if self._records.episodes.phase is Phase.IDLE:
+            self._logger.error(message)
+            return
+        self._faults += 1
+        self.discard(message)
+        if self._faults >= MAX_FAULTS:
+            self.hold(f"{self._faults} episodes in a row failed, the last by: {message}")
+
+    def hold(self, text: str) -> None:
+        """Pauses until the operator has looked at the robot."""
+        self._logger.error(f"{text}; mend it and call the service pause with data: false")
+        self.publish(self._records.episodes.hold("robot", text))
+
+    def apply_mark(self, mark: Mark) -> None:
+        """Ends the episode as the operator said, with its last valid chunk as the end state."""
+        records = self._records
+        amend = self._marking(mark.ending)
+        changed = records.assembler.amend_outcome(records.last, amend) if records.last is not None else None
+        if changed is not None:
+            before, after = changed
+            records.episodes.amend_reward(after.reward - before.reward)
+        else:
+            self._logger.warning(
+                f"the mark {mark.ending.name} ends the episode but rewards no chunk: there is none, or its reward is "
+                "sent"
+            )
+        self.close(mark.ending, mark.message)
+
+    def _marking(self, ending: Ending) -> Callable[[ChunkOutcome], ChunkOutcome]:
+        config, success = self._config, ending is Ending.SUCCESS
+        return lambda outcome: human.marked(outcome, success=success, config=config)
+
+    # What the services ask for.
+
+    def start_episode(self) -> str:
+        """Starts the episode whose scene is ready; returns what happened, in words.
+
+        Raises:
+            ValueError: where no reset was asked for.
+        """
+        self.publish(self._records.episodes.start("the scene is ready"))
+        return f"episode {self._records.episodes.episode} has started"
+
+    def end_episode(self, ending: Ending) -> str:
+        """Ends the episode as the operator says; returns what happens, in words.
+
+        Raises:
+            ValueError: where no episode can end so.
+        """
+        records = self._records
+        episode, phase = records.episodes.episode, records.episodes.phase
+        if phase is Phase.IDLE or (phase is Phase.RESETTING and ending is not Ending.DISCARDED):
+            raise ValueError(f"no episode can end as {ending.name}: {phase.value}")
+        answer = f"episode {episode} ends as {ending.name}"
+        if ending is Ending.DISCARDED:
+            self.discard("by the operator")
+            return answer
+        records.mark = Mark(ending, "by the operator")
+        if records.join.in_flight():
+            return f"{answer} with the running chunk"
+        self.apply_mark(records.mark)
+        self._deliver()
+        return answer
+
+    def pause(self, paused: bool) -> str:
+        """Pauses for the operator, or goes on; returns whether the episode is paused, in words."""
+        episodes = self._records.episodes
+        if paused:
+            self.publish(episodes.hold("operator", "by the operator"))
+        else:
+            self.forget_failures()
+            for reason in ("robot", "operator"):
+                self.publish(episodes.release(reason, "by the operator"))
+        return "paused" if episodes.paused else "not paused"
+
+    def note_refusal(self, reason: str) -> None:
+        """Counts a refused chunk.
+
+        The robot did not move, and the policy may sample again from where it stands, but not for ever.
+        """
+        self._refusals += 1
+        if self._refusals >= referee.MAX_REFUSALS:
+            self.hold(f"{self._refusals} chunks in a row were refused, the last by: {reason}")

@@ -1,0 +1,75 @@
+"""Tells the graph about episodes, and keeps their numbers on disk."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+
+from chunk_ppo_msgs import msg
+from rclpy.node import Node
+
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.rewards.episodes import EpisodeChange, EpisodeNumberFile
+
+
+class EpisodePublisher:
+    """Publishes on `episode_event`.
+
+    Args:
+        node: the node that publishes and logs.
+        conditions: the conditions of the node.
+        path: the file with the number of the next episode.
+        prompt: the task in words, which goes along with each event; empty where it is the task's own.
+    """
+
+    def __init__(self, node: Node, conditions: Conditions, path: pathlib.Path, *, prompt: str) -> None:
+        self._node = node
+        self._conditions = conditions
+        self._prompt = prompt
+        self._numbers = EpisodeNumberFile(path)
+        self._publisher = node.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
+
+    def next_number(self, run_id: str) -> int:
+        """Returns the first number of an episode that the run has not used; 0 where that cannot be read."""
+        try:
+            return self._numbers.next_episode(run_id)
+        except (OSError, ValueError) as error:
+            self._node.get_logger().error(f"the record of episodes cannot be read, numbers may repeat: {error}")
+            return 0
+
+    def store_number(self, run_id: str, episode: int) -> None:
+        """Notes on disk that the number of an episode is used."""
+        try:
+            self._numbers.begin(run_id, episode)
+        except OSError as error:
+            self._conditions.raise_condition(condition_table.EPISODE_NOT_STORED, reason=str(error))
+        else:
+            self._conditions.clear_condition(condition_table.EPISODE_NOT_STORED)
+
+    def publish(self, run_id: str, changes: Sequence[EpisodeChange]) -> None:
+        """Logs and publishes changes of an episode.
+
+        Args:
+            run_id: the run of the episode.
+            changes: the changes, in their order.
+        """
+        for change in changes:
+            self._node.get_logger().info(f"episode {change.episode} {change.event.name} {change.message}")
+            event = msg.EpisodeEvent(
+                run_id=run_id,
+                sender=DEFAULT_SENDER,
+                episode=change.episode,
+                seed=change.seed,
+                event=change.event.value,
+                outcome=change.ending.value,
+                total_reward=change.total_reward,
+                num_chunks=change.num_chunks,
+                intervened=change.intervened,
+                prompt=self._prompt,
+                message=change.message,
+            )
+            event.header.stamp = self._node.get_clock().now().to_msg()
+            self._publisher.publish(event)

@@ -1,0 +1,84 @@
+"""What robot_node, the reward sources and the operator report about chunks, joined by stamp."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from chunk_ppo_msgs import msg
+from rclpy.node import Node
+from std_msgs.msg import Float32
+
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.nodes.wire import conversions, qos, reports
+from chunk_ppo_ros.rewards.feedback import credit_feedback
+
+
+class ReportIntake:
+    """Subscribes to `execution_result`, `task_reward`, `takeover_state` and `human_feedback`.
+
+    Args:
+        node: the node that subscribes and logs.
+        config: the configuration of rewards.
+        records: the records of the run, which the reports go to.
+        conditions: the conditions of the node.
+        on_report: called after each report about a chunk, when a chunk may have become complete.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: RewardConfig,
+        records: RunRecords,
+        conditions: Conditions,
+        *,
+        on_report: Callable[[], None],
+    ) -> None:
+        self._logger = node.get_logger()
+        self._config = config
+        self._records = records
+        self._conditions = conditions
+        self._on_report = on_report
+        node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        node.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
+        node.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, qos.LATCHED_SUBSCRIPTION)
+        node.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
+
+    def credit(self, feedback: float) -> None:
+        """Gives feedback to the chunk that runs, else to the last one, and logs where it went."""
+        records = self._records
+        credit = credit_feedback(
+            feedback, join=records.join, assembler=records.assembler, last=records.last, config=self._config
+        )
+        if credit.id is None:
+            self._logger.warning(
+                f"human_feedback {feedback:g} is not used: no chunk runs, and the last one's reward is sent"
+            )
+            return
+        records.episodes.amend_reward(credit.reward_change)
+        self._logger.info(f"human_feedback {feedback:g} counts for chunk {credit.id.sequence_number}")
+
+    def _on_result(self, message: msg.ExecutionResult) -> None:
+        self._records.join.add_execution(reports.execution_report(message), now=time.monotonic())
+        self._on_report()
+
+    def _on_reward(self, message: msg.TaskReward) -> None:
+        if message.source not in self._config.sources:
+            self._conditions.raise_condition(condition_table.SOURCE_UNKNOWN, source=message.source)
+            return
+        stamp = conversions.time_to_ns(message.header.stamp)
+        self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())
+        self._on_report()
+
+    def _on_takeover_state(self, message: msg.TakeoverState) -> None:
+        self._records.set_driver(human=message.human)
+
+    def _on_feedback(self, message: Float32) -> None:
+        if math.isfinite(message.data):
+            self.credit(message.data)
+        else:
+            self._logger.error(f"human_feedback must be finite, got {message.data}; it is not used")
