@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
-from chunk_ppo_ros.agent.learner import Learner, checkpoint_directory
+from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
+from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 
@@ -23,9 +25,9 @@ class ChunkPPO:
     def __init__(self, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> None:
         self._num_chunks = config.ppo.num_chunks_per_update
         self._learner = Learner.start(config)
-        version = self._learner.policy_version
-        self._actor = Actor(config, self._learner.checkpoint, policy_version=version)
-        self._evaluated = Actor(config, self._learner.checkpoint, policy_version=version, greedy=greedy)
+        version, checkpoint = self._learner.policy_version, Checkpoint.open(self._learner.checkpoint)
+        self._actor = Actor(config, checkpoint, policy_version=version)
+        self._evaluated = Actor(config, checkpoint, policy_version=version, greedy=greedy)
         self._worker = RolloutWorker(
             self._actor,
             env,
@@ -69,6 +71,6 @@ def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[
     """
     if options:
         raise ValueError(f"chunk_ppo must have no options, got {dict(options)}; its settings are the configuration's")
-    resume = checkpoints.newest_checkpoint(checkpoint_directory(config.run)) is not None
+    resume = newest_checkpoint(checkpoint_directory(config.run)) is not None
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
     return ChunkPPO(config, env, greedy=greedy)

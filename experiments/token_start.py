@@ -8,14 +8,15 @@ from pathlib import Path
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.imitation.behavior_cloning import pretrain
+from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
 
 def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
     """See `start_point.Imitation`."""
     last = max(steps)
     earlier = sorted(set(steps) - {last})
-    pretrain(config, folder / "imitation", also_after=earlier)
+    clone_demonstrations(config, folder / "imitation", also_after=earlier)
     return {number: folder / f"imitation-{number}" for number in earlier} | {last: folder / "imitation"}
 
 
@@ -28,8 +29,9 @@ class Candidates:
 
     def load(self, checkpoint: Path) -> Actor:
         """An actor with these weights; what was returned before is not to be used any more."""
+        opened = Checkpoint.open(checkpoint)
         if self._actor is None:
-            self._actor = Actor(self._config, checkpoint, policy_version=0, greedy=self._greedy)
+            self._actor = Actor(self._config, opened, policy_version=0, greedy=self._greedy)
         else:
-            self._actor.take(restore.load(checkpoint, self._config).params, policy_version=0)
+            self._actor.take(restore.load(opened, self._config).params, policy_version=0)
         return self._actor

@@ -17,6 +17,7 @@ from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation, Transition
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from experiments.baselines import filtered_bc, gaussian_ppo
 from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.cloner import Cloner
@@ -265,7 +266,7 @@ def test_filtered_bc_clones_solved_episodes_and_goes_on_from_what_it_saved(tmp_p
     ppo = dataclasses.replace(base.ppo, num_chunks_per_update=4, batch_size=4, num_epochs_per_update=1)
     config = dataclasses.replace(base, ppo=ppo)
     method = filtered_bc.begin(config, Still(solved=(False, True, True)), greedy=False, options={})
-    loaded = restore.load(tmp_path / "start", config).params["actor_backbone"]
+    loaded = restore.load(Checkpoint.open(tmp_path / "start"), config).params["actor_backbone"]
     metrics, episodes = method.update()  # episodes 0 and 1, of which 1 is solved
     assert [episode.success for episode in episodes] == [False, True]
     assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 2)

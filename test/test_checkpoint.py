@@ -17,8 +17,14 @@ import optax
 import orbax.checkpoint as orbax
 import pytest
 
+from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance
+from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint, save_openpi_checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, remove_old_checkpoints
 
 ACTOR = {
     "PaliGemma": {
@@ -26,7 +32,7 @@ ACTOR = {
         "llm": {"w": np.ones((2, 1, 3), np.float32)},
     }
 }
-METADATA: dict[str, Any] = {"model": {"action_dim": 14}, "counters": {"run_id": "r"}, "provenance": {}}
+METADATA = Metadata.of(PRESETS["debug"], counters=Counters("r", policy_version=7), provenance=Provenance("scratch"))
 PARAMS = {"actor_backbone": ACTOR, "value_head": {"hidden": {"kernel": np.full((2, 4), 0.5, np.float32)}}}
 
 
@@ -52,7 +58,7 @@ def assets(tmp_path: Path) -> Path:
 @pytest.fixture
 def save(tmp_path: Path, assets: Path) -> Callable[[int], Path]:
     def save_step(step: int) -> Path:
-        return checkpoint.save_checkpoint(
+        return save_checkpoint(
             tmp_path / "run", step=step, params=PARAMS, train_state=train_state(), assets=assets, metadata=METADATA
         )
 
@@ -60,18 +66,20 @@ def save(tmp_path: Path, assets: Path) -> Callable[[int], Path]:
 
 
 def save_openpi(folder: Path, actor: Any = ACTOR) -> Path:
-    return checkpoint.save_openpi_checkpoint(folder, actor, write_assets=lambda to: (to / "norm_stats.json").touch())
+    return save_openpi_checkpoint(folder, actor, write_assets=lambda to: (to / "norm_stats.json").touch())
 
 
 def test_own_checkpoint_comes_back_whole(save: Callable[[int], Path]) -> None:
     path = save(7)
     assert path.name == "step_7"
-    assert checkpoint.recognise(path) == "own"
-    assert_equal_trees(checkpoint.load_params(path, PARAMS), PARAMS)
+    opened = Checkpoint.open(path)
+    assert (opened.kind, opened.root, opened.policy_version) == ("own", path, 7)
+    assert_equal_trees(opened.load_leaves(PARAMS), PARAMS)
     state = train_state()
-    assert_equal_trees(checkpoint.load_train_state(path, jax.eval_shape(lambda: state)), jax.device_get(state))
-    metadata = checkpoint.read_metadata(path)
-    assert (metadata["format_version"], metadata["step"], metadata["counters"]) == (1, 7, {"run_id": "r"})
+    assert_equal_trees(opened.load_train_state(jax.eval_shape(lambda: state)), jax.device_get(state))
+    assert opened.metadata == METADATA
+    content = json.loads((path / "metadata.json").read_text())
+    assert (content["format_version"], content["step"], content["counters"]["run_id"]) == (1, 7, "r")
     assert (path / "assets" / "fast" / "tokenizer.json").read_text() == "{}"
     assert not list(path.parent.glob(".unfinished*"))
 
@@ -79,18 +87,18 @@ def test_own_checkpoint_comes_back_whole(save: Callable[[int], Path]) -> None:
 def test_what_earlier_training_states_lack_is_filled_in_where_it_is_named(save: Callable[[int], Path]) -> None:
     path, state = save(7), train_state()
     later = jax.eval_shape(lambda: (*state, jnp.ones(())))
-    loaded = checkpoint.load_train_state(path, later, absent={"2": np.float32(1.0)})
+    loaded = Checkpoint.open(path).load_train_state(later, absent={"2": np.float32(1.0)})
     assert_equal_trees(loaded, (*jax.device_get(state), np.float32(1.0)))
     with pytest.raises(CheckpointError, match="  2: expected .* found"):
-        checkpoint.load_train_state(path, later)
+        Checkpoint.open(path).load_train_state(later)
 
 
 def test_openpi_checkpoint_comes_back(tmp_path: Path) -> None:
     path = save_openpi(tmp_path / "imitation")
-    assert checkpoint.recognise(path) == "openpi"
-    assert checkpoint.recognise(path / "params") == "openpi"
-    assert_equal_trees(checkpoint.load_actor(path, ACTOR), ACTOR)
-    assert_equal_trees(checkpoint.load_actor(path / "params", ACTOR), ACTOR)
+    for place in (path, path / "params"):
+        opened = Checkpoint.open(place)
+        assert (opened.kind, opened.root, opened.metadata, opened.policy_version) == ("openpi", path, None, 0)
+        assert_equal_trees(opened.load_actor(ACTOR), ACTOR)
     assert (path / "assets" / "norm_stats.json").exists()
 
 
@@ -104,13 +112,14 @@ def test_leaves_below_value_are_found_and_converted(tmp_path: Path) -> None:
     """openpi's trainer writes every leaf one level deeper, and released weights may be bfloat16."""
     deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf.astype(jnp.bfloat16)}, ACTOR)}
     orbax.PyTreeCheckpointer().save(tmp_path / "openpi" / "params", deeper)
-    assert checkpoint.recognise(tmp_path / "openpi") == "openpi"
-    assert_equal_trees(checkpoint.load_actor(tmp_path / "openpi", ACTOR), ACTOR)
+    opened = Checkpoint.open(tmp_path / "openpi")
+    assert (opened.kind, set(opened.leaves)) == ("openpi", {f"actor_backbone/{name}" for name in name_leaves(ACTOR)})
+    assert_equal_trees(opened.load_actor(ACTOR), ACTOR)
 
 
 def test_a_leaf_that_is_called_value_is_kept_where_not_all_are(tmp_path: Path) -> None:
     actor = {"PaliGemma": {"value": np.ones(2, np.float32), "other": np.zeros(1, np.float32)}}
-    assert_equal_trees(checkpoint.load_actor(save_openpi(tmp_path / "imitation", actor), actor), actor)
+    assert_equal_trees(Checkpoint.open(save_openpi(tmp_path / "imitation", actor)).load_actor(actor), actor)
 
 
 def test_released_checkpoint_of_the_reference_data_loads(shared_folder: Path) -> None:
@@ -123,8 +132,9 @@ def test_released_checkpoint_of_the_reference_data_loads(shared_folder: Path) ->
         for parent in parents:
             node = node.setdefault(parent, {})
         node[leaf] = jax.ShapeDtypeStruct(tuple(shape), dtype)
-    assert checkpoint.recognise(folder / "checkpoint") == "openpi"
-    actor = checkpoint.load_actor(folder / "checkpoint", expected)
+    opened = Checkpoint.open(folder / "checkpoint")
+    assert opened.kind == "openpi"
+    actor = opened.load_actor(expected)
     assert sum(leaf.size for leaf in jax.tree.leaves(actor)) == 476_672
 
 
@@ -134,7 +144,7 @@ def test_every_mismatch_is_listed_with_both_shapes(save: Callable[[int], Path]) 
         "value_head": PARAMS["value_head"],
     }
     with pytest.raises(CheckpointError) as failure:
-        checkpoint.load_params(save(0), expected)
+        Checkpoint.open(save(0)).load_leaves(expected)
     text = str(failure.value)
     assert "3 differ" in text
     assert "actor_backbone/PaliGemma/img/head/bias: expected (5,), found (3,)" in text
@@ -143,27 +153,27 @@ def test_every_mismatch_is_listed_with_both_shapes(save: Callable[[int], Path]) 
 
 
 def test_the_actor_of_an_own_checkpoint_comes_without_its_value_head(save: Callable[[int], Path]) -> None:
-    assert_equal_trees(checkpoint.load_actor(save(0), ACTOR), ACTOR)
+    assert_equal_trees(Checkpoint.open(save(0)).load_actor(ACTOR), ACTOR)
 
 
 def test_missing_and_foreign_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nowhere must be a folder, got none of that name"):
-        checkpoint.recognise(tmp_path / "nowhere")
+        Checkpoint.open(tmp_path / "nowhere")
     with pytest.raises(CheckpointError, match="must have a folder params, got: an empty folder"):
-        checkpoint.recognise(tmp_path)
+        Checkpoint.open(tmp_path)
     (tmp_path / "pytorch").mkdir()
     (tmp_path / "pytorch" / "model.safetensors").touch()
     with pytest.raises(CheckpointError, match="must have a folder params, got: model.safetensors; take"):
-        checkpoint.recognise(tmp_path / "pytorch")
+        Checkpoint.open(tmp_path / "pytorch")
     (tmp_path / "params").mkdir()
     with pytest.raises(CheckpointError, match="an empty folder"):
-        checkpoint.recognise(tmp_path)
+        Checkpoint.open(tmp_path)
     (tmp_path / "params" / "model.safetensors").touch()
     with pytest.raises(CheckpointError, match=r"got: model.safetensors"):
-        checkpoint.recognise(tmp_path)
+        Checkpoint.open(tmp_path)
     orbax.PyTreeCheckpointer().save(tmp_path / "other" / "params", {"encoder": np.zeros(1), "decoder": np.zeros(1)})
     with pytest.raises(CheckpointError, match="got decoder, encoder; it is a checkpoint of another program"):
-        checkpoint.recognise(tmp_path / "other")
+        Checkpoint.open(tmp_path / "other")
 
 
 def largest_file(folder: Path) -> Path:
@@ -196,7 +206,7 @@ def test_damaged_own_checkpoints_are_refused(
     path = save(0)
     damage(path)
     with pytest.raises(CheckpointError, match=message):
-        checkpoint.load_params(path, PARAMS)
+        Checkpoint.open(path).load_leaves(PARAMS)
 
 
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
@@ -207,17 +217,17 @@ def test_damaged_openpi_checkpoints_are_refused(tmp_path: Path, name: str) -> No
     path = save_openpi(tmp_path / "imitation", actor)
     (path / "params" / name).write_bytes(b"{")
     with pytest.raises(CheckpointError, match="take another checkpoint"):
-        checkpoint.load_actor(path, actor)
+        Checkpoint.open(path).load_actor(actor)
 
 
 def test_newest_ignores_what_is_unfinished_or_not_a_step(tmp_path: Path, save: Callable[[int], Path]) -> None:
-    assert checkpoint.newest_checkpoint(tmp_path / "run") is None
+    assert newest_checkpoint(tmp_path / "run") is None
     save(9)
     newest = save(10)  # by number, not by name
     (tmp_path / "run" / "step_11").mkdir()
     (tmp_path / "run" / ".unfinished_step_12").mkdir()
     (tmp_path / "run" / "step_x").mkdir()
-    assert checkpoint.newest_checkpoint(tmp_path / "run") == newest
+    assert newest_checkpoint(tmp_path / "run") == newest
 
 
 def test_interrupted_save_is_removed_by_the_next(tmp_path: Path, save: Callable[[int], Path]) -> None:
@@ -232,7 +242,7 @@ def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -
     path = save(1)
     with pytest.raises(CheckpointError, match="step_1 must not exist yet"):
         save(1)
-    assert_equal_trees(checkpoint.load_params(path, PARAMS), PARAMS)
+    assert_equal_trees(Checkpoint.open(path).load_leaves(PARAMS), PARAMS)
 
 
 @contextlib.contextmanager
@@ -253,12 +263,12 @@ def test_full_disk_leaves_earlier_checkpoints_whole(tmp_path: Path, save: Callab
     with no_room(), pytest.raises(CheckpointError, match=r"step_2 cannot be written: .*; make room"):
         save(2)
     assert sorted(child.name for child in (tmp_path / "run").iterdir()) == ["step_1"]
-    assert_equal_trees(checkpoint.load_params(earlier, PARAMS), PARAMS)
+    assert_equal_trees(Checkpoint.open(earlier).load_leaves(PARAMS), PARAMS)
 
 
 def test_retention_keeps_the_newest_and_the_one_in_use(tmp_path: Path, save: Callable[[int], Path]) -> None:
     steps = [save(step) for step in (1, 2, 3, 10)]
-    checkpoint.remove_old_checkpoints(tmp_path / "run", keep=2, in_use=steps[0])
+    remove_old_checkpoints(tmp_path / "run", keep=2, in_use=steps[0])
     assert {child.name for child in (tmp_path / "run").iterdir()} == {"step_1", "step_3", "step_10"}
-    checkpoint.remove_old_checkpoints(tmp_path / "run", keep=5, in_use=steps[0])
+    remove_old_checkpoints(tmp_path / "run", keep=5, in_use=steps[0])
     assert len(list((tmp_path / "run").iterdir())) == 3

@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps
 from chunk_ppo_ros.sim.simulator import make_simulator
+from support.fake_actor import FakeCheckpoint
 from support.node_harness import Peer, node_config, running_graph
 
 ENTROPIES = (0.0, 2.0, 9.0, 0.5)
@@ -111,6 +112,7 @@ def test_both_forms_execute_what_is_asked_until_the_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(policy_node, "Actor", LeaningActor)
+    monkeypatch.setattr(policy_node, "Checkpoint", FakeCheckpoint)
     config = node_config(tmp_path, **SECTIONS)
     graph, script = by_graph(config, tmp_path, capfd), by_script(config)
     for transitions in (graph, script):

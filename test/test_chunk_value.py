@@ -17,6 +17,7 @@ from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot.chunk_length import held_after
 from support.small_policy import MODEL, configure, make_policy, save_openpi
 
@@ -165,14 +166,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     save_openpi(folder / "imitation")
     config = make_config(folder)
     learner = Learner.start(config)
-    actor = Actor(config, learner.checkpoint, policy_version=0)
+    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=0)
     chunks = [actor.act(observe(actor, number), sequence_number=number) for number in range(2)]
     assert [chunk.value for chunk in chunks] == pytest.approx([0.0, 0.0], abs=1e-6)
     transitions = [transition(number, chunk, (1.0, -3.0)[number]) for number, chunk in enumerate(chunks)]
     for each in transitions:
         learner.check(each)
     figures = learner.update(transitions)
-    actor.load(learner.save(), policy_version=1)
+    actor.load(Checkpoint.open(learner.save()), policy_version=1)
     return Trained(actor, learner, figures)
 
 
@@ -187,7 +188,7 @@ def test_an_update_trains_and_describes_both_values(trained: Trained) -> None:
 
 def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entropy half way from sure to unsure: k = 4 - (4 - 2) / 2 = 3 steps, then the last target is held."""
-    actor, policy, params = trained.actor, trained.learner._policy, trained.learner._params
+    actor, policy, params = trained.actor, make_policy(trained.learner._config.model), trained.learner.params
     chunk = actor.act(observe(actor, 5), sequence_number=5)
     unsure = {"low_entropy": chunk.entropy - 0.5, "high_entropy": chunk.entropy + 0.5, "end_steps": 2}
     cut_config = dataclasses.replace(

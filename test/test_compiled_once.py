@@ -17,6 +17,7 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from support import small_policy
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
@@ -67,7 +68,7 @@ def rollout(actor: Actor, config: TrainConfig, start: int) -> list[Transition]:
 
 def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
     learner = Learner.start(config)
-    actor = Actor(config, learner.checkpoint, policy_version=0)
+    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=0)
     with compilations() as before:
         actor.warm_up()
         learner.warm_up()
@@ -77,7 +78,7 @@ def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
             transitions = rollout(actor, config, version * NUM_CHUNKS)
             actor.value(transitions[-1].chunk.observation)
             learner.update(transitions)
-            actor.load(learner.save(), policy_version=version)
+            actor.load(Checkpoint.open(learner.save()), policy_version=version)
     assert during == []
 
     # A resumed run: its parameters come from the disk, its first update is one of many.
@@ -86,5 +87,5 @@ def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
     with compilations() as resumed:
         for version in range(4, 6):
             learner.update(rollout(actor, config, version * NUM_CHUNKS))
-            actor.load(learner.save(), policy_version=version)
+            actor.load(Checkpoint.open(learner.save()), policy_version=version)
     assert resumed == []

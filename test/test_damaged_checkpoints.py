@@ -23,8 +23,10 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.model.checkpoints import checkpoint, orbax_trees
+from chunk_ppo_ros.model.checkpoints import orbax_trees
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from support.small_policy import configure, make_params, make_policy, save_openpi
 
 Damage = Callable[[Path], object]
@@ -94,12 +96,15 @@ def test_every_damaged_file_of_an_own_checkpoint_is_noticed(run: Path) -> None:
     """All of its files have checksums, metadata.json its own: nothing passes."""
     path = run / "checkpoints" / "debug" / "step_0"
     config = configure(run, run={"resume": True})
-    actor, state = Actor(config, path, policy_version=0), orbax_trees.stored_shapes(path / "train_state")
+    actor, state = (
+        Actor(config, Checkpoint.open(path), policy_version=0),
+        orbax_trees.stored_shapes(path / "train_state"),
+    )
     readers: dict[str, Callable[[], object]] = {
-        "params": lambda: actor.load(path, policy_version=1),
-        "metadata.json": lambda: actor.load(path, policy_version=1),
-        "train_state": lambda: checkpoint.load_train_state(path, state),
-        "assets": lambda: checkpoint.check_assets(path),
+        "params": lambda: actor.load(Checkpoint.open(path), policy_version=1),
+        "metadata.json": lambda: actor.load(Checkpoint.open(path), policy_version=1),
+        "train_state": lambda: Checkpoint.open(path).load_train_state(state),
+        "assets": lambda: Checkpoint.open(path).check_assets(),
     }
     passed = []
     for file in files_of(path):
@@ -130,7 +135,7 @@ def test_every_damaged_file_of_our_openpi_checkpoint_is_noticed_or_does_not_matt
         for damage in DAMAGES:
             case = f"{damage.__name__} {file.relative_to(path)}"
             with damaged(file, damage):
-                numbers_or_error(lambda: checkpoint.load_actor(path, expected), actor, case)
+                numbers_or_error(lambda: Checkpoint.open(path).load_actor(expected), actor, case)
 
 
 def test_damaged_files_of_a_published_checkpoint_are_errors(run: Path, tmp_path: Path) -> None:
@@ -144,7 +149,7 @@ def test_damaged_files_of_a_published_checkpoint_are_errors(run: Path, tmp_path:
         for damage in (truncate, empty, Path.unlink, replace_by_folder):
             case = f"{damage.__name__} {file.relative_to(path)}"
             with damaged(file, damage):
-                noticed += numbers_or_error(lambda: checkpoint.load_actor(path, expected), actor, case)
+                noticed += numbers_or_error(lambda: Checkpoint.open(path).load_actor(expected), actor, case)
     assert noticed >= 12  # the three files that hold numbers and names: _METADATA, the manifest and the data
 
 
@@ -180,7 +185,7 @@ def test_wrong_json_in_norm_stats_is_an_error(run: Path, wrong: Any) -> None:
     for content in (wrong, {"norm_stats": wrong}, {"norm_stats": {**sound, "state": wrong}}):
         write, message = functools.partial(Path.write_text, data=json.dumps(content)), r"norm_stats.json (cannot|must)"
         with damaged(file, write), pytest.raises(CheckpointError, match=message):
-            restore.load(run / "imitation", configure(run))
+            restore.load(Checkpoint.open(run / "imitation"), configure(run))
 
 
 def make_foreign(folder: Path) -> dict[str, Path]:
@@ -201,7 +206,7 @@ def test_foreign_folders_are_one_line_and_status_2(
 ) -> None:
     for name, path in make_foreign(tmp_path).items():
         with pytest.raises(CheckpointError):
-            restore.load(path, configure(run))
+            restore.load(Checkpoint.open(path), configure(run))
         assert __main__.main(["export", str(path), str(tmp_path / "new")]) == 2
         error = capfd.readouterr().err
         assert error.startswith("chunk_ppo_ros export: ") and error.count("\n") == 1, (name, error)
@@ -231,9 +236,9 @@ def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
         (path / part).chmod(0)
         try:
             with without_privileges(), pytest.raises(CheckpointError):
-                restore.load(path, config)
+                restore.load(Checkpoint.open(path), config)
             with without_privileges(), contextlib.suppress(CheckpointError):
-                checkpoint.newest_checkpoint(path)
+                newest_checkpoint(path)
         finally:
             (path / part).chmod(0o755)
 
@@ -243,10 +248,10 @@ def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
 ) -> None:
     """Then the old ones go before the new ones come: two versions are never in memory."""
     path = run / "checkpoints" / "debug" / "step_0"
-    actor = Actor(configure(run), path, policy_version=3)
+    actor = Actor(configure(run), Checkpoint.open(path), policy_version=3)
     held = weakref.ref(jax.tree.leaves(actor._params)[0])
     with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
-        actor.load(path, policy_version=4)
+        actor.load(Checkpoint.open(path), policy_version=4)
     assert (actor.policy_version, held() is None) == (3, False)
     read = orbax_trees._restore
     held_while_reading = []
@@ -256,5 +261,5 @@ def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
         return read(*arguments)
 
     monkeypatch.setattr(orbax_trees, "_restore", watch)
-    actor.load(path, policy_version=4)
+    actor.load(Checkpoint.open(path), policy_version=4)
     assert (actor.policy_version, held_while_reading) == (4, [False])

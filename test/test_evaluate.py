@@ -13,6 +13,8 @@ from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation import evaluate
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +70,14 @@ class FakeEnv:
 
 
 ACTORS: list[FakeActor] = []
+SOMEWHERE = Checkpoint(Path("somewhere"), "openpi", {}, {}, {}, None, RunSettings({}))
 
 
 def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "Actor", FakeActor)
-    monkeypatch.setattr(evaluate, "checkpoint_version", lambda checkpoint: 0)
     monkeypatch.setattr(evaluate, "SimulatorEnv", FakeEnv)
     monkeypatch.setattr(evaluate, "make_simulator", FakeEnv)
-    result = evaluate.evaluate_checkpoint(Path("somewhere"), PRESETS["debug"], episodes=4)
+    result = evaluate.evaluate_checkpoint(SOMEWHERE, PRESETS["debug"], episodes=4)
     # chunks 1 | 2 3 | 4 | 5 6: the third and the sixth are invalid
     np.testing.assert_array_equal(result.success, [False, True, False, True])
     np.testing.assert_array_equal(result.reward, [0.5, 1.0, 0.5, 1.0])

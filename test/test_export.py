@@ -16,26 +16,14 @@ import pytest
 from chunk_ppo_ros import __main__
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.export import export
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, to_dict
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone import lora
-from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
-from support.small_policy import MODEL, configure, make_params, make_tokenizer, save_openpi
+from support.small_policy import MODEL, configure, make_params, save_openpi, save_own
 
 ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)
-
-
-def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL) -> Path:
-    make_tokenizer().save(directory / "assets")
-    return checkpoint.save_checkpoint(
-        directory,
-        step=5,
-        params=make_params(model),
-        train_state={"count": 0},
-        assets=directory / "assets",
-        metadata={"model": to_dict(model), "counters": {}, "provenance": {}},
-    )
 
 
 def restored_as_openpi_does(folder: Path) -> dict[str, Any]:
@@ -54,34 +42,36 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_an_exported_actor_starts_the_same_policy(tmp_path: Path) -> None:
-    written = export(save_own(tmp_path / "run"), tmp_path / "exported")
-    assert sorted(path.name for path in written.iterdir()) == ["assets", "checksums.json", "params"]
+    written = export(Checkpoint.open(save_own(tmp_path / "run")), tmp_path / "exported")
+    assert sorted(path.name for path in written.iterdir()) == ["assets", "checksums.json", "params", "settings.json"]
     actor = name_leaves(make_params()["actor_backbone"])
     assert_same(restored_as_openpi_does(written / "params"), actor)
-    beginning = restore.load(written, configure(tmp_path))
-    assert beginning.provenance.kind == "openpi"
-    assert_same(name_leaves(beginning.params["actor_backbone"]), actor)
+    bundle = restore.load(Checkpoint.open(written), configure(tmp_path))
+    assert bundle.provenance.kind == "openpi"
+    assert_same(name_leaves(bundle.params["actor_backbone"]), actor)
     stored = json.loads((written / "assets" / "trossen" / "norm_stats.json").read_text())
     assert stored["norm_stats"].keys() == {"state", "actions"}
     assert stored["norm_stats"]["actions"].keys() == {"mean", "std", "q01", "q99"}
 
 
 def test_an_export_in_bfloat16_is_rounded_once(tmp_path: Path) -> None:
-    written = export(save_own(tmp_path / "run"), tmp_path / "exported", dtype="bfloat16", asset_id="lab/robot")
+    written = export(
+        Checkpoint.open(save_own(tmp_path / "run")), tmp_path / "exported", dtype="bfloat16", asset_id="lab/robot"
+    )
     found = restored_as_openpi_does(written / "params")
     actor = name_leaves(make_params()["actor_backbone"])
     assert_same(found, {name: leaf.astype(jnp.bfloat16) for name, leaf in actor.items()})
     assert (written / "assets" / "lab" / "robot" / "prompt.model").is_file()
-    again = export(written, tmp_path / "again")  # openpi to openpi: another dtype and asset id
+    again = export(Checkpoint.open(written), tmp_path / "again")  # openpi to openpi: another dtype and asset id
     assert {leaf.dtype for leaf in restored_as_openpi_does(again / "params").values()} == {np.dtype("float32")}
     assert (again / "assets" / "trossen" / "norm_stats.json").is_file()
 
 
 def test_adapters_are_merged_by_the_checkpoints_own_scale_or_kept(tmp_path: Path) -> None:
     own = save_own(tmp_path / "run", ADAPTED)
-    kept = restored_as_openpi_does(export(own, tmp_path / "kept", keep_adapters=True) / "params")
+    kept = restored_as_openpi_does(export(Checkpoint.open(own), tmp_path / "kept", keep_adapters=True) / "params")
     assert_same(kept, name_leaves(make_params(ADAPTED)["actor_backbone"]))
-    merged = restored_as_openpi_does(export(own, tmp_path / "merged") / "params")
+    merged = restored_as_openpi_does(export(Checkpoint.open(own), tmp_path / "merged") / "params")
     assert merged.keys() == name_leaves(make_params()["actor_backbone"]).keys()
     # One entry by hand: block 0, query head 0, input 0, output 0; alpha / rank is 6 / 2.
     a, b = (kept[f"PaliGemma/llm/layers/attn/q_einsum/lora_{factor}"][0, 0] for factor in "ab")
@@ -92,7 +82,7 @@ def test_adapters_are_merged_by_the_checkpoints_own_scale_or_kept(tmp_path: Path
 
 def test_adapters_of_an_openpi_checkpoint_have_openpis_scale(tmp_path: Path) -> None:
     adapted = dataclasses.replace(MODEL, lora_rank=2)
-    written = export(save_openpi(tmp_path / "openpi", adapted), tmp_path / "exported")
+    written = export(Checkpoint.open(save_openpi(tmp_path / "openpi", adapted)), tmp_path / "exported")
     expected = lora.merge_adapters(make_params(adapted)["actor_backbone"], Pi0FASTActorCriticConfig(lora_rank=2))
     assert_same(restored_as_openpi_does(written / "params"), name_leaves(expected))
 
@@ -116,4 +106,4 @@ def test_damaged_norm_stats_are_not_exported(tmp_path: Path) -> None:
     path = save_openpi(tmp_path / "openpi")
     (path / "assets" / "trossen" / "norm_stats.json").write_text('{"norm_stats": [1]}')
     with pytest.raises(CheckpointError, match=r"norm_stats.json cannot be used: .*; make it by norm-stats"):
-        export(path, tmp_path / "new")
+        export(Checkpoint.open(path), tmp_path / "new")

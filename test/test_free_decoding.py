@@ -14,6 +14,7 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.model.actor_critic import Sample
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
@@ -68,7 +69,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make_actor(checkpoint: Path, *, constrain: bool) -> Actor:
     config = small_policy.configure(checkpoint.parent, constrain_decoding=constrain)
-    return Actor(config, checkpoint, policy_version=3)
+    return Actor(config, Checkpoint.open(checkpoint), policy_version=3)
 
 
 def look(actor: Actor, state: np.ndarray) -> ModelObservation:

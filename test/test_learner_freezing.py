@@ -16,7 +16,8 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
-from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers
 from support import small_policy
 
 NUM_CHUNKS = 4
@@ -35,7 +36,7 @@ def configure(folder: Path, *, resume: bool = False, **ppo: Any) -> TrainConfig:
 
 def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
     """Chunks that an actor with the learner's checkpoint samples, with random rewards."""
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
+    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=learner.policy_version)
     random = np.random.default_rng(learner.policy_version)
     transitions = []
     for number in range(NUM_CHUNKS):
@@ -65,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def stored(folder: Path, step: int) -> dict[str, np.ndarray]:
     path = folder / "checkpoints" / "debug" / f"step_{step}" / "params"
-    return leaves(checkpoint.load_params(path.parent, expected(folder)))
+    return leaves(Checkpoint.open(path.parent).load_leaves(expected(folder)))
 
 
 def expected(folder: Path) -> Any:
@@ -82,8 +83,8 @@ def test_only_adapters_and_value_head_are_changed_on_disk(folder: Path) -> None:
 
 
 def test_metadata_tells_what_was_frozen(folder: Path) -> None:
-    metadata = checkpoint.read_metadata(folder / "checkpoints" / "debug" / "step_1")
-    assert metadata["frozen"] == {"freeze_image_tower": True, "freeze_text_tower": False}
+    metadata = Checkpoint.open(folder / "checkpoints" / "debug" / "step_1").require_metadata()
+    assert metadata.frozen == FrozenTowers(freeze_image_tower=True, freeze_text_tower=False)
 
 
 def test_a_resumed_run_goes_on(folder: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.tokenization import normalization
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, Stats
 
@@ -111,11 +112,11 @@ def test_padding_is_dropped(tmp_path: pathlib.Path) -> None:
 
 
 def test_missing_ambiguous_or_partial_files_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"must hold norm_stats\.json"):
+    with pytest.raises(CheckpointError, match=r"must hold norm_stats\.json"):
         NormStats.load(tmp_path)
     write(tmp_path / "b", {"mean": [0], "std": [1]})
     with pytest.raises(ValueError, match=r"without \['state\.q01'"):
         NormStats.load(tmp_path)
     write(tmp_path / "a", {"mean": [0], "std": [1]})
-    with pytest.raises(ValueError, match="those of a, b"):
+    with pytest.raises(CheckpointError, match=r"must be one of those in .* \(a, b\)"):
         NormStats.load(tmp_path)

@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
-from support.fake_actor import VALUE, FakeActor
+from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
 from support.node_harness import Peer, graph_starter
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -112,6 +112,7 @@ class Rest(Peer):
 def start(tmp_path, monkeypatch, capfd):
     """Starts policy_node with settings and returns the graph once all are connected."""
     monkeypatch.setattr(policy_node, "Actor", FakeActor)
+    monkeypatch.setattr(policy_node, "Checkpoint", FakeCheckpoint)
     FakeActor.gate.set()
     FakeActor.invalid = ()
     FakeActor.num_steps_asked = 16

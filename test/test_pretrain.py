@@ -23,7 +23,7 @@ def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
 ) -> None:
     monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
     with pytest.raises(CheckpointError, match="must not exist yet"):
-        behavior_cloning.pretrain(PRESETS["debug"], tmp_path)
+        behavior_cloning.clone_demonstrations(PRESETS["debug"], tmp_path)
 
 
 def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:

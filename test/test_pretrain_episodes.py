@@ -21,7 +21,8 @@ from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
-from chunk_ppo_ros.imitation.clone_recorded import leave_out_failures, make_score, pretrain_on_episodes, split_episodes
+from chunk_ppo_ros.imitation.clone_recorded import clone_episodes, leave_out_failures, make_score, split_episodes
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.tokenization.normalization import NormStats
 from support import small_policy
 from support.recordings import jpegs, write_hdf5
@@ -53,17 +54,17 @@ def test_a_checkpoint_that_training_starts_from(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = configure(tmp_path)
-    folder = pretrain_on_episodes([recorded], config, tmp_path / "checkpoints" / "one")
+    folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "one")
     printed = capsys.readouterr().out
     # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
     assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
     assert "1 held-out episodes: " in printed and " nats a token before, " in printed
-    beginning = restore.load(folder, config)
-    assert beginning.provenance.kind == "openpi"
+    bundle = restore.load(Checkpoint.open(folder), config)
+    assert bundle.provenance.kind == "openpi"
     # Joint 0 of an episode is 0, 0.14 .. 0.98; starts are at 0, 0.28, 0.56 and 0.84.
-    assert beginning.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
-    fresh = beginning.policy.init(key=jax.random.key(config.run.seed))["actor_backbone"]
-    imitator = beginning.params["actor_backbone"]
+    assert bundle.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
+    fresh = bundle.policy.init(key=jax.random.key(config.run.seed))["actor_backbone"]
+    imitator = bundle.params["actor_backbone"]
     assert not all(jax.tree.leaves(jax.tree.map(lambda new, old: np.array_equal(new, old), imitator, fresh)))
     assert sorted(child.name for child in folder.parent.iterdir()) == ["one"]  # nothing is left beside it
 
@@ -74,11 +75,11 @@ def test_pretrained_weights_keep_their_tokenizers(
     source = small_policy.save_openpi(tmp_path / "source")
     config = configure(tmp_path, run={"pretrained_checkpoint_path": str(source)}, validation_fraction=0.0)
     monkeypatch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
-    folder = pretrain_on_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
+    folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
     np.testing.assert_array_equal(
         NormStats.load(folder / "assets").actions.q99, NormStats.load(source / "assets").actions.q99
     )
-    tuned, before = (restore.load(each, config).params["actor_backbone"] for each in (folder, source))
+    tuned, before = (restore.load(Checkpoint.open(each), config).params["actor_backbone"] for each in (folder, source))
     jax.tree.map(np.testing.assert_array_equal, tuned, before)
 
 
@@ -101,7 +102,7 @@ def test_the_command_takes_several_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(clone_recorded, "pretrain_on_episodes", lambda *given: called.append(given) or given[2])
+    monkeypatch.setattr(clone_recorded, "clone_episodes", lambda *given: called.append(given) or given[2])
     arguments = ["--episodes", "a", "b", "--exp_name", "mine", "--checkpoint_root", str(tmp_path), "--bc_steps", "5"]
     assert main(["pretrain", *arguments]) == 0
     ((paths, config, directory),) = called
@@ -112,16 +113,16 @@ def test_the_command_takes_several_places(
 def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(CheckpointError, match="must not exist yet"):
-        pretrain_on_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "there")
+        clone_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "there")
     with pytest.raises(EpisodesError, match="does not exist"):
-        pretrain_on_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "one")
+        clone_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "one")
     config = configure(tmp_path)
     smaller = dataclasses.replace(config, model=dataclasses.replace(config.model, action_dim=7))
     with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 14 and 14"):
-        pretrain_on_episodes([recorded], smaller, tmp_path / "one")
+        clone_episodes([recorded], smaller, tmp_path / "one")
     short = dataclasses.replace(config, model=dataclasses.replace(config.model, max_action_tokens=22))
     with pytest.raises(EpisodesError, match="cannot be tokenised: chunk .* of episode .* at most 20 FAST tokens, got"):
-        pretrain_on_episodes([recorded], short, tmp_path / "one")
+        clone_episodes([recorded], short, tmp_path / "one")
 
 
 def episodes(*outcomes: bool | None) -> list[Episode]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -17,34 +18,31 @@ import pytest
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig, TrainConfig
-from chunk_ppo_ros.config import to_dict as config_to_dict
+from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.lora import is_adapter
-from chunk_ppo_ros.model.checkpoints import checkpoint, compatibility
+from chunk_ppo_ros.model.checkpoints import compatibility
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
+from chunk_ppo_ros.model.checkpoints.metadata_file import parse_section
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
-from support.small_policy import MODEL, configure, make_params, make_policy, make_tokenizer, save_openpi
+from support.small_policy import (
+    MODEL,
+    configure,
+    make_params,
+    make_policy,
+    make_tokenizer,
+    rewrite_json,
+    save_openpi,
+    save_own,
+)
 
 
 def sizes(setting: str) -> tuple[str, ...]:
     """The small model's sizes with one of them changed."""
     name, _, _ = setting.partition("=")
     return (*(own for own in MODEL.tower_sizes if not own.startswith(f"{name}=")), setting)
-
-
-def save_own(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, of_metadata: Any = None) -> Path:
-    """An own checkpoint whose training state means nothing."""
-    assets = directory.with_name(f"{directory.name}_assets")
-    make_tokenizer().save(assets)
-    metadata = {
-        "model": config_to_dict(model) if of_metadata is None else of_metadata,
-        "counters": {"run_id": "other", "policy_version": 7},
-        "provenance": {},
-    }
-    return checkpoint.save_checkpoint(
-        directory, step=0, params=make_params(model), train_state={"count": 0}, assets=assets, metadata=metadata
-    )
 
 
 def assert_same(found: Any, expected: Any) -> None:
@@ -65,32 +63,32 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_openpi_checkpoint_gets_the_value_head_of_a_fresh_policy(imitation: Path, tmp_path: Path) -> None:
     config = configure(tmp_path, run={"seed": 3})
-    beginning = restore.load(imitation, config)
-    assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
-    assert_same(beginning.params["value_head"], make_policy(MODEL).init(key=jax.random.key(3))["value_head"])
-    assert (beginning.provenance.kind, beginning.provenance.notes) == ("openpi", ("the value head is fresh",))
-    assert str(beginning.provenance) == f"openpi checkpoint {imitation}; the value head is fresh"
+    bundle = restore.load(Checkpoint.open(imitation), config)
+    assert_same(bundle.params["actor_backbone"], make_params()["actor_backbone"])
+    assert_same(bundle.params["value_head"], make_policy(MODEL).init(key=jax.random.key(3))["value_head"])
+    assert (bundle.provenance.kind, bundle.provenance.notes) == ("openpi", ("the value head is fresh",))
+    assert str(bundle.provenance) == f"openpi checkpoint {imitation}; the value head is fresh"
 
 
 def test_the_params_folder_stands_for_its_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
     for path in (imitation, own):
-        beginning = restore.load(path / "params", configure(tmp_path))
-        assert_same(beginning.params["actor_backbone"], make_params()["actor_backbone"])
+        bundle = restore.load(Checkpoint.open(path / "params"), configure(tmp_path))
+        assert_same(bundle.params["actor_backbone"], make_params()["actor_backbone"])
 
 
 def test_an_own_checkpoint_of_another_run_comes_whole(own: Path, tmp_path: Path) -> None:
-    beginning = restore.load(own, configure(tmp_path, run={"exp_name": "second"}))
-    assert_same(beginning.params, make_params())
-    assert beginning.provenance == restore.Provenance("own", str(own))
+    bundle = restore.load(Checkpoint.open(own), configure(tmp_path, run={"exp_name": "second"}))
+    assert_same(bundle.params, make_params())
+    assert bundle.provenance == Provenance("own", str(own))
 
 
 def test_the_version_of_a_checkpoint_is_that_of_its_run(imitation: Path, own: Path) -> None:
-    assert (restore.checkpoint_version(own), restore.checkpoint_version(imitation)) == (7, 0)
+    assert (Checkpoint.open(own).policy_version, Checkpoint.open(imitation).policy_version) == (7, 0)
 
 
 def test_all_parameters_are_bound_to_their_device(imitation: Path, tmp_path: Path) -> None:
     """Otherwise the update, which returns bound ones, would be compiled a second time."""
-    params = restore.load(imitation, configure(tmp_path)).params
+    params = restore.load(Checkpoint.open(imitation), configure(tmp_path)).params
     assert all(isinstance(leaf, jax.Array) and leaf.committed for leaf in jax.tree.leaves(params))
 
 
@@ -100,7 +98,7 @@ def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, 
     deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf}, rounded)}
     orbax.PyTreeCheckpointer().save(tmp_path / "trained" / "params", deeper)
     shutil.copytree(imitation / "assets", tmp_path / "trained" / "assets")
-    actor = restore.load(tmp_path / "trained", configure(tmp_path)).params["actor_backbone"]
+    actor = restore.load(Checkpoint.open(tmp_path / "trained"), configure(tmp_path)).params["actor_backbone"]
     assert {leaf.dtype for leaf in jax.tree.leaves(actor)} == {jnp.dtype("float32")}
     assert_same(actor, jax.tree.map(lambda leaf: leaf.astype(np.float32), rounded))
 
@@ -110,10 +108,10 @@ def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, 
 
 def test_adapters_start_fresh_on_a_base_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
     config = configure(tmp_path, lora_rank=2)
-    assert restore.load(own, config).provenance.notes == ("the adapters are fresh",)
-    beginning = restore.load(imitation, config)
-    assert beginning.provenance.notes == ("the value head is fresh", "the adapters are fresh")
-    leaves = name_leaves(beginning.params["actor_backbone"])
+    assert restore.load(Checkpoint.open(own), config).provenance.notes == ("the adapters are fresh",)
+    bundle = restore.load(Checkpoint.open(imitation), config)
+    assert bundle.provenance.notes == ("the value head is fresh", "the adapters are fresh")
+    leaves = name_leaves(bundle.params["actor_backbone"])
     adapters = {name: leaf for name, leaf in leaves.items() if is_adapter(name)}
     assert len(adapters) == 10  # queries, keys and values, output projection, gates, linear: two factors each
     for name, leaf in adapters.items():  # B is zero at first, A is not
@@ -125,9 +123,9 @@ def test_adapters_are_never_left_out(tmp_path: Path) -> None:
     adapted = dataclasses.replace(MODEL, lora_rank=2)
     for path in (save_own(tmp_path / "own", adapted), save_openpi(tmp_path / "imitation", adapted)):
         with pytest.raises(CheckpointError, match=r"has low-rank adapters, .* got a model without; set it, or merge"):
-            restore.load(path, configure(tmp_path))
+            restore.load(Checkpoint.open(path), configure(tmp_path))
         with pytest.raises(CheckpointError, match="lora"):  # by name where there is metadata, else by shape
-            restore.load(path, configure(tmp_path, lora_rank=4))
+            restore.load(Checkpoint.open(path), configure(tmp_path, lora_rank=4))
 
 
 def test_a_part_of_the_adapters_is_an_error(imitation: Path, tmp_path: Path) -> None:
@@ -139,24 +137,24 @@ def test_a_part_of_the_adapters_is_an_error(imitation: Path, tmp_path: Path) -> 
     with pytest.raises(
         CheckpointError, match=rf"but 1 differ; .*\n  actor_backbone/{missing}: expected .*, found nothing"
     ):
-        restore.load(tmp_path / "some", configure(tmp_path, lora_rank=2))
+        restore.load(Checkpoint.open(tmp_path / "some"), configure(tmp_path, lora_rank=2))
 
 
 def test_a_value_head_over_the_chunk_starts_fresh(own: Path, tmp_path: Path) -> None:
-    beginning = restore.load(own, configure(tmp_path, chunk_value="attention"))
-    assert beginning.provenance.notes == ("the value head over the chunk is fresh",)
-    kept = {name: leaf for name, leaf in beginning.params["value_head"].items() if name != "chunk"}
+    bundle = restore.load(Checkpoint.open(own), configure(tmp_path, chunk_value="attention"))
+    assert bundle.provenance.notes == ("the value head over the chunk is fresh",)
+    kept = {name: leaf for name, leaf in bundle.params["value_head"].items() if name != "chunk"}
     assert_same(kept, make_params()["value_head"])
-    assert "chunk" in beginning.params["value_head"]
+    assert "chunk" in bundle.params["value_head"]
 
 
 def test_a_value_head_over_the_chunk_is_left_out_where_there_is_none(tmp_path: Path) -> None:
     path = save_own(tmp_path / "run", dataclasses.replace(MODEL, chunk_value="pooled"))
-    beginning = restore.load(path, configure(tmp_path))
-    assert beginning.provenance.notes == ("its value head over the chunk is left out",)
-    assert "chunk" not in beginning.params["value_head"]
+    bundle = restore.load(Checkpoint.open(path), configure(tmp_path))
+    assert bundle.provenance.notes == ("its value head over the chunk is left out",)
+    assert "chunk" not in bundle.params["value_head"]
     with pytest.raises(CheckpointError, match="model.chunk_value: checkpoint 'pooled', configuration 'attention'"):
-        restore.load(path, configure(tmp_path, chunk_value="attention"))
+        restore.load(Checkpoint.open(path), configure(tmp_path, chunk_value="attention"))
 
 
 @pytest.mark.parametrize("variant", ["gemma_2b", "gemma_2b_lora"])
@@ -192,12 +190,12 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
 )
 def test_other_sizes_are_refused_by_name(own: Path, tmp_path: Path, model: dict[str, Any], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
-        restore.load(own, configure(tmp_path, **model))
+        restore.load(Checkpoint.open(own), configure(tmp_path, **model))
 
 
 def check(stored: dict[str, Any], wanted: dict[str, Any], *, resumes: bool = False) -> None:
     old, new = dataclasses.replace(MODEL, **stored), dataclasses.replace(MODEL, **wanted)
-    compatibility.check_model_config(Path("step_1"), config_to_dict(old), new, resumes=resumes)
+    compatibility.check_model_config(Path("step_1"), old, new, resumes=resumes)
 
 
 def test_settings_that_are_not_of_the_model_may_differ() -> None:
@@ -225,9 +223,15 @@ def test_nothing_starts_fresh_in_a_resumed_run() -> None:
             check(setting, {}, resumes=True)
 
 
-def test_metadata_of_before_a_setting_means_its_default() -> None:
+def test_metadata_of_before_a_setting_means_its_default(tmp_path: Path) -> None:
     later = ("tower_sizes", "lora_", "value_bins", "value_min", "value_max", "chunk_value", "constrain_decoding")
-    stored = {name: value for name, value in config_to_dict(MODEL).items() if not name.startswith(later)}
+    path = save_own(tmp_path / "run")
+
+    def forget(content: dict[str, Any]) -> None:
+        content["model"] = {name: value for name, value in content["model"].items() if not name.startswith(later)}
+
+    rewrite_json(path / "metadata.json", forget)
+    stored = Checkpoint.open(path).require_metadata().model
     plain = dataclasses.replace(MODEL, tower_sizes=())
     compatibility.check_model_config(Path("step_1"), stored, plain, resumes=True)
     with pytest.raises(CheckpointError, match=r"model\.chunk_value: checkpoint 'none'"):
@@ -252,18 +256,27 @@ OLD_SIZES = {
 
 
 @pytest.mark.filterwarnings("error")  # nobody can write new names into a checkpoint
-def test_metadata_with_ten_sizes_is_compared_by_what_they_mean() -> None:
-    stored = {name: value for name, value in config_to_dict(MODEL).items() if name != "tower_sizes"} | OLD_SIZES
-    compatibility.check_model_config(Path("step_1"), stored, MODEL, resumes=True)
+def test_metadata_with_ten_sizes_is_compared_by_what_they_mean(tmp_path: Path) -> None:
+    path = save_own(tmp_path / "run")
+
+    def as_before(content: dict[str, Any], **changed: int) -> None:
+        content["model"].pop("tower_sizes", None)
+        content["model"].update(OLD_SIZES, **changed)
+
+    rewrite_json(path / "metadata.json", as_before)
+    compatibility.check_model_config(path, Checkpoint.open(path).require_metadata().model, MODEL, resumes=True)
+    rewrite_json(path / "metadata.json", functools.partial(as_before, gemma_depth=3))
+    deeper = Checkpoint.open(path).require_metadata().model
     with pytest.raises(CheckpointError, match=r"model.tower_sizes gemma.depth: checkpoint 3, configuration 1"):
-        compatibility.check_model_config(Path("step_1"), {**stored, "gemma_depth": 3}, MODEL, resumes=True)
+        compatibility.check_model_config(path, deeper, MODEL, resumes=True)
 
 
 @pytest.mark.parametrize("model", [{"action_dim": "14"}, {"shoe_size": 42}, {"action_dim": 1000}, {"cameras": 3}])
 def test_a_model_section_that_is_none_is_refused(tmp_path: Path, model: dict[str, Any]) -> None:
-    path = save_own(tmp_path / "run", of_metadata={**config_to_dict(MODEL), **model})
+    path = save_own(tmp_path / "run")
+    rewrite_json(path / "metadata.json", lambda content: content["model"].update(model))
     with pytest.raises(CheckpointError, match=r"the model section of .* cannot be used: .*(action_dim|shoe|cameras)"):
-        restore.load(path, configure(tmp_path))
+        restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
 # Assets.
@@ -275,7 +288,7 @@ def test_norm_stats_of_another_robot_are_named(imitation: Path, tmp_path: Path) 
     with pytest.raises(
         CheckpointError, match=r"must have 14 dimensions \(model.action_dim\), got 7 of the state and 7"
     ):
-        restore.load(path, configure(tmp_path))
+        restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
 def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path) -> None:
@@ -284,15 +297,15 @@ def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path)
     with pytest.raises(
         CheckpointError, match=r"the asset id must be one of those in .*/assets \(lab/one_arm, trossen\), got ''"
     ):
-        restore.load(path, configure(tmp_path))
+        restore.load(Checkpoint.open(path), configure(tmp_path))
     with pytest.raises(CheckpointError, match="got 'droid'; set run.asset_id"):
-        restore.load(path, configure(tmp_path, run={"asset_id": "droid"}))
-    beginning = restore.load(path, configure(tmp_path, run={"asset_id": "trossen"}))
-    assert beginning.tokenizer.norm_stats.actions.dim == 14
+        restore.load(Checkpoint.open(path), configure(tmp_path, run={"asset_id": "droid"}))
+    bundle = restore.load(Checkpoint.open(path), configure(tmp_path, run={"asset_id": "trossen"}))
+    assert bundle.tokenizer.norm_stats.actions.dim == 14
 
 
 def test_an_asset_id_does_not_disturb_own_checkpoints(own: Path, tmp_path: Path) -> None:
-    restore.load(own, configure(tmp_path, run={"asset_id": "trossen"}))
+    restore.load(Checkpoint.open(own), configure(tmp_path, run={"asset_id": "trossen"}))
 
 
 def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Path) -> None:
@@ -301,11 +314,13 @@ def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Pa
     with pytest.raises(
         CheckpointError, match=r"tokenizers of .*trossen cannot be used: .* name their folder by run.token"
     ):
-        restore.load(path, configure(tmp_path))
-    restore.load(path, configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen")}))
+        restore.load(Checkpoint.open(path), configure(tmp_path))
+    restore.load(
+        Checkpoint.open(path), configure(tmp_path, run={"tokenizer_dir": str(imitation / "assets" / "trossen")})
+    )
     shutil.rmtree(path / "assets")
     with pytest.raises(CheckpointError, match=r"assets must hold norm_stats.json or <asset_id>/norm_stats.json"):
-        restore.load(path, configure(tmp_path))
+        restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
 # When it cannot be loaded.
@@ -323,9 +338,9 @@ def test_the_simulator_falls_back_aloud_and_says_so_in_the_metadata(
     learner = Learner.start(failing(tmp_path, imitation))
     banner = capsys.readouterr().err
     assert "!! fresh weights, because" in banner and "nowhere must be a folder, got none of that name" in banner
-    provenance = checkpoint.read_metadata(learner.checkpoint)["provenance"]
-    assert (provenance["kind"], provenance["is_fallback"]) == ("scratch", True)
-    assert "nowhere" in provenance["reason"]
+    provenance = Checkpoint.open(learner.checkpoint).require_metadata().provenance
+    assert (provenance.kind, provenance.is_fallback) == ("scratch", True)
+    assert "nowhere" in provenance.reason
 
 
 def test_nothing_falls_back_where_it_was_told_to_fail_or_moves_a_robot(imitation: Path, tmp_path: Path) -> None:
@@ -362,10 +377,8 @@ def test_a_run_is_resumed_with_another_learning_rate_but_not_with_other_sizes(im
 
 
 def test_provenance_of_before_the_notes_is_read(own: Path) -> None:
-    old = {"provenance": json.loads('{"kind": "own", "path": "x", "is_fallback": false, "reason": ""}')}
-    from chunk_ppo_ros.model.checkpoints.metadata_file import read_section
-
-    assert read_section(own, old, "provenance", restore.Provenance) == restore.Provenance("own", "x")
+    old = json.loads('{"kind": "own", "path": "x", "is_fallback": false, "reason": ""}')
+    assert parse_section(own, "provenance", old, Provenance) == Provenance("own", "x")
     for wrong in ({"kind": 3}, {"kind": "own", "is_fallback": 1}, {}, {"kind": "own", "shoe": 1}):
         with pytest.raises(CheckpointError, match="provenance"):
-            read_section(own, {"provenance": wrong}, "provenance", restore.Provenance)
+            parse_section(own, "provenance", wrong, Provenance)

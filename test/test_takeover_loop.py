@@ -25,7 +25,7 @@ from chunk_ppo_ros.nodes.wire.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.reach import plan_reach
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
-from support.fake_actor import VALUE, FakeActor
+from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
 from support.node_harness import Graph, Peer, node_config
 
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
@@ -79,6 +79,7 @@ class HumanAndTrainer(Peer):
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
     monkeypatch.setattr(policy_node, "Actor", FakeActor)
+    monkeypatch.setattr(policy_node, "Checkpoint", FakeCheckpoint)
     parameters = tmp_path / "parameters.yaml"
     config = node_config(tmp_path, env={"max_episode_chunks": 10})
     write_parameter_file(config, parameters)

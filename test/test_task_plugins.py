@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.tokenizer_fitting import fit_tokenizer
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError, SettingError
 from chunk_ppo_ros.robot import aloha

@@ -6,7 +6,6 @@ Not here: learning (`learner.py`) and where observations come from (`env.py`, `n
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,7 +15,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
 
 
@@ -25,19 +24,21 @@ class Actor:
 
     Args:
         config: the run's configuration; its model section must be the checkpoint's.
-        checkpoint: a finished `step_<N>` folder, or an openpi checkpoint with tokenizers (its value head is fresh).
+        checkpoint: an own one, or openpi's with tokenizers (its value head is fresh).
         policy_version: number that the sampled chunks carry.
         greedy: take the likeliest token instead of sampling (for evaluation only; such chunks are not trained on).
 
     Raises:
-        CheckpointError: when the folder is missing, incomplete or does not fit the configuration.
+        CheckpointError: when the checkpoint is damaged or does not fit the configuration.
     """
 
-    def __init__(self, config: TrainConfig, checkpoint: Path, *, policy_version: int, greedy: bool = False) -> None:
+    def __init__(
+        self, config: TrainConfig, checkpoint: Checkpoint, *, policy_version: int, greedy: bool = False
+    ) -> None:
         self._config = config
-        beginning = restore.load(Path(checkpoint), config)
-        self._tokenizer, self._policy = beginning.tokenizer, beginning.policy
-        self._params = beginning.params
+        bundle = restore.load(checkpoint, config)
+        self._tokenizer, self._policy = bundle.tokenizer, bundle.policy
+        self._params = bundle.params
         self.policy_version = policy_version
         self.greedy = greedy
         self._key = jax.random.key(config.run.seed)
@@ -61,17 +62,17 @@ class Actor:
         self._value = jax.jit(value)
         self._chunk_value = jax.jit(chunk_value)
 
-    def load(self, checkpoint: Path, *, policy_version: int) -> None:
+    def load(self, checkpoint: Checkpoint, *, policy_version: int) -> None:
         """Takes the weights of another version; keeps the present ones while that is damaged or does not fit.
 
         Weights of two versions are never in memory: the present ones go once the others' checksums and shapes are
         found right. Where the disk then fails all the same, there are none, and the caller must load others.
 
         Raises:
-            CheckpointError: when the folder is missing, incomplete, damaged or of other shapes.
+            CheckpointError: when the checkpoint is damaged or of other shapes.
         """
         expected = restore.expected_params(self._policy)
-        self._params = checkpoints.load_params(Path(checkpoint), expected, before_reading=self._forget)
+        self._params = checkpoint.load_leaves(expected, before_reading=self._forget)
         self.policy_version = policy_version
 
     def take(self, params: Any, *, policy_version: int) -> None:

@@ -20,9 +20,12 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone import lora
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
-from chunk_ppo_ros.model.checkpoints import compatibility
+from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
+from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR, Checkpoint
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.normalization import FILE as NORM_STATS_FILE
+from chunk_ppo_ros.model.tokenization.normalization import find_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL
 
 ASSET_ID = "trossen"
@@ -32,7 +35,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 def export(
-    checkpoint: Path,
+    checkpoint: Checkpoint,
     directory: Path,
     *,
     asset_id: str = ASSET_ID,
@@ -53,33 +56,42 @@ def export(
     Raises:
         CheckpointError: when the checkpoint cannot be read or the export not be written.
     """
-    checkpoints.check_is_free(directory)
+    check_is_free(directory)
     _check_asset_id(asset_id)
-    source = restore.norm_stats_folder(checkpoints.assets_folder(checkpoint), asset_id=from_asset_id)
+    source = find_norm_stats(checkpoint.assets, asset_id=from_asset_id)
     restore.read_norm_stats(source)
-    actor = _load_actor(checkpoint)
+    actor, settings = _load_actor(checkpoint), checkpoint.settings
     if not keep_adapters:
-        actor = lora.merge_adapters(actor, _model_of(checkpoint, actor))
+        actor, settings = lora.merge_adapters(actor, _model_of(checkpoint, actor)), _without_adapters(settings)
     actor = jax.tree.map(lambda leaf: leaf.astype(dtype), actor)
-    return checkpoints.save_openpi_checkpoint(
-        directory, actor, write_assets=lambda assets: _copy_assets(source, assets / asset_id)
+    return save_openpi_checkpoint(
+        directory, actor, write_assets=lambda assets: _copy_assets(source, assets / asset_id), settings=settings
     )
 
 
-def _load_actor(checkpoint: Path) -> Any:
+def _load_actor(checkpoint: Checkpoint) -> Any:
     """The backbone as it is stored, in float32."""
     names = {
-        name.removeprefix(checkpoints.ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
-        for name, leaf in checkpoints.stored_leaves(checkpoint).items()
-        if name.startswith(checkpoints.ACTOR)
+        name.removeprefix(ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+        for name, leaf in checkpoint.leaves.items()
+        if name.startswith(ACTOR)
     }
-    return checkpoints.load_actor(checkpoint, flax.traverse_util.unflatten_dict(names, sep="/"))
+    return checkpoint.load_actor(flax.traverse_util.unflatten_dict(names, sep="/"))
 
 
-def _model_of(checkpoint: Path, actor: Any) -> Pi0FASTActorCriticConfig:
+def _without_adapters(settings: RunSettings) -> RunSettings:
+    """The settings of the same run with a model whose adapters are merged."""
+    values = dict(settings.values)
+    if "model.lora_rank" in values:
+        variant = str(values["model.paligemma_variant"]).removesuffix("_lora")
+        values |= {"model.lora_rank": 0, "model.paligemma_variant": variant}
+    return RunSettings(values)
+
+
+def _model_of(checkpoint: Checkpoint, actor: Any) -> Pi0FASTActorCriticConfig:
     """What tells the scale of the adapters: an own checkpoint says it, openpi's all have openpi's alpha."""
-    if checkpoints.recognise(checkpoint) == "own":
-        return compatibility.read_model_config(checkpoint, checkpoints.read_metadata(checkpoint)["model"])
+    if checkpoint.metadata is not None:
+        return checkpoint.metadata.model
     leaves = flax.traverse_util.flatten_dict(actor, sep="/")
     ranks = [leaf.shape[-1] for name, leaf in leaves.items() if lora.is_adapter(name) and name.endswith("lora_a")]
     return Pi0FASTActorCriticConfig(lora_rank=max(ranks, default=0))
@@ -115,7 +127,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     given = parser.parse_args(arguments)
     written = export(
-        given.checkpoint,
+        Checkpoint.open(given.checkpoint),
         given.directory,
         asset_id=given.asset_id,
         from_asset_id=given.from_asset_id,

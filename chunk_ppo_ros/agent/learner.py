@@ -1,90 +1,67 @@
 """The learner: transitions in, a new policy version and its checkpoint out. No ROS here.
 
-Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`rollout_worker.py`, `nodes/trainer/`).
+Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`rollout_worker.py`,
+`nodes/trainer/`), nor what the learner begins with (`learner_state.py`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.agent import restore
-from chunk_ppo_ros.agent.novelty import Novelty
+from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, checkpoint_directory, initial_state
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
-from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
-from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
-from chunk_ppo_ros.model.checkpoints import compatibility
-from chunk_ppo_ros.model.checkpoints.metadata_file import read_section
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.checkpoints.metadata import Metadata
+from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
 from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.gradient_step import committed
-from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, make_optimizer
+from chunk_ppo_ros.rl.optimizer import ACTOR, make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.robot.chunk_length import length_metrics
-
-
-def checkpoint_directory(run: RunConfig) -> Path:
-    """The folder of a run's `step_<N>` checkpoints."""
-    return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
 
 
 class Learner:
     """Weights, optimizer state and counters of a run, and what advances them.
 
     Made by `Learner.start`, which resumes, loads a start or begins afresh, as the configuration says.
+
+    Args:
+        config: the run's configuration.
+        state: what it begins with.
     """
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        tokenizer: PolicyTokenizer,
-        policy: Pi0FASTActorCritic,
-        *,
-        params: Any,
-        counters: Counters,
-        provenance: restore.Provenance,
-        opt_state: Any = None,
-        reference: Any = None,
-    ) -> None:
+    def __init__(self, config: TrainConfig, state: LearnerState) -> None:
         self._config = config
-        self._tokenizer = tokenizer
-        self._policy = policy
-        self._params = committed(params)
-        self._optimizer = make_optimizer(config.ppo)
-        trained = trained_leaves(self._params[ACTOR], config.ppo)
-        fresh = opt_state is None
-        self._opt_state = committed(self._optimizer.init(self._params, trained=trained) if fresh else opt_state)
+        self._opening = (str(state), *state.notes)  # not the state: its weights must go with the first update
+        policy, self._tokenizer = state.policy.policy, state.policy.tokenizer
+        self._params = committed(state.policy.params)
+        self._opt_state = committed(state.opt_state)
         self._update = PPOUpdate(
             policy.evaluate,
-            self._optimizer,
+            make_optimizer(config.ppo),
             config.ppo,
-            trained=trained,
+            trained=trained_leaves(self._params[ACTOR], config.ppo),
             prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
             dtype=config.model.dtype,
-            reference=reference,
+            reference=state.reference,
         )
-        self._novelty = Novelty(config) if config.reward.novelty_weight else None
-        self._counters = counters
-        self.provenance = provenance
+        self._novelty = state.novelty
+        self._counters = state.counters
+        self.provenance = state.policy.provenance
         self.directory = checkpoint_directory(config.run)
-        self.checkpoint = self.directory / f"step_{counters.policy_version}"
+        self.checkpoint = self.directory / f"step_{state.counters.policy_version}"
 
     @classmethod
     def start(cls, config: TrainConfig) -> Learner:
@@ -93,63 +70,23 @@ class Learner:
         Raises:
             CheckpointError: when a start or resume that must succeed does not, or the folder is taken by another run.
         """
-        directory = checkpoint_directory(config.run)
-        newest = checkpoints.newest_checkpoint(directory)
-        if config.run.resume:
-            if newest is None:
-                raise CheckpointError(
-                    f"{directory} holds no finished checkpoint to resume from; start without --resume"
-                )
-            return cls._resume(config, newest)
-        if newest is not None:
-            raise CheckpointError(
-                f"{directory} already holds {newest.name} of an earlier run; "
-                "go on with --resume, or choose another --exp_name"
-            )
-        beginning = restore.begin(config)
-        reference = beginning.params[ACTOR] if _has_reference(config, beginning.provenance) else None
-        run_id = f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        learner = cls(
-            config,
-            beginning.tokenizer,
-            beginning.policy,
-            params=beginning.params,
-            counters=Counters(run_id),
-            provenance=beginning.provenance,
-            reference=reference,
-        )
-        learner.save()
+        state = initial_state(config)
+        learner = cls(config, state)
+        if not state.is_resumed:
+            learner.save()
         return learner
 
-    @classmethod
-    def _resume(cls, config: TrainConfig, newest: Path) -> Learner:
-        metadata = checkpoints.read_metadata(newest)
-        compatibility.check_model_config(newest, metadata["model"], config.model, resumes=True)
-        _check_frozen(newest, metadata, config.ppo)
-        checkpoints.check_assets(newest)
-        tokenizer = restore.load_tokenizer(newest / "assets", config)
-        policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
-        expected = restore.expected_params(policy)
-        init = functools.partial(make_optimizer(config.ppo).init, trained=trained_leaves(expected[ACTOR], config.ppo))
-        provenance = read_section(newest, metadata, "provenance", restore.Provenance)
-        reference = None
-        if _has_reference(config, provenance):
-            reference = restore.load(Path(provenance.path), config).params[ACTOR]
-        learner = cls(
-            config,
-            tokenizer,
-            policy,
-            params=checkpoints.load_params(newest, expected),
-            counters=read_section(newest, metadata, "counters", Counters),
-            provenance=provenance,
-            opt_state=checkpoints.load_train_state(
-                newest, jax.eval_shape(init, expected), absent={RATE_SCALE: jnp.ones((), jnp.float32)}
-            ),
-            reference=reference,
+    @property
+    def opening(self) -> tuple[str, ...]:
+        """What the user should know before training, one line each: the start, what changed, whether it is done."""
+        if not self.finished:
+            return self._opening
+        done, total = self.num_steps, self._config.ppo.total_timesteps
+        return (
+            *self._opening,
+            f"run {self.run_id} is done: it has trained on {done} control steps of ppo.total_timesteps {total}; raise "
+            "--total_timesteps to go on",
         )
-        if learner._novelty is not None and not learner._novelty.load(checkpoints.assets_folder(newest)):
-            print(f"{newest} was trained without reward.novelty_weight: whatever comes is new")
-        return learner
 
     @property
     def run_id(self) -> str:
@@ -246,60 +183,13 @@ class Learner:
             self._tokenizer.save(Path(assets))
             if self._novelty is not None:
                 self._novelty.save(Path(assets))
-            metadata = {
-                "model": config_module.to_dict(self._config.model),
-                "frozen": _frozen_settings(self._config.ppo),
-                "counters": dataclasses.asdict(self._counters),
-                "provenance": dataclasses.asdict(self.provenance),
-            }
-            self.checkpoint = checkpoints.save_checkpoint(
+            self.checkpoint = save_checkpoint(
                 self.directory,
                 step=self.policy_version,
                 params=self._params,
                 train_state=self._opt_state,
                 assets=Path(assets),
-                metadata=metadata,
+                metadata=Metadata.of(self._config, counters=self._counters, provenance=self.provenance),
             )
-        checkpoints.remove_old_checkpoints(
-            self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint
-        )
+        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint)
         return self.checkpoint
-
-
-def _has_reference(config: TrainConfig, provenance: restore.Provenance) -> bool:
-    """Whether the policy is held near the one that the run started from.
-
-    Raises:
-        CheckpointError: when it is to be, but the run started from fresh weights.
-    """
-    if config.ppo.ref_kl_coef == 0.0:
-        return False
-    if provenance.kind == "scratch":
-        raise CheckpointError(
-            f"ppo.ref_kl_coef must be 0 in a run that started from fresh weights, got {config.ppo.ref_kl_coef}; name "
-            "the policy to stay near by --pretrained_checkpoint_path"
-        )
-    return True
-
-
-def _frozen_settings(ppo: PPOConfig) -> dict[str, bool]:
-    return {"freeze_image_tower": ppo.freeze_image_tower, "freeze_text_tower": ppo.freeze_text_tower}
-
-
-def _check_frozen(path: Path, metadata: dict[str, Any], ppo: PPOConfig) -> None:
-    """Refuses to resume with other towers frozen: there are moments of what was trained only.
-
-    Raises:
-        CheckpointError: listing each setting that differs, with both values.
-    """
-    stored = metadata.get("frozen", {})  # checkpoints of 0.1.0 have no entry; nothing could be frozen
-    differing = [
-        f"ppo.{name}: checkpoint {stored.get(name, False)}, configuration {value}"
-        for name, value in _frozen_settings(ppo).items()
-        if stored.get(name, False) != value
-    ]
-    if differing:
-        raise CheckpointError(
-            f"{path} must be resumed with what it froze, but {'; '.join(differing)}; its optimizer state is of what "
-            "was trained: keep its settings, or start a new run from it by --pretrained_checkpoint_path"
-        )

@@ -16,6 +16,7 @@ from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
@@ -35,8 +36,8 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
     """
     warn_of_large_rate(config)
     learner = Learner.start(config)
-    print(f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}")
-    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
+    print("\n".join(learner.opening))
+    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=learner.policy_version)
     worker = RolloutWorker(
         actor,
         env,
@@ -79,7 +80,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
             bar.update(done - bar.n)
 
         metrics = learner.update(transitions, progress=on_minibatch)
-    actor.load(learner.save(), policy_version=learner.policy_version)
+    actor.load(Checkpoint.open(learner.save()), policy_version=learner.policy_version)
     metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
     log.write("update", metrics, counters=learner.counters)
     solved = [episode.success for episode in episodes]

@@ -11,13 +11,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from chunk_ppo_ros.agent.learner import checkpoint_directory
+from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint
-from chunk_ppo_ros.imitation.behavior_cloning import pretrain
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
@@ -41,18 +42,18 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     started = time.monotonic()
     directory = checkpoint_directory(config.run)
     print(f"== 1/3 imitation of scripted demonstrations on the {config.env.simulator} simulator", flush=True)
-    imitation = pretrain(config, directory.with_name(f"{directory.name}-imitation"))
+    imitation = clone_demonstrations(config, directory.with_name(f"{directory.name}-imitation"))
     start = str(imitation.resolve())
     run = dataclasses.replace(config.run, pretrained_checkpoint_path=start, on_load_failure="fail")
     config = dataclasses.replace(config, run=run)
     print(f"== 2/3 chunk PPO over ROS 2 topics ({time.monotonic() - started:.0f} s so far)", flush=True)
     _train_over_ros(config, record=record)
     print(f"== 3/3 evaluation on {episodes} unseen starts ({time.monotonic() - started:.0f} s so far)", flush=True)
-    newest = checkpoints.newest_checkpoint(directory)
+    newest = newest_checkpoint(directory)
     if newest is None:
         raise GraphFailed(f"training ended without a checkpoint in {directory}; see the logs in {config.run.run_dir}")
     before, after = _evaluate_both((imitation, newest), config, episodes=episodes)
-    _report(config, before, after, newest)
+    _report(config, before, after, Checkpoint.open(newest).require_metadata().counters)
     print(f"the demo took {time.monotonic() - started:.0f} s")
     return 0
 
@@ -74,16 +75,20 @@ def _evaluate_both(
     """Both checkpoints at once, each in a process of its own."""
     with worker_pool(2) as pool:
         settings = {"episodes": episodes, "greedy": True}
-        results = [pool.apply_async(evaluate_checkpoint, (path, config), settings) for path in paths]
+        results = [pool.apply_async(_evaluate, (path, config), settings) for path in paths]
         before, after = (result.get() for result in results)
     return before, after
 
 
-def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, newest: Path) -> None:
+def _evaluate(path: Path, config: TrainConfig, *, episodes: int, greedy: bool) -> EvaluationResult:
+    """In a process of its own, to which an opened checkpoint cannot be sent."""
+    return evaluate_checkpoint(Checkpoint.open(path), config, episodes=episodes, greedy=greedy)
+
+
+def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, counters: Counters) -> None:
     """Prints both results and their comparison, and adds them to the metrics and the summary."""
     run_dir = Path(config.run.run_dir) / config.run.exp_name
     test = compare(before, after)
-    counters = Counters(**checkpoints.read_metadata(newest)["counters"])
     log = MetricsLog(MetricsFile(run_dir), None)
     log.write("evaluation", before.metrics(), counters=Counters(counters.run_id), labels=before.labels)
     log.write("evaluation", after.metrics() | test.metrics(), counters=counters, labels=after.labels)

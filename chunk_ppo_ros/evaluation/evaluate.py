@@ -12,12 +12,12 @@ import numpy as np
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
-from chunk_ppo_ros.agent.restore import checkpoint_version
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 
@@ -107,7 +107,7 @@ class EvaluationResult:
 
 
 def evaluate_checkpoint(
-    checkpoint: Path,
+    checkpoint: Checkpoint,
     config: TrainConfig,
     *,
     episodes: int,
@@ -117,15 +117,15 @@ def evaluate_checkpoint(
     """Runs a checkpoint on the first `episodes` evaluation starts of the configured simulator.
 
     Raises:
-        CheckpointError: when the checkpoint is missing or does not fit.
+        CheckpointError: when the checkpoint does not fit the configuration.
         SimulatorUnavailable: when the simulator cannot render here.
     """
-    actor = Actor(config, checkpoint, policy_version=checkpoint_version(checkpoint), greedy=greedy)
+    actor = Actor(config, checkpoint, policy_version=checkpoint.policy_version, greedy=greedy)
     simulator = make_simulator(config)
     try:
         starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
         env = SimulatorEnv(simulator, config)
-        return evaluate_actor(actor, env, starts=starts, name=str(checkpoint), on_episode=on_episode)
+        return evaluate_actor(actor, env, starts=starts, name=str(checkpoint.root), on_episode=on_episode)
     finally:
         simulator.close()
 
@@ -191,7 +191,9 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
     config = flags.config_or_exit(parser, parsed)
-    result = evaluate_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
+    result = evaluate_checkpoint(
+        Checkpoint.open(parsed.checkpoint), config, episodes=parsed.episodes, greedy=parsed.greedy
+    )
     print(result)
     if parsed.json:
         parsed.json.write_text(json.dumps(result.record(), indent=2) + "\n")

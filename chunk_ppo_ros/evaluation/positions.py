@@ -32,6 +32,7 @@ from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, tokenize
 from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import embedding_table
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
 
 NUM_DEMONSTRATIONS = 32
@@ -130,26 +131,26 @@ def _likelihood(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch,
     return jnp.sum(jnp.where(jnp.asarray(chunks.token_mask), scores, 0.0), axis=1)
 
 
-def prefer_checkpoint(checkpoint: Path, config: TrainConfig, *, episodes: Path | None = None) -> Preference:
+def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: Path | None = None) -> Preference:
     """The preference of a checkpoint.
 
     Args:
-        checkpoint: a step_<N> folder or an openpi checkpoint.
+        checkpoint: own or openpi's.
         config: of the model, and of the simulator whose demonstrations are scored; `pretrain.num_demonstrations`.
         episodes: recorded episodes that are scored in their place.
 
     Raises:
         UserError: when the checkpoint does not fit, or the demonstrations are missing, too few or of another robot.
     """
-    beginning = restore.load(checkpoint, config)
+    bundle = restore.load(checkpoint, config)
     demonstrations: Demonstrations | RecordedChunks = (
         collect_demonstrations(config) if episodes is None else _recorded(episodes, config)
     )
     try:
-        batch = tokenize(demonstrations, beginning.tokenizer)
+        batch = tokenize(demonstrations, bundle.tokenizer)
     except ValueError as error:
         raise UserError(f"demonstrations cannot be scored: {error}") from error
-    return prefer(beginning.policy, beginning.params, batch, demonstrations.episodes)
+    return prefer(bundle.policy, bundle.params, batch, demonstrations.episodes)
 
 
 def _recorded(path: Path, config: TrainConfig) -> RecordedChunks:
@@ -175,5 +176,5 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(
             f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"
         )
-    print(prefer_checkpoint(parsed.checkpoint, config, episodes=parsed.episodes))
+    print(prefer_checkpoint(Checkpoint.open(parsed.checkpoint), config, episodes=parsed.episodes))
     return 0

@@ -1,7 +1,7 @@
 """Imitation: tokenizers and norm_stats fitted on demonstrations, and behaviour cloning of the actor.
 
 Writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one. What is
-imitated are the simulator's scripted demonstrations, or recorded episodes (`pretrain_episodes.py`).
+imitated are the simulator's scripted demonstrations, or recorded episodes (`clone_recorded.py`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from chunk_ppo_ros.agent.tokenizer_fitting import fit
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
@@ -161,7 +163,7 @@ def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
     return Partition(trained)
 
 
-def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int] = ()) -> Path:
+def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Collection[int] = ()) -> Path:
     """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
 
     Args:
@@ -178,7 +180,7 @@ def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int
     """
     earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}
     for folder in (directory, *earlier.values()):
-        checkpoints.check_is_free(folder)
+        check_is_free(folder)
     settings = config.pretrain
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
@@ -187,14 +189,18 @@ def pretrain(config: TrainConfig, directory: Path, *, also_after: Collection[int
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
 
+    def save(folder: Path, actor_backbone: Any) -> Path:
+        settings = RunSettings.of(config)
+        return save_openpi_checkpoint(folder, actor_backbone, write_assets=tokenizer.save, settings=settings)
+
     def on_params(step: int, actor_backbone: Any) -> None:
         if step in earlier:
-            checkpoints.save_openpi_checkpoint(earlier[step], actor_backbone, write_assets=tokenizer.save)
+            save(earlier[step], actor_backbone)
 
     batch = tokenize(demonstrations, tokenizer)
     with cloning_progress(settings.bc_steps) as on_step:
         params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
-    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+    return save(directory, params["actor_backbone"])
 
 
 @contextlib.contextmanager

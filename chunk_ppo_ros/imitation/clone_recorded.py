@@ -18,6 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.restore import PolicyBundle
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, seen_starts
@@ -27,7 +29,11 @@ from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.imitation.norm_stats import check_dims
 from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
-from chunk_ppo_ros.model.checkpoints import checkpoint as checkpoints
+from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.normalization import clip_actions
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
@@ -56,7 +62,7 @@ def split_episodes(episodes: Sequence[Episode], *, fraction: float, seed: int) -
     )
 
 
-def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) -> Path:
+def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) -> Path:
     """Clones recorded episodes and writes an openpi checkpoint.
 
     Args:
@@ -72,13 +78,13 @@ def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: 
             or the weights to start from cannot be loaded.
         EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
     """
-    checkpoints.check_is_free(directory)
+    check_is_free(directory)
     episodes = leave_out_failures(read_all(paths, config))
     check_dims(episodes, config.model)
     split = split_episodes(episodes, fraction=config.pretrain.validation_fraction, seed=config.run.seed)
     training = _read(split.training, config, directory.parent)
-    beginning = _begin(training, config)
-    policy, params, tokenizer = beginning.policy, beginning.params, beginning.tokenizer
+    start = _start(training, config)
+    policy, params, tokenizer = start.policy, start.params, start.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
     score = None
@@ -91,7 +97,20 @@ def pretrain_on_episodes(paths: Sequence[Path], config: TrainConfig, directory: 
     if score is not None:
         after = score(params)
         print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats a token before, {after:.3f} after")
-    return checkpoints.save_openpi_checkpoint(directory, params["actor_backbone"], write_assets=tokenizer.save)
+    return save_openpi_checkpoint(
+        directory, params["actor_backbone"], write_assets=tokenizer.save, settings=_settings(config, episodes)
+    )
+
+
+def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:
+    """What the checkpoint says of its run: the model, and the prompt where all episodes have the same.
+
+    The task and the simulator of the configuration had no part in it, so they are not said.
+    """
+    prompts = {episode.prompt for episode in episodes}
+    prompt = prompts.pop() if len(prompts) == 1 else config.run.prompt
+    told = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt=prompt))
+    return RunSettings.of(told).only(["model", "run.prompt"])
 
 
 def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
@@ -154,18 +173,18 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> Rec
         return read_chunks(episodes, config, folder=folder, stride=stride, on_chunk=bar.update)
 
 
-def _begin(chunks: RecordedChunks, config: TrainConfig) -> restore.Beginning:
+def _start(chunks: RecordedChunks, config: TrainConfig) -> PolicyBundle:
     """The weights that learn, with their tokenizers: pretrained ones, or fresh ones for these chunks."""
     path = config.run.pretrained_checkpoint_path
     if path:
-        return restore.load(Path(path), config)
-    tokenizer = behavior_cloning.fit(chunks, config)
+        return restore.load(Checkpoint.open(Path(path)), config)
+    tokenizer = fit(chunks, config)
     try:
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     except ValueError as error:
         raise EpisodesError(f"the tokenizers must fit the model: {error}") from error
     params = policy.init(key=jax.random.key(config.run.seed))
-    return restore.Beginning(tokenizer, policy, params, restore.Provenance("scratch"))
+    return PolicyBundle(tokenizer, policy, params, Provenance("scratch"))
 
 
 def _tokenize(chunks: RecordedChunks, episodes: Sequence[Episode], tokenizer: PolicyTokenizer) -> CloningBatch:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.config import flags
-from chunk_ppo_ros.imitation.behavior_cloning import pretrain
-from chunk_ppo_ros.imitation.clone_recorded import pretrain_on_episodes
+from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
+from chunk_ppo_ros.imitation.clone_recorded import clone_episodes
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
     print(flags.preset_line(parsed))
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
     if parsed.episodes:
-        written = pretrain_on_episodes(parsed.episodes, config, directory)
+        written = clone_episodes(parsed.episodes, config, directory)
     else:
-        written = pretrain(config, directory)
+        written = clone_demonstrations(config, directory)
     print(f"wrote {written}")
     return 0

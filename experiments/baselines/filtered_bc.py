@@ -27,6 +27,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ModelObservation, Transition
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, cloning_loss
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from experiments.baselines import snapshot
 from experiments.baselines.cloner import Cloner
@@ -49,14 +50,14 @@ class FilteredBC:
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, options: FilteredBCOptions, *, greedy: bool) -> None:
         self._config = config
-        checkpoint = Path(config.run.pretrained_checkpoint_path)
-        beginning = restore.load(checkpoint, config)
+        checkpoint = Checkpoint.open(Path(config.run.pretrained_checkpoint_path))
+        bundle = restore.load(checkpoint, config)
         temperature = config.model.temperature
 
         def loss(params: Any, batch: CloningBatch) -> jax.Array:
-            return cloning_loss(beginning.policy, params, batch, temperature=temperature)
+            return cloning_loss(bundle.policy, params, batch, temperature=temperature)
 
-        self._cloner = Cloner(loss, beginning.params, config=config.ppo, seed=config.run.seed)
+        self._cloner = Cloner(loss, bundle.params, config=config.ppo, seed=config.run.seed)
         self._kept: CloningBatch | None = None
         self.counters = Counters(f"{config.run.exp_name}-filtered_bc")
         self._resume()

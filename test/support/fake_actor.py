@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,12 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
 
 VALUE = 0.5
+
+
+class FakeCheckpoint:
+    """Stands for `Checkpoint` where policy_node has an actor without a model: opened, a folder is its path."""
+
+    open = Path
 
 
 class FakeActor:

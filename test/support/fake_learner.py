@@ -36,7 +36,7 @@ class FakeLearner:
     def __init__(self, config, counters):
         self._config = config
         self.counters = counters
-        self.provenance = "nothing"
+        self.opening = ("run run starts from nothing",)
         self.directory = Path(config.run.checkpoint_root)
         self.checkpoint = self.directory / f"step_{counters.policy_version}"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import numpy as np
 
 from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
 from chunk_ppo_ros.config.model_size import size_settings
+from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.checkpoints import checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance
+from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint, save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.normalization import compute_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
@@ -80,8 +84,37 @@ def make_params(model: Pi0FASTActorCriticConfig = MODEL) -> Any:
 
 def save_openpi(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, asset_id: str = "trossen") -> Path:
     """An openpi checkpoint, with tokenizers."""
-    return checkpoint.save_openpi_checkpoint(
+    return save_openpi_checkpoint(
         directory,
         make_params(model)["actor_backbone"],
         write_assets=lambda assets: make_tokenizer().save(assets / asset_id),
     )
+
+
+def save_own(
+    directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, step: int = 0, config: TrainConfig | None = None
+) -> Path:
+    """A checkpoint of version 7 of another run, whose training state means nothing; its settings are `config`'s."""
+    metadata = Metadata.of(
+        config or dataclasses.replace(PRESETS["debug"], model=model),
+        counters=Counters("other", policy_version=7),
+        provenance=Provenance("scratch"),
+    )
+    with tempfile.TemporaryDirectory() as assets:
+        make_tokenizer().save(assets)
+        return save_checkpoint(
+            directory,
+            step=step,
+            params=make_params(metadata.model),
+            train_state={"count": 0},
+            assets=Path(assets),
+            metadata=metadata,
+        )
+
+
+def rewrite_json(file: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes the content of a file of settings or metadata and drops its checksum, as the first releases had none."""
+    content = json.loads(file.read_text())
+    content.pop("checksum", None)
+    change(content)
+    file.write_text(json.dumps(content))

@@ -20,6 +20,7 @@ from chunk_ppo_ros.core.types import SampledChunk
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import WARM_UPS, Case, Figure, measure, milliseconds, rate_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
@@ -52,7 +53,7 @@ class ModelBench:
             self._config.run, exp_name="large_images", tokenizer_dir=str(self._learner.checkpoint / "assets")
         )
         large = dataclasses.replace(self._config, model=model, run=run)
-        large_actor = Actor(large, Learner.start(large).checkpoint, policy_version=0)
+        large_actor = Actor(large, Checkpoint.open(Learner.start(large).checkpoint), policy_version=0)
         sampled: dict[str, list[float]] = {}
         cases = [
             self._acting(config, actor, sampled)
@@ -66,11 +67,11 @@ class ModelBench:
 
     def update(self) -> list[Figure]:
         """Whole updates of a rollout that was sampled for it, and gradients alone."""
-        ppo, beginning = self._config.ppo, restore.load(self._learner.checkpoint, self._config)
-        params = jax.tree.map(jax.numpy.asarray, beginning.params)
+        ppo, bundle = self._config.ppo, restore.load(Checkpoint.open(self._learner.checkpoint), self._config)
+        params = jax.tree.map(jax.numpy.asarray, bundle.params)
         optimizer = make_optimizer(ppo)
         opt_state = optimizer.init(params)
-        update = PPOUpdate(beginning.policy.evaluate, optimizer, ppo)
+        update = PPOUpdate(bundle.policy.evaluate, optimizer, ppo)
 
         def run(rollout: RolloutBatch) -> None:
             result = update.run(params, opt_state, rollout, key=jax.random.key(next(self._numbers)))
@@ -79,7 +80,7 @@ class ModelBench:
         num_chunks = ppo.num_chunks_per_update
         name = f"PPO update: {num_chunks} chunks, {ppo.num_epochs_per_update} epochs, batch {ppo.batch_size}"
         whole = Case(name, "chunks/s", lambda: self._rollout(num_chunks), run, rate_of(num_chunks))
-        gradient = _gradient(beginning.policy, ppo)
+        gradient = _gradient(bundle.policy, ppo)
         cases = [whole, *(self._gradients(gradient, params, batch_size) for batch_size in GRADIENT_BATCHES)]
         return measure("update", cases, runs=self._runs)
 
@@ -89,7 +90,7 @@ class ModelBench:
         resumed = dataclasses.replace(self._config, run=dataclasses.replace(self._config.run, resume=True))
 
         def load(_: object) -> None:
-            actor.load(learner.checkpoint, policy_version=0)
+            actor.load(Checkpoint.open(learner.checkpoint), policy_version=0)
 
         return measure(
             "checkpoint",
@@ -113,7 +114,7 @@ class ModelBench:
 
     @functools.cached_property
     def _actor(self) -> Actor:
-        return Actor(self._config, self._learner.checkpoint, policy_version=0)
+        return Actor(self._config, Checkpoint.open(self._learner.checkpoint), policy_version=0)
 
     def _acting(self, config: TrainConfig, actor: Actor, sampled: dict[str, list[float]]) -> Case:
         model = config.model

@@ -22,7 +22,8 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
-from chunk_ppo_ros.model.checkpoints import checkpoint, orbax_trees
+from chunk_ppo_ros.model.checkpoints import orbax_trees
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
 
 Arrays = Mapping[str, np.ndarray]
@@ -93,13 +94,14 @@ def read_reference_set(folder: Path) -> ReferenceSet:
     sizes, inputs = _read_json(folder / "config.json"), _read_arrays(folder, "inputs.npz")
     bfloat16 = folder / "outputs_bf16_params.npz"
     place = _checkpoint_folder(folder, sizes)
-    config = _model_config(folder, sizes, inputs, checkpoint.stored_leaves(place))
+    checkpoint = Checkpoint.open(place)
+    config = _model_config(folder, sizes, inputs, checkpoint.leaves)
     expected = jax.eval_shape(lambda: Pi0FAST.from_config(config).init(key=jax.random.key(0)))
     text = {name: _array(folder, inputs, stored) for name, stored in _TEXT.items()}
     reference = ReferenceSet(
         config=config,
         checkpoint=place,
-        params=checkpoint.load_actor(place, expected),
+        params=checkpoint.load_actor(expected),
         images=np.stack([_fit(inputs[_IMAGE + camera], config.image_size) for camera in config.cameras], axis=1),
         image_mask=np.stack([_array(folder, inputs, _IMAGE_MASK + camera) for camera in config.cameras], axis=1),
         outputs=_read_arrays(folder, "outputs.npz"),

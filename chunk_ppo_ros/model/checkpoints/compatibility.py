@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, model_size, renamed
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, model_size
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 _FREE = {"paligemma_variant", "tower_sizes", "temperature", "detach_value", "dtype", "constrain_decoding"}
+_ACTION_SETTINGS = ("model.action_dim", "model.action_horizon", "model.delta_actions", "model.adapt_to_pi")
 _CHUNK_HEAD = "value_head/chunk/"
 _VALUE_HEAD = "value_head/"
 
@@ -78,34 +80,21 @@ _FRESH_GROUPS: dict[str, Callable[[str], bool]] = {
 }
 
 
-def read_model_config(path: Path, stored: Mapping[str, Any]) -> Pi0FASTActorCriticConfig:
-    """The model section of a checkpoint's metadata; settings that it does not know have their defaults.
-
-    Raises:
-        CheckpointError: for an unknown setting, a wrong type or a value out of range.
-    """
-    try:
-        values, _ = renamed.carry_over("model", stored)  # nobody can change the keys of a checkpoint: no notice
-        return config_module.from_dict(Pi0FASTActorCriticConfig, values, path="model.")
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"the model section of {path} cannot be used: {error}; use its own release") from error
-
-
 def check_model_config(
-    path: Path, stored: Mapping[str, Any], model: Pi0FASTActorCriticConfig, *, resumes: bool = False
+    path: Path, stored: Pi0FASTActorCriticConfig, model: Pi0FASTActorCriticConfig, *, resumes: bool = False
 ) -> None:
     """Compares the settings that a checkpoint was made with with the configured ones.
 
     Args:
         path: the checkpoint, for error texts.
-        stored: the model section of its metadata.
+        stored: what its metadata say of the model.
         model: the configured one.
         resumes: nothing may start fresh or be left out, because the optimizer's state must fit.
 
     Raises:
         CheckpointError: listing each setting that differs, with both values.
     """
-    found = _meaning(read_model_config(path, stored), resumes=resumes)
+    found = _meaning(stored, resumes=resumes)
     wanted = _meaning(model, resumes=resumes)
     differing = [
         f"model.{name}: checkpoint {found[name]!r}, configuration {value!r}"
@@ -115,6 +104,26 @@ def check_model_config(
     if differing:
         raise CheckpointError(
             f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
+        )
+
+
+def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> None:
+    """Refuses a model to which the action tokens of a checkpoint mean other actions; sizes are told by the shapes.
+
+    Args:
+        path: the checkpoint, for error texts.
+        settings: what it says of the run that wrote it; settings that it does not say are not compared.
+        config: the configuration that is to use it.
+
+    Raises:
+        CheckpointError: listing each setting that differs, with both values.
+    """
+    names = [*_ACTION_SETTINGS, *(["model.adapt_gripper"] if config.model.adapt_to_pi else [])]
+    differing = settings.only(names).changes(config)
+    if differing:
+        raise CheckpointError(
+            f"{path} was made for other actions (checkpoint -> configuration): {'; '.join(differing)}; use the "
+            "checkpoint's settings"
         )
 
 

@@ -1,4 +1,4 @@
-"""`metadata.json` of our checkpoints and the other JSON beside them: read with every doubt, written with a checksum."""
+"""JSON beside the arrays of a checkpoint: read with every doubt, written with a format version and a checksum."""
 
 from __future__ import annotations
 
@@ -16,64 +16,66 @@ FORMAT_VERSION = 1
 
 SectionT = TypeVar("SectionT")
 
-_SECTIONS = ("model", "counters", "provenance", "checksums")
-_LATER_SECTIONS = ("frozen",)  # checkpoints of 0.1.0 lack them
 
-
-def read_metadata_file(file: Path) -> dict[str, Any]:
-    """The content of a `metadata.json`, whose sections are objects.
+def read_checked(file: Path) -> dict[str, Any]:
+    """The content of a file that `write_checked` wrote, without its checksum.
 
     Raises:
         CheckpointError: when it is missing, damaged, changed, or of another format version.
     """
-    metadata = read_json(file)
-    version = metadata.get("format_version")
+    content = read_json(file)
+    version = content.get("format_version")
     if type(version) is not int or version != FORMAT_VERSION:  # true is 1
         raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; use its own release")
-    checksum = metadata.pop("checksum", None)  # the first checkpoints had none
-    if checksum is not None and checksum != _checksum(metadata):
+    checksum = content.pop("checksum", None)  # the first checkpoints had none
+    if checksum is not None and checksum != _checksum(content):
         raise CheckpointError(f"{file} was changed since it was written; take another checkpoint")
-    for name in (*_SECTIONS, *(name for name in _LATER_SECTIONS if name in metadata)):
-        if not isinstance(metadata.get(name), dict):
-            raise CheckpointError(
-                f"{file} must have a section {name}, got {metadata.get(name)!r}; take another checkpoint"
-            )
-    return metadata
+    return content
 
 
-def write_metadata_file(file: Path, content: Mapping[str, Any]) -> None:
-    """Writes what `read_metadata_file` reads: `content`, the format's version and a checksum of both."""
+def write_checked(file: Path, content: Mapping[str, Any]) -> None:
+    """Writes what `read_checked` reads: `content`, the format's version and a checksum of both."""
     said = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # as it is read: tuples are lists
     file.write_text(json.dumps({**said, "checksum": _checksum(said)}, indent=2) + "\n")
 
 
-def read_section(path: Path, metadata: Mapping[str, Any], name: str, kind: type[SectionT]) -> SectionT:
-    """A section of a checkpoint's metadata as the dataclass that it was written from; fields with defaults may miss.
+def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One section of a file's content.
+
+    Raises:
+        CheckpointError: when it is missing or no object.
+    """
+    section = content.get(name)
+    if not isinstance(section, dict):
+        raise CheckpointError(f"{file} must have a section {name}, got {section!r}; take another checkpoint")
+    return section
+
+
+def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[SectionT]) -> SectionT:
+    """A section as the dataclass that it was written from; fields with defaults may be missing.
 
     Args:
-        path: the checkpoint, for error texts.
-        metadata: what `read_metadata_file` returned.
-        name: of the section.
+        file: where the section is, for error texts.
+        name: the section's name.
+        section: the section's content.
         kind: dataclass of strings, booleans, numbers and tuples of strings.
 
     Raises:
         CheckpointError: for a missing or unknown field, or one of a wrong type.
     """
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in metadata[name].items()}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
     try:
-        section = kind(**values)
+        parsed = kind(**values)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: section {name} of the metadata does not fit: {error}") from error
+        raise CheckpointError(f"the section {name} of {file} does not fit: {error}; use its own release") from error
     hints = typing.get_type_hints(kind)
-    for field in dataclasses.fields(section):  # type: ignore[arg-type]
-        value, hint = getattr(section, field.name), hints[field.name]
+    for field in dataclasses.fields(parsed):  # type: ignore[arg-type]
+        value, hint = getattr(parsed, field.name), hints[field.name]
         expected = typing.get_origin(hint) or hint
         wrong_bool = isinstance(value, bool) and expected is not bool
         if wrong_bool or not isinstance(value, expected):
-            raise CheckpointError(
-                f"{path}: {name}.{field.name} of the metadata must be of type {expected.__name__}, got {value!r}"
-            )
-    return section
+            raise CheckpointError(f"{name}.{field.name} of {file} must be of type {expected.__name__}, got {value!r}")
+    return parsed
 
 
 def read_json(file: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pathlib
 
 import numpy as np
 
+from chunk_ppo_ros.core.errors import CheckpointError
+
 EPSILON = 1e-6
 """Added to q99 - q01, as openpi does."""
 
@@ -63,8 +65,13 @@ class NormStats:
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> NormStats:
-        """Reads `norm_stats.json` of a folder; see `find_norm_stats`."""
-        path = find_norm_stats(folder)
+        """Reads the `norm_stats.json` in a folder or in the only folder below it that has one.
+
+        Raises:
+            CheckpointError: when it is not found; see `find_norm_stats`.
+            ValueError: when statistics are missing or not finite.
+        """
+        path = find_norm_stats(pathlib.Path(folder)) / FILE
         parts = json.loads(path.read_text())["norm_stats"]
         missing = [
             f"{part}.{name}" for part in ("state", "actions") for name in _names() if name not in parts.get(part, {})
@@ -83,25 +90,27 @@ class NormStats:
         (folder / FILE).write_text(json.dumps({"norm_stats": parts}, indent=2) + "\n")
 
 
-def find_norm_stats(folder: str | pathlib.Path) -> pathlib.Path:
-    """The `norm_stats.json` in a folder, or in its only sub-folder that has one (openpi's `assets/<asset_id>/`).
+def find_norm_stats(assets: pathlib.Path, *, asset_id: str = "") -> pathlib.Path:
+    """The folder of norm_stats.json: `assets` itself, or a folder below it (openpi's `assets/<asset_id>`).
+
+    Args:
+        assets: of a checkpoint, or `run.tokenizer_dir`.
+        asset_id: which folder, where `assets` itself has no such file; empty takes the only one.
 
     Raises:
-        FileNotFoundError: where there is none.
-        ValueError: where several sub-folders have one.
+        CheckpointError: when there is none, or several and none is named.
     """
-    folder = pathlib.Path(folder)
-    if (folder / FILE).is_file():
-        return folder / FILE
-    found = sorted(folder.glob(f"*/{FILE}"))
+    if (assets / FILE).is_file():
+        return assets
+    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(FILE)}
+    names = ", ".join(sorted(found))
     if not found:
-        raise FileNotFoundError(f"assets folder must hold {FILE} or <asset_id>/{FILE}, got {folder}")
-    if len(found) > 1:
-        names = ", ".join(path.parent.name for path in found)
-        raise ValueError(
-            f"assets folder must hold one {FILE}, got those of {names} in {folder}; name one of these folders"
+        raise CheckpointError(f"{assets} must hold {FILE} or <asset_id>/{FILE}, got neither; copy it there")
+    if asset_id not in found and (asset_id or len(found) > 1):
+        raise CheckpointError(
+            f"the asset id must be one of those in {assets} ({names}), got '{asset_id}'; set run.asset_id"
         )
-    return found[0]
+    return found[asset_id] if asset_id else next(iter(found.values()))
 
 
 def clip_actions(actions: np.ndarray, limit: float) -> tuple[np.ndarray, int]:

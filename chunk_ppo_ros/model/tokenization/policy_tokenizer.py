@@ -25,6 +25,21 @@ PROMPT_MODEL = "prompt.model"
 FAST_FOLDER = "fast"
 
 
+def load_tokenizers(folder: pathlib.Path, config: Pi0FASTActorCriticConfig) -> tuple[PromptTokenizer, FastTokenizer]:
+    """The prompt and FAST tokenizers of a folder.
+
+    Args:
+        folder: holds prompt.model and fast/.
+        config: the model's configuration, which bounds the prompt.
+
+    Raises:
+        FileNotFoundError: where a file is missing.
+        ValueError: where one is damaged or does not fit; the tokenizers' libraries raise other kinds as well.
+    """
+    prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.max_prompt_len)
+    return prompt, FastTokenizer.load(folder / FAST_FOLDER)
+
+
 @dataclasses.dataclass(frozen=True)
 class EncodedActions:
     """A chunk as the model should generate it.
@@ -83,18 +98,19 @@ class PolicyTokenizer:
                 checkpoints have none.
 
         Raises:
-            FileNotFoundError: where a file is missing.
+            CheckpointError: where there is no norm_stats.json.
+            FileNotFoundError: where another file is missing.
             ValueError: where one does not fit the configuration. An assets folder without a prompt.model is openpi's:
                 with PaliGemma's vocabulary its weights were trained on PaliGemma's model, and no other one is taken.
         """
-        beside = normalization.find_norm_stats(folder).parent
+        beside = normalization.find_norm_stats(pathlib.Path(folder))
         tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
-        prompt = PromptTokenizer(tokenizers / PROMPT_MODEL, max_len=config.max_prompt_len)
+        prompt, fast = load_tokenizers(tokenizers, config)
         if config.vocab_size == prompt_tokenizer.PALIGEMMA_VOCAB_SIZE and not (beside / PROMPT_MODEL).is_file():
             prompt.require_paligemma(tokenizers / PROMPT_MODEL)
         return cls(
             prompt=prompt,
-            fast=FastTokenizer.load(tokenizers / FAST_FOLDER),
+            fast=fast,
             norm_stats=NormStats.load(beside),
             config=config,
         )

@@ -18,7 +18,7 @@ import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, JointState
 
-from chunk_ppo_ros.agent.tokenizer_fitting import fit_tokenizer
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, random_image, random_state
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds

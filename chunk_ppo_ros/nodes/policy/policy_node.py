@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sa
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.data.journal import SequenceFile
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
@@ -96,9 +97,10 @@ class PolicyNode(WorkerNode):
         if message.final or self._facts.state.is_loaded:
             self._tick()
             return
-        actor, config, checkpoint, version = self._actor, self.config, Path(message.checkpoint), message.version
+        actor, config, path, version = self._actor, self.config, Path(message.checkpoint), message.version
 
         def load() -> Actor:
+            checkpoint = Checkpoint.open(path)
             if actor is not None:
                 actor.load(checkpoint, policy_version=version)
                 return actor
@@ -106,7 +108,7 @@ class PolicyNode(WorkerNode):
             fresh.warm_up()
             return fresh
 
-        self.get_logger().info(f"loading policy version {version} from {checkpoint}")
+        self.get_logger().info(f"loading policy version {version} from {path}")
         self.submit(load, lambda outcome: self._on_loaded(message, outcome))
 
     def _announcement(self, message: msg.PolicyVersion) -> Announcement:

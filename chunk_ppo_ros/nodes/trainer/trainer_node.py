@@ -35,7 +35,7 @@ from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
-_SECTIONS = ("model", "ppo", "env", "reward", "pretrain", "run")
+_SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "pretrain", "run")
 _SAVE_RETRY_PERIOD = 10.0  # s, steady time
 _LAST_WORDS_TIMEOUT = Duration(seconds=2)
 
@@ -90,9 +90,8 @@ class TrainerNode(WorkerNode):
             UserError: where the journal was written by another version of the package.
         """
         self._log.file = file
-        self.get_logger().info(
-            f"run {learner.run_id} starts from {learner.provenance} at version {learner.policy_version}"
-        )
+        for line in learner.opening:
+            self.get_logger().info(line)
         run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
         stale = self._journal.clear(keep_version=learner.policy_version if self.config.run.resume else None)
         if stale:

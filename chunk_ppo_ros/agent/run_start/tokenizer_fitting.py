@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions, compute_norm_stats
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL, PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PROMPT_MODEL, PolicyTokenizer, load_tokenizers
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
 from chunk_ppo_ros.sim.experts.random_motion import draw_motions
@@ -73,8 +73,7 @@ def fit(demonstrations: Motions, config: TrainConfig) -> PolicyTokenizer:
         return _fit_tokenizers(norm_stats.actions.normalize(actions), prompts, norm_stats, config)
     folder = Path(config.run.tokenizer_dir)
     try:
-        prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.model.max_prompt_len)
-        fast = FastTokenizer.load(folder / FAST_FOLDER)
+        prompt, fast = load_tokenizers(folder, config.model)
         return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=config.model)
     except Exception as error:  # the tokenizers' libraries raise many kinds
         raise UserError(f"tokenizers of {folder} (run.tokenizer_dir) cannot be used: {error}") from error

@@ -1,0 +1,175 @@
+"""What a learner begins with: the state of a run that is resumed, or that of a new run.
+
+Not here: updating and saving (`learner.py`), and how a policy is made from a checkpoint (`restore.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.novelty import Novelty
+from chunk_ppo_ros.agent.restore import PolicyBundle
+from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.checkpoints import compatibility
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, make_optimizer
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnerState:
+    """The state of a run between two updates.
+
+    Attributes:
+        policy: parameters and tokenizers, and where the first parameters came from.
+        counters: how far the run has come.
+        opt_state: the optimizer's state.
+        reference: the actor that the policy is held near, where `ppo.ref_kl_coef` is set.
+        novelty: what has been seen so far, where `reward.novelty_weight` is set.
+        is_resumed: whether the run had a checkpoint already.
+        notes: what the user should know of the beginning, one line each.
+    """
+
+    policy: PolicyBundle
+    counters: Counters
+    opt_state: Any
+    reference: Any = None
+    novelty: Novelty | None = None
+    is_resumed: bool = False
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        run, version, provenance = self.counters.run_id, self.counters.policy_version, self.policy.provenance
+        if self.is_resumed:
+            return f"run {run} goes on from version {version} (started from {provenance})"
+        return f"run {run} starts from {provenance} at version {version}"
+
+
+def checkpoint_directory(run: RunConfig) -> Path:
+    """The folder of a run's `step_<N>` checkpoints."""
+    return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
+
+
+def initial_state(config: TrainConfig) -> LearnerState:
+    """The state of the run's newest checkpoint where `run.resume` is set, else that of a new run.
+
+    Raises:
+        CheckpointError: when there is nothing to resume, the folder is taken by another run, or a checkpoint that must
+            be loaded cannot be.
+    """
+    directory = checkpoint_directory(config.run)
+    newest = newest_checkpoint(directory)
+    if config.run.resume:
+        if newest is None:
+            raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
+        return _resumed(config, Checkpoint.open(newest))
+    if newest is not None:
+        raise CheckpointError(
+            f"{directory} already holds {newest.name} of an earlier run; "
+            "go on with --resume, or choose another --exp_name"
+        )
+    return _new(config)
+
+
+def _new(config: TrainConfig) -> LearnerState:
+    policy = restore.initial_policy(config)
+    reference = policy.params[ACTOR] if _has_reference(config, policy.provenance) else None
+    optimizer = make_optimizer(config.ppo)
+    return LearnerState(
+        policy,
+        Counters(f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"),
+        optimizer.init(policy.params, trained=trained_leaves(policy.params[ACTOR], config.ppo)),
+        reference=reference,
+        novelty=Novelty(config) if config.reward.novelty_weight else None,
+    )
+
+
+def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
+    metadata = newest.require_metadata()
+    compatibility.check_model_config(newest.root, metadata.model, config.model, resumes=True)
+    _check_frozen(newest.root, metadata.frozen, config.ppo)
+    newest.check_assets()
+    tokenizer = restore.load_tokenizer(newest.assets, config)
+    policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
+    expected = restore.expected_params(policy)
+    init = functools.partial(make_optimizer(config.ppo).init, trained=trained_leaves(expected[ACTOR], config.ppo))
+    reference = None
+    if _has_reference(config, metadata.provenance):
+        reference = restore.load(Checkpoint.open(Path(metadata.provenance.path)), config).params[ACTOR]
+    novelty, notes = _resumed_novelty(config, newest)
+    absent = {RATE_SCALE: jnp.ones((), jnp.float32)}
+    return LearnerState(
+        PolicyBundle(tokenizer, policy, newest.load_leaves(expected), metadata.provenance),
+        metadata.counters,
+        newest.load_train_state(jax.eval_shape(init, expected), absent=absent),
+        reference=reference,
+        novelty=novelty,
+        is_resumed=True,
+        notes=(*_notes_of_changes(config, newest), *notes),
+    )
+
+
+def _resumed_novelty(config: TrainConfig, newest: Checkpoint) -> tuple[Novelty | None, tuple[str, ...]]:
+    """What has been seen so far, and a note where the checkpoint does not have it."""
+    if not config.reward.novelty_weight:
+        return None, ()
+    novelty = Novelty(config)
+    if novelty.load(newest.assets):
+        return novelty, ()
+    return novelty, (f"{newest.root} was trained without reward.novelty_weight: whatever comes is new",)
+
+
+def _notes_of_changes(config: TrainConfig, newest: Checkpoint) -> tuple[str, ...]:
+    """A line on the settings that are not those of the run so far; where it resumes says nothing of the run itself."""
+    changed = [change for change in newest.settings.changes(config) if not change.startswith("run.resume ")]
+    if not changed:
+        return ()
+    return (f"settings changed since {newest.root.name}: {', '.join(changed)}",)
+
+
+def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:
+    """Whether the policy is held near the one that the run started from.
+
+    Raises:
+        CheckpointError: when it is to be, but the run started from fresh weights.
+    """
+    if config.ppo.ref_kl_coef == 0.0:
+        return False
+    if provenance.kind == "scratch":
+        raise CheckpointError(
+            f"ppo.ref_kl_coef must be 0 in a run that started from fresh weights, got {config.ppo.ref_kl_coef}; name "
+            "the policy to stay near by --pretrained_checkpoint_path"
+        )
+    return True
+
+
+def _check_frozen(path: Path, frozen: FrozenTowers, ppo: PPOConfig) -> None:
+    """Refuses to resume with other towers frozen: there are moments of what was trained only.
+
+    Raises:
+        CheckpointError: listing each setting that differs, with both values.
+    """
+    stored, wanted = dataclasses.asdict(frozen), dataclasses.asdict(FrozenTowers.of(ppo))
+    differing = [
+        f"ppo.{name}: checkpoint {stored[name]}, configuration {value}"
+        for name, value in wanted.items()
+        if stored[name] != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} must be resumed with what it froze, but {'; '.join(differing)}; its optimizer state is of what "
+            "was trained: keep its settings, or start a new run from it by --pretrained_checkpoint_path"
+        )

@@ -1,0 +1,96 @@
+"""The settings of the run that wrote a checkpoint, as far as the checkpoint says them.
+
+A checkpoint of an earlier release, or of another program, says some of them or none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.config import TrainConfig, renamed
+from chunk_ppo_ros.config.parameter_file import flatten, known_names
+from chunk_ppo_ros.core.errors import CheckpointError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings:
+    """Settings of a run.
+
+    Attributes:
+        values: the value of each setting by its dotted name, for example "env.task"; sequences are lists, as in JSON.
+        unknown: names of settings that the checkpoint says and that this release does not know.
+    """
+
+    values: Mapping[str, Any]
+    unknown: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, config: TrainConfig) -> RunSettings:
+        """All settings of a configuration."""
+        return cls(flatten(config_module.to_dict(config)))
+
+    @classmethod
+    def read(cls, file: Path, sections: Mapping[str, Any]) -> RunSettings:
+        """Settings as a file has them.
+
+        Args:
+            file: the file, for error texts.
+            sections: the settings by section, as `sections` returns them.
+
+        Raises:
+            CheckpointError: when a value has a wrong type or is out of range.
+        """
+        found, known = flatten(_present_names(file, sections)), set(known_names())
+        settings = cls(
+            {name: value for name, value in found.items() if name in known},
+            tuple(name for name in found if name not in known),
+        )
+        settings.over(TrainConfig(), file=file)
+        return settings
+
+    def sections(self, *, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+        """The settings by section, without some sections."""
+        nested: dict[str, dict[str, Any]] = {}
+        for name, value in self.values.items():
+            section, field = name.split(".", 1)
+            if section not in without:
+                nested.setdefault(section, {})[field] = value
+        return nested
+
+    def only(self, names: Collection[str]) -> RunSettings:
+        """The settings of some sections ("env") and some settings by themselves ("run.prompt")."""
+        chosen = {name: value for name, value in self.values.items() if name in names or name.split(".")[0] in names}
+        return RunSettings(chosen)
+
+    def over(self, base: TrainConfig, *, file: Path) -> TrainConfig:
+        """A configuration with these settings, and those of `base` where there are none.
+
+        Raises:
+            CheckpointError: naming `file`, when they do not fit each other or `base`.
+        """
+        try:
+            return config_module.from_dict(TrainConfig, self.sections(), base=base)
+        except (ValueError, TypeError) as error:
+            raise CheckpointError(f"the settings in {file} cannot be used: {error}") from error
+
+    def changes(self, config: TrainConfig) -> tuple[str, ...]:
+        """What a configuration has otherwise: "ppo.learning_rate 0.0001 -> 5e-05", one entry a setting."""
+        now = RunSettings.of(config).values
+        return tuple(f"{name} {value!r} -> {now[name]!r}" for name, value in self.values.items() if value != now[name])
+
+
+def _present_names(file: Path, sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings under their names in this release; nobody can change the keys of a checkpoint, so no notice."""
+    present = {}
+    for name, section in sections.items():
+        if not isinstance(section, Mapping):
+            raise CheckpointError(f"settings.{name} of {file} must be an object, got {section!r}; use its own release")
+        try:
+            present[name], _ = renamed.carry_over(name, section)
+        except ValueError as error:
+            raise CheckpointError(f"the settings in {file} cannot be used: {error}; use its own release") from error
+    return present

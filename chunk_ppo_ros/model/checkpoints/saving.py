@@ -1,0 +1,72 @@
+"""Writes checkpoints of both layouts, whole or not at all; `checkpoint.py` says what is in them and reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
+from chunk_ppo_ros.model.checkpoints.checkpoint import ASSETS, CHECKSUMS, METADATA, PARAMS, SETTINGS, TRAIN_STATE
+from chunk_ppo_ros.model.checkpoints.metadata import Metadata, write_metadata
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+
+
+def save_checkpoint(
+    directory: Path, *, step: int, params: Any, train_state: Any, assets: Path, metadata: Metadata
+) -> Path:
+    """Writes `step_<step>` below `directory`, whole or not at all, and returns it.
+
+    Args:
+        directory: made if missing; what an earlier, interrupted save left in it is removed.
+        step: policy version, >= 0.
+        params: {"actor_backbone": ..., "value_head": ...}.
+        train_state: any tree of arrays.
+        assets: a folder that is copied.
+        metadata: what the checkpoint says about itself.
+
+    Raises:
+        CheckpointError: when it exists or cannot be written; earlier checkpoints stay whole.
+    """
+
+    def write(folder: Path) -> None:
+        orbax_trees.save_tree(folder / PARAMS, params)
+        orbax_trees.save_tree(folder / TRAIN_STATE, train_state)
+        shutil.copytree(assets, folder / ASSETS)
+        write_metadata(folder / METADATA, metadata, step=step, checksums=atomic_folder.checksums(folder))
+
+    for leftover in directory.glob(f"{atomic_folder.UNFINISHED}step_*"):
+        shutil.rmtree(leftover)
+    return atomic_folder.write_atomically(directory / f"step_{step}", write)
+
+
+def save_openpi_checkpoint(
+    directory: Path,
+    actor_backbone: Any,
+    *,
+    write_assets: Callable[[Path], object],
+    settings: RunSettings | None = None,
+) -> Path:
+    """Writes a checkpoint in openpi's layout, whole or not at all, and returns it.
+
+    Args:
+        directory: the checkpoint's folder, which must not exist.
+        actor_backbone: {"PaliGemma": ...}.
+        write_assets: called with the empty `assets` folder.
+        settings: of the run that made it; None or none at all writes no file of them.
+
+    Raises:
+        CheckpointError: when it exists or cannot be written.
+    """
+
+    def write(folder: Path) -> None:
+        orbax_trees.save_tree(folder / PARAMS, {"params": actor_backbone})
+        (folder / ASSETS).mkdir()
+        write_assets(folder / ASSETS)
+        (folder / CHECKSUMS).write_text(json.dumps(atomic_folder.checksums(folder, below=PARAMS), indent=2) + "\n")
+        if settings is not None and settings.values:
+            metadata_file.write_checked(folder / SETTINGS, {"settings": settings.sections()})
+
+    return atomic_folder.write_atomically(directory, write)

@@ -1,0 +1,42 @@
+"""The `step_<N>` folders of a run: which is the newest, and which are removed. Nothing here reads a checkpoint."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints import atomic_folder
+from chunk_ppo_ros.model.checkpoints.checkpoint import METADATA
+
+_STEP = re.compile(r"step_(\d+)")
+
+
+def newest_checkpoint(directory: Path) -> Path | None:
+    """The finished `step_<N>` with the largest N, or None.
+
+    Raises:
+        CheckpointError: when the folder cannot be read.
+    """
+    return max(_finished(directory), key=_step_of, default=None)
+
+
+def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
+    """Removes all finished checkpoints but the newest `keep` and the one in use."""
+    oldest_first = sorted(_finished(directory), key=_step_of)
+    for old in oldest_first[: max(0, len(oldest_first) - keep)]:
+        if old.resolve() != in_use.resolve():
+            shutil.rmtree(old.rename(directory / f"{atomic_folder.UNFINISHED}{old.name}"))
+
+
+def _finished(directory: Path) -> list[Path]:
+    try:
+        folders = directory.iterdir() if directory.is_dir() else ()
+        return [folder for folder in folders if _STEP.fullmatch(folder.name) and (folder / METADATA).is_file()]
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {directory} cannot be read: {error}; mend its permissions") from error
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step_"))
