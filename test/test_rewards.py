@@ -20,7 +20,6 @@ from chunk_ppo_ros.rewards import referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
-from chunk_ppo_ros.rewards.silence import SilenceWatch
 from support.executions import execution
 
 # Terms.
@@ -467,9 +466,3 @@ def test_a_record_outlives_the_process(tmp_path: pathlib.Path) -> None:
     (tmp_path / "new" / "episodes.json").write_text("[]")
     with pytest.raises(ValueError, match="must hold run_id and next_episode"):
         record.next_episode("run")
-
-
-def test_silence_is_told_once_each_way() -> None:
-    watch = SilenceWatch()
-    told = [watch.update("robot", silence) for silence in (None, "no result", "no result", None, None)]
-    assert told == [None, (True, "robot is silent: no result"), None, (False, "robot is back"), None]

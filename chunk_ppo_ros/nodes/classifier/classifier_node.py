@@ -21,11 +21,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
-from chunk_ppo_ros.rewards.silence import SilenceWatch
 from chunk_ppo_ros.robot import aloha
 
 SOURCE, TERM = "classifier", "solved_probability"
@@ -52,9 +53,9 @@ class ClassifierNode(Node):
         blank = np.zeros((config.model.image_size, config.model.image_size, 3), np.uint8)
         self._classifier.probability(dict.fromkeys(self._classifier.cameras, blank))  # compiles
         self._images: dict[str, tuple[int, np.ndarray]] = {}  # stamp in ns, and the newest image
-        # What is not judged yet, oldest first, and since when it waits, steady seconds.
+        # What is not judged yet, oldest first, and the steady seconds since which it waits.
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
-        self._silence = SilenceWatch()
+        self._conditions = Conditions(self)
         self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
         self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
@@ -77,14 +78,14 @@ class ClassifierNode(Node):
         try:
             image = image_from_message(message)
         except ValueError as error:
-            self._tell(camera, str(error))
+            self._conditions.raise_condition(condition_table.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
-        self._tell(camera, None)
+        self._conditions.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
         self._images[camera] = (time_to_ns(message.header.stamp), image)
         self._judge()
 
     def _judge(self) -> None:
-        """Says what it sees, once there is an image of each camera from after the end of the chunk."""
+        """Publishes what it sees, once there is an image of each camera from after the end of the chunk."""
         while self._results and not self._missing(self._results[0][0]):
             result, _ = self._results.popleft()
             probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
@@ -107,18 +108,10 @@ class ClassifierNode(Node):
         overdue = self._results and time.monotonic() - self._results[0][1] > self._timeout
         missing = self._missing(self._results[0][0]) if overdue else []
         for camera in self._classifier.cameras:
-            late = f"no image after the end of the chunk for {self._timeout} s; check the driver and the clocks"
-            self._tell(f"{camera} after a chunk", late if camera in missing else None)
-
-    def _tell(self, part: str, problem: str | None) -> None:
-        change = self._silence.update(part, problem)
-        if change is None:
-            return
-        began, line = change
-        if began:
-            self.get_logger().error(line)
-        else:
-            self.get_logger().info(line)
+            if camera in missing:
+                self._conditions.raise_condition(condition_table.CAMERA_LATE, camera=camera, timeout=self._timeout)
+            else:
+                self._conditions.clear_condition(condition_table.CAMERA_LATE, camera=camera)
 
 
 def main(args: Sequence[str] | None = None) -> int:

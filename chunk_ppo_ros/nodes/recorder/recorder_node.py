@@ -16,6 +16,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.wire import parameters, qos
 
@@ -45,6 +47,7 @@ class RecorderNode(Node):
     def __init__(self) -> None:
         super().__init__("recorder_node")
         run = parameters.declare(self, "run").run
+        self._conditions = Conditions(self)
         folder = pathlib.Path(run.run_dir) / run.exp_name / "bag"
         names = {topic: _type_name(type_) for topic, (type_, _) in TOPICS.items()}
         self._recorder: BagRecorder | None = BagRecorder(
@@ -65,7 +68,7 @@ class RecorderNode(Node):
             self._recorder.write(topic, type_name, time.time_ns(), data)
         except OSError as error:
             self._recorder = None
-            self.get_logger().error(f"the recording has ended, training goes on: {error}")
+            self._conditions.raise_condition(condition_table.RECORDING_ENDED, reason=str(error))
 
     def destroy_node(self) -> None:
         """Ends the last part."""

@@ -1,4 +1,4 @@
-"""What robot_node tells about itself on /diagnostics."""
+"""What robot_node says about itself on /diagnostics."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ class RobotDiagnostics:
         self._num_clamped_steps += result.num_clamped_steps
         self._last = result
 
-    def note_bad_states(self, arm: str, reason: str) -> bool:
-        """Remembers why an arm's joint states are not used; returns whether the arm was well before."""
-        was_well = arm not in self._bad_states
+    def note_bad_states(self, arm: str, reason: str) -> None:
+        """Remembers why an arm's joint states are not used."""
         self._bad_states[arm] = reason
-        return was_well
 
     def note_good_states(self, arm: str) -> None:
         """Forgets what was wrong with an arm's joint states."""
@@ -40,7 +38,7 @@ class RobotDiagnostics:
     def status(
         self, *, playing: bool, suspended: str, arms: tuple[str, ...], human: bool, problem: str
     ) -> DiagnosticStatus:
-        """The node's state.
+        """Returns the node's state.
 
         Args:
             playing: whether a chunk is being executed.

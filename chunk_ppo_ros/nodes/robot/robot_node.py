@@ -4,7 +4,8 @@ It takes one trajectory per arm, checks the pair, sends one limited target per c
 In real time a timer sets the pace. In lockstep the joint states that answer a step trigger the next one, so that a
 simulator's time advances as fast as it can compute; while a human drives, the wall clock sets the pace there too.
 
-It alone knows who drives: an operator takes over and hands back by the service `takeover`, and `takeover_state` tells.
+It alone knows who drives. An operator takes over and hands back by the service `takeover`, and the node says so on
+`takeover_state`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -25,8 +26,11 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
@@ -34,7 +38,6 @@ from chunk_ppo_ros.nodes.wire.conversions import (
     NANOSECONDS,
     execution_to_message,
     header_of,
-    time_from_ns,
     time_to_ns,
 )
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
@@ -72,17 +75,18 @@ class RobotNode(Node):
         self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
         self._diagnostics = RobotDiagnostics()
         self._run_id = ""  # of the newest event of an episode
-        self._answered: dict[str, int] = {}  # state stamps at the last step, in lockstep
-        self._told: tuple[bool, int, str] | None = None  # about the human, as published and logged last
+        self._states_at_step: dict[str, int] = {}  # stamps of the joint states at the last step, in lockstep
+        self._conditions = Conditions(self)
+        self._driver = DriverPublisher(self, self._conditions)
         self._create_topics()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
             self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
-            self._human_timer = self.create_timer(period, self._tick_if_answered, clock=steady, autostart=False)
+            self._human_timer = self.create_timer(period, self._tick_if_states_are_new, clock=steady, autostart=False)
         else:
             self.create_timer(period, self._tick, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self._tell_who_drives()
+        self._publish_driver()
         self._made = True
         pace = "in lockstep" if self._lockstep else "in real time"
         self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
@@ -108,7 +112,7 @@ class RobotNode(Node):
         super().destroy_node()
 
     def _state_timeout(self, config: TrainConfig) -> float:
-        """Seconds without joint states before the motion stops.
+        """Returns the seconds without joint states after which the motion stops.
 
         In lockstep nothing moves while a step is computed, however slow the machine; only a dead simulator counts.
         """
@@ -117,10 +121,9 @@ class RobotNode(Node):
         )
 
     def _create_topics(self) -> None:
-        """Publishers first, so that a result of the first message that comes can be sent."""
+        """Makes the publishers first, so that a result of the first message that comes can be sent."""
         self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._takeover_states = self.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
         self.create_service(SetBool, "takeover", self._on_takeover)
         self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
         states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
@@ -146,27 +149,33 @@ class RobotNode(Node):
         try:
             state = aloha.side_state(message.name, message.position, self._convention)
         except ValueError as error:
-            if self._diagnostics.note_bad_states(side, str(error)):
-                self.get_logger().error(f"joint states of the {side} arm are not used: {error}")
+            self._note_bad_states(side, f"{side} arm", str(error))
             return
-        self._diagnostics.note_good_states(side)
+        self._note_good_states(side, f"{side} arm")
         effort = aloha.side_effort(message.name, message.effort)
         self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
         if self._lockstep and self._player.playing and not self._player.human_drives:
-            self._tick_if_answered()
+            self._tick_if_states_are_new()
 
     def _on_leader_states(self, side: str, message: JointState) -> None:
         try:
             state = aloha.leader_state(message.name, message.position, self._convention)
         except ValueError as error:
-            if self._diagnostics.note_bad_states(f"leader_{side}", str(error)):
-                self.get_logger().error(f"joint states of the {side} leader are not used: {error}")
+            self._note_bad_states(f"leader_{side}", f"{side} leader", str(error))
             return
-        self._diagnostics.note_good_states(f"leader_{side}")
+        self._note_good_states(f"leader_{side}", f"{side} leader")
         self._player.observe_leader(side, state, now=time.monotonic())
 
+    def _note_bad_states(self, key: str, arm: str, reason: str) -> None:
+        self._diagnostics.note_bad_states(key, reason)
+        self._conditions.raise_condition(condition_table.JOINT_STATES_UNUSED, arm=arm, reason=reason)
+
+    def _note_good_states(self, key: str, arm: str) -> None:
+        self._diagnostics.note_good_states(key)
+        self._conditions.clear_condition(condition_table.JOINT_STATES_UNUSED, arm=arm)
+
     def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """A human takes over, or hands back; what stands already stays as it is."""
+        """Lets a human take over, or the policy go on. Who drives already goes on driving."""
         if request.data:
             self._player.take_over()
         else:
@@ -178,10 +187,10 @@ class RobotNode(Node):
         response.message = "a human drives" if request.data else "the policy drives"
         return response
 
-    def _is_answered(self) -> bool:
-        """Whether both arms have sent joint states since the last step."""
+    def _states_are_new(self) -> bool:
+        """Returns whether both arms have sent joint states since the last step."""
         stamps = self._player.state_stamps
-        return all(stamps[side] != self._answered.get(side) for side in stamps)
+        return all(stamps[side] != self._states_at_step.get(side) for side in stamps)
 
     def _on_trajectory(self, side: str, message: JointTrajectory) -> None:
         stamp = time_to_ns(message.header.stamp)
@@ -197,8 +206,8 @@ class RobotNode(Node):
             self._tick()
         self._publish_results()
 
-    def _tick_if_answered(self) -> None:
-        if self._is_answered():
+    def _tick_if_states_are_new(self) -> None:
+        if self._states_are_new():
             self._tick()
 
     def _watch(self) -> None:
@@ -206,15 +215,21 @@ class RobotNode(Node):
         self._publish_results()
 
     def _tick(self) -> None:
-        """One control step. In lockstep a position to hold is not sent: there the robot stands still by itself."""
+        """Makes one control step.
+
+        In lockstep a position to hold is not sent, because there the robot stands still by itself.
+        """
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
-            self._answered = self._player.state_stamps
+            self._states_at_step = self._player.state_stamps
             self._backend.send(target, stamp=self._now())
         self._publish_results()
 
     def _now(self) -> int:
-        """ROS time in ns, not before any joint states that were seen: a simulator's clock may arrive after them."""
+        """Returns the ROS time in ns, not before any joint states that were seen.
+
+        The clock of a simulator may arrive after them.
+        """
         return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
 
     def _publish_results(self) -> None:
@@ -226,22 +241,11 @@ class RobotNode(Node):
                 )
             filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id)
             self._results.publish(execution_to_message(filled))
-        self._tell_who_drives()
+        self._publish_driver()
 
-    def _tell_who_drives(self) -> None:
-        """Publishes who drives and which segment runs, and logs why a leader is not followed, on each change."""
-        human, segment, problem = self._player.human_drives, self._player.segment, self._player.teleoperation_problem
-        known, self._told = self._told, (human, segment, problem)
-        if known is None or known[:2] != (human, segment):
-            self._takeover_states.publish(
-                TakeoverState(
-                    header=header_of(self.get_clock().now().nanoseconds), human=human, segment=time_from_ns(segment)
-                )
-            )
-        if known is not None and known[0] != human:
-            self.get_logger().info("a human drives" if human else "the policy drives")
-        if problem and (known is None or known[2] != problem):
-            self.get_logger().warning(f"the robot holds: {problem}")
+    def _publish_driver(self) -> None:
+        player = self._player
+        self._driver.update(human=player.human_drives, segment=player.segment, problem=player.teleoperation_problem)
 
     def _publish_diagnostics(self) -> None:
         status = self._diagnostics.status(

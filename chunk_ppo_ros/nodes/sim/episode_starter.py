@@ -1,4 +1,4 @@
-"""Calls the service start_episode after a reset, until it says yes; never blocks."""
+"""Calls the service start_episode after a reset, until reward_node agrees; it never blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWER_TIMEOUT = 2.0  # s
 
 
 class EpisodeStarter:
-    """The client side of start_episode."""
+    """Is the client side of start_episode."""
 
     def __init__(self, node: Node) -> None:
         self._logger = node.get_logger()
@@ -23,11 +23,11 @@ class EpisodeStarter:
         self._wanted = False
         self._future: Future[Any] | None = None
         self._sent = 0.0
-        self._told = ""
+        self._logged = ""
         node.create_timer(RETRY_PERIOD, self._try, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def request(self) -> None:
-        """The scene is ready: asks now, and again until the answer is yes."""
+        """Asks for the start, because the scene is ready, and asks again until reward_node agrees."""
         self._abandon()
         self._wanted = True
         self._try()
@@ -43,10 +43,10 @@ class EpisodeStarter:
         if self._future is not None:
             if time.monotonic() - self._sent < ANSWER_TIMEOUT:
                 return
-            self._tell(f"start_episode has not answered for {ANSWER_TIMEOUT} s; asking again")
+            self._log(f"start_episode has not answered for {ANSWER_TIMEOUT} s; asking again")
             self._abandon()
         if not self._client.service_is_ready():
-            self._tell("waiting for the service start_episode of reward_node")
+            self._log("waiting for the service start_episode of reward_node")
             return
         self._sent = time.monotonic()
         self._future = self._client.call_async(Trigger.Request())
@@ -59,17 +59,17 @@ class EpisodeStarter:
         response = future.result()
         if response is not None and response.success:
             self._wanted = False
-            self._told = ""
+            self._logged = ""
         else:
-            self._tell(f"start_episode was refused: {'no response' if response is None else response.message}")
+            self._log(f"start_episode was refused: {'no response' if response is None else response.message}")
 
     def _abandon(self) -> None:
         if self._future is not None:
             self._client.remove_pending_request(self._future)
             self._future = None
 
-    def _tell(self, text: str) -> None:
+    def _log(self, text: str) -> None:
         """Logs a change of state once."""
-        if text != self._told:
-            self._told = text
+        if text != self._logged:
+            self._logged = text
             self._logger.info(text)

@@ -1,0 +1,45 @@
+"""Says who drives the robot, a human or the policy, and why a leader arm is not followed."""
+
+from __future__ import annotations
+
+from chunk_ppo_msgs.msg import TakeoverState
+from rclpy.node import Node
+
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.conversions import header_of, time_from_ns
+
+
+class DriverPublisher:
+    """Publishes on `takeover_state`.
+
+    Args:
+        node: the node that publishes and logs.
+        conditions: the conditions of the node.
+    """
+
+    def __init__(self, node: Node, conditions: Conditions) -> None:
+        self._node = node
+        self._conditions = conditions
+        self._published: tuple[bool, int] | None = None  # whether a human drives, and the stamp of the segment
+        self._publisher = node.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
+
+    def update(self, *, human: bool, segment: int, problem: str) -> None:
+        """Publishes and logs what has changed.
+
+        Args:
+            human: whether a human drives.
+            segment: the stamp of the segment that the human drives, ns of ROS time; 0 where there is none.
+            problem: why an arm does not follow its leader, or empty.
+        """
+        before, self._published = self._published, (human, segment)
+        if before != self._published:
+            header = header_of(self._node.get_clock().now().nanoseconds)
+            self._publisher.publish(TakeoverState(header=header, human=human, segment=time_from_ns(segment)))
+        if before is not None and before[0] != human:
+            self._node.get_logger().info("a human drives" if human else "the policy drives")
+        if problem:
+            self._conditions.raise_condition(condition_table.LEADER_NOT_FOLLOWED, reason=problem)
+        else:
+            self._conditions.clear_condition(condition_table.LEADER_NOT_FOLLOWED)
