@@ -10,11 +10,11 @@ import pytest
 from chunk_ppo_ros.config import EnvConfig, PPOConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
-from chunk_ppo_ros.rewards import human, referee
+from chunk_ppo_ros.rewards import human, referee, term_names
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
 from chunk_ppo_ros.rewards.penalties import jerk, penalties
-from chunk_ppo_ros.rewards.terms import chunk_terms, mean_shares, total, weigh, with_term
+from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, mean_shares, total, weigh, with_term
 from support.executions import execution
 
 # Settings.
@@ -32,12 +32,31 @@ def test_factors_are_read_from_their_entries() -> None:
         (("=2",), "got '=2'"),
         (("progress=inf",), "got 'progress=inf'"),
         (("a=1", "a=2"), "must name a term once"),
-        (("jerk=1",), "got 'jerk'; it has a setting of its own"),
     ],
 )
 def test_entries_that_say_nothing_clear_are_refused(entries: tuple[str, ...], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         RewardConfig(term_weights=entries)
+
+
+@pytest.mark.parametrize("name", ["execution_terms", "scene_terms"])
+def test_weights_of_other_terms_are_read_alike(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"reward\.{name} must be entries name=factor .* got 'grip'"):
+        RewardConfig(**{name: ("grip",)})
+    assert RewardConfig(execution_terms=("grip=0.5",)).execution_weights == {"grip": 0.5}
+    assert RewardConfig(scene_terms=("height=-1",)).scene_weights == {"height": -1.0}
+
+
+def test_terms_of_ours_take_no_factor_since_they_have_a_setting() -> None:
+    for name in term_names.OWN:
+        with pytest.raises(RewardError, match=f"got '{name}'; it has a setting of its own"):
+            check_settings(RewardConfig(term_weights=(f"{name}=1",)))
+    check_settings(RewardConfig(term_weights=("progress=1",)))
+
+
+def test_a_real_robot_has_no_scene_to_reward() -> None:
+    with pytest.raises(ValueError, match=r"scene_terms must be empty with env\.simulator none, got height=1"):
+        TrainConfig(env=EnvConfig(simulator="none"), reward=RewardConfig(scene_terms=("height=1",)))
 
 
 def test_sources_must_differ() -> None:

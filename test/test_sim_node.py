@@ -21,8 +21,8 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
+from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos

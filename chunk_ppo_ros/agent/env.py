@@ -11,15 +11,16 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import ChunksRefused
+from chunk_ppo_ros.core.errors import ChunksRefused, SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation
 from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
-from chunk_ppo_ros.rewards.terms import chunk_terms, total
+from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, total
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import Simulator
+from chunk_ppo_ros.sim.simulator import check_control_rate
 
 
 class ChunkEnv(Protocol):
@@ -53,15 +54,20 @@ class SimulatorEnv:
         """Serves `simulator` with the limits of `config.robot` and the time limit of `config.env`.
 
         Raises:
-            ValueError: if the model's cameras or the control rate are not the simulator's.
+            SettingError: if the model's cameras, the control rate or the reward sources are not the simulator's.
+            RewardError, RegistryError: for a reward term that cannot be used.
         """
         cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        keys = [aloha.MODEL_CAMERAS[camera] for camera in simulator.camera_names]
         if cameras != simulator.camera_names:
-            raise ValueError(f"model.cameras must be those of {simulator.camera_names}, got {cameras}")
-        if config.robot.control_rate != simulator.control_rate:
-            raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
+            raise SettingError(
+                f"model.cameras must be the simulator's, {' '.join(keys)}, got {' '.join(config.model.cameras)}; leave "
+                "none out, and keep their order"
+            )
+        check_control_rate(config, simulator.control_rate)
+        check_settings(config.reward)
         if config.reward.sources != ("task",):
-            raise ValueError(
+            raise SettingError(
                 f"reward.sources must be task where the simulator is the only source, got "
                 f"{', '.join(config.reward.sources) or 'none'}; other sources are nodes: start the graph"
             )

@@ -22,9 +22,9 @@ import optax
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, RewardTerm, Transition
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, Tree
+from chunk_ppo_ros.rewards.term_names import NOVELTY
 from chunk_ppo_ros.rewards.terms import with_term
 
-TERM = "novelty"
 FILE = "novelty.msgpack"
 """In the `assets` of a checkpoint."""
 
@@ -104,7 +104,7 @@ class Novelty:
         values, state = _step(self.state, inputs, known)
         rewarded = [
             dataclasses.replace(
-                transition, outcome=with_term(transition.outcome, RewardTerm(TERM, float(value), self._weight))
+                transition, outcome=with_term(transition.outcome, RewardTerm(NOVELTY, float(value), self._weight))
             )
             for transition, value in zip(ordered, np.asarray(values), strict=True)
         ]

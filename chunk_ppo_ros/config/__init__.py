@@ -5,7 +5,7 @@ from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
 from chunk_ppo_ros.config.presets import MODELS, PRESETS, SIMULATED_ROBOT, TINY_MODEL
-from chunk_ppo_ros.config.rewards import OWN_REWARD_TERMS, RewardConfig
+from chunk_ppo_ros.config.rewards import RewardConfig
 from chunk_ppo_ros.config.robot import RobotConfig
 from chunk_ppo_ros.config.run import RunConfig
 from chunk_ppo_ros.config.schema import choices, from_dict, setting, to_dict
@@ -13,7 +13,6 @@ from chunk_ppo_ros.config.train import TrainConfig
 
 __all__ = [
     "MODELS",
-    "OWN_REWARD_TERMS",
     "PRESETS",
     "SIMULATED_ROBOT",
     "TINY_MODEL",

@@ -7,9 +7,6 @@ import math
 
 from chunk_ppo_ros.config.schema import Checked, setting
 
-OWN_REWARD_TERMS = ("clamped", "jerk", "effort", "human_success", "feedback", "novelty")
-"""Names of the terms that are made here and not by a source; each has a setting of its own."""
-
 
 @dataclasses.dataclass(frozen=True)
 class RewardConfig(Checked):
@@ -19,6 +16,12 @@ class RewardConfig(Checked):
     source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
     term_weights: tuple[str, ...] = setting(
         (), "factors on terms of the sources, each as name=factor; terms without one count as they come"
+    )
+    execution_terms: tuple[str, ...] = setting(
+        (), "terms of other packages from what the robot did, each as name=weight; see docs/rewards.md"
+    )
+    scene_terms: tuple[str, ...] = setting(
+        (), "terms of other packages from the simulated scene, each as name=weight; see docs/rewards.md"
     )
     clamped_penalty: float = setting(0.0, "penalty for each executed step in which a target was limited", minimum=0.0)
     jerk_penalty: float = setting(
@@ -44,32 +47,44 @@ class RewardConfig(Checked):
                 f"reward.classifier must be given exactly where reward.sources has classifier, got "
                 f"'{self.classifier}' with {', '.join(self.sources) or 'none'}; train one by train-classifier"
             )
-        factors = self.factors
-        if len(factors) != len(self.term_weights):
-            raise ValueError(f"reward.term_weights must name a term once, got {', '.join(self.term_weights)}")
-        for name in set(OWN_REWARD_TERMS) & set(factors):
-            raise ValueError(
-                f"reward.term_weights must name terms of sources, got '{name}'; it has a setting of its own, see "
-                "docs/rewards.md"
-            )
+        for name in ("term_weights", "execution_terms", "scene_terms"):
+            _by_name(f"reward.{name}", getattr(self, name))
 
     @property
     def factors(self) -> dict[str, float]:
-        """`term_weights` by name.
+        """`term_weights` by name."""
+        return _by_name("reward.term_weights", self.term_weights)
 
-        Raises:
-            ValueError: for an entry that is not name=factor, or whose factor is not a finite number.
-        """
-        factors = {}
-        for entry in self.term_weights:
-            name, equals, number = str(entry).partition("=")
-            try:
-                factors[name.strip()] = float(number)
-            except ValueError:
-                equals = ""
-            if not (name.strip() and equals and math.isfinite(factors[name.strip()])):
-                raise ValueError(
-                    f"reward.term_weights must be entries name=factor with a finite factor, got {entry!r}; write for "
-                    "example progress=2.0"
-                )
-        return factors
+    @property
+    def execution_weights(self) -> dict[str, float]:
+        """The weights of `execution_terms` by name."""
+        return _by_name("reward.execution_terms", self.execution_terms)
+
+    @property
+    def scene_weights(self) -> dict[str, float]:
+        """The weights of `scene_terms` by name."""
+        return _by_name("reward.scene_terms", self.scene_terms)
+
+
+def _by_name(setting_name: str, entries: tuple[str, ...]) -> dict[str, float]:
+    """The factors of a setting whose entries are name=factor, by name.
+
+    Raises:
+        ValueError: for an entry that is not name=factor, a factor that is not finite, or a name that comes twice.
+    """
+    factors: dict[str, float] = {}
+    for entry in entries:
+        name, equals, number = str(entry).partition("=")
+        try:
+            factor = float(number)
+        except ValueError:
+            factor = math.nan
+        if not (name.strip() and equals and math.isfinite(factor)):
+            raise ValueError(
+                f"{setting_name} must be entries name=factor with a finite factor, got {entry!r}; write for example "
+                "progress=2.0"
+            )
+        factors[name.strip()] = factor
+    if len(factors) != len(entries):
+        raise ValueError(f"{setting_name} must name a term once, got {', '.join(entries)}")
+    return factors

@@ -47,6 +47,11 @@ class TrainConfig:
                 f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
                 "simulator has no forces: set env.simulator to mujoco"
             )
+        if self.reward.scene_terms and self.env.simulator == "none":
+            raise ValueError(
+                f"reward.scene_terms must be empty with env.simulator none, got {', '.join(self.reward.scene_terms)}; "
+                "a real robot has no scene to look at: write a reward source, see docs/rewards.md"
+            )
         _check_chunk_length(self.chunk_length, self.model, self.ppo)
 
     @property

@@ -6,16 +6,14 @@ import dataclasses
 
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
+from chunk_ppo_ros.rewards.term_names import FEEDBACK, HUMAN_SUCCESS
 from chunk_ppo_ros.rewards.terms import with_term
-
-MARK, FEEDBACK = "human_success", "feedback"
-"""Names of the terms."""
 
 
 def marked(outcome: ChunkOutcome, *, success: bool, config: RewardConfig) -> ChunkOutcome:
     """The outcome where the operator says that the episode ended with this chunk; `human_success` is 1 or 0."""
     ended = dataclasses.replace(outcome, terminated=True, truncated=False, success=success)
-    return with_term(ended, RewardTerm(MARK, float(success), config.human_success_weight))
+    return with_term(ended, RewardTerm(HUMAN_SUCCESS, float(success), config.human_success_weight))
 
 
 def with_feedback(outcome: ChunkOutcome, value: float, config: RewardConfig) -> ChunkOutcome:

@@ -11,6 +11,7 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.rewards.term_names import CLAMPED, EFFORT, JERK
 from chunk_ppo_ros.robot import aloha
 
 
@@ -27,16 +28,16 @@ def penalties(execution: ExecutionResult, actions: np.ndarray, config: RewardCon
     """
     terms = []
     if config.clamped_penalty:
-        terms.append(RewardTerm("clamped", float(execution.num_clamped_steps), -config.clamped_penalty))
+        terms.append(RewardTerm(CLAMPED, float(execution.num_clamped_steps), -config.clamped_penalty))
     if config.jerk_penalty:
-        terms.append(RewardTerm("jerk", jerk(actions[: execution.num_steps]), -config.jerk_penalty))
+        terms.append(RewardTerm(JERK, jerk(actions[: execution.num_steps]), -config.jerk_penalty))
     if config.effort_penalty:
         if execution.effort is None:
             raise RewardError(
                 f"joint states must have efforts of both arms with reward.effort_penalty {config.effort_penalty}, got "
                 "none; have the drivers publish them, or set reward.effort_penalty to 0"
             )
-        terms.append(RewardTerm("effort", execution.effort, -config.effort_penalty))
+        terms.append(RewardTerm(EFFORT, execution.effort, -config.effort_penalty))
     return tuple(terms)
 
 

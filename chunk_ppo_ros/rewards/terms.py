@@ -1,7 +1,7 @@
 """The reward of a chunk: a weighted sum of named terms. One way to it for the script form and the graph.
 
-Terms come from the reward sources, from penalties on what was executed, from the operator, and, in the trainer, from
-the novelty of what was seen (`agent/novelty.py`).
+Terms come from the reward sources, from what was executed (penalties, and terms of other packages), from the operator,
+and, in the trainer, from the novelty of what was seen (`agent/novelty.py`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,30 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from chunk_ppo_ros.config import OWN_REWARD_TERMS, RewardConfig
+from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
+from chunk_ppo_ros.rewards import term_names
+from chunk_ppo_ros.rewards.execution_terms import execution_terms, load_execution_terms
 from chunk_ppo_ros.rewards.penalties import penalties
+
+
+def check_settings(config: RewardConfig) -> None:
+    """Refuses settings that name terms wrongly, before a chunk is executed.
+
+    Raises:
+        RewardError: for a factor on a term that has a setting of its own.
+        RegistryError: for a term of `reward.execution_terms` that no package registers or that cannot be imported.
+    """
+    for name in config.factors:
+        if name in term_names.OWN:
+            raise RewardError(
+                f"reward.term_weights must name terms of sources, got '{name}'; it has a setting of its own, see "
+                "docs/rewards.md"
+            )
+    load_execution_terms(tuple(config.execution_weights))
 
 
 def chunk_terms(
@@ -29,7 +47,7 @@ def chunk_terms(
         sources: the terms of each reward source.
         execution: what the robot did with the chunk.
         actions: float [H, 14], the targets of the chunk.
-        config: factors on the sources' terms, and penalties.
+        config: factors on the sources' terms, penalties, and terms of other packages.
 
     Raises:
         RewardError: where terms share a name, are not finite, cannot be measured, or a factor finds no term; where a
@@ -37,12 +55,13 @@ def chunk_terms(
     """
     sent = combine(sources)
     for term in sent:
-        if term.name in OWN_REWARD_TERMS:
+        if term.name in term_names.OWN:
             raise RewardError(
-                f"a reward source must not name its term as ours ({', '.join(OWN_REWARD_TERMS)}), got '{term.name}'; "
+                f"a reward source must not name its term as ours ({', '.join(term_names.OWN)}), got '{term.name}'; "
                 "rename it"
             )
-    return combine([weigh(sent, config.factors), penalties(execution, actions, config)])
+    made = (penalties(execution, actions, config), execution_terms(execution, actions, config))
+    return combine([weigh(sent, config.factors), *made])
 
 
 def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
-    """The simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for.
+    """The simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for, with
+    the terms of `reward.scene_terms`.
 
     Args:
         config: what is asked for.
@@ -19,13 +22,15 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     Raises:
         SimulatorUnavailable: when MuJoCo cannot render here though it should, or the robot's meshes are missing.
         RegistryError: for a task that is not registered.
-        SettingError: for `env.simulator: none` (a real robot), or a task that the simulator cannot honor.
+        SettingError: for `env.simulator: none` (a real robot), a control rate that is not ALOHA's, or a task that the
+            simulator cannot honor.
     """
     if config.env.simulator == "none":
         raise SettingError(
             "env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot"
         )
-    task = make_task(config.env)
+    check_control_rate(config, aloha.CONTROL_RATE)
+    task = with_scene_terms(make_task(config.env), config)
     if config.env.simulator == "kinematic":
         from chunk_ppo_ros.sim.kinematic import KinematicSimulator
 
@@ -38,3 +43,16 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
 
     return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)
+
+
+def check_control_rate(config: TrainConfig, rate: float) -> None:
+    """Refuses a `robot.control_rate` other than a simulator's, Hz.
+
+    Raises:
+        SettingError: where they differ.
+    """
+    if config.robot.control_rate != rate:
+        raise SettingError(
+            f"robot.control_rate must be {rate} with a simulator, got {config.robot.control_rate}; set it back, or set "
+            "env.simulator to none for a real robot"
+        )

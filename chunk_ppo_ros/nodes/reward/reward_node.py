@@ -31,6 +31,7 @@ from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.wire import conversions, parameters, qos
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
+from chunk_ppo_ros.rewards.terms import check_settings
 
 TICK = 0.1  # s, steady clock
 
@@ -42,6 +43,7 @@ class RewardNode(Node):
         super().__init__("reward_node", context=context)
         self._config = parameters.declare(self, "model", "ppo", "env", "reward", "run")
         run, reward = self._config.run, self._config.reward
+        check_settings(reward)
         self._records = RunRecords(self._config)
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)

@@ -1,16 +1,21 @@
-"""How targets reach the robot. A back end sends what it is given; whether it may be sent is decided before."""
+"""How targets reach the robot. A back end sends what it is given; whether it may be sent is decided before.
+
+A back end of this package is one file in this folder and one line in `BACKENDS`. A back end of another package is an
+entry point of the group `chunk_ppo_ros.robot_backends`: a function that takes the node, which owns its publishers and
+timers, and the `RobotConfig`, and returns a `RobotBackend`. `robot.backend` names the one in use.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from rclpy.node import Node
-from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.joints import StepMessage, arm_topic, gripper_topic
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.registry import Registry
 
 
 class RobotBackend(Protocol):
@@ -20,43 +25,28 @@ class RobotBackend(Protocol):
         """Sends the target of one control step.
 
         Args:
-            target: float64 [14], within the limits; rad, grippers normalised.
+            target: float64 [14], within the limits; rad, grippers normalized.
             stamp: ROS time of the step, ns.
         """
 
 
-class Ros2ControlBackend:
-    """ros2_control's trajectory controllers, one for the arm and one for the gripper of each side.
+MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 
-    Each step is a trajectory of one point, due one control period later; it replaces the one before. Fingers stay
-    within the range of their joint, which is a little smaller than that of the gripper conventions.
+BACKENDS: Registry[MakeBackend] = Registry(
+    "robot.backend",
+    group="chunk_ppo_ros.robot_backends",
+    own={"ros2_control": "chunk_ppo_ros.nodes.robot.ros2_control:make_ros2_control"},
+    attributes=("__call__",),
+)
+
+
+def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
+    """The back end `robot.backend`.
+
+    Raises:
+        RegistryError: for a name that is not registered, with the names that are, or a part that is no back end.
     """
-
-    def __init__(self, node: Node, *, convention: aloha.GripperConvention, period: float) -> None:
-        """Makes the publishers.
-
-        Args:
-            node: owns the publishers.
-            convention: what open and closed mean.
-            period: control period, s.
-        """
-        self._convention = convention
-        self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
-        self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
-        publish = {
-            topic: node.create_publisher(JointTrajectory, topic, qos.COMMAND).publish
-            for side in aloha.SIDES
-            for topic in (arm_topic(side), gripper_topic(side))
-        }
-        self._arms = {side: publish[arm_topic(side)] for side in aloha.SIDES}
-        self._grippers = {side: publish[gripper_topic(side)] for side in aloha.SIDES}
-
-    def send(self, target: np.ndarray, *, stamp: int) -> None:
-        """Sends four messages: arm and gripper of both sides."""
-        for side in aloha.SIDES:
-            *arm, opening = target[aloha.side_slice(side)].tolist()
-            finger = min(
-                max(self._convention.finger_from_opening(opening), aloha.FINGER_LIMITS[0]), aloha.FINGER_LIMITS[1]
-            )
-            self._arms[side](self._arm_message.fill(arm, stamp=stamp))
-            self._grippers[side](self._gripper_message.fill([finger], stamp=stamp))
+    backend = BACKENDS.get(config.backend)(node, config)
+    if not hasattr(backend, "send"):
+        raise RegistryError(f"robot.backend {config.backend!r} must make a RobotBackend, got {backend!r} without send")
+    return backend

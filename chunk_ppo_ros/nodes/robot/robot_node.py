@@ -31,7 +31,7 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
-from chunk_ppo_ros.nodes.robot.robot_backends import Ros2ControlBackend
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.conversions import (
@@ -72,7 +72,7 @@ class RobotNode(Node):
             segment_steps=config.model.action_horizon,
         )
         period = 1.0 / config.robot.control_rate
-        self._backend = Ros2ControlBackend(self, convention=self._convention, period=period)
+        self._backend = make_backend(self, config.robot)
         self._diagnostics = RobotDiagnostics()
         self._run_id = ""  # of the newest event of an episode
         self._states_at_step: dict[str, int] = {}  # stamps of the joint states at the last step, in lockstep

@@ -31,7 +31,6 @@ from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
-from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import make_simulator
 
 SOURCE = "task"
@@ -47,8 +46,8 @@ class SimNode(Node):
 
     def __init__(self) -> None:
         super().__init__("sim_node")
-        config = parameters.declare(self, "env", "model", "robot", "run")
-        self._simulator = self._make_simulator(config)
+        config = parameters.declare(self, "env", "model", "robot", "reward", "run")
+        self._simulator = make_simulator(config)
         self._lockstep = not config.env.realtime
         self._period = 1.0 / self._simulator.control_rate
         convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
@@ -74,12 +73,6 @@ class SimNode(Node):
             self._made = False
             self._simulator.close()
         super().destroy_node()
-
-    def _make_simulator(self, config: TrainConfig) -> Simulator:
-        simulator = make_simulator(config)
-        if config.robot.control_rate != simulator.control_rate:
-            raise ValueError(f"robot.control_rate must be {simulator.control_rate}, got {config.robot.control_rate}")
-        return simulator
 
     def _create_topics(self, config: TrainConfig) -> None:
         states = qos.JOINT_STATES_LOCKSTEP  # reliable in real time too, as the robot's drivers publish them

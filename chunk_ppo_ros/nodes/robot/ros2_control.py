@@ -1,0 +1,55 @@
+"""The back end for ros2_control: trajectory controllers for the arm and the gripper of each side."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.joints import StepMessage, arm_topic, gripper_topic
+from chunk_ppo_ros.robot import aloha
+
+
+class Ros2ControlBackend:
+    """ros2_control's trajectory controllers, one for the arm and one for the gripper of each side.
+
+    Each step is a trajectory of one point, due one control period later; it replaces the one before. Fingers stay
+    within the range of their joint, which is a little smaller than that of the gripper conventions.
+    """
+
+    def __init__(self, node: Node, *, convention: aloha.GripperConvention, period: float) -> None:
+        """Makes the publishers.
+
+        Args:
+            node: owns the publishers.
+            convention: what open and closed mean.
+            period: control period, s.
+        """
+        self._convention = convention
+        self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
+        self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
+        publish = {
+            topic: node.create_publisher(JointTrajectory, topic, qos.COMMAND).publish
+            for side in aloha.SIDES
+            for topic in (arm_topic(side), gripper_topic(side))
+        }
+        self._arms = {side: publish[arm_topic(side)] for side in aloha.SIDES}
+        self._grippers = {side: publish[gripper_topic(side)] for side in aloha.SIDES}
+
+    def send(self, target: np.ndarray, *, stamp: int) -> None:
+        """Sends four messages: arm and gripper of both sides."""
+        for side in aloha.SIDES:
+            *arm, opening = target[aloha.side_slice(side)].tolist()
+            finger = min(
+                max(self._convention.finger_from_opening(opening), aloha.FINGER_LIMITS[0]), aloha.FINGER_LIMITS[1]
+            )
+            self._arms[side](self._arm_message.fill(arm, stamp=stamp))
+            self._grippers[side](self._gripper_message.fill([finger], stamp=stamp))
+
+
+def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
+    """The back end of a configuration."""
+    convention = aloha.GRIPPER_CONVENTIONS[config.gripper_convention]
+    return Ros2ControlBackend(node, convention=convention, period=1.0 / config.control_rate)

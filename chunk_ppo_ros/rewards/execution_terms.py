@@ -1,0 +1,49 @@
+"""Reward terms of other packages that are computed from what the robot did with a chunk.
+
+A term is an entry point of the group `chunk_ppo_ros.execution_terms`: a function that takes what the
+robot did (`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns its value as a float. `reward.execution_terms` names the terms that count, each with its weight.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.core.execution import ExecutionResult
+from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.types import RewardTerm
+
+ExecutionTerm = Callable[[ExecutionResult, np.ndarray], float]
+
+EXECUTION_TERMS: Registry[ExecutionTerm] = Registry(
+    "reward.execution_terms", group="chunk_ppo_ros.execution_terms", own={}, attributes=("__call__",)
+)
+
+
+def execution_terms(
+    execution: ExecutionResult, actions: np.ndarray, config: RewardConfig
+) -> tuple[RewardTerm, ...]:
+    """The terms of `reward.execution_terms`, in the order of the setting.
+
+    Args:
+        execution: what the robot did with the chunk.
+        actions: float [H, 14], the targets of the chunk, H at least the executed steps: rad, grippers normalized.
+        config: the names and weights of the terms.
+
+    Raises:
+        RegistryError: for a name that no package registers, or a package whose term cannot be imported.
+    """
+    functions = load_execution_terms(tuple(config.execution_weights))
+    return tuple(
+        RewardTerm(name, float(function(execution, actions)), weight)
+        for (name, weight), function in zip(config.execution_weights.items(), functions, strict=True)
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def load_execution_terms(names: tuple[str, ...]) -> tuple[ExecutionTerm, ...]:
+    """The functions of terms by their names; kept, because looking through the installed packages takes 20 ms."""
+    return tuple(EXECUTION_TERMS.get(name) for name in names)

@@ -1,0 +1,89 @@
+"""Reward terms of other packages that are computed from the scene, and added to those of any task.
+
+A term is an entry point of the group `chunk_ppo_ros.scene_terms`: a function of the scenes before and after a control
+step (`SceneState`) that returns the value of the step as a float. `reward.scene_terms` names the terms that count, each
+with its weight; a chunk's value is the sum over its steps.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.core.types import RewardTerm
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneState
+from chunk_ppo_ros.sim.tasks.task import Task
+
+SceneTerm = Callable[[SceneState, SceneState], float]
+
+SCENE_TERMS: Registry[SceneTerm] = Registry(
+    "reward.scene_terms", group="chunk_ppo_ros.scene_terms", own={}, attributes=("__call__",)
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ObservedScene:
+    """A scene as the simulator tells it, and as the task sees it."""
+
+    scene: SceneState
+    seen: Any
+
+
+class TaskWithTerms(Task[ObservedScene]):
+    """A task whose steps have further terms; all else is the task's own."""
+
+    def __init__(self, task: Task[Any], terms: Mapping[str, tuple[SceneTerm, float]]) -> None:
+        """Adds terms to a task.
+
+        Args:
+            task: the task.
+            terms: by name, the function of a term and its weight.
+        """
+        self.name, self.prompt, self.objects = task.name, task.prompt, task.objects
+        self._task, self._terms = task, terms
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        """A random layout of the task."""
+        return self._task.sample_layout(rng)
+
+    def observe(self, scene: SceneState) -> ObservedScene:
+        """The scene, and what the task makes of it."""
+        return ObservedScene(scene, self._task.observe(scene))
+
+    def step_reward(self, before: ObservedScene, after: ObservedScene) -> StepReward:
+        """The task's reward with the further terms.
+
+        Raises:
+            RewardError: where a term has the name of one of the task's.
+        """
+        reward = self._task.step_reward(before.seen, after.seen)
+        taken = {term.name for term in reward.terms} & set(self._terms)
+        if taken:
+            raise RewardError(
+                f"reward.scene_terms must have names of their own, got {', '.join(sorted(taken))}, which the task "
+                f"{self.name} has; rename the entry point"
+            )
+        added = [
+            RewardTerm(name, float(function(before.scene, after.scene)), weight)
+            for name, (function, weight) in self._terms.items()
+        ]
+        return dataclasses.replace(reward, terms=(*reward.terms, *added))
+
+
+def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
+    """The task with the terms of `reward.scene_terms`; itself where there are none.
+
+    Raises:
+        RegistryError: for a name that no package registers, or a package whose term cannot be imported.
+    """
+    weights = config.reward.scene_weights
+    if not weights:
+        return task
+    return TaskWithTerms(task, {name: (SCENE_TERMS.get(name), weight) for name, weight in weights.items()})
