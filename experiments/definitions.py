@@ -177,7 +177,7 @@ _CUBE = _with(
     # An absolute target may lie far outside the joint's range, where it would be refused again and again.
     robot={"max_start_jump": 100.0},
     # Most hand-overs that succeed take 9 to 13 chunks.
-    env={"task": "transfer_cube", "cube_spread": 0.4, "max_episode_chunks": 20},
+    env={"task": "transfer_cube", "task_settings": ("cube_spread=0.4",), "max_episode_chunks": 20},
     ppo={
         "gamma": 0.95,  # the reward of a good grasp comes some chunks later
         "num_chunks_per_update": 512,  # some thirty episodes, or most rollouts have hardly a success

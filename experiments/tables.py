@@ -81,9 +81,9 @@ def _setting(result: Result) -> str:
     env = EXPERIMENTS[result.name].config.env
     start = result.start
     candidates = ", ".join(f"{steps}: {success:.0%}" for steps, success in start["candidates"].items())
-    spread = "" if env.cube_spread == 1 else f", the cube in {env.cube_spread:.0%} of its range each way"
+    settings = f" ({', '.join(env.task_settings)})" if env.task_settings else ""
     return (
-        f"Task {env.task} on the {env.simulator} simulator{spread}, up to {env.max_episode_chunks} chunks. "
+        f"Task {env.task}{settings} on the {env.simulator} simulator, up to {env.max_episode_chunks} chunks. "
         f"The start is imitation of {start['demonstrations']} demonstrations (seed {start['seed']}) after "
         f"{start['gradient_steps']} gradient steps: {start['success']:.1%} of {start['validation_episodes']} "
         f"validation starts. Candidates by gradient steps were {candidates}. "

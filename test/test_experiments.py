@@ -413,13 +413,16 @@ def test_another_start_or_decoding_is_told_of_those_that_have_it(
 
 def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toy = definitions.EXPERIMENTS["toy"]
-    env = dataclasses.replace(toy.config.env, cube_spread=0.4, max_episode_chunks=20)
+    env = dataclasses.replace(toy.config.env, task_settings=("cube_spread=0.4",), max_episode_chunks=20)
     narrow = dataclasses.replace(toy, config=dataclasses.replace(toy.config, env=env))
     results = {"default": [run_toy(tmp_path)]}
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": toy})
-    assert f" simulator, up to {toy.config.env.max_episode_chunks} chunks. " in tables._settings(results)[0]
+    assert (
+        f"Task reach on the kinematic simulator, up to {toy.config.env.max_episode_chunks} chunks. "
+        in tables._settings(results)[0]
+    )
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": narrow})
-    assert ", the cube in 40% of its range each way, up to 20 chunks. " in tables._settings(results)[0]
+    assert "Task reach (cube_spread=0.4) on the kinematic simulator, up to 20 chunks. " in tables._settings(results)[0]
 
 
 def test_what_was_undone_is_told_where_it_was_recorded(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_starts_of_reach(seed: int, left: list[float], right: list[float], state
     ],
 )
 def test_starts_of_transfer_cube(seed: int, spread: float, cube: list[float]) -> None:
-    task = make_task(EnvConfig(task="transfer_cube", cube_spread=spread))
+    task = make_task(EnvConfig(task="transfer_cube", task_settings=(f"cube_spread={spread}",)))
     assert sample_start(task, seed=seed).layout.poses["cube"].position.tolist() == cube
 
 

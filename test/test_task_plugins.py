@@ -141,7 +141,7 @@ def test_a_task_reads_the_settings_that_it_declares() -> None:
         ("point", "left=0", "a value of type bool, got 'left=0'"),
         ("point", "height=0.7", r"height must be within 0\.0\.\.0\.5, got 0\.7"),
         ("reach", "height=0.2", "one of none, got 'height=0.2'"),
-        ("transfer_cube", "cube_spread=0.2", "one of none, got 'cube_spread=0.2'"),
+        ("transfer_cube", "cube_spread=2", r"cube_spread must be within 0\.0\.\.1\.0, got 2\.0"),
     ],
 )
 def test_settings_that_a_task_does_not_have_are_refused(task: str, entry: str, text: str) -> None:

@@ -173,7 +173,7 @@ def test_cubes_rest_on_the_right_half_of_the_table():
 
 
 def test_the_cube_keeps_to_the_share_of_its_range():
-    task = make_task(EnvConfig(task="transfer_cube", cube_spread=0.5))
+    task = make_task(EnvConfig(task="transfer_cube", task_settings=("cube_spread=0.5",)))
     random = np.random.default_rng(0)
     places = np.stack([task.sample_layout(random).poses[CUBE].position for _ in range(400)])
     # half of 0.2 m by 0.2 m about (0.1, 0.5); of 400 uniform draws the extremes are within 2 mm of the bounds

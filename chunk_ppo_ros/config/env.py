@@ -14,12 +14,6 @@ class EnvConfig(Checked):
     simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
     task: str = setting("reach", "name of a task, of this package or registered by another; see docs/design.md")
     task_settings: tuple[str, ...] = setting((), "settings that the task itself declares, each as name=value")
-    cube_spread: float = setting(
-        1.0,
-        "transfer_cube: the cube is drawn within this share of gym-aloha's 0.2 m by 0.2 m, in each direction",
-        minimum=0.0,
-        maximum=1.0,
-    )
     max_episode_chunks: int = setting(
         4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000
     )

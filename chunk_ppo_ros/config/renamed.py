@@ -52,7 +52,21 @@ def _carry_gap(section: dict[str, Any], value: Any) -> None:
     section.pop("max_logp_gap", None)
 
 
+def _carry_cube_spread(section: dict[str, Any], value: Any) -> None:
+    """Gives the spread to transfer_cube, the only task that ever read it; 1 was and is its default."""
+    if value == 1.0:
+        return
+    if "task" not in section:
+        raise ValueError(
+            f"env.cube_spread must be written as env.task_settings: [cube_spread={value}] where env.task is not in the "
+            f"same file, got {value}; write it so if the task is transfer_cube, or leave it out"
+        )
+    if section["task"] == "transfer_cube":
+        section["task_settings"] = [*section.get("task_settings", ()), f"cube_spread={value}"]
+
+
 RENAMED: dict[str, Renaming] = {
+    "env.cube_spread": Renaming("env.task_settings, as in cube_spread=NUMBER", _carry_cube_spread),
     "ppo.max_logp_gap_bfloat16": Renaming("ppo.max_logp_gap, whose default follows model.dtype", _carry_gap),
 } | {
     f"model.{name.replace('.', '_')}": Renaming(f"model.tower_sizes, as in {name}=NUMBER", _size_carrier(name))

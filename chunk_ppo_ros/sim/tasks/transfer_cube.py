@@ -10,12 +10,13 @@ import dataclasses
 
 import numpy as np
 
-from chunk_ppo_ros.config import EnvConfig, TrainConfig
+from chunk_ppo_ros.config import EnvConfig, TrainConfig, setting
+from chunk_ppo_ros.config.schema import Checked
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.sim.experts.transfer_cube import TransferExpert
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import TABLE, Box, EpisodeLayout, Motion, Part, Pose, SceneObject, SceneState
-from chunk_ppo_ros.sim.tasks.settings import NoSettings, read_settings
+from chunk_ppo_ros.sim.tasks.settings import read_settings
 from chunk_ppo_ros.sim.tasks.task import Task
 
 CUBE = "cube"
@@ -30,6 +31,18 @@ CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
 PROGRESS_WEIGHT = 2.0  # 1/m: the two grasp points begin 0.7 m from the cube and end near it
 STAGES = 5
 LOST_HEIGHT = -0.05  # m, of a cube that has fallen off the table
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferCubeSettings(Checked):
+    """What `env.task_settings` may name for this task."""
+
+    cube_spread: float = setting(
+        1.0,
+        "the cube is drawn within this share of gym-aloha's 0.2 m by 0.2 m, in each direction",
+        minimum=0.0,
+        maximum=1.0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +118,8 @@ class TransferCubeTask(Task[TransferScene]):
 
 
 def make_transfer_cube(env: EnvConfig) -> TransferCubeTask:
-    """The task of a configuration; its one setting is `env.cube_spread`, which is older than `env.task_settings`."""
-    read_settings(env, NoSettings)
-    return TransferCubeTask(spread=env.cube_spread)
+    """The task of a configuration."""
+    return TransferCubeTask(spread=read_settings(env, TransferCubeSettings).cube_spread)
 
 
 def transfer_stage(scene: TransferScene) -> int:
