@@ -1,7 +1,8 @@
 """Reward terms of other packages that are computed from what the robot did with a chunk.
 
-A term is an entry point of the group `chunk_ppo_ros.execution_terms`: a function that takes what the
-robot did (`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns its value as a float. `reward.execution_terms` names the terms that count, each with its weight.
+A term is an entry point of the group `chunk_ppo_ros.execution_terms`: a function that takes what the robot did
+(`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns its value as a float. The setting
+`reward.execution_terms` names the terms that count, each with its weight.
 """
 
 from __future__ import annotations
@@ -23,9 +24,7 @@ EXECUTION_TERMS: Registry[ExecutionTerm] = Registry(
 )
 
 
-def execution_terms(
-    execution: ExecutionResult, actions: np.ndarray, config: RewardConfig
-) -> tuple[RewardTerm, ...]:
+def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:
     """The terms of `reward.execution_terms`, in the order of the setting.
 
     Args:
