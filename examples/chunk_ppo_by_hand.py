@@ -115,7 +115,7 @@ def loss_of_a_chunk(step: int, ratio: float, advantage: float) -> None:
         say("The chunk was good and is already likelier than 1.2: its loss is flat, and it pushes no further.")
     else:
         say("The chunk was bad and became likelier: the clip does not bind, so that it can be pushed back.")
-    loss = ratios.clipped_surrogate(jnp.array([ratio]), jnp.array([advantage]), band=(0.8, 1.2))
+    loss = ratios.clipped_surrogate(jnp.array([ratio]), jnp.array([advantage]), clip_range=(0.8, 1.2))
     agree("loss", pencil, loss[0])
 
 

@@ -15,7 +15,7 @@ import pytest
 from chunk_ppo_ros.config import MODELS
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.model import decoding
-from chunk_ppo_ros.model.actor_critic import Evaluation, Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.actor_critic import ChunkScores, Pi0FASTActorCritic, Sample
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
@@ -31,7 +31,7 @@ class Compiled:
     policy: Pi0FASTActorCritic
     params: Any
     sample: Callable[..., Sample]
-    evaluate: Callable[..., Evaluation]
+    evaluate: Callable[..., ChunkScores]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,9 @@ def sampled(compiled: Compiled, observation: ModelObservation) -> Sample:
     return compiled.sample(compiled.params, observation, key=jax.random.key(2), temperature=1.0)
 
 
-def evaluate(compiled: Compiled, observation: ModelObservation, sample: Sample, temperature: float = 1.0) -> Evaluation:
+def evaluate(
+    compiled: Compiled, observation: ModelObservation, sample: Sample, temperature: float = 1.0
+) -> ChunkScores:
     return compiled.evaluate(
         compiled.params, observation, sample.action_tokens, sample.token_mask, temperature=temperature
     )

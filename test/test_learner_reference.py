@@ -15,7 +15,7 @@ import pytest
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.rl.optimizer import RATE_SCALE
+from chunk_ppo_ros.rl.optimizer import LR_SCALE
 from support import small_policy
 
 
@@ -32,7 +32,7 @@ def assert_is_the_imitation(actor: Any) -> None:
 def save_changed(learner: Learner) -> None:
     """Saves a next version with other weights and another scale of the rate, as updates would make them."""
     learner._params = jax.tree.map(lambda leaf: leaf + 1.0, learner._params)
-    learner._opt_state = {**learner._opt_state, RATE_SCALE: jnp.float32(0.25)}
+    learner._opt_state = {**learner._opt_state, LR_SCALE: jnp.float32(0.25)}
     learner._counters = dataclasses.replace(learner.counters, policy_version=1)
     learner.save()
 
@@ -46,7 +46,7 @@ def test_the_reference_and_the_scale_of_the_rate_survive_a_resume(tmp_path: Path
     assert resumed.policy_version == 1
     assert_is_the_imitation(resumed._update._reference)
     jax.tree.map(np.testing.assert_array_equal, resumed._params, first._params)
-    assert resumed._opt_state[RATE_SCALE] == 0.25
+    assert resumed._opt_state[LR_SCALE] == 0.25
     shutil.rmtree(imitated)
     with pytest.raises(CheckpointError, match="imitated must be a folder, got none of that name"):
         Learner.start(configure(tmp_path, "", resume=True))

@@ -14,7 +14,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.ratios import LEVELS
-from support.toy_policy import ToyEvaluation
+from support.toy_policy import ToyScores
 
 
 @functools.cache
@@ -25,7 +25,7 @@ def compiled(config):
 @functools.cache
 def compiled_gradient(config):
     def loss(token_log_probs, entropy, value, inputs):
-        evaluation = ToyEvaluation(token_log_probs, entropy, ValueEstimate.scalar(value))
+        evaluation = ToyScores(token_log_probs, entropy, ValueEstimate.scalar(value))
         return losses.ppo_loss(evaluation, inputs, config=config)[0]
 
     return jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
@@ -57,7 +57,7 @@ def test_equal_advantages_normalize_to_zero():
 def minibatch(policy_mask=(True, True, True)):
     """Three chunks of two tokens with log ratios ln 1.1, ln 1.5 and ln 0.5."""
     log_ratio = np.log([1.1, 1.5, 0.5])
-    evaluation = ToyEvaluation(
+    evaluation = ToyScores(
         token_log_probs=jnp.stack([jnp.array(log_ratio) - 1.0, jnp.full(3, -1.0)], axis=-1),
         entropy=jnp.array([[1.0, 3.0], [2.0, 4.0], [3.0, 5.0]]),
         value=ValueEstimate.scalar(jnp.array([0.0, 1.0, 5.0])),
@@ -141,14 +141,14 @@ def test_gradients_are_exactly_zero_where_the_clip_binds():
     evaluation, inputs = minibatch()
     gradient, _, _ = gradients(evaluation, inputs, config=CONFIG)
     np.testing.assert_array_equal(gradient[1:], np.zeros((2, 2)))
-    # d/dlogp of -rho A / 3 is -rho A / 3 = -2.2 / 3 for each token of the chunk within the band.
+    # d/dlogp of -rho A / 3 is -rho A / 3 = -2.2 / 3 for each token of the chunk within the clip range.
     np.testing.assert_allclose(gradient[0], [-2.2 / 3, -2.2 / 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("level", "zero"),
     [
-        ("token", [[False, False], [True, False], [True, False]]),  # the token that left the band, not its mate
+        ("token", [[False, False], [True, False], [True, False]]),  # the token that left the clip range, not its mate
         ("sequence_mean", [[False, False], [True, True], [True, True]]),
     ],
 )
@@ -168,7 +168,7 @@ def test_jit_equals_no_jit():
 
 
 def test_an_upper_clip_range_of_its_own_lets_good_chunks_grow():
-    # With 0.2 and 0.6 the ratio 1.5 of the good chunk is within the band, 0.5 of the bad one still is not:
+    # With 0.2 and 0.6 the ratio 1.5 of the good chunk is within the clip range, 0.5 of the bad one still is not:
     # (-1.1*2 - 1.5*2 + 0.8*2) / 3 = -3.6 / 3
     evaluation, inputs = minibatch()
     config = config_lib.PPOConfig(clip_coef=0.2, clip_coef_high=0.6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import PPOConfig
-from chunk_ppo_ros.rl.optimizer import RATE_SCALE, make_optimizer
+from chunk_ppo_ros.rl.optimizer import make_optimizer
 
 
 def rates(steps: int, **settings: int) -> list[float]:
@@ -36,4 +36,4 @@ def test_the_rate_rises_and_falls(warmup: int, decay: int, expected: list[float]
 
 def test_the_scale_of_the_rate_is_part_of_the_state() -> None:
     params = {"actor_backbone": jnp.zeros(2), "value_head": jnp.zeros(1)}
-    assert make_optimizer(PPOConfig()).init(params)[RATE_SCALE] == 1.0
+    assert make_optimizer(PPOConfig()).init(params)["rate_scale"] == 1.0  # the key that checkpoints have

@@ -26,7 +26,7 @@ def test_ratio_is_limited():
 @pytest.mark.parametrize(
     ("ratio", "advantage", "loss", "gradient"),
     [
-        (1.1, 2.0, -2.2, -2.0),  # within the band: -rho A
+        (1.1, 2.0, -2.2, -2.0),  # within the clip range: -rho A
         (0.9, -2.0, 1.8, 2.0),
         (1.5, 2.0, -2.4, 0.0),  # more of a good chunk than 1.2: clipped, -1.2 * 2
         (0.5, -2.0, 1.6, 0.0),  # less of a bad chunk than 0.8: clipped, 0.8 * 2
@@ -36,7 +36,7 @@ def test_ratio_is_limited():
 )
 def test_clipped_surrogate_by_hand(ratio, advantage, loss, gradient):
     def scalar(ratio):
-        return ratios.clipped_surrogate(ratio, jnp.float32(advantage), band=(0.8, 1.2))
+        return ratios.clipped_surrogate(ratio, jnp.float32(advantage), clip_range=(0.8, 1.2))
 
     got, slope = jax.value_and_grad(scalar)(jnp.float32(ratio))
     np.testing.assert_allclose(got, loss, rtol=1e-6)

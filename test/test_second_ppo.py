@@ -16,7 +16,7 @@ from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
 from chunk_ppo_ros.rl.ratios import LEVELS
 from support import second_ppo
-from support.toy_policy import ToyEvaluation
+from support.toy_policy import ToyScores
 
 SEEDS = range(5)
 NUM_CHUNKS, NUM_SLOTS = 6, 4
@@ -48,7 +48,7 @@ def test_advantages(seed: int) -> None:
 
 
 def random_arrays(seed: int) -> dict[str, Any]:
-    """A minibatch in which ratios leave the band at every level, with pads, a takeover and a chunk of a human."""
+    """A minibatch in which ratios leave the clip range at every level, with pads, a takeover and a chunk of a human."""
     random = np.random.default_rng(seed)
     shape = NUM_CHUNKS, NUM_SLOTS
     old = -random.exponential(size=shape)
@@ -82,7 +82,7 @@ def config_of(level: str) -> PPOConfig:
 @functools.cache
 def compiled_loss(level: str) -> Any:
     def loss(log_probs: Any, entropy: Any, value: Any, inputs: LossInputs) -> Any:
-        evaluation = ToyEvaluation(log_probs, entropy, ValueEstimate.scalar(value))
+        evaluation = ToyScores(log_probs, entropy, ValueEstimate.scalar(value))
         return ppo_loss(evaluation, inputs, config=config_of(level))[0]
 
     return jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))

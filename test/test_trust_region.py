@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.rl.optimizer import RATE_SCALE, make_optimizer
+from chunk_ppo_ros.rl.optimizer import LR_SCALE, make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.trust_region import Attempts, KLAfter, mean_log_ratio
 from chunk_ppo_ros.rl.update import PPOUpdate
@@ -42,7 +42,7 @@ def update() -> PPOUpdate:
 
 def start(scale: float):
     params = toy_policy.init_params((0.3, -0.2))
-    return params, {**make_optimizer(CONFIG).init(params), RATE_SCALE: jnp.float32(scale)}
+    return params, {**make_optimizer(CONFIG).init(params), LR_SCALE: jnp.float32(scale)}
 
 
 def log_ratios(*each):
@@ -88,7 +88,7 @@ def test_an_update_that_never_fits_leaves_everything_bit_by_bit(update, donate):
     figures = result.metrics
     assert (figures["update/accepted"], figures["update/rolled_back"]) == (0.0, 4.0)
     assert figures["update/rate_scale"] == TOO_FAST / 8  # that of the fourth attempt
-    assert float(result.opt_state[RATE_SCALE]) == TOO_FAST / 16
+    assert float(result.opt_state[LR_SCALE]) == TOO_FAST / 16
     assert figures["kl/after"] > CONFIG.max_kl
 
 
@@ -101,11 +101,11 @@ def test_an_update_that_fits_in_the_end_is_one_at_that_rate(update):
     assert figures["update/accepted"] == 1.0 and undone in (1.0, 2.0, 3.0)
     assert scale == pytest.approx(0.32 / 2**undone)
     assert 0.0 < figures["kl/after"] <= CONFIG.max_kl
-    at_once = update.run(params, {**opt_state, RATE_SCALE: jnp.float32(scale)}, rollout, key=KEY)
+    at_once = update.run(params, {**opt_state, LR_SCALE: jnp.float32(scale)}, rollout, key=KEY)
     assert at_once.metrics["update/rolled_back"] == 0.0
     assert_trees_equal(found.params, at_once.params)
     assert found.params["value_head"]["bias"] != 0.0  # the value head was trained anew
-    assert float(found.opt_state[RATE_SCALE]) == pytest.approx(1.1 * scale)
+    assert float(found.opt_state[LR_SCALE]) == pytest.approx(1.1 * scale)
 
 
 def test_what_is_not_finite_after_a_step_is_undone(update):
@@ -141,7 +141,7 @@ def test_progress_counts_on_over_attempts(update):
 def test_a_frozen_policy_keeps_the_scale(update):
     params, opt_state = start(0.25)
     result = update.run(params, opt_state, sample_rollout(params), key=KEY, policy_frozen=True)
-    assert float(result.opt_state[RATE_SCALE]) == 0.25
+    assert float(result.opt_state[LR_SCALE]) == 0.25
     assert "kl/after" not in result.metrics and result.metrics["update/accepted"] == 1.0
 
 

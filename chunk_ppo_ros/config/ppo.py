@@ -103,6 +103,6 @@ class PPOConfig(Checked):
         return self.batch_size * self.gradient_accumulation_steps
 
     @property
-    def ratio_band(self) -> tuple[float, float]:
+    def clip_range(self) -> tuple[float, float]:
         """The smallest and the largest ratio that are not clipped."""
         return 1.0 - self.clip_coef, 1.0 + (self.clip_coef_high or self.clip_coef)

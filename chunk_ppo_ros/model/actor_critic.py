@@ -52,7 +52,7 @@ class Sample:
 
 
 @flax.struct.dataclass
-class Evaluation:
+class ChunkScores:
     """Scores of given chunks.
 
     Attributes:
@@ -174,7 +174,7 @@ class Pi0FASTActorCritic:
         *,
         temperature: Array | float,
         actions: Array | None = None,
-    ) -> Evaluation:
+    ) -> ChunkScores:
         """Scores given chunks in one forward pass; differentiable in the parameters.
 
         Args:
@@ -204,7 +204,7 @@ class Pi0FASTActorCritic:
         chunk_value = None
         if actions is not None and self.config.chunk_value != "none":
             chunk_value = self._chunk_value(params, prefix_hidden, layout, actions)
-        return Evaluation(
+        return ChunkScores(
             token_log_probs=self._with_forced_slots(log_probs),
             entropy=self._with_forced_slots(entropy),
             value=self._value(params, prefix_hidden, layout),

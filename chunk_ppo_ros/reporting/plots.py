@@ -33,7 +33,7 @@ def draw_learning_curve(
     updates: Sequence[Record],
     episodes: Sequence[Record],
     evaluations: Sequence[Record],
-    ratio_band: tuple[float, float],
+    clip_range: tuple[float, float],
 ) -> None:
     """Writes a PNG with six panels over the chunks of the run; a panel without records says so.
 
@@ -43,14 +43,14 @@ def draw_learning_curve(
         updates: records of kind "update".
         episodes: records of kind "episode", in order.
         evaluations: records of kind "evaluation".
-        ratio_band: the smallest and the largest ratio that are not clipped.
+        clip_range: the smallest and the largest ratio that are not clipped.
     """
     figure = Figure(figsize=(11.0, 10.0), layout="constrained")
     axes = figure.subplots(3, 2, sharex=True)
     figure.suptitle(title, fontsize=13)
     _success(axes[0, 0], episodes, evaluations)
     _reward(axes[0, 1], episodes, evaluations)
-    _ratio(axes[1, 0], updates, ratio_band)
+    _ratio(axes[1, 0], updates, clip_range)
     _lines(axes[1, 1], updates, "ratio/clip_fraction", label="ratios outside the clip range")
     axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[1, 1].set_ylim(bottom=0.0)
@@ -125,7 +125,7 @@ def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> 
     )
 
 
-def _ratio(axis: Axes, updates: Sequence[Record], band: tuple[float, float]) -> None:
+def _ratio(axis: Axes, updates: Sequence[Record], clip_range: tuple[float, float]) -> None:
     axis.set_title("Ratio of new to old probability", fontsize=10)
     chunks = [record["num_chunks"] for record in updates]
     lowest, mean, highest = (_column(updates, f"ratio/{part}") for part in ("min", "mean", "max"))
@@ -133,7 +133,7 @@ def _ratio(axis: Axes, updates: Sequence[Record], band: tuple[float, float]) -> 
         return
     axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
     axis.plot(chunks, mean, color=COLOUR, label="mean")
-    for edge in band:
+    for edge in clip_range:
         axis.axhline(edge, color=SECOND, linestyle="--", linewidth=0.8)
     axis.set_yscale("log", base=2)
     axis.yaxis.set_major_formatter("{x:g}")

@@ -42,7 +42,7 @@ def write_report(run_dir: Path) -> Path:
         updates=updates,
         episodes=episodes,
         evaluations=evaluations,
-        ratio_band=_ratio_band(config["ppo"]),
+        clip_range=_clip_range(config["ppo"]),
     )
     sections = [
         f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
@@ -58,8 +58,8 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
-def _ratio_band(ppo: Mapping[str, Any]) -> tuple[float, float]:
-    """As `PPOConfig.ratio_band`; runs of before had one edge for both sides."""
+def _clip_range(ppo: Mapping[str, Any]) -> tuple[float, float]:
+    """The range of `PPOConfig.clip_range`; earlier runs have no `clip_coef_high`."""
     return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
 
 

@@ -63,8 +63,8 @@ class Epochs:
         self._progress = progress
         self._steps_before = 0
 
-    def run(self, state: TrainState, rollout: RolloutBatch, targets: Targets, *, rate_scale: float) -> Passes:
-        """All passes from `state`, which they use up, with the actor's learning rate times `rate_scale`.
+    def run(self, state: TrainState, rollout: RolloutBatch, targets: Targets, *, lr_scale: float) -> Passes:
+        """All passes from `state`, which they use up, with the actor's learning rate times `lr_scale`.
 
         A minibatch whose KL is above `target_kl` before its step is the last one.
 
@@ -77,7 +77,7 @@ class Epochs:
         steps: list[StepResult] = []
         for epoch in range(config.num_epochs_per_update):
             for indices in minibatches(self._key, epoch, num_chunks=num_chunks, size=config.num_chunks_per_step):
-                state, on_device = self._step(state, rollout, targets, indices, rate_scale=rate_scale)
+                state, on_device = self._step(state, rollout, targets, indices, lr_scale=lr_scale)
                 result: StepResult = jax.device_get(on_device)
                 steps.append(result)
                 if len(steps) == 1:

@@ -13,9 +13,9 @@ import optax
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.rl.evaluation import Evaluate, score
 from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.partition import Partition
+from chunk_ppo_ros.rl.policy_scores import Evaluate, score
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets
 from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
@@ -104,7 +104,7 @@ class GradientStep:
         return TrainState(trained, frozen, moving, old, partition, policy_frozen)
 
     def __call__(
-        self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any, *, rate_scale: float = 1.0
+        self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any, *, lr_scale: float = 1.0
     ) -> tuple[TrainState, StepResult]:
         """The state after one step on the chunks at `indices`; the arrays of `state` are used up.
 
@@ -114,7 +114,7 @@ class GradientStep:
             targets: of these.
             indices: int [K * B]; the gradient is that of the loss over all of them, made of
                 `gradient_accumulation_steps` K parts of B chunks one after the other.
-            rate_scale: factor on the actor's learning rate.
+            lr_scale: factor on the actor's learning rate.
         """
         trained, opt_state, result = self._step(
             state.trained,
@@ -123,7 +123,7 @@ class GradientStep:
             rollout,
             targets,
             indices,
-            np.float32(rate_scale),
+            np.float32(lr_scale),
             policy_frozen=state.policy_frozen,
         )
         return dataclasses.replace(state, trained=trained, opt_state=opt_state), result
@@ -139,7 +139,7 @@ class GradientStep:
         rollout: RolloutBatch,
         targets: Targets,
         indices: jax.Array,
-        rate_scale: jax.Array,
+        lr_scale: jax.Array,
         *,
         policy_frozen: bool,
     ) -> tuple[Any, Any, StepResult]:
@@ -149,18 +149,18 @@ class GradientStep:
         )
 
         def loss(trained: Any, part: jax.Array) -> tuple[jax.Array, ScalarMetrics]:
-            batch, aims = rollout.take(part), targets.take(part)
-            evaluation = score(self._evaluate, partition.join(trained, frozen), batch)
+            batch, goal = rollout.take(part), targets.take(part)
+            scores = score(self._evaluate, partition.join(trained, frozen), batch)
             inputs = losses.LossInputs(
                 old_log_probs=batch.token_log_probs,
-                reference_log_probs=aims.reference_log_probs,
+                reference_log_probs=goal.reference_log_probs,
                 token_mask=batch.token_mask,
                 policy_mask=batch.policy_mask,
                 human_mask=batch.human_mask,
-                advantages=aims.advantages,
-                returns=aims.returns,
+                advantages=goal.advantages,
+                returns=goal.returns,
             )
-            return losses.ppo_loss(evaluation, inputs, config=self._config, counts=counts)
+            return losses.ppo_loss(scores, inputs, config=self._config, counts=counts)
 
         total, loss_metrics, gradients = _accumulated(
             jax.value_and_grad(loss, has_aux=True),
@@ -171,7 +171,7 @@ class GradientStep:
         for group, state in opt_state.items():
             updates, state = self._optimizer.of(group).update(gradients[group], state, trained[group])
             if group == ACTOR:
-                updates = jax.tree.map(lambda update: rate_scale * update, updates)
+                updates = jax.tree.map(lambda update: lr_scale * update, updates)
             trained = {**trained, group: optax.apply_updates(trained[group], updates)}
             opt_state = {**opt_state, group: state}
         finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
@@ -186,11 +186,11 @@ def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.
         return loss, metrics, gradients
 
     def add(gradients: Any, part: jax.Array) -> tuple[Any, tuple[jax.Array, ScalarMetrics]]:
-        told, more = gradient_of(trained, part)
-        return jax.tree.map(jnp.add, gradients, more), told
+        loss_and_metrics, part_gradients = gradient_of(trained, part)
+        return jax.tree.map(jnp.add, gradients, part_gradients), loss_and_metrics
 
-    gradients, (each, metrics) = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, trained), parts)
-    return jnp.sum(each), metrics.joined(), gradients
+    gradients, (part_losses, metrics) = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, trained), parts)
+    return jnp.sum(part_losses), metrics.joined(), gradients
 
 
 def committed(tree: Any) -> Any:

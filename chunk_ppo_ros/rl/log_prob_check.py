@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.rl.evaluation import Evaluate, score
+from chunk_ppo_ros.rl.policy_scores import Evaluate, score
 from chunk_ppo_ros.rl.ratios import chunk_log_ratio
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.update_errors import LogProbGapError
@@ -79,8 +79,8 @@ class LogProbCheck:
 
     def _measure(self, params: Any, rollout: RolloutBatch, indices: jax.Array) -> RolloutScores:
         batch = rollout.take(indices)
-        evaluation = score(self._evaluate, params, batch)
-        new_log_probs = evaluation.token_log_probs
+        scores = score(self._evaluate, params, batch)
+        new_log_probs = scores.token_log_probs
         log_ratio = chunk_log_ratio(new_log_probs, batch.token_log_probs, batch.token_mask)
         sampled = batch.token_mask & ~batch.human_mask[:, None]
         token_gaps = jnp.where(sampled, jnp.abs(new_log_probs - batch.token_log_probs), 0.0)
@@ -88,5 +88,5 @@ class LogProbCheck:
             token_log_probs=new_log_probs,
             chunk_gaps=jnp.where(batch.human_mask, 0.0, jnp.abs(jnp.expm1(log_ratio))),
             token_gaps=jnp.max(token_gaps, axis=-1),
-            chunk_values=None if evaluation.chunk_value is None else evaluation.chunk_value.mean,
+            chunk_values=None if scores.chunk_value is None else scores.chunk_value.mean,
         )

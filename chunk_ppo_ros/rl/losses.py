@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl import ratios as ratios_lib
-from chunk_ppo_ros.rl.evaluation import Evaluation
+from chunk_ppo_ros.rl.policy_scores import PolicyScores
 from chunk_ppo_ros.rl.update_metrics import Scalar, ScalarMetrics, scalar
 
 
@@ -108,7 +108,7 @@ def reference_loss(token_log_probs: jax.Array, reference_log_probs: jax.Array, m
 
 
 def ppo_loss(
-    evaluation: Evaluation, inputs: LossInputs, *, config: config_lib.PPOConfig, counts: Counts | None = None
+    scores: PolicyScores, inputs: LossInputs, *, config: config_lib.PPOConfig, counts: Counts | None = None
 ) -> tuple[jax.Array, ScalarMetrics]:
     """The loss of a minibatch of B chunks and the metrics of its parts.
 
@@ -119,41 +119,41 @@ def ppo_loss(
     Huber's or a histogram's cross-entropy.
 
     Args:
-        evaluation: of the current parameters on the chunks.
+        scores: of the current parameters on the chunks.
         inputs: the chunks.
         config: the weights of the terms, the level and range of the clip, and the value loss.
         counts: what means divide by, where these chunks are a part of a larger minibatch.
     """
     counts = Counts.of(inputs.token_mask, inputs.policy_mask, inputs.human_mask) if counts is None else counts
-    policy_loss, scalars = _policy_loss(evaluation, inputs, counts, config)
-    value_loss = _value_loss(evaluation.value, inputs, counts, config)
-    entropy = _entropy(evaluation, inputs, counts)
+    policy_loss, scalars = _policy_loss(scores, inputs, counts, config)
+    value_loss = _value_loss(scores.value, inputs, counts, config)
+    entropy = _entropy(scores, inputs, counts)
     loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
     scalars |= {
         "loss/value": scalar(value_loss),
         "loss/entropy": scalar(entropy, counts=jnp.any(inputs.policy_mask)),
-        "value/clipped_returns": scalar(_clipped_returns(evaluation.value, inputs, counts)),
+        "value/clipped_returns": scalar(_clipped_returns(scores.value, inputs, counts)),
     }
-    if evaluation.chunk_value is not None:
-        chunk_value_loss = _value_loss(evaluation.chunk_value, inputs, counts, config)
+    if scores.chunk_value is not None:
+        chunk_value_loss = _value_loss(scores.chunk_value, inputs, counts, config)
         loss += config.vf_coef * chunk_value_loss
         scalars["loss/chunk_value"] = scalar(chunk_value_loss)
     if inputs.reference_log_probs is not None:
-        reference = _mean_reference_loss(evaluation, inputs, counts)
+        reference = _mean_reference_loss(scores, inputs, counts)
         loss += config.ref_kl_coef * reference
         scalars["loss/reference"] = scalar(reference, counts=jnp.any(inputs.policy_mask))
     if config.bc_coef > 0.0:
-        cloning = _cloning_loss(evaluation, inputs, counts)
+        cloning = _cloning_loss(scores, inputs, counts)
         loss += config.bc_coef * cloning
         scalars["loss/cloning"] = scalar(cloning)
     return loss, ScalarMetrics(scalars)
 
 
 def _policy_loss(
-    evaluation: Evaluation, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
+    scores: PolicyScores, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
 ) -> tuple[jax.Array, dict[str, Scalar]]:
     """The clipped surrogate at the configured level, and the metrics of the ratios."""
-    log_ratios = evaluation.token_log_probs - inputs.old_log_probs
+    log_ratios = scores.token_log_probs - inputs.old_log_probs
     ratios = {
         level: ratios_lib.level_ratios(
             log_ratios, inputs.token_mask, level=level, log_ratio_clamp=config.log_ratio_clamp
@@ -164,12 +164,12 @@ def _policy_loss(
     there = {level: ratio.mask & policy[:, None] for level, ratio in ratios.items()}
     total = {level: counts.tokens if level == "token" else counts.policy for level in ratios}
     clipped = {
-        level: masked_mean(ratio.outside(config.ratio_band), there[level], count=total[level])
+        level: masked_mean(ratio.outside(config.clip_range), there[level], count=total[level])
         for level, ratio in ratios.items()
     }
-    log_ratio = ratios_lib.chunk_log_ratio(evaluation.token_log_probs, inputs.old_log_probs, inputs.token_mask)
+    log_ratio = ratios_lib.chunk_log_ratio(scores.token_log_probs, inputs.old_log_probs, inputs.token_mask)
     k2, k3 = ratios_lib.kl_k2(log_ratio), ratios_lib.kl_k3(log_ratio, limit=config.log_ratio_clamp)
-    surrogate = chosen.surrogate(inputs.advantages, band=config.ratio_band)
+    surrogate = chosen.surrogate(inputs.advantages, clip_range=config.clip_range)
     loss = masked_mean(surrogate, policy, count=counts.policy)
     of_policy = functools.partial(scalar, counts=jnp.any(policy))
     present, values = there[config.ratio], chosen.values
@@ -195,21 +195,21 @@ def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts
     return masked_mean(estimate.distribution.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
 
 
-def _entropy(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _entropy(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
     """The mean over the policy's chunks of the mean entropy of a sampled token, nats."""
-    token_entropy = masked_mean(evaluation.entropy, inputs.token_mask, axis=-1)
+    token_entropy = masked_mean(scores.entropy, inputs.token_mask, axis=-1)
     return masked_mean(token_entropy, inputs.policy_mask, count=counts.policy)
 
 
-def _mean_reference_loss(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _mean_reference_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
     """The mean of `reference_loss` over the policy's chunks, nats."""
     mask = inputs.token_mask & inputs.policy_mask[:, None]
-    distances = reference_loss(evaluation.token_log_probs, inputs.reference_log_probs, mask)
+    distances = reference_loss(scores.token_log_probs, inputs.reference_log_probs, mask)
     return masked_mean(distances, inputs.policy_mask, count=counts.policy)
 
 
-def _cloning_loss(evaluation: Evaluation, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _cloning_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
     """The negative log-probability of what humans drove, over all chunks that train the policy, nats."""
     mask = inputs.token_mask & inputs.human_mask[:, None]
-    log_probs = jnp.where(mask, evaluation.token_log_probs, 0.0)
+    log_probs = jnp.where(mask, scores.token_log_probs, 0.0)
     return -jnp.sum(log_probs) / jnp.maximum(counts.policy + counts.human, 1)

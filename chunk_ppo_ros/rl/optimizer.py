@@ -13,8 +13,11 @@ from chunk_ppo_ros.rl.partition import Partition
 
 ACTOR = "actor_backbone"
 VALUE = "value_head"
-RATE_SCALE = "rate_scale"
-"""Beside the groups in the optimizer state: factor on the actor's learning rate, 1 unless updates were undone."""
+LR_SCALE = "rate_scale"
+"""Key of the factor on the actor's learning rate in the optimizer state, which is 1 unless updates were undone.
+
+The text of the key is that of the checkpoints since 0.1.0, and of the metric `update/rate_scale`.
+"""
 
 ADAM_B1 = 0.9
 ADAM_B2 = 0.95
@@ -51,7 +54,7 @@ class ActorCriticOptimizer:
         return {
             ACTOR: self.actor.init(actor),
             VALUE: self.value.init(params[VALUE]),
-            RATE_SCALE: jnp.ones((), jnp.float32),
+            LR_SCALE: jnp.ones((), jnp.float32),
         }
 
     def of(self, group: str) -> optax.GradientTransformation:

@@ -37,13 +37,15 @@ class Ratios:
         """bool [B, R], which of them are there."""
         return self.weights > 0
 
-    def surrogate(self, advantages: jax.Array, *, band: tuple[float, float]) -> jax.Array:
+    def surrogate(self, advantages: jax.Array, *, clip_range: tuple[float, float]) -> jax.Array:
         """Loss of each chunk, [B]: the weighted sum of the clipped surrogates with its advantage, [B]."""
-        return jnp.sum(self.weights * clipped_surrogate(self.values, advantages[:, None], band=band), axis=-1)
+        return jnp.sum(
+            self.weights * clipped_surrogate(self.values, advantages[:, None], clip_range=clip_range), axis=-1
+        )
 
-    def outside(self, band: tuple[float, float]) -> jax.Array:
-        """bool [B, R], which of them the band does not hold."""
-        return self.mask & ((self.values < band[0]) | (self.values > band[1]))
+    def outside(self, clip_range: tuple[float, float]) -> jax.Array:
+        """bool [B, R], which of them are outside the clip range."""
+        return self.mask & ((self.values < clip_range[0]) | (self.values > clip_range[1]))
 
 
 def level_ratios(token_log_ratios: jax.Array, token_mask: jax.Array, *, level: str, log_ratio_clamp: float) -> Ratios:
@@ -75,7 +77,7 @@ def limited_exp(log_ratios: jax.Array, *, limit: float) -> jax.Array:
     return jnp.exp(jnp.clip(log_ratios, -limit, limit))
 
 
-def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, band: tuple[float, float]) -> jax.Array:
+def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, clip_range: tuple[float, float]) -> jax.Array:
     r"""Loss of each ratio: :math:`-\min(\rho A, \mathrm{clip}(\rho, 1-\epsilon_{low}, 1+\epsilon_{high}) A)`.
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7, negated; an upper range of its own
@@ -84,9 +86,9 @@ def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, band: tuple[f
     Args:
         ratios: rho, new over old probabilities.
         advantages: A, in a shape that broadcasts to theirs.
-        band: the smallest and the largest ratio that are not clipped.
+        clip_range: the smallest and the largest ratio that are not clipped.
     """
-    return -jnp.minimum(ratios * advantages, jnp.clip(ratios, *band) * advantages)
+    return -jnp.minimum(ratios * advantages, jnp.clip(ratios, *clip_range) * advantages)
 
 
 def kl_k2(log_ratio: jax.Array) -> jax.Array:

@@ -49,27 +49,27 @@ class Attempts:
     """The attempts at one update.
 
     Attributes:
-        rate_scale: factor on the actor's learning rate in the last one.
+        lr_scale: factor on the actor's learning rate in the last one.
         undone: how many were undone.
         accepted: whether the last one was accepted.
         kl: how far the policy moved in the last one; None where that was not measured.
     """
 
-    rate_scale: float
+    lr_scale: float
     undone: int
     accepted: bool
     kl: KLAfter | None
 
     def next_scale(self, config: config_lib.PPOConfig) -> float:
         """The scale of the actor's learning rate for the next update."""
-        return min(1.0, self.rate_scale * RECOVERY) if self.accepted else self.rate_scale * config.rate_backoff
+        return min(1.0, self.lr_scale * RECOVERY) if self.accepted else self.lr_scale * config.rate_backoff
 
     def metrics(self) -> Metrics:
         """How the update went; without the KL where it was not measured."""
         made = {
             "update/accepted": float(self.accepted),
             "update/rolled_back": float(self.undone),
-            "update/rate_scale": self.rate_scale,
+            "update/rate_scale": self.lr_scale,
         }
         return Metrics(made if self.kl is None else {"kl/after": self.kl.k2, "kl/after_k3": self.kl.k3, **made})
 

@@ -16,10 +16,10 @@ import numpy as np
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
-from chunk_ppo_ros.rl.evaluation import Evaluate
 from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
-from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.policy_scores import Evaluate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets, chunk_value_metrics, compute_targets
 from chunk_ppo_ros.rl.trust_region import MAX_ATTEMPTS, Attempts, KLAfter, mean_log_ratio
@@ -127,7 +127,7 @@ class PPOUpdate:
         targets, reference_metrics = self._with_reference(targets, params, rollout, scores)
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=donate)
         epochs = Epochs(self._step, self._config, key=key, progress=progress)
-        scale = float(opt_state[RATE_SCALE])
+        scale = float(opt_state[LR_SCALE])
         state, passes, attempts = self._attempt(epochs, state, rollout, targets, scores=scores, scale=scale)
         chunk_values = chunk_value_metrics(
             scores.chunk_values, jax.device_get(targets.returns), human_mask=jax.device_get(rollout.human_mask)
@@ -135,7 +135,7 @@ class PPOUpdate:
         metrics = metrics_of([jax.device_get(rollout_metrics)]) | passes.metrics() | attempts.metrics()
         metrics |= scores.gap_metrics() | reference_metrics | chunk_values
         next_scale = scale if policy_frozen else attempts.next_scale(self._config)
-        opt_state = {**opt_state, **state.opt_state, RATE_SCALE: jax.device_put(np.float32(next_scale))}
+        opt_state = {**opt_state, **state.opt_state, LR_SCALE: jax.device_put(np.float32(next_scale))}
         return UpdateResult(state.params, opt_state, metrics)
 
     def _attempt(
@@ -151,7 +151,7 @@ class PPOUpdate:
         """Passes at ever lower rates until the policy has not moved too far; else the state as it was."""
         most = 1 if state.policy_frozen else MAX_ATTEMPTS
         for undone in range(most):
-            passes = epochs.run(state, rollout, targets, rate_scale=scale)
+            passes = epochs.run(state, rollout, targets, lr_scale=scale)
             kl = self._kl_after(passes, rollout, scores)
             if passes.finite and (kl is None or kl.k2 <= self._config.max_kl):
                 return passes.state, passes, Attempts(scale, undone, accepted=True, kl=kl)

@@ -19,7 +19,7 @@ NUM_SYMBOLS = 2  # V
 
 
 @flax.struct.dataclass
-class ToyEvaluation:
+class ToyScores:
     token_log_probs: jax.Array
     entropy: jax.Array
     value: ValueEstimate
@@ -31,11 +31,11 @@ def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
     return {"actor_backbone": {"logits": jnp.array(logits)}, "value_head": {"bias": jnp.zeros(())}}
 
 
-def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
+def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyScores:
     log_probs = jax.nn.log_softmax(params["actor_backbone"]["logits"] / temperature)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs)
     batch = observation.state.shape[0]
-    return ToyEvaluation(
+    return ToyScores(
         token_log_probs=log_probs[action_tokens],
         entropy=jnp.full(action_tokens.shape, entropy),
         value=ValueEstimate.scalar(jnp.full((batch,), params["value_head"]["bias"])),
@@ -53,17 +53,17 @@ def embed(params, observation) -> jax.Array:
     return params["actor_backbone"]["tower"] * (1.0 + observation.state)
 
 
-def evaluate_embedded(params, embedding, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
+def evaluate_embedded(params, embedding, action_tokens, token_mask, *, temperature, actions=None) -> ToyScores:
     log_probs = jax.nn.log_softmax((embedding + params["actor_backbone"]["adapter"]) / temperature)
     entropy = -jnp.sum(jnp.exp(log_probs) * log_probs, axis=-1, keepdims=True)
-    return ToyEvaluation(
+    return ToyScores(
         token_log_probs=jnp.take_along_axis(log_probs, action_tokens, axis=-1),
         entropy=jnp.broadcast_to(entropy, action_tokens.shape),
         value=ValueEstimate.scalar(jnp.full((len(embedding),), params["value_head"]["bias"])),
     )
 
 
-def evaluate_adapted(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyEvaluation:
+def evaluate_adapted(params, observation, action_tokens, token_mask, *, temperature, actions=None) -> ToyScores:
     embedding = embed(params, observation)
     return evaluate_embedded(params, embedding, action_tokens, token_mask, temperature=temperature)
 

@@ -26,7 +26,7 @@ from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
-from chunk_ppo_ros.rl.optimizer import ACTOR, RATE_SCALE, make_optimizer
+from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
     if _has_reference(config, metadata.provenance):
         reference = restore.load(Checkpoint.open(Path(metadata.provenance.path)), config).params[ACTOR]
     novelty, notes = _resumed_novelty(config, newest)
-    absent = {RATE_SCALE: jnp.ones((), jnp.float32)}
+    absent = {LR_SCALE: jnp.ones((), jnp.float32)}
     return LearnerState(
         PolicyBundle(tokenizer, policy, newest.load_leaves(expected), metadata.provenance),
         metadata.counters,

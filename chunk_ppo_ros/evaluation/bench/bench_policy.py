@@ -90,10 +90,10 @@ class BenchPolicy:
     def _random_chunk(self) -> Any:
         return random_chunk(dataclasses.replace(self.model, action_dim=_ROBOT_DIM), self._random)
 
-    def step_operations(self, batch: int, **products: int) -> int:
-        """Operations of a gradient step on `batch` chunks; `products` as for `operations.gradient_operations`."""
+    def step_flops(self, batch: int, **products: int) -> int:
+        """FLOPs of a gradient step on `batch` chunks; `products` as for `flops.gradient_flops`."""
         scored = self.model.action_horizon * self.model.action_dim
-        return batch * flops.gradient_operations(
+        return batch * flops.gradient_flops(
             self.model,
             slots=self.policy.prefix_slots + scored - 1,
             scored=scored,

@@ -145,7 +145,7 @@ class ReferenceBench:
 
     def _product(self) -> Case:
         """One product of two square matrices with as many operations as the gradient step."""
-        side = round((self._bench.step_operations(self._sizes.step_batch) / 2) ** (1 / 3))
+        side = round((self._bench.step_flops(self._sizes.step_batch) / 2) ** (1 / 3))
         product, random = jax.jit(jnp.matmul), np.random.default_rng(0)
 
         def factors() -> Any:

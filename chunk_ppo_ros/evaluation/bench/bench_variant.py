@@ -49,7 +49,7 @@ class UpdateKind:
 
     @property
     def products(self) -> dict[str, int]:
-        """What `operations.gradient_operations` counts for it."""
+        """What `flops.gradient_flops` counts for it."""
         return {
             "image_products": 0 if self.freeze_image_tower else flops.TRAINED,
             "decoder_products": flops.FROZEN if self.lora_rank else flops.TRAINED,
@@ -106,7 +106,7 @@ def act(setup: VariantSetup) -> list[Figure]:
     token = (times[1] - times[0]) / (LONG_CHUNK - SHORT_CHUNK)
     before = times[0] - SHORT_CHUNK * token
     model, slots = benches[SHORT_CHUNK].model, benches[SHORT_CHUNK].policy.prefix_slots
-    prefill = flops.image_operations(model) + flops.decoder_operations(model, queries=slots, keys=slots)
+    prefill = flops.image_flops(model) + flops.decoder_flops(model, queries=slots, keys=slots)
     rate, _ = peak_rate()
     derived = [
         ("act: a token", "ms", token),
@@ -140,7 +140,7 @@ def update(setup: VariantSetup, name: str) -> list[Figure]:
     case = Case(f"update: {name}, gradient steps of {batch}", "chunks/s", prepare, bench.stepper(ppo), rate_of(batch))
     (figure,) = measure(PART, [case], runs=setup.runs)
     rate, _ = peak_rate()
-    share = np.array(figure.values) / batch * bench.step_operations(batch, **kind.products) / rate
+    share = np.array(figure.values) / batch * bench.step_flops(batch, **kind.products) / rate
     peak = Figure(PART, f"update: {name}, part of the peak", "%", tuple((100 * share).tolist()))
     return [figure, peak, *_memory(f"update: {name}")]
 

@@ -13,8 +13,8 @@ TRAINED, FROZEN = 3, 2
 """Products of a gradient step for each of the forward pass: it, one towards the inputs, one towards trained weights."""
 
 
-def image_operations(model: Pi0FASTActorCriticConfig) -> int:
-    """Operations of the image tower on the cameras of one observation."""
+def image_flops(model: Pi0FASTActorCriticConfig) -> int:
+    """FLOPs of the image tower on the cameras of one observation."""
     variant = resolve_variant(model)
     patches = (model.image_size // model.patch_size) ** 2
     tower = variant.siglip
@@ -23,18 +23,18 @@ def image_operations(model: Pi0FASTActorCriticConfig) -> int:
     return len(model.cameras) * (embed + tower.depth * _siglip_block(tower, patches) + head)
 
 
-def decoder_operations(model: Pi0FASTActorCriticConfig, *, queries: int, keys: int) -> int:
-    """Operations of all decoder blocks on `queries` tokens that see `keys` tokens each (masked ones count)."""
+def decoder_flops(model: Pi0FASTActorCriticConfig, *, queries: int, keys: int) -> int:
+    """FLOPs of all decoder blocks on `queries` tokens that see `keys` tokens each (masked ones count)."""
     gemma = resolve_variant(model).gemma
     return gemma.depth * _gemma_block(gemma, queries, keys)
 
 
-def head_operations(model: Pi0FASTActorCriticConfig, *, tokens: int, classes: int) -> int:
-    """Operations of the output head on `tokens` hidden states, over `classes` rows of the embedding."""
+def head_flops(model: Pi0FASTActorCriticConfig, *, tokens: int, classes: int) -> int:
+    """FLOPs of the output head on `tokens` hidden states, over `classes` rows of the embedding."""
     return 2 * tokens * resolve_variant(model).gemma.width * classes
 
 
-def gradient_operations(
+def gradient_flops(
     model: Pi0FASTActorCriticConfig,
     *,
     slots: int,
@@ -53,9 +53,9 @@ def gradient_operations(
         image_products: products for each of the image tower's forward pass; 0 where images are embedded before.
         decoder_products: products for each of the decoder's; its first inputs need none, which is not deducted.
     """
-    decoder = decoder_operations(model, queries=slots, keys=slots)
-    head = head_operations(model, tokens=scored, classes=classes)
-    return image_products * image_operations(model) + decoder_products * (decoder + head)
+    decoder = decoder_flops(model, queries=slots, keys=slots)
+    head = head_flops(model, tokens=scored, classes=classes)
+    return image_products * image_flops(model) + decoder_products * (decoder + head)
 
 
 def _siglip_block(tower: SigLIPConfig, patches: int) -> int:

@@ -10,7 +10,7 @@ from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 
 @runtime_checkable
-class Evaluation(Protocol):
+class PolicyScores(Protocol):
     """What the current policy says about B sampled chunks."""
 
     @property
@@ -43,7 +43,7 @@ class Evaluate(Protocol):
         *,
         temperature: Any,
         actions: Any,
-    ) -> Evaluation:
+    ) -> PolicyScores:
         """Evaluates B chunks.
 
         Args:
@@ -56,7 +56,7 @@ class Evaluate(Protocol):
         """
 
 
-def score(evaluate: Evaluate, params: Any, batch: RolloutBatch) -> Evaluation:
+def score(evaluate: Evaluate, params: Any, batch: RolloutBatch) -> PolicyScores:
     """What `params` say about the chunks of a minibatch."""
     return evaluate(
         params,

@@ -30,20 +30,20 @@ def test_image_tower() -> None:
     # 4 patches of 4 x 4 x 3 = 48 numbers. Embedding: 4 * 48 * 6 products = 1152. A block: four projections 6 x 6 of 4
     # patches, 4 * 4 * 36 = 576; attention 2 * 4 * 4 * 6 = 192; MLP 2 * 4 * 6 * 10 = 480: 1248. Head: 4 * 6 * 8 = 192.
     # Two cameras, two blocks, two operations a product: 2 * 2 * (1152 + 2 * 1248 + 192) = 15360.
-    assert flops.image_operations(MODEL) == 15_360
+    assert flops.image_flops(MODEL) == 15_360
 
 
 def test_decoder_and_head() -> None:
     # 5 queries, 7 keys. Queries and outputs 2 * 5 * 8 * 8 = 640, keys and values 2 * 5 * 8 * 4 = 320, attention
     # 2 * 5 * 7 * 8 = 560, gated MLP 3 * 5 * 8 * 12 = 1440: 2960 products, three blocks, two operations each.
-    assert flops.decoder_operations(MODEL, queries=5, keys=7) == 2 * 3 * 2960
-    assert flops.head_operations(MODEL, tokens=3, classes=20) == 2 * 3 * 8 * 20
+    assert flops.decoder_flops(MODEL, queries=5, keys=7) == 2 * 3 * 2960
+    assert flops.head_flops(MODEL, tokens=3, classes=20) == 2 * 3 * 8 * 20
 
 
 def test_a_gradient_step_takes_three_products_for_each_of_the_forward_pass() -> None:
-    forward = 15_360 + flops.decoder_operations(MODEL, queries=5, keys=5) + 2 * 3 * 8 * 20
-    assert flops.gradient_operations(MODEL, slots=5, scored=3, classes=20) == 3 * forward
-    embedded = flops.gradient_operations(MODEL, slots=5, scored=3, classes=20, image_products=0)
+    forward = 15_360 + flops.decoder_flops(MODEL, queries=5, keys=5) + 2 * 3 * 8 * 20
+    assert flops.gradient_flops(MODEL, slots=5, scored=3, classes=20) == 3 * forward
+    embedded = flops.gradient_flops(MODEL, slots=5, scored=3, classes=20, image_products=0)
     assert 3 * forward - embedded == 3 * 15_360
 
 
@@ -59,4 +59,4 @@ def test_the_compiler_counts_about_the_same_for_the_image_tower() -> None:
     images = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.uint8)
     cost = jax.jit(backbone.embed_images).lower(params, images).compile().cost_analysis()
     assert cost is not None
-    assert cost["flops"] == pytest.approx(flops.image_operations(model), rel=0.1)
+    assert cost["flops"] == pytest.approx(flops.image_flops(model), rel=0.1)
