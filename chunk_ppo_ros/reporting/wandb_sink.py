@@ -114,7 +114,8 @@ class WandbSink:
 
     def _feed(self) -> None:
         """Writes queued records to the process until the end is queued or the process is gone."""
-        assert self._process.stdin is not None
+        if self._process.stdin is None:
+            raise RuntimeError("the process must be started with a pipe for its input, got none")
         try:
             with self._process.stdin as stream:
                 while (record := self._queue.get()) is not None:  # its reader ends when this closes the stream

@@ -42,10 +42,9 @@ class _Pair:
 
 @dataclasses.dataclass
 class _Playing:
-    """The chunk that is being executed; `targets` is None in a human's segment."""
+    """What is being executed."""
 
     stamp: int
-    targets: np.ndarray | None
     previous: np.ndarray
     last_step: float
     stamps: list[int] = dataclasses.field(default_factory=list)  # ROS time of each command, ns
@@ -57,6 +56,18 @@ class _Playing:
     @property
     def num_steps(self) -> int:
         return len(self.commanded)
+
+
+@dataclasses.dataclass
+class _Chunk(_Playing):
+    """A chunk of the policy that is being executed; its targets are float64 [k, 14]."""
+
+    targets: np.ndarray = dataclasses.field(kw_only=True)
+
+
+@dataclasses.dataclass
+class _Segment(_Playing):
+    """A segment that a human drives."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,7 +222,7 @@ class ChunkPlayer:
         if self._playing is None:
             return
         self._hold = self._limiter.limit(self._playing.previous, self._playing.previous, self._period).target
-        self._finish(status, reason)
+        self._finish(self._playing, status, reason)
         self._commanded = None
 
     def watch(self, now: float) -> None:
@@ -241,13 +252,13 @@ class ChunkPlayer:
         self.watch(now)
         if self._human_drives:
             return self._drive(now, stamp)
-        if self._playing is None:
+        chunk = self._playing
+        if not isinstance(chunk, _Chunk):
             return self._take_hold()
-        assert self._playing.targets is not None
-        if self._playing.num_steps == len(self._playing.targets):
-            self._finish(Status.EXECUTED, "")
+        if chunk.num_steps == len(chunk.targets):
+            self._finish(chunk, Status.EXECUTED, "")
             return None
-        return self._send(self._playing, self._playing.targets[self._playing.num_steps], now, stamp)
+        return self._send(chunk, chunk.targets[chunk.num_steps], now, stamp)
 
     def take_results(self) -> list[ExecutionResult]:
         """The results since the last call, oldest first. Their `end` and `run_id` are for the owner to fill in."""
@@ -269,7 +280,7 @@ class ChunkPlayer:
             self.refuse(left.stamp, reason)
             return
         self._hold = None
-        self._playing = _Playing(left.stamp, targets, self._starting_point(measured), now)
+        self._playing = _Chunk(left.stamp, self._starting_point(measured), now, targets=targets)
 
     def _unready(self, now: float) -> str | None:
         """Why no chunk can start now."""
@@ -310,7 +321,7 @@ class ChunkPlayer:
     def _drive(self, now: float, stamp: int) -> np.ndarray | None:
         """One step of what the human asks for; the position to hold, once, where nothing is followed."""
         if self._playing is not None and self._playing.num_steps == self._segment_steps:
-            self._finish(Status.EXECUTED, "")
+            self._finish(self._playing, Status.EXECUTED, "")
             self._settling = SETTLING_STEPS
         self._settling = max(0, self._settling - 1)
         if self._settling and self._states_on_demand:
@@ -331,10 +342,10 @@ class ChunkPlayer:
         self._playing = self._playing or self._begin_segment(held, now, stamp)
         return self._send(self._playing, target, now, stamp)
 
-    def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Playing:
+    def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Segment:
         """A segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
         self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
-        return _Playing(self._segment, None, held, now)
+        return _Segment(self._segment, held, now)
 
     def _held(self) -> np.ndarray:
         """What the motors hold: the last command while a leader is followed, else as at the start of a chunk.
@@ -371,9 +382,8 @@ class ChunkPlayer:
         """Mean |effort| of both arms as they are now, which is that of the last step; None where one is unknown."""
         return _mean([reading.effort for reading in self._readings.values()])
 
-    def _finish(self, status: Status, message: str) -> None:
-        assert self._playing is not None
-        done, self._playing = self._playing, None
+    def _finish(self, done: _Playing, status: Status, message: str) -> None:
+        self._playing = None
         effort = _mean([*done.efforts, self._effort()])
         effort = None if effort is None else effort * done.num_steps
         result = ExecutionResult(
@@ -381,7 +391,7 @@ class ChunkPlayer:
             num_steps=done.num_steps,
             stamp=done.stamp,
             message=message,
-            human_driven=done.targets is None,
+            human_driven=isinstance(done, _Segment),
             max_clamp=done.max_clamp,
             effort=effort,
             duration=self._duration(done),

@@ -85,7 +85,8 @@ class Child:
         self._reader.join(timeout=1.0)
 
     def _forward(self) -> None:
-        assert self._process.stdout is not None
+        if self._process.stdout is None:
+            raise RuntimeError("the process must be started with a pipe for its output, got none")
         rest = b""
         with self._process.stdout as stream, self._log.open("a", encoding="utf-8") as log:
             while read := os.read(stream.fileno(), 65536):

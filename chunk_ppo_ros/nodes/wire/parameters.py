@@ -50,7 +50,11 @@ def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = N
 
 
 def _overrides(node: Node) -> dict[str, Any]:
-    """Overrides from the command line and parameter files; rclpy keeps them in this attribute and offers no reader."""
+    """Returns the overrides from the command line and parameter files by name.
+
+    rclpy has no public reader of them. It declares them where a node is made with
+    automatically_declare_parameters_from_overrides, but refuses an empty list there, which is a value of ours.
+    """
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
