@@ -23,12 +23,22 @@ ADAPTED = dataclasses.replace(TINY_MODEL, lora_rank=4, lora_alpha=6.0)
 PLAIN = TINY_MODEL
 
 
+def init(config: Pi0FASTActorCriticConfig, key: int = 0) -> Any:
+    """Fresh parameters of the two towers, made by one program."""
+    return jax.jit(lambda key: Pi0FAST.from_config(config).init(key=key))(jax.random.key(key))
+
+
+def merge(params: Any, config: Pi0FASTActorCriticConfig) -> Any:
+    """Parameters with their adapters merged, by one program."""
+    return jax.jit(lambda params: lora.merge_adapters(params, config))(params)
+
+
 def backbone_with_full_factors(config: Pi0FASTActorCriticConfig, key: int = 0) -> Any:
     """Parameters whose factors B are as random as the others, as after training."""
-    tree = flax.traverse_util.flatten_dict(Pi0FAST.from_config(config).init(key=jax.random.key(key)), sep="/")
+    tree = flax.traverse_util.flatten_dict(init(config, key), sep="/")
     for number, name in enumerate(sorted(tree)):
         if name.endswith("lora_b"):
-            tree[name] = 0.1 * jax.random.normal(jax.random.key(number), tree[name].shape)
+            tree[name] = np.random.default_rng(number).normal(0.0, 0.1, tree[name].shape).astype(np.float32)
     return flax.traverse_util.unflatten_dict(tree, sep="/")
 
 
@@ -50,21 +60,19 @@ def test_names_of_adapters() -> None:
 
 
 def test_fresh_adapters_change_nothing() -> None:
-    adapted = Pi0FAST.from_config(ADAPTED).init(key=jax.random.key(0))
+    adapted = init(ADAPTED)
     plain = flax.traverse_util.flatten_dict(adapted, sep="/")
     plain = flax.traverse_util.unflatten_dict(
         {name: leaf for name, leaf in plain.items() if not lora.is_adapter(name)}, sep="/"
     )
     np.testing.assert_array_equal(hidden_states(ADAPTED, adapted), hidden_states(PLAIN, plain))
-    jax.tree.map(np.testing.assert_array_equal, lora.merge_adapters(adapted, ADAPTED), plain)
+    jax.tree.map(np.testing.assert_array_equal, merge(adapted, ADAPTED), plain)
 
 
 def test_a_fresh_adapter_learns_through_b() -> None:
     """B = 0 keeps A still at first, but B itself has a gradient: adapters leave the identity."""
-    gradients = jax.jit(jax.grad(lambda params: jnp.sum(hidden_states(ADAPTED, params) ** 2)))(
-        Pi0FAST.from_config(ADAPTED).init(key=jax.random.key(0))
-    )
-    norms = {name: float(jnp.linalg.norm(leaf)) for name, leaf in name_leaves(gradients).items()}
+    gradients = jax.jit(jax.grad(lambda params: jnp.sum(hidden_states(ADAPTED, params) ** 2)))(init(ADAPTED))
+    norms = {name: float(np.linalg.norm(leaf)) for name, leaf in name_leaves(gradients).items()}
     assert all(norms[name] == 0.0 for name in norms if name.endswith("lora_a"))
     assert all(norms[name] > 0.0 for name in norms if name.endswith("lora_b"))
 
@@ -74,7 +82,7 @@ def test_merged_equals_adapted(kv_heads: int) -> None:
     config = dataclasses.replace(ADAPTED, tower_sizes=(f"gemma.num_kv_heads={kv_heads}",))
     plain = dataclasses.replace(PLAIN, tower_sizes=(f"gemma.num_kv_heads={kv_heads}",))
     adapted = backbone_with_full_factors(config)
-    merged = lora.merge_adapters(adapted, config)
+    merged = merge(adapted, config)
     expected = jax.eval_shape(lambda: Pi0FAST.from_config(plain).init(key=jax.random.key(0)))
     assert jax.tree.map(lambda leaf: leaf.shape, merged) == jax.tree.map(lambda leaf: leaf.shape, expected)
     np.testing.assert_allclose(hidden_states(plain, merged), hidden_states(config, adapted), atol=1e-5)
@@ -84,8 +92,8 @@ def test_merged_equals_adapted(kv_heads: int) -> None:
 
 
 def test_merging_without_adapters_changes_nothing() -> None:
-    plain = Pi0FAST.from_config(PLAIN).init(key=jax.random.key(0))
-    jax.tree.map(np.testing.assert_array_equal, lora.merge_adapters(plain, PLAIN), plain)
+    plain = init(PLAIN)
+    jax.tree.map(np.testing.assert_array_equal, merge(plain, PLAIN), plain)
 
 
 def test_attention_adapters_by_hand() -> None:
@@ -110,15 +118,14 @@ def test_attention_adapters_by_hand() -> None:
         },
     }
     x = jnp.array([[[1.0, 0.0]]])
-    mixed, _ = gemma_attention.attend(
-        config,
-        arrange_attention(config, params, dtype=x.dtype),
-        x,
-        gemma_attention.make_rotation(jnp.zeros((1, 1)), 2),
-        jnp.zeros((1, 1, 1)),
-        None,
-        0,
-    )
+
+    @jax.jit
+    def attend(params: Any) -> jax.Array:
+        weights = arrange_attention(config, params, dtype=x.dtype)
+        rotation = gemma_attention.make_rotation(jnp.zeros((1, 1)), 2)
+        return gemma_attention.attend(config, weights, x, rotation, jnp.zeros((1, 1, 1)), None, 0)[0]
+
+    mixed = attend(params)
     np.testing.assert_allclose(mixed[0, 0], [3 * 18, 3 * 18 * 5])
 
 
