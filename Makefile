@@ -1,13 +1,14 @@
 # Every target but clean and help first brings .venv up to date. ARGS="..." is passed on.
 PYTHON_VENV := .venv/bin/python
-PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest
+JOBS ?= 2
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile
 
 setup: ## make .venv and build the messages; a second run does nothing
 	@PYTHON="$(PYTHON)" tools/setup.sh
@@ -25,8 +26,11 @@ experiments: setup ## learn many curves: ARGS="reach:1,2,3 reach_kinematic/token
 report: setup ## write docs/results/ from the finished curves
 	@$(PYTHON_VENV) -m experiments report $(ARGS)
 
-test: setup ## run the tests
+test: setup ## run the tests but the slow ones, in JOBS=2 processes
 	@$(PYTEST) $(ARGS)
+
+test-slow: setup ## run the slow tests: the colcon build, and graphs that train and are measured
+	@$(PYTEST) --slow -m slow $(ARGS)
 
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)

@@ -1,5 +1,9 @@
 """What all tests share: JAX on the CPU, ROS 2 on loopback in a domain of its own, and the folder of reference data.
 
+Tests run in several processes, the workers of pytest-xdist. A file stays in one worker, and all files marked `graph`
+stay in the same one, because their nodes have time limits: no two of them run at once. Tests marked `slow` run with
+`--slow`.
+
 The environment is set when this file is imported, before any test module imports JAX or rclpy, and is inherited by the
 processes that tests start. A user's ROS_DOMAIN_ID is never kept: a real robot may be in it.
 """
@@ -20,6 +24,7 @@ import pytest
 from support.compile_cache import compile_cache
 
 ROOT = Path(__file__).resolve().parent.parent
+LEFT_OUT = "slow; `make test-slow` runs it"
 DOMAINS = range(20, 102)  # above 101 the ports of Fast DDS run into those that Linux hands out
 
 
@@ -43,6 +48,8 @@ atexit.register(DOMAIN_LOCK.close)
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # the workers of pytest-xdist inherit it
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compile_cache(ROOT / ".cache" / "test_programs"))
+else:  # its share of the cores: how many threads XLA starts
+    os.environ["NPROC"] = str(max(1, len(os.sched_getaffinity(0)) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
 os.environ |= {
     "JAX_PLATFORMS": "cpu",
     # Every program is kept, however small or quickly compiled.
@@ -58,6 +65,31 @@ os.environ.pop("ROS_LOCALHOST_ONLY", None)
 from support import shape_checks  # noqa: E402  (it imports JAX, which reads the environment)
 
 shape_checks.install()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts each test into its worker's group, and skips the slow ones unless they are asked for."""
+    distributed = config.pluginmanager.hasplugin("xdist")
+    for item in items:
+        if distributed:
+            is_graph = item.get_closest_marker("graph") is not None
+            item.add_marker(pytest.mark.xdist_group("graph" if is_graph else item.path.stem))
+        if item.get_closest_marker("slow") is not None and not config.getoption("slow"):
+            item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many slow tests were left out."""
+    reports = terminalreporter.getreports("skipped")
+    count = sum(isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(LEFT_OUT) for report in reports)
+    if count:
+        terminalreporter.write_line(f"{count} slow tests were left out; `make test-slow` runs them")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -69,6 +69,7 @@ EXPECTED = {
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 @pytest.mark.parametrize("part", bench.PARTS)
 def test_each_part_gives_its_figures(figures: dict[str, list[Figure]], part: str) -> None:
     assert {figure.name: figure.unit for figure in figures[part]} == EXPECTED[part]
@@ -79,6 +80,7 @@ def test_each_part_gives_its_figures(figures: dict[str, list[Figure]], part: str
 
 
 @pytest.mark.graph
+@pytest.mark.slow
 def test_a_chunk_has_at_most_the_tokens_that_fit(figures: dict[str, list[Figure]]) -> None:
     # the action-token slots less the forced "|" and end token
     tokens = [value for figure in figures["act"] if figure.unit == "tokens" for value in figure.values]

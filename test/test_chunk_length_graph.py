@@ -25,6 +25,8 @@ from chunk_ppo_ros.sim.simulator import make_simulator
 from support.fake_actor import FakeCheckpoint
 from support.node_harness import Peer, node_config, running_graph
 
+pytestmark = pytest.mark.graph
+
 ENTROPIES = (0.0, 2.0, 9.0, 0.5)
 ASKED = [16, 10, 4, 16]  # of the entropies, by 16 - 6 (entropy - 1) within 4..16
 EXECUTED = [16, 10, 4, 2]  # the time limit is two whole chunks, 32 steps

@@ -20,6 +20,8 @@ from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.robot import aloha
 from support.node_harness import Graph, Peer, node_config, running_graph
 
+pytestmark = pytest.mark.graph
+
 CAMERAS = ("cam_high", "cam_left_wrist")
 IMAGE = np.full((8, 8, 3), 90, np.uint8)
 

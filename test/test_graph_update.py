@@ -15,6 +15,8 @@ import pytest
 
 from chunk_ppo_ros.reporting.metric_table import METRICS
 
+pytestmark = [pytest.mark.graph, pytest.mark.slow]
+
 NUM_CHUNKS = 6  # an episode has at most 4 chunks: rollouts end within episodes
 SETTINGS = {
     "num_chunks_per_update": NUM_CHUNKS,
@@ -68,7 +70,6 @@ def records(run: Path, kind: str) -> list[dict[str, float]]:
     return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
 
-@pytest.mark.graph
 def test_updates_are_made_on_honest_samples(run):
     updates = records(run, "update")
     assert [update["policy_version"] for update in updates] == list(range(1, len(updates) + 1))
@@ -81,7 +82,6 @@ def test_updates_are_made_on_honest_samples(run):
     assert updates[-1]["num_steps"] >= SETTINGS["total_timesteps"]
 
 
-@pytest.mark.graph
 def test_all_metrics_of_the_graph_are_in_the_table(run):
     for kind in ("update", "episode"):
         known = {row.name.replace("<term>", "task") for row in METRICS[kind]}
@@ -90,7 +90,6 @@ def test_all_metrics_of_the_graph_are_in_the_table(run):
         assert logged
 
 
-@pytest.mark.graph
 def test_episodes_end_at_the_time_limit_whatever_the_rollouts_do(run):
     episodes = records(run, "episode")
     assert episodes
@@ -99,7 +98,6 @@ def test_episodes_end_at_the_time_limit_whatever_the_rollouts_do(run):
     assert numbers == sorted(set(numbers))
 
 
-@pytest.mark.graph
 def test_ctrl_c_while_everything_compiles_ends_all_processes_and_leaves_the_checkpoint(tmp_path, repository):
     log = tmp_path / "runs" / "debug" / "logs" / "policy_node.log"
     environment = os.environ | {"PYTHONPATH": str(repository)}
@@ -118,7 +116,6 @@ def test_ctrl_c_while_everything_compiles_ends_all_processes_and_leaves_the_chec
     assert json.loads((tmp_path / "checkpoints" / "debug" / "step_0" / "metadata.json").read_text())
 
 
-@pytest.mark.graph
 def test_it_leaves_checkpoints_a_report_and_nothing_else(run):
     updates = len(records(run, "update"))
     newest = run / "checkpoints" / "debug" / f"step_{updates}"

@@ -15,6 +15,8 @@ from chunk_ppo_ros.imitation.success_classifier import SuccessClassifier, init
 from chunk_ppo_ros.runtime.description import NODES, NodeEntry
 from support.node_harness import node_config
 
+pytestmark = pytest.mark.graph
+
 # Runs the node of the module argv[1], with the rest of argv as its command line, until its executor has waited thrice.
 PROGRAM = """
 import importlib, sys

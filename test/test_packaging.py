@@ -175,6 +175,7 @@ def test_a_set_up_step_runs_when_its_key_changes_and_only_then(
     assert done == ["first", "second", "second"]
 
 
+@pytest.mark.slow
 def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Path) -> None:
     """`colcon build --symlink-install` of a workspace with this checkout; about a minute on two cores."""
     (tmp_path / "src").mkdir()

@@ -18,6 +18,8 @@ from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
 from support.node_harness import Peer, graph_starter
 
+pytestmark = pytest.mark.graph
+
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 MILLISECOND = 1_000_000  # ns

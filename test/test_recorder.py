@@ -26,6 +26,8 @@ from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos
 from support.wire_transitions import make_transition, to_message
 
+pytestmark = pytest.mark.graph
+
 TYPES = {topic: recorder_node._type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
 
 

@@ -23,6 +23,8 @@ from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 
+pytestmark = pytest.mark.graph
+
 RUN = "run-a"
 HORIZON = 4
 SOURCE = types.ObservationSource(stamp=1, prompt="reach")

@@ -17,6 +17,8 @@ from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, Graph, running_graph
 
+pytestmark = pytest.mark.graph
+
 REACH = 3.14159 * PERIOD
 
 

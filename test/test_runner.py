@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.graph
+
 PROGRAM = """
 from __future__ import annotations
 import hashlib, sys, time

@@ -32,6 +32,8 @@ from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import StepReward
 
+pytestmark = pytest.mark.graph
+
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
 CAMERAS = ("cam_high", "cam_left_wrist")

@@ -20,6 +20,8 @@ from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
 
+pytestmark = pytest.mark.graph
+
 PROGRAMS = {
     "done": "print('made it', flush=True)",
     "idle": "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)",

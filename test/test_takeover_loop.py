@@ -28,6 +28,8 @@ from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
 from support.node_harness import Graph, Peer, node_config
 
+pytestmark = pytest.mark.graph
+
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
 PERIOD = 0.02  # s, of the leaders' joint states
 PATIENCE = 60.0  # s; a busy machine is slow, and nothing here is timed

@@ -24,3 +24,15 @@ def test_test_files_do_not_import_each_other() -> None:
     files = {path.stem for path in TESTS.glob("*.py")}
     offenders = {name: sorted(imported(tree) & files) for name, tree in TREES.items()}
     assert not any(offenders.values()), {name: found for name, found in offenders.items() if found}
+
+
+def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() -> None:
+    """They run one at a time then; test/conftest.py says how."""
+    timed = {"support.node_harness", "support.robot_rig", "rclpy.executors", "psutil"}
+    marked = {name for name, tree in TREES.items() if "pytest.mark.graph" in ast.unparse(tree)}
+    offenders = {
+        name: sorted(imported(tree) & timed)
+        for name, tree in TREES.items()
+        if name.startswith("test_") and name not in marked
+    }
+    assert not any(offenders.values()), {name: found for name, found in offenders.items() if found}

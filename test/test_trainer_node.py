@@ -19,6 +19,8 @@ from chunk_ppo_ros.nodes.wire import conversions, qos
 from support.fake_learner import FakeLearner, make_transition
 from support.node_harness import Peer, graph_starter, node_config
 
+pytestmark = pytest.mark.graph
+
 ACK = msg.TransitionAck
 NUM_REQUIRED = 4  # of node_config
 

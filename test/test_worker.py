@@ -9,6 +9,8 @@ import pytest
 
 from chunk_ppo_ros.nodes.common.worker import Outcome, Worker
 
+pytestmark = pytest.mark.graph
+
 PATIENCE = 5.0  # s
 
 
