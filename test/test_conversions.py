@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, from_array, time_from_ns, time_to_ns, to_array
 from support.wire_transitions import SOURCE, make_transition, to_message
 
 
@@ -50,7 +51,7 @@ def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool, huma
     message = deserialize_message(wire, msg.Transition)
     assert_same(conversions.transition_from_message(message), transition)
     assert conversions.source_from_message(message.chunk.observation) == SOURCE
-    assert conversions.time_to_ns(message.chunk.header.stamp) == 12_000_000_034
+    assert time_to_ns(message.chunk.header.stamp) == 12_000_000_034
     assert (message.chunk.sender, message.outcome.sender, message.outcome.execution.sender) == ("robot_7",) * 3
 
 
@@ -71,7 +72,7 @@ def test_outcome_survives_the_wire_exactly() -> None:
     assert_same(conversions.outcome_from_message(message), transition.outcome)
     assert conversions.chunk_id(message) == transition.id
     assert (message.valid, message.message, message.intervened) == (False, "no", True)
-    assert conversions.time_to_ns(message.header.stamp) == transition.outcome.execution.stamp
+    assert time_to_ns(message.header.stamp) == transition.outcome.execution.stamp
 
 
 def test_what_the_robot_did_survives_the_wire_exactly() -> None:
@@ -150,15 +151,15 @@ def test_decoded_arrays_are_writable_copies() -> None:
     assert bytes(message.chunk.observation.images) == before
 
 
-@given(st.integers(min_value=0, max_value=2**31 * conversions.NANOSECONDS - 1))
+@given(st.integers(min_value=0, max_value=2**31 * NANOSECONDS - 1))
 def test_times_are_exact(nanoseconds: int) -> None:
-    assert conversions.time_to_ns(conversions.time_from_ns(nanoseconds)) == nanoseconds
+    assert time_to_ns(time_from_ns(nanoseconds)) == nanoseconds
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=30))
 def test_float_arrays_are_exact(values: list[float]) -> None:
-    flat = conversions.to_array(np.array(values), "float32")
-    assert conversions.from_array(flat, "float32", (len(values),), "values").tolist() == values
+    flat = to_array(np.array(values), "float32")
+    assert from_array(flat, "float32", (len(values),), "values").tolist() == values
 
 
 @settings(max_examples=20)

@@ -13,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
@@ -60,7 +61,7 @@ class Rest(Peer):
         self.versions.publish(msg.PolicyVersion(**message))
 
     def event(self, event, *, episode=0, stamp=0, **fields):
-        header = conversions.header_of(stamp)
+        header = header_of(stamp)
         self._events.publish(msg.EpisodeEvent(header=header, run_id="run", episode=episode, event=event, **fields))
 
     def sense(self, stamp, *, cameras=CAMERAS, angle=0.1):
@@ -78,7 +79,7 @@ class Rest(Peer):
                 header=chunk.header,
                 run_id=chunk.run_id,
                 sequence_number=chunk.sequence_number,
-                execution=msg.ExecutionResult(end=conversions.time_from_ns(end), num_steps=num_steps),
+                execution=msg.ExecutionResult(end=time_from_ns(end), num_steps=num_steps),
                 valid=valid,
                 **fields,
             )
@@ -87,11 +88,7 @@ class Rest(Peer):
             self.sense(end)
 
     def take_over(self, *, stamp, human=True, segment=0):
-        self._takeovers.publish(
-            msg.TakeoverState(
-                header=conversions.header_of(stamp), human=human, segment=conversions.time_from_ns(segment)
-            )
-        )
+        self._takeovers.publish(msg.TakeoverState(header=header_of(stamp), human=human, segment=time_from_ns(segment)))
 
     def drive(self, segment, *, num_steps):
         """A human's segment has ended."""
@@ -239,7 +236,7 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     graph.spin_until(lambda: len(peer.chunks) == 2)
     chunk = conversions.chunk_from_message(peer.chunks[1])
     assert (chunk.human_driven, chunk.num_steps_asked, peer.chunks[1].chunk) == (True, 16, 2)
-    assert conversions.time_to_ns(peer.chunks[1].header.stamp) == 10
+    assert time_to_ns(peer.chunks[1].header.stamp) == 10
     assert chunk.observation.state[0] == pytest.approx(0.1)  # what was seen before the human began
     peer.take_over(stamp=20, human=False, segment=10)
     settle_newest(graph, end=16, sense=False)

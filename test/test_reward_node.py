@@ -22,6 +22,7 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 
 pytestmark = pytest.mark.graph
 
@@ -134,12 +135,12 @@ class Graph:
     def execute(
         self, number: int, *, status: int = Result.EXECUTED, num_steps: int = HORIZON, message: str = ""
     ) -> None:
-        header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
+        header, end = header_of(stamp(number)), time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
 
     def follow(self, number: int, *, chunk: int) -> None:
         """robot_node reports what a human drove, then policy_node makes a chunk of it."""
-        header, end = conversions.header_of(stamp(number)), conversions.time_from_ns(stamp(number) + 7)
+        header, end = header_of(stamp(number)), time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, num_steps=HORIZON, human=True))
         driven = dataclasses.replace(make_chunk(value=0.75), human_driven=True)
         id = types.ChunkId(RUN, number, 0, chunk)
@@ -151,7 +152,7 @@ class Graph:
 
     def judge(self, number: int, *, reward: float = 1.0, source: str = "task", **ends: bool) -> None:
         terms = [msg.RewardTerm(name="progress", value=reward, weight=2.0)]
-        header = conversions.header_of(stamp(number))
+        header = header_of(stamp(number))
         self.others.reward.publish(msg.TaskReward(header=header, source=source, terms=terms, **ends))
 
     def bootstrap(self, number: int, *, value: float, version: int = 0) -> None:

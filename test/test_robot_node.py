@@ -12,7 +12,7 @@ import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from sensor_msgs.msg import JointState
 
-from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, Graph, running_graph

@@ -21,7 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.conversions import header_of
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, chunk_to_message, gripper_topic, leader_message
 from chunk_ppo_ros.robot import aloha
 

@@ -25,7 +25,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
 from chunk_ppo_ros.robot import aloha
 

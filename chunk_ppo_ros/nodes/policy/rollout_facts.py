@@ -12,6 +12,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 
@@ -62,7 +63,7 @@ class RolloutFacts:
         self._on_change()
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
-        stamp = conversions.time_to_ns(message.header.stamp)
+        stamp = time_to_ns(message.header.stamp)
         if message.event == msg.EpisodeEvent.RESET:
             self.state.episode_reset(message.episode)
         elif message.event == msg.EpisodeEvent.STARTED:
@@ -86,7 +87,7 @@ class RolloutFacts:
             self._node.raise_condition(condition_table.CHUNK_REFUSED, sequence_number=number, reason=reason)
         self.state.chunk_ended(
             message.sequence_number,
-            end=conversions.time_to_ns(message.execution.end),
+            end=time_to_ns(message.execution.end),
             num_steps=message.execution.num_steps,
             valid=message.valid,
             terminated=message.terminated,
@@ -108,9 +109,9 @@ class RolloutFacts:
         self._on_change()
 
     def _on_takeover_state(self, message: msg.TakeoverState) -> None:
-        self.state.driver_changed(human=message.human, stamp=conversions.time_to_ns(message.header.stamp))
+        self.state.driver_changed(human=message.human, stamp=time_to_ns(message.header.stamp))
         self.on_readings()
-        self.state.segments.begin(conversions.time_to_ns(message.segment))
+        self.state.segments.begin(time_to_ns(message.segment))
         self._on_change()
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
@@ -123,7 +124,7 @@ class RolloutFacts:
             self._node.raise_condition(condition_table.COMMANDS_MALFORMED, reason=str(error))
             return
         self._node.clear_condition(condition_table.COMMANDS_MALFORMED)
-        problem = self.state.segments.end(conversions.time_to_ns(message.header.stamp), commanded)
+        problem = self.state.segments.end(time_to_ns(message.header.stamp), commanded)
         if problem:
             self._node.raise_condition(condition_table.SEGMENT_UNUSED, reason=problem)
         else:

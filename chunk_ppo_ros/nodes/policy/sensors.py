@@ -13,7 +13,8 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import resize_with_pad
@@ -86,7 +87,7 @@ class Sensors:
             self._node.raise_condition(condition_table.IMAGE_UNREADABLE, camera=camera, reason=str(error))
             return
         self._node.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
-        stamp = conversions.time_to_ns(message.header.stamp)
+        stamp = time_to_ns(message.header.stamp)
         self._sync.add_image(camera, image, stamp=stamp, now=time.monotonic())
         self._on_news()
 
@@ -97,7 +98,7 @@ class Sensors:
             self._node.raise_condition(condition_table.ARM_UNREADABLE, side=side, reason=str(error))
             return
         self._node.clear_condition(condition_table.ARM_UNREADABLE, side=side)
-        stamp = conversions.time_to_ns(message.header.stamp)
+        stamp = time_to_ns(message.header.stamp)
         self._sync.add_state(side, state, stamp=stamp, now=time.monotonic())
         self._on_news()
 

@@ -14,7 +14,8 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
-from chunk_ppo_ros.nodes.wire import conversions, qos, reports
+from chunk_ppo_ros.nodes.wire import qos, reports
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.feedback import credit_feedback
 
 
@@ -70,7 +71,7 @@ class ReportIntake:
         if message.source not in self._config.sources:
             self._conditions.raise_condition(condition_table.SOURCE_UNKNOWN, source=message.source)
             return
-        stamp = conversions.time_to_ns(message.header.stamp)
+        stamp = time_to_ns(message.header.stamp)
         self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())
         self._on_report()
 

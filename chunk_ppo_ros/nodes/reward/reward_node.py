@@ -29,6 +29,7 @@ from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
 from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.wire import conversions, parameters, qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 from chunk_ppo_ros.rewards.terms import check_settings
@@ -99,7 +100,7 @@ class RewardNode(Node):
         if message.run_id != records.run_id:
             self.get_logger().warning(f"chunk {message.sequence_number} of run '{message.run_id}' is not used")
             return
-        id, stamp = conversions.chunk_id(message), conversions.time_to_ns(message.header.stamp)
+        id, stamp = conversions.chunk_id(message), time_to_ns(message.header.stamp)
         if not records.is_current(id):
             self._refuse(id, stamp, "its episode is over")
             return

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.conversions import header_of, time_from_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 
 
 class DriverPublisher:

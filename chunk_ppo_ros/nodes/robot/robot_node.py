@@ -34,12 +34,8 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.conversions import (
-    NANOSECONDS,
-    execution_to_message,
-    header_of,
-    time_to_ns,
-)
+from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_player import ChunkPlayer

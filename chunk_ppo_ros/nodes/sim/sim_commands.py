@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.nodes.wire.conversions import time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha
 
 ARM = "arm"

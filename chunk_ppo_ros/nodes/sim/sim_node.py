@@ -26,7 +26,8 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.conversions import NANOSECONDS, terms_to_messages, time_from_ns
+from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, time_from_ns
+from chunk_ppo_ros.nodes.wire.conversions import terms_to_messages
 from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.robot import aloha

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 from sensor_msgs.msg import Image
 
-from chunk_ppo_ros.nodes.wire.conversions import time_from_ns, to_array
+from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, to_array
 from chunk_ppo_ros.robot.images import decode_image
 
 

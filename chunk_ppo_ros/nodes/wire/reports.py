@@ -6,6 +6,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.referee import SourceReport
 
 
@@ -14,7 +15,7 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionResult:
     try:
         return conversions.execution_from_message(message)
     except ValueError as error:
-        stamp, end = conversions.time_to_ns(message.header.stamp), conversions.time_to_ns(message.end)
+        stamp, end = time_to_ns(message.header.stamp), time_to_ns(message.end)
         return ExecutionResult.nothing(Status.FAULT, f"malformed execution_result: {error}", stamp=stamp, end=end)
 
 

@@ -1,0 +1,85 @@
+"""What the robot did, to and from its message."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
+from chunk_ppo_ros.nodes.wire.arrays import (
+    finite,
+    from_array,
+    from_optional,
+    header_of,
+    time_from_ns,
+    time_to_ns,
+    to_array,
+    to_float32,
+    to_optional,
+)
+from chunk_ppo_ros.nodes.wire.format_check import check_format
+
+
+def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFAULT_SENDER) -> msg.ExecutionResult:
+    """What the robot did, as its message.
+
+    Args:
+        execution: what it did.
+        sender: which robot of the run.
+    """
+    return msg.ExecutionResult(
+        header=header_of(execution.stamp),
+        run_id=execution.run_id,
+        sender=sender,
+        end=time_from_ns(execution.end),
+        status=int(execution.status),
+        num_steps=execution.num_steps,
+        num_clamped_steps=execution.num_clamped_steps,
+        max_clamp=to_float32(execution.max_clamp),
+        effort=to_optional(execution.effort),
+        start_error=to_optional(execution.start_error),
+        duration=math.nan if execution.duration is None else execution.duration,
+        human=execution.human_driven,
+        action_dim=execution.commanded.shape[1],
+        commanded=to_array(execution.commanded, "float32"),
+        causes=to_array(execution.causes, "uint8"),
+        message=execution.message,
+    )
+
+
+def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
+    """What the robot did.
+
+    Raises:
+        ValueError: where a field does not fit the others or is not finite.
+    """
+    check_format(message)
+    if message.status not in list(Status):
+        raise ValueError(f"status must be within 0..{max(Status).value}, got {message.status}")
+    num_commands, action_dim = len(message.causes), message.action_dim
+    execution = ExecutionResult(
+        status=Status(message.status),
+        num_steps=message.num_steps,
+        stamp=time_to_ns(message.header.stamp),
+        end=time_to_ns(message.end),
+        message=message.message,
+        human_driven=message.human,
+        max_clamp=finite(message.max_clamp, "max_clamp"),
+        effort=from_optional(message.effort, "effort"),
+        start_error=from_optional(message.start_error, "start_error"),
+        duration=from_optional(message.duration, "duration"),
+        run_id=message.run_id,
+        commanded=from_array(message.commanded, "float32", (num_commands, action_dim), "commanded"),
+        causes=from_array(message.causes, "uint8", (num_commands,), "causes"),
+    )
+    unknown = int(np.bitwise_or.reduce(execution.causes)) & ~sum(Cause)
+    if unknown:
+        raise ValueError(f"causes must be bits of {sum(Cause)}, got {unknown} as well")
+    if message.num_clamped_steps != execution.num_clamped_steps:
+        raise ValueError(
+            f"num_clamped_steps must be that of causes ({execution.num_clamped_steps}), got {message.num_clamped_steps}"
+        )
+    return execution

@@ -1,0 +1,18 @@
+"""Which layout of messages this version of the package reads and writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def check_format(message: Any) -> None:
+    """Refuses a message of another layout, whose other fields may mean something else.
+
+    Raises:
+        ValueError: saying so.
+    """
+    if message.format.version != message.format.VERSION:
+        raise ValueError(
+            f"format.version must be {message.format.VERSION}, got {message.format.version}; build all nodes from one "
+            "version of this package"
+        )

@@ -1,0 +1,88 @@
+"""Reward terms and how a chunk ended, to and from their messages."""
+
+from __future__ import annotations
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.core import types
+from chunk_ppo_ros.nodes.wire.arrays import finite, header_of, to_float32
+from chunk_ppo_ros.nodes.wire.executions import execution_from_message, execution_to_message
+from chunk_ppo_ros.nodes.wire.format_check import check_format
+
+
+def terms_to_messages(terms: tuple[types.RewardTerm, ...]) -> list[msg.RewardTerm]:
+    """Reward terms as messages."""
+    return [
+        msg.RewardTerm(name=term.name, value=to_float32(term.value), weight=to_float32(term.weight)) for term in terms
+    ]
+
+
+def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTerm, ...]:
+    """Reward terms of messages.
+
+    Raises:
+        ValueError: where a term has no name, or its value or weight is not finite.
+    """
+    if not all(message.name for message in messages):
+        raise ValueError("terms must have names, got an empty one")
+    return tuple(
+        types.RewardTerm(
+            message.name,
+            finite(message.value, f"value of term '{message.name}'"),
+            finite(message.weight, f"weight of term '{message.name}'"),
+        )
+        for message in messages
+    )
+
+
+def outcome_to_message(
+    id: types.ChunkId, outcome: types.ChunkOutcome, *, valid: bool = True, reason: str = ""
+) -> msg.ChunkOutcome:
+    """How a chunk ended, as its message; its stamp is that of the execution.
+
+    Args:
+        id: the chunk.
+        outcome: how it ended.
+        valid: whether it can be trained on.
+        reason: why not.
+    """
+    return msg.ChunkOutcome(
+        header=header_of(outcome.execution.stamp),
+        run_id=id.run_id,
+        sender=id.sender,
+        sequence_number=id.sequence_number,
+        episode=id.episode,
+        chunk=id.chunk,
+        execution=execution_to_message(outcome.execution, sender=id.sender),
+        reward=to_float32(outcome.reward),
+        terms=terms_to_messages(outcome.reward_terms),
+        terminated=outcome.terminated,
+        truncated=outcome.truncated,
+        intervened=outcome.cut_by_takeover,
+        success=outcome.success,
+        valid=valid,
+        message=reason,
+    )
+
+
+def outcome_from_message(message: msg.ChunkOutcome) -> types.ChunkOutcome:
+    """The outcome of a message.
+
+    Raises:
+        ValueError: where a field does not fit the others or a number is not finite.
+    """
+    check_format(message)
+    outcome = types.ChunkOutcome(
+        reward=finite(message.reward, "reward"),
+        reward_terms=terms_from_messages(message.terms),
+        execution=execution_from_message(message.execution),
+        terminated=message.terminated,
+        truncated=message.truncated,
+        success=message.success,
+    )
+    if message.intervened != outcome.cut_by_takeover:
+        raise ValueError(
+            f"intervened must say whether a takeover cut the chunk, got {message.intervened} for the status "
+            f"{outcome.execution.status.name} after {outcome.num_steps} steps"
+        )
+    return outcome
