@@ -18,6 +18,7 @@ COMMANDS = {
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",
     ),
     "evaluate": ("evaluation.evaluate", "measure a checkpoint on unseen starts"),
+    "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
     "norm-stats": ("imitation.norm_stats", "compute norm_stats.json from recorded episodes"),
     "train-classifier": ("imitation.train_classifier", "train a success classifier on the images of recorded episodes"),

@@ -1,6 +1,6 @@
 """Starts the whole graph: `ros2 launch chunk_ppo_ros training.launch.py`, in the simulator unless told otherwise.
 
-The graph itself is described in `chunk_ppo_ros/graph.py`; here are its arguments, in the terms of `launch`.
+The graph itself is described in `chunk_ppo_ros/runtime/graph.py`; here are its arguments, in the terms of `launch`.
 """
 
 from __future__ import annotations

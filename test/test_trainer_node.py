@@ -50,8 +50,37 @@ class Rest(Peer):
         return [(ack.sequence_number, ack.status, ack.num_accepted) for ack in self.acks]
 
 
+class FakeReport:
+    """Says what is asked of the page of a run."""
+
+    def __init__(self, run_dir):
+        self.run_dir, self.calls = run_dir, []
+
+    def request(self):
+        self.calls.append("request")
+
+    def close(self):
+        self.calls.append("close")
+
+    def leave(self):
+        """Whether there is a page yet is not asked here."""
+
+
 @pytest.fixture
-def start(tmp_path, monkeypatch, capfd):
+def reports(monkeypatch):
+    """The reports that the node makes."""
+    made = []
+
+    def make(run_dir):
+        made.append(FakeReport(run_dir))
+        return made[-1]
+
+    monkeypatch.setattr(trainer_node, "ReportWriter", make)
+    return made
+
+
+@pytest.fixture
+def start(tmp_path, monkeypatch, capfd, reports):
     """Starts trainer_node with settings and returns the graph once all are connected."""
     monkeypatch.setattr(trainer_node, "Learner", FakeLearner)
     for name, value in {"update_errors": [], "save_errors": [], "update_time": 0.0, "trained": []}.items():
@@ -195,9 +224,7 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     assert journal() == []
 
 
-def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, monkeypatch):
-    reports = []
-    monkeypatch.setattr(trainer_node, "write_report", reports.append)
+def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, reports):
     graph = start(ppo={"total_timesteps": 64, "num_chunks_per_update": 4, "batch_size": 2})
     graph.spin_until(lambda: graph.peer.versions)
     for number in range(NUM_REQUIRED):
@@ -206,7 +233,9 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, m
         graph.spin_until(lambda: False)
     graph.spin_until(lambda: len(graph.peer.versions) == 2)
     assert [version.final for version in graph.peer.versions] == [False, True]
-    assert [path.name for path in reports] == ["debug"]
+    assert [(report.run_dir.name, report.calls) for report in reports if report.calls] == [
+        ("debug", ["request", "close"])
+    ]
 
 
 def test_a_start_that_fails_ends_the_node(start):

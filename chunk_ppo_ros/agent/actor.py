@@ -157,7 +157,7 @@ class Actor:
         )
 
     def human_chunk(self, observation: ModelObservation, commanded: np.ndarray) -> SampledChunk:
-        """What a human drove, as a chunk of this policy version; see `human_chunk.py`."""
+        """What a human drove, as a chunk of this policy version; see `intervention_chunk.py`."""
         return encode_human_chunk(
             self._tokenizer,
             observation,

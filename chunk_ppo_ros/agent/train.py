@@ -18,7 +18,7 @@ from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -47,10 +47,10 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
         episode=learner.counters.next_episode,
     )
     run_dir = Path(config.run.run_dir) / config.run.exp_name
-    with MetricsLog.open(run_dir, config=config, run_id=learner.run_id) as log:
+    with MetricsLog.open(run_dir, config=config, run_id=learner.run_id) as log, ReportWriter(run_dir) as report:
         while not learner.finished:
             _iterate(config, learner, actor, worker, log)
-    write_report(run_dir)
+            report.request()
     return learner.checkpoint
 
 

@@ -1,6 +1,6 @@
 """The metrics of a run: numbers by the names under which they are logged, such as "loss/policy".
 
-Each metric is written once, under its logged name, where it is computed. `reporting/metric_table.py` says what each one
+Each metric is written once, under its logged name, where it is computed. `reporting/metric_table/` says what each one
 means; whoever adds a metric adds a row there.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def draw_learning_curve(
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
     """Writes a PNG, whole or not at all."""
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{os.getpid()}.part")  # another process may write it at the same time
     figure.savefig(partial, format="png", dpi=dpi)
     partial.replace(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.config.renamed import carry_over
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
 
@@ -52,7 +54,7 @@ def write_report(run_dir: Path) -> Path:
         "## Where things lie\n\n" + _table(_places(run_dir, config)),
     ]
     path = run_dir / SUMMARY_NAME
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{os.getpid()}.part")  # another process may write it at the same time
     partial.write_text("\n\n".join(section for section in sections if section) + "\n")
     partial.replace(path)
     return path
@@ -65,7 +67,7 @@ def _clip_range(ppo: Mapping[str, Any]) -> tuple[float, float]:
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:
     """The preset with the fewest differing settings, and these ("debug with ppo.gamma=0.9"); `run` is left out."""
-    flat = _without_run(settings)
+    flat = _without_run({name: _present(name, section) for name, section in settings.items()})
     candidates = []
     for name, preset in config_lib.PRESETS.items():
         other = _without_run(config_lib.to_dict(preset))
@@ -73,6 +75,14 @@ def nearest_preset(settings: Mapping[str, Any]) -> str:
         candidates.append((len(differing), name, differing))
     _, name, differing = min(candidates)
     return f"{name} with {', '.join(differing)}" if differing else name
+
+
+def _present(section_name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of a run of before under their present names, as far as they can be carried over."""
+    try:
+        return carry_over(section_name, section)[0]
+    except ValueError:
+        return section  # the page shows the old names
 
 
 def _without_run(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What of a parameter tree is trained: the tree in two parts, which together are the tree again.
 
 Gradients and optimizer state are made for the trained part only. Not here: which parameters that is
-(`model/freezing.py` for the model's).
+(`model/backbone/freezing.py` for the model's).
 """
 
 from __future__ import annotations

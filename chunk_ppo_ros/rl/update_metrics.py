@@ -1,6 +1,6 @@
 """Metrics as jitted functions return them: scalars by their logged names, and how those of several steps become one.
 
-Not here: the metrics themselves. Each is written where it is computed; `reporting/metric_table.py` lists them all.
+Not here: the metrics themselves. Each is written where it is computed; `reporting/metric_table/` lists them all.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 _SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "pretrain", "run")
@@ -52,6 +52,7 @@ class TrainerNode(WorkerNode):
         self._started_at = 0.0  # start of the present rollout, s of steady time
         self._bar = RolloutBar()
         self._log = TrainingLog(self)
+        self._report = ReportWriter(self._run_dir)
         self._version_publisher = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
         self.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
@@ -63,6 +64,7 @@ class TrainerNode(WorkerNode):
     def configure(self) -> None:
         """Submits loading the start. The update compiles after it, while the first rollout is collected."""
         config, run_dir = self.config, self._run_dir
+        self._report = ReportWriter(run_dir)
 
         def begin() -> tuple[Learner, MetricsLog]:
             learner = Learner.start(config)
@@ -116,12 +118,14 @@ class TrainerNode(WorkerNode):
     def cleaned_up(self) -> None:
         """Drops the learner and its rollout."""
         self._log.close()
+        self._report.leave()
         self._run = None
 
     def destroy_node(self) -> None:
         """Closes the files and takes the progress bar away."""
         self._bar.close()
         self._log.close()
+        self._report.leave()
         super().destroy_node()
 
     # Collecting.
@@ -198,6 +202,7 @@ class TrainerNode(WorkerNode):
         self.clear_condition(condition_table.CHECKPOINT_NOT_STORED)
         refused = Metrics({"transitions/refused": float(run.buffer.num_refused)})
         self._log.write_update(metrics | refused, run.learner.counters)
+        self._report.request()
         run.unsaved_metrics = None
         run.is_updating = False
         run.begin_rollout(trained=frozenset(transition.id.sequence_number for transition in run.buffer.transitions))
@@ -220,7 +225,7 @@ class TrainerNode(WorkerNode):
         self._announce(run)
         if run.is_finished:
             self.get_logger().info("training has reached its end")
-            self.submit(lambda: write_report(self._run_dir), self._on_report)
+            self.submit(self._report.close, self._on_report)
         else:
             self._open_bar(run)
             self._update_if_complete(run)

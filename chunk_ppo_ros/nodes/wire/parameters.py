@@ -1,7 +1,7 @@
 """ROS parameters from the configuration's dataclasses.
 
 Each setting is the read-only parameter `section.field` with its description and range. Values are checked by
-`config.py` before they are declared, so that a node and the command line refuse the same things in the same words.
+`config/` before they are declared, so that a node and the command line refuse the same things in the same words.
 """
 
 from __future__ import annotations

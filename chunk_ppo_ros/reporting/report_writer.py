@@ -1,0 +1,120 @@
+"""The page and the plot of a run while it goes on, written by a process of their own (`report_process.py`)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+from chunk_ppo_ros.reporting.report import SUMMARY_NAME, write_report
+from chunk_ppo_ros.reporting.report_process import LOG_NAME
+
+INTERVAL = 60.0
+"""Least time between two pages of a run that goes on, s; drawing one takes about a second of one core."""
+
+LAST_PAGE_TIMEOUT = 60.0
+"""Longest time that the end of a run waits for its last page, s."""
+
+_log = logging.getLogger(__name__)
+
+
+class ReportWriter:
+    """Writes the page of a run as updates come, and once more at its end, whatever ends it.
+
+    Leaving the `with` block waits for the last page. Where an exception or Ctrl-C leaves it, the process writes the
+    page within seconds and outlives this one for that.
+
+    Args:
+        run_dir: folder of the run, with its metrics.
+        interval: least time between two pages, s.
+    """
+
+    def __init__(self, run_dir: Path, *, interval: float = INTERVAL) -> None:
+        self._run_dir = Path(run_dir)
+        self._interval = interval
+        self._process: subprocess.Popen[bytes] | None = None  # started by the first request
+        self._is_over = False
+
+    def request(self) -> None:
+        """Asks for the page, which is written when it is due; training never waits for it."""
+        if self._is_over:
+            return
+        if self._process is None:
+            self._process = self._start()
+        if self._process.poll() is None:
+            assert self._process.stdin is not None
+            # It was asked often enough, or has just ended, which `close` tells.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._process.stdin.fileno(), b"\n")
+
+    def close(self) -> Path:
+        """Waits for the last page, and writes it here where the process could not; returns the page.
+
+        Raises:
+            FileNotFoundError: when there are no metrics.
+            ValueError: when they cannot be read.
+            OSError: when the folder cannot be written.
+        """
+        self.leave()
+        if self._process is None:
+            return write_report(self._run_dir)
+        try:
+            status = self._process.wait(LAST_PAGE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            status = self._process.wait()
+        if status:
+            _log.warning("the process that writes the page ended with status %d: see %s", status, self._log_path)
+            return write_report(self._run_dir)
+        return self._run_dir / SUMMARY_NAME
+
+    def leave(self) -> None:
+        """Lets the process write the last page and end, without waiting for it; a second call does nothing."""
+        self._is_over = True
+        if self._process is not None:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+
+    def __enter__(self) -> ReportWriter:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        """Closes where the block came to its end, leaves otherwise."""
+        if exception_type is None:
+            self.close()
+        else:
+            self.leave()
+
+    @property
+    def _log_path(self) -> Path:
+        return self._run_dir / LOG_NAME
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "chunk_ppo_ros.reporting.report_process"]
+        command += [str(self._run_dir), str(self._interval)]
+        # Packages are found as this process finds them, from a source tree too.
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with self._log_path.open("ab") as log:
+            # In a session of its own Ctrl-C does not reach it: it ends when its input does.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                bufsize=0,
+            )
+        assert process.stdin is not None
+        os.set_blocking(process.stdin.fileno(), False)
+        return process
