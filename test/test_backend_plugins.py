@@ -12,7 +12,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import RegistryError
-from chunk_ppo_ros.nodes.robot.robot_backends import BACKENDS, make_backend
+from chunk_ppo_ros.nodes.robot.robot_backends import ROBOT_BACKENDS, make_backend
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from support import plugin_package
 
@@ -62,7 +62,7 @@ def test_another_package_adds_a_back_end(node: Node) -> None:
     backend.send(np.zeros(14), stamp=7)
     assert backend.sent[0][1] == 7
     assert (backend.node, backend.config) == (node, config)
-    assert BACKENDS.names() == ("ros2_control", "nothing", "recorder")
+    assert ROBOT_BACKENDS.names() == ("ros2_control", "nothing", "recorder")
 
 
 def test_an_unknown_back_end_lists_what_there_is(node: Node) -> None:

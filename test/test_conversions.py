@@ -19,9 +19,10 @@ from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.nodes.wire import conversions
-from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, from_array, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.nodes.wire.arrays import from_array, time_from_ns, time_to_ns, to_array
 from support.wire_transitions import SOURCE, make_transition, to_message
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
 from chunk_ppo_ros.core.errors import ChunksRefused, SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkOutcome, Observation
@@ -66,9 +66,9 @@ class SimulatorEnv:
             )
         check_control_rate(config, simulator.control_rate)
         check_settings(config.reward)
-        if config.reward.sources != ("task",):
+        if config.reward.sources != (TASK_SOURCE,):
             raise SettingError(
-                f"reward.sources must be task where the simulator is the only source, got "
+                f"reward.sources must be {TASK_SOURCE} where the simulator is the only source, got "
                 f"{', '.join(config.reward.sources) or 'none'}; other sources are nodes: start the graph"
             )
         self._simulator, self._config = simulator, config

@@ -5,7 +5,7 @@ from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
 from chunk_ppo_ros.config.presets import MODELS, PRESETS, SIMULATED_ROBOT, TINY_MODEL
-from chunk_ppo_ros.config.rewards import RewardConfig
+from chunk_ppo_ros.config.rewards import TASK_SOURCE, RewardConfig
 from chunk_ppo_ros.config.robot import RobotConfig
 from chunk_ppo_ros.config.run import RunConfig
 from chunk_ppo_ros.config.schema import choices, from_dict, setting, to_dict
@@ -15,6 +15,7 @@ __all__ = [
     "MODELS",
     "PRESETS",
     "SIMULATED_ROBOT",
+    "TASK_SOURCE",
     "TINY_MODEL",
     "ChunkLengthConfig",
     "EnvConfig",

@@ -7,12 +7,15 @@ import math
 
 from chunk_ppo_ros.config.schema import Checked, setting
 
+TASK_SOURCE = "task"
+"""The reward source that a simulator is; without ROS it is the only one."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RewardConfig(Checked):
     """What is summed into the reward. A penalty is taken off; 0 leaves a term out. See docs/rewards.md."""
 
-    sources: tuple[str, ...] = setting(("task",), "reward sources that must report on every chunk")
+    sources: tuple[str, ...] = setting((TASK_SOURCE,), "reward sources that must report on every chunk")
     source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
     term_weights: tuple[str, ...] = setting(
         (), "factors on terms of the sources, each as name=factor; terms without one count as they come"

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+RUNTIME_ERROR = 1
+"""Exit code of a node that gives up with a UserError."""
+
+CONFIGURATION_ERROR = 2
+"""Exit code of a node that refuses its configuration; to start it anew would not help."""
+
 
 class UserError(Exception):
     """Base of errors whose text is meant for the user."""

@@ -18,10 +18,10 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.message_format import FORMAT
 
 METADATA = "metadata.yaml"
-NANOSECONDS = 10**9
 
 _FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
 _FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.process import Child
 
@@ -35,7 +36,6 @@ MAX_RESPAWNS = 3
 RESPAWNED_WELL = 300.0
 """Seconds after which a node that was started anew counts as mended."""
 
-_CONFIGURATION_ERROR = 2
 _TAIL_LINES = 15
 
 
@@ -161,7 +161,7 @@ class Supervisor:
         text = f"{name} {how}; its last lines:\n{tail}"
         ran_well = now - self._started_at[name] >= RESPAWNED_WELL
         respawns = 0 if ran_well else self._respawns.get(name, 0)
-        if self._on_node_exit == "stop" or code == _CONFIGURATION_ERROR or not (self._children or self._due):
+        if self._on_node_exit == "stop" or code == CONFIGURATION_ERROR or not (self._children or self._due):
             return _End(1, text)
         if self._on_node_exit == "wait":
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")

@@ -15,11 +15,10 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.mujoco_scene import TIME_STEP, arm_prefix, build_model, grasp_site, object_body
-from chunk_ppo_ros.sim.scene import ARMS, TABLE, EpisodeLayout, Motion, Pose, SceneState
-from chunk_ppo_ros.sim.scene import FINGERS as FINGER_NAMES
+from chunk_ppo_ros.sim.scene import ARMS, FINGERS, TABLE, EpisodeLayout, Motion, Pose, SceneState
 from chunk_ppo_ros.sim.tasks.task import START_NOISE, Task, sample_start
 
-FINGERS = (aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
+FINGER_JOINTS = (aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
 TABLE_GEOM = "table"
 FINGER_GEOMS = ("10_left_gripper_finger", "10_right_gripper_finger")
 OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_FOG)
@@ -136,13 +135,13 @@ class MujocoSimulator:
 
     def _find_joints(self) -> None:
         """Addresses of the 16 joints (six and two fingers an arm) and of their actuators, which have no names."""
-        names = [arm_prefix(side) + joint for side in aloha.SIDES for joint in (*aloha.ARM_JOINTS, *FINGERS)]
+        names = [arm_prefix(side) + joint for side in aloha.SIDES for joint in (*aloha.ARM_JOINTS, *FINGER_JOINTS)]
         joints = [self._model.joint(name).id for name in names]
         driven = self._model.actuator_trnid[:, 0].tolist()
         self._actuators = np.array([driven.index(joint) for joint in joints])
         self._positions = self._model.jnt_qposadr[joints]
         self._velocity_addresses = self._model.jnt_dofadr[joints]
-        self._arm_indices = np.array([i for i, name in enumerate(names) if not name.endswith(FINGERS)])
+        self._arm_indices = np.array([i for i, name in enumerate(names) if not name.endswith(FINGER_JOINTS)])
         self._state_indices = np.array([i for i, name in enumerate(names) if not name.endswith(aloha.RIGHT_FINGER)])
 
     def _command(self, target: np.ndarray) -> None:
@@ -190,7 +189,7 @@ def _name_geoms(model: mujoco.MjModel, objects: list[str]) -> list[str]:
     fingers = {
         arm_prefix(side) + geom: name
         for side in aloha.SIDES
-        for geom, name in zip(FINGER_GEOMS, FINGER_NAMES[side], strict=True)
+        for geom, name in zip(FINGER_GEOMS, FINGERS[side], strict=True)
     }
     by_body = {object_body(name): name for name in objects}
     names = []

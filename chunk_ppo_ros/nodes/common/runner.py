@@ -21,13 +21,7 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from chunk_ppo_ros.core.errors import UserError
-
-RUNTIME_ERROR = 1
-"""Exit code where a node gives up with a UserError."""
-
-CONFIGURATION_ERROR = 2
-"""Exit code where a node refuses its configuration."""
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SPIN_PERIOD = 0.1

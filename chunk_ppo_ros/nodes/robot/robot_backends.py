@@ -1,8 +1,8 @@
 """How targets reach the robot. A back end sends what it is given; whether it may be sent is decided before.
 
-A back end of this package is one file in this folder and one line in `BACKENDS`. A back end of another package is an
-entry point of the group `chunk_ppo_ros.robot_backends`: a function that takes the node, which owns its publishers and
-timers, and the `RobotConfig`, and returns a `RobotBackend`. `robot.backend` names the one in use.
+A back end of this package is one file in this folder and one line in `ROBOT_BACKENDS`. A back end of another package is
+an entry point of the group `chunk_ppo_ros.robot_backends`: a function that takes the node, which owns its publishers
+and timers, and the `RobotConfig`, and returns a `RobotBackend`. `robot.backend` names the one in use.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RobotBackend(Protocol):
 
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 
-BACKENDS: Registry[MakeBackend] = Registry(
+ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
     "robot.backend",
     group="chunk_ppo_ros.robot_backends",
     own={"ros2_control": "chunk_ppo_ros.nodes.robot.ros2_control:make_ros2_control"},
@@ -46,7 +46,7 @@ def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
     Raises:
         RegistryError: for a name that is not registered, with the names that are, or a part that is no back end.
     """
-    backend = BACKENDS.get(config.backend)(node, config)
+    backend = ROBOT_BACKENDS.get(config.backend)(node, config)
     if not hasattr(backend, "send"):
         raise RegistryError(f"robot.backend {config.backend!r} must make a RobotBackend, got {backend!r} without send")
     return backend

@@ -26,6 +26,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
@@ -34,7 +35,7 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
 from chunk_ppo_ros.robot import aloha

@@ -20,13 +20,14 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, qos
-from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, time_from_ns
+from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.conversions import terms_to_messages
 from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
@@ -34,7 +35,6 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator
 
-SOURCE = "task"
 HEARTBEAT_PERIOD = 0.2  # s, steady clock; in lockstep a scene that stands still is published again this often
 MAX_CATCH_UP_STEPS = 10
 """In real time, control steps that are made up for at once; what is missing beyond is given up and reported."""
@@ -203,7 +203,7 @@ class SimNode(Node):
         self._reward_publisher.publish(
             TaskReward(
                 header=message.header,
-                source=SOURCE,
+                source=TASK_SOURCE,
                 terms=terms_to_messages(reward.terms),
                 terminated=reward.terminated,
                 success=reward.success,

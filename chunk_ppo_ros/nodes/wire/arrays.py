@@ -13,7 +13,8 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-NANOSECONDS = 1_000_000_000
+from chunk_ppo_ros.core.units import NANOSECONDS
+
 _TYPE_CODES = {"uint8": "B", "int32": "i", "float32": "f", "float64": "d"}
 
 

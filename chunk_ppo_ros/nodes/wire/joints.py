@@ -10,7 +10,8 @@ from builtin_interfaces.msg import Duration
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from chunk_ppo_ros.nodes.wire.arrays import NANOSECONDS, header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
