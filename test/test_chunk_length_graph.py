@@ -123,9 +123,15 @@ def test_both_forms_execute_what_is_asked_until_the_time_limit(
         assert [entry.outcome.num_steps for entry in transitions] == EXECUTED
         assert [entry.outcome.truncated for entry in transitions] == [False, False, False, True]
         assert [entry.discount for entry in transitions] == [0.5**k for k in EXECUTED]
+        durations = [entry.outcome.execution.duration for entry in transitions]
+        assert durations == pytest.approx([0.02 * k for k in EXECUTED], abs=1e-6)  # of simulated time
         before, after = (entry.chunk.observation.state for entry in transitions[2:])
         assert after[1] - before[1] == pytest.approx(0.04, abs=2e-3)  # 4 steps of 0.01 rad, which the joints follow
     for one, other in zip(graph, script, strict=True):
         assert one.outcome.reward == pytest.approx(other.outcome.reward, abs=1e-5)
         assert one.next_value == pytest.approx(other.next_value, abs=1e-5)
+        executed, alike = one.outcome.execution, other.outcome.execution
+        np.testing.assert_allclose(executed.commanded, alike.commanded, atol=1e-5)
+        assert (executed.causes.tolist(), executed.status) == (alike.causes.tolist(), alike.status)
+        assert executed.run_id == one.id.run_id
     assert dataclasses.asdict(graph[0].id) == dataclasses.asdict(script[0].id)

@@ -23,6 +23,7 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import from_array, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.reporting.metric_table import METRICS
 from support.wire_transitions import SOURCE, make_transition, to_message
 
 
@@ -124,6 +125,8 @@ def test_every_curve_of_the_message_has_a_logged_name() -> None:
     fields = msg.TrainingMetrics.get_fields_and_field_types()
     assert [name for name, kind in fields.items() if kind == "double"] == list(conversions.CURVES)
     assert len(conversions.CURVES) == 20
+    documented = {row.name for rows in METRICS.values() for row in rows}
+    assert not set(conversions.CURVES.values()) - documented
 
 
 def test_bootstrap_survives_the_wire_exactly() -> None:

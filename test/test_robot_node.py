@@ -12,6 +12,7 @@ import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from sensor_msgs.msg import JointState
 
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
 from chunk_ppo_ros.robot import aloha
@@ -42,11 +43,17 @@ def ramp(num_steps: int, per_step: float) -> np.ndarray:
 
 
 def test_a_chunk_is_executed_at_the_control_rate(real_time: Graph) -> None:
+    real_time.rig.tell(EpisodeEvent.STARTED)
+    real_time.spin(0.1)
     stamp = real_time.rig.send(ramp(16, 0.01))
     result = real_time.result()
     assert (result.status, result.num_steps, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 16, 0)
     assert time_to_ns(result.header.stamp) == stamp
     np.testing.assert_allclose(real_time.rig.targets, ramp(16, 0.01), atol=1e-6)
+    assert (result.run_id, result.sender, result.action_dim) == ("run", DEFAULT_SENDER, 14)
+    np.testing.assert_array_equal(np.reshape(result.commanded, (16, 14)), np.array(real_time.rig.targets, np.float32))
+    assert list(result.causes) == [0] * 16
+    assert 0.3 <= result.duration <= 2.0
     # 16 periods of 0.02 s pass between the first command and the end; the first one comes within a period.
     assert 0.3 <= (time_to_ns(result.end) - stamp) * 1e-9 <= 2.0
 
@@ -86,6 +93,7 @@ def test_fast_steps_are_limited_and_counted(real_time: Graph) -> None:
     # Asked for 0.1, 0.2, ... rad, got 1, 2, ... times 0.0628318: after four steps 0.4 - 0.2513272 = 0.1486728 is left.
     real_time.rig.send(ramp(4, 0.1))
     result = real_time.result()
+    assert list(result.causes) == [ExecutionResult.VELOCITY] * 4
     assert (result.status, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 4)
     assert result.max_clamp == pytest.approx(0.1486728, abs=1e-5)
     np.testing.assert_allclose(np.array(real_time.rig.targets)[:, 0], REACH * np.arange(1, 5), atol=1e-6)

@@ -18,6 +18,7 @@ from chunk_ppo_ros.nodes.trainer import trainer_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from support.fake_learner import FakeLearner, make_transition
 from support.node_harness import Peer, graph_starter, node_config
+from support.old_messages import load_old_types, old_message
 
 pytestmark = pytest.mark.graph
 
@@ -258,6 +259,17 @@ def test_a_fresh_run_does_not_take_the_journal_of_an_older_one(start, tmp_path, 
     graph.spin_until(lambda: graph.peer.versions)
     assert journal() == []
     assert graph.logged("journals of past versions or other runs are removed: v0") == 1
+
+
+def test_a_journal_of_older_messages_ends_a_resume_and_stays(start, tmp_path, journal):
+    FakeLearner.start(node_config(tmp_path))  # there is a checkpoint to resume from
+    old = tmp_path / "runs" / "debug" / "journal" / "v0" / "9.cdr"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(old_message(load_old_types(), "Transition", run_id="run", sequence_number=9))
+    graph = start(run={"resume": True})
+    with pytest.raises(UserError, match=r"must have message format 2, got another one in .*9\.cdr; go on with"):
+        graph.spin_until(lambda: False)
+    assert journal() == ["v0/9.cdr"]
 
 
 def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path, journal):

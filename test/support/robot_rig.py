@@ -100,7 +100,7 @@ class Rig(Node):
         self._chunks[side].publish(message)
 
     def tell(self, event: int) -> None:
-        self._events.publish(EpisodeEvent(header=header_of(self.now()), event=event))
+        self._events.publish(EpisodeEvent(header=header_of(self.now()), run_id="run", event=event))
 
     def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
         assert len(message.points) == 1
