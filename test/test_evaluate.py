@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,7 @@ SOMEWHERE = Checkpoint(Path("somewhere"), "openpi", {}, {}, {}, None, RunSetting
 
 def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "Actor", FakeActor)
-    monkeypatch.setattr(evaluate, "SimulatorEnv", FakeEnv)
-    monkeypatch.setattr(evaluate, "make_simulator", FakeEnv)
+    monkeypatch.setattr(evaluate, "simulated", lambda config: contextlib.nullcontext(FakeEnv()))
     result = evaluate.evaluate_checkpoint(SOMEWHERE, PRESETS["debug"], episodes=4)
     # chunks 1 | 2 3 | 4 | 5 6: the third and the sixth are invalid
     np.testing.assert_array_equal(result.success, [False, True, False, True])

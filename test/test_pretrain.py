@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,6 +16,8 @@ from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from support import small_policy
 
@@ -51,6 +55,27 @@ def test_imitation_leaves_what_is_frozen(tmp_path: Path) -> None:
     moved = jax.tree.map(lambda new, old: not np.array_equal(new, old), cloned, params)
     names = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(moved)}
     assert {name for name, leaf in names.items() if leaf} == {name for name in names if "lora_" in name}
+
+
+def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(tmp_path)
+    config = dataclasses.replace(config, env=dataclasses.replace(config.env, max_episode_chunks=6))
+    tokenizer = small_policy.make_tokenizer()
+    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: SimpleNamespace(success=[True]))
+    monkeypatch.setattr(behavior_cloning, "fit", lambda *_: dataclasses.replace(tokenizer, config=config.model))
+    monkeypatch.setattr(behavior_cloning, "tokenize", lambda *_: cloning_batch(tokenizer))
+
+    def clone(policy: Any, params: Any, batch: Any, config: Any, *, on_step: Any, on_params: Any) -> Any:
+        on_params(1, params["actor_backbone"])
+        return params
+
+    monkeypatch.setattr(behavior_cloning, "clone", clone)
+    written = behavior_cloning.clone_demonstrations(config, tmp_path / "imitation", also_after=[1])
+    assert sorted(child.name for child in written.iterdir()) == ["assets", "checksums.json", "params", "settings.json"]
+    for folder in (written, tmp_path / "imitation-1"):
+        assert Checkpoint.open(folder).settings == RunSettings.of(config)
 
 
 def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:

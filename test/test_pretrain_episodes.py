@@ -59,7 +59,11 @@ def test_a_checkpoint_that_training_starts_from(
     # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
     assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
     assert "1 held-out episodes: " in printed and " nats a token before, " in printed
-    bundle = restore.load(Checkpoint.open(folder), config)
+    opened = Checkpoint.open(folder)
+    bundle = restore.load(opened, config)
+    # The configured task and simulator had no part in it: it says the model and the prompt of the episodes.
+    assert {name.split(".")[0] for name in opened.settings.values} == {"model", "run"}
+    assert opened.settings.values["run.prompt"] == "stack"
     assert bundle.provenance.kind == "openpi"
     # Joint 0 of an episode is 0, 0.14 .. 0.98; starts are at 0, 0.28, 0.56 and 0.84.
     assert bundle.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)

@@ -6,6 +6,8 @@ the limits, the time limit and the sums of rewards that robot_node and reward_no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +22,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import Simulator
-from chunk_ppo_ros.sim.simulator import check_control_rate
+from chunk_ppo_ros.sim.simulator import check_control_rate, make_simulator
 
 
 class ChunkEnv(Protocol):
@@ -138,3 +140,15 @@ class SimulatorEnv:
     def _observe(self) -> Observation:
         images = self._simulator.render()
         return Observation(images, np.ones(len(images), bool), self._simulator.state(), self._simulator.prompt)
+
+
+@contextmanager
+def simulated(config: TrainConfig) -> Iterator[SimulatorEnv]:
+    """The environment of the configured simulator, which is closed at the end of the `with` block.
+
+    Raises:
+        SettingError: when the configuration asks for no simulator (a real robot), or does not fit it.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    with closing(make_simulator(config)) as simulator:
+        yield SimulatorEnv(simulator, config)

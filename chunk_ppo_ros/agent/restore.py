@@ -22,6 +22,7 @@ from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.orbax_trees import leaf_shardings, name_leaves
+from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 from chunk_ppo_ros.model.tokenization.normalization import FILE as NORM_STATS_FILE
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, find_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
@@ -29,12 +30,21 @@ from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
 @dataclasses.dataclass(frozen=True)
 class PolicyBundle:
-    """A policy with its parameters and tokenizers, ready to act or to be trained; and where the parameters are from."""
+    """A policy with its parameters and tokenizers, ready to act or to be trained.
+
+    Attributes:
+        tokenizer: between the robot's observations and actions and the model's tokens.
+        policy: the model.
+        params: all of its parameters.
+        provenance: where the parameters came from.
+        settings: of the run that wrote the checkpoint, as far as it says them; none for fresh weights.
+    """
 
     tokenizer: PolicyTokenizer
     policy: Pi0FASTActorCritic
     params: Any
     provenance: Provenance
+    settings: RunSettings = NO_SETTINGS
 
 
 def initial_policy(config: TrainConfig) -> PolicyBundle:
@@ -80,7 +90,7 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: Any = None) -
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params, match = _load_params(checkpoint, policy, config, sharding=sharding)
     provenance = Provenance(checkpoint.kind, str(checkpoint.root), notes=match.notes)
-    return PolicyBundle(tokenizer, policy, params, provenance)
+    return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings)
 
 
 def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:

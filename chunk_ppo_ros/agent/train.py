@@ -1,6 +1,7 @@
 """The script form: one process rolls out and learns, through `env.step_chunk`; no ROS.
 
-It uses the same actor, learner, checkpoints, metrics and configuration as the ROS graph.
+It uses the same actor, learner, checkpoints, metrics and configuration as the ROS graph. The model, the task, the time
+limit, the temperature and the prompt are those of the checkpoint that it starts from, unless a flag says otherwise.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
+from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_training
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
-from chunk_ppo_ros.sim.simulator import make_simulator
 
 LARGE_RATE_FOR_2B = 1e-4
 """Above this, training all of gemma_2b is warned about: rates known to work are 5e-6 (full) and 2e-5 (LoRA)."""
@@ -92,12 +93,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
-    config = flags.config_or_exit(parser, parsed)
     print(flags.preset_line(parsed))
-    simulator = make_simulator(config)
-    try:
-        checkpoint = train(config, SimulatorEnv(simulator, config))
-    finally:
-        simulator.close()
+    config = config_for_training(parser, parsed)
+    with simulated(config) as env:
+        checkpoint = train(config, env)
     print(f"the newest checkpoint is {checkpoint}")
     return 0

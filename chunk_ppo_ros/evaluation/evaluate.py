@@ -1,4 +1,8 @@
-"""Measures a checkpoint on unseen starts of the simulated task, with intervals; compares two on the same starts."""
+"""Measures a checkpoint on unseen starts of the simulated task, with intervals; compares two on the same starts.
+
+Task, simulator, time limit, temperature and prompt are those of the run that wrote the checkpoint, unless a flag says
+otherwise; a checkpoint that does not say them is measured with those of the preset.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.env import ChunkEnv, SimulatorEnv
+from chunk_ppo_ros.agent.env import ChunkEnv, simulated
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.sim.simulator import make_simulator
 
 
 class Acting(Protocol):
@@ -118,16 +122,13 @@ def evaluate_checkpoint(
 
     Raises:
         CheckpointError: when the checkpoint does not fit the configuration.
+        SettingError: when the configuration asks for no simulator or does not fit it.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     actor = Actor(config, checkpoint, policy_version=checkpoint.policy_version, greedy=greedy)
-    simulator = make_simulator(config)
-    try:
-        starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
-        env = SimulatorEnv(simulator, config)
+    starts = [evaluation_start(config.run.seed, episode) for episode in range(episodes)]
+    with simulated(config) as env:
         return evaluate_actor(actor, env, starts=starts, name=str(checkpoint.root), on_episode=on_episode)
-    finally:
-        simulator.close()
 
 
 def evaluation_start(run_seed: int, episode: int) -> int:
@@ -190,10 +191,11 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
-    config = flags.config_or_exit(parser, parsed)
-    result = evaluate_checkpoint(
-        Checkpoint.open(parsed.checkpoint), config, episodes=parsed.episodes, greedy=parsed.greedy
-    )
+    checkpoint = Checkpoint.open(parsed.checkpoint)
+    config = config_for_measuring(parser, parsed, checkpoint)
+    if config.env.simulator == "none":
+        parser.error("env.simulator must be mujoco or kinematic to measure a checkpoint, got none; set --simulator")
+    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
     print(result)
     if parsed.json:
         parsed.json.write_text(json.dumps(result.record(), indent=2) + "\n")

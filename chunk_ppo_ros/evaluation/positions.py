@@ -18,6 +18,7 @@ import numpy as np
 from jax import Array
 
 from chunk_ppo_ros.agent import restore
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
 from chunk_ppo_ros.config import (
     PRESETS,
     TrainConfig,
@@ -171,10 +172,14 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     preset = PRESETS[parsed.config]
     pretrain = dataclasses.replace(preset.pretrain, num_demonstrations=NUM_DEMONSTRATIONS)
-    config = flags.config_or_exit(parser, parsed, base=dataclasses.replace(preset, pretrain=pretrain))
+    checkpoint = Checkpoint.open(parsed.checkpoint)
+    base = dataclasses.replace(preset, pretrain=pretrain)
+    config = config_for_measuring(parser, parsed, checkpoint, base=base)
     if config.pretrain.num_demonstrations < 2:
         parser.error(
             f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"
         )
-    print(prefer_checkpoint(Checkpoint.open(parsed.checkpoint), config, episodes=parsed.episodes))
+    if config.env.simulator == "none" and parsed.episodes is None:
+        parser.error("env.simulator must be mujoco or kinematic to demonstrate, got none; set it, or name --episodes")
+    print(prefer_checkpoint(checkpoint, config, episodes=parsed.episodes))
     return 0

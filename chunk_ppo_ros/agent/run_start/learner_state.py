@@ -25,6 +25,7 @@ from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
+from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, RunSettings
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
 
@@ -88,12 +89,14 @@ def _new(config: TrainConfig) -> LearnerState:
     policy = restore.initial_policy(config)
     reference = policy.params[ACTOR] if _has_reference(config, policy.provenance) else None
     optimizer = make_optimizer(config.ppo)
+    differs = f"settings differ from those of the run of {policy.provenance.path}"
     return LearnerState(
         policy,
         Counters(f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         optimizer.init(policy.params, trained=trained_leaves(policy.params[ACTOR], config.ppo)),
         reference=reference,
         novelty=Novelty(config) if config.reward.novelty_weight else None,
+        notes=_changes_note(differs, policy.settings.only(OF_THE_TASK), config),
     )
 
 
@@ -118,7 +121,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
         reference=reference,
         novelty=novelty,
         is_resumed=True,
-        notes=(*_notes_of_changes(config, newest), *notes),
+        notes=(*_changes_note(f"settings changed since {newest.root.name}", newest.settings, config), *notes),
     )
 
 
@@ -132,12 +135,10 @@ def _resumed_novelty(config: TrainConfig, newest: Checkpoint) -> tuple[Novelty |
     return novelty, (f"{newest.root} was trained without reward.novelty_weight: whatever comes is new",)
 
 
-def _notes_of_changes(config: TrainConfig, newest: Checkpoint) -> tuple[str, ...]:
-    """A line on the settings that are not those of the run so far; where it resumes says nothing of the run itself."""
-    changed = [change for change in newest.settings.changes(config) if not change.startswith("run.resume ")]
-    if not changed:
-        return ()
-    return (f"settings changed since {newest.root.name}: {', '.join(changed)}",)
+def _changes_note(what: str, settings: RunSettings, config: TrainConfig) -> tuple[str, ...]:
+    """A line on the settings that differ, with both values; `run.resume` says nothing of the run itself."""
+    changed = [change for change in settings.changes(config) if not change.startswith("run.resume ")]
+    return (f"{what}: {', '.join(changed)}",) if changed else ()
 
 
 def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:

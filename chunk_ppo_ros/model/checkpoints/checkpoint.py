@@ -21,7 +21,7 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_metadata
 from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
-from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
 ACTOR = "actor_backbone/"
 """Prefix of the names of the backbone's leaves."""
@@ -218,7 +218,7 @@ def _read_settings(root: Path) -> RunSettings:
     """The settings beside a checkpoint of openpi's layout; none where another program or an earlier release wrote."""
     file = root / SETTINGS
     if not file.exists():
-        return RunSettings({})
+        return NO_SETTINGS
     content = metadata_file.read_checked(file)
     return RunSettings.read(file, metadata_file.section_of(file, content, "settings"))
 

@@ -15,6 +15,9 @@ from chunk_ppo_ros.config import TrainConfig, renamed
 from chunk_ppo_ros.config.parameter_file import flatten, known_names
 from chunk_ppo_ros.core.errors import CheckpointError
 
+OF_THE_TASK = ("model.temperature", "env", "chunk_length", "robot", "reward", "run.prompt")
+"""Sections and settings that say what a policy did in its run and by which limits; another one measures otherwise."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
@@ -81,6 +84,10 @@ class RunSettings:
         """What a configuration has otherwise: "ppo.learning_rate 0.0001 -> 5e-05", one entry a setting."""
         now = RunSettings.of(config).values
         return tuple(f"{name} {value!r} -> {now[name]!r}" for name, value in self.values.items() if value != now[name])
+
+
+NO_SETTINGS = RunSettings({})
+"""Of fresh weights, and of checkpoints of other programs."""
 
 
 def _present_names(file: Path, sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,128 @@
+"""Which settings a command takes from a checkpoint: flags come first, then the checkpoint, then the preset."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Collection
+from pathlib import Path
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
+from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+
+TRAINED = ("model", "env", "chunk_length", "run.prompt")
+"""Sections and settings that training takes from the checkpoint that it starts from."""
+
+MEASURED = (*TRAINED, "ppo")
+"""What an evaluation takes: `ppo` changes nothing that is measured, but a rule for chunk lengths may need it."""
+
+
+def config_for_measuring(
+    parser: argparse.ArgumentParser,
+    parsed: argparse.Namespace,
+    checkpoint: Checkpoint,
+    *,
+    base: TrainConfig | None = None,
+) -> TrainConfig:
+    """The configuration that a checkpoint is measured with; prints it in one line, with what differs from its run.
+
+    Args:
+        parser: exits with the usage where the flags do not fit.
+        parsed: what it parsed, with the flags of the configuration.
+        checkpoint: what is measured.
+        base: what neither the flags nor the checkpoint say; the preset of `--config` where not given.
+
+    Raises:
+        CheckpointError: when the checkpoint's settings do not fit `base`.
+    """
+    config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
+    changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
+    differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
+    print(f"{describe(config)}; {_source(checkpoint, parsed.config)}{differs}", flush=True)
+    return config
+
+
+def config_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainConfig:
+    """The configuration that a run begins or goes on with; prints in one line what it trains on.
+
+    A checkpoint that cannot be opened has no say: the learner then fails or takes fresh weights, and says why.
+
+    Raises:
+        CheckpointError: when the checkpoint's settings do not fit the preset.
+    """
+    checkpoint = _start_of(_run_section(parser, parsed))
+    if checkpoint is None:
+        config = flags.config_or_exit(parser, parsed)
+        print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
+        return config
+    config = _config(parser, parsed, checkpoint, names=TRAINED)
+    print(f"{describe(config)}; {_source(checkpoint, parsed.config)}", flush=True)
+    return config
+
+
+def describe(config: TrainConfig) -> str:
+    """Where and how a policy acts, as one line: task, simulator, time limit, temperature and prompt."""
+    env, length = config.env, config.chunk_length
+    executed = "" if length.length_rule == "fixed" else f", chunks executed by the rule {length.length_rule}"
+    if length.length_rule == "fixed" and length.executed_steps:
+        executed = f", {length.executed_steps} steps of each chunk executed"
+    prompt = f"prompt '{config.run.prompt}'" if config.run.prompt else "the task's own prompt"
+    return (
+        f"task {env.task}, simulator {env.simulator}, time limit {config.max_episode_steps} control steps "
+        f"({env.max_episode_chunks} chunks of {config.model.action_horizon}), temperature {config.model.temperature:g}"
+        f"{executed}, {prompt}"
+    )
+
+
+def _config(
+    parser: argparse.ArgumentParser,
+    parsed: argparse.Namespace,
+    checkpoint: Checkpoint,
+    *,
+    names: Collection[str],
+    base: TrainConfig | None = None,
+) -> TrainConfig:
+    preset = PRESETS[parsed.config] if base is None else base
+    return flags.config_or_exit(parser, parsed, base=checkpoint.settings.only(names).over(preset, file=checkpoint.root))
+
+
+def _source(checkpoint: Checkpoint, preset: str) -> str:
+    """Where the settings come from that no flag says."""
+    said, root = checkpoint.settings.values, checkpoint.root
+    unknown = checkpoint.settings.unknown
+    left_out = f" (it has settings of another release, which are left out: {', '.join(unknown)})" if unknown else ""
+    if "env.task" in said:
+        return f"the settings are those of {root}{left_out} and the flags"
+    missing = ["task", "simulator", "time limit", *([] if "model.temperature" in said else ["temperature"])]
+    missing += [] if "run.prompt" in said else ["prompt"]
+    return (
+        f"{root} does not say its {', '.join(missing)}{left_out}, so they are those of preset {preset} and the flags; "
+        "choose the preset by --config"
+    )
+
+
+def _run_section(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> RunConfig:
+    """The section `run` alone: the others may fit each other only with the checkpoint's settings."""
+    names = (field.name for field in dataclasses.fields(RunConfig))
+    given = {name: getattr(parsed, name) for name in names if getattr(parsed, name, None) is not None}
+    try:
+        return config_module.from_dict(RunConfig, given, base=PRESETS[parsed.config].run, path="run.")
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def _start_of(run: RunConfig) -> Checkpoint | None:
+    """The checkpoint that a run goes on or starts from; None for fresh weights, or where it cannot be opened."""
+    try:
+        if run.resume:
+            newest = newest_checkpoint(checkpoint_directory(run))
+            return None if newest is None else Checkpoint.open(newest)
+        path = run.pretrained_checkpoint_path
+        return Checkpoint.open(Path(path)) if path else None
+    except CheckpointError:
+        return None  # the learner opens it again and says why it cannot
