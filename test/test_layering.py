@@ -46,7 +46,7 @@ ONLY = {"core": {"numpy"}, "config": {"yaml"}, "robot": {"numpy"}, "rewards": {"
 WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "reporting", "cli", "__main__"}
 NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
-NODES_WITHOUT_JAX = ("robot", "reward", "sim", "recorder", "wire", "common")
+NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE)
 
 
 def imports(tree: ast.AST) -> set[str]:

@@ -12,7 +12,6 @@ from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.config import PRESETS, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError, RewardError
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.rewards.execution_terms import load_execution_terms
 from chunk_ppo_ros.sim.simulator import make_simulator
 from support import plugin_package
 
@@ -40,7 +39,6 @@ def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "chunk_ppo_ros.scene_terms": {"rise": "plugin_terms:rise", "progress": "plugin_terms:rise"},
         },
     )
-    load_execution_terms.cache_clear()
 
 
 def configure(**reward: tuple[str, ...]) -> TrainConfig:

@@ -94,6 +94,7 @@ def test_demonstrated_chunks(simulator: str, task: str, rewards: list[float], st
 
 @needs_mujoco
 def test_the_cube_is_that_of_the_scene_that_gym_aloha_ships() -> None:
+    rendering.select_backend()  # MuJoCo's first import decides for all tests of this process
     import mujoco
 
     from chunk_ppo_ros.sim.mujoco_scene import build_model, object_body

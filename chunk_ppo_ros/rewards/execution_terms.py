@@ -7,7 +7,6 @@ A term is an entry point of the group `chunk_ppo_ros.execution_terms`: a functio
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -35,14 +34,7 @@ def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: Rew
     Raises:
         RegistryError: for a name that no package registers, or a package whose term cannot be imported.
     """
-    functions = load_execution_terms(tuple(config.execution_weights))
     return tuple(
-        RewardTerm(name, float(function(execution, actions)), weight)
-        for (name, weight), function in zip(config.execution_weights.items(), functions, strict=True)
+        RewardTerm(name, float(EXECUTION_TERMS.get(name)(execution, actions)), weight)
+        for name, weight in config.execution_weights.items()
     )
-
-
-@functools.lru_cache(maxsize=8)
-def load_execution_terms(names: tuple[str, ...]) -> tuple[ExecutionTerm, ...]:
-    """The functions of terms by their names; kept, because looking through the installed packages takes 20 ms."""
-    return tuple(EXECUTION_TERMS.get(name) for name in names)

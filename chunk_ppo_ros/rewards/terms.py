@@ -18,7 +18,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
 from chunk_ppo_ros.rewards import term_names
-from chunk_ppo_ros.rewards.execution_terms import execution_terms, load_execution_terms
+from chunk_ppo_ros.rewards.execution_terms import EXECUTION_TERMS, execution_terms
 from chunk_ppo_ros.rewards.penalties import penalties
 
 
@@ -35,7 +35,8 @@ def check_settings(config: RewardConfig) -> None:
                 f"reward.term_weights must name terms of sources, got '{name}'; it has a setting of its own, see "
                 "docs/rewards.md"
             )
-    load_execution_terms(tuple(config.execution_weights))
+    for name in config.execution_weights:
+        EXECUTION_TERMS.get(name)
 
 
 def chunk_terms(

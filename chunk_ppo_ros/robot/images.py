@@ -12,16 +12,17 @@ import numpy as np
 
 from chunk_ppo_ros.robot.resampling import resample
 
-_CHANNELS: dict[str, tuple[int, ...]] = {
-    "rgb8": (0, 1, 2),
-    "bgr8": (2, 1, 0),
-    "rgba8": (0, 1, 2),
-    "bgra8": (2, 1, 0),
-    "mono8": (0, 0, 0),
+_RGB = (0, 1, 2)
+# By encoding: bytes of a pixel, and which of them are red, green and blue.
+_LAYOUTS: dict[str, tuple[int, tuple[int, int, int]]] = {
+    "rgb8": (3, _RGB),
+    "bgr8": (3, (2, 1, 0)),
+    "rgba8": (4, _RGB),
+    "bgra8": (4, (2, 1, 0)),
+    "mono8": (1, (0, 0, 0)),
 }
-_BYTES_PER_PIXEL = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1}
 
-ENCODINGS = tuple(_CHANNELS)
+ENCODINGS = tuple(_LAYOUTS)
 """Encodings that `decode_image` reads, by their names in sensor_msgs."""
 
 
@@ -41,13 +42,13 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
     Raises:
         ValueError: for another encoding, an empty image, a step too short for a row, or a size that does not fit.
     """
-    if encoding not in _CHANNELS:
+    if encoding not in _LAYOUTS:
         raise ValueError(
             f"image encoding must be one of {', '.join(ENCODINGS)}, got {encoding!r}; set it in the driver"
         )
     if height < 1 or width < 1:
         raise ValueError(f"image must have at least one pixel, got {height} rows of {width}")
-    bytes_per_pixel = _BYTES_PER_PIXEL[encoding]
+    bytes_per_pixel, channels = _LAYOUTS[encoding]
     row = width * bytes_per_pixel
     if step < row:
         raise ValueError(f"image step must be at least {row} bytes for {width} pixels of {encoding}, got {step}")
@@ -55,7 +56,7 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
     if flat.size != step * height:
         raise ValueError(f"image data must have step * height = {step} * {height} bytes, got {flat.size}")
     pixels = flat.reshape(height, step)[:, :row].reshape(height, width, bytes_per_pixel)
-    return pixels if encoding == "rgb8" else pixels[..., _CHANNELS[encoding]]
+    return pixels if (bytes_per_pixel, channels) == (3, _RGB) else pixels[..., channels]
 
 
 def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:

@@ -1,0 +1,136 @@
+"""The parts of scenes: what is refused, contacts by name, and orientations in both simulators."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.sim import rendering
+from chunk_ppo_ros.sim.geometry import rotate
+from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.kinematic import KinematicSimulator
+from chunk_ppo_ros.sim.scene import (
+    ARMS,
+    FINGERS,
+    TABLE,
+    Box,
+    Capsule,
+    EpisodeLayout,
+    Motion,
+    Part,
+    Pose,
+    SceneObject,
+    SceneState,
+)
+from chunk_ppo_ros.sim.tasks.task import Task, sample_start
+
+REASON = rendering.rendering_available()
+needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))
+HALF = float(np.sqrt(0.5))
+QUARTER_ABOUT_X = np.array([HALF, HALF, 0.0, 0.0])
+BRICK = SceneObject("brick", (Part(Box((0.02, 0.03, 0.04)), (9, 9, 9)),), motion=Motion.FREE, mass=0.1)
+POLE = SceneObject("pole", (Part(Capsule(0.02, 0.1), (20, 200, 20), (0.0, 0.0, 0.05)),))
+
+
+class Stillness(Task[SceneState]):
+    """A task that does nothing with its objects."""
+
+    name, prompt = "stillness", "do nothing"
+
+    def __init__(self, *objects: SceneObject, pose: Pose, places: dict[str, Pose] | None = None) -> None:
+        self.objects = objects
+        self._layout = EpisodeLayout({each.name: pose for each in objects} if places is None else places)
+
+    def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
+        return self._layout
+
+    def observe(self, scene: SceneState) -> SceneState:
+        return scene
+
+    def step_reward(self, before: SceneState, after: SceneState) -> StepReward:
+        return StepReward((), terminated=False, success=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"name": "table"}, "must be an identifier other than .* got 'table'"),
+        ({"name": "left/arm"}, "got 'left/arm'"),
+        ({"parts": ()}, "must have at least one part"),
+        ({"mass": 0.0}, "must have a mass exactly where it is free, got 0.0 kg and FREE"),
+        ({"motion": Motion.FIXED}, "got 0.1 kg and FIXED"),
+    ],
+)
+def test_objects_that_cannot_be_built_are_refused(change: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        dataclasses.replace(BRICK, **change)
+
+
+@pytest.mark.parametrize(
+    ("touched", "by", "grips"),
+    [
+        ((), set(), set()),
+        ((TABLE, ARMS["left"]), set(), set()),
+        ((FINGERS["left"][0],), {"left"}, set()),
+        ((*FINGERS["right"], FINGERS["left"][1], TABLE), {"left", "right"}, {"right"}),
+    ],
+)
+def test_grippers_touch_by_one_finger_and_grip_by_two(touched: tuple[str, ...], by: set[str], grips: set[str]) -> None:
+    scene = SceneState(np.zeros((2, 3)), contacts={"brick": frozenset(touched)})
+    assert scene.touched_by("brick") == by
+    assert scene.gripped_by("brick") == grips
+    assert scene.touched_by("another") == scene.gripped_by("another") == set()
+
+
+@pytest.mark.parametrize("places", [{}, {"pole": Pose(np.zeros(3)), "brick": Pose(np.zeros(3))}])
+def test_a_layout_must_place_every_object_and_no_other(places: dict[str, Pose]) -> None:
+    task = Stillness(POLE, pose=Pose(np.zeros(3)), places=places)
+    with pytest.raises(ValueError, match="a layout of the task stillness must place pole, got "):
+        sample_start(task, seed=0)
+
+
+def test_a_quaternion_turns_by_the_right_hand() -> None:
+    # A quarter turn about x takes z to -y and y to z.
+    np.testing.assert_allclose(rotate(QUARTER_ABOUT_X, np.array([0.0, 0.0, 1.0])), [0, -1, 0], atol=1e-12)
+    np.testing.assert_allclose(rotate(QUARTER_ABOUT_X, np.array([3.0, 1.0, 0.0])), [3, 0, 1], atol=1e-12)
+
+
+def test_the_kinematic_simulator_draws_turned_capsules() -> None:
+    # The pole reaches from 0.05 m below to 0.15 m above its origin along its own z; turned, from there along -y.
+    def draw(pose: Pose, pole: SceneObject = POLE) -> np.ndarray:
+        return KinematicSimulator(Stillness(pole, pose=pose), 64, RobotConfig(), start_noise=0.0).render()[0]
+
+    place = np.array([0.0, 0.6, 0.1])
+    turned = draw(Pose(place, QUARTER_ABOUT_X))
+    assert np.any(turned != draw(Pose(place)))
+    rows = [np.nonzero(image[..., 1] > 1.5 * image[..., 0])[0].mean() for image in (turned, draw(Pose(place)))]
+    assert rows[0] > rows[1]  # -y is towards the lower edge of the image of cam_high
+
+
+@needs_mujoco
+def test_mujoco_places_free_and_fixed_objects_as_they_are_turned() -> None:
+    rendering.select_backend()  # MuJoCo's first import decides for all tests of this process
+    from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
+
+    fixed = dataclasses.replace(BRICK, motion=Motion.FIXED, mass=0.0, name="wall")
+    pose = Pose(np.array([0.0, 0.6, 0.3]), QUARTER_ABOUT_X)
+    task = Stillness(fixed, POLE, pose=pose)
+    simulator = MujocoSimulator(task, 64, RobotConfig(), render=False)
+    for _ in range(5):
+        simulator.step(simulator.state())
+    for name in ("wall", "pole"):  # neither falls
+        np.testing.assert_allclose(simulator.scene().position(name), pose.position, atol=1e-12)
+        np.testing.assert_allclose(simulator.scene().poses[name].rotation, QUARTER_ABOUT_X, atol=1e-12)
+    assert [*simulator.scene().contacts] == ["wall"]  # a marker has none
+    simulator.close()
+    falling = MujocoSimulator(Stillness(BRICK, pose=pose), 64, RobotConfig(), render=False)
+    np.testing.assert_allclose(falling.scene().poses["brick"].rotation, QUARTER_ABOUT_X, atol=1e-12)
+    for _ in range(5):
+        falling.step(falling.state())
+    # 0.1 s at 9.81 m/s^2 in steps of 2 ms: g dt^2 n (n + 1) / 2 with n = 50 is 0.05 m, less a little friction.
+    assert falling.scene().position("brick")[2] == pytest.approx(0.25, abs=5e-3)
+    falling.close()
