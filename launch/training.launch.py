@@ -5,7 +5,6 @@ The graph itself is described in `chunk_ppo_ros/runtime/graph.py`; here are its 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import pathlib
 
@@ -19,10 +18,9 @@ from launch_ros.actions import Node
 from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.ros_domain import hold_domain
 
 FROM_FILE = "the parameter file's"
-_CLAIMS = contextlib.ExitStack()
-"""Holds the ROS domain until the launch process ends."""
 
 STOP_STEP = "1.5"  # s to SIGTERM and again to SIGKILL, so that a compiling node is gone within five seconds
 
@@ -67,7 +65,7 @@ def start_graph(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     network = graph_lib.network_environment(
         discovery=given("discovery"),
         static_peers=given("static_peers"),
-        domain_id=_CLAIMS.enter_context(graph_lib.claim_domain(domain)),
+        domain_id=hold_domain(domain),
     )
     return [
         *(SetEnvironmentVariable(name, value) for name, value in network.items()),

@@ -284,3 +284,21 @@ def test_two_graphs_get_two_domains() -> None:
         assert {first, second} <= set(ros_domain.DOMAINS)
     with ros_domain.claim_domain(7) as wanted:
         assert wanted == 7
+
+
+def test_a_process_holds_its_domain_until_it_ends() -> None:
+    program = (
+        "from chunk_ppo_ros.runtime.ros_domain import hold_domain\n"
+        "print(hold_domain(), hold_domain(), flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        held = {int(number) for number in holder.stdout.readline().split()}
+        assert len(held) == 2
+        with ros_domain.claim_domain() as other:
+            assert other not in held
+        holder.communicate("\n", timeout=20)
+        assert holder.returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -41,6 +42,19 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
     raise ValueError(
         f"a ROS domain of {DOMAINS.start}..{DOMAINS.stop - 1} must be free, got none; name one to share it"
     )
+
+
+_HELD = contextlib.ExitStack()
+
+
+def hold_domain(wanted: int | None = None) -> int:
+    """Claims a ROS domain until this process ends; see `claim_domain`.
+
+    Raises:
+        ValueError: where no domain is free.
+    """
+    atexit.register(_HELD.close)
+    return _HELD.enter_context(claim_domain(wanted))
 
 
 def _ports_are_free(domain: int) -> bool:
