@@ -115,7 +115,7 @@ def encoded(number: int, segment: int, within: int) -> Event:
 
 
 def outcome(number: int, *flags: str, end: int = 0) -> Event:
-    flag_values = {name: name in flags for name in ("terminated", "truncated", "intervened")}
+    flag_values = {name: name in flags for name in ("terminated", "truncated", "cut_by_takeover")}
     valid = "invalid" not in flags
     return lambda state: state.chunk_ended(number, end=end, num_steps=5 * valid, valid=valid, **flag_values)
 
@@ -136,7 +136,7 @@ def after(*events: Event) -> Step:
 READY = (active, announced(), loaded())
 RUNNING = (*READY, started(0))
 TWO_OF_THREE = (*RUNNING, sampled(0), outcome(0), sampled(1), outcome(1))
-TAKEN_OVER = (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "intervened", end=40), bootstrapped(0))
+TAKEN_OVER = (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "cut_by_takeover", end=40), bootstrapped(0))
 FULL = (*TWO_OF_THREE, sampled(2), outcome(2))  # three in flight, nothing accepted yet
 
 HOLDS = {
@@ -188,7 +188,7 @@ SAMPLES = {
         (*RUNNING, sampled(0), outcome(0, "terminated"), ended(0), reset(1), started(1)),
         chunk(1, 1, 0),
     ),
-    "after a takeover": ((*RUNNING, sampled(0), outcome(0, "intervened"), bootstrapped(0)), chunk(1)),
+    "after a takeover": ((*RUNNING, sampled(0), outcome(0, "cut_by_takeover"), bootstrapped(0)), chunk(1)),
     # The numbers within the episode leave a gap at the takeover and one at the hand-back.
     "handed back": ((*TAKEN_OVER, human(False)), chunk(1, 0, 3)),
     "handed back after a segment": (
@@ -231,7 +231,7 @@ BOOTSTRAPS = {
     "truncated, the event first": ((*RUNNING, sampled(0), ended(0, truncated=True), outcome(0, "truncated")), chunk(0)),
     "truncated, the event after": ((*RUNNING, sampled(0), outcome(0, "truncated"), ended(0, truncated=True)), chunk(0)),
     "a time limit that the operator sets": ((*RUNNING, sampled(0), outcome(0), ended(0, truncated=True)), chunk(0)),
-    "taken over": ((*RUNNING, sampled(0), outcome(0, "intervened")), chunk(0)),
+    "taken over": ((*RUNNING, sampled(0), outcome(0, "cut_by_takeover")), chunk(0)),
     "taken over between two chunks": ((*RUNNING, sampled(0), outcome(0), human(True)), chunk(0)),
     "taken over as the chunk ended": ((*RUNNING, sampled(0), human(True), outcome(0)), chunk(0)),
     "handed back after a human's chunk": (
@@ -286,7 +286,7 @@ def test_a_new_run_starts_its_numbers_again():
 
 def test_the_observation_after_a_change_of_the_driver_is_newer():
     state = RolloutState()
-    for event in (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "intervened", end=40)):
+    for event in (*RUNNING, sampled(0), human(True, stamp=50), outcome(0, "cut_by_takeover", end=40)):
         event(state)
     assert state.next_step().newer_than == 50
     assert after(*TAKEN_OVER, human(False, stamp=90)).newer_than == 90

@@ -195,7 +195,7 @@ class RolloutState:
         valid: bool,
         terminated: bool,
         truncated: bool,
-        intervened: bool,
+        cut_by_takeover: bool,
     ) -> None:
         """reward_node says how a chunk ended, after `num_steps` executed control steps.
 
@@ -212,7 +212,7 @@ class RolloutState:
             self._running = False
         if not valid or terminated:
             self._last = None
-        elif truncated or intervened:
+        elif truncated or cut_by_takeover:
             self._last.owes_bootstrap = True
 
     def acknowledged(

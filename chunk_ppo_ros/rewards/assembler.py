@@ -64,7 +64,8 @@ class TransitionAssembler:
 
     A transition is complete when its chunk and outcome are there and its next value is known:
       - terminated: 0;
-      - cut (truncated, intervened, end of the rollout): the value of a bootstrap, whose observation goes along;
+      - cut (truncated, by a takeover, at the end of the rollout): the value of a bootstrap, whose observation goes
+        along;
       - else: the value of the next chunk of the same run and episode by the same policy version, or of a bootstrap.
     A chunk of which no step was executed is a gap instead. Duplicates of what has arrived are ignored.
     """

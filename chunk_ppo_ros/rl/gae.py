@@ -38,8 +38,8 @@ def gae(
             taken out of the advantage, and a perfect one leaves none on average.
         next_values: float [N], V of the observation after it; ignored where terminated.
         terminated: bool [N], an end state was reached.
-        segment_end: bool [N], entry t + 1 does not continue entry t: terminated, truncated, intervened, or the next
-            transition is not its successor. The last entry counts as one whatever is said.
+        segment_end: bool [N], entry t + 1 does not continue entry t: terminated, truncated, cut by a takeover, or the
+            next transition is not its successor. The last entry counts as one whatever is said.
         gae_lambda: lambda within 0..1; 0 is the one-chunk temporal difference, 1 the sum to the segment's end.
 
     Returns:

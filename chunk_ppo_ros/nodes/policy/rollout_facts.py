@@ -92,7 +92,7 @@ class RolloutFacts:
             valid=message.valid,
             terminated=message.terminated,
             truncated=message.truncated,
-            intervened=message.intervened,
+            cut_by_takeover=message.intervened,
         )
         self._on_change()
 
