@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import parameter_file
+from chunk_ppo_ros.config.renamed import RENAMED
 from chunk_ppo_ros.nodes.wire import parameters
 
 NodeMaker = Callable[..., Node]
@@ -192,6 +193,12 @@ def test_sizes_of_an_old_file_are_carried_over(tmp_path: pathlib.Path) -> None:
 def test_limits_that_were_set_are_not_guessed(tmp_path: pathlib.Path, ppo: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"ppo.max_logp_gap must stand alone.*keep ppo.max_logp_gap with the limit"):
         parameters.load_config_file(write_settings(tmp_path / "params.yaml", ppo=ppo))
+
+
+def test_renamed_settings_are_gone_and_their_new_names_are_there() -> None:
+    known = parameter_file.known_names()
+    assert not set(RENAMED) & set(known)
+    assert {renaming.advice.split(",")[0] for renaming in RENAMED.values()} <= set(known)
 
 
 def test_an_old_name_is_carried_over_on_a_node(make_node: NodeMaker) -> None:

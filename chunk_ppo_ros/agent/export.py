@@ -6,7 +6,6 @@ that was trained with these.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -18,6 +17,7 @@ import jax.numpy as jnp
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
@@ -116,7 +116,7 @@ def _check_asset_id(asset_id: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros export CHECKPOINT DIRECTORY`."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros export", description=__doc__, allow_abbrev=False)
+    parser = FlagParser(prog="chunk_ppo_ros export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder, or an openpi checkpoint")
     parser.add_argument("directory", type=Path, help="the openpi checkpoint to write; must not exist")
     parser.add_argument("--asset_id", default=ASSET_ID, help=f"folder of norm_stats.json below assets ({ASSET_ID})")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.report import PLOT_NAME, write_report
@@ -33,7 +33,7 @@ def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros report RUN`: writes RUN/summary.md and RUN/learning_curve.png."""
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros report", description=__doc__, allow_abbrev=False)
+    parser = FlagParser(prog="chunk_ppo_ros report", description=__doc__)
     parser.add_argument("run", help="folder of the run, such as runs/mine, or its name below runs/")
     folder = find_run(parser.parse_args(arguments).run)
     try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
 from chunk_ppo_ros.runtime.graph import network_environment
@@ -166,7 +167,7 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="chunk_ppo_ros bench", description=__doc__, allow_abbrev=False)
+    parser = FlagParser(prog="chunk_ppo_ros bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, help="measure one part")
     parser.add_argument(
         "--like",

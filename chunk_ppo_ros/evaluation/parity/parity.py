@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jax
 
+from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, compare
 from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceError, ReferenceSet, read_reference_set
@@ -20,10 +21,9 @@ from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 def main(arguments: Sequence[str]) -> int:
     """`python -m chunk_ppo_ros parity DIR`."""
-    parser = argparse.ArgumentParser(
+    parser = FlagParser(
         prog="chunk_ppo_ros parity",
         description=__doc__,
-        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="a folder laid out like golden/set_a")
