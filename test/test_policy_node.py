@@ -386,3 +386,20 @@ def test_an_observation_that_the_model_refuses_holds(start):
     graph.spin(1.2)
     assert graph.logged("the observation is refused") == 1
     assert graph.peer.chunks == []
+
+
+def test_a_node_that_is_shut_down_holds(graph):
+    assert graph.node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+    assert not (graph.node.is_active or graph.node.is_configured)
+    settle_newest(graph, end=2 * MILLISECOND)
+    graph.spin(0.3)
+    assert len(graph.peer.chunks) == 1
+
+
+def test_a_node_that_is_cleaned_up_can_be_configured_again(graph):
+    settle_newest(graph, end=2 * MILLISECOND)
+    for trigger in (graph.node.trigger_deactivate, graph.node.trigger_cleanup):
+        assert trigger() == TransitionCallbackReturn.SUCCESS
+    assert not (graph.node.is_ready or graph.node.is_configured)
+    assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    graph.spin_until(lambda: graph.node.is_active)

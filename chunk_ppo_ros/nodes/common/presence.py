@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rclpy.node import Node
 
 PLACEHOLDERS = frozenset({"_NODE_NAME_UNKNOWN_", "_CREATED_BY_BARE_DDS_APP_"})
-"""Names that the ROS middleware gives to the node of a publisher while discovery has not told it, and for good where
+"""Names that the ROS middleware gives to the node of a publisher while discovery does not know it, and for good where
 the publisher belongs to a program without ROS. They name no node."""
 
 

@@ -10,29 +10,42 @@ import dataclasses
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeAlias, TypeVar
 
 ResultT = TypeVar("ResultT")
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome(Generic[ResultT]):
-    """What a job came to: its result, or the exception that ended it."""
+class Finished(Generic[ResultT]):
+    """The outcome of a job that ended well.
 
-    _result: ResultT | None = None
-    error: Exception | None = None
+    Attributes:
+        value: what the job returned.
+    """
+
+    value: ResultT
 
     def result(self) -> ResultT:
-        """The job's result.
-
-        Raises:
-            Exception: the one that ended the job.
-        """
-        if self.error is not None:
-            raise self.error
-        return self._result  # type: ignore[return-value]
+        """Returns what the job returned."""
+        return self.value
 
 
+@dataclasses.dataclass(frozen=True)
+class Failed:
+    """The outcome of a job that an exception ended.
+
+    Attributes:
+        error: the exception.
+    """
+
+    error: Exception
+
+    def result(self) -> NoReturn:
+        """Raises the exception that ended the job."""
+        raise self.error
+
+
+Outcome: TypeAlias = Finished[ResultT] | Failed
 _Then = Callable[[Outcome[Any]], None]
 
 
@@ -43,8 +56,8 @@ class Worker:
     what must survive to temporary files and rename them.
 
     Args:
-        name: name of the thread.
-        wake: called from the worker's thread when a result waits for `deliver`; triggers a guard condition.
+        name: the name of the thread.
+        wake: called from the worker's thread when an outcome waits for `deliver`.
     """
 
     def __init__(self, *, name: str, wake: Callable[[], None]) -> None:
@@ -59,7 +72,7 @@ class Worker:
 
     @property
     def num_open(self) -> int:
-        """Jobs submitted whose results are not delivered yet."""
+        """The number of jobs that were submitted and whose outcomes are not delivered yet."""
         return self._num_open
 
     def submit(self, job: Callable[[], ResultT], then: Callable[[Outcome[ResultT]], None]) -> None:
@@ -74,7 +87,7 @@ class Worker:
         self._jobs.put((job, then))
 
     def deliver(self) -> None:
-        """Hands out the results that are there, in order."""
+        """Hands out the outcomes that wait, in the order of their jobs."""
         while self._results:
             then, outcome = self._results.popleft()
             self._num_open -= 1
@@ -90,9 +103,9 @@ class Worker:
         while (entry := self._jobs.get()) is not None and not self._closed:
             job, then = entry
             try:
-                outcome: Outcome[Any] = Outcome(job())
+                outcome: Outcome[Any] = Finished(job())
             except Exception as error:  # handed on whole: whoever submitted the job decides what it means
-                outcome = Outcome(error=error)
+                outcome = Failed(error)
             with self._lock:
                 if self._closed:
                     return

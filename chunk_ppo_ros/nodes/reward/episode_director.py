@@ -24,7 +24,7 @@ class EpisodeDirector:
     Args:
         node: the node, whose logger is used.
         records: the records of the run.
-        publisher: tells the graph about episodes.
+        publisher: publishes the changes of episodes.
         outbox: the transitions that the trainer has not acknowledged.
         config: the configuration of rewards.
         refuse: says of a chunk, with its stamp, that it cannot be trained on, and why.
@@ -57,7 +57,7 @@ class EpisodeDirector:
         self._refusals = 0
 
     def next_number(self, run_id: str) -> int:
-        """Returns the first number of an episode that the run has not used, as far as the disk tells."""
+        """Returns the first number of an episode that the run has not used, as far as the file on disk says."""
         return self._publisher.next_number(run_id)
 
     def forget_failures(self) -> None:

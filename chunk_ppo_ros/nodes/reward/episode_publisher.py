@@ -1,4 +1,4 @@
-"""Tells the graph about episodes, and keeps their numbers on disk."""
+"""Publishes the changes of episodes, and keeps the numbers of episodes on disk."""
 
 from __future__ import annotations
 

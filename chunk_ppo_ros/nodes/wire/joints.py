@@ -114,12 +114,13 @@ class StateMessage:
     message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
 
     def fill(self, state: np.ndarray, *, stamp: int, efforts: np.ndarray | None = None) -> JointState:
-        """The message of a state, float [7], rad and normalised gripper; valid until the next call.
+        """Returns the message of a state, float [7], rad and normalized gripper; it is valid until the next call.
 
         Args:
             state: joint states of the arm.
             stamp: ROS time, ns.
-            efforts: float [6] of its joints, N m; the gripper's are told as NaN. None tells none at all.
+            efforts: float [6] of its joints, N m, or None where they are not known. Those of the gripper are NaN in the
+                message.
         """
         *arm, opening = state.astype(float).tolist()
         finger = self.convention.finger_from_opening(opening)
