@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import IO
 
 from chunk_ppo_ros.reporting.report import SUMMARY_NAME, write_report
 from chunk_ppo_ros.reporting.report_process import LOG_NAME
@@ -46,10 +47,9 @@ class ReportWriter:
         if self._process is None:
             self._process = self._start()
         if self._process.poll() is None:
-            assert self._process.stdin is not None
             # It was asked often enough, or has just ended, which `close` tells.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._process.stdin.fileno(), b"\n")
+                os.write(_input(self._process).fileno(), b"\n")
 
     def close(self) -> Path:
         """Waits for the last page, and writes it here where the process could not; returns the page.
@@ -76,8 +76,7 @@ class ReportWriter:
         """Lets the process write the last page and end, without waiting for it; a second call does nothing."""
         self._is_over = True
         if self._process is not None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
+            _input(self._process).close()
 
     def __enter__(self) -> ReportWriter:
         """Returns itself."""
@@ -115,6 +114,16 @@ class ReportWriter:
                 start_new_session=True,
                 bufsize=0,
             )
-        assert process.stdin is not None
-        os.set_blocking(process.stdin.fileno(), False)
+        os.set_blocking(_input(process).fileno(), False)
         return process
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    """Returns the pipe to a process.
+
+    Raises:
+        RuntimeError: where it was started without one.
+    """
+    if process.stdin is None:
+        raise RuntimeError("the process must be started with a pipe for its input, got none")
+    return process.stdin
