@@ -276,7 +276,7 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
     graph = start(run={"autostart": False, "resume": True})
     with start_process(tmp_path) as first:
         try:
-            graph.spin_until(lambda: graph.peer.versions, timeout=20.0)
+            graph.spin_until(lambda: graph.peer.versions, timeout=60.0)
             send(graph, 1, 0, 3, 2)
             graph.spin(0.5)
             assert first.poll() is None
@@ -295,9 +295,12 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
 def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path):
     graph = start(run={"autostart": False})
     with start_process(tmp_path) as process:
-        graph.spin_until(lambda: graph.peer.versions, timeout=20.0)
-        send(graph, 0, 1, 2, 3)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=2.0)
+        try:
+            graph.spin_until(lambda: graph.peer.versions, timeout=60.0)
+            send(graph, 0, 1, 2, 3)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=2.0)
+        finally:
+            process.kill()  # does nothing where it has ended
     assert process.returncode == 0
     assert "Traceback" not in errors
