@@ -177,7 +177,7 @@ def summarize(
         curve=[dataclasses.asdict(point) for point in points],
         chunks_to_goal=reached.chunks if reached else None,
         minutes_to_goal=reached.minutes if reached else None,
-        metrics=_watched(updates),
+        metrics=watched_metrics(updates),
         resumed=sum(record["kind"] == "run" for record in records) - 1,
         provenance=provenance,
     )
@@ -213,7 +213,8 @@ def _measure(curve: Curve) -> dict[str, Any]:
     return {name: value for name, value in curve.settings().items() if name not in ("config", "method")}
 
 
-def _watched(updates: Sequence[Record]) -> dict[str, float]:
+def watched_metrics(updates: Sequence[Record]) -> dict[str, float]:
+    """Largest, smallest, mean or sum over all updates of the metrics in WATCHED, where they were recorded."""
     kept = {}
     for name, how in WATCHED.items():
         values = np.array([update[name] for update in updates if update.get(name) is not None])

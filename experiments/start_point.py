@@ -75,8 +75,8 @@ def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
     Raises:
         NoStart: when no candidate fits; their measured successes are in the text.
     """
-    config = _config(experiment)
-    folder = root / name / f"start-{_fingerprint(experiment, config)}"
+    config = start_config(experiment)
+    folder = root / name / f"start-{fingerprint(experiment, config)}"
     with state.locked(folder, wait=True):
         record = state.read_json(folder / "start.json")
         if record is None:
@@ -112,7 +112,7 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
     return max(steps for steps in within if distances[steps] <= nearest + rule.margin + _ROUNDING)
 
 
-def _config(experiment: Experiment) -> TrainConfig:
+def start_config(experiment: Experiment) -> TrainConfig:
     """The settings of imitation; they do not depend on the curve's seed or variant."""
     rule, config = experiment.start, experiment.config
     return dataclasses.replace(
@@ -122,7 +122,8 @@ def _config(experiment: Experiment) -> TrainConfig:
     )
 
 
-def _fingerprint(experiment: Experiment, config: TrainConfig) -> str:
+def fingerprint(experiment: Experiment, config: TrainConfig) -> str:
+    """A name for everything that the imitation depends on: other settings have another one."""
     sections = config_lib.to_dict(config)
     used = {name: sections[name] for name in ("model", "env", "robot", "pretrain")}
     used |= {"rule": config_lib.to_dict(experiment.start), "greedy": experiment.greedy}

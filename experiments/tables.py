@@ -56,18 +56,18 @@ def _experiment(name: str, everything: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _evidence(name: str, variants: Mapping[str, Sequence[Result]]) -> list[str]:
-    parts = [*_settings(variants), _overview(variants)]
+    parts = [*settings_paragraphs(variants), _overview(variants)]
     verdicts = [verdict(variant, results, variants[DEFAULT]) for variant, results in _others(variants)]
     if verdicts:
         parts.append(_AGAINST + "\n\n" + "\n".join(verdicts))
-    return [*parts, f"![Curves of {name}]({name}.png)", "### Each seed", _seeds(variants)]
+    return [*parts, f"![Curves of {name}]({name}.png)", "### Each seed", seeds_table(variants)]
 
 
 def _others(variants: Mapping[str, Sequence[Result]]) -> list[tuple[str, Sequence[Result]]]:
     return [(variant, results) for variant, results in variants.items() if variant != DEFAULT and DEFAULT in variants]
 
 
-def _settings(variants: Mapping[str, Sequence[Result]]) -> list[str]:
+def settings_paragraphs(variants: Mapping[str, Sequence[Result]]) -> list[str]:
     """How starts were made and success is measured: the first variant's, then who differs from that and how."""
     told: dict[str, list[str]] = {}
     for variant, results in variants.items():
@@ -147,7 +147,8 @@ def _compare(pairs: Sequence[tuple[Result, Result]]) -> PairedTest:
     return paired_test(mine, others)
 
 
-def _seeds(variants: Mapping[str, Sequence[Result]]) -> str:
+def seeds_table(variants: Mapping[str, Sequence[Result]]) -> str:
+    """The table with one line for each seed of each variant."""
     lines = [
         f"| variant | seed | before [95 %] | after [95 %] | p | chunks | chunks to {GOAL:.0%} | minutes | load | "
         "evaluation, min | largest KL | undone | accepted | made by |",

@@ -123,7 +123,7 @@ def test_cloning_raises_the_likelihood_of_what_was_kept_and_lowers_that_of_the_r
 def test_each_row_is_seen_once_an_epoch_in_minibatches_of_one_size() -> None:
     config = dataclasses.replace(PRESETS["debug"].ppo, num_epochs_per_update=2, batch_size=4)
     cloner = Cloner(toy_loss, toy_policy.init_params(), config=config, seed=0)
-    rows = cloner._minibatches(5)
+    rows = cloner.minibatches(5)
     assert rows.shape == (3, 4)  # 2 * 5 rows fill 2.5 minibatches
     assert sorted(rows.ravel()[:5]) == sorted(rows.ravel()[5:10]) == [0, 1, 2, 3, 4]
 
@@ -273,14 +273,14 @@ def test_filtered_bc_clones_solved_episodes_and_goes_on_from_what_it_saved(tmp_p
     metrics, _ = method.update()  # episode 2 is solved, episode 3 is not
     assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 4)
     assert (method.counters.policy_version, method.counters.num_chunks, method.counters.next_episode) == (2, 8, 4)
-    learnt = method._cloner.params["actor_backbone"]
+    learnt = method.cloner.params["actor_backbone"]
     assert any(not np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (loaded, learnt)), strict=True))
     method.save()
     resumed = filtered_bc.begin(config, Still(), greedy=False, options={})
     assert resumed.counters == method.counters
-    assert resumed._kept is not None
-    assert len(resumed._kept) == 4
-    kept = [(one._cloner.params, one._cloner.state, one._kept) for one in (method, resumed)]
+    assert resumed.kept is not None
+    assert len(resumed.kept) == 4
+    kept = [(one.cloner.params, one.cloner.state, one.kept) for one in (method, resumed)]
     jax.tree.map(np.testing.assert_array_equal, *kept)
 
 

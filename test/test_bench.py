@@ -108,7 +108,7 @@ def test_the_number_of_runs_is_checked(runs: str, capsys: pytest.CaptureFixture[
 
 
 def test_a_part_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "_PART_TIMEOUT", 0.01)
+    monkeypatch.setattr(bench, "PART_TIMEOUT", 0.01)
     with tempfile.TemporaryDirectory() as folder, pytest.raises(UserError, match="topic_bench failed"):
         next(bench.measure_parts(["topics"], small_setup(Path(folder))))
 

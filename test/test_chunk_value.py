@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
@@ -157,6 +158,7 @@ class Trained:
     actor: Actor
     learner: Learner
     figures: dict[str, float]
+    config: TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         learner.check(each)
     figures = learner.update(transitions)
     actor.load(Checkpoint.open(learner.save()), policy_version=1)
-    return Trained(actor, learner, figures)
+    return Trained(actor, learner, figures, config)
 
 
 def test_an_update_trains_and_describes_both_values(trained: Trained) -> None:
@@ -182,29 +184,30 @@ def test_an_update_trains_and_describes_both_values(trained: Trained) -> None:
     assert figures["loss/value"] > 0 and figures["loss/chunk_value"] > 0
     assert figures["value/clipped_returns"] == 0.5
     assert figures["value/chunk_explained_variance"] == pytest.approx(0.0, abs=1e-6)  # a constant, before training
-    head = trained.learner._params["value_head"]
+    head = trained.learner.params["value_head"]
     assert np.any(head["output"]["kernel"]) and np.any(head["chunk"]["output"]["kernel"])
 
 
-def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained) -> None:
     """An entropy half way from sure to unsure: k = 4 - (4 - 2) / 2 = 3 steps, then the last target is held."""
-    actor, policy, params = trained.actor, make_policy(trained.learner._config.model), trained.learner.params
+    actor, policy, params = trained.actor, make_policy(trained.config.model), trained.learner.params
     chunk = actor.act(observe(actor, 5), sequence_number=5)
     unsure = {"low_entropy": chunk.entropy - 0.5, "high_entropy": chunk.entropy + 0.5, "end_steps": 2}
     cut_config = dataclasses.replace(
-        trained.learner._config,
+        trained.config,
         chunk_length=ChunkLengthConfig(length_rule="uncertainty", **unsure),  # type: ignore[arg-type]
-        ppo=dataclasses.replace(trained.learner._config.ppo, discount_per_step=True),
+        ppo=dataclasses.replace(trained.config.ppo, discount_per_step=True),
     )
-    monkeypatch.setattr(actor, "_config", cut_config)
-    cut = actor.act(observe(actor, 5), sequence_number=5)
+    checkpoint = Checkpoint.open(trained.learner.checkpoint)
+    cut = Actor(cut_config, checkpoint, policy_version=1).act(observe(actor, 5), sequence_number=5)
     assert (chunk.num_steps_asked, cut.num_steps_asked, cut.asked_actions.shape) == (4, 3, (3, 14))
     np.testing.assert_array_equal(cut.action_tokens, chunk.action_tokens)
     assert cut.entropy == chunk.entropy > 0.5
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], chunk.observation)
     value = jax.jit(policy.compute_action_chunk_value)
+    tokenizer = restore.load(checkpoint, trained.config).tokenizer
     for each, actions in ((chunk, chunk.actions), (cut, held_after(chunk.actions, 3))):
-        normalized = trained.learner._tokenizer.normalize_actions(actions, chunk.observation.state)
+        normalized = tokenizer.normalize_actions(actions, chunk.observation.state)
         assert each.value == pytest.approx(float(value(params, batch, normalized[None])[0]), abs=1e-5)
     assert abs(chunk.value) > 1e-3
     assert abs(cut.value - chunk.value) > 1e-5

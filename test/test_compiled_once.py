@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import jax.monitoring
 import numpy as np
 import pytest
 
@@ -19,25 +15,9 @@ from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from support import small_policy
+from support.compilations import compilations
 
-COMPILED = "/jax/core/compile/backend_compile_duration"
 NUM_CHUNKS = 4
-
-
-@contextlib.contextmanager
-def compilations() -> Iterator[list[float]]:
-    """The seconds of each compilation within the block."""
-    seconds: list[float] = []
-
-    def listen(event: str, duration: float, **_: Any) -> None:
-        if event == COMPILED:
-            seconds.append(duration)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield seconds
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ H, D = 16, 14
 
 def by_hand(*tokens: bytes, min_token: int) -> FastTokenizer:
     """A tokenizer of exactly these tokens, scale 1."""
-    symbols = {byte: symbol for symbol, byte in fast_tokenizer._byte_of_symbol().items()}
+    symbols = {byte: symbol for symbol, byte in fast_tokenizer.byte_of_symbol().items()}
     vocab = {"".join(symbols[byte] for byte in token): index for index, token in enumerate(tokens)}
     return FastTokenizer(bpe=tokenizers.Tokenizer(tokenizers.models.BPE(vocab, [])), scale=1, min_token=min_token)
 

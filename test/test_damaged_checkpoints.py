@@ -249,17 +249,17 @@ def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
     """Then the old ones go before the new ones come: two versions are never in memory."""
     path = run / "checkpoints" / "debug" / "step_0"
     actor = Actor(configure(run), Checkpoint.open(path), policy_version=3)
-    held = weakref.ref(jax.tree.leaves(actor._params)[0])
+    held = weakref.ref(jax.tree.leaves(actor.params)[0])
     with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
         actor.load(Checkpoint.open(path), policy_version=4)
     assert (actor.policy_version, held() is None) == (3, False)
-    read = orbax_trees._restore
+    read = orbax_trees.read_arrays
     held_while_reading = []
 
     def watch(*arguments: Any) -> Any:
         held_while_reading.append(held() is not None)
         return read(*arguments)
 
-    monkeypatch.setattr(orbax_trees, "_restore", watch)
+    monkeypatch.setattr(orbax_trees, "read_arrays", watch)
     actor.load(Checkpoint.open(path), policy_version=4)
     assert (actor.policy_version, held_while_reading) == (4, [False])

@@ -180,7 +180,7 @@ def test_a_result_tells_what_was_undone_and_at_what_rate_it_ended() -> None:
         {"update/accepted": 1.0, "update/rolled_back": 2.0, "update/rate_scale": 0.25, "kl/after": 0.5},
         {"update/accepted": 0.0, "update/rolled_back": 4.0, "update/rate_scale": 0.125, "kl/after": None},
     ]
-    assert results._watched(updates) == {
+    assert results.watched_metrics(updates) == {
         "kl/after max": 0.5,
         "update/accepted mean": 0.5,
         "update/rolled_back sum": 6.0,
@@ -300,7 +300,7 @@ def test_what_is_imitated_otherwise_is_trained_so_and_has_its_own_start(monkeypa
     plain, free = (definitions.curve("reach", variant=variant, seed=1) for variant in ("default", "free_decoding"))
     assert plain.config.model.constrain_decoding and plain.experiment.config.model.constrain_decoding
     assert not free.config.model.constrain_decoding and not free.experiment.config.model.constrain_decoding
-    keys = {start_point._fingerprint(one.experiment, start_point._config(one.experiment)) for one in (plain, free)}
+    keys = {start_point.fingerprint(one.experiment, start_point.start_config(one.experiment)) for one in (plain, free)}
     assert len(keys) == 2
 
 
@@ -405,7 +405,7 @@ def test_another_start_or_decoding_is_told_of_those_that_have_it(
         start={**plain.start, "gradient_steps": 70, "success": 0.7},
         after={**plain.after, "decoding": "sample"},
     )
-    first, second = tables._settings({"default": [plain, plain], "fast": [plain], "other": [other]})
+    first, second = tables.settings_paragraphs({"default": [plain, plain], "fast": [plain], "other": [other]})
     assert "after 36 gradient steps" in first and "decode greedily" in first
     assert second.startswith("Otherwise other: ")
     assert "after 70 gradient steps: 70.0%" in second and "decode by sampling" in second
@@ -419,17 +419,18 @@ def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": toy})
     assert (
         f"Task reach on the kinematic simulator, up to {toy.config.env.max_episode_chunks} chunks. "
-        in tables._settings(results)[0]
+        in tables.settings_paragraphs(results)[0]
     )
     monkeypatch.setattr(tables, "EXPERIMENTS", {"toy": narrow})
-    assert "Task reach (cube_spread=0.4) on the kinematic simulator, up to 20 chunks. " in tables._settings(results)[0]
+    narrowed = tables.settings_paragraphs(results)[0]
+    assert "Task reach (cube_spread=0.4) on the kinematic simulator, up to 20 chunks. " in narrowed
 
 
 def test_what_was_undone_is_told_where_it_was_recorded(tmp_path: Path) -> None:
     plain = run_toy(tmp_path)
     metrics = {"kl/approx max": 0.25, "update/rolled_back sum": 5.0, "update/accepted mean": 0.75}
     told = [dataclasses.replace(plain, metrics=metrics), dataclasses.replace(plain, metrics={})]
-    head, _, first, second = tables._seeds({"default": told}).splitlines()
+    head, _, first, second = tables.seeds_table({"default": told}).splitlines()
     assert head.split(" | ")[-4:-1] == ["largest KL", "undone", "accepted"]
     assert first.split(" | ")[-4:-1] == ["0.250", "5", "75%"]
     assert second.split(" | ")[-4:-1] == ["", "", ""]

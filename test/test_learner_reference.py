@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.rl.optimizer import LR_SCALE
@@ -29,24 +30,34 @@ def assert_is_the_imitation(actor: Any) -> None:
     jax.tree.map(np.testing.assert_array_equal, actor, small_policy.make_params()["actor_backbone"])
 
 
-def save_changed(learner: Learner) -> None:
-    """Saves a next version with other weights and another scale of the rate, as updates would make them."""
-    learner._params = jax.tree.map(lambda leaf: leaf + 1.0, learner._params)
-    learner._opt_state = {**learner._opt_state, LR_SCALE: jnp.float32(0.25)}
-    learner._counters = dataclasses.replace(learner.counters, policy_version=1)
-    learner.save()
+def save_changed(config: TrainConfig, state: LearnerState) -> Any:
+    """Saves a next version with other weights and another scale of the rate, as updates would make them.
+
+    Returns:
+        The weights.
+    """
+    params = jax.tree.map(lambda leaf: leaf + 1.0, state.policy.params)
+    changed = dataclasses.replace(
+        state,
+        policy=dataclasses.replace(state.policy, params=params),
+        opt_state={**state.opt_state, LR_SCALE: jnp.float32(0.25)},
+        counters=dataclasses.replace(state.counters, policy_version=1),
+    )
+    Learner(config, changed).save()
+    return params
 
 
 def test_the_reference_and_the_scale_of_the_rate_survive_a_resume(tmp_path: Path) -> None:
     imitated = small_policy.save_openpi(tmp_path / "imitated")
-    first = Learner.start(configure(tmp_path, imitated))
-    assert_is_the_imitation(first._update._reference)
-    save_changed(first)
-    resumed = Learner.start(configure(tmp_path, "", resume=True))  # where it started from is in the metadata
-    assert resumed.policy_version == 1
-    assert_is_the_imitation(resumed._update._reference)
-    jax.tree.map(np.testing.assert_array_equal, resumed._params, first._params)
-    assert resumed._opt_state[LR_SCALE] == 0.25
+    config = configure(tmp_path, imitated)
+    first = initial_state(config)
+    assert_is_the_imitation(first.reference)
+    params = save_changed(config, first)
+    resumed = initial_state(configure(tmp_path, "", resume=True))  # where it started from is in the metadata
+    assert resumed.counters.policy_version == 1
+    assert_is_the_imitation(resumed.reference)
+    jax.tree.map(np.testing.assert_array_equal, resumed.policy.params, params)
+    assert resumed.opt_state[LR_SCALE] == 0.25
     shutil.rmtree(imitated)
     with pytest.raises(CheckpointError, match="imitated must be a folder, got none of that name"):
         Learner.start(configure(tmp_path, "", resume=True))

@@ -150,7 +150,7 @@ def test_feed_forward_adapters_by_hand() -> None:
         "linear_lora_b": jnp.ones((1, 1)),
     }
     np.testing.assert_allclose(
-        gemma._gated_mlp(config, arrange_mlp(config, params, dtype=jnp.dtype("float32")), jnp.array([[[2.0]]])),
+        gemma.gated_mlp(config, arrange_mlp(config, params, dtype=jnp.dtype("float32")), jnp.array([[[2.0]]])),
         [[[24.0]]],
         rtol=1e-6,
     )

@@ -197,7 +197,7 @@ def test_the_process_gets_every_line_and_the_mode(tmp_path):
 
 def test_a_process_that_fails_is_reported_once(tmp_path, caplog):
     sink = make_sink(tmp_path, "raise SystemExit('no wandb here')")
-    sink._process.wait()
+    sink.process.wait()
     for number in range(100):
         sink.send({"number": number})
     sink.close()
@@ -215,7 +215,7 @@ def test_a_process_that_hangs_holds_up_nobody(tmp_path, caplog, monkeypatch):
         sink.send({"text": "x" * 10_000})  # more than the pipe and the queue hold
     sink.close()
     assert time.monotonic() - started < 30.0  # half of what the process sleeps: nobody waited for it
-    assert sink._process.returncode == -9
+    assert sink.process.returncode == -9
     messages = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert sum("does not keep up" in message for message in messages) == 1
     assert sum("did not finish in time" in message for message in messages) == 1

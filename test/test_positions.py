@@ -86,9 +86,9 @@ def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.P
         write_hdf5(tmp_path / f"episode_{number}.hdf5", 6, first=number, images=np.zeros((6, 8, 10, 3), np.uint8))
     config = small_policy.configure(tmp_path, run={"prompt": "reach"})
     config = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, num_demonstrations=2))
-    chunks = positions._recorded(tmp_path, config)
+    chunks = positions.recorded_chunks_of(tmp_path, config)
     assert chunks.episodes.tolist() == [0, 0, 1, 1]
     np.testing.assert_allclose(chunks.state[:, 0], [0, 0.56, 1, 1.56], rtol=1e-6)
     few = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, num_demonstrations=1))
     with pytest.raises(EpisodesError, match="at least 2 for an interval, got 1"):
-        positions._recorded(tmp_path, few)
+        positions.recorded_chunks_of(tmp_path, few)

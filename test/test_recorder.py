@@ -28,7 +28,7 @@ from support.wire_transitions import make_transition, to_message
 
 pytestmark = pytest.mark.graph
 
-TYPES = {topic: recorder_node._type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
+TYPES = {topic: recorder_node.ros_type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
 
 
 def read(folder: pathlib.Path) -> list[tuple[str, bytes]]:

@@ -52,31 +52,31 @@ def test_windows_are_summed_in_order(multiple: int) -> None:
     # its 32 ones first.
     values = np.ones((1, 32 * multiple), np.float32)
     values[0, 0] = 2.0**24
-    assert resampling._window_sum(values)[0] == 2**24 + 32 * (multiple - 1)
+    assert resampling.window_sum(values)[0] == 2**24 + 32 * (multiple - 1)
 
 
 def test_windows_are_centred() -> None:
     # 34 values: 15 zeros are put before them and 15 behind, so that 17 are in each window.
     values = np.ones((1, 34), np.float32)
     values[0, 17] = 2.0**24  # it begins the second window: 17 + 2^24, which float32 rounds to an even number
-    assert resampling._window_sum(values)[0] == 2**24 + 16
+    assert resampling.window_sum(values)[0] == 2**24 + 16
     values = np.ones((1, 34), np.float32)
     values[0, 16] = 2.0**24  # it ends the first window: 16 + 2^24, then + 17, rounded down to even
-    assert resampling._window_sum(values)[0] == 2**24 + 32
+    assert resampling.window_sum(values)[0] == 2**24 + 32
 
 
 @pytest.mark.parametrize(("size", "length"), [(279, 280), (320, 320), (588, 296), (640, 320), (800, 272), (1920, 320)])
 def test_block_lengths(size: int, length: int) -> None:
     # As found in the sums of jax 0.5.3 on two cores: 588 / 2 = 294 and 800 / 3 = 266.7, up to a multiple of 8.
-    assert resampling._block_length(size) == length
+    assert resampling.block_length(size) == length
 
 
 def test_blocks_are_summed_apart() -> None:
     # 2^24 + 1 stays 2^24 in float32, twice; the block 1 + 1 is added as 2.
     values = np.array([[2.0**24, 1.0, 1.0]], np.float32)
     ones, none = np.ones((1, 3), np.float32), np.zeros((1, 3), bool)
-    assert resampling._sum_in_order(ones, values, none)[0] == 2**24
-    assert resampling._sum_in_order(ones, values, np.array([[False, True, False]]))[0] == 2**24 + 2
+    assert resampling.sum_in_order(ones, values, none)[0] == 2**24
+    assert resampling.sum_in_order(ones, values, np.array([[False, True, False]]))[0] == 2**24 + 2
     # Of 640 columns the second block of 320 begins within the pixel that takes 316..321.
     taps = resampling.find_taps(640, 224)
     assert taps.index[taps.new_block].tolist() == [320, 320]
@@ -92,9 +92,9 @@ def test_the_fast_way_gives_what_the_exact_order_gives(sides: tuple[int, int, in
     where = tuple(np.array(list(itertools.product(range(new_height), range(new_width), range(3)))).T)
     if new_width * height * (width + new_height) < new_height * width * (height + new_width):
         flipped = (where[1], where[0], where[2])
-        exact = resampling._compute_exactly(image.transpose(1, 0, 2), columns, rows, flipped)
+        exact = resampling.compute_exactly(image.transpose(1, 0, 2), columns, rows, flipped)
     else:
-        exact = resampling._compute_exactly(image, rows, columns, where)
+        exact = resampling.compute_exactly(image, rows, columns, where)
     resized = resampling.resample(image, new_height, new_width)
     np.testing.assert_array_equal(resized.ravel(), np.rint(exact))
 

@@ -264,7 +264,7 @@ def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> N
     graph.others.ack = Ack.RETRY
     graph.until(lambda: len(graph.others.transitions) == 3, timeout=6.0)  # again after two
     graph.others.ack = Ack.ACCEPTED
-    graph.until(lambda: len(graph.node._outbox.delivery) == 0, timeout=8.0)
+    graph.until(lambda: len(graph.node.outbox.delivery) == 0, timeout=8.0)
     assert {message.chunk.sequence_number for message in graph.others.transitions} == {0}
 
 
@@ -272,7 +272,7 @@ def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> 
     graph.others.ack = None
     graph.announce()
     graph.start()
-    graph.node._outbox.delivery._capacity = 2
+    graph.node.outbox.delivery.capacity = 2
     graph.play(0)
     graph.play(1, chunk=1)
     graph.bootstrap(1, value=1.0)  # two transitions wait now
@@ -492,10 +492,10 @@ def test_a_discarded_episode_leaves_nothing_behind(graph: Graph) -> None:
     graph.play(0)
     graph.play(1, chunk=1)
     graph.sample(2, chunk=2)
-    graph.until(lambda: len(graph.node._outbox.delivery) == 2)
+    graph.until(lambda: len(graph.node.outbox.delivery) == 2)
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.DISCARDED)).success
     graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
-    assert len(graph.node._outbox.delivery) == 0
+    assert len(graph.node.outbox.delivery) == 0
     graph.until(lambda: len(graph.others.outcomes) == 3)
     assert not graph.others.outcomes[-1].valid
     graph.sample(3, chunk=3)  # sampled before the policy heard of it

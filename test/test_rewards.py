@@ -240,7 +240,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for feed in feeds([Played(1.0, 0.0, episode=n, ends=("terminated",)) for n in range(10)], assembler):
         feed()
         assembler.pop_complete()
-    assert len(assembler._records) == 3
+    assert len(assembler.records) == 3
 
 
 # The referee.

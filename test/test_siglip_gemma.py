@@ -49,13 +49,13 @@ def test_layout_rows_are_independent() -> None:
 def test_rotation_turns_a_pair_by_its_position() -> None:
     """head_dim 4: dimension 0 pairs with 2 at 1 rad a position, 1 with 3 at 10000^(-2/4) = 0.01 rad."""
     rotation = gemma_attention.make_rotation(jnp.array([[3]]), 4)
-    turned = gemma_attention._rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
+    turned = gemma_attention.rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
     np.testing.assert_allclose(turned, [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)], rtol=1e-6)
 
 
 def test_rms_norm_by_hand() -> None:
     """rms(3, 4) = sqrt(12.5); scale 1 doubles."""
-    normed = gemma._rms_norm(jnp.array([0.0, 1.0]), jnp.array([3.0, 4.0]))
+    normed = gemma.rms_norm(jnp.array([0.0, 1.0]), jnp.array([3.0, 4.0]))
     np.testing.assert_allclose(normed, [3 / math.sqrt(12.5), 2 * 4 / math.sqrt(12.5)], rtol=1e-5)
 
 
@@ -101,7 +101,7 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
         kernels = jnp.concatenate([params["attn"]["q_einsum"]["w"][None], key_value])
     query, key, value = jnp.einsum("btw,inwh->ibtnh", x, kernels)
     logits = (
-        jnp.einsum("btnh,bsnh->bnts", gemma_attention._rotate(query, rotation), gemma_attention._rotate(key, rotation))
+        jnp.einsum("btnh,bsnh->bnts", gemma_attention.rotate(query, rotation), gemma_attention.rotate(key, rotation))
         * 2**-0.5
     )
     weights = jax.nn.softmax(logits + bias[:, None], axis=-1)
@@ -136,7 +136,7 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
 @pytest.mark.parametrize(("block", "kv_heads"), [(60, 1), (40, 1), (40, 2)])
 def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int, kv_heads: int) -> None:
     """3 context queries x 5 keys x 4 heads are 60 logits: one block of 60, or two of 40, of two queries, one a pad."""
-    monkeypatch.setattr(gemma_attention, "_BLOCK_LOGITS", block)
+    monkeypatch.setattr(gemma_attention, "BLOCK_LOGITS", block)
     config = dataclasses.replace(SMALL, num_heads=4, num_kv_heads=kv_heads)
     params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
     layout = make_layout(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
@@ -159,13 +159,13 @@ def test_patches_are_read_row_by_row() -> None:
     kernel = jnp.zeros((2, 2, 3, 1)).at[:, :, 0].set(1.0)
     image = np.zeros((1, 4, 4, 3), np.uint8)
     image[0, 0, 2, 0] = 255  # top right patch: 1 - 3 = -2 instead of -4
-    embedded = siglip._embed_patches({"kernel": kernel, "bias": jnp.array([0.5])}, jnp.array(image))
+    embedded = siglip.embed_patches({"kernel": kernel, "bias": jnp.array([0.5])}, jnp.array(image))
     np.testing.assert_allclose(embedded[0, :, 0], [-3.5, -1.5, -3.5, -3.5])
 
 
 def test_layer_norm_by_hand() -> None:
     """(1, 3) has mean 2 and deviation 1."""
-    normed = siglip._layer_norm({"scale": jnp.array([1.0, 2.0]), "bias": jnp.array([0.0, 1.0])}, jnp.array([1.0, 3.0]))
+    normed = siglip.layer_norm({"scale": jnp.array([1.0, 2.0]), "bias": jnp.array([0.0, 1.0])}, jnp.array([1.0, 3.0]))
     np.testing.assert_allclose(normed, [-1, 3], atol=1e-5)
 
 

@@ -101,7 +101,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
 
 def test_a_human_finishes_what_the_policy_began(graph: Graph) -> None:
     peer = graph.peer
-    simulator = graph._nodes[1]._simulator
+    simulator = graph.nodes[1].simulator
     peer.announce()
     graph.spin_until(lambda: peer.heard["chunk_outcome"], timeout=PATIENCE)  # the policy stays where it is
     future = peer.takeover.call_async(SetBool.Request(data=True))

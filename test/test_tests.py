@@ -36,3 +36,41 @@ def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() 
         if name.startswith("test_") and name not in marked
     }
     assert not any(offenders.values()), {name: found for name, found in offenders.items() if found}
+
+
+LIBRARIES = {"_replace", "_asdict", "_fields", "_flax_dataclass"}
+"""Names of libraries: those of every namedtuple, and the mark of flax, which has no public way to ask."""
+
+
+def private_names(tree: ast.AST) -> set[str]:
+    """What a file reads or sets of others under a private name, with its line."""
+    defined = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_own(node)}
+    found = {(name, node.lineno) for node in ast.walk(tree) for name in names_of(node)}
+    return {f"{name}:{line}" for name, line in found if is_private(name) and name not in defined | LIBRARIES}
+
+
+def names_of(node: ast.AST) -> list[str]:
+    """Names of others in one node: attributes, what is imported, and the texts that setattr and its like are given."""
+    if isinstance(node, ast.Attribute):
+        return [] if is_own(node) else [node.attr]
+    if isinstance(node, ast.ImportFrom):
+        return [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("getattr", "setattr", "delattr")):
+        texts = [argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant)]
+        return [name for text in texts if isinstance(text, str) for name in text.split(".")]
+    return []
+
+
+def is_own(node: ast.Attribute) -> bool:
+    """Whether an attribute belongs to the class in which it is written."""
+    return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def is_private(name: str) -> bool:
+    """Whether a name is private: one leading underscore."""
+    return name.startswith("_") and not name.startswith("__")
+
+
+def test_no_test_reads_private_names() -> None:
+    offenders = {name: sorted(private_names(tree)) for name, tree in TREES.items()}
+    assert not any(offenders.values()), {name: found for name, found in offenders.items() if found}

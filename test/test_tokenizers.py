@@ -286,7 +286,7 @@ def test_prompt_is_short_and_reversible(policy: PolicyTokenizer) -> None:
     assert mask[: mask.sum()].all()
     assert tokens[0] == prompt_tokenizer.BEGIN
     assert (tokens[~mask] == prompt_tokenizer.PAD).all()
-    assert policy.prompt._model.decode(tokens[1 : mask.sum()].tolist()) == prompt_tokenizer.prompt_text(TASKS[0], state)
+    assert policy.prompt.model.decode(tokens[1 : mask.sum()].tolist()) == prompt_tokenizer.prompt_text(TASKS[0], state)
 
 
 def test_every_state_number_is_one_piece(policy: PolicyTokenizer) -> None:

@@ -215,7 +215,7 @@ def test_a_failed_update_announces_nothing_keeps_the_rollout_and_is_tried_again_
 def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_is_announced(
     graph, journal, monkeypatch
 ):
-    monkeypatch.setattr(trainer_node, "_SAVE_RETRY_PERIOD", 0.1)
+    monkeypatch.setattr(trainer_node, "SAVE_RETRY_PERIOD", 0.1)
     FakeLearner.save_errors.append(CheckpointError("No space left on device"))
     send(graph, 0, 1, 2, 3)
     graph.spin_until(lambda: graph.logged("the update is made but not saved"))

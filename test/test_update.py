@@ -17,6 +17,7 @@ from chunk_ppo_ros.rl.rollout import stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.rl.update_errors import LogProbGapError, UpdateError
 from support import toy_policy
+from support.compilations import compilations
 from support.toy_policy import sample_rollout
 from support.trees import assert_trees_equal
 
@@ -294,15 +295,15 @@ def test_nothing_compiles_twice(committed):
     optimizer = make_optimizer(CONFIG)
     update, opt_state = PPOUpdate(toy_policy.evaluate, optimizer, CONFIG), optimizer.init(params)
     nothing = jax.tree.map(np.zeros_like, sample_rollout(params))
-    update.warm_up(params, opt_state, nothing, key=KEY)
-    for number in range(3):
-        result = update.run(params, opt_state, sample_rollout(params, seed=number), key=jax.random.key(number))
-        params, opt_state = result.params, result.opt_state
-    assert [function._cache_size() for function in (update._step._step, update._check.measure, update._targets)] == [
-        1,
-        1,
-        1,
-    ]
+    with compilations() as before:
+        update.warm_up(params, opt_state, nothing, key=KEY)
+    assert before  # or nothing is heard
+    made = [(sample_rollout(params, seed=number), jax.random.key(number)) for number in range(3)]
+    with compilations() as during:
+        for rollout, key in made:
+            result = update.run(params, opt_state, rollout, key=key)
+            params, opt_state = result.params, result.opt_state
+    assert during == []
 
 
 def test_a_rollout_must_be_a_multiple_of_the_minibatch():

@@ -58,7 +58,7 @@ class Actor:
             batch = jax.tree.map(lambda leaf: leaf[None], observation)
             return self._policy.compute_action_chunk_value(params, batch, actions[None])[0]
 
-        self._act = jax.jit(act)
+        self.compiled_act = jax.jit(act)
         self._value = jax.jit(value)
         self._chunk_value = jax.jit(chunk_value)
 
@@ -123,7 +123,7 @@ class Actor:
         return self._sample(observation, jax.random.fold_in(self._key, sequence_number))
 
     def _sample(self, observation: ModelObservation, key: jax.Array) -> SampledChunk:
-        sample = jax.device_get(self._act(self._params, observation, key))
+        sample = jax.device_get(self.compiled_act(self._params, observation, key))
         if not (np.all(np.isfinite(sample.token_log_probs)) and np.isfinite(sample.value)):
             raise RuntimeError(
                 f"log-probabilities and value of a chunk must be finite, got NaN or infinity from policy version "

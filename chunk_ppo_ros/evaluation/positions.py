@@ -145,7 +145,7 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     """
     bundle = restore.load(checkpoint, config)
     demonstrations: Demonstrations | RecordedChunks = (
-        collect_demonstrations(config) if episodes is None else _recorded(episodes, config)
+        collect_demonstrations(config) if episodes is None else recorded_chunks_of(episodes, config)
     )
     try:
         batch = tokenize(demonstrations, bundle.tokenizer)
@@ -154,7 +154,7 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     return prefer(bundle.policy, bundle.params, batch, demonstrations.episodes)
 
 
-def _recorded(path: Path, config: TrainConfig) -> RecordedChunks:
+def recorded_chunks_of(path: Path, config: TrainConfig) -> RecordedChunks:
     """The chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
     recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
     if len(recorded) < 2:

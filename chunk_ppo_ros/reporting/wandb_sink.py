@@ -81,7 +81,7 @@ class WandbSink:
         environment = os.environ | {"WANDB_MODE": mode, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with log_path.open("ab") as log:
             # In a session of its own Ctrl-C does not reach it: it ends when its input does.
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
             )
         self._thread = threading.Thread(target=self._feed, name="wandb", daemon=True)
@@ -103,21 +103,21 @@ class WandbSink:
         deadline = time.monotonic() + FINISH_TIMEOUT
         try:
             self._queue.put(None, timeout=FINISH_TIMEOUT / 2)
-            if self._process.wait(max(0.0, deadline - time.monotonic())) and not self._failed.is_set():
+            if self.process.wait(max(0.0, deadline - time.monotonic())) and not self._failed.is_set():
                 _log.warning("wandb failed, but training was not affected: see %s", self._log_path)
         except (queue.Full, subprocess.TimeoutExpired):
-            self._process.kill()
-            self._process.wait()
+            self.process.kill()
+            self.process.wait()
             _log.warning("wandb did not finish in time; `wandb sync` uploads what is below %s", self._log_path.parent)
         if self._num_dropped:
             _log.warning("wandb missed %d records, which metrics.jsonl has", self._num_dropped)
 
     def _feed(self) -> None:
         """Writes queued records to the process until the end is queued or the process is gone."""
-        if self._process.stdin is None:
+        if self.process.stdin is None:
             raise RuntimeError("the process must be started with a pipe for its input, got none")
         try:
-            with self._process.stdin as stream:
+            with self.process.stdin as stream:
                 while (record := self._queue.get()) is not None:  # its reader ends when this closes the stream
                     stream.write(json.dumps(record).encode() + b"\n")
                     stream.flush()

@@ -72,7 +72,7 @@ class TransitionAssembler:
 
     def __init__(self, config: PPOConfig) -> None:
         self._config = config
-        self._records: dict[int, _Record] = {}
+        self.records: dict[int, _Record] = {}
         self._discarded: set[tuple[str, int]] = set()
         self._gaps: list[Gap] = []
 
@@ -105,7 +105,7 @@ class TransitionAssembler:
         Returns:
             The outcome before and after; None where it is too late or there is nothing to amend.
         """
-        record = self._records.get(id.sequence_number)
+        record = self.records.get(id.sequence_number)
         if record is None or record.id != id or record.outcome is None or record.outcome.num_steps == 0:
             return None
         before, record.outcome = record.outcome, amend(record.outcome)
@@ -126,7 +126,7 @@ class TransitionAssembler:
             value: V(observation) by the chunk's policy version, in units of reward.
             source: where the observation comes from.
         """
-        record = self._records.setdefault(sequence_number, _Record())
+        record = self.records.setdefault(sequence_number, _Record())
         if record.bootstrap is None and not record.finished:
             record.bootstrap = _NextValue(value, observation, source)
 
@@ -140,7 +140,7 @@ class TransitionAssembler:
         Returns:
             The chunks that were dropped.
         """
-        records = [record for record in self._records.values() if record.id and record.id.episode == episode]
+        records = [record for record in self.records.values() if record.id and record.id.episode == episode]
         runs = {run_id} if run_id is not None else {record.id.run_id for record in records if record.id}
         self._discarded.update((run, episode) for run in runs)
         dropped = [record for record in records if not record.finished and record.id and record.id.run_id in runs]
@@ -151,8 +151,8 @@ class TransitionAssembler:
     def pop_complete(self) -> list[Transition]:
         """The transitions that are complete, by sequence number; each is returned once."""
         transitions = []
-        for sequence_number in sorted(self._records):
-            transition = self._complete(sequence_number, self._records[sequence_number])
+        for sequence_number in sorted(self.records):
+            transition = self._complete(sequence_number, self.records[sequence_number])
             if transition is not None:
                 transitions.append(transition)
         self._forget()
@@ -165,11 +165,11 @@ class TransitionAssembler:
 
     def pending(self) -> list[ChunkId]:
         """Chunks that wait for an outcome or a next value, by sequence number."""
-        waiting = [record.id for record in self._records.values() if record.id and not record.finished]
+        waiting = [record.id for record in self.records.values() if record.id and not record.finished]
         return sorted(waiting, key=lambda id: id.sequence_number)
 
     def _record(self, id: ChunkId) -> _Record:
-        record = self._records.setdefault(id.sequence_number, _Record())
+        record = self.records.setdefault(id.sequence_number, _Record())
         if record.id is None:
             record.id = id
         if record.id != id:
@@ -187,7 +187,7 @@ class TransitionAssembler:
             return None
         if record.chunk is None:
             return None
-        successor = self._records.get(sequence_number + 1)
+        successor = self.records.get(sequence_number + 1)
         following = self._next_value(record, record.id, record.outcome, successor)
         if following is None:
             return None
@@ -221,6 +221,6 @@ class TransitionAssembler:
         return _NextValue(successor.value)
 
     def _forget(self) -> None:
-        finished = [number for number, record in sorted(self._records.items()) if record.finished]
+        finished = [number for number, record in sorted(self.records.items()) if record.finished]
         for number in finished[: max(0, len(finished) - MAX_FINISHED)]:
-            del self._records[number]
+            del self.records[number]

@@ -32,7 +32,7 @@ class Delivery(Generic[PayloadT]):
         self, *, window: int = 8, capacity: int = 64, first_delay: float = 1.0, max_delay: float = 10.0
     ) -> None:
         self._window = window
-        self._capacity = capacity
+        self.capacity = capacity
         self._first_delay = first_delay
         self._max_delay = max_delay
         self._entries: dict[int, _Entry[PayloadT]] = {}
@@ -43,12 +43,12 @@ class Delivery(Generic[PayloadT]):
     @property
     def full(self) -> bool:
         """Whether the source should hold."""
-        return len(self._entries) >= self._capacity
+        return len(self._entries) >= self.capacity
 
     @property
     def eased(self) -> bool:
         """Whether a source that holds may go on: half of the capacity is free."""
-        return len(self._entries) <= self._capacity // 2
+        return len(self._entries) <= self.capacity // 2
 
     def add(self, sequence_number: int, payload: PayloadT) -> None:
         """Queues a payload; one whose number is in the queue already is ignored."""

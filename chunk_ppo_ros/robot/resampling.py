@@ -60,7 +60,7 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
     # A float32 sum of K products below 256 is off by at most 2^-16 for each operation, in either order.
     margin = (rows.num_taps + columns.num_taps + 4) * 2.0**-15
     x, y, channel = np.nonzero(np.abs(values - rounded) > 0.5 - margin)
-    rounded[x, y, channel] = np.rint(_compute_exactly(image, rows, columns, (y, x, channel)))
+    rounded[x, y, channel] = np.rint(compute_exactly(image, rows, columns, (y, x, channel)))
     return np.clip(rounded, 0, 255).astype(np.uint8).transpose(1, 0, 2)
 
 
@@ -73,14 +73,14 @@ def find_taps(size: int, new_size: int) -> Taps:
     last = size - 1 - np.argmax(used[:, ::-1], axis=1)
     num_taps = int(np.max(last - first)) + 1
     index = np.minimum(first, size - num_taps)[:, None] + np.arange(num_taps)
-    new_block = (index % _block_length(size) == 0) & (np.arange(num_taps) > 0)
+    new_block = (index % block_length(size) == 0) & (np.arange(num_taps) > 0)
     taps = Taps(index, np.take_along_axis(weights, index, axis=1), new_block)
     for array in (taps.index, taps.weight, taps.new_block):
         array.setflags(write=False)
     return taps
 
 
-def _block_length(size: int) -> int:
+def block_length(size: int) -> int:
     """Old pixels that XLA's matrix product sums at a time on several cores: few even blocks of at most 320."""
     num_blocks = -(-size // 320)
     return -(-size // (8 * num_blocks)) * 8
@@ -103,7 +103,7 @@ def _weights(size: int, new_size: int) -> np.ndarray:
     in_loop = np.maximum(1 - np.abs(_fused(half, step, np.float32(-0.5))[:, None] - old) * slope, 0)
     loop_end = new_size - new_size % 8 if new_size >= (88 if step > 1 else 96) else 0
     numerator = np.where((np.arange(new_size) < loop_end)[:, None], in_loop, kernel)
-    return numerator / _window_sum(kernel)[:, None]
+    return numerator / window_sum(kernel)[:, None]
 
 
 def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32) -> np.ndarray:
@@ -111,7 +111,7 @@ def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32
     return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
 
 
-def _window_sum(values: np.ndarray) -> np.ndarray:
+def window_sum(values: np.ndarray) -> np.ndarray:
     """float32 [n] sums of [n, m] over windows of 32, which are centred over m, and then over the windows; in order."""
     num_rows, size = values.shape
     missing = -size % 32 if size > 32 else 0
@@ -134,17 +134,17 @@ def _apply(taps: Taps, pixels: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _compute_exactly(
+def compute_exactly(
     image: np.ndarray, rows: Taps, columns: Taps, where: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of operations."""
     y, x, channel = where
     patches = image[rows.index[y][:, :, None], columns.index[x][:, None, :], channel[:, None, None]]
-    sums = _sum_in_order(rows.weight[y][..., None], patches, rows.new_block[y][..., None])
-    return _sum_in_order(columns.weight[x], sums, columns.new_block[x])
+    sums = sum_in_order(rows.weight[y][..., None], patches, rows.new_block[y][..., None])
+    return sum_in_order(columns.weight[x], sums, columns.new_block[x])
 
 
-def _sum_in_order(weights: np.ndarray, values: np.ndarray, new_block: np.ndarray) -> np.ndarray:
+def sum_in_order(weights: np.ndarray, values: np.ndarray, new_block: np.ndarray) -> np.ndarray:
     """Sums over axis 1 of weights * values, each product fused with its addition, block by block, first to last."""
     total = block = np.zeros((len(values), *values.shape[2:]), np.float32)
     for k in range(values.shape[1]):

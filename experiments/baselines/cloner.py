@@ -51,12 +51,12 @@ class Cloner:
     def clone(self, batch: CloningBatch) -> float:
         """Passes over `batch`, each in an order of its own; returns the mean loss of its steps, nats a token."""
         losses = []
-        for rows in self._minibatches(len(batch)):
+        for rows in self.minibatches(len(batch)):
             self.params, self.state, loss = self._step(self.params, self.state, batch.take(rows))
             losses.append(float(loss))
         return float(np.mean(losses))
 
-    def _minibatches(self, num_rows: int) -> np.ndarray:
+    def minibatches(self, num_rows: int) -> np.ndarray:
         """int [steps, batch_size]: each row once an epoch; the last minibatch is filled up with the first rows."""
         orders = [self._random.permutation(num_rows) for _ in range(self._config.num_epochs_per_update)]
         order, size = np.concatenate(orders), self._config.batch_size

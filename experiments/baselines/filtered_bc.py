@@ -57,8 +57,8 @@ class FilteredBC:
         def loss(params: Any, batch: CloningBatch) -> jax.Array:
             return cloning_loss(bundle.policy, params, batch, temperature=temperature)
 
-        self._cloner = Cloner(loss, bundle.params, config=config.ppo, seed=config.run.seed)
-        self._kept: CloningBatch | None = None
+        self.cloner = Cloner(loss, bundle.params, config=config.ppo, seed=config.run.seed)
+        self.kept: CloningBatch | None = None
         self.counters = Counters(f"{config.run.exp_name}-filtered_bc")
         self._resume()
         self._actor = Actor(config, checkpoint, policy_version=0)
@@ -91,11 +91,11 @@ class FilteredBC:
         sampled = time.monotonic()
         kept = self._filter.add(transitions)
         if kept:
-            self._kept = joined(self._kept, cloning_batch(kept))
+            self.kept = joined(self.kept, cloning_batch(kept))
         metrics = {"cloning/new_chunks": float(len(kept))}
-        if self._kept is not None:
-            metrics["cloning/chunks"] = float(len(self._kept))
-            metrics["cloning/nats_per_token"] = self._cloner.clone(self._kept)
+        if self.kept is not None:
+            metrics["cloning/chunks"] = float(len(self.kept))
+            metrics["cloning/nats_per_token"] = self.cloner.clone(self.kept)
         self.counters = self.counters.after(transitions)
         self._give_weights()
         times = time_metrics(rollout=sampled - began, update=time.monotonic() - sampled)
@@ -103,23 +103,23 @@ class FilteredBC:
 
     def save(self) -> None:
         """Keeps weights, moments and the kept chunks."""
-        kept = {} if self._kept is None else {"kept": dataclasses.asdict(self._kept)}
-        snapshot.write(self._config.run, self.counters, params=self._cloner.params, state=self._cloner.state, **kept)
+        kept = {} if self.kept is None else {"kept": dataclasses.asdict(self.kept)}
+        snapshot.write(self._config.run, self.counters, params=self.cloner.params, state=self.cloner.state, **kept)
 
     def _resume(self) -> None:
         found = snapshot.read(self._config.run)
         if found is None:
             return
         self.counters, trees = found
-        self._cloner.params = flax.serialization.from_state_dict(self._cloner.params, trees["params"])
-        self._cloner.state = flax.serialization.from_state_dict(self._cloner.state, trees["state"])
+        self.cloner.params = flax.serialization.from_state_dict(self.cloner.params, trees["params"])
+        self.cloner.state = flax.serialization.from_state_dict(self.cloner.state, trees["state"])
         if "kept" in trees:
             observation = ModelObservation(**trees["kept"].pop("observation"))
-            self._kept = CloningBatch(observation, **trees["kept"])
+            self.kept = CloningBatch(observation, **trees["kept"])
 
     def _give_weights(self) -> None:
         for actor in (self._actor, self._evaluated):
-            actor.take(self._cloner.params, policy_version=self.counters.policy_version)
+            actor.take(self.cloner.params, policy_version=self.counters.policy_version)
 
 
 def joined(first: CloningBatch | None, second: CloningBatch) -> CloningBatch:

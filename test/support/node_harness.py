@@ -64,19 +64,19 @@ class Graph:
         self.peer = peer
         self._capture = capture
         self._log = ""
-        self._nodes: list[Node] = [peer]
+        self.nodes: list[Node] = [peer]
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(peer)
 
     def add(self, node: Any) -> Any:
         """Spins a node too."""
-        self._nodes.append(node)
+        self.nodes.append(node)
         self._executor.add_node(node)
         return node
 
     def remove(self, node: Node) -> None:
         """As if its process had died."""
-        self._nodes.remove(node)
+        self.nodes.remove(node)
         self._executor.remove_node(node)
         node.destroy_node()
 
@@ -100,7 +100,7 @@ class Graph:
 
     def close(self) -> None:
         """Destroys all nodes."""
-        for node in self._nodes:
+        for node in self.nodes:
             node.destroy_node()
         self._executor.shutdown()
 

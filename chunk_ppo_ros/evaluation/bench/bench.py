@@ -30,7 +30,7 @@ LARGE_IMAGES = {"image_size": 224, "patch_size": 14}
 """The form of the small model that sees as much as the published ones."""
 
 _NUM_DEMONSTRATIONS = 16  # enough to fit tokenizers; nothing is trained on them
-_PART_TIMEOUT = 300.0  # s, of a process
+PART_TIMEOUT = 300.0  # s, of a process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
         environment.pop("ROS_LOCALHOST_ONLY", None)  # it would overrule the discovery range
         try:
             done = subprocess.run(
-                command, env=environment, stdout=subprocess.PIPE, text=True, timeout=_PART_TIMEOUT, check=True
+                command, env=environment, stdout=subprocess.PIPE, text=True, timeout=PART_TIMEOUT, check=True
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             raise UserError(f"{module} failed: {error}; what it said stands above") from error

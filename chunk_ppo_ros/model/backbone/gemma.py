@@ -112,7 +112,7 @@ def run_gemma(
 
     turn = jax.checkpoint(turn) if config.remat else turn
     x, filled = jax.lax.scan(turn, x, (params["layers"], cache), unroll=config.unroll)
-    return _rms_norm(params["final_norm"]["scale"], x), filled
+    return rms_norm(params["final_norm"]["scale"], x), filled
 
 
 def run_arranged(
@@ -132,7 +132,7 @@ def run_arranged(
     for kernels, block_cache in zip(blocks, cache, strict=True):
         x, block_filled = block(x, kernels, block_cache)
         filled.append(block_filled)
-    return _rms_norm(params["final_norm"]["scale"], x), tuple(filled)
+    return rms_norm(params["final_norm"]["scale"], x), tuple(filled)
 
 
 def _make_block(
@@ -145,22 +145,22 @@ def _make_block(
     shared_bias = jnp.where(mask[:, :1], 0.0, MASKED) if shared else None
 
     def block(x: Array, kernels: BlockKernels, cache: KVCache | None) -> tuple[Array, KVCache]:
-        normed = _rms_norm(kernels.attention_scale, x)
+        normed = rms_norm(kernels.attention_scale, x)
         mixed, cache = attend(config, kernels.attention, normed, rotation, bias, cache, slot, shared_bias)
         x = x + mixed
-        return x + _gated_mlp(config, kernels.mlp, _rms_norm(kernels.mlp_scale, x)), cache
+        return x + gated_mlp(config, kernels.mlp, rms_norm(kernels.mlp_scale, x)), cache
 
     return block
 
 
-def _rms_norm(scale: Array, x: Array) -> Array:
+def rms_norm(scale: Array, x: Array) -> Array:
     """x / rms(x) * (1 + scale) over the last axis, in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + _NORM_EPSILON)
     return (normed * (1.0 + scale)).astype(x.dtype)
 
 
-def _gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Array) -> Array:
+def gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Array) -> Array:
     """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
     both = project(x, kernels.gate_up)
     if kernels.gate_up_adapter is not None:

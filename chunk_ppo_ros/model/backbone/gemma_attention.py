@@ -21,7 +21,7 @@ MASKED = -2.3819763e38
 """Added to the attention logit of a hidden key; openpi's value, finite so that no row is NaN."""
 
 _MAX_WAVELENGTH = 10_000.0
-_BLOCK_LOGITS = 1 << 21  # attention logits, float32, that are worked on at once: 8 MiB
+BLOCK_LOGITS = 1 << 21  # attention logits, float32, that are worked on at once: 8 MiB
 
 
 @flax.struct.dataclass
@@ -62,8 +62,8 @@ def attend(
     """
     heads, kv_heads = config.num_heads, config.num_kv_heads
     query, key, value = jnp.split(_into_heads(config, kernels, x), [heads, heads + kv_heads], axis=2)
-    query = _rotate(query, rotation) * config.head_dim**-0.5
-    key, value = _rotate(key, rotation).swapaxes(1, 2), value.swapaxes(1, 2)
+    query = rotate(query, rotation) * config.head_dim**-0.5
+    key, value = rotate(key, rotation).swapaxes(1, 2), value.swapaxes(1, 2)
     cache = _write(cache, KVCache(keys=key, values=value), slot)
     query = query.reshape(*x.shape[:2], kv_heads, -1, config.head_dim)
     shared = x.shape[1] - bias.shape[1]
@@ -96,7 +96,7 @@ def _mix_in_blocks(query: Array, keys: Array, values: Array, bias: Array) -> Arr
     The blocks are even, and small enough for a CPU's cache; the backward pass recomputes a block's weights.
     """
     queries = query.shape[1]
-    blocks = math.ceil(math.prod(query.shape[1:-1]) * keys.shape[2] / _BLOCK_LOGITS)
+    blocks = math.ceil(math.prod(query.shape[1:-1]) * keys.shape[2] / BLOCK_LOGITS)
     size = math.ceil(queries / blocks)
 
     def mix_sample(sample: tuple[Array, Array, Array, Array]) -> Array:
@@ -156,7 +156,7 @@ def make_rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
     return jnp.sin(radians), jnp.cos(radians)
 
 
-def _rotate(x: Array, rotation: tuple[Array, Array]) -> Array:
+def rotate(x: Array, rotation: tuple[Array, Array]) -> Array:
     """x [B, Q, N, h] turned by RoPE in float32; dimension i pairs with i + h / 2."""
     sine, cosine = rotation
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)

@@ -93,14 +93,14 @@ def apply_siglip(config: SigLIPConfig, params: Params, images: Array, *, dtype: 
     Returns:
         dtype [B, P, output_dim], patches row by row from the top left.
     """
-    x = _embed_patches(params["embedding"], images) + params["pos_embedding"]
+    x = embed_patches(params["embedding"], images) + params["pos_embedding"]
     block = jax.checkpoint(_block) if config.remat else _block
     x, _ = jax.lax.scan(block, x.astype(dtype), params["Transformer"]["encoderblock"], unroll=config.unroll)
-    x = _layer_norm(params["Transformer"]["encoder_norm"], x)
+    x = layer_norm(params["Transformer"]["encoder_norm"], x)
     return _dense(params["head"], x)
 
 
-def _embed_patches(params: Params, images: Array) -> Array:
+def embed_patches(params: Params, images: Array) -> Array:
     """float32 [B, P, W]: a convolution whose stride is its window, written as one product."""
     batch, height, width, _ = images.shape
     patch, _, channels, out = params["kernel"].shape
@@ -113,9 +113,9 @@ def _embed_patches(params: Params, images: Array) -> Array:
 
 def _block(x: Array, params: Params) -> tuple[Array, None]:
     """One pre-norm block: x [B, P, W] -> [B, P, W]; the None is what `scan` collects."""
-    x = x + _attention(params["MultiHeadDotProductAttention_0"], _layer_norm(params["LayerNorm_0"], x))
+    x = x + _attention(params["MultiHeadDotProductAttention_0"], layer_norm(params["LayerNorm_0"], x))
     mlp = params["MlpBlock_0"]
-    hidden = jax.nn.gelu(_dense(mlp["Dense_0"], _layer_norm(params["LayerNorm_1"], x)), approximate=True)
+    hidden = jax.nn.gelu(_dense(mlp["Dense_0"], layer_norm(params["LayerNorm_1"], x)), approximate=True)
     return x + _dense(mlp["Dense_1"], hidden), None
 
 
@@ -133,7 +133,7 @@ def _attention(params: Params, x: Array) -> Array:
     return _dense(out, mixed.reshape(*x.shape[:2], heads * head_dim))
 
 
-def _layer_norm(params: Params, x: Array) -> Array:
+def layer_norm(params: Params, x: Array) -> Array:
     """LayerNorm over the last axis, computed in float32."""
     wide = x.astype(jnp.float32)
     centred = wide - jnp.mean(wide, axis=-1, keepdims=True)

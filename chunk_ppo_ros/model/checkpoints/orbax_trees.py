@@ -106,7 +106,7 @@ def load_tree(
     }
     arrays: dict[str, jax.Array] = {}
     for group in [list(names)] if verified else [[name] for name in names]:
-        restored = _restore(folder, {name: stored[name] for name in group}, arguments)
+        restored = read_arrays(folder, {name: stored[name] for name in group}, arguments)
         arrays |= {names[name]: array for name, array in restored.items()}
     return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in wanted])
 
@@ -144,7 +144,7 @@ def leaf_shardings(expected: Any, sharding: Any) -> dict[str, jax.sharding.Shard
     return name_leaves(jax.tree.broadcast(sharding, expected))
 
 
-def _restore(folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, Any]) -> dict[str, jax.Array]:
+def read_arrays(folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, Any]) -> dict[str, jax.Array]:
     """Reads the named arrays, no more at a time than the largest of them needs."""
     largest = max((_bytes_to_read(stored[name], arguments[name].dtype) for name in stored), default=0)
     handler = orbax.PyTreeCheckpointHandler(

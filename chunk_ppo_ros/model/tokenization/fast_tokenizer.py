@@ -245,7 +245,7 @@ def _to_text(codes: np.ndarray) -> str:
 
 
 @functools.cache
-def _byte_of_symbol() -> dict[str, int]:
+def byte_of_symbol() -> dict[str, int]:
     """The byte that each printable symbol of byte-level BPE stands for.
 
     Printable Latin-1 stands for itself; the other bytes, in order, for the code points from 256 on.
@@ -257,14 +257,14 @@ def _byte_of_symbol() -> dict[str, int]:
 
 def _token_to_bytes(token: str) -> bytes:
     """The bytes of a vocabulary entry; one that is not in the byte alphabet stands for itself, as in `tokenizers`."""
-    table = _byte_of_symbol()
+    table = byte_of_symbol()
     return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
 
 
 def _byte_alphabet(codes: range) -> list[str]:
     """The byte-level symbols that the UTF-8 encodings of these code points use, in order of their bytes."""
     used = {byte for code in codes if is_character(code) for byte in chr(code).encode()}
-    symbols = {byte: symbol for symbol, byte in _byte_of_symbol().items()}
+    symbols = {byte: symbol for symbol, byte in byte_of_symbol().items()}
     return [symbols[byte] for byte in sorted(used)]
 
 

@@ -86,9 +86,9 @@ class PromptTokenizer:
             )
         self.max_len = max_len
         self._content = path.read_bytes()
-        self._model = sentencepiece.SentencePieceProcessor()
+        self.model = sentencepiece.SentencePieceProcessor()
         try:
-            self._model.LoadFromSerializedProto(self._content)
+            self.model.LoadFromSerializedProto(self._content)
         except RuntimeError as error:
             raise ValueError(
                 f"prompt tokenizer must be a sentencepiece model, got {path} of {len(self._content)} bytes, which is "
@@ -97,7 +97,7 @@ class PromptTokenizer:
         self._check(path)
 
     def _check(self, path: pathlib.Path) -> None:
-        found = (self._model.pad_id(), self._model.eos_id(), self._model.bos_id(), self._model.unk_id())
+        found = (self.model.pad_id(), self.model.eos_id(), self.model.bos_id(), self.model.unk_id())
         if found != (PAD, END, BEGIN, UNKNOWN):
             raise ValueError(
                 f"ids of pad, eos, bos, unk must be 0, 1, 2, 3 as in PaliGemma, got {found} in {path}; "
@@ -125,7 +125,7 @@ class PromptTokenizer:
     @property
     def vocab_size(self) -> int:
         """Number of pieces."""
-        return int(self._model.get_piece_size())
+        return int(self.model.get_piece_size())
 
     def pieces(self, text: str) -> tuple[int, ...]:
         """Ids of a text, without begin and end.
@@ -133,9 +133,9 @@ class PromptTokenizer:
         Raises:
             ValueError: where the model has no piece for some of it.
         """
-        ids = tuple(self._model.encode(text))
+        ids = tuple(self.model.encode(text))
         if UNKNOWN in ids:
-            unknown = sorted({c for c in text if UNKNOWN in self._model.encode(c)})
+            unknown = sorted({c for c in text if UNKNOWN in self.model.encode(c)})
             raise ValueError(
                 f"text must be made of characters that the prompt tokenizer knows, got {unknown} in {text!r}"
             )

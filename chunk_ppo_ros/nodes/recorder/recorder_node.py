@@ -49,7 +49,7 @@ class RecorderNode(Node):
         run = parameters.declare(self, "run").run
         self._conditions = Conditions(self)
         folder = pathlib.Path(run.run_dir) / run.exp_name / "bag"
-        names = {topic: _type_name(type_) for topic, (type_, _) in TOPICS.items()}
+        names = {topic: ros_type_name(type_) for topic, (type_, _) in TOPICS.items()}
         self._recorder: BagRecorder | None = BagRecorder(
             folder,
             load_types(names.values()),
@@ -77,7 +77,8 @@ class RecorderNode(Node):
         super().destroy_node()
 
 
-def _type_name(message_type: type) -> str:
+def ros_type_name(message_type: type) -> str:
+    """The name of a message type as ROS writes it, such as std_msgs/msg/Header."""
     package, kind, *_ = message_type.__module__.split(".")
     return f"{package}/{kind}/{message_type.__name__}"
 

@@ -48,11 +48,11 @@ class RewardNode(Node):
         self._records = RunRecords(self._config)
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)
-        self._outbox = TransitionOutbox(self)
+        self.outbox = TransitionOutbox(self)
         path = pathlib.Path(run.run_dir) / run.exp_name / "episodes.json"
         publisher = EpisodePublisher(self, conditions, path, prompt=run.prompt)
         self._director = EpisodeDirector(
-            self, self._records, publisher, self._outbox, reward, refuse=self._refuse, deliver=self._deliver
+            self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
         )
         self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
         self.create_subscription(msg.PolicyVersion, "policy_version", self._on_version, qos.LATCHED_SUBSCRIPTION)
@@ -86,7 +86,7 @@ class RewardNode(Node):
         records = self._records
         if records.run_id:
             self._director.publish(records.episodes.end(Ending.DISCARDED, f"run {version.run_id} began"))
-        self._outbox.begin_run(version.run_id)
+        self.outbox.begin_run(version.run_id)
         next_episode = max(version.next_episode, self._director.next_number(version.run_id))
         records.begin(version.run_id, next_episode=next_episode)
         self.get_logger().info(f"run {records.run_id} begins with episode {records.episodes.episode + 1}")
@@ -200,19 +200,19 @@ class RewardNode(Node):
         records = self._records
         for transition in records.assembler.pop_complete():
             records.versions.pop(transition.id.sequence_number, None)
-            self._outbox.add(transition)
+            self.outbox.add(transition)
         for gap in records.assembler.pop_gaps():
             records.versions.pop(gap.id.sequence_number, None)
             self.get_logger().info(f"chunk {gap.id.sequence_number} makes no transition: {gap.reason}")
-        self._outbox.send_due(time.monotonic())
+        self.outbox.send_due(time.monotonic())
 
     # Watching.
 
     def _tick(self) -> None:
         if self._director.final:
             return
-        now, records, delivery = time.monotonic(), self._records, self._outbox.delivery
-        self._outbox.send_due(now)
+        now, records, delivery = time.monotonic(), self._records, self.outbox.delivery
+        self.outbox.send_due(now)
         for name in self._watch.restarted(now):
             if records.episodes.phase is not Phase.IDLE:
                 self._director.discard(f"{name} was started anew")

@@ -48,9 +48,9 @@ class SimNode(Node):
     def __init__(self) -> None:
         super().__init__("sim_node")
         config = parameters.declare(self, "env", "model", "robot", "reward", "run")
-        self._simulator = make_simulator(config)
+        self.simulator = make_simulator(config)
         self._lockstep = not config.env.realtime
-        self._period = 1.0 / self._simulator.control_rate
+        self._period = 1.0 / self.simulator.control_rate
         convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._commands = CommandJoin(convention)
         self._rewards = ChunkRewards()
@@ -72,7 +72,7 @@ class SimNode(Node):
         """Closes the simulator with the node."""
         if self._made:
             self._made = False
-            self._simulator.close()
+            self.simulator.close()
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
@@ -84,7 +84,7 @@ class SimNode(Node):
             camera: self.create_publisher(
                 Image, aloha.camera_topic(config.robot.image_topic, camera), qos.IMAGE_PUBLISHER
             )
-            for camera in self._simulator.camera_names
+            for camera in self.simulator.camera_names
         }
         self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.SENSOR) if self._lockstep else None
         self._reward_publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
@@ -113,8 +113,8 @@ class SimNode(Node):
 
     def _reset(self, seed: int) -> None:
         """A new scene; one control period passes, so that its readings have stamps of their own."""
-        self._simulator.reset(seed=seed)
-        self._target = self._simulator.state().astype(float)
+        self.simulator.reset(seed=seed)
+        self._target = self.simulator.state().astype(float)
         self._commands.clear()
         self._rewards.reset()
         self._pass_time()
@@ -137,7 +137,7 @@ class SimNode(Node):
 
     def _step(self) -> None:
         """One control period towards the target."""
-        self._rewards.add(self._simulator.step(self._target))
+        self._rewards.add(self.simulator.step(self._target))
         self._pass_time()
 
     def _pass_time(self) -> None:
@@ -175,7 +175,7 @@ class SimNode(Node):
     def _publish_states(self) -> None:
         if self._clock_publisher is not None:
             self._clock_publisher.publish(ClockMessage(clock=time_from_ns(self._stamp)))
-        state, efforts = self._simulator.state(), self._simulator.efforts()
+        state, efforts = self.simulator.state(), self.simulator.efforts()
         halves = (None, None) if efforts is None else np.split(efforts, len(aloha.SIDES))
         for (side, publisher), half in zip(self._state_publishers.items(), halves, strict=True):
             message = self._state_messages[side].fill(state[aloha.side_slice(side)], stamp=self._stamp, efforts=half)
@@ -187,7 +187,7 @@ class SimNode(Node):
             self._images_stamp = self._stamp
             self._images = [
                 image_to_message(image, stamp=self._stamp, frame_id=camera)
-                for camera, image in zip(self._simulator.camera_names, self._simulator.render(), strict=True)
+                for camera, image in zip(self.simulator.camera_names, self.simulator.render(), strict=True)
             ]
         for image in self._images:
             self._image_publishers[image.header.frame_id].publish(image)

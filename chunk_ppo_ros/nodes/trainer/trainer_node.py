@@ -36,7 +36,7 @@ from chunk_ppo_ros.reporting.report_writer import ReportWriter
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 _SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "pretrain", "run")
-_SAVE_RETRY_PERIOD = 10.0  # s, steady time
+SAVE_RETRY_PERIOD = 10.0  # s, steady time
 _LAST_WORDS_TIMEOUT = Duration(seconds=2)
 
 
@@ -215,7 +215,7 @@ class TrainerNode(WorkerNode):
         run = self._run
         if run is None or run.unsaved_metrics is None or self.is_working:
             return
-        if time.monotonic() - self._saved_at >= _SAVE_RETRY_PERIOD:
+        if time.monotonic() - self._saved_at >= SAVE_RETRY_PERIOD:
             self._save(run, run.unsaved_metrics)
 
     # Announcing.
