@@ -4,7 +4,7 @@ JOBS ?= 2
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -31,6 +31,9 @@ test: setup ## run the tests but the slow ones, in JOBS=2 processes
 
 test-slow: setup ## run the slow tests: the colcon build, and graphs that train and are measured
 	@$(PYTEST) --slow -m slow $(ARGS)
+
+mutants: setup ## change lines of the package at random and say which changes no test notices: SEED=1 COUNT=100
+	@$(PYTHON_VENV) tools/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),100) --jobs $(JOBS) $(ARGS)
 
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)

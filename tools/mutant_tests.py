@@ -1,0 +1,94 @@
+"""Which tests are most likely to notice that a line has changed.
+
+A survey of the tests says which of them run the line. Where none does (it runs at import, or in a process that a test
+starts), the files are taken whose imports lead to the changed one, the nearest first.
+"""
+
+from __future__ import annotations
+
+import ast
+import collections
+import dataclasses
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from mutations import Mutation
+
+PACKAGE = "chunk_ppo_ros"
+UNKNOWN_DURATION = 5.0
+"""Seconds that a test file is taken to need where no survey says."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What one run of the tests without a change showed.
+
+    Attributes:
+        durations: seconds of each test that passed, by its name for pytest.
+        contexts: the tests that ran a line, by file, relative to the root, and line.
+    """
+
+    durations: Mapping[str, float]
+    contexts: Mapping[tuple[str, int], frozenset[str]]
+
+
+def import_distances(copy: pathlib.Path) -> dict[str, dict[str, int]]:
+    """For each test file, how many imports it takes from it to each file of the package, both relative to the root."""
+    names = {}
+    for path in [*(copy / PACKAGE).rglob("*.py"), *(copy / "test" / "support").rglob("*.py")]:
+        base = copy if path.is_relative_to(copy / PACKAGE) else copy / "test"
+        names[".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__")] = path
+    tests = sorted((copy / "test").glob("test_*.py"))
+    imported = {path: [names[name] for name in named(path) if name in names] for path in [*names.values(), *tests]}
+    return {
+        str(test.relative_to(copy)): {str(path.relative_to(copy)): far for path, far in spread(test, imported).items()}
+        for test in tests
+    }
+
+
+def named(path: pathlib.Path) -> set[str]:
+    """Modules that a file imports, and those that it names in a text, as for a process that it starts."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found
+
+
+def spread(start: pathlib.Path, imported: Mapping[pathlib.Path, Sequence[pathlib.Path]]) -> dict[pathlib.Path, int]:
+    """How many imports it takes from a file to each that it reaches."""
+    far, waiting = {start: 0}, collections.deque([start])
+    while waiting:
+        path = waiting.popleft()
+        for other in imported[path]:
+            if other not in far:
+                far[other] = far[path] + 1
+                waiting.append(other)
+    return far
+
+
+def tests_for(
+    mutation: Mutation, survey: Survey, distances: Mapping[str, Mapping[str, int]], *, time_limit: float
+) -> list[str]:
+    """The tests that are most likely to notice a change, up to `time_limit` seconds of them."""
+    path = str(mutation.path)
+    seen = survey.contexts.get((path, mutation.line), frozenset()) & set(survey.durations)
+    ranked = sorted((survey.durations[test], test) for test in seen)
+    if not ranked:
+        near = sorted((far[path], test) for test, far in distances.items() if path in far)
+        files: dict[str, float] = collections.defaultdict(float)
+        for test, seconds in survey.durations.items():
+            files[test.partition("::")[0]] += seconds
+        ranked = [(files.get(test, UNKNOWN_DURATION), test) for _, test in near if not files or test in files]
+    chosen: list[str] = []
+    total = 0.0
+    for seconds, test in ranked:
+        total += seconds
+        if chosen and total > time_limit:
+            break
+        chosen.append(test)
+    return chosen
