@@ -224,7 +224,9 @@ def test_an_episode_of_three_chunks_becomes_three_transitions(graph: Graph) -> N
     assert first.outcome.reward == 2.0  # 1.0 with weight 2
     assert first.discount == pytest.approx(0.99)
     graph.until(lambda: len(graph.others.events) == 4)
-    assert {(event.sender, event.prompt) for event in graph.others.events} == {(types.DEFAULT_SENDER, "")}
+    assert {(event.sender, event.prompt) for event in graph.others.events} == {
+        (types.DEFAULT_SENDER, "reach both balls")
+    }
     assert third.next_source == SOURCE
     ended, reset = graph.others.events[2:]
     assert (ended.event, ended.outcome, ended.total_reward, ended.num_chunks) == (Event.ENDED, Event.TIME_LIMIT, 6.0, 3)

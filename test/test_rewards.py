@@ -309,6 +309,7 @@ def test_chunks_that_cannot_be_trained_on(entry: referee.Joined, text: str, robo
     assert not judged.valid
     assert judged.robot_fault == robot_fault
     assert judged.outcome.num_steps == 0  # a gap for the assembler
+    assert not judged.outcome.cut_by_takeover  # nothing was cut
     assert re.search(text, judged.reason)
     assert judged.outcome.execution.message == judged.reason
 

@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
-from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 _SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "run")
 
@@ -49,7 +49,7 @@ class PolicyNode(WorkerNode):
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
         config, run = self.config, self.config.run
-        self._prompt = run.prompt or make_task(config.env).prompt
+        self._prompt = prompt_of(config)
         self._sequence_file = SequenceFile(Path(run.run_dir) / run.exp_name / "next_sequence_number.json")
         self._actor: Actor | None = None
         self._announced: msg.PolicyVersion | None = None

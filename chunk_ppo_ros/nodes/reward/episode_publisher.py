@@ -22,7 +22,7 @@ class EpisodePublisher:
         node: the node that publishes and logs.
         conditions: the conditions of the node.
         path: the file with the number of the next episode.
-        prompt: the task in words, which goes along with each event; empty where it is the task's own.
+        prompt: the task in words, which goes along with each event.
     """
 
     def __init__(self, node: Node, conditions: Conditions, path: pathlib.Path, *, prompt: str) -> None:

@@ -33,6 +33,7 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 from chunk_ppo_ros.rewards.terms import check_settings
+from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 TICK = 0.1  # s, steady clock
 
@@ -50,7 +51,7 @@ class RewardNode(Node):
         self._watch = RewardWatch(self, reward, conditions)
         self.outbox = TransitionOutbox(self)
         path = pathlib.Path(run.run_dir) / run.exp_name / "episodes.json"
-        publisher = EpisodePublisher(self, conditions, path, prompt=run.prompt)
+        publisher = EpisodePublisher(self, conditions, path, prompt=prompt_of(self._config))
         self._director = EpisodeDirector(
             self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chunk_ppo_ros.config import EnvConfig
+from chunk_ppo_ros.config import EnvConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.sim.tasks.task import Task
@@ -44,3 +44,13 @@ def make_task(env: EnvConfig) -> Task[Any]:
             "chunk_ppo_ros.sim.tasks.task.Task"
         )
     return task
+
+
+def prompt_of(config: TrainConfig) -> str:
+    """The task in words: `run.prompt`, or where that is empty the words of the task `env.task`.
+
+    Raises:
+        RegistryError: as `make_task` does.
+        ValueError: as `make_task` does.
+    """
+    return config.run.prompt or make_task(config.env).prompt
