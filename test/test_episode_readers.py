@@ -10,6 +10,7 @@ import pytest
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data import teleop_bag
 from chunk_ppo_ros.data.readers import READERS, iterate_episodes, read_all
 from support import plugin_package
 
@@ -86,3 +87,19 @@ def test_two_packages_that_recognize_a_path_are_refused(
     install(tmp_path / "two", monkeypatch, "numpy_too")
     with pytest.raises(EpisodesError, match="which npy and numpy_too recognize; uninstall"):
         read_all([tmp_path], CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("topics", "recognized"),
+    [
+        (("/leader_left/joint_states", "/leader_right/joint_states"), True),
+        (("/lab/leader_left/joint_states", "/action_chunk"), False),  # a rollout in which a person took over
+        (("/follower_left/joint_states",), False),
+        ((), False),
+    ],
+)
+def test_demonstrations_by_leaders_have_no_chunks_of_a_policy(
+    topics: tuple[str, ...], recognized: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teleop_bag, "find_topics", lambda path: topics)
+    assert teleop_bag.TeleopBagReader().recognizes(tmp_path) is recognized

@@ -25,6 +25,7 @@ from chunk_ppo_ros.sim.scene import (
     Pose,
     SceneObject,
     SceneState,
+    Sphere,
 )
 from chunk_ppo_ros.sim.tasks.task import Task, sample_start
 
@@ -134,3 +135,17 @@ def test_mujoco_places_free_and_fixed_objects_as_they_are_turned() -> None:
     # 0.1 s at 9.81 m/s^2 in steps of 2 ms: g dt^2 n (n + 1) / 2 with n = 50 is 0.05 m, less a little friction.
     assert falling.scene().position("brick")[2] == pytest.approx(0.25, abs=5e-3)
     falling.close()
+
+
+@needs_mujoco
+def test_an_objects_mass_is_shared_equally_by_its_parts() -> None:
+    rendering.select_backend()
+    from chunk_ppo_ros.sim.mujoco_scene import build_model, object_body
+
+    parts = tuple(Part(Sphere(0.01), (9, 9, 9), (x, 0.0, 0.0)) for x in (-0.03, 0.03))
+    model = build_model([SceneObject("dumbbell", parts, motion=Motion.FREE, mass=0.1)], 64)
+    body = model.body(object_body("dumbbell"))
+    assert body.mass[0] == 0.1
+    # Each ball of 0.05 kg has 2/5 m r^2 = 2e-6 about its own axes, and m x^2 = 4.5e-5 more about the axes across.
+    np.testing.assert_allclose(sorted(body.inertia), [4e-6, 9.4e-5, 9.4e-5], rtol=1e-6)
+    np.testing.assert_allclose(body.ipos, np.zeros(3), atol=1e-12)

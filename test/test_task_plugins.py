@@ -13,6 +13,7 @@ from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError, SettingError
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
+from chunk_ppo_ros.sim.experts import demonstrations
 from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
 from chunk_ppo_ros.sim.experts.random_motion import draw_motions
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -192,6 +193,15 @@ def test_a_task_without_an_expert_fits_tokenizers_to_random_motions(capsys: pyte
     assert tokenizer.norm_stats.state.dim == 14
 
 
-def test_a_task_without_an_expert_cannot_be_demonstrated_and_says_so_at_once() -> None:
+def test_random_motions_go_on_from_where_they_are_and_begin_each_episode_at_the_start_pose() -> None:
+    motions = draw_motions(configure("point"), prompt="p")
+    starts = motions.state.reshape(20, 3, 14)
+    np.testing.assert_array_equal(starts[:, 0], np.tile(aloha.START_POSE.astype(np.float32), (20, 1)))
+    ends = motions.actions.reshape(20, 3, 16, 14)[:, :-1, -1]
+    np.testing.assert_array_equal(starts[:, 1:], ends)
+
+
+def test_a_task_without_an_expert_is_refused_before_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstrations, "worker_pool", None)
     with pytest.raises(SettingError, match="must have a scripted expert to be demonstrated, got 'point'"):
         collect_demonstrations(configure("point"))
