@@ -36,7 +36,7 @@ class ChunkEnv(Protocol):
 
         Args:
             actions: [k, D], the k of at most H steps that are to be executed: absolute joint targets in rad, grippers
-                normalised.
+                normalized.
 
         Returns:
             The observation after the chunk, its reward, whether the episode ended, and how the chunk ended. A refused

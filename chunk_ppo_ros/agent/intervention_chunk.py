@@ -25,7 +25,7 @@ def encode_human_chunk(
     Args:
         tokenizer: of the policy.
         observation: what the robot saw before the first step (no batch axis).
-        commanded: float32 [k, D], k within 1..H, the targets that were sent; rad, grippers normalised.
+        commanded: float32 [k, D], k within 1..H, the targets that were sent; rad, grippers normalized.
         value: V(observation), in units of reward: what the policy's own chunk before it led to.
         policy_version: the version that computed the value.
 

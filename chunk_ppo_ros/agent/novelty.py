@@ -67,7 +67,7 @@ class Moments:
 
 @flax.struct.dataclass
 class NoveltyState:
-    """Both networks, the predictor's optimizer, and what normalises their inputs and the reward."""
+    """Both networks, the predictor's optimizer, and what normalizes their inputs and the reward."""
 
     target: Params
     predictor: Params

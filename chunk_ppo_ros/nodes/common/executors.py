@@ -1,4 +1,4 @@
-"""Which executor spins the nodes that take part in every control step."""
+"""The executor that spins the nodes that take part in every control step."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 
 
 def make_step_executor() -> Executor:
-    """An executor for thousands of small messages a second, all callbacks in the thread that spins it.
+    """Returns an executor for thousands of small messages a second; all callbacks run in the thread that spins it.
 
     That is rclpy's EventsExecutor, which spends a fraction of SingleThreadedExecutor's processor time on a message.
-    An rclpy from before it came, as in some releases of Jazzy, takes SingleThreadedExecutor: slower, nothing else.
+    Where rclpy is older, as in some releases of Jazzy, it is SingleThreadedExecutor, which is slower and nothing else.
     """
     try:
         from rclpy.experimental import EventsExecutor

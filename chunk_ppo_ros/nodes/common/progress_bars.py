@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 
 class OnMinibatch(Protocol):
-    """What an update calls after each minibatch."""
+    """The callable that an update calls after each minibatch."""
 
     def __call__(self, done: int, total: int) -> None:
-        """`done` of at most `total` minibatches are done."""
+        """Shows that `done` of at most `total` minibatches are done."""
 
 
 class RolloutBar:
-    """How full the rollout is; shown from `open` to `close`."""
+    """Shows how full the rollout is, from `open` to `close`."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
@@ -29,7 +29,7 @@ class RolloutBar:
         self._bar = tqdm(total=num_required, initial=num_accepted, desc=description, unit="chunk", leave=False)
 
     def update(self) -> None:
-        """One more chunk."""
+        """Shows one more chunk."""
         if self._bar is not None:
             self._bar.update()
 

@@ -41,8 +41,8 @@ class WorkerNode(LifecycleNode):
     when they are constructed.
 
     Args:
-        name: of the node.
-        sections: sections of the configuration that the node declares.
+        name: the name of the node.
+        sections: the sections of the configuration that the node declares.
     """
 
     def __init__(self, name: str, *sections: str) -> None:
@@ -70,20 +70,20 @@ class WorkerNode(LifecycleNode):
         """
 
     def activated(self) -> None:
-        """The node may act from now on."""
+        """Is called when the node may act from now on."""
 
     def deactivated(self) -> None:
-        """The node holds from now on."""
+        """Is called when the node must hold from now on."""
 
     def cleaned_up(self) -> None:
-        """Everything that `configure` made is to be dropped."""
+        """Is called when everything that `configure` made is to be dropped."""
 
     def activity(self) -> str:
-        """What the node does at the moment, in words, for the diagnostics."""
+        """Returns what the node does at the moment, in words, for the diagnostics."""
         return "working" if self.is_working else "idle"
 
     def watch(self) -> None:
-        """Called once a second of steady time."""
+        """Is called once a second of steady time."""
 
     def start(self) -> None:
         """Configures the node, and activates it when ready, where `run.autostart` says so."""

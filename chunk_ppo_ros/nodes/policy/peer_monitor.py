@@ -32,7 +32,7 @@ class PeerMonitor:
         self._sent_at = 0.0  # when the newest chunk was sent, s of steady time
 
     def all_listen(self) -> bool:
-        """Whether a chunk would reach those who execute and count it: what is published before that is lost."""
+        """Returns whether a chunk would reach those who execute and count it; what is published before that is lost."""
         deaf = [publisher.topic_name for publisher in self._publishers if not publisher.get_subscription_count()]
         if deaf:
             self._node.raise_condition(condition_table.NOBODY_LISTENS, topics=", ".join(deaf))

@@ -47,7 +47,7 @@ class Sensors:
             node.create_subscription(JointState, topic, partial(self._on_joint_state, side), profile)
 
     def take(self, *, newer_than: int) -> SyncedSensors | None:
-        """One reading of each sensor, none older than `newer_than` (ns of ROS time); None while there is none."""
+        """Returns one reading of each sensor, none older than `newer_than` (ns of ROS time), or None."""
         readings = self._sync.take(newer_than=newer_than, tolerance=self._config.env.sync_tolerance)
         if readings is not None:
             self._waiting_since = None
@@ -59,11 +59,11 @@ class Sensors:
         return readings
 
     def peek(self) -> SyncedSensors | None:
-        """One reading of each sensor, however old; None while there is none. Nothing is waited for."""
+        """Returns one reading of each sensor, however old; None while there is none. Nothing is waited for."""
         return self._sync.take(newer_than=0, tolerance=self._config.env.sync_tolerance)
 
     def stop_waiting(self) -> None:
-        """Nothing is wanted of the sensors now: in lockstep they are silent then."""
+        """Stops waiting: nothing is wanted of the sensors now, and in lockstep they are silent then."""
         self._waiting_since = None
 
     def watch(self) -> None:

@@ -1,4 +1,4 @@
-"""The sending side of transitions: makes their messages and repeats them until the trainer answers."""
+"""The sending side of transitions, which makes their messages and repeats them until the trainer acknowledges them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SETTLED = (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE, msg.Transit
 
 
 class TransitionOutbox:
-    """Delivers transitions; a transition leaves it only by the trainer's answer or with its discarded episode.
+    """Delivers transitions. A transition leaves only by the trainer's acknowledgment or with its discarded episode.
 
     Args:
         node: publishes on its topic `transition` and listens on `transition_ack`.
@@ -28,11 +28,11 @@ class TransitionOutbox:
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:
-        """What was not answered yet."""
+        """The transitions that are not acknowledged yet."""
         return self._delivery
 
     def begin_run(self, run_id: str) -> None:
-        """Drops everything of another run."""
+        """Drops everything of the run before."""
         if len(self._delivery):
             dropped = f"{len(self._delivery)} transitions of run {self._run_id}"
             self._logger.warning(f"{dropped} are dropped: run {run_id} began")
@@ -44,7 +44,7 @@ class TransitionOutbox:
         self._delivery.add(transition.id.sequence_number, conversions.transition_to_message(transition))
 
     def discard_episode(self, episode: int) -> int:
-        """Withdraws the transitions of an episode that were not answered yet; returns how many there were."""
+        """Withdraws the transitions of an episode that are not acknowledged yet; returns how many there were."""
         queued = [message.chunk for message in self._delivery.payloads() if message.chunk.episode == episode]
         return len(self._delivery.remove([chunk.sequence_number for chunk in queued]))
 

@@ -11,7 +11,7 @@ from chunk_ppo_ros.robot import aloha
 
 
 class RobotDiagnostics:
-    """Counts results, remembers the last one, and which arm's joint states cannot be used."""
+    """Counts results, and remembers the last one and which arm's joint states cannot be used."""
 
     def __init__(self) -> None:
         self._counts: collections.Counter[Status] = collections.Counter()

@@ -26,7 +26,7 @@ class CommandJoin:
         """Takes the message of one controller, `ARM` or `GRIPPER`; its last point is the target.
 
         Returns:
-            float64 [14], rad and normalised grippers, when this message completes its stamp; else None. Unfinished
+            float64 [14], rad and normalized grippers, when this message completes its stamp; else None. Unfinished
             older targets are dropped then.
 
         Raises:

@@ -60,12 +60,12 @@ class RolloutBuffer:
 
     @property
     def num_accepted(self) -> int:
-        """Transitions accepted so far."""
+        """The number of transitions accepted so far."""
         return len(self._accepted)
 
     @property
     def is_complete(self) -> bool:
-        """Whether there are enough for an update."""
+        """Whether there are enough transitions for an update."""
         return self.num_accepted >= self.num_required
 
     @property

@@ -16,7 +16,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
 CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
-"""Joint names of one arm's half of a chunk: rad, and a normalised gripper."""
+"""Joint names of one arm's half of a chunk: rad, and a normalized gripper."""
 STATE_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
 """Joint names of a driver's joint states: rad, the gripper's motor in rad, fingers in m."""
 
@@ -44,7 +44,7 @@ def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> Joi
     """One arm's half of a chunk; the first point is due one period after the stamp.
 
     Args:
-        positions: float [k, 7], rad and normalised gripper.
+        positions: float [k, 7], rad and normalized gripper.
         stamp: of the chunk, ROS time in ns.
         period: time between two points, s.
     """
@@ -81,7 +81,7 @@ def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperCon
     """What the driver of a leader arm says; for whoever stands in for one.
 
     Args:
-        pose: float [7], rad and normalised gripper.
+        pose: float [7], rad and normalized gripper.
         stamp: ROS time, ns.
         convention: what open and closed mean.
     """
