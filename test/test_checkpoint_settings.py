@@ -211,7 +211,7 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     config = configure(tmp_path, run=run)
     first = Learner.start(config)
     assert first.opening == (f"run {first.run_id} starts from {first.provenance} at version 0",)
-    resumed = configure(tmp_path, run={**run, "resume": True})
+    resumed = configure(tmp_path, run={"resume": True})  # without the start: it has no part in a resumed run
     assert Learner.start(resumed).opening == (
         f"run {first.run_id} goes on from version 0 (started from {first.provenance})",
     )

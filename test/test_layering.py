@@ -166,6 +166,14 @@ def test_rooms_with_a_closed_list_import_nothing_else() -> None:
     assert not any(offenders.values()), listing(offenders)
 
 
+def test_checkpoint_folders_are_opened_in_one_place() -> None:
+    """Whoever has a path of a checkpoint calls `Checkpoint.open` and hands on the value that it returns."""
+    readers = {f"{PACKAGE}.model.checkpoints.{name}" for name in ("metadata.read_metadata", "metadata_file")}
+    readers |= {f"{PACKAGE}.model.checkpoints.orbax_trees.stored_shapes"}
+    offenders = {module: MODULES[module] & readers for module in MODULES if not module.startswith("model.checkpoints")}
+    assert not any(offenders.values()), listing(offenders)
+
+
 def test_the_list_of_nodes_imports_the_standard_library_only() -> None:
     assert foreign("runtime.description") <= set(sys.stdlib_module_names)
     assert own("runtime.description") == set()

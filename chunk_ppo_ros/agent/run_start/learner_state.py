@@ -29,6 +29,8 @@ from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, RunSetting
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
 
+_OF_THE_START = ("run.resume", "run.pretrained_checkpoint_path")
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnerState:
@@ -136,8 +138,8 @@ def _resumed_novelty(config: TrainConfig, newest: Checkpoint) -> tuple[Novelty |
 
 
 def _changes_note(what: str, settings: RunSettings, config: TrainConfig) -> tuple[str, ...]:
-    """A line on the settings that differ, with both values; `run.resume` says nothing of the run itself."""
-    changed = [change for change in settings.changes(config) if not change.startswith("run.resume ")]
+    """A line on the settings that differ, with both values, but not on how the run was started."""
+    changed = [change for change in settings.changes(config) if change.split()[0] not in _OF_THE_START]
     return (f"{what}: {', '.join(changed)}",) if changed else ()
 
 

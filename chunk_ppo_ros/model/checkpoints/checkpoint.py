@@ -211,7 +211,7 @@ def _openpi_names(path: Path, stored: Collection[str]) -> dict[str, str]:
 
 def _read_checksums(root: Path) -> dict[str, int]:
     file = root / CHECKSUMS
-    return metadata_file.read_json(file) if file.exists() else {}
+    return metadata_file.checked_checksums(file, metadata_file.read_json(file)) if file.exists() else {}
 
 
 def _read_settings(root: Path) -> RunSettings:

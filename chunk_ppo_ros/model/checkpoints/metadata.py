@@ -11,7 +11,13 @@ from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, renamed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.model.checkpoints.metadata_file import parse_section, read_checked, section_of, write_checked
+from chunk_ppo_ros.model.checkpoints.metadata_file import (
+    checked_checksums,
+    parse_section,
+    read_checked,
+    section_of,
+    write_checked,
+)
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 _LATER_SECTIONS = ("frozen", "settings")  # earlier releases did not write them
@@ -101,7 +107,7 @@ def read_metadata(file: Path) -> tuple[Metadata, dict[str, int]]:
         frozen=parse_section(file, "frozen", sections["frozen"], FrozenTowers),
         settings=RunSettings.read(file, {**sections["settings"], "model": config_module.to_dict(model)}),
     )
-    return metadata, sections["checksums"]
+    return metadata, checked_checksums(file, sections["checksums"])
 
 
 def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapping[str, int]) -> None:

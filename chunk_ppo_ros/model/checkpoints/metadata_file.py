@@ -51,6 +51,18 @@ def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, A
     return section
 
 
+def checked_checksums(file: Path, section: Mapping[str, Any]) -> dict[str, int]:
+    """Checksums of files by their paths, as a file of JSON has them.
+
+    Raises:
+        CheckpointError: when one is no whole number.
+    """
+    for name, value in section.items():
+        if type(value) is not int:  # true is 1
+            raise CheckpointError(f"the checksum of {name} in {file} must be a whole number, got {value!r}")
+    return dict(section)
+
+
 def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[SectionT]) -> SectionT:
     """A section as the dataclass that it was written from; fields with defaults may be missing.
 
