@@ -7,7 +7,7 @@ import pytest
 
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from support import automaton_runs
-from support.automaton_runs import KINDS, PUBLISHED, Case, Figures
+from support.automaton_runs import KINDS, Case, Figures
 
 RUNS = {  # many where the automaton is small
     "published (10, 7)": 720,
@@ -22,13 +22,7 @@ RUNS = {  # many where the automaton is small
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, Case]:
-    return {**(automaton_runs.published_cases() if PUBLISHED.is_dir() else {}), **automaton_runs.fitted_cases()}
-
-
-def find(cases: dict[str, Case], name: str) -> Case:
-    if name not in cases:
-        pytest.skip("the published FAST tokenizer is not in ../shared/data/fast")
-    return cases[name]
+    return {**automaton_runs.published_cases(), **automaton_runs.fitted_cases()}
 
 
 def check(case: Case, figures: Figures) -> None:
@@ -47,7 +41,7 @@ def test_enough_runs() -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_every_run_decodes(cases: dict[str, Case], name: str) -> None:
-    case = find(cases, name)
+    case = cases[name]
     figures = automaton_runs.run_case(case, runs=RUNS[name], batch=min(RUNS[name], 1200))
     check(case, figures)
     # The runs go to their bounds: of coefficients, of tokens, and short ones that begin with long tokens.
@@ -58,7 +52,7 @@ def test_every_run_decodes(cases: dict[str, Case], name: str) -> None:
 
 @pytest.mark.parametrize("name", ["published (10, 7)", "fitted (16, 14), scale 20"])
 def test_every_sampled_run_decodes(cases: dict[str, Case], name: str) -> None:
-    case = find(cases, name)
+    case = cases[name]
     check(case, automaton_runs.run_case(case, runs=240, batch=240, greedy=False))
 
 

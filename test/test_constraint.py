@@ -6,7 +6,6 @@ Long runs by random and hostile choices are in `test_automaton_runs.py`.
 from __future__ import annotations
 
 import itertools
-import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +16,8 @@ import tokenizers
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from chunk_ppo_ros.model.tokenization.automaton import IMPOSSIBLE, FastConstraint, min_tokens
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
+from support.published import fast_folder
 
-PUBLISHED = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data" / "fast"
 H, D = 16, 14
 
 
@@ -49,9 +48,7 @@ def smooth_chunks(key: int, num: int) -> np.ndarray:
 
 
 def published_tokenizer() -> FastTokenizer:
-    if not PUBLISHED.is_dir():
-        pytest.skip("the published FAST tokenizer is not in ../shared/data/fast")
-    return FastTokenizer.load(PUBLISHED)
+    return FastTokenizer.load(fast_folder())
 
 
 def fitted_tokenizer() -> FastTokenizer:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.robot.images import decode_image, resize_with_pad
+from support import published
 
 RGB = np.array([[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [10, 11, 12]]], np.uint8)
 
@@ -87,6 +88,12 @@ def test_other_dtypes_are_refused() -> None:
 def test_a_shape_of_which_nothing_would_be_left_is_refused() -> None:
     with pytest.raises(ValueError, match="at most 4 times as long as wide, got 1 rows of 5 pixels"):
         resize_with_pad(np.zeros((1, 5, 3), np.uint8), 4)
+
+
+def test_resize_of_a_small_image_is_openpis_to_the_bit() -> None:
+    golden = np.load(published.DATA / "preprocess.npz")
+    size = published.SMALL_IMAGE
+    np.testing.assert_array_equal(resize_with_pad(golden[f"u8_in_{size}"], 224), golden[f"u8_out_{size}"])
 
 
 @pytest.mark.parametrize("size", ["480x640", "120x160", "300x200"])

@@ -27,9 +27,8 @@ from chunk_ppo_ros.model.tokenization.fast_tokenizer import DecodedChunk, FastTo
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
+from support import published as published_data
 
-SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
-PUBLISHED = SHARED / "data" / "fast"
 TASKS = ["Reach the red ball with both arms", "Transfer the red cube to the left arm"]
 H, D = 16, 14
 MODEL = dataclasses.replace(TINY_MODEL, max_token_len=104, max_action_tokens=40)
@@ -49,9 +48,7 @@ def smooth_chunks(key: int, num: int) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def published() -> FastTokenizer:
-    if not PUBLISHED.is_dir():
-        pytest.skip("the published FAST tokenizer is not in ../shared/data/fast")
-    return FastTokenizer.load(PUBLISHED)
+    return FastTokenizer.load(published_data.fast_folder())
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +68,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
 
 
 def reference() -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((PUBLISHED / "reference_encodings.json").read_text())
+    content: dict[str, Any] = json.loads((published_data.fast_folder() / "reference_encodings.json").read_text())
     return content
 
 
@@ -240,9 +237,10 @@ def test_fit_refuses() -> None:
 def test_fast_saves_in_the_published_format(published: FastTokenizer, tmp_path: pathlib.Path) -> None:
     published.save(tmp_path)
     assert FastTokenizer.load(tmp_path).encode(np.zeros((H, D))) == [939]
-    saved, original = (json.loads((folder / "processor_config.json").read_text()) for folder in (tmp_path, PUBLISHED))
+    folders = (tmp_path, published_data.fast_folder())
+    saved, original = (json.loads((folder / "processor_config.json").read_text()) for folder in folders)
     assert saved == original
-    saved, original = (json.loads((folder / "tokenizer.json").read_text()) for folder in (tmp_path, PUBLISHED))
+    saved, original = (json.loads((folder / "tokenizer.json").read_text()) for folder in folders)
     assert saved["model"]["vocab"] == original["model"]["vocab"]
     assert saved["pre_tokenizer"] == original["pre_tokenizer"]
     (tmp_path / "tokenizer.json").unlink()
@@ -254,10 +252,7 @@ def test_fast_saves_in_the_published_format(published: FastTokenizer, tmp_path: 
 
 
 def test_state_bins_match_openpi() -> None:
-    path = SHARED / "golden" / "preprocess.npz"
-    if not path.is_file():
-        pytest.skip("golden data is not in ../shared/golden")
-    golden = np.load(path)
+    golden = np.load(published_data.DATA / "preprocess.npz")
     np.testing.assert_array_equal(prompt_tokenizer.state_bins(golden["state"]), golden["state_bins"])
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -23,8 +22,8 @@ from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastConstraint
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
+from support.published import fast_folder
 
-PUBLISHED = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "fast"
 ACTION_LIMIT = 1.5
 NUM_NOISE_ROWS = 256
 
@@ -92,7 +91,7 @@ def fitted(horizon: int, action_dim: int, *, scale: float) -> FastTokenizer:
 
 def published_cases() -> dict[str, Case]:
     """The published tokenizer at ALOHA's chunk, one arm's, and longer ones."""
-    tokenizer = FastTokenizer.load(PUBLISHED)
+    tokenizer = FastTokenizer.load(fast_folder())
     shapes = {(10, 7): 60, (16, 14): 98, (25, 14): 148, (50, 14): 260}
     return {f"published {shape}": Case(tokenizer, *shape, most) for shape, most in shapes.items()}
 
@@ -195,7 +194,7 @@ def main() -> None:
     parser.add_argument("--case", default="", help="only cases whose name holds this")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    cases = {**(published_cases() if PUBLISHED.is_dir() else {}), **fitted_cases()}
+    cases = {**published_cases(), **fitted_cases()}
     cases = {name: case for name, case in cases.items() if arguments.case in name}
     for name, case in cases.items():
         began = time.monotonic()
