@@ -122,7 +122,7 @@ def test_attention_adapters_by_hand() -> None:
     @jax.jit
     def attend(params: Any) -> jax.Array:
         weights = arrange_attention(config, params, dtype=x.dtype)
-        rotation = gemma_attention.make_rotation(jnp.zeros((1, 1)), 2)
+        rotation = gemma_attention.make_rotation(jnp.zeros((1, 1), jnp.int32), 2)
         return gemma_attention.attend(config, weights, x, rotation, jnp.zeros((1, 1, 1)), None, 0)[0]
 
     mixed = attend(params)

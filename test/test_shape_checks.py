@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import jaxtyping
+import numpy as np
 import pytest
 
 from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
@@ -69,6 +70,7 @@ def test_jax_may_rebuild_a_pytree_without_arrays():
     assert jax.tree.map(lambda leaf: leaf.shape, estimate).logits == (2, 4)
     assert jax.eval_shape(lambda: estimate).logits.shape == (2, 4)
     assert jax.tree.map(lambda leaf: None, estimate).logits is None
+    assert isinstance(jax.device_get(estimate).logits, np.ndarray)
 
 
 @pytest.mark.parametrize("name", modules())

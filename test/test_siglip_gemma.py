@@ -74,7 +74,7 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
         config,
         arrange_attention(config, params, dtype=x.dtype),
         x,
-        gemma_attention.make_rotation(jnp.zeros((1, 2)), 4),
+        gemma_attention.make_rotation(jnp.zeros((1, 2), jnp.int32), 4),
         bias,
         None,
         0,

@@ -21,7 +21,7 @@ import numpy as np
 from jax import Array
 from jaxtyping import PRNGKeyArray, PyTree, ScalarLike
 
-__all__ = ["AnyArray", "Array", "Key", "Params", "Scalar", "ShapeTree", "Tree"]
+__all__ = ["AnyArray", "Array", "Key", "Params", "PyTree", "Scalar", "ShapeTree", "Tree"]
 
 AnyArray: TypeAlias = Array | np.ndarray
 """An array on a device or on the host."""
@@ -32,11 +32,11 @@ Key: TypeAlias = PRNGKeyArray
 Scalar: TypeAlias = ScalarLike
 """A number: Python's, numpy's, or an array without axes."""
 
-Params: TypeAlias = PyTree[AnyArray]
+Params: TypeAlias = PyTree[AnyArray | np.generic]
 """Parameters: nested dicts of arrays, by the names of openpi's tree."""
 
-Tree: TypeAlias = PyTree[AnyArray]
-"""Any pytree of arrays."""
+Tree: TypeAlias = PyTree[AnyArray | np.generic]
+"""Any pytree of arrays, or of numpy's scalars."""
 
-ShapeTree: TypeAlias = PyTree[AnyArray | jax.ShapeDtypeStruct]
+ShapeTree: TypeAlias = PyTree[AnyArray | np.generic | jax.ShapeDtypeStruct]
 """A pytree of arrays, or of what `jax.eval_shape` tells of them."""

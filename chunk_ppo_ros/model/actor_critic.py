@@ -8,15 +8,15 @@ Shape letters: B batch, C cameras, L prompt slots, T action-token slots, K choic
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Float32, Int, Int32, Shaped
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Key, Params, Scalar
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
@@ -28,7 +28,6 @@ from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from chunk_ppo_ros.model.value_head import ValueHead
 
-Params = dict[str, Any]
 Caches = tuple[KVCache, ...]
 
 
@@ -37,18 +36,18 @@ class Sample:
     """Sampled chunks with what training needs of them.
 
     Attributes:
-        action_tokens: int32 [B, T], model ids: the sampled tokens, "|" and end where they are forced, then 0.
-        token_mask: bool [B, T], true on the sampled tokens.
-        token_log_probs: float32 [B, T], nats, under the sampled distribution; 0 where the mask is false.
-        token_entropies: float32 [B, T], nats, of that distribution; 0 where the mask is false.
-        value: float32 [B], V(s), in units of reward.
+        action_tokens: model ids: the sampled tokens, "|" and end where they are forced, then 0.
+        token_mask: true on the sampled tokens.
+        token_log_probs: log-probabilities under the sampled distribution, nats; 0 where the mask is false.
+        token_entropies: entropies of that distribution, nats; 0 where the mask is false.
+        value: V(s), in units of reward.
     """
 
-    action_tokens: Array
-    token_mask: Array
-    token_log_probs: Array
-    token_entropies: Array
-    value: Array
+    action_tokens: Int32[AnyArray, "*batch T"]
+    token_mask: Bool[AnyArray, "*batch T"]
+    token_log_probs: Float32[AnyArray, "*batch T"]
+    token_entropies: Float32[AnyArray, "*batch T"]
+    value: Float32[AnyArray, "*batch"]
 
 
 @flax.struct.dataclass
@@ -56,14 +55,14 @@ class ChunkScores:
     """Scores of given chunks.
 
     Attributes:
-        token_log_probs: float32 [B, T], nats; 0 where the mask is false.
-        entropy: float32 [B, T], nats, over legal tokens; 0 where the mask is false.
+        token_log_probs: log-probabilities, nats; 0 where the mask is false.
+        entropy: entropies over legal tokens, nats; 0 where the mask is false.
         value: V(s), [B].
         chunk_value: V(s, a), [B]; None where the model has none, or no actions were given.
     """
 
-    token_log_probs: Array
-    entropy: Array
+    token_log_probs: Float32[AnyArray, "*batch T"]
+    entropy: Float32[AnyArray, "*batch T"]
     value: ValueEstimate
     chunk_value: ValueEstimate | None
 
@@ -107,11 +106,11 @@ class Pi0FASTActorCritic:
         images = len(self.config.cameras) * self.backbone.patches
         return images + self.config.max_prompt_len + len(self.token_ids.action_prefix)
 
-    def init(self, *, key: Array) -> Params:
-        """Fresh float32 parameters; compiled as one, because dozens of small programs take seconds to compile."""
+    def init(self, *, key: Key) -> Params:
+        """Returns fresh float32 parameters; compiled as one, as dozens of small programs would take seconds."""
         return jax.jit(self._init)(key)
 
-    def _init(self, key: Array) -> Params:
+    def _init(self, key: Key) -> Params:
         backbone_key, value_key = jax.random.split(key)
         return {
             "actor_backbone": self.backbone.init(key=backbone_key),
@@ -123,8 +122,8 @@ class Pi0FASTActorCritic:
         params: Params,
         observation: AnyObservation,
         *,
-        key: Array,
-        temperature: Array | float,
+        key: Key,
+        temperature: Scalar,
         greedy: bool = False,
     ) -> Sample:
         """Samples one chunk for each row: one prefill, then one token at a time until all rows are complete.
@@ -134,7 +133,7 @@ class Pi0FASTActorCritic:
             observation: with one batch axis, B.
             key: source of randomness.
             temperature: of the sampled distribution, > 0.
-            greedy: take the likeliest legal token instead; log-probs are still those at `temperature`.
+            greedy: take the likeliest legal token instead; the log-probabilities are still those at `temperature`.
         """
         decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
@@ -142,7 +141,9 @@ class Pi0FASTActorCritic:
 
         blocks = self.backbone.arrange(actor)
 
-        def next_logits(cache: Caches, choices: Array, step: Array) -> tuple[Array, Caches]:
+        def next_logits(
+            cache: Caches, choices: Int32[Array, "B"], step: Int32[Array, ""]
+        ) -> tuple[Float32[Array, "B K"], Caches]:
             tokens = decoder.to_model(choices)
             hidden, cache = self.backbone.step(actor, blocks, tokens, layout, cache, slot=self.prefix_slots + step)
             return _logits(rows, hidden), cache
@@ -169,21 +170,21 @@ class Pi0FASTActorCritic:
         self,
         params: Params,
         observation: AnyObservation,
-        action_tokens: Array,
-        token_mask: Array,
+        action_tokens: Int[AnyArray, "B T"],
+        token_mask: Bool[AnyArray, "B T"],
         *,
-        temperature: Array | float,
-        actions: Array | None = None,
+        temperature: Scalar,
+        actions: Float[AnyArray, "B H D"] | None = None,
     ) -> ChunkScores:
         """Scores given chunks in one forward pass; differentiable in the parameters.
 
         Args:
             params: the tree of `init`.
             observation: with one batch axis, B.
-            action_tokens: int32 [B, T], model ids; ones that can be sampled where the mask is true.
-            token_mask: bool [B, T], contiguous from slot 0.
+            action_tokens: model ids; ones that can be sampled where the mask is true.
+            token_mask: the tokens to score, contiguous from slot 0.
             temperature: that of the distribution that was sampled, > 0.
-            actions: float32 [B, H, D], what the tokens stand for, normalised, for V(s, a); None leaves V(s, a) out.
+            actions: what the tokens stand for, normalized, for V(s, a); None leaves V(s, a) out.
 
         Returns:
             The scores. A token that the constraint forbids has a log-probability of about -2e38.
@@ -191,6 +192,7 @@ class Pi0FASTActorCritic:
         decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix = self._embed_prefix(actor, observation)
+        action_tokens, token_mask = jnp.asarray(action_tokens), jnp.asarray(token_mask)
         tokens = self.backbone.embed_tokens(actor, action_tokens[:, : decoder.max_tokens - 1])
         hidden, _ = self.backbone.run(actor, jnp.concatenate([prefix, tokens], axis=1), layout)
         log_probs, entropy = decoding.score(
@@ -215,40 +217,42 @@ class Pi0FASTActorCritic:
         self,
         params: Params,
         observation: AnyObservation,
-        action_tokens: Array,
-        token_mask: Array,
+        action_tokens: Int[AnyArray, "B T"],
+        token_mask: Bool[AnyArray, "B T"],
         *,
-        temperature: Array | float,
-    ) -> Array:
-        """float32 [B], nats: the log-probability of each chunk, summed over its sampled tokens; see `evaluate`."""
+        temperature: Scalar,
+    ) -> Float32[Array, "B"]:
+        """Returns the log-probability of each chunk in nats, summed over its sampled tokens; see `evaluate`."""
         evaluation = self.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
         return jnp.sum(evaluation.token_log_probs, axis=-1)
 
-    def compute_observation_value(self, params: Params, observation: AnyObservation) -> Array:
-        """V(s), float32 [B], in units of reward, of an observation with one batch axis."""
+    def compute_observation_value(self, params: Params, observation: AnyObservation) -> Float32[Array, "B"]:
+        """Returns V(s), in units of reward, of an observation with one batch axis."""
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
         return self._value(params, prefix, layout).mean
 
-    def compute_action_chunk_value(self, params: Params, observation: ModelObservation, actions: Array) -> Array:
-        """V(s, a), float32 [B], in units of reward, of observations and what is about to be done in them.
+    def compute_action_chunk_value(
+        self, params: Params, observation: ModelObservation, actions: Float[AnyArray, "B H D"]
+    ) -> Float32[Array, "B"]:
+        """Returns V(s, a), in units of reward, of observations and what is about to be done in them.
 
         Args:
             params: the tree of `init`.
             observation: with one batch axis, B.
-            actions: float32 [B, H, D], normalised; H is at most `model.max_value_steps`. No gradient flows into them.
+            actions: normalized; H is at most `model.max_value_steps`. No gradient flows into them.
 
         Raises:
             ValueError: where `model.chunk_value` is none, or the actions have another shape or too many steps.
         """
         actor, layout = params["actor_backbone"], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
-        return self._chunk_value(params, prefix, layout, jnp.asarray(actions)).mean
+        return self._chunk_value(params, prefix, layout, actions).mean
 
     def embed_observation(self, params: Params, observation: ModelObservation) -> EmbeddedObservation:
-        """The observation with image tokens for images, which every method takes in its place.
+        """Returns the observation with image tokens for images, which every method takes in its place.
 
-        Without the images' gradient: for an image tower that stands still.
+        No gradient flows into the image tower: this is for one that stands still.
         """
         return EmbeddedObservation(
             image_tokens=jax.lax.stop_gradient(self._image_tokens(params["actor_backbone"], observation)),
@@ -258,8 +262,8 @@ class Pi0FASTActorCritic:
             state=jnp.asarray(observation.state),
         )
 
-    def _image_tokens(self, actor: Params, observation: AnyObservation) -> Array:
-        """[B, C * P, W], in the dtype of the computation."""
+    def _image_tokens(self, actor: Params, observation: AnyObservation) -> Float[Array, "B I W"]:
+        """Returns the I = C * P image tokens, in the dtype of the computation."""
         if isinstance(observation, EmbeddedObservation):
             return observation.image_tokens
         return self.backbone.embed_images(actor, jnp.asarray(observation.images))
@@ -273,8 +277,8 @@ class Pi0FASTActorCritic:
             causal_slots=forced + self.decoder.max_tokens - 1,  # the last sampled token predicts nothing
         )
 
-    def _embed_prefix(self, actor: Params, observation: AnyObservation) -> Array:
-        """Embeddings [B, prefix_slots, W] of images, prompt and "Action: "."""
+    def _embed_prefix(self, actor: Params, observation: AnyObservation) -> Float[Array, "B prefix W"]:
+        """Returns the embeddings of images, prompt and "Action: "."""
         prompt = jnp.asarray(observation.prompt_tokens)
         forced = jnp.broadcast_to(
             jnp.array(self.token_ids.action_prefix, jnp.int32), (prompt.shape[0], len(self.token_ids.action_prefix))
@@ -282,19 +286,21 @@ class Pi0FASTActorCritic:
         text = self.backbone.embed_tokens(actor, jnp.concatenate([prompt, forced], axis=1))
         return jnp.concatenate([self._image_tokens(actor, observation), text], axis=1)
 
-    def _value(self, params: Params, prefix: Array, layout: Layout) -> ValueEstimate:
+    def _value(self, params: Params, prefix: Float[Array, "B prefix W"], layout: Layout) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]
         return self.value_head.observation_value(params["value_head"], prefix, valid)
 
-    def _chunk_value(self, params: Params, prefix: Array, layout: Layout, actions: Array) -> ValueEstimate:
+    def _chunk_value(
+        self, params: Params, prefix: Float[Array, "B prefix W"], layout: Layout, actions: Float[AnyArray, "B H D"]
+    ) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]
-        return self.value_head.chunk_value(params["value_head"], prefix, valid, actions)
+        return self.value_head.chunk_value(params["value_head"], prefix, valid, jnp.asarray(actions))
 
-    def _with_forced_slots(self, leaf: Array) -> Array:
-        """[B, sampled tokens] -> [B, T], zero at the slots that only forced tokens reach."""
+    def _with_forced_slots(self, leaf: Shaped[Array, "B sampled"]) -> Shaped[Array, "B T"]:
+        """Returns what belongs to the sampled tokens with zeros at the slots that only forced tokens reach."""
         return jnp.pad(leaf, ((0, 0), (0, self.config.max_action_tokens - leaf.shape[1])))
 
 
-def _logits(rows: Array, hidden: Array) -> Array:
-    """float32 [..., K] of hidden states [..., W], by the rows [K, W] of the choices."""
+def _logits(rows: Float[Array, "K W"], hidden: Float[Array, "*batch W"]) -> Float32[Array, "*batch K"]:
+    """Returns the logits of hidden states, by the rows of the choices."""
     return hidden.astype(jnp.float32) @ rows.T

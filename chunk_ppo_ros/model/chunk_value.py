@@ -8,16 +8,14 @@ width.
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Float32
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import Array, Key, Params
 from chunk_ppo_ros.model.backbone.initialization import draw_weights
-
-Params = dict[str, Any]
 
 NUM_HEADS = 4
 _HIDDEN_SLOT = -1e30  # attention logit of a slot that is not valid; finite, as gradients of infinities are not numbers
@@ -25,7 +23,7 @@ _HIDDEN_SLOT = -1e30  # attention logit of a slot that is not valid; finite, as 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkEncoder:
-    """A normalised chunk [B, H, D], seen together with an observation, as [B, E].
+    """Encodes a normalized chunk [B, H, D], seen together with an observation, as [B, E].
 
     Attributes:
         attends: whether a query attends to the prefix and the steps; otherwise the steps are averaged.
@@ -43,7 +41,7 @@ class ChunkEncoder:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig, *, prefix_width: int) -> ChunkEncoder | None:
-        """The encoder that `model.chunk_value` names, or None where it is none."""
+        """Returns the encoder that `model.chunk_value` names, or None where it is none."""
         if config.chunk_value == "none":
             return None
         return cls(
@@ -59,8 +57,8 @@ class ChunkEncoder:
         """(N, h); together at least as wide as E."""
         return NUM_HEADS, -(-self.width // NUM_HEADS)
 
-    def init(self, *, key: Array) -> Params:
-        """Fresh float32 parameters."""
+    def init(self, *, key: Key) -> Params:
+        """Returns fresh float32 parameters."""
         heads, width, prefix = self._head_shape, self.width, self.prefix_width
         spec: dict[str, tuple[tuple[int, ...], int]] = {
             "step": ((self.action_dim, width), self.action_dim),
@@ -82,15 +80,22 @@ class ChunkEncoder:
             params["attention"] = kernels | {"query": {**kernels["query"], "bias": jnp.zeros(heads)}}
         return params
 
-    def encode(self, params: Params, features: Array, hidden: Array, valid: Array, actions: Array) -> Array:
-        """The chunk as [B, E].
+    def encode(
+        self,
+        params: Params,
+        features: Float32[Array, "B W2"],
+        hidden: Float32[Array, "B P W"],
+        valid: Bool[Array, "B P"],
+        actions: Float[Array, "..."],
+    ) -> Float32[Array, "B E"]:
+        """Returns the chunk as E numbers.
 
         Args:
             params: the tree of `init`.
-            features: float32 [B, 2 W], the observation as V(s) sees it.
-            hidden: float32 [B, P, W], the prefix.
-            valid: bool [B, P], the slots that are seen.
-            actions: float32 [B, H, D], normalised.
+            features: the observation as V(s) sees it; W2 is 2 W.
+            hidden: the prefix.
+            valid: the slots that are seen.
+            actions: [B, H, D], normalized.
 
         Raises:
             ValueError: where the actions have another shape, or more steps than there are embeddings.
@@ -103,10 +108,10 @@ class ChunkEncoder:
             return jnp.mean(steps, axis=1)
         return _attend(params["attention"], features, hidden, valid, steps)
 
-    def _check(self, actions: Array) -> None:
+    def _check(self, actions: Float[Array, "..."]) -> None:
         if actions.ndim != 3 or actions.shape[-1] != self.action_dim:
             raise ValueError(
-                f"actions must be [B, H, {self.action_dim}] (model.action_dim), got {actions.shape}; give normalised "
+                f"actions must be [B, H, {self.action_dim}] (model.action_dim), got {actions.shape}; give normalized "
                 "chunks with a batch axis"
             )
         if actions.shape[1] > self.max_steps:
@@ -116,8 +121,14 @@ class ChunkEncoder:
             )
 
 
-def _attend(params: Params, features: Array, hidden: Array, valid: Array, steps: Array) -> Array:
-    """[B, E]: what a query, made of the features [B, 2 W], finds in the prefix [B, P, W] and the steps [B, H, E].
+def _attend(
+    params: Params,
+    features: Float32[Array, "B W2"],
+    hidden: Float32[Array, "B P W"],
+    valid: Bool[Array, "B P"],
+    steps: Float32[Array, "B H E"],
+) -> Float32[Array, "B E"]:
+    """Returns what a query, made of the features, finds in the prefix and the steps.
 
     Multi-head attention (Vaswani et al. 2017, "Attention is all you need", section 3.2.2). Differs from it: ln(valid
     slots / H) is added to the logits of the steps, so that at equal logits prefix and chunk have half of the attention

@@ -6,18 +6,16 @@ Shape letters: B batch, P prefix slots, W decoder width, H steps, D action dimen
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Float32
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import Array, Key, Params
 from chunk_ppo_ros.core_jax.value_distribution import ValueDistribution, ValueEstimate
 from chunk_ppo_ros.model.backbone.initialization import draw_weights
 from chunk_ppo_ros.model.chunk_value import ChunkEncoder
-
-Params = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +38,7 @@ class ValueHead:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig, *, prefix_width: int) -> ValueHead:
-        """The value head of a policy's configuration."""
+        """Returns the value head of a policy's configuration."""
         return cls(
             prefix_width=prefix_width,
             hidden_dim=config.value_head_hidden_dim,
@@ -49,8 +47,8 @@ class ValueHead:
             encoder=ChunkEncoder.from_config(config, prefix_width=prefix_width),
         )
 
-    def init(self, *, key: Array) -> Params:
-        """Fresh float32 parameters.
+    def init(self, *, key: Key) -> Params:
+        """Returns fresh float32 parameters.
 
         The output layers are zero: every value starts at 0, with a histogram in the middle of its range.
         """
@@ -61,24 +59,28 @@ class ValueHead:
             params["chunk"] = self.encoder.init(key=encoder_key) | perceptron
         return params
 
-    def observation_value(self, params: Params, hidden: Array, valid: Array) -> ValueEstimate:
-        """V(s) of each observation, [B]: f([last hidden, mean of valid hidden]).
+    def observation_value(
+        self, params: Params, hidden: Float[Array, "B P W"], valid: Bool[Array, "B P"]
+    ) -> ValueEstimate:
+        """Returns V(s) of each observation, [B]: f([last hidden, mean of valid hidden]).
 
         Args:
             params: the tree of `init`.
-            hidden: [B, P, W], the prefix after the final norm; its last slot predicts the first action token.
-            valid: bool [B, P], the slots that count.
+            hidden: the prefix after the final norm; its last slot predicts the first action token.
+            valid: the slots that count.
         """
         return self._estimate(params, _features(self._seen(hidden), valid))
 
-    def chunk_value(self, params: Params, hidden: Array, valid: Array, actions: Array) -> ValueEstimate:
-        """V(s, a) of each observation and chunk, [B]: f([V(s)'s features, the chunk as encoded]).
+    def chunk_value(
+        self, params: Params, hidden: Float[Array, "B P W"], valid: Bool[Array, "B P"], actions: Float[Array, "..."]
+    ) -> ValueEstimate:
+        """Returns V(s, a) of each observation and chunk, [B]: f([V(s)'s features, the chunk as encoded]).
 
         Args:
             params: the tree of `init`.
-            hidden: [B, P, W], as for `observation_value`.
-            valid: bool [B, P], the slots that count.
-            actions: float32 [B, H, D], normalised. No gradient flows into them.
+            hidden: the prefix, as for `observation_value`.
+            valid: the slots that count.
+            actions: [B, H, D], normalized. No gradient flows into them.
 
         Raises:
             ValueError: where there is no encoder, or the actions do not fit it.
@@ -92,7 +94,7 @@ class ValueHead:
         chunk = self.encoder.encode(chunk_params, features, seen, valid, jax.lax.stop_gradient(actions))
         return self._estimate(chunk_params, jnp.concatenate([features, chunk], axis=-1))
 
-    def _init_perceptron(self, inputs: int, *, key: Array) -> Params:
+    def _init_perceptron(self, inputs: int, *, key: Key) -> Params:
         weights = draw_weights({"hidden": ((inputs, self.hidden_dim), inputs)}, key=key)
         bins = self.distribution.bins
         return {
@@ -100,16 +102,16 @@ class ValueHead:
             "output": {"kernel": jnp.zeros((self.hidden_dim, bins)), "bias": jnp.zeros(bins)},
         }
 
-    def _seen(self, hidden: Array) -> Array:
+    def _seen(self, hidden: Float[Array, "B P W"]) -> Float32[Array, "B P W"]:
         wide = hidden.astype(jnp.float32)
         return jax.lax.stop_gradient(wide) if self.detach else wide
 
-    def _estimate(self, params: Params, features: Array) -> ValueEstimate:
+    def _estimate(self, params: Params, features: Float32[Array, "B features"]) -> ValueEstimate:
         inner = jax.nn.gelu(features @ params["hidden"]["kernel"] + params["hidden"]["bias"])
         return ValueEstimate(inner @ params["output"]["kernel"] + params["output"]["bias"], self.distribution)
 
 
-def _features(hidden: Array, valid: Array) -> Array:
-    """float32 [B, 2 W]: the last slot of hidden states [B, P, W] beside the mean of the valid ones."""
+def _features(hidden: Float32[Array, "B P W"], valid: Bool[Array, "B P"]) -> Float32[Array, "B 2*W"]:
+    """Returns the last slot of hidden states beside the mean of the valid ones."""
     weights = valid[..., None] / jnp.sum(valid, axis=1, keepdims=True)[..., None]
     return jnp.concatenate([hidden[:, -1], jnp.sum(hidden * weights, axis=1)], axis=-1)

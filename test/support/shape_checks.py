@@ -48,13 +48,21 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rebuilds_without_arrays(values: dict[str, Any]) -> bool:
-    """Whether these are the arguments of a pytree's constructor, `self` among them, with a leaf that is no array."""
+    """Whether these are the arguments of a pytree's constructor, `self` among them, with leaves that it does not take.
+
+    A numpy array counts as one where the field says `Array`: `jax.device_get` brings such a pytree to the host.
+    """
     kind = type(values["self"])
     if not getattr(kind, "_flax_dataclass", False):
         return False
     nodes = [field for field in dataclasses.fields(kind) if field.metadata.get("pytree_node", True)]
-    given = [(values[node.name], "None" in str(node.type)) for node in nodes if node.name in values]
-    if any(value is None and not may_be_none for value, may_be_none in given):
-        return True
-    leaves = jax.tree.leaves([value for value, _ in given])
-    return not all(isinstance(leaf, jax.Array | np.ndarray | np.generic) for leaf in leaves)
+    return not all(may_be_checked(values[node.name], str(node.type)) for node in nodes if node.name in values)
+
+
+def may_be_checked(value: object, annotation: str) -> bool:
+    """Whether the value of a pytree's field is made of arrays of the place that its annotation names."""
+    if value is None:
+        return "None" in annotation
+    if isinstance(value, np.ndarray | np.generic):
+        return "AnyArray" in annotation
+    return all(isinstance(leaf, jax.Array | np.ndarray | np.generic) for leaf in jax.tree.leaves(value))

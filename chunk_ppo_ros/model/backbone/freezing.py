@@ -5,17 +5,17 @@ Not here: how a training step divides its parameters (`rl/partition.py`).
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
+from jaxtyping import PyTree
 
 from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.core_jax.arrays import ShapeTree
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 
 IMAGE_TOWER = "PaliGemma/img/"
 
 
-def trained_leaves(actor: Any, ppo: PPOConfig) -> Any:
+def trained_leaves(actor: ShapeTree, ppo: PPOConfig) -> PyTree[bool]:
     """A bool for each leaf of the actor, true where it is trained.
 
     A decoder with low-rank adapters (Hu et al., "LoRA", 2021) is trained by these alone: all its other parameters, the

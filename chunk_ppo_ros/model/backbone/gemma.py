@@ -10,26 +10,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Float, Int
 
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Key, Params, Scalar
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.backbone.gemma_attention import MASKED, KVCache, attend, make_rotation
 from chunk_ppo_ros.model.backbone.gemma_kernels import BlockKernels, MlpKernels, arrange_block, project
 from chunk_ppo_ros.model.backbone.initialization import Spec, draw_weights
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
 
-Params = dict[str, Any]
-
 _NORM_EPSILON = 1e-6
 
 
-def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Array) -> Params:
-    """Fresh float32 parameters. Embedding rows have norm 1 on average, so text and logits start at unit variance."""
+def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Key) -> Params:
+    """Returns fresh float32 parameters.
+
+    Embedding rows have norm 1 on average, so that text and logits start at unit variance.
+    """
     embedding_key, block_key = jax.random.split(key)
     blocks = jax.vmap(functools.partial(_init_block, config))(jax.random.split(block_key, config.depth))
     embedding = draw_weights({"embedding": ((vocab_size, config.width), config.width)}, key=embedding_key)
@@ -40,7 +41,7 @@ def init_gemma(config: GemmaConfig, *, vocab_size: int, key: Array) -> Params:
     }
 
 
-def _init_block(config: GemmaConfig, key: Array) -> Params:
+def _init_block(config: GemmaConfig, key: Key) -> Params:
     matrices = _matrices(config)
     drawn, zero = lora.factor_specs(matrices, config.lora_rank) if config.lora_rank else ({}, {})
     leaves = {
@@ -71,8 +72,8 @@ def _matrices(config: GemmaConfig) -> Spec:
     }
 
 
-def embed_tokens(params: Params, tokens: Array, *, dtype: jnp.dtype) -> Array:
-    """dtype [..., W]: rows of the embedding for int32 tokens [...], times sqrt(W)."""
+def embed_tokens(params: Params, tokens: Int[AnyArray, "*batch"], *, dtype: jnp.dtype) -> Float[Array, "*batch W"]:
+    """Returns the rows of the embedding for tokens, times sqrt(W), in `dtype`."""
     table = params["embedder"]["input_embedding"]
     return (table[tokens] * table.shape[-1] ** 0.5).astype(dtype)
 
@@ -80,33 +81,33 @@ def embed_tokens(params: Params, tokens: Array, *, dtype: jnp.dtype) -> Array:
 def run_gemma(
     config: GemmaConfig,
     params: Params,
-    x: Array,
+    x: Float[Array, "B Q W"],
     *,
-    positions: Array,
-    mask: Array,
+    positions: Int[Array, "B Q"],
+    mask: Bool[Array, "B Q S"],
     shared: int = 0,
     cache: KVCache | None = None,
-    slot: Array | int = 0,
-) -> tuple[Array, KVCache]:
+    slot: Scalar = 0,
+) -> tuple[Float[Array, "B Q W"], KVCache]:
     """Runs all blocks and the final norm.
 
     Args:
         config: size of the decoder.
         params: the tree of `init_gemma`, float32.
-        x: embeddings [B, Q, W], in the dtype of the computation.
-        positions: int32 [B, Q], for RoPE.
-        mask: bool [B, Q, S], true where the query sees the key. Without a cache the keys are the queries' own, S = Q.
+        x: embeddings, in the dtype of the computation.
+        positions: what RoPE turns the queries by.
+        mask: true where the query sees the key. Without a cache the keys are the queries' own, S = Q.
         shared: queries at the beginning that all see the same keys. `attend_in_blocks` reads one row of the mask for
             them, which halves the time of a gradient over images.
         cache: keys and values of S slots, into which those of x are written.
         slot: first slot of x in the cache.
 
     Returns:
-        Hidden states [B, Q, W] after the final norm, and the cache with x in it.
+        Hidden states after the final norm, and the cache with x in it.
     """
     block = _make_block(config, positions, mask, shared=shared, slot=slot)
 
-    def turn(x: Array, layer: tuple[Params, KVCache | None]) -> tuple[Array, KVCache]:
+    def turn(x: Float[Array, "B Q W"], layer: tuple[Params, KVCache | None]) -> tuple[Float[Array, "B Q W"], KVCache]:
         block_params, block_cache = layer
         return block(x, arrange_block(config, block_params, dtype=x.dtype), block_cache)
 
@@ -119,14 +120,28 @@ def run_arranged(
     config: GemmaConfig,
     params: Params,
     blocks: Sequence[BlockKernels],
-    x: Array,
+    x: Float[Array, "B Q W"],
     *,
-    positions: Array,
-    mask: Array,
+    positions: Int[Array, "B Q"],
+    mask: Bool[Array, "B Q S"],
     cache: Sequence[KVCache],
-    slot: Array | int,
-) -> tuple[Array, tuple[KVCache, ...]]:
-    """As `run_gemma` with a cache, on blocks that were arranged before (`arrange_blocks`) and a cache for each."""
+    slot: Scalar,
+) -> tuple[Float[Array, "B Q W"], tuple[KVCache, ...]]:
+    """Does what `run_gemma` does with a cache, on blocks that were arranged before (`arrange_blocks`).
+
+    Args:
+        config: size of the decoder.
+        params: the tree of `init_gemma`, float32.
+        blocks: kernels of each block.
+        x: embeddings, in the dtype of the computation.
+        positions: what RoPE turns the queries by.
+        mask: true where the query sees the key.
+        cache: keys and values of S slots of each block, into which those of x are written.
+        slot: first slot of x in the cache.
+
+    Returns:
+        Hidden states after the final norm, and each block's cache with x in it.
+    """
     block = _make_block(config, positions, mask, shared=0, slot=slot)
     filled = []
     for kernels, block_cache in zip(blocks, cache, strict=True):
@@ -136,15 +151,17 @@ def run_arranged(
 
 
 def _make_block(
-    config: GemmaConfig, positions: Array, mask: Array, *, shared: int, slot: Array | int
+    config: GemmaConfig, positions: Int[Array, "B Q"], mask: Bool[Array, "B Q S"], *, shared: int, slot: Scalar
 ) -> Callable[[Array, BlockKernels, KVCache | None], tuple[Array, KVCache]]:
-    """(x [B, Q, W], kernels, the block's cache) -> x after one block, and the cache with x in it."""
+    """Returns a function (x [B, Q, W], kernels, the block's cache) -> x after one block, and the cache with x in it."""
     rotation = make_rotation(positions, config.head_dim)
     shared = shared if config.attend_in_blocks else 0
     bias = jnp.where(mask[:, shared:], 0.0, MASKED)
     shared_bias = jnp.where(mask[:, :1], 0.0, MASKED) if shared else None
 
-    def block(x: Array, kernels: BlockKernels, cache: KVCache | None) -> tuple[Array, KVCache]:
+    def block(
+        x: Float[Array, "B Q W"], kernels: BlockKernels, cache: KVCache | None
+    ) -> tuple[Float[Array, "B Q W"], KVCache]:
         normed = rms_norm(kernels.attention_scale, x)
         mixed, cache = attend(config, kernels.attention, normed, rotation, bias, cache, slot, shared_bias)
         x = x + mixed
@@ -153,15 +170,15 @@ def _make_block(
     return block
 
 
-def rms_norm(scale: Array, x: Array) -> Array:
-    """x / rms(x) * (1 + scale) over the last axis, in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
+def rms_norm(scale: Float[AnyArray, "W"], x: Float[Array, "*batch W"]) -> Float[Array, "*batch W"]:
+    """Returns x / rms(x) * (1 + scale), in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + _NORM_EPSILON)
     return (normed * (1.0 + scale)).astype(x.dtype)
 
 
-def gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Array) -> Array:
-    """GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
+def gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Float[Array, "B Q W"]) -> Float[Array, "B Q W"]:
+    """Returns GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
     both = project(x, kernels.gate_up)
     if kernels.gate_up_adapter is not None:
         both += lora.project_into_heads(x, *kernels.gate_up_adapter).reshape(both.shape)

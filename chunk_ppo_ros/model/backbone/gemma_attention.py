@@ -1,21 +1,27 @@
 """The decoder's attention: grouped queries with RoPE over a cache of keys and values, in blocks where that is faster.
 
 Source: Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", 2023.
-Shape letters: B batch, Q query slots, S key slots, W width, N query heads, K key/value heads, h head width, D depth.
+Shape letters: B batch, Q query slots, S key slots, W width, N query heads, K key/value heads, n query heads of each of
+these, h head width, D depth.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeAlias
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Float32, Int
 
+from chunk_ppo_ros.core_jax.arrays import Array, Scalar
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.backbone.gemma_kernels import AttentionKernels, project
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
+
+Rotation: TypeAlias = tuple[Float32[Array, "B Q 1 pairs"], Float32[Array, "B Q 1 pairs"]]
+"""Sine and cosine of the angle by which each pair of dimensions is turned."""
 
 MASKED = -2.3819763e38
 """Added to the attention logit of a hidden key; openpi's value, finite so that no row is NaN."""
@@ -29,19 +35,19 @@ class KVCache:
     """Keys (after RoPE) and values of every block, in the dtype of the computation.
 
     Attributes:
-        keys: [D, B, K, S, h].
-        values: [D, B, K, S, h].
+        keys: those of all heads of a block, with a leading axis of blocks where they are of several.
+        values: likewise.
     """
 
-    keys: Array
-    values: Array
+    keys: Float[Array, "*D B K S h"]
+    values: Float[Array, "*D B K S h"]
 
     def by_block(self) -> tuple[KVCache, ...]:
-        """The cache of each block, leaves [B, K, S, h]."""
+        """Returns the cache of each block, without the axis of blocks."""
         return tuple(jax.tree.map(lambda leaf, block=block: leaf[block], self) for block in range(len(self.keys)))
 
     def padded(self, slots: int) -> KVCache:
-        """This cache with `slots` more key slots, zero, at the end."""
+        """Returns this cache with `slots` more key slots, zero, at the end."""
         widths = ((0, 0), (0, 0), (0, 0), (0, slots), (0, 0))
         return KVCache(keys=jnp.pad(self.keys, widths), values=jnp.pad(self.values, widths))
 
@@ -49,16 +55,24 @@ class KVCache:
 def attend(
     config: GemmaConfig,
     kernels: AttentionKernels,
-    x: Array,
-    rotation: tuple[Array, Array],
-    bias: Array,
+    x: Float[Array, "B Q W"],
+    rotation: Rotation,
+    bias: Float32[Array, "B others S"],
     cache: KVCache | None,
-    slot: Array | int,
-    shared_bias: Array | None = None,
-) -> tuple[Array, KVCache]:
-    """Attention of x [B, Q, W] with bias [B, Q, S] on the logits, and the cache with x in it.
+    slot: Scalar,
+    shared_bias: Float32[Array, "B 1 S"] | None = None,
+) -> tuple[Float[Array, "B Q W"], KVCache]:
+    """Returns the attention of x, and the cache with x in it.
 
-    With shared_bias [B, 1, S] it holds for the first queries, and `bias` has the rows of the others only.
+    Args:
+        config: size of the decoder.
+        kernels: matrices of the block's attention.
+        x: what the queries, and the new keys and values, are made of.
+        rotation: of the queries' positions, by `make_rotation`.
+        bias: added to the logits of the last queries; of all of them where there is no `shared_bias`.
+        cache: the block's keys and values of S slots; None takes those of x alone.
+        slot: first slot of x in the cache.
+        shared_bias: added to the logits of each of the first queries, Q less the others.
     """
     heads, kv_heads = config.num_heads, config.num_kv_heads
     query, key, value = jnp.split(_into_heads(config, kernels, x), [heads, heads + kv_heads], axis=2)
@@ -74,24 +88,31 @@ def attend(
     return _from_heads(config, kernels, mixed.reshape(*x.shape[:2], -1)), cache
 
 
-def _into_heads(config: GemmaConfig, kernels: AttentionKernels, x: Array) -> Array:
-    """Queries, keys and values of x [B, Q, W], [B, Q, N + 2 K, h]."""
+def _into_heads(
+    config: GemmaConfig, kernels: AttentionKernels, x: Float[Array, "B Q W"]
+) -> Float[Array, "B Q heads h"]:
+    """Returns queries, keys and values of x; there are N + 2 K heads."""
     heads = project(x, kernels.into_heads).reshape(*x.shape[:2], -1, config.head_dim)
     if kernels.into_adapter is not None:
         heads += lora.project_into_heads(x, *kernels.into_adapter) * config.lora_scale
     return heads
 
 
-def _from_heads(config: GemmaConfig, kernels: AttentionKernels, x: Array) -> Array:
-    """The output projection, [B, Q, W], of all heads x [B, Q, N * h]."""
+def _from_heads(config: GemmaConfig, kernels: AttentionKernels, x: Float[Array, "B Q heads"]) -> Float[Array, "B Q W"]:
+    """Returns the output projection of all heads x side by side, N * h numbers."""
     joined = project(x, kernels.from_heads)
     if kernels.from_adapter is not None:
         joined += lora.project_from_heads(x, *kernels.from_adapter) * config.lora_scale
     return joined
 
 
-def _mix_in_blocks(query: Array, keys: Array, values: Array, bias: Array) -> Array:
-    """`_mix_heads` of each sample, [B, Q, K, n * h], one block of queries after the other; bias [B, 1, S] serves all.
+def _mix_in_blocks(
+    query: Float[Array, "B Q K n h"],
+    keys: Float[Array, "B K S h"],
+    values: Float[Array, "B K S h"],
+    bias: Float32[Array, "B 1 S"],
+) -> Float[Array, "B Q K n*h"]:
+    """Returns `_mix_heads` of each sample, one block of queries after the other; one row of bias serves all of them.
 
     The blocks are even, and small enough for a CPU's cache; the backward pass recomputes a block's weights.
     """
@@ -99,7 +120,7 @@ def _mix_in_blocks(query: Array, keys: Array, values: Array, bias: Array) -> Arr
     blocks = math.ceil(math.prod(query.shape[1:-1]) * keys.shape[2] / BLOCK_LOGITS)
     size = math.ceil(queries / blocks)
 
-    def mix_sample(sample: tuple[Array, Array, Array, Array]) -> Array:
+    def mix_sample(sample: tuple[Array, Array, Array, Array]) -> Float[Array, "Q K heads"]:
         query, *context = sample
         padded = jnp.pad(query, ((0, blocks * size - queries), (0, 0), (0, 0), (0, 0)))
         mix = jax.checkpoint(lambda block: _mix_heads(block, *context))
@@ -109,8 +130,13 @@ def _mix_in_blocks(query: Array, keys: Array, values: Array, bias: Array) -> Arr
     return jax.lax.map(mix_sample, (query, keys, values, bias))
 
 
-def _mix_heads(query: Array, keys: Array, values: Array, bias: Array) -> Array:
-    """`_mix` of each key/value head: query [Q, K, n, h], keys and values [K, S, h], bias [Q, S] -> [Q, K, n * h].
+def _mix_heads(
+    query: Float[Array, "Q K n h"],
+    keys: Float[Array, "K S h"],
+    values: Float[Array, "K S h"],
+    bias: Float32[Array, "#Q S"],
+) -> Float[Array, "Q K n*h"]:
+    """Returns `_mix` of each key/value head.
 
     A loop, because a batch axis, even of one head, would keep XLA from fusing what is within.
     """
@@ -118,17 +144,19 @@ def _mix_heads(query: Array, keys: Array, values: Array, bias: Array) -> Array:
     return jnp.stack([_mix(query[:, head], keys[head], values[head], bias) for head in heads], axis=1)
 
 
-def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
-    """softmax(query keys^T + bias) values of one sample and one key/value head, [Q, n * h].
+def _mix(
+    query: Float[Array, "Q n h"], keys: Float[Array, "S h"], values: Float[Array, "S h"], bias: Float32[Array, "#Q S"]
+) -> Float[Array, "Q n*h"]:
+    """Returns softmax(query keys^T + bias) values of one sample and one key/value head.
 
     All n heads of all queries that share the keys are rows of one product, and the logits stay a matrix throughout: XLA
     then fuses bias and softmax with the products.
 
     Args:
-        query: [Q, n, h], scaled.
-        keys: [S, h].
-        values: [S, h].
-        bias: float32 [Q, S], or [1, S] for all queries.
+        query: those of all n heads that share the keys, scaled.
+        keys: of S slots.
+        values: of S slots.
+        bias: added to the logits of each query, or one row for all queries.
     """
     queries, heads, head_dim = query.shape
     if bias.shape[0] > 1:
@@ -138,15 +166,15 @@ def _mix(query: Array, keys: Array, values: Array, bias: Array) -> Array:
     return (weights @ values).reshape(queries, heads * head_dim)
 
 
-def _write(cache: KVCache | None, new: KVCache, slot: Array | int) -> KVCache:
-    """`cache` [B, K, S, h] with `new` [B, K, Q, h] from `slot` on, or `new` alone where there is no cache."""
+def _write(cache: KVCache | None, new: KVCache, slot: Scalar) -> KVCache:
+    """Returns the cache with what is new from `slot` on, or what is new alone where there is no cache."""
     if cache is None:
         return new
     return jax.tree.map(lambda old, fresh: jax.lax.dynamic_update_slice_in_dim(old, fresh, slot, axis=2), cache, new)
 
 
-def make_rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
-    """Sine and cosine of RoPE (Su et al., 2021, eq. 34), float32 [B, Q, 1, h / 2]."""
+def make_rotation(positions: Int[Array, "B Q"], head_dim: int) -> Rotation:
+    """Returns sine and cosine of RoPE (Su et al., 2021, eq. 34) for positions, of half a head's width each."""
     wavelengths = _MAX_WAVELENGTH ** (jnp.arange(head_dim // 2, dtype=jnp.float32) * (2.0 / head_dim))
     position = positions[..., None, None].astype(jnp.float32)
     # XLA would multiply by the wavelengths' reciprocals, which at position 800 is off by up to 6e-5 rad, and logits
@@ -156,8 +184,8 @@ def make_rotation(positions: Array, head_dim: int) -> tuple[Array, Array]:
     return jnp.sin(radians), jnp.cos(radians)
 
 
-def rotate(x: Array, rotation: tuple[Array, Array]) -> Array:
-    """x [B, Q, N, h] turned by RoPE in float32; dimension i pairs with i + h / 2."""
+def rotate(x: Float[Array, "B Q N h"], rotation: Rotation) -> Float[Array, "B Q N h"]:
+    """Returns x turned by RoPE in float32; dimension i pairs with i + h / 2."""
     sine, cosine = rotation
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1).astype(x.dtype)

@@ -7,66 +7,67 @@ Shape letters: W width, N query heads, K key/value heads, h head width, M hidden
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
+from chunk_ppo_ros.core_jax.arrays import Array, Params
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
 
-Params = dict[str, Any]
-Adapter = tuple[Array, Array] | None
+Adapter: TypeAlias = tuple[Float[Array, "... r"], Float[Array, "... r _"]] | None
+"""Factors A [.., I, r] and B [.., r, O] of a matrix [.., I, O]; None where it has none."""
 
 
 @flax.struct.dataclass
 class AttentionKernels:
-    """Of a block's attention.
+    """Matrices of a block's attention.
 
     Attributes:
-        into_heads: [W, (N + 2 K) h], of all queries, then all keys, then all values.
-        from_heads: [N h, W].
+        into_heads: those of all queries, then all keys, then all values; I is (N + 2 K) h.
+        from_heads: the output projection; O is N h.
         into_adapter: factors A [N + 2 K, W, r] and B [N + 2 K, r, h], or None.
         from_adapter: factors A [N, h, r] and B [N, r, W], or None.
     """
 
-    into_heads: Array
-    from_heads: Array
+    into_heads: Float[Array, "W I"]
+    from_heads: Float[Array, "O W"]
     into_adapter: Adapter
     from_adapter: Adapter
 
 
 @flax.struct.dataclass
 class MlpKernels:
-    """Of a block's gated MLP.
+    """Matrices of a block's gated MLP.
 
     Attributes:
-        gate_up: [W, 2 M], of the gate, then of what it gates.
-        down: [M, W].
+        gate_up: that of the gate, then that of what it gates; M2 is 2 M.
+        down: the matrix back to the residual stream.
         gate_up_adapter: factors A [2, W, r] and B [2, r, M], or None.
         down_adapter: factors A [M, r] and B [r, W], or None.
     """
 
-    gate_up: Array
-    down: Array
+    gate_up: Float[Array, "W M2"]
+    down: Float[Array, "M W"]
     gate_up_adapter: Adapter
     down_adapter: Adapter
 
 
 @flax.struct.dataclass
 class BlockKernels:
-    """Of a whole block; the scales [W] of its norms are float32."""
+    """What a whole block reads; the scales of its norms are float32."""
 
-    attention_scale: Array
+    attention_scale: Float[Array, "W"]
     attention: AttentionKernels
-    mlp_scale: Array
+    mlp_scale: Float[Array, "W"]
     mlp: MlpKernels
 
 
 def arrange_block(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> BlockKernels:
-    """The kernels of one block of openpi's tree."""
+    """Returns the kernels of one block of openpi's tree, in `dtype`."""
     return BlockKernels(
         attention_scale=params["pre_attention_norm"]["scale"],
         attention=arrange_attention(config, params["attn"], dtype=dtype),
@@ -76,13 +77,13 @@ def arrange_block(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> B
 
 
 def arrange_blocks(config: GemmaConfig, layers: Params, *, dtype: jnp.dtype) -> tuple[BlockKernels, ...]:
-    """The kernels of all blocks, whose leaves are stacked on the first axis."""
+    """Returns the kernels of all blocks, whose leaves are stacked on the first axis, in `dtype`."""
     blocks = [jax.tree.map(lambda leaf, block=block: leaf[block], layers) for block in range(config.depth)]
     return tuple(arrange_block(config, block, dtype=dtype) for block in blocks)
 
 
 def arrange_attention(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> AttentionKernels:
-    """The kernels of a block's attention; as many key/value as query heads have one leaf for all."""
+    """Returns the kernels of a block's attention; as many key/value as query heads have one leaf for all."""
     together = [params["qkv_einsum"]] if "qkv_einsum" in params else [params["q_einsum"], params["kv_einsum"]]
     by_head = [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[-2:]), leaves) for leaves in together]
     joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves).astype(dtype), *by_head)
@@ -96,7 +97,7 @@ def arrange_attention(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) 
 
 
 def arrange_mlp(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> MlpKernels:
-    """The kernels of a block's gated MLP."""
+    """Returns the kernels of a block's gated MLP."""
     cast = {name: leaf.astype(dtype) for name, leaf in params.items()}
 
     def adapter(name: str) -> Adapter:
@@ -113,7 +114,7 @@ def arrange_mlp(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> Mlp
     )
 
 
-def project(x: Array, kernel: Array) -> Array:
-    """x [B, Q, W] times kernel [W, O]: as one product of two matrices, whose gradients need no transposed copies."""
+def project(x: Float[Array, "B Q I"], kernel: Float[Array, "I O"]) -> Float[Array, "B Q O"]:
+    """Returns x times the kernel: as one product of two matrices, whose gradients need no transposed copies."""
     rows = x.reshape(-1, x.shape[-1])
     return (rows @ kernel).reshape(*x.shape[:-1], -1)

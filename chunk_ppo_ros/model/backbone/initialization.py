@@ -6,12 +6,13 @@ import math
 from collections.abc import Mapping
 
 import jax
-from jax import Array
+
+from chunk_ppo_ros.core_jax.arrays import Array, Key
 
 Spec = Mapping[str, tuple[tuple[int, ...], int]]
 
 
-def draw_weights(spec: Spec, *, key: Array) -> dict[str, Array]:
+def draw_weights(spec: Spec, *, key: Key) -> dict[str, Array]:
     """Normally distributed float32 arrays with variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998, eq. 16).
 
     Args:

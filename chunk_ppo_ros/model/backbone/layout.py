@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import flax.struct
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Bool, Int
+
+from chunk_ppo_ros.core_jax.arrays import Array
 
 
 @flax.struct.dataclass
@@ -18,29 +20,31 @@ class Layout:
     """Positions and visibility of S slots.
 
     Attributes:
-        positions: int32 [B, S].
-        mask: bool [B, S, S], true where the slot of the second axis sees that of the third.
-        valid: bool [B, S], false for masked cameras and prompt pads, which no slot sees.
-        context: slots of images and prompt, the first ones; they all see the same slots.
+        positions: what RoPE turns by.
+        mask: true where the slot of the second axis sees that of the third.
+        valid: false for masked cameras and prompt pads, which no slot sees.
+        context: number of slots of images and prompt, which come first; they all see the same slots.
     """
 
-    positions: Array
-    mask: Array
-    valid: Array
+    positions: Int[Array, "B S"]
+    mask: Bool[Array, "B S S"]
+    valid: Bool[Array, "B S"]
     context: int = flax.struct.field(pytree_node=False)
 
 
-def make_layout(image_mask: Array, prompt_mask: Array, *, patches: int, causal_slots: int) -> Layout:
-    """The layout of a batch.
+def make_layout(
+    image_mask: Bool[Array, "B C"], prompt_mask: Bool[Array, "B L"], *, patches: int, causal_slots: int
+) -> Layout:
+    """Returns the layout of a batch.
 
     Images and prompt see each other in both directions; a causal slot sees them, itself and the causal slots before.
     Causal slots after a row's last token need no mask: nothing valid sees them.
 
     Args:
-        image_mask: bool [B, C], false where a camera is missing.
-        prompt_mask: bool [B, L], true for valid prompt tokens, contiguous from slot 0.
-        patches: image tokens of one camera, P.
-        causal_slots: slots after the prompt.
+        image_mask: false where a camera is missing.
+        prompt_mask: true for valid prompt tokens, which are contiguous from slot 0.
+        patches: number of image tokens of one camera, P.
+        causal_slots: number of slots after the prompt.
 
     Returns:
         The layout of S = C * P + L + causal_slots slots.

@@ -11,17 +11,15 @@ first, so that a fresh adapter changes nothing. Differs from openpi: there both 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import flax.traverse_util
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Float32
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import Array, Params
 from chunk_ppo_ros.model.backbone.initialization import Spec
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
-
-Params = dict[str, Any]
 
 _FACTOR = re.compile(r"(^|[/_])lora_[ab]$")
 _HEADS_JOINED = "attn_vec_einsum"  # the matrix [.., N, h, W] that sums over heads
@@ -48,24 +46,28 @@ def factor_specs(matrices: Spec, rank: int) -> tuple[Spec, dict[str, tuple[int, 
     return drawn, shapes
 
 
-def project(x: Array, a: Array, b: Array) -> Array:
-    """x A B, [.., O], of x [.., I] with a [I, r] and b [r, O]."""
+def project(x: Float[Array, "*batch I"], a: Float[Array, "I r"], b: Float[Array, "r O"]) -> Float[Array, "*batch O"]:
+    """Returns x A B, in the dtype of x."""
     return (x @ a.astype(x.dtype)) @ b.astype(x.dtype)
 
 
-def project_into_heads(x: Array, a: Array, b: Array) -> Array:
-    """x A_n B_n of each head, [.., N, h], of x [.., W] with a [N, W, r] and b [N, r, h]."""
+def project_into_heads(
+    x: Float[Array, "*batch W"], a: Float[Array, "N W r"], b: Float[Array, "N r h"]
+) -> Float[Array, "*batch N h"]:
+    """Returns x A_n B_n of each head n, in the dtype of x."""
     reduced = jnp.einsum("...w,nwr->...nr", x, a.astype(x.dtype))
     return jnp.einsum("...nr,nrh->...nh", reduced, b.astype(x.dtype))
 
 
-def project_from_heads(x: Array, a: Array, b: Array) -> Array:
-    """The adapter of the output projection, [.., W], of x [.., N * h] with a [N, h, r] and b [N, r, W]."""
+def project_from_heads(
+    x: Float[Array, "*batch heads"], a: Float[Array, "N h r"], b: Float[Array, "N r W"]
+) -> Float[Array, "*batch W"]:
+    """Returns what the adapter of the output projection makes of all heads side by side, N * h numbers."""
     return project(x, a.reshape(-1, a.shape[-1]), jnp.sum(b, axis=0))
 
 
 def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> Params:
-    """The same policy without adapters: each matrix plus its scaled product A B, in float32.
+    """Returns the same policy without adapters: each matrix plus its scaled product A B, in float32.
 
     Args:
         actor_backbone: {"PaliGemma": ...} with adapters, or without, which is returned as it is.
@@ -84,8 +86,10 @@ def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> 
     return flax.traverse_util.unflatten_dict(plain, sep="/")
 
 
-def _change(name: str, a: Array, b: Array, scale: float) -> Array:
-    """What an adapter adds to the matrix of that name, float32."""
+def _change(
+    name: str, a: Float[Array, "... I r"], b: Float[Array, "... r O"], scale: float
+) -> Float32[Array, "... I O"]:
+    """Returns what an adapter adds to the matrix of that name."""
     if _HEADS_JOINED in name:
         b = jnp.sum(b, axis=-3, keepdims=True)
     product = jnp.matmul(a.astype(jnp.float32), b.astype(jnp.float32))

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Int, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Key, Params, Scalar
 from chunk_ppo_ros.model.backbone import gemma, siglip
 from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
 from chunk_ppo_ros.model.backbone.gemma_kernels import BlockKernels, arrange_blocks
 from chunk_ppo_ros.model.backbone.layout import Layout
 from chunk_ppo_ros.model.backbone.variants import Towers, resolve_variant
-
-Params = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +53,11 @@ class Pi0FAST:
 
     @property
     def patches(self) -> int:
-        """P, image tokens of one camera."""
+        """P, the number of image tokens of one camera."""
         return (self.image_size // self.patch_size) ** 2
 
-    def init(self, *, key: Array) -> Params:
-        """Fresh parameters."""
+    def init(self, *, key: Key) -> Params:
+        """Returns fresh parameters."""
         image_key, text_key = jax.random.split(key)
         image_tower = siglip.init_siglip(
             self.variant.siglip,
@@ -71,19 +69,23 @@ class Pi0FAST:
         decoder = gemma.init_gemma(self.variant.gemma, vocab_size=self.vocab_size, key=text_key)
         return {"PaliGemma": {"img": image_tower, "llm": decoder}}
 
-    def embed_images(self, params: Params, images: Array) -> Array:
-        """Image tokens [B, C * P, W] of uint8 images [B, C, h, w, 3]; one tower serves all cameras."""
+    def embed_images(
+        self, params: Params, images: Real[Array, "B C height width 3"]
+    ) -> Float[Array, "B image_tokens W"]:
+        """Returns the C * P image tokens of RGB images, 0 .. 255; one tower serves all cameras."""
         batch, cameras = images.shape[:2]
         flat = images.reshape(batch * cameras, *images.shape[2:])
         tokens = siglip.apply_siglip(self.variant.siglip, params["PaliGemma"]["img"], flat, dtype=self.dtype)
         return tokens.reshape(batch, cameras * self.patches, -1)
 
-    def embed_tokens(self, params: Params, tokens: Array) -> Array:
-        """Embeddings [..., W] of int32 tokens [...]."""
+    def embed_tokens(self, params: Params, tokens: Int[AnyArray, "*batch"]) -> Float[Array, "*batch W"]:
+        """Returns the embeddings of tokens."""
         return gemma.embed_tokens(params["PaliGemma"]["llm"], tokens, dtype=self.dtype)
 
-    def run(self, params: Params, embeddings: Array, layout: Layout) -> tuple[Array, KVCache]:
-        """Hidden states [B, S, W] and cache of a whole sequence of embeddings [B, S, W].
+    def run(
+        self, params: Params, embeddings: Float[Array, "B S W"], layout: Layout
+    ) -> tuple[Float[Array, "B S W"], KVCache]:
+        """Returns hidden states and cache of a whole sequence of embeddings.
 
         The layout may have more slots than S; the first S are taken.
         """
@@ -98,28 +100,28 @@ class Pi0FAST:
         )
 
     def arrange(self, params: Params) -> tuple[BlockKernels, ...]:
-        """The decoder's blocks as `step` reads them, once for many tokens."""
+        """Returns the decoder's blocks as `step` reads them, made once for many tokens."""
         return arrange_blocks(self.variant.gemma, params["PaliGemma"]["llm"]["layers"], dtype=self.dtype)
 
     def step(
         self,
         params: Params,
         blocks: Sequence[BlockKernels],
-        tokens: Array,
+        tokens: Int[Array, "B"],
         layout: Layout,
         cache: Sequence[KVCache],
         *,
-        slot: Array,
-    ) -> tuple[Array, tuple[KVCache, ...]]:
-        """Hidden states [B, W] of one token of each row, and the cache with it.
+        slot: Scalar,
+    ) -> tuple[Float[Array, "B W"], tuple[KVCache, ...]]:
+        """Returns hidden states of one token of each row, and the cache with it.
 
         Args:
             params: the backbone's parameters.
-            blocks: of these parameters, by `arrange`.
-            tokens: int32 [B].
+            blocks: what `arrange` made of these parameters.
+            tokens: one of each row.
             layout: of all slots.
             cache: of each block and all slots, filled before `slot`.
-            slot: int32 [], where the tokens stand.
+            slot: where the tokens stand.
         """
         hidden, filled = gemma.run_arranged(
             self.variant.gemma,
@@ -134,6 +136,6 @@ class Pi0FAST:
         return hidden[:, 0], filled
 
 
-def embedding_table(params: Params) -> Array:
-    """float32 [V, W], the token embedding, which is the output head as well."""
-    return params["PaliGemma"]["llm"]["embedder"]["input_embedding"]
+def embedding_table(params: Params) -> Float[Array, "V W"]:
+    """Returns the token embedding, float32, which is the output head as well."""
+    return jnp.asarray(params["PaliGemma"]["llm"]["embedder"]["input_embedding"])

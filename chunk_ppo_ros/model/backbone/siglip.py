@@ -1,28 +1,27 @@
 """The image tower: a SigLIP vision transformer without pooling, as plain functions over openpi's parameter tree.
 
 Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; the tower of PaliGemma (Beyer et al., 2024).
-Blocks are stacked on the first axis of each leaf. Shape letters: B batch of images, P patches, W width, N heads.
+Blocks are stacked on the first axis of each leaf. Shape letters: B batch of images, P patches, W width, N heads, h head
+width, I inputs and O outputs of a matrix.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float, Float32, Real
 
+from chunk_ppo_ros.core_jax.arrays import Array, Key, Params
 from chunk_ppo_ros.model.backbone.initialization import draw_weights
 from chunk_ppo_ros.model.backbone.variants import SigLIPConfig
-
-Params = dict[str, Any]
 
 _NORM_EPSILON = 1e-6
 
 
-def init_siglip(config: SigLIPConfig, *, image_size: int, patch_size: int, output_dim: int, key: Array) -> Params:
-    """Fresh float32 parameters.
+def init_siglip(config: SigLIPConfig, *, image_size: int, patch_size: int, output_dim: int, key: Key) -> Params:
+    """Returns fresh float32 parameters.
 
     Args:
         config: size of the tower.
@@ -54,7 +53,7 @@ def _init_norm(width: int) -> Params:
     return {"scale": jnp.ones(width), "bias": jnp.zeros(width)}
 
 
-def _init_block(config: SigLIPConfig, key: Array) -> Params:
+def _init_block(config: SigLIPConfig, key: Key) -> Params:
     width, heads, head_dim = config.width, config.num_heads, config.head_dim
     projection = ((width, heads, head_dim), width)
     weights = draw_weights(
@@ -81,17 +80,16 @@ def _init_block(config: SigLIPConfig, key: Array) -> Params:
     }
 
 
-def apply_siglip(config: SigLIPConfig, params: Params, images: Array, *, dtype: jnp.dtype) -> Array:
-    """Image tokens of a batch of images.
+def apply_siglip(
+    config: SigLIPConfig, params: Params, images: Real[Array, "B height width 3"], *, dtype: jnp.dtype
+) -> Float[Array, "B P out"]:
+    """Returns the image tokens of a batch of images, patches row by row from the top left, in `dtype`.
 
     Args:
         config: size of the tower.
         params: the tree of `init_siglip`, float32.
-        images: uint8 [B, h, w, 3], RGB.
+        images: RGB, 0 .. 255, of the size that the tower was made for; uint8 in all but comparisons with other code.
         dtype: of the blocks; patches and positions are embedded in float32.
-
-    Returns:
-        dtype [B, P, output_dim], patches row by row from the top left.
     """
     x = embed_patches(params["embedding"], images) + params["pos_embedding"]
     block = jax.checkpoint(_block) if config.remat else _block
@@ -100,8 +98,8 @@ def apply_siglip(config: SigLIPConfig, params: Params, images: Array, *, dtype: 
     return _dense(params["head"], x)
 
 
-def embed_patches(params: Params, images: Array) -> Array:
-    """float32 [B, P, W]: a convolution whose stride is its window, written as one product."""
+def embed_patches(params: Params, images: Real[Array, "B height width 3"]) -> Float32[Array, "B P W"]:
+    """Returns embedded patches: a convolution whose stride is its window, written as one product."""
     batch, height, width, _ = images.shape
     patch, _, channels, out = params["kernel"].shape
     rows, columns = height // patch, width // patch
@@ -111,19 +109,19 @@ def embed_patches(params: Params, images: Array) -> Array:
     return _dense(flat, patches.reshape(batch, rows * columns, patch * patch * channels))
 
 
-def _block(x: Array, params: Params) -> tuple[Array, None]:
-    """One pre-norm block: x [B, P, W] -> [B, P, W]; the None is what `scan` collects."""
+def _block(x: Float[Array, "B P W"], params: Params) -> tuple[Float[Array, "B P W"], None]:
+    """Returns x after one pre-norm block; the None is what `scan` collects."""
     x = x + _attention(params["MultiHeadDotProductAttention_0"], layer_norm(params["LayerNorm_0"], x))
     mlp = params["MlpBlock_0"]
     hidden = jax.nn.gelu(_dense(mlp["Dense_0"], layer_norm(params["LayerNorm_1"], x)), approximate=True)
     return x + _dense(mlp["Dense_1"], hidden), None
 
 
-def _attention(params: Params, x: Array) -> Array:
-    """Bidirectional self-attention, x [B, P, W] -> [B, P, W]."""
+def _attention(params: Params, x: Float[Array, "B P W"]) -> Float[Array, "B P W"]:
+    """Returns bidirectional self-attention of x."""
     heads, head_dim, width = params["out"]["kernel"].shape
 
-    def project(name: str) -> Array:
+    def project(name: str) -> Float[Array, "B P N h"]:
         flat = {"kernel": params[name]["kernel"].reshape(width, -1), "bias": params[name]["bias"].reshape(-1)}
         return _dense(flat, x).reshape(*x.shape[:2], heads, head_dim)
 
@@ -133,15 +131,15 @@ def _attention(params: Params, x: Array) -> Array:
     return _dense(out, mixed.reshape(*x.shape[:2], heads * head_dim))
 
 
-def layer_norm(params: Params, x: Array) -> Array:
-    """LayerNorm over the last axis, computed in float32."""
+def layer_norm(params: Params, x: Float[Array, "*batch W"]) -> Float[Array, "*batch W"]:
+    """Returns LayerNorm over the last axis, computed in float32."""
     wide = x.astype(jnp.float32)
     centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
     variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
     return (centred * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["scale"] + params["bias"]).astype(x.dtype)
 
 
-def _dense(params: Params, x: Array) -> Array:
-    """x [B, P, I] -> [B, P, O]: as one product of two matrices, whose gradients need no transposed copies."""
+def _dense(params: Params, x: Float[Array, "B P I"]) -> Float[Array, "B P O"]:
+    """Returns x times a kernel, plus a bias: one product of two matrices, whose gradients need no transposed copies."""
     rows = x.reshape(-1, x.shape[-1]) @ params["kernel"].astype(x.dtype) + params["bias"].astype(x.dtype)
     return rows.reshape(*x.shape[:-1], -1)

@@ -13,11 +13,12 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_metadata
 from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
@@ -100,13 +101,13 @@ class Checkpoint:
 
     def load_leaves(
         self,
-        expected: Any,
+        expected: ShapeTree,
         *,
         ignored: Collection[str] = (),
-        sharding: Any = None,
+        sharding: PyTree = None,
         before_reading: Callable[[], object] = lambda: None,
-    ) -> Any:
-        """Parameters of either layout.
+    ) -> Params:
+        """Returns parameters of either layout.
 
         Args:
             expected: tree of arrays or shapes, or dict of them by name; gives the dtypes as well.
@@ -131,15 +132,17 @@ class Checkpoint:
             before_reading=before_reading,
         )
 
-    def load_actor(self, expected: Any, *, sharding: Any = None) -> Any:
-        """The backbone's parameters, {"PaliGemma": ...}, without a value head; see `load_leaves`."""
+    def load_actor(self, expected: ShapeTree, *, sharding: PyTree = None) -> Params:
+        """Returns the backbone's parameters, {"PaliGemma": ...}, without a value head; see `load_leaves`."""
         heads = [name for name in self.leaves if not name.startswith(ACTOR)]
         places = None if sharding is None else {"actor_backbone": sharding}
         loaded = self.load_leaves({"actor_backbone": expected}, ignored=heads, sharding=places)
         return loaded["actor_backbone"]
 
-    def load_train_state(self, expected: Any, *, absent: Mapping[str, Any] = MappingProxyType({})) -> Any:
-        """The training state of an own checkpoint, in the structure of `expected`; see `load_leaves`.
+    def load_train_state(
+        self, expected: ShapeTree, *, absent: Mapping[str, AnyArray | Scalar] = MappingProxyType({})
+    ) -> PyTree:
+        """Returns the training state of an own checkpoint, in the structure of `expected`; see `load_leaves`.
 
         Args:
             expected: tree of arrays or shapes.

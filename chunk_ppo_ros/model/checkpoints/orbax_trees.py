@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import flax.traverse_util
 import jax
@@ -20,6 +20,7 @@ import orbax.checkpoint as orbax
 import tensorstore
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.arrays import PyTree, ShapeTree
 
 _TREE_FILE = "_METADATA"  # Orbax's list of arrays; a folder without it is no tree
 _MIN_READ_BYTES = 64 * 2**20
@@ -33,7 +34,7 @@ class HasShape(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
-    def dtype(self) -> Any: ...
+    def dtype(self) -> np.dtype: ...
 
 
 def is_tree(folder: Path) -> bool:
@@ -41,7 +42,7 @@ def is_tree(folder: Path) -> bool:
     return (folder / _TREE_FILE).is_file()
 
 
-def save_tree(folder: Path, tree: Any) -> None:
+def save_tree(folder: Path, tree: PyTree) -> None:
     """Writes a tree of arrays, as nested dicts keyed by the parts of their names, to a folder that does not exist."""
     names = {tuple(name.split("/")): leaf for name, leaf in name_leaves(tree).items()}
     with orbax.PyTreeCheckpointer() as checkpointer:
@@ -65,15 +66,15 @@ def stored_shapes(folder: Path) -> dict[str, HasShape]:
 
 def load_tree(
     folder: Path,
-    expected: Any,
+    expected: ShapeTree,
     *,
     names: Mapping[str, str],
     stored: Mapping[str, HasShape] | None = None,
-    sharding: Any = None,
+    sharding: PyTree = None,
     verified: bool = False,
     before_reading: Callable[[], object] = lambda: None,
     advice: str = _MODEL_ADVICE,
-) -> Any:
+) -> PyTree:
     """Reads arrays of a folder into the structure of `expected`, each straight to its devices.
 
     No array is in memory twice. While it reads, the host needs besides them the compressed form of the largest one (or
@@ -131,20 +132,22 @@ def check_shapes(
         )
 
 
-def name_leaves(tree: Any) -> dict[str, Any]:
-    """The leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names stays as it is."""
+def name_leaves(tree: PyTree) -> dict[str, PyTree]:
+    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names stays so."""
     flat, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
 
 
-def leaf_shardings(expected: Any, sharding: Any) -> dict[str, jax.sharding.Sharding]:
+def leaf_shardings(expected: ShapeTree, sharding: PyTree) -> dict[str, jax.sharding.Sharding]:
     """Where each leaf of `expected` goes, by name; `sharding` is as `load_tree` takes it."""
     if sharding is None:
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return name_leaves(jax.tree.broadcast(sharding, expected))
 
 
-def read_arrays(folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, Any]) -> dict[str, jax.Array]:
+def read_arrays(
+    folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, orbax.ArrayRestoreArgs]
+) -> dict[str, jax.Array]:
     """Reads the named arrays, no more at a time than the largest of them needs."""
     largest = max((_bytes_to_read(stored[name], arguments[name].dtype) for name in stored), default=0)
     handler = orbax.PyTreeCheckpointHandler(
@@ -176,9 +179,9 @@ def _probe(folder: Path) -> None:
         store.read(key).result()
 
 
-def _bytes_to_read(stored: Any, dtype: Any) -> int:
+def _bytes_to_read(stored: HasShape, dtype: np.dtype) -> int:
     """What Orbax reserves for an array: all of the chunks that it is stored in, in the wider of both dtypes."""
-    chunk = getattr(stored.storage, "chunk_shape", None) or stored.shape
+    chunk = getattr(getattr(stored, "storage", None), "chunk_shape", None) or stored.shape
     elements = math.prod(-(-size // part) * part for size, part in zip(stored.shape, chunk, strict=True) if part)
     return elements * max(np.dtype(stored.dtype).itemsize, np.dtype(dtype).itemsize)
 
@@ -202,7 +205,7 @@ def _reason(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
-def _stored_tree(folder: Path) -> Any:
+def _stored_tree(folder: Path) -> PyTree:
     """What Orbax tells of a folder: nested dicts of shape and dtype."""
     if not is_tree(folder):
         there = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
@@ -223,7 +226,7 @@ def _stored_tree(folder: Path) -> Any:
     return metadata.tree
 
 
-def _flat(tree: Any) -> dict[str, Any]:
+def _flat(tree: PyTree) -> dict[str, PyTree]:
     return flax.traverse_util.flatten_dict(tree, sep="/")
 
 

@@ -6,8 +6,8 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import ASSETS, CHECKSUMS, METADATA, PARAMS, SETTINGS, TRAIN_STATE
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, write_metadata
@@ -15,7 +15,7 @@ from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 
 def save_checkpoint(
-    directory: Path, *, step: int, params: Any, train_state: Any, assets: Path, metadata: Metadata
+    directory: Path, *, step: int, params: Params, train_state: PyTree, assets: Path, metadata: Metadata
 ) -> Path:
     """Writes `step_<step>` below `directory`, whole or not at all, and returns it.
 
@@ -44,7 +44,7 @@ def save_checkpoint(
 
 def save_openpi_checkpoint(
     directory: Path,
-    actor_backbone: Any,
+    actor_backbone: Params,
     *,
     write_assets: Callable[[Path], object],
     settings: RunSettings | None = None,

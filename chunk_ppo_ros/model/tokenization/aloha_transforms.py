@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.robot import aloha
@@ -46,7 +47,7 @@ class AlohaTransforms:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> AlohaTransforms:
-        """The steps that a model is configured with."""
+        """Returns the steps that a model is configured with."""
         gripper = aloha.GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
         return cls(gripper=gripper, delta_actions=config.delta_actions)
 
@@ -67,11 +68,11 @@ class AlohaTransforms:
                     f"{state_dim}; set model.delta_actions to false, or take the norm_stats.json of this robot"
                 )
 
-    def encode_state(self, state: np.ndarray) -> np.ndarray:
-        """float32 [..., S], the state in the policy's space, not normalised.
+    def encode_state(self, state: Real[np.ndarray, "*batch S"]) -> Float32[np.ndarray, "*batch S"]:
+        """Returns the state in the policy's space, not normalized.
 
         Args:
-            state: [..., S], rad, grippers normalised (0 closed, 1 open).
+            state: joint angles in rad, grippers normalized (0 closed, 1 open).
         """
         if self.gripper is None:
             return np.asarray(state, np.float32)
@@ -80,8 +81,11 @@ class AlohaTransforms:
         adapted[..., grippers] = (motor - PI_GRIPPER_MIN) / (PI_GRIPPER_MAX - PI_GRIPPER_MIN)
         return adapted.astype(np.float32)
 
-    def decode_state(self, state: np.ndarray) -> np.ndarray:
-        """Inverse of `encode_state`, where its fingers were within what the linkage reaches (`motor_from_finger`)."""
+    def decode_state(self, state: Real[np.ndarray, "*batch S"]) -> Float32[np.ndarray, "*batch S"]:
+        """Returns what `encode_state` made the state of.
+
+        That holds where its fingers were within what the linkage reaches (`motor_from_finger`).
+        """
         if self.gripper is None:
             return np.asarray(state, np.float32)
         restored, grippers = _flip(state)
@@ -89,12 +93,14 @@ class AlohaTransforms:
         restored[..., grippers] = self.gripper.opening_from_finger(aloha.finger_from_motor(motor))
         return restored.astype(np.float32)
 
-    def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """float32 [..., H, D], a chunk in the policy's space, not normalised.
+    def encode_actions(
+        self, actions: Real[np.ndarray, "*batch H D"], state: Real[np.ndarray, "*batch S"]
+    ) -> Float32[np.ndarray, "*batch H D"]:
+        """Returns a chunk in the policy's space, not normalized.
 
         Args:
-            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
-            state: [..., S], the robot's (not encoded) at the start of the chunk.
+            actions: absolute joint targets in rad, grippers normalized.
+            state: the robot's (not encoded) at the start of the chunk.
         """
         adapted = np.array(actions, np.float64)
         if self.gripper is not None:
@@ -102,29 +108,33 @@ class AlohaTransforms:
             adapted[..., grippers] = self.gripper.motor_from_opening(adapted[..., grippers]) - PI_GRIPPER_MIN
         return (adapted - self._offset(state, adapted)).astype(np.float32)
 
-    def decode_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """Inverse of `encode_actions`: float32 [..., H, D], absolute joint targets in rad, grippers normalised."""
+    def decode_actions(
+        self, actions: Real[np.ndarray, "*batch H D"], state: Real[np.ndarray, "*batch S"]
+    ) -> Float32[np.ndarray, "*batch H D"]:
+        """Returns what `encode_actions` made a chunk of: absolute joint targets in rad, grippers normalized."""
         restored = actions + self._offset(state, actions)
         if self.gripper is not None:
             restored, grippers = _flip(restored)
             restored[..., grippers] = self.gripper.opening_from_motor(restored[..., grippers] + PI_GRIPPER_MIN)
         return restored.astype(np.float32)
 
-    def _offset(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray | float:
-        """[..., 1, D], what joints are relative to; 0 for grippers."""
+    def _offset(
+        self, state: Real[np.ndarray, "*batch S"], actions: Real[np.ndarray, "*batch H D"]
+    ) -> Float[np.ndarray, "*batch 1 D"] | float:
+        """Returns what joints are relative to; it is 0 for grippers."""
         if not self.delta_actions:
             return 0.0
         self.check_dims(np.shape(state)[-1], np.shape(actions)[-1])
         return np.where(joint_mask(np.shape(actions)[-1]), self.encode_state(state), 0.0)[..., None, :]
 
 
-def joint_mask(num_dims: int) -> np.ndarray:
-    """bool [D], true for joints and false for grippers, of arms with six joints and a gripper each."""
+def joint_mask(num_dims: int) -> Bool[np.ndarray, "{num_dims}"]:
+    """Returns true for joints and false for grippers, of arms with six joints and a gripper each."""
     return np.tile(np.arange(aloha.SIDE_DIM) < len(aloha.ARM_JOINTS), _num_arms(num_dims, "actions"))
 
 
-def _flip(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A float64 copy with pi's joint signs, and where its grippers are."""
+def _flip(values: Real[np.ndarray, "*batch D"]) -> tuple[Float64[np.ndarray, "*batch D"], Int[np.ndarray, "arms"]]:
+    """Returns a copy with pi's joint signs, and where its grippers are."""
     num_arms = _num_arms(np.shape(values)[-1], "states and actions")
     grippers = np.arange(num_arms) * aloha.SIDE_DIM + len(aloha.ARM_JOINTS)
     return np.asarray(values, np.float64) * np.tile(JOINT_SIGNS, num_arms), grippers

@@ -9,14 +9,13 @@ functions of a batch for `jax.jit`. What comes after completion ("|" and the end
 from __future__ import annotations
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Int, Int32, UInt
 
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
-
-Array = jax.Array | np.ndarray
 
 IMPOSSIBLE = 1 << 20
 """Number of tokens that stands for "cannot be completed"; larger than any budget."""
@@ -27,14 +26,14 @@ class ConstraintState:
     """Where each row of a batch stands; a row that left the automaton has negative coefficients_left for good.
 
     Attributes:
-        coefficients_left: int32 [B].
-        pending: int32 [B], index of the unfinished UTF-8 bytes; 0 is none.
-        tokens_left: int32 [B].
+        coefficients_left: number of coefficients that are still to be written.
+        pending: index of the unfinished UTF-8 bytes; 0 is none.
+        tokens_left: number of tokens that may still be sampled.
     """
 
-    coefficients_left: Array
-    pending: Array
-    tokens_left: Array
+    coefficients_left: Int32[AnyArray, "*batch"]
+    pending: Int32[AnyArray, "*batch"]
+    tokens_left: Int32[AnyArray, "*batch"]
 
 
 @flax.struct.dataclass
@@ -42,17 +41,17 @@ class FastConstraint:
     """Tables over F FAST tokens and P pending-byte states, for M = horizon * action_dim coefficients.
 
     Attributes:
-        num_coefficients: int32 [P, F], coefficients that the token completes; M + 1 where not legal.
-        next_pending: int32 [P, F].
-        tokens_needed: uint8 or uint16 [P, M+1, F], fewest tokens of a completion that begins with the token, where m
-            coefficients are left; more than max_tokens where there is none. One row of it is a step's whole legality.
+        num_coefficients: coefficients that the token completes; M + 1 where it is not legal.
+        next_pending: index of the bytes that are pending after the token.
+        tokens_needed: fewest tokens of a completion that begins with the token, where m of 0 .. M coefficients are
+            left; more than max_tokens where there is none. One row of it is a step's whole legality.
         max_tokens: FAST tokens allowed in a chunk.
         total: M.
     """
 
-    num_coefficients: Array
-    next_pending: Array
-    tokens_needed: Array
+    num_coefficients: Int32[AnyArray, "P F"]
+    next_pending: Int32[AnyArray, "P F"]
+    tokens_needed: UInt[AnyArray, "P M1 F"]
     max_tokens: int = flax.struct.field(pytree_node=False)
     total: int = flax.struct.field(pytree_node=False)
 
@@ -60,7 +59,7 @@ class FastConstraint:
     def build(
         cls, tokenizer: FastTokenizer, *, horizon: int, action_dim: int, max_tokens: int, action_limit: float
     ) -> FastConstraint:
-        """The tables for chunks [horizon, action_dim] of at most `max_tokens` tokens.
+        """Returns the tables for chunks [horizon, action_dim] of at most `max_tokens` tokens.
 
         Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit respect. The reverse
         does not hold: what the bound says of the actions is `action_bound`.
@@ -77,9 +76,14 @@ class FastConstraint:
 
     @classmethod
     def from_moves(
-        cls, num_coefficients: np.ndarray, next_pending: np.ndarray, *, max_tokens: int, total: int
+        cls,
+        num_coefficients: Int32[np.ndarray, "P F"],
+        next_pending: Int32[np.ndarray, "P F"],
+        *,
+        max_tokens: int,
+        total: int,
     ) -> FastConstraint:
-        """The tables of an automaton whose moves are known; see the attributes.
+        """Returns the tables of an automaton whose moves are known; see the attributes.
 
         Raises:
             ValueError: where no sequence of `max_tokens` tokens makes `total` coefficients.
@@ -101,20 +105,20 @@ class FastConstraint:
         return int(self.num_coefficients.shape[1])
 
     def start(self, batch: int) -> ConstraintState:
-        """The state before the first token, for each row."""
+        """Returns the state before the first token, for each row."""
         return ConstraintState(
             coefficients_left=jnp.full((batch,), self.total, jnp.int32),
             pending=jnp.zeros((batch,), jnp.int32),
             tokens_left=jnp.full((batch,), self.max_tokens, jnp.int32),
         )
 
-    def legal_tokens(self, state: ConstraintState) -> Array:
-        """bool [..., F], tokens that may come next; all false for a state that is complete or out of the automaton."""
+    def legal_tokens(self, state: ConstraintState) -> Bool[Array, "... F"]:
+        """Returns which tokens may come next; none for a state that is complete or out of the automaton."""
         left = jnp.clip(state.coefficients_left, 0, self.total)
         return jnp.asarray(self.tokens_needed)[state.pending, left] <= state.tokens_left[..., None]
 
-    def advance(self, state: ConstraintState, fast_ids: Array) -> ConstraintState:
-        """The state after one token of each row [B]; complete rows stay as they are, whatever their token.
+    def advance(self, state: ConstraintState, fast_ids: Int[AnyArray, "*batch"]) -> ConstraintState:
+        """Returns the state after one token of each row; complete rows stay as they are, whatever their token.
 
         A token whose bytes are illegal takes more coefficients than there are, and so leaves the automaton for good.
         """
@@ -131,8 +135,8 @@ class FastConstraint:
             tokens_left=jnp.where(complete, state.tokens_left, moved.tokens_left),
         )
 
-    def is_complete(self, state: ConstraintState) -> Array:
-        """bool [B], whether the row's tokens stand for exactly H*D coefficients."""
+    def is_complete(self, state: ConstraintState) -> Bool[AnyArray, "..."]:
+        """Returns whether each row's tokens stand for exactly H*D coefficients."""
         return (state.coefficients_left == 0) & (state.pending == 0)
 
 
@@ -152,8 +156,8 @@ def _walk(
 
 def _walk_all(
     tokens: tuple[bytes | None, ...], characters: frozenset[bytes], total: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """num_coefficients [P, F] and next_pending [P, F] of the reachable states; state 0 has no bytes pending."""
+) -> tuple[Int32[np.ndarray, "P F"], Int32[np.ndarray, "P F"]]:
+    """Returns num_coefficients and next_pending of the reachable states; state 0 has no bytes pending."""
     prefixes = frozenset(char[:end] for char in characters for end in range(1, len(char)))
     pending = [b""]
     rows = []
@@ -167,8 +171,10 @@ def _walk_all(
     return table[..., 0], table[..., 1]
 
 
-def min_tokens(num_coefficients: np.ndarray, next_pending: np.ndarray, total: int) -> np.ndarray:
-    """int32 [P, M+1], fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
+def min_tokens(
+    num_coefficients: Int32[np.ndarray, "P F"], next_pending: Int32[np.ndarray, "P F"], total: int
+) -> Int32[np.ndarray, "P {total}+1"]:
+    """Returns the fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
 
     cost(p, m) = 1 + min over tokens of cost(next, m - n), with cost(nothing pending, 0) = 0. A token that completes no
     coefficient leaves m as it is, so the costs of one m are repeated until none falls: at most once a pending state.
@@ -187,9 +193,13 @@ def min_tokens(num_coefficients: np.ndarray, next_pending: np.ndarray, total: in
 
 
 def _tokens_needed(
-    num_coefficients: np.ndarray, next_pending: np.ndarray, cost: np.ndarray, *, most: int
-) -> np.ndarray:
-    """[P, M+1, F]: 1 + cost(next, m - n) of each token, `most` where it is more or the token is not legal."""
+    num_coefficients: Int32[np.ndarray, "P F"],
+    next_pending: Int32[np.ndarray, "P F"],
+    cost: Int32[np.ndarray, "P M1"],
+    *,
+    most: int,
+) -> UInt[np.ndarray, "P M1 F"]:
+    """Returns for each m 1 + cost(next, m - n) of each token, `most` where it is more or the token is not legal."""
     left = np.arange(cost.shape[1])[:, None]
     dtype = np.min_scalar_type(most)
     rows = [

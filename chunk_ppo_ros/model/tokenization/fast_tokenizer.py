@@ -16,6 +16,7 @@ import pathlib
 import numpy as np
 import scipy.fft
 import tokenizers
+from jaxtyping import Float32, Int, Int64, Real
 
 _SURROGATES = range(0xD800, 0xE000)
 _PROCESSOR_CONFIG = "processor_config.json"
@@ -29,14 +30,14 @@ class DecodedChunk:
     """What a list of tokens stands for.
 
     Attributes:
-        actions: float32 [H, D]; all NaN where not valid, so that it can never be mistaken for a target.
+        actions: the normalized chunk; all NaN where not valid, so that it can never be mistaken for a target.
         valid: whether the tokens stand for a chunk.
         reason: why not; empty where valid.
         largest_coefficient: largest |quantised DCT coefficient|; 0 where not valid.
         largest_action: largest |normalised action|; 0 where not valid.
     """
 
-    actions: np.ndarray
+    actions: Float32[np.ndarray, "H D"]
     valid: bool
     reason: str = ""
     largest_coefficient: int = 0
@@ -44,7 +45,7 @@ class DecodedChunk:
 
     @classmethod
     def failed(cls, reason: str, *, horizon: int, action_dim: int) -> DecodedChunk:
-        """An invalid chunk with the reason."""
+        """Returns an invalid chunk with the reason."""
         return cls(np.full((horizon, action_dim), np.nan, np.float32), False, reason)
 
 
@@ -136,9 +137,14 @@ class FastTokenizer:
 
     @classmethod
     def fit(
-        cls, action_chunks: np.ndarray, *, vocab_size: int = 512, scale: float = 10, action_limit: float = 1.5
+        cls,
+        action_chunks: Real[np.ndarray, "..."],
+        *,
+        vocab_size: int = 512,
+        scale: float = 10,
+        action_limit: float = 1.5,
     ) -> FastTokenizer:
-        """A tokenizer fitted to chunks; every chunk within `action_limit` can be written with it.
+        """Returns a tokenizer fitted to chunks; every chunk within `action_limit` can be written with it.
 
         Differs from the published fit: the alphabet is what the coefficients up to `coefficient_limit` need, whether or
         not they occur; and a chunk is one word. (The published pre-tokenizer splits at changes between letters, digits,
@@ -181,8 +187,8 @@ class FastTokenizer:
         tokens = [None if index in special else self.bpe.id_to_token(index) for index in range(self.vocab_size)]
         return tuple(None if token is None else _token_to_bytes(token) for token in tokens)
 
-    def encode(self, actions: np.ndarray) -> list[int]:
-        """Token ids of one normalised chunk [H, D].
+    def encode(self, actions: Real[np.ndarray, "..."]) -> list[int]:
+        """Returns the token ids of one normalized chunk [H, D].
 
         Raises:
             ValueError: where a coefficient has no character in this tokenizer; nothing is clipped.
@@ -196,8 +202,8 @@ class FastTokenizer:
             raise ValueError(self._range_error(codes))
         return ids
 
-    def decode(self, ids: list[int] | np.ndarray, *, horizon: int, action_dim: int) -> DecodedChunk:
-        """The normalised chunk that token ids stand for; not valid where they stand for none."""
+    def decode(self, ids: list[int] | Int[np.ndarray, "tokens"], *, horizon: int, action_dim: int) -> DecodedChunk:
+        """Returns the normalized chunk that token ids stand for; it is not valid where they stand for none."""
         fail = functools.partial(DecodedChunk.failed, horizon=horizon, action_dim=action_dim)
         pieces = [self.token_bytes[i] if 0 <= i < self.vocab_size else None for i in map(int, ids)]
         if None in pieces:
@@ -217,7 +223,7 @@ class FastTokenizer:
             largest_action=float(np.max(np.abs(actions))),
         )
 
-    def _range_error(self, codes: np.ndarray) -> str:
+    def _range_error(self, codes: Int64[np.ndarray, "H D"]) -> str:
         low, high = int(codes.min()) + self.min_token, int(codes.max()) + self.min_token
         return (
             f"DCT coefficients must have a character in this FAST tokenizer (chr(0) is {self.min_token}), got "
@@ -225,8 +231,8 @@ class FastTokenizer:
         )
 
 
-def quantise(actions: np.ndarray, scale: float) -> np.ndarray:
-    """int64 [H, D], round(scale * orthonormal DCT-II of the chunk over time), halves to even.
+def quantise(actions: Real[np.ndarray, "..."], scale: float) -> Int64[np.ndarray, "H D"]:
+    """Returns round(scale * orthonormal DCT-II of the chunk over time), halves to even.
 
     Raises:
         ValueError: where the chunk is not [H, D] or not finite.
@@ -240,7 +246,7 @@ def quantise(actions: np.ndarray, scale: float) -> np.ndarray:
     return np.around(scale * coefficients).astype(np.int64)
 
 
-def _to_text(codes: np.ndarray) -> str:
+def _to_text(codes: Int64[np.ndarray, "H D"]) -> str:
     return "".join(chr(code) for code in codes.ravel())
 
 

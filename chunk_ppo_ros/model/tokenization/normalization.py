@@ -11,6 +11,7 @@ import json
 import pathlib
 
 import numpy as np
+from jaxtyping import Float32, Float64, Real
 
 from chunk_ppo_ros.core.errors import CheckpointError
 
@@ -26,20 +27,24 @@ FILE = "norm_stats.json"
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    """Statistics of one vector, each float64 [D]: mean, standard deviation, 1 % and 99 % quantiles."""
+    """Statistics of one vector: mean, standard deviation, 1 % and 99 % quantiles."""
 
-    mean: np.ndarray
-    std: np.ndarray
-    q01: np.ndarray
-    q99: np.ndarray
+    mean: Float64[np.ndarray, "D"]
+    std: Float64[np.ndarray, "D"]
+    q01: Float64[np.ndarray, "D"]
+    q99: Float64[np.ndarray, "D"]
 
-    def normalize(self, values: np.ndarray) -> np.ndarray:
-        """(x - q01) / (q99 - q01 + 1e-6) * 2 - 1 on the last axis, float32; not clipped."""
+    def normalize(self, values: Real[np.ndarray, "*batch D"]) -> Float32[np.ndarray, "*batch D"]:
+        """Returns (x - q01) / (q99 - q01 + 1e-6) * 2 - 1 on the last axis; nothing is clipped.
+
+        Raises:
+            ValueError: where the values have another number of dimensions than the statistics.
+        """
         self._check(values)
         return np.asarray((values - self.q01) / (self.q99 - self.q01 + EPSILON) * 2 - 1, np.float32)
 
-    def unnormalize(self, values: np.ndarray) -> np.ndarray:
-        """Inverse of `normalize`."""
+    def unnormalize(self, values: Real[np.ndarray, "*batch D"]) -> Float32[np.ndarray, "*batch D"]:
+        """Returns the values that `normalize` makes these of."""
         self._check(values)
         return np.asarray((values + 1) / 2 * (self.q99 - self.q01 + EPSILON) + self.q01, np.float32)
 
@@ -48,7 +53,7 @@ class Stats:
         """Length of the vector."""
         return len(self.q01)
 
-    def _check(self, values: np.ndarray) -> None:
+    def _check(self, values: Real[np.ndarray, "... D"]) -> None:
         if values.shape[-1] != self.dim:
             raise ValueError(
                 f"values must have the {self.dim} dimensions of the normalisation statistics, got {values.shape[-1]}; "
@@ -113,13 +118,15 @@ def find_norm_stats(assets: pathlib.Path, *, asset_id: str = "") -> pathlib.Path
     return found[asset_id] if asset_id else next(iter(found.values()))
 
 
-def clip_actions(actions: np.ndarray, limit: float) -> tuple[np.ndarray, int]:
-    """Normalised actions clipped to +-limit, and how many values that changed."""
+def clip_actions(actions: Real[np.ndarray, "*batch D"], limit: float) -> tuple[Real[np.ndarray, "*batch D"], int]:
+    """Returns normalized actions clipped to +-limit, and how many values that changed."""
     return np.clip(actions, -limit, limit), int(np.count_nonzero(np.abs(actions) > limit))
 
 
-def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: float = MIN_RANGE) -> NormStats:
-    """Statistics of demonstrations in the policy's space.
+def compute_norm_stats(
+    states: Real[np.ndarray, "..."], actions: Real[np.ndarray, "..."], *, min_range: float = MIN_RANGE
+) -> NormStats:
+    """Returns statistics of demonstrations in the policy's space.
 
     Quantiles are exact, linear between order statistics. Where q99 - q01 is below `min_range` both are moved apart
     evenly to that range, so that a joint that never moves normalises to about 0 and its noise is not blown up. Differs
@@ -129,6 +136,9 @@ def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: fl
         states: [N, S], at the start of each chunk, transformed.
         actions: [N, H, D], transformed; all steps of all chunks count alike.
         min_range: smallest range of a dimension, > 0.
+
+    Raises:
+        ValueError: where they have other shapes, or a value is not finite.
     """
     if states.ndim != 2 or actions.ndim != 3 or len(states) != len(actions) or not len(states):
         raise ValueError(
@@ -140,7 +150,7 @@ def compute_norm_stats(states: np.ndarray, actions: np.ndarray, *, min_range: fl
     return NormStats(state=_compute(states, min_range), actions=_compute(flat, min_range))
 
 
-def _compute(values: np.ndarray, min_range: float) -> Stats:
+def _compute(values: Real[np.ndarray, "N D"], min_range: float) -> Stats:
     columns = (column.astype(np.float64) for column in values.T)  # one at a time: there may be gigabytes
     mean, std, q01, q99 = np.array([[c.mean(), c.std(), *np.quantile(c, [0.01, 0.99])] for c in columns]).T
     widen = np.maximum(min_range - (q99 - q01), 0) / 2

@@ -10,6 +10,7 @@ import dataclasses
 import pathlib
 
 import numpy as np
+from jaxtyping import Bool, Float32, Int, Int32, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core import types
@@ -45,13 +46,13 @@ class EncodedActions:
     """A chunk as the model should generate it.
 
     Attributes:
-        action_tokens: int32 [T], FAST tokens, "|", end, padded with 0; "Action: " is not among them.
-        token_mask: bool [T], true on what would be sampled: the FAST tokens, and "|" where decoding is free.
+        action_tokens: FAST tokens, "|", end, padded with 0; "Action: " is not among them.
+        token_mask: true on what would be sampled: the FAST tokens, and "|" where decoding is free.
         num_clipped: values of the normalised chunk that were beyond action_limit and were clipped to it.
     """
 
-    action_tokens: np.ndarray
-    token_mask: np.ndarray
+    action_tokens: Int32[np.ndarray, "T"]
+    token_mask: Bool[np.ndarray, "T"]
     num_clipped: int
 
 
@@ -160,7 +161,7 @@ class PolicyTokenizer:
         )
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
-        """The observation as the model sees it."""
+        """Returns the observation as the model sees it."""
         state = self.norm_stats.state.normalize(self.transforms.encode_state(observation.state))
         tokens, mask = self.prompt.encode(observation.prompt, state)
         return types.ModelObservation(
@@ -171,21 +172,23 @@ class PolicyTokenizer:
             state=np.asarray(observation.state, np.float32),
         )
 
-    def normalize_actions(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """float32 [..., H, D], a chunk in the policy's space and normalised, as FAST and V(s, a) see it; not clipped.
+    def normalize_actions(
+        self, actions: Real[np.ndarray, "*batch H D"], state: Real[np.ndarray, "*batch S"]
+    ) -> Float32[np.ndarray, "*batch H D"]:
+        """Returns a chunk in the policy's space and normalized, as FAST and V(s, a) see it; nothing is clipped.
 
         Args:
-            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
-            state: [..., S], rad and grippers normalised, at the start of the chunk.
+            actions: absolute joint targets in rad, grippers normalized.
+            state: joint angles in rad, grippers normalized, at the start of the chunk.
         """
         return self.norm_stats.actions.normalize(self.transforms.encode_actions(actions, state))
 
-    def encode_actions(self, actions: np.ndarray, state: np.ndarray) -> EncodedActions:
-        """The tokens of a demonstrated chunk.
+    def encode_actions(self, actions: Real[np.ndarray, "..."], state: Real[np.ndarray, "S"]) -> EncodedActions:
+        """Returns the tokens of a demonstrated chunk.
 
         Args:
-            actions: [H, D], absolute joint targets in rad, grippers normalised.
-            state: [S], rad and grippers normalised, at the start of the chunk.
+            actions: [H, D], absolute joint targets in rad, grippers normalized.
+            state: joint angles in rad, grippers normalized, at the start of the chunk.
 
         Raises:
             ValueError: where the chunk has another shape, is not finite, or needs more tokens than there are slots.
@@ -210,8 +213,8 @@ class PolicyTokenizer:
         num_sampled = len(ids) + (not self.config.constrain_decoding)
         return EncodedActions(tokens, np.arange(len(tokens)) < num_sampled, num_clipped)
 
-    def decode_actions(self, action_tokens: np.ndarray, state: np.ndarray) -> DecodedChunk:
-        """Absolute joint targets float32 [H, D] of generated tokens [T]; not valid, with a reason, where none.
+    def decode_actions(self, action_tokens: Int[np.ndarray, "T"], state: Real[np.ndarray, "S"]) -> DecodedChunk:
+        """Returns the absolute joint targets of generated tokens; where there are none, it says why.
 
         Valid tokens end in "|", stand for H * D coefficients, and keep the limit of their way of decoding: constrained,
         each coefficient is within `coefficient_limit`; free, each normalised action is within `model.action_limit` and

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import sentencepiece
+from jaxtyping import Bool, Int32, Int64, Real
 
 PALIGEMMA_SHA256 = "8986bb4f423f07f8c7f70d0dbe3526fb2316056c17bae71b1ea975e77a168fc6"
 """Of `paligemma_tokenizer.model`, the sentencepiece model that PaliGemma and all pi policies are trained with."""
@@ -42,12 +43,12 @@ _SYMBOLS = ["Task:", f",{_SPACE}State:", ";\n", "\n", f"Action:{_SPACE}", BAR]
 
 
 def clean_task(prompt: str) -> str:
-    """The task as it stands in the prompt: lower case, stripped, '_' replaced by ' '."""
+    """Returns the task as it stands in the prompt: lower case, stripped, '_' replaced by ' '."""
     return prompt.lower().strip().replace("_", " ")
 
 
-def state_bins(normalized_state: np.ndarray) -> np.ndarray:
-    """int64 [S] in -1..255: which of 256 equal bins of -1..1; -1 below, 255 at 1 and above.
+def state_bins(normalized_state: Real[np.ndarray, "S"]) -> Int64[np.ndarray, "S"]:
+    """Returns numbers in -1..255: which of 256 equal bins of -1..1; -1 below, 255 at 1 and above.
 
     Raises:
         ValueError: where a value is not finite.
@@ -58,8 +59,8 @@ def state_bins(normalized_state: np.ndarray) -> np.ndarray:
     return np.asarray(np.digitize(state, _BIN_EDGES) - 1)
 
 
-def prompt_text(prompt: str, normalized_state: np.ndarray) -> str:
-    """The prompt as the model reads it."""
+def prompt_text(prompt: str, normalized_state: Real[np.ndarray, "S"]) -> str:
+    """Returns the prompt as the model reads it."""
     return f"Task: {clean_task(prompt)}, State: {' '.join(map(str, state_bins(normalized_state)))};\n"
 
 
@@ -141,15 +142,17 @@ class PromptTokenizer:
             )
         return ids
 
-    def encode(self, prompt: str, normalized_state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The prompt with the state.
+    def encode(
+        self, prompt: str, normalized_state: Real[np.ndarray, "S"]
+    ) -> tuple[Int32[np.ndarray, "L"], Bool[np.ndarray, "L"]]:
+        """Returns the tokens of a prompt with the state.
 
         Args:
             prompt: the task in words.
-            normalized_state: [S].
+            normalized_state: by the policy's statistics.
 
         Returns:
-            Tokens int32 [L], padded with 0 on the right, and the mask bool [L] of valid ones.
+            Tokens, padded with 0 on the right, and the mask of valid ones.
 
         Raises:
             ValueError: where they do not fit L.
