@@ -55,7 +55,7 @@ class FlagParser(argparse.ArgumentParser):
         return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"
 
     def _short_usage(self) -> str:
-        """The program, what must be given, and that there are flags; argparse would list them all."""
+        """Returns the program, what must be given, and that there are flags; argparse would list them all."""
         needed = []
         for action in self._actions:
             name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
@@ -97,7 +97,7 @@ def preset_line(parsed: argparse.Namespace) -> str:
 
 
 def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None = None) -> TrainConfig:
-    """The configuration that the parsed flags describe.
+    """Returns the configuration that the parsed flags describe.
 
     Args:
         arguments: the parsed flags.
@@ -148,7 +148,7 @@ def _add_flag(group: Any, section_name: str, section: Any, field: dataclasses.Fi
 
 
 def _shown(value: Any) -> str:
-    """A value as the help shows it."""
+    """Returns a value as the help shows it."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -73,7 +73,7 @@ class ModelSize:
 
     @classmethod
     def from_numbers(cls, *, siglip: Mapping[str, int], gemma: Mapping[str, int]) -> ModelSize:
-        """The size that two mappings spell out, such as those in the config.json of reference data.
+        """Returns the size that two mappings spell out, such as those in the config.json of reference data.
 
         Raises:
             KeyError: when a number is missing; further entries do not matter.
@@ -111,7 +111,7 @@ NAMES = tuple(
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, int]]:
-    """The numbers that settings such as "gemma.depth=4" name, by tower and by field.
+    """Returns the numbers that settings such as "gemma.depth=4" name, by tower and by field.
 
     Raises:
         ValueError: for a setting that is not NAME=NUMBER, an unknown name (with the nearest ones), a name that comes
@@ -133,6 +133,6 @@ def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, int]]:
 
 
 def size_settings(*, siglip: Mapping[str, int], gemma: Mapping[str, int]) -> tuple[str, ...]:
-    """The settings, as `parse_settings` reads them, that give the towers these sizes."""
+    """Returns the settings, as `parse_settings` reads them, that give the towers these sizes."""
     towers = {"siglip": siglip, "gemma": gemma}
     return tuple(f"{tower}.{name}={number}" for tower, sizes in towers.items() for name, number in sizes.items())

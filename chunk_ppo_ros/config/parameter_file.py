@@ -21,13 +21,13 @@ ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 
 
 def known_names() -> tuple[str, ...]:
-    """The dotted names of all settings, for example `ppo.learning_rate`."""
+    """Returns the dotted names of all settings, for example `ppo.learning_rate`."""
     sections = config_lib.to_dict(config_lib.TrainConfig())
     return tuple(f"{section}.{name}" for section, settings in sections.items() for name in settings)
 
 
 def is_ros_parameter(name: str) -> bool:
-    """Whether ROS itself, not the configuration, owns the parameter."""
+    """Returns whether ROS itself, not the configuration, owns the parameter."""
     return name in ROS_PARAMETERS or name.startswith("qos_overrides.")
 
 

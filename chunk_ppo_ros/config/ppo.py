@@ -94,7 +94,7 @@ class PPOConfig(Checked):
     )
 
     def logp_gap_limit(self, dtype: str) -> float:
-        """The largest |ratio - 1| of a chunk before the first gradient step, where model.dtype is `dtype`."""
+        """Returns the largest |ratio - 1| of a chunk before the first gradient step, where model.dtype is `dtype`."""
         return self.max_logp_gap or MAX_LOGP_GAPS[dtype]
 
     @property

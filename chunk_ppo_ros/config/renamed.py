@@ -76,7 +76,7 @@ RENAMED: dict[str, Renaming] = {
 
 
 def advice(name: str) -> str | None:
-    """What the setting is called now, for an error; None where no setting had this name.
+    """Returns what the setting is called now, for an error; None where no setting had this name.
 
     Args:
         name: an old name, dotted or without its section.
@@ -86,7 +86,7 @@ def advice(name: str) -> str | None:
 
 
 def carry_over(section: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
-    """The settings of a section under their present names, and the old dotted names that were among them.
+    """Returns the settings of a section under their present names, and the old dotted names that were among them.
 
     Raises:
         ValueError: where an old value cannot be carried over; the text says what to write.

@@ -70,7 +70,7 @@ class RewardConfig(Checked):
 
 
 def _by_name(setting_name: str, entries: tuple[str, ...]) -> dict[str, float]:
-    """The factors of a setting whose entries are name=factor, by name.
+    """Returns the factors of a setting whose entries are name=factor, by name.
 
     Raises:
         ValueError: for an entry that is not name=factor, a factor that is not finite, or a name that comes twice.

@@ -28,13 +28,13 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A dataclass field with a description and, where given, an inclusive range or the allowed values."""
+    """Returns a dataclass field with a description and, where given, an inclusive range or the allowed values."""
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def choices(cls: type, name: str) -> tuple[str, ...]:
-    """The allowed values of a field of a section; empty where all values of its type are allowed."""
+    """Returns the allowed values of a field of a section; empty where all values of its type are allowed."""
     metadata = {field.name: field.metadata for field in dataclasses.fields(cls)}
     return tuple(metadata[name]["choices"] or ())
 
@@ -65,7 +65,7 @@ class Checked:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """The configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
+    """Returns the configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
     return {
         field.name: to_dict(value)
         if dataclasses.is_dataclass(value)

@@ -73,12 +73,12 @@ class ExecutionResult:
 
     @classmethod
     def nothing(cls, status: Status, message: str, *, stamp: int = 0, end: int = 0) -> ExecutionResult:
-        """The result of a chunk of which no step was executed, or none counts; `message` says why."""
+        """Returns the result of a chunk of which no step was executed, or none counts; `message` says why."""
         return cls(status=status, message=message, stamp=stamp, end=end)
 
     @classmethod
     def whole(cls, num_steps: int) -> ExecutionResult:
-        """The result of a chunk whose `num_steps` steps were all sent, of which nothing else is recorded."""
+        """Returns the result of a chunk whose `num_steps` steps were all sent, of which nothing else is recorded."""
         return cls(status=Status.EXECUTED, num_steps=num_steps)
 
     @property

@@ -39,7 +39,7 @@ class Metrics(Mapping[str, float]):
         return len(self._numbers)
 
     def __or__(self, other: Metrics) -> Self:
-        """The metrics of both.
+        """Returns the metrics of both.
 
         Raises:
             ValueError: where a name is in both, because a metric must be computed in one place.

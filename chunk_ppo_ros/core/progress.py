@@ -29,7 +29,7 @@ class Counters:
     next_episode: int = 0
 
     def after(self, transitions: Sequence[Transition]) -> Counters:
-        """The counters once these transitions are trained on."""
+        """Returns the counters once these transitions are trained on."""
         last = transitions[-1]
         return Counters(
             run_id=self.run_id,

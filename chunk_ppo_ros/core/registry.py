@@ -41,19 +41,19 @@ class Registry(Generic[PartT]):
         self._attributes = attributes
 
     def names(self) -> tuple[str, ...]:
-        """The names of all parts: first those of this package in their order, then the others by the alphabet."""
+        """Returns the names of all parts: this package's in their order, then the others by the alphabet."""
         return (*self.own_names(), *self.other_names())
 
     def own_names(self) -> tuple[str, ...]:
-        """The names of the parts of this package, in their order."""
+        """Returns the names of the parts of this package, in their order."""
         return tuple(self._own)
 
     def other_names(self) -> tuple[str, ...]:
-        """The names of the parts of other packages, by the alphabet."""
+        """Returns the names of the parts of other packages, by the alphabet."""
         return tuple(sorted({entry.name for entry in _find(self.group, tuple(sys.path))} - set(self._own)))
 
     def get(self, name: str) -> PartT:
-        """The part with a name; its module is imported now.
+        """Returns the part with a name; its module is imported now.
 
         Raises:
             RegistryError: where no part has the name, where two packages give it, or where the part of a package cannot
@@ -98,11 +98,14 @@ class Registry(Generic[PartT]):
 
 @functools.lru_cache(maxsize=32)
 def _find(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """The entry points of a group; kept for each `sys.path`, because looking through all packages takes 20 ms."""
+    """Returns the entry points of a group.
+
+    They are kept for each `sys.path`, because looking through all packages takes 20 ms.
+    """
     return tuple(importlib.metadata.entry_points(group=group))
 
 
 def _origin(entry: EntryPoint) -> str:
-    """Where an entry point comes from, for a message."""
+    """Returns where an entry point comes from, for a message."""
     package = entry.dist.name if entry.dist is not None else "chunk_ppo_ros"
     return f"the entry point '{entry.name} = {entry.value}' of {package}"

@@ -168,7 +168,7 @@ class ChunkOutcome:
 
     @classmethod
     def without_steps(cls, execution: ExecutionResult) -> ChunkOutcome:
-        """The outcome of a chunk that does not count."""
+        """Returns the outcome of a chunk that does not count."""
         return cls(reward=0.0, reward_terms=(), execution=execution, terminated=False, truncated=False)
 
     @property

@@ -34,11 +34,11 @@ class AlohaFileReader:
     description = f"ALOHA files (*{', *'.join(SUFFIXES)})"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether the path is a file whose name ends as those of the recorders do."""
+        """Returns whether the path is a file whose name ends as those of the recorders do."""
         return path.is_file() and path.suffix in SUFFIXES
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """The one episode of the file."""
+        """Yields the one episode of the file."""
         yield read_hdf5(path, prompt=config.run.prompt)
 
 
@@ -48,11 +48,11 @@ class AlohaFolderReader:
     description = AlohaFileReader.description
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether the path is a folder that has such a file."""
+        """Returns whether the path is a folder that has such a file."""
         return path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """An episode for each file, episode_2 before episode_10."""
+        """Yields an episode for each file, episode_2 before episode_10."""
         files = [file for file in path.iterdir() if file.suffix in SUFFIXES]
         for file in sorted(files, key=_by_number):
             yield read_hdf5(file, prompt=config.run.prompt)
@@ -64,7 +64,7 @@ def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
 
 
 def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
-    """The episode of a file.
+    """Returns the episode of a file.
 
     Args:
         path: of the file.
@@ -111,7 +111,9 @@ def _truth(attribute: object, path: pathlib.Path) -> bool:
 
 
 def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:
-    """uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colours, as openpi's converter does."""
+    """Returns uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colours, as openpi's converter
+    does.
+    """
     try:
         with h5py.File(path) as file:
             frame = np.asarray(file[_IMAGES][camera][step])

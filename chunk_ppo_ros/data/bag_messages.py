@@ -29,14 +29,14 @@ _MAX_GAP = 0.1  # s, from a control step to the nearest joint states
 
 
 def find_bags(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The bags in a folder: itself, or those that it holds."""
+    """Returns the bags in a folder: itself, or those that it holds."""
     if (folder / METADATA).is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob(f"*/{METADATA}"))
 
 
 def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
-    """The topics of the first bag in a folder; none where it has no bag.
+    """Returns the topics of the first bag in a folder; none where it has no bag.
 
     Raises:
         EpisodesError: where the bag cannot be read.
@@ -49,13 +49,13 @@ def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
 
 
 def ends_with(topic: str, name: str) -> bool:
-    """Whether a topic has a relative name, in whatever namespace."""
+    """Returns whether a topic has a relative name, in whatever namespace."""
     return f"/{topic}".endswith(f"/{name}")
 
 
 @contextlib.contextmanager
 def opened(bags: Sequence[pathlib.Path]) -> Iterator[AnyReader]:
-    """A reader of bags; what goes wrong while it is open is an EpisodesError."""
+    """Gives a reader of bags; what goes wrong while it is open is an EpisodesError."""
     try:
         with _reader(bags) as reader:
             yield reader
@@ -90,7 +90,7 @@ def check_format(bag: pathlib.Path) -> None:
 
 
 def deserialize(reader: AnyReader, data: bytes, type_name: str) -> Any:
-    """A message, whose type is known only when it is read."""
+    """Returns a message, whose type is known only when it is read."""
     return reader.deserialize(data, type_name)
 
 
@@ -98,7 +98,7 @@ _NOTHING = ("", "~", "null")  # how YAML writes that there is none
 
 
 def custom_data(bag: pathlib.Path) -> dict[str, str]:
-    """What was given to the recording as custom data; empty where nothing was.
+    """Returns what was given to the recording as custom data; empty where nothing was.
 
     Raises:
         EpisodesError: where the metadata cannot be read.
@@ -113,7 +113,7 @@ def custom_data(bag: pathlib.Path) -> dict[str, str]:
 
 
 def stamp_of(data: bytes) -> int:
-    """The stamp, ns, of a serialised message that begins with a Header; nothing else is deserialised."""
+    """Returns the stamp, ns, of a serialised message that begins with a Header; nothing else is deserialised."""
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
@@ -132,7 +132,7 @@ class StoredMessages:
         weakref.finalize(self, self._reader.close)
 
     def read(self, topic: str, received: int, *, stamp: int) -> Any:
-        """The message that was received at `received` and is stamped `stamp`, both ns."""
+        """Returns the message that was received at `received` and is stamped `stamp`, both ns."""
         connections: list[Connection] = [each for each in self._reader.connections if each.topic == topic]
         for connection, _, data in self._reader.messages(connections, start=received, stop=received + 1):
             if stamp_of(data) == stamp:
@@ -170,7 +170,7 @@ class Track:
         return cls(np.array([time for time, _ in ordered]), np.array([state for _, state in ordered]))
 
     def at(self, times: np.ndarray, what: str) -> np.ndarray:
-        """[k, 7], interpolated linearly at times [k]; `what` is for the message where they are too far away."""
+        """Returns [k, 7], interpolated linearly at times [k]; `what` is for the message where they are too far away."""
         known = np.concatenate([[-np.inf], self.times, [np.inf]])
         after = np.searchsorted(known, times)
         gap = np.max(np.minimum(times - known[after - 1], known[after] - times))

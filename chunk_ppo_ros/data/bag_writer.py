@@ -20,7 +20,7 @@ from rosbags.typesys.store import Typestore
 
 
 def find_definition(name: str) -> pathlib.Path:
-    """The installed `.msg` file of a type such as 'std_msgs/msg/Header'.
+    """Returns the installed `.msg` file of a type such as 'std_msgs/msg/Header'.
 
     ROS from apt names its prefixes in AMENT_PREFIX_PATH; the wheels of a virtual environment are a prefix themselves.
 
@@ -37,7 +37,7 @@ def find_definition(name: str) -> pathlib.Path:
 
 
 def load_types(names: Iterable[str]) -> Typestore:
-    """The definitions of message types, such as 'std_msgs/msg/Header', and of all that they contain.
+    """Returns the definitions of message types, such as 'std_msgs/msg/Header', and of all that they contain.
 
     Raises:
         FileNotFoundError: where a package does not install its definition.
@@ -54,7 +54,7 @@ def load_types(names: Iterable[str]) -> Typestore:
 
 
 def _contained(field: Any) -> list[str]:
-    """The message type of a parsed field; an array or sequence holds that of its elements."""
+    """Returns the message type of a parsed field; an array or sequence holds that of its elements."""
     kind, description = field
     if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
         return _contained(description[0])

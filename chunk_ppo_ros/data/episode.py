@@ -63,12 +63,12 @@ class Episode:
 
 
 def camera_names(config: TrainConfig) -> tuple[str, ...]:
-    """What the model's cameras are called in episodes: `pretrain.episode_cameras`, or the robot's names."""
+    """Returns what the model's cameras are called in episodes: `pretrain.episode_cameras`, or the robot's names."""
     return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS.get(key, key) for key in config.model.cameras)
 
 
 def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The chunks of H steps that begin at every `stride`-th step, those at the end as well.
+    """Returns the chunks of H steps that begin at every `stride`-th step, those at the end as well.
 
     Args:
         episode: of T steps.
@@ -84,7 +84,7 @@ def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.nd
 
 
 def chunks_at(episode: Episode, starts: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """The chunks that begin at given steps: states float32 [N, S] and actions float32 [N, H, D].
+    """Returns the chunks that begin at given steps: states float32 [N, S] and actions float32 [N, H, D].
 
     Beyond the end of the episode a chunk repeats the last action, as LeRobot's loader and with it openpi's training do.
     """
@@ -104,7 +104,7 @@ def seen_starts(episode: Episode, *, stride: int) -> np.ndarray:
 
 
 def at_rate(episode: Episode, rate: float) -> Episode:
-    """The episode in control steps of another rate, Hz; itself where it has that rate.
+    """Returns the episode in control steps of another rate, Hz; itself where it has that rate.
 
     Step i is at the time i / rate: states and actions are interpolated linearly there, and its image is the newest one,
     as a policy would have it.
@@ -132,7 +132,7 @@ def at_rate(episode: Episode, rate: float) -> Episode:
 
 
 def _interpolate(at: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """float32 [n, D] of values [T, D] at fractional steps [n]."""
+    """Returns float32 [n, D] of values [T, D] at fractional steps [n]."""
     return np.stack([np.interp(at, np.arange(len(values)), column) for column in values.T], axis=1).astype(np.float32)
 
 

@@ -62,7 +62,7 @@ class TransitionJournal:
             self._path(version, sequence_number).unlink(missing_ok=True)
 
     def read(self, *, version: int) -> dict[int, bytes]:
-        """The messages of a version by sequence number, ascending.
+        """Returns the messages of a version by sequence number, ascending.
 
         Raises:
             UserError: where one has another format than this version of the package writes.
@@ -108,7 +108,7 @@ class SequenceFile:
         self._path = path
 
     def read(self, run_id: str) -> int:
-        """The next sequence number of a run; 0 where the file is of another run or not there.
+        """Returns the next sequence number of a run; 0 where the file is of another run or not there.
 
         Raises:
             UserError: when the file is not one of ours.

@@ -50,7 +50,7 @@ class _Rows:
     first: np.ndarray
 
     def read_image(self, feature: str, row: int) -> np.ndarray:
-        """uint8 [h, w, 3] of an image feature."""
+        """Returns uint8 [h, w, 3] of an image feature."""
         file = int(np.searchsorted(self.first, row, side="right")) - 1
         where = f"{feature}, row {row - self.first[file]} of {self.files[file]}"
         return decode_file(_read_cell(self.files[file], feature, int(row - self.first[file])), where)
@@ -62,7 +62,7 @@ class LeRobotReader:
     description = f"a LeRobot dataset ({INFO})"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether the path is a folder that has the file `INFO`."""
+        """Returns whether the path is a folder that has the file `INFO`."""
         return (path / INFO).is_file()
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
@@ -71,7 +71,7 @@ class LeRobotReader:
 
 
 def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> Iterator[Episode]:
-    """The episodes of a dataset, in order.
+    """Yields the episodes of a dataset, in order.
 
     Args:
         folder: the dataset's.
@@ -117,7 +117,7 @@ def _features_of(features: dict[str, Any], kind: str) -> list[str]:
 
 
 def _camera(feature: str) -> str:
-    """The name of a camera: "cam_high" of "observation.images.cam_high"."""
+    """Returns the name of a camera: "cam_high" of "observation.images.cam_high"."""
     for prefix in _PREFIXES:
         if feature.startswith(prefix):
             return feature.removeprefix(prefix)
@@ -147,7 +147,7 @@ def _read_rows(folder: pathlib.Path, features: dict[str, Any]) -> _Rows:
 
 
 def _to_array(column: pyarrow.Array) -> np.ndarray:
-    """int64 [T] of numbers and bools, float32 [T, n] of lists of n numbers each; a list of one bool is a bool."""
+    """Returns int64 [T] of numbers and bools, float32 [T, n] of lists of n numbers; a list of one bool is a bool."""
     if not hasattr(column, "flatten"):
         return column.to_numpy(zero_copy_only=False).astype(np.int64)
     return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
@@ -182,7 +182,7 @@ def _read_row(rows: _Rows, feature: str, first: int, step: int) -> np.ndarray:
 
 
 def _read_cell(file: pathlib.Path, column: str, row: int) -> bytes:
-    """The image file in a row, of which nothing but its row group is read."""
+    """Returns the image file in a row, of which nothing but its row group is read."""
     try:
         metadata = parquet.read_metadata(file)
         first = np.cumsum([0, *(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))])

@@ -26,10 +26,10 @@ class EpisodeReader(Protocol):
     description: str
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether an existing file or folder is of this format, damaged or not; reads as little as possible."""
+        """Returns whether an existing file or folder is of this format, damaged or not; reads as little as possible."""
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """The episodes of a path that the reader recognizes, in order, each read when it is asked for.
+        """Yields the episodes of a path that the reader recognizes, in order, each read when it is asked for.
 
         Args:
             path: the file or folder.
@@ -78,7 +78,7 @@ def read_episodes(path: pathlib.Path, config: TrainConfig) -> list[Episode]:
 
 
 def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-    """The episodes of a file or folder in order, as recorded, each read when it is asked for.
+    """Yields the episodes of a file or folder in order, as recorded, each read when it is asked for.
 
     Args:
         path: a file or folder of a format of `READERS`.
@@ -92,7 +92,7 @@ def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episod
 
 
 def find_reader(path: pathlib.Path) -> EpisodeReader:
-    """The reader that recognizes a file or folder.
+    """Returns the reader that recognizes a file or folder.
 
     Raises:
         EpisodesError: where the path does not exist, or where none or two of other packages recognize it.

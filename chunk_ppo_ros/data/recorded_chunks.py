@@ -52,7 +52,7 @@ def read_chunks(
     stride: int,
     on_chunk: Callable[[], object] = lambda: None,
 ) -> RecordedChunks:
-    """The chunks of episodes, with the images at their starts.
+    """Returns the chunks of episodes, with the images at their starts.
 
     Args:
         episodes: at least one, all of the same dimensions.
@@ -87,7 +87,7 @@ def read_chunks(
 
 
 def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | None, ...]:
-    """What reads each of the model's cameras in an episode; None for one that is absent and optional.
+    """Returns what reads each of the model's cameras in an episode; None for one that is absent and optional.
 
     Raises:
         EpisodesError: where another one is absent, with the names of those that are there.
@@ -107,7 +107,7 @@ def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | No
 
 
 def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -> np.ndarray:
-    """uint8 [C, size, size, 3], the images of a step as the policy sees them; zeros for None."""
+    """Returns uint8 [C, size, size, 3], the images of a step as the policy sees them; zeros for None."""
     images = np.zeros((len(cameras), size, size, 3), np.uint8)
     for index, read in enumerate(cameras):
         if read is not None:
@@ -116,7 +116,7 @@ def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -
 
 
 def _map_images(image_mask: np.ndarray, size: int, folder: pathlib.Path) -> np.ndarray:
-    """uint8 [N, C, size, size, 3] of zeros in a file without a name; masked images take no place on the disk."""
+    """Returns uint8 [N, C, size, size, 3] of zeros in a file without a name; masked images take no disk space."""
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = int(image_mask.sum()) * size * size * 3, shutil.disk_usage(folder).free
     if needed > free:

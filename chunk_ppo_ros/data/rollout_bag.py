@@ -93,7 +93,7 @@ class RolloutBagReader:
     description = f"recordings of recorder_node ({METADATA}, or folders that have it)"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether the path is a bag or a folder of bags."""
+        """Returns whether the path is a bag or a folder of bags."""
         return bool(find_bags(path))
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
@@ -115,7 +115,7 @@ def read_bag(
     cameras: Sequence[str],
     prompt: str = "",
 ) -> list[Episode]:
-    """The episodes of a recording, in order; those of which nothing was executed are left out.
+    """Returns the episodes of a recording, in order; those of which nothing was executed are left out.
 
     Args:
         folder: a bag, or a folder of its parts.

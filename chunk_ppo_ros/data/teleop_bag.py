@@ -78,7 +78,7 @@ class _Camera:
     max_age: float
 
     def read(self, step: int) -> np.ndarray:
-        """uint8 [h, w, 3], the newest image at a step."""
+        """Returns uint8 [h, w, 3], the newest image at a step."""
         newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
         age = (self.times[step] - self.stamps[newest]) * 1e-9
         if age > self.max_age:
@@ -104,18 +104,18 @@ class TeleopBagReader:
     description = f"recordings of `ros2 bag` ({METADATA}, or folders that have it)"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Whether the first bag of the path has joint states of leader arms and no chunks of a policy."""
+        """Returns whether the first bag of the path has joint states of leader arms and no chunks of a policy."""
         topics = find_topics(path)
         chunks = any(ends_with(topic, CHUNKS) for topic in topics)
         return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADERS)
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """An episode for each bag; see `read_teleop`."""
+        """Yields an episode for each bag; see `read_teleop`."""
         return (read_teleop(bag, config) for bag in find_bags(path))
 
 
 def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
-    """The episode of a bag.
+    """Returns the episode of a bag.
 
     Args:
         bag: its folder.
@@ -155,7 +155,7 @@ def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
 
 
 def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> np.ndarray:
-    """int64 [T], ns: from when all sensors had sent until the first of them ended."""
+    """Returns int64 [T], ns: from when all sensors had sent until the first of them ended."""
     joints = [[stamp for stamp, _ in readings] for readings in recording.arms.values()]
     images = [[stamp for stamp, _ in images] for _, images in recording.images.values()]
     first = max(min(stamps) for stamps in (*joints, *images))
@@ -199,6 +199,8 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
 
 
 def _camera_pattern(image_topic: str) -> str:
-    """A regular expression for the image topics of all cameras, in any namespace, and for their compressed ones."""
+    """Returns a regular expression for the image topics of all cameras, in any namespace, and for their compressed
+    ones.
+    """
     before, after = (re.escape(part) for part in image_topic.removeprefix("/").split("{camera}", 1))
     return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:/compressed)?$"

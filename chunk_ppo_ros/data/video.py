@@ -40,7 +40,7 @@ class Video:
         self._frame: av.VideoFrame | None = None
 
     def frame_at(self, time: float, *, tolerance: float) -> np.ndarray:
-        """The first frame that is not earlier than `time - tolerance`.
+        """Returns the first frame that is not earlier than `time - tolerance`.
 
         Args:
             time: by the video's own time stamps, s.
@@ -68,7 +68,7 @@ class Video:
         return frame.to_ndarray(format="rgb24")
 
     def _find(self, earliest: float) -> av.VideoFrame | None:
-        """The first frame at or after a time; None beyond the end."""
+        """Returns the first frame at or after a time; None beyond the end."""
         if self._frame is None or not 0.0 <= earliest - self._frame.time < _MAX_AHEAD:
             self._container.seek(max(0, int(earliest * AV_TIME_BASE)))
             self._frames = self._container.decode(self._stream)

@@ -33,10 +33,10 @@ class Acting(Protocol):
         """Whether it takes the likeliest action instead of sampling."""
 
     def observe(self, observation: Observation) -> Any:
-        """The observation as the policy sees it."""
+        """Returns the observation as the policy sees it."""
 
     def act(self, observation: Any, *, sequence_number: int) -> ActedChunk:
-        """A chunk for what `observe` returned."""
+        """Returns a chunk for what `observe` returned."""
 
 
 class ActedChunk(Protocol):
@@ -77,7 +77,7 @@ class EvaluationResult:
         return {"evaluation/checkpoint": self.checkpoint, "evaluation/decoding": self.decoding}
 
     def metrics(self) -> Metrics:
-        """The summary for the metrics file, with 95 % intervals."""
+        """Returns the summary for the metrics file, with 95 % intervals."""
         successes, episodes = int(self.success.sum()), len(self.success)
         success_low, success_high = success_interval(successes, episodes)
         reward_low, reward_high = mean_interval(self.reward)
@@ -95,7 +95,7 @@ class EvaluationResult:
         )
 
     def record(self) -> dict[str, float | str]:
-        """The summary as it is written to a file of its own: labels and metrics without "evaluation/"."""
+        """Returns the summary as it is written to a file of its own: labels and metrics without "evaluation/"."""
         named: dict[str, float | str] = {**self.labels, **self.metrics()}
         return {name.removeprefix("evaluation/"): value for name, value in named.items()}
 
@@ -162,7 +162,7 @@ def evaluate_actor(
 
 
 def compare(before: EvaluationResult, after: EvaluationResult) -> PairedTest:
-    """The paired test of success on the same starts, one-sided p for "after is better" included."""
+    """Returns the paired test of success on the same starts, one-sided p for "after is better" included."""
     return paired_test(before.success.astype(float), after.success.astype(float))
 
 

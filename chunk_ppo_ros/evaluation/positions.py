@@ -123,7 +123,7 @@ def score_both(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch) 
 
 
 def _likelihood(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch, hidden: Array) -> Array:
-    """float32 [B]: log-probs of the FAST tokens, summed, of the hidden states [B, T, W] that predict them."""
+    """Returns float32 [B]: log-probs of the FAST tokens, summed, of the hidden states [B, T, W] that predict them."""
     ids = policy.token_ids
     rows = embedding_table(actor)[ids.to_model(jnp.arange(ids.num_fast))]
     log_probs = jax.nn.log_softmax(hidden.astype(jnp.float32) @ rows.T)
@@ -133,7 +133,7 @@ def _likelihood(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch,
 
 
 def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: Path | None = None) -> Preference:
-    """The preference of a checkpoint.
+    """Returns the preference of a checkpoint.
 
     Args:
         checkpoint: own or openpi's.
@@ -155,7 +155,7 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
 
 
 def recorded_chunks_of(path: Path, config: TrainConfig) -> RecordedChunks:
-    """The chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
+    """Returns the chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
     recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
     if len(recorded) < 2:
         raise EpisodesError(f"episodes must be at least 2 for an interval, got {len(recorded)} in {path}; name more")

@@ -59,7 +59,7 @@ class PairedTest:
     num_pairs: int
 
     def metrics(self) -> Metrics:
-        """The result for the metrics file."""
+        """Returns the result for the metrics file."""
         return Metrics(
             {
                 "evaluation/difference": self.difference,

@@ -53,7 +53,7 @@ class CloningBatch:
         return len(self.action_tokens)
 
     def take(self, index: np.ndarray) -> CloningBatch:
-        """The rows of `index`."""
+        """Returns the rows of `index`."""
         return CloningBatch(
             jax.tree.map(lambda leaf: leaf[index], self.observation), self.action_tokens[index], self.token_mask[index]
         )
@@ -153,7 +153,7 @@ def clone(
 
 
 def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
-    """What of the actor imitation changes."""
+    """Returns what of the actor imitation changes."""
     trained = trained_leaves(actor_backbone, config.ppo)
     if not any(jax.tree.leaves(trained)):
         raise UserError(
@@ -205,7 +205,7 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
 
 @contextlib.contextmanager
 def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
-    """A bar of so many gradient steps; gives what advances it by one, from the step's loss in nats a token."""
+    """Shows a bar of so many gradient steps and gives what advances it by one, from the step's loss in nats a token."""
     with tqdm(total=num_steps, desc="behaviour cloning", unit="step") as bar:
 
         def on_step(loss: float) -> None:

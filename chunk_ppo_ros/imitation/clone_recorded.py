@@ -103,7 +103,7 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
 
 
 def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:
-    """What the checkpoint says of its run: the model, and the prompt where all episodes have the same.
+    """Returns what the checkpoint says of its run: the model, and the prompt where all episodes have the same.
 
     The task and the simulator of the configuration had no part in it, so they are not said.
     """
@@ -114,7 +114,7 @@ def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:
 
 
 def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
-    """The episodes that are not marked as failures; says how many are.
+    """Returns the episodes that are not marked as failures; says how many are.
 
     Raises:
         EpisodesError: where none is left.
@@ -131,7 +131,7 @@ def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
 
 
 def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyTokenizer) -> str:
-    """A line on what is imitated."""
+    """Returns a line on what is imitated."""
     lengths = batch.token_mask.sum(axis=1)
     actions = tokenizer.normalize_actions(chunks.actions, chunks.state)
     _, num_clipped = clip_actions(actions, tokenizer.config.action_limit)
@@ -143,7 +143,7 @@ def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyToken
 
 
 def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainConfig) -> Callable[[Params], float]:
-    """What scores parameters on at most `MAX_SCORED` demonstrated chunks; compiled once for all parameters.
+    """Returns what scores parameters on at most `MAX_SCORED` demonstrated chunks; compiled once for all parameters.
 
     The score is the negative log-probability in nats, mean over all tokens of these chunks.
     """
@@ -174,7 +174,7 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> Rec
 
 
 def _start(chunks: RecordedChunks, config: TrainConfig) -> PolicyBundle:
-    """The weights that learn, with their tokenizers: pretrained ones, or fresh ones for these chunks."""
+    """Returns the weights that learn, with their tokenizers: pretrained ones, or fresh ones for these chunks."""
     path = config.run.pretrained_checkpoint_path
     if path:
         return restore.load(Checkpoint.open(Path(path)), config)

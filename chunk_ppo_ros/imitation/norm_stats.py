@@ -64,7 +64,7 @@ def check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig) -> 
 
 
 def describe(norm_stats: NormStats) -> str:
-    """A table of both vectors, and a warning for each dimension that hardly moves."""
+    """Returns a table of both vectors, and a warning for each dimension that hardly moves."""
     lines: list[str] = []
     for part, stats in (("state", norm_stats.state), ("actions", norm_stats.actions)):
         names = _names(stats.dim)
@@ -79,7 +79,7 @@ def describe(norm_stats: NormStats) -> str:
 
 
 def _widened(stats: Stats) -> np.ndarray:
-    """bool [D], where the range is the smallest there is."""
+    """Returns bool [D], where the range is the smallest there is."""
     return stats.q99 - stats.q01 <= MIN_RANGE * (1 + 1e-9)
 
 
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _settings(model: Pi0FASTActorCriticConfig) -> str:
-    """The settings that the statistics depend on: the policy must have the same."""
+    """Returns the settings that the statistics depend on: the policy must have the same."""
     gripper = f", adapt_gripper {model.adapt_gripper}" if model.adapt_to_pi else ""
     return (
         f"for action_horizon {model.action_horizon}, adapt_to_pi {model.adapt_to_pi}{gripper}, "

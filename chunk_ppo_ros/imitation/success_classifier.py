@@ -123,5 +123,5 @@ class SuccessClassifier:
 
 
 def fit(images: Sequence[np.ndarray]) -> np.ndarray:
-    """uint8 [C, 64, 64, 3] of images uint8 [h, w, 3], fitted into squares."""
+    """Returns uint8 [C, 64, 64, 3] of images uint8 [h, w, 3], fitted into squares."""
     return np.stack([resize_with_pad(image, IMAGE_SIZE) for image in images])

@@ -39,7 +39,7 @@ class LabelledImages:
     episode: np.ndarray
 
     def take(self, index: np.ndarray) -> LabelledImages:
-        """The moments of `index`."""
+        """Returns the moments of `index`."""
         return LabelledImages(self.images[index], self.success[index], self.episode[index])
 
 
@@ -81,7 +81,8 @@ def _check(episode: Episode, cameras: Sequence[str]) -> None:
 
 
 def hold_out(data: LabelledImages, *, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """What is trained on, and the episodes that are held out: some of the successful ones, and some of the others.
+    """Returns what is trained on, and the episodes that are held out: some of the successful ones, and some of the
+    others.
 
     Raises:
         ClassifierError: where there are not two episodes with images of success and two with images of none.
@@ -142,7 +143,7 @@ def _shifted(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def choose_threshold(probabilities: np.ndarray, success: np.ndarray) -> tuple[float, float]:
-    """The threshold of the highest accuracy, the mean of those on success and on none; and that accuracy.
+    """Returns the threshold of the highest accuracy, the mean of those on success and on none; and that accuracy.
 
     Of several it is the one nearest to 0.5, in the middle between two probabilities.
     """
@@ -156,7 +157,7 @@ def choose_threshold(probabilities: np.ndarray, success: np.ndarray) -> tuple[fl
 
 
 def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_steps: int, last_steps: int) -> Any:
-    """A classifier trained on some of the episodes, with the threshold that fits the others best.
+    """Returns a classifier trained on some of the episodes, with the threshold that fits the others best.
 
     Raises:
         ClassifierError: as `label_images` and `hold_out`.

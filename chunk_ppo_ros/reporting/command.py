@@ -16,7 +16,7 @@ class ReportError(UserError):
 
 
 def find_run(name: str, *, runs: Path = Path("runs")) -> Path:
-    """The folder of a run: a path as it is given, or a name below `runs`.
+    """Returns the folder of a run: a path as it is given, or a name below `runs`.
 
     Raises:
         ReportError: when neither has metrics; the text lists the runs that are there.

@@ -51,7 +51,8 @@ class MetricsFile:
 
 
 def read_records(run_dir: Path) -> list[Record]:
-    """The records of the newest run in `run_dir`, in the order of writing, without a line that a crash left unfinished.
+    """Returns the records of the newest run in `run_dir`, in the order of writing, without a line that a crash left
+    unfinished.
 
     A folder may hold an earlier run of the same name; the newest begins at the first "run" record with its `run_id`.
 

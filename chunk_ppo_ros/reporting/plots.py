@@ -157,5 +157,5 @@ def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> N
 
 
 def _column(records: Sequence[Record], name: str) -> np.ndarray:
-    """The values of `name`, NaN where a record has null or nothing."""
+    """Returns the values of `name`, NaN where a record has null or nothing."""
     return np.array([np.nan if record.get(name) is None else record[name] for record in records], float)

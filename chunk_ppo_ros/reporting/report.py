@@ -61,12 +61,12 @@ def write_report(run_dir: Path) -> Path:
 
 
 def _clip_range(ppo: Mapping[str, Any]) -> tuple[float, float]:
-    """The range of `PPOConfig.clip_range`; earlier runs have no `clip_coef_high`."""
+    """Returns the range of `PPOConfig.clip_range`; earlier runs have no `clip_coef_high`."""
     return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
 
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:
-    """The preset with the fewest differing settings, and these ("debug with ppo.gamma=0.9"); `run` is left out."""
+    """Returns the preset that differs in the fewest settings, and these ("debug with ppo.gamma=0.9"); without `run`."""
     flat = _without_run({name: _present(name, section) for name, section in settings.items()})
     candidates = []
     for name, preset in config_lib.PRESETS.items():
@@ -78,7 +78,7 @@ def nearest_preset(settings: Mapping[str, Any]) -> str:
 
 
 def _present(section_name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings of a run of before under their present names, as far as they can be carried over."""
+    """Returns the settings of a run of before under their present names, as far as they can be carried over."""
     try:
         return carry_over(section_name, section)[0]
     except ValueError:
@@ -170,7 +170,9 @@ def _checkpoint_folder(config: Mapping[str, Any]) -> Path:
 
 
 def _start(folder: Path) -> str:
-    """Where the first weights came from, as the newest checkpoint says; bold where they replaced what did not load."""
+    """Returns where the first weights came from, as the newest checkpoint says; bold where they replaced what did not
+    load.
+    """
     found = sorted(folder.glob("step_*/metadata.json"), key=lambda path: int(path.parent.name.removeprefix("step_")))
     if not found:
         return f"not known, for there is no checkpoint in {folder}"

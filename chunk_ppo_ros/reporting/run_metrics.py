@@ -8,7 +8,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 def episode_metrics(
     *, episode: int, total_reward: float, success: bool, num_chunks: int, intervened: bool | None = None
 ) -> Metrics:
-    """The metrics of a finished episode.
+    """Returns the metrics of a finished episode.
 
     Args:
         episode: its number within the run.
@@ -30,5 +30,5 @@ def episode_metrics(
 
 
 def time_metrics(*, rollout: float, update: float) -> Metrics:
-    """The metrics of the time that a rollout and the update after it took, each in seconds."""
+    """Returns the metrics of the time that a rollout and the update after it took, each in seconds."""
     return Metrics({"time/rollout": rollout, "time/update": update})

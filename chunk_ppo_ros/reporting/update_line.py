@@ -31,7 +31,7 @@ def update_line(metrics: Metrics, *, counters: Counters, ppo: PPOConfig, solved:
 
 
 def _undone(metrics: Metrics, ppo: PPOConfig) -> str:
-    """How often the update was undone and what came of it; empty where it was accepted at once."""
+    """Returns how often the update was undone and what came of it; empty where it was accepted at once."""
     undone = int(metrics.get("update/rolled_back", 0))
     if undone == 0:
         return ""

@@ -58,7 +58,7 @@ def _end_with_parent(parent: int, finish_timeout: float) -> None:
 
 
 def _wandb_id(run_id: str) -> str:
-    """The run's id without what wandb does not take in one."""
+    """Returns the run's id without what wandb does not take in one."""
     return "".join("-" if character in "/\\#?%:" else character for character in run_id)
 
 

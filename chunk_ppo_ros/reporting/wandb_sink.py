@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def start(run_dir: Path, *, run_id: str, config: Mapping[str, Any]) -> WandbSink | None:
-    """A sink in the mode of `wandb_mode`, writing below `run_dir`; None where the mode is "disabled"."""
+    """Returns a sink in the mode of `wandb_mode`, writing below `run_dir`; None where the mode is "disabled"."""
     mode = wandb_mode()
     if mode == "disabled":
         return None

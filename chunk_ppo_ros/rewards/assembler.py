@@ -149,7 +149,7 @@ class TransitionAssembler:
         return [record.id for record in dropped if record.id]
 
     def pop_complete(self) -> list[Transition]:
-        """The transitions that are complete, by sequence number; each is returned once."""
+        """Returns the transitions that are complete, by sequence number; each is returned once."""
         transitions = []
         for sequence_number in sorted(self.records):
             transition = self._complete(sequence_number, self.records[sequence_number])
@@ -159,7 +159,7 @@ class TransitionAssembler:
         return transitions
 
     def pop_gaps(self) -> list[Gap]:
-        """The gaps found by `pop_complete` since the last call."""
+        """Returns the gaps found by `pop_complete` since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 

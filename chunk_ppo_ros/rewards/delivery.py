@@ -55,7 +55,7 @@ class Delivery(Generic[PayloadT]):
         self._entries.setdefault(sequence_number, _Entry(payload, due=float("-inf"), delay=self._first_delay))
 
     def pop_due(self, now: float) -> list[PayloadT]:
-        """What is to be sent now: the oldest of the window that were never sent or whose delay is over."""
+        """Returns what is to be sent now: the oldest of the window that were never sent or whose delay is over."""
         due = [entry for entry in list(self._entries.values())[: self._window] if now >= entry.due]
         for entry in due:
             entry.first_sent = now if entry.first_sent is None else entry.first_sent
@@ -64,7 +64,9 @@ class Delivery(Generic[PayloadT]):
         return [entry.payload for entry in due]
 
     def settle(self, sequence_number: int) -> PayloadT | None:
-        """An answer that needs no repetition has come; returns the payload, or None where it was settled before."""
+        """An answer that needs no repetition has come; returns the payload, or None where it was settled
+        before.
+        """
         entry = self._entries.pop(sequence_number, None)
         return None if entry is None else entry.payload
 
@@ -78,7 +80,7 @@ class Delivery(Generic[PayloadT]):
         return [number for number in sequence_numbers if self.settle(number) is not None]
 
     def payloads(self) -> list[PayloadT]:
-        """What is queued, oldest first."""
+        """Returns what is queued, oldest first."""
         return [entry.payload for entry in self._entries.values()]
 
     def silent_for(self, now: float) -> float:

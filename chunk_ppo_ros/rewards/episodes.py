@@ -160,7 +160,7 @@ class EpisodeNumberFile:
         self._path = path
 
     def next_episode(self, run_id: str) -> int:
-        """The first number not yet used in a run; 0 for a run that the file does not know.
+        """Returns the first number not yet used in a run; 0 for a run that the file does not know.
 
         Raises:
             OSError: where the file exists but cannot be read.

@@ -24,7 +24,7 @@ EXECUTION_TERMS: Registry[ExecutionTerm] = Registry(
 
 
 def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:
-    """The terms of `reward.execution_terms`, in the order of the setting.
+    """Returns the terms of `reward.execution_terms`, in the order of the setting.
 
     Args:
         execution: what the robot did with the chunk.

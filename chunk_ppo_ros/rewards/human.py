@@ -11,12 +11,12 @@ from chunk_ppo_ros.rewards.terms import with_term
 
 
 def marked(outcome: ChunkOutcome, *, success: bool, config: RewardConfig) -> ChunkOutcome:
-    """The outcome where the operator says that the episode ended with this chunk; `human_success` is 1 or 0."""
+    """Returns the outcome where the operator says that the episode ended with this chunk; `human_success` is 1 or 0."""
     ended = dataclasses.replace(outcome, terminated=True, truncated=False, success=success)
     return with_term(ended, RewardTerm(HUMAN_SUCCESS, float(success), config.human_success_weight))
 
 
 def with_feedback(outcome: ChunkOutcome, value: float, config: RewardConfig) -> ChunkOutcome:
-    """The outcome with `value` added to its term `feedback`."""
+    """Returns the outcome with `value` added to its term `feedback`."""
     known = sum(term.value for term in outcome.reward_terms if term.name == FEEDBACK)
     return with_term(outcome, RewardTerm(FEEDBACK, known + value, config.feedback_weight))

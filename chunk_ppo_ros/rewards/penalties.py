@@ -16,7 +16,7 @@ from chunk_ppo_ros.robot import aloha
 
 
 def penalties(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:
-    """The terms `clamped`, `jerk` and `effort`, those whose penalty is not 0; weights are minus the penalties.
+    """Returns the terms `clamped`, `jerk` and `effort`, those whose penalty is not 0; weights are minus the penalties.
 
     Args:
         execution: what the robot did with the chunk.

@@ -117,11 +117,11 @@ class JudgedChunk:
     robot_fault: bool = False
 
     def marked(self, *, success: bool, config: RewardConfig) -> JudgedChunk:
-        """The same, but the operator says that the episode ended with this chunk."""
+        """Does the same, but the operator says that the episode ended with this chunk."""
         return dataclasses.replace(self, outcome=human.marked(self.outcome, success=success, config=config))
 
     def ending(self) -> tuple[Ending, str]:
-        """How the episode ends with this chunk, where it ends, and why."""
+        """Returns how the episode ends with this chunk, where it ends, and why."""
         if self.outcome.success:
             return Ending.SUCCESS, "the task is solved"
         if self.outcome.terminated:
@@ -132,7 +132,7 @@ class JudgedChunk:
 
 
 def void(reason: str, *, stamp: int) -> JudgedChunk:
-    """The decision on a chunk, stamped `stamp` (ns), that cannot be trained on whatever the robot did with it."""
+    """Returns the decision on a chunk, stamped `stamp` (ns), that cannot be trained on whatever the robot did."""
     return _not_counted(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp, end=stamp))
 
 
@@ -272,6 +272,6 @@ def _unexplained(status: Status) -> str:
 
 
 def _not_counted(execution: ExecutionResult, *, robot_fault: bool = False) -> JudgedChunk:
-    """The decision on a chunk of which nothing counts, for the reason that is the message of `execution`."""
+    """Returns the decision on a chunk of which nothing counts, for the reason that is the message of `execution`."""
     outcome = ChunkOutcome.without_steps(execution)
     return JudgedChunk(outcome, valid=False, reason=execution.message, robot_fault=robot_fault)

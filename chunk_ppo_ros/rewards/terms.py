@@ -82,7 +82,7 @@ def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
 
 
 def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[RewardTerm, ...]:
-    """The terms with their weights multiplied by the factors of their names, 1 where there is none.
+    """Returns the terms with their weights multiplied by the factors of their names, 1 where there is none.
 
     Raises:
         RewardError: for a factor whose name no term has.
@@ -98,18 +98,20 @@ def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[
 
 
 def total(terms: Iterable[RewardTerm]) -> float:
-    """The reward: sum of `weight * value` over the terms."""
+    """Returns the reward: sum of `weight * value` over the terms."""
     return math.fsum(term.weight * term.value for term in terms)
 
 
 def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
-    """The outcome with this term, in the place of one with its name, and the reward that then comes of all terms."""
+    """Returns the outcome with this term, in the place of one with its name, and the reward that then comes of all
+    terms.
+    """
     terms = (*(known for known in outcome.reward_terms if known.name != term.name), term)
     return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))
 
 
 def mean_shares(outcomes: Iterable[ChunkOutcome]) -> Metrics:
-    """What each term adds to the reward of a chunk on average, as `reward/term/<name>`; an absent term adds 0."""
+    """Returns what each term adds to the reward of a chunk on average, as `reward/term/<name>`; an absent one adds 0."""
     listed = list(outcomes)
     shares: dict[str, float] = {}
     for term in (term for outcome in listed for term in outcome.reward_terms):

@@ -147,7 +147,7 @@ def motor_from_finger(finger: np.ndarray) -> np.ndarray:
 
 
 def side_slice(side: str) -> slice:
-    """Where an arm's seven numbers stand among the 14.
+    """Returns where an arm's seven numbers stand among the 14.
 
     Raises:
         ValueError: if the side is not one of `SIDES`.
@@ -192,7 +192,7 @@ def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequenc
 
 
 def leader_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
-    """A leader arm's joint states as the seven targets that it gives a follower; see `side_state`.
+    """Returns a leader arm's joint states as the seven targets that it gives a follower; see `side_state`.
 
     The gripper is read from its motor, as in ALOHA's own recorder.
     """
@@ -202,7 +202,7 @@ def leader_state(names: Sequence[str], positions: Sequence[float], convention: G
 
 
 def side_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
-    """An arm's joint states as its seven numbers; the gripper is read from the left finger's position.
+    """Returns an arm's joint states as its seven numbers; the gripper is read from the left finger's position.
 
     Args:
         names: joint names of a JointState.
@@ -233,7 +233,7 @@ def side_effort(names: Sequence[str], efforts: Sequence[float]) -> float | None:
 
 
 def camera_topic(pattern: str, camera: str) -> str:
-    """The image topic of a camera, for example "cam_high/camera/color/image_rect_raw".
+    """Returns the image topic of a camera, for example "cam_high/camera/color/image_rect_raw".
 
     Args:
         pattern: topic name in which "{camera}" stands for the camera's name.
@@ -248,7 +248,7 @@ def camera_topic(pattern: str, camera: str) -> str:
 
 
 def robot_camera(key: str) -> str:
-    """The robot's name of a model camera.
+    """Returns the robot's name of a model camera.
 
     Raises:
         SettingError: if no camera of the robot serves this key.

@@ -67,7 +67,7 @@ def mean_entropy(token_entropies: np.ndarray, token_mask: np.ndarray) -> float:
 
 
 def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
-    """A chunk as the robot does it when `num_steps` of its steps are executed: then the last target is held.
+    """Returns a chunk as the robot does it when `num_steps` of its steps are executed: then the last target is held.
 
     It is what V(s, a) is told of a chunk, so that what is not executed has no value.
 
@@ -82,7 +82,8 @@ def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
 
 
 def length_metrics(transitions: Sequence[Transition]) -> Metrics:
-    """The metrics of executed steps and of entropy over the chunks that no human drove; none where there is no chunk.
+    """Returns the metrics of executed steps and of entropy over the chunks that no human drove; none where there is no
+    chunk.
 
     The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
     """

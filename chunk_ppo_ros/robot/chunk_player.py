@@ -240,7 +240,7 @@ class ChunkPlayer:
                 self.stop(Status.FAULT, overdue)
 
     def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
-        """The target of this control step, float64 [14], or None when there is nothing to send.
+        """Returns the target of this control step, float64 [14], or None when there is nothing to send.
 
         After a stop the position to hold is returned once. The step after the last target ends the chunk.
 
@@ -261,7 +261,7 @@ class ChunkPlayer:
         return self._send(chunk, chunk.targets[chunk.num_steps], now, stamp)
 
     def take_results(self) -> list[ExecutionResult]:
-        """The results since the last call, oldest first. Their `end` and `run_id` are for the owner to fill in."""
+        """Returns the results since the last call, oldest first. The owner fills in their `end` and `run_id`."""
         results, self._results = self._results, []
         return results
 
@@ -283,7 +283,7 @@ class ChunkPlayer:
         self._playing = _Chunk(left.stamp, self._starting_point(measured), now, targets=targets)
 
     def _unready(self, now: float) -> str | None:
-        """Why no chunk can start now."""
+        """Returns why no chunk can start now."""
         if self._human_drives:
             return "a human drives; it is handed back by the service takeover with data: false"
         if self._suspended:
@@ -293,14 +293,14 @@ class ChunkPlayer:
         return self._blind(now)
 
     def _blind(self, now: float) -> str | None:
-        """Why it is not known where the robot stands."""
+        """Returns why it is not known where the robot stands."""
         for side in aloha.SIDES:
             if side not in self._readings:
                 return f"joint states of the {side} arm must have come before a chunk; check its driver"
         return None if self._states_on_demand else self._overdue(now)
 
     def _overdue(self, now: float) -> str | None:
-        """Which arm's joint states are too old, if any."""
+        """Returns which arm's joint states are too old, if any."""
         asked = self._playing.last_step if self._playing is not None and self._states_on_demand else -np.inf
         for side in aloha.SIDES:
             silence = now - max(self._readings[side].arrival, asked)
@@ -309,7 +309,8 @@ class ChunkPlayer:
         return None
 
     def _starting_point(self, measured: np.ndarray) -> np.ndarray:
-        """What the first step's speed is limited from: the position that the motors hold, else the measured one.
+        """Returns what the first step's speed is limited from: the position that the motors hold, else the measured
+        one.
 
         Between two chunks the motors hold the last command, and the measured position only lags behind it.
         """
@@ -343,12 +344,12 @@ class ChunkPlayer:
         return self._send(self._playing, target, now, stamp)
 
     def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Segment:
-        """A segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
+        """Begins a segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
         self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
         return _Segment(self._segment, held, now)
 
     def _held(self) -> np.ndarray:
-        """What the motors hold: the last command while a leader is followed, else as at the start of a chunk.
+        """Returns what the motors hold: the last command while a leader is followed, else as at the start of a chunk.
 
         While nothing is commanded the arms may be moved by other hands, or have lost their power.
         """
@@ -410,13 +411,13 @@ class ChunkPlayer:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    """The mean of what is known, if all is."""
+    """Returns the mean of what is known, if all is."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
 def _mismatch(left: ArmTrajectory, right: ArmTrajectory) -> str | None:
-    """Why two halves of one stamp do not belong together."""
+    """Returns why two halves of one stamp do not belong together."""
     if len(left.times) != len(right.times):
         return f"both arms must have equally many points, got {len(left.times)} left and {len(right.times)} right"
     if not np.allclose(left.times, right.times, rtol=0.0, atol=1e-6, equal_nan=True):

@@ -27,7 +27,7 @@ ENCODINGS = tuple(_LAYOUTS)
 
 
 def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int) -> np.ndarray:
-    """The pixels of a raw image as RGB.
+    """Returns the pixels of a raw image as RGB.
 
     Args:
         data: the bytes, `step * height` of them; anything with a buffer.

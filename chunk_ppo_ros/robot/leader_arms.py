@@ -58,7 +58,7 @@ class LeaderArms:
         self._problems = {"": reason} if reason else {}
 
     def target(self, held: np.ndarray, *, now: float) -> np.ndarray | None:
-        """Where the followers shall go, float64 [14]; None where no leader is followed.
+        """Returns where the followers shall go, float64 [14]; None where no leader is followed.
 
         Args:
             held: [14], what the followers hold; the arm whose leader is not followed stays there.
@@ -74,7 +74,7 @@ class LeaderArms:
         return target
 
     def _obstacle(self, side: str, held: np.ndarray, now: float) -> str:
-        """Why a leader may not be followed now; empty where it may."""
+        """Returns why a leader may not be followed now; empty where it may."""
         reading = self._readings.get(side)
         if reading is None or now - reading.arrival > self._timeout:
             return f"no joint states of the {side} leader within {self._timeout} s"

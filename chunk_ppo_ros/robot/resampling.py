@@ -38,7 +38,7 @@ class Taps:
 
 
 def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The image with another number of rows and columns.
+    """Returns the image with another number of rows and columns.
 
     Args:
         image: uint8 [h, w, 3].
@@ -66,7 +66,7 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def find_taps(size: int, new_size: int) -> Taps:
-    """The old pixels that are not weighted with 0, and their weights, for an axis of `size` pixels."""
+    """Returns the old pixels that are not weighted with 0, and their weights, for an axis of `size` pixels."""
     weights = _weights(size, new_size)
     used = weights > 0
     first = np.argmax(used, axis=1)
@@ -87,7 +87,7 @@ def block_length(size: int) -> int:
 
 
 def _weights(size: int, new_size: int) -> np.ndarray:
-    """float32 [new_size, size], rows sum to 1: triangle kernels around the new pixels' centres.
+    """Returns float32 [new_size, size], rows sum to 1: triangle kernels around the new pixels' centres.
 
     New pixel i has its centre at (i + 1/2) * size / new_size - 1/2 in old pixels; the kernel's half width is one old
     pixel, or one new pixel where that is larger: max(0, 1 - |centre - j| / half_width), divided by its sum over j.
@@ -112,7 +112,9 @@ def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32
 
 
 def window_sum(values: np.ndarray) -> np.ndarray:
-    """float32 [n] sums of [n, m] over windows of 32, which are centred over m, and then over the windows; in order."""
+    """Returns float32 [n] sums of [n, m] over windows of 32, which are centred over m, and then over the windows; in
+    order.
+    """
     num_rows, size = values.shape
     missing = -size % 32 if size > 32 else 0
     padded = np.pad(values, ((0, 0), (missing // 2, missing - missing // 2)))
@@ -122,7 +124,7 @@ def window_sum(values: np.ndarray) -> np.ndarray:
 
 
 def _apply(taps: Taps, pixels: np.ndarray) -> np.ndarray:
-    """float32 [new, F], weighted sums of rows of pixels [old, F]."""
+    """Returns float32 [new, F], weighted sums of rows of pixels [old, F]."""
     sums = np.empty((len(taps.index), pixels.shape[1]), np.float32)
     block = max(1, _BLOCK_VALUES // pixels.shape[1])
     for start in range(0, len(sums), block):
@@ -137,7 +139,9 @@ def _apply(taps: Taps, pixels: np.ndarray) -> np.ndarray:
 def compute_exactly(
     image: np.ndarray, rows: Taps, columns: Taps, where: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of operations."""
+    """Returns float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of
+    operations.
+    """
     y, x, channel = where
     patches = image[rows.index[y][:, :, None], columns.index[x][:, None, :], channel[:, None, None]]
     sums = sum_in_order(rows.weight[y][..., None], patches, rows.new_block[y][..., None])

@@ -48,7 +48,8 @@ class TargetLimiter:
         self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
 
     def limit(self, target: np.ndarray, previous: np.ndarray, dt: float) -> LimitedTarget:
-        """The target nearest to the asked one that lies within the joint ranges and is reached from `previous` in `dt`.
+        """Returns the target nearest to the asked one that lies within the joint ranges and is reached from `previous`
+        in `dt`.
 
         Speed goes first: where `previous` lies outside the ranges (ALOHA's sleep pose does), the result moves towards
         the range at no more than the speed limit instead of jumping to its border.
@@ -75,7 +76,7 @@ class TargetLimiter:
 
 
 def _causes(asked: np.ndarray, in_range: np.ndarray, limited: np.ndarray) -> Cause:
-    """Which limits changed a target; half of the tolerance for each, so that what both changed has a cause."""
+    """Returns which limits changed a target; half of the tolerance for each, so that what both changed has a cause."""
     causes = Cause(0)
     if np.max(np.abs(in_range - asked)) > CLAMP_TOLERANCE / 2:
         causes |= Cause.POSITION
@@ -87,7 +88,7 @@ def _causes(asked: np.ndarray, in_range: np.ndarray, limited: np.ndarray) -> Cau
 def check_chunk(
     times: np.ndarray, targets: np.ndarray, *, measured: np.ndarray, age: float, config: RobotConfig
 ) -> str | None:
-    """Why a chunk must not be executed, or None when it may.
+    """Returns why a chunk must not be executed, or None when it may.
 
     Args:
         times: float [k], time of each step since the start of the chunk, s.

@@ -96,7 +96,9 @@ class SensorSync:
             source.quiet_since = max(source.quiet_since, now)
 
     def silent(self, now: float, timeout: float) -> list[SilentSensor]:
-        """The sensors without a newer reading for longer than `timeout`, s; absent optional cameras are left out."""
+        """Returns the sensors without a newer reading for longer than `timeout`, s; absent optional cameras are left
+        out.
+        """
         named = {name: source for name, source in self._cameras.items() if not self._absent(name)}
         named |= {f"{side} arm": source for side, source in self._arms.items()}
         return [
@@ -106,7 +108,7 @@ class SensorSync:
         ]
 
     def take(self, *, newer_than: int, tolerance: float) -> SyncedSensors | None:
-        """The newest readings as one set, or None while there is none.
+        """Returns the newest readings as one set, or None while there is none.
 
         Args:
             newer_than: every reading must have this stamp or a later one, ns.

@@ -21,7 +21,7 @@ DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "S
 
 
 def describe(config: TrainConfig, *, record: bool = False) -> Graph:
-    """The graph of a configuration; writes the parameter file into the folder of the run.
+    """Returns the graph of a configuration; writes the parameter file into the folder of the run.
 
     Args:
         config: the configuration of the run.
@@ -49,7 +49,7 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
 
 
 def network_environment(*, discovery: str, static_peers: str = "", domain_id: int | None = None) -> dict[str, str]:
-    """The variables that decide which machines see the graph.
+    """Returns the variables that decide which machines see the graph.
 
     Args:
         discovery: one of DISCOVERY.
@@ -72,7 +72,7 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
 
 
 def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
-    """The domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
+    """Returns the domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
     if domain_id is None and config.env.simulator == "none":
         return int(os.environ.get("ROS_DOMAIN_ID", "0"))
     return domain_id

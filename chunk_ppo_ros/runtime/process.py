@@ -64,7 +64,7 @@ class Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """Returns the exit code, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
@@ -107,5 +107,5 @@ class Child:
 
 
 def _visible(line: bytes) -> str:
-    """What a terminal shows of a line after its carriage returns."""
+    """Returns what a terminal shows of a line after its carriage returns."""
     return line.decode("utf-8", errors="replace").rstrip("\r").rpartition("\r")[2]

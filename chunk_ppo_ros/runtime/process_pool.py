@@ -12,7 +12,7 @@ from chunk_ppo_ros.runtime.supervised import die_with_parent
 
 
 def worker_pool(workers: int) -> multiprocessing.pool.Pool:
-    """A context manager of `workers` fresh processes; leaving it, by an error too, terminates them.
+    """Returns a context manager of `workers` fresh processes; leaving it, by an error too, terminates them.
 
     The workers leave Ctrl-C to the caller, so that an interrupt prints no traceback of theirs.
     """

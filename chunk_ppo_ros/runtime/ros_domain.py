@@ -17,7 +17,7 @@ DOMAINS = range(20, 102)
 
 @contextlib.contextmanager
 def claim_domain(wanted: int | None = None) -> Iterator[int]:
-    """A ROS domain that no other graph on this machine uses, held within the context.
+    """Gives a ROS domain that no other graph on this machine uses, held within the context.
 
     Args:
         wanted: the domain to take whether it is used or not; a free one where not given.
@@ -58,7 +58,9 @@ def hold_domain(wanted: int | None = None) -> int:
 
 
 def _ports_are_free(domain: int) -> bool:
-    """Whether no DDS participant of this machine listens in a domain: 7400 + 250 * domain + 10, RTPS 2.5, 9.6.2.3."""
+    """Returns whether no DDS participant of this machine listens in a domain: 7400 + 250 * domain + 10, RTPS 2.5,
+    9.6.2.3.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("127.0.0.1", 7410 + 250 * domain))

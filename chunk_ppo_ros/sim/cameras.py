@@ -31,7 +31,7 @@ class CameraPose:
 
 
 def look_at(position: np.ndarray, focus: np.ndarray, *, up: np.ndarray, field_of_view: float) -> CameraPose:
-    """A camera at `position` with `focus` in the middle of its image and `up` upwards in it."""
+    """Returns a camera at `position` with `focus` in the middle of its image and `up` upwards in it."""
     backward = position - focus
     backward = backward / np.linalg.norm(backward)
     right = np.cross(up, backward)

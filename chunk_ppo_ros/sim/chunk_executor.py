@@ -50,7 +50,9 @@ class ChunkExecutor:
         return _result(limited, efforts, period), self._rewards.finish()
 
     def _starting_point(self) -> np.ndarray:
-        """What the first step's speed is limited from, as in the chunk player: the last command if the joints obey."""
+        """Returns what the first step's speed is limited from, as in the chunk player: the last command if the joints
+        obey.
+        """
         measured = self._simulator.state().astype(float)
         if self._commanded is None:
             return measured
@@ -71,6 +73,6 @@ def _result(limited: list[LimitedTarget], efforts: list[np.ndarray | None], peri
 
 
 def _sum_efforts(steps: list[np.ndarray | None]) -> float | None:
-    """The mean |effort| of the joints, summed over the steps, N m; None where a step has none."""
+    """Returns the mean |effort| of the joints, summed over the steps, N m; None where a step has none."""
     known = [float(np.mean(np.abs(step))) for step in steps if step is not None]
     return sum(known) if len(known) == len(steps) else None

@@ -28,7 +28,7 @@ class Capsules:
 
 
 def draw(camera: CameraPose, capsules: Capsules, size: int) -> np.ndarray:
-    """The camera's image of the capsules.
+    """Returns the camera's image of the capsules.
 
     Returns:
         uint8 [size, size, 3], RGB.

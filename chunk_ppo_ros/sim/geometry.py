@@ -58,13 +58,15 @@ def axis_rotations(axis: int, angles: np.ndarray) -> np.ndarray:
 
 
 def rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """The vector [3] turned by a unit quaternion (w, x, y, z): v + 2 w (u x v) + 2 u x (u x v) with u = (x, y, z)."""
+    """Returns the vector [3] turned by a unit quaternion (w, x, y, z): v + 2 w (u x v) + 2 u x (u x v) with u = (x, y,
+    z).
+    """
     cross = np.cross(quaternion[1:], vector)
     return vector + 2.0 * (quaternion[0] * cross + np.cross(quaternion[1:], cross))
 
 
 def split_arms(vector: np.ndarray) -> np.ndarray:
-    """The arm joints [2, 6] of a state or action [14]."""
+    """Returns the arm joints [2, 6] of a state or action [14]."""
     return np.asarray(vector, dtype=float).reshape(2, aloha.SIDE_DIM)[:, :NUM_ARM_JOINTS]
 
 
@@ -85,12 +87,12 @@ def arm_poses(joints: np.ndarray) -> ArmPoses:
 
 
 def grasp_jacobian(poses: ArmPoses) -> np.ndarray:
-    """[2, 3, 3], m/rad: how the grasp points move with waist, shoulder and elbow (axis x lever arm)."""
+    """Returns [2, 3, 3], m/rad: how the grasp points move with waist, shoulder and elbow (axis x lever arm)."""
     return pose_jacobian(poses)[:, :3, list(REACH_JOINTS)]
 
 
 def pose_jacobian(poses: ArmPoses) -> np.ndarray:
-    """[2, 6, 6]: how the grasp points (rows 0..2, m/rad) and the grippers' orientations (3..5, rad/rad) move."""
+    """Returns how [2, 6, 6] the grasp points (rows 0..2, m/rad) and the grippers' orientations (3..5, rad/rad) move."""
     levers = poses.grasp_points[:, None] - poses.origins
     return np.swapaxes(np.concatenate([np.cross(poses.axes, levers), poses.axes], axis=2), 1, 2)
 
@@ -106,7 +108,7 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 
 def rotation_angles(rotations: np.ndarray) -> np.ndarray:
-    """By what angle [2] each of the rotation matrices [2, 3, 3] turns, 0..pi rad."""
+    """Returns by what angle [2] each of the rotation matrices [2, 3, 3] turns, 0..pi rad."""
     cosines = 0.5 * (np.trace(rotations, axis1=1, axis2=2) - 1.0)
     return np.arctan2(np.linalg.norm(_axis_sines(rotations), axis=1), cosines)
 

@@ -49,19 +49,19 @@ class Simulator(Protocol):
         """One control period towards `target` [14]: absolute joint angles in rad, grippers normalized 0..1."""
 
     def state(self) -> np.ndarray:
-        """float32 [14]: joint angles in rad, grippers normalized."""
+        """Returns float32 [14]: joint angles in rad, grippers normalized."""
 
     def joint_velocities(self) -> np.ndarray:
-        """float32 [14]: rad/s, grippers in normalized openings per second."""
+        """Returns float32 [14]: rad/s, grippers in normalized openings per second."""
 
     def efforts(self) -> np.ndarray | None:
-        """float32 [12], N m: what drives the six joints of the left and of the right arm; None without forces."""
+        """Returns float32 [12], N m: the forces on the six joints of the left and of the right arm; None without any."""
 
     def scene(self) -> SceneState:
-        """The true scene. For tasks, demonstrations and tests, never for the policy."""
+        """Returns the true scene. For tasks, demonstrations and tests, never for the policy."""
 
     def render(self) -> np.ndarray:
-        """uint8 [C, h, w, 3], RGB. Must be called in the thread that made the simulator."""
+        """Returns uint8 [C, h, w, 3], RGB. Must be called in the thread that made the simulator."""
 
     def close(self) -> None:
         """Gives back what the simulator holds; it cannot be used afterwards."""

@@ -100,22 +100,22 @@ class KinematicSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """float32 [14]: joint angles in rad, grippers normalised."""
+        """Returns float32 [14]: joint angles in rad, grippers normalised."""
         return self._state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:
-        """float32 [14]: speeds of the last step, rad/s, grippers in openings per second."""
+        """Returns float32 [14]: speeds of the last step, rad/s, grippers in openings per second."""
         return self._velocities.astype(np.float32)
 
     def efforts(self) -> None:
         """None: nothing has a mass here."""
 
     def scene(self) -> SceneState:
-        """The true scene."""
+        """Returns the true scene."""
         return self._scene
 
     def render(self) -> np.ndarray:
-        """uint8 [3, h, w, 3]: cam_high and both wrist cameras, drawn with numpy."""
+        """Returns uint8 [3, h, w, 3]: cam_high and both wrist cameras, drawn with numpy."""
         poses = arm_poses(split_arms(self._state))
         capsules = self._capsules()
         cameras = (HIGH_CAMERA, *wrist_cameras(poses, GRASP_OFFSET))
@@ -148,7 +148,7 @@ class KinematicSimulator:
 
 
 def _gripper_segments(finger: float) -> np.ndarray:
-    """[3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame; `finger` in m."""
+    """Returns [3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame; `finger` in m."""
     across = finger - FINGER_INSET
     carriage = [[CARRIAGE, -CARRIAGE_HALF_WIDTH, 0.0], [CARRIAGE, CARRIAGE_HALF_WIDTH, 0.0]]
     fingers = [[[FINGER_START, y, 0.0], [FINGER_END, y, 0.0]] for y in (across, -across)]
@@ -156,7 +156,7 @@ def _gripper_segments(finger: float) -> np.ndarray:
 
 
 def _read_markers(task: Task[Any]) -> list[_Marker]:
-    """The markers of a task; refuses objects that need contacts, and shapes that cannot be drawn."""
+    """Returns the markers of a task; refuses objects that need contacts, and shapes that cannot be drawn."""
     markers = []
     for each in task.objects:
         for part in each.parts:

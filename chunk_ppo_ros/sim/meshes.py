@@ -20,7 +20,7 @@ class Mesh:
 
 
 def read_stl(path: Path) -> Mesh:
-    """A binary STL file; corners of triangles are not merged.
+    """Reads a binary STL file; corners of triangles are not merged.
 
     Raises:
         ValueError: if the file's length does not fit its count of triangles.

@@ -91,28 +91,28 @@ class MujocoSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """float32 [14]: joint angles in rad, grippers normalised as read from the left finger."""
+        """Returns float32 [14]: joint angles in rad, grippers normalised as read from the left finger."""
         state = self._data.qpos[self._positions][self._state_indices]
         openings = [self._convention.opening_from_finger(finger) for finger in state[aloha.GRIPPER_INDICES]]
         state[aloha.GRIPPER_INDICES] = openings
         return state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:
-        """float32 [14]: rad/s, grippers in normalised openings per second."""
+        """Returns float32 [14]: rad/s, grippers in normalised openings per second."""
         velocities = self._data.qvel[self._velocity_addresses][self._state_indices]
         velocities[aloha.GRIPPER_INDICES] /= self._convention.finger_open - self._convention.finger_closed
         return velocities.astype(np.float32)
 
     def efforts(self) -> np.ndarray:
-        """float32 [12], N m: the actuators' torques at the arm joints."""
+        """Returns float32 [12], N m: the actuators' torques at the arm joints."""
         return self._data.actuator_force[self._actuators][self._arm_indices].astype(np.float32)
 
     def scene(self) -> SceneState:
-        """The true scene."""
+        """Returns the true scene."""
         return self._scene
 
     def render(self) -> np.ndarray:
-        """uint8 [3, h, w, 3]: cam_high and both wrist cameras.
+        """Returns uint8 [3, h, w, 3]: cam_high and both wrist cameras.
 
         Raises:
             RuntimeError: if the simulator was made without images or is closed.
@@ -173,7 +173,9 @@ class MujocoSimulator:
         )
 
     def _contacts(self) -> dict[str, frozenset[str]]:
-        """What each object that has contacts touches. Differs from gym-aloha, which looks at one finger a gripper."""
+        """Returns what each object that has contacts touches. Differs from gym-aloha, which looks at one finger a
+        gripper.
+        """
         found: dict[str, set[str]] = {name: set() for name in self._solid}
         if found:
             for one, other in self._data.contact.geom.tolist():
@@ -185,7 +187,7 @@ class MujocoSimulator:
 
 
 def _name_geoms(model: mujoco.MjModel, objects: list[str]) -> list[str]:
-    """What contacts call each geom: an object, a finger, an arm or the table; empty for anything else."""
+    """Returns what contacts call each geom: an object, a finger, an arm or the table; empty for anything else."""
     fingers = {
         arm_prefix(side) + geom: name
         for side in aloha.SIDES

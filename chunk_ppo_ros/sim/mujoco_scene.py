@@ -34,7 +34,7 @@ JOINT_FRICTION = 0.01  # N and N m, of a free object, as of that cube
 
 
 def arm_prefix(side: str) -> str:
-    """What the names of an arm's bodies, joints and geoms begin with."""
+    """Returns what the names of an arm's bodies, joints and geoms begin with."""
     return f"vx300s_{side}/"
 
 
@@ -49,7 +49,7 @@ def object_body(name: str) -> str:
 
 
 def build_model(objects: Sequence[SceneObject], image_size: int) -> mujoco.MjModel:
-    """The compiled model.
+    """Returns the compiled model.
 
     Args:
         objects: what the task wants in the scene.
@@ -156,7 +156,7 @@ def _add_object(spec: mujoco.MjSpec, each: SceneObject) -> None:
 
 
 def _inertia(each: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The principal moments of inertia [3], kg m^2, their center [3], m, and their axes as a quaternion [4].
+    """Returns the principal moments of inertia [3], kg m^2, their center [3], m, and their axes as a quaternion [4].
 
     MuJoCo computes them, in a model that holds the object alone: the robot's model takes inertia from other geoms.
     """

@@ -35,7 +35,7 @@ _logger = logging.getLogger(__name__)
 
 
 def rendering_available() -> str | None:
-    """Why MuJoCo cannot render on this machine, or None when it can. The first call takes seconds."""
+    """Returns why MuJoCo cannot render on this machine, or None when it can. The first call takes seconds."""
     return None if _working_backend() else _reason()
 
 
@@ -70,7 +70,7 @@ def _working_backend() -> str | None:
 
 
 def _candidates() -> tuple[str, ...]:
-    """The backend that the user chose by MUJOCO_GL, or all that need no screen."""
+    """Returns the backend that the user chose by MUJOCO_GL, or all that need no screen."""
     chosen = os.environ.get("MUJOCO_GL")
     return (chosen,) if chosen else BACKENDS
 

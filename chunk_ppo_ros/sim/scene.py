@@ -138,7 +138,7 @@ class SceneState:
     contacts: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def position(self, name: str) -> np.ndarray:
-        """The origin [3] of an object, m.
+        """Returns the origin [3] of an object, m.
 
         Raises:
             ValueError: where the scene does not have the object.
@@ -148,13 +148,13 @@ class SceneState:
         return self.poses[name].position
 
     def touched(self, name: str) -> frozenset[str]:
-        """What an object touches; nothing where it has no contacts."""
+        """Returns what an object touches; nothing where it has no contacts."""
         return self.contacts.get(name, frozenset())
 
     def touched_by(self, name: str) -> frozenset[str]:
-        """The sides, "left" and "right", of which a finger touches an object."""
+        """Returns the sides, "left" and "right", of which a finger touches an object."""
         return frozenset(side for side, fingers in FINGERS.items() if self.touched(name) & set(fingers))
 
     def gripped_by(self, name: str) -> frozenset[str]:
-        """The sides, "left" and "right", of which both fingers touch an object."""
+        """Returns the sides, "left" and "right", of which both fingers touch an object."""
         return frozenset(side for side, fingers in FINGERS.items() if self.touched(name) >= set(fingers))

@@ -12,7 +12,7 @@ from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
-    """The simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for, with
+    """Returns the simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for, with
     the terms of `reward.scene_terms`.
 
     Args:

@@ -55,7 +55,7 @@ class Setup:
 
 
 def make_setup(folder: Path, *, runs: int, domain_id: int | None = None) -> Setup:
-    """The debug preset in a folder."""
+    """Returns the debug preset in a folder."""
     debug = PRESETS["debug"]
     config = dataclasses.replace(
         debug,
@@ -66,7 +66,7 @@ def make_setup(folder: Path, *, runs: int, domain_id: int | None = None) -> Setu
 
 
 def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
-    """The figures of each part, as they come.
+    """Yields the figures of each part, as they come.
 
     Raises:
         UserError: when the process of a part fails.
@@ -86,7 +86,7 @@ def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
+    """Returns what the figures depend on besides the code."""
     import jax
 
     return {
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figure]]:
-    """What the flags ask for."""
+    """Yields what the flags ask for."""
     if given.variant:
         from chunk_ppo_ros.evaluation.bench import bench_variant
 
@@ -142,7 +142,7 @@ def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figu
 
 
 def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
-    """The figures that `nodes/bench/<module>` prints; it ends with this process, however that happens."""
+    """Returns the figures that `nodes/bench/<module>` prints; it ends with this process, however that happens."""
     sizes = sorted({setup.config.model.image_size, setup.large_images["image_size"]})
     command = [
         sys.executable,

@@ -37,13 +37,13 @@ def random_image(random: np.random.Generator, height: int, width: int) -> np.nda
 
 
 def random_observation(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -> Observation:
-    """An observation of noise from all cameras near the start pose."""
+    """Returns an observation of noise from all cameras near the start pose."""
     images = [random_image(random, model.image_size, model.image_size) for _ in model.cameras]
     return Observation(np.stack(images), np.ones(len(images), bool), random_state(random), PROMPT)
 
 
 def random_chunk(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -> SampledChunk:
-    """A chunk of which only shapes and sizes are right: it can be sent, not trained on."""
+    """Returns a chunk of which only shapes and sizes are right: it can be sent, not trained on."""
     observation = random_observation(model, random)
     return SampledChunk(
         observation=ModelObservation(
@@ -66,7 +66,7 @@ def random_chunk(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -
 
 
 def transition_of(chunk: SampledChunk, sequence_number: int, random: np.random.Generator) -> Transition:
-    """The transition of a chunk that was executed as a whole and ended its episode, with a random reward."""
+    """Returns the transition of a chunk that was executed as a whole and ended its episode, with a random reward."""
     reward = float(np.float32(random.random()))
     outcome = ChunkOutcome(
         reward=reward,

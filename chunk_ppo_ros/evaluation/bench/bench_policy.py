@@ -34,7 +34,7 @@ _ROBOT_DIM = 14  # of the states in the inputs; no parameter depends on it
 
 
 def with_tokens(model: Pi0FASTActorCriticConfig, num_tokens: int, *, prompt_len: int) -> Pi0FASTActorCriticConfig:
-    """The model with chunks of exactly `num_tokens` FAST tokens, an even number, and so many prompt slots."""
+    """Returns the model with chunks of exactly `num_tokens` FAST tokens, an even number, and so many prompt slots."""
     return dataclasses.replace(
         model,
         action_dim=ACTION_DIM,
@@ -61,7 +61,7 @@ class BenchPolicy:
         self._numbers = itertools.count()
 
     def sample(self, observation: ModelObservation) -> Sample:
-        """A chunk for each row, with log-probs and values, once it is there."""
+        """Returns a chunk for each row, with log-probs and values, once it is there."""
         key = jax.random.key(next(self._numbers))
         return jax.block_until_ready(self._sample(self.params, observation, key=key, temperature=1.0))
 
@@ -102,7 +102,7 @@ class BenchPolicy:
         )
 
     def stepper(self, ppo: PPOConfig) -> Callable[[RolloutBatch], None]:
-        """What makes one gradient step after the other on `params`: forward, backward, clipping, Adam.
+        """Returns what makes one gradient step after the other on `params`: forward, backward, clipping, Adam.
 
         Frozen towers are as the configuration says; with a frozen image tower the rollout must be embedded before
         (`embedded`). As in training, the old parameters are used up.
@@ -123,7 +123,7 @@ class BenchPolicy:
         return work
 
     def embedded(self, rollout: RolloutBatch) -> RolloutBatch:
-        """The rollout with its images embedded, as an update reads it where the image tower is frozen."""
+        """Returns the rollout with its images embedded, as an update reads it where the image tower is frozen."""
         observation = self._embed(self.params, rollout.observation)
         return dataclasses.replace(rollout, observation=jax.block_until_ready(observation))
 
@@ -136,7 +136,7 @@ def _finished(state: TrainState, finite: Any) -> TrainState:
 
 
 def _make_policy(model: Pi0FASTActorCriticConfig) -> Pi0FASTActorCritic:
-    """A policy in which each FAST token stands for one coefficient."""
+    """Returns a policy in which each FAST token stands for one coefficient."""
     num_fast = min(_NUM_FAST, model.vocab_size - NUM_SKIPPED - 16)
     token_ids = TokenIds(
         vocab_size=model.vocab_size, num_fast=num_fast, skip=NUM_SKIPPED, action_prefix=_ACTION_PREFIX, bar=7, end=1

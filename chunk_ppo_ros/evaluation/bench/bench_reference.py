@@ -81,7 +81,7 @@ SIZES: dict[str, ReferenceSizes] = {
 
 
 def read_sizes(folder: Path) -> ReferenceSizes:
-    """The sizes in the config.json of a folder of reference data.
+    """Returns the sizes in the config.json of a folder of reference data.
 
     Raises:
         UserError: when it is missing or does not name them.
@@ -107,7 +107,7 @@ def read_sizes(folder: Path) -> ReferenceSizes:
 
 
 def find_sizes(name: str) -> ReferenceSizes:
-    """The sizes of a known name, or of a folder of reference data."""
+    """Returns the sizes of a known name, or of a folder of reference data."""
     return SIZES[name] if name in SIZES else read_sizes(Path(name))
 
 

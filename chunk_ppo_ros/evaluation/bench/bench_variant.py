@@ -84,7 +84,7 @@ class VariantSetup:
     runs: int
 
     def with_chunk(self, num_tokens: int, **changes: Any) -> Pi0FASTActorCriticConfig:
-        """The model with chunks of that many tokens after its usual prompt."""
+        """Returns the model with chunks of that many tokens after its usual prompt."""
         model = dataclasses.replace(self.model, **changes)
         return with_tokens(model, num_tokens, prompt_len=self.model.max_prompt_len)
 
@@ -167,7 +167,7 @@ def measure_variant(setup: VariantSetup) -> list[Figure]:
 
 
 def variant_setup(name: str, *, dtype: str, batch_size: int, runs: int) -> VariantSetup:
-    """The setup of a model by its name in `config.MODELS`."""
+    """Returns the setup of a model by its name in `config.MODELS`."""
     return VariantSetup(dataclasses.replace(MODELS[name], dtype=dtype), batch_size, runs)
 
 

@@ -34,13 +34,13 @@ class Figure:
         return statistics.median(self.values)
 
     def record(self) -> dict[str, Any]:
-        """The figure as JSON takes it; `from_record` inverts it."""
+        """Returns the figure as JSON takes it; `from_record` inverts it."""
         summary = {"median": self.median, "min": min(self.values), "max": max(self.values), "runs": len(self.values)}
         return {"part": self.part, "name": self.name, "unit": self.unit, **summary, "values": list(self.values)}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Figure:
-        """The figure of a record."""
+        """Returns the figure of a record."""
         return cls(record["part"], record["name"], record["unit"], tuple(record["values"]))
 
     def __str__(self) -> str:

@@ -59,7 +59,7 @@ def _print_rows(reference: ReferenceSet) -> tuple[set[str], list[str]]:
 
 
 def _describe(reference: ReferenceSet) -> str:
-    """What is compared: sizes and cameras, one line each."""
+    """Returns what is compared: sizes and cameras, one line each."""
     config, masked = reference.config, int((~reference.image_mask).sum())
     towers = resolve_variant(config)
     return (

@@ -66,13 +66,15 @@ class Forward:
 
 
 def make_inputs(reference: ReferenceSet) -> Inputs:
-    """The arrays of a forward pass."""
+    """Returns the arrays of a forward pass."""
     fields = [field.name for field in dataclasses.fields(Inputs)]
     return Inputs(**{name: jnp.asarray(getattr(reference, name)) for name in fields})
 
 
 def packed_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
-    """The numbers in openpi's arrangement: positions 0, 1, .. over all slots, pads and masked cameras see nothing."""
+    """Returns the numbers in openpi's arrangement: positions 0, 1, .. over all slots, pads and masked cameras see
+    nothing.
+    """
     images = backbone.embed_images(params, inputs.images)
     embeddings = jnp.concatenate([images, backbone.embed_tokens(params, inputs.tokens)], axis=1)
     valid = valid_slots(backbone, inputs.image_mask, inputs.text_mask)
@@ -89,7 +91,7 @@ def packed_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward
 
 
 def slots_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
-    """The numbers in the policy's arrangement, moved to openpi's places; pads hold no meaning."""
+    """Returns the numbers in the policy's arrangement, moved to openpi's places; pads hold no meaning."""
     length = inputs.prompt_lengths[:, None]
     slots = inputs.tokens.shape[1]
     answers = jnp.take_along_axis(inputs.tokens, jnp.minimum(length + jnp.arange(slots), slots - 1), axis=1)
@@ -100,7 +102,7 @@ def slots_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
 
 
 def answer_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers: Array) -> Array:
-    """float32 [B, T], nats: log-probs of any answers int32 [B, T] in the policy's arrangement."""
+    """Returns float32 [B, T], nats: log-probs of any answers int32 [B, T] in the policy's arrangement."""
     _, text = _run_slots(backbone, params, inputs, answers)
     slots = inputs.prompt.shape[1] - 1 + jnp.arange(answers.shape[1])
     slots = jnp.where(jnp.arange(answers.shape[1]) == 0, inputs.prompt_lengths[:, None] - 1, slots)
@@ -109,7 +111,9 @@ def answer_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers:
 
 
 def cached_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers: Array) -> Array:
-    """float32 [B, T], nats: as `answer_log_probs`, one token at a time against the cache, as the policy samples."""
+    """Returns float32 [B, T], nats: as `answer_log_probs`, one token at a time against the cache, as the policy
+    samples.
+    """
     layout = _layout(backbone, inputs, answers)
     hidden, cache = backbone.run(params, embed_prefix(backbone, params, inputs), layout)
     blocks, slots = backbone.arrange(params), hidden.shape[1]
@@ -145,18 +149,18 @@ def _layout(backbone: Pi0FAST, inputs: Inputs, answers: Array) -> Layout:
 
 
 def valid_slots(backbone: Pi0FAST, image_mask: Array, text_mask: Array) -> Array:
-    """bool [B, S] of cameras and text."""
+    """Returns bool [B, S] of cameras and text."""
     return jnp.concatenate([jnp.repeat(image_mask, backbone.patches, axis=1), text_mask], axis=1)
 
 
 def _causal_slots(backbone: Pi0FAST, inputs: Inputs) -> Array:
-    """bool [B, S], false for images and prompt."""
+    """Returns bool [B, S], false for images and prompt."""
     images = backbone.patches * inputs.image_mask.shape[1]
     return jnp.pad(inputs.causal, ((0, 0), (images, 0)))
 
 
 def logits_of(params: Params, hidden: Array) -> Array:
-    """float32 [..., V] of hidden states [..., W]."""
+    """Returns float32 [..., V] of hidden states [..., W]."""
     return hidden.astype(jnp.float32) @ embedding_table(params).astype(jnp.float32).T
 
 

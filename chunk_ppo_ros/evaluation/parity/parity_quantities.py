@@ -95,21 +95,21 @@ class Model:
     params: Params
 
     def packed(self) -> Forward:
-        """The forward pass in openpi's arrangement."""
+        """Returns the forward pass in openpi's arrangement."""
         run = jax.jit(lambda params, inputs: parity_forward.packed_forward(self.backbone, params, inputs))
         return run(self.params, make_inputs(self.reference))
 
     def slots(self) -> Forward:
-        """The forward pass in the policy's arrangement."""
+        """Returns the forward pass in the policy's arrangement."""
         run = jax.jit(lambda params, inputs: parity_forward.slots_forward(self.backbone, params, inputs))
         return run(self.params, make_inputs(self.reference))
 
     def served_logits(self, tokens: np.ndarray, *, shift: int = SERVED_SHIFT) -> np.ndarray:
-        """float32 [B, T, V]: the logits that openpi's sampler draws each of the given tokens [B, T] from."""
+        """Returns float32 [B, T, V]: the logits that openpi's sampler draws each of the given tokens [B, T] from."""
         return np.asarray(_served_logits(self.backbone, self.params, make_inputs(self.reference), tokens, shift))
 
     def first_rows(self, count: int) -> Model:
-        """The same for the first `count` rows of the batch."""
+        """Returns the same for the first `count` rows of the batch."""
         return dataclasses.replace(self, reference=self.reference.rows(count))
 
 
@@ -135,7 +135,7 @@ def _forward_quantities(model: Model) -> Iterator[Quantity]:
 
 
 def _forward_arrays(forward: Forward) -> Iterator[tuple[str, np.ndarray]]:
-    """The numbers of a forward pass under openpi's names."""
+    """Yields the numbers of a forward pass under openpi's names."""
     yield "prefix_emb_mean", np.asarray(forward.embeddings.mean(axis=-1))
     yield "prefix_emb_std", np.asarray(forward.embeddings.std(axis=-1))
     yield "prefix_emb_first8", np.asarray(forward.embeddings[..., :8])
@@ -207,7 +207,7 @@ def _teacher_forced_quantities(model: Model, tokens: np.ndarray) -> Iterator[Qua
 
 
 def _noise(model: Model, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
-    """float32 [B, T, V]: what openpi's sampler adds to the logits of each step, `jax.random.categorical`'s."""
+    """Returns float32 [B, T, V]: what openpi's sampler adds to the logits of each step, `jax.random.categorical`'s."""
     key, noise = jax.random.key(seed), []
     for _ in range(shape[1]):
         key, step = jax.random.split(key)
@@ -235,7 +235,7 @@ def _ending_quantities(model: Model) -> Iterator[Quantity]:
 
 
 def _choice(name: str, scores: np.ndarray, tokens: np.ndarray, tolerance: Tolerance) -> Quantity:
-    """How far the reference's tokens [B, T] are below our best scores [B, T, V]; after the end they must be 0.
+    """Returns how far the reference's tokens [B, T] are below our best scores [B, T, V]; after the end they must be 0.
 
     The scores come from the reference's own tokens before, so if no token is below, ours are the same sequence.
     """
@@ -248,7 +248,9 @@ def _choice(name: str, scores: np.ndarray, tokens: np.ndarray, tolerance: Tolera
 
 
 def _coarse_quantities(model: Model, outputs: Arrays) -> Iterator[Quantity]:
-    """The forward pass and the greedy tokens at bfloat16; `logits_first64` holds the first columns of the logits."""
+    """Yields the forward pass and the greedy tokens at bfloat16; `logits_first64` holds the first columns of the
+    logits.
+    """
     known = [name for name in outputs if re.sub(r"_first\d+$", "", name) in COARSE or name in COARSE]
     if known:
         ours, valid = dict(_forward_arrays(model.slots())), model.reference.text_mask[:, :-1]

@@ -22,7 +22,7 @@ class Tolerance:
     scale: Literal["none", "element", "vector"] = "none"
 
     def allowed(self, reference: np.ndarray) -> np.ndarray:
-        """The bound for each element."""
+        """Returns the bound for each element."""
         size = np.ones_like(reference)
         if self.scale == "element":
             size = np.abs(reference)
@@ -81,7 +81,7 @@ HEADING = f"{'quantity':<34} {'largest':>9}  {'where':<16} {'tolerance':<25} {''
 
 
 def compare(quantity: Quantity) -> Row:
-    """The row of one quantity; other shapes and numbers that are not finite on one side alone never pass."""
+    """Returns the row of one quantity; other shapes and numbers that are not finite on one side alone never pass."""
     ours, reference = np.asarray(quantity.ours, np.float64), np.asarray(quantity.reference, np.float64)
     if ours.shape != reference.shape:
         remark = f"shape {list(ours.shape)}, reference {list(reference.shape)}"

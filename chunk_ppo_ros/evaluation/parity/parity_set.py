@@ -79,7 +79,7 @@ class ReferenceSet:
     bfloat16_outputs: Arrays
 
     def rows(self, count: int) -> ReferenceSet:
-        """The inputs of the first `count` rows of the batch, with the outputs as they are."""
+        """Returns the inputs of the first `count` rows of the batch, with the outputs as they are."""
         names = ("images", "image_mask", "tokens", "text_mask", "causal", "scored", "prompt", "prompt_mask")
         return dataclasses.replace(self, **{name: getattr(self, name)[:count] for name in names})
 
@@ -137,7 +137,9 @@ def _array(folder: Path, inputs: Arrays, name: str) -> np.ndarray:
 
 
 def _checkpoint_folder(folder: Path, sizes: Mapping[str, Any]) -> Path:
-    """Where config.json's `checkpoint` is: in the folder, with or without the name before it, or beside the folder."""
+    """Returns where config.json's `checkpoint` is: in the folder, with or without the name before it, or beside the
+    folder.
+    """
     stated = Path(str(sizes.get("checkpoint", "checkpoint/params")))
     places = [folder / stated, folder.joinpath(*stated.parts[1:]), folder.parent / stated]
     for place in places:
@@ -175,7 +177,8 @@ def _model_config(
 
 
 def _fit(images: np.ndarray, size: int) -> np.ndarray:
-    """float32 [B, size, size, 3], grey levels, of images uint8 [B, h, w, 3]: resized in float32, with black bars.
+    """Returns float32 [B, size, size, 3], grey levels, of images uint8 [B, h, w, 3]: resized in float32, with black
+    bars.
 
     openpi's model resizes after scaling to -1..1 and does not round, other than its data transforms do.
     """

@@ -47,7 +47,7 @@ There is one record for each evaluation of the demo and of the experiments. It h
 
 
 def page() -> str:
-    """The text of docs/metrics.md."""
+    """Returns the text of docs/metrics.md."""
     sections = [f"{text}\n{_table(METRICS[kind])}" for kind, text in _SECTIONS.items()]
     return "\n".join([_INTRODUCTION, *sections])
 

@@ -63,7 +63,7 @@ class EpisodeRecording:
 
 
 def make_expert(task: Task[Any], config: TrainConfig) -> Expert[Any]:
-    """The scripted expert of a task.
+    """Returns the scripted expert of a task.
 
     Raises:
         SettingError: for a task that has none.

@@ -36,7 +36,7 @@ class Expert(Protocol[TaskSceneT]):
     """A scripted expert of one task. It holds no state of an episode."""
 
     def plan(self, state: np.ndarray, scene: TaskSceneT, *, random: np.random.Generator) -> PlannedChunk:
-        """The next chunk.
+        """Returns the next chunk.
 
         Args:
             state: [14], present state, rad and normalized grippers.
@@ -46,7 +46,7 @@ class Expert(Protocol[TaskSceneT]):
 
 
 def draw_pace(config: TrainConfig, random: np.random.Generator) -> float:
-    """A pace in `pretrain.min_pace`..1, mostly slow: imitation is then slower than it could be.
+    """Returns a pace in `pretrain.min_pace`..1, mostly slow: imitation is then slower than it could be.
 
     Reinforcement learning can find the quick chunks among those that were demonstrated.
     """
@@ -57,7 +57,7 @@ def draw_pace(config: TrainConfig, random: np.random.Generator) -> float:
 def minimum_jerk_chunk(
     state: np.ndarray, ways: np.ndarray, *, horizon: int, openings: np.ndarray | None = None, pace: float = 1.0
 ) -> np.ndarray:
-    """A minimum-jerk chunk from `state`, at rest at both ends.
+    """Returns a minimum-jerk chunk from `state`, at rest at both ends.
 
     q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985), where dq is the way of each arm,
     shortened so that its fastest joint stays below `pace` times `PEAK_SPEED`.

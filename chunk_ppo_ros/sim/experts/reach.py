@@ -26,7 +26,7 @@ class ReachExpert:
         self._config = config
 
     def plan(self, state: np.ndarray, scene: ReachScene, *, random: np.random.Generator) -> PlannedChunk:
-        """A chunk that covers a random part of the way to the targets."""
+        """Returns a chunk that covers a random part of the way to the targets."""
         pace = draw_pace(self._config, random)
         disturbed = scene.targets + self._config.pretrain.aim_noise * random.standard_normal((2, 3))
         horizon = self._config.model.action_horizon
@@ -37,7 +37,7 @@ class ReachExpert:
 
 
 def plan_reach(state: np.ndarray, aims: np.ndarray, *, horizon: int, pace: float = 1.0) -> np.ndarray:
-    """A chunk from `state` towards `aims`; wrists and grippers hold.
+    """Returns a chunk from `state` towards `aims`; wrists and grippers hold.
 
     Args:
         state: [14], present state.

@@ -61,7 +61,7 @@ class TransferExpert:
         self._config = config
 
     def plan(self, state: np.ndarray, scene: TransferScene, *, random: np.random.Generator) -> PlannedChunk:
-        """A chunk towards what each arm means to do next."""
+        """Returns a chunk towards what each arm means to do next."""
         goals = transfer_goals(state, scene)
         pace = draw_pace(self._config, random)
         points = np.stack([goal.point for goal in goals])
@@ -79,7 +79,7 @@ class TransferExpert:
 
 
 def transfer_goals(state: np.ndarray, scene: TransferScene) -> tuple[ArmGoal, ArmGoal]:
-    """What the left and the right arm mean to do next.
+    """Returns what the left and the right arm mean to do next.
 
     Args:
         state: [14]; only its grippers are read.
@@ -95,7 +95,9 @@ def transfer_goals(state: np.ndarray, scene: TransferScene) -> tuple[ArmGoal, Ar
 
 
 def _holds(side: int, opening: float, scene: TransferScene, cube: np.ndarray) -> bool:
-    """Whether a gripper has the cube between its fingers; a contact of one of them may be missing for an instant."""
+    """Returns whether a gripper has the cube between its fingers; a contact of one of them may be missing for an
+    instant.
+    """
     near = np.linalg.norm(scene.grasp_points[side] - cube) < IN_HAND
     return bool(near and opening < HOLDING and aloha.SIDES[side] in scene.touched_by)
 

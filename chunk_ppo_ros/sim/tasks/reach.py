@@ -78,12 +78,12 @@ class ReachTask(Task[ReachScene]):
         return StepReward(terms=terms, terminated=success, success=success)
 
     def make_expert(self, config: TrainConfig) -> ReachExpert:
-        """The scripted expert."""
+        """Returns the scripted expert."""
         return ReachExpert(config)
 
 
 def make_reach(env: EnvConfig) -> ReachTask:
-    """The task of a configuration; it has no settings."""
+    """Returns the task of a configuration; it has no settings."""
     read_settings(env, NoSettings)
     return ReachTask()
 
@@ -97,7 +97,7 @@ def _sample_target(rng: np.random.Generator) -> np.ndarray:
 
 
 def _target_distances(scene: ReachScene) -> np.ndarray:
-    """[2], m: distance of each grasp point from its target."""
+    """Returns [2], m: distance of each grasp point from its target."""
     return np.linalg.norm(scene.grasp_points - scene.targets, axis=1)
 
 

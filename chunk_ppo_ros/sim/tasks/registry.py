@@ -30,7 +30,7 @@ _MEMBERS = ("name", "prompt", "objects", "sample_layout", "observe", "step_rewar
 
 
 def make_task(env: EnvConfig) -> Task[Any]:
-    """The task `env.task`.
+    """Returns the task `env.task`.
 
     Raises:
         RegistryError: for a name that is not registered, with the names that are, or a part that is no task.
@@ -47,7 +47,7 @@ def make_task(env: EnvConfig) -> Task[Any]:
 
 
 def prompt_of(config: TrainConfig) -> str:
-    """The task in words: `run.prompt`, or where that is empty the words of the task `env.task`.
+    """Returns the task in words: `run.prompt`, or where that is empty the words of the task `env.task`.
 
     Raises:
         RegistryError: as `make_task` does.

@@ -50,15 +50,15 @@ class TaskWithTerms(Task[ObservedScene]):
         self._task, self._terms = task, terms
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
-        """A random layout of the task."""
+        """Returns a random layout of the task."""
         return self._task.sample_layout(rng)
 
     def observe(self, scene: SceneState) -> ObservedScene:
-        """The scene, and what the task makes of it."""
+        """Returns the scene, and what the task makes of it."""
         return ObservedScene(scene, self._task.observe(scene))
 
     def step_reward(self, before: ObservedScene, after: ObservedScene) -> StepReward:
-        """The task's reward with the further terms.
+        """Returns the task's reward with the further terms.
 
         Raises:
             RewardError: where a term has the name of one of the task's.
@@ -78,7 +78,7 @@ class TaskWithTerms(Task[ObservedScene]):
 
 
 def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
-    """The task with the terms of `reward.scene_terms`; itself where there are none.
+    """Returns the task with the terms of `reward.scene_terms`; itself where there are none.
 
     Raises:
         RegistryError: for a name that no package registers, or a package whose term cannot be imported.

@@ -23,7 +23,7 @@ class NoSettings(Checked):
 
 
 def read_settings(env: EnvConfig, cls: type[SettingsT]) -> SettingsT:
-    """The settings of the configured task.
+    """Returns the settings of the configured task.
 
     Args:
         env: `task_settings` has entries name=value.

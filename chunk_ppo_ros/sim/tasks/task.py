@@ -37,20 +37,20 @@ class Task(Protocol[TaskSceneT]):
     objects: tuple[SceneObject, ...]
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
-        """A random layout; it places every one of `objects`."""
+        """Returns a random layout; it places every one of `objects`."""
 
     def observe(self, scene: SceneState) -> TaskSceneT:
-        """The scene as this task sees it.
+        """Returns the scene as this task sees it.
 
         Raises:
             ValueError: where the scene lacks an object of the task.
         """
 
     def step_reward(self, before: TaskSceneT, after: TaskSceneT) -> StepReward:
-        """What one control step from `before` to `after` is worth."""
+        """Returns what one control step from `before` to `after` is worth."""
 
     def make_expert(self, config: TrainConfig) -> Expert[TaskSceneT] | None:
-        """The scripted expert that demonstrates the task; None where there is none."""
+        """Returns the scripted expert that demonstrates the task; None where there is none."""
         return None
 
 

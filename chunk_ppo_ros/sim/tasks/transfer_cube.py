@@ -85,7 +85,7 @@ class TransferCubeTask(Task[TransferScene]):
         self._low, self._high = middle - spread * half, middle + spread * half
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
-        """The cube's place on the table, uniform, on the right half."""
+        """Returns the cube's place on the table, uniform, on the right half."""
         return EpisodeLayout({CUBE: Pose(rng.uniform(self._low, self._high))})
 
     def observe(self, scene: SceneState) -> TransferScene:
@@ -113,12 +113,12 @@ class TransferCubeTask(Task[TransferScene]):
         return StepReward(terms=terms, terminated=success or lost, success=success)
 
     def make_expert(self, config: TrainConfig) -> TransferExpert:
-        """The scripted expert."""
+        """Returns the scripted expert."""
         return TransferExpert(config)
 
 
 def make_transfer_cube(env: EnvConfig) -> TransferCubeTask:
-    """The task of a configuration."""
+    """Returns the task of a configuration."""
     return TransferCubeTask(spread=read_settings(env, TransferCubeSettings).cube_spread)
 
 
