@@ -111,7 +111,10 @@ def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
 
 
 def mean_shares(outcomes: Iterable[ChunkOutcome]) -> Metrics:
-    """Returns what each term adds to the reward of a chunk on average, as `reward/term/<name>`; an absent one adds 0."""
+    """Returns what each term adds to the reward of a chunk on average, under the name `reward/term/<name>`.
+
+    A chunk that lacks a term counts with 0 for it.
+    """
     listed = list(outcomes)
     shares: dict[str, float] = {}
     for term in (term for outcome in listed for term in outcome.reward_terms):

@@ -55,7 +55,10 @@ class Simulator(Protocol):
         """Returns float32 [14]: rad/s, grippers in normalized openings per second."""
 
     def efforts(self) -> np.ndarray | None:
-        """Returns float32 [12], N m: the forces on the six joints of the left and of the right arm; None without any."""
+        """Returns float32 [12], the forces on the six joints of the left and then of the right arm, N m.
+
+        Returns None where the simulator computes no forces.
+        """
 
     def scene(self) -> SceneState:
         """Returns the true scene. For tasks, demonstrations and tests, never for the policy."""
