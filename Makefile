@@ -48,5 +48,5 @@ bench: setup ## measure acting, updating, observing and the topics
 	@$(PYTHON_VENV) -m chunk_ppo_ros bench $(ARGS)
 
 clean: ## remove .venv and everything that was built; runs/ and checkpoints/ stay
-	rm -rf .venv .cache build install log *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .cache build install log *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -176,6 +176,7 @@ def test_a_set_up_step_runs_when_its_key_changes_and_only_then(
 
 
 @pytest.mark.slow
+@pytest.mark.graph  # it takes all cores: not beside a graph that has time limits
 def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Path) -> None:
     """`colcon build --symlink-install` of a workspace with this checkout; about a minute on two cores."""
     (tmp_path / "src").mkdir()
