@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 
@@ -95,5 +98,10 @@ def test_no_gradient_flows_through_the_targets():
 
 
 def test_shapes_are_checked():
-    with pytest.raises(ValueError, match=r"of one shape \[N\], got .*\(2,\)"):
+    with pytest.raises(jaxtyping.TypeCheckError, match="discounts"):
         gae(**sequence(rewards=[1.0, 2.0]), gae_lambda=0.9)
+
+
+def test_shapes_are_checked_without_checks_of_signatures():
+    with pytest.raises(ValueError, match=r"of one shape \[N\], got .*\(2,\)"):
+        inspect.unwrap(gae)(**sequence(rewards=[1.0, 2.0]), gae_lambda=0.9)

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import Key
 from chunk_ppo_ros.rl.gradient_step import GradientStep, StepResult, TrainState
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets
@@ -24,7 +26,7 @@ class Passes:
     """What came of the passes.
 
     Attributes:
-        state: after the last step.
+        state: the state after the last step.
         steps: results of the steps, on the host; at least one.
         epochs_done: passes made, the last one maybe in part.
     """
@@ -39,7 +41,7 @@ class Passes:
         return bool(self.steps[-1].finite)
 
     def metrics(self) -> Metrics:
-        """The metrics of the steps, and how many passes were made."""
+        """Returns the metrics of the steps, and how many passes were made."""
         made = Metrics({"update/epochs_done": self.epochs_done})
         return metrics_of([step.metrics for step in self.steps]) | made
 
@@ -55,7 +57,7 @@ class Epochs:
     """
 
     def __init__(
-        self, step: GradientStep, config: config_lib.PPOConfig, *, key: jax.Array, progress: Progress | None = None
+        self, step: GradientStep, config: config_lib.PPOConfig, *, key: Key, progress: Progress | None = None
     ) -> None:
         self._step = step
         self._config = config
@@ -64,7 +66,7 @@ class Epochs:
         self._steps_before = 0
 
     def run(self, state: TrainState, rollout: RolloutBatch, targets: Targets, *, lr_scale: float) -> Passes:
-        """All passes from `state`, which they use up, with the actor's learning rate times `lr_scale`.
+        """Makes all passes from `state`, which they use up, with the actor's learning rate times `lr_scale`.
 
         A minibatch whose KL is above `target_kl` before its step is the last one.
 
@@ -93,8 +95,15 @@ class Epochs:
         return Passes(state, steps, len(steps) / steps_per_epoch)
 
 
-def minibatches(key: jax.Array, epoch: int, *, num_chunks: int, size: int) -> np.ndarray:
-    """A shuffle of the chunks for each epoch, int [N / size, size]."""
+def minibatches(key: Key, epoch: int, *, num_chunks: int, size: int) -> Int[np.ndarray, "steps size"]:
+    """Returns the shuffled indices of the chunks of one epoch, a row for each of its steps.
+
+    Args:
+        key: shuffles; the same key and epoch give the same minibatches.
+        epoch: number of the pass, from 0.
+        num_chunks: chunks of the rollout, a multiple of `size`.
+        size: chunks in a step.
+    """
     shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_chunks)
     return np.asarray(shuffled).reshape(-1, size)
 

@@ -1,22 +1,25 @@
-"""Generalised advantage estimation over one sequence of chunks; a batch of sequences is the caller's `jax.vmap`."""
+"""Generalized advantage estimation over one sequence of chunks; a batch of sequences is the caller's `jax.vmap`."""
 
 from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Scalar
 
 
 def gae(
     *,
-    rewards: jax.Array,
-    discounts: jax.Array,
-    values: jax.Array,
-    next_values: jax.Array,
-    terminated: jax.Array,
-    segment_end: jax.Array,
-    gae_lambda: float,
-) -> tuple[jax.Array, jax.Array]:
-    r"""Advantages and returns of N consecutive chunks.
+    rewards: Float[AnyArray, "N"],
+    discounts: Float[AnyArray, "N"],
+    values: Float[AnyArray, "N"],
+    next_values: Float[AnyArray, "N"],
+    terminated: Bool[AnyArray, "N"],
+    segment_end: Bool[AnyArray, "N"],
+    gae_lambda: Scalar,
+) -> tuple[Float[Array, "N"], Float[Array, "N"]]:
+    r"""Returns the advantages and returns of N consecutive chunks.
 
     .. math::
         \delta_t &= r_t + \gamma_t (1 - d_t) v'_t - v_t \\
@@ -31,19 +34,19 @@ def gae(
     cut the trace (e), and their future is worth v'.
 
     Args:
-        rewards: float [N], summed over the executed steps of each chunk.
-        discounts: float [N], factor on `next_values` before termination, within 0..1.
-        values: float [N], V of the observation before each chunk, in units of reward. V(s, a) of the chunk itself is
-            taken as well (`ppo.gae_value`), but is no baseline for its own action: what it knows of the action is
-            taken out of the advantage, and a perfect one leaves none on average.
-        next_values: float [N], V of the observation after it; ignored where terminated.
-        terminated: bool [N], an end state was reached.
-        segment_end: bool [N], entry t + 1 does not continue entry t: terminated, truncated, cut by a takeover, or the
-            next transition is not its successor. The last entry counts as one whatever is said.
+        rewards: the reward of each chunk, summed over its executed steps.
+        discounts: the factor on `next_values` before termination, within 0..1.
+        values: V of the observation before each chunk, in units of reward. V(s, a) of the chunk itself is taken as well
+            (`ppo.gae_value`), but is no baseline for its own action: what it knows of the action is taken out of the
+            advantage, and a perfect one leaves none on average.
+        next_values: V of the observation after each chunk, in units of reward; ignored where terminated.
+        terminated: whether an end state was reached.
+        segment_end: whether entry t + 1 does not continue entry t: terminated, truncated, cut by a takeover, or the
+            next transition is not its successor. The last entry counts as an end whatever is said.
         gae_lambda: lambda within 0..1; 0 is the one-chunk temporal difference, 1 the sum to the segment's end.
 
     Returns:
-        advantages and returns, float [N] each. They are targets: no gradient flows through them.
+        advantages and returns, in units of reward. They are targets: no gradient flows through them.
 
     Raises:
         ValueError: if the shapes are not all [N].
@@ -52,10 +55,10 @@ def gae(
     shapes = [jnp.shape(array) for array in arrays]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
         raise ValueError(f"inputs of gae must be of one shape [N], got {shapes}; vmap over sequences")
-    deltas = rewards + discounts * jnp.where(terminated, 0.0, next_values) - values
+    deltas = jnp.asarray(rewards + discounts * jnp.where(terminated, 0.0, next_values) - values)
     decays = jnp.where(segment_end, 0.0, discounts * gae_lambda)
 
-    def step(advantage: jax.Array, delta_decay: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def step(advantage: Array, delta_decay: tuple[Array, Array]) -> tuple[Array, Array]:
         delta, decay = delta_decay
         advantage = delta + decay * advantage
         return advantage, advantage

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import TypeAlias
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Bool, Float, Int, PyTree
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Params, Tree
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.partition import Partition
@@ -19,6 +22,12 @@ from chunk_ppo_ros.rl.policy_scores import Evaluate, score
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets
 from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
+
+OptState: TypeAlias = dict[str, Tree]
+"""States of the optimizers by group, as `ActorCriticOptimizer.init` makes them, or of some of the groups."""
+
+GradientOf: TypeAlias = Callable[[Params, Array], tuple[tuple[Array, ScalarMetrics], Params]]
+"""(trained parameters, indices [B]) -> ((loss, metrics), gradients)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,20 +43,20 @@ class TrainState:
         policy_frozen: whether the value head alone is trained.
     """
 
-    trained: Any
-    frozen: Any
-    opt_state: dict[str, Any]
-    old: tuple[Any, dict[str, Any]]
+    trained: Params
+    frozen: Params
+    opt_state: OptState
+    old: tuple[Params, OptState]
     partition: Partition
     policy_frozen: bool
 
     @property
-    def params(self) -> Any:
-        """All parameters."""
+    def params(self) -> Params:
+        """All parameters, trained and frozen."""
         return self.partition.join(self.trained, self.frozen)
 
     def undone(self) -> TrainState:
-        """The state before the first step, bit by bit, in a copy that steps may use up."""
+        """Returns the state before the first step, bit by bit, in a copy that steps may use up."""
         places = jax.tree.map(lambda leaf: leaf.sharding, (self.trained, self.opt_state))
         trained, opt_state = jax.tree.map(_copy_to, self.old, places)
         return dataclasses.replace(self, trained=trained, opt_state=opt_state)
@@ -59,11 +68,11 @@ class StepResult:
 
     Attributes:
         metrics: of the loss and of the gradients before clipping.
-        finite: bool [], whether the loss and the norms of both gradients are finite.
+        finite: whether the loss and the norms of both gradients are finite.
     """
 
     metrics: ScalarMetrics
-    finite: jax.Array
+    finite: Bool[AnyArray, ""]
 
 
 class GradientStep:
@@ -77,7 +86,12 @@ class GradientStep:
     """
 
     def __init__(
-        self, evaluate: Evaluate, optimizer: ActorCriticOptimizer, config: config_lib.PPOConfig, *, trained: Any
+        self,
+        evaluate: Evaluate,
+        optimizer: ActorCriticOptimizer,
+        config: config_lib.PPOConfig,
+        *,
+        trained: PyTree[bool],
     ) -> None:
         self._evaluate = evaluate
         self._optimizer = optimizer
@@ -85,12 +99,12 @@ class GradientStep:
         self._trained = trained
         self._step = jax.jit(self._update, donate_argnums=(0, 1), static_argnames="policy_frozen")
 
-    def begin(self, params: Any, opt_state: Any, *, policy_frozen: bool, donate: bool) -> TrainState:
-        """The state before the first step.
+    def begin(self, params: Params, opt_state: OptState, *, policy_frozen: bool, donate: bool) -> TrainState:
+        """Returns the state before the first step.
 
         Args:
-            params: all of them, committed.
-            opt_state: of both groups.
+            params: all parameters, committed.
+            opt_state: states of both groups.
             policy_frozen: train the value head only.
             donate: have the steps use up what they train of `params` and `opt_state`, instead of a copy; the copy that
                 undoes them is then on the host.
@@ -104,15 +118,21 @@ class GradientStep:
         return TrainState(trained, frozen, moving, old, partition, policy_frozen)
 
     def __call__(
-        self, state: TrainState, rollout: RolloutBatch, targets: Targets, indices: Any, *, lr_scale: float = 1.0
+        self,
+        state: TrainState,
+        rollout: RolloutBatch,
+        targets: Targets,
+        indices: Int[AnyArray, "indices"],
+        *,
+        lr_scale: float = 1.0,
     ) -> tuple[TrainState, StepResult]:
-        """The state after one step on the chunks at `indices`; the arrays of `state` are used up.
+        """Returns the state after one step on the chunks at `indices`; the arrays of `state` are used up.
 
         Args:
-            state: before the step.
+            state: the state before the step.
             rollout: N chunks, on the device.
-            targets: of these.
-            indices: int [K * B]; the gradient is that of the loss over all of them, made of
+            targets: targets of these chunks.
+            indices: chunks of the step; the gradient is that of the loss over all of them, made of
                 `gradient_accumulation_steps` K parts of B chunks one after the other.
             lr_scale: factor on the actor's learning rate.
         """
@@ -133,22 +153,22 @@ class GradientStep:
 
     def _update(
         self,
-        trained: Any,
-        opt_state: Any,
-        frozen: Any,
+        trained: Params,
+        opt_state: OptState,
+        frozen: Params,
         rollout: RolloutBatch,
         targets: Targets,
-        indices: jax.Array,
-        lr_scale: jax.Array,
+        indices: Int[Array, "indices"],
+        lr_scale: Float[Array, ""],
         *,
         policy_frozen: bool,
-    ) -> tuple[Any, Any, StepResult]:
+    ) -> tuple[Params, OptState, StepResult]:
         partition = self._partition(policy_frozen=policy_frozen)
         counts = losses.Counts.of(
             rollout.token_mask[indices], rollout.policy_mask[indices], rollout.human_mask[indices]
         )
 
-        def loss(trained: Any, part: jax.Array) -> tuple[jax.Array, ScalarMetrics]:
+        def loss(trained: Params, part: Array) -> tuple[Array, ScalarMetrics]:
             batch, goal = rollout.take(part), targets.take(part)
             scores = score(self._evaluate, partition.join(trained, frozen), batch)
             inputs = losses.LossInputs(
@@ -179,13 +199,15 @@ class GradientStep:
         return trained, opt_state, StepResult(loss_metrics | ScalarMetrics(norm_metrics), finite)
 
 
-def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.Array, ScalarMetrics, Any]:
-    """Loss, metrics and gradients summed over parts int [K, B], with the memory for the activations of one."""
+def _accumulated(
+    gradient_of: GradientOf, trained: Params, parts: Int[Array, "K B"]
+) -> tuple[Float[Array, ""], ScalarMetrics, Params]:
+    """Loss, metrics and gradients summed over K parts, with the memory for the activations of one."""
     if len(parts) == 1:
         (loss, metrics), gradients = gradient_of(trained, parts[0])
         return loss, metrics, gradients
 
-    def add(gradients: Any, part: jax.Array) -> tuple[Any, tuple[jax.Array, ScalarMetrics]]:
+    def add(gradients: Params, part: Array) -> tuple[Params, tuple[Array, ScalarMetrics]]:
         loss_and_metrics, part_gradients = gradient_of(trained, part)
         return jax.tree.map(jnp.add, gradients, part_gradients), loss_and_metrics
 
@@ -193,8 +215,8 @@ def _accumulated(gradient_of: Any, trained: Any, parts: jax.Array) -> tuple[jax.
     return jnp.sum(part_losses), metrics.joined(), gradients
 
 
-def committed(tree: Any) -> Any:
-    """The same arrays, committed to where they are; nothing is copied.
+def committed(tree: Tree) -> Tree:
+    """Returns the same arrays, committed to where they are; nothing is copied.
 
     The results of a step are committed if one of its inputs is (parameters that were restored from a checkpoint), and
     a function would be compiled again for them.
@@ -202,10 +224,10 @@ def committed(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding), tree)
 
 
-def _own_copy(tree: Any) -> Any:
+def _own_copy(tree: Tree) -> Tree:
     """A committed copy that the steps may donate, so that the caller's arrays stay good whatever fails."""
     return jax.tree.map(lambda leaf: _copy_to(leaf, jnp.asarray(leaf).sharding), tree)
 
 
-def _copy_to(leaf: Any, sharding: Any) -> jax.Array:
+def _copy_to(leaf: AnyArray, sharding: jax.sharding.Sharding) -> Array:
     return jax.device_put(leaf, sharding, may_alias=False)

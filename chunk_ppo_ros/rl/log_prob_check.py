@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Params
 from chunk_ppo_ros.rl.policy_scores import Evaluate, score
 from chunk_ppo_ros.rl.ratios import chunk_log_ratio
 from chunk_ppo_ros.rl.rollout import RolloutBatch
@@ -21,19 +21,19 @@ class RolloutScores:
     """What parameters say about N chunks.
 
     Attributes:
-        token_log_probs: float32 [N, T], nats.
-        chunk_gaps: float32 [N], |ratio - 1| of each chunk to what was recorded; 0 where a human drove.
-        token_gaps: float32 [N], the largest |difference| of a token's log-prob to the recorded one, nats; likewise.
-        chunk_values: float32 [N], V(s, a), in units of reward; None where the policy has none.
+        token_log_probs: log-probability of each token, nats.
+        chunk_gaps: |ratio - 1| of each chunk to what was recorded; 0 where a human drove.
+        token_gaps: the largest |difference| of a token's log-probability to the recorded one, nats; likewise.
+        chunk_values: V(s, a), in units of reward; None where the policy has none.
     """
 
-    token_log_probs: Any
-    chunk_gaps: Any
-    token_gaps: Any
-    chunk_values: Any
+    token_log_probs: Float[AnyArray, "N T"]
+    chunk_gaps: Float[AnyArray, "N"]
+    token_gaps: Float[AnyArray, "N"]
+    chunk_values: Float[AnyArray, "N"] | None
 
     def gap_metrics(self) -> Metrics:
-        """The largest gaps; of scores on the host."""
+        """Returns the largest gaps; of scores on the host."""
         return Metrics(
             {
                 "logp_gap/max_ratio": float(np.max(self.chunk_gaps)),
@@ -57,8 +57,8 @@ class LogProbCheck:
         self._limit = limit
         self.measure = jax.jit(self._measure)
 
-    def __call__(self, params: Any, rollout: RolloutBatch) -> RolloutScores:
-        """The scores under the parameters that sampled, on the host.
+    def __call__(self, params: Params, rollout: RolloutBatch) -> RolloutScores:
+        """Returns the scores under the parameters that sampled, on the host.
 
         Raises:
             LogProbGapError: if a chunk's gap is above the limit, or not a number.
@@ -70,14 +70,14 @@ class LogProbCheck:
             raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=int(rollout.sequence_number[worst]))
         return scores
 
-    def scores(self, params: Any, rollout: RolloutBatch) -> RolloutScores:
-        """The scores under any parameters, on the host."""
+    def scores(self, params: Params, rollout: RolloutBatch) -> RolloutScores:
+        """Returns the scores under any parameters, on the host."""
         minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._batch_size)
         parts = jax.device_get([self.measure(params, rollout, indices) for indices in minibatches])
         scores: RolloutScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
         return scores
 
-    def _measure(self, params: Any, rollout: RolloutBatch, indices: jax.Array) -> RolloutScores:
+    def _measure(self, params: Params, rollout: RolloutBatch, indices: Int[AnyArray, "B"]) -> RolloutScores:
         batch = rollout.take(indices)
         scores = score(self._evaluate, params, batch)
         new_log_probs = scores.token_log_probs

@@ -8,17 +8,18 @@ Not here: the ratios themselves (`ratios.py`), which chunks make up a step, and 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int, Shaped
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl import ratios as ratios_lib
 from chunk_ppo_ros.rl.policy_scores import PolicyScores
-from chunk_ppo_ros.rl.update_metrics import Scalar, ScalarMetrics, scalar
+from chunk_ppo_ros.rl.update_metrics import MetricScalar, ScalarMetrics, scalar
 
 
 @flax.struct.dataclass
@@ -26,22 +27,22 @@ class LossInputs:
     """What the loss reads of B chunks, beside the present policy's scores.
 
     Attributes:
-        old_log_probs: float32 [B, T], of the policy that sampled, nats.
-        reference_log_probs: float32 [B, T], of the reference policy, nats; None where it has no weight in the loss.
-        token_mask: bool [B, T], sampled tokens.
-        policy_mask: bool [B], chunks that the policy sampled and nobody cut short.
-        human_mask: bool [B], chunks that a human drove.
-        advantages: float32 [B], normalised where the configuration says so.
-        returns: float32 [B], targets of the values.
+        old_log_probs: log-probability of each token under the policy that sampled, nats.
+        reference_log_probs: the same under the reference policy, nats; None where it has no weight in the loss.
+        token_mask: which tokens were sampled.
+        policy_mask: which chunks the policy sampled and nobody cut short.
+        human_mask: which chunks a human drove.
+        advantages: advantage of each chunk, normalized where the configuration says so.
+        returns: targets of the values, in units of reward.
     """
 
-    old_log_probs: Any
-    reference_log_probs: Any
-    token_mask: Any
-    policy_mask: Any
-    human_mask: Any
-    advantages: Any
-    returns: Any
+    old_log_probs: Float[AnyArray, "B T"]
+    reference_log_probs: Float[Array, "B T"] | None
+    token_mask: Bool[AnyArray, "B T"]
+    policy_mask: Bool[AnyArray, "B"]
+    human_mask: Bool[AnyArray, "B"]
+    advantages: Float[Array, "B"]
+    returns: Float[Array, "B"]
 
 
 @flax.struct.dataclass
@@ -55,14 +56,19 @@ class Counts:
         valued: chunks that no human drove.
     """
 
-    policy: jax.Array
-    tokens: jax.Array
-    human: jax.Array
-    valued: jax.Array
+    policy: Int[AnyArray, ""]
+    tokens: Int[AnyArray, ""]
+    human: Int[AnyArray, ""]
+    valued: Int[AnyArray, ""]
 
     @classmethod
-    def of(cls, token_mask: Any, policy_mask: Any, human_mask: Any) -> Counts:
-        """The counts under masks [..., T], [...] and [...]."""
+    def of(
+        cls,
+        token_mask: Bool[AnyArray, "*batch T"],
+        policy_mask: Bool[AnyArray, "*batch"],
+        human_mask: Bool[AnyArray, "*batch"],
+    ) -> Counts:
+        """Returns the counts under masks of sampled tokens, of the policy's chunks and of what humans drove."""
         return cls(
             policy=jnp.sum(policy_mask),
             tokens=jnp.sum(token_mask & policy_mask[..., None]),
@@ -72,22 +78,37 @@ class Counts:
 
 
 def masked_mean(
-    values: jax.Array, mask: jax.Array, *, axis: int | None = None, count: jax.Array | None = None
-) -> jax.Array:
-    """Mean of `values` where `mask` is true, 0 where it nowhere is; `count`, where given, is what it divides by."""
+    values: Shaped[AnyArray, "*shape"],
+    mask: Bool[AnyArray, "*shape"],
+    *,
+    axis: int | None = None,
+    count: Int[AnyArray, "..."] | None = None,
+) -> Float[Array, "..."]:
+    """Returns the mean of `values` where `mask` is true, and 0 where it nowhere is.
+
+    Args:
+        values: numbers or bools.
+        mask: which of them count.
+        axis: that the mean is taken over; all axes where None.
+        count: what the sum is divided by, where that is not the number of true entries of the mask.
+    """
     count = jnp.sum(mask, axis=axis) if count is None else count
     return jnp.sum(jnp.where(mask, values, 0.0), axis=axis) / jnp.maximum(count, 1)
 
 
-def normalize(advantages: jax.Array, mask: jax.Array) -> jax.Array:
-    """Advantages [N] with mean 0 and standard deviation 1 over the chunks under `mask`; no gradient flows."""
-    centred = advantages - masked_mean(advantages, mask)
-    deviation = jnp.sqrt(masked_mean(jnp.square(centred), mask))
-    return jax.lax.stop_gradient(centred / (deviation + 1e-8))
+def normalize(advantages: Float[Array, "N"], mask: Bool[AnyArray, "N"]) -> Float[Array, "N"]:
+    """Returns advantages with mean 0 and standard deviation 1 over the chunks under `mask`; no gradient flows."""
+    centered = advantages - masked_mean(advantages, mask)
+    deviation = jnp.sqrt(masked_mean(jnp.square(centered), mask))
+    return jax.lax.stop_gradient(centered / (deviation + 1e-8))
 
 
-def reference_loss(token_log_probs: jax.Array, reference_log_probs: jax.Array, mask: jax.Array) -> jax.Array:
-    r"""Loss of each chunk, [B], whose gradient is that of KL(policy || reference) of its tokens.
+def reference_loss(
+    token_log_probs: Float[AnyArray, "B T"],
+    reference_log_probs: Float[AnyArray, "B T"],
+    mask: Bool[AnyArray, "B T"],
+) -> Float[Array, "B"]:
+    r"""Returns a loss of each chunk, in nats, whose gradient is that of KL(policy || reference) of its tokens.
 
     .. math:: \frac{1}{2} \sum_t (\ln\pi_t - \ln\pi^{ref}_t)^2
 
@@ -96,12 +117,13 @@ def reference_loss(token_log_probs: jax.Array, reference_log_probs: jax.Array, m
     2020, "Approximating KL divergence", estimator k2). Differs from GRPO (Shao et al. 2024, eq. 4), which takes k3: its
     gradient is that of KL(ref || policy), and grows exponentially where the policy has made a token rare.
 
-    Bias: what a token does to the KL of those after it is left out; in later epochs the samples are the old policy's.
+    It has a bias: what a token does to the KL of those after it is left out, and in later epochs the samples are the
+    old policy's.
 
     Args:
-        token_log_probs: of the policy, [B, T], nats.
-        reference_log_probs: of the reference, [B, T], nats.
-        mask: bool [B, T], tokens that count.
+        token_log_probs: log-probability of each token under the policy, nats.
+        reference_log_probs: the same under the reference, nats.
+        mask: which tokens count.
     """
     difference = jnp.where(mask, token_log_probs - jax.lax.stop_gradient(reference_log_probs), 0.0)
     return 0.5 * jnp.sum(jnp.square(difference), axis=-1)
@@ -109,18 +131,22 @@ def reference_loss(token_log_probs: jax.Array, reference_log_probs: jax.Array, m
 
 def ppo_loss(
     scores: PolicyScores, inputs: LossInputs, *, config: config_lib.PPOConfig, counts: Counts | None = None
-) -> tuple[jax.Array, ScalarMetrics]:
-    """The loss of a minibatch of B chunks and the metrics of its parts.
+) -> tuple[Float[Array, ""], ScalarMetrics]:
+    r"""Returns the loss of a minibatch of B chunks and the metrics of its parts.
 
-    policy + vf_coef * values - ent_coef * entropy + ref_kl_coef * reference + bc_coef * cloning. V(s) and V(s, a),
-    where there is one, have the same loss on the same returns, and their losses add up. A chunk that a human drove
-    weighs in the cloning term like one of the policy's with the advantage `bc_coef`.
-    Differs from Schulman et al. 2017, eq. 9: the value loss is not the square but that of `ValueDistribution.loss`:
-    Huber's or a histogram's cross-entropy.
+    .. math::
+        L = L_{policy} + c_{vf} L_{values} - c_{ent} H + c_{ref} L_{reference} + c_{bc} L_{cloning}
+
+    The weights c are `vf_coef`, `ent_coef`, `ref_kl_coef` and `bc_coef`. V(s) and V(s, a), where there is one, have the
+    same loss on the same returns, and their losses add up. A chunk that a human drove weighs in the cloning term like
+    one of the policy's with the advantage `bc_coef`.
+
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 9. Differs from it: the value loss is
+    not the square but that of `ValueDistribution.loss`, Huber's or a histogram's cross-entropy.
 
     Args:
-        scores: of the current parameters on the chunks.
-        inputs: the chunks.
+        scores: what the current parameters say about the chunks.
+        inputs: what else is known of the chunks.
         config: the weights of the terms, the level and range of the clip, and the value loss.
         counts: what means divide by, where these chunks are a part of a larger minibatch.
     """
@@ -139,7 +165,7 @@ def ppo_loss(
         loss += config.vf_coef * chunk_value_loss
         scalars["loss/chunk_value"] = scalar(chunk_value_loss)
     if inputs.reference_log_probs is not None:
-        reference = _mean_reference_loss(scores, inputs, counts)
+        reference = _mean_reference_loss(scores, inputs, inputs.reference_log_probs, counts)
         loss += config.ref_kl_coef * reference
         scalars["loss/reference"] = scalar(reference, counts=jnp.any(inputs.policy_mask))
     if config.bc_coef > 0.0:
@@ -151,7 +177,7 @@ def ppo_loss(
 
 def _policy_loss(
     scores: PolicyScores, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
-) -> tuple[jax.Array, dict[str, Scalar]]:
+) -> tuple[Float[Array, ""], dict[str, MetricScalar]]:
     """The clipped surrogate at the configured level, and the metrics of the ratios."""
     log_ratios = scores.token_log_probs - inputs.old_log_probs
     ratios = {
@@ -185,30 +211,34 @@ def _policy_loss(
     }
 
 
-def _value_loss(estimate: ValueEstimate, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig) -> jax.Array:
+def _value_loss(
+    estimate: ValueEstimate, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
+) -> Float[Array, ""]:
     losses = estimate.loss(inputs.returns, huber_delta=config.value_huber_delta)
     return masked_mean(losses, ~inputs.human_mask, count=counts.valued)
 
 
-def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
     """The share of the returns that are beyond the range of the value's histogram."""
     return masked_mean(estimate.distribution.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
 
 
-def _entropy(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _entropy(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
     """The mean over the policy's chunks of the mean entropy of a sampled token, nats."""
     token_entropy = masked_mean(scores.entropy, inputs.token_mask, axis=-1)
     return masked_mean(token_entropy, inputs.policy_mask, count=counts.policy)
 
 
-def _mean_reference_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _mean_reference_loss(
+    scores: PolicyScores, inputs: LossInputs, reference_log_probs: Float[Array, "B T"], counts: Counts
+) -> Float[Array, ""]:
     """The mean of `reference_loss` over the policy's chunks, nats."""
     mask = inputs.token_mask & inputs.policy_mask[:, None]
-    distances = reference_loss(scores.token_log_probs, inputs.reference_log_probs, mask)
+    distances = reference_loss(scores.token_log_probs, reference_log_probs, mask)
     return masked_mean(distances, inputs.policy_mask, count=counts.policy)
 
 
-def _cloning_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> jax.Array:
+def _cloning_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
     """The negative log-probability of what humans drove, over all chunks that train the policy, nats."""
     mask = inputs.token_mask & inputs.human_mask[:, None]
     log_probs = jnp.where(mask, scores.token_log_probs, 0.0)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax.numpy as jnp
 import optax
+from jaxtyping import PyTree
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.core_jax.arrays import Scalar, ShapeTree, Tree
 from chunk_ppo_ros.rl.partition import Partition
 
 ACTOR = "actor_backbone"
@@ -38,12 +39,12 @@ class ActorCriticOptimizer:
     actor: optax.GradientTransformation
     value: optax.GradientTransformation
 
-    def init(self, params: Any, *, trained: Any = True) -> dict[str, Any]:
-        """The optimizer state of what is trained, `{"actor_backbone": ..., "value_head": ..., "rate_scale": 1}`.
+    def init(self, params: ShapeTree, *, trained: PyTree[bool] = True) -> dict[str, Tree]:
+        """Returns the optimizer state of what is trained by group, and under `LR_SCALE` the number 1.
 
         Args:
             params: arrays or shapes.
-            trained: which of the actor's leaves are, as in `Partition`; there are no moments of the others.
+            trained: which of the actor's leaves are trained, as in `Partition`; there are no moments of the others.
 
         Raises:
             ValueError: if `params` does not have exactly these two groups.
@@ -58,12 +59,12 @@ class ActorCriticOptimizer:
         }
 
     def of(self, group: str) -> optax.GradientTransformation:
-        """The transformation of `group`."""
+        """Returns the transformation of `group`, which is `ACTOR` or `VALUE`."""
         return {ACTOR: self.actor, VALUE: self.value}[group]
 
 
 def make_optimizer(config: config_lib.PPOConfig) -> ActorCriticOptimizer:
-    """Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`.
+    """Returns Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`.
 
     The actor's rate rises linearly over `learning_rate_warmup_steps` steps of the optimizer, the first of which is
     made at a rate of 1 / steps, and then falls linearly to a tenth over `learning_rate_decay_steps`, where these are
@@ -87,11 +88,11 @@ def _clipped_adam(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float) -
 
 
 def _warmed_up(rate: optax.ScalarOrSchedule, steps: int) -> optax.Schedule:
-    """`rate`, which begins `steps` steps late, after a linear rise to it."""
+    """The schedule `rate`, which begins `steps` steps late, after a linear rise to it."""
     after: optax.Schedule = rate if callable(rate) else optax.constant_schedule(float(rate))
     first = float(after(0))
 
-    def rise(count: Any) -> Any:
+    def rise(count: Scalar) -> Scalar:
         return first * (count + 1) / steps
 
     return optax.join_schedules([rise, after], [steps])

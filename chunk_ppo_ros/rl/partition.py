@@ -7,9 +7,9 @@ Gradients and optimizer state are made for the trained part only. Not here: whic
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import jax
+from jaxtyping import PyTree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Partition:
             trains everything, `{"actor": False, "value": True}` the values only.
     """
 
-    trained: Any
+    trained: PyTree[bool]
 
-    def split(self, tree: Any) -> tuple[Any, Any]:
-        """The trained and the frozen part, each with None in the other's places; nothing is copied.
+    def split(self, tree: PyTree) -> tuple[PyTree, PyTree]:
+        """Returns the trained and the frozen part, each with None in the other's places; nothing is copied.
 
         Raises:
             ValueError: if `tree` has another structure than the partition.
@@ -33,6 +33,6 @@ class Partition:
         rest = jax.tree.map(lambda trained, leaf: None if trained else leaf, self.trained, tree)
         return chosen, rest
 
-    def join(self, trained: Any, frozen: Any) -> Any:
-        """The tree of which these are the parts."""
+    def join(self, trained: PyTree, frozen: PyTree) -> PyTree:
+        """Returns the tree of which these are the parts."""
         return jax.tree.map(lambda flag, mine, other: mine if flag else other, self.trained, trained, frozen)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from chunk_ppo_ros.core import types
+import jax.numpy as jnp
+from jaxtyping import Bool, Float, Int
+
+from chunk_ppo_ros.core_jax.arrays import Array, Params, Tree
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
@@ -14,20 +17,20 @@ class PolicyScores(Protocol):
     """What the current policy says about B sampled chunks."""
 
     @property
-    def token_log_probs(self) -> Any:
-        """float32 [B, T], nats; only entries under the token mask are read."""
+    def token_log_probs(self) -> Float[Array, "B T"]:
+        """Log-probability of each token, nats; only entries under the token mask are read."""
 
     @property
-    def entropy(self) -> Any:
-        """float32 [B, T], of each token's distribution, nats; only entries under the token mask are read."""
+    def entropy(self) -> Float[Array, "B T"]:
+        """Entropy of each token's distribution, nats; only entries under the token mask are read."""
 
     @property
     def value(self) -> ValueEstimate:
-        """V(s), [B]."""
+        """V(s) of each chunk's observation, [B]."""
 
     @property
     def chunk_value(self) -> ValueEstimate | None:
-        """V(s, a), [B]; None where the policy has none."""
+        """V(s, a) of each chunk, [B]; None where the policy has none."""
 
 
 @runtime_checkable
@@ -36,33 +39,33 @@ class Evaluate(Protocol):
 
     def __call__(
         self,
-        params: Any,
-        observation: types.ModelObservation,
-        action_tokens: Any,
-        token_mask: Any,
+        params: Params,
+        observation: Tree,
+        action_tokens: Int[Array, "B T"],
+        token_mask: Bool[Array, "B T"],
         *,
-        temperature: Any,
-        actions: Any,
+        temperature: Float[Array, ""],
+        actions: Float[Array, "B H D"] | None,
     ) -> PolicyScores:
-        """Evaluates B chunks.
+        """Scores B chunks.
 
         Args:
-            params: the policy's.
-            observation: leading axis [B].
-            action_tokens: int32 [B, T].
-            token_mask: bool [B, T].
-            temperature: float32 [].
-            actions: float32 [B, H, D], normalised, for V(s, a); or None.
+            params: parameters of the policy.
+            observation: a `ModelObservation`, or what `prepare` made of it, with leading axis [B].
+            action_tokens: model ids.
+            token_mask: which of them were sampled.
+            temperature: that of the distribution that was sampled, above 0.
+            actions: what the tokens stand for, normalized, for V(s, a); or None.
         """
 
 
-def score(evaluate: Evaluate, params: Any, batch: RolloutBatch) -> PolicyScores:
-    """What `params` say about the chunks of a minibatch."""
+def score(evaluate: Evaluate, params: Params, batch: RolloutBatch) -> PolicyScores:
+    """Returns what `params` say about the chunks of a minibatch; to be called within `jax.jit`."""
     return evaluate(
         params,
         batch.observation,
-        batch.action_tokens,
-        batch.token_mask,
-        temperature=batch.temperature,
-        actions=batch.actions,
+        jnp.asarray(batch.action_tokens),
+        jnp.asarray(batch.token_mask),
+        temperature=jnp.asarray(batch.temperature),
+        actions=None if batch.actions is None else jnp.asarray(batch.actions),
     )

@@ -14,8 +14,10 @@ At ratio 1, before anything is clipped, the three have the same gradient: -A tim
 from __future__ import annotations
 
 import flax.struct
-import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array
 
 LEVELS = ("chunk", "token", "sequence_mean")
 
@@ -25,37 +27,43 @@ class Ratios:
     """New over old probabilities of B chunks, R of each: one, or one for each of its token slots.
 
     Attributes:
-        values: float32 [B, R].
-        weights: float32 [B, R], how much each counts in the loss of its chunk; 0 where there is no token.
+        values: the ratios.
+        weights: how much each ratio counts in the loss of its chunk; 0 where there is no token.
     """
 
-    values: jax.Array
-    weights: jax.Array
+    values: Float[AnyArray, "B R"]
+    weights: Float[AnyArray, "B R"]
 
     @property
-    def mask(self) -> jax.Array:
-        """bool [B, R], which of them are there."""
+    def mask(self) -> Bool[AnyArray, "B R"]:
+        """Which of the ratios belong to a sampled token or chunk."""
         return self.weights > 0
 
-    def surrogate(self, advantages: jax.Array, *, clip_range: tuple[float, float]) -> jax.Array:
-        """Loss of each chunk, [B]: the weighted sum of the clipped surrogates with its advantage, [B]."""
+    def surrogate(self, advantages: Float[AnyArray, "B"], *, clip_range: tuple[float, float]) -> Float[Array, "B"]:
+        """Returns the loss of each chunk: the weighted sum of the clipped surrogates with its advantage."""
         return jnp.sum(
             self.weights * clipped_surrogate(self.values, advantages[:, None], clip_range=clip_range), axis=-1
         )
 
-    def outside(self, clip_range: tuple[float, float]) -> jax.Array:
-        """bool [B, R], which of them are outside the clip range."""
+    def outside(self, clip_range: tuple[float, float]) -> Bool[AnyArray, "B R"]:
+        """Returns which of the ratios are outside the clip range."""
         return self.mask & ((self.values < clip_range[0]) | (self.values > clip_range[1]))
 
 
-def level_ratios(token_log_ratios: jax.Array, token_mask: jax.Array, *, level: str, log_ratio_clamp: float) -> Ratios:
-    """The ratios of a level.
+def level_ratios(
+    token_log_ratios: Float[AnyArray, "B T"],
+    token_mask: Bool[AnyArray, "B T"],
+    *,
+    level: str,
+    log_ratio_clamp: float,
+) -> Ratios:
+    """Returns the ratios of a level.
 
     Args:
-        token_log_ratios: log(new / old) of each token, [B, T], nats.
-        token_mask: bool [B, T], sampled tokens.
+        token_log_ratios: log(new / old) of each token, nats.
+        token_mask: which tokens were sampled.
         level: one of `LEVELS`.
-        log_ratio_clamp: bound on the size of each ratio's logarithm.
+        log_ratio_clamp: bound on the size of each ratio's logarithm, nats.
     """
     masked = jnp.where(token_mask, token_log_ratios, 0.0)
     if level == "token":
@@ -67,18 +75,30 @@ def level_ratios(token_log_ratios: jax.Array, token_mask: jax.Array, *, level: s
     return Ratios(limited_exp(total / jnp.maximum(count, 1.0), limit=log_ratio_clamp), count)
 
 
-def chunk_log_ratio(new_log_probs: jax.Array, old_log_probs: jax.Array, token_mask: jax.Array) -> jax.Array:
-    """log(new / old) probability of each chunk, nats [B]: the sum over its sampled tokens. All arguments are [B, T]."""
+def chunk_log_ratio(
+    new_log_probs: Float[AnyArray, "B T"], old_log_probs: Float[AnyArray, "B T"], token_mask: Bool[AnyArray, "B T"]
+) -> Float[Array, "B"]:
+    """Returns log(new / old) probability of each chunk, nats: the sum over its sampled tokens.
+
+    Args:
+        new_log_probs: log-probability of each token under the new policy, nats.
+        old_log_probs: the same under the old policy.
+        token_mask: which tokens were sampled.
+    """
     return jnp.sum(jnp.where(token_mask, new_log_probs - old_log_probs, 0.0), axis=-1)
 
 
-def limited_exp(log_ratios: jax.Array, *, limit: float) -> jax.Array:
-    """exp of log-ratios that are first limited to +-`limit` nats; beyond it the gradient is zero."""
+def limited_exp(log_ratios: Float[AnyArray, "*batch"], *, limit: float) -> Float[Array, "*batch"]:
+    """Returns exp of log-ratios that are first limited to +-`limit` nats; beyond the limit the gradient is zero."""
     return jnp.exp(jnp.clip(log_ratios, -limit, limit))
 
 
-def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, clip_range: tuple[float, float]) -> jax.Array:
-    r"""Loss of each ratio: :math:`-\min(\rho A, \mathrm{clip}(\rho, 1-\epsilon_{low}, 1+\epsilon_{high}) A)`.
+def clipped_surrogate(
+    ratios: Float[AnyArray, "*#shape"], advantages: Float[AnyArray, "*#shape"], *, clip_range: tuple[float, float]
+) -> Float[Array, "..."]:
+    r"""Returns the loss of each ratio.
+
+    .. math:: -\min(\rho A, \mathrm{clip}(\rho, 1-\epsilon_{low}, 1+\epsilon_{high}) A)
 
     Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 7, negated; an upper range of its own
     is from Yu et al. 2025, "DAPO", eq. 10.
@@ -91,8 +111,8 @@ def clipped_surrogate(ratios: jax.Array, advantages: jax.Array, *, clip_range: t
     return -jnp.minimum(ratios * advantages, jnp.clip(ratios, *clip_range) * advantages)
 
 
-def kl_k2(log_ratio: jax.Array) -> jax.Array:
-    r"""Estimate of the KL between old and new policy from each chunk, nats: :math:`\frac{1}{2} (\ln\rho)^2`.
+def kl_k2(log_ratio: Float[AnyArray, "*batch"]) -> Float[Array, "*batch"]:
+    r"""Returns an estimate of the KL between old and new policy from each chunk, nats: :math:`\frac{1}{2} (\ln\rho)^2`.
 
     Source: Schulman 2020, "Approximating KL divergence", estimator k2. Biased from the third order on, but it grows
     with the square of the log-ratio, where k3 grows with its exponential: a few rare tokens do not drown the rest.
@@ -100,10 +120,11 @@ def kl_k2(log_ratio: jax.Array) -> jax.Array:
     return 0.5 * jnp.square(log_ratio)
 
 
-def kl_k3(log_ratio: jax.Array, *, limit: float) -> jax.Array:
-    r"""Estimate of KL(old || new) from each chunk, nats: :math:`(\rho - 1) - \ln\rho`, unbiased and never negative.
+def kl_k3(log_ratio: Float[AnyArray, "*batch"], *, limit: float) -> Float[Array, "*batch"]:
+    r"""Returns an estimate of KL(old || new) from each chunk, nats: :math:`(\rho - 1) - \ln\rho`.
 
-    Source: Schulman 2020, "Approximating KL divergence", estimator k3. Beyond +-`limit` nats log-ratios count as that.
+    It is unbiased and never negative. Source: Schulman 2020, "Approximating KL divergence", estimator k3.
+    Log-ratios beyond +-`limit` nats count as that.
     """
     limited = jnp.clip(log_ratio, -limit, limit)
     return jnp.expm1(limited) - limited

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import flax.struct
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from chunk_ppo_ros.core import types
-from chunk_ppo_ros.core_jax.arrays import AnyArray
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Scalar, Tree
 from chunk_ppo_ros.robot.chunk_length import held_after
 
 Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(joint targets [H, D], state [S]) -> normalized targets, float32 [H, D]."""
 
 
 @flax.struct.dataclass
@@ -25,53 +26,55 @@ class RolloutBatch:
     """N transitions in the order in which they happened.
 
     Attributes:
-        observation: what each chunk was sampled from, leading axis [N].
-        action_tokens: int32 [N, T].
-        token_mask: bool [N, T], true where a token was sampled.
-        token_log_probs: float32 [N, T], nats, as recorded while sampling.
-        temperature: float32 [], of all chunks.
-        actions: float32 [N, H, D], normalised, the last step that was asked held to the end; None where no value of
-            chunks reads them.
-        values: float32 [N], those that were recorded while acting; V(s), or V(s, a) where `ppo.gae_value` says so.
-        next_values: float32 [N], of the same kind.
-        rewards: float32 [N].
-        discounts: float32 [N], before termination.
-        terminated: bool [N].
-        segment_end: bool [N], the next entry does not continue this one.
-        policy_mask: bool [N], false where a human took over or drove: such a chunk does not count in the policy loss.
-        human_mask: bool [N], true where a human drove the whole chunk: it can only be imitated.
-        valid: bool [N], false where the tokens stood for no actions and the robot held; it counts like any other.
-        sequence_number: int32 [N], of the chunk within its run.
+        observation: a `ModelObservation` of what each chunk was sampled from, or what `prepare` made of it; its leaves
+            have the leading axis [N].
+        action_tokens: model ids.
+        token_mask: true where a token was sampled.
+        token_log_probs: log-probability of each token as recorded while sampling, nats.
+        temperature: that of all chunks.
+        actions: normalized joint targets, the last step that was asked held to the end; None where no value of chunks
+            reads them.
+        values: the values that were recorded while acting, in units of reward; V(s), or V(s, a) where `ppo.gae_value`
+            says so.
+        next_values: values of the same kind after each chunk.
+        rewards: the reward of each chunk, summed over its executed steps.
+        discounts: the factor on `next_values` before termination.
+        terminated: whether an end state was reached.
+        segment_end: whether the next entry does not continue this one.
+        policy_mask: false where a human took over or drove: such a chunk does not count in the policy loss.
+        human_mask: true where a human drove the whole chunk: it can only be imitated.
+        valid: false where the tokens stood for no actions and the robot held; such a chunk counts like any other.
+        sequence_number: number of the chunk within its run.
     """
 
-    observation: types.ModelObservation
-    action_tokens: Any
-    token_mask: Any
-    token_log_probs: Any
-    temperature: Any
-    actions: Any
-    values: Any
-    next_values: Any
-    rewards: Any
-    discounts: Any
-    terminated: Any
-    segment_end: Any
-    policy_mask: Any
-    human_mask: Any
-    valid: Any
-    sequence_number: Any
+    observation: Tree
+    action_tokens: Int[AnyArray, "N T"]
+    token_mask: Bool[AnyArray, "N T"]
+    token_log_probs: Float[AnyArray, "N T"]
+    temperature: Scalar
+    actions: Float[AnyArray, "N H D"] | None
+    values: Float[AnyArray, "N"]
+    next_values: Float[AnyArray, "N"]
+    rewards: Float[AnyArray, "N"]
+    discounts: Float[AnyArray, "N"]
+    terminated: Bool[AnyArray, "N"]
+    segment_end: Bool[AnyArray, "N"]
+    policy_mask: Bool[AnyArray, "N"]
+    human_mask: Bool[AnyArray, "N"]
+    valid: Bool[AnyArray, "N"]
+    sequence_number: Int[AnyArray, "N"]
 
-    def take(self, indices: AnyArray) -> RolloutBatch:
-        """The entries at `indices`, int [B], in that order; `segment_end` then says nothing."""
+    def take(self, indices: Int[AnyArray, "B"]) -> RolloutBatch:
+        """Returns the entries at `indices`, in that order; `segment_end` then says nothing."""
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 
 
 def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Normalize | None = None) -> RolloutBatch:
-    """The transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
+    """Returns the transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
 
     Args:
-        transitions: in any order.
-        normalize: (joint targets [H, D], state [S]) -> normalised float32 [H, D]; None leaves `actions` out.
+        transitions: at least one, in any order.
+        normalize: makes `actions` of joint targets; None leaves `actions` out.
 
     Raises:
         ValueError: if there is none, a sequence number comes twice, or they differ in shape, run or temperature.
@@ -106,8 +109,8 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
     )
 
 
-def segment_ends(transitions: Sequence[types.Transition]) -> np.ndarray:
-    """bool [N], true where the entry after t is not what followed chunk t.
+def segment_ends(transitions: Sequence[types.Transition]) -> Bool[np.ndarray, "N"]:
+    """Returns where the entry after t is not what followed chunk t.
 
     That is where t terminated, was truncated or taken over, where a human drives the next entry (what comes of it is
     not the policy's doing), and where the next entry is of another episode or not the next chunk of this one (the chunk

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Array
 from chunk_ppo_ros.rl import losses
 from chunk_ppo_ros.rl.gae import gae
 from chunk_ppo_ros.rl.rollout import RolloutBatch
@@ -19,25 +19,31 @@ from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 @flax.struct.dataclass
 class Targets:
-    """What the losses aim at.
+    """What the losses of N chunks aim at.
 
     Attributes:
-        advantages: float32 [N], normalised where the configuration says so.
-        returns: float32 [N], targets of the values.
-        reference_log_probs: float32 [N, T], of the reference policy, nats; None where it has no weight in the loss.
+        advantages: advantage of each chunk, normalized where the configuration says so.
+        returns: targets of the values, in units of reward.
+        reference_log_probs: log-probability of each token under the reference policy, nats; None where it has no weight
+            in the loss.
     """
 
-    advantages: jax.Array
-    returns: jax.Array
-    reference_log_probs: Any = None
+    advantages: Float[Array, "N"]
+    returns: Float[Array, "N"]
+    reference_log_probs: Float[Array, "N T"] | None = None
 
-    def take(self, indices: jax.Array) -> Targets:
-        """The entries at `indices`, int [B]."""
+    def take(self, indices: Int[AnyArray, "B"]) -> Targets:
+        """Returns the targets of the chunks at `indices`."""
         return jax.tree.map(lambda leaf: leaf[indices], self)
 
 
 def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tuple[Targets, ScalarMetrics]:
-    """GAE over the rollout, and the metrics of those chunks that no human drove."""
+    """Returns the targets by GAE over the rollout, and the metrics of those chunks that no human drove.
+
+    Args:
+        rollout: N chunks.
+        config: reads `gae_lambda` and `normalize_advantages`.
+    """
     advantages, returns = gae(
         rewards=rollout.rewards,
         discounts=rollout.discounts,
@@ -53,7 +59,9 @@ def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tupl
     return Targets(advantages=advantages, returns=returns), metrics
 
 
-def _rollout_metrics(rollout: RolloutBatch, *, advantages: jax.Array, returns: jax.Array) -> ScalarMetrics:
+def _rollout_metrics(
+    rollout: RolloutBatch, *, advantages: Float[Array, "N"], returns: Float[Array, "N"]
+) -> ScalarMetrics:
     """The metrics of a rollout before training, without what humans drove."""
     counted = ~rollout.human_mask
     values = {
@@ -72,13 +80,15 @@ def _rollout_metrics(rollout: RolloutBatch, *, advantages: jax.Array, returns: j
     return ScalarMetrics({name: scalar(value) for name, value in values.items()})
 
 
-def chunk_value_metrics(chunk_values: np.ndarray | None, returns: np.ndarray, *, human_mask: np.ndarray) -> Metrics:
-    """How well V(s, a) of the parameters before an update explains the returns; nothing where the policy has none.
+def chunk_value_metrics(
+    chunk_values: Float[AnyArray, "N"] | None, returns: Float[AnyArray, "N"], *, human_mask: Bool[AnyArray, "N"]
+) -> Metrics:
+    """Returns how well V(s, a) of the parameters before an update explains the returns; nothing without V(s, a).
 
     Args:
-        chunk_values: V(s, a), float32 [N], in units of reward, or None.
-        returns: targets of the values, float32 [N].
-        human_mask: bool [N], the chunks that a human drove, which do not count.
+        chunk_values: V(s, a), in units of reward; None where the policy has none.
+        returns: targets of the values, in units of reward.
+        human_mask: the chunks that a human drove, which do not count.
     """
     if chunk_values is None:
         return Metrics()
@@ -88,6 +98,6 @@ def chunk_value_metrics(chunk_values: np.ndarray | None, returns: np.ndarray, *,
     return Metrics({"value/chunk_explained_variance": explained})
 
 
-def _variance(values: jax.Array, mask: jax.Array) -> jax.Array:
-    """Of the values under `mask`."""
+def _variance(values: Float[AnyArray, "N"], mask: Bool[AnyArray, "N"]) -> Float[Array, ""]:
+    """The variance of the values under `mask`."""
     return losses.masked_mean(jnp.square(values - losses.masked_mean(values, mask)), mask)

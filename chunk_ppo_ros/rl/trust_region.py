@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 MAX_ATTEMPTS = 4
@@ -34,9 +36,21 @@ class KLAfter:
 
     @classmethod
     def measure(
-        cls, old_log_probs: np.ndarray, new_log_probs: np.ndarray, rollout: RolloutBatch, *, log_ratio_clamp: float
+        cls,
+        old_log_probs: Float[AnyArray, "N T"],
+        new_log_probs: Float[AnyArray, "N T"],
+        rollout: RolloutBatch,
+        *,
+        log_ratio_clamp: float,
     ) -> KLAfter:
-        """From log-probs [N, T] of the policy before and after an update, nats; not a number where one is not."""
+        """Returns how far the policy has moved; not a number where a log-probability is not.
+
+        Args:
+            old_log_probs: log-probability of each token before the update, nats.
+            new_log_probs: the same after it.
+            rollout: N chunks.
+            log_ratio_clamp: bound on the size of a chunk's log-ratio in k3, nats.
+        """
         log_ratio = _policy_log_ratios(new_log_probs, old_log_probs, rollout)
         if not log_ratio.size:
             return cls()
@@ -61,11 +75,11 @@ class Attempts:
     kl: KLAfter | None
 
     def next_scale(self, config: config_lib.PPOConfig) -> float:
-        """The scale of the actor's learning rate for the next update."""
+        """Returns the scale of the actor's learning rate for the next update, above 0 and at most 1."""
         return min(1.0, self.lr_scale * RECOVERY) if self.accepted else self.lr_scale * config.rate_backoff
 
     def metrics(self) -> Metrics:
-        """How the update went; without the KL where it was not measured."""
+        """Returns how the update went; without the KL where it was not measured."""
         made = {
             "update/accepted": float(self.accepted),
             "update/rolled_back": float(self.undone),
@@ -74,21 +88,26 @@ class Attempts:
         return Metrics(made if self.kl is None else {"kl/after": self.kl.k2, "kl/after_k3": self.kl.k3, **made})
 
 
-def mean_log_ratio(log_probs: np.ndarray, reference_log_probs: np.ndarray, rollout: RolloutBatch) -> float:
-    """KL(policy || reference) of a chunk from the policy's own samples, nats; 0 without policy chunks.
+def mean_log_ratio(
+    log_probs: Float[AnyArray, "N T"], reference_log_probs: Float[AnyArray, "N T"], rollout: RolloutBatch
+) -> float:
+    """Returns KL(policy || reference) of a chunk from the policy's own samples, nats; 0 without policy chunks.
 
-    The mean log-ratio (Schulman 2020, "Approximating KL divergence", estimator k1): unbiased, so it may be negative.
+    It is the mean log-ratio (Schulman 2020, "Approximating KL divergence", estimator k1), which is unbiased and
+    therefore may be negative.
 
     Args:
-        log_probs: of the policy that sampled, [N, T], nats.
-        reference_log_probs: of the reference, [N, T], nats.
+        log_probs: log-probability of each token under the policy that sampled, nats.
+        reference_log_probs: the same under the reference, nats.
         rollout: N chunks.
     """
     log_ratio = _policy_log_ratios(log_probs, reference_log_probs, rollout)
     return float(np.mean(log_ratio)) if log_ratio.size else 0.0
 
 
-def _policy_log_ratios(log_probs: np.ndarray, others: np.ndarray, rollout: RolloutBatch) -> np.ndarray:
-    """float64, one for each of the policy's chunks, nats."""
+def _policy_log_ratios(
+    log_probs: Float[AnyArray, "N T"], others: Float[AnyArray, "N T"], rollout: RolloutBatch
+) -> Float[np.ndarray, "M"]:
+    """The log-ratios of the M chunks of the policy, in float64, nats."""
     differences = np.where(rollout.token_mask, log_probs - others, 0.0)
     return np.asarray(differences.sum(axis=-1, dtype=np.float64))[np.asarray(rollout.policy_mask)]

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import numpy as np
+from jaxtyping import PyTree
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import Key, Params, Tree
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
-from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
+from chunk_ppo_ros.rl.gradient_step import GradientStep, OptState, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
 from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.policy_scores import Evaluate
@@ -25,15 +27,16 @@ from chunk_ppo_ros.rl.targets import Targets, chunk_value_metrics, compute_targe
 from chunk_ppo_ros.rl.trust_region import MAX_ATTEMPTS, Attempts, KLAfter, mean_log_ratio
 from chunk_ppo_ros.rl.update_metrics import metrics_of
 
-Prepare = Callable[[Any, Any], Any]
+Prepare: TypeAlias = Callable[[Params, Tree], Tree]
+"""(parameters, observation of B chunks) -> what `evaluate` takes in its place."""
 
 
 @dataclasses.dataclass(frozen=True)
 class UpdateResult:
     """New parameters, their optimizer state, and what happened on the way."""
 
-    params: Any
-    opt_state: Any
+    params: Params
+    opt_state: OptState
     metrics: Metrics
 
 
@@ -62,10 +65,10 @@ class PPOUpdate:
         optimizer: ActorCriticOptimizer,
         config: config_lib.PPOConfig,
         *,
-        trained: Any = True,
+        trained: PyTree[bool] = True,
         prepare: Prepare | None = None,
         dtype: str = "float32",
-        reference: Any = None,
+        reference: Params | None = None,
     ) -> None:
         if config.ref_kl_coef > 0.0 and reference is None:
             raise ValueError(f"ppo.ref_kl_coef must be 0 without a reference, got {config.ref_kl_coef}; give one")
@@ -78,11 +81,11 @@ class PPOUpdate:
 
     def run(
         self,
-        params: Any,
-        opt_state: Any,
+        params: Params,
+        opt_state: OptState,
         rollout: RolloutBatch,
         *,
-        key: jax.Array,
+        key: Key,
         policy_frozen: bool = False,
         donate: bool = False,
         progress: Progress | None = None,
@@ -168,7 +171,7 @@ class PPOUpdate:
         return KLAfter.measure(scores.token_log_probs, after, rollout, log_ratio_clamp=self._config.log_ratio_clamp)
 
     def _with_reference(
-        self, targets: Targets, params: Any, rollout: RolloutBatch, scores: RolloutScores
+        self, targets: Targets, params: Params, rollout: RolloutBatch, scores: RolloutScores
     ) -> tuple[Targets, Metrics]:
         """The targets with the reference's log-probs, and KL(policy || reference) of a chunk before the first step."""
         if self._reference is None:
@@ -178,7 +181,7 @@ class PPOUpdate:
         return targets.replace(reference_log_probs=jax.device_put(reference)), metrics  # type: ignore[attr-defined]
 
     def warm_up(
-        self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array, policy_frozen: bool = False
+        self, params: Params, opt_state: OptState, rollout: RolloutBatch, *, key: Key, policy_frozen: bool = False
     ) -> None:
         """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
         params = committed(params)
@@ -190,7 +193,7 @@ class PPOUpdate:
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=False)
         self._step(state, rollout, targets, indices)
 
-    def _prepared(self, params: Any, rollout: RolloutBatch) -> RolloutBatch:
+    def _prepared(self, params: Params, rollout: RolloutBatch) -> RolloutBatch:
         """The rollout on the device, as `evaluate` reads it in every epoch."""
         rollout = jax.device_put(rollout)
         if self._prepare is None:
@@ -201,7 +204,7 @@ class PPOUpdate:
 def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
     """`prepare` on N chunks, `size` at a time, so that the memory for it does not grow with the rollout."""
 
-    def prepare_all(params: Any, observation: Any) -> Any:
+    def prepare_all(params: Params, observation: Tree) -> Tree:
         minibatches = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), observation)
         prepared = jax.lax.map(lambda minibatch: prepare(params, minibatch), minibatches)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), prepared)

@@ -9,34 +9,35 @@ from collections.abc import Sequence
 from typing import Literal
 
 import flax.struct
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core_jax.arrays import AnyArray
 
 How = Literal["mean", "min", "max"]
 """How the scalars of several gradient steps become one metric."""
 
 
 @flax.struct.dataclass
-class Scalar:
+class MetricScalar:
     """One metric of a gradient step or of a rollout.
 
     Attributes:
-        value: float32 [], or [K] where the scalars of K parts of a minibatch are stacked.
-        counts: bool [], likewise; whether there was anything to measure. The others are left out of the metric.
+        value: the number; [K] where those of K parts of a minibatch are stacked.
+        counts: whether there was anything to measure, likewise. The others are left out of the metric.
         how: how the scalars of several steps become one.
         otherwise: the metric where none of the scalars counts.
     """
 
-    value: jax.Array
-    counts: jax.Array
+    value: Float[AnyArray, "*parts"]
+    counts: Bool[AnyArray, "*parts"]
     how: How = flax.struct.field(pytree_node=False)
     otherwise: float = flax.struct.field(pytree_node=False)
 
-    def joined(self) -> Scalar:
-        """The scalar of a minibatch from those of its K parts, whose means divide by the counts of the minibatch."""
+    def joined(self) -> MetricScalar:
+        """Returns the scalar of a minibatch from those of its K parts, whose means divide by the minibatch's counts."""
         match self.how:
             case "mean":
                 value = jnp.sum(self.value, axis=0)
@@ -44,12 +45,14 @@ class Scalar:
                 value = jnp.min(self.value, axis=0)
             case "max":
                 value = jnp.max(self.value, axis=0)
-        return Scalar(value, jnp.any(self.counts, axis=0), self.how, self.otherwise)
+        return MetricScalar(value, jnp.any(self.counts, axis=0), self.how, self.otherwise)
 
 
-def scalar(value: jax.Array, *, counts: jax.Array | bool = True, how: How = "mean", otherwise: float = 0.0) -> Scalar:
-    """A `Scalar`, which counts unless something else is said."""
-    return Scalar(value, jnp.asarray(counts), how, otherwise)
+def scalar(
+    value: Float[AnyArray, ""], *, counts: Bool[AnyArray, ""] | bool = True, how: How = "mean", otherwise: float = 0.0
+) -> MetricScalar:
+    """Returns a metric that counts unless something else is said; see `MetricScalar`."""
+    return MetricScalar(value, jnp.asarray(counts), how, otherwise)
 
 
 @flax.struct.dataclass
@@ -60,9 +63,9 @@ class ScalarMetrics:
         scalars: logged name -> scalar.
     """
 
-    scalars: dict[str, Scalar]
+    scalars: dict[str, MetricScalar]
 
-    def __getitem__(self, name: str) -> jax.Array:
+    def __getitem__(self, name: str) -> Float[AnyArray, "*parts"]:
         """The value of one of them."""
         return self.scalars[name].value
 
@@ -75,12 +78,12 @@ class ScalarMetrics:
         return ScalarMetrics({**self.scalars, **other.scalars})
 
     def joined(self) -> ScalarMetrics:
-        """The scalars of a minibatch from those of its K parts, [K] each."""
+        """Returns the scalars of a minibatch from those of its K parts, [K] each."""
         return ScalarMetrics({name: parts.joined() for name, parts in self.scalars.items()})
 
 
 def metrics_of(steps: Sequence[ScalarMetrics]) -> Metrics:
-    """The metrics of an update from the scalars of its gradient steps.
+    """Returns the metrics of an update from the scalars of its gradient steps.
 
     Args:
         steps: scalars of the same names, on the host; at least one step.
@@ -88,7 +91,7 @@ def metrics_of(steps: Sequence[ScalarMetrics]) -> Metrics:
     return Metrics({name: _metric([step.scalars[name] for step in steps]) for name in steps[0].scalars})
 
 
-def _metric(scalars: Sequence[Scalar]) -> float:
+def _metric(scalars: Sequence[MetricScalar]) -> float:
     values = [entry.value for entry in scalars if entry.counts]
     if not values:
         return scalars[0].otherwise

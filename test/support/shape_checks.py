@@ -1,4 +1,4 @@
-"""The checker that `conftest.py` puts around every function of model/ and core_jax/."""
+"""The checker that `conftest.py` puts around every function of core_jax/, model/ and rl/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import jaxtyping
 import numpy as np
 from beartype import BeartypeConf, beartype
 
-ROOMS = ("chunk_ppo_ros.core_jax", "chunk_ppo_ros.model")
+ROOMS = ("chunk_ppo_ros.core_jax", "chunk_ppo_ros.model", "chunk_ppo_ros.rl")
 """The packages whose signatures are checked while tests run."""
 
 TYPE_CHECKS = BeartypeConf(is_pep484_tower=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.agent import restore
@@ -68,7 +69,7 @@ class ModelBench:
     def update(self) -> list[Figure]:
         """Whole updates of a rollout that was sampled for it, and gradients alone."""
         ppo, bundle = self._config.ppo, restore.load(Checkpoint.open(self._learner.checkpoint), self._config)
-        params = jax.tree.map(jax.numpy.asarray, bundle.params)
+        params = jax.tree.map(jnp.asarray, bundle.params)
         optimizer = make_optimizer(ppo)
         opt_state = optimizer.init(params)
         update = PPOUpdate(bundle.policy.evaluate, optimizer, ppo)
@@ -153,9 +154,9 @@ def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, R
 
     def loss(params: Any, batch: RolloutBatch) -> Any:
         targets, _ = compute_targets(batch, config)
-        evaluation = policy.evaluate(
-            params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
-        )
+        tokens, mask = jnp.asarray(batch.action_tokens), jnp.asarray(batch.token_mask)
+        temperature = jnp.asarray(batch.temperature)
+        scores = policy.evaluate(params, batch.observation, tokens, mask, temperature=temperature)
         inputs = LossInputs(
             old_log_probs=batch.token_log_probs,
             reference_log_probs=None,
@@ -165,6 +166,6 @@ def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, R
             advantages=targets.advantages,
             returns=targets.returns,
         )
-        return ppo_loss(evaluation, inputs, config=config)
+        return ppo_loss(scores, inputs, config=config)
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))
