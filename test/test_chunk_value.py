@@ -86,9 +86,8 @@ def test_scoring_and_asking_give_one_value_whatever_a_masked_camera_shows(settin
 
 def test_the_losses_of_both_values_stay_out_of_a_detached_backbone(setting: Setting) -> None:
     def loss(params: Any, actions: jax.Array) -> jax.Array:
-        scores = setting.policy.evaluate(
-            params, setting.observation, setting.tokens, setting.mask, temperature=1.0, actions=actions
-        )
+        tokens, mask = jnp.asarray(setting.tokens), jnp.asarray(setting.mask)
+        scores = setting.policy.evaluate(params, setting.observation, tokens, mask, temperature=1.0, actions=actions)
         assert scores.chunk_value is not None
         returns = jnp.array([1.0, -1.0])
         return jnp.sum(scores.value.loss(returns, huber_delta=1.0) + scores.chunk_value.loss(returns, huber_delta=1.0))
@@ -101,12 +100,13 @@ def test_the_losses_of_both_values_stay_out_of_a_detached_backbone(setting: Sett
 
 
 def test_chunks_are_valued_where_actions_are_given_and_there_is_a_head(setting: Setting) -> None:
-    arguments = (setting.observation, setting.tokens, setting.mask)
+    arguments = (setting.observation, jnp.asarray(setting.tokens), jnp.asarray(setting.mask))
+    actions = jnp.asarray(setting.actions)
     without = jax.eval_shape(lambda p: setting.policy.evaluate(p, *arguments, temperature=1.0), setting.params)
     assert without.chunk_value is None
     plain = make_policy(dataclasses.replace(setting.policy.config, chunk_value="none"))
     params = jax.eval_shape(lambda: plain.init(key=jax.random.key(0)))
-    scores = jax.eval_shape(lambda p: plain.evaluate(p, *arguments, temperature=1.0, actions=setting.actions), params)
+    scores = jax.eval_shape(lambda p: plain.evaluate(p, *arguments, temperature=1.0, actions=actions), params)
     assert scores.chunk_value is None
     with pytest.raises(ValueError, match="model.chunk_value must be pooled or attention"):
         jax.eval_shape(plain.compute_action_chunk_value, params, setting.observation, setting.actions)
