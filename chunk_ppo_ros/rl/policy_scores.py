@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
-from chunk_ppo_ros.core_jax.arrays import Array, Params, Tree
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, Scalar, Tree
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
@@ -17,11 +16,11 @@ class PolicyScores(Protocol):
     """What the current policy says about B sampled chunks."""
 
     @property
-    def token_log_probs(self) -> Float[Array, "B T"]:
+    def token_log_probs(self) -> Float[AnyArray, "B T"]:
         """Log-probability of each token, nats; only entries under the token mask are read."""
 
     @property
-    def entropy(self) -> Float[Array, "B T"]:
+    def entropy(self) -> Float[AnyArray, "B T"]:
         """Entropy of each token's distribution, nats; only entries under the token mask are read."""
 
     @property
@@ -41,11 +40,11 @@ class Evaluate(Protocol):
         self,
         params: Params,
         observation: Tree,
-        action_tokens: Int[Array, "B T"],
-        token_mask: Bool[Array, "B T"],
+        action_tokens: Int[AnyArray, "B T"],
+        token_mask: Bool[AnyArray, "B T"],
         *,
-        temperature: Float[Array, ""],
-        actions: Float[Array, "B H D"] | None,
+        temperature: Scalar,
+        actions: Float[AnyArray, "B H D"] | None,
     ) -> PolicyScores:
         """Scores B chunks.
 
@@ -60,12 +59,12 @@ class Evaluate(Protocol):
 
 
 def score(evaluate: Evaluate, params: Params, batch: RolloutBatch) -> PolicyScores:
-    """Returns what `params` say about the chunks of a minibatch; to be called within `jax.jit`."""
+    """Returns what `params` say about the chunks of a minibatch."""
     return evaluate(
         params,
         batch.observation,
-        jnp.asarray(batch.action_tokens),
-        jnp.asarray(batch.token_mask),
-        temperature=jnp.asarray(batch.temperature),
-        actions=None if batch.actions is None else jnp.asarray(batch.actions),
+        batch.action_tokens,
+        batch.token_mask,
+        temperature=batch.temperature,
+        actions=batch.actions,
     )

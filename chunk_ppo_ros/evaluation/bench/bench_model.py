@@ -154,9 +154,9 @@ def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, R
 
     def loss(params: Any, batch: RolloutBatch) -> Any:
         targets, _ = compute_targets(batch, config)
-        tokens, mask = jnp.asarray(batch.action_tokens), jnp.asarray(batch.token_mask)
-        temperature = jnp.asarray(batch.temperature)
-        scores = policy.evaluate(params, batch.observation, tokens, mask, temperature=temperature)
+        scores = policy.evaluate(
+            params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
+        )
         inputs = LossInputs(
             old_log_probs=batch.token_log_probs,
             reference_log_probs=None,
