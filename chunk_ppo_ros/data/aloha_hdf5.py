@@ -111,7 +111,7 @@ def _truth(attribute: object, path: pathlib.Path) -> bool:
 
 
 def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:
-    """Returns uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colours, as openpi's converter
+    """Returns uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colors, as openpi's converter
     does.
     """
     try:

@@ -113,7 +113,7 @@ def custom_data(bag: pathlib.Path) -> dict[str, str]:
 
 
 def stamp_of(data: bytes) -> int:
-    """Returns the stamp, ns, of a serialised message that begins with a Header; nothing else is deserialised."""
+    """Returns the stamp, ns, of a serialized message that begins with a Header; nothing else is deserialized."""
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 

@@ -23,7 +23,7 @@ class Episode:
 
     Attributes:
         source: file or folder, and number of the episode where there are several; for messages.
-        states: float32 [T, S], measured at the start of each step: joints in rad, grippers normalised (0 closed, 1
+        states: float32 [T, S], measured at the start of each step: joints in rad, grippers normalized (0 closed, 1
             open), as recorded.
         actions: float32 [T, D], the absolute joint targets of each step in the same units.
         rate: control steps per second, Hz.

@@ -11,7 +11,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 
 
 def decode_file(content: bytes, where: str) -> np.ndarray:
-    """Returns the pixels of a JPEG or PNG file, as the format defines their colours; zeros may follow it.
+    """Returns the pixels of a JPEG or PNG file, as the format defines their colors; zeros may follow it.
 
     Args:
         content: the file.

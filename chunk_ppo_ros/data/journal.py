@@ -49,7 +49,7 @@ class TransitionJournal:
         self._folder = folder
 
     def add(self, message: bytes, *, version: int, sequence_number: int) -> None:
-        """Keeps one serialised Transition message.
+        """Keeps one serialized Transition message.
 
         Raises:
             OSError: when it cannot be written, for example because the disk is full.

@@ -30,7 +30,7 @@ class RecordedChunks:
     Attributes:
         images: uint8 [N, C, h, w, 3], at the start of each chunk, a mapped file; zeros where masked.
         image_mask: bool [N, C].
-        state: float32 [N, S], rad, grippers normalised.
+        state: float32 [N, S], rad, grippers normalized.
         actions: float32 [N, H, D], absolute joint targets; the last one repeated beyond the end of the episode.
         episodes: int32 [N], number of each chunk's episode, 0..E-1.
         prompts: the task of each episode in words.

@@ -119,7 +119,7 @@ def read_bag(
 
     Args:
         folder: a bag, or a folder of its parts.
-        convention: by which the robot's grippers are normalised.
+        convention: by which the robot's grippers are normalized.
         rate: the control rate at which it was recorded, Hz.
         cameras: names of the policy's cameras, in its order, which a recording does not hold.
         prompt: replaces those of the chunks, where not empty.

@@ -108,7 +108,7 @@ class JudgedChunk:
         outcome: how the chunk ended.
         valid: whether it can be trained on.
         reason: why not; empty where it can.
-        robot_fault: whether it cannot be because robot or reward failed, so that its episode is spoilt.
+        robot_fault: whether it cannot be because robot or reward failed, so that its episode is spoiled.
     """
 
     outcome: ChunkOutcome

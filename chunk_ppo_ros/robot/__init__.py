@@ -1,1 +1,1 @@
-"""The robot without ROS and JAX: layout, limits and units of ALOHA, images, sensor sync, chunk player, safety."""
+"""Handles the ALOHA robot without ROS and JAX: its layout, limits, units, images, sensors, chunk player and safety."""

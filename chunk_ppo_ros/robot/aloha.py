@@ -1,11 +1,11 @@
-"""ALOHA's layout, limits, poses, units and names.
+"""Defines ALOHA's layout, limits, poses, units and names.
 
-Here is what is fixed by the hardware and by the data that pi policies are trained on: the order of the 14 numbers of a
-state or an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. Not
-here: rate limits and checks of whole chunks (`safety.py`) and the images themselves (`images.py`).
+The hardware, and the data that pi policies are trained on, fix these facts: the order of the 14 numbers of a state or
+an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. `safety.py` has
+the limits of speed and the checks of whole chunks, and `images.py` handles the images.
 
-Layout of states and actions: [left arm 6, left gripper, right arm 6, right gripper]; arms in rad, grippers normalised
-(0 closed, 1 open).
+The 14 numbers are [left arm 6, left gripper, right arm 6, right gripper]. Arm joints are in rad, and grippers are
+normalized (0 closed, 1 open).
 """
 
 from __future__ import annotations
@@ -30,26 +30,32 @@ SIDE_DIM = len(ARM_JOINTS) + 1
 ACTION_DIM = SIDE_DIM * len(SIDES)
 
 GRIPPER_INDICES = np.arange(len(ARM_JOINTS), ACTION_DIM, SIDE_DIM)
-"""Where the grippers stand among the 14 dimensions."""
+"""The indices of the grippers among the 14 dimensions."""
 ARM_INDICES = np.setdiff1d(np.arange(ACTION_DIM), GRIPPER_INDICES)
-"""Where the arm joints stand among the 14 dimensions."""
+"""The indices of the arm joints among the 14 dimensions."""
 
-# Read in the URDF of Interbotix's aloha_vx300s, rad; grippers are normalised.
+# The joint ranges are those of the URDF of Interbotix's aloha_vx300s, rad. Grippers are normalized.
 LOWER_LIMITS = np.tile([-3.14158, -1.85005, -1.76278, -3.14158, -1.8675, -3.14158, 0.0], 2)
 UPPER_LIMITS = np.tile([3.14158, 1.25664, 1.60570, 3.14158, 2.23402, 3.14158, 1.0], 2)
 FINGER_LIMITS = (0.021, 0.057)
-"""Range of a follower's finger joint in the same URDF, m. Both conventions reach past it."""
+"""The range of a follower's finger joint in the URDF of Interbotix's aloha_vx300s, m.
+
+Both conventions for grippers reach beyond it.
+"""
 
 START_POSE = np.tile([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1], 2)
-"""Where episodes start: ALOHA's start pose, grippers nearly closed as in gym-aloha (finger at 0.0224 m)."""
+"""The pose in which episodes start, rad and normalized grippers.
+
+It is ALOHA's start pose with grippers nearly closed, as in gym-aloha (finger at 0.0224 m).
+"""
 
 CONTROL_RATE = RobotConfig().control_rate
-"""Control rate of ALOHA's own control loop and recorders, Hz."""
+"""The control rate of ALOHA's own control loop and recorders, Hz."""
 
 CAMERAS: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
-"""Names of the cameras on the robot. ALOHA's cam_low has no place in the model."""
+"""The names of the cameras on the robot. The model has no input for ALOHA's cam_low."""
 MODEL_CAMERAS = dict(zip(CAMERAS, Pi0FASTActorCriticConfig().cameras, strict=True))
-"""Camera name on the robot -> camera key of the model."""
+"""The camera key of the model for each camera name on the robot."""
 ROBOT_CAMERAS = {key: camera for camera, key in MODEL_CAMERAS.items()}
 
 for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
@@ -58,15 +64,15 @@ for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
 
 @dataclasses.dataclass(frozen=True)
 class GripperConvention:
-    """What open and closed mean for grippers; all maps are linear in the normalised opening.
+    """Defines what open and closed mean for grippers; all maps are linear in the normalized opening.
 
     Attributes:
-        finger_open: finger position of a follower when open, m.
-        finger_closed: finger position of a follower when closed, m.
-        motor_open: motor angle of a follower when open, rad.
-        motor_closed: motor angle of a follower when closed, rad.
-        leader_open: motor angle of a leader when open, rad.
-        leader_closed: motor angle of a leader when closed, rad.
+        finger_open: the finger position of an open follower, m.
+        finger_closed: the finger position of a closed follower, m.
+        motor_open: the motor angle of an open follower, rad.
+        motor_closed: the motor angle of a closed follower, rad.
+        leader_open: the motor angle of an open leader, rad.
+        leader_closed: the motor angle of a closed leader, rad.
     """
 
     finger_open: float
@@ -77,32 +83,35 @@ class GripperConvention:
     leader_closed: float
 
     def finger_from_opening(self, opening: FloatT) -> FloatT:
-        """Finger position in m of a normalised opening."""
+        """Returns the finger position in m for a normalized opening."""
         return self.finger_closed + opening * (self.finger_open - self.finger_closed)
 
     def opening_from_finger(self, finger: FloatT) -> FloatT:
-        """Normalised opening of a finger position in m; leaves 0..1 where the finger leaves the convention's range."""
+        """Returns the normalized opening for a finger position in m.
+
+        The opening lies outside 0..1 where the finger lies outside the convention's range.
+        """
         return (finger - self.finger_closed) / (self.finger_open - self.finger_closed)
 
     def motor_from_opening(self, opening: FloatT) -> FloatT:
-        """Motor angle in rad that is commanded for a normalised opening."""
+        """Returns the motor angle in rad that is commanded for a normalized opening."""
         return self.motor_closed + opening * (self.motor_open - self.motor_closed)
 
     def opening_from_motor(self, motor: FloatT) -> FloatT:
-        """Normalised opening for which a motor angle in rad is commanded."""
+        """Returns the normalized opening for which a motor angle in rad is commanded."""
         return (motor - self.motor_closed) / (self.motor_open - self.motor_closed)
 
     def opening_from_leader(self, motor: FloatT) -> FloatT:
-        """Normalised opening that a leader's gripper at a motor angle in rad asks for."""
+        """Returns the normalized opening that a leader's gripper at a motor angle in rad asks for."""
         return (motor - self.leader_closed) / (self.leader_open - self.leader_closed)
 
     def leader_from_opening(self, opening: FloatT) -> FloatT:
-        """Inverse of `opening_from_leader`."""
+        """Returns the motor angle in rad of a leader for an opening; inverts `opening_from_leader`."""
         return self.leader_closed + opening * (self.leader_open - self.leader_closed)
 
 
 GRIPPER_CONVENTIONS = {
-    # The constants of the original ALOHA, which openpi and gym-aloha use.
+    # These are the constants of the original ALOHA, which openpi and gym-aloha use.
     "openpi": GripperConvention(
         finger_open=0.05800,
         finger_closed=0.01844,
@@ -111,7 +120,7 @@ GRIPPER_CONVENTIONS = {
         leader_open=0.3083,
         leader_closed=-0.6842,
     ),
-    # The constants of Interbotix's ROS 2 package for ALOHA.
+    # These are the constants of Interbotix's ROS 2 package for ALOHA.
     "interbotix": GripperConvention(
         finger_open=0.0579,
         finger_closed=0.0440,
@@ -124,30 +133,34 @@ GRIPPER_CONVENTIONS = {
 
 
 HORN_RADIUS = 0.022
-"""Of the linkage between a follower's gripper motor and its fingers, m, as Interbotix's driver has it for the vx300s.
-Both conventions' motor angles and finger positions agree by it."""
+"""Radius of the horn on a follower's gripper motor, m; Interbotix's driver has this value for the vx300s.
+
+The horn and the gripper arm link the motor to the fingers. Motor angles and finger positions of both conventions agree
+with this linkage.
+"""
 
 GRIPPER_ARM_LENGTH = 0.036
-"""Of the same linkage, m."""
+"""Length of the arm between a follower's gripper horn and its fingers, m; Interbotix's driver for the vx300s."""
 
 
 def finger_from_motor(motor: np.ndarray) -> np.ndarray:
-    """Finger position in m of a gripper motor's angle in rad: r sin q + sqrt(l^2 - r^2 cos^2 q)."""
+    """Returns the finger position in m for a gripper motor's angle q in rad: r sin q + sqrt(l^2 - r^2 cos^2 q)."""
     root = np.sqrt(GRIPPER_ARM_LENGTH**2 - (HORN_RADIUS * np.cos(motor)) ** 2)
     return HORN_RADIUS * np.sin(motor) + root
 
 
 def motor_from_finger(finger: np.ndarray) -> np.ndarray:
-    """Inverse of `finger_from_motor` for angles in -pi/2..pi/2 rad, which is 0.014..0.058 m.
+    """Returns the gripper motor's angle in rad for a finger position in m; inverts `finger_from_motor`.
 
-    A finger further out gives the angle at that end, as in openpi: openpi's convention calls the outer end fully open.
+    Angles lie within -pi/2..pi/2 rad, which is 0.014..0.058 m. A finger beyond one end gives the angle at that end, as
+    in openpi, whose convention calls the outer end fully open.
     """
     sine = (HORN_RADIUS**2 + finger**2 - GRIPPER_ARM_LENGTH**2) / (2 * HORN_RADIUS * finger)
     return np.arcsin(np.clip(sine, -1.0, 1.0))
 
 
 def side_slice(side: str) -> slice:
-    """Returns where an arm's seven numbers stand among the 14.
+    """Returns the slice of an arm's seven numbers among the 14.
 
     Raises:
         ValueError: if the side is not one of `SIDES`.
@@ -159,15 +172,15 @@ def side_slice(side: str) -> slice:
 
 
 def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequence[str]) -> np.ndarray:
-    """Picks joints by name, whatever their order.
+    """Returns the values of the wanted joints, which are found by their names.
 
     Args:
-        names: joint names of a message.
+        names: the joint names of a message, in any order.
         values: one value per name, rad or m.
-        wanted: the names to pick; others in `names` are passed over.
+        wanted: the names to pick. Others in `names` are ignored.
 
     Returns:
-        float64 [len(wanted)].
+        The picked values, float64 [len(wanted)], in the order of `wanted`.
 
     Raises:
         ValueError: if lengths differ, a name comes twice, a wanted joint is missing or its value is not finite.
@@ -192,9 +205,9 @@ def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequenc
 
 
 def leader_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
-    """Returns a leader arm's joint states as the seven targets that it gives a follower; see `side_state`.
+    """Returns a leader arm's joint states as the seven targets that it gives a follower, rad and normalized opening.
 
-    The gripper is read from its motor, as in ALOHA's own recorder.
+    The gripper is read from its motor, as in ALOHA's own recorder. Arguments and errors are those of `side_state`.
     """
     state = select_joints(names, positions, (*ARM_JOINTS, GRIPPER))
     state[-1] = convention.opening_from_leader(state[-1])
@@ -205,15 +218,15 @@ def side_state(names: Sequence[str], positions: Sequence[float], convention: Gri
     """Returns an arm's joint states as its seven numbers; the gripper is read from the left finger's position.
 
     Args:
-        names: joint names of a JointState.
-        positions: their positions, rad and m.
-        convention: what open and closed mean.
+        names: the joint names of a JointState.
+        positions: the positions of these joints, rad and m.
+        convention: the meaning of open and closed.
 
     Returns:
-        float64 [7], rad and normalised opening, not clipped.
+        The seven numbers, float64 [7], rad and normalized opening. The opening is not clipped.
 
     Raises:
-        ValueError: as `select_joints`.
+        ValueError: if `select_joints` cannot pick the joints.
     """
     state = select_joints(names, positions, (*ARM_JOINTS, LEFT_FINGER))
     state[-1] = convention.opening_from_finger(state[-1])
@@ -221,11 +234,13 @@ def side_state(names: Sequence[str], positions: Sequence[float], convention: Gri
 
 
 def side_effort(names: Sequence[str], efforts: Sequence[float]) -> float | None:
-    """Mean |effort| of an arm's six joints, in the driver's unit; None where its joint states do not tell all six.
+    """Returns the mean |effort| of an arm's six joints, in the driver's unit.
+
+    Returns None where the joint states lack the effort of one of the six.
 
     Args:
-        names: joint names of a JointState.
-        efforts: their efforts, or none at all.
+        names: the joint names of a JointState.
+        efforts: the efforts of these joints, or an empty sequence.
     """
     known = dict(zip(names, efforts, strict=False))
     arm = np.abs([known.get(joint, np.nan) for joint in ARM_JOINTS])
@@ -236,8 +251,8 @@ def camera_topic(pattern: str, camera: str) -> str:
     """Returns the image topic of a camera, for example "cam_high/camera/color/image_rect_raw".
 
     Args:
-        pattern: topic name in which "{camera}" stands for the camera's name.
-        camera: name of the camera on the robot.
+        pattern: a topic name in which "{camera}" stands for the camera's name.
+        camera: the name of the camera on the robot.
 
     Raises:
         ValueError: if the pattern does not contain "{camera}".
@@ -248,7 +263,7 @@ def camera_topic(pattern: str, camera: str) -> str:
 
 
 def robot_camera(key: str) -> str:
-    """Returns the robot's name of a model camera.
+    """Returns the name that a model camera has on the robot.
 
     Raises:
         SettingError: if no camera of the robot serves this key.

@@ -1,4 +1,4 @@
-"""One arm's half of a chunk, as the chunk player takes it."""
+"""Defines one arm's half of a chunk, as the chunk player takes it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ArmTrajectory:
     """One arm's half of a chunk.
 
     Attributes:
-        stamp: joins the two halves, ns.
-        times: float [k], time of each step since the start of the chunk, s.
-        positions: float [k, 7], rad and normalized gripper.
+        stamp: the stamp that the two halves of a chunk share, ns of ROS time.
+        times: float [k], the time of each step since the start of the chunk, s.
+        positions: float [k, 7], the targets of the six joints, rad, and of the gripper, normalized.
     """
 
     stamp: int

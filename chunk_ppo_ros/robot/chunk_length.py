@@ -1,8 +1,8 @@
-"""How many control steps k of a sampled chunk are executed, and what that means for time; standard library and numpy.
+"""Decides how many control steps k of a sampled chunk are executed, and how far the chunk discounts what follows.
 
-Each rule is a function of what was sampled (tokens and value in a state) and of the version of the weights, so that k
-has no probability of its own: docs/chunk-length.md says why the ratio of PPO stays right.
-Not here: who executes the k steps (`env.py`, `nodes/policy/`), and the sum of rewards over them.
+Each rule is a function of the sampled tokens, of the value of the state and of the version of the weights, so that k
+has no probability of its own. docs/chunk-length.md says why the ratio of PPO stays right. The k steps are executed in
+`agent/env.py` and `nodes/policy/`, and their rewards are summed there.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from chunk_ppo_ros.core.types import Transition
 def choose_num_steps(
     config: ChunkLengthConfig, *, horizon: int, policy_version: int, entropy: float, value: float
 ) -> int:
-    r"""Control steps k of a chunk that are to be executed.
+    r"""Returns the number k of control steps of a chunk that are to be executed.
 
-    :math:`k = round(k_0 + u (k_1 - k_0))`, halves up, with k_0 `executed_steps`, k_1 `end_steps` and u within 0..1 by
-    `length_rule`: 0 where fixed; version / schedule_updates where scheduled; by uncertainty the larger of how far the
-    entropy is from `low_entropy` to `high_entropy`, and how far the value is from `high_value` down to `low_value`.
+    :math:`k = round(k_0 + u (k_1 - k_0))` with k_0 `executed_steps` and k_1 `end_steps`. Halves are rounded up. The
+    share u lies within 0..1 and depends on `length_rule`. The rule "fixed" gives 0. The rule "scheduled" gives
+    policy_version / schedule_updates. The rule by uncertainty gives the larger of two shares: how far the entropy is on
+    its way from `low_entropy` to `high_entropy`, and how far the value is on its way from `high_value` down to
+    `low_value`.
 
-    That an entropy of what was sampled shortens what is executed is the idea of Liang et al. 2026, "Adaptive Action
-    Chunking at Inference-time for Vision-Language-Action Models" (arXiv 2604.04161). Differs from it: they look for the
-    step after which entropy rises most, over several samples in action space; FAST's tokens are frequencies and belong
-    to no step, so here the mean over a chunk's tokens decides, between two thresholds.
+    Liang et al. 2026, "Adaptive Action Chunking at Inference-time for Vision-Language-Action Models" (arXiv 2604.04161)
+    had the idea that a high entropy of the sampled actions shortens what is executed. Differs from it: they look for
+    the step after which the entropy of several samples of actions rises most. FAST's tokens stand for frequencies and
+    belong to no step, so that here the mean over a chunk's tokens decides, between two thresholds.
 
     Args:
-        config: the rule.
-        horizon: H, steps of a chunk; what `executed_steps` 0 stands for.
-        policy_version: of the weights that sampled it, 0, 1, ...
-        entropy: mean over its sampled tokens, nats; see `mean_entropy`.
-        value: V(s), in units of reward.
+        config: the rule and its settings.
+        horizon: the number H of steps in a chunk. `executed_steps` 0 stands for it.
+        policy_version: the version of the weights that sampled the chunk, 0, 1, ...
+        entropy: the mean entropy of the sampled tokens, nats; see `mean_entropy`.
+        value: V(s), the value of the state before the chunk, in units of reward.
 
     Returns:
-        k, within 1..H.
+        The number of steps k, within 1..H.
     """
     first = config.executed_steps or horizon
     share = _share(config, policy_version=policy_version, entropy=entropy, value=value)
@@ -47,7 +49,7 @@ def choose_num_steps(
 
 
 def _share(config: ChunkLengthConfig, *, policy_version: int, entropy: float, value: float) -> float:
-    """u, how far k is on its way from `executed_steps` to `end_steps`."""
+    """Returns u, the share 0..1 of the way from `executed_steps` to `end_steps` that k has gone."""
     if config.length_rule == "fixed":
         return 0.0
     if config.length_rule == "scheduled":
@@ -59,33 +61,33 @@ def _share(config: ChunkLengthConfig, *, policy_version: int, entropy: float, va
 
 
 def mean_entropy(token_entropies: np.ndarray, token_mask: np.ndarray) -> float:
-    """Mean of [T] entropies over the sampled tokens, nats; 0 where none was sampled.
+    """Returns the mean of the entropies [T] over the sampled tokens, nats, or 0 where no token was sampled.
 
-    A token that the decoder leaves no choice about counts with its entropy of 0.
+    Where the decoder allows only one token, that token counts with its entropy of 0.
     """
     return float(np.mean(token_entropies[token_mask])) if np.any(token_mask) else 0.0
 
 
 def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
-    """Returns a chunk as the robot does it when `num_steps` of its steps are executed: then the last target is held.
+    """Returns a chunk as the robot does it when it executes `num_steps` steps and then holds the last target.
 
-    It is what V(s, a) is told of a chunk, so that what is not executed has no value.
+    V(s, a) gets a chunk in this form, so that the steps that are not executed have no influence on it.
 
     Args:
-        actions: [H, D].
-        num_steps: k, within 1..H.
+        actions: float [H, D], the sampled targets.
+        num_steps: the number k of executed steps, within 1..H.
 
     Returns:
-        [H, D]; `actions` themselves where k is H.
+        An array float [H, D]; it equals `actions` where k is H.
     """
     return actions[np.minimum(np.arange(len(actions)), num_steps - 1)]
 
 
 def length_metrics(transitions: Sequence[Transition]) -> Metrics:
-    """Returns the metrics of executed steps and of entropy over the chunks that no human drove; none where there is no
-    chunk.
+    """Returns the metrics of executed steps and of entropy over the chunks that no human drove.
 
-    The entropies are those of the policy while it acted: what `low_entropy` and `high_entropy` are chosen by.
+    Returns no metric where there is no such chunk. The entropies are those of the policy while it acted. They help to
+    choose `low_entropy` and `high_entropy`.
     """
     sampled = [transition for transition in transitions if not transition.chunk.human_driven]
     if not sampled:
@@ -105,16 +107,17 @@ def length_metrics(transitions: Sequence[Transition]) -> Metrics:
 
 
 def chunk_discount(config: PPOConfig, num_steps: int) -> float:
-    r"""Factor on the value after a chunk of k executed control steps.
+    r"""Returns the factor on the value after a chunk of k executed control steps.
 
-    The chunk is the unit of time by default, and the discount is `gamma` whatever k is. With `discount_per_step` it is
-    :math:`\gamma_{step}^k`: the discount of an option that lasted k steps (Sutton, Precup and Singh 1999, eq. 3).
+    By default the chunk is the unit of time, and the discount is `gamma` for every k. With `discount_per_step` it is
+    :math:`\gamma_{step}^k`, the discount of an option that lasted k steps (Sutton, Precup and Singh 1999, eq. 3).
 
     Differs from the option's return: rewards within a chunk are summed without a discount in both forms.
 
     Args:
-        config: reads `gamma`, `discount_per_step` and `gamma_step`.
-        num_steps: executed control steps k, at least 0. A chunk that was refused (k = 0) has taken no time.
+        config: the settings `gamma`, `discount_per_step` and `gamma_step`.
+        num_steps: the number of executed control steps k, at least 0. A chunk that was refused (k = 0) has taken no
+            time.
 
     Returns:
         The discount, within 0..1, before termination is applied.

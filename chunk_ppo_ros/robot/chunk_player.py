@@ -1,12 +1,12 @@
-"""The chunk player: takes pairs of arm trajectories, or what a human asks for, and gives one safe target per step.
+"""Plays chunks: takes pairs of arm trajectories, or the motion of a human's leaders, and gives one safe target a step.
 
-A pure state machine. Whoever owns it feeds trajectories and joint states, calls `tick` once per control step, sends
-what it returns, and publishes the results. A person may stand beside this robot: nothing that fails a check is played,
-and when something goes wrong during a chunk the robot holds the last commanded position. While a human drives, chunks
-are refused; what is commanded then passes the same limits and is cut into segments of a chunk's length, each with a
-result of its own.
+The chunk player is a pure state machine. Its owner gives it trajectories and joint states, calls `tick` once per
+control step, sends the target that `tick` returns, and publishes the results. A person may stand beside this robot.
+Therefore nothing that fails a check is played, and the robot holds the last commanded position when something goes
+wrong during a chunk. While a human drives, chunks are refused. The human's commands pass the same limits and are cut
+into segments of a chunk's length, each with a result of its own.
 
-`now` is a steady clock in s; stamps are ROS times in ns and only join and order messages.
+`now` is the time of a steady clock in s. Stamps are ROS times in ns, which only join and order messages.
 """
 
 from __future__ import annotations
@@ -24,16 +24,23 @@ from chunk_ppo_ros.robot.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
 REMEMBERED_STAMPS = 256
+"""The number of reported stamps that are remembered, so that a late half of a reported chunk is ignored."""
 SETTLING_STEPS = 10
-"""Steps that a human waits before a segment in lockstep: time stands still then, and the cameras show the start."""
+"""The number of steps that a human waits before a segment in lockstep.
+
+Time stands still during the wait, and the cameras show the start of the segment.
+"""
 SEGMENT_STAMP_OFFSET = 1_000
-"""Of a human's segment after its first step, ns: more than a chunk's stamp is ever moved to be new, so that the two
-never meet although a simulator's time may stand still."""
+"""The time by which the stamp of a human's segment lies after its first step, ns.
+
+A chunk's stamp is moved by less than this to be new. Therefore the stamps of a segment and of a chunk differ, although
+a simulator's time may stand still.
+"""
 
 
 @dataclasses.dataclass
 class _Pair:
-    """The halves of a chunk that have arrived."""
+    """Holds the halves of a chunk that have arrived, the time of the first (steady s) and the larger age (s)."""
 
     first_arrival: float
     age: float
@@ -42,16 +49,16 @@ class _Pair:
 
 @dataclasses.dataclass
 class _Playing:
-    """What is being executed."""
+    """Holds what has been sent of the chunk or segment that is being executed."""
 
     stamp: int
     previous: np.ndarray
     last_step: float
-    stamps: list[int] = dataclasses.field(default_factory=list)  # ROS time of each command, ns
+    stamps: list[int] = dataclasses.field(default_factory=list)  # the ROS time of each command, ns
     commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
     causes: list[int] = dataclasses.field(default_factory=list)
     max_clamp: float = 0.0
-    efforts: list[float | None] = dataclasses.field(default_factory=list)  # of the steps before the last
+    efforts: list[float | None] = dataclasses.field(default_factory=list)  # the efforts of all steps but the last
 
     @property
     def num_steps(self) -> int:
@@ -60,19 +67,19 @@ class _Playing:
 
 @dataclasses.dataclass
 class _Chunk(_Playing):
-    """A chunk of the policy that is being executed; its targets are float64 [k, 14]."""
+    """Represents a chunk of the policy that is being executed; its targets are float64 [k, 14]."""
 
     targets: np.ndarray = dataclasses.field(kw_only=True)
 
 
 @dataclasses.dataclass
 class _Segment(_Playing):
-    """A segment that a human drives."""
+    """Represents a segment that a human drives."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Reading:
-    """An arm's newest joint states."""
+    """Holds an arm's newest joint states, with their stamp (ns), their arrival (steady s) and the mean |effort|."""
 
     stamp: int
     arrival: float
@@ -89,11 +96,11 @@ class ChunkPlayer:
         """Starts idle and not suspended.
 
         Args:
-            config: rate, limits and deadlines.
-            state_timeout: joint states older than this stop the motion, s.
-            states_on_demand: joint states come only in answer to a step (lockstep), so that their age counts from the
-                last step and says nothing while the robot is idle.
-            segment_steps: H, control steps in a full segment of what a human drives.
+            config: the control rate, the limits and the deadlines.
+            state_timeout: the age of joint states, s, beyond which the motion stops.
+            states_on_demand: whether joint states come only in answer to a step (lockstep). Then their age counts from
+                the last step, and it does not matter while the robot is idle.
+            segment_steps: the number H of control steps in a full segment that a human drives.
         """
         self._config = config
         self._state_timeout = state_timeout
@@ -117,7 +124,7 @@ class ChunkPlayer:
 
     @property
     def playing(self) -> bool:
-        """Whether a chunk, or a segment of what a human drives, is being executed."""
+        """Whether a chunk of the policy or a segment of a human is being executed."""
         return self._playing is not None
 
     @property
@@ -127,28 +134,28 @@ class ChunkPlayer:
 
     @property
     def segment(self) -> int:
-        """Stamp of the newest segment that a human began, ns; 0 before the first."""
+        """The stamp of the newest segment that a human began, ns; 0 before the first."""
         return self._segment
 
     @property
     def teleoperation_problem(self) -> str:
-        """Why an arm does not follow its leader although a human drives; empty where both do."""
+        """The reason why an arm does not follow its leader although a human drives; empty where both follow."""
         return self._leaders.problem if self._human_drives else ""
 
     @property
     def suspended(self) -> str:
-        """Why no chunk may be played; empty when one may."""
+        """The reason why no chunk may be played; empty when one may be played."""
         return self._suspended
 
     @property
     def state_stamps(self) -> dict[str, int]:
-        """Stamp of the newest joint states of each arm that has sent any, ns."""
+        """The stamp of the newest joint states of each arm that has sent any, ns."""
         return {side: reading.stamp for side, reading in self._readings.items()}
 
     def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None = None) -> None:
-        """Takes an arm's joint states, float [7], and its mean |effort|, None where unknown.
+        """Takes an arm's joint states, float [7], and its mean |effort|, which is None where it is unknown.
 
-        A repeated stamp is no news and does not count as a sign of life.
+        Joint states whose stamp is repeated are ignored, and the arm counts as silent.
         """
         known = self._readings.get(side)
         if known is None or stamp != known.stamp:
@@ -159,9 +166,9 @@ class ChunkPlayer:
 
         Args:
             side: "left" or "right".
-            trajectory: the half.
-            age: ROS time of arrival minus stamp, s.
-            now: steady time, s.
+            trajectory: the half of the chunk.
+            age: the ROS time of arrival minus the stamp, s.
+            now: the steady time, s.
         """
         if trajectory.stamp in self._reported:
             return
@@ -174,7 +181,7 @@ class ChunkPlayer:
             self._start(pair, now)
 
     def refuse(self, stamp: int, reason: str) -> None:
-        """Refuses the chunk of this stamp; for a half that cannot be read at all."""
+        """Refuses the chunk of this stamp (ns), for example because a half of it cannot be read."""
         self._pairs.pop(stamp, None)
         if stamp not in self._reported:
             self._report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
@@ -184,7 +191,10 @@ class ChunkPlayer:
         self._leaders.observe(side, state, now=now)
 
     def take_over(self) -> None:
-        """A human drives from now on: the running chunk ends after the step that was sent; the robot holds there."""
+        """Records that a human drives from now on.
+
+        The running chunk ends after the step that was sent, and the robot holds that position.
+        """
         if not self._human_drives:
             self._leaders.release()
             self._settling = SETTLING_STEPS
@@ -192,7 +202,7 @@ class ChunkPlayer:
             self._human_drives = True
 
     def give_back(self) -> None:
-        """The human's segment ends, the robot holds, and chunks may be played again."""
+        """Ends the human's segment; the robot holds its position, and chunks may be played again."""
         if self._human_drives:
             self._human_drives = False
             self._hand_over(Status.CANCELLED, "handed back")
@@ -201,9 +211,9 @@ class ChunkPlayer:
         """Cancels the running chunk and refuses all others until `resume`.
 
         Args:
-            reason: why, in words.
-            freeze: whether a human who has taken over cannot move the robot either. Otherwise the robot follows, but
-                nothing of that is recorded as a segment.
+            reason: the reason in words.
+            freeze: whether a human who has taken over cannot move the robot either. Otherwise the robot follows the
+                human, but its motion is not recorded as a segment.
         """
         self._suspended, self._frozen = reason, freeze
         if self._human_drives:
@@ -212,13 +222,16 @@ class ChunkPlayer:
             self.stop(Status.CANCELLED, reason)
 
     def resume(self) -> None:
-        """Lets chunks be played again. What moves next starts from the measured position, unless a human drove on."""
+        """Allows chunks again.
+
+        The next motion starts from the measured position, unless a human went on to drive while chunks were refused.
+        """
         if self._frozen or not self._human_drives:
             self._commanded = None
         self._suspended, self._frozen = "", False
 
     def stop(self, status: Status, reason: str) -> None:
-        """Ends the running chunk, if there is one, with a status that says why; the robot holds."""
+        """Ends the running chunk, if there is one, with a status and a reason; the robot holds its position."""
         if self._playing is None:
             return
         self._hold = self._limiter.limit(self._playing.previous, self._playing.previous, self._period).target
@@ -226,7 +239,7 @@ class ChunkPlayer:
         self._commanded = None
 
     def watch(self, now: float) -> None:
-        """Refuses pairs that stayed halves, and stops the motion when joint states are overdue."""
+        """Refuses chunks whose second half did not come in time, and stops the motion when joint states are overdue."""
         for stamp, pair in list(self._pairs.items()):
             if now - pair.first_arrival > self._config.pair_timeout:
                 missing = next(side for side in aloha.SIDES if side not in pair.halves)
@@ -245,9 +258,9 @@ class ChunkPlayer:
         After a stop the position to hold is returned once. The step after the last target ends the chunk.
 
         Args:
-            now: steady time, s.
-            stamp: ROS time of the step, ns; a chunk's duration is counted by it, and a human's segment that begins with
-                it is named by it.
+            now: the steady time, s.
+            stamp: the ROS time of the step, ns. The duration of a chunk is counted by it. A human's segment that begins
+                with this step takes its own stamp from it.
         """
         self.watch(now)
         if self._human_drives:
@@ -309,10 +322,10 @@ class ChunkPlayer:
         return None
 
     def _starting_point(self, measured: np.ndarray) -> np.ndarray:
-        """Returns what the first step's speed is limited from: the position that the motors hold, else the measured
-        one.
+        """Returns the position from which the first step's speed is limited, float [14].
 
-        Between two chunks the motors hold the last command, and the measured position only lags behind it.
+        It is the last command, because the motors hold it between two chunks and the measured position only lags behind
+        it. It is the measured position where there is no command, or where the two lie too far apart.
         """
         if self._commanded is None:
             return measured
@@ -320,7 +333,10 @@ class ChunkPlayer:
         return self._commanded if np.all(lag <= self._config.max_start_jump) else measured
 
     def _drive(self, now: float, stamp: int) -> np.ndarray | None:
-        """One step of what the human asks for; the position to hold, once, where nothing is followed."""
+        """Returns the target of one step that the human asks for.
+
+        Where no leader is followed, it returns the held position once and then None.
+        """
         if self._playing is not None and self._playing.num_steps == self._segment_steps:
             self._finish(self._playing, Status.EXECUTED, "")
             self._settling = SETTLING_STEPS
@@ -336,7 +352,7 @@ class ChunkPlayer:
         if target is None:
             self._hand_over(Status.CANCELLED, self._leaders.problem)
             return self._take_hold()
-        self._hold = None  # of the time before; the robot has left it
+        self._hold = None  # The robot has left the position that it held.
         if self._suspended:
             self._commanded = self._limiter.limit(target, held, self._period).target
             return self._commanded
@@ -344,21 +360,22 @@ class ChunkPlayer:
         return self._send(self._playing, target, now, stamp)
 
     def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> _Segment:
-        """Begins a segment with a stamp of its own, also where a chunk that is on its way was stamped at this time."""
+        """Begins a segment whose stamp differs from that of every chunk, even of one that was stamped at this time."""
         self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
         return _Segment(self._segment, held, now)
 
     def _held(self) -> np.ndarray:
-        """Returns what the motors hold: the last command while a leader is followed, else as at the start of a chunk.
+        """Returns the position that the motors hold, float [14].
 
-        While nothing is commanded the arms may be moved by other hands, or have lost their power.
+        While a leader is followed it is the last command. Otherwise it is found as at the start of a chunk, because
+        people may have moved the arms meanwhile, or the arms may have lost their power.
         """
         if self._leaders.any_followed and self._commanded is not None:
             return self._commanded
         return self._starting_point(np.concatenate([self._readings[side].state for side in aloha.SIDES]))
 
     def _hand_over(self, status: Status, reason: str) -> None:
-        """As `stop`, but what the robot holds is known: whoever drives next starts from there."""
+        """Stops the running chunk and remembers the held position, from which the policy or the human starts next."""
         previous = self._playing.previous if self._playing is not None else self._commanded
         self.stop(status, reason)
         self._commanded = previous
@@ -380,7 +397,7 @@ class ChunkPlayer:
         return limited.target
 
     def _effort(self) -> float | None:
-        """Mean |effort| of both arms as they are now, which is that of the last step; None where one is unknown."""
+        """Returns the present mean |effort| of both arms, which is that of the last step; None where one is unknown."""
         return _mean([reading.effort for reading in self._readings.values()])
 
     def _finish(self, done: _Playing, status: Status, message: str) -> None:
@@ -402,7 +419,7 @@ class ChunkPlayer:
         self._report(result)
 
     def _duration(self, done: _Playing) -> float | None:
-        """Time from the first command to one control period after the last, s; None where there was none."""
+        """Returns the time from the first command to one control period after the last, s; None without a command."""
         return (done.stamps[-1] - done.stamps[0]) * 1e-9 + self._period if done.stamps else None
 
     def _report(self, result: ExecutionResult) -> None:
@@ -411,7 +428,7 @@ class ChunkPlayer:
 
 
 def _mean(values: list[float | None]) -> float | None:
-    """Returns the mean of what is known, if all is."""
+    """Returns the mean of the values, or None where one of them is unknown."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if len(known) == len(values) else None
 

@@ -1,7 +1,7 @@
-"""Camera images: raw pixel buffers to RGB, and RGB to the model's square.
+"""Turns raw pixel buffers of cameras into RGB images, and RGB images into the square that the model takes.
 
-Nothing here knows ROS; `nodes/wire/images.py` passes the fields of a message. All supported encodings have one byte per
-channel, so byte order plays no part.
+This module knows no ROS; `nodes/wire/images.py` passes the fields of a message to it. All supported encodings have one
+byte per channel, so that byte order does not matter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from chunk_ppo_ros.robot.resampling import resample
 
 _RGB = (0, 1, 2)
-# By encoding: bytes of a pixel, and which of them are red, green and blue.
+# The number of bytes of a pixel for each encoding, and which of them are red, green and blue.
 _LAYOUTS: dict[str, tuple[int, tuple[int, int, int]]] = {
     "rgb8": (3, _RGB),
     "bgr8": (3, (2, 1, 0)),
@@ -23,21 +23,21 @@ _LAYOUTS: dict[str, tuple[int, tuple[int, int, int]]] = {
 }
 
 ENCODINGS = tuple(_LAYOUTS)
-"""Encodings that `decode_image` reads, by their names in sensor_msgs."""
+"""The encodings that `decode_image` reads, by their names in sensor_msgs."""
 
 
 def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int) -> np.ndarray:
     """Returns the pixels of a raw image as RGB.
 
     Args:
-        data: the bytes, `step * height` of them; anything with a buffer.
-        height: rows.
-        width: columns.
-        encoding: one of `ENCODINGS`; alpha is dropped.
-        step: bytes from one row to the next; more than the pixels need is padding.
+        data: `step * height` bytes; any object with a buffer.
+        height: the number of rows.
+        width: the number of columns.
+        encoding: one of `ENCODINGS`. The alpha channel is dropped.
+        step: the number of bytes from one row to the next. Bytes beyond the pixels are padding.
 
     Returns:
-        uint8 [height, width, 3]; shares memory with `data` where it can.
+        An array uint8 [height, width, 3]. It shares memory with `data` where it can.
 
     Raises:
         ValueError: for another encoding, an empty image, a step too short for a row, or a size that does not fit.
@@ -60,17 +60,17 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
 
 
 def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
-    """Fits an image into a square, keeping its proportions; black bars fill the rest.
+    """Returns the image, fitted into a square with its proportions kept; black bars fill the rest.
 
-    Linear interpolation whose kernel widens when shrinking (antialiasing): to the grey level what openpi's own function
-    of this name gives on a CPU; see `resampling.py`.
+    The interpolation is linear, and its kernel widens when the image shrinks (antialiasing). The gray levels are the
+    same as those of openpi's function of this name on a CPU; see `resampling.py`.
 
     Args:
         image: uint8 [h, w, 3].
-        size: side of the square, pixels.
+        size: the side of the square, pixels.
 
     Returns:
-        uint8 [size, size, 3]; the image itself where it has this size already.
+        An image uint8 [size, size, 3]. It is `image` itself where that has this size already.
 
     Raises:
         ValueError: if the image is not uint8 [h, w, 3], or so long that less than a pixel of its short side is left.

@@ -1,7 +1,7 @@
-"""What a human's leader arms ask for, and whether the followers may go there.
+"""Turns the motion of a human's leader arms into targets for the follower arms.
 
-A pure state machine: joint states of the leaders go in, a target for the followers comes out. Limits of speed and range
-are not here: the chunk player applies them to a human's targets as to a policy's.
+This is a pure state machine, which takes joint states of the leaders and returns a target for the followers. It does
+not limit speed and range. The chunk player applies those limits to a human's targets as it does to a policy's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chunk_ppo_ros.robot import aloha
 
 @dataclasses.dataclass(frozen=True)
 class _Reading:
-    """A leader's newest joint states and when they arrived, steady s."""
+    """Holds a leader's newest joint states, float [7], and the time of their arrival, steady s."""
 
     state: np.ndarray
     arrival: float
@@ -25,10 +25,10 @@ class _Reading:
 class LeaderArms:
     """Follows each leader from the moment in which it stands where its follower stands.
 
-    A leader that is far away would make its follower jump, so it is followed only once all its joints are within
-    `robot.max_start_jump` of the held position, the rule that a chunk's first target keeps. One that falls silent for
-    `robot.state_timeout` is no longer followed, and must come to its follower again. Grippers may differ: their speed
-    is limited.
+    A leader that is far away would make its follower jump. Therefore a leader is followed only once all its joints are
+    within `robot.max_start_jump` of the held position. A chunk's first target keeps the same rule. A leader that is
+    silent for `robot.state_timeout` is no longer followed, and must come to its follower again. The grippers of both
+    may differ, because the speed of a gripper is limited.
     """
 
     def __init__(self, config: RobotConfig) -> None:
@@ -40,7 +40,7 @@ class LeaderArms:
 
     @property
     def problem(self) -> str:
-        """Why a leader is not followed, as of the last target; empty where both are."""
+        """The reasons why leaders were not followed at the last target; empty where both were."""
         return "; ".join(self._problems.values())
 
     @property
@@ -49,20 +49,20 @@ class LeaderArms:
         return bool(self._followed)
 
     def observe(self, side: str, state: np.ndarray, *, now: float) -> None:
-        """Takes a leader's joint states, float [7], rad and normalised gripper, at `now`, steady s."""
+        """Takes a leader's joint states, float [7], rad and normalized gripper, that arrived at `now`, steady s."""
         self._readings[side] = _Reading(state, now)
 
     def release(self, reason: str = "") -> None:
-        """Follows no leader until it has come to its follower again; `reason` says why it is not looked at."""
+        """Stops following the leaders until each comes to its follower again; `reason` becomes the reported problem."""
         self._followed.clear()
         self._problems = {"": reason} if reason else {}
 
     def target(self, held: np.ndarray, *, now: float) -> np.ndarray | None:
-        """Returns where the followers shall go, float64 [14]; None where no leader is followed.
+        """Returns the target of the followers, float64 [14], or None where no leader is followed.
 
         Args:
-            held: [14], what the followers hold; the arm whose leader is not followed stays there.
-            now: steady time, s.
+            held: float [14], the position that the followers hold. An arm whose leader is not followed stays there.
+            now: the steady time, s.
         """
         self._problems = {side: text for side in aloha.SIDES if (text := self._obstacle(side, held, now))}
         self._followed = {side for side in aloha.SIDES if side not in self._problems}

@@ -1,10 +1,11 @@
-"""Linear resampling of uint8 images with antialiasing, to the very grey level that openpi's `resize_with_pad` gives.
+"""Resamples uint8 images linearly with antialiasing, to the same gray levels that openpi's `resize_with_pad` gives.
 
-The arithmetic is that of `jax.image.resize(..., "linear")` of jax 0.5.3 as XLA compiles it for x86-64, where openpi's
-own output was recorded: float32, some products fused with the addition that follows, the cheaper axis first, long sums
-in blocks. A value that lies almost midway between two grey levels is rounded up or down by these details alone. So all
-pixels are computed in plain float32, and the few that lie that close to a rounding border once more in the compiled
-order. Other versions of jax, other devices and a single core (other blocks) round some of these few the other way.
+openpi's own output was recorded with `jax.image.resize(..., "linear")` of jax 0.5.3, compiled by XLA for x86-64. The
+arithmetic here is the same: numbers are float32, some products are fused with the addition that follows, the cheaper
+axis comes first, and long sums are made in blocks. These details alone decide how a value is rounded that lies almost
+midway between two gray levels. Therefore all pixels are computed in plain float32, and the few that lie that close to
+a rounding border are computed once more in the compiled order. Other versions of jax, other devices and a single core
+(which has other blocks) round some of these few in the other direction.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ import functools
 
 import numpy as np
 
-_BLOCK_VALUES = 1 << 15  # values of the output that are computed at a time: they stay in the processor's cache
+_BLOCK_VALUES = 1 << 15  # The number of output values that are computed at a time; they fit the processor's cache.
 
 
 @dataclasses.dataclass(frozen=True)
 class Taps:
-    """What each new pixel along an axis takes from the old ones.
+    """Says for each new pixel along an axis which old pixels it takes, and with which weights.
 
     Attributes:
-        index: int [new, K], K successive old pixels.
-        weight: float32 [new, K], their weights, which sum to 1.
-        new_block: bool [new, K], where the exact order begins another partial sum: long axes are summed in blocks.
+        index: int [new, K], the indices of K successive old pixels.
+        weight: float32 [new, K], the weights of these pixels, which sum to 1.
+        new_block: bool [new, K], true where the exact order begins another partial sum. Long axes are summed in blocks.
     """
 
     index: np.ndarray
@@ -33,7 +34,7 @@ class Taps:
 
     @property
     def num_taps(self) -> int:
-        """K."""
+        """The number K of old pixels that each new pixel takes."""
         return self.index.shape[1]
 
 
@@ -42,16 +43,15 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     Args:
         image: uint8 [h, w, 3].
-        height: new rows, > 0.
-        width: new columns, > 0.
+        height: the number of new rows, > 0.
+        width: the number of new columns, > 0.
 
     Returns:
-        uint8 [height, width, 3].
+        An image uint8 [height, width, 3].
     """
     old_height, old_width = image.shape[:2]
-    if width * old_height * (old_width + height) < height * old_width * (
-        old_height + width
-    ):  # columns first is cheaper
+    # Where columns first is cheaper, they come first.
+    if width * old_height * (old_width + height) < height * old_width * (old_height + width):
         return resample(image.transpose(1, 0, 2), width, height).transpose(1, 0, 2)
     rows, columns = find_taps(old_height, height), find_taps(old_width, width)
     resized = _apply(rows, image.reshape(old_height, -1)).reshape(height, old_width, 3)
@@ -66,7 +66,7 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=32)
 def find_taps(size: int, new_size: int) -> Taps:
-    """Returns the old pixels that are not weighted with 0, and their weights, for an axis of `size` pixels."""
+    """Returns the old pixels whose weight is not 0, and their weights, for an axis of `size` pixels."""
     weights = _weights(size, new_size)
     used = weights > 0
     first = np.argmax(used, axis=1)
@@ -81,19 +81,25 @@ def find_taps(size: int, new_size: int) -> Taps:
 
 
 def block_length(size: int) -> int:
-    """Old pixels that XLA's matrix product sums at a time on several cores: few even blocks of at most 320."""
+    """Returns how many old pixels XLA's matrix product sums at a time on several cores.
+
+    XLA makes as few blocks of equal length as it can, each of at most 320 pixels.
+    """
     num_blocks = -(-size // 320)
     return -(-size // (8 * num_blocks)) * 8
 
 
 def _weights(size: int, new_size: int) -> np.ndarray:
-    """Returns float32 [new_size, size], rows sum to 1: triangle kernels around the new pixels' centres.
+    """Returns float32 [new_size, size], triangle kernels around the new pixels' centers; each row sums to 1.
 
-    New pixel i has its centre at (i + 1/2) * size / new_size - 1/2 in old pixels; the kernel's half width is one old
-    pixel, or one new pixel where that is larger: max(0, 1 - |centre - j| / half_width), divided by its sum over j.
-    XLA compiles numerator and denominator apart. The kernel's product is fused in the denominator, and in those pixels
-    of the numerator that its loop over eight at a time leaves; within the loop the centre's is. A short axis has no
-    loop: below 88 pixels, or 96 where the image grows.
+    New pixel i has its center at (i + 1/2) * size / new_size - 1/2 in old pixels. The kernel's half width is one old
+    pixel, or one new pixel where that is larger. The weight of old pixel j is max(0, 1 - |center - j| / half_width),
+    divided by its sum over j.
+
+    XLA compiles the numerator and the denominator differently. In the denominator it fuses the kernel's product. In the
+    numerator it has a loop over eight pixels at a time, which fuses the product of the center instead. The pixels that
+    the loop leaves over fuse the kernel's product again. An axis below 88 pixels has no loop, nor has one below 96
+    where the image grows.
     """
     step = np.float32(1 / (new_size / size))
     slope = np.float32(1) / max(step, np.float32(1))
@@ -107,19 +113,21 @@ def _weights(size: int, new_size: int) -> np.ndarray:
 
 
 def _fused(a: np.ndarray, b: np.ndarray | np.float32, c: np.ndarray | np.float32) -> np.ndarray:
-    """a * b + c of float32 numbers with one rounding, as the processor's fused instruction: the product is exact."""
+    """Returns a * b + c of float32 numbers, rounded once, as the processor's fused instruction does it."""
+    # The product of two float32 numbers is exact in float64.
     return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
 
 
 def window_sum(values: np.ndarray) -> np.ndarray:
-    """Returns float32 [n] sums of [n, m] over windows of 32, which are centred over m, and then over the windows; in
-    order.
+    """Returns float32 [n], the sums of the rows of [n, m], added in XLA's order.
+
+    Numbers are summed within windows of 32, which are centered over m. Then the windows are summed.
     """
     num_rows, size = values.shape
     missing = -size % 32 if size > 32 else 0
     padded = np.pad(values, ((0, 0), (missing // 2, missing - missing // 2)))
     windows = padded.reshape(num_rows, -1, min(32, padded.shape[1]))
-    # cumsum adds in order, where sum may not.
+    # cumsum adds in order; sum may use another order.
     return np.cumsum(np.cumsum(windows, axis=2)[..., -1], axis=1)[:, -1]
 
 
@@ -139,8 +147,13 @@ def _apply(taps: Taps, pixels: np.ndarray) -> np.ndarray:
 def compute_exactly(
     image: np.ndarray, rows: Taps, columns: Taps, where: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> np.ndarray:
-    """Returns float32 [P], the values of P new pixels (row, column and channel, each int [P]) in XLA's order of
-    operations.
+    """Returns float32 [P], the values of P new pixels, computed in XLA's order of operations.
+
+    Args:
+        image: uint8 [h, w, 3].
+        rows: the weights along the axis of rows.
+        columns: the weights along the axis of columns.
+        where: the rows, columns and channels of the new pixels, each int [P].
     """
     y, x, channel = where
     patches = image[rows.index[y][:, :, None], columns.index[x][:, None, :], channel[:, None, None]]
@@ -149,7 +162,10 @@ def compute_exactly(
 
 
 def sum_in_order(weights: np.ndarray, values: np.ndarray, new_block: np.ndarray) -> np.ndarray:
-    """Sums over axis 1 of weights * values, each product fused with its addition, block by block, first to last."""
+    """Returns the sums over axis 1 of weights * values, added block by block from the first to the last.
+
+    Each product is fused with the addition that follows it.
+    """
     total = block = np.zeros((len(values), *values.shape[2:]), np.float32)
     for k in range(values.shape[1]):
         ends = new_block[:, k]

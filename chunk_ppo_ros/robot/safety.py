@@ -1,7 +1,7 @@
-"""What may reach the robot: limits on each target, and the checks that a whole chunk passes before its first step.
+"""Limits each target that goes to the robot, and checks each chunk before its first step.
 
-Pure functions of their arguments. The chunk player applies them; nothing else stands between a policy and the motors,
-since the robot's driver limits neither speed nor jumps.
+These are pure functions of their arguments, and the chunk player applies them. Nothing else protects the motors from a
+policy, because the robot's driver limits neither speed nor jumps.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 
 CLAMP_TOLERANCE = 1e-6
-"""Changes to a target up to this are rounding, not limiting; rad, grippers normalised."""
+"""The largest change to a target that counts as rounding and not as limiting; rad, grippers normalized."""
 PERIOD_TOLERANCE = 0.01
-"""Allowed relative error of the time between two points of a trajectory."""
+"""The allowed relative error of the time between two points of a trajectory."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,9 +25,9 @@ class LimitedTarget:
     """A target after limiting.
 
     Attributes:
-        target: float64 [14], what may be sent.
-        causes: why a dimension was changed by more than `CLAMP_TOLERANCE`; none where no dimension was.
-        max_clamp: largest change, rad (grippers: normalised).
+        target: float64 [14], the target that may be sent, rad and normalized grippers.
+        causes: the limits that changed a dimension by more than `CLAMP_TOLERANCE`; empty where none did.
+        max_clamp: the largest change of a dimension, rad, or normalized where it is a gripper.
     """
 
     target: np.ndarray
@@ -48,16 +48,15 @@ class TargetLimiter:
         self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
 
     def limit(self, target: np.ndarray, previous: np.ndarray, dt: float) -> LimitedTarget:
-        """Returns the target nearest to the asked one that lies within the joint ranges and is reached from `previous`
-        in `dt`.
+        """Returns the target nearest to `target` that the joint ranges and the speed limits allow.
 
-        Speed goes first: where `previous` lies outside the ranges (ALOHA's sleep pose does), the result moves towards
-        the range at no more than the speed limit instead of jumping to its border.
+        The speed limit is the stronger one. Where `previous` lies outside the joint ranges, as ALOHA's sleep pose does,
+        the result moves towards the range at no more than the speed limit and does not jump to its border.
 
         Args:
-            target: float [14], rad and normalised grippers.
+            target: float [14], the wanted target, rad and normalized grippers.
             previous: float [14], the last target that was sent, or the measured state before the first one.
-            dt: time between the two, s, > 0.
+            dt: the time between `previous` and `target`, s, > 0.
 
         Raises:
             ValueError: if a shape is wrong or a number is not finite.
@@ -76,7 +75,10 @@ class TargetLimiter:
 
 
 def _causes(asked: np.ndarray, in_range: np.ndarray, limited: np.ndarray) -> Cause:
-    """Returns which limits changed a target; half of the tolerance for each, so that what both changed has a cause."""
+    """Returns which limits changed a target.
+
+    Each limit has half of the tolerance, so that a change that both made together has a cause too.
+    """
     causes = Cause(0)
     if np.max(np.abs(in_range - asked)) > CLAMP_TOLERANCE / 2:
         causes |= Cause.POSITION
@@ -91,12 +93,12 @@ def check_chunk(
     """Returns why a chunk must not be executed, or None when it may.
 
     Args:
-        times: float [k], time of each step since the start of the chunk, s.
-        targets: float [k, 14], rad and normalised grippers.
-        measured: float [14], present state of the robot.
-        age: time between the chunk's stamp and its arrival, s.
-        config: deadline, control rate and largest start jump. The jump is checked for arm joints only: a gripper that
-            holds an object is far from its target by intent, and its speed is limited.
+        times: float [k], the time of each step since the start of the chunk, s.
+        targets: float [k, 14], the targets of the steps, rad and normalized grippers.
+        measured: float [14], the present state of the robot.
+        age: the time between the chunk's stamp and its arrival, s.
+        config: the deadline, the control rate and the largest start jump. The jump is checked for arm joints only. A
+            gripper that holds an object is far from its target by intent, and its speed is limited.
     """
     return (
         _check_shape(times, targets)

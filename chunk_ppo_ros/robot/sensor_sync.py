@@ -1,6 +1,7 @@
-"""The newest camera images and joint states, matched in time; and which of them are silent.
+"""Matches the newest camera images and joint states in time, and finds the sensors that are silent.
 
-Stamps are integers in ns, as the sensors give them; `now` is a steady clock in s and only measures silence.
+Stamps are integers in ns, as the sensors give them. `now` is the time of a steady clock in s, which only measures how
+long a sensor is silent.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from chunk_ppo_ros.robot import aloha
 
 @dataclasses.dataclass(frozen=True)
 class SyncedSensors:
-    """One reading of each sensor, close together in time.
+    """Holds one reading of each sensor; all were taken close together in time.
 
     Attributes:
-        images: uint8 [h, w, 3] for each camera in order; None where a camera is absent.
+        images: the image uint8 [h, w, 3] of each of the C cameras in order; None where a camera is absent.
         image_mask: bool [C], false where a camera is absent.
-        state: float32 [14], rad and normalised grippers.
-        stamp: of the oldest reading, ns.
-        newest: stamp of the newest reading, ns.
+        state: float32 [14], the joint angles of both arms, rad, and their normalized grippers.
+        stamp: the stamp of the oldest reading, ns.
+        newest: the stamp of the newest reading, ns.
     """
 
     images: tuple[np.ndarray | None, ...]
@@ -33,12 +34,12 @@ class SyncedSensors:
 
 @dataclasses.dataclass(frozen=True)
 class SilentSensor:
-    """A sensor without news.
+    """Describes a sensor that has sent nothing new for some time.
 
     Attributes:
-        name: camera name, or "left arm" or "right arm".
-        silence: time without a newer reading, s.
-        frozen: it still sends, but the stamp of its readings does not advance.
+        name: the name of a camera, or "left arm" or "right arm".
+        silence: the time without a newer reading, s.
+        frozen: whether the sensor still sends, but with a stamp that does not advance.
     """
 
     name: str
@@ -52,7 +53,7 @@ class SilentSensor:
 
 @dataclasses.dataclass
 class _Source:
-    """The newest reading of one sensor."""
+    """Holds the newest reading of one sensor, and since when (steady s) nothing newer has come."""
 
     quiet_since: float
     stamp: int | None = None
@@ -64,13 +65,13 @@ class SensorSync:
     """Keeps the newest reading of every camera and both arms."""
 
     def __init__(self, cameras: tuple[str, ...], *, optional_cameras: tuple[str, ...] = (), now: float) -> None:
-        """Starts without readings.
+        """Begins without readings.
 
         Args:
-            cameras: camera names in the order of the model's keys.
-            optional_cameras: those of them that may be absent. One that has sent an image is absent no more: it is
-                waited for like the others.
-            now: steady time, s; silence counts from here.
+            cameras: the names of the cameras in the order of the model's keys.
+            optional_cameras: the cameras that may be absent. Once such a camera has sent an image, it is waited for
+                like the others.
+            now: the steady time, s, from which silence counts.
 
         Raises:
             ValueError: if an optional camera is not among the cameras.
@@ -83,21 +84,22 @@ class SensorSync:
         self._arms = {side: _Source(now) for side in aloha.SIDES}
 
     def add_image(self, camera: str, image: np.ndarray, *, stamp: int, now: float) -> None:
-        """Takes an image, uint8 [h, w, 3], of one of the cameras; one whose stamp is not new changes nothing."""
+        """Takes an image, uint8 [h, w, 3], of a camera; it is ignored where its stamp is not new."""
         _add(self._cameras[camera], image, stamp, now)
 
     def add_state(self, side: str, state: np.ndarray, *, stamp: int, now: float) -> None:
-        """Takes an arm's state, float [7], rad and normalised gripper; one whose stamp is not new changes nothing."""
+        """Takes an arm's state, float [7], rad and normalized gripper; it is ignored where its stamp is not new."""
         _add(self._arms[side], state, stamp, now)
 
     def expect(self, now: float) -> None:
-        """Counts silence from now on; for when the sensors had no reason to send before."""
+        """Counts silence only from `now` on, steady s. The sensors had no reason to send before."""
         for source in (*self._cameras.values(), *self._arms.values()):
             source.quiet_since = max(source.quiet_since, now)
 
     def silent(self, now: float, timeout: float) -> list[SilentSensor]:
-        """Returns the sensors without a newer reading for longer than `timeout`, s; absent optional cameras are left
-        out.
+        """Returns the sensors that have sent nothing newer for longer than `timeout`, s.
+
+        Optional cameras that have never sent an image are left out.
         """
         named = {name: source for name, source in self._cameras.items() if not self._absent(name)}
         named |= {f"{side} arm": source for side, source in self._arms.items()}
@@ -108,11 +110,11 @@ class SensorSync:
         ]
 
     def take(self, *, newer_than: int, tolerance: float) -> SyncedSensors | None:
-        """Returns the newest readings as one set, or None while there is none.
+        """Returns the newest readings as one set, or None while they do not make a set.
 
         Args:
-            newer_than: every reading must have this stamp or a later one, ns.
-            tolerance: largest difference between the stamps of the set, s.
+            newer_than: the earliest stamp that a reading may have, ns.
+            tolerance: the largest difference between the stamps of the set, s.
         """
         cameras = {name: source for name, source in self._cameras.items() if not self._absent(name)}
         stamps = [source.stamp for source in (*cameras.values(), *self._arms.values()) if source.stamp is not None]

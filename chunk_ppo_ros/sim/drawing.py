@@ -1,4 +1,4 @@
-"""Draws capsules on mid-grey in numpy: the images of the kinematic simulator.
+"""Draws capsules on mid-gray in numpy: the images of the kinematic simulator.
 
 A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact in the image's middle and
 close enough elsewhere; a depth buffer decides what hides what.
@@ -14,7 +14,7 @@ from chunk_ppo_ros.sim.cameras import CameraPose
 
 NEAR = 0.02  # m, nothing nearer to the camera is drawn
 EDGE_SHADE = 0.45  # how much darker a capsule is at its silhouette
-BACKGROUND = 127  # mid-grey, as table and surroundings are in the physics' images
+BACKGROUND = 127  # mid-gray, as table and surroundings are in the physics' images
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ FINGER_COLOR = np.array([190, 190, 180])
 RADII = (0.035, 0.03, 0.03, 0.02, 0.011, 0.011)
 COLORS = (ARM_COLOR, ARM_COLOR, ARM_COLOR, ARM_COLOR, FINGER_COLOR, FINGER_COLOR)
 # In the gripper's frame, m: middle of the carriage, half its width, where the fingers begin and end. At finger position
-# p the middle of a finger lies FINGER_INSET nearer to the centre than p.
+# p the middle of a finger lies FINGER_INSET nearer to the center than p.
 CARRIAGE, CARRIAGE_HALF_WIDTH = 0.047, 0.055
 FINGER_START, FINGER_END, FINGER_INSET = 0.065, 0.150, 0.010
 
@@ -100,7 +100,7 @@ class KinematicSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """Returns float32 [14]: joint angles in rad, grippers normalised."""
+        """Returns float32 [14]: joint angles in rad, grippers normalized."""
         return self._state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:

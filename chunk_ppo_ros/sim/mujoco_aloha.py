@@ -91,14 +91,14 @@ class MujocoSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """Returns float32 [14]: joint angles in rad, grippers normalised as read from the left finger."""
+        """Returns float32 [14]: joint angles in rad, grippers normalized as read from the left finger."""
         state = self._data.qpos[self._positions][self._state_indices]
         openings = [self._convention.opening_from_finger(finger) for finger in state[aloha.GRIPPER_INDICES]]
         state[aloha.GRIPPER_INDICES] = openings
         return state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:
-        """Returns float32 [14]: rad/s, grippers in normalised openings per second."""
+        """Returns float32 [14]: rad/s, grippers in normalized openings per second."""
         velocities = self._data.qvel[self._velocity_addresses][self._state_indices]
         velocities[aloha.GRIPPER_INDICES] /= self._convention.finger_open - self._convention.finger_closed
         return velocities.astype(np.float32)

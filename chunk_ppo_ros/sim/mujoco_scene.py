@@ -26,7 +26,7 @@ TIME_STEP = 0.002  # s
 MESH_CELL = 4.0  # mm, the unit of the STL files
 SHIPPED_CUBE = "box"
 SURROUNDINGS = 0.5
-TABLE_SHADE = 0.5  # under the lights below it is drawn as mid-grey
+TABLE_SHADE = 0.5  # under the lights below it is drawn as mid-gray
 MARKER_EMISSION = 0.5  # keeps the colors of markers saturated in any light
 # How objects are touched: as the cube that the wheel ships, which the grippers hold by friction.
 CONTACT = {"condim": 4, "solimp": [2, 1, 0.01, 0.5, 2], "solref": [0.01, 1], "friction": [1, 0.005, 0.0001]}
@@ -96,9 +96,9 @@ def _make_cheap_to_draw(spec: mujoco.MjSpec, image_size: int) -> None:
 
 
 def _light_evenly(spec: mujoco.MjSpec) -> None:
-    """A mid-grey table in mid-grey surroundings under even light: what stands out are the arms and the targets.
+    """A mid-gray table in mid-gray surroundings under even light: what stands out are the arms and the targets.
 
-    The model's images are centred on mid-grey, so that an empty place is near 0 and a small target is not drowned by
+    The model's images are centered on mid-gray, so that an empty place is near 0 and a small target is not drowned by
     the constant part of a dark scene. A policy that is trained from scratch in minutes needs that.
     """
     spec.visual.headlight.ambient = [0.5] * 3

@@ -28,7 +28,7 @@ class Demonstrations:
     Attributes:
         images: uint8 [N, C, h, w, 3], at the start of each chunk; C is 0 where they were not rendered.
         image_mask: bool [N, C].
-        state: float32 [N, 14], rad, grippers normalised.
+        state: float32 [N, 14], rad, grippers normalized.
         actions: float32 [N, H, 14], absolute joint targets, the whole chunk as intended.
         rewards: float32 [N], sum of the weighted terms of each chunk.
         episodes: int32 [N], number of each chunk's episode, 0..E-1.

@@ -30,7 +30,7 @@ HOLDING = 0.75  # below this it may hold the cube, which keeps the fingers at 0.
 RIGHT_PITCH, LEFT_ROLL = 1.2, 0.5 * np.pi
 # Where the inverse kinematics start, so that joints depend on the goal alone: a posture near all of them, rad.
 POSTURE = np.array([[0.0, -0.3, 0.9, 0.0, -0.6, LEFT_ROLL], [0.0, 0.0, 0.4, 0.0, RIGHT_PITCH - 0.4, 0.0]])
-# Offsets of the grasp point from the cube's centre, m.
+# Offsets of the grasp point from the cube's center, m.
 GRASP = np.array([0.0, 0.0, 0.012])  # keeps the fingertips off the table
 HOVER = np.array([0.0, 0.0, 0.10])
 WITHDRAWN = np.array([0.03, 0.0, 0.12])

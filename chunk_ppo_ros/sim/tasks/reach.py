@@ -66,7 +66,7 @@ class ReachTask(Task[ReachScene]):
 
         The potential is the sum over both arms of ln(distance + `PROGRESS_SCALE`): covering half of the way is worth
         nearly the same from everywhere, so that a chunk is judged by its own quality and not by how far the target
-        happened to be, and the last centimetres count. Shaping by potentials: Ng, Harada and Russell 1999.
+        happened to be, and the last centimeters count. Shaping by potentials: Ng, Harada and Russell 1999.
         """
         distances = _target_distances(after)
         success = bool(np.all(distances <= SUCCESS_RADIUS))
