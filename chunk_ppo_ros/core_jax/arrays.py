@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import jax
 import numpy as np
 from jax import Array
 from jaxtyping import PRNGKeyArray, PyTree, ScalarLike
@@ -38,5 +37,5 @@ Params: TypeAlias = PyTree[AnyArray | np.generic]
 Tree: TypeAlias = PyTree[AnyArray | np.generic]
 """Any pytree of arrays, or of numpy's scalars."""
 
-ShapeTree: TypeAlias = PyTree[AnyArray | np.generic | jax.ShapeDtypeStruct]
-"""A pytree of arrays, or of what `jax.eval_shape` tells of them."""
+ShapeTree: TypeAlias = PyTree
+"""A pytree of arrays, or of what `jax.eval_shape` or Orbax tells of them: each leaf has a shape and a dtype."""
