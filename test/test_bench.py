@@ -52,7 +52,7 @@ EXPECTED = {
     "observe": {
         "3 images 480x640 to observation at 16": "ms",
         "3 images 480x640 to observation at 32": "ms",
-        "before that: 3 images 480x640 deserialised": "ms",
+        "before that: 3 images 480x640 deserialized": "ms",
     },
     "topics": {  # 3 cameras * size^2 pixels * 3 bytes: 2.304 and 9.216 kB
         "transitions, 3 cameras at 16 (2 kB), 8 under way": "transitions/s",
