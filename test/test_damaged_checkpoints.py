@@ -243,13 +243,25 @@ def test_unreadable_checkpoints_are_errors(run: Path, part: str) -> None:
             (path / part).chmod(0o755)
 
 
+def give_weights(actor: Actor, params: Any, *, policy_version: int) -> weakref.ref[jax.Array]:
+    """Has the actor act with these weights, and returns a weak reference to one array of them.
+
+    Args:
+        actor: the actor.
+        params: the weights; the caller must not keep them, so that the actor alone holds them.
+        policy_version: their number.
+    """
+    actor.take(params, policy_version=policy_version)
+    return weakref.ref(jax.tree.leaves(params)[0])
+
+
 def test_the_actor_keeps_what_it_has_until_the_new_weights_are_found_right(
     run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the old ones go before the new ones come: two versions are never in memory."""
+    """The actor drops its weights before it reads the new ones, so two versions are never in memory."""
     path = run / "checkpoints" / "debug" / "step_0"
-    actor = Actor(configure(run), Checkpoint.open(path), policy_version=3)
-    held = weakref.ref(jax.tree.leaves(actor.params)[0])
+    actor = Actor(configure(run), Checkpoint.open(path), policy_version=0)
+    held = give_weights(actor, restore.load(Checkpoint.open(path), configure(run)).params, policy_version=3)
     with damaged(path / "params" / "manifest.ocdbt", flip), pytest.raises(CheckpointError):
         actor.load(Checkpoint.open(path), policy_version=4)
     assert (actor.policy_version, held() is None) == (3, False)
