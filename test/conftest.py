@@ -10,41 +10,22 @@ processes that tests start. A user's ROS_DOMAIN_ID is never kept: a real robot m
 
 from __future__ import annotations
 
-import atexit
-import fcntl
-import itertools
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
+from chunk_ppo_ros.runtime.ros_domain import hold_domain
 from support.compile_cache import compile_cache
 
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = "slow; `make test-slow` runs it"
-DOMAINS = range(20, 102)  # above 101 the ports of Fast DDS run into those that Linux hands out
 
 
-def claim_domain() -> IO[str]:
-    """Returns a locked file named after a ROS domain that no other test run on this machine uses."""
-    folder = Path(tempfile.gettempdir()) / "chunk_ppo_ros_test_domains"
-    folder.mkdir(exist_ok=True)
-    for domain in itertools.islice(itertools.cycle(DOMAINS), os.getpid() % len(DOMAINS), 2 * len(DOMAINS)):
-        file = (folder / str(domain)).open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            continue
-        return file
-    raise RuntimeError(f"one of the ROS domains {DOMAINS} must be free, got none; end other test runs")
+DOMAIN = hold_domain()
+"""The ROS domain of this process: no other graph or test run on this machine takes it before this process ends."""
 
-
-DOMAIN_LOCK = claim_domain()  # held until this process ends
-atexit.register(DOMAIN_LOCK.close)
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # the workers of pytest-xdist inherit it
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compile_cache(ROOT / ".cache" / "test_programs"))
@@ -56,7 +37,7 @@ os.environ |= {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    "ROS_DOMAIN_ID": Path(DOMAIN_LOCK.name).name,
+    "ROS_DOMAIN_ID": str(DOMAIN),
     "WANDB_MODE": "disabled",
 }
 os.environ.pop("ROS_STATIC_PEERS", None)
