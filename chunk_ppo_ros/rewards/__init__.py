@@ -1,1 +1,1 @@
-"""Reward terms, the assembly of transitions and their delivery; no ROS, no JAX."""
+"""Makes rewards from terms, and assembles and delivers transitions, without ROS and JAX."""

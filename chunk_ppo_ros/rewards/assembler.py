@@ -1,7 +1,7 @@
-"""Assembly of transitions from chunks, outcomes and bootstraps, in any order of arrival.
+"""Assembles transitions from chunks, outcomes and bootstraps, which may arrive in any order.
 
-What is decided here is the next value of each chunk. What a chunk's outcome is, is decided before (in the graph by
-reward_node's referee).
+This module decides the next value of each chunk. The outcome of a chunk has been decided before. In the graph, the
+referee of reward_node decides it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from chunk_ppo_ros.core.types import (
 from chunk_ppo_ros.robot.chunk_length import chunk_discount
 
 MAX_FINISHED = 1024
-"""Finished chunks that are remembered, so that duplicates are known and a late predecessor finds its next value."""
+"""The number of finished chunks that are remembered.
+
+They make duplicates known, and give a late predecessor its next value.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """A chunk that makes no transition, and why."""
+    """Names a chunk that makes no transition, with the reason."""
 
     id: ChunkId
     reason: str
@@ -35,7 +38,11 @@ class Gap:
 
 @dataclasses.dataclass(frozen=True)
 class _NextValue:
-    """What follows a chunk; `observation` is None where the next chunk or the end of the episode says its value."""
+    """Holds the value after a chunk, in units of reward.
+
+    `observation` is what the model saw after the chunk. It is None where the value comes from the next chunk or from
+    the end of the episode.
+    """
 
     value: float
     observation: ModelObservation | None = None
@@ -44,7 +51,10 @@ class _NextValue:
 
 @dataclasses.dataclass
 class _Record:
-    """What has arrived about one sequence number. `value` and `policy_version` outlive the chunk itself."""
+    """Holds what has arrived about one sequence number.
+
+    `value` and `policy_version` are those of the chunk. They are kept when the chunk itself is dropped.
+    """
 
     id: ChunkId | None = None
     chunk: SampledChunk | None = None
@@ -55,19 +65,19 @@ class _Record:
     finished: bool = False
 
     def finish(self) -> None:
-        """Lets go of everything large; the rest stays for a predecessor and to know duplicates by."""
+        """Drops everything large. The rest stays for a predecessor, and to recognize duplicates."""
         self.chunk, self.outcome, self.bootstrap, self.finished = None, None, None, True
 
 
 class TransitionAssembler:
     """Joins what belongs to one chunk and finds its next value.
 
-    A transition is complete when its chunk and outcome are there and its next value is known:
-      - terminated: 0;
-      - cut (truncated, by a takeover, at the end of the rollout): the value of a bootstrap, whose observation goes
-        along;
-      - else: the value of the next chunk of the same run and episode by the same policy version, or of a bootstrap.
-    A chunk of which no step was executed is a gap instead. Duplicates of what has arrived are ignored.
+    A transition is complete when its chunk and its outcome have arrived and its next value is known. The next value is
+      - 0 where the chunk terminated;
+      - the value of a bootstrap, which also gives the next observation, where the chunk was cut (truncated, ended by a
+        takeover, or last in the rollout);
+      - otherwise the value of the next chunk of the same run, episode and policy version, or of a bootstrap.
+    A chunk of which no step was executed makes a gap and no transition. Duplicates are ignored.
     """
 
     def __init__(self, config: PPOConfig) -> None:
@@ -77,7 +87,7 @@ class TransitionAssembler:
         self._gaps: list[Gap] = []
 
     def add_chunk(self, id: ChunkId, chunk: SampledChunk) -> None:
-        """A chunk was sampled.
+        """Adds a chunk that was sampled.
 
         Raises:
             ValueError: where the sequence number belongs to another chunk.
@@ -88,7 +98,7 @@ class TransitionAssembler:
             record.chunk = None if record.finished else chunk
 
     def add_outcome(self, id: ChunkId, outcome: ChunkOutcome) -> None:
-        """A chunk has ended.
+        """Adds the outcome of a chunk that has ended.
 
         Raises:
             ValueError: where the sequence number belongs to another chunk.
@@ -103,7 +113,7 @@ class TransitionAssembler:
         """Changes the outcome of a chunk whose transition is not complete yet.
 
         Returns:
-            The outcome before and after; None where it is too late or there is nothing to amend.
+            The outcome before and after the change. None where the transition is complete, or the chunk has no outcome.
         """
         record = self.records.get(id.sequence_number)
         if record is None or record.id != id or record.outcome is None or record.outcome.num_steps == 0:
@@ -118,24 +128,25 @@ class TransitionAssembler:
         value: float,
         source: ObservationSource = NO_SOURCE,
     ) -> None:
-        """The segment ended with this chunk.
+        """Adds the value after a chunk with which a segment ended.
 
         Args:
-            sequence_number: of the chunk.
-            observation: what the model saw after it.
+            sequence_number: the sequence number of the chunk.
+            observation: the observation of the model after the chunk.
             value: V(observation) by the chunk's policy version, in units of reward.
-            source: where the observation comes from.
+            source: the source of the observation.
         """
         record = self.records.setdefault(sequence_number, _Record())
         if record.bootstrap is None and not record.finished:
             record.bootstrap = _NextValue(value, observation, source)
 
     def discard_episode(self, episode: int, run_id: str | None = None) -> list[ChunkId]:
-        """Drops what is pending of an episode and ignores what still comes.
+        """Drops the pending chunks of an episode, and ignores what arrives about the episode later.
 
         Args:
-            episode: its number.
-            run_id: its run; the run of the chunks at hand where not given.
+            episode: the number of the episode.
+            run_id: the run of the episode. Without it, the episodes of this number are dropped in all runs that have
+                chunks here.
 
         Returns:
             The chunks that were dropped.
@@ -149,7 +160,7 @@ class TransitionAssembler:
         return [record.id for record in dropped if record.id]
 
     def pop_complete(self) -> list[Transition]:
-        """Returns the transitions that are complete, by sequence number; each is returned once."""
+        """Returns the complete transitions, ordered by sequence number. Each is returned once."""
         transitions = []
         for sequence_number in sorted(self.records):
             transition = self._complete(sequence_number, self.records[sequence_number])
@@ -164,7 +175,7 @@ class TransitionAssembler:
         return gaps
 
     def pending(self) -> list[ChunkId]:
-        """Chunks that wait for an outcome or a next value, by sequence number."""
+        """Returns the chunks that wait for an outcome or a next value, ordered by sequence number."""
         waiting = [record.id for record in self.records.values() if record.id and not record.finished]
         return sorted(waiting, key=lambda id: id.sequence_number)
 
@@ -207,7 +218,7 @@ class TransitionAssembler:
     def _next_value(
         record: _Record, id: ChunkId, outcome: ChunkOutcome, successor: _Record | None
     ) -> _NextValue | None:
-        """Returns what follows a chunk, None while that is not known."""
+        """Returns the value after a chunk, or None while it is not known."""
         if outcome.terminated:
             return _NextValue(0.0)
         if record.bootstrap is not None:

@@ -1,4 +1,7 @@
-"""Delivery of what counts only when it is acknowledged: a bounded queue, a window, repetition with back-off."""
+"""Delivers payloads that count only once they are acknowledged.
+
+Payloads wait in a queue, a window of them is under way at a time, and each is sent again after a growing delay.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ class _Entry(Generic[PayloadT]):
 
 
 class Delivery(Generic[PayloadT]):
-    """Holds what was not acknowledged yet and says what to send now.
+    """Holds the payloads that are not acknowledged yet, and says which of them to send now.
 
-    Times are seconds of a steady clock, given by the caller.
+    The caller gives all times, in seconds of a steady clock.
 
     Args:
-        window: payloads that may be under way at a time.
-        capacity: payloads above which `full` asks the source to hold; what is added then is kept all the same.
-        first_delay: seconds after which an unanswered payload is sent again; it doubles each time.
-        max_delay: largest such delay, s.
+        window: the number of payloads that may be under way at a time.
+        capacity: the number of payloads from which on `full` asks the source to hold. Payloads beyond it are kept too.
+        first_delay: the time after which a payload without an acknowledgment is sent again, s. It doubles each time.
+        max_delay: the largest such delay, s.
     """
 
     def __init__(
@@ -42,20 +45,20 @@ class Delivery(Generic[PayloadT]):
 
     @property
     def full(self) -> bool:
-        """Whether the source should hold."""
+        """Whether the source should hold, because the queue has reached its capacity."""
         return len(self._entries) >= self.capacity
 
     @property
     def eased(self) -> bool:
-        """Whether a source that holds may go on: half of the capacity is free."""
+        """Whether a source that holds may go on, because half of the capacity is free."""
         return len(self._entries) <= self.capacity // 2
 
     def add(self, sequence_number: int, payload: PayloadT) -> None:
-        """Queues a payload; one whose number is in the queue already is ignored."""
+        """Queues a payload. It is ignored where the queue has its number already."""
         self._entries.setdefault(sequence_number, _Entry(payload, due=float("-inf"), delay=self._first_delay))
 
     def pop_due(self, now: float) -> list[PayloadT]:
-        """Returns what is to be sent now: the oldest of the window that were never sent or whose delay is over."""
+        """Returns the payloads of the window that were never sent, or whose delay is over, oldest first."""
         due = [entry for entry in list(self._entries.values())[: self._window] if now >= entry.due]
         for entry in due:
             entry.first_sent = now if entry.first_sent is None else entry.first_sent
@@ -64,26 +67,31 @@ class Delivery(Generic[PayloadT]):
         return [entry.payload for entry in due]
 
     def settle(self, sequence_number: int) -> PayloadT | None:
-        """An answer that needs no repetition has come; returns the payload, or None where it was settled
-        before.
+        """Takes a payload that was acknowledged for good out of the queue.
+
+        Returns:
+            The payload, or None where it was settled before.
         """
         entry = self._entries.pop(sequence_number, None)
         return None if entry is None else entry.payload
 
     def postpone(self, sequence_number: int) -> None:
-        """The receiver answers but cannot take it now; it is sent again after its delay, and counts as answered."""
+        """Records that the receiver answered but cannot take a payload now.
+
+        The payload is sent again after its delay, and `silent_for` does not count it until then.
+        """
         if sequence_number in self._entries:
             self._entries[sequence_number].first_sent = None
 
     def remove(self, sequence_numbers: list[int]) -> list[int]:
-        """Withdraws payloads; returns the numbers of those that were still queued."""
+        """Withdraws payloads, and returns the numbers of those that were still queued."""
         return [number for number in sequence_numbers if self.settle(number) is not None]
 
     def payloads(self) -> list[PayloadT]:
-        """Returns what is queued, oldest first."""
+        """Returns the queued payloads, oldest first."""
         return [entry.payload for entry in self._entries.values()]
 
     def silent_for(self, now: float) -> float:
-        """Seconds since the oldest unanswered payload was first sent; 0 where none is under way."""
+        """Returns the time in s since the oldest payload without an answer was first sent, or 0 without one."""
         times = [entry.first_sent for entry in self._entries.values() if entry.first_sent is not None]
         return now - min(times) if times else 0.0

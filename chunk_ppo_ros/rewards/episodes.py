@@ -1,4 +1,4 @@
-"""The life of episodes as a state machine; every change is returned to be told."""
+"""Keeps the life of episodes as a state machine, which returns each change for the caller to publish."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Event(enum.IntEnum):
-    """Changes; the numbers are those of EpisodeEvent.msg."""
+    """Lists the changes of an episode; the numbers are those of EpisodeEvent.msg."""
 
     RESET = 0
     STARTED = 1
@@ -21,7 +21,7 @@ class Event(enum.IntEnum):
 
 
 class Ending(enum.IntEnum):
-    """How an episode ended; the numbers are those of EpisodeEvent.msg."""
+    """Lists how an episode can end; the numbers are those of EpisodeEvent.msg."""
 
     NONE = 0
     SUCCESS = 1
@@ -31,7 +31,7 @@ class Ending(enum.IntEnum):
 
 
 class Phase(enum.Enum):
-    """Where the current episode stands."""
+    """Lists the phases of the current episode."""
 
     IDLE = "there is no episode"
     RESETTING = "the scene is being reset"
@@ -40,7 +40,10 @@ class Phase(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeChange:
-    """One change of an episode; reward, number of chunks and whether a human took over are of the episode so far."""
+    """Describes one change of an episode.
+
+    `total_reward`, `num_chunks` and `intervened` (whether a human took over) count the episode up to the change.
+    """
 
     episode: int
     seed: int
@@ -56,8 +59,8 @@ class Episodes:
     """Counts episodes and holds their phase, return and reasons to pause.
 
     Args:
-        next_episode: number of the first episode.
-        seed: the seed of an episode's reset by its number.
+        next_episode: the number of the first episode.
+        seed: a function that returns the seed of an episode's reset from the number of the episode.
     """
 
     def __init__(self, *, next_episode: int, seed: Callable[[int], int]) -> None:
@@ -73,11 +76,15 @@ class Episodes:
 
     @property
     def paused(self) -> bool:
-        """Whether any reason to pause stands."""
+        """Whether there is a reason to pause."""
         return bool(self._holds)
 
     def begin(self, message: str) -> list[EpisodeChange]:
-        """Asks for the reset of the next episode; there must be none."""
+        """Begins the next episode, and asks for its reset.
+
+        Raises:
+            ValueError: where an episode has not ended.
+        """
         if self.phase is not Phase.IDLE:
             raise ValueError(f"an episode must end before the next begins; {self.phase.value}")
         self.phase, self.episode = Phase.RESETTING, self.episode + 1
@@ -86,7 +93,7 @@ class Episodes:
         return [self._change(Event.RESET, message)]
 
     def start(self, message: str) -> list[EpisodeChange]:
-        """The scene is ready.
+        """Starts the episode, because the scene is ready.
 
         Raises:
             ValueError: where no reset was asked for.
@@ -99,35 +106,35 @@ class Episodes:
         return [self._change(Event.STARTED, message), *paused]
 
     def human_drives(self, human: bool) -> None:
-        """A human has taken over or handed back; between episodes that is no intervention."""
+        """Records that a human has taken over or handed back. Between episodes that is no intervention."""
         self._human_drives = human
         self.intervened = self.intervened or (human and self.phase is Phase.RUNNING)
 
     def add_chunk(self, reward: float, *, num_steps: int) -> None:
-        """A valid chunk of the running episode has ended, after `num_steps` executed control steps."""
+        """Counts a valid chunk of the running episode, which has ended after `num_steps` executed control steps."""
         self.num_chunks += 1
         self.num_steps += num_steps
         self.total_reward += reward
 
     def amend_reward(self, change: float) -> None:
-        """The reward of a chunk of the running episode has changed."""
+        """Adds the change of a chunk's reward to the return of the running episode."""
         self.total_reward += change
 
     def end(self, ending: Ending, message: str) -> list[EpisodeChange]:
-        """Ends the episode, started or not; nothing where there is none."""
+        """Ends the episode, whether it has started or not. Returns no change where there is no episode."""
         if self.phase is Phase.IDLE:
             return []
         self.phase = Phase.IDLE
         return [self._change(Event.ENDED, message, ending)]
 
     def hold(self, reason: str, message: str) -> list[EpisodeChange]:
-        """Pauses for a reason; told when it is the first, and an episode runs."""
+        """Adds a reason to pause. Returns a change where it is the first reason and an episode runs."""
         first = not self._holds
         self._holds.setdefault(reason, message)
         return [self._change(Event.PAUSED, message)] if first and self.phase is Phase.RUNNING else []
 
     def release(self, reason: str, message: str) -> list[EpisodeChange]:
-        """A reason to pause is gone; told when it was the last, and an episode runs."""
+        """Removes a reason to pause. Returns a change where it was the last reason and an episode runs."""
         stood = self._holds.pop(reason, None) is not None
         last = stood and not self._holds
         return [self._change(Event.RESUMED, message)] if last and self.phase is Phase.RUNNING else []
@@ -153,7 +160,7 @@ class EpisodeNumberFile:
     """Remembers on disk which episodes of a run have begun, so that a restarted reward_node does not repeat a number.
 
     Args:
-        path: a small JSON file, written anew with each episode.
+        path: the path of a small JSON file, which is written anew with each episode.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -174,7 +181,7 @@ class EpisodeNumberFile:
         return record["next_episode"] if record.get("run_id") == run_id else 0
 
     def begin(self, run_id: str, episode: int) -> None:
-        """An episode begins.
+        """Records that an episode begins.
 
         Raises:
             OSError: where the file cannot be written.

@@ -1,8 +1,8 @@
-"""Reward terms of other packages that are computed from what the robot did with a chunk.
+"""Computes reward terms of other packages from what the robot did with a chunk.
 
-A term is an entry point of the group `chunk_ppo_ros.execution_terms`: a function that takes what the robot did
-(`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns its value as a float. The setting
-`reward.execution_terms` names the terms that count, each with its weight.
+A term is an entry point of the group `chunk_ppo_ros.execution_terms`. It is a function that takes what the robot did
+(`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns the value of the term as a float. The
+setting `reward.execution_terms` names the terms that count, each with its weight.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: Rew
 
     Args:
         execution: what the robot did with the chunk.
-        actions: float [H, 14], the targets of the chunk, H at least the executed steps: rad, grippers normalized.
+        actions: float [H, 14], the targets of the chunk, rad, grippers normalized. H is at least the number of executed
+            steps.
         config: the names and weights of the terms.
 
     Raises:

@@ -1,4 +1,4 @@
-"""To which chunk the operator's feedback counts."""
+"""Decides which chunk gets the operator's feedback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from chunk_ppo_ros.rewards.referee import ChunkJoin
 
 @dataclasses.dataclass(frozen=True)
 class Credit:
-    """Where feedback went: the chunk, None where it came too late; and by how much a known reward changed."""
+    """Says which chunk got the feedback.
+
+    Attributes:
+        id: the identity of the chunk; None where the feedback came too late.
+        reward_change: the change of a reward that was known already.
+    """
 
     id: ChunkId | None
     reward_change: float = 0.0
@@ -27,14 +32,14 @@ def credit_feedback(
     last: ChunkId | None,
     config: RewardConfig,
 ) -> Credit:
-    """Gives feedback to the chunk that runs, else to the last one as long as its transition is not sent.
+    """Gives feedback to the chunk that runs, or to the last chunk where its transition is not sent yet.
 
     Args:
-        value: the feedback, finite.
-        join: the chunks whose outcome is not known yet; the newest of them runs.
+        value: the feedback, a finite number.
+        join: the chunks whose outcome is not known yet. The newest of them runs.
         assembler: the chunks whose transition is not complete yet.
         last: the last valid chunk of the running episode.
-        config: the weight.
+        config: the settings with the weight of feedback.
     """
     running = join.add_feedback(value)
     if running is not None:

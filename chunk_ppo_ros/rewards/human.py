@@ -1,4 +1,4 @@
-"""What the operator says about chunks: marks at the end of an episode, and numbers at any time."""
+"""Adds to outcomes what the operator says: marks at the end of an episode, and numbers at any time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from chunk_ppo_ros.rewards.terms import with_term
 
 
 def marked(outcome: ChunkOutcome, *, success: bool, config: RewardConfig) -> ChunkOutcome:
-    """Returns the outcome where the operator says that the episode ended with this chunk; `human_success` is 1 or 0."""
+    """Returns the outcome of a chunk with which, the operator says, the episode ended.
+
+    The term `human_success` is 1 for a success and 0 for a failure.
+    """
     ended = dataclasses.replace(outcome, terminated=True, truncated=False, success=success)
     return with_term(ended, RewardTerm(HUMAN_SUCCESS, float(success), config.human_success_weight))
 

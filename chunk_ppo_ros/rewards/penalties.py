@@ -1,6 +1,7 @@
-"""Penalties on how a chunk was executed, each a sum over its control steps: two halves cost about what one whole does.
+"""Computes penalties on how a chunk was executed.
 
-The targets are those that the policy gave, before robot_node limited them: the policy answers for what it asks.
+Each penalty is a sum over control steps, so that two half chunks cost about as much as one whole chunk. The targets are
+those that the policy gave before robot_node limited them, because the policy is judged by what it asks for.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from chunk_ppo_ros.robot import aloha
 
 
 def penalties(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:
-    """Returns the terms `clamped`, `jerk` and `effort`, those whose penalty is not 0; weights are minus the penalties.
+    """Returns those of the terms `clamped`, `jerk` and `effort` whose penalty is not 0.
+
+    The weight of a term is minus its penalty.
 
     Args:
         execution: what the robot did with the chunk.
-        actions: float [H, 14], the targets of the chunk, H at least the executed steps: rad, grippers normalized.
+        actions: float [H, 14], the targets of the chunk, rad, grippers normalized. H is at least the number of executed
+            steps.
         config: the penalties.
 
     Raises:
@@ -42,14 +46,15 @@ def penalties(execution: ExecutionResult, actions: np.ndarray, config: RewardCon
 
 
 def jerk(targets: np.ndarray) -> float:
-    """Third differences of the arm joints' targets, squared, in rad^2: a mean over joints, summed over steps.
+    """Returns the squared third differences of the arm joints' targets, in rad^2.
 
-    J = sum_{t=3}^{k-1} 1/12 sum_d (a_t,d - 3 a_t-1,d + 3 a_t-2,d - a_t-3,d)^2; at a control rate f the jerk in rad/s^3
-    is f^3 times such a difference (Flash and Hogan 1985 integrate its square). Grippers are left out, they may snap. 0
-    for fewer than four steps.
+    The squares are averaged over joints and summed over steps:
+    J = sum_{t=3}^{k-1} 1/12 sum_d (a_t,d - 3 a_t-1,d + 3 a_t-2,d - a_t-3,d)^2. At a control rate f the jerk in rad/s^3
+    is f^3 times such a difference, and Flash and Hogan 1985 integrate its square. Grippers do not count, because they
+    may snap. The result is 0 for fewer than four steps.
 
     Args:
-        targets: float [k, 14].
+        targets: float [k, 14], the targets of the k steps, rad, grippers normalized.
     """
     differences = np.diff(targets[:, aloha.ARM_INDICES], n=3, axis=0)
     return float(np.sum(np.mean(differences**2, axis=1)))

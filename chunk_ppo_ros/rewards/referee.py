@@ -1,6 +1,6 @@
-"""The referee: joins what is said about one chunk and decides how it ended.
+"""Joins all reports about one chunk and decides how it ended; this is the referee.
 
-Pure decisions; who says it and who is told is `nodes/reward/`.
+Decisions here depend on their arguments alone. `nodes/reward/` receives the reports and publishes the decisions.
 """
 
 from __future__ import annotations
@@ -19,17 +19,23 @@ from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.episodes import Ending
 
 MAX_JOINING = 64
-"""Stamps of which something but not all has arrived; more means that something is lost, and the oldest is dropped,
-a stamp whose chunk is not known first: the policy waits for the outcome of one that is."""
+"""The largest number of stamps of which something but not everything has arrived.
+
+More of them mean that something is lost, and one is dropped. Stamps without a known chunk are dropped first, because
+the policy waits for the outcome of a known chunk. Among equals the oldest is dropped.
+"""
 NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED)
-"""Where these executed no step, nothing has moved: the chunk is a gap, and the episode goes on from where it stood."""
+"""The statuses that are harmless where no step was executed.
+
+Nothing has moved then. The chunk is a gap, and the episode continues from the same state.
+"""
 MAX_REFUSALS = 10
-"""Chunks that may be refused in a row before somebody has to look."""
+"""The number of chunks that may be refused in a row before a person has to look for the cause."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceReport:
-    """What one reward source says about a chunk; `error` says why it cannot be used, where it cannot."""
+    """Holds the report of one reward source on a chunk; `error` is empty, or says why the report cannot be used."""
 
     source: str
     terms: tuple[RewardTerm, ...]
@@ -41,7 +47,7 @@ class SourceReport:
 
 @dataclasses.dataclass(frozen=True)
 class SentChunk:
-    """A chunk that was sent to the robot, or that a human drove.
+    """Describes a chunk that was sent to the robot, or that a human drove.
 
     Attributes:
         id: the identity of the chunk.
@@ -56,7 +62,7 @@ class SentChunk:
 
 @dataclasses.dataclass(frozen=True)
 class Joined:
-    """A chunk with all that the referee needs to judge it.
+    """Holds a chunk with all that the referee needs to judge it.
 
     Attributes:
         chunk: the chunk as it was sent.
@@ -73,7 +79,7 @@ class Joined:
 
 @dataclasses.dataclass(frozen=True)
 class InFlight:
-    """A chunk whose outcome is not known yet.
+    """Describes a chunk whose outcome is not known yet.
 
     Attributes:
         stamp: the stamp of the chunk, ns of ROS time.
@@ -90,7 +96,7 @@ class InFlight:
 
 @dataclasses.dataclass
 class _Joining:
-    """What has arrived for one stamp so far."""
+    """Holds what has arrived for one stamp so far."""
 
     stamp: int
     waiting_since: float
@@ -106,9 +112,9 @@ class JudgedChunk:
 
     Attributes:
         outcome: how the chunk ended.
-        valid: whether it can be trained on.
-        reason: why not; empty where it can.
-        robot_fault: whether it cannot be because robot or reward failed, so that its episode is spoiled.
+        valid: whether the chunk can be trained on.
+        reason: the reason why it cannot be trained on; empty where it can.
+        robot_fault: whether the reason is that the robot or the reward failed. Then its episode does not count.
     """
 
     outcome: ChunkOutcome
@@ -117,11 +123,11 @@ class JudgedChunk:
     robot_fault: bool = False
 
     def marked(self, *, success: bool, config: RewardConfig) -> JudgedChunk:
-        """Does the same, but the operator says that the episode ended with this chunk."""
+        """Returns the decision after the operator has said that the episode ended with this chunk."""
         return dataclasses.replace(self, outcome=human.marked(self.outcome, success=success, config=config))
 
     def ending(self) -> tuple[Ending, str]:
-        """Returns how the episode ends with this chunk, where it ends, and why."""
+        """Returns how and why the episode ends with this chunk; the chunk must be one that ends the episode."""
         if self.outcome.success:
             return Ending.SUCCESS, "the task is solved"
         if self.outcome.terminated:
@@ -148,20 +154,24 @@ class ChunkJoin:
         self._joining: dict[int, _Joining] = {}
 
     def add_chunk(self, stamp: int, id: ChunkId, actions: np.ndarray, num_steps: int, *, now: float) -> None:
-        """A chunk with targets `actions` [H, 14] was sent with `num_steps` steps asked."""
+        """Adds a chunk that was sent with the targets `actions` [H, 14], of which `num_steps` were asked."""
         self._entry(stamp, now).chunk = SentChunk(id, actions, num_steps)
 
     def add_execution(self, execution: ExecutionResult, *, now: float) -> None:
-        """The robot has ended a chunk."""
+        """Adds the result of a chunk that the robot has ended."""
         entry = self._entry(execution.stamp, now)
         entry.execution = entry.execution or execution
 
     def add_source(self, stamp: int, report: SourceReport, *, now: float) -> None:
-        """A reward source has judged a chunk."""
+        """Adds the report of a reward source on a chunk."""
         self._entry(stamp, now).sources.setdefault(report.source, report)
 
     def add_feedback(self, value: float) -> ChunkId | None:
-        """Adds the operator's feedback to the newest chunk in flight; returns it, None where there is none."""
+        """Adds the operator's feedback to the newest chunk in flight.
+
+        Returns:
+            The identity of that chunk, or None where no chunk is in flight.
+        """
         for _, entry in sorted(self._joining.items(), reverse=True):
             if entry.chunk is not None:
                 entry.feedback = (entry.feedback or 0.0) + value
@@ -169,7 +179,7 @@ class ChunkJoin:
         return None
 
     def pop_complete(self) -> list[Joined]:
-        """Returns what is complete, by stamp. Where no step was executed no source needs to report."""
+        """Returns the complete chunks, ordered by stamp. Where no step was executed, no source needs to report."""
         candidates = [self._joined(entry) for _, entry in sorted(self._joining.items())]
         complete = [joined for joined in candidates if joined is not None]
         for joined in complete:
@@ -177,14 +187,14 @@ class ChunkJoin:
         return complete
 
     def pop_episode(self, run_id: str, episode: int) -> list[InFlight]:
-        """Withdraws the chunks of an episode that is over, and returns them."""
+        """Withdraws and returns the chunks of an episode that is over."""
         chunks = [chunk for chunk in self.in_flight() if (chunk.id.run_id, chunk.id.episode) == (run_id, episode)]
         for chunk in chunks:
             del self._joining[chunk.stamp]
         return chunks
 
     def in_flight(self) -> list[InFlight]:
-        """Returns the chunks whose outcome is not known yet, by stamp."""
+        """Returns the chunks whose outcome is not known yet, ordered by stamp."""
         return [
             InFlight(entry.stamp, entry.chunk.id, entry.waiting_since, self._missing(entry))
             for _, entry in sorted(self._joining.items())
@@ -197,7 +207,7 @@ class ChunkJoin:
         return tuple(name for name in self._required if name not in entry.sources)
 
     def _joined(self, entry: _Joining) -> Joined | None:
-        """Returns the entry where it is complete, else None."""
+        """Returns the joined entry where it is complete, otherwise None."""
         if entry.chunk is None or entry.execution is None:
             return None
         if entry.execution.num_steps and self._missing(entry):
@@ -217,13 +227,13 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
 
     Args:
         joined: a complete entry of ChunkJoin.
-        config: what makes the reward.
+        config: the settings of the reward.
         time_limit_reached: whether this chunk is the last that the episode may have.
 
     Returns:
-        The decision. A FAULT after some steps truncates: the future counts, but this segment ends. The time limit waits
-        while a human drives: it ends neither the chunk that a takeover cut nor one that the human drove. Where no step
-        was executed, or a report cannot be used, the chunk is not valid.
+        The decision. A FAULT after some steps truncates the chunk, so that the future counts but this segment ends. The
+        time limit does not count while a human drives. It ends neither the chunk that a takeover cut nor a chunk that
+        the human drove. The chunk is not valid where no step was executed or a report cannot be used.
     """
     execution, actions = joined.execution, joined.chunk.actions
     reports = [joined.sources[name] for name in config.sources if name in joined.sources]
@@ -252,10 +262,10 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
 
 
 def _check_usable(joined: Joined, reports: Sequence[SourceReport]) -> None:
-    """Refuses a chunk that cannot be trained on, whatever its terms.
+    """Refuses a chunk that cannot be trained on, whatever its terms are.
 
     Raises:
-        RewardError: saying why.
+        RewardError: for too many executed steps, no executed step, or an error of a source; the text says which.
     """
     execution, num_asked = joined.execution, joined.chunk.num_steps
     if execution.num_steps > num_asked:

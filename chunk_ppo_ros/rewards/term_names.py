@@ -1,4 +1,4 @@
-"""The names of the reward terms that this package makes itself; no reward source may take one of them."""
+"""Defines the names of the reward terms that this package makes itself; no reward source may use one of them."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ FEEDBACK = "feedback"
 NOVELTY = "novelty"
 
 OWN = (CLAMPED, JERK, EFFORT, HUMAN_SUCCESS, FEEDBACK, NOVELTY)
-"""All of them; each has a setting of its own for its weight."""
+"""The names of all terms of this package. Each term has its own setting for its weight."""

@@ -1,7 +1,7 @@
-"""The reward of a chunk: a weighted sum of named terms. One way to it for the script form and the graph.
+"""Computes the reward of a chunk as a weighted sum of named terms, for the script form and for the graph.
 
-Terms come from the reward sources, from what was executed (penalties, and terms of other packages), from the operator,
-and, in the trainer, from the novelty of what was seen (`agent/novelty.py`).
+Terms come from the reward sources, from what was executed (penalties, and terms of other packages) and from the
+operator. In the trainer they also come from the novelty of the observations (`agent/novelty.py`).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from chunk_ppo_ros.rewards.penalties import penalties
 
 
 def check_settings(config: RewardConfig) -> None:
-    """Refuses settings that name terms wrongly, before a chunk is executed.
+    """Refuses settings that name wrong terms, before a chunk is executed.
 
     Raises:
-        RewardError: for a factor on a term that has a setting of its own.
+        RewardError: for a factor on a term that has its own setting.
         RegistryError: for a term of `reward.execution_terms` that no package registers or that cannot be imported.
     """
     for name in config.factors:
@@ -42,17 +42,17 @@ def check_settings(config: RewardConfig) -> None:
 def chunk_terms(
     sources: Iterable[Iterable[RewardTerm]], execution: ExecutionResult, actions: np.ndarray, config: RewardConfig
 ) -> tuple[RewardTerm, ...]:
-    """All terms of a chunk that are known when it ends.
+    """Returns all terms of a chunk that are known when it ends.
 
     Args:
         sources: the terms of each reward source.
         execution: what the robot did with the chunk.
-        actions: float [H, 14], the targets of the chunk.
-        config: factors on the sources' terms, penalties, and terms of other packages.
+        actions: float [H, 14], the targets of the chunk, rad, grippers normalized.
+        config: the factors on the sources' terms, the penalties, and the terms of other packages.
 
     Raises:
-        RewardError: where terms share a name, are not finite, cannot be measured, or a factor finds no term; where a
-            source's term has a name that is ours.
+        RewardError: where two terms share a name, a term is not finite or cannot be measured, a factor names no term,
+            or a source uses a name of this package's own terms.
     """
     sent = combine(sources)
     for term in sent:
@@ -66,7 +66,7 @@ def chunk_terms(
 
 
 def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
-    """All terms of all sources, in order.
+    """Returns all terms of all sources, in their order.
 
     Raises:
         RewardError: where two terms have one name, or a value or weight is not finite.
@@ -82,7 +82,7 @@ def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
 
 
 def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[RewardTerm, ...]:
-    """Returns the terms with their weights multiplied by the factors of their names, 1 where there is none.
+    """Returns the terms with their weights multiplied by the factors of their names; without a factor it is 1.
 
     Raises:
         RewardError: for a factor whose name no term has.
@@ -98,13 +98,14 @@ def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[
 
 
 def total(terms: Iterable[RewardTerm]) -> float:
-    """Returns the reward: sum of `weight * value` over the terms."""
+    """Returns the reward, which is the sum of `weight * value` over the terms."""
     return math.fsum(term.weight * term.value for term in terms)
 
 
 def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
-    """Returns the outcome with this term, in the place of one with its name, and the reward that then comes of all
-    terms.
+    """Returns the outcome with this term and with the reward of all its terms.
+
+    The new term replaces an old one of the same name.
     """
     terms = (*(known for known in outcome.reward_terms if known.name != term.name), term)
     return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))
