@@ -1,1 +1,1 @@
-"""Pi0-FAST's two towers, SigLIP and Gemma, with openpi's parameter tree."""
+"""Modules of Pi0-FAST's two towers, SigLIP and Gemma, which keep openpi's parameter tree."""

@@ -1,6 +1,6 @@
-"""Which of the actor's parameters are trained: by tower, and the adapters alone where the decoder has them.
+"""Decides which of the actor's parameters are trained. Where the decoder has adapters, they alone are trained.
 
-Not here: how a training step divides its parameters (`rl/partition.py`).
+`rl/partition.py` divides the parameters of a training step by this decision.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ IMAGE_TOWER = "PaliGemma/img/"
 
 
 def trained_leaves(actor: ShapeTree, ppo: PPOConfig) -> PyTree[bool]:
-    """A bool for each leaf of the actor, true where it is trained.
+    """Returns a bool for each leaf of the actor, true where it is trained.
 
-    A decoder with low-rank adapters (Hu et al., "LoRA", 2021) is trained by these alone: all its other parameters, the
-    token embedding included, stand still. The image tower has no adapters and is trained as a whole or not at all.
+    Of a decoder with low-rank adapters (Hu et al., "LoRA", 2021), training changes only the adapters. All its other
+    parameters, the token embedding included, keep their values. The image tower has no adapters and is trained as a
+    whole or not at all.
 
     Args:
-        actor: {"PaliGemma": {"img": ..., "llm": ...}}, arrays or shapes.
-        ppo: `freeze_image_tower` keeps the image tower, `freeze_text_tower` the decoder with its adapters.
+        actor: the tree {"PaliGemma": {"img": ..., "llm": ...}} of arrays or shapes.
+        ppo: the PPO settings. `freeze_image_tower` keeps the image tower as it is, and `freeze_text_tower` keeps the
+            decoder with its adapters as it is.
     """
     paths, structure = jax.tree.flatten_with_path(actor)
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]

@@ -1,7 +1,8 @@
-"""The decoder: Gemma, as plain functions over openpi's parameter tree, with adapters where the tree has them.
+"""Runs the decoder, Gemma, by plain functions over openpi's parameter tree, with adapters where the tree has them.
 
 Source: Gemma Team, "Gemma: Open Models Based on Gemini Research and Technology", 2024. Blocks are stacked on the first
-axis of each leaf. Training, prefill and decoding go through `run_gemma`; positions and masks come from `layout.py`.
+axis of each leaf. Training and prefill use `run_gemma`, and the sampling loop uses `run_arranged`. Positions and masks
+come from `layout.py`.
 Shape letters: B batch, Q query slots, S key slots, W width, N query heads, K key/value heads, h head width, D depth,
 V vocabulary.
 """
@@ -46,7 +47,8 @@ def _init_block(config: GemmaConfig, key: Key) -> Params:
     drawn, zero = lora.factor_specs(matrices, config.lora_rank) if config.lora_rank else ({}, {})
     leaves = {
         **draw_weights(matrices, key=key),
-        **draw_weights(drawn, key=jax.random.fold_in(key, 1)),  # on their own, for models that have the rest
+        # Adapters are drawn by themselves, because the other weights may come from a checkpoint without adapters.
+        **draw_weights(drawn, key=jax.random.fold_in(key, 1)),
         **{name: jnp.zeros(shape) for name, shape in zero.items()},
         "pre_attention_norm/scale": jnp.zeros(config.width),
         "pre_ffw_norm/scale": jnp.zeros(config.width),
@@ -55,7 +57,10 @@ def _init_block(config: GemmaConfig, key: Key) -> Params:
 
 
 def _matrices(config: GemmaConfig) -> Spec:
-    """Shape and fan-in of a block's matrices, by name; as many key/value as query heads make another tree."""
+    """Returns the shape and fan-in of a block's matrices by name.
+
+    Where there are as many key/value heads as query heads, one leaf holds the matrices of queries, keys and values.
+    """
     width, heads, kv_heads, head_dim = config.width, config.num_heads, config.num_kv_heads, config.head_dim
     if kv_heads == heads:
         into_heads: Spec = {"attn/qkv_einsum/w": ((3, heads, width, head_dim), width)}
@@ -73,7 +78,7 @@ def _matrices(config: GemmaConfig) -> Spec:
 
 
 def embed_tokens(params: Params, tokens: Int[AnyArray, "*batch"], *, dtype: jnp.dtype) -> Float[Array, "*batch W"]:
-    """Returns the rows of the embedding for tokens, times sqrt(W), in `dtype`."""
+    """Returns the tokens' rows of the embedding, multiplied by sqrt(W), in `dtype`."""
     table = params["embedder"]["input_embedding"]
     return (table[tokens] * table.shape[-1] ** 0.5).astype(dtype)
 
@@ -95,11 +100,11 @@ def run_gemma(
         config: size of the decoder.
         params: the tree of `init_gemma`, float32.
         x: embeddings, in the dtype of the computation.
-        positions: what RoPE turns the queries by.
-        mask: true where the query sees the key. Without a cache the keys are the queries' own, S = Q.
-        shared: queries at the beginning that all see the same keys. `attend_in_blocks` reads one row of the mask for
-            them, which halves the time of a gradient over images.
-        cache: keys and values of S slots, into which those of x are written.
+        positions: the position of each query, by which RoPE turns it.
+        mask: true where the query sees the key. Without a cache the keys are those of x, and S = Q.
+        shared: number of queries at the beginning that all see the same keys. `attend_in_blocks` reads one row of the
+            mask for them, which halves the time of a gradient over images.
+        cache: keys and values of S slots, into which those of x are written; None where there is no cache.
         slot: first slot of x in the cache.
 
     Returns:
@@ -127,14 +132,14 @@ def run_arranged(
     cache: Sequence[KVCache],
     slot: Scalar,
 ) -> tuple[Float[Array, "B Q W"], tuple[KVCache, ...]]:
-    """Does what `run_gemma` does with a cache, on blocks that were arranged before (`arrange_blocks`).
+    """Runs all blocks and the final norm on a cache, as `run_gemma` does, with blocks that `arrange_blocks` made.
 
     Args:
         config: size of the decoder.
         params: the tree of `init_gemma`, float32.
         blocks: kernels of each block.
         x: embeddings, in the dtype of the computation.
-        positions: what RoPE turns the queries by.
+        positions: the position of each query, by which RoPE turns it.
         mask: true where the query sees the key.
         cache: keys and values of S slots of each block, into which those of x are written.
         slot: first slot of x in the cache.
@@ -153,7 +158,11 @@ def run_arranged(
 def _make_block(
     config: GemmaConfig, positions: Int[Array, "B Q"], mask: Bool[Array, "B Q S"], *, shared: int, slot: Scalar
 ) -> Callable[[Array, BlockKernels, KVCache | None], tuple[Array, KVCache]]:
-    """Returns a function (x [B, Q, W], kernels, the block's cache) -> x after one block, and the cache with x in it."""
+    """Returns a function that runs one block.
+
+    It takes x [B, Q, W], the block's kernels and the block's cache. It returns x after the block, and the cache with
+    the keys and values of x in it.
+    """
     rotation = make_rotation(positions, config.head_dim)
     shared = shared if config.attend_in_blocks else 0
     bias = jnp.where(mask[:, shared:], 0.0, MASKED)
@@ -171,14 +180,14 @@ def _make_block(
 
 
 def rms_norm(scale: Float[AnyArray, "W"], x: Float[Array, "*batch W"]) -> Float[Array, "*batch W"]:
-    """Returns x / rms(x) * (1 + scale), in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
+    """Returns x / rms(x) * (1 + scale), computed in float32 (Zhang and Sennrich, 2019, with Gemma's 1 + scale)."""
     wide = x.astype(jnp.float32)
     normed = wide * jax.lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + _NORM_EPSILON)
     return (normed * (1.0 + scale)).astype(x.dtype)
 
 
 def gated_mlp(config: GemmaConfig, kernels: MlpKernels, x: Float[Array, "B Q W"]) -> Float[Array, "B Q W"]:
-    """Returns GeGLU (Shazeer, 2020): (gelu(x A) * x B) C."""
+    """Returns GeGLU (Shazeer, 2020), which is (gelu(x A) * x B) C with the gate A and the matrices B and C."""
     both = project(x, kernels.gate_up)
     if kernels.gate_up_adapter is not None:
         both += lora.project_into_heads(x, *kernels.gate_up_adapter).reshape(both.shape)

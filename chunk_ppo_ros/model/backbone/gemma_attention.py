@@ -1,4 +1,6 @@
-"""The decoder's attention: grouped queries with RoPE over a cache of keys and values, in blocks where that is faster.
+"""Computes the decoder's attention: grouped queries with RoPE over a cache of keys and values.
+
+Where the configuration asks for it, the attention is computed in blocks, which is faster for small decoders on a CPU.
 
 Source: Ainslie et al., "GQA: Training Generalized Multi-Query Transformer Models from Multi-Head Checkpoints", 2023.
 Shape letters: B batch, Q query slots, S key slots, W width, N query heads, K key/value heads, n query heads of each of
@@ -21,13 +23,13 @@ from chunk_ppo_ros.model.backbone.gemma_kernels import AttentionKernels, project
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
 
 Rotation: TypeAlias = tuple[Float32[Array, "B Q 1 pairs"], Float32[Array, "B Q 1 pairs"]]
-"""Sine and cosine of the angle by which each pair of dimensions is turned."""
+"""The sine and cosine of the angle by which RoPE turns each pair of dimensions."""
 
 MASKED = -2.3819763e38
-"""Added to the attention logit of a hidden key; openpi's value, finite so that no row is NaN."""
+"""The number that is added to the attention logit of a hidden key. It is openpi's, and finite so that no row is NaN."""
 
 _MAX_WAVELENGTH = 10_000.0
-BLOCK_LOGITS = 1 << 21  # attention logits, float32, that are worked on at once: 8 MiB
+BLOCK_LOGITS = 1 << 21  # float32 attention logits that one block has at most: 8 MiB
 
 
 @flax.struct.dataclass
@@ -35,8 +37,8 @@ class KVCache:
     """Keys (after RoPE) and values of every block, in the dtype of the computation.
 
     Attributes:
-        keys: those of all heads of a block, with a leading axis of blocks where they are of several.
-        values: likewise.
+        keys: keys of all heads of a block, with a leading axis of blocks where the cache is that of several blocks.
+        values: values of all heads of a block, with the same leading axis.
     """
 
     keys: Float[Array, "*D B K S h"]
@@ -62,17 +64,17 @@ def attend(
     slot: Scalar,
     shared_bias: Float32[Array, "B 1 S"] | None = None,
 ) -> tuple[Float[Array, "B Q W"], KVCache]:
-    """Returns the attention of x, and the cache with x in it.
+    """Returns the attention's output for x, and the cache with the keys and values of x in it.
 
     Args:
         config: size of the decoder.
         kernels: matrices of the block's attention.
-        x: what the queries, and the new keys and values, are made of.
-        rotation: of the queries' positions, by `make_rotation`.
-        bias: added to the logits of the last queries; of all of them where there is no `shared_bias`.
-        cache: the block's keys and values of S slots; None takes those of x alone.
+        x: hidden states from which the queries and the new keys and values are made.
+        rotation: what `make_rotation` returned for the queries' positions.
+        bias: numbers added to the logits of the last queries, or of all queries where there is no `shared_bias`.
+        cache: the block's keys and values of S slots; None takes only those of x.
         slot: first slot of x in the cache.
-        shared_bias: added to the logits of each of the first queries, Q less the others.
+        shared_bias: numbers added to the logits of each of the first Q - others queries.
     """
     heads, kv_heads = config.num_heads, config.num_kv_heads
     query, key, value = jnp.split(_into_heads(config, kernels, x), [heads, heads + kv_heads], axis=2)
@@ -91,7 +93,7 @@ def attend(
 def _into_heads(
     config: GemmaConfig, kernels: AttentionKernels, x: Float[Array, "B Q W"]
 ) -> Float[Array, "B Q heads h"]:
-    """Returns queries, keys and values of x; there are N + 2 K heads."""
+    """Returns the queries, keys and values of x, which are N + 2 K heads together."""
     heads = project(x, kernels.into_heads).reshape(*x.shape[:2], -1, config.head_dim)
     if kernels.into_adapter is not None:
         heads += lora.project_into_heads(x, *kernels.into_adapter) * config.lora_scale
@@ -99,7 +101,7 @@ def _into_heads(
 
 
 def _from_heads(config: GemmaConfig, kernels: AttentionKernels, x: Float[Array, "B Q heads"]) -> Float[Array, "B Q W"]:
-    """Returns the output projection of all heads x side by side, N * h numbers."""
+    """Returns the output projection of x, which has all heads side by side, N * h numbers."""
     joined = project(x, kernels.from_heads)
     if kernels.from_adapter is not None:
         joined += lora.project_from_heads(x, *kernels.from_adapter) * config.lora_scale
@@ -138,7 +140,7 @@ def _mix_heads(
 ) -> Float[Array, "Q K n*h"]:
     """Returns `_mix` of each key/value head.
 
-    A loop, because a batch axis, even of one head, would keep XLA from fusing what is within.
+    This is a Python loop over heads. A batch axis, even of one head, would keep XLA from fusing the operations within.
     """
     heads = range(keys.shape[0])
     return jnp.stack([_mix(query[:, head], keys[head], values[head], bias) for head in heads], axis=1)
@@ -149,14 +151,14 @@ def _mix(
 ) -> Float[Array, "Q n*h"]:
     """Returns softmax(query keys^T + bias) values of one sample and one key/value head.
 
-    All n heads of all queries that share the keys are rows of one product, and the logits stay a matrix throughout: XLA
-    then fuses bias and softmax with the products.
+    All n heads of all queries that share the keys are rows of one product, and the logits stay a matrix throughout.
+    XLA then fuses bias and softmax with the products.
 
     Args:
-        query: those of all n heads that share the keys, scaled.
-        keys: of S slots.
-        values: of S slots.
-        bias: added to the logits of each query, or one row for all queries.
+        query: scaled queries of all n heads that share the keys.
+        keys: keys of S slots.
+        values: values of S slots.
+        bias: numbers added to the logits of each query, or one row for all queries.
     """
     queries, heads, head_dim = query.shape
     if bias.shape[0] > 1:
@@ -167,25 +169,25 @@ def _mix(
 
 
 def _write(cache: KVCache | None, new: KVCache, slot: Scalar) -> KVCache:
-    """Returns the cache with what is new from `slot` on, or what is new alone where there is no cache."""
+    """Returns the cache with the new keys and values from `slot` on; without a cache, the new ones alone."""
     if cache is None:
         return new
     return jax.tree.map(lambda old, fresh: jax.lax.dynamic_update_slice_in_dim(old, fresh, slot, axis=2), cache, new)
 
 
 def make_rotation(positions: Int[Array, "B Q"], head_dim: int) -> Rotation:
-    """Returns sine and cosine of RoPE (Su et al., 2021, eq. 34) for positions, of half a head's width each."""
+    """Returns the sine and cosine of RoPE (Su et al., 2021, eq. 34) for positions, h / 2 numbers each."""
     wavelengths = _MAX_WAVELENGTH ** (jnp.arange(head_dim // 2, dtype=jnp.float32) * (2.0 / head_dim))
     position = positions[..., None, None].astype(jnp.float32)
-    # XLA would multiply by the wavelengths' reciprocals, which at position 800 is off by up to 6e-5 rad, and logits
-    # by 2e-4; behind the barrier it divides, as it does in the release that openpi pins (jax 0.5.3).
+    # XLA would multiply by the wavelengths' reciprocals. At position 800 that changes angles by up to 6e-5 rad and
+    # logits by 2e-4. The barrier makes it divide, as it does in the release that openpi pins (jax 0.5.3).
     divisors = jax.lax.optimization_barrier(jnp.broadcast_to(wavelengths, (*position.shape[:-1], head_dim // 2)))
     radians = position / divisors
     return jnp.sin(radians), jnp.cos(radians)
 
 
 def rotate(x: Float[Array, "B Q N h"], rotation: Rotation) -> Float[Array, "B Q N h"]:
-    """Returns x turned by RoPE in float32; dimension i pairs with i + h / 2."""
+    """Returns x turned by RoPE, computed in float32; dimension i is turned together with dimension i + h / 2."""
     sine, cosine = rotation
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1).astype(x.dtype)

@@ -1,6 +1,6 @@
-"""A decoder block's parameters, arranged for the products it takes: matrices side by side, in the computing dtype.
+"""Arranges the parameters of a decoder block for its products: matrices side by side, in the dtype of the computation.
 
-Training and prefill arrange a block where they run it. Decoding arranges all blocks once, before its loop over tokens:
+Training and prefill arrange a block where they run it. Decoding arranges all blocks once, before its loop over tokens.
 XLA would otherwise copy every matrix out of the stacked leaves for every token, which takes as long as the products.
 Shape letters: W width, N query heads, K key/value heads, h head width, M hidden width of the MLP, r rank of adapters.
 """
@@ -19,7 +19,7 @@ from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
 
 Adapter: TypeAlias = tuple[Float[Array, "... r"], Float[Array, "... r _"]] | None
-"""Factors A [.., I, r] and B [.., r, O] of a matrix [.., I, O]; None where it has none."""
+"""The factors A [.., I, r] and B [.., r, O] of the adapter of a matrix [.., I, O]; None where it has no adapter."""
 
 
 @flax.struct.dataclass
@@ -27,7 +27,7 @@ class AttentionKernels:
     """Matrices of a block's attention.
 
     Attributes:
-        into_heads: those of all queries, then all keys, then all values; I is (N + 2 K) h.
+        into_heads: matrices of all queries, then of all keys, then of all values; I is (N + 2 K) h.
         from_heads: the output projection; O is N h.
         into_adapter: factors A [N + 2 K, W, r] and B [N + 2 K, r, h], or None.
         from_adapter: factors A [N, h, r] and B [N, r, W], or None.
@@ -44,8 +44,8 @@ class MlpKernels:
     """Matrices of a block's gated MLP.
 
     Attributes:
-        gate_up: that of the gate, then that of what it gates; M2 is 2 M.
-        down: the matrix back to the residual stream.
+        gate_up: matrix of the gate, then matrix of the numbers that the gate multiplies; M2 is 2 M.
+        down: the matrix from the hidden layer back to W numbers.
         gate_up_adapter: factors A [2, W, r] and B [2, r, M], or None.
         down_adapter: factors A [M, r] and B [r, W], or None.
     """
@@ -58,7 +58,7 @@ class MlpKernels:
 
 @flax.struct.dataclass
 class BlockKernels:
-    """What a whole block reads; the scales of its norms are float32."""
+    """All kernels of one block; the scales of its norms are float32."""
 
     attention_scale: Float[Array, "W"]
     attention: AttentionKernels
@@ -83,7 +83,10 @@ def arrange_blocks(config: GemmaConfig, layers: Params, *, dtype: jnp.dtype) -> 
 
 
 def arrange_attention(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> AttentionKernels:
-    """Returns the kernels of a block's attention; as many key/value as query heads have one leaf for all."""
+    """Returns the kernels of a block's attention.
+
+    Where there are as many key/value heads as query heads, one leaf of openpi's tree holds the matrices of all three.
+    """
     together = [params["qkv_einsum"]] if "qkv_einsum" in params else [params["q_einsum"], params["kv_einsum"]]
     by_head = [jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[-2:]), leaves) for leaves in together]
     joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves).astype(dtype), *by_head)
@@ -115,6 +118,6 @@ def arrange_mlp(config: GemmaConfig, params: Params, *, dtype: jnp.dtype) -> Mlp
 
 
 def project(x: Float[Array, "B Q I"], kernel: Float[Array, "I O"]) -> Float[Array, "B Q O"]:
-    """Returns x times the kernel: as one product of two matrices, whose gradients need no transposed copies."""
+    """Returns x times the kernel, as one product of two matrices, because its gradients need no transposed copies."""
     rows = x.reshape(-1, x.shape[-1])
     return (rows @ kernel).reshape(*x.shape[:-1], -1)

@@ -1,4 +1,4 @@
-"""Random weights for a handful of arrays from one draw; each draw of its own would take half a second to compile."""
+"""Draws the random weights of several arrays at once, because compiling one draw for each takes half a second each."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Spec = Mapping[str, tuple[tuple[int, ...], int]]
 
 
 def draw_weights(spec: Spec, *, key: Key) -> dict[str, Array]:
-    """Normally distributed float32 arrays with variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998, eq. 16).
+    """Draws normal float32 arrays with variance 1 / fan_in (LeCun et al., "Efficient BackProp", 1998, eq. 16).
 
     Args:
-        spec: name -> (shape, fan_in).
+        spec: shape and fan_in of each array, by its name.
         key: source of randomness.
 
     Returns:
-        name -> array of that shape.
+        The arrays by their names.
     """
     numbers = jax.random.normal(key, (sum(math.prod(shape) for shape, _ in spec.values()),))
     arrays, start = {}, 0

@@ -1,8 +1,9 @@
-"""Where every token of a sequence stands and what it may see: one rule for prefill, decoding and scoring.
+"""Decides where every token of a sequence stands and what it may see, by one rule for prefill, decoding and scoring.
 
-Slots, the same for every row of a batch: [cameras x patches | prompt, padded on the right | causal tokens]. The causal
-tokens are the forced "Action: " and the action tokens. Slots are storage; positions, which RoPE turns by, are counted
-over valid text, as in openpi's training on packed text: a masked camera keeps its positions, prompt pads have none.
+Every row of a batch has the same slots: [cameras x patches | prompt, padded on the right | causal tokens]. The causal
+tokens are the forced "Action: " and the action tokens. A slot is a place in an array. A position is the number by which
+RoPE turns a token. Positions are counted over valid text, as in openpi's training on packed text. The slots of a masked
+camera have positions, and the pads of the prompt have none.
 Shape letters: B batch, C cameras, P patches of one camera, L prompt slots, S slots in all.
 """
 
@@ -17,11 +18,11 @@ from chunk_ppo_ros.core_jax.arrays import Array
 
 @flax.struct.dataclass
 class Layout:
-    """Positions and visibility of S slots.
+    """The positions of S slots, and which slots see each other.
 
     Attributes:
-        positions: what RoPE turns by.
-        mask: true where the slot of the second axis sees that of the third.
+        positions: the number by which RoPE turns each slot.
+        mask: true where the slot of the second axis sees the slot of the third axis.
         valid: false for masked cameras and prompt pads, which no slot sees.
         context: number of slots of images and prompt, which come first; they all see the same slots.
     """
@@ -38,7 +39,7 @@ def make_layout(
     """Returns the layout of a batch.
 
     Images and prompt see each other in both directions; a causal slot sees them, itself and the causal slots before.
-    Causal slots after a row's last token need no mask: nothing valid sees them.
+    Causal slots after a row's last token need no mask, because no valid slot sees them.
 
     Args:
         image_mask: false where a camera is missing.

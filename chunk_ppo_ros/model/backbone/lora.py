@@ -1,11 +1,14 @@
-"""Low-rank adapters of the decoder's matrices, in openpi's parameter tree.
+"""Adds low-rank adapters to the decoder's matrices, in openpi's parameter tree.
 
-Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021: W x + (alpha / r) B A x, with B zero at
-first, so that a fresh adapter changes nothing. Differs from openpi: there both factors start at random. As in openpi,
- - the scale alpha / r holds in the attention; in the feed-forward it is 1, whatever alpha is;
- - the output projection's adapter is one pair for all heads: its A are read side by side, its B are summed over heads.
-"w" has the factors "lora_a" and "lora_b" beside it; a matrix without a name of its own, as in the feed-forward, has
-"<matrix>_lora_a" and "<matrix>_lora_b". Here r is the rank, and a factor's leading axes are the matrix's.
+Source: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021. A matrix with an adapter computes
+W x + (alpha / r) B A x. B is zero at first, so that a fresh adapter changes nothing. This differs from openpi, where
+both factors start at random. Two things are as in openpi:
+ - In the attention, the scale is alpha / r. In the feed-forward, the scale is 1, whatever alpha is.
+ - The adapter of the output projection is one pair for all heads. Its A are read side by side, and its B are summed
+   over heads.
+The factors of a matrix "w" are the leaves "lora_a" and "lora_b" beside it. A matrix of the feed-forward has another
+name, and its factors are "<matrix>_lora_a" and "<matrix>_lora_b". Here r is the rank, and a factor has the leading axes
+of its matrix.
 """
 
 from __future__ import annotations
@@ -26,18 +29,21 @@ _HEADS_JOINED = "attn_vec_einsum"  # the matrix [.., N, h, W] that sums over hea
 
 
 def is_adapter(name: str) -> bool:
-    """Whether a leaf's name, its path joined by "/", is that of an adapter's factor."""
+    """Returns whether the name of a leaf, which is its path joined by "/", is the name of an adapter's factor."""
     return _FACTOR.search(name) is not None
 
 
 def factor_names(matrix: str) -> tuple[str, str]:
-    """Names of A and B of a matrix, all of them paths joined by "/"."""
+    """Returns the names of the factors A and B of a matrix; all names are paths joined by "/"."""
     stem = matrix.removesuffix("w") if matrix.endswith("/w") else f"{matrix}_"
     return f"{stem}lora_a", f"{stem}lora_b"
 
 
 def factor_specs(matrices: Spec, rank: int) -> tuple[Spec, dict[str, tuple[int, ...]]]:
-    """What to draw for the factors A of matrices [.., I, O], and the shapes of their factors B, by name."""
+    """Returns the shape and fan-in of the factors A of matrices [.., I, O], and the shape of their factors B, by name.
+
+    The factors A are drawn at random. The factors B start at zero.
+    """
     drawn, shapes = {}, {}
     for name, (shape, fan_in) in matrices.items():
         a, b = factor_names(name)
@@ -62,19 +68,19 @@ def project_into_heads(
 def project_from_heads(
     x: Float[Array, "*batch heads"], a: Float[Array, "N h r"], b: Float[Array, "N r W"]
 ) -> Float[Array, "*batch W"]:
-    """Returns what the adapter of the output projection makes of all heads side by side, N * h numbers."""
+    """Returns the output of the output projection's adapter for x, which has all heads side by side, N * h numbers."""
     return project(x, a.reshape(-1, a.shape[-1]), jnp.sum(b, axis=0))
 
 
 def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> Params:
-    """Returns the same policy without adapters: each matrix plus its scaled product A B, in float32.
+    """Returns the same policy without adapters; each matrix has its scaled product A B added, in float32.
 
     Args:
-        actor_backbone: {"PaliGemma": ...} with adapters, or without, which is returned as it is.
-        config: of the policy; its variant tells the scale.
+        actor_backbone: the tree {"PaliGemma": ...}; one without adapters is returned as it is.
+        config: the policy's configuration, whose variant decides the scale.
 
     Returns:
-        The tree of the plain variant.
+        The parameter tree of the variant without adapters.
     """
     leaves = flax.traverse_util.flatten_dict(actor_backbone, sep="/")
     scale = resolve_variant(config).gemma.lora_scale
@@ -89,7 +95,7 @@ def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> 
 def _change(
     name: str, a: Float[Array, "... I r"], b: Float[Array, "... r O"], scale: float
 ) -> Float32[Array, "... I O"]:
-    """Returns what an adapter adds to the matrix of that name."""
+    """Returns the matrix that an adapter adds to the matrix of that name."""
     if _HEADS_JOINED in name:
         b = jnp.sum(b, axis=-3, keepdims=True)
     product = jnp.matmul(a.astype(jnp.float32), b.astype(jnp.float32))

@@ -1,4 +1,6 @@
-"""Pi0-FAST's backbone: both towers as one PaliGemma, over openpi's parameter tree; no action tokens' meaning here.
+"""Joins both towers to Pi0-FAST's backbone, one PaliGemma over openpi's parameter tree.
+
+The meaning of action tokens is not known here.
 
 Source: Pertsch et al., "FAST: Efficient Action Tokenization for Vision-Language-Action Models", 2025.
 Shape letters: B batch, C cameras, P patches of a camera, S slots, W decoder width, V vocabulary.
@@ -24,14 +26,14 @@ from chunk_ppo_ros.model.backbone.variants import Towers, resolve_variant
 
 @dataclasses.dataclass(frozen=True)
 class Pi0FAST:
-    """Pure functions of a backbone's parameters {"PaliGemma": {"img": ..., "llm": ...}}, all float32.
+    """Pure functions of a backbone's parameters {"PaliGemma": {"img": ..., "llm": ...}}, which are all float32.
 
     Attributes:
-        variant: both towers.
+        variant: sizes of both towers.
         image_size: height and width of the images, pixels.
         patch_size: height and width of a patch, pixels.
-        vocab_size: V.
-        dtype: of the computation; parameters are cast to it where they are used.
+        vocab_size: V, the number of tokens in the vocabulary.
+        dtype: dtype of the computation, to which parameters are cast where they are used.
     """
 
     variant: Towers
@@ -42,7 +44,7 @@ class Pi0FAST:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> Pi0FAST:
-        """The backbone of a policy's configuration."""
+        """Returns the backbone of a policy's configuration."""
         return cls(
             variant=resolve_variant(config),
             image_size=config.image_size,
@@ -72,7 +74,7 @@ class Pi0FAST:
     def embed_images(
         self, params: Params, images: Real[Array, "B C height width 3"]
     ) -> Float[Array, "B image_tokens W"]:
-        """Returns the C * P image tokens of RGB images, 0 .. 255; one tower serves all cameras."""
+        """Returns the C * P image tokens of RGB images, 0 .. 255; one tower embeds the images of all cameras."""
         batch, cameras = images.shape[:2]
         flat = images.reshape(batch * cameras, *images.shape[2:])
         tokens = siglip.apply_siglip(self.variant.siglip, params["PaliGemma"]["img"], flat, dtype=self.dtype)
@@ -85,9 +87,9 @@ class Pi0FAST:
     def run(
         self, params: Params, embeddings: Float[Array, "B S W"], layout: Layout
     ) -> tuple[Float[Array, "B S W"], KVCache]:
-        """Returns hidden states and cache of a whole sequence of embeddings.
+        """Returns the hidden states of a whole sequence of embeddings, and the cache of its keys and values.
 
-        The layout may have more slots than S; the first S are taken.
+        The layout may have more slots than S. The first S slots are used then.
         """
         slots = embeddings.shape[1]
         return gemma.run_gemma(
@@ -100,7 +102,7 @@ class Pi0FAST:
         )
 
     def arrange(self, params: Params) -> tuple[BlockKernels, ...]:
-        """Returns the decoder's blocks as `step` reads them, made once for many tokens."""
+        """Returns the decoder's blocks in the form that `step` reads; the caller makes them once for many tokens."""
         return arrange_blocks(self.variant.gemma, params["PaliGemma"]["llm"]["layers"], dtype=self.dtype)
 
     def step(
@@ -113,15 +115,15 @@ class Pi0FAST:
         *,
         slot: Scalar,
     ) -> tuple[Float[Array, "B W"], tuple[KVCache, ...]]:
-        """Returns hidden states of one token of each row, and the cache with it.
+        """Returns the hidden states of one token of each row, and the cache with the token's keys and values in it.
 
         Args:
             params: the backbone's parameters.
             blocks: what `arrange` made of these parameters.
-            tokens: one of each row.
-            layout: of all slots.
-            cache: of each block and all slots, filled before `slot`.
-            slot: where the tokens stand.
+            tokens: one token of each row.
+            layout: the layout of all slots.
+            cache: keys and values of each block for all slots, filled before `slot`.
+            slot: the slot of the tokens.
         """
         hidden, filled = gemma.run_arranged(
             self.variant.gemma,
@@ -137,5 +139,5 @@ class Pi0FAST:
 
 
 def embedding_table(params: Params) -> Float[Array, "V W"]:
-    """Returns the token embedding, float32, which is the output head as well."""
+    """Returns the token embedding, float32, whose rows are the output head too."""
     return jnp.asarray(params["PaliGemma"]["llm"]["embedder"]["input_embedding"])

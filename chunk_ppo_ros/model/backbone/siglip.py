@@ -1,4 +1,4 @@
-"""The image tower: a SigLIP vision transformer without pooling, as plain functions over openpi's parameter tree.
+"""Runs the image tower, a SigLIP vision transformer without pooling, by plain functions over openpi's parameter tree.
 
 Source: Zhai et al., "Sigmoid Loss for Language Image Pre-Training", 2023; the tower of PaliGemma (Beyer et al., 2024).
 Blocks are stacked on the first axis of each leaf. Shape letters: B batch of images, P patches, W width, N heads, h head
@@ -88,8 +88,9 @@ def apply_siglip(
     Args:
         config: size of the tower.
         params: the tree of `init_siglip`, float32.
-        images: RGB, 0 .. 255, of the size that the tower was made for; uint8 in all but comparisons with other code.
-        dtype: of the blocks; patches and positions are embedded in float32.
+        images: RGB, 0 .. 255, of the size that the tower was made for. They are uint8 everywhere but in comparisons
+            with other code.
+        dtype: dtype of the blocks; patches and positions are embedded in float32.
     """
     x = embed_patches(params["embedding"], images) + params["pos_embedding"]
     block = jax.checkpoint(_block) if config.remat else _block
@@ -99,7 +100,7 @@ def apply_siglip(
 
 
 def embed_patches(params: Params, images: Real[Array, "B height width 3"]) -> Float32[Array, "B P W"]:
-    """Returns embedded patches: a convolution whose stride is its window, written as one product."""
+    """Returns embedded patches. It is a convolution whose stride is its window, computed as one product."""
     batch, height, width, _ = images.shape
     patch, _, channels, out = params["kernel"].shape
     rows, columns = height // patch, width // patch
@@ -110,7 +111,7 @@ def embed_patches(params: Params, images: Real[Array, "B height width 3"]) -> Fl
 
 
 def _block(x: Float[Array, "B P W"], params: Params) -> tuple[Float[Array, "B P W"], None]:
-    """Returns x after one pre-norm block; the None is what `scan` collects."""
+    """Returns x after one pre-norm block, and None, because `scan` expects a second value to collect."""
     x = x + _attention(params["MultiHeadDotProductAttention_0"], layer_norm(params["LayerNorm_0"], x))
     mlp = params["MlpBlock_0"]
     hidden = jax.nn.gelu(_dense(mlp["Dense_0"], layer_norm(params["LayerNorm_1"], x)), approximate=True)
@@ -118,7 +119,7 @@ def _block(x: Float[Array, "B P W"], params: Params) -> tuple[Float[Array, "B P 
 
 
 def _attention(params: Params, x: Float[Array, "B P W"]) -> Float[Array, "B P W"]:
-    """Returns bidirectional self-attention of x."""
+    """Returns the self-attention of x, in which every patch sees every other."""
     heads, head_dim, width = params["out"]["kernel"].shape
 
     def project(name: str) -> Float[Array, "B P N h"]:
@@ -134,12 +135,15 @@ def _attention(params: Params, x: Float[Array, "B P W"]) -> Float[Array, "B P W"
 def layer_norm(params: Params, x: Float[Array, "*batch W"]) -> Float[Array, "*batch W"]:
     """Returns LayerNorm over the last axis, computed in float32."""
     wide = x.astype(jnp.float32)
-    centred = wide - jnp.mean(wide, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-    return (centred * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["scale"] + params["bias"]).astype(x.dtype)
+    centered = wide - jnp.mean(wide, axis=-1, keepdims=True)
+    variance = jnp.mean(jnp.square(centered), axis=-1, keepdims=True)
+    return (centered * jax.lax.rsqrt(variance + _NORM_EPSILON) * params["scale"] + params["bias"]).astype(x.dtype)
 
 
 def _dense(params: Params, x: Float[Array, "B P I"]) -> Float[Array, "B P O"]:
-    """Returns x times a kernel, plus a bias: one product of two matrices, whose gradients need no transposed copies."""
+    """Returns x times a kernel, plus a bias.
+
+    It is one product of two matrices, because its gradients need no transposed copies.
+    """
     rows = x.reshape(-1, x.shape[-1]) @ params["kernel"].astype(x.dtype) + params["bias"].astype(x.dtype)
     return rows.reshape(*x.shape[:-1], -1)

@@ -1,4 +1,4 @@
-"""Sizes of the two towers, by variant name, and where the action tokens' rows are; no parameters here."""
+"""Holds the sizes of the two towers by the variant's name."""
 
 from __future__ import annotations
 
@@ -7,40 +7,41 @@ import dataclasses
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import GemmaSize, ModelSize, SigLIPSize
 
-_UNROLLED_DEPTH = 4  # towers up to this depth run unrolled: less overhead for a block, and still little to compile
+_UNROLLED_DEPTH = 4  # Towers up to this depth run unrolled: a block has less overhead, and compiling stays short.
 
 
 @dataclasses.dataclass(frozen=True)
 class SigLIPConfig(SigLIPSize):
-    """The image tower: its size, and how it is computed.
+    """The size of the image tower, and how it is computed.
 
     Attributes:
-        remat: recompute a block in the backward pass instead of keeping its activations.
+        remat: whether the backward pass recomputes a block instead of keeping its activations.
     """
 
     remat: bool = False
 
     @property
     def head_dim(self) -> int:
-        """Width of one head."""
+        """The width of one attention head."""
         return self.width // self.num_heads
 
     @property
     def unroll(self) -> int:
-        """Blocks for each turn of the loop over blocks."""
+        """The number of blocks that each turn of the loop over blocks runs."""
         return self.depth if self.depth <= _UNROLLED_DEPTH else 1
 
 
 @dataclasses.dataclass(frozen=True)
 class GemmaConfig(GemmaSize):
-    """The decoder: its size, its adapters, and how it is computed.
+    """The size of the decoder, its adapters, and how it is computed.
 
     Attributes:
-        lora_rank: rank of the adapters of all matrices in the blocks; 0 has none.
-        lora_alpha: adapters of the attention are scaled by lora_alpha / lora_rank.
-        remat: recompute a block in the backward pass instead of keeping its activations.
-        attend_in_blocks: attend to one sample after the other, a block of queries at a time, and recompute its weights
-            in the backward pass, so that they stay in a CPU's cache; for small decoders on CPUs.
+        lora_rank: rank of the adapters of all matrices in the blocks; 0 means no adapters.
+        lora_alpha: numerator of the scale lora_alpha / lora_rank of the adapters of the attention.
+        remat: whether the backward pass recomputes a block instead of keeping its activations.
+        attend_in_blocks: whether the attention is computed for one sample after the other, a block of queries at a
+            time. The backward pass then recomputes a block's weights, so that they stay in a CPU's cache. This is for
+            small decoders on CPUs.
     """
 
     lora_rank: int = 0
@@ -50,18 +51,18 @@ class GemmaConfig(GemmaSize):
 
     @property
     def lora_scale(self) -> float:
-        """Factor on the adapters of the attention; 0 where there are none."""
+        """The factor that multiplies the adapters of the attention; 0 where there are none."""
         return self.lora_alpha / self.lora_rank if self.lora_rank else 0.0
 
     @property
     def unroll(self) -> int:
-        """Blocks for each turn of the loop over blocks."""
+        """The number of blocks that each turn of the loop over blocks runs."""
         return self.depth if self.depth <= _UNROLLED_DEPTH else 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Towers:
-    """Both towers of one PaliGemma as they are built."""
+    """The settings of both towers of one PaliGemma."""
 
     siglip: SigLIPConfig
     gemma: GemmaConfig
@@ -69,13 +70,13 @@ class Towers:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """What a variant's name stands for.
+    """The settings that a variant's name stands for.
 
     Attributes:
         size: sizes of both towers.
-        lora_rank: rank of the decoder's adapters where the configuration names none; 0 has none.
-        remat: see `SigLIPConfig` and `GemmaConfig`; it is the same for both towers.
-        attend_in_blocks: see `GemmaConfig`.
+        lora_rank: rank of the decoder's adapters where the configuration names none; 0 means no adapters.
+        remat: whether the backward pass of both towers recomputes a block instead of keeping its activations.
+        attend_in_blocks: whether the decoder's attention is computed in blocks (see `GemmaConfig`).
     """
 
     size: ModelSize
@@ -84,12 +85,12 @@ class Variant:
     attend_in_blocks: bool = False
 
 
-# So400m/14 and Gemma 2B: the published Pi0-FAST.
+# The published Pi0-FAST has the towers So400m/14 and Gemma 2B.
 _PUBLISHED = ModelSize(
     siglip=SigLIPSize(width=1152, depth=27, mlp_dim=4304, num_heads=16),
     gemma=GemmaSize(width=2048, depth=18, mlp_dim=16384, num_heads=8, head_dim=256),
 )
-# Sized so that two CPU cores make a few hundred gradient samples a second.
+# These sizes are chosen so that two CPU cores process a few hundred samples a second in gradient steps.
 _TINY = ModelSize(
     siglip=SigLIPSize(width=64, depth=1, mlp_dim=256, num_heads=4),
     gemma=GemmaSize(width=96, depth=3, mlp_dim=256, num_heads=4, head_dim=24),
@@ -103,7 +104,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def resolve_variant(config: Pi0FASTActorCriticConfig) -> Towers:
-    """Both towers of a policy's configuration: its variant, changed by `tower_sizes` and `lora_rank`.
+    """Returns both towers of a policy's configuration: its variant, changed by `tower_sizes` and `lora_rank`.
 
     Raises:
         ValueError: when sizes do not fit each other.
