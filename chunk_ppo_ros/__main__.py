@@ -1,4 +1,4 @@
-"""`python -m chunk_ppo_ros COMMAND`: everything that runs without `ros2`, by one name."""
+"""Runs `python -m chunk_ppo_ros COMMAND`: each command that needs no `ros2` has a name here."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from chunk_ppo_ros.cli.commands import leave, run_command
 
 COMMANDS = {
-    "demo": ("cli.demo", "imitation, PPO over ROS 2 topics in the simulator, evaluation: the whole loop in minutes"),
+    "demo": ("cli.demo", "run the whole loop in minutes: imitation, PPO over ROS 2 topics in a simulator, evaluation"),
     "train": (
         "agent.train",
-        "the script form: train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]",
+        "train in one process without ROS: train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]",
     ),
     "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
     "pretrain": (
         "imitation.command",
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",
     ),
-    "evaluate": ("evaluation.evaluate", "measure a checkpoint on unseen starts"),
+    "evaluate": ("evaluation.evaluate", "measure how often a checkpoint solves its task from unseen starts"),
     "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
     "norm-stats": ("imitation.norm_stats", "compute norm_stats.json from recorded episodes"),
@@ -25,7 +25,7 @@ COMMANDS = {
     "parity": ("evaluation.parity.parity", "compare the model with reference data of openpi, number by number"),
     "positions": (
         "evaluation.positions",
-        "tell which position rule a checkpoint prefers: ours or that of openpi's sampler",
+        "find which position rule a checkpoint prefers: ours or that of openpi's sampler",
     ),
     "bench": ("evaluation.bench.bench", "print medians of acting, updating, observing and the topics"),
 }

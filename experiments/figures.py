@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from chunk_ppo_ros.reporting.plots import COLOUR, FAINT, save
+from chunk_ppo_ros.reporting.plots import COLOR, FAINT, save
 from experiments.definitions import DEFAULT
 from experiments.results import GOAL, Result
 
@@ -32,7 +32,7 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
     right.set_prop_cycle(color=colours[2:])
     for variant, results in variants.items():
         chunks, means = mean_curve(results)
-        style = {"linewidth": 2.2, "color": COLOUR} if variant == DEFAULT else {"linewidth": 1.1}
+        style = {"linewidth": 2.2, "color": COLOR} if variant == DEFAULT else {"linewidth": 1.1}
         right.plot(chunks, means, marker=".", label=variant, **style)
     right.set_title("Means over seeds", fontsize=10)
     for axis in (left, right):
@@ -57,7 +57,7 @@ def _seeds(axis: Axes, results: Sequence[Result]) -> None:
         axis.plot(column["chunks"], column["success"], marker=".", linewidth=1.0, label=f"seed {result.seed}")
     if results:
         chunks, means = mean_curve(results)
-        axis.plot(chunks, means, color=COLOUR, linewidth=2.2, label="mean")
+        axis.plot(chunks, means, color=COLOR, linewidth=2.2, label="mean")
 
 
 def mean_curve(results: Sequence[Result]) -> tuple[list[int], list[float]]:

@@ -60,7 +60,7 @@ def test_absent_flags_leave_the_presets_values() -> None:
 
 def test_help_shows_the_values_of_the_preset_that_counts() -> None:
     text = " ".join(make_parser("demo").format_help().split())
-    assert "without it demo, whose values stand below in brackets" in text
+    assert "by default demo, whose values are in brackets below" in text
     assert "sampling temperature (0.7)" in text
     assert "height and width of the square model images, pixels (64)" in text
     assert text.startswith("usage: command PLACE --output OUTPUT [flags]; --help lists the flags What it does.")

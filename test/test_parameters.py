@@ -191,7 +191,7 @@ def test_sizes_of_an_old_file_are_carried_over(tmp_path: pathlib.Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("ppo", [{"max_logp_gap_bfloat16": 0.5}, {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.9}])
 def test_limits_that_were_set_are_not_guessed(tmp_path: pathlib.Path, ppo: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"ppo.max_logp_gap must stand alone.*keep ppo.max_logp_gap with the limit"):
+    with pytest.raises(ValueError, match=r"max_logp_gap must be given without.*keep ppo.max_logp_gap with the limit"):
         parameters.load_config_file(write_settings(tmp_path / "params.yaml", ppo=ppo))
 
 

@@ -129,4 +129,4 @@ def test_the_command_names_the_runs_that_are_there(
     assert "got 'yours'; the runs here are mine" in capsys.readouterr().err
     (run_dir / "metrics.jsonl").write_text('{"kind": "update"}\n')
     assert main(["report", "mine"]) == 2
-    assert "no report can be made of runs/mine: " in capsys.readouterr().err
+    assert "no report can be made from runs/mine: " in capsys.readouterr().err

@@ -43,11 +43,11 @@ def test_an_accepted_update_names_both_estimates_of_the_kl() -> None:
         ),
         (
             {"update_rolled_back": 4.0, "update_accepted": 0.0, "kl_after": 1.94},
-            "; undone 4 times, then not accepted: kl/after 1.94 is above ppo.max_kl 1, and the weights stay",
+            "; undone 4 times, then not accepted: kl/after 1.94 is above ppo.max_kl 1, and the weights do not change",
         ),
         (
             {"update_rolled_back": 4.0, "update_accepted": 0.0, "kl_after": None},
-            "; undone 4 times, then not accepted: a loss or a gradient is not finite, and the weights stay",
+            "; undone 4 times, then not accepted: a loss or a gradient is not finite, and the weights do not change",
         ),
     ],
 )

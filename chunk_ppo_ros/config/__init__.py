@@ -1,4 +1,4 @@
-"""The whole configuration of a run as frozen dataclasses, one file a section, with presets; standard library only."""
+"""The configuration of a run as frozen dataclasses with presets. Each section is a file and needs no other package."""
 
 from chunk_ppo_ros.config.env import ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig

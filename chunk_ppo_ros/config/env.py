@@ -1,4 +1,4 @@
-"""The task, the simulator, and how much of a chunk is executed."""
+"""The settings of the task, of the simulator, and of how much of a chunk is executed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chunk_ppo_ros.config.schema import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class EnvConfig(Checked):
-    """The task and where it happens."""
+    """Settings of the task and of the simulator."""
 
     simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
     task: str = setting("reach", "name of a task, of this package or registered by another; see docs/design.md")
@@ -17,7 +17,7 @@ class EnvConfig(Checked):
     max_episode_chunks: int = setting(
         4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000
     )
-    realtime: bool = setting(False, "run at real time; false is lockstep with the policy, as fast as possible")
+    realtime: bool = setting(False, "run in real time; false waits for the policy and else runs as fast as possible")
     camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0)
     sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
     sensor_timeout: float = setting(5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01)
@@ -30,20 +30,22 @@ class EnvConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ChunkLengthConfig(Checked):
-    """How many control steps k of a sampled chunk are executed before the next is sampled. See docs/chunk-length.md."""
+    """Settings of how many control steps k of a chunk are executed before the next is sampled; docs/chunk-length.md."""
 
     length_rule: str = setting("fixed", "what k depends on", choices=("fixed", "scheduled", "uncertainty"))
     executed_steps: int = setting(
-        0, "k, where scheduled at version 0, by uncertainty of a sure chunk; 0 is model.action_horizon", minimum=0
+        0,
+        "k at first: of version 0 where scheduled, of a sure chunk by uncertainty; 0 stands for model.action_horizon",
+        minimum=0,
     )
     end_steps: int = setting(
-        4, "k at the other end: where scheduled after schedule_updates, by uncertainty of an unsure chunk", minimum=1
+        4, "k at last: after schedule_updates where scheduled, of an unsure chunk by uncertainty", minimum=1
     )
     schedule_updates: int = setting(100, "policy versions over which a scheduled k reaches end_steps", minimum=1)
     low_entropy: float = setting(0.7, "mean entropy up to which a chunk is sure, nats a token", minimum=0.0)
     high_entropy: float = setting(1.3, "mean entropy from which a chunk is unsure, nats a token", minimum=0.0)
     low_value: float = setting(
-        0.0, "V(s) down to which a chunk is unsure, in units of reward; equal to high_value it does not count"
+        0.0, "V(s) up to which a chunk is unsure, in units of reward; where equal to high_value, V(s) does not count"
     )
     high_value: float = setting(0.0, "V(s) from which a chunk is sure, in units of reward")
 
@@ -52,10 +54,10 @@ class ChunkLengthConfig(Checked):
         if not self.low_entropy < self.high_entropy:
             raise ValueError(
                 f"chunk_length.high_entropy must be above chunk_length.low_entropy ({self.low_entropy}), got "
-                f"{self.high_entropy}; see chunk/entropy_* in the metrics for what occurs"
+                f"{self.high_entropy}; chunk/entropy_* in the metrics say which entropies occur"
             )
         if self.low_value > self.high_value:
             raise ValueError(
                 f"chunk_length.high_value must be at least chunk_length.low_value ({self.low_value}), got "
-                f"{self.high_value}; see value/mean in the metrics for what occurs"
+                f"{self.high_value}; value/mean in the metrics says which values occur"
             )

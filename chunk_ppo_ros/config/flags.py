@@ -1,7 +1,7 @@
-"""The configuration on the command line: presets, and every field by its own flag.
+"""Flags for the configuration: a preset to start from, and a flag for every setting.
 
-Flags are made from the dataclasses of the sections. The field names are unique over all sections, so that
-`--learning_rate` needs no prefix; `--ppo.learning_rate` is the same flag. Values are checked by the configuration.
+The flags are made from the dataclasses of the sections. The field names are unique over all sections, so that
+`--learning_rate` needs no prefix. `--ppo.learning_rate` is the same flag. The configuration checks the values.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from chunk_ppo_ros.config.renamed import advice
 
 
 class FlagParser(argparse.ArgumentParser):
-    """A parser whose errors come first, in one line, with the nearest flags where one is unknown."""
+    """A parser that prints an error in one line, before the usage. For an unknown flag it suggests the nearest ones."""
 
     def __init__(self, *, prog: str, description: str | None, **settings: Any) -> None:
         super().__init__(prog=prog, description=description, allow_abbrev=False, **settings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """See argparse; exits with status 2 where a flag is unknown, before anything else is looked at."""
+        """Parses as argparse does, but first looks for unknown flags, and exits with status 2 where it finds one."""
         for argument in sys.argv[1:] if args is None else args:
             if argument == "--":
                 break
@@ -37,7 +37,7 @@ class FlagParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def format_help(self) -> str:
-        """See argparse; the usage is one line."""
+        """Returns the help of argparse, with the usage in one line."""
         self.usage = self._short_usage()
         return super().format_help()
 
@@ -55,7 +55,7 @@ class FlagParser(argparse.ArgumentParser):
         return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"
 
     def _short_usage(self) -> str:
-        """Returns the program, what must be given, and that there are flags; argparse would list them all."""
+        """Returns the program, its required arguments and a hint at --help; argparse would list every flag."""
         needed = []
         for action in self._actions:
             name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
@@ -67,18 +67,18 @@ class FlagParser(argparse.ArgumentParser):
 
 
 def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
-    """Adds `--config`, `--model` and a flag for each field of each section; absent flags leave the preset's value.
+    """Adds `--config`, `--model` and a flag for each field of each section. Absent flags leave the preset's value.
 
     Args:
-        parser: of the command.
-        preset: what the flags start from without `--config`; its values are those in the help.
+        parser: parser of the command.
+        preset: preset that the flags start from without `--config`; the help shows its values.
     """
     presets = "; ".join(f"{name}: {text}" for name, text in ABOUT.items())
     parser.add_argument(
         "--config",
         default=preset,
         choices=sorted(PRESETS),
-        help=f"preset that the flags start from; without it {preset}, whose values stand below in brackets ({presets})",
+        help=f"preset that the flags start from; by default {preset}, whose values are in brackets below ({presets})",
     )
     parser.add_argument(
         "--model", choices=sorted(MODELS), help="size of the model; replaces the preset's model section"
@@ -92,7 +92,7 @@ def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
 
 
 def preset_line(parsed: argparse.Namespace) -> str:
-    """One line that says which preset the parsed flags start from, and what it is for."""
+    """Returns one line that says which preset the parsed flags start from, and what it is for."""
     return f"preset {parsed.config} (--config): {ABOUT[parsed.config]}"
 
 
@@ -101,7 +101,7 @@ def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None
 
     Args:
         arguments: the parsed flags.
-        base: what absent flags leave; the preset of `--config` where not given.
+        base: configuration whose values absent flags leave; the preset of `--config` where not given.
 
     Raises:
         ValueError: when a value is out of range; the text names the field.
@@ -121,7 +121,7 @@ def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None
 def config_or_exit(
     parser: argparse.ArgumentParser, parsed: argparse.Namespace, *, base: TrainConfig | None = None
 ) -> TrainConfig:
-    """See `config_from_flags`; exits with the reason and the usage when the flags do not fit."""
+    """Returns the configuration as `config_from_flags` does; exits with the reason and the usage where that fails."""
     try:
         return config_from_flags(parsed, base=base)
     except ValueError as error:
@@ -129,7 +129,7 @@ def config_or_exit(
 
 
 def _add_flag(group: Any, section_name: str, section: Any, field: dataclasses.Field[Any]) -> None:
-    """Adds `--name`, and without a line in the help `--section.name`; a bool has both with `no_` and with `no-` too."""
+    """Adds `--name` and, hidden from the help, `--section.name`. A bool also gets their forms with `no_` and `no-`."""
     hint = typing.get_type_hints(type(section))[field.name]
     settings: dict[str, Any] = {"dest": field.name, "default": None}
     if hint is bool:

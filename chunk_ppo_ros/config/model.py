@@ -1,4 +1,4 @@
-"""The sizes and variants of the policy network."""
+"""The settings of the policy network: its sizes and variants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ class Pi0FASTActorCriticConfig(Checked):
     max_value_steps: int = setting(
         32, "largest horizon that the observation-chunk value accepts", minimum=1, maximum=100
     )
-    max_action_tokens: int = setting(100, "T, of max_token_len, slots for action tokens", minimum=4, maximum=2048)
+    max_action_tokens: int = setting(
+        100, "T, how many of the max_token_len slots are for action tokens", minimum=4, maximum=2048
+    )
     image_size: int = setting(224, "height and width of the square model images, pixels", minimum=8, maximum=1024)
     patch_size: int = setting(14, "height and width of an image patch, pixels", minimum=1, maximum=64)
     cameras: tuple[str, ...] = setting(
@@ -30,14 +32,15 @@ class Pi0FASTActorCriticConfig(Checked):
     dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))
     action_limit: float = setting(
         1.5,
-        "largest |normalised action| that a chunk is encoded with; decoding bounds its DCT coefficients accordingly",
+        "largest |normalized action| that a chunk is encoded with; decoding bounds its DCT coefficients accordingly",
         minimum=0.1,
         maximum=10.0,
     )
     temperature: float = setting(1.0, "sampling temperature", minimum=1e-3, maximum=10.0)
     constrain_decoding: bool = setting(
         True,
-        "sample only tokens that lead to a decodable chunk; otherwise any, and the robot holds on an invalid chunk",
+        "sample only tokens that lead to a decodable chunk; if false, any token, and the robot holds its pose on an "
+        "invalid chunk",
     )
     detach_value: bool = setting(True, "keep the value loss out of the backbone")
     value_bins: int = setting(
@@ -46,10 +49,12 @@ class Pi0FASTActorCriticConfig(Checked):
     value_min: float = setting(-10.0, "lower end of the value histogram, in units of reward")
     value_max: float = setting(10.0, "upper end of the value histogram, in units of reward")
     chunk_value: str = setting(
-        "none", "how V(s, a) joins observation and chunk", choices=("none", "pooled", "attention")
+        "none",
+        "how V(s, a) combines observation and chunk; none has no V(s, a)",
+        choices=("none", "pooled", "attention"),
     )
     tower_sizes: tuple[str, ...] = setting(
-        (), "sizes of the towers that are not the variant's, such as gemma.depth=4 siglip.width=96; empty has none"
+        (), "sizes of the towers that differ from the variant's, such as gemma.depth=4 siglip.width=96"
     )
     lora_rank: int = setting(0, "rank of the decoder's low-rank adapters", minimum=0, maximum=1024)
     lora_alpha: float = setting(
@@ -57,10 +62,10 @@ class Pi0FASTActorCriticConfig(Checked):
     )
     delta_actions: bool = setting(True, "the policy's joint targets are relative to the state at the start of a chunk")
     adapt_to_pi: bool = setting(
-        False, "the policy lives in pi's space (joint signs, gripper angles), as openpi's published ALOHA policies do"
+        False, "the policy uses pi's joint signs and gripper angles, as openpi's published ALOHA policies do"
     )
     adapt_gripper: str = setting(
-        "openpi", "what a gripper opening means to adapt_to_pi; openpi takes its own", choices=("openpi", "interbotix")
+        "openpi", "gripper constants that adapt_to_pi converts with", choices=("openpi", "interbotix")
     )
 
     def __post_init__(self) -> None:
@@ -88,5 +93,5 @@ class Pi0FASTActorCriticConfig(Checked):
 
     @property
     def max_prompt_len(self) -> int:
-        """L, prompt slots."""
+        """The number of prompt slots, L."""
         return self.max_token_len - self.max_action_tokens

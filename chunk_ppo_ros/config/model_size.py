@@ -1,6 +1,6 @@
-"""Sizes of the image tower and of the decoder, and the settings that change some of them.
+"""The sizes of the image tower and of the decoder, and the settings that change some of them.
 
-Not here: which variant has which sizes (`model/backbone/variants.py`), and what is made of them.
+`model/backbone/variants.py` says which variant has which sizes, and `model/backbone/` builds the networks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 @dataclasses.dataclass(frozen=True)
 class SigLIPSize:
-    """Size of the image tower.
+    """The size of the image tower.
 
     Attributes:
         width: width of the residual stream; a multiple of num_heads.
@@ -36,7 +36,7 @@ class SigLIPSize:
 
 @dataclasses.dataclass(frozen=True)
 class GemmaSize:
-    """Size of the decoder.
+    """The size of the decoder.
 
     Attributes:
         width: width of the residual stream.
@@ -66,17 +66,17 @@ class GemmaSize:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSize:
-    """Sizes of both towers of one PaliGemma."""
+    """The sizes of the image tower and the decoder of one PaliGemma."""
 
     siglip: SigLIPSize
     gemma: GemmaSize
 
     @classmethod
     def from_numbers(cls, *, siglip: Mapping[str, int], gemma: Mapping[str, int]) -> ModelSize:
-        """Returns the size that two mappings spell out, such as those in the config.json of reference data.
+        """Returns the size from two mappings of names to numbers, such as those in the config.json of reference data.
 
         Raises:
-            KeyError: when a number is missing; further entries do not matter.
+            KeyError: when a number is missing; further entries are ignored.
             ValueError: when the sizes do not fit each other.
         """
         return cls(
@@ -86,11 +86,11 @@ class ModelSize:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The settings of `changed` that make this size of any other: all ten numbers."""
+        """All ten numbers as settings. `changed` turns any other size into this one with them."""
         return size_settings(siglip=dataclasses.asdict(self.siglip), gemma=dataclasses.asdict(self.gemma))
 
     def changed(self, settings: Sequence[str]) -> ModelSize:
-        """This size with what `settings` name in the place of its own, for example ("gemma.depth=4",).
+        """Returns this size with the numbers that `settings` change, for example ("gemma.depth=4",).
 
         Raises:
             ValueError: for a setting that `parse_settings` refuses, and for sizes that do not fit each other.
@@ -107,7 +107,7 @@ NAMES = tuple(
     for tower, size in (("siglip", SigLIPSize), ("gemma", GemmaSize))
     for field in dataclasses.fields(size)
 )
-"""What a setting may name, for example `gemma.depth`."""
+"""The names that a setting may have, for example `gemma.depth`."""
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -1,7 +1,7 @@
-"""The configuration as a ROS parameter file, read and written without ROS.
+"""Reads and writes the configuration as a ROS parameter file, without ROS.
 
-One file under the wildcard `/**` serves all nodes of the graph. Here is the file format; `nodes/wire/parameters.py`
-declares the same names on a node.
+One file serves all nodes of the graph, because its entry is the wildcard `/**`. `nodes/wire/parameters.py` declares the
+same names as parameters of a node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.renamed import RENAMED
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
-"""Parameters that every node has of its own; `qos_overrides.*` belongs to them too."""
+"""The parameters that ROS itself declares on every node. Those below `qos_overrides.` are further ones."""
 
 
 def known_names() -> tuple[str, ...]:
@@ -32,11 +32,13 @@ def is_ros_parameter(name: str) -> bool:
 
 
 def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
-    """Dotted settings as nested sections, without those of ROS; old names stay, for `from_dict` carries them over.
+    """Returns nested sections made of dotted settings, without the parameters of ROS.
+
+    Old names stay, because `from_dict` carries their values over.
 
     Args:
         flat: values by dotted name.
-        extra: further names that are known and left out, such as those of one node.
+        extra: further known names, which are left out, such as the parameters of a single node.
 
     Raises:
         ValueError: for a name that no section knows, with the nearest known ones.
@@ -67,11 +69,11 @@ def load_config_file(path: str | pathlib.Path, *, base: config_lib.TrainConfig |
     """Reads a parameter file.
 
     Args:
-        path: a YAML file with the one entry `/**`, whose settings are nested or dotted.
-        base: what missing settings are taken from; the defaults where not given.
+        path: a YAML file whose only entry is `/**`, with nested or dotted settings.
+        base: configuration that missing settings are taken from; the defaults where not given.
 
     Raises:
-        ValueError: where the file is missing or malformed, for an unknown name, a wrong type or a value out of range.
+        ValueError: when the file is missing or malformed, for an unknown name, a wrong type or a value out of range.
     """
     path = pathlib.Path(path)
     if not path.is_file():
@@ -94,7 +96,7 @@ def _parameters(content: Any) -> Mapping[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted names to values, of nested mappings; `nest` inverts it."""
+    """Returns the values of nested mappings by their dotted names; `nest` inverts it."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""The settings of the algorithm, of the environment and of the length of executed chunks."""
+"""The settings of the algorithm."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from chunk_ppo_ros.config.schema import Checked, setting
 MAX_LOGP_GAPS: dict[str, float] = {"float32": 1e-3, "bfloat16": 0.9}
 """The largest |ratio - 1| of a chunk before the first gradient step, by the dtype of the computation.
 
-Rounding in float32 makes about 1e-5. In bfloat16 it makes 0.02 in a chunk of 7 tokens and 0.6 in one of 110; other
-weights or another temperature make about 1.
+Rounding in float32 causes a difference of about 1e-5. In bfloat16 it causes 0.02 in a chunk of 7 tokens and 0.6 in a
+chunk of 110 tokens. Other weights or another temperature cause about 1.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class PPOConfig(Checked):
-    """The algorithm. total_timesteps counts executed control steps, not chunks."""
+    """Settings of the algorithm. total_timesteps counts executed control steps, not chunks."""
 
     total_timesteps: int = setting(5_000, "executed control steps to train for", minimum=1)
     num_chunks_per_update: int = setting(32, "N, chunks in a rollout", minimum=1, maximum=65536)
     num_epochs_per_update: int = setting(2, "passes over a rollout", minimum=1, maximum=100)
     batch_size: int = setting(8, "chunks in a minibatch", minimum=1, maximum=65536)
     gradient_accumulation_steps: int = setting(
-        1, "minibatches whose gradients are added up to a step, that of one large minibatch", minimum=1, maximum=65536
+        1, "minibatches whose gradients make one step, as one large minibatch would", minimum=1, maximum=65536
     )
     learning_rate: float = setting(1e-4, "peak learning rate of the actor", minimum=0.0, maximum=1.0)
     learning_rate_warmup_steps: int = setting(
         0, "gradient steps over which the actor's learning rate rises linearly to its peak", minimum=0
     )
     learning_rate_decay_steps: int = setting(
-        0, "gradient steps, after those, over which it falls linearly to a tenth; 0 keeps it", minimum=0
+        0,
+        "gradient steps after the warm-up over which the actor's learning rate falls linearly to a tenth; 0 keeps it",
+        minimum=0,
     )
     value_learning_rate: float = setting(1e-3, "learning rate of the value head", minimum=0.0, maximum=1.0)
     gamma: float = setting(0.99, "discount per chunk", minimum=0.0, maximum=1.0)
@@ -41,23 +43,30 @@ class PPOConfig(Checked):
     gae_lambda: float = setting(0.95, "lambda of GAE, over chunks", minimum=0.0, maximum=1.0)
     ratio: str = setting(
         "chunk",
-        "what has one probability ratio that is clipped: the chunk, each token, or the chunk by its tokens' geometric "
-        "mean (which wants a far smaller clip_coef)",
+        "which probability ratio is clipped: that of the chunk, that of each token, or the geometric mean over the "
+        "chunk's tokens (which needs a far smaller clip_coef)",
         choices=("chunk", "token", "sequence_mean"),
     )
     clip_coef: float = setting(0.2, "the ratio is clipped to 1 - clip_coef .. 1 + clip_coef", minimum=0.0, maximum=1.0)
     clip_coef_high: float = setting(
-        0.0, "where not 0, the upper end of the clip range is 1 + clip_coef_high instead", minimum=0.0, maximum=10.0
+        0.0, "the upper end of the clip range is 1 + clip_coef_high; 0 takes clip_coef", minimum=0.0, maximum=10.0
     )
     ent_coef: float = setting(0.0, "weight of the entropy bonus", minimum=0.0, maximum=1.0)
     ref_kl_coef: float = setting(
-        0.0, "weight of the KL to the reference, the policy that the run started from", minimum=0.0, maximum=100.0
+        0.0,
+        "weight of the KL to the reference, which is the policy that the run started from",
+        minimum=0.0,
+        maximum=100.0,
     )
     bc_coef: float = setting(
-        0.0, "weight of imitating chunks that a human drove; each counts like one of advantage bc_coef", minimum=0.0
+        0.0,
+        "weight of imitating chunks that a human drove; each counts like a chunk whose advantage is bc_coef",
+        minimum=0.0,
     )
     vf_coef: float = setting(0.5, "weight of the value loss", minimum=0.0, maximum=100.0)
-    value_huber_delta: float = setting(10.0, "where the value loss turns linear, in units of reward", minimum=1e-6)
+    value_huber_delta: float = setting(
+        10.0, "error above which Huber's value loss is linear, in units of reward", minimum=1e-6
+    )
     max_grad_norm: float = setting(1.0, "global gradient norm above which gradients are scaled down", minimum=1e-6)
     log_ratio_clamp: float = setting(20.0, "bound on |new - old| log-probability before exp", minimum=0.1, maximum=80.0)
     target_kl: float = setting(
@@ -66,21 +75,23 @@ class PPOConfig(Checked):
     max_kl: float = setting(
         1.0,
         "undo an update after which the KL of old and new policy over the rollout (kl/after, nats a chunk) is above "
-        "this, and make it again at a lower learning rate; 0 never does",
+        "this, and make it again at a lower learning rate; 0 never undoes one",
         minimum=0.0,
     )
     rate_backoff: float = setting(
-        0.5, "factor on the actor's learning rate where an update is undone", minimum=0.01, maximum=0.99
+        0.5, "factor on the actor's learning rate each time an update is undone", minimum=0.01, maximum=0.99
     )
     gae_value: str = setting(
-        "observation", "which value feeds GAE; chunk needs model.chunk_value", choices=("observation", "chunk")
+        "observation",
+        "which value GAE uses, V(s) or V(s, a); chunk needs model.chunk_value",
+        choices=("observation", "chunk"),
     )
     freeze_image_tower: bool = setting(
-        False, "keep the image tower as it is; images are then embedded once for all epochs of an update"
+        False, "do not train the image tower; images are then embedded once for all epochs of an update"
     )
-    freeze_text_tower: bool = setting(False, "keep the decoder as it is, adapters included")
-    normalize_advantages: bool = setting(True, "normalise advantages over the rollout")
-    critic_warmup_updates: int = setting(0, "first updates that train the value head only", minimum=0)
+    freeze_text_tower: bool = setting(False, "do not train the decoder, its adapters included")
+    normalize_advantages: bool = setting(True, "normalize advantages over the rollout")
+    critic_warmup_updates: int = setting(0, "number of first updates that train only the value head", minimum=0)
     max_logp_gap: float = setting(
         0.0,
         "refuse to train where |ratio - 1| of a chunk exceeds this before the first step; 0 takes the limit of "
@@ -99,7 +110,7 @@ class PPOConfig(Checked):
 
     @property
     def num_chunks_per_step(self) -> int:
-        """Chunks in a step of the optimizer."""
+        """The number of chunks in a step of the optimizer."""
         return self.batch_size * self.gradient_accumulation_steps
 
     @property

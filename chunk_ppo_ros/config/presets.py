@@ -1,4 +1,4 @@
-"""Named configurations to start from: sizes of the model, and whole runs."""
+"""Named configurations to start from. MODELS holds sizes of the model, PRESETS whole runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY_MODEL = Pi0FASTActorCriticConfig(
 )
 
 SIMULATED_ROBOT = RobotConfig(max_start_jump=6.3)
-"""In a simulator a jump is limited like any other motion instead of refused: an untrained policy asks for them."""
+"""The robot's settings in a simulator. A jump is limited there, not refused, because an untrained policy makes many."""
 
 MODELS: dict[str, Pi0FASTActorCriticConfig] = {
     "tiny": TINY_MODEL,
@@ -56,7 +56,7 @@ PRESETS: dict[str, TrainConfig] = {
             learning_rate=5e-5,
             learning_rate_warmup_steps=32,
             learning_rate_decay_steps=336,
-            gamma=0.5,  # in reach, the way gained now is nearly all that matters; a longer view adds noise
+            gamma=0.5,  # In reach the progress of the present chunk matters most. A larger gamma adds noise.
             max_kl=1.0,
         ),
         env=EnvConfig(simulator="mujoco", max_episode_chunks=6),
@@ -78,8 +78,8 @@ PRESETS: dict[str, TrainConfig] = {
 }
 
 ABOUT: dict[str, str] = {
-    "debug": "a smoke test of a minute on the kinematic simulator, which learns nothing to speak of",
+    "debug": "a smoke test of a minute on the kinematic simulator, which learns next to nothing",
     "demo": "learns reach on MuJoCo in minutes on two cores, from an imitation made with the same preset",
-    "full": "the size of openpi's Pi0-FAST, for a GPU; its start is a checkpoint of openpi's",
+    "full": "the size of openpi's Pi0-FAST, for a GPU; give it a checkpoint of openpi to start from",
 }
-"""What each preset is for, in one line."""
+"""The purpose of each preset, in one line."""

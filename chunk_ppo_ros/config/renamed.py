@@ -1,7 +1,7 @@
-"""Settings that had another name in an earlier version: what they are called now, and how old files go on.
+"""The settings that had another name in an earlier version, and how their old values are carried over.
 
 A parameter file, a run's `params.yaml` or a checkpoint of an earlier version may hold an old name. Where its value can
-be carried over without a guess, it is, and a notice says the new name; where it cannot, an error says what to write.
+be carried over without a guess, that happens, and a notice says the new name. Otherwise an error says what to write.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 from chunk_ppo_ros.config.model_size import NAMES as SIZE_NAMES
 
 Carry = Callable[[dict[str, Any], Any], None]
-"""Puts an old value where it belongs: takes the section's settings, which it changes, and the value."""
+"""A function that carries an old value over. It takes the section's settings, which it changes, and the old value."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Renaming:
-    """What became of a setting.
+    """The new place of a renamed setting.
 
     Attributes:
-        advice: what to write now, as the end of the sentence "model.siglip_width is now ...".
-        carry: carries an old value over; raises ValueError where that would be a guess.
+        advice: text that says what to write now; it ends the sentence "model.siglip_width is now ...".
+        carry: function that carries an old value over; it raises ValueError where that would be a guess.
     """
 
     advice: str
@@ -31,7 +31,7 @@ class Renaming:
 
 def _size_carrier(size_name: str) -> Carry:
     def carry(section: dict[str, Any], value: Any) -> None:
-        if value != 0 or isinstance(value, bool):  # 0 was the variant's own size
+        if value != 0 or isinstance(value, bool):  # 0 stood for the variant's own size.
             section["tower_sizes"] = [*section.get("tower_sizes", ()), f"{size_name}={value}"]
 
     return carry
@@ -41,11 +41,14 @@ _OLD_GAPS = {"max_logp_gap": 1e-3, "max_logp_gap_bfloat16": 0.9}
 
 
 def _carry_gap(section: dict[str, Any], value: Any) -> None:
-    """Drops both limits of an old file where they are the old defaults; which one counted is not known otherwise."""
+    """Drops both limits of an old file where they are the old defaults, and refuses others.
+
+    An old file does not say which of two other limits was in use, for that depends on the dtype.
+    """
     old = {"max_logp_gap": section.get("max_logp_gap", _OLD_GAPS["max_logp_gap"]), "max_logp_gap_bfloat16": value}
     if old != _OLD_GAPS:
         raise ValueError(
-            "ppo.max_logp_gap must stand alone, without ppo.max_logp_gap_bfloat16, for it is now the limit of the "
+            "ppo.max_logp_gap must be given without ppo.max_logp_gap_bfloat16, because it is now the limit of the "
             f"dtype in use, got {old['max_logp_gap']} and {value}; keep ppo.max_logp_gap with the limit for your "
             "model.dtype, or leave out both"
         )
@@ -53,7 +56,7 @@ def _carry_gap(section: dict[str, Any], value: Any) -> None:
 
 
 def _carry_cube_spread(section: dict[str, Any], value: Any) -> None:
-    """Gives the spread to transfer_cube, the only task that ever read it; 1 was and is its default."""
+    """Hands the spread on to transfer_cube, the only task that reads it. Its default was and is 1."""
     if value == 1.0:
         return
     if "task" not in section:
@@ -72,11 +75,11 @@ RENAMED: dict[str, Renaming] = {
     f"model.{name.replace('.', '_')}": Renaming(f"model.tower_sizes, as in {name}=NUMBER", _size_carrier(name))
     for name in SIZE_NAMES
 }
-"""By the old dotted name. A setting that is renamed or removed gets its entry here."""
+"""The renaming of each setting by its old dotted name. A setting that is renamed or removed gets its entry here."""
 
 
 def advice(name: str) -> str | None:
-    """Returns what the setting is called now, for an error; None where no setting had this name.
+    """Returns a sentence that says the new name of a setting; None where no setting had the old name.
 
     Args:
         name: an old name, dotted or without its section.
@@ -99,7 +102,7 @@ def carry_over(section: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any
 
 
 def notice(old: Sequence[str]) -> str:
-    """One sentence about old names that were met and carried over; it says each new name once."""
+    """Returns a notice about old names whose values were carried over. It says each new name once."""
     advised = list(dict.fromkeys(RENAMED[name].advice.split(",")[0] for name in old))
     return (
         f"{', '.join(old)} {'has' if len(old) == 1 else 'have'} another name now: {', '.join(advised)}. The value is "

@@ -1,4 +1,4 @@
-"""What is summed into the reward of a chunk."""
+"""The settings of the reward of a chunk."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import math
 from chunk_ppo_ros.config.schema import Checked, setting
 
 TASK_SOURCE = "task"
-"""The reward source that a simulator is; without ROS it is the only one."""
+"""The name of the simulator as a reward source. Without ROS it is the only source."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RewardConfig(Checked):
-    """What is summed into the reward. A penalty is taken off; 0 leaves a term out. See docs/rewards.md."""
+    """Settings of the reward, a sum of terms. Penalties are subtracted. 0 leaves a term out. See docs/rewards.md."""
 
     sources: tuple[str, ...] = setting((TASK_SOURCE,), "reward sources that must report on every chunk")
     source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
     term_weights: tuple[str, ...] = setting(
-        (), "factors on terms of the sources, each as name=factor; terms without one count as they come"
+        (), "factors on terms of the sources, each as name=factor; other terms have the factor 1"
     )
     execution_terms: tuple[str, ...] = setting(
-        (), "terms of other packages from what the robot did, each as name=weight; see docs/rewards.md"
+        (), "terms of other packages that look at what the robot did, each as name=weight; see docs/rewards.md"
     )
     scene_terms: tuple[str, ...] = setting(
-        (), "terms of other packages from the simulated scene, each as name=weight; see docs/rewards.md"
+        (), "terms of other packages that look at the simulated scene, each as name=weight; see docs/rewards.md"
     )
     clamped_penalty: float = setting(0.0, "penalty for each executed step in which a target was limited", minimum=0.0)
     jerk_penalty: float = setting(
@@ -34,9 +34,9 @@ class RewardConfig(Checked):
         0.0, "penalty per unit of joint effort and control step; joint states must have efforts", minimum=0.0
     )
     human_success_weight: float = setting(1.0, "reward for an episode that the operator ends as a success")
-    feedback_weight: float = setting(1.0, "factor on what is sent to human_feedback")
+    feedback_weight: float = setting(1.0, "factor on the numbers that people send to the topic human_feedback")
     classifier: str = setting("", "file that train-classifier wrote, for the source 'classifier'")
-    classifier_ends: bool = setting(True, "what the classifier takes for a success ends the episode")
+    classifier_ends: bool = setting(True, "end the episode when the classifier sees a success")
     novelty_weight: float = setting(
         0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
     )
@@ -55,7 +55,7 @@ class RewardConfig(Checked):
 
     @property
     def factors(self) -> dict[str, float]:
-        """`term_weights` by name."""
+        """The factors of `term_weights` by name."""
         return _by_name("reward.term_weights", self.term_weights)
 
     @property
@@ -70,7 +70,7 @@ class RewardConfig(Checked):
 
 
 def _by_name(setting_name: str, entries: tuple[str, ...]) -> dict[str, float]:
-    """Returns the factors of a setting whose entries are name=factor, by name.
+    """Returns the factors by name from a setting whose entries are name=factor.
 
     Raises:
         ValueError: for an entry that is not name=factor, a factor that is not finite, or a name that comes twice.

@@ -1,4 +1,4 @@
-"""The chunk player, its limits, and the names of the robot's topics."""
+"""The settings of the chunk player, of its limits, and of the robot's topics."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from chunk_ppo_ros.config.schema import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class RobotConfig(Checked):
-    """The chunk player and its limits."""
+    """Settings of the chunk player and of its limits."""
 
     control_rate: float = setting(50.0, "control steps per second, Hz", minimum=1.0, maximum=500.0)
     max_velocity: float = setting(
         3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159
     )
-    max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalised opening per second", minimum=0.01)
+    max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalized opening per second", minimum=0.01)
     max_start_jump: float = setting(
-        0.5, "largest first target minus measured joint; more refuses the chunk, rad", minimum=0.0
+        0.5, "a chunk is refused where a joint is farther than this from its first target, rad", minimum=0.0
     )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
-    pair_timeout: float = setting(0.2, "wait for the other arm's trajectory of the same stamp, s", minimum=0.001)
+    pair_timeout: float = setting(
+        0.2, "longest wait for the other arm's trajectory with the same stamp, s", minimum=0.001
+    )
     state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
     backend: str = setting("ros2_control", "what commands the motors; other packages register more, see docs/robot.md")
     gripper_convention: str = setting("openpi", "gripper constants", choices=("openpi", "interbotix"))

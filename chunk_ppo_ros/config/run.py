@@ -1,4 +1,4 @@
-"""Names and places of a run, and what is kept of it."""
+"""The settings of a run's name, of its folders, and of what is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chunk_ppo_ros.config.schema import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig(Checked):
-    """Names, places and what is kept."""
+    """Settings of the run's name, of its folders, and of what is kept."""
 
     exp_name: str = setting("debug", "name of the run; its outputs go to run_dir/exp_name")
     run_dir: str = setting("runs", "folder of metrics, plots and summaries")
@@ -17,13 +17,17 @@ class RunConfig(Checked):
     checkpoint_dir: str = setting("", "checkpoint folder below checkpoint_root; empty is exp_name")
     pretrained_checkpoint_path: str = setting("", "openpi or own checkpoint to start from; empty starts from scratch")
     asset_id: str = setting("", "folder of norm_stats.json in an openpi checkpoint's assets; empty takes the only one")
-    on_load_failure: str = setting("fallback", "when the start cannot be loaded", choices=("fallback", "fail"))
+    on_load_failure: str = setting(
+        "fallback",
+        "what happens when pretrained_checkpoint_path cannot be loaded: fallback starts from fresh weights",
+        choices=("fallback", "fail"),
+    )
     resume: bool = setting(False, "go on from the newest checkpoint of this run; fails where there is none")
     keep_checkpoints: int = setting(3, "newest checkpoints kept; the one in use is never removed", minimum=1)
     prompt: str = setting("", "the task in words; empty takes the task's own")
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
     autostart: bool = setting(True, "policy_node and trainer_node configure and activate themselves")
-    bag_part_size: int = setting(512, "a recording begins a new part after so many MiB", minimum=1, maximum=1048576)
-    bag_total_size: int = setting(20480, "the oldest parts of a recording are removed above this, MiB", minimum=2)
+    bag_part_size: int = setting(512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576)
+    bag_total_size: int = setting(20480, "size above which the oldest parts of a recording are removed, MiB", minimum=2)
     seed: int = setting(0, "seed of everything random", minimum=0)

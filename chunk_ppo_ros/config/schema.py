@@ -1,8 +1,8 @@
-"""How settings are declared and checked, and how a configuration becomes plain dicts and back; standard library only.
+"""Declares and checks settings, and converts a configuration to plain dicts and back, with the standard library only.
 
-Each field is declared once, with its description and range, by `setting`. The command line, the ROS parameters, the
-YAML files under `config/` and the metadata of checkpoints are all made from these dataclasses. Unknown keys, wrong
-types and values out of range are errors that name the key.
+`setting` declares a field with its description and range. The command line, the ROS parameters, the YAML files under
+`config/` and the metadata of checkpoints are all made from these dataclasses. Unknown keys, wrong types and values out
+of range are errors that name the key.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
 
 
 class Checked:
-    """Base of the sections: checks types, ranges and choices of all fields when constructed."""
+    """The base class of the sections. It checks types, ranges and choices of all fields when one is constructed."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
     Args:
         cls: a configuration dataclass.
         values: its fields; missing ones keep the value of `base`, or the default.
-        base: what missing fields are taken from.
+        base: configuration that missing fields are taken from.
         path: prefix of keys in error texts.
 
     Raises:
@@ -91,7 +91,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
             wrong type or a value out of range.
 
     Warns:
-        FutureWarning: where keys have an old name and are carried over; the text says the new one.
+        FutureWarning: when the value of an old key is carried over; the text says the new name.
     """
     hints = typing.get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
 
 
 def _coerce(hint: Any, value: Any) -> Any:
-    """Lists become tuples and whole numbers floats where the field says so; all else is left to the check."""
+    """Returns a list as a tuple and a whole number as a float where the field has that type, and other values as is."""
     if typing.get_origin(hint) is tuple and isinstance(value, list):
         return tuple(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""The whole configuration of a run, and the checks that need several sections."""
+"""The configuration of a run with all its sections, and the checks that need several of them."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class TrainConfig:
         if self.ppo.num_chunks_per_update % self.ppo.num_chunks_per_step:
             raise ValueError(
                 "ppo.num_chunks_per_update must be a multiple of ppo.batch_size * ppo.gradient_accumulation_steps "
-                f"({self.ppo.num_chunks_per_step}), got {self.ppo.num_chunks_per_update}; shapes are fixed, so that "
-                "nothing recompiles"
+                f"({self.ppo.num_chunks_per_step}), got {self.ppo.num_chunks_per_update}; change one of them (all "
+                "minibatches need the same shape, so that nothing recompiles)"
             )
         if len(self.pretrain.episode_cameras) not in (0, len(self.model.cameras)):
             raise ValueError(
@@ -45,31 +45,32 @@ class TrainConfig:
         if self.reward.effort_penalty and self.env.simulator == "kinematic":
             raise ValueError(
                 f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
-                "simulator has no forces: set env.simulator to mujoco"
+                "simulator has no forces, so set env.simulator to mujoco"
             )
         if self.reward.scene_terms and self.env.simulator == "none":
             raise ValueError(
                 f"reward.scene_terms must be empty with env.simulator none, got {', '.join(self.reward.scene_terms)}; "
-                "a real robot has no scene to look at: write a reward source, see docs/rewards.md"
+                "a real robot has no simulated scene, so write a reward source (docs/rewards.md)"
             )
         _check_chunk_length(self.chunk_length, self.model, self.ppo)
 
     @property
     def max_episode_steps(self) -> int:
-        """The time limit of an episode, executed control steps; chunks of any length count by their steps."""
+        """The time limit of an episode in executed control steps."""
         return self.env.max_episode_chunks * self.model.action_horizon
 
 
 def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConfig, ppo: PPOConfig) -> None:
     """Refuses lengths beyond the horizon, and a discount per chunk where chunks differ in length.
 
-    Such a discount would make time run faster in short chunks, and the policy would be paid for looking sure.
+    With such a discount a step of a short chunk would be discounted more than one of a long chunk. The policy would
+    then gain from appearing sure, whether it is or not.
     """
     horizon = model.action_horizon
     if length.executed_steps > horizon:
         raise ValueError(
             f"chunk_length.executed_steps must be at most model.action_horizon ({horizon}), got "
-            f"{length.executed_steps}; 0 takes all of a chunk"
+            f"{length.executed_steps}; lower it (0 executes the whole chunk)"
         )
     if length.length_rule == "fixed":
         return
@@ -82,5 +83,5 @@ def _check_chunk_length(length: ChunkLengthConfig, model: Pi0FASTActorCriticConf
     if not (ppo.discount_per_step or ppo.gamma == 1.0):
         raise ValueError(
             f"ppo.discount_per_step must be set where chunk_length.length_rule is {length.length_rule}, got false; "
-            f"set it, with ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} for ppo.gamma {ppo.gamma} a whole chunk"
+            f"set it, and ppo.gamma_step {ppo.gamma ** (1 / horizon):.4f} to keep {ppo.gamma} per whole chunk"
         )

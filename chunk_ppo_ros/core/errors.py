@@ -1,20 +1,20 @@
-"""Errors that a user can mend: their text says what is wrong and what to do, so they are shown without a traceback."""
+"""Errors that a user can repair. Their text says what is wrong and what to do, so no traceback is shown."""
 
 from __future__ import annotations
 
 RUNTIME_ERROR = 1
-"""Exit code of a node that gives up with a UserError."""
+"""The exit code of a node that ends with a UserError."""
 
 CONFIGURATION_ERROR = 2
-"""Exit code of a node that refuses its configuration; to start it anew would not help."""
+"""The exit code of a node that refuses its configuration. A restart would not help."""
 
 
 class UserError(Exception):
-    """Base of errors whose text is meant for the user."""
+    """The base class of errors whose text is meant for the user."""
 
 
 class CheckpointError(UserError):
-    """A checkpoint is missing, incomplete, foreign or does not fit; or it cannot be written."""
+    """A checkpoint is missing or incomplete, has an unknown format, does not fit the model, or cannot be written."""
 
 
 class SimulatorUnavailable(UserError):
@@ -22,19 +22,19 @@ class SimulatorUnavailable(UserError):
 
 
 class ChunksRefused(UserError):
-    """So many chunks in a row were refused that the policy will not get on by itself."""
+    """Too many chunks in a row were refused. The policy cannot recover from this by itself."""
 
 
 class EpisodesError(UserError):
-    """Recorded episodes are missing, damaged, of an unknown format, or lack what is asked of them."""
+    """Recorded episodes are missing or damaged, have an unknown format, or lack something that is needed."""
 
 
 class RewardError(UserError, ValueError):
-    """Reward terms cannot be summed."""
+    """Reward terms cannot be added up."""
 
 
 class RegistryError(UserError, ValueError):
-    """A task, reader, reward term or back end is not registered under the name that was given, or cannot be used."""
+    """No task, reader, reward term or back end has the given name, or the one that has it cannot be used."""
 
 
 class SettingError(UserError, ValueError):

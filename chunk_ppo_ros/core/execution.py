@@ -1,4 +1,4 @@
-"""What the robot did with a chunk: one type for the robot, the simulator, the referee and the transition."""
+"""The record of what the robot did with a chunk. The robot, the simulator, the referee and the transition share it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Status(enum.IntEnum):
-    """How the execution of a chunk ended; the numbers are those of ExecutionResult.msg."""
+    """The ways in which the execution of a chunk can end. The numbers are those of ExecutionResult.msg."""
 
     EXECUTED = 0
     REFUSED = 1
@@ -19,7 +19,7 @@ class Status(enum.IntEnum):
 
 
 class Cause(enum.IntFlag):
-    """Why a command differs from what was asked; the bits are those of ExecutionResult.msg."""
+    """The reasons why a command differs from the policy's target. The bits are those of ExecutionResult.msg."""
 
     POSITION = 1
     VELOCITY = 2
@@ -29,30 +29,30 @@ class Cause(enum.IntFlag):
 
 
 CLAMPED = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
-"""The causes by which a step counts as clamped."""
+"""The causes that make a step count as clamped."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
     """What the robot did with one chunk, or with one segment that a human drove.
 
-    Times are 0 and arrays empty where nothing was recorded; the arrays do not take part in comparisons.
+    Times are 0 and arrays are empty where nothing was recorded. Comparisons ignore the arrays.
 
     Attributes:
-        status: how it ended.
-        num_steps: executed control steps k of the chunk, 0..H; fewer than asked where the chunk was cut.
-        stamp: of the chunk's trajectories or of the human's segment, ns of ROS time; 0 without ROS.
-        end: when the last executed step ended, ns of ROS time; 0 without ROS.
+        status: how the execution ended.
+        num_steps: executed control steps k of the chunk, 0..H; fewer than requested where the chunk was cut.
+        stamp: time stamp of the chunk's trajectories or of the human's segment, ns of ROS time; 0 without ROS.
+        end: time when the last executed step ended, ns of ROS time; 0 without ROS.
         message: why the status is not EXECUTED.
         human_driven: whether a human drove the steps.
         max_clamp: largest change that limiting made to a target, rad (grippers: normalized).
         effort: sum over the steps of the mean |effort| of the arm joints, in the driver's unit; None where unknown.
-        start_error: how far from where it was meant to start the robot stood at the first step, the largest over the
-            arm joints, rad; None where it is not recorded.
+        start_error: largest distance over the arm joints between where the robot stood at the first step and where it
+            was meant to start, rad; None where it is not recorded.
         duration: time from the first command to one control period after the last, s; None where nothing was executed.
         run_id: identity of the run; empty where the robot does not know it.
-        commanded: float32 [n, D], what was sent in each of n control steps: rad, grippers normalized 0..1.
-        causes: uint8 [n], the `Cause` bits of each of these steps; 0 where what was asked was sent.
+        commanded: float32 [n, D], the command of each of n control steps: rad, grippers normalized 0..1.
+        causes: uint8 [n], the `Cause` bits of each of these steps; 0 where the policy's target was sent unchanged.
     """
 
     status: Status
@@ -73,15 +73,15 @@ class ExecutionResult:
 
     @classmethod
     def nothing(cls, status: Status, message: str, *, stamp: int = 0, end: int = 0) -> ExecutionResult:
-        """Returns the result of a chunk of which no step was executed, or none counts; `message` says why."""
+        """Returns the result of a chunk without any executed step that counts; `message` says why."""
         return cls(status=status, message=message, stamp=stamp, end=end)
 
     @classmethod
     def whole(cls, num_steps: int) -> ExecutionResult:
-        """Returns the result of a chunk whose `num_steps` steps were all sent, of which nothing else is recorded."""
+        """Returns the result of a chunk whose `num_steps` steps were all sent. Nothing else is recorded about it."""
         return cls(status=Status.EXECUTED, num_steps=num_steps)
 
     @property
     def num_clamped_steps(self) -> int:
-        """Steps in which a target was limited."""
+        """The number of steps in which a target was limited."""
         return int(np.count_nonzero(self.causes & CLAMPED))

@@ -1,7 +1,7 @@
-"""The metrics of a run: numbers by the names under which they are logged, such as "loss/policy".
+"""The type of a run's metrics, which maps the logged name of each metric, such as "loss/policy", to its number.
 
-Each metric is written once, under its logged name, where it is computed. `reporting/metric_table/` says what each one
-means; whoever adds a metric adds a row there.
+The code that computes a metric also gives it its logged name, and no other code does. `reporting/metric_table/` says
+what each metric means. Add a row there for a new metric.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Self
 
 
 class Metrics(Mapping[str, float]):
-    """Metrics by name, which do not change once they are made; `|` joins those that were computed in several places.
+    """An immutable mapping from the logged name of a metric to its value. The operator `|` joins two of them.
 
     Args:
-        numbers: logged name -> value.
+        numbers: value of each metric by its logged name.
 
     Raises:
-        ValueError: where a value is not a Python number, because the metrics file and the messages take no arrays.
+        ValueError: when a value is not a Python number, because the metrics file and the messages take no arrays.
     """
 
     def __init__(self, numbers: Mapping[str, float] | None = None) -> None:
@@ -39,10 +39,10 @@ class Metrics(Mapping[str, float]):
         return len(self._numbers)
 
     def __or__(self, other: Metrics) -> Self:
-        """Returns the metrics of both.
+        """Returns the metrics of both mappings.
 
         Raises:
-            ValueError: where a name is in both, because a metric must be computed in one place.
+            ValueError: when a name is in both, because a metric must be computed in one place.
         """
         twice = [name for name in other if name in self]
         if twice:

@@ -1,4 +1,4 @@
-"""How far a run has come."""
+"""The counters that say how far a run has come."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from chunk_ppo_ros.core.types import Transition
 
 @dataclasses.dataclass(frozen=True)
 class Counters:
-    """How far a run has come; `metadata.json` keeps them.
+    """The counters of a run, which `metadata.json` of each checkpoint keeps.
 
     Attributes:
-        run_id: identity of the run; resuming keeps it.
-        policy_version: updates made, which is the number of the present version.
-        num_chunks: chunks trained on.
-        num_steps: executed control steps trained on.
-        next_sequence_number: sequence number after the last one trained on.
-        next_episode: episode number after the last one trained on.
+        run_id: identity of the run; a resumed run keeps it.
+        policy_version: number of updates made so far, which is the number of the present version.
+        num_chunks: number of chunks that the run has trained on.
+        num_steps: number of executed control steps that the run has trained on.
+        next_sequence_number: sequence number that follows the last chunk trained on.
+        next_episode: episode number that follows the last chunk trained on.
     """
 
     run_id: str
@@ -29,7 +29,7 @@ class Counters:
     next_episode: int = 0
 
     def after(self, transitions: Sequence[Transition]) -> Counters:
-        """Returns the counters once these transitions are trained on."""
+        """Returns the counters after an update on these transitions."""
         last = transitions[-1]
         return Counters(
             run_id=self.run_id,

@@ -1,12 +1,12 @@
-"""Named parts that can be added from another package: a registry for each kind of part.
+"""Registries of parts, such as tasks and readers. Each kind of part has a registry, and other packages can add parts.
 
-A part of this package is one line in the registry of its kind. A part of another package is an entry point of the
-registry's group in that package's `pyproject.toml`:
+A part of this package is one line in the registry of its kind. Another package adds a part by an entry point in its
+`pyproject.toml`, in the group of that registry:
 
     [project.entry-points."chunk_ppo_ros.tasks"]
     stack = "my_package.stack:make_task"
 
-Nothing is imported before a part is asked for, so that names can be listed where MuJoCo, JAX or ROS are missing.
+A part is imported only when `get` is called. So names can be listed where MuJoCo, JAX or ROS are missing.
 """
 
 from __future__ import annotations
@@ -25,39 +25,39 @@ EntryPoint = importlib.metadata.EntryPoint
 
 
 class Registry(Generic[PartT]):
-    """The parts of one kind by name, of this package and of all installed packages."""
+    """The parts of one kind by name. It holds the parts of this package and of all installed packages."""
 
     def __init__(self, what: str, *, group: str, own: Mapping[str, str], attributes: tuple[str, ...] = ()) -> None:
-        """Makes the registry and imports nothing.
+        """Makes the registry without importing any part.
 
         Args:
-            what: how an error calls the place where a name is given, such as "env.task".
-            group: the group of the entry points of other packages.
-            own: the parts of this package, each name with "module:attribute", in the order in which they are listed.
-            attributes: what every part must have; with "__call__" it must be callable.
+            what: name of the setting that chooses a part, such as "env.task"; errors use it.
+            group: entry-point group that other packages use.
+            own: parts of this package, from name to "module:attribute", in the order in which they are listed.
+            attributes: names of the attributes that every part must have; "__call__" means that it must be callable.
         """
         self.what, self.group = what, group
         self._own = {name: EntryPoint(name, value, group) for name, value in own.items()}
         self._attributes = attributes
 
     def names(self) -> tuple[str, ...]:
-        """Returns the names of all parts: this package's in their order, then the others by the alphabet."""
+        """Returns all names: first those of this package in listed order, then the others in alphabetical order."""
         return (*self.own_names(), *self.other_names())
 
     def own_names(self) -> tuple[str, ...]:
-        """Returns the names of the parts of this package, in their order."""
+        """Returns the names of the parts of this package, in listed order."""
         return tuple(self._own)
 
     def other_names(self) -> tuple[str, ...]:
-        """Returns the names of the parts of other packages, by the alphabet."""
+        """Returns the names of the parts of other packages, in alphabetical order."""
         return tuple(sorted({entry.name for entry in _find(self.group, tuple(sys.path))} - set(self._own)))
 
     def get(self, name: str) -> PartT:
-        """Returns the part with a name; its module is imported now.
+        """Imports the module of the part with this name and returns the part.
 
         Raises:
-            RegistryError: where no part has the name, where two packages give it, or where the part of a package cannot
-                be imported or lacks an attribute; the text names the entry point and its package.
+            RegistryError: when no part has the name, when two packages use it, when the part cannot be imported, or
+                when it lacks an attribute. The text names the entry point and its package.
         """
         found = [entry for entry in _find(self.group, tuple(sys.path)) if entry.name == name]
         entries = [*([self._own[name]] if name in self._own else []), *found]
@@ -100,7 +100,7 @@ class Registry(Generic[PartT]):
 def _find(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Returns the entry points of a group.
 
-    They are kept for each `sys.path`, because looking through all packages takes 20 ms.
+    They are cached for each value of `sys.path`, because a search through all packages takes 20 ms.
     """
     return tuple(importlib.metadata.entry_points(group=group))
 

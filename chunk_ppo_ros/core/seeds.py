@@ -1,7 +1,8 @@
-"""Seeds of episodes: every start is reproducible, and no start of one purpose is a start of another.
+"""Seeds of episodes, which make every start reproducible and keep the starts of different purposes apart.
 
-Demonstrations, training, validation and evaluation draw their starts from streams of their own, so that an evaluation
-is on unseen starts by construction. Whatever is chosen by measurement (a start, an option) is chosen on validation.
+Demonstrations, training, validation and evaluation each draw their starts from a stream of random numbers that no other
+purpose uses. So an evaluation never sees a start of the training. A choice that is made by measuring, such as that of a
+checkpoint or an option, is made on the validation starts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ VALIDATION = 4
 
 
 def episode_seed(purpose: int, *, run_seed: int, episode: int) -> int:
-    """Seed of one episode's reset, in 0 .. 2**63 - 1.
+    """Returns the seed of one episode's reset, in 0 .. 2**63 - 1.
 
     Args:
         purpose: DEMONSTRATION, TRAINING, EVALUATION or VALIDATION.

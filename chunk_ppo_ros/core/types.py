@@ -1,7 +1,7 @@
-"""The data that crosses module borders, as frozen dataclasses of numpy arrays.
+"""The data types that modules exchange, as frozen dataclasses of numpy arrays.
 
-Here are shapes, units and meanings; no behaviour beyond checks of shape and finiteness, no JAX and no ROS. `core_jax`
-registers what goes through `jax.jit` as pytrees; `nodes/wire/conversions.py` maps each type to its message.
+This module says their shapes, units and meanings. It has no behavior, no JAX and no ROS. `core_jax` registers the types
+that go through `jax.jit` as pytrees. `nodes/wire/conversions.py` converts each type to its message and back.
 
 Shape letters: B batch, N chunks, C cameras, h w pixels, H action horizon, D action dimensions, T action-token slots,
 L prompt slots, S state dimensions.
@@ -16,17 +16,17 @@ import numpy as np
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 
 DEFAULT_SENDER = "robot_0"
-"""Name of the robot in a run of one robot."""
+"""The name of the robot in a run with a single robot."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Observation:
-    """What the robot's sensors say at one instant, before tokenisation.
+    """The readings of the robot's sensors at one instant, before tokenization.
 
     Attributes:
         images: uint8 [C, h, w, 3], RGB, already at the model's size; zeros where masked.
         image_mask: bool [C], false where a camera is missing.
-        state: float32 [S], joint angles in rad and grippers normalised (0 closed, 1 open): left arm, right arm.
+        state: float32 [S], joint angles in rad and grippers normalized (0 closed, 1 open): left arm, right arm.
         prompt: the task in words.
     """
 
@@ -38,14 +38,14 @@ class Observation:
 
 @dataclasses.dataclass(frozen=True)
 class ModelObservation:
-    """An observation exactly as the model sees it; may carry leading batch axes.
+    """An observation exactly as the model sees it. It may have leading batch axes.
 
     Attributes:
         images: uint8 [..., C, h, w, 3], RGB; zeros where masked.
-        image_mask: bool [..., C].
-        prompt_tokens: int32 [..., L], prompt with the discretised state, padded with 0 on the right.
+        image_mask: bool [..., C], false where a camera is missing.
+        prompt_tokens: int32 [..., L], prompt with the discretized state, padded with 0 on the right.
         prompt_mask: bool [..., L], true for valid prompt tokens, which are contiguous from slot 0.
-        state: float32 [..., S], the state before normalisation; delta actions are relative to it.
+        state: float32 [..., S], the state before normalization; delta actions are relative to it.
     """
 
     images: np.ndarray
@@ -57,11 +57,11 @@ class ModelObservation:
 
 @dataclasses.dataclass(frozen=True)
 class ObservationSource:
-    """Where an observation that the model saw comes from.
+    """The origin of an observation that the model saw.
 
     Attributes:
         stamp: ROS time of its oldest sensor reading, ns; 0 without ROS.
-        prompt: the task in words, as given; empty where it is not recorded.
+        prompt: the task in words, before tokenization; empty where it is not recorded.
     """
 
     stamp: int = 0
@@ -69,31 +69,33 @@ class ObservationSource:
 
 
 NO_SOURCE = ObservationSource()
-"""Where an observation comes from is not recorded."""
+"""The source of an observation whose origin was not recorded."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SampledChunk:
-    """One action chunk as sampled, with all that training needs of it.
+    """One action chunk as the policy sampled it, with everything that training needs to know about it.
 
     Attributes:
-        observation: what it was sampled from (no batch axis).
+        observation: the observation that it was sampled from (no batch axis).
         action_tokens: int32 [T], model token ids, padded with 0.
         token_mask: bool [T], true where the token was sampled; forced tokens and pads are false.
-        token_log_probs: float32 [T], nats, under the distribution that was sampled; 0 where the mask is false.
+        token_log_probs: float32 [T], nats, under the distribution that the token was drawn from; 0 where the mask is
+            false.
         value: V(observation), in units of reward.
-        actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
+        actions: float32 [H, D], absolute joint targets in rad, grippers normalized.
         policy_version: version of the weights that sampled it.
         temperature: sampling temperature, > 0.
-        num_steps_asked: control steps of `actions` that are to be executed, 1..H; `ChunkOutcome.num_steps` were.
-        entropy: mean entropy of the distributions that its tokens were sampled from, nats a token.
-        valid: whether the tokens stand for a chunk within the action limit; where not, `actions` hold the pose.
-        human_driven: whether a human drove it. Its tokens then encode what the human did, and were not sampled:
-            log-probs and entropy are 0. `valid` then says whether there are tokens to imitate; `actions` are what was
-            commanded.
-        source: where the observation comes from.
-        num_steps_committed: control steps of the chunk before that were still to be executed when this one was sampled;
-            0 where the robot waits for each chunk.
+        num_steps_asked: control steps of `actions` that the robot is to execute, 1..H. `ChunkOutcome.num_steps` says
+            how many it did execute.
+        entropy: mean entropy of the distributions that its tokens were sampled from, nats per token.
+        valid: whether the tokens stand for a chunk within the action limit. Where false, `actions` hold the pose.
+        human_driven: whether a human drove the chunk. Its tokens then encode what the human did. They were not sampled,
+            so log-probs and entropy are 0. `valid` then says whether there are tokens to imitate, and `actions` are
+            the commands that were sent.
+        source: origin of the observation.
+        num_steps_committed: control steps of the previous chunk that the robot still had to execute when this chunk was
+            sampled; 0 where the robot waits for each chunk.
     """
 
     observation: ModelObservation
@@ -113,20 +115,25 @@ class SampledChunk:
 
     @property
     def log_prob(self) -> float:
-        """Log-probability of the chunk in nats: the masked sum over its tokens."""
+        """The log-probability of the chunk in nats, which is the masked sum over its tokens."""
         return float(np.sum(np.where(self.token_mask, self.token_log_probs, 0.0)))
 
     @property
     def asked_actions(self) -> np.ndarray:
-        """float32 [num_steps_asked, D], the part of `actions` that is to be executed."""
+        """The part of `actions` that the robot is to execute, float32 [num_steps_asked, D]."""
         return self.actions[: self.num_steps_asked]
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkId:
-    """Where a chunk stands in a run: `sequence_number` counts all chunks of a run and sender without gaps.
+    """The place of a chunk in a run.
 
-    `sender` is the robot that executes it. `episode` counts its episodes in the run, `chunk` the chunks of the episode.
+    Attributes:
+        run_id: identity of the run.
+        sequence_number: number of the chunk; it counts all chunks of this run and sender without gaps.
+        episode: number of the episode; it counts the sender's episodes in the run.
+        chunk: number of the chunk within its episode.
+        sender: name of the robot that executes the chunk.
     """
 
     run_id: str
@@ -138,7 +145,7 @@ class ChunkId:
 
 @dataclasses.dataclass(frozen=True)
 class RewardTerm:
-    """One named part of a reward, summed over the executed steps of a chunk; it enters as `weight * value`."""
+    """One named part of a reward, summed over the executed steps of a chunk. The reward counts `weight * value`."""
 
     name: str
     value: float
@@ -151,11 +158,11 @@ class ChunkOutcome:
 
     Attributes:
         reward: sum of `weight * value` over `reward_terms`.
-        reward_terms: all named terms.
-        execution: what the robot did and counts. Of a chunk that does not count no step was executed, and its message
+        reward_terms: all named terms of the reward.
+        execution: what the robot did that counts. A chunk that does not count has no executed step, and the message
             says why.
-        terminated: an end state of the task was reached; the future is worth nothing.
-        truncated: the time limit was reached; the future counts but is not seen.
+        terminated: whether an end state of the task was reached. The future is then worth nothing.
+        truncated: whether the time limit was reached. The future then counts, but nobody sees it.
         success: whether the task was solved within this chunk.
     """
 
@@ -173,32 +180,33 @@ class ChunkOutcome:
 
     @property
     def num_steps(self) -> int:
-        """Executed control steps k, 0..H; fewer than asked where the chunk was cut."""
+        """The number of executed control steps k, 0..H. It is lower than requested where the chunk was cut."""
         return self.execution.num_steps
 
     @property
     def cut_by_takeover(self) -> bool:
-        """Whether a takeover cut this chunk: the future counts, but the trace ends and the policy is not to blame."""
+        """Whether a human's takeover cut this chunk. The future still counts, but the trace of GAE ends here."""
         return self.execution.status is Status.TAKEOVER and self.num_steps > 0
 
     @property
     def fault(self) -> str:
-        """Why the safety layer refused or stopped the chunk; empty where it did not."""
+        """The reason why the safety layer refused or stopped the chunk; empty where it did neither."""
         return self.execution.message if self.execution.status in (Status.REFUSED, Status.FAULT) else ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Transition:
-    """One chunk transition, complete in itself: whoever holds it can train on it.
+    """One transition over a whole chunk. It holds everything that training on it needs.
 
     Attributes:
-        id: where the chunk stands in the run.
-        chunk: the chunk as sampled.
+        id: place of the chunk in the run.
+        chunk: the chunk as the policy sampled it.
         outcome: what the robot did, and how the chunk ended.
         next_value: V(next observation) by the version that sampled the chunk; 0 where terminated.
-        next_observation: present where a segment ends without termination (truncation, takeover, end of the rollout).
-        discount: factor on `next_value` before termination: gamma, or gamma_step ** k.
-        next_source: where the next observation comes from; says nothing where there is none.
+        next_observation: the observation after the chunk, where a segment ends without termination (truncation,
+            takeover, end of the rollout); None elsewhere.
+        discount: factor on `next_value` where the chunk is not terminated: gamma, or gamma_step ** k.
+        next_source: origin of the next observation; `NO_SOURCE` where there is none.
     """
 
     id: ChunkId

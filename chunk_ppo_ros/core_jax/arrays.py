@@ -1,15 +1,16 @@
-"""Names of arrays and of trees of arrays for signatures; the letters of their shapes are documented here, once.
+"""Types of arrays and of trees of arrays for signatures, and the one list of the letters that name their axes.
 
-A signature such as `Float[Array, "B T"]` says the kind of numbers, the array and the shape (jaxtyping). One letter is
-one size within a call, its result included. `...` stands for any leading axes and `*batch` for any that are equal
-within a call; `_` is an axis of any size, `#K` may also be 1, and `W+1` and `2*W` are sizes that follow from others.
-While tests run beartype checks every call against its signature (`test/conftest.py`); otherwise nothing is checked.
+A signature such as `Float[Array, "B T"]` says the kind of numbers, the kind of array and the shape (jaxtyping). A
+letter stands for the same size everywhere in one call, its result included. `...` stands for any leading axes, and
+`*batch` for leading axes that are equal within a call. `_` is an axis of any size. `#K` has size K or 1. `W+1` and
+`2*W` are sizes that follow from other sizes. While tests run, beartype checks every call against its signature
+(`test/conftest.py`). Otherwise nothing is checked.
 
-Letters of both rooms:
+The letters of model/ and rl/ are these:
     B batch, N chunks of a rollout, C cameras, P patches of a camera, H action horizon or steps of a chunk,
     D action dimensions, T action-token slots, L prompt slots, S state dimensions, V vocabulary,
     K choices of a decoder, F FAST tokens, W width of the decoder. "height width 3" are an image's pixels.
-Modules of the two towers have further letters, which their docstrings name.
+Modules of the image tower and of the decoder have further letters, which their docstrings name.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ AnyArray: TypeAlias = Array | np.ndarray
 """An array on a device or on the host."""
 
 Key: TypeAlias = PRNGKeyArray
-"""A key of JAX's random numbers, no batch of keys."""
+"""A single key of JAX's random numbers, not a batch of keys."""
 
 Scalar: TypeAlias = ScalarLike
-"""A number: Python's, numpy's, or an array without axes."""
+"""A number of Python or numpy, or an array without axes."""
 
 Params: TypeAlias = PyTree[AnyArray | np.generic]
-"""Parameters: nested dicts of arrays, by the names of openpi's tree."""
+"""The parameters of a network, as nested dicts of arrays with the names of openpi's tree."""
 
 Tree: TypeAlias = PyTree[AnyArray | np.generic]
-"""Any pytree of arrays, or of numpy's scalars."""
+"""A pytree of arrays or of numpy's scalars."""
 
 ShapeTree: TypeAlias = PyTree
-"""A pytree of arrays, or of what `jax.eval_shape` or Orbax tells of them: each leaf has a shape and a dtype."""
+"""A pytree of arrays, or of the shapes and dtypes from `jax.eval_shape` or Orbax. Each leaf has a shape and a dtype."""

@@ -1,7 +1,7 @@
-"""What JAX has to be told once a process: the data types that go through `jax.jit`, and how exact products are.
+"""Settings of JAX that are made once per process: the data types that go through `jax.jit`, and exact products.
 
-`core_jax/__init__.py` calls both functions, so that JAX is set up as soon as any module of core_jax/ is imported. They
-are apart from `core/types.py` so that nodes without JAX can import the types.
+`core_jax/__init__.py` calls both functions, so that JAX is set up as soon as any module of core_jax/ is imported.
+`core/types.py` does not contain them, so that nodes without JAX can import the types.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def register_data_types() -> None:
 
 
 def keep_float32_products_exact() -> None:
-    """Has every device multiply float32 matrices in float32.
+    """Makes every device multiply float32 matrices in float32.
 
-    GPUs would round the factors to TF32, each program its own way, and acting and scoring would disagree by more than
-    `ppo.max_logp_gap`. Products of bfloat16 are not touched.
+    By default GPUs round the factors to TF32, and each compiled program rounds differently. The log-probs of acting and
+    of scoring would then differ by more than `ppo.max_logp_gap`. Products of bfloat16 stay as they are.
     """
     jax.config.update("jax_default_matmul_precision", "float32")

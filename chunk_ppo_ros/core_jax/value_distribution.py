@@ -1,6 +1,7 @@
-"""What the outputs of a value head mean: a value, or a histogram over values (HL-Gauss); and their losses.
+"""The meaning of a value head's outputs, which are a value or a histogram over values (HL-Gauss), and their losses.
 
-The model makes estimates and the algorithm fits them to returns; both meet here, as they do not import each other.
+The model makes estimates and the algorithm fits them to returns. Both import this module, because they do not import
+each other.
 """
 
 from __future__ import annotations
@@ -18,23 +19,25 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core_jax.arrays import Array
 
 SIGMA_OVER_WIDTH = 0.75
-"""Standard deviation of a histogram's target in bins; the choice of Farebrother et al. 2024, section 3.1."""
+"""The standard deviation of a histogram's target, in bins; the choice of Farebrother et al. 2024, section 3.1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ValueDistribution:
-    """What `bins` outputs stand for.
+    """The meaning of a value head's `bins` outputs.
 
-    One is the value itself, fitted with Huber's loss. More are the logits of a histogram of equal bins over
-    low .. high; the value is its mean, and it is fitted by cross-entropy to a Gaussian around the return (HL-Gauss:
-    Imani and White 2018, "Improving regression performance with distributional losses"; Farebrother et al. 2024, "Stop
-    regressing", section 3.1). How far it is pulled does not depend on the size of the returns.
+    A single output is the value itself, fitted with Huber's loss. Several outputs are the logits of a histogram of
+    equal bins over low .. high. The value is the mean of the histogram. It is fitted by cross-entropy to a Gaussian
+    around the return (HL-Gauss: Imani and White 2018, "Improving regression performance with distributional losses";
+    Farebrother et al. 2024, "Stop regressing", section 3.1). The size of its gradient does not depend on the size of
+    the returns.
 
-    A return beyond the range counts as its end. A value cannot reach an end: the mean of a target is within 0.01 bins
-    of its return two bins inside of the range, and up to 0.7 bins too far inside at an end.
+    A return beyond the range counts as the nearer end of the range. A value cannot reach an end. For a return at least
+    two bins inside the range, the mean of the target differs from the return by at most 0.01 bins. For a return at an
+    end, the mean is up to 0.7 bins too far inside.
 
     Attributes:
-        bins: outputs of the head, at least 1.
+        bins: number of outputs of the head, at least 1.
         low: lower end, in units of reward; not read with one bin.
         high: upper end, above `low`.
     """
@@ -45,7 +48,7 @@ class ValueDistribution:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> ValueDistribution:
-        """The distribution that `model.value_bins`, `value_min` and `value_max` name."""
+        """Returns the distribution that `model.value_bins`, `value_min` and `value_max` describe."""
         return cls(config.value_bins, config.value_min, config.value_max)
 
     @property
@@ -64,7 +67,10 @@ class ValueDistribution:
         return jnp.linspace(self.low, self.high, self.bins + 1)
 
     def mean(self, logits: Float[Array, "*batch bins"]) -> Float[Array, "*batch"]:
-        """Returns the value of outputs, in units of reward; of zeros it is 0, or the middle of the range."""
+        """Returns the value that the outputs stand for, in units of reward.
+
+        Outputs of zero stand for the value 0 with one bin, and for the middle of the range with more.
+        """
         if not self.is_histogram:
             return logits[..., 0]
         return jax.nn.softmax(logits) @ self.centers
@@ -86,17 +92,17 @@ class ValueDistribution:
     def loss(
         self, logits: Float[Array, "*batch bins"], returns: Float[Array, "*batch"], *, huber_delta: float
     ) -> Float[Array, "*batch"]:
-        """Returns how far outputs are from returns.
+        """Returns the loss of the outputs for these returns.
 
-        With one bin it is Huber's loss (half the square within `huber_delta`), else the cross-entropy in nats, which at
-        best is the entropy of the target: 1.2 away from the ends.
+        With one bin it is Huber's loss (half the square within `huber_delta`). With more it is the cross-entropy in
+        nats. The smallest cross-entropy is the entropy of the target, which is 1.2 away from the ends of the range.
         """
         if not self.is_histogram:
             return optax.losses.huber_loss(logits[..., 0], returns, delta=huber_delta)
         return optax.losses.softmax_cross_entropy(logits, self.target(returns))
 
     def is_beyond(self, returns: Float[Array, "*batch"]) -> Bool[Array, "*batch"]:
-        """Returns which returns a histogram cannot tell from its ends; none with one bin."""
+        """Returns true for each return beyond the range of the histogram; false for all with one bin."""
         if not self.is_histogram:
             return jnp.zeros(jnp.shape(returns), bool)
         return (returns < self.low) | (returns > self.high)
@@ -104,11 +110,11 @@ class ValueDistribution:
 
 @flax.struct.dataclass
 class ValueEstimate:
-    """Outputs of a value head and what they mean.
+    """The outputs of a value head together with their meaning.
 
     Attributes:
         logits: outputs of the head.
-        distribution: what they stand for.
+        distribution: meaning of the outputs.
     """
 
     logits: Float[Array, "*batch bins"]

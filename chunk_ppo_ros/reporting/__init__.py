@@ -1,1 +1,1 @@
-"""Metrics, where they are written to, plots and the page of a run."""
+"""Writes the metrics, the plots and the page of a run."""

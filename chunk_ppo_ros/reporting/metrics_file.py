@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one JSON object a line, appended whole or not at all, and read back. Not here: what is recorded."""
+"""Writes and reads `metrics.jsonl`, which has one JSON object in each line. A line is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 FILE_NAME = "metrics.jsonl"
 
 Record = dict[str, Any]
-"""One line: `kind`, counters, time and the values of that kind; null where a number is not finite."""
+"""The content of one line: `kind`, counters, time and the values of that kind; null where a number is not finite."""
 
 
 class MetricsFile:
     """Appends records to a run's `metrics.jsonl`, and cuts off a line that a crash left unfinished.
 
     Args:
-        run_dir: folder of the run; made where it does not exist.
+        run_dir: folder of the run; it is made where it does not exist.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -32,7 +32,7 @@ class MetricsFile:
         """Writes one line to the operating system.
 
         Raises:
-            OSError: when it cannot be written (a full disk); the file is left as it was.
+            OSError: when the line cannot be written, as on a full disk; the file then stays as it was.
         """
         finite = {name: None if _is_not_finite(value) else value for name, value in record.items()}
         line = json.dumps(finite, allow_nan=False).encode() + b"\n"
@@ -51,10 +51,10 @@ class MetricsFile:
 
 
 def read_records(run_dir: Path) -> list[Record]:
-    """Returns the records of the newest run in `run_dir`, in the order of writing, without a line that a crash left
-    unfinished.
+    """Returns the records of the newest run in `run_dir`, in the order of writing.
 
-    A folder may hold an earlier run of the same name; the newest begins at the first "run" record with its `run_id`.
+    It leaves out a last line that a crash left unfinished. A folder may also hold an earlier run of the same name. The
+    newest run begins at the first "run" record with its `run_id`.
 
     Raises:
         FileNotFoundError: if the folder has no `metrics.jsonl`.

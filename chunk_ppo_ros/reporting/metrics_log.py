@@ -1,4 +1,4 @@
-"""The metrics of a run: to `metrics.jsonl`, and to wandb where that is on. Not here: what is measured."""
+"""Writes the metrics of a run to `metrics.jsonl`, and to wandb where that is on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ KINDS = ("update", "episode", "evaluation")
 
 
 class MetricsLog:
-    """Where a run's metrics go. Made by `MetricsLog.open`; closed by `close` or the end of a `with` block.
+    """Writes the metrics of a run. `MetricsLog.open` makes it, and `close` or the end of a `with` block closes it.
 
     Args:
-        file: takes every record.
-        wandb: takes every record too, or None.
+        file: file that takes every record.
+        wandb: sink that takes every record too; None where wandb is off.
     """
 
     def __init__(self, file: MetricsFile, wandb: wandb_sink.WandbSink | None) -> None:
@@ -30,7 +30,7 @@ class MetricsLog:
 
     @classmethod
     def open(cls, run_dir: Path, *, config: config_lib.TrainConfig, run_id: str) -> MetricsLog:
-        """Appends to the metrics in `run_dir` and writes down the configuration; `run.wandb` says whether wandb is on.
+        """Opens the metrics in `run_dir` and appends the configuration. `run.wandb` says whether wandb is on.
 
         Raises:
             OSError: when the folder cannot be written.
@@ -49,13 +49,13 @@ class MetricsLog:
 
         Args:
             kind: one of `KINDS`.
-            metrics: of the update, episode or evaluation. Numbers that are not finite become null.
-            counters: how far the run has come.
-            labels: what else the record says, in words, by names such as "evaluation/decoding".
+            metrics: metrics of the update, episode or evaluation. Numbers that are not finite become null.
+            counters: progress of the run.
+            labels: further texts of the record, by names such as "evaluation/decoding".
 
         Raises:
-            OSError: when the file cannot be written (a full disk); wandb never raises.
-            ValueError: for another kind.
+            OSError: when the file cannot be written, as on a full disk; wandb never raises.
+            ValueError: when the kind is not one of `KINDS`.
         """
         if kind not in KINDS:
             raise ValueError(f"the kind of a record must be one of {', '.join(KINDS)}, got {kind!r}")

@@ -1,4 +1,4 @@
-"""The learning curve of a run as a picture; drawn without a display, in any thread."""
+"""Draws the learning curve of a run as a picture. It needs no display and works in any thread."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from matplotlib.ticker import PercentFormatter
 from chunk_ppo_ros.reporting.metrics_file import Record
 
 WINDOW = 32
-"""Episodes in a running mean."""
+"""The number of episodes in a running mean."""
 
-COLOUR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
+COLOR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean of each entry and up to `window` - 1 entries before it, [N]; fewer where there are not as many."""
+    """Returns [N], the mean of each entry and of up to `window` - 1 entries before it."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - window)
@@ -36,10 +36,10 @@ def draw_learning_curve(
     evaluations: Sequence[Record],
     clip_range: tuple[float, float],
 ) -> None:
-    """Writes a PNG with six panels over the chunks of the run; a panel without records says so.
+    """Writes a PNG with six panels over the chunks of the run. A panel without records says "no records".
 
     Args:
-        path: file to write; it is replaced whole.
+        path: file to write; an existing file is replaced.
         title: name of the run.
         updates: records of kind "update".
         episodes: records of kind "episode", in order.
@@ -56,7 +56,7 @@ def draw_learning_curve(
     axes[1, 1].yaxis.set_major_formatter(PercentFormatter(1.0))
     axes[1, 1].set_ylim(bottom=0.0)
     _lines(axes[2, 0], updates, "value/explained_variance", label="explained variance of the value")
-    axes[2, 0].axhline(0.0, color="grey", linewidth=0.8)
+    axes[2, 0].axhline(0.0, color="gray", linewidth=0.8)
     _lines(axes[2, 1], updates, "kl/after", label="KL from before to after an update (k2), nats a chunk")
     _undone(axes[2, 1], updates)
     axes[2, 1].set_ylim(bottom=0.0)
@@ -66,7 +66,7 @@ def draw_learning_curve(
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
         if not axis.has_data():
-            axis.text(0.5, 0.5, "no records", transform=axis.transAxes, ha="center", color="grey")
+            axis.text(0.5, 0.5, "no records", transform=axis.transAxes, ha="center", color="gray")
         elif axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8, framealpha=0.8)
     save(figure, path, dpi=110)
@@ -74,7 +74,7 @@ def draw_learning_curve(
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
     """Writes a PNG, whole or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.part")  # another process may write it at the same time
+    partial = path.with_suffix(f".{os.getpid()}.part")  # Another process may write the same file at the same time.
     figure.savefig(partial, format="png", dpi=dpi)
     partial.replace(path)
 
@@ -94,20 +94,20 @@ def _reward(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record
 
 
 def _episode_curve(axis: Axes, episodes: Sequence[Record], name: str, *, points: bool) -> None:
-    """A running mean over the chunks of the finished episodes, and where wanted a point for each."""
+    """Draws a running mean over the chunks of the finished episodes, and with `points` also a point for each."""
     if not episodes:
         return
     chunks = np.cumsum([record["episode/num_chunks"] for record in episodes])
     values = np.array([record[name] for record in episodes], float)
     if points:
         axis.plot(chunks, values, ".", color=FAINT, markersize=3, label="an episode")
-    start = min(WINDOW, len(values)) // 2  # means of a few episodes jump
+    start = min(WINDOW, len(values)) // 2  # Means over only a few episodes are too noisy to draw.
     means = running_mean(values, WINDOW)
-    axis.plot(chunks[start:], means[start:], color=COLOUR, label=f"mean of the last {WINDOW} episodes")
+    axis.plot(chunks[start:], means[start:], color=COLOR, label=f"mean of the last {WINDOW} episodes")
 
 
 def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> None:
-    """Means of evaluations with their intervals."""
+    """Draws the means of evaluations with their intervals."""
     if not evaluations:
         return
     low, mean, high = (
@@ -133,7 +133,7 @@ def _ratio(axis: Axes, updates: Sequence[Record], clip_range: tuple[float, float
     if not all(np.any(np.isfinite(values)) for values in (lowest, mean, highest)):
         return
     axis.fill_between(chunks, lowest, highest, color=FAINT, alpha=0.5, label="smallest to largest")
-    axis.plot(chunks, mean, color=COLOUR, label="mean")
+    axis.plot(chunks, mean, color=COLOR, label="mean")
     for edge in clip_range:
         axis.axhline(edge, color=SECOND, linestyle="--", linewidth=0.8)
     axis.set_yscale("log", base=2)
@@ -153,7 +153,7 @@ def _lines(axis: Axes, updates: Sequence[Record], name: str, *, label: str) -> N
     axis.set_title(label[0].upper() + label[1:], fontsize=10)
     values = _column(updates, name)
     if np.any(np.isfinite(values)):
-        axis.plot([record["num_chunks"] for record in updates], values, color=COLOUR)
+        axis.plot([record["num_chunks"] for record in updates], values, color=COLOR)
 
 
 def _column(records: Sequence[Record], name: str) -> np.ndarray:

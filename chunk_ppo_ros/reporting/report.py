@@ -1,4 +1,4 @@
-"""What a run leaves to read: `summary.md`, one page, and `learning_curve.png`, both made from `metrics.jsonl`."""
+"""Writes the page of a run, `summary.md`, and its plot, `learning_curve.png`, both from `metrics.jsonl`."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SUMMARY_NAME = "summary.md"
 
 
 def write_report(run_dir: Path) -> Path:
-    """Writes the learning curve and the summary of the newest run in `run_dir`; returns the summary's path.
+    """Writes the learning curve and the summary of the newest run in `run_dir`, and returns the summary's path.
 
     Raises:
-        FileNotFoundError: if there are no metrics.
-        ValueError: if they cannot be read.
+        FileNotFoundError: when there are no metrics.
+        ValueError: when the metrics cannot be read.
         OSError: when the folder cannot be written.
     """
     run_dir = Path(run_dir)
@@ -51,22 +51,25 @@ def write_report(run_dir: Path) -> Path:
         _training(updates, episodes),
         _evaluations(evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
-        "## Where things lie\n\n" + _table(_places(run_dir, config)),
+        "## Files\n\n" + _table(_places(run_dir, config)),
     ]
     path = run_dir / SUMMARY_NAME
-    partial = path.with_suffix(f".{os.getpid()}.part")  # another process may write it at the same time
+    partial = path.with_suffix(f".{os.getpid()}.part")  # Another process may write the same file at the same time.
     partial.write_text("\n\n".join(section for section in sections if section) + "\n")
     partial.replace(path)
     return path
 
 
 def _clip_range(ppo: Mapping[str, Any]) -> tuple[float, float]:
-    """Returns the range of `PPOConfig.clip_range`; earlier runs have no `clip_coef_high`."""
+    """Returns the same range as `PPOConfig.clip_range`, from settings that may lack `clip_coef_high` (old runs)."""
     return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
 
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:
-    """Returns the preset that differs in the fewest settings, and these ("debug with ppo.gamma=0.9"); without `run`."""
+    """Returns the preset that differs in the fewest settings, with these settings: "debug with ppo.gamma=0.9".
+
+    The section `run` is not compared.
+    """
     flat = _without_run({name: _present(name, section) for name, section in settings.items()})
     candidates = []
     for name, preset in config_lib.PRESETS.items():
@@ -78,20 +81,20 @@ def nearest_preset(settings: Mapping[str, Any]) -> str:
 
 
 def _present(section_name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Returns the settings of a run of before under their present names, as far as they can be carried over."""
+    """Returns the settings of an earlier version under their present names, or as they are where that is impossible."""
     try:
         return carry_over(section_name, section)[0]
     except ValueError:
-        return section  # the page shows the old names
+        return section  # The page then shows the old names.
 
 
 def _without_run(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names to values, without the section `run`."""
+    """Returns the values by dotted name, without the section `run`."""
     return flatten({name: section for name, section in settings.items() if name != "run"})
 
 
 def latest(records: Sequence[Record], kind: str, *, key: str) -> list[Record]:
-    """Records of a kind; what was done again after a crash replaces what it repeats."""
+    """Returns the records of a kind. A record that was made again after a crash replaces the earlier one."""
     return list({record[key]: record for record in records if record["kind"] == kind}.values())
 
 
@@ -110,7 +113,7 @@ def _facts(runs: Sequence[Record], updates: Sequence[Record], episodes: Sequence
 
 
 def _training(updates: Sequence[Record], episodes: Sequence[Record]) -> str:
-    """First and last part of the training, side by side."""
+    """Returns a table that compares the first and the last part of the training."""
     if not updates or not episodes:
         return ""
     part = max(1, min(plots.WINDOW, len(episodes) // 2))
@@ -141,7 +144,7 @@ def _number(record: Record, name: str) -> str:
 def _evaluations(evaluations: Sequence[Record]) -> str:
     if not evaluations:
         return ""
-    lines = ["## Evaluation", "", "On unseen starts, with 95 % intervals.", ""]
+    lines = ["## Evaluation", "", "Each checkpoint was measured on unseen starts. Brackets hold 95 % intervals.", ""]
     lines += ["| checkpoint | decoding | episodes | success | mean reward |", "|---|---|---|---|---|"]
     tests = []
     for record in evaluations:
@@ -170,12 +173,10 @@ def _checkpoint_folder(config: Mapping[str, Any]) -> Path:
 
 
 def _start(folder: Path) -> str:
-    """Returns where the first weights came from, as the newest checkpoint says; bold where they replaced what did not
-    load.
-    """
+    """Returns the origin of the first weights, from the newest checkpoint; bold where a checkpoint did not load."""
     found = sorted(folder.glob("step_*/metadata.json"), key=lambda path: int(path.parent.name.removeprefix("step_")))
     if not found:
-        return f"not known, for there is no checkpoint in {folder}"
+        return f"not known, because there is no checkpoint in {folder}"
     provenance = json.loads(found[-1].read_text())["provenance"]
     if provenance["is_fallback"]:
         return f"**fresh weights (fallback)**: {provenance['path']} could not be loaded: {provenance['reason']}"

@@ -1,8 +1,9 @@
-"""The process that writes a run's page and plot for `report_writer.py`, so that drawing does not hold up training.
+"""The process that writes a run's page and plot for `report_writer.py`, so that training does not wait for drawing.
 
-Run as `python -m chunk_ppo_ros.reporting.report_process RUN_DIR INTERVAL`. Each line on its input asks for the page,
-which it writes at most every INTERVAL seconds, and once more when the input ends: after the last update, after Ctrl-C,
-and where the process that trains was killed. Its exit status is 1 where the last page could not be written.
+It is run as `python -m chunk_ppo_ros.reporting.report_process RUN_DIR INTERVAL`. Each line on its input requests the
+page. It writes the page at most every INTERVAL seconds, and once more when the input ends. The input ends after the
+last update, after Ctrl-C, and when the process that trains was killed. The exit status is 1 where the last page could
+not be written.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from chunk_ppo_ros.reporting.metrics_file import FILE_NAME
 from chunk_ppo_ros.reporting.report import write_report
 
 LOG_NAME = "report.log"
-"""File in the run's folder that takes what this process says; it goes away where nothing was said."""
+"""The file in the run's folder that takes the output of this process. It is removed at the end where it is empty."""
 
 NICENESS = 10
-"""How far this process steps back behind the one that trains, on the scale of nice(1)."""
+"""The niceness of this process, as for nice(1). It lets the process that trains run first."""
 
 
 def main(run_dir: Path, interval: float) -> int:
-    """Writes the page whenever it is asked for and due, until the input ends; returns the exit status."""
+    """Writes the page whenever it is requested and due, until the input ends. Returns the exit status."""
     os.nice(NICENESS)
-    due = 0.0  # s of steady time
+    due = 0.0  # The time from which the next page may be written, s of steady time.
     wanted = False
     while True:
         timeout = max(0.0, due - time.monotonic()) if wanted else None
@@ -40,7 +41,7 @@ def main(run_dir: Path, interval: float) -> int:
 
 
 def _finish(run_dir: Path) -> int:
-    """Writes the last page; returns the exit status."""
+    """Writes the last page and returns the exit status."""
     if not _write(run_dir):
         return 1
     log = run_dir / LOG_NAME
@@ -50,7 +51,7 @@ def _finish(run_dir: Path) -> int:
 
 
 def _write(run_dir: Path) -> bool:
-    """Writes the page; says on standard error why it could not, which does not end this process."""
+    """Writes the page. Where that fails, prints the reason on standard error and returns false."""
     try:
         write_report(run_dir)
     except (ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The page and the plot of a run while it goes on, written by a process of their own (`report_process.py`)."""
+"""Has a separate process (`report_process.py`) write the page and the plot of a run while it trains."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from chunk_ppo_ros.reporting.report import SUMMARY_NAME, write_report
 from chunk_ppo_ros.reporting.report_process import LOG_NAME
 
 INTERVAL = 60.0
-"""Least time between two pages of a run that goes on, s; drawing one takes about a second of one core."""
+"""The least time between two pages of a run, s. Drawing a page takes about a second of one core."""
 
 LAST_PAGE_TIMEOUT = 60.0
-"""Longest time that the end of a run waits for its last page, s."""
+"""The longest time that the end of a run waits for its last page, s."""
 
 _log = logging.getLogger(__name__)
 
 
 class ReportWriter:
-    """Writes the page of a run as updates come, and once more at its end, whatever ends it.
+    """Writes the page of a run after updates, and once more at the end of the run, whatever ends it.
 
-    Leaving the `with` block waits for the last page. Where an exception or Ctrl-C leaves it, the process writes the
-    page within seconds and outlives this one for that.
+    The end of the `with` block waits for the last page. After an exception or Ctrl-C it does not wait. The other
+    process then writes the page within seconds, even if this process has ended.
 
     Args:
         run_dir: folder of the run, with its metrics.
@@ -37,26 +37,26 @@ class ReportWriter:
     def __init__(self, run_dir: Path, *, interval: float = INTERVAL) -> None:
         self._run_dir = Path(run_dir)
         self._interval = interval
-        self._process: subprocess.Popen[bytes] | None = None  # started by the first request
+        self._process: subprocess.Popen[bytes] | None = None  # The first request starts it.
         self._is_over = False
 
     def request(self) -> None:
-        """Asks for the page, which is written when it is due; training never waits for it."""
+        """Requests the page, which is written when it is due. Training never waits for it."""
         if self._is_over:
             return
         if self._process is None:
             self._process = self._start()
         if self._process.poll() is None:
-            # It was asked often enough, or has just ended, which `close` tells.
+            # The pipe is full of requests, or the process has just ended, which `close` reports.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(_input(self._process).fileno(), b"\n")
 
     def close(self) -> Path:
-        """Waits for the last page, and writes it here where the process could not; returns the page.
+        """Waits for the last page and returns its path. Writes the page itself where the process could not.
 
         Raises:
             FileNotFoundError: when there are no metrics.
-            ValueError: when they cannot be read.
+            ValueError: when the metrics cannot be read.
             OSError: when the folder cannot be written.
         """
         self.leave()
@@ -73,7 +73,7 @@ class ReportWriter:
         return self._run_dir / SUMMARY_NAME
 
     def leave(self) -> None:
-        """Lets the process write the last page and end, without waiting for it; a second call does nothing."""
+        """Lets the process write the last page and end, and does not wait for it. A second call does nothing."""
         self._is_over = True
         if self._process is not None:
             _input(self._process).close()
@@ -88,7 +88,7 @@ class ReportWriter:
         exception: BaseException | None,
         traceback: types.TracebackType | None,
     ) -> None:
-        """Closes where the block came to its end, leaves otherwise."""
+        """Calls `close` where the block ended normally, and `leave` after an exception."""
         if exception_type is None:
             self.close()
         else:
@@ -101,10 +101,10 @@ class ReportWriter:
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "chunk_ppo_ros.reporting.report_process"]
         command += [str(self._run_dir), str(self._interval)]
-        # Packages are found as this process finds them, from a source tree too.
+        # The new process must find the same packages as this one, also from a source tree.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with self._log_path.open("ab") as log:
-            # In a session of its own Ctrl-C does not reach it: it ends when its input does.
+            # In a session of its own, Ctrl-C does not reach the process. It ends when its input ends.
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,

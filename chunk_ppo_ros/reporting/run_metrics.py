@@ -1,4 +1,4 @@
-"""Metrics that the script form and the ROS graph both measure: of an episode, and of the time that an update takes."""
+"""Metrics of an episode and of the time of an update, which the script form and the ROS graph both measure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def episode_metrics(
     """Returns the metrics of a finished episode.
 
     Args:
-        episode: its number within the run.
-        total_reward: the sum of its chunk rewards.
+        episode: number of the episode within the run.
+        total_reward: sum of its chunk rewards.
         success: whether the policy solved the task by itself.
-        num_chunks: its executed chunks.
-        intervened: whether a human took over; None where nobody can, which leaves the metric out.
+        num_chunks: number of its executed chunks.
+        intervened: whether a human took over; None where no human can, which leaves the metric out.
     """
     taken_over = {} if intervened is None else {"episode/intervened": float(intervened)}
     return Metrics(

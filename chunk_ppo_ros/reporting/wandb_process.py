@@ -1,8 +1,8 @@
-"""The process that runs wandb for `wandb_sink.py`: JSON lines on its input, a header first. Nothing else imports wandb.
+"""The process that runs wandb for `wandb_sink.py`. No other module imports wandb.
 
-Run as `python -m chunk_ppo_ros.reporting.wandb_process RUN_DIR FINISH_TIMEOUT`. The mode comes from WANDB_MODE. In
-offline mode nothing is sent anywhere: error reports and machine statistics (which ask a cloud's metadata address) are
-off.
+It is run as `python -m chunk_ppo_ros.reporting.wandb_process RUN_DIR FINISH_TIMEOUT` and reads JSON lines from its
+input, first a header and then records. The mode comes from WANDB_MODE. In offline mode nothing is sent anywhere. Error
+reports and machine statistics are always off, because they use the network.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 
 
 def main(run_dir: Path, finish_timeout: float) -> None:
-    """Logs every line of the standard input until it ends."""
+    """Logs every line of the standard input to wandb until the input ends."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(), finish_timeout), daemon=True).start()
     os.environ["WANDB_ERROR_REPORTING"] = "false"
-    import wandb  # after the environment is set, which it reads when it is imported
+    import wandb  # It reads the environment when it is imported, so the environment is set before.
 
     header = json.loads(sys.stdin.readline())
     settings = wandb.Settings(
@@ -50,7 +50,7 @@ def main(run_dir: Path, finish_timeout: float) -> None:
 
 
 def _end_with_parent(parent: int, finish_timeout: float) -> None:
-    """Ends this process where the one that started it is gone without doing so, `finish_timeout` seconds after it."""
+    """Ends this process `finish_timeout` seconds after the process that started it has ended."""
     while os.getppid() == parent:
         time.sleep(0.5)
     time.sleep(finish_timeout)
@@ -58,7 +58,7 @@ def _end_with_parent(parent: int, finish_timeout: float) -> None:
 
 
 def _wandb_id(run_id: str) -> str:
-    """Returns the run's id without what wandb does not take in one."""
+    """Returns the run's id with "-" in the place of characters that wandb does not accept."""
     return "".join("-" if character in "/\\#?%:" else character for character in run_id)
 
 

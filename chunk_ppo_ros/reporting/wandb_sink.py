@@ -1,7 +1,7 @@
-"""Metrics to wandb without ever waiting for it: a queue, a thread that empties it, and a process that runs wandb.
+"""Sends metrics to wandb without waiting for it, by a queue, a thread that empties it, and a process that runs wandb.
 
-wandb starts services of its own, talks to a network that may hang and cleans up when Python exits. In a process of its
-own (`wandb_process.py`) it can do so without holding up training, and can be ended when it takes too long.
+wandb starts services of its own, uses a network that may hang, and cleans up when Python exits. In a separate process
+(`wandb_process.py`) this does not delay training, and the process can be ended when it takes too long.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 from urllib.parse import urlparse
 
 FINISH_TIMEOUT = 3.0
-"""Longest time that closing waits for wandb, s."""
+"""The longest time that `close` waits for wandb, s."""
 
 QUEUE_SIZE = 1000
-"""Records that wait for wandb at most; more are dropped and counted."""
+"""The largest number of records that wait for wandb. Further records are dropped and counted."""
 
 _log = logging.getLogger(__name__)
 
 
 def start(run_dir: Path, *, run_id: str, config: Mapping[str, Any]) -> WandbSink | None:
-    """Returns a sink in the mode of `wandb_mode`, writing below `run_dir`; None where the mode is "disabled"."""
+    """Returns a sink in the mode of `wandb_mode`, which writes below `run_dir`; None where the mode is "disabled"."""
     mode = wandb_mode()
     if mode == "disabled":
         return None
@@ -40,9 +40,9 @@ def start(run_dir: Path, *, run_id: str, config: Mapping[str, Any]) -> WandbSink
 
 
 def wandb_mode() -> str:
-    """WANDB_MODE where it is set; otherwise "online" if a login exists on this machine, and "offline" if not.
+    """Returns WANDB_MODE where it is set, otherwise "online" if this machine has a login for wandb, else "offline".
 
-    A login is WANDB_API_KEY or an entry of wandb's host in the netrc file. Nothing is asked of a network.
+    A login is WANDB_API_KEY or an entry of wandb's host in the netrc file. The network is not used for this.
     """
     if mode := os.environ.get("WANDB_MODE"):
         return mode
@@ -62,13 +62,14 @@ def _has_netrc_login() -> bool:
 
 
 class WandbSink:
-    """Hands records to a process that runs wandb. Its failure is logged once and never raised.
+    """Hands records to a process that runs wandb. A failure of that process is logged once and never raised.
 
     Args:
-        command: starts the process; it reads a header and then records, one JSON object a line, until its input ends.
+        command: command that starts the process. The process reads a header and then records, one JSON object in each
+            line, until its input ends.
         header: run_id, name and config of the run.
         mode: WANDB_MODE of the process.
-        log_path: file that takes what the process prints.
+        log_path: file that takes the output of the process.
     """
 
     def __init__(self, command: list[str], header: Mapping[str, Any], *, mode: str, log_path: Path) -> None:
@@ -77,10 +78,10 @@ class WandbSink:
         self._log_path = log_path
         self._num_dropped = 0
         self._failed = threading.Event()
-        # Packages are found as this process finds them, from a source tree too.
+        # The new process must find the same packages as this one, also from a source tree.
         environment = os.environ | {"WANDB_MODE": mode, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         with log_path.open("ab") as log:
-            # In a session of its own Ctrl-C does not reach it: it ends when its input does.
+            # In a session of its own, Ctrl-C does not reach the process. It ends when its input ends.
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True
             )
@@ -88,7 +89,7 @@ class WandbSink:
         self._thread.start()
 
     def send(self, record: Mapping[str, Any]) -> None:
-        """Queues a record; where the queue is full or wandb has failed it is dropped."""
+        """Queues a record. The record is dropped where the queue is full or wandb has failed."""
         if self._failed.is_set():
             return
         try:
@@ -96,10 +97,10 @@ class WandbSink:
         except queue.Full:
             self._num_dropped += 1
             if self._num_dropped == 1:
-                _log.warning("wandb does not keep up, so records are dropped; metrics.jsonl has them all")
+                _log.warning("wandb is too slow, so it misses some records; metrics.jsonl has all of them")
 
     def close(self) -> None:
-        """Lets wandb finish, for `FINISH_TIMEOUT` seconds at most; then ends it."""
+        """Waits at most `FINISH_TIMEOUT` seconds for wandb to finish, and then ends its process."""
         deadline = time.monotonic() + FINISH_TIMEOUT
         try:
             self._queue.put(None, timeout=FINISH_TIMEOUT / 2)
@@ -108,19 +109,19 @@ class WandbSink:
         except (queue.Full, subprocess.TimeoutExpired):
             self.process.kill()
             self.process.wait()
-            _log.warning("wandb did not finish in time; `wandb sync` uploads what is below %s", self._log_path.parent)
+            _log.warning("wandb did not finish in time; `wandb sync` uploads its files below %s", self._log_path.parent)
         if self._num_dropped:
             _log.warning("wandb missed %d records, which metrics.jsonl has", self._num_dropped)
 
     def _feed(self) -> None:
-        """Writes queued records to the process until the end is queued or the process is gone."""
+        """Writes queued records to the process until `close` queues the end or the process has ended."""
         if self.process.stdin is None:
             raise RuntimeError("the process must be started with a pipe for its input, got none")
         try:
             with self.process.stdin as stream:
-                while (record := self._queue.get()) is not None:  # its reader ends when this closes the stream
+                while (record := self._queue.get()) is not None:
                     stream.write(json.dumps(record).encode() + b"\n")
                     stream.flush()
         except OSError as error:
             self._failed.set()
-            _log.warning("wandb stopped, training goes on without it (%s): see %s", error, self._log_path)
+            _log.warning("wandb stopped and training continues without it (%s): see %s", error, self._log_path)

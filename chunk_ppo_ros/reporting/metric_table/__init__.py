@@ -1,7 +1,7 @@
-"""All metrics of a run as data: what each one means, in which unit, where it is computed, and which values are good.
+"""The table of all metrics of a run: the meaning of each, its unit, where it is computed, and which values are good.
 
-`page.py` makes docs/metrics.md of it. Whoever adds a metric adds one row; a test compares the table with what a
-training run logs.
+`page.py` makes docs/metrics.md from it. A new metric needs one new row. A test compares the table with the metrics that
+a training run logs.
 """
 
 from __future__ import annotations

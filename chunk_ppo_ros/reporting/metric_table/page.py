@@ -1,6 +1,6 @@
-"""Makes docs/metrics.md of the table of metrics.
+"""Makes docs/metrics.md from the table of metrics.
 
-`python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md` writes it again after a row was changed.
+After a change of a row, run `python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ A training run logs these metrics to `runs/NAME/metrics.jsonl`, to wandb and, in
 `training_metrics`, under the same names. A value that is not finite is null in the file. Beside the metrics each record
 has `kind`, `time` (seconds since 1970), `num_chunks` and `num_steps` (chunks and control steps trained on so far) and
 `policy_version`. On the topic all of them are in the array `metrics`, and twenty curves that people watch are fields
-beside it (`ros2 topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit,
-"share" for one within 0..1.
+beside it (`ros2 topic echo /training_metrics --field policy_loss`). The unit 1 stands for a number without a unit.
+The unit "share" stands for a number within 0..1.
 
 This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it by hand, but run
 `python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md`.
@@ -30,9 +30,9 @@ in [troubles.md](troubles.md) and [learning.md](learning.md).
 _SECTIONS: dict[Kind, str] = {
     "update": """## Updates
 
-There is one record for each update. What is measured in gradient steps is the mean over those of the last attempt,
-unless the row says something else. What is said about the policy is over the steps that had a chunk of the policy, and
-leaves out what humans drove or cut short.
+There is one record for each update. A metric that is measured in each gradient step is the mean over the gradient steps
+of the last attempt, unless its row says something else. A metric of the policy counts only the gradient steps that had
+a chunk of the policy. It leaves out the chunks that humans drove or cut short.
 """,
     "episode": """## Episodes
 

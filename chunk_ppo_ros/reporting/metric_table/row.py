@@ -1,4 +1,4 @@
-"""What is said about one metric."""
+"""The type of a row in the table of metrics."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class MetricRow:
-    """One metric.
+    """The description of one metric.
 
     Attributes:
-        name: under which it is logged; "<term>" stands for a name of the user's.
-        unit: of the value; "share" is within 0..1.
-        meaning: one or two sentences.
-        computed_in: file, relative to the package.
-        good: which values are good, or what the value is compared with.
-        when: the condition under which it is logged; empty where it always is.
+        name: logged name; "<term>" stands for a name that the user gives.
+        unit: unit of the value; "share" is within 0..1.
+        meaning: meaning of the value in one or two sentences.
+        computed_in: file that computes the value, relative to the package.
+        good: values that are good, or what to compare the value with.
+        when: condition under which it is logged; empty where it is always logged.
     """
 
     name: str
