@@ -1,7 +1,7 @@
-"""Pi0FASTActorCritic: one backbone that acts (samples FAST tokens), scores them, and values observations.
+"""Joins one backbone, a decoder and a value head to the policy that samples FAST tokens, scores them and values states.
 
-All methods are pure functions of the parameters, for the caller to `jit`; tokens become actions in the tokenizer, not
-here. Acting and scoring share the layout, the decoder and the distribution, so their log-probabilities agree.
+All methods are pure functions of the parameters, which the caller compiles by `jax.jit`. The tokenizer makes actions of
+tokens. Sampling and scoring share the layout, the decoder and the distribution, so their log-probabilities agree.
 Shape letters: B batch, C cameras, L prompt slots, T action-token slots, K choices of the decoder, W decoder width.
 """
 
@@ -33,13 +33,13 @@ Caches = tuple[KVCache, ...]
 
 @flax.struct.dataclass
 class Sample:
-    """Sampled chunks with what training needs of them.
+    """Sampled chunks, with the numbers that training needs.
 
     Attributes:
-        action_tokens: model ids: the sampled tokens, "|" and end where they are forced, then 0.
+        action_tokens: model ids of the sampled tokens, then "|" and the end token where they are forced, then 0.
         token_mask: true on the sampled tokens.
-        token_log_probs: log-probabilities under the sampled distribution, nats; 0 where the mask is false.
-        token_entropies: entropies of that distribution, nats; 0 where the mask is false.
+        token_log_probs: log-probabilities under the distribution that was sampled, nats; 0 where the mask is false.
+        token_entropies: entropies of the distribution that was sampled, nats; 0 where the mask is false.
         value: V(s), in units of reward.
     """
 
@@ -55,8 +55,8 @@ class ChunkScores:
     """Scores of given chunks.
 
     Attributes:
-        token_log_probs: log-probabilities, nats; 0 where the mask is false.
-        entropy: entropies over legal tokens, nats; 0 where the mask is false.
+        token_log_probs: log-probabilities of the tokens, nats; 0 where the mask is false.
+        entropy: entropies over the legal tokens of each slot, nats; 0 where the mask is false.
         value: V(s), [B].
         chunk_value: V(s, a), [B]; None where the model has none, or no actions were given.
     """
@@ -69,12 +69,12 @@ class ChunkScores:
 
 @dataclasses.dataclass(frozen=True)
 class Pi0FASTActorCritic:
-    """The policy and its critic over {"actor_backbone": {"PaliGemma": ...}, "value_head": ...}.
+    """The policy and its critic, with the parameters {"actor_backbone": {"PaliGemma": ...}, "value_head": ...}.
 
     Attributes:
         config: sizes and variants.
-        token_ids: ids that the tokenizers fix.
-        constraint: what makes a token legal; None where decoding is free.
+        token_ids: token ids that the tokenizers decide.
+        constraint: the automaton that decides which tokens are legal; None where decoding is free.
     """
 
     config: Pi0FASTActorCriticConfig
@@ -82,12 +82,12 @@ class Pi0FASTActorCritic:
     constraint: FastConstraint | None
 
     def __post_init__(self) -> None:
-        """Refuses parts of different configurations."""
+        """Refuses token ids and a constraint that were made for another configuration."""
         _ = self.decoder
 
     @property
     def decoder(self) -> Decoder:
-        """What may be sampled, and scored."""
+        """The decoder, which decides what may be sampled and scored."""
         return make_decoder(self.config, self.token_ids, self.constraint)
 
     @property
@@ -97,17 +97,20 @@ class Pi0FASTActorCritic:
 
     @property
     def value_head(self) -> ValueHead:
-        """V(s), and V(s, a) where the configuration has it."""
+        """The value head, which computes V(s), and V(s, a) where the configuration has it."""
         return ValueHead.from_config(self.config, prefix_width=self.backbone.variant.gemma.width)
 
     @property
     def prefix_slots(self) -> int:
-        """Slots before the first action token: images, prompt and the forced "Action: "."""
+        """The number of slots before the first action token: images, prompt and the forced "Action: "."""
         images = len(self.config.cameras) * self.backbone.patches
         return images + self.config.max_prompt_len + len(self.token_ids.action_prefix)
 
     def init(self, *, key: Key) -> Params:
-        """Returns fresh float32 parameters; compiled as one, as dozens of small programs would take seconds."""
+        """Returns fresh float32 parameters.
+
+        They are drawn in one compiled program, because dozens of small programs would take seconds to compile.
+        """
         return jax.jit(self._init)(key)
 
     def _init(self, key: Key) -> Params:
@@ -126,13 +129,15 @@ class Pi0FASTActorCritic:
         temperature: Scalar,
         greedy: bool = False,
     ) -> Sample:
-        """Samples one chunk for each row: one prefill, then one token at a time until all rows are complete.
+        """Samples one chunk for each row.
+
+        The backbone runs once over images and prompt, and then for one token at a time until all rows are complete.
 
         Args:
             params: the tree of `init`.
-            observation: with one batch axis, B.
+            observation: observations with one batch axis, B.
             key: source of randomness.
-            temperature: of the sampled distribution, > 0.
+            temperature: temperature of the sampled distribution, > 0.
             greedy: take the likeliest legal token instead; the log-probabilities are still those at `temperature`.
         """
         decoder = self.decoder
@@ -176,15 +181,15 @@ class Pi0FASTActorCritic:
         temperature: Scalar,
         actions: Float[AnyArray, "B H D"] | None = None,
     ) -> ChunkScores:
-        """Scores given chunks in one forward pass; differentiable in the parameters.
+        """Scores given chunks in one forward pass. The scores are differentiable in the parameters.
 
         Args:
             params: the tree of `init`.
-            observation: with one batch axis, B.
-            action_tokens: model ids; ones that can be sampled where the mask is true.
-            token_mask: the tokens to score, contiguous from slot 0.
-            temperature: that of the distribution that was sampled, > 0.
-            actions: what the tokens stand for, normalized, for V(s, a); None leaves V(s, a) out.
+            observation: observations with one batch axis, B.
+            action_tokens: model ids; where the mask is true, they must be ids that can be sampled.
+            token_mask: true on the tokens to score, which are contiguous from slot 0.
+            temperature: temperature of the distribution that was sampled, > 0.
+            actions: normalized actions that the tokens stand for, which V(s, a) values; None leaves V(s, a) out.
 
         Returns:
             The scores. A token that the constraint forbids has a log-probability of about -2e38.
@@ -235,12 +240,12 @@ class Pi0FASTActorCritic:
     def compute_action_chunk_value(
         self, params: Params, observation: ModelObservation, actions: Float[AnyArray, "B H D"]
     ) -> Float32[Array, "B"]:
-        """Returns V(s, a), in units of reward, of observations and what is about to be done in them.
+        """Returns V(s, a), in units of reward, of observations and the action chunks that are to be executed in them.
 
         Args:
             params: the tree of `init`.
-            observation: with one batch axis, B.
-            actions: normalized; H is at most `model.max_value_steps`. No gradient flows into them.
+            observation: observations with one batch axis, B.
+            actions: normalized actions; H is at most `model.max_value_steps`. No gradient flows into them.
 
         Raises:
             ValueError: where `model.chunk_value` is none, or the actions have another shape or too many steps.
@@ -250,9 +255,9 @@ class Pi0FASTActorCritic:
         return self._chunk_value(params, prefix, layout, actions).mean
 
     def embed_observation(self, params: Params, observation: ModelObservation) -> EmbeddedObservation:
-        """Returns the observation with image tokens for images, which every method takes in its place.
+        """Returns the observation with image tokens in the place of images. Every method takes it like an observation.
 
-        No gradient flows into the image tower: this is for one that stands still.
+        No gradient flows into the image tower, so this is for training that leaves the image tower as it is.
         """
         return EmbeddedObservation(
             image_tokens=jax.lax.stop_gradient(self._image_tokens(params["actor_backbone"], observation)),
@@ -297,10 +302,10 @@ class Pi0FASTActorCritic:
         return self.value_head.chunk_value(params["value_head"], prefix, valid, jnp.asarray(actions))
 
     def _with_forced_slots(self, leaf: Shaped[Array, "B sampled"]) -> Shaped[Array, "B T"]:
-        """Returns what belongs to the sampled tokens with zeros at the slots that only forced tokens reach."""
+        """Returns numbers of the sampled tokens, with zeros appended for the slots that only forced tokens reach."""
         return jnp.pad(leaf, ((0, 0), (0, self.config.max_action_tokens - leaf.shape[1])))
 
 
 def _logits(rows: Float[Array, "K W"], hidden: Float[Array, "*batch W"]) -> Float32[Array, "*batch K"]:
-    """Returns the logits of hidden states, by the rows of the choices."""
+    """Returns the logits of hidden states: their products with the embedding rows of the choices."""
     return hidden.astype(jnp.float32) @ rows.T

@@ -1,6 +1,6 @@
-"""How V(s, a) sees an action chunk: its steps embedded, and pooled or attended to together with the observation.
+"""Encodes an action chunk for V(s, a): it embeds the steps, and averages them or attends to them and the observation.
 
-Not here: the perceptron that makes a value of it (`value_head.py`).
+`value_head.py` has the perceptron that computes a value from the encoded chunk.
 Shape letters: B batch, P prefix slots, W decoder width, H steps, D action dimensions, E encoder width, N heads, h head
 width.
 """
@@ -18,19 +18,19 @@ from chunk_ppo_ros.core_jax.arrays import Array, Key, Params
 from chunk_ppo_ros.model.backbone.initialization import draw_weights
 
 NUM_HEADS = 4
-_HIDDEN_SLOT = -1e30  # attention logit of a slot that is not valid; finite, as gradients of infinities are not numbers
+_HIDDEN_SLOT = -1e30  # The attention logit of a slot that is not valid. Gradients of an infinite one would be NaN.
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkEncoder:
-    """Encodes a normalized chunk [B, H, D], seen together with an observation, as [B, E].
+    """Encodes a normalized chunk [B, H, D], together with an observation, as [B, E].
 
     Attributes:
         attends: whether a query attends to the prefix and the steps; otherwise the steps are averaged.
-        prefix_width: W.
-        action_dim: D.
-        max_steps: largest H.
-        width: E.
+        prefix_width: W, the decoder's width.
+        action_dim: D, the number of action dimensions.
+        max_steps: the largest H, steps.
+        width: E, the numbers of an encoded chunk.
     """
 
     attends: bool
@@ -54,7 +54,7 @@ class ChunkEncoder:
 
     @property
     def _head_shape(self) -> tuple[int, int]:
-        """(N, h); together at least as wide as E."""
+        """The number of heads N and their width h; N * h is at least E."""
         return NUM_HEADS, -(-self.width // NUM_HEADS)
 
     def init(self, *, key: Key) -> Params:
@@ -92,9 +92,9 @@ class ChunkEncoder:
 
         Args:
             params: the tree of `init`.
-            features: the observation as V(s) sees it; W2 is 2 W.
-            hidden: the prefix.
-            valid: the slots that are seen.
+            features: the features of the observation from which V(s) is computed; W2 is 2 W.
+            hidden: hidden states of the prefix.
+            valid: true for the slots that the query may attend to.
             actions: [B, H, D], normalized.
 
         Raises:
@@ -102,7 +102,8 @@ class ChunkEncoder:
         """
         self._check(actions)
         linear = actions @ params["step"]["kernel"] + params["step"]["bias"]
-        # Not linear before the mean: otherwise only the mean action would be seen, and not which step had it.
+        # The steps go through a nonlinear function before the mean. With a linear one, the mean would depend only on
+        # the mean action, and not on which step had which action.
         steps = jax.nn.gelu(linear + params["step_embedding"][: actions.shape[1]])
         if not self.attends:
             return jnp.mean(steps, axis=1)
@@ -128,11 +129,11 @@ def _attend(
     valid: Bool[Array, "B P"],
     steps: Float32[Array, "B H E"],
 ) -> Float32[Array, "B E"]:
-    """Returns what a query, made of the features, finds in the prefix and the steps.
+    """Returns the output of an attention to the prefix and the steps, whose one query is made of the features.
 
-    Multi-head attention (Vaswani et al. 2017, "Attention is all you need", section 3.2.2). Differs from it: ln(valid
-    slots / H) is added to the logits of the steps, so that at equal logits prefix and chunk have half of the attention
-    each, however many image slots there are.
+    It is multi-head attention (Vaswani et al. 2017, "Attention is all you need", section 3.2.2) with one difference:
+    ln(valid slots / H) is added to the logits of the steps. At equal logits, prefix and chunk then have half of the
+    attention each, however many image slots there are.
     """
     query = jnp.einsum("bf,fnh->bnh", features, params["query"]["kernel"]) + params["query"]["bias"]
     prefix_keys, prefix_values = jnp.einsum("bpw,cwnh->cbpnh", hidden, params["prefix_key_value"]["kernel"])

@@ -1,7 +1,8 @@
-"""What may be sampled after "Action: ", and when a row is complete: constrained to decodable chunks, or free.
+"""Decides which tokens may follow "Action: ", and when a row is complete.
 
-Both decoders offer the same few functions of a batch, so that sampling and scoring (`decoding.py`) need not know which
-one they serve. What is sampled is a choice: a FAST id in the one, a model id in the other.
+There are two decoders. One permits only tokens that lead to a decodable chunk, and the other permits every token. Both
+have the same functions of a batch, so that sampling and scoring (`decoding.py`) work with either. The number that is
+sampled is called a choice. It is a FAST id in the constrained decoder, and a model id in the free one.
 Shape letters: B batch, T action-token slots, K choices, F FAST tokens, V vocabulary, W decoder width.
 """
 
@@ -19,7 +20,7 @@ from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastCons
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, TokenIds
 
 State: TypeAlias = Tree
-"""Where each row stands; what it is made of is the decoder's own."""
+"""The state of each row of a batch while it is decoded; each decoder has its own type of state."""
 
 
 @runtime_checkable
@@ -28,16 +29,16 @@ class Decoder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Most tokens that a row samples, at most T."""
+        """The largest number of tokens that are sampled for a row, at most T."""
 
     def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "K W"]:
-        """Returns the rows of the embedding table that hidden states are scored by, in the order of the choices."""
+        """Returns the rows of the embedding table that give the logits of the choices, in the order of the choices."""
 
     def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
         """Returns the model ids of choices."""
 
     def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
-        """Returns the choices of model ids; any choice where the id is none."""
+        """Returns the choices of model ids; an id that is no choice gives an arbitrary one."""
 
     def start(self, batch: int) -> State:
         """Returns the state before the first token, with leaves [B]."""
@@ -49,19 +50,19 @@ class Decoder(Protocol):
         """Returns the state after one choice of each row; complete rows stay as they are."""
 
     def is_complete(self, state: State) -> Bool[Array, "B"]:
-        """Returns whether each row samples no more."""
+        """Returns true for each row for which no more token is sampled."""
 
     def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
-        """Returns model ids: the sampled ones, which are those under `mask`, what is forced after them, and then 0."""
+        """Returns the model ids of whole rows: the tokens where `mask` is true, then the forced tokens, then 0."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ConstrainedDecoder:
-    """FAST tokens that lead to a decodable chunk; "|" and the end token follow unsampled.
+    """Permits only FAST tokens that lead to a decodable chunk; "|" and the end token follow without being sampled.
 
     Attributes:
-        constraint: what makes a FAST token legal.
-        token_ids: places of the tokens in the vocabulary.
+        constraint: the automaton that decides which FAST tokens are legal.
+        token_ids: the ids of the tokens in the model's vocabulary.
     """
 
     constraint: FastConstraint
@@ -69,40 +70,40 @@ class ConstrainedDecoder:
 
     @property
     def max_tokens(self) -> int:
-        """See `Decoder`; `FORCED_TAIL` less than T."""
+        """The largest number of tokens that are sampled for a row, which is T - `FORCED_TAIL`."""
         return self.constraint.max_tokens
 
     def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "F W"]:
-        """Returns the rows of the FAST tokens."""
+        """Returns the rows of the embedding table that belong to the FAST tokens, in the order of the FAST ids."""
         last = self.token_ids.to_model(0) + 1
         return table[last - self.token_ids.num_fast : last][::-1]
 
     def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
-        """See `Decoder`."""
+        """Returns the model ids of FAST ids."""
         return self.token_ids.to_model(choices)
 
     def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
-        """See `Decoder`; it is the nearest FAST id where the model id is none."""
+        """Returns the FAST ids of model ids; a model id that is no action token gives the nearest FAST id."""
         return jnp.clip(self.token_ids.to_fast(model_ids), 0, self.token_ids.num_fast - 1)
 
     def start(self, batch: int) -> ConstraintState:
-        """See `Decoder`."""
+        """Returns the state before the first token, for each row."""
         return self.constraint.start(batch)
 
     def legal(self, state: ConstraintState) -> Bool[Array, "... F"]:
-        """See `Decoder`."""
+        """Returns which FAST tokens may come next in each row."""
         return jnp.asarray(self.constraint.legal_tokens(state))
 
     def advance(self, state: ConstraintState, choices: Int[Array, "B"]) -> ConstraintState:
-        """See `Decoder`."""
+        """Returns the state after one FAST token of each row; complete rows stay as they are."""
         return self.constraint.advance(state, choices)
 
     def is_complete(self, state: ConstraintState) -> Bool[Array, "B"]:
-        """See `Decoder`."""
+        """Returns true for each row whose tokens make a whole chunk."""
         return jnp.asarray(self.constraint.is_complete(state))
 
     def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
-        """Returns the FAST tokens, "|", the end token and pads."""
+        """Returns the model ids of whole rows: the FAST tokens, "|", the end token, and then 0."""
         length = jnp.sum(mask, axis=1, keepdims=True)
         slot = jnp.arange(mask.shape[1])
         after = jnp.where(slot == length, self.token_ids.bar, jnp.where(slot == length + 1, self.token_ids.end, 0))
@@ -111,20 +112,21 @@ class ConstrainedDecoder:
 
 @dataclasses.dataclass(frozen=True)
 class FreeDecoder:
-    """Any token of the vocabulary, until "|", the end token, or the last slot: openpi's decoding, stopped per row.
+    """Permits any token of the vocabulary until "|", the end token, or the last slot.
 
-    A state is bool [B], whether the row has stopped. The stopping token is sampled and scored like the others.
+    This is openpi's decoding, but each row stops by itself. A state is bool [B], which is true where the row has
+    stopped. The token at which a row stops is sampled and scored like the others.
 
     Attributes:
-        token_ids: places of the tokens in the vocabulary.
-        max_tokens: T.
+        token_ids: the ids of the tokens in the model's vocabulary.
+        max_tokens: T, the number of action-token slots.
     """
 
     token_ids: TokenIds
     max_tokens: int
 
     def output_rows(self, table: Float[Array, "V W"]) -> Float[Array, "V W"]:
-        """Returns all rows."""
+        """Returns all rows of the embedding table."""
         return table
 
     def to_model(self, choices: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
@@ -136,35 +138,35 @@ class FreeDecoder:
         return model_ids
 
     def start(self, batch: int) -> Bool[Array, "B"]:
-        """Returns that no row has stopped."""
+        """Returns false for each row, because no row has stopped."""
         return jnp.zeros((batch,), bool)
 
     def legal(self, state: Bool[Array, "*batch"]) -> Bool[Array, "1"]:
-        """Returns that every choice may come next."""
+        """Returns true, because every choice may come next in every row."""
         return jnp.ones((1,), bool)
 
     def advance(self, state: Bool[Array, "B"], choices: Int[Array, "B"]) -> Bool[Array, "B"]:
-        """See `Decoder`."""
+        """Returns the state after one choice of each row; a row stops at "|" and at the end token, and stays so."""
         return state | (choices == self.token_ids.bar) | (choices == self.token_ids.end)
 
     def is_complete(self, state: Bool[Array, "B"]) -> Bool[Array, "B"]:
-        """See `Decoder`."""
+        """Returns true for each row that has stopped."""
         return state
 
     def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
-        """Returns the sampled tokens and pads behind them; nothing is forced."""
+        """Returns the sampled tokens, and then 0; no token is forced."""
         return jnp.where(mask, tokens, 0).astype(jnp.int32)
 
 
 def make_decoder(
     config: Pi0FASTActorCriticConfig, token_ids: TokenIds, constraint: FastConstraint | None
 ) -> ConstrainedDecoder | FreeDecoder:
-    """The decoder of a configuration.
+    """Returns the decoder of a configuration.
 
     Args:
         config: says whether decoding is constrained.
-        token_ids: places of the tokens in the vocabulary.
-        constraint: of constrained decoding; None for free decoding.
+        token_ids: the ids of the tokens in the model's vocabulary.
+        constraint: the automaton of constrained decoding; None for free decoding.
 
     Raises:
         ValueError: where the parts were made for different configurations.

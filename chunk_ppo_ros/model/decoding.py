@@ -1,7 +1,7 @@
-"""From hidden states to action tokens: the distribution that is sampled and scored, and the sampling loop.
+"""Samples action tokens from logits in a loop, and scores given tokens.
 
-`score` and `sample` share `legal_log_probs`, so that they mean the same distribution: the softmax over the decoder's
-legal choices at a temperature. What is legal, and when a row is complete, is in `decoders.py`.
+`score` and `sample` share `legal_log_probs`, so they use the same distribution: the softmax over the decoder's legal
+choices at a temperature. `decoders.py` decides which choices are legal, and when a row is complete.
 Shape letters: B batch, T most tokens of a row (the decoder's max_tokens), K choices.
 """
 
@@ -21,7 +21,7 @@ from chunk_ppo_ros.model.decoders import Decoder
 
 Carry = TypeVar("Carry")
 
-_ILLEGAL = -2.3819763e38  # logit of an illegal token; finite, so that a row without legal tokens makes no NaN
+_ILLEGAL = -2.3819763e38  # The logit of an illegal token. It is finite, so that a row without legal tokens is not NaN.
 
 
 @flax.struct.dataclass
@@ -30,9 +30,9 @@ class TokenSamples:
 
     Attributes:
         choices: int32 [B, T], 0 where the mask is false.
-        mask: bool [B, T], true where a token was sampled: contiguous from slot 0.
+        mask: bool [B, T], true where a token was sampled, which is contiguous from slot 0.
         log_probs: float32 [B, T], nats, 0 where the mask is false.
-        entropies: float32 [B, T], of the distribution that each was drawn from, nats; 0 where the mask is false.
+        entropies: float32 [B, T], entropies of the distributions that were sampled, nats; 0 where the mask is false.
     """
 
     choices: Int32[Array, "*batch T"]
@@ -43,7 +43,7 @@ class TokenSamples:
 
 @flax.struct.dataclass
 class _Loop:
-    """The sampling loop before the token of slot `step`."""
+    """The state of the sampling loop before it samples the token of slot `step`."""
 
     step: Int32[Array, ""]
     state: Tree
@@ -57,9 +57,9 @@ def legal_log_probs(
     """Returns log softmax(logits / temperature) over the legal tokens, in nats; it is about -2e38 at illegal ones.
 
     Args:
-        logits: of the K choices of each row.
-        legal: which choices count.
-        temperature: of the distribution, > 0.
+        logits: logits of the K choices of each row.
+        legal: true for the legal choices.
+        temperature: temperature of the distribution, > 0.
     """
     return jax.nn.log_softmax(jnp.where(legal, logits.astype(jnp.float32) / temperature, _ILLEGAL), axis=-1)
 
@@ -69,7 +69,7 @@ def entropy_of(log_probs: Float32[Array, "*batch K"], legal: Bool[Array, "*#batc
 
     Args:
         log_probs: what `legal_log_probs` returned.
-        legal: what it was given.
+        legal: the `legal` that `legal_log_probs` was given.
     """
     return -jnp.sum(jnp.exp(log_probs) * jnp.where(legal, log_probs, 0.0), axis=-1)
 
@@ -95,11 +95,11 @@ def score(
     """Returns log-probabilities and entropies of tokens under the distribution that `sample` draws from.
 
     Args:
-        decoder: says what is legal.
-        logits: of each slot's token.
-        choices: the tokens; any within 0 .. K-1 where the mask is false.
-        mask: the slots that are scored.
-        temperature: of the distribution, > 0.
+        decoder: decides which choices are legal.
+        logits: logits of the token of each slot.
+        choices: the tokens to score; any number within 0 .. K-1 where the mask is false.
+        mask: true on the slots that are scored.
+        temperature: temperature of the distribution, > 0.
 
     Returns:
         Log-probabilities, and entropies over the legal tokens, in nats; both are 0 where the mask is false.
@@ -120,14 +120,15 @@ def sample(
     temperature: Scalar,
     greedy: bool,
 ) -> TokenSamples:
-    """Samples until every row is complete or has T tokens; a complete row takes no more.
+    """Samples until every row is complete or has T tokens. No token is sampled for a complete row.
 
     Args:
-        decoder: says what is legal, and how large T is.
-        start: logits of the first token, and what `next_logits` carries along, which is the K/V cache.
-        next_logits: (carry, choices, step) -> the logits after the token of slot `step`, and the carry with it.
+        decoder: decides which choices are legal, and how large T is.
+        start: logits of the first token, and the first carry of `next_logits`, which is the cache of keys and values.
+        next_logits: function of (carry, choices, step) that returns the logits after the token of slot `step`, and the
+            carry with that token in it.
         key: source of randomness.
-        temperature: of the distribution, > 0.
+        temperature: temperature of the distribution, > 0.
         greedy: take the likeliest token instead; the log-probabilities are still those of the distribution.
     """
     logits, carry = start

@@ -1,4 +1,4 @@
-"""Observations whose images went through the image tower already: for scoring the same ones under many parameters."""
+"""Holds observations whose images went through the image tower already, to score them under many parameters."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from chunk_ppo_ros.core_jax.arrays import Array
 
 @flax.struct.dataclass
 class EmbeddedObservation:
-    """A `ModelObservation` with image tokens in the place of images; valid while the image tower stands still.
+    """A `ModelObservation` with image tokens in the place of images; valid while the image tower does not change.
 
     Attributes:
-        image_tokens: what the image tower makes of the images, in the dtype of the computation; I is C * P.
+        image_tokens: the image tower's output for the images, in the dtype of the computation; I is C * P.
         image_mask: false where a camera is missing.
         prompt_tokens: the prompt with the discretized state, padded with 0 on the right.
         prompt_mask: true for valid prompt tokens.

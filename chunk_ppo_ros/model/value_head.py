@@ -1,4 +1,4 @@
-"""V(s) and V(s, a): two-layer perceptrons on what the decoder knows before any action token is sampled.
+"""Computes V(s) and V(s, a) by two-layer perceptrons on the decoder's hidden states of images and prompt.
 
 Shape letters: B batch, P prefix slots, W decoder width, H steps, D action dimensions.
 """
@@ -23,11 +23,11 @@ class ValueHead:
     """Pure functions of a head's parameters {"hidden", "output"}, and "chunk" where chunks are valued too.
 
     Attributes:
-        prefix_width: W.
+        prefix_width: W, the decoder's width.
         hidden_dim: width of the perceptrons' hidden layers, and of the chunk's encoding.
-        distribution: what the outputs stand for.
-        detach: keep the gradient of both values out of the backbone.
-        encoder: how V(s, a) sees a chunk; None where there is only V(s).
+        distribution: how the outputs are read as a value, as one number or as a histogram.
+        detach: whether the gradient of both values is kept out of the backbone.
+        encoder: encodes a chunk for V(s, a); None where there is only V(s).
     """
 
     prefix_width: int
@@ -50,7 +50,7 @@ class ValueHead:
     def init(self, *, key: Key) -> Params:
         """Returns fresh float32 parameters.
 
-        The output layers are zero: every value starts at 0, with a histogram in the middle of its range.
+        The output layers are zero, so every value starts at 0, or with a histogram in the middle of its range.
         """
         params = self._init_perceptron(2 * self.prefix_width, key=key)
         if self.encoder is not None:
@@ -62,24 +62,24 @@ class ValueHead:
     def observation_value(
         self, params: Params, hidden: Float[Array, "B P W"], valid: Bool[Array, "B P"]
     ) -> ValueEstimate:
-        """Returns V(s) of each observation, [B]: f([last hidden, mean of valid hidden]).
+        """Returns V(s) of each observation, [B], which is f([last hidden, mean of valid hidden]).
 
         Args:
             params: the tree of `init`.
-            hidden: the prefix after the final norm; its last slot predicts the first action token.
-            valid: the slots that count.
+            hidden: hidden states of the prefix after the final norm; the last slot predicts the first action token.
+            valid: true for the slots that count in the mean.
         """
         return self._estimate(params, _features(self._seen(hidden), valid))
 
     def chunk_value(
         self, params: Params, hidden: Float[Array, "B P W"], valid: Bool[Array, "B P"], actions: Float[Array, "..."]
     ) -> ValueEstimate:
-        """Returns V(s, a) of each observation and chunk, [B]: f([V(s)'s features, the chunk as encoded]).
+        """Returns V(s, a) of each observation and chunk, [B], which is f([features of V(s), the encoded chunk]).
 
         Args:
             params: the tree of `init`.
-            hidden: the prefix, as for `observation_value`.
-            valid: the slots that count.
+            hidden: hidden states of the prefix, as for `observation_value`.
+            valid: true for the slots that count in the mean and in the attention.
             actions: [B, H, D], normalized. No gradient flows into them.
 
         Raises:
@@ -112,6 +112,6 @@ class ValueHead:
 
 
 def _features(hidden: Float32[Array, "B P W"], valid: Bool[Array, "B P"]) -> Float32[Array, "B 2*W"]:
-    """Returns the last slot of hidden states beside the mean of the valid ones."""
+    """Returns the hidden state of the last slot, followed by the mean of the valid hidden states."""
     weights = valid[..., None] / jnp.sum(valid, axis=1, keepdims=True)[..., None]
     return jnp.concatenate([hidden[:, -1], jnp.sum(hidden * weights, axis=1)], axis=-1)
