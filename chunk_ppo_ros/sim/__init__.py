@@ -1,1 +1,1 @@
-"""The simulated ALOHA: MuJoCo, a kinematic stand-in without OpenGL, tasks and scripted demonstrations."""
+"""Simulates ALOHA in MuJoCo or with kinematics alone (no OpenGL), and defines tasks and scripted demonstrations."""

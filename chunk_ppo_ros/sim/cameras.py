@@ -1,9 +1,9 @@
-"""The three cameras of the simulated ALOHA, for both simulators.
+"""Defines the three cameras of the simulated ALOHA for both simulators.
 
-They are our own. The shipped scene's `top` camera sees 1.3 m of table in 64 pixels; its wrist cameras open 20 degrees
-only, from behind the fingers' carriage, which hides 29 % of the targets from them at the start even with a wide field.
-cam_high hangs on the operator's side above the table, tilted as on the real frame and framed on the space between the
-arms; the wrist cameras sit above the carriage.
+They differ from the cameras of the shipped scene. The `top` camera of that scene sees 1.3 m of table in 64 pixels. Its
+wrist cameras have a field of 20 degrees and look from behind the fingers' carriage, which hides 29 % of the targets
+from them at the start even with a wide field. Here cam_high hangs on the operator's side above the table. It is tilted
+as on the real frame and shows the space between the arms. The wrist cameras sit above the carriage.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chunk_ppo_ros.sim.geometry import ArmPoses
 
 @dataclasses.dataclass(frozen=True)
 class CameraPose:
-    """A pinhole camera with square images.
+    """Describes a pinhole camera with square images.
 
     Attributes:
-        position: [3], m.
-        rotation: [3, 3], columns are the camera's right, up and backward directions (MuJoCo's convention).
-        field_of_view: opening angle of the image's height and width, degrees.
+        position: float [3], the place of the camera, m.
+        rotation: float [3, 3]. Its columns are the camera's right, up and backward directions (MuJoCo's convention).
+        field_of_view: the opening angle of the image's height and width, degrees.
     """
 
     position: np.ndarray
@@ -31,7 +31,14 @@ class CameraPose:
 
 
 def look_at(position: np.ndarray, focus: np.ndarray, *, up: np.ndarray, field_of_view: float) -> CameraPose:
-    """Returns a camera at `position` with `focus` in the middle of its image and `up` upwards in it."""
+    """Returns a camera that looks at a point.
+
+    Args:
+        position: float [3], the place of the camera, m.
+        focus: float [3], the point in the middle of the image, m.
+        up: float [3], the direction that points upwards in the image.
+        field_of_view: the opening angle of the image's height and width, degrees.
+    """
     backward = position - focus
     backward = backward / np.linalg.norm(backward)
     right = np.cross(up, backward)
@@ -42,14 +49,19 @@ def look_at(position: np.ndarray, focus: np.ndarray, *, up: np.ndarray, field_of
 HIGH_CAMERA = look_at(
     np.array([0.0, 0.15, 0.80]), np.array([0.0, 0.5, 0.15]), up=np.array([0.0, 1.0, 0.0]), field_of_view=52.0
 )
-# In the gripper's frame. At the start every target is seen by cam_high and by its own arm's camera.
+# This pose is in the gripper's frame. At the start, cam_high and the camera of its own arm see every target.
 WRIST_CAMERA = look_at(
     np.array([0.03, 0.0, 0.20]), np.array([0.17, 0.0, 0.0]), up=np.array([0.0, 0.0, 1.0]), field_of_view=70.0
 )
 
 
 def wrist_cameras(poses: ArmPoses, grasp_offset: np.ndarray) -> tuple[CameraPose, CameraPose]:
-    """Left and right wrist camera in the world; `grasp_offset` [3] is where the grasp points lie in the grippers."""
+    """Returns the left and the right wrist camera in the world frame.
+
+    Args:
+        poses: the poses of both arms.
+        grasp_offset: float [3], the place of the grasp point in the gripper's frame, m.
+    """
     left, right = (
         CameraPose(
             point + rotation @ (WRIST_CAMERA.position - grasp_offset),

@@ -1,4 +1,4 @@
-"""Executes action chunks in a simulator as robot_node would on the robot: each target limited, rewards summed."""
+"""Executes action chunks in a simulator as robot_node does on the robot: it limits each target, and sums rewards."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class ChunkExecutor:
         self._commanded = None
 
     def execute(self, actions: np.ndarray) -> tuple[ExecutionResult, ChunkReward]:
-        """Sends the targets one by one until the task ends or the chunk does.
+        """Sends the targets one by one until the task or the chunk ends.
 
         Args:
-            actions: [H, 14], H >= 1, absolute joint targets in rad, grippers normalized; finite.
+            actions: float [H, 14] with H >= 1, finite absolute joint targets in rad, grippers normalized.
 
         Returns:
-            What the robot did, with efforts in N m, and what the task says about it.
+            The result of the execution, with efforts in N m, and the judgment of the task.
         """
         previous, period = self._starting_point(), 1.0 / self._simulator.control_rate
         limited, efforts = [], []
@@ -50,8 +50,9 @@ class ChunkExecutor:
         return _result(limited, efforts, period), self._rewards.finish()
 
     def _starting_point(self) -> np.ndarray:
-        """Returns what the first step's speed is limited from, as in the chunk player: the last command if the joints
-        obey.
+        """Returns the position from which the first step's speed is limited, as in the chunk player.
+
+        It is the last command where the joints have followed it, otherwise the measured position.
         """
         measured = self._simulator.state().astype(float)
         if self._commanded is None:

@@ -1,4 +1,4 @@
-"""Sums the step rewards of the task over a chunk. The time limit of an episode is not looked at here."""
+"""Sums the step rewards of the task over a chunk. It does not know the time limit of an episode."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from chunk_ppo_ros.sim.interface import StepReward
 
 @dataclasses.dataclass(frozen=True)
 class ChunkReward:
-    """What the task says about one chunk.
+    """Holds the judgment of the task on one chunk.
 
     Attributes:
         terms: the task's terms, each summed over the executed steps.
-        terminated: the task reached an end state.
-        success: the task was solved.
+        terminated: whether the task reached an end state.
+        success: whether the task was solved.
     """
 
     terms: tuple[RewardTerm, ...]
@@ -24,12 +24,12 @@ class ChunkReward:
 
     @property
     def total(self) -> float:
-        """Sum of weight * value over the task's terms."""
+        """The sum of weight * value over the task's terms."""
         return sum(term.weight * term.value for term in self.terms)
 
 
 class ChunkRewards:
-    """Adds up steps from the first command of a chunk to its execution result; nothing counts after an end state."""
+    """Adds up the steps from the first command of a chunk to its result; no step counts after an end state."""
 
     def __init__(self) -> None:
         self._running = False
@@ -43,11 +43,11 @@ class ChunkRewards:
         self._clear()
 
     def begin(self) -> None:
-        """Counts the steps from here on; does nothing within a chunk."""
+        """Counts the steps from now on. It does nothing within a chunk."""
         self._running = True
 
     def add(self, step: StepReward) -> None:
-        """Adds a step, where one counts."""
+        """Adds a step, if steps count now."""
         if not self._running or self._terminated:
             return
         for term in step.terms:
@@ -57,7 +57,7 @@ class ChunkRewards:
         self._success = self._success or step.success
 
     def finish(self) -> ChunkReward:
-        """Ends the chunk."""
+        """Ends the chunk, and returns the sum of its steps."""
         reward = ChunkReward(tuple(self._terms.values()), terminated=self._terminated, success=self._success)
         self._running = False
         self._clear()

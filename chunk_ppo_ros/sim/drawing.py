@@ -1,7 +1,7 @@
-"""Draws capsules on mid-gray in numpy: the images of the kinematic simulator.
+"""Draws capsules on mid-gray with numpy, for the images of the kinematic simulator.
 
-A capsule is a segment with a radius; a ball is one of length zero. Silhouettes are exact in the image's middle and
-close enough elsewhere; a depth buffer decides what hides what.
+A capsule is a segment with a radius, and a ball is a capsule of length zero. Silhouettes are exact in the middle of the
+image and close enough elsewhere. A depth buffer decides which capsule hides another.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import numpy as np
 
 from chunk_ppo_ros.sim.cameras import CameraPose
 
-NEAR = 0.02  # m, nothing nearer to the camera is drawn
-EDGE_SHADE = 0.45  # how much darker a capsule is at its silhouette
-BACKGROUND = 127  # mid-gray, as table and surroundings are in the physics' images
+NEAR = 0.02  # m; nothing that is nearer to the camera is drawn
+EDGE_SHADE = 0.45  # the share of its color that a capsule loses at its silhouette
+BACKGROUND = 127  # mid-gray, the color of table and surroundings in the images of the MuJoCo simulator
 
 
 @dataclasses.dataclass(frozen=True)
 class Capsules:
-    """K capsules: `starts` and `ends` [K, 3] and `radii` [K] in m, `colors` [K, 3] in 0..255."""
+    """Holds K capsules: `starts` and `ends` [K, 3], m, `radii` [K], m, and `colors` [K, 3], 0..255."""
 
     starts: np.ndarray
     ends: np.ndarray
@@ -31,7 +31,7 @@ def draw(camera: CameraPose, capsules: Capsules, size: int) -> np.ndarray:
     """Returns the camera's image of the capsules.
 
     Returns:
-        uint8 [size, size, 3], RGB.
+        An RGB image uint8 [size, size, 3].
     """
     image = np.full((size, size, 3), BACKGROUND, np.uint8)
     depths = np.full((size, size), np.inf)
@@ -44,12 +44,12 @@ def draw(camera: CameraPose, capsules: Capsules, size: int) -> np.ndarray:
 
 
 def _to_camera(camera: CameraPose, points: np.ndarray) -> np.ndarray:
-    """Points [K, 3] as (right, down, depth), m."""
+    """Returns points [K, 3] in camera coordinates (right, down, depth), m."""
     return ((points - camera.position) @ camera.rotation) * np.array([1.0, -1.0, -1.0])
 
 
 def _clip_near(point: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`point`, or where the segment to `other` comes through the near plane if it lies behind it."""
+    """Returns `point`, or where the segment to `other` crosses the near plane if `point` lies behind that plane."""
     if point[2] >= NEAR:
         return point
     return point + (other - point) * (NEAR - point[2]) / (other[2] - point[2])
@@ -64,7 +64,10 @@ def _draw_capsule(
     color: np.ndarray,
     focal: float,
 ) -> None:
-    """Draws one capsule, given in camera coordinates in front of the near plane, into `image` and `depths`."""
+    """Draws one capsule into `image` and `depths`.
+
+    Its ends are in camera coordinates, m, and lie in front of the near plane.
+    """
     size = len(image)
     a, b = (focal * point[:2] / point[2] + 0.5 * size for point in (start, end))
     radius_a, radius_b = focal * radius / start[2], focal * radius / end[2]

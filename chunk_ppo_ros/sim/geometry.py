@@ -1,8 +1,9 @@
-"""Kinematics of the two ViperX 300 S arms as they stand at the simulated table: gripper poses, Jacobians, inverses.
+"""Computes gripper poses, Jacobians and inverse kinematics of the two ViperX 300 S arms at the simulated table.
 
 Lengths, axes and base poses are those of the MJCF that the `gym-aloha` wheel ships (vx300s_left.xml, vx300s_right.xml,
-version 0.1.5), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2]: left arm,
-right arm. World frame: x from the left base to the right base, y away from the operator, z up from the table top.
+version 0.1.5), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2] for the left
+and the right arm. In the world frame, x points from the left base to the right base, y away from the operator, and z up
+from the table top.
 """
 
 from __future__ import annotations
@@ -17,27 +18,29 @@ from chunk_ppo_ros.robot import aloha
 NUM_ARM_JOINTS = len(aloha.ARM_JOINTS)
 BASE_POSITIONS = np.array([[-0.469, 0.5, 0.0], [0.469, 0.5, 0.0]])
 BASE_YAWS = np.array([0.0, np.pi])
-# Offset of each joint from the one before (the first: from the base), in that one's frame, and its axis: 0 x, 1 y, 2 z.
+# The offset of each joint from the joint before it (the first: from the base), in the frame of that joint, m.
 JOINT_OFFSETS = np.array(
     [[0, 0, 0.079], [0, 0, 0.04805], [0.05955, 0, 0.3], [0.2, 0, 0], [0.1, 0, 0], [0.069744, 0, 0]], dtype=float
 )
-JOINT_AXES = (2, 1, 1, 0, 1, 0)
-# Where the fingers pinch, in the gripper's frame: their pads reach from 0.064 to 0.154 m (bounds of the finger mesh).
+JOINT_AXES = (2, 1, 1, 0, 1, 0)  # 0 is x, 1 is y, 2 is z
+# The point between the fingers at which they pinch, in the gripper's frame, m. The pads of the fingers reach from 0.064
+# to 0.154 m (bounds of the finger mesh).
 GRASP_OFFSET = np.array([0.13, 0.0, 0.0])
-REACH_JOINTS = (0, 1, 2)  # waist, shoulder, elbow: enough to place the grasp point
-ROTATION_LENGTH = 0.1  # m/rad: what an error of orientation weighs against one of position in `solve_pose`
-MAX_JOINT_STEP = 0.5  # rad, of an iteration
+REACH_JOINTS = (0, 1, 2)  # waist, shoulder and elbow, which suffice to place the grasp point
+ROTATION_LENGTH = 0.1  # m/rad, the weight of an error of orientation against one of position in `solve_pose`
+MAX_JOINT_STEP = 0.5  # rad, the largest step of a joint in one iteration
 
 
 @dataclasses.dataclass(frozen=True)
 class ArmPoses:
-    """Both arms at one instant, world frame.
+    """Holds the poses of both arms at one instant, in the world frame.
 
     Attributes:
-        origins: [2, 6, 3], a point on each joint's axis, m.
-        axes: [2, 6, 3], unit vectors of the joint axes.
-        gripper_rotations: [2, 3, 3], gripper frame to world; its x axis points out of the gripper.
-        grasp_points: [2, 3], m.
+        origins: float [2, 6, 3], a point on each joint's axis, m.
+        axes: float [2, 6, 3], the unit vectors of the joint axes.
+        gripper_rotations: float [2, 3, 3], the rotations from the gripper frame to the world frame. The x axis of the
+            gripper frame points out of the gripper.
+        grasp_points: float [2, 3], the points at which the fingers pinch, m.
     """
 
     origins: np.ndarray
@@ -47,7 +50,7 @@ class ArmPoses:
 
 
 def axis_rotations(axis: int, angles: np.ndarray) -> np.ndarray:
-    """Rotation matrices [2, 3, 3] about coordinate axis `axis` by `angles` [2]."""
+    """Returns the rotation matrices [2, 3, 3] about the coordinate axis `axis` (0, 1 or 2) by `angles` [2], rad."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
     cos, sin = np.cos(angles), np.sin(angles)
     result = np.zeros((2, 3, 3))
@@ -58,8 +61,9 @@ def axis_rotations(axis: int, angles: np.ndarray) -> np.ndarray:
 
 
 def rotate(quaternion: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Returns the vector [3] turned by a unit quaternion (w, x, y, z): v + 2 w (u x v) + 2 u x (u x v) with u = (x, y,
-    z).
+    """Returns the vector [3] rotated by a unit quaternion (w, x, y, z).
+
+    The result is v + 2 w (u x v) + 2 u x (u x v) with u = (x, y, z).
     """
     cross = np.cross(quaternion[1:], vector)
     return vector + 2.0 * (quaternion[0] * cross + np.cross(quaternion[1:], cross))
@@ -71,10 +75,11 @@ def split_arms(vector: np.ndarray) -> np.ndarray:
 
 
 def arm_poses(joints: np.ndarray) -> ArmPoses:
-    """Forward kinematics: a product of rotations along each chain.
+    """Returns the poses of both arms (forward kinematics), by a product of rotations along each arm.
 
     Args:
-        joints: [2, 6], rad, in the order waist, shoulder, elbow, forearm_roll, wrist_angle, wrist_rotate.
+        joints: float [2, 6], the joint angles, rad, in the order waist, shoulder, elbow, forearm_roll, wrist_angle,
+            wrist_rotate.
     """
     rotation = axis_rotations(2, BASE_YAWS)
     position = BASE_POSITIONS
@@ -87,41 +92,45 @@ def arm_poses(joints: np.ndarray) -> ArmPoses:
 
 
 def grasp_jacobian(poses: ArmPoses) -> np.ndarray:
-    """Returns [2, 3, 3], m/rad: how the grasp points move with waist, shoulder and elbow (axis x lever arm)."""
+    """Returns the Jacobian [2, 3, 3] of the grasp points by waist, shoulder and elbow, m/rad (axis x lever arm)."""
     return pose_jacobian(poses)[:, :3, list(REACH_JOINTS)]
 
 
 def pose_jacobian(poses: ArmPoses) -> np.ndarray:
-    """Returns how [2, 6, 6] the grasp points (rows 0..2, m/rad) and the grippers' orientations (3..5, rad/rad) move."""
+    """Returns the Jacobian [2, 6, 6] of the gripper poses by the six joints of each arm.
+
+    Rows 0..2 are those of the grasp points, m/rad. Rows 3..5 are those of the orientations, rad/rad.
+    """
     levers = poses.grasp_points[:, None] - poses.origins
     return np.swapaxes(np.concatenate([np.cross(poses.axes, levers), poses.axes], axis=2), 1, 2)
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
-    """Axis times angle [2, 3] of rotation matrices [2, 3, 3], rad, for angles below pi.
+    """Returns axis times angle [2, 3] of rotation matrices [2, 3, 3], rad, for angles below pi.
 
-    The skew part of a rotation matrix is sin(angle) times the axis, its trace 1 + 2 cos(angle) (Rodrigues). At pi the
-    skew part says nothing of the axis, and the result is about zero; `rotation_angles` still tells.
+    The skew part of a rotation matrix is sin(angle) times the axis, and its trace is 1 + 2 cos(angle) (Rodrigues). At
+    pi the skew part is zero and does not contain the axis, so that the result is about zero. `rotation_angles` is right
+    there too.
     """
     sines = _axis_sines(rotations)
     return sines * (rotation_angles(rotations) / np.maximum(np.linalg.norm(sines, axis=1), 1e-12))[:, None]
 
 
 def rotation_angles(rotations: np.ndarray) -> np.ndarray:
-    """Returns by what angle [2] each of the rotation matrices [2, 3, 3] turns, 0..pi rad."""
+    """Returns the angles [2] of the rotation matrices [2, 3, 3], 0..pi rad."""
     cosines = 0.5 * (np.trace(rotations, axis1=1, axis2=2) - 1.0)
     return np.arctan2(np.linalg.norm(_axis_sines(rotations), axis=1), cosines)
 
 
 def _axis_sines(rotations: np.ndarray) -> np.ndarray:
-    """Axis times the sine of the angle [2, 3] of rotation matrices [2, 3, 3]."""
+    """Returns the axis times the sine of the angle [2, 3] of rotation matrices [2, 3, 3]."""
     skew = 0.5 * (rotations - np.swapaxes(rotations, 1, 2))
     return np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class ReachSolution:
-    """Joints [2, 6] found by `solve_reach`, rad, and the distances [2] that remain to the wanted points, m."""
+    """Holds the joints [2, 6] that `solve_reach` found, rad, and the distances [2] left to the wanted points, m."""
 
     joints: np.ndarray
     residuals: np.ndarray
@@ -130,16 +139,16 @@ class ReachSolution:
 def solve_reach(
     joints: np.ndarray, points: np.ndarray, *, iterations: int = 20, damping: float = 0.01
 ) -> ReachSolution:
-    """Moves waist, shoulder and elbow so that the grasp points come to `points`; the wrist's joints keep their angles.
+    """Returns angles of waist, shoulder and elbow that bring the grasp points to `points`; wrist joints keep theirs.
 
-    Damped least squares (Wampler 1986): dq = J^T (J J^T + damping^2 I)^-1 e, with joints clipped to their limits in
-    each iteration. A point out of reach gives the joints nearest to it that the iteration finds, and a residual.
+    The method is damped least squares (Wampler 1986), dq = J^T (J J^T + damping^2 I)^-1 e. Joints are clipped to their
+    limits in each iteration. A point out of reach gives the nearest joints that the iteration finds, and a residual.
 
     Args:
-        joints: [2, 6] to start from, rad.
-        points: [2, 3] wanted grasp points, m.
-        iterations: steps of the iteration.
-        damping: m/rad; larger is steadier near singular poses and slower.
+        joints: float [2, 6], the joints to start from, rad.
+        points: float [2, 3], the wanted grasp points, m.
+        iterations: the largest number of iterations.
+        damping: the damping, m/rad. A larger one is steadier near singular poses, and slower.
     """
     joints = np.array(joints, dtype=float)
     poses = arm_poses(joints)
@@ -154,7 +163,10 @@ def solve_reach(
 
 @dataclasses.dataclass(frozen=True)
 class PoseSolution:
-    """Joints [2, 6] found by `solve_pose`, rad; the distances [2], m, and the angles [2], rad, that remain."""
+    """Holds the joints [2, 6] that `solve_pose` found, rad, and the remaining errors.
+
+    The errors are the distances `residuals` [2], m, and the `angles` [2], rad.
+    """
 
     joints: np.ndarray
     residuals: np.ndarray
@@ -164,19 +176,19 @@ class PoseSolution:
 def solve_pose(
     joints: np.ndarray, points: np.ndarray, rotations: np.ndarray, *, iterations: int = 30, damping: float = 0.01
 ) -> PoseSolution:
-    """Moves all six joints of each arm so that the grippers come to `points` with the orientations `rotations`.
+    """Returns angles of all six joints that bring the grippers to `points` with the orientations `rotations`.
 
-    The damped least squares of `solve_reach` on position and orientation together; the error of orientation is the
-    rotation vector of wanted x present^T, times `ROTATION_LENGTH`. Six joints reach a pose in several ways: the
-    result is the one that the iteration leads to from `joints`, so start near the posture that is meant, and with
-    less than half a turn to go.
+    The method is the damped least squares of `solve_reach`, for position and orientation together. The error of
+    orientation is the rotation vector of wanted x present^T, times `ROTATION_LENGTH`. Six joints reach a pose in
+    several ways, and the iteration finds the way that is near `joints`. Therefore start near the wanted posture, less
+    than half a turn away.
 
     Args:
-        joints: [2, 6] to start from, rad.
-        points: [2, 3] wanted grasp points, m.
-        rotations: [2, 3, 3] wanted gripper frames to world.
-        iterations: steps of the iteration.
-        damping: m/rad; larger is steadier near singular poses and slower.
+        joints: float [2, 6], the joints to start from, rad.
+        points: float [2, 3], the wanted grasp points, m.
+        rotations: float [2, 3, 3], the wanted rotations from the gripper frame to the world frame.
+        iterations: the largest number of iterations.
+        damping: the damping, m/rad. A larger one is steadier near singular poses, and slower.
     """
     joints = np.array(joints, dtype=float)
     weights = np.repeat([1.0, ROTATION_LENGTH], 3)
@@ -196,7 +208,7 @@ def solve_pose(
 def _step_towards(
     joints: np.ndarray, jacobian: np.ndarray, errors: np.ndarray, *, moving: Iterable[int], damping: float
 ) -> None:
-    """One step of damped least squares on the `moving` columns of `joints` [2, 6], in place and within the limits."""
+    """Makes one step of damped least squares on the `moving` columns of `joints` [2, 6], in place and within limits."""
     columns = list(moving)
     lower, upper = split_arms(aloha.LOWER_LIMITS)[:, columns], split_arms(aloha.UPPER_LIMITS)[:, columns]
     transposed = np.swapaxes(jacobian, 1, 2)

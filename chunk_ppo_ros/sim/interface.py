@@ -1,6 +1,6 @@
-"""What a simulated robot is to the rest of the package.
+"""Defines the interface of a simulated robot.
 
-There is no ROS and no wall clock here. One `step` is one control period; the caller decides when it happens.
+A simulator uses no ROS and no wall clock. One `step` is one control period, and the caller decides when it happens.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from chunk_ppo_ros.sim.scene import SceneState
 
 @dataclasses.dataclass(frozen=True)
 class StepReward:
-    """What the task says about one control step.
+    """Holds the judgment of the task on one control step.
 
     Attributes:
         terms: the named parts of the step's reward.
-        terminated: the task reached an end state in this step.
-        success: the task was solved in this step.
+        terminated: whether the task reached an end state in this step.
+        success: whether the task was solved in this step.
     """
 
     terms: tuple[RewardTerm, ...]
@@ -30,11 +30,11 @@ class StepReward:
 
 
 class Simulator(Protocol):
-    """A simulated ALOHA with one task.
+    """Simulates ALOHA with one task.
 
     Attributes:
-        control_rate: control steps per simulated second, Hz.
-        camera_names: names of the C cameras, in the order of `render`.
+        control_rate: the number of control steps per simulated second, Hz.
+        camera_names: the names of the C cameras, in the order of `render`.
         prompt: the task in words.
     """
 
@@ -43,16 +43,20 @@ class Simulator(Protocol):
     prompt: str
 
     def reset(self, *, seed: int) -> None:
-        """Starts an episode; its start and its task are drawn from `seed` alone."""
+        """Starts an episode. The start of the robot and of the scene is drawn from `seed` alone."""
 
     def step(self, target: np.ndarray) -> StepReward:
-        """One control period towards `target` [14]: absolute joint angles in rad, grippers normalized 0..1."""
+        """Moves for one control period towards a target, and returns the judgment of the task.
+
+        Args:
+            target: float [14], absolute joint angles in rad, grippers normalized to 0..1.
+        """
 
     def state(self) -> np.ndarray:
-        """Returns float32 [14]: joint angles in rad, grippers normalized."""
+        """Returns the state, float32 [14], joint angles in rad, grippers normalized."""
 
     def joint_velocities(self) -> np.ndarray:
-        """Returns float32 [14]: rad/s, grippers in normalized openings per second."""
+        """Returns the velocities, float32 [14], joints in rad/s, grippers in normalized openings per second."""
 
     def efforts(self) -> np.ndarray | None:
         """Returns float32 [12], the forces on the six joints of the left and then of the right arm, N m.
@@ -61,10 +65,10 @@ class Simulator(Protocol):
         """
 
     def scene(self) -> SceneState:
-        """Returns the true scene. For tasks, demonstrations and tests, never for the policy."""
+        """Returns the true scene. Tasks, demonstrations and tests read it; the policy never does."""
 
     def render(self) -> np.ndarray:
-        """Returns uint8 [C, h, w, 3], RGB. Must be called in the thread that made the simulator."""
+        """Returns the RGB images uint8 [C, h, w, 3]. It must be called in the thread that made the simulator."""
 
     def close(self) -> None:
-        """Gives back what the simulator holds; it cannot be used afterwards."""
+        """Releases what the simulator holds. The simulator cannot be used afterwards."""

@@ -1,7 +1,8 @@
-"""A stand-in for the physics: joints follow their targets exactly, up to the joint speed limit; numpy only, no OpenGL.
+"""Simulates ALOHA without physics, with numpy alone and without OpenGL.
 
-There is no mass, no gravity and no contact: arms pass through the table and through each other. What it keeps is what a
-policy for the reach task sees and moves: geometry, joint limits, speeds and three cameras.
+Joints follow their targets exactly, up to the joint speed limit. There is no mass, no gravity and no contact, so that
+arms pass through the table and through each other. The simulator keeps what a policy for the reach task sees and moves:
+geometry, joint limits, speeds and three cameras.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ from chunk_ppo_ros.sim.tasks.task import START_NOISE, Task, sample_start
 
 ARM_COLOR = np.array([24, 24, 26])
 FINGER_COLOR = np.array([190, 190, 180])
-# Of each arm as on the meshes, m: upper arm, forearm, wrist; the carriage across the gripper; two fingers.
+# The radii of an arm's parts as on the meshes, m: upper arm, forearm, wrist, carriage across the gripper, two fingers.
+# The colors have the same order.
 RADII = (0.035, 0.03, 0.03, 0.02, 0.011, 0.011)
 COLORS = (ARM_COLOR, ARM_COLOR, ARM_COLOR, ARM_COLOR, FINGER_COLOR, FINGER_COLOR)
-# In the gripper's frame, m: middle of the carriage, half its width, where the fingers begin and end. At finger position
-# p the middle of a finger lies FINGER_INSET nearer to the center than p.
+# Measures of the gripper in its own frame, m: the middle and the half width of the carriage, and the two ends of the
+# fingers. At finger position p the middle of a finger lies FINGER_INSET nearer to the center than p.
 CARRIAGE, CARRIAGE_HALF_WIDTH = 0.047, 0.055
 FINGER_START, FINGER_END, FINGER_INSET = 0.065, 0.150, 0.010
 
 
 @dataclasses.dataclass(frozen=True)
 class _Marker:
-    """A ball or a capsule of a task's object: its place in the frame of the object, m, its sizes, m, and its color."""
+    """Describes a ball or a capsule of a task's object: its color, its sizes and its place in the object's frame, m."""
 
     name: str
     position: np.ndarray
@@ -44,14 +46,14 @@ class _Marker:
     color: tuple[int, int, int]
 
     def segment(self, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-        """Start and end [3] of its segment in the world, m, where the object stands at `pose`."""
+        """Returns the start and the end [3] of the segment in the world, m, where the object stands at `pose`."""
         middle = pose.position + rotate(pose.rotation, self.position)
         half = rotate(pose.rotation, np.array([0.0, 0.0, self.half_length]))
         return middle - half, middle + half
 
 
 class KinematicSimulator:
-    """The kinematic stand-in; see `Simulator` for its methods."""
+    """Simulates the kinematics of ALOHA; see `Simulator` for its methods."""
 
     control_rate = aloha.CONTROL_RATE
     camera_names = aloha.CAMERAS
@@ -68,11 +70,11 @@ class KinematicSimulator:
         """Makes the simulator; `reset` must follow.
 
         Args:
-            task: what is drawn at a reset and what steps are worth.
-            image_size: height and width of images, pixels.
-            robot: speed limits and gripper convention.
-            prompt: the task in words; empty takes the task's own.
-            start_noise: largest deviation of a joint from the start pose at a reset, rad.
+            task: the task, which draws the layout of the scene and judges each step.
+            image_size: the height and width of images, pixels.
+            robot: the speed limits and the gripper convention.
+            prompt: the task in words. An empty prompt takes the task's own words.
+            start_noise: the largest deviation of a joint from the start pose at a reset, rad.
 
         Raises:
             SettingError: for a task with objects that need contacts, or markers that are no balls and capsules.
@@ -85,14 +87,14 @@ class KinematicSimulator:
         self.reset(seed=0)
 
     def reset(self, *, seed: int) -> None:
-        """Starts an episode drawn from `seed` alone."""
+        """Starts an episode that is drawn from `seed` alone."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
         self._state, self._poses = start.state, start.layout.poses
         self._velocities = np.zeros(aloha.ACTION_DIM)
         self._scene = self._current_scene()
 
     def step(self, target: np.ndarray) -> StepReward:
-        """One control period towards `target` [14]."""
+        """Moves for one control period towards `target` [14], rad and normalized grippers."""
         moved = self._limiter.limit(np.asarray(target, dtype=float), self._state, 1.0 / self.control_rate).target
         self._velocities = (moved - self._state) * self.control_rate
         self._state = moved
@@ -100,35 +102,35 @@ class KinematicSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """Returns float32 [14]: joint angles in rad, grippers normalized."""
+        """Returns the state, float32 [14], joint angles in rad, grippers normalized."""
         return self._state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:
-        """Returns float32 [14]: speeds of the last step, rad/s, grippers in openings per second."""
+        """Returns the speeds of the last step, float32 [14], rad/s, grippers in openings per second."""
         return self._velocities.astype(np.float32)
 
     def efforts(self) -> None:
-        """None: nothing has a mass here."""
+        """Returns None, because nothing has a mass here."""
 
     def scene(self) -> SceneState:
         """Returns the true scene."""
         return self._scene
 
     def render(self) -> np.ndarray:
-        """Returns uint8 [3, h, w, 3]: cam_high and both wrist cameras, drawn with numpy."""
+        """Returns the images uint8 [3, h, w, 3] of cam_high and both wrist cameras, drawn with numpy."""
         poses = arm_poses(split_arms(self._state))
         capsules = self._capsules()
         cameras = (HIGH_CAMERA, *wrist_cameras(poses, GRASP_OFFSET))
         return np.stack([draw(camera, capsules, self._size) for camera in cameras])
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing, because this simulator holds no resources."""
 
     def _current_scene(self) -> SceneState:
         return SceneState(arm_poses(split_arms(self._state)).grasp_points, self._poses)
 
     def _capsules(self) -> Capsules:
-        """Both arms with their grippers, and the markers of the task."""
+        """Returns the capsules of both arms with their grippers, and of the markers of the task."""
         poses = arm_poses(split_arms(self._state))
         segments = []
         for side, opening in enumerate(self._state[aloha.GRIPPER_INDICES]):
@@ -148,7 +150,11 @@ class KinematicSimulator:
 
 
 def _gripper_segments(finger: float) -> np.ndarray:
-    """Returns [3, 2, 3], m: start and end of the carriage and of both fingers in the gripper's frame; `finger` in m."""
+    """Returns start and end of the carriage and of both fingers in the gripper's frame, [3, 2, 3], m.
+
+    Args:
+        finger: the finger position, m.
+    """
     across = finger - FINGER_INSET
     carriage = [[CARRIAGE, -CARRIAGE_HALF_WIDTH, 0.0], [CARRIAGE, CARRIAGE_HALF_WIDTH, 0.0]]
     fingers = [[[FINGER_START, y, 0.0], [FINGER_END, y, 0.0]] for y in (across, -across)]
@@ -156,7 +162,11 @@ def _gripper_segments(finger: float) -> np.ndarray:
 
 
 def _read_markers(task: Task[Any]) -> list[_Marker]:
-    """Returns the markers of a task; refuses objects that need contacts, and shapes that cannot be drawn."""
+    """Returns the markers of a task.
+
+    Raises:
+        SettingError: for an object that needs contacts, or a shape that cannot be drawn.
+    """
     markers = []
     for each in task.objects:
         for part in each.parts:

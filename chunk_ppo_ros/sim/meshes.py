@@ -1,4 +1,4 @@
-"""Reads STL meshes and coarsens them, since drawing 60 000 triangles is most of what a small image costs."""
+"""Reads STL meshes and coarsens them, because 60 000 triangles take most of the time that a small image needs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ _TRIANGLE = np.dtype([("normal", "<f4", 3), ("vertices", "<f4", (3, 3)), ("attri
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh: `vertices` float [V, 3] in the file's unit, `faces` int [F, 3]."""
+    """Holds a triangle mesh.
+
+    Attributes:
+        vertices: float [V, 3], the corners, in the unit of the file.
+        faces: int [F, 3], the indices of the three corners of each triangle.
+    """
 
     vertices: np.ndarray
     faces: np.ndarray
 
 
 def read_stl(path: Path) -> Mesh:
-    """Reads a binary STL file; corners of triangles are not merged.
+    """Returns the mesh of a binary STL file. Corners that triangles share are not merged.
 
     Raises:
         ValueError: if the file's length does not fit its count of triangles.
@@ -35,13 +40,14 @@ def read_stl(path: Path) -> Mesh:
 
 
 def coarsen(mesh: Mesh, cell: float) -> Mesh:
-    """Merges all vertices within the same cube of a grid into their mean and drops triangles that collapse.
+    """Returns the mesh with all vertices in the same cube of a grid merged into their mean.
 
-    Vertex clustering (Rossignac and Borrel 1993). No vertex moves further than the cube's diagonal.
+    Triangles that collapse are dropped. This is vertex clustering (Rossignac and Borrel 1993). No vertex moves further
+    than the diagonal of a cube.
 
     Args:
-        mesh: to coarsen.
-        cell: edge of the cubes, in the mesh's unit, > 0.
+        mesh: the mesh to coarsen.
+        cell: the edge of the cubes, in the unit of the mesh, > 0.
     """
     cubes = np.floor(mesh.vertices / cell).astype(np.int64)
     _, cluster = np.unique(cubes, axis=0, return_inverse=True)

@@ -1,7 +1,7 @@
-"""ALOHA in MuJoCo: gravity, contacts, the actuators of the shipped MJCF, and three rendered cameras.
+"""Simulates ALOHA in MuJoCo with gravity, contacts, the actuators of the shipped MJCF, and three rendered cameras.
 
-Importing this module imports MuJoCo, which fixes its OpenGL: come here by `make_simulator`, which chooses one first. A
-renderer belongs to the thread that made it: make, render and close a simulator in one thread.
+An import of this module imports MuJoCo, which fixes its OpenGL. Therefore use `make_simulator`, which chooses an OpenGL
+first. A renderer belongs to the thread that made it. Therefore make, render and close a simulator in one thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoc
 
 
 class MujocoSimulator:
-    """ALOHA in MuJoCo; see `Simulator` for its methods."""
+    """Simulates ALOHA in MuJoCo; see `Simulator` for its methods."""
 
     control_rate = aloha.CONTROL_RATE
     camera_names = aloha.CAMERAS
@@ -40,14 +40,14 @@ class MujocoSimulator:
         start_noise: float = START_NOISE,
         render: bool = True,
     ) -> None:
-        """Makes the simulator and, where `render`, its OpenGL context; it stands at the start of seed 0.
+        """Makes the simulator at the start of seed 0 and, where `render` is true, its OpenGL context.
 
         Args:
-            task: what is drawn at a reset and what steps are worth.
-            image_size: height and width of images, pixels.
-            robot: gripper convention.
-            prompt: the task in words; empty takes the task's own.
-            start_noise: largest deviation of a joint from the start pose at a reset, rad.
+            task: the task, which draws the layout of the scene and judges each step.
+            image_size: the height and width of images, pixels.
+            robot: the settings with the gripper convention.
+            prompt: the task in words. An empty prompt takes the task's own words.
+            start_noise: the largest deviation of a joint from the start pose at a reset, rad.
             render: whether images will be asked for.
 
         Raises:
@@ -66,7 +66,7 @@ class MujocoSimulator:
         self.reset(seed=0)
 
     def reset(self, *, seed: int) -> None:
-        """Starts an episode drawn from `seed` alone, at rest."""
+        """Starts an episode that is drawn from `seed` alone, with the robot at rest."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
         mujoco.mj_resetData(self._model, self._data)
         self._command(start.state)
@@ -76,7 +76,7 @@ class MujocoSimulator:
         self._scene = self._current_scene()
 
     def step(self, target: np.ndarray) -> StepReward:
-        """One control period towards `target` [14]; the actuators of the MJCF do the tracking.
+        """Moves for one control period towards `target` [14], as the actuators of the MJCF do it.
 
         Raises:
             ValueError: for a wrong shape or a number that is not finite; nothing moves.
@@ -91,20 +91,20 @@ class MujocoSimulator:
         return self._task.step_reward(self._task.observe(before), self._task.observe(self._scene))
 
     def state(self) -> np.ndarray:
-        """Returns float32 [14]: joint angles in rad, grippers normalized as read from the left finger."""
+        """Returns the state, float32 [14], joint angles in rad, grippers normalized and read from the left finger."""
         state = self._data.qpos[self._positions][self._state_indices]
         openings = [self._convention.opening_from_finger(finger) for finger in state[aloha.GRIPPER_INDICES]]
         state[aloha.GRIPPER_INDICES] = openings
         return state.astype(np.float32)
 
     def joint_velocities(self) -> np.ndarray:
-        """Returns float32 [14]: rad/s, grippers in normalized openings per second."""
+        """Returns the velocities, float32 [14], joints in rad/s, grippers in normalized openings per second."""
         velocities = self._data.qvel[self._velocity_addresses][self._state_indices]
         velocities[aloha.GRIPPER_INDICES] /= self._convention.finger_open - self._convention.finger_closed
         return velocities.astype(np.float32)
 
     def efforts(self) -> np.ndarray:
-        """Returns float32 [12], N m: the actuators' torques at the arm joints."""
+        """Returns the torques of the actuators at the arm joints, float32 [12], N m."""
         return self._data.actuator_force[self._actuators][self._arm_indices].astype(np.float32)
 
     def scene(self) -> SceneState:
@@ -112,7 +112,7 @@ class MujocoSimulator:
         return self._scene
 
     def render(self) -> np.ndarray:
-        """Returns uint8 [3, h, w, 3]: cam_high and both wrist cameras.
+        """Returns the images uint8 [3, h, w, 3] of cam_high and both wrist cameras.
 
         Raises:
             RuntimeError: if the simulator was made without images or is closed.
@@ -128,13 +128,16 @@ class MujocoSimulator:
         return np.stack(images)
 
     def close(self) -> None:
-        """Gives the OpenGL context back; must be called in the thread that made the simulator."""
+        """Releases the OpenGL context. It must be called in the thread that made the simulator."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
 
     def _find_joints(self) -> None:
-        """Addresses of the 16 joints (six and two fingers an arm) and of their actuators, which have no names."""
+        """Finds the addresses of the 16 joints (six and two fingers an arm) and of their actuators.
+
+        The actuators have no names and are found by the joints that they drive.
+        """
         names = [arm_prefix(side) + joint for side in aloha.SIDES for joint in (*aloha.ARM_JOINTS, *FINGER_JOINTS)]
         joints = [self._model.joint(name).id for name in names]
         driven = self._model.actuator_trnid[:, 0].tolist()
@@ -145,7 +148,7 @@ class MujocoSimulator:
         self._state_indices = np.array([i for i, name in enumerate(names) if not name.endswith(aloha.RIGHT_FINGER)])
 
     def _command(self, target: np.ndarray) -> None:
-        """Writes `target` [14] to the actuators; the fingers of a gripper move in opposition."""
+        """Writes `target` [14] to the actuators. The two fingers of a gripper get opposite positions."""
         controls = []
         for arm in target.reshape(len(aloha.SIDES), aloha.SIDE_DIM):
             low, high = aloha.FINGER_LIMITS
@@ -154,7 +157,7 @@ class MujocoSimulator:
         self._data.ctrl[self._actuators] = controls
 
     def _place(self, layout: EpisodeLayout) -> None:
-        """Puts each object where the layout says."""
+        """Moves each object to its pose in the layout."""
         for name, pose in layout.poses.items():
             body = self._model.body(object_body(name))
             mocap = body.mocapid[0]
@@ -173,8 +176,9 @@ class MujocoSimulator:
         )
 
     def _contacts(self) -> dict[str, frozenset[str]]:
-        """Returns what each object that has contacts touches. Differs from gym-aloha, which looks at one finger a
-        gripper.
+        """Returns what each object touches, for each object that has contacts.
+
+        Differs from gym-aloha, which looks at one finger of each gripper.
         """
         found: dict[str, set[str]] = {name: set() for name in self._solid}
         if found:
@@ -187,7 +191,7 @@ class MujocoSimulator:
 
 
 def _name_geoms(model: mujoco.MjModel, objects: list[str]) -> list[str]:
-    """Returns what contacts call each geom: an object, a finger, an arm or the table; empty for anything else."""
+    """Returns the name of each geom in contacts: an object, a finger, an arm or the table; empty for all others."""
     fingers = {
         arm_prefix(side) + geom: name
         for side in aloha.SIDES

@@ -1,8 +1,8 @@
 """Builds the MuJoCo model of ALOHA from the MJCF and meshes that the `gym-aloha` wheel ships.
 
-The wheel is found without being imported (its package needs gym and dm_control). Arms, actuators and table stay
-as shipped; ours are the cameras, the grasp points, coarser meshes, no shadows or reflections, and in the place of the
-shipped cube the objects of the task.
+The wheel is found without being imported, because its package needs gym and dm_control. Arms, actuators and table stay
+as shipped. This module adds its own cameras and grasp points, makes the meshes coarser, removes shadows and
+reflections, and replaces the shipped cube by the objects of the task.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from chunk_ppo_ros.sim.scene import NO_TURN, Box, Capsule, Cylinder, Motion, Par
 
 SCENE_FILE = "bimanual_viperx_transfer_cube.xml"
 TIME_STEP = 0.002  # s
-MESH_CELL = 4.0  # mm, the unit of the STL files
+MESH_CELL = 4.0  # mm, the unit of the STL files; meshes are coarsened within cubes of this edge
 SHIPPED_CUBE = "box"
-SURROUNDINGS = 0.5
-TABLE_SHADE = 0.5  # under the lights below it is drawn as mid-gray
+SURROUNDINGS = 0.5  # the gray of everything around the table, 0..1
+TABLE_SHADE = 0.5  # the gray of the table, 0..1; the lights of this module make it mid-gray in the images
 MARKER_EMISSION = 0.5  # keeps the colors of markers saturated in any light
-# How objects are touched: as the cube that the wheel ships, which the grippers hold by friction.
+# The contact parameters of objects are those of the cube that the wheel ships, which the grippers hold by friction.
 CONTACT = {"condim": 4, "solimp": [2, 1, 0.01, 0.5, 2], "solref": [0.01, 1], "friction": [1, 0.005, 0.0001]}
-JOINT_FRICTION = 0.01  # N and N m, of a free object, as of that cube
+JOINT_FRICTION = 0.01  # N and N m, the friction of a free object's joint, the same as that of the shipped cube
 
 
 def arm_prefix(side: str) -> str:
-    """Returns what the names of an arm's bodies, joints and geoms begin with."""
+    """Returns the prefix of the names of an arm's bodies, joints and geoms."""
     return f"vx300s_{side}/"
 
 
 def grasp_site(side: str) -> str:
-    """Name of the site at an arm's grasp point."""
+    """Returns the name of the site at an arm's grasp point."""
     return f"{side}_grasp"
 
 
 def object_body(name: str) -> str:
-    """Name of the body of a task's object; the prefix keeps it apart from the bodies of the robot."""
+    """Returns the name of the body of a task's object; its prefix separates it from the bodies of the robot."""
     return f"object/{name}"
 
 
@@ -52,8 +52,8 @@ def build_model(objects: Sequence[SceneObject], image_size: int) -> mujoco.MjMod
     """Returns the compiled model.
 
     Args:
-        objects: what the task wants in the scene.
-        image_size: largest height and width of rendered images, pixels.
+        objects: the objects that the task wants in the scene.
+        image_size: the largest height and width of rendered images, pixels.
 
     Raises:
         SimulatorUnavailable: when `gym-aloha` is not installed.
@@ -96,10 +96,10 @@ def _make_cheap_to_draw(spec: mujoco.MjSpec, image_size: int) -> None:
 
 
 def _light_evenly(spec: mujoco.MjSpec) -> None:
-    """A mid-gray table in mid-gray surroundings under even light: what stands out are the arms and the targets.
+    """Puts a mid-gray table in mid-gray surroundings under even light, so that only arms and targets stand out.
 
-    The model's images are centered on mid-gray, so that an empty place is near 0 and a small target is not drowned by
-    the constant part of a dark scene. A policy that is trained from scratch in minutes needs that.
+    The model's images are centered on mid-gray. An empty place is then near 0, and the constant part of a scene does
+    not hide a small target. A policy that is trained from scratch in minutes needs that.
     """
     spec.visual.headlight.ambient = [0.5] * 3
     spec.visual.headlight.diffuse = [0.3] * 3
@@ -122,7 +122,7 @@ def _light_evenly(spec: mujoco.MjSpec) -> None:
 
 
 def _coarsen_meshes(spec: mujoco.MjSpec, assets: Path) -> None:
-    """Replaces each mesh file by its coarser self; the table top has 12 triangles and stays."""
+    """Replaces each mesh file by a coarser mesh. The table top stays, since it has only 12 triangles."""
     for mesh in spec.meshes:
         coarse = coarsen(read_stl(assets / mesh.file), MESH_CELL)
         if mesh.name != "tabletop":
@@ -158,7 +158,8 @@ def _add_object(spec: mujoco.MjSpec, each: SceneObject) -> None:
 def _inertia(each: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns the principal moments of inertia [3], kg m^2, their center [3], m, and their axes as a quaternion [4].
 
-    MuJoCo computes them, in a model that holds the object alone: the robot's model takes inertia from other geoms.
+    MuJoCo computes them in a model that holds the object alone, because the robot's model takes inertia from other
+    geoms.
     """
     if each.inertia is not None:
         return np.array(each.inertia), np.zeros(3), np.array(NO_TURN)
@@ -173,7 +174,7 @@ def _inertia(each: SceneObject) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _geometry(shape: Shape) -> tuple[mujoco.mjtGeom, list[float]]:
-    """MuJoCo's type and size of a shape."""
+    """Returns MuJoCo's type and size of a shape."""
     match shape:
         case Sphere(radius):
             return mujoco.mjtGeom.mjGEOM_SPHERE, [radius, 0, 0]

@@ -1,7 +1,7 @@
-"""Finds an OpenGL that renders without a screen, by trying: EGL, then OSMesa.
+"""Finds an OpenGL that renders without a screen. It tries EGL first and OSMesa second.
 
-MuJoCo fixes its OpenGL when it is first imported, by the environment variable MUJOCO_GL. A failed attempt cannot
-be undone within a process and may abort it, so each candidate is tried by a tiny image in a process of its own.
+MuJoCo fixes its OpenGL when it is first imported, by the environment variable MUJOCO_GL. A failed attempt cannot be
+undone within a process and may abort it. Therefore each candidate renders a tiny image in its own process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chunk_ppo_ros.core.errors import SimulatorUnavailable
 
 BACKENDS = ("egl", "osmesa")
 INSTALL_COMMAND = "apt-get install -y libegl1 libgl1-mesa-dri (EGL) or libosmesa6 (OSMesa)"
-PROBE_TIMEOUT = 60.0  # s; a cold import of MuJoCo on a busy machine takes several
+PROBE_TIMEOUT = 60.0  # s; the first import of MuJoCo on a busy machine takes several seconds
 _PROBE = """
 import mujoco
 model = mujoco.MjModel.from_xml_string(
@@ -40,10 +40,11 @@ def rendering_available() -> str | None:
 
 
 def select_backend() -> None:
-    """Sets MUJOCO_GL to an OpenGL that works here. Must come before the first import of mujoco.
+    """Sets MUJOCO_GL to an OpenGL that works here. It must be called before the first import of mujoco.
 
     Raises:
-        SimulatorUnavailable: when none works (the text has the command that installs one), or it is too late.
+        SimulatorUnavailable: when no OpenGL works (the text has the command that installs one), or mujoco was imported
+            before with another OpenGL.
     """
     backend = _working_backend()
     if backend is None:
@@ -70,14 +71,14 @@ def _working_backend() -> str | None:
 
 
 def _candidates() -> tuple[str, ...]:
-    """Returns the backend that the user chose by MUJOCO_GL, or all that need no screen."""
+    """Returns the backend that the user chose by MUJOCO_GL, or all backends that need no screen."""
     chosen = os.environ.get("MUJOCO_GL")
     return (chosen,) if chosen else BACKENDS
 
 
 @functools.cache
 def _probe(backend: str) -> str | None:
-    """Renders an image with `backend` in a process of its own; what went wrong, or None."""
+    """Renders an image with `backend` in its own process, and returns what went wrong, or None."""
     environment = {**os.environ, "MUJOCO_GL": backend}
     try:
         result = subprocess.run(

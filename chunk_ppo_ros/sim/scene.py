@@ -1,8 +1,8 @@
-"""What may stand in a simulated scene, and what a simulator tells about it; every task is built from these parts.
+"""Defines what may stand in a simulated scene, and the state that a simulator returns of it.
 
-Nothing here belongs to one task: a task declares objects, says where they stand at a reset, and reads their poses and
-contacts after every control step. World frame: x from the left base to the right base, y away from the operator, z up
-from the table top; m.
+Every task is built from these parts. A task declares objects, says where they stand at a reset, and reads their poses
+and contacts after every control step. In the world frame, x points from the left base to the right base, y away from
+the operator, and z up from the table top. Lengths are in m.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from chunk_ppo_ros.robot import aloha
 
 TABLE = "table"
 FINGERS = {side: (f"{side}_gripper/left_finger", f"{side}_gripper/right_finger") for side in aloha.SIDES}
-"""What the two fingers of each gripper are called in contacts."""
+"""The names of the two fingers of each gripper in contacts."""
 ARMS = {side: f"{side}_arm" for side in aloha.SIDES}
-"""What all other parts of each arm are called in contacts."""
+"""The name that all other parts of each arm have in contacts."""
 
 NO_TURN = (1.0, 0.0, 0.0, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sphere:
-    """A ball of `radius`, m."""
+    """Describes a ball of `radius`, m."""
 
     radius: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A cuboid; `half_sizes` are half of its edges along x, y and z, m."""
+    """Describes a cuboid. `half_sizes` are half of its edges along x, y and z, m."""
 
     half_sizes: tuple[float, float, float]
 
 
 @dataclasses.dataclass(frozen=True)
 class Cylinder:
-    """A cylinder along z with `radius` and half of its height, m."""
+    """Describes a cylinder along z with `radius` and `half_height` (half of its height), m."""
 
     radius: float
     half_height: float
@@ -48,7 +48,7 @@ class Cylinder:
 
 @dataclasses.dataclass(frozen=True)
 class Capsule:
-    """A segment along z with round ends; `half_length` is half of the segment without its ends, m."""
+    """Describes a segment along z with round ends. `half_length` is half of the segment without its ends, m."""
 
     radius: float
     half_length: float
@@ -59,7 +59,7 @@ Shape = Sphere | Box | Cylinder | Capsule
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A shape of one color, 0..255 each for red, green and blue, at `position` in the frame of its object, m."""
+    """Describes a shape in one color (red, green and blue, each 0..255) at `position` in its object's frame, m."""
 
     shape: Shape
     color: tuple[int, int, int]
@@ -67,7 +67,7 @@ class Part:
 
 
 class Motion(enum.Enum):
-    """What an object does."""
+    """Lists how an object can move and touch."""
 
     MARKER = "only cameras notice it; it stands where the layout puts it"
     FIXED = "it has contacts and stands where the layout puts it"
@@ -76,15 +76,15 @@ class Motion(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class SceneObject:
-    """An object that a task wants in the scene.
+    """Describes an object that a task wants in the scene.
 
     Attributes:
-        name: by which layouts, poses and contacts call it.
-        parts: its shapes, at least one.
-        motion: what it does.
-        mass: kg, of a free object; 0 for all others.
-        inertia: moments about its axes at its origin, kg m^2; None computes them from the shapes, each with an equal
-            share of the mass.
+        name: the name of the object in layouts, poses and contacts.
+        parts: the shapes of the object, at least one.
+        motion: how the object can move and touch.
+        mass: the mass of a free object, kg; 0 for all others.
+        inertia: the moments of inertia about the axes of the object at its origin, kg m^2. None computes them from the
+            shapes, each with an equal share of the mass.
     """
 
     name: str
@@ -94,7 +94,11 @@ class SceneObject:
     inertia: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what no simulator could build."""
+        """Refuses an object that no simulator could build.
+
+        Raises:
+            ValueError: for a wrong name, no parts, or a mass that does not fit the motion.
+        """
         taken = {TABLE, *ARMS.values()}
         if not self.name.isidentifier() or self.name in taken:
             raise ValueError(f"an object's name must be an identifier other than {sorted(taken)}, got {self.name!r}")
@@ -109,7 +113,7 @@ class SceneObject:
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where an object is: `position` [3], m, and `rotation`, its orientation as a unit quaternion (w, x, y, z)."""
+    """Holds the `position` [3] of an object, m, and its `rotation`, a unit quaternion (w, x, y, z)."""
 
     position: np.ndarray
     rotation: np.ndarray = dataclasses.field(default_factory=lambda: np.array(NO_TURN))
@@ -117,20 +121,20 @@ class Pose:
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeLayout:
-    """Where each object stands after a reset, by its name."""
+    """Holds the pose of each object after a reset, by its name."""
 
     poses: Mapping[str, Pose]
 
 
 @dataclasses.dataclass(frozen=True)
 class SceneState:
-    """The scene at one instant, as a simulator tells it.
+    """Holds the true scene at one instant.
 
     Attributes:
-        grasp_points: [2, 3], where the left and the right gripper pinch, m.
-        poses: of the task's objects, by name.
-        contacts: for each object that has contacts, what it touches: names of other objects, `TABLE`, `FINGERS` and
-            `ARMS`.
+        grasp_points: float [2, 3], the points at which the left and the right gripper pinch, m.
+        poses: the poses of the task's objects, by name.
+        contacts: the names of what each object touches, for each object that has contacts. They are names of other
+            objects, `TABLE`, `FINGERS` and `ARMS`.
     """
 
     grasp_points: np.ndarray
@@ -148,13 +152,13 @@ class SceneState:
         return self.poses[name].position
 
     def touched(self, name: str) -> frozenset[str]:
-        """Returns what an object touches; nothing where it has no contacts."""
+        """Returns the names of what an object touches. They are empty where it has no contacts."""
         return self.contacts.get(name, frozenset())
 
     def touched_by(self, name: str) -> frozenset[str]:
-        """Returns the sides, "left" and "right", of which a finger touches an object."""
+        """Returns the sides, of "left" and "right", on which a finger touches an object."""
         return frozenset(side for side, fingers in FINGERS.items() if self.touched(name) & set(fingers))
 
     def gripped_by(self, name: str) -> frozenset[str]:
-        """Returns the sides, "left" and "right", of which both fingers touch an object."""
+        """Returns the sides, of "left" and "right", on which both fingers touch an object."""
         return frozenset(side for side, fingers in FINGERS.items() if self.touched(name) >= set(fingers))

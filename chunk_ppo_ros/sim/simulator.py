@@ -1,4 +1,4 @@
-"""How a simulator is made from a configuration."""
+"""Makes a simulator from a configuration."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
-    """Returns the simulator that `env.simulator`, `env.task`, `model.image_size` and `robot` ask for, with
-    the terms of `reward.scene_terms`.
+    """Returns the configured simulator, with the terms of `reward.scene_terms`.
 
     Args:
-        config: what is asked for.
-        render: false where no images are wanted; then no OpenGL is needed, and `render` must not be called.
+        config: the settings, of which `env.simulator`, `env.task`, `model.image_size` and `robot` are read.
+        render: whether images are wanted. Without them no OpenGL is needed, and `Simulator.render` must not be called.
 
     Raises:
-        SimulatorUnavailable: when MuJoCo cannot render here though it should, or the robot's meshes are missing.
+        SimulatorUnavailable: when images are wanted and MuJoCo cannot render here, or the robot's meshes are missing.
         RegistryError: for a task that is not registered.
         SettingError: for `env.simulator: none` (a real robot), a control rate that is not ALOHA's, or a task that the
             simulator cannot honor.
@@ -37,7 +36,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
         return KinematicSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
     from chunk_ppo_ros.sim.rendering import rendering_available, select_backend
 
-    # Also without images: MuJoCo's first import decides for all simulators of this process.
+    # The OpenGL is chosen also without images: MuJoCo's first import fixes it for all simulators of the process.
     if render or rendering_available() is None:
         select_backend()
     from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
@@ -46,10 +45,10 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
 
 
 def check_control_rate(config: TrainConfig, rate: float) -> None:
-    """Refuses a `robot.control_rate` other than a simulator's, Hz.
+    """Refuses a `robot.control_rate` that differs from the `rate` of a simulator, Hz.
 
     Raises:
-        SettingError: where they differ.
+        SettingError: where the two differ.
     """
     if config.robot.control_rate != rate:
         raise SettingError(

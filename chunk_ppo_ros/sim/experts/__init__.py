@@ -1,1 +1,1 @@
-"""Scripted demonstrators of the tasks."""
+"""Demonstrates the tasks with scripted experts."""

@@ -1,4 +1,4 @@
-"""Records what a scripted expert of the configured task does: the data of imitation."""
+"""Records what a scripted expert of the configured task does, as data for imitation."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from chunk_ppo_ros.sim.tasks.task import Task
 
 @dataclasses.dataclass(frozen=True)
 class Demonstrations:
-    """Demonstrated chunks, N over all E episodes in order.
+    """Holds the N demonstrated chunks of E episodes, in order.
 
     Attributes:
-        images: uint8 [N, C, h, w, 3], at the start of each chunk; C is 0 where they were not rendered.
-        image_mask: bool [N, C].
-        state: float32 [N, 14], rad, grippers normalized.
-        actions: float32 [N, H, 14], absolute joint targets, the whole chunk as intended.
-        rewards: float32 [N], sum of the weighted terms of each chunk.
-        episodes: int32 [N], number of each chunk's episode, 0..E-1.
+        images: uint8 [N, C, h, w, 3], the images at the start of each chunk. C is 0 where they were not rendered.
+        image_mask: bool [N, C], true where a camera has an image.
+        state: float32 [N, 14], the state at the start of each chunk, rad, grippers normalized.
+        actions: float32 [N, H, 14], the absolute joint targets that the expert intended for the whole chunk.
+        rewards: float32 [N], the sum of the weighted terms of each chunk.
+        episodes: int32 [N], the number of each chunk's episode, 0..E-1.
         success: bool [E], whether the expert solved the task in time.
         prompt: the task in words.
     """
@@ -47,13 +47,13 @@ class Demonstrations:
 
     @property
     def prompts(self) -> tuple[str, ...]:
-        """The task of each of the E episodes."""
+        """The task of each of the E episodes in words."""
         return (self.prompt,) * len(self.success)
 
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeRecording:
-    """One demonstrated episode of n chunks: the fields of `Demonstrations` with n in the place of N."""
+    """Holds one demonstrated episode of n chunks, with the fields of `Demonstrations` for n instead of N chunks."""
 
     images: np.ndarray
     state: np.ndarray
@@ -66,7 +66,7 @@ def make_expert(task: Task[Any], config: TrainConfig) -> Expert[Any]:
     """Returns the scripted expert of a task.
 
     Raises:
-        SettingError: for a task that has none.
+        SettingError: for a task that has no scripted expert.
     """
     expert = task.make_expert(config)
     if expert is None:
@@ -81,9 +81,9 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
     """Demonstrates one episode until an end state of the task or the time limit.
 
     Args:
-        simulator: of `env.task`.
-        config: `env`, `pretrain`, `robot` and the model's sizes.
-        seed: of the episode's start, of paces and of disturbances.
+        simulator: a simulator of the task `env.task`.
+        config: the settings, of which `env`, `pretrain`, `robot` and the sizes of the model are read.
+        seed: the seed of the episode's start, of paces and of disturbances.
         render: whether to record images.
     """
     task = make_task(config.env)
@@ -114,19 +114,20 @@ def collect_demonstrations(
 ) -> Demonstrations:
     """Demonstrates `pretrain.num_demonstrations` episodes in the configured simulator.
 
-    The result does not depend on the number of workers: each episode has a seed of its own.
+    The result does not depend on the number of workers, because each episode has its own seed.
 
     Args:
-        config: `pretrain`, `run.seed`, the task, the simulator and the model's sizes.
+        config: the settings, of which `pretrain`, `run.seed`, the task, the simulator and the sizes of the model are
+            read.
         render: whether to record images.
-        on_episode: called after each episode, in order.
+        on_episode: a function that is called after each episode, in order.
 
     Raises:
         SimulatorUnavailable: when the simulator cannot run here.
         SettingError: for a task that has no scripted expert.
     """
     task = make_task(config.env)
-    make_expert(task, config)  # refuses here what would otherwise be refused in a worker process
+    make_expert(task, config)  # Refuses a task without an expert here, before a worker process refuses it.
     recordings = []
     for recording in _recordings(config, render):
         recordings.append(recording)
@@ -165,7 +166,7 @@ def _record_in_worker(config: TrainConfig, render: bool, episode: int) -> Episod
 
 @functools.lru_cache(maxsize=1)
 def _simulator_of_worker(config: TrainConfig, render: bool) -> Simulator:
-    """Made once in each worker process, which takes it along when it exits."""
+    """Returns the simulator of this worker process, which is made once and ends with the process."""
     return make_simulator(config, render=render)
 
 

@@ -1,9 +1,8 @@
-"""What a scripted expert is, and the motion that all of them make: minimum-jerk chunks within a human's speed.
+"""Defines what a scripted expert is, and the minimum-jerk chunks within a human's speed that all experts make.
 
-An expert plans chunk by chunk. What it intends is a function of the present state, the true scene and a random pace
-only, so that a policy without memory can imitate it; what is executed may be a disturbed version of it, so that the
-recorded states include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017,
-"DART").
+An expert plans chunk by chunk. What it intends depends only on the present state, the true scene and a random pace, so
+that a policy without memory can imitate it. What is executed may be a disturbed version of it. The recorded states then
+include those from which an imperfect policy must recover (noise injection: Laskey et al., 2017, "DART").
 """
 
 from __future__ import annotations
@@ -18,37 +17,44 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.geometry import NUM_ARM_JOINTS
 
 TaskSceneT = TypeVar("TaskSceneT", contravariant=True)
-"""The scene as one task sees it; a dataclass of that task."""
+"""The type of what one task reads of a scene; it is a dataclass of that task."""
 
-PEAK_SPEED = 2.5  # rad/s, the fastest joint at mid-chunk; below the robot's 3.14159
-PEAK_OVER_MEAN_SPEED = 1.875  # of a minimum-jerk path: the derivative 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2
+PEAK_SPEED = 2.5  # rad/s, the limit of the fastest joint at mid-chunk; it lies below the robot's limit of 3.14159
+# The peak speed over the mean speed of a minimum-jerk path, which is 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2.
+PEAK_OVER_MEAN_SPEED = 1.875
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedChunk:
-    """float32 [H, 14] each, absolute joint targets: what the expert means to do, and what is sent to the robot."""
+    """Holds a chunk that an expert planned.
+
+    Attributes:
+        intended: float32 [H, 14], the absolute joint targets that the expert intends, rad, grippers normalized.
+        executed: float32 [H, 14], the targets that are sent to the robot.
+    """
 
     intended: np.ndarray
     executed: np.ndarray
 
 
 class Expert(Protocol[TaskSceneT]):
-    """A scripted expert of one task. It holds no state of an episode."""
+    """Demonstrates one task by a script. It holds no state of an episode."""
 
     def plan(self, state: np.ndarray, scene: TaskSceneT, *, random: np.random.Generator) -> PlannedChunk:
         """Returns the next chunk.
 
         Args:
-            state: [14], present state, rad and normalized grippers.
-            scene: the true scene, as the task sees it.
-            random: draws the pace and the disturbances.
+            state: float [14], the present state, rad and normalized grippers.
+            scene: what the task reads of the true scene.
+            random: the generator of the pace and of the disturbances.
         """
 
 
 def draw_pace(config: TrainConfig, random: np.random.Generator) -> float:
-    """Returns a pace in `pretrain.min_pace`..1, mostly slow: imitation is then slower than it could be.
+    """Returns a random pace in `pretrain.min_pace`..1, which is mostly slow.
 
-    Reinforcement learning can find the quick chunks among those that were demonstrated.
+    Imitation is then slower than it could be, and reinforcement learning can find the quick chunks among the
+    demonstrated ones.
     """
     slowest = config.pretrain.min_pace
     return slowest + (1.0 - slowest) * random.uniform() ** 2
@@ -59,18 +65,19 @@ def minimum_jerk_chunk(
 ) -> np.ndarray:
     """Returns a minimum-jerk chunk from `state`, at rest at both ends.
 
-    q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985), where dq is the way of each arm,
-    shortened so that its fastest joint stays below `pace` times `PEAK_SPEED`.
+    The path is q(t) = q0 + (10 t^3 - 15 t^4 + 6 t^5) dq with t = 1/H .. 1 (Flash and Hogan 1985). Here dq is the way of
+    each arm, shortened so that its fastest joint stays below `pace` times `PEAK_SPEED`.
 
     Args:
-        state: [14], present state.
-        ways: [2, 6], by how much each joint shall move, rad.
-        horizon: H, control steps of 1 / `aloha.CONTROL_RATE`.
-        openings: [2], commanded to the grippers throughout, so that a grip stays firm; without them they hold.
-        pace: part of the speed limit, 0..1.
+        state: float [14], the present state, rad, grippers normalized.
+        ways: float [2, 6], the wanted change of each joint, rad.
+        horizon: the number H of control steps of 1 / `aloha.CONTROL_RATE`.
+        openings: float [2], the openings that the grippers are commanded in the whole chunk, so that a grip stays firm.
+            Without them the grippers stay as they are.
+        pace: the share of the speed limit, 0..1.
 
     Returns:
-        float32 [H, 14].
+        The targets float32 [H, 14], rad, grippers normalized.
     """
     longest = pace * PEAK_SPEED / PEAK_OVER_MEAN_SPEED * horizon / aloha.CONTROL_RATE
     way = np.zeros((2, aloha.SIDE_DIM))

@@ -1,4 +1,4 @@
-"""Smooth random motions of both arms: something to fit tokenizers to where no scripted expert shows the task."""
+"""Draws smooth random motions of both arms, to which tokenizers are fitted where a task has no scripted expert."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from chunk_ppo_ros.sim.geometry import split_arms
 
 @dataclasses.dataclass(frozen=True)
 class RandomMotions:
-    """N random chunks.
+    """Holds N random chunks.
 
     Attributes:
-        state: float32 [N, 14], at the start of each chunk, rad, grippers normalized.
-        actions: float32 [N, H, 14], absolute joint targets.
-        prompts: the task in words, once.
+        state: float32 [N, 14], the state at the start of each chunk, rad, grippers normalized.
+        actions: float32 [N, H, 14], the absolute joint targets, rad, grippers normalized.
+        prompts: the task in words, as a single entry.
     """
 
     state: np.ndarray
@@ -29,13 +29,15 @@ class RandomMotions:
 
 
 def draw_motions(config: TrainConfig, *, prompt: str) -> RandomMotions:
-    """`pretrain.num_demonstrations` episodes of chunks from the start pose, each to random joints within the limits.
+    """Returns random chunks in `pretrain.num_demonstrations` episodes that begin at the start pose.
 
-    Each chunk goes a random part of the way in a minimum-jerk path within the speed of the scripted experts, and the
-    next one goes on from there. Grippers are told a random opening for the whole chunk.
+    Each chunk goes a random part of the way to random joints within the limits. Its path is a minimum-jerk path within
+    the speed of the scripted experts, and the next chunk continues from its end. Each gripper is commanded one random
+    opening for the whole chunk.
 
     Args:
-        config: `pretrain`, `run.seed`, `env.max_episode_chunks` and `model.action_horizon`.
+        config: the settings, of which `pretrain`, `run.seed`, `env.max_episode_chunks` and `model.action_horizon` are
+            read.
         prompt: the task in words.
     """
     states, chunks = [], []

@@ -1,7 +1,8 @@
-"""The scripted expert of the reach task.
+"""Demonstrates the reach task by a script.
 
-It means to move waist, shoulder and elbow of each arm to the true targets. What is executed is the path to a disturbed
-aim, an independent Gaussian error each chunk. The pace is random: a chunk covers a random part of the remaining way.
+The expert intends to move waist, shoulder and elbow of each arm so that the grasp points come to the true targets. What
+is executed is the path to disturbed points, which have an independent Gaussian error in each chunk. The pace is random,
+so that a chunk covers a random part of the remaining way.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class ReachExpert:
-    """Brings both grasp points to their targets; see `Expert`."""
+    """Brings both grasp points to their targets; see `Expert` for its methods."""
 
     def __init__(self, config: TrainConfig) -> None:
-        """Takes `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace`."""
+        """Reads `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace` of the configuration."""
         self._config = config
 
     def plan(self, state: np.ndarray, scene: ReachScene, *, random: np.random.Generator) -> PlannedChunk:
@@ -31,22 +32,22 @@ class ReachExpert:
         disturbed = scene.targets + self._config.pretrain.aim_noise * random.standard_normal((2, 3))
         horizon = self._config.model.action_horizon
         intended, executed = (
-            plan_reach(state, aims, horizon=horizon, pace=pace) for aims in (scene.targets, disturbed)
+            plan_reach(state, points, horizon=horizon, pace=pace) for points in (scene.targets, disturbed)
         )
         return PlannedChunk(intended, executed)
 
 
-def plan_reach(state: np.ndarray, aims: np.ndarray, *, horizon: int, pace: float = 1.0) -> np.ndarray:
-    """Returns a chunk from `state` towards `aims`; wrists and grippers hold.
+def plan_reach(state: np.ndarray, points: np.ndarray, *, horizon: int, pace: float = 1.0) -> np.ndarray:
+    """Returns a chunk from `state` towards `points`; wrists and grippers hold.
 
     Args:
-        state: [14], present state.
-        aims: [2, 3], where each grasp point shall go, m.
-        horizon: H, control steps.
-        pace: part of the way that the chunk covers, 0..1.
+        state: float [14], the present state, rad, grippers normalized.
+        points: float [2, 3], the wanted grasp points, m.
+        horizon: the number H of control steps.
+        pace: the part of the way that the chunk covers, 0..1.
 
     Returns:
-        float32 [H, 14].
+        The targets float32 [H, 14], rad, grippers normalized.
     """
     joints = split_arms(state)
-    return minimum_jerk_chunk(state, pace * (solve_reach(joints, aims).joints - joints), horizon=horizon)
+    return minimum_jerk_chunk(state, pace * (solve_reach(joints, points).joints - joints), horizon=horizon)

@@ -1,9 +1,9 @@
-"""The scripted expert of transfer_cube: the right arm lifts the cube and hands it to the left one.
+"""Demonstrates transfer_cube by a script: the right arm lifts the cube and hands it to the left one.
 
-What each arm means to do next is read from the scene as it is, not from a record of phases. The right arm hovers open
-above the cube, goes down, closes, and carries what it holds to the meeting point. The left arm waits open beside that
-point, goes to the cube once it is offered there, and closes. Then the right gripper opens and withdraws. What fails
-begins again from where it failed: a cube that was missed or dropped is fetched once more.
+The expert finds the next goal of each arm from the present scene, not from a record of phases. The right gripper hovers
+open above the cube, goes down, closes, and carries what it holds to the meeting point. The left gripper waits open
+beside that point, goes to the cube once it is offered there, and closes. Then the right gripper opens and withdraws. A
+motion that fails begins again from where it failed, so that a missed or dropped cube is fetched once more.
 """
 
 from __future__ import annotations
@@ -21,47 +21,50 @@ from chunk_ppo_ros.sim.geometry import BASE_YAWS, axis_rotations, solve_pose, sp
 if TYPE_CHECKING:
     from chunk_ppo_ros.sim.tasks.transfer_cube import TransferScene
 
-MEETING_POINT = np.array([0.0, 0.5, 0.22])  # m, of the cube when it is handed over
+MEETING_POINT = np.array([0.0, 0.5, 0.22])  # m, the place of the cube when it is handed over
 OPEN, CLOSED = 1.0, 0.0
-OPENED = 0.8  # an opening from which a gripper goes around the cube
-HOLDING = 0.75  # below this it may hold the cube, which keeps the fingers at 0.6
-# The right gripper points steeply down and its fingers close along y. The left one is level and rolled a quarter
-# turn: its fingers close along z, between those of the right one.
+OPENED = 0.8  # the opening beyond which a gripper goes around the cube
+HOLDING = 0.75  # the opening below which a gripper may hold the cube; a held cube keeps the fingers at 0.6
+# The right gripper points steeply down, and its fingers close along y. The left gripper is level and rolled by a
+# quarter turn, so that its fingers close along z, between those of the right gripper.
 RIGHT_PITCH, LEFT_ROLL = 1.2, 0.5 * np.pi
-# Where the inverse kinematics start, so that joints depend on the goal alone: a posture near all of them, rad.
+# The posture from which the inverse kinematics start, rad. It is near all goals, and joints depend on the goal alone.
 POSTURE = np.array([[0.0, -0.3, 0.9, 0.0, -0.6, LEFT_ROLL], [0.0, 0.0, 0.4, 0.0, RIGHT_PITCH - 0.4, 0.0]])
 # Offsets of the grasp point from the cube's center, m.
 GRASP = np.array([0.0, 0.0, 0.012])  # keeps the fingertips off the table
 HOVER = np.array([0.0, 0.0, 0.10])
 WITHDRAWN = np.array([0.03, 0.0, 0.12])
 WAITING = np.array([-0.11, 0.0, 0.0])
-# How near, in each direction, counts as being there, m.
-IN_LINE = 0.014  # across the way that a gripper comes: its open fingers leave 0.016 on either side of the cube
-AT = 0.014  # along it
-# The left gripper may be less exact, or it goes back and forth: a cube that its finger pushes gives way in the other.
+# The largest distance of a gripper from its goal, m, at which it counts as arrived.
+IN_LINE = 0.014  # across its way; its open fingers leave 0.016 m on either side of the cube
+AT = 0.014  # along its way
+# The left gripper may be less exact. Otherwise it goes back and forth, because the cube moves in the right gripper when
+# a finger of the left one pushes it.
 TAKE_IN_LINE, TAKE_AT = 0.018, 0.02
-IN_HAND = 0.04  # distance of a held cube from the grasp point
-OFFERED = 0.03  # distance of the cube from where the right arm holds it still
-FULL_NOISE_DISTANCE = 0.2  # of a grasp point from its aim; nearer aims are disturbed less, in proportion
+IN_HAND = 0.04  # m, the largest distance of a held cube from the grasp point
+OFFERED = 0.03  # m, the largest distance of the cube from where the right arm holds it still
+# The distance of a grasp point from its goal, m, from which on the goal is disturbed fully. Nearer goals are disturbed
+# less, in proportion.
+FULL_NOISE_DISTANCE = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
 class ArmGoal:
-    """Where a grasp point shall go [3], m, and the opening that its gripper is told, 0..1."""
+    """Holds the goal of an arm: the wanted grasp point [3], m, and the opening that its gripper is commanded, 0..1."""
 
     point: np.ndarray
     opening: float
 
 
 class TransferExpert:
-    """Hands the cube over; see `Expert`."""
+    """Hands the cube over; see `Expert` for its methods."""
 
     def __init__(self, config: TrainConfig) -> None:
-        """Takes `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace`."""
+        """Reads `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace` of the configuration."""
         self._config = config
 
     def plan(self, state: np.ndarray, scene: TransferScene, *, random: np.random.Generator) -> PlannedChunk:
-        """Returns a chunk towards what each arm means to do next."""
+        """Returns a chunk towards the next goal of each arm."""
         goals = transfer_goals(state, scene)
         pace = draw_pace(self._config, random)
         points = np.stack([goal.point for goal in goals])
@@ -69,7 +72,7 @@ class TransferExpert:
         distances = np.linalg.norm(points - scene.grasp_points, axis=1, keepdims=True)
         deviations = self._config.pretrain.aim_noise * np.minimum(1.0, distances / FULL_NOISE_DISTANCE)
         disturbed = points + deviations * random.standard_normal((2, 3))
-        intended, executed = (self._chunk(state, aims, openings, pace) for aims in (points, disturbed))
+        intended, executed = (self._chunk(state, goal_points, openings, pace) for goal_points in (points, disturbed))
         return PlannedChunk(intended, executed)
 
     def _chunk(self, state: np.ndarray, points: np.ndarray, openings: np.ndarray, pace: float) -> np.ndarray:
@@ -79,10 +82,10 @@ class TransferExpert:
 
 
 def transfer_goals(state: np.ndarray, scene: TransferScene) -> tuple[ArmGoal, ArmGoal]:
-    """Returns what the left and the right arm mean to do next.
+    """Returns the next goals of the left and of the right arm.
 
     Args:
-        state: [14]; only its grippers are read.
+        state: float [14], the state, of which only the grippers are read.
         scene: the true scene.
     """
     cube = scene.cube
@@ -95,8 +98,9 @@ def transfer_goals(state: np.ndarray, scene: TransferScene) -> tuple[ArmGoal, Ar
 
 
 def _holds(side: int, opening: float, scene: TransferScene, cube: np.ndarray) -> bool:
-    """Returns whether a gripper has the cube between its fingers; a contact of one of them may be missing for an
-    instant.
+    """Returns whether a gripper has the cube between its fingers.
+
+    One touching finger suffices, because the contact of the other may be missing for an instant.
     """
     near = np.linalg.norm(scene.grasp_points[side] - cube) < IN_HAND
     return bool(near and opening < HOLDING and aloha.SIDES[side] in scene.touched_by)
@@ -121,7 +125,7 @@ def _left_goal(opening: float, scene: TransferScene, cube: np.ndarray, *, held: 
         return ArmGoal(here, CLOSED)
     if not offered:
         return ArmGoal(MEETING_POINT + WAITING, OPEN)
-    place = MEETING_POINT + cube - scene.grasp_points[1] + GRASP  # of the cube, once the right arm has arrived
+    place = MEETING_POINT + cube - scene.grasp_points[1] + GRASP  # the place of the cube once the right arm has arrived
     offset = np.abs(here - cube)
     ready = np.linalg.norm(cube - place) < OFFERED and np.all(offset[1:] < TAKE_IN_LINE)
     if ready and offset[0] < TAKE_AT:
@@ -132,4 +136,4 @@ def _left_goal(opening: float, scene: TransferScene, cube: np.ndarray, *, held: 
 GRIPPER_ROTATIONS = axis_rotations(2, BASE_YAWS) @ np.stack(
     [axis_rotations(0, np.full(2, LEFT_ROLL))[0], axis_rotations(1, np.full(2, RIGHT_PITCH))[1]]
 )
-"""[2, 3, 3], gripper frame to world, throughout."""
+"""The rotations [2, 3, 3] from the gripper frames to the world, which stay the same throughout."""

@@ -1,1 +1,1 @@
-"""The tasks, one file each; `registry.py` lists them, and other packages can add to the list."""
+"""Defines the tasks, each in its own file; `registry.py` lists them, and other packages can add tasks."""

@@ -1,7 +1,7 @@
-"""The list of tasks, and how the configured one is made.
+"""Lists the tasks, and makes the configured one.
 
 A task of this package is one file in this folder and one line in `TASKS`. A task of another package is an entry point
-of the group `chunk_ppo_ros.tasks`: a function that takes an `EnvConfig` and returns a `Task`.
+of the group `chunk_ppo_ros.tasks`, which is a function that takes an `EnvConfig` and returns a `Task`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def make_task(env: EnvConfig) -> Task[Any]:
     """Returns the task `env.task`.
 
     Raises:
-        RegistryError: for a name that is not registered, with the names that are, or a part that is no task.
+        RegistryError: for a name that is not registered (the text lists the registered names), or for a part that is no
+            task.
         ValueError: for settings that the task does not have.
     """
     task = TASKS.get(env.task)(env)
@@ -47,10 +48,10 @@ def make_task(env: EnvConfig) -> Task[Any]:
 
 
 def prompt_of(config: TrainConfig) -> str:
-    """Returns the task in words: `run.prompt`, or where that is empty the words of the task `env.task`.
+    """Returns the task in words, which are `run.prompt` or, where that is empty, those of the task `env.task`.
 
     Raises:
-        RegistryError: as `make_task` does.
-        ValueError: as `make_task` does.
+        RegistryError: where `make_task` raises it.
+        ValueError: where `make_task` raises it.
     """
     return config.run.prompt or make_task(config.env).prompt

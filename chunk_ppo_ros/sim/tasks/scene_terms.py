@@ -1,8 +1,8 @@
-"""Reward terms of other packages that are computed from the scene, and added to those of any task.
+"""Adds reward terms of other packages, which are computed from the scene, to the terms of any task.
 
-A term is an entry point of the group `chunk_ppo_ros.scene_terms`: a function of the scenes before and after a control
-step (`SceneState`) that returns the value of the step as a float. `reward.scene_terms` names the terms that count, each
-with its weight; a chunk's value is the sum over its steps.
+A term is an entry point of the group `chunk_ppo_ros.scene_terms`. It is a function of the scenes before and after a
+control step (`SceneState`) that returns the value of the step as a float. The setting `reward.scene_terms` names the
+terms that count, each with its weight. The value of a chunk is the sum over its steps.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ SCENE_TERMS: Registry[SceneTerm] = Registry(
 
 @dataclasses.dataclass(frozen=True)
 class ObservedScene:
-    """A scene as the simulator tells it, and as the task sees it."""
+    """Holds a scene as the simulator returns it, and what the task reads of it."""
 
     scene: SceneState
     seen: Any
 
 
 class TaskWithTerms(Task[ObservedScene]):
-    """A task whose steps have further terms; all else is the task's own."""
+    """Adds further terms to the steps of a task. Everything else is the task's own."""
 
     def __init__(self, task: Task[Any], terms: Mapping[str, tuple[SceneTerm, float]]) -> None:
         """Adds terms to a task.
 
         Args:
             task: the task.
-            terms: by name, the function of a term and its weight.
+            terms: the function and the weight of each further term, by its name.
         """
         self.name, self.prompt, self.objects = task.name, task.prompt, task.objects
         self._task, self._terms = task, terms
@@ -54,14 +54,14 @@ class TaskWithTerms(Task[ObservedScene]):
         return self._task.sample_layout(rng)
 
     def observe(self, scene: SceneState) -> ObservedScene:
-        """Returns the scene, and what the task makes of it."""
+        """Returns the scene, and what the task reads of it."""
         return ObservedScene(scene, self._task.observe(scene))
 
     def step_reward(self, before: ObservedScene, after: ObservedScene) -> StepReward:
         """Returns the task's reward with the further terms.
 
         Raises:
-            RewardError: where a term has the name of one of the task's.
+            RewardError: where a further term has the name of a term of the task.
         """
         reward = self._task.step_reward(before.seen, after.seen)
         taken = {term.name for term in reward.terms} & set(self._terms)
@@ -78,7 +78,7 @@ class TaskWithTerms(Task[ObservedScene]):
 
 
 def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
-    """Returns the task with the terms of `reward.scene_terms`; itself where there are none.
+    """Returns the task with the terms of `reward.scene_terms`, or the task itself where there are none.
 
     Raises:
         RegistryError: for a name that no package registers, or a package whose term cannot be imported.

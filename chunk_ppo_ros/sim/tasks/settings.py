@@ -1,4 +1,4 @@
-"""The settings of one task, read from `env.task_settings`; a task declares them as a section of the configuration."""
+"""Reads the settings of one task from `env.task_settings`; a task declares them as a section of the configuration."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _TRUTHS = {"true": True, "false": False}
 
 @dataclasses.dataclass(frozen=True)
 class NoSettings(Checked):
-    """The settings of a task that has none."""
+    """Declares the settings of a task that has none."""
 
 
 def read_settings(env: EnvConfig, cls: type[SettingsT]) -> SettingsT:
     """Returns the settings of the configured task.
 
     Args:
-        env: `task_settings` has entries name=value.
-        cls: a frozen dataclass derived from `Checked`; its fields are bool, int, float or str, each made by `setting`.
+        env: the section whose `task_settings` has entries name=value.
+        cls: a frozen dataclass derived from `Checked`. Its fields are bool, int, float or str, each made by `setting`.
 
     Raises:
         SettingError: for an entry that is not name=value, a name that the task does not have, or a value out of range.

@@ -1,7 +1,8 @@
-"""What a task is: written once for all simulators. It says what is drawn at a reset, and what a control step is worth.
+"""Defines what a task is. A task draws the layout of the scene at a reset, and judges each control step.
 
-A task holds no state. Rewards are differences of a potential between two scenes, so that a step's reward is a function
-of the scene before and after it, and an episode's sum tells how far it came. The time limit is counted by the caller.
+A task is written once for all simulators and holds no state. Rewards are differences of a potential between two scenes.
+Therefore the reward of a step is a function of the scenes before and after it, and the sum over an episode measures its
+progress. The caller counts the time limit.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from chunk_ppo_ros.sim.experts.expert import Expert
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneObject, SceneState
 
-START_NOISE = 0.02  # rad, largest deviation of each arm joint from the start pose
+START_NOISE = 0.02  # rad, the largest deviation of each arm joint from the start pose
 
 TaskSceneT = TypeVar("TaskSceneT")
-"""The scene as one task sees it; a dataclass of that task."""
+"""The type of what one task reads of a scene; it is a dataclass of that task."""
 
 
 class Task(Protocol[TaskSceneT]):
-    """A task. A class that inherits from this one needs no `make_expert` where it has no scripted expert.
+    """Describes a task. A class that inherits from this one needs no `make_expert` where it has no scripted expert.
 
     Attributes:
-        name: the task's name, for messages.
-        prompt: the instruction; it must not tell what only the cameras may show.
-        objects: what it wants in the scene besides the robot.
+        name: the name of the task, for messages.
+        prompt: the instruction. It must not contain what only the cameras may show.
+        objects: the objects that the task wants in the scene besides the robot.
     """
 
     name: str
@@ -37,38 +38,39 @@ class Task(Protocol[TaskSceneT]):
     objects: tuple[SceneObject, ...]
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
-        """Returns a random layout; it places every one of `objects`."""
+        """Returns a random layout, which places each of `objects`."""
 
     def observe(self, scene: SceneState) -> TaskSceneT:
-        """Returns the scene as this task sees it.
+        """Returns what this task reads of a scene.
 
         Raises:
             ValueError: where the scene lacks an object of the task.
         """
 
     def step_reward(self, before: TaskSceneT, after: TaskSceneT) -> StepReward:
-        """Returns what one control step from `before` to `after` is worth."""
+        """Returns the judgment on one control step from `before` to `after`."""
 
     def make_expert(self, config: TrainConfig) -> Expert[TaskSceneT] | None:
-        """Returns the scripted expert that demonstrates the task; None where there is none."""
+        """Returns the scripted expert that demonstrates the task, or None where there is none."""
         return None
 
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeStart:
-    """How an episode starts: the robot's state [14], rad and normalized grippers, and the layout of the scene."""
+    """Holds the start of an episode: the robot's state [14], rad and normalized grippers, and the scene's layout."""
 
     state: np.ndarray
     layout: EpisodeLayout
 
 
 def sample_start(task: Task[TaskSceneT], *, seed: int, noise: float = START_NOISE) -> EpisodeStart:
-    """Draws the start of an episode from `seed` alone; robot and scene have generators of their own.
+    """Draws the start of an episode from `seed` alone. Robot and scene have separate random generators.
 
     Args:
-        task: what the layout is for.
-        seed: number of the episode, >= 0.
-        noise: largest deviation of each arm joint from ALOHA's start pose, rad, uniform; grippers have none.
+        task: the task that draws the layout.
+        seed: the seed of the episode, >= 0.
+        noise: the largest deviation of each arm joint from ALOHA's start pose, rad. It is uniform, and grippers have
+            none.
 
     Raises:
         ValueError: where the layout does not place exactly the task's objects.

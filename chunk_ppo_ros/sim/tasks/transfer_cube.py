@@ -1,7 +1,8 @@
-"""Transfer cube: the right gripper lifts a cube and hands it to the left one (ACT, Zhao et al. 2023).
+"""Defines the task transfer_cube: the right gripper lifts a cube and hands it to the left one (ACT, Zhao et al. 2023).
 
-Differs from gym-aloha's task, which calls the first touch of the left gripper a success: here it must hold the cube
-alone, with both fingers. Whether the right one ever held it is not asked: a state tells nothing of the past.
+Differs from gym-aloha's task, in which the first touch of the left gripper is a success. Here the left gripper must
+hold the cube alone, with both fingers. The task does not ask whether the right gripper ever held it, because a state
+contains nothing of the past.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ from chunk_ppo_ros.sim.tasks.settings import read_settings
 from chunk_ppo_ros.sim.tasks.task import Task
 
 CUBE = "cube"
-"""Name of the object."""
+"""The name of the cube among the objects of the scene."""
 CUBE_HALF_SIZE = 0.02  # m
 CUBE_COLOR = (255, 0, 0)
 CUBE_MASS = 0.05  # kg; mass and inertia are those of gym-aloha's scene, whose inertia is far above that of a solid cube
 CUBE_INERTIA = (0.002, 0.002, 0.002)  # kg m^2
-# Where the cube's center is drawn (gym-aloha's `sample_box_pose`), resting on the table, m.
+# The box in which the cube's center is drawn, as in gym-aloha's `sample_box_pose`, m. The cube rests on the table.
 CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
 CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
-PROGRESS_WEIGHT = 2.0  # 1/m: the two grasp points begin 0.7 m from the cube and end near it
+PROGRESS_WEIGHT = 2.0  # 1/m; the two grasp points begin at 0.7 m from the cube in sum, and end near it
 STAGES = 5
-LOST_HEIGHT = -0.05  # m, of a cube that has fallen off the table
+LOST_HEIGHT = -0.05  # m; a cube whose center is lower has fallen off the table
 
 
 @dataclasses.dataclass(frozen=True)
 class TransferCubeSettings(Checked):
-    """What `env.task_settings` may name for this task."""
+    """Declares the settings that `env.task_settings` may name for this task."""
 
     cube_spread: float = setting(
         1.0,
@@ -47,14 +48,14 @@ class TransferCubeSettings(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class TransferScene:
-    """What the task looks at.
+    """Holds what the task reads of a scene.
 
     Attributes:
-        grasp_points: [2, 3], of the left and of the right gripper, m.
-        cube: [3], the center of the cube, m.
-        touched_by: the sides, "left" and "right", of which a finger touches the cube.
-        gripped_by: the sides of which both fingers touch it.
-        on_table: whether it touches the table.
+        grasp_points: float [2, 3], the grasp points of the left and of the right gripper, m.
+        cube: float [3], the center of the cube, m.
+        touched_by: the sides, of "left" and "right", on which a finger touches the cube.
+        gripped_by: the sides on which both fingers touch the cube.
+        on_table: whether the cube touches the table.
     """
 
     grasp_points: np.ndarray
@@ -65,7 +66,7 @@ class TransferScene:
 
 
 class TransferCubeTask(Task[TransferScene]):
-    """The task; see the module."""
+    """Defines the task in which the right gripper hands a cube to the left one."""
 
     name = "transfer_cube"
     prompt = "pick up the red cube with the right arm and hand it to the left arm"
@@ -80,16 +81,24 @@ class TransferCubeTask(Task[TransferScene]):
     )
 
     def __init__(self, *, spread: float = 1.0) -> None:
-        """`spread` is the share of the cube's range that is used, in each direction, about its middle; 0..1."""
+        """Makes the task.
+
+        Args:
+            spread: the share, 0..1, of the cube's range that is used about its middle, in each direction.
+        """
         middle, half = (CUBE_LOW + CUBE_HIGH) / 2, (CUBE_HIGH - CUBE_LOW) / 2
         self._low, self._high = middle - spread * half, middle + spread * half
 
     def sample_layout(self, rng: np.random.Generator) -> EpisodeLayout:
-        """Returns the cube's place on the table, uniform, on the right half."""
+        """Returns the cube's place on the right half of the table, drawn uniformly."""
         return EpisodeLayout({CUBE: Pose(rng.uniform(self._low, self._high))})
 
     def observe(self, scene: SceneState) -> TransferScene:
-        """Grasp points, the cube and what touches it; raises ValueError where the scene has no cube."""
+        """Returns the grasp points, the cube and what touches it.
+
+        Raises:
+            ValueError: where the scene has no cube.
+        """
         return TransferScene(
             grasp_points=scene.grasp_points,
             cube=scene.position(CUBE),
@@ -99,9 +108,10 @@ class TransferCubeTask(Task[TransferScene]):
         )
 
     def step_reward(self, before: TransferScene, after: TransferScene) -> StepReward:
-        """`stage`: increase of `transfer_stage`; the last one is success. `progress`: decrease of the way, m.
+        """Returns the terms `stage`, the increase of `transfer_stage`, and `progress`, the decrease of the way, m.
 
-        A cube that has fallen off the table ends the episode: it would fall on, and progress have no bound.
+        The last stage is a success. A cube that has fallen off the table ends the episode, because it would fall for
+        ever and `progress` would have no bound.
         """
         stage = transfer_stage(after)
         success = stage == STAGES
@@ -123,9 +133,11 @@ def make_transfer_cube(env: EnvConfig) -> TransferCubeTask:
 
 
 def transfer_stage(scene: TransferScene) -> int:
-    """0..5: what gym-aloha rewards with 0..4, and the left gripper holding the cube alone off the table.
+    """Returns the stage 0..5 of a scene.
 
-    Nothing, touched by the right gripper, lifted by it, touched by the left one, that off the table.
+    The stages 0..4 are the rewards of gym-aloha's task: 0 nothing has happened, 1 the right gripper touches the cube, 2
+    the right gripper has lifted it, 3 the left gripper touches it, 4 the left gripper touches it off the table. In
+    stage 5 the left gripper holds the cube alone off the table.
     """
     if "left" in scene.gripped_by and not scene.on_table and "right" not in scene.touched_by:
         return STAGES
@@ -137,5 +149,5 @@ def transfer_stage(scene: TransferScene) -> int:
 
 
 def _way_to_cube(scene: TransferScene) -> float:
-    """Summed distance of both grasp points from the cube, m."""
+    """Returns the sum of the distances of both grasp points from the cube, m."""
     return float(np.sum(np.linalg.norm(scene.grasp_points - scene.cube, axis=1)))
