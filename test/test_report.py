@@ -27,7 +27,6 @@ UPDATE = Metrics(
         "value/explained_variance": float("nan"),
     }
 )
-SCRATCH = {"kind": "scratch", "path": "", "is_fallback": False, "reason": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +42,11 @@ def make_config(tmp_path, **ppo):
     return dataclasses.replace(preset, run=run, ppo=dataclasses.replace(preset.ppo, **ppo))
 
 
-def write_run(tmp_path, *, num_updates=4, provenance=SCRATCH, evaluations=()):
+def write_run(tmp_path, *, num_updates=4, start="fresh weights", is_fallback=False, evaluations=()):
     """Four episodes of two chunks an update; from the third update on they succeed."""
-    for step in (2, 10):
-        folder = tmp_path / "checkpoints" / "name" / f"step_{step}"
-        folder.mkdir(parents=True)
-        (folder / "metadata.json").write_text(json.dumps({"provenance": provenance if step == 10 else None}))
+    origin = {"start": start, "is_fallback": is_fallback}
     run_dir = tmp_path / "runs" / "name"
-    with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1") as log:
+    with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1", **origin) as log:
         for number in range(num_updates):
             success = number >= 2
             for episode in range(4 * number, 4 * number + 4):
@@ -142,9 +138,19 @@ def test_updates_without_a_metric_are_reported_as_far_as_they_go(tmp_path, missi
 
 
 def test_a_fallback_start_stands_out(tmp_path):
-    fallback = {"kind": "scratch", "path": "somewhere", "is_fallback": True, "reason": "no such folder"}
-    text = write_report(write_run(tmp_path, provenance=fallback)).read_text()
-    assert "| start | **fresh weights (fallback)**: somewhere could not be loaded: no such folder |" in text
+    start = "fresh weights, because somewhere could not be loaded: no such folder"
+    text = write_report(write_run(tmp_path, start=start, is_fallback=True)).read_text()
+    assert f"| start | **{start}** |" in text
+
+
+def test_a_run_of_before_the_start_was_recorded_says_so(tmp_path):
+    run_dir = write_run(tmp_path)
+    file = run_dir / "metrics.jsonl"
+    records = [json.loads(line) for line in file.read_text().splitlines()]
+    for record in records:
+        record.pop("start", None), record.pop("is_fallback", None)
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    assert "| start | not recorded |" in write_report(run_dir).read_text()
 
 
 def test_what_is_repeated_after_a_crash_counts_once(tmp_path):

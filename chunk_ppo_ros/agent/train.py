@@ -48,7 +48,11 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
         episode=learner.counters.next_episode,
     )
     run_dir = Path(config.run.run_dir) / config.run.exp_name
-    with MetricsLog.open(run_dir, config=config, run_id=learner.run_id) as log, ReportWriter(run_dir) as report:
+    origin = learner.provenance
+    log = MetricsLog.open(
+        run_dir, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
+    )
+    with log, ReportWriter(run_dir) as report:
         while not learner.finished:
             _iterate(config, learner, actor, worker, log)
             report.request()

@@ -29,8 +29,17 @@ class MetricsLog:
         self._wandb = wandb
 
     @classmethod
-    def open(cls, run_dir: Path, *, config: config_lib.TrainConfig, run_id: str) -> MetricsLog:
+    def open(
+        cls, run_dir: Path, *, config: config_lib.TrainConfig, run_id: str, start: str = "", is_fallback: bool = False
+    ) -> MetricsLog:
         """Opens the metrics in `run_dir` and appends the configuration. `run.wandb` says whether wandb is on.
+
+        Args:
+            run_dir: the folder of the run.
+            config: the settings of the run.
+            run_id: the identity of the run.
+            start: where the first weights came from, in words; empty where the caller does not know.
+            is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
 
         Raises:
             OSError: when the folder cannot be written.
@@ -38,7 +47,8 @@ class MetricsLog:
         run_dir = Path(run_dir)
         file = MetricsFile(run_dir)
         settings = config_lib.to_dict(config)
-        file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings})
+        begun = {"start": start, "is_fallback": is_fallback}
+        file.append({"kind": "run", "run_id": run_id, "time": time.time(), "config": settings, **begun})
         sink = wandb_sink.start(run_dir, run_id=run_id, config=settings) if config.run.wandb else None
         return cls(file, sink)
 

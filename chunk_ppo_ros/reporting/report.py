@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -106,7 +105,7 @@ def _facts(runs: Sequence[Record], updates: Sequence[Record], episodes: Sequence
         "date": time.strftime("%Y-%m-%d %H:%M", time.localtime(runs[0]["time"])),
         "task": f"{config['env']['task']}, simulator {config['env']['simulator']}",
         "configuration": nearest_preset(config),
-        "start": _start(_checkpoint_folder(config)),
+        "start": _start(run),
         "trained on": "{policy_version} updates, {num_chunks} chunks, {num_steps} control steps".format_map(last),
         "finished episodes": str(len(episodes)),
     }
@@ -172,17 +171,10 @@ def _checkpoint_folder(config: Mapping[str, Any]) -> Path:
     return Path(run["checkpoint_root"]) / (run["checkpoint_dir"] or run["exp_name"])
 
 
-def _start(folder: Path) -> str:
-    """Returns the origin of the first weights, from the newest checkpoint; bold where a checkpoint did not load."""
-    found = sorted(folder.glob("step_*/metadata.json"), key=lambda path: int(path.parent.name.removeprefix("step_")))
-    if not found:
-        return f"not known, because there is no checkpoint in {folder}"
-    provenance = json.loads(found[-1].read_text())["provenance"]
-    if provenance["is_fallback"]:
-        return f"**fresh weights (fallback)**: {provenance['path']} could not be loaded: {provenance['reason']}"
-    return (
-        "fresh weights" if provenance["kind"] == "scratch" else f"{provenance['kind']} checkpoint {provenance['path']}"
-    )
+def _start(run: Record) -> str:
+    """Returns where the first weights came from; bold where they replaced a checkpoint that could not be loaded."""
+    start = run.get("start") or "not recorded"
+    return f"**{start}**" if run.get("is_fallback") else start
 
 
 def _table(facts: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,7 @@ class FakeLearner:
     def __init__(self, config, counters):
         self._config = config
         self.counters = counters
+        self.provenance = Provenance("scratch")
         self.opening = ("run run starts from nothing",)
         self.directory = Path(config.run.checkpoint_root)
         self.checkpoint = self.directory / f"step_{counters.policy_version}"

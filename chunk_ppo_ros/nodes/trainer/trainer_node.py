@@ -68,7 +68,11 @@ class TrainerNode(WorkerNode):
 
         def begin() -> tuple[Learner, MetricsLog]:
             learner = Learner.start(config)
-            return learner, MetricsLog.open(run_dir, config=config, run_id=learner.run_id)
+            origin = learner.provenance
+            log = MetricsLog.open(
+                run_dir, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
+            )
+            return learner, log
 
         self.submit(begin, self._on_begun)
 
