@@ -1,1 +1,1 @@
-"""The policy in JAX: towers, tokenizers, decoding constraint, checkpoints."""
+"""Modules of the policy in JAX: its towers, tokenizers, decoding constraint and checkpoints."""

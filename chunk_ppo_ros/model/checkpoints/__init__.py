@@ -1,1 +1,1 @@
-"""The folders of checkpoints: reading, writing, and what fits together."""
+"""Modules that read and write the folders of checkpoints, and decide which checkpoint fits which configuration."""

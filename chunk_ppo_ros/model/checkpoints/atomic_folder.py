@@ -1,4 +1,4 @@
-"""Folders that are written whole or not at all, and the checksums that tell a changed file."""
+"""Writes folders whole or not at all, and computes the checksums by which a changed file is found."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from pathlib import Path
 from chunk_ppo_ros.core.errors import CheckpointError
 
 UNFINISHED = ".unfinished_"
-"""Prefix of the name of a folder that is being written or removed."""
+"""The prefix of the name of a folder that is being written or removed."""
 
 _BLOCK = 2**20
 
 
 def checksums(folder: Path, *, below: str = "") -> dict[str, int]:
-    """CRC-32 of each file of `folder/below`, by its path in `folder`; Orbax itself does not notice a changed byte."""
+    """Returns the CRC-32 of each file of `folder/below`, by its path in `folder`.
+
+    They are needed because Orbax itself does not notice a changed byte.
+    """
     files = sorted(file for file in (folder / below).rglob("*") if file.is_file())
     return {file.relative_to(folder).as_posix(): _checksum(file) for file in files}
 
@@ -36,17 +39,17 @@ def check_unchanged(folder: Path, expected: Mapping[str, int], *, below: str) ->
 
 
 def check_is_free(target: Path) -> None:
-    """Refuses a place that is taken; to be asked before the work whose result goes there.
+    """Refuses a path that exists already. Callers ask this before the work whose result is to be written there.
 
     Raises:
-        CheckpointError: when something is there.
+        CheckpointError: when the path exists.
     """
     if target.exists():
         raise CheckpointError(f"checkpoint {target} must not exist yet, but it does; remove it or take another name")
 
 
 def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
-    """Has `write` fill a temporary folder, and renames it to `target` once everything is on the disk.
+    """Calls `write` with a temporary folder, and renames that folder to `target` once everything is on the disk.
 
     Raises:
         CheckpointError: when `target` exists or cannot be written.
@@ -61,7 +64,7 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
             _flush(entry)
         temporary.rename(target)
         _flush(target.parent)
-    except Exception as error:  # Orbax and its storage raise many kinds for a full disk
+    except Exception as error:  # Orbax and its storage raise many kinds of errors for a full disk.
         shutil.rmtree(temporary, ignore_errors=True)
         raise CheckpointError(
             f"checkpoint {target} cannot be written: {error}; make room or mend the folder's permissions"
@@ -70,7 +73,7 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _checksum(file: Path) -> int:
-    """CRC-32 of a file, which may be larger than the memory."""
+    """Returns the CRC-32 of a file, which may be larger than the memory."""
     checksum = 0
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
@@ -79,7 +82,7 @@ def _checksum(file: Path) -> int:
 
 
 def _flush(path: Path) -> None:
-    """Has the system put a file or folder on the disk."""
+    """Makes the operating system write a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,9 +1,10 @@
-"""A checkpoint folder, opened once: `Checkpoint.open` tells what it is, and everything is read through its value.
+"""Reads checkpoint folders. `Checkpoint.open` recognizes a folder, and its result reads everything in it.
 
-Own, one folder `step_<N>` for each policy version: `params/` and `train_state/` (Orbax), `assets/`, `metadata.json`.
-openpi's: `params/` with the tree {"params": {"PaliGemma": ...}}, `assets/`; ours of this layout have `checksums.json`
-and `settings.json` beside them, which openpi ignores. Whatever cannot be read is a CheckpointError.
-Not here: writing checkpoints (`saving.py`) and the folder of a run (`step_folders.py`).
+There are two layouts. Our own has one folder `step_<N>` for each policy version, with `params/` and `train_state/`
+(Orbax), `assets/` and `metadata.json`. openpi's has `params/` with the tree {"params": {"PaliGemma": ...}}, and
+`assets/`. When we write openpi's layout, `checksums.json` and `settings.json` are beside them, which openpi ignores.
+A file that cannot be read raises CheckpointError. `saving.py` writes checkpoints, and `step_folders.py` finds those of
+a run.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
 ACTOR = "actor_backbone/"
-"""Prefix of the names of the backbone's leaves."""
+"""The prefix of the names of the backbone's leaves."""
 
 PARAMS, TRAIN_STATE, ASSETS = "params", "train_state", "assets"
 METADATA, CHECKSUMS, SETTINGS = "metadata.json", "checksums.json", "settings.json"
@@ -35,16 +36,16 @@ _TRAIN_STATE_ADVICE = "resume with what the run trained and froze (ppo.freeze_*)
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint of a known layout. Made by `Checkpoint.open`; a finished folder is never changed.
+    """A checkpoint of a known layout, which `Checkpoint.open` makes. A finished folder is never changed.
 
     Attributes:
-        root: its folder.
-        kind: "own" or "openpi".
+        root: the checkpoint's folder.
+        kind: the layout, "own" or "openpi".
         leaves: shape and dtype of each parameter by our name, "actor_backbone/..." or "value_head/...".
-        stored_names: our name -> the name that the parameter is stored by.
-        checksums: CRC-32 of files by their path in the folder; empty where nothing is known of them.
-        metadata: what an own checkpoint says about itself; None for openpi's layout.
-        settings: the settings of the run that wrote it, as far as it says them.
+        stored_names: the name under which each parameter is stored, by our name.
+        checksums: CRC-32 of files by their path in the folder; empty where the checkpoint has no checksums.
+        metadata: the content of an own checkpoint's metadata.json; None for openpi's layout.
+        settings: the settings of the run that wrote the checkpoint, as far as the checkpoint has them.
     """
 
     root: Path
@@ -83,14 +84,14 @@ class Checkpoint:
 
     @property
     def policy_version(self) -> int:
-        """Updates that made the weights; 0 for openpi's layout."""
+        """The number of updates that made the weights; 0 for openpi's layout."""
         return 0 if self.metadata is None else self.metadata.counters.policy_version
 
     def require_metadata(self) -> Metadata:
-        """What an own checkpoint says about itself.
+        """Returns the metadata of an own checkpoint.
 
         Raises:
-            CheckpointError: for openpi's layout, which has no training state either.
+            CheckpointError: when the checkpoint has openpi's layout, which has neither metadata nor training state.
         """
         if self.metadata is None:
             raise CheckpointError(
@@ -107,19 +108,20 @@ class Checkpoint:
         sharding: PyTree = None,
         before_reading: Callable[[], object] = lambda: None,
     ) -> Params:
-        """Returns parameters of either layout.
+        """Reads parameters of either layout.
 
         Args:
-            expected: tree of arrays or shapes, or dict of them by name; gives the dtypes as well.
+            expected: tree of arrays or shapes, or dict of them by name; it decides the dtypes as well.
             ignored: names of leaves that are left out.
-            sharding: where they go, as `orbax_trees.load_tree` takes it.
-            before_reading: called once all is checked that can be without reading; may free what is to be replaced.
+            sharding: the devices of the arrays, as `orbax_trees.load_tree` takes them.
+            before_reading: function that is called when everything has been checked that can be checked without reading
+                arrays. It may free the arrays that the new ones replace.
 
         Returns:
-            The tree of `expected` as `jax.Array`s, read straight to their devices.
+            The tree of `expected` as `jax.Array`s, which are read straight to their devices.
 
         Raises:
-            CheckpointError: when they are damaged or of other shapes, each of which is listed.
+            CheckpointError: when arrays are damaged or of other shapes; each of those is listed.
         """
         names = {stored: name for name, stored in self.stored_names.items() if name not in ignored}
         return orbax_trees.load_tree(
@@ -146,7 +148,8 @@ class Checkpoint:
 
         Args:
             expected: tree of arrays or shapes.
-            absent: names of leaves that earlier checkpoints lack -> what they are then.
+            absent: the value of each leaf that earlier checkpoints lack, by its name. It is taken where the leaf is not
+                stored.
         """
         verified = self._check_unchanged(TRAIN_STATE)
         with _readable(self.root):
@@ -167,12 +170,16 @@ class Checkpoint:
         """Refuses an own checkpoint whose assets were changed since they were written.
 
         Raises:
-            CheckpointError: naming the first file.
+            CheckpointError: when a file was changed or is missing; the first one is named.
         """
         self._check_unchanged(ASSETS)
 
     def _check_unchanged(self, below: str) -> bool:
-        """Refuses files that were changed since they were written; false where there are no checksums to tell by."""
+        """Refuses files that were changed since they were written. Returns false where there are no checksums of them.
+
+        Raises:
+            CheckpointError: when a file was changed or is missing, or an own checkpoint has no checksums.
+        """
         with _readable(self.root):
             atomic_folder.check_unchanged(self.root, self.checksums, below=below)
         has_some = any(name.startswith(f"{below}/") for name in self.checksums)
@@ -182,7 +189,7 @@ class Checkpoint:
 
 
 def _root(path: Path) -> Path:
-    """The checkpoint's folder, where `path` is that or its `params`."""
+    """Returns the checkpoint's folder, where `path` is that folder or its `params`."""
     if not path.is_dir():
         raise CheckpointError(f"checkpoint {path} must be a folder, got none of that name; check the path")
     if orbax_trees.is_tree(path):
@@ -197,10 +204,10 @@ def _root(path: Path) -> Path:
 
 
 def _openpi_names(path: Path, stored: Collection[str]) -> dict[str, str]:
-    """Our name -> stored name of the parameters of openpi's layout.
+    """Returns the stored name of each parameter of openpi's layout, by our name.
 
     Raises:
-        CheckpointError: when it is another layout.
+        CheckpointError: when the layout is another one.
     """
     if not all(name.startswith("params/PaliGemma/") for name in stored):
         tops = ", ".join(sorted({name.split("/")[0] for name in stored}))
@@ -208,7 +215,7 @@ def _openpi_names(path: Path, stored: Collection[str]) -> dict[str, str]:
             f"{path} must hold actor_backbone and value_head, or openpi's params/PaliGemma, got {tops}; it is a "
             "checkpoint of another program"
         )
-    suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # as openpi's trainer writes them
+    suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # openpi's trainer writes the suffix.
     return {ACTOR + name.removeprefix("params/").removesuffix(suffix): name for name in stored}
 
 
@@ -218,7 +225,10 @@ def _read_checksums(root: Path) -> dict[str, int]:
 
 
 def _read_settings(root: Path) -> RunSettings:
-    """The settings beside a checkpoint of openpi's layout; none where another program or an earlier release wrote."""
+    """Returns the settings beside a checkpoint of openpi's layout.
+
+    They are empty where another program or an earlier release wrote the checkpoint.
+    """
     file = root / SETTINGS
     if not file.exists():
         return NO_SETTINGS
@@ -228,7 +238,7 @@ def _read_settings(root: Path) -> RunSettings:
 
 @contextlib.contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turns what the file system refuses into a CheckpointError."""
+    """Turns errors of the file system into a CheckpointError."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What of a checkpoint and of a configuration must agree, and what may be new, left out or different.
+"""Decides whether a checkpoint fits a configuration, and which parameters may be new or left out.
 
-Sizes are compared by what the variant makes of them, so naming a variant's own size changes nothing. Settings that
-say how a policy is used rather than what it is may differ; so may those that nothing in either model reads.
+The sizes that result from the variant and the settings are compared, so a configuration may name a variant's own sizes.
+Settings that say how a policy is used may differ, and so may settings that the model does not read.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _VALUE_HEAD = "value_head/"
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """How a checkpoint's parameters fill a model's; those in neither set are read.
+    """Which parameters of a model are not read from a checkpoint, and which of the checkpoint are not used.
 
     Attributes:
         fresh: names of the model's leaves that the checkpoint lacks and that start fresh.
-        dropped: names of the checkpoint's leaves that the model has no use for.
-        notes: both in words, one entry a group.
+        dropped: names of the checkpoint's leaves that the model does not use.
+        notes: both sets in words, one entry for each group of leaves.
     """
 
     fresh: frozenset[str] = frozenset()
@@ -41,14 +41,15 @@ class Match:
 
 
 def match_leaves(path: Path, stored: Collection[str], wanted: Collection[str]) -> Match:
-    """Decides about whole groups of leaves that one side lacks; any other difference is left to the check of shapes.
+    """Decides which leaves start fresh and which are left out, where only one side has a whole group of leaves.
 
-    The value heads and the adapters start fresh where the checkpoint has nothing of them. A value head over the chunk
-    that the model lacks is left out. Adapters are never left out: the policy would be another one.
+    The value heads and the adapters start fresh where the checkpoint has none of their leaves. A value head over the
+    chunk that the model lacks is left out. Adapters are never left out, because the policy would be another one. The
+    check of shapes finds every other difference.
 
     Args:
         path: the checkpoint, for error texts.
-        stored: names of its parameters.
+        stored: names of the checkpoint's parameters.
         wanted: names of the model's parameters.
 
     Raises:
@@ -83,16 +84,17 @@ _FRESH_GROUPS: dict[str, Callable[[str], bool]] = {
 def check_model_config(
     path: Path, stored: Pi0FASTActorCriticConfig, model: Pi0FASTActorCriticConfig, *, resumes: bool = False
 ) -> None:
-    """Compares the settings that a checkpoint was made with with the configured ones.
+    """Compares the model settings of a checkpoint with the configured ones.
 
     Args:
         path: the checkpoint, for error texts.
-        stored: what its metadata say of the model.
-        model: the configured one.
-        resumes: nothing may start fresh or be left out, because the optimizer's state must fit.
+        stored: the model's settings in the checkpoint's metadata.
+        model: the configured model's settings.
+        resumes: whether a run goes on from the checkpoint. Then no parameter may start fresh or be left out, because
+            the optimizer's state must fit.
 
     Raises:
-        CheckpointError: listing each setting that differs, with both values.
+        CheckpointError: when settings differ; each is listed with both values.
     """
     found = _meaning(stored, resumes=resumes)
     wanted = _meaning(model, resumes=resumes)
@@ -108,15 +110,15 @@ def check_model_config(
 
 
 def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> None:
-    """Refuses a model to which the action tokens of a checkpoint mean other actions; sizes are told by the shapes.
+    """Refuses a configuration that decodes a checkpoint's action tokens to other actions.
 
     Args:
         path: the checkpoint, for error texts.
-        settings: what it says of the run that wrote it; settings that it does not say are not compared.
-        config: the configuration that is to use it.
+        settings: the settings of the run that wrote the checkpoint; settings that it does not have are not compared.
+        config: the configuration that is to use the checkpoint.
 
     Raises:
-        CheckpointError: listing each setting that differs, with both values.
+        CheckpointError: when settings differ; each is listed with both values.
     """
     names = [*_ACTION_SETTINGS, *(["model.adapt_gripper"] if config.model.adapt_to_pi else [])]
     differing = settings.only(names).changes(config)
@@ -128,7 +130,7 @@ def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> Non
 
 
 def _meaning(model: Pi0FASTActorCriticConfig, *, resumes: bool) -> dict[str, Any]:
-    """The settings that matter to this model, with the size of each tower in the place of `tower_sizes`."""
+    """Returns the settings that this model reads, with the size of each tower in the place of `tower_sizes`."""
     variant = resolve_variant(model)
     settings = {name: value for name, value in config_module.to_dict(model).items() if name not in _FREE}
     for name in model_size.NAMES:

@@ -1,4 +1,4 @@
-"""What one of our checkpoints says about itself, typed: the content of `metadata.json`."""
+"""Reads and writes `metadata.json`, in which an own checkpoint has its run's settings, counters and origin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chunk_ppo_ros.model.checkpoints.metadata_file import (
 )
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
-_LATER_SECTIONS = ("frozen", "settings")  # earlier releases did not write them
+_LATER_SECTIONS = ("frozen", "settings")  # Earlier releases did not write these sections.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Provenance:
 
     Attributes:
         kind: "openpi", "own" or "scratch".
-        path: the checkpoint that they were read from; empty for scratch.
+        path: the checkpoint that the weights were read from; empty for scratch.
         is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
-        reason: why it could not be loaded.
-        notes: which of the parameters are fresh all the same, and which of the checkpoint's were left out.
+        reason: why the checkpoint could not be loaded.
+        notes: which parameters are fresh although a checkpoint was read, and which of the checkpoint's are left out.
     """
 
     kind: str
@@ -51,14 +51,14 @@ class Provenance:
 
 @dataclasses.dataclass(frozen=True)
 class FrozenTowers:
-    """Which towers the run did not train; the names are those of `PPOConfig`."""
+    """Which towers the run did not train; the fields have the names of those of `PPOConfig`."""
 
     freeze_image_tower: bool = False
     freeze_text_tower: bool = False
 
     @classmethod
     def of(cls, ppo: PPOConfig) -> FrozenTowers:
-        """The towers that a configuration does not train."""
+        """Returns which towers a configuration does not train."""
         return cls(freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower)
 
 
@@ -67,11 +67,12 @@ class Metadata:
     """The content of `metadata.json`.
 
     Attributes:
-        model: the settings of the model; those that the writing release did not know have their defaults.
-        counters: how far the run had come.
+        model: the settings of the model; those that the release that wrote it did not know have their defaults.
+        counters: the numbers of updates, chunks and control steps that the run has done so far.
         provenance: where the run's first weights came from.
-        frozen: what the run did not train; checkpoints of 0.1.0 do not say it, because nothing could be frozen.
-        settings: all settings of the run, those of the model among them, which are all that earlier checkpoints say.
+        frozen: the towers that the run did not train. Checkpoints of 0.1.0 do not have it, because that release
+            trained both towers.
+        settings: all settings of the run. Earlier checkpoints have only those of the model.
     """
 
     model: Pi0FASTActorCriticConfig
@@ -82,12 +83,12 @@ class Metadata:
 
     @classmethod
     def of(cls, config: TrainConfig, *, counters: Counters, provenance: Provenance) -> Metadata:
-        """What a run with this configuration writes."""
+        """Returns the metadata that a run with this configuration writes."""
         return cls(config.model, counters, provenance, FrozenTowers.of(config.ppo), RunSettings.of(config))
 
 
 def read_metadata(file: Path) -> tuple[Metadata, dict[str, int]]:
-    """The content of a `metadata.json`, and the checksums of the checkpoint's files by their paths.
+    """Returns the content of a `metadata.json`, and the checksums of the checkpoint's files by their paths.
 
     Raises:
         CheckpointError: when it is missing, damaged, changed, of another format version, or a section does not fit.
@@ -111,7 +112,14 @@ def read_metadata(file: Path) -> tuple[Metadata, dict[str, int]]:
 
 
 def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapping[str, int]) -> None:
-    """Writes what `read_metadata` reads."""
+    """Writes a `metadata.json` that `read_metadata` reads.
+
+    Args:
+        file: the file to write.
+        metadata: its content.
+        step: the number in the checkpoint's name, which is the policy version.
+        checksums: CRC-32 of the checkpoint's files by their paths.
+    """
     content: dict[str, Any] = {
         "step": step,
         "model": config_module.to_dict(metadata.model),
@@ -126,7 +134,7 @@ def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapp
 
 def _read_model(file: Path, section: Mapping[str, Any]) -> Pi0FASTActorCriticConfig:
     try:
-        values, _ = renamed.carry_over("model", section)  # nobody can change the keys of a checkpoint: no notice
+        values, _ = renamed.carry_over("model", section)  # Nobody can rename keys in a checkpoint, so nobody is told.
         return config_module.from_dict(Pi0FASTActorCriticConfig, values, path="model.")
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"the model section of {file} cannot be used: {error}; use its own release") from error

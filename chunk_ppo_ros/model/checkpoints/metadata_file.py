@@ -1,4 +1,7 @@
-"""JSON beside the arrays of a checkpoint: read with every doubt, written with a format version and a checksum."""
+"""Reads and writes the JSON files beside a checkpoint's arrays, which have a format version and a checksum.
+
+A file is checked against both when it is read.
+"""
 
 from __future__ import annotations
 
@@ -18,32 +21,32 @@ SectionT = TypeVar("SectionT")
 
 
 def read_checked(file: Path) -> dict[str, Any]:
-    """The content of a file that `write_checked` wrote, without its checksum.
+    """Returns the content of a file that `write_checked` wrote, without its checksum.
 
     Raises:
         CheckpointError: when it is missing, damaged, changed, or of another format version.
     """
     content = read_json(file)
     version = content.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:  # true is 1
+    if type(version) is not int or version != FORMAT_VERSION:  # `True == 1` in Python, so the type is checked too.
         raise CheckpointError(f"{file} must have format_version {FORMAT_VERSION}, got {version}; use its own release")
-    checksum = content.pop("checksum", None)  # the first checkpoints had none
+    checksum = content.pop("checksum", None)  # The first checkpoints had no checksum.
     if checksum is not None and checksum != _checksum(content):
         raise CheckpointError(f"{file} was changed since it was written; take another checkpoint")
     return content
 
 
 def write_checked(file: Path, content: Mapping[str, Any]) -> None:
-    """Writes what `read_checked` reads: `content`, the format's version and a checksum of both."""
-    said = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # as it is read: tuples are lists
+    """Writes a file that `read_checked` reads, with `content`, the format's version and a checksum of both."""
+    said = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # JSON makes lists of tuples.
     file.write_text(json.dumps({**said, "checksum": _checksum(said)}, indent=2) + "\n")
 
 
 def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """One section of a file's content.
+    """Returns one section of a file's content.
 
     Raises:
-        CheckpointError: when it is missing or no object.
+        CheckpointError: when the section is missing or no object.
     """
     section = content.get(name)
     if not isinstance(section, dict):
@@ -52,28 +55,28 @@ def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, A
 
 
 def checked_checksums(file: Path, section: Mapping[str, Any]) -> dict[str, int]:
-    """Checksums of files by their paths, as a file of JSON has them.
+    """Returns the checksums of files by their paths, which a section of a JSON file has.
 
     Raises:
-        CheckpointError: when one is no whole number.
+        CheckpointError: when a checksum is no whole number.
     """
     for name, value in section.items():
-        if type(value) is not int:  # true is 1
+        if type(value) is not int:  # `isinstance(True, int)` holds in Python, so the type itself is compared.
             raise CheckpointError(f"the checksum of {name} in {file} must be a whole number, got {value!r}")
     return dict(section)
 
 
 def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[SectionT]) -> SectionT:
-    """A section as the dataclass that it was written from; fields with defaults may be missing.
+    """Returns a section as the dataclass from which it was written; fields with defaults may be missing.
 
     Args:
-        file: where the section is, for error texts.
+        file: the file of the section, for error texts.
         name: the section's name.
         section: the section's content.
         kind: dataclass of strings, booleans, numbers and tuples of strings.
 
     Raises:
-        CheckpointError: for a missing or unknown field, or one of a wrong type.
+        CheckpointError: when a field is missing, unknown or of a wrong type.
     """
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
     try:
@@ -91,7 +94,7 @@ def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object.
+    """Returns the JSON object in a file.
 
     Raises:
         CheckpointError: when the file is missing, damaged or holds something else.
@@ -106,5 +109,5 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def _checksum(content: Mapping[str, Any]) -> int:
-    """CRC-32 of JSON content, whatever its layout."""
+    """Returns the CRC-32 of JSON content, which does not depend on the layout of the file."""
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())

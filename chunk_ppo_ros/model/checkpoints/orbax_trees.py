@@ -1,7 +1,7 @@
-"""Trees of arrays as Orbax folders: written whole, checked by name and shape, read straight to where they belong.
+"""Writes trees of arrays to Orbax folders, checks their names and shapes, and reads them straight to their devices.
 
-Names are the tree's path joined by "/", for example "value_head/hidden/kernel". What the folders of a checkpoint are
-called and what is in them is `checkpoint.py`'s.
+The name of an array is its path in the tree joined by "/", for example "value_head/hidden/kernel". `checkpoint.py`
+knows the folders of a checkpoint.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ import tensorstore
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import PyTree, ShapeTree
 
-_TREE_FILE = "_METADATA"  # Orbax's list of arrays; a folder without it is no tree
+_TREE_FILE = "_METADATA"  # Orbax's list of arrays. A folder without it is no tree.
 _MIN_READ_BYTES = 64 * 2**20
 _MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
 
 
 @runtime_checkable
 class HasShape(Protocol):
-    """An array, or what `jax.eval_shape` and Orbax tell of one."""
+    """An array, or the description of one by `jax.eval_shape` or Orbax."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -38,7 +38,7 @@ class HasShape(Protocol):
 
 
 def is_tree(folder: Path) -> bool:
-    """Whether the folder looks like one that Orbax finished."""
+    """Returns whether the folder looks like one that Orbax finished."""
     return (folder / _TREE_FILE).is_file()
 
 
@@ -50,10 +50,10 @@ def save_tree(folder: Path, tree: PyTree) -> None:
 
 
 def stored_shapes(folder: Path) -> dict[str, HasShape]:
-    """Shape and dtype of each array of a folder, by name, without reading the arrays.
+    """Returns the shape and dtype of each array of a folder, by name, without reading the arrays.
 
     Raises:
-        CheckpointError: when it is missing, no complete Orbax folder, or holds other things than arrays.
+        CheckpointError: when the folder is missing, is no complete Orbax folder, or has other things than arrays.
     """
     tree = _stored_tree(folder)
     leaves = _flat(tree) if isinstance(tree, dict) else {}
@@ -77,26 +77,30 @@ def load_tree(
 ) -> PyTree:
     """Reads arrays of a folder into the structure of `expected`, each straight to its devices.
 
-    No array is in memory twice. While it reads, the host needs besides them the compressed form of the largest one (or
-    of some smaller ones together).
+    No array is in memory twice. Beside the arrays, the host needs memory for the compressed form of the largest array,
+    or of several smaller arrays together.
 
     Args:
-        folder: what `save_tree` or openpi wrote.
-        expected: tree of arrays or of `jax.ShapeDtypeStruct`; its dtypes are what the arrays are converted to.
-        names: the stored name of each array -> the name that `expected` has for it; what is not in it is not read.
-        stored: what `stored_shapes` said of the folder, where it was asked before; it takes tens of ms.
-        sharding: where the arrays go: one `jax.sharding.Sharding`, or a tree of them like `expected` (or its upper
-            part); the first device where not given.
-        verified: whether checksums have shown the files to be whole. Others are read one array after the other, which
-            takes 10 ms each: where one fails, Orbax leaves the rest to themselves, and Python reports them later.
-        before_reading: called once all is checked that can be without reading; may free what is to be replaced.
+        folder: a folder that `save_tree` or openpi wrote.
+        expected: tree of arrays or of `jax.ShapeDtypeStruct`; the arrays are converted to its dtypes.
+        names: the name in `expected` of each array, by its stored name; an array that is not in it is not read.
+        stored: the result of `stored_shapes` for the folder, where the caller has it. Reading it again takes tens of
+            ms.
+        sharding: the devices of the arrays. It is one `jax.sharding.Sharding`, or a tree of them like `expected` or its
+            upper part; None takes the first device.
+        verified: whether checksums have shown that the files are whole. Where they have not, arrays are read one after
+            the other, which takes 10 ms each. If they were read together and one failed, Orbax would go on reading the
+            others, and Python would report their errors later.
+        before_reading: function that is called when everything has been checked that can be checked without reading
+            arrays. It may free the arrays that the new ones replace.
         advice: end of the error text where shapes differ.
 
     Returns:
         A tree of `jax.Array`, committed to their devices.
 
     Raises:
-        CheckpointError: listing every array that is missing, not expected or of another shape; or when reading fails.
+        CheckpointError: when arrays are missing, not expected or of another shape, each of which is listed; or when
+            reading fails.
     """
     stored, wanted = stored_shapes(folder) if stored is None else stored, name_leaves(expected)
     check_shapes(folder, {names[name]: stored[name] for name in names}, wanted, advice=advice)
@@ -115,10 +119,10 @@ def load_tree(
 def check_shapes(
     folder: Path, found: Mapping[str, HasShape], expected: Mapping[str, HasShape], *, advice: str = _MODEL_ADVICE
 ) -> None:
-    """Compares what is stored with what is expected.
+    """Compares the shapes of the stored arrays with the expected ones.
 
     Raises:
-        CheckpointError: listing every name that differs, with the expected and the found shape.
+        CheckpointError: when shapes differ; each array is listed with the expected and the found shape.
     """
     differing = [
         f"  {name}: expected {_shape(expected, name)}, found {_shape(found, name)}"
@@ -133,13 +137,13 @@ def check_shapes(
 
 
 def name_leaves(tree: PyTree) -> dict[str, PyTree]:
-    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names stays so."""
+    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names keeps them."""
     flat, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
 
 
 def leaf_shardings(expected: ShapeTree, sharding: PyTree) -> dict[str, jax.sharding.Sharding]:
-    """Where each leaf of `expected` goes, by name; `sharding` is as `load_tree` takes it."""
+    """Returns the sharding of each leaf of `expected` by name; `sharding` is what `load_tree` takes."""
     if sharding is None:
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     return name_leaves(jax.tree.broadcast(sharding, expected))
@@ -148,7 +152,7 @@ def leaf_shardings(expected: ShapeTree, sharding: PyTree) -> dict[str, jax.shard
 def read_arrays(
     folder: Path, stored: Mapping[str, HasShape], arguments: Mapping[str, orbax.ArrayRestoreArgs]
 ) -> dict[str, jax.Array]:
-    """Reads the named arrays, no more at a time than the largest of them needs."""
+    """Reads the named arrays. At any time, it reads no more bytes than the largest of them has, or 64 MiB."""
     largest = max((_bytes_to_read(stored[name], arguments[name].dtype) for name in stored), default=0)
     handler = orbax.PyTreeCheckpointHandler(
         handler_impl=orbax.BasePyTreeCheckpointHandler(restore_concurrent_bytes=max(largest + 1, _MIN_READ_BYTES))
@@ -161,14 +165,17 @@ def read_arrays(
     try:
         with _quiet_orbax(), orbax.Checkpointer(handler) as checkpointer:
             return _flat(checkpointer.restore(folder.absolute(), args=request))
-    except Exception as error:  # Orbax and its storage raise many kinds
+    except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
             f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
         ) from error
 
 
 def _probe(folder: Path) -> None:
-    """Reads, one after the other, what Orbax is about to read at once; why, see `load_tree`."""
+    """Reads the headers of the arrays one after the other, before Orbax reads them all at once.
+
+    An error then stops the reading, while Orbax would go on reading the others (see `verified` of `load_tree`).
+    """
     store = tensorstore.KvStore.open(
         {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.absolute()}/"}}
     ).result()
@@ -180,7 +187,7 @@ def _probe(folder: Path) -> None:
 
 
 def _bytes_to_read(stored: HasShape, dtype: np.dtype) -> int:
-    """What Orbax reserves for an array: all of the chunks that it is stored in, in the wider of both dtypes."""
+    """Returns the bytes that Orbax reserves for an array: all its stored chunks, in the wider of both dtypes."""
     chunk = getattr(getattr(stored, "storage", None), "chunk_shape", None) or stored.shape
     elements = math.prod(-(-size // part) * part for size, part in zip(stored.shape, chunk, strict=True) if part)
     return elements * max(np.dtype(stored.dtype).itemsize, np.dtype(dtype).itemsize)
@@ -188,7 +195,7 @@ def _bytes_to_read(stored: HasShape, dtype: np.dtype) -> int:
 
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
-    """Keeps Orbax's warnings from the terminal: what is wrong is said by the error that follows."""
+    """Keeps Orbax's warnings from the terminal, because the error that follows says what is wrong."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -199,14 +206,14 @@ def _quiet_orbax() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what was raised first; Orbax wraps it in its own, with pages of details."""
+    """Returns the first line of the first error's text. Orbax wraps that error in its own, with pages of details."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def _stored_tree(folder: Path) -> PyTree:
-    """What Orbax tells of a folder: nested dicts of shape and dtype."""
+    """Returns Orbax's description of a folder: nested dicts with the shape and dtype of each array."""
     if not is_tree(folder):
         there = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
         raise CheckpointError(

@@ -1,6 +1,6 @@
-"""The settings of the run that wrote a checkpoint, as far as the checkpoint says them.
+"""Holds the settings of the run that wrote a checkpoint, as far as the checkpoint has them.
 
-A checkpoint of an earlier release, or of another program, says some of them or none.
+A checkpoint of an earlier release, or of another program, has some of them or none.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from chunk_ppo_ros.config.parameter_file import flatten, known_names
 from chunk_ppo_ros.core.errors import CheckpointError
 
 OF_THE_TASK = ("model.temperature", "env", "chunk_length", "robot", "reward", "run.prompt")
-"""Sections and settings that say what a policy did in its run and by which limits; another one measures otherwise."""
+"""The names of sections and settings that decide a policy's task and limits. Where they differ, results differ too."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSettings:
-    """Settings of a run.
+    """The settings of a run.
 
     Attributes:
         values: the value of each setting by its dotted name, for example "env.task"; sequences are lists, as in JSON.
-        unknown: names of settings that the checkpoint says and that this release does not know.
+        unknown: names of settings that the checkpoint has and this release does not know.
     """
 
     values: Mapping[str, Any]
@@ -33,12 +33,12 @@ class RunSettings:
 
     @classmethod
     def of(cls, config: TrainConfig) -> RunSettings:
-        """All settings of a configuration."""
+        """Returns all settings of a configuration."""
         return cls(flatten(config_module.to_dict(config)))
 
     @classmethod
     def read(cls, file: Path, sections: Mapping[str, Any]) -> RunSettings:
-        """Settings as a file has them.
+        """Returns the settings of a file, and checks their values.
 
         Args:
             file: the file, for error texts.
@@ -56,7 +56,7 @@ class RunSettings:
         return settings
 
     def sections(self, *, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-        """The settings by section, without some sections."""
+        """Returns the settings by section, without some sections."""
         nested: dict[str, dict[str, Any]] = {}
         for name, value in self.values.items():
             section, field = name.split(".", 1)
@@ -65,15 +65,19 @@ class RunSettings:
         return nested
 
     def only(self, names: Collection[str]) -> RunSettings:
-        """The settings of some sections ("env") and some settings by themselves ("run.prompt")."""
+        """Returns the settings of some sections ("env") and some settings by themselves ("run.prompt")."""
         chosen = {name: value for name, value in self.values.items() if name in names or name.split(".")[0] in names}
         return RunSettings(chosen)
 
     def over(self, base: TrainConfig, *, file: Path) -> TrainConfig:
-        """A configuration with these settings, and those of `base` where there are none.
+        """Returns a configuration with these settings, and with those of `base` where these are missing.
+
+        Args:
+            base: the configuration that has all settings.
+            file: the file of these settings, for error texts.
 
         Raises:
-            CheckpointError: naming `file`, when they do not fit each other or `base`.
+            CheckpointError: when the settings do not fit each other or `base`; the text names `file`.
         """
         try:
             return config_module.from_dict(TrainConfig, self.sections(), base=base)
@@ -81,17 +85,20 @@ class RunSettings:
             raise CheckpointError(f"the settings in {file} cannot be used: {error}") from error
 
     def changes(self, config: TrainConfig) -> tuple[str, ...]:
-        """What a configuration has otherwise: "ppo.learning_rate 0.0001 -> 5e-05", one entry a setting."""
+        """Returns one text for each setting that a configuration has otherwise: "ppo.learning_rate 0.0001 -> 5e-05"."""
         now = RunSettings.of(config).values
         return tuple(f"{name} {value!r} -> {now[name]!r}" for name, value in self.values.items() if value != now[name])
 
 
 NO_SETTINGS = RunSettings({})
-"""Of fresh weights, and of checkpoints of other programs."""
+"""The empty settings of fresh weights and of checkpoints of other programs."""
 
 
 def _present_names(file: Path, sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings under their names in this release; nobody can change the keys of a checkpoint, so no notice."""
+    """Returns the settings under their names in this release.
+
+    It reports no renamed setting, because nobody can rename the keys of a checkpoint.
+    """
     present = {}
     for name, section in sections.items():
         if not isinstance(section, Mapping):

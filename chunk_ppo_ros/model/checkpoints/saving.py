@@ -1,4 +1,4 @@
-"""Writes checkpoints of both layouts, whole or not at all; `checkpoint.py` says what is in them and reads them."""
+"""Writes checkpoints of both layouts, whole or not at all. `checkpoint.py` describes the layouts and reads them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 def save_checkpoint(
     directory: Path, *, step: int, params: Params, train_state: PyTree, assets: Path, metadata: Metadata
 ) -> Path:
-    """Writes `step_<step>` below `directory`, whole or not at all, and returns it.
+    """Writes the folder `step_<step>` below `directory`, whole or not at all, and returns its path.
 
     Args:
-        directory: made if missing; what an earlier, interrupted save left in it is removed.
+        directory: the folder of the run's checkpoints, which is made if it is missing. Unfinished folders that an
+            interrupted save left in it are removed.
         step: policy version, >= 0.
-        params: {"actor_backbone": ..., "value_head": ...}.
-        train_state: any tree of arrays.
-        assets: a folder that is copied.
-        metadata: what the checkpoint says about itself.
+        params: the parameters, {"actor_backbone": ..., "value_head": ...}.
+        train_state: the training state, which may be any tree of arrays.
+        assets: the folder of norm_stats and tokenizers, which is copied.
+        metadata: content of the checkpoint's metadata.json.
 
     Raises:
-        CheckpointError: when it exists or cannot be written; earlier checkpoints stay whole.
+        CheckpointError: when the folder exists or cannot be written; earlier checkpoints stay whole.
     """
 
     def write(folder: Path) -> None:
@@ -49,16 +50,16 @@ def save_openpi_checkpoint(
     write_assets: Callable[[Path], object],
     settings: RunSettings | None = None,
 ) -> Path:
-    """Writes a checkpoint in openpi's layout, whole or not at all, and returns it.
+    """Writes a checkpoint in openpi's layout, whole or not at all, and returns its path.
 
     Args:
         directory: the checkpoint's folder, which must not exist.
-        actor_backbone: {"PaliGemma": ...}.
-        write_assets: called with the empty `assets` folder.
-        settings: of the run that made it; None or none at all writes no file of them.
+        actor_backbone: the backbone's parameters, {"PaliGemma": ...}.
+        write_assets: function that is called with the empty `assets` folder, which it fills.
+        settings: settings of the run that made the parameters; None or empty settings write no settings.json.
 
     Raises:
-        CheckpointError: when it exists or cannot be written.
+        CheckpointError: when the folder exists or cannot be written.
     """
 
     def write(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The `step_<N>` folders of a run: which is the newest, and which are removed. Nothing here reads a checkpoint."""
+"""Finds the newest `step_<N>` folder of a run and removes old ones. Nothing here reads a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEP = re.compile(r"step_(\d+)")
 
 
 def newest_checkpoint(directory: Path) -> Path | None:
-    """The finished `step_<N>` with the largest N, or None.
+    """Returns the finished `step_<N>` with the largest N, or None.
 
     Raises:
         CheckpointError: when the folder cannot be read.
@@ -23,7 +23,13 @@ def newest_checkpoint(directory: Path) -> Path | None:
 
 
 def remove_old_checkpoints(directory: Path, *, keep: int, in_use: Path) -> None:
-    """Removes all finished checkpoints but the newest `keep` and the one in use."""
+    """Removes all finished checkpoints except the newest `keep` and the one in use.
+
+    Args:
+        directory: the folder of the run's checkpoints.
+        keep: number of the newest checkpoints that stay.
+        in_use: the checkpoint that other processes may be reading, which stays in any case.
+    """
     oldest_first = sorted(_finished(directory), key=_step_of)
     for old in oldest_first[: max(0, len(oldest_first) - keep)]:
         if old.resolve() != in_use.resolve():
