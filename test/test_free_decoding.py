@@ -144,7 +144,7 @@ def test_an_undecodable_chunk_is_an_error_where_decoding_is_constrained(checkpoi
     actor = make_actor(checkpoint, constrain=True)
     assert actor.act(look(actor, POSE), sequence_number=0).valid
     generates(actor, encode(small_policy.make_tokenizer(), last=8))
-    with pytest.raises(RuntimeError, match="constraint let an undecodable chunk through: token 8 of the model"):
+    with pytest.raises(RuntimeError, match="tokens that can be decoded, got ones that cannot: token 8 of the model"):
         actor.act(look(actor, POSE), sequence_number=0)
 
 

@@ -312,7 +312,7 @@ def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Pa
     path = Path(shutil.copytree(imitation, tmp_path / "bare"))
     shutil.rmtree(path / "assets" / "trossen" / "fast")
     with pytest.raises(
-        CheckpointError, match=r"tokenizers of .*trossen cannot be used: .* name their folder by run.token"
+        CheckpointError, match=r"tokenizers of .*trossen cannot be used: .* name a folder with tokenizers by run.token"
     ):
         restore.load(Checkpoint.open(path), configure(tmp_path))
     restore.load(

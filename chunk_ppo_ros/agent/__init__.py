@@ -1,1 +1,1 @@
-"""The actor, the learner and the loop in one process; no ROS."""
+"""The actor, the learner, and the training loop in one process. Nothing here imports ROS."""

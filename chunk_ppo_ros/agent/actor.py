@@ -1,6 +1,6 @@
-"""The actor: a checkpoint that turns observations into action chunks. No ROS here.
+"""The actor loads a checkpoint and turns observations into action chunks. Nothing here imports ROS.
 
-Not here: learning (`learner.py`) and where observations come from (`env.py`, `nodes/policy/`).
+Learning is in `learner.py`. Observations come from `env.py` and from `nodes/policy/`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ class Actor:
     """Samples action chunks and values observations with the weights of one policy version.
 
     Args:
-        config: the run's configuration; its model section must be the checkpoint's.
-        checkpoint: an own one, or openpi's with tokenizers (its value head is fresh).
-        policy_version: number that the sampled chunks carry.
-        greedy: take the likeliest token instead of sampling (for evaluation only; such chunks are not trained on).
+        config: the run's configuration, whose model section must be the checkpoint's.
+        checkpoint: a checkpoint of this package, or one of openpi with tokenizers. The value head of openpi's is fresh.
+        policy_version: the version number that the sampled chunks carry.
+        greedy: whether the likeliest token is taken instead of a sampled one. This is for evaluation only, because
+            such chunks cannot be trained on.
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
@@ -63,24 +64,29 @@ class Actor:
         self._chunk_value = jax.jit(chunk_value)
 
     def load(self, checkpoint: Checkpoint, *, policy_version: int) -> None:
-        """Takes the weights of another version; keeps the present ones while that is damaged or does not fit.
+        """Replaces the weights by those of another version.
 
-        Weights of two versions are never in memory: the present ones go once the others' checksums and shapes are
-        found right. Where the disk then fails all the same, there are none, and the caller must load others.
+        The present weights stay if the checkpoint is damaged or does not fit. Weights of two versions are never in
+        memory together. The present ones are released as soon as the checksums and shapes of the new ones are found
+        right. If the disk fails after that, the actor has no weights, and the caller must load a checkpoint.
+
+        Args:
+            checkpoint: the checkpoint of the other version.
+            policy_version: the version number that the chunks sampled from now on carry.
 
         Raises:
-            CheckpointError: when the checkpoint is damaged or of other shapes.
+            CheckpointError: when the checkpoint is damaged or has other shapes.
         """
         expected = restore.expected_params(self._policy)
         self._params = checkpoint.load_leaves(expected, before_reading=self._forget)
         self.policy_version = policy_version
 
     def take(self, params: Any, *, policy_version: int) -> None:
-        """Takes the weights of a learner in the same process, without a checkpoint between; they are not copied.
+        """Takes the weights of a learner in the same process. No checkpoint is written, and the weights are not copied.
 
         Args:
-            params: all of them, of the same model; they must not be donated while they are in use here.
-            policy_version: number that the chunks sampled from now on carry.
+            params: all parameters of the same model. They must not be donated while the actor uses them.
+            policy_version: the version number that the chunks sampled from now on carry.
         """
         self._params = params
         self.policy_version = policy_version
@@ -89,7 +95,7 @@ class Actor:
         self._params = None
 
     def warm_up(self) -> None:
-        """Compiles acting and valuing, so that the first chunk of an episode is not late."""
+        """Compiles sampling and the value, so that the first chunk of an episode is not late."""
         model = self._config.model
         shape = (len(model.cameras), model.image_size, model.image_size, 3)
         observation = Observation(
@@ -103,22 +109,22 @@ class Actor:
         self.value(model_observation)
 
     def observe(self, observation: Observation) -> ModelObservation:
-        """The observation as the model sees it.
+        """Returns the observation in the form that the model takes.
 
         Raises:
-            ValueError: for wrong shapes, a state that is not finite, or a prompt that does not fit.
+            ValueError: for wrong shapes, a state that is not finite, or a prompt that is too long.
         """
         return self._tokenizer.observe(observation)
 
     def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
-        """Samples one chunk; the same seed, weights, observation and sequence number give the same chunk.
+        """Samples one chunk. The same seed, weights, observation and sequence number give the same chunk.
 
-        Where decoding is free and the tokens stand for no chunk, it is not valid and its actions hold the pose that it
-        was sampled in: the measured state, every step. It is a sample like any other and can be trained on.
+        Without constrained decoding, the tokens may stand for no chunk. The chunk is then not valid, and each of its
+        actions is the measured state, so that the robot keeps its pose. It can be trained on like any other sample.
 
-        How many of its steps are to be executed follows from its tokens and V(s), by `chunk_length`. Its value is V(s),
-        or V(s, a) of what is to be executed where `ppo.gae_value` is chunk, which takes one more pass over the
-        observation.
+        The number of steps to execute follows from the tokens and V(s), by the rule of `chunk_length`. The value of the
+        chunk is V(s). If `ppo.gae_value` is "chunk", the value is V(s, a) of the actions to execute, which takes one
+        more pass over the observation.
         """
         return self._sample(observation, jax.random.fold_in(self._key, sequence_number))
 
@@ -131,7 +137,9 @@ class Actor:
             )
         decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
         if not decoded.valid and self._config.model.constrain_decoding:
-            raise RuntimeError(f"the decoding constraint let an undecodable chunk through: {decoded.reason}")
+            raise RuntimeError(
+                f"constrained decoding must give tokens that can be decoded, got ones that cannot: {decoded.reason}"
+            )
         hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
         actions = decoded.actions if decoded.valid else hold
         value, entropy = float(sample.value), mean_entropy(sample.token_entropies, sample.token_mask)
@@ -157,7 +165,7 @@ class Actor:
         )
 
     def human_chunk(self, observation: ModelObservation, commanded: np.ndarray) -> SampledChunk:
-        """What a human drove, as a chunk of this policy version; see `intervention_chunk.py`."""
+        """Returns the targets that a human commanded as a chunk of this policy version (`intervention_chunk.py`)."""
         return encode_human_chunk(
             self._tokenizer,
             observation,
@@ -167,14 +175,14 @@ class Actor:
         )
 
     def why_invalid(self, chunk: SampledChunk) -> str:
-        """Why a chunk's tokens stand for no actions; empty where they do."""
+        """Returns why the tokens of a chunk stand for no actions. The text is empty if they stand for some."""
         return self._tokenizer.decode_actions(chunk.action_tokens, chunk.observation.state).reason
 
     def value(self, observation: ModelObservation) -> float:
-        """What the future from an observation on is worth, in units of reward.
+        """Returns the value of an observation, in units of reward.
 
-        V(s), or where `ppo.gae_value` is chunk V(s, a) of a chunk that is sampled here and never executed: V(s) with
-        the noise of one sample. The same seed, weights and observation give the same.
+        This is V(s). If `ppo.gae_value` is "chunk", it is V(s, a) of a chunk that is sampled here and never executed,
+        which is V(s) with the noise of one sample. The same seed, weights and observation give the same value.
         """
         if not self._values_chunks:
             return float(self._value(self._params, observation))

@@ -1,7 +1,7 @@
-"""The environment form: `step_chunk(actions) -> next observation, chunk reward, done, outcome`.
+"""Environments whose actions are chunks: `step_chunk(actions) -> next observation, chunk reward, done, outcome`.
 
-`ChunkEnv` is what the script form trains and evaluates in; `SimulatorEnv` serves it from a simulator without ROS, with
-the limits, the time limit and the sums of rewards that robot_node and reward_node apply in the graph.
+The script form trains and evaluates in a `ChunkEnv`. `SimulatorEnv` is one that runs a simulator without ROS. It
+applies the limits, the time limit and the sums of rewards that robot_node and reward_node apply in the graph.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ class ChunkEnv(Protocol):
     """An environment whose actions are chunks."""
 
     def reset(self, *, seed: int) -> Observation:
-        """Starts an episode, drawn from `seed` where it is simulated, and returns its first observation."""
+        """Starts an episode and returns its first observation. In a simulator the scene is drawn from `seed`."""
 
     def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
         """Executes one chunk.
 
         Args:
-            actions: [k, D], the k of at most H steps that are to be executed: absolute joint targets in rad, grippers
-                normalized.
+            actions: [k, D] with k within 1..H, the steps to execute. They are absolute joint targets in rad, with
+                normalized grippers.
 
         Returns:
             The observation after the chunk, its reward, whether the episode ended, and how the chunk ended. A refused
-            chunk has executed no step: nothing has moved, the episode goes on, and its time limit is no nearer. The
-            time limit cuts the chunk in which it is reached.
+            chunk executes no step. Nothing has moved then, the episode goes on, and the refused chunk does not count
+            toward the time limit. The time limit cuts the chunk in which it is reached.
 
         Raises:
-            ValueError: for a wrong shape or a number that is not finite; nothing moves.
+            ValueError: for a wrong shape or a number that is not finite. Nothing moves then.
             ChunksRefused: after too many refused chunks in a row.
         """
 
 
 class SimulatorEnv:
-    """A simulator as a `ChunkEnv`; the caller closes the simulator."""
+    """Runs a simulator as a `ChunkEnv`. The caller closes the simulator."""
 
     def __init__(self, simulator: Simulator, config: TrainConfig) -> None:
-        """Serves `simulator` with the limits of `config.robot` and the time limit of `config.env`.
+        """Uses `simulator` with the limits of `config.robot` and the time limit of `config.env`.
 
         Raises:
-            SettingError: if the model's cameras, the control rate or the reward sources are not the simulator's.
+            SettingError: if the model's cameras, the control rate or the reward sources do not fit the simulator.
             RewardError, RegistryError: for a reward term that cannot be used.
         """
         cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
@@ -75,17 +75,20 @@ class SimulatorEnv:
             )
         self._simulator, self._config = simulator, config
         self._executor = ChunkExecutor(simulator, config.robot)
-        self._num_steps: int | None = None  # executed steps of the episode; None outside one
-        self._refusals = 0  # in a row
+        self._num_steps: int | None = None  # the executed steps of the episode, None between episodes
+        self._refusals = 0  # the number of chunks refused in a row
 
     def reset(self, *, seed: int) -> Observation:
-        """Starts an episode drawn from `seed` alone."""
+        """Starts an episode. Its scene depends on `seed` alone."""
         self._executor.reset(seed=seed)
         self._num_steps = 0
         return self._observe()
 
     def step_chunk(self, actions: np.ndarray) -> tuple[Observation, float, bool, ChunkOutcome]:
-        """See `ChunkEnv`. A chunk that starts too far from the measured joints is refused: no step, and a fault."""
+        """Executes one chunk, as `ChunkEnv.step_chunk` says.
+
+        A chunk that starts too far from the measured joints is refused. Its outcome then has a fault and no step.
+        """
         if self._num_steps is None:
             raise ValueError("step_chunk must follow a reset, got none since the last episode ended; call reset")
         actions = self._checked(actions)
@@ -144,10 +147,10 @@ class SimulatorEnv:
 
 @contextmanager
 def simulated(config: TrainConfig) -> Iterator[SimulatorEnv]:
-    """The environment of the configured simulator, which is closed at the end of the `with` block.
+    """Yields the environment of the configured simulator, and closes the simulator at the end of the `with` block.
 
     Raises:
-        SettingError: when the configuration asks for no simulator (a real robot), or does not fit it.
+        SettingError: when the configuration names a real robot, or does not fit the simulator.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     with closing(make_simulator(config)) as simulator:

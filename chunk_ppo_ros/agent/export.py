@@ -1,7 +1,7 @@
-"""Writes the actor of a checkpoint as an openpi checkpoint: `params/`, and norm_stats in `assets/<asset_id>/`.
+"""Writes the actor of a checkpoint as an openpi checkpoint, with `params/` and norm_stats in `assets/<asset_id>/`.
 
-The tokenizers lie beside norm_stats.json. openpi itself always takes the published ones, so it can only serve a policy
-that was trained with these.
+The tokenizers are written beside norm_stats.json. openpi itself always takes the published tokenizers, so it can only
+serve a policy that was trained with them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from chunk_ppo_ros.model.tokenization.normalization import find_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL
 
 ASSET_ID = "trossen"
-"""openpi's name for the statistics of ALOHA robots."""
+"""The name that openpi gives to the statistics of ALOHA robots."""
 
 DTYPES = ("float32", "bfloat16")
 
@@ -46,15 +46,16 @@ def export(
     """Writes an openpi checkpoint and returns its folder, `directory`.
 
     Args:
-        checkpoint: own or openpi.
-        directory: must not exist.
-        asset_id: folder of norm_stats.json below `assets` of the export.
-        from_asset_id: the one that is read; empty takes the only one.
-        dtype: of the parameters, one of DTYPES.
-        keep_adapters: leave low-rank adapters as they are, for openpi's variant with adapters, instead of merging them.
+        checkpoint: a checkpoint of this package or one of openpi.
+        directory: the folder to write, which must not exist.
+        asset_id: the folder of norm_stats.json below `assets` of the export.
+        from_asset_id: the asset id of the norm_stats to read. An empty text takes the only one there is.
+        dtype: the dtype of the written parameters, one of DTYPES.
+        keep_adapters: whether low-rank adapters stay as they are, for openpi's variant with adapters, instead of being
+            merged.
 
     Raises:
-        CheckpointError: when the checkpoint cannot be read or the export not be written.
+        CheckpointError: when the checkpoint cannot be read or the export cannot be written.
     """
     check_is_free(directory)
     _check_asset_id(asset_id)
@@ -70,7 +71,7 @@ def export(
 
 
 def _load_actor(checkpoint: Checkpoint) -> Any:
-    """The backbone as it is stored, in float32."""
+    """Returns the parameters of the backbone in float32, with adapters as they are stored."""
     names = {
         name.removeprefix(ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
         for name, leaf in checkpoint.leaves.items()
@@ -80,7 +81,7 @@ def _load_actor(checkpoint: Checkpoint) -> Any:
 
 
 def _without_adapters(settings: RunSettings) -> RunSettings:
-    """The settings of the same run with a model whose adapters are merged."""
+    """Returns the settings of the same run with a model whose adapters are merged."""
     values = dict(settings.values)
     if "model.lora_rank" in values:
         variant = str(values["model.paligemma_variant"]).removesuffix("_lora")
@@ -89,7 +90,10 @@ def _without_adapters(settings: RunSettings) -> RunSettings:
 
 
 def _model_of(checkpoint: Checkpoint, actor: Any) -> Pi0FASTActorCriticConfig:
-    """What tells the scale of the adapters: an own checkpoint says it, openpi's all have openpi's alpha."""
+    """Returns the model configuration, which gives the scale of the adapters.
+
+    A checkpoint of this package stores the scale. All checkpoints of openpi have openpi's alpha.
+    """
     if checkpoint.metadata is not None:
         return checkpoint.metadata.model
     leaves = flax.traverse_util.flatten_dict(actor, sep="/")
@@ -115,13 +119,13 @@ def _check_asset_id(asset_id: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros export CHECKPOINT DIRECTORY`."""
+    """Runs `python -m chunk_ppo_ros export CHECKPOINT DIRECTORY`."""
     parser = FlagParser(prog="chunk_ppo_ros export", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder, or an openpi checkpoint")
-    parser.add_argument("directory", type=Path, help="the openpi checkpoint to write; must not exist")
-    parser.add_argument("--asset_id", default=ASSET_ID, help=f"folder of norm_stats.json below assets ({ASSET_ID})")
-    parser.add_argument("--from_asset_id", default="", help="the one that is read; empty takes the only one")
-    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help=f"of the parameters ({DTYPES[0]})")
+    parser.add_argument("directory", type=Path, help="the openpi checkpoint to write, which must not exist")
+    parser.add_argument("--asset_id", default=ASSET_ID, help=f"the folder of norm_stats.json below assets ({ASSET_ID})")
+    parser.add_argument("--from_asset_id", default="", help="the asset id to read (default: the only one there is)")
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help=f"the dtype to write ({DTYPES[0]})")
     parser.add_argument(
         "--keep_adapters", action="store_true", help="leave low-rank adapters as they are instead of merging them"
     )

@@ -1,8 +1,8 @@
-"""What a human drives, joined with what the sensors said before: segments that wait to become chunks.
+"""Joins each segment that a human drives with the sensor readings before it. Ended segments wait to become chunks.
 
-robot_node says when a segment begins (`takeover_state`) and, when it has ended, what was commanded
-(`execution_result`). The observation of a segment is the newest whose readings are all older than its start. Nothing
-here imports ROS.
+robot_node publishes when a segment begins (`takeover_state`) and, after its end, which targets were commanded
+(`execution_result`). The observation of a segment is the newest one whose readings are all older than its start.
+Nothing here imports ROS.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import numpy as np
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 REMEMBERED_READINGS = 32
-"""The number of sets of readings that are kept, at most one for each message of a sensor. They span about 0.2 s, which
-is far longer than takeover_state travels."""
+"""The number of sets of readings that are kept, at most one for each message of a sensor. They span about 0.2 s.
+takeover_state arrives much faster than that."""
 MAX_AGE = 150_000_000
-"""How old an observation may be when its segment begins, ns: some periods of the cameras."""
+"""The greatest age of an observation at the start of its segment, ns. It is a few periods of the cameras."""
 MAX_WAITING = 8
-"""The number of segments that may wait to become chunks, for example while weights are loaded. Where there are more,
-the oldest are dropped."""
+"""The number of segments that may wait to become chunks, for example while weights are loaded. If there are more, the
+oldest are dropped."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Segment:
-    """A segment that has ended. No segment equals another.
+    """A segment that a human drove and that has ended. No segment equals another.
 
     Attributes:
         stamp: the ROS time of its start in ns, which identifies it.
-        readings: what the sensors said before it began.
-        commanded: float32 [k, D], the targets that were sent; rad, grippers normalized.
+        readings: the sensor readings before it began.
+        commanded: float32 [k, D], the targets that were sent, in rad with normalized grippers.
     """
 
     stamp: int
@@ -40,7 +40,7 @@ class Segment:
 
 
 class HumanSegments:
-    """The segments of the running episode, by stamp. What begins and what ends one may arrive in any order."""
+    """The segments of the running episode, by stamp. The messages on start and end may arrive in any order."""
 
     def __init__(self) -> None:
         self._readings: collections.deque[SyncedSensors] = collections.deque(maxlen=REMEMBERED_READINGS)
@@ -51,23 +51,23 @@ class HumanSegments:
 
     @property
     def next(self) -> Segment | None:
-        """The oldest segment that has ended and is no chunk yet."""
+        """The oldest segment that has ended and is not a chunk yet, or None."""
         return self._ended[0] if self._ended else None
 
     @property
     def has_open(self) -> bool:
-        """Whether a segment has begun and robot_node has not said yet what was driven."""
+        """Whether a segment has begun and robot_node has not yet reported what was commanded."""
         return bool(self._open)
 
     def add_readings(self, readings: SyncedSensors) -> None:
-        """Keeps what the sensors say now: it may be the observation that a segment begins with."""
+        """Keeps the newest sensor readings, because a segment may begin with them as its observation."""
         self._readings.append(readings)
 
     def begin(self, stamp: int) -> None:
-        """A segment begins. A segment that is known already changes nothing.
+        """Records that a segment begins. A stamp that is known already changes nothing.
 
-        A segment without an observation is not waited for. It can be no chunk, and its end may have been published
-        before anybody listened here, since robot_node names its newest segment to whoever comes.
+        A segment without an observation is forgotten at once, because it cannot become a chunk. Its end may never
+        arrive: a late subscriber still gets the start of robot_node's newest segment, but not its end.
         """
         self._newest_begun = max(self._newest_begun, stamp)
         if stamp > self._newest_over and stamp not in self._open:
@@ -76,14 +76,14 @@ class HumanSegments:
                 self._open[stamp] = before[-1]
 
     def end(self, stamp: int, commanded: np.ndarray) -> str:
-        """A segment has ended. A segment that is over with its episode changes nothing.
+        """Records that a segment has ended. A segment of an earlier episode changes nothing.
 
         Args:
             stamp: the stamp of the segment, ns of ROS time.
-            commanded: float32 [k, D], the targets that were sent; rad, grippers normalized.
+            commanded: float32 [k, D], the targets that were sent, in rad with normalized grippers.
 
         Returns:
-            Why a segment can be no chunk. Empty where all segments can.
+            Why a segment cannot become a chunk. The text is empty if all segments can.
         """
         self.begin(stamp)
         readings = self._open.pop(stamp, None)

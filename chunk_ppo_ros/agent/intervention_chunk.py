@@ -1,4 +1,4 @@
-"""What a human drove as a chunk that the policy can imitate. No ROS here."""
+"""Turns the targets that a human commanded into a chunk that the policy can imitate. Nothing here imports ROS."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def encode_human_chunk(
     value: float,
     policy_version: int,
 ) -> SampledChunk:
-    """The chunk of H steps that a human drove from an observation on.
+    """Returns the chunk of H steps that a human drove after an observation.
 
-    Its tokens are those of the commanded targets, limited to the actions that the policy can take. A chunk that the
-    human ended before its last step says nothing about the steps that did not come, and one that the token slots do not
-    hold cannot be said: both are not valid and have no token to imitate. Their actions hold the last target.
+    Its tokens encode the commanded targets, limited to the actions that the policy can take. The chunk is not valid and
+    has no token to imitate in two cases. The human ended it before its last step, so that the remaining steps are
+    unknown, or it needs more tokens than there are slots. Its remaining actions repeat the last target.
 
     Args:
-        tokenizer: of the policy.
+        tokenizer: the tokenizer of the policy.
         observation: what the robot saw before the first step (no batch axis).
-        commanded: float32 [k, D], k within 1..H, the targets that were sent; rad, grippers normalized.
-        value: V(observation), in units of reward: what the policy's own chunk before it led to.
+        commanded: float32 [k, D] with k within 1..H, the targets that were sent, in rad with normalized grippers.
+        value: V(observation), in units of reward. The policy's chunk before this one is credited with it.
         policy_version: the version that computed the value.
 
     Raises:
-        ValueError: where k or D is another.
+        ValueError: when k or D is out of range.
     """
     config = tokenizer.config
     num_steps = len(commanded)
@@ -42,7 +42,7 @@ def encode_human_chunk(
     if num_steps == config.action_horizon:
         try:
             encoded = tokenizer.encode_actions(actions, observation.state)
-        except ValueError:  # it needs more slots than there are, which `valid` tells
+        except ValueError:  # It needs more slots than there are, so that the chunk becomes invalid.
             pass
         else:
             tokens, mask = encoded.action_tokens, encoded.token_mask

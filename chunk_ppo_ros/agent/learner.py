@@ -1,7 +1,7 @@
-"""The learner: transitions in, a new policy version and its checkpoint out. No ROS here.
+"""The learner takes transitions and makes new policy versions and their checkpoints. Nothing here imports ROS.
 
-Not here: the arithmetic of PPO (`rl/`) and where transitions come from (`rollout_worker.py`,
-`nodes/trainer/`), nor what the learner begins with (`learner_state.py`).
+The arithmetic of PPO is in `rl/`. Transitions come from `rollout_worker.py` and `nodes/trainer/`. The state that a
+learner begins with is made in `learner_state.py`.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ from chunk_ppo_ros.robot.chunk_length import length_metrics
 
 
 class Learner:
-    """Weights, optimizer state and counters of a run, and what advances them.
+    """Holds the weights, optimizer state and counters of a run, and updates them.
 
-    Made by `Learner.start`, which resumes, loads a start or begins afresh, as the configuration says.
+    `Learner.start` makes one. As the configuration says, it resumes a run, loads a checkpoint to start from, or begins
+    with fresh weights.
 
     Args:
         config: the run's configuration.
-        state: what it begins with.
+        state: the state that the learner begins with.
     """
 
     def __init__(self, config: TrainConfig, state: LearnerState) -> None:
         self._config = config
-        self._opening = (str(state), *state.notes)  # not the state: its weights must go with the first update
+        self._opening = (str(state), *state.notes)  # A reference to the state would keep its weights.
         policy, self._tokenizer = state.policy.policy, state.policy.tokenizer
         self._params = committed(state.policy.params)
         self._opt_state = committed(state.opt_state)
@@ -65,10 +66,10 @@ class Learner:
 
     @classmethod
     def start(cls, config: TrainConfig) -> Learner:
-        """Resumes the run, or begins it from its start, and has a checkpoint of the present version on disk.
+        """Resumes or begins the run, and makes sure that a checkpoint of the present version is on disk.
 
         Raises:
-            CheckpointError: when a start or resume that must succeed does not, or the folder is taken by another run.
+            CheckpointError: when a checkpoint that must be loaded cannot be, or another run already uses the folder.
         """
         state = initial_state(config)
         learner = cls(config, state)
@@ -78,7 +79,7 @@ class Learner:
 
     @property
     def opening(self) -> tuple[str, ...]:
-        """What the user should know before training, one line each: the start, what changed, whether it is done."""
+        """The lines to show before training. They say where the run starts, what changed, and whether it is done."""
         if not self.finished:
             return self._opening
         done, total = self.num_steps, self._config.ppo.total_timesteps
@@ -90,32 +91,32 @@ class Learner:
 
     @property
     def run_id(self) -> str:
-        """Identity of the run."""
+        """The identity of the run."""
         return self._counters.run_id
 
     @property
     def policy_version(self) -> int:
-        """Number of the present version: updates made."""
+        """The number of the present version, which is the number of updates made."""
         return self._counters.policy_version
 
     @property
     def num_chunks(self) -> int:
-        """Chunks trained on so far."""
+        """The number of chunks trained on so far."""
         return self._counters.num_chunks
 
     @property
     def num_steps(self) -> int:
-        """Executed control steps trained on so far."""
+        """The number of executed control steps trained on so far."""
         return self._counters.num_steps
 
     @property
     def params(self) -> Any:
-        """All parameters of the present version; an update makes new ones and leaves these as they are."""
+        """All parameters of the present version. An update makes new arrays and does not change these."""
         return self._params
 
     @property
     def counters(self) -> Counters:
-        """All counters."""
+        """The counters of the run."""
         return self._counters
 
     @property
@@ -132,7 +133,7 @@ class Learner:
         check_transition(transition, self._config.model)
 
     def warm_up(self) -> None:
-        """Compiles the update on a rollout of zeros, so that the first real one is not late."""
+        """Compiles the update with a rollout of zeros, so that the first real update is not late."""
         rollout = self._stack(blank_rollout(self._config))
         frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
         for policy_frozen in sorted(frozen):
@@ -141,13 +142,18 @@ class Learner:
     def update(
         self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
     ) -> Metrics:
-        """One PPO update; returns its metrics and counts the new version. Failing, it leaves everything as it was.
+        """Makes one PPO update, counts the new version and returns the metrics of the update.
 
-        An update that went too far was undone (`update/accepted` 0): the new version then has the old one's weights.
+        An update that goes too far is undone (`update/accepted` is 0). The new version then has the weights of the old
+        one. An update that raises leaves everything as it was.
+
+        Args:
+            transitions: the rollout, all of the present version.
+            progress: is called with the numbers of finished and of all minibatches.
 
         Raises:
             LogProbGapError: when recorded and recomputed log-probs disagree.
-            UpdateError: when a loss or gradient is not finite before anything was changed.
+            UpdateError: when a loss or gradient is not finite.
         """
         version = self.policy_version
         rewarded, novelty = self._novelty.reward(transitions) if self._novelty else (transitions, None)
@@ -166,7 +172,7 @@ class Learner:
         return result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
 
     def _key(self) -> jax.Array:
-        """Randomness of the next update."""
+        """Returns the random key of the next update."""
         return jax.random.fold_in(jax.random.key(self._config.run.seed), self.policy_version)
 
     def _stack(self, transitions: Sequence[Transition]) -> RolloutBatch:
@@ -174,10 +180,10 @@ class Learner:
         return stack_transitions(transitions, normalize=self._tokenizer.normalize_actions if values_chunks else None)
 
     def save(self) -> Path:
-        """Writes `step_<version>` atomically, removes what retention no longer keeps, returns the folder.
+        """Writes `step_<version>` atomically, removes checkpoints that are no longer kept, and returns the new folder.
 
         Raises:
-            CheckpointError: when it cannot be written; earlier checkpoints stay whole.
+            CheckpointError: when the checkpoint cannot be written. Earlier checkpoints stay whole.
         """
         with tempfile.TemporaryDirectory() as assets:
             self._tokenizer.save(Path(assets))

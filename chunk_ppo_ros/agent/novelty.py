@@ -1,8 +1,8 @@
-"""Novelty: a reward for observations unlike those seen before, by random network distillation (Burda et al., 2018).
+"""Novelty rewards observations unlike those seen before, by random network distillation (Burda et al., 2018).
 
-A network is trained to predict the outputs of another one, whose weights are random and stay so. What was often seen is
-predicted well; the error is the reward of the chunk that led there. It is measured before the predictor learns from the
-rollout, in the trainer, and joins the other terms of the chunk.
+A network is trained to predict the outputs of another one, whose weights are random and never change. Observations that
+were seen often are predicted well. The prediction error is the reward of the chunk that led to the observation. The
+trainer measures it before the predictor learns from the rollout, and adds it to the other reward terms of the chunk.
 """
 
 from __future__ import annotations
@@ -26,27 +26,38 @@ from chunk_ppo_ros.rewards.term_names import NOVELTY
 from chunk_ppo_ros.rewards.terms import with_term
 
 FILE = "novelty.msgpack"
-"""In the `assets` of a checkpoint."""
+"""The name of the file with the state of novelty, in the `assets` of a checkpoint."""
 
-IMAGE_SIDE = 16  # pixels to which images are averaged
+IMAGE_SIDE = 16  # the side, in pixels, to which images are averaged
 HIDDEN, EMBEDDING = 128, 64
 LEARNING_RATE = 1e-3
 GRADIENT_STEPS = 8
-"""On each rollout as a whole."""
-MIN_DEVIATION = 0.02  # of a feature; what moves less, such as a pixel's noise, is not blown up
-FEATURE_LIMIT = 5.0  # standard deviations, as Burda et al., section 2.4
+"""The number of gradient steps of the predictor for each rollout. Each step uses the whole rollout."""
+MIN_DEVIATION = 0.02  # the least divisor of a feature, so that the noise of a pixel is not amplified
+FEATURE_LIMIT = 5.0  # the limit of normalized features, in standard deviations (Burda et al., section 2.4)
 
 
 @flax.struct.dataclass
 class Moments:
-    """Number, mean and summed squared deviation of what was seen; of each feature."""
+    """Statistics of the F features of all observations so far.
+
+    Attributes:
+        count: float32 [], the number of observations.
+        mean: float32 [F], the mean of each feature.
+        deviation: float32 [F], the sum of squared deviations from the mean of each feature.
+    """
 
     count: AnyArray
     mean: AnyArray
     deviation: AnyArray
 
     def add(self, features: jax.Array, known: jax.Array) -> Moments:
-        """With more features [N, F], those with `known` [N] of 1; Chan, Golub and LeVeque (1979), equation 1.5."""
+        """Returns the statistics with more observations added, by Chan, Golub and LeVeque (1979), equation 1.5.
+
+        Args:
+            features: [N, F], the features of N observations.
+            known: [N], 1 for the observations to add and 0 for the others.
+        """
         added = jnp.sum(known)
         mean = known @ features / jnp.maximum(added, 1.0)
         deviation = known @ jnp.square(features - mean)
@@ -60,14 +71,22 @@ class Moments:
         )
 
     def whiten(self, features: jax.Array) -> jax.Array:
-        """Features with mean 0 and standard deviation 1 by what was seen, limited."""
+        """Returns features [N, F] normalized to mean 0 and standard deviation 1, and limited to +-FEATURE_LIMIT."""
         deviation = jnp.sqrt(self.deviation / jnp.maximum(self.count, 1.0))
         return jnp.clip((features - self.mean) / jnp.maximum(deviation, MIN_DEVIATION), -FEATURE_LIMIT, FEATURE_LIMIT)
 
 
 @flax.struct.dataclass
 class NoveltyState:
-    """Both networks, the predictor's optimizer, and what normalizes their inputs and the reward."""
+    """Everything about novelty that changes with training.
+
+    Attributes:
+        target: the network with random weights, which stay fixed.
+        predictor: the network that learns to predict the outputs of `target`.
+        opt_state: the optimizer state of the predictor.
+        moments: the statistics that normalize the inputs of both networks.
+        squared_errors: float32 [], the sum of squared errors so far, which scales the reward.
+    """
 
     target: Params
     predictor: Params
@@ -80,8 +99,10 @@ _OPTIMIZER = optax.adam(LEARNING_RATE)
 
 
 class Novelty:
-    """The term `novelty` and what it has seen. Differs from Burda et al.: errors are divided by their own running root
-    mean square instead of the deviation of their returns, so that the reward begins at about 1.
+    """Computes the reward term `novelty` and keeps its state.
+
+    Differs from Burda et al.: errors are divided by their own running root mean square instead of the deviation of
+    their returns, so that the reward begins at about 1.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -91,10 +112,10 @@ class Novelty:
         self.state = _init(num_features, seed=config.run.seed)
 
     def reward(self, transitions: Sequence[Transition]) -> tuple[list[Transition], NoveltyState]:
-        """The transitions with their term, by sequence number, and the state that has learnt from them.
+        """Returns the transitions with their term, by sequence number, and the state that has learned from them.
 
-        A chunk after which nothing was observed (the task ended with it, or the next one was lost) gets 0. The caller
-        stores the new state when it has used the transitions.
+        The term is 0 for a chunk with no observation after it. This is so if the episode ended with the chunk, or if
+        the next chunk was lost. The caller stores the new state when it has used the transitions.
         """
         ordered = sorted(transitions, key=lambda transition: transition.id.sequence_number)
         after = observations_after(ordered)
@@ -115,7 +136,11 @@ class Novelty:
         (folder / FILE).write_bytes(flax.serialization.to_bytes(jax.device_get(self.state)))
 
     def load(self, folder: Path) -> bool:
-        """Takes the state back; False where the checkpoint has none, because novelty did not count then."""
+        """Reads the state from the assets of a checkpoint.
+
+        Returns:
+            Whether the checkpoint has a state. It has none if it was trained without novelty.
+        """
         if not (folder / FILE).is_file():
             return False
         self.state = jax.tree.map(jnp.asarray, flax.serialization.from_bytes(self.state, (folder / FILE).read_bytes()))
@@ -123,7 +148,10 @@ class Novelty:
 
 
 def observations_after(ordered: Sequence[Transition]) -> list[ModelObservation | None]:
-    """What was observed after each chunk: its own next observation, or what the next chunk was sampled from."""
+    """Returns the observation after each chunk, or None where there is none.
+
+    It is the transition's own next observation, or else the observation that the next chunk was sampled from.
+    """
     following = [
         later.chunk.observation if _follows(earlier, later) else None for earlier, later in itertools.pairwise(ordered)
     ]
@@ -134,7 +162,10 @@ def observations_after(ordered: Sequence[Transition]) -> list[ModelObservation |
 
 
 def features(observation: ModelObservation) -> np.ndarray:
-    """float32 [C * 16 * 16 * 3 + S]: images averaged to 16 x 16, 0..1, and the state in rad."""
+    """Returns the features of an observation, float32 [C * 16 * 16 * 3 + S].
+
+    They are the images averaged to 16 x 16 pixels, with values within 0..1, and the state in rad.
+    """
     _, height, width, _ = observation.images.shape
     small = observation.images / np.float32(255.0)
     for axis, size in ((1, height), (2, width)):
@@ -145,7 +176,7 @@ def features(observation: ModelObservation) -> np.ndarray:
 
 
 def _follows(earlier: Transition, later: Transition) -> bool:
-    """Whether `later` is what came next in the same episode."""
+    """Returns whether `later` is the next chunk of the same episode."""
     expected = (earlier.id.run_id, earlier.id.episode, earlier.id.chunk + 1)
     return not earlier.outcome.terminated and expected == (later.id.run_id, later.id.episode, later.id.chunk)
 
@@ -164,7 +195,10 @@ def _init(num_features: int, *, seed: int) -> NoveltyState:
 
 
 def _perceptron(random: np.random.Generator, *sizes: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights [I, O] and biases [O] of layers of these sizes; normal weights of variance 2 / I (He et al., 2015)."""
+    """Returns weights [I, O] and biases [O] of layers of these sizes.
+
+    Weights are drawn from a normal distribution of variance 2 / I (He et al., 2015). Biases are 0.
+    """
     return [
         (
             np.float32(np.sqrt(2.0 / inputs)) * random.standard_normal((inputs, outputs), np.float32),
@@ -175,7 +209,7 @@ def _perceptron(random: np.random.Generator, *sizes: int) -> list[tuple[np.ndarr
 
 
 def _embed(layers: Params, inputs: jax.Array) -> jax.Array:
-    """What a network makes of inputs [N, F]: [N, E]."""
+    """Returns the outputs [N, E] of a network for inputs [N, F]."""
     *hidden, (weights, biases) = layers
     for each_weights, each_biases in hidden:
         inputs = jax.nn.relu(inputs @ each_weights + each_biases)
@@ -184,7 +218,7 @@ def _embed(layers: Params, inputs: jax.Array) -> jax.Array:
 
 @jax.jit
 def _step(state: NoveltyState, inputs: jax.Array, known: jax.Array) -> tuple[jax.Array, NoveltyState]:
-    """The novelty [N] of inputs [N, F], and the state that has learnt from those with `known` [N] of 1."""
+    """Returns the novelty [N] of inputs [N, F], and the state that has learned from those with `known` [N] of 1."""
     moments = state.moments.add(inputs, known)
     white = moments.whiten(inputs)
     outputs = _embed(state.target, white)

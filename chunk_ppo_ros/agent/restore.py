@@ -1,4 +1,4 @@
-"""Makes a policy from an openpi checkpoint (IL to RL), from an own one (RL to RL), or from nothing (from scratch).
+"""Makes a policy from an openpi checkpoint, from a checkpoint of this package, or from scratch.
 
 Weights always come with their tokenizers and norm_stats, because token ids and actions mean nothing without them.
 Stored parameters are read straight to the device, and only those that a checkpoint lacks are initialized.
@@ -33,11 +33,11 @@ class PolicyBundle:
     """A policy with its parameters and tokenizers, ready to act or to be trained.
 
     Attributes:
-        tokenizer: between the robot's observations and actions and the model's tokens.
+        tokenizer: converts the robot's observations and actions to the model's tokens and back.
         policy: the model.
-        params: all of its parameters.
+        params: all parameters of the model.
         provenance: where the parameters came from.
-        settings: of the run that wrote the checkpoint, as far as it says them; none for fresh weights.
+        settings: the settings of the run that wrote the checkpoint, as far as it stores them. Fresh weights have none.
     """
 
     tokenizer: PolicyTokenizer
@@ -48,11 +48,13 @@ class PolicyBundle:
 
 
 def initial_policy(config: TrainConfig) -> PolicyBundle:
-    """The policy that a run starts from: `run.pretrained_checkpoint_path`, or fresh weights where that is empty.
+    """Returns the policy that a run starts from.
+
+    It is the one at `run.pretrained_checkpoint_path`, or one with fresh weights if that path is empty.
 
     Raises:
-        CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded and `run.on_load_failure` is "fail" or
-            there is a real robot, which never moves by weights that nobody chose.
+        CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded, and `run.on_load_failure` is "fail" or
+            the robot is real. A real robot never moves by weights that nobody chose.
     """
     path = config.run.pretrained_checkpoint_path
     if not path:
@@ -68,15 +70,15 @@ def initial_policy(config: TrainConfig) -> PolicyBundle:
 
 
 def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: Any = None) -> PolicyBundle:
-    """The policy of an openpi or an own checkpoint, of this or another run.
+    """Returns the policy of a checkpoint of openpi or of this package, of this or another run.
 
-    The value head of an openpi checkpoint is fresh, and so are adapters and the value head over the chunk where the
-    configuration has them and the checkpoint does not; the provenance says so.
+    The value head of an openpi checkpoint is fresh. Adapters and the value head over the chunk are fresh if the
+    configuration has them and the checkpoint does not. The provenance says what is fresh.
 
     Args:
-        checkpoint: where the parameters and tokenizers are.
-        config: of the run; its model section must fit.
-        sharding: where the parameters go, as `orbax_trees.load_tree` takes it.
+        checkpoint: the checkpoint with the parameters and tokenizers.
+        config: the configuration of the run, whose model section must fit.
+        sharding: the devices that get the parameters, as `orbax_trees.load_tree` takes it.
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
@@ -94,7 +96,7 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: Any = None) -
 
 
 def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
-    """Tokenizers and norm_stats of an assets folder; `run.tokenizer_dir` replaces its tokenizers.
+    """Returns the tokenizers and norm_stats of an assets folder. `run.tokenizer_dir` replaces its tokenizers.
 
     Raises:
         CheckpointError: when a file is missing or does not fit the configuration.
@@ -109,15 +111,15 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
         )
     try:
         return PolicyTokenizer.load(folder, config.model, tokenizer_dir=config.run.tokenizer_dir)
-    except Exception as error:  # the tokenizers' libraries raise many kinds
+    except Exception as error:  # The libraries of the tokenizers raise many kinds of errors.
         raise CheckpointError(
-            f"tokenizers of {config.run.tokenizer_dir or folder} cannot be used: {error}; openpi's checkpoints have "
-            "none, name their folder by run.tokenizer_dir"
+            f"the tokenizers of {config.run.tokenizer_dir or folder} cannot be used: {error}; openpi's checkpoints "
+            "have none, so name a folder with tokenizers by run.tokenizer_dir"
         ) from error
 
 
 def read_norm_stats(folder: Path) -> NormStats:
-    """The statistics of a folder.
+    """Reads the statistics of states and actions of a folder.
 
     Raises:
         CheckpointError: when norm_stats.json is missing or damaged.
@@ -129,12 +131,12 @@ def read_norm_stats(folder: Path) -> NormStats:
 
 
 def expected_params(policy: Pi0FASTActorCritic) -> Any:
-    """The parameter tree's shapes and dtypes, without allocating it."""
+    """Returns the shapes and dtypes of all parameters, without allocating them."""
     return jax.eval_shape(lambda: policy.init(key=jax.random.key(0)))
 
 
 def init_leaves(policy: Pi0FASTActorCritic, names: Collection[str], *, key: jax.Array) -> dict[str, jax.Array]:
-    """Those leaves of `policy.init`, by name; the compiler leaves out what the others would need."""
+    """Returns the named leaves of `policy.init`. The compiler leaves out the computation of all others."""
 
     def chosen(key: jax.Array) -> dict[str, jax.Array]:
         return {name: leaf for name, leaf in name_leaves(policy.init(key=key)).items() if name in names}
@@ -149,7 +151,7 @@ def _load_params(
     wanted = name_leaves(expected)
     match = compatibility.match_leaves(checkpoint.root, checkpoint.leaves, wanted)
     places = leaf_shardings(expected, sharding)
-    # Fresh ones first: what making them needs is free again before the large ones come.
+    # Fresh parameters come first, so that the memory for making them is free again before the stored ones are read.
     fresh = init_leaves(policy, match.fresh, key=jax.random.key(config.run.seed))
     arrays = {name: jax.device_put(leaf, places[name]) for name, leaf in fresh.items()}
     read = {name: leaf for name, leaf in wanted.items() if name not in fresh}

@@ -1,4 +1,4 @@
-"""How full a rollout is: the transitions that the trainer holds and the chunks that are on their way to become some."""
+"""Counts how full a rollout is, from the trainer's transitions and the chunks that may still become transitions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chunk_ppo_ros.core.types import ChunkId
 
 
 class RolloutFill:
-    """Counts towards one update. The policy stays strictly on-policy, so that the rollout must never be overfull."""
+    """Counts the transitions of one update. Training is strictly on-policy, so a rollout must never be overfull."""
 
     def __init__(self) -> None:
         self._num_accepted = 0
@@ -15,11 +15,11 @@ class RolloutFill:
 
     @property
     def is_full(self) -> bool:
-        """Whether accepted transitions and chunks in flight together are as many as an update needs."""
+        """Whether accepted transitions and chunks in flight are together as many as an update needs."""
         return self._num_accepted + len(self._in_flight) >= self._num_required
 
     def set_counts(self, *, num_accepted: int, num_required: int) -> None:
-        """Takes over the trainer's counts.
+        """Stores the counts that the trainer sent.
 
         Args:
             num_accepted: the transitions of the present version that the trainer holds.
@@ -33,13 +33,13 @@ class RolloutFill:
         self._in_flight[chunk.sequence_number] = chunk.episode
 
     def remove(self, sequence_number: int) -> None:
-        """Counts a chunk no longer: it is acknowledged, or it makes no transition."""
+        """Stops counting a chunk as in flight, because it is acknowledged or makes no transition."""
         self._in_flight.pop(sequence_number, None)
 
     def remove_episode(self, episode: int) -> None:
-        """Counts the chunks of a discarded episode no longer."""
+        """Stops counting the chunks of a discarded episode."""
         self._in_flight = {number: of for number, of in self._in_flight.items() if of != episode}
 
     def clear(self) -> None:
-        """Counts none of the chunks that were sent so far."""
+        """Stops counting all chunks that were sent so far."""
         self._in_flight.clear()

@@ -1,8 +1,8 @@
-"""When the policy samples, when it bootstraps and when it holds: facts go in, the next step comes out.
+"""Decides when the policy samples a chunk, when it sends a bootstrap value, and when it holds.
 
-This is a pure state machine without ROS, JAX, clock or sensors. policy_node feeds it what the topics say and does what
-it decides. It is strictly on-policy: accepted transitions and chunks in flight together never exceed what one update
-needs.
+This is a pure state machine without ROS, JAX, clock or sensors. policy_node reports the messages of the topics to it
+and takes the step that it returns. It is strictly on-policy: accepted transitions and chunks in flight together are
+never more than one update needs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chunk_ppo_ros.core.types import ChunkId
 
 @dataclasses.dataclass(frozen=True)
 class Announcement:
-    """What trainer_node says about the version to act with.
+    """The policy version to act with, as trainer_node announces it.
 
     Attributes:
         run_id: the identity of the run.
@@ -38,7 +38,7 @@ class Announcement:
 
 @dataclasses.dataclass
 class _LastChunk:
-    """The newest chunk, until what follows it is settled."""
+    """The newest chunk. It is kept until its outcome is known and its bootstrap value, if it needs one, is sent."""
 
     id: ChunkId
     policy_version: int
@@ -48,10 +48,10 @@ class _LastChunk:
 
 
 class RolloutState:
-    """The facts that decide the next step.
+    """Collects the facts that decide the next step of the policy.
 
     Attributes:
-        segments: what a human has driven in the running episode.
+        segments: the segments that a human drove in the running episode.
     """
 
     def __init__(self) -> None:
@@ -72,22 +72,22 @@ class RolloutState:
         self._newer_than = 0
 
     def activate(self) -> None:
-        """The policy may act.
+        """Lets the policy act from now on.
 
-        Chunks that were sent before are not waited for: whoever held them may have been restarted too.
+        It does not wait for chunks that were sent before, because the nodes that held them may have been restarted too.
         """
         self._active = True
         self._fill.clear()
         self._last = None
 
     def deactivate(self) -> None:
-        """The policy holds until it is activated."""
+        """Makes the policy hold until it is activated."""
         self._active = False
 
-    # Weights.
+    # The methods below report facts about weights.
 
     def announce(self, announcement: Announcement) -> None:
-        """The trainer names a version to act with, which must be loaded first.
+        """Records the version that the trainer announces. Its weights must be loaded before the policy acts.
 
         An announcement that is repeated comes from a restarted trainer.
         """
@@ -104,19 +104,19 @@ class RolloutState:
         self._next_sequence_number = max(self._next_sequence_number, announcement.next_sequence_number)
 
     def loaded(self, version: int) -> None:
-        """The weights of a version are in place. A version that is no longer announced is of no use."""
+        """Records that the weights of a version are loaded. A version that is no longer announced is ignored."""
         if self._announced is not None and version == self._announced.version:
             self._is_loaded = True
             self._load_failure = ""
 
     def load_failed(self, reason: str) -> None:
-        """The announced weights could not be loaded."""
+        """Records that the announced weights could not be loaded."""
         self._load_failure = reason
 
-    # Episodes.
+    # The methods below report facts about episodes.
 
     def episode_reset(self, episode: int) -> None:
-        """The scene is brought to the start. A chunk still unsettled can no longer be completed: it is forgotten."""
+        """Records that the scene is being reset. A chunk that still awaits its outcome or bootstrap is forgotten."""
         if self._last is not None:
             self._fill.remove(self._last.id.sequence_number)
         self._last = None
@@ -128,7 +128,7 @@ class RolloutState:
         self._paused = False
 
     def episode_started(self, episode: int, *, stamp: int) -> None:
-        """The policy may act on observations that are newer than the stamp (ns of ROS time)."""
+        """Lets the policy act on observations that are newer than the stamp (ns of ROS time)."""
         if episode != self._episode:
             self.episode_reset(episode)
         self._running = True
@@ -136,7 +136,10 @@ class RolloutState:
         self._newer_than = max(self._newer_than, stamp)
 
     def episode_paused(self, episode: int, *, paused: bool, stamp: int) -> None:
-        """The episode is paused, or goes on with observations that are newer than the stamp (ns of ROS time)."""
+        """Records that the episode is paused or goes on.
+
+        An episode that goes on needs observations that are newer than the stamp (ns of ROS time).
+        """
         if episode != self._episode:
             self.episode_reset(episode)
         self._running = True
@@ -145,7 +148,7 @@ class RolloutState:
             self._newer_than = max(self._newer_than, stamp)
 
     def episode_ended(self, episode: int, *, discarded: bool = False, truncated: bool = False) -> None:
-        """The episode is over. After a time limit the value of the last observation is still to be sent."""
+        """Records that the episode is over. After a time limit the value of the last observation must still be sent."""
         self._running = False
         self.segments.clear()
         if discarded:
@@ -155,13 +158,14 @@ class RolloutState:
         elif discarded or (self._last is not None and not self._last.owes_bootstrap):
             self._last = None
 
-    # Chunks.
+    # The methods below report facts about chunks.
 
     def driver_changed(self, *, human: bool, stamp: int) -> None:
-        """robot_node says who drives, since `stamp` (ns of ROS time).
+        """Records who drives since `stamp` (ns of ROS time), as robot_node says.
 
-        Where the driver changes a segment of the trace ends: the value after it is owed, and the numbers of chunks
-        leave a gap, so that what the human does is no part of what the policy's last chunk is worth.
+        A change of driver ends a segment of the trace. The value of the observation after the segment must then be
+        sent, and the numbering of chunks gets a gap. So rewards that the human earned are not credited to the policy's
+        last chunk.
         """
         if human == self._human_drives:
             return
@@ -172,7 +176,7 @@ class RolloutState:
             self._last.owes_bootstrap = True
 
     def chunk_sent(self, step: Sample | EncodeSegment) -> None:
-        """The chunk of a step is published."""
+        """Records that the chunk of a step is published."""
         human_driven = isinstance(step, EncodeSegment)
         if human_driven:
             self.segments.drop_oldest()
@@ -182,7 +186,7 @@ class RolloutState:
         self._next_sequence_number = step.chunk.sequence_number + 1
 
     def bootstrap_sent(self, step: Bootstrap) -> None:
-        """The value after a segment is published."""
+        """Records that the value after a segment is published."""
         if self._last is not None and self._last.id == step.chunk:
             self._last = None
 
@@ -197,9 +201,16 @@ class RolloutState:
         truncated: bool,
         cut_by_takeover: bool,
     ) -> None:
-        """reward_node says how a chunk ended, after `num_steps` executed control steps.
+        """Records how a chunk ended, as reward_node says.
 
-        The next observation must be newer than `end` (ns of ROS time).
+        Args:
+            sequence_number: the sequence number of the chunk.
+            end: the ROS time of its end in ns. The next observation must be newer.
+            num_steps: the number of its executed control steps.
+            valid: whether the chunk makes a transition.
+            terminated: whether the task ended with it.
+            truncated: whether the time limit ended the episode with it.
+            cut_by_takeover: whether a human took over before its last step.
         """
         if not valid:
             self._fill.remove(sequence_number)
@@ -207,7 +218,7 @@ class RolloutState:
             return
         self._newer_than = max(self._newer_than, end)
         self._last.outcome_known = True
-        self._num_steps += 0 if self._last.human_driven else num_steps  # the time limit waits for a human
+        self._num_steps += 0 if self._last.human_driven else num_steps  # A human's steps do not count.
         if valid and (terminated or truncated):
             self._running = False
         if not valid or terminated:
@@ -218,17 +229,25 @@ class RolloutState:
     def acknowledged(
         self, sequence_number: int, *, version: int, num_accepted: int, num_required: int, retry: bool
     ) -> None:
-        """trainer_node acknowledges a transition, and says how full the rollout of its version is."""
+        """Records that trainer_node acknowledged a transition.
+
+        Args:
+            sequence_number: the sequence number of the chunk.
+            version: the policy version that the counts belong to.
+            num_accepted: the number of transitions of this version that the trainer holds.
+            num_required: the number of transitions that make an update.
+            retry: whether the transition must be sent again, so that its chunk stays in flight.
+        """
         if not retry:
             self._fill.remove(sequence_number)
         if self._announced is not None and version == self._announced.version:
             self._fill.set_counts(num_accepted=num_accepted, num_required=num_required)
 
-    # The decision.
+    # The members below report the state and decide the next step.
 
     @property
     def run_id(self) -> str | None:
-        """The identity of the announced run, None before there is one."""
+        """The identity of the announced run, or None before the first announcement."""
         return None if self._announced is None else self._announced.run_id
 
     @property
@@ -238,7 +257,7 @@ class RolloutState:
 
     @property
     def awaited_chunk(self) -> ChunkId | None:
-        """The chunk that is being executed, None when none is."""
+        """The chunk that is being executed, or None."""
         return self._last.id if self._last is not None and not self._last.outcome_known else None
 
     @property
@@ -252,7 +271,7 @@ class RolloutState:
         return self._is_loaded
 
     def next_step(self) -> Step:
-        """Returns what to do now, given a fresh observation."""
+        """Returns the step to take now."""
         announced = self._loaded_announcement()
         if isinstance(announced, Hold):
             return announced
@@ -265,7 +284,7 @@ class RolloutState:
         return self._next_chunk_step(announced)
 
     def _loaded_announcement(self) -> Announcement | Hold:
-        """Returns the announcement of the version that is loaded, else the step that waits for it."""
+        """Returns the announcement if its version is loaded, else a step that holds until it is."""
         if not self._active:
             return Hold("policy_node is not active")
         if self._announced is None:
@@ -294,11 +313,11 @@ class RolloutState:
         return Sample(chunk, announced.version, self._newer_than)
 
     def _obstacle_to_sampling(self, announced: Announcement) -> str:
-        """Why nothing may be sampled even in a running episode; empty where nothing is in the way."""
+        """Returns why the policy may not sample in a running episode. The text is empty if it may."""
         if self._human_drives:
             return "a human drives"
         if self.segments.has_open:
-            return "waiting for robot_node to say what the human drove"
+            return "waiting for robot_node to report the targets that the human commanded"
         if self._fill.is_full:
             return f"the rollout of version {announced.version} is full; waiting for trainer_node's next version"
         return ""

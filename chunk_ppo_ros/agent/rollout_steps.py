@@ -1,7 +1,7 @@
-"""The steps that the policy can take next. There are four kinds, each with what it needs and nothing else.
+"""The four kinds of steps that the policy can take next.
 
-Two steps that are equal are the same step. Whoever computed for a while compares, to see whether the result is still
-wanted.
+Two steps that are equal are the same step. After a long computation, the policy compares the step it computed with the
+step that is due now, to see whether the result is still needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.types import ChunkId
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """The policy samples a chunk and sends it to the robot.
+    """The step in which the policy samples a chunk and sends it to the robot.
 
     Attributes:
         chunk: the identity of the chunk.
@@ -29,12 +29,12 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class EncodeSegment:
-    """The policy encodes what a human drove as a chunk, which is sent for training and not to the robot.
+    """The step in which the policy encodes a human's targets as a chunk and sends it to the trainer, not to the robot.
 
     Attributes:
         chunk: the identity of the chunk.
         policy_version: the version of the weights that must encode and value it.
-        segment: what the human drove.
+        segment: the segment that the human drove.
     """
 
     chunk: ChunkId
@@ -44,7 +44,7 @@ class EncodeSegment:
 
 @dataclasses.dataclass(frozen=True)
 class Bootstrap:
-    """The policy sends the value of the observation after a segment of the trace.
+    """The step in which the policy sends the value of the observation after a segment of the trace.
 
     Attributes:
         chunk: the last chunk of the segment.
@@ -59,7 +59,7 @@ class Bootstrap:
 
 @dataclasses.dataclass(frozen=True)
 class Hold:
-    """The policy does nothing.
+    """The step in which the policy does nothing.
 
     Attributes:
         reason: why it does nothing, in words.

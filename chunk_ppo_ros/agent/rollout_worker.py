@@ -1,4 +1,4 @@
-"""Collects rollouts by `env.step_chunk`, without ROS: what policy_node and reward_node do together in the graph."""
+"""Collects rollouts by `env.step_chunk`, without ROS. In the graph policy_node and reward_node do this together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeSummary:
-    """What is said about one finished episode. Refused chunks do not count.
+    """A summary of one finished episode. Refused chunks do not count.
 
     Attributes:
         episode: the number of the episode in its run.
@@ -35,7 +35,7 @@ class EpisodeSummary:
 
     @classmethod
     def of(cls, episode: int, outcomes: Sequence[ChunkOutcome]) -> EpisodeSummary:
-        """Sums up an episode of these outcomes, at least one."""
+        """Returns the summary of an episode with these outcomes, of which there must be at least one."""
         return cls(
             episode=episode,
             total_reward=sum(outcome.reward for outcome in outcomes),
@@ -45,20 +45,22 @@ class EpisodeSummary:
         )
 
     def metrics(self) -> Metrics:
-        """The metrics of the episode."""
+        """Returns the metrics of the episode."""
         return episode_metrics(
             episode=self.episode, total_reward=self.total_reward, success=self.success, num_chunks=self.num_chunks
         )
 
 
 class RolloutWorker:
-    """Rolls the actor out in the environment; an episode that a rollout's end interrupts goes on in the next.
+    """Runs the actor in the environment and collects transitions.
+
+    An episode that is not over at the end of a rollout goes on in the next rollout.
 
     Args:
-        actor: samples the chunks.
-        env: executes them.
+        actor: the actor, which samples the chunks.
+        env: the environment, which executes them.
         config: the run's configuration.
-        run_id: identity of the run.
+        run_id: the identity of the run.
         sequence_number: the sequence number of the first chunk.
         episode: the number of the first episode.
     """
@@ -86,7 +88,11 @@ class RolloutWorker:
     def collect(
         self, num_chunks: int, *, on_chunk: Callable[[], object] = lambda: None
     ) -> tuple[list[Transition], list[EpisodeSummary]]:
-        """Samples and executes chunks until `num_chunks` transitions are there; a refused chunk makes none.
+        """Samples and executes chunks until there are `num_chunks` transitions. A refused chunk makes none.
+
+        Args:
+            num_chunks: the number of transitions to collect.
+            on_chunk: is called after each chunk that makes a transition.
 
         Returns:
             The transitions, in order, and the episodes that ended.

@@ -1,4 +1,4 @@
-"""The script form: one process rolls out and learns, through `env.step_chunk`; no ROS.
+"""Trains in one process without ROS. The process collects rollouts by `env.step_chunk` and learns from them.
 
 It uses the same actor, learner, checkpoints, metrics and configuration as the ROS graph. The model, the task, the time
 limit, the temperature and the prompt are those of the checkpoint that it starts from, unless a flag says otherwise.
@@ -25,14 +25,15 @@ from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
 
 LARGE_RATE_FOR_2B = 1e-4
-"""Above this, training all of gemma_2b is warned about: rates known to work are 5e-6 (full) and 2e-5 (LoRA)."""
+"""The learning rate above which training all of gemma_2b gives a warning. Rates known to work are 5e-6 for all
+parameters and 2e-5 for LoRA."""
 
 
 def train(config: TrainConfig, env: ChunkEnv) -> Path:
     """Trains until `ppo.total_timesteps` executed steps and returns the newest checkpoint.
 
     Raises:
-        CheckpointError: when the start cannot be loaded or a checkpoint cannot be written.
+        CheckpointError: when the checkpoint to start from cannot be loaded, or a checkpoint cannot be written.
         LogProbGapError: when sampling and scoring disagree before an update.
     """
     warn_of_large_rate(config)
@@ -70,7 +71,7 @@ def warn_of_large_rate(config: TrainConfig) -> None:
 
 
 def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog) -> None:
-    """One rollout, one update, one checkpoint."""
+    """Collects one rollout, makes one update and writes one checkpoint."""
     started = time.monotonic()
     label = f"version {learner.policy_version}"
     with tqdm(total=config.ppo.num_chunks_per_update, desc=f"{label} rollout", unit="chunk", leave=False) as bar:
@@ -93,7 +94,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]`."""
+    """Runs `python -m chunk_ppo_ros train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""The shapes that the transitions of a run have: whether one fits, and a rollout of zeros. No JAX here."""
+"""Checks that a transition fits the shapes of a run, and makes a rollout of zeros. Nothing here imports JAX."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def check_transition(transition: Transition, model: Pi0FASTActorCriticConfig) ->
     """Refuses a transition that does not fit a model's shapes, tokens or temperature.
 
     Raises:
-        ValueError: naming the field, its value and what it must be.
+        ValueError: when it does not fit. The text names the field, its value and what it must be.
     """
     chunk = transition.chunk
     size = model.image_size
@@ -46,7 +46,7 @@ def check_transition(transition: Transition, model: Pi0FASTActorCriticConfig) ->
 
 
 def blank_rollout(config: TrainConfig) -> list[Transition]:
-    """Transitions of zeros, in the shapes of the configuration; only their shapes matter."""
+    """Returns transitions of zeros in the shapes of the configuration. Only their shapes matter."""
     model = config.model
     observation = ModelObservation(
         images=np.zeros((len(model.cameras), model.image_size, model.image_size, 3), np.uint8),

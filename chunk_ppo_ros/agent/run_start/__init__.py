@@ -1,1 +1,1 @@
-"""What a run starts with: the learner's state, tokenizers, and the settings that a checkpoint brings."""
+"""Prepares the start of a run: the learner's state, the tokenizers, and the settings that a checkpoint brings."""

@@ -1,4 +1,4 @@
-"""Which settings a command takes from a checkpoint: flags come first, then the checkpoint, then the preset."""
+"""Decides which settings a command takes from a checkpoint. Flags come first, then the checkpoint, then the preset."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 
 TRAINED = ("model", "env", "chunk_length", "run.prompt")
-"""Sections and settings that training takes from the checkpoint that it starts from."""
+"""The sections and settings that training takes from the checkpoint that it starts from."""
 
 MEASURED = (*TRAINED, "ppo")
-"""What an evaluation takes: `ppo` changes nothing that is measured, but a rule for chunk lengths may need it."""
+"""The sections and settings that an evaluation takes from a checkpoint. `ppo` changes no measurement, but a rule for
+chunk lengths may need it."""
 
 
 def config_for_measuring(
@@ -29,13 +30,16 @@ def config_for_measuring(
     *,
     base: TrainConfig | None = None,
 ) -> TrainConfig:
-    """The configuration that a checkpoint is measured with; prints it in one line, with what differs from its run.
+    """Returns the configuration to measure a checkpoint with. It also prints it in one line.
+
+    The line also says which settings differ from those of the checkpoint's run.
 
     Args:
-        parser: exits with the usage where the flags do not fit.
-        parsed: what it parsed, with the flags of the configuration.
-        checkpoint: what is measured.
-        base: what neither the flags nor the checkpoint say; the preset of `--config` where not given.
+        parser: the parser, which exits with the usage if the flags do not fit.
+        parsed: the arguments that it parsed, with the flags of the configuration.
+        checkpoint: the checkpoint to measure.
+        base: the configuration for settings that neither the flags nor the checkpoint give. Without it, this is the
+            preset of `--config`.
 
     Raises:
         CheckpointError: when the checkpoint's settings do not fit `base`.
@@ -48,9 +52,9 @@ def config_for_measuring(
 
 
 def config_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainConfig:
-    """The configuration that a run begins or goes on with; prints in one line what it trains on.
+    """Returns the configuration that a run begins or goes on with. It also prints in one line what the run trains on.
 
-    A checkpoint that cannot be opened has no say: the learner then fails or takes fresh weights, and says why.
+    A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
 
     Raises:
         CheckpointError: when the checkpoint's settings do not fit the preset.
@@ -66,7 +70,7 @@ def config_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namesp
 
 
 def describe(config: TrainConfig) -> str:
-    """Where and how a policy acts, as one line: task, simulator, time limit, temperature and prompt."""
+    """Returns one line with the task, simulator, time limit, temperature and prompt that a policy acts with."""
     env, length = config.env, config.chunk_length
     executed = "" if length.length_rule == "fixed" else f", chunks executed by the rule {length.length_rule}"
     if length.length_rule == "fixed" and length.executed_steps:
@@ -92,7 +96,7 @@ def _config(
 
 
 def _source(checkpoint: Checkpoint, preset: str) -> str:
-    """Where the settings come from that no flag says."""
+    """Returns a text that says where the settings come from that no flag gives."""
     said, root = checkpoint.settings.values, checkpoint.root
     unknown = checkpoint.settings.unknown
     left_out = f" (it has settings of another release, which are left out: {', '.join(unknown)})" if unknown else ""
@@ -107,7 +111,7 @@ def _source(checkpoint: Checkpoint, preset: str) -> str:
 
 
 def _run_section(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> RunConfig:
-    """The section `run` alone: the others may fit each other only with the checkpoint's settings."""
+    """Returns the section `run` alone. The other sections may fit each other only with the checkpoint's settings."""
     names = (field.name for field in dataclasses.fields(RunConfig))
     given = {name: getattr(parsed, name) for name in names if getattr(parsed, name, None) is not None}
     try:
@@ -117,7 +121,7 @@ def _run_section(parser: argparse.ArgumentParser, parsed: argparse.Namespace) ->
 
 
 def _start_of(run: RunConfig) -> Checkpoint | None:
-    """The checkpoint that a run goes on or starts from; None for fresh weights, or where it cannot be opened."""
+    """Returns the checkpoint that a run resumes or starts from, or None for fresh weights or if it cannot be opened."""
     try:
         if run.resume:
             newest = newest_checkpoint(checkpoint_directory(run))
@@ -125,4 +129,4 @@ def _start_of(run: RunConfig) -> Checkpoint | None:
         path = run.pretrained_checkpoint_path
         return Checkpoint.open(Path(path)) if path else None
     except CheckpointError:
-        return None  # the learner opens it again and says why it cannot
+        return None  # The learner opens it again and reports the error.

@@ -1,6 +1,6 @@
-"""What a learner begins with: the state of a run that is resumed, or that of a new run.
+"""Makes the state that a learner begins with, for a run that is resumed or for a new run.
 
-Not here: updating and saving (`learner.py`), and how a policy is made from a checkpoint (`restore.py`).
+Updates and checkpoints are made in `learner.py`. A policy is made from a checkpoint in `restore.py`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class LearnerState:
     """The state of a run between two updates.
 
     Attributes:
-        policy: parameters and tokenizers, and where the first parameters came from.
-        counters: how far the run has come.
+        policy: the parameters, the tokenizers, and where the first parameters came from.
+        counters: the counters of updates, chunks, steps and episodes.
         opt_state: the optimizer's state.
-        reference: the actor that the policy is held near, where `ppo.ref_kl_coef` is set.
-        novelty: what has been seen so far, where `reward.novelty_weight` is set.
+        reference: the actor that the policy is held near, or None if `ppo.ref_kl_coef` is 0.
+        novelty: the state of novelty, or None if `reward.novelty_weight` is 0.
         is_resumed: whether the run had a checkpoint already.
-        notes: what the user should know of the beginning, one line each.
+        notes: the lines about the start that the user should see.
     """
 
     policy: PolicyBundle
@@ -62,15 +62,15 @@ class LearnerState:
 
 
 def checkpoint_directory(run: RunConfig) -> Path:
-    """The folder of a run's `step_<N>` checkpoints."""
+    """Returns the folder of a run's `step_<N>` checkpoints."""
     return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
 
 
 def initial_state(config: TrainConfig) -> LearnerState:
-    """The state of the run's newest checkpoint where `run.resume` is set, else that of a new run.
+    """Returns the state of the run's newest checkpoint if `run.resume` is set, else the state of a new run.
 
     Raises:
-        CheckpointError: when there is nothing to resume, the folder is taken by another run, or a checkpoint that must
+        CheckpointError: when there is nothing to resume, another run already uses the folder, or a checkpoint that must
             be loaded cannot be.
     """
     directory = checkpoint_directory(config.run)
@@ -128,26 +128,26 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
 
 
 def _resumed_novelty(config: TrainConfig, newest: Checkpoint) -> tuple[Novelty | None, tuple[str, ...]]:
-    """What has been seen so far, and a note where the checkpoint does not have it."""
+    """Returns the state of novelty, and a note if the checkpoint does not have it."""
     if not config.reward.novelty_weight:
         return None, ()
     novelty = Novelty(config)
     if novelty.load(newest.assets):
         return novelty, ()
-    return novelty, (f"{newest.root} was trained without reward.novelty_weight: whatever comes is new",)
+    return novelty, (f"{newest.root} was trained without reward.novelty_weight, so every observation counts as new",)
 
 
 def _changes_note(what: str, settings: RunSettings, config: TrainConfig) -> tuple[str, ...]:
-    """A line on the settings that differ, with both values, but not on how the run was started."""
+    """Returns a line with the settings that differ and both values, without settings of how the run was started."""
     changed = [change for change in settings.changes(config) if change.split()[0] not in _OF_THE_START]
     return (f"{what}: {', '.join(changed)}",) if changed else ()
 
 
 def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:
-    """Whether the policy is held near the one that the run started from.
+    """Returns whether the policy is held near the one that the run started from.
 
     Raises:
-        CheckpointError: when it is to be, but the run started from fresh weights.
+        CheckpointError: when `ppo.ref_kl_coef` asks for it, but the run started from fresh weights.
     """
     if config.ppo.ref_kl_coef == 0.0:
         return False
@@ -160,10 +160,10 @@ def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:
 
 
 def _check_frozen(path: Path, frozen: FrozenTowers, ppo: PPOConfig) -> None:
-    """Refuses to resume with other towers frozen: there are moments of what was trained only.
+    """Refuses to resume with other towers frozen, because the optimizer state covers only the trained parameters.
 
     Raises:
-        CheckpointError: listing each setting that differs, with both values.
+        CheckpointError: when a setting differs. The text lists each with both values.
     """
     stored, wanted = dataclasses.asdict(frozen), dataclasses.asdict(FrozenTowers.of(ppo))
     differing = [
@@ -173,6 +173,7 @@ def _check_frozen(path: Path, frozen: FrozenTowers, ppo: PPOConfig) -> None:
     ]
     if differing:
         raise CheckpointError(
-            f"{path} must be resumed with what it froze, but {'; '.join(differing)}; its optimizer state is of what "
-            "was trained: keep its settings, or start a new run from it by --pretrained_checkpoint_path"
+            f"{path} must be resumed with the towers that it froze, but {'; '.join(differing)}; its optimizer state "
+            "covers only what was trained, so keep its settings, or start a new run from it by "
+            "--pretrained_checkpoint_path"
         )

@@ -1,4 +1,4 @@
-"""Tokenizers and norm_stats, fitted to demonstrations, to recorded chunks, or to random motions."""
+"""Fits tokenizers and norm_stats to demonstrations, to recorded chunks, or to random motions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from chunk_ppo_ros.sim.tasks.registry import make_task
 
 
 class Motions(Protocol):
-    """What tokenizers are fitted to, N chunks; `Demonstrations` and `RecordedChunks` are such.
+    """The N chunks that tokenizers are fitted to. `Demonstrations` and `RecordedChunks` have this form.
 
     Attributes:
-        state: float32 [N, S], at the start of each chunk, rad, grippers normalized.
-        actions: float32 [N, H, D], absolute joint targets.
-        prompts: the tasks in words, in any number.
+        state: float32 [N, S], the state at the start of each chunk, in rad with normalized grippers.
+        actions: float32 [N, H, D], absolute joint targets, in rad with normalized grippers.
+        prompts: the tasks in words, of any number.
     """
 
     @property
@@ -41,10 +41,10 @@ class Motions(Protocol):
 
 
 def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
-    """Tokenizers and norm_stats without any training and without images.
+    """Fits tokenizers and norm_stats for a new policy. This needs no training and no images.
 
-    They are fitted to demonstrations of the task's scripted expert. Where the task has none they are fitted to random
-    smooth motions, and a line says so.
+    They are fitted to demonstrations of the task's scripted expert. If the task has none, they are fitted to random
+    smooth motions, and a printed line says so.
     """
     task = make_task(config.env)
     if task.make_expert(config) is not None:
@@ -60,10 +60,12 @@ def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
 
 
 def fit(demonstrations: Motions, config: TrainConfig) -> PolicyTokenizer:
-    """Norm_stats of demonstrations; FAST and prompt tokenizers are those of `run.tokenizer_dir`, or fitted to them.
+    """Computes norm_stats of demonstrations, and reads or fits the FAST and prompt tokenizers.
+
+    The tokenizers are read from `run.tokenizer_dir`. If it is empty, they are fitted to the demonstrations.
 
     Raises:
-        UserError: when those of `run.tokenizer_dir` are missing or do not fit the model.
+        UserError: when the tokenizers of `run.tokenizer_dir` are missing or do not fit the model.
     """
     transforms = AlohaTransforms.from_config(config.model)
     actions = transforms.encode_actions(demonstrations.actions, demonstrations.state)
@@ -75,14 +77,14 @@ def fit(demonstrations: Motions, config: TrainConfig) -> PolicyTokenizer:
     try:
         prompt, fast = load_tokenizers(folder, config.model)
         return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=config.model)
-    except Exception as error:  # the tokenizers' libraries raise many kinds
-        raise UserError(f"tokenizers of {folder} (run.tokenizer_dir) cannot be used: {error}") from error
+    except Exception as error:  # The libraries of the tokenizers raise many kinds of errors.
+        raise UserError(f"the tokenizers of {folder} (run.tokenizer_dir) cannot be used: {error}") from error
 
 
 def _fit_tokenizers(
     normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
 ) -> PolicyTokenizer:
-    """Tokenizers of normalized chunks [N, H, D] and prompts."""
+    """Fits tokenizers to normalized chunks [N, H, D] and prompts."""
     settings, model = config.pretrain, config.model
     clipped, _ = clip_actions(normalized, model.action_limit)
     fast = FastTokenizer.fit(
