@@ -81,7 +81,7 @@ def generates(actor: Actor, encoded: EncodedActions, *, log_prob: float = -1.0) 
     mask = encoded.token_mask
     log_probs = np.where(mask, log_prob, 0.0).astype(np.float32)
     entropies = np.zeros_like(log_probs)
-    sample = Sample(encoded.action_tokens, mask, log_probs, entropies, np.float32(0.5))  # type: ignore[arg-type]
+    sample = Sample(encoded.action_tokens, mask, log_probs, entropies, np.array(0.5, np.float32))  # type: ignore[arg-type]
     actor.compiled_act = lambda params, observation, key: sample  # type: ignore[assignment]
 
 
