@@ -1,1 +1,1 @@
-"""The nodes and their shared ROS groundwork; the only modules that import rclpy."""
+"""The nodes and the ROS code that they share. Only modules in this folder import rclpy."""

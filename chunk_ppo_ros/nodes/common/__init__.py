@@ -1,1 +1,1 @@
-"""What several nodes share: the worker thread, the life cycle, running and ending."""
+"""Code that several nodes share: the worker thread, the lifecycle, conditions, and starting and ending."""

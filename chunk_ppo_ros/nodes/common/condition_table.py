@@ -1,14 +1,14 @@
-"""The table of all conditions that nodes report, each with its key, its text, and the text when it is cleared.
+"""The table of all conditions that nodes report. Each has a key, a text, and a text for when it is cleared.
 
 A node logs a condition once when it is raised and once when it is cleared. policy_node and trainer_node also publish
-it on /diagnostics for as long as it stands. Names in braces are values that are given when a condition is raised.
+it on /diagnostics as long as it lasts. Names in braces are values that are given when a condition is raised.
 """
 
 from __future__ import annotations
 
 from chunk_ppo_ros.nodes.common.conditions import Condition
 
-# Sensors, as policy_node, classifier_node and robot_node read them.
+# These conditions are about the sensors that policy_node, classifier_node and robot_node read.
 
 SENSORS_SILENT = Condition(
     key="silent sensors",
@@ -48,7 +48,7 @@ CAMERA_LATE = Condition(
     is_error=True,
 )
 
-# Other nodes.
+# These conditions are about other nodes.
 
 NOBODY_LISTENS = Condition(
     key="listeners",
@@ -86,7 +86,7 @@ SOURCE_UNKNOWN = Condition(
     cleared="reward source '{source}' is used",
 )
 
-# What policy_node makes of observations and of what a human drives.
+# These conditions are about observations, and about targets that a human commands, in policy_node.
 
 CHECKPOINT_UNREADABLE = Condition(
     key="checkpoint",
@@ -136,7 +136,7 @@ LEADER_NOT_FOLLOWED = Condition(
     renewed_by=("reason",),
 )
 
-# The disk.
+# These conditions are about the disk.
 
 SEQUENCE_NOT_STORED = Condition(
     key="count of chunks",
@@ -169,7 +169,7 @@ RECORDING_ENDED = Condition(
     is_error=True,
 )
 
-# What trainer_node receives and makes of it.
+# These conditions are about transitions and updates in trainer_node.
 
 START_FAILED = Condition(
     key="start",

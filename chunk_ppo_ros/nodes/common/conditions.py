@@ -1,6 +1,6 @@
-"""The conditions of a node: what is not as it should be, logged once when it begins and once when it is over.
+"""Conditions say what is wrong in a node. Each is logged once when it begins and once when it is over.
 
-What conditions there are is in `condition_table.py`.
+The conditions themselves are listed in `condition_table.py`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ class Condition:
     """One kind of condition. Its texts are filled in, as by `str.format`, with the values that it is raised with.
 
     Attributes:
-        key: what the condition is about; two conditions that stand at the same time have different keys.
+        key: the subject of the condition. Two conditions that are raised at the same time have different keys.
         text: what is wrong and what to do.
-        cleared: what is logged when the condition is over.
+        cleared: the text that is logged when the condition is over.
         is_error: whether the condition is an error rather than a warning.
-        renewed_by: the names of the values whose change is logged again while the condition stands. The text may hold
-            other values, such as seconds, that change all the time.
+        renewed_by: the names of the values whose change is logged again before the condition is cleared. The text may
+            hold other values, such as seconds, that change all the time.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class _Standing:
-    """A condition that stands now."""
+    """A condition that is raised and not cleared yet."""
 
     text: str
     is_error: bool
@@ -42,11 +42,11 @@ class _Standing:
 
 
 class Conditions:
-    """The conditions of one node that stand now.
+    """The conditions of one node that are raised and not cleared yet.
 
     Args:
         node: the node, whose logger is used.
-        on_change: called after a condition was logged, for example to publish diagnostics.
+        on_change: is called after a condition was logged, for example to publish diagnostics.
     """
 
     def __init__(self, node: Node, *, on_change: Callable[[], None] = lambda: None) -> None:
@@ -56,22 +56,22 @@ class Conditions:
 
     @property
     def texts(self) -> list[str]:
-        """The texts of the conditions that stand, in the order in which they were raised."""
+        """The texts of the conditions that are not cleared, in the order in which they were raised."""
         return [standing.text for standing in self._standing.values()]
 
     @property
     def level(self) -> bytes:
-        """The level of the worst condition that stands, as DiagnosticStatus.msg names levels."""
+        """The level of the worst condition that is not cleared, as DiagnosticStatus.msg defines levels."""
         if any(standing.is_error for standing in self._standing.values()):
             return DiagnosticStatus.ERROR
         return DiagnosticStatus.WARN if self._standing else DiagnosticStatus.OK
 
     def raise_condition(self, condition: Condition, **values: Hashable) -> None:
-        """Says that a condition stands. It is logged where it did not stand before, or where it is renewed.
+        """Raises a condition. It is logged if it is new, or if a value in `renewed_by` has changed.
 
         Args:
             condition: an entry of the table of conditions.
-            values: what its texts and its `renewed_by` name.
+            values: the values that its texts and its `renewed_by` name.
         """
         key, text = condition.key.format(**values), condition.text.format(**values)
         known = self._standing.get(key)
@@ -86,16 +86,16 @@ class Conditions:
         self._on_change()
 
     def clear_condition(self, condition: Condition, **values: Hashable) -> None:
-        """Says that a condition does not stand. That is logged where it stood before.
+        """Clears a condition. This is logged if it was raised before.
 
         Args:
             condition: an entry of the table of conditions.
-            values: what its key and its text `cleared` name.
+            values: the values that its key and its text `cleared` name.
         """
         if self._standing.pop(condition.key.format(**values), None) is not None:
             self._logger.info(condition.cleared.format(**values))
             self._on_change()
 
     def forget(self) -> None:
-        """Forgets all conditions without a word, because the node begins anew."""
+        """Forgets all conditions without logging, because the node begins anew."""
         self._standing.clear()

@@ -6,10 +6,10 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 
 
 def make_step_executor() -> Executor:
-    """Returns an executor for thousands of small messages a second; all callbacks run in the thread that spins it.
+    """Returns an executor for thousands of small messages a second. All callbacks run in the thread that spins it.
 
-    That is rclpy's EventsExecutor, which spends a fraction of SingleThreadedExecutor's processor time on a message.
-    Where rclpy is older, as in some releases of Jazzy, it is SingleThreadedExecutor, which is slower and nothing else.
+    It is rclpy's EventsExecutor, which spends a fraction of SingleThreadedExecutor's processor time on a message. Older
+    releases of rclpy, as in some releases of Jazzy, lack it. There it is SingleThreadedExecutor, which is only slower.
     """
     try:
         from rclpy.experimental import EventsExecutor

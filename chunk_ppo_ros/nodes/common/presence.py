@@ -1,4 +1,4 @@
-"""Which nodes are in the graph, as the publishers of their topics show."""
+"""Watches which nodes are in the graph by looking at the publishers of their topics."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from rclpy.node import Node
 
 PLACEHOLDERS = frozenset({"_NODE_NAME_UNKNOWN_", "_CREATED_BY_BARE_DDS_APP_"})
-"""Names that the ROS middleware gives to the node of a publisher while discovery does not know it, and for good where
-the publisher belongs to a program without ROS. They name no node."""
+"""The names that the ROS middleware gives to a publisher's node before discovery knows the node. A publisher of a
+program without ROS keeps such a name. They name no node."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PresenceChange:
-    """A node has left (`present` is false), or one of its name was started anew."""
+    """Says that a node has left (`present` is false), or that a node of this name was started anew."""
 
     name: str
     present: bool
@@ -23,14 +23,14 @@ class PresenceChange:
 class PresenceWatch:
     """Reports once when a node has left the graph, and once when it was started anew.
 
-    The graph shows a killed process until its lease is over, which takes 20 s in Fast DDS. The watch sees at once that
-    the process was started anew, because its new publisher has another identity.
+    The graph shows a killed process until its lease is over, which takes 20 s in Fast DDS. A process that was started
+    anew is seen at once, because its new publisher has another identity.
 
     Args:
         node: the node whose view of the graph is read.
         topics: the topics whose publishers are watched.
-        patience: the absence in seconds after which a node counts as gone. When all nodes end together, no node lives
-            long enough to report another.
+        patience: the absence in seconds after which a node counts as gone. It is so long that nodes that all end
+            together do not report each other.
     """
 
     def __init__(self, node: Node, topics: Iterable[str], *, patience: float = 1.5) -> None:
@@ -42,7 +42,7 @@ class PresenceWatch:
         self._gone: set[tuple[str, str]] = set()
 
     def update(self, now: float) -> list[PresenceChange]:
-        """Returns what has changed since the last call; the first appearance of a node is no change.
+        """Returns what has changed since the last call. The first appearance of a node is not a change.
 
         Args:
             now: the time in seconds of a steady clock.

@@ -17,13 +17,13 @@ class OnMinibatch(Protocol):
 
 
 class RolloutBar:
-    """Shows how full the rollout is, from `open` to `close`."""
+    """Shows how full the rollout is between the calls of `open` and `close`."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None
 
     def open(self, *, version: int, num_accepted: int, num_required: int) -> None:
-        """Shows a rollout, in place of the one before."""
+        """Shows a new rollout in place of the one before."""
         self.close()
         description = f"version {version} rollout"
         self._bar = tqdm(total=num_required, initial=num_accepted, desc=description, unit="chunk", leave=False)
@@ -34,7 +34,7 @@ class RolloutBar:
             self._bar.update()
 
     def close(self) -> None:
-        """Takes the bar away, so that a line of the log can follow."""
+        """Removes the bar, so that a line of the log can follow."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -42,7 +42,7 @@ class RolloutBar:
 
 @contextmanager
 def update_bar(version: int) -> Iterator[OnMinibatch]:
-    """Shows an update; yields what it calls after each minibatch."""
+    """Shows the progress of an update. It yields the function that the update calls after each minibatch."""
     with tqdm(desc=f"version {version} update", unit="minibatch", leave=False) as bar:
 
         def on_minibatch(done: int, total: int) -> None:

@@ -1,6 +1,6 @@
-"""The life of a node's process: start, spin, clean end.
+"""Starts a node's process, spins the node, and ends the process cleanly.
 
-A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback; a configuration error is one line on
+A SIGINT or SIGTERM ends it within a second with exit code 0 and no traceback. A configuration error gives one line on
 stderr and exit code 2.
 """
 
@@ -25,7 +25,7 @@ from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserEr
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SPIN_PERIOD = 0.1
-"""Seconds after which a waiting executor looks for a signal: a wait in ROS is not interrupted by one."""
+"""The seconds after which a waiting executor looks for a signal, because a signal does not interrupt a wait in ROS."""
 
 
 class EndOfRun(Exception):
@@ -33,15 +33,14 @@ class EndOfRun(Exception):
 
 
 class _Stop(BaseException):
-    """Raised by the signal handler before the node spins; not an Exception, so that no handler of a node takes it."""
+    """Raised by the signal handler before the node spins. It is not an Exception, so that no node catches it."""
 
 
 class _Signals:
-    """Turns the first stop signal into the end of spinning, or of the construction that is under way.
+    """Ends spinning, or the construction of the node, at the first stop signal.
 
     Python runs a signal handler only between two steps of the main thread, which may be compiling for minutes. A second
-    thread therefore learns of the signal through the wake-up descriptor and ends the process when `close_timeout` is
-    over.
+    thread therefore gets the signal through the wake-up descriptor and ends the process when `close_timeout` is over.
     """
 
     def __init__(self, close_timeout: float) -> None:
@@ -51,7 +50,7 @@ class _Signals:
         self._receiver, sender = socket.socketpair()
         sender.setblocking(False)
         signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
-        self._sender = sender  # the descriptor lives as long as this object
+        self._sender = sender  # The descriptor stays open as long as this object exists.
         for number in STOP_SIGNALS:
             signal.signal(number, self._handle)
         threading.Thread(target=self._watch, name="stop-watch", daemon=True).start()
@@ -77,18 +76,18 @@ def run_node(
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
     close_timeout: float = 0.9,
 ) -> int:
-    """Runs one node until it is stopped; to be called once, from the main thread of a process of its own.
+    """Runs one node until it is stopped. It must be called once, from the main thread of a process of its own.
 
     Args:
-        factory: makes the node after ROS is initialised; a ValueError or UserError from it is a configuration error.
-        args: the command line without the program's name; sys.argv[1:] where not given.
+        factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
+        args: the command line without the program's name. The default is sys.argv[1:].
         make_executor: makes the executor.
-        close_timeout: seconds after a signal in which the node may end by itself; work that is still under way then,
-            such as a compilation, is abandoned with the process.
+        close_timeout: the seconds after a signal in which the node may end by itself. Work that takes longer, such as a
+            compilation, is abandoned with the process.
 
     Returns:
         The exit code: 0 after EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other exceptions
-        pass through. After a signal it does not return: the process ends with exit code 0 as soon as the node is
+        pass through. After a signal it does not return. The process then ends with exit code 0 as soon as the node is
         closed, because the interpreter's own end may wait for seconds for a library's threads.
     """
     signals = _Signals(close_timeout)
@@ -106,9 +105,9 @@ def run_node(
     except UserError as error:
         code = _report("error", error, RUNTIME_ERROR)
     finally:
-        stopped, signals.received = signals.received, True  # a signal from here on must not interrupt closing
+        stopped, signals.received = signals.received, True  # From now on, a signal must not interrupt closing.
         if stopped and node is None:
-            _leave()  # its constructor was interrupted, and what is half made cannot be closed
+            _leave()  # Its constructor was interrupted, and an unfinished node cannot be closed.
         _close(node, executor)
     if stopped:
         _leave()
@@ -116,7 +115,7 @@ def run_node(
 
 
 def _construct(factory: Callable[[], Node]) -> tuple[Node | None, int]:
-    """The node, or the exit code that its refusal of the configuration means."""
+    """Returns the node, or None and the exit code if the node refuses the configuration."""
     try:
         return factory(), 0
     except (ValueError, UserError) as error:
@@ -130,7 +129,7 @@ def _spin(executor: Executor, signals: _Signals) -> None:
 
 
 def _leave() -> NoReturn:
-    """Ends the process with exit code 0 and without the interpreter's end."""
+    """Ends the process with exit code 0 and without the interpreter's own cleanup."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
@@ -142,7 +141,7 @@ def _report(what: str, error: Exception, code: int) -> int:
 
 
 def _close(node: Node | None, executor: Executor | None) -> None:
-    """Destroys the node before the context, so that it can still say its last words in `destroy_node`."""
+    """Destroys the node before the context, so that it can still publish and log in `destroy_node`."""
     if node is not None:
         node.destroy_node()
     if executor is not None:

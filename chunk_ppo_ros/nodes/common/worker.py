@@ -1,6 +1,6 @@
-"""One thread that does what takes long, and hands the results back to the thread that spins the node.
+"""Runs slow work in one thread, and hands the results back to the thread that spins the node.
 
-In a node that loads JAX, this thread is the only one that touches it. Callbacks convert, store, submit and return.
+In a node that loads JAX, this thread is the only one that uses it. Callbacks convert, store, submit and return.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Finished(Generic[ResultT]):
     """The outcome of a job that ended well.
 
     Attributes:
-        value: what the job returned.
+        value: the value that the job returned.
     """
 
     value: ResultT
 
     def result(self) -> ResultT:
-        """Returns what the job returned."""
+        """Returns the value of the job."""
         return self.value
 
 
@@ -52,12 +52,12 @@ _Then = Callable[[Outcome[Any]], None]
 class Worker:
     """Runs jobs in order, one at a time.
 
-    The thread is a daemon: a process that ends does not wait for a job, however long it compiles. Jobs therefore write
-    what must survive to temporary files and rename them.
+    The thread is a daemon, so a process that ends does not wait for a job, however long it compiles. A job therefore
+    writes a file that must stay whole under a temporary name and renames it.
 
     Args:
         name: the name of the thread.
-        wake: called from the worker's thread when an outcome waits for `deliver`.
+        wake: is called from the worker's thread when an outcome waits for `deliver`.
     """
 
     def __init__(self, *, name: str, wake: Callable[[], None]) -> None:
@@ -72,11 +72,11 @@ class Worker:
 
     @property
     def num_open(self) -> int:
-        """The number of jobs that were submitted and whose outcomes are not delivered yet."""
+        """The number of submitted jobs whose outcomes are not delivered yet."""
         return self._num_open
 
     def submit(self, job: Callable[[], ResultT], then: Callable[[Outcome[ResultT]], None]) -> None:
-        """Queues a job; `then` gets its outcome in the thread that calls `deliver`.
+        """Queues a job. `then` gets its outcome in the thread that calls `deliver`.
 
         Raises:
             RuntimeError: after `close`.
@@ -87,14 +87,14 @@ class Worker:
         self._jobs.put((job, then))
 
     def deliver(self) -> None:
-        """Hands out the outcomes that wait, in the order of their jobs."""
+        """Delivers the outcomes that wait, in the order of their jobs."""
         while self._results:
             then, outcome = self._results.popleft()
             self._num_open -= 1
             then(outcome)
 
     def close(self) -> None:
-        """Takes no more jobs and never wakes again; returns at once, even while a job runs."""
+        """Stops taking jobs and calling `wake`. It returns at once, even while a job runs."""
         with self._lock:
             self._closed = True
         self._jobs.put(None)
@@ -104,7 +104,7 @@ class Worker:
             job, then = entry
             try:
                 outcome: Outcome[Any] = Finished(job())
-            except Exception as error:  # handed on whole: whoever submitted the job decides what it means
+            except Exception as error:  # The function `then` of the job decides what the error means.
                 outcome = Failed(error)
             with self._lock:
                 if self._closed:

@@ -1,7 +1,7 @@
-"""What policy_node and trainer_node share: a lifecycle around a worker thread, readiness, and conditions.
+"""The base of policy_node and trainer_node, with a lifecycle around a worker thread, readiness, and conditions.
 
-Transitions of a lifecycle are synchronous in rclpy, so that configuring only submits the loading and compiling to the
-worker. Readiness is published (latched `~/ready`) when that is done; until then activation is refused.
+Transitions of a lifecycle are synchronous in rclpy, so configuring only submits the loading and compiling to the
+worker. Readiness is published (latched `~/ready`) when that is done. Until then activation is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIAGNOSTICS_PERIOD = 1.0  # s, steady time
 
 
 class Lifecycle(enum.Enum):
-    """The primary states of a ROS 2 lifecycle node; each value is the label that ROS gives to the state."""
+    """The primary states of a ROS 2 lifecycle node. Each value is the label that ROS gives to the state."""
 
     UNCONFIGURED = "unconfigured"
     INACTIVE = "inactive"
@@ -49,7 +49,7 @@ class WorkerNode(LifecycleNode):
         super().__init__(name)
         self.config = parameters.declare(self, *sections)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        # A guard condition would do, but EventsExecutor knows none: a timer that is reset fires once, from any thread.
+        # EventsExecutor supports no guard conditions. A timer that is reset from any thread fires once instead.
         self._wake = self.create_timer(0.0, self._deliver, clock=steady, autostart=False)
         self._worker = Worker(name=f"{name}_worker", wake=self._wake.reset)
         self._generation = 0
@@ -60,10 +60,10 @@ class WorkerNode(LifecycleNode):
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self._watch_timer = self.create_timer(_DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
 
-    # For subclasses.
+    # Subclasses override or call the methods below.
 
     def configure(self) -> None:
-        """Submits loading and compiling, and ends with `set_ready`.
+        """Submits loading and compiling to the worker. The subclass calls `set_ready` when both are done.
 
         Raises:
             UserError: when the node cannot be configured.
@@ -76,7 +76,7 @@ class WorkerNode(LifecycleNode):
         """Is called when the node must hold from now on."""
 
     def cleaned_up(self) -> None:
-        """Is called when everything that `configure` made is to be dropped."""
+        """Is called when everything that `configure` made must be dropped."""
 
     def activity(self) -> str:
         """Returns what the node does at the moment, in words, for the diagnostics."""
@@ -86,12 +86,12 @@ class WorkerNode(LifecycleNode):
         """Is called once a second of steady time."""
 
     def start(self) -> None:
-        """Configures the node, and activates it when ready, where `run.autostart` says so."""
+        """Configures the node, and activates it when it is ready, if `run.autostart` is set."""
         if self.config.run.autostart:
             self.trigger_configure()
 
     def submit(self, job: Callable[[], ResultT], then: Callable[[Outcome[ResultT]], None]) -> None:
-        """Runs a job in the worker; `then` gets its outcome, unless the node was cleaned up in between."""
+        """Runs a job in the worker. `then` gets its outcome, unless the node was cleaned up in between."""
         generation = self._generation
         self._worker.submit(job, lambda outcome: then(outcome) if generation == self._generation else None)
 
@@ -116,29 +116,29 @@ class WorkerNode(LifecycleNode):
         return self._ready
 
     def set_ready(self) -> None:
-        """Publishes readiness; activates where `run.autostart` says so."""
+        """Publishes readiness, and activates the node if `run.autostart` is set."""
         self._set_ready(True)
         if self.config.run.autostart:
             self.trigger_activate()
 
     def raise_condition(self, condition: Condition, **values: Hashable) -> None:
-        """Says that a condition stands: in the log once, and in the diagnostics for as long as it stands."""
+        """Raises a condition. It is logged once, and is in the diagnostics until it is cleared."""
         self._conditions.raise_condition(condition, **values)
 
     def clear_condition(self, condition: Condition, **values: Hashable) -> None:
-        """Says that a condition does not stand, which is logged where it stood before."""
+        """Clears a condition. This is logged if it was raised before."""
         self._conditions.clear_condition(condition, **values)
 
-    # The callbacks of the lifecycle, which rclpy calls.
+    # rclpy calls the methods below at transitions of the lifecycle.
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Configures the node."""
         return self._transition(self.configure, super().on_configure, state, Lifecycle.INACTIVE)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Activates the node, where it is ready."""
+        """Activates the node if it is ready."""
         if not self._ready:
-            self.get_logger().error("activate must wait until ~/ready is true; loading or compiling goes on")
+            self.get_logger().error("activate must wait until ~/ready is true, loading or compiling goes on")
             return TransitionCallbackReturn.FAILURE
         return self._transition(self.activated, super().on_activate, state, Lifecycle.ACTIVE)
 
@@ -147,7 +147,7 @@ class WorkerNode(LifecycleNode):
         return self._transition(self.deactivated, super().on_deactivate, state, Lifecycle.INACTIVE)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drops what `configure` made, and the results of the jobs that still run."""
+        """Drops everything that `configure` made, and the results of the jobs that still run."""
         self._generation += 1
         self._conditions.forget()
         self._set_ready(False)
@@ -169,14 +169,14 @@ class WorkerNode(LifecycleNode):
         state: LifecycleState,
         goal: Lifecycle,
     ) -> TransitionCallbackReturn:
-        """Does the work of a transition and notes the state that it leads to.
+        """Does the work of a transition and stores the state that it leads to.
 
-        rclpy drops exceptions of transitions without a word, so that they are logged here.
+        rclpy drops exceptions of transitions without a message, so they are logged here.
         """
         try:
             work()
         except Exception as error:
-            self.get_logger().error(f"transition failed: {error}")
+            self.get_logger().error(f"the lifecycle transition failed: {error}")
             return TransitionCallbackReturn.FAILURE
         result = inherited(state)
         if result is TransitionCallbackReturn.SUCCESS:
@@ -210,7 +210,7 @@ class WorkerNode(LifecycleNode):
 
 
 def _nothing() -> None:
-    """The work of a transition that needs none."""
+    """Does nothing, for a transition that needs no work."""
 
 
 def run_worker_node(
@@ -219,10 +219,10 @@ def run_worker_node(
     *,
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
 ) -> int:
-    """Runs the node until it is stopped; returns the exit code.
+    """Runs the node until it is stopped, and returns the exit code.
 
-    A job that still runs then is abandoned. Python's own end would take the thread down inside the compiler and abort,
-    so the process ends at once, with everything that counts written and renamed before.
+    A job that still runs then is abandoned. Python's own cleanup would end the thread inside the compiler and abort,
+    so the process ends at once. All files that matter are written and renamed before.
     """
     nodes: list[WorkerNode] = []
 

@@ -1,1 +1,1 @@
-"""Messages from and to types, QoS profiles and ROS parameters."""
+"""Converts types to and from messages, and defines QoS profiles and ROS parameters."""

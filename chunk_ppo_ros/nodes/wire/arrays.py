@@ -1,4 +1,4 @@
-"""Times and arrays as messages hold them, and checks of what comes in.
+"""Converts times and arrays to and from the fields of messages, and checks what is received.
 
 Nothing here loops over the elements of an image.
 """
@@ -19,38 +19,44 @@ _TYPE_CODES = {"uint8": "B", "int32": "i", "float32": "f", "float64": "d"}
 
 
 def time_to_ns(stamp: Time) -> int:
-    """ROS time in nanoseconds."""
+    """Returns a ROS time in nanoseconds."""
     return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def time_from_ns(nanoseconds: int) -> Time:
-    """The message of a ROS time, given in nanoseconds >= 0."""
+    """Returns the message of a ROS time that is given in nanoseconds >= 0."""
     seconds, rest = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=seconds, nanosec=rest)
 
 
 def header_of(stamp: int) -> Header:
-    """A header with a stamp in nanoseconds and no frame."""
+    """Returns a header with a stamp, given in nanoseconds, and no frame."""
     return Header(stamp=time_from_ns(stamp))
 
 
 def to_array(values: np.ndarray, dtype: str) -> array.array[Any]:
-    """A numpy array as the flat `array.array` that message fields take without copying element by element."""
+    """Returns a numpy array as a flat `array.array`, which message fields take without copying each element."""
     flat = array.array(_TYPE_CODES[dtype])
     flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data)
     return flat
 
 
 def to_bools(values: np.ndarray) -> list[bool]:
-    """A short mask as the list that bool[] fields take."""
+    """Returns a short mask as the list that bool[] fields take."""
     return [bool(value) for value in values]
 
 
 def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """A flat message field as a new, writable array.
+    """Returns a flat message field as a new, writable array.
+
+    Args:
+        values: the field.
+        dtype: the dtype of the array.
+        shape: the shape of the array.
+        name: the name of the field, for errors.
 
     Raises:
-        ValueError: where the length is not that of the shape, or a float is not finite.
+        ValueError: when the length does not fit the shape, or a float is not finite.
     """
     flat = np.frombuffer(values, dtype=dtype) if len(values) else np.empty(0, dtype)
     if flat.size != math.prod(shape):
@@ -61,10 +67,10 @@ def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np
 
 
 def from_bools(values: Any, length: int, name: str) -> np.ndarray:
-    """A bool[] field as an array.
+    """Returns a bool[] field as an array.
 
     Raises:
-        ValueError: where the length is not the given one.
+        ValueError: when the field does not have the given length.
     """
     if len(values) != length:
         raise ValueError(f"{name} must have {length} elements, got {len(values)}")
@@ -72,15 +78,15 @@ def from_bools(values: Any, length: int, name: str) -> np.ndarray:
 
 
 def to_float32(value: float) -> float:
-    """A number as the receiver of a float32 field will read it."""
+    """Returns a number as the receiver of a float32 field will read it."""
     return float(np.float32(value))
 
 
 def finite(value: float, name: str) -> float:
-    """A number that was received.
+    """Returns a number that was received.
 
     Raises:
-        ValueError: where it is NaN or infinite.
+        ValueError: when it is NaN or infinite.
     """
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
@@ -88,24 +94,24 @@ def finite(value: float, name: str) -> float:
 
 
 def to_optional(value: float | None) -> float:
-    """A number that may be unknown, as a message holds it: NaN where it is."""
+    """Returns a number for a field of a message, with NaN for an unknown one."""
     return math.nan if value is None else to_float32(value)
 
 
 def from_optional(value: float, name: str) -> float | None:
-    """A number that may be unknown, as it was received; None where it is.
+    """Returns a number that was received, or None for the NaN that stands for an unknown one.
 
     Raises:
-        ValueError: where it is infinite.
+        ValueError: when it is infinite.
     """
     return None if math.isnan(value) else finite(value, name)
 
 
 def unit_interval(value: float, name: str) -> float:
-    """A number that was received.
+    """Returns a number that was received.
 
     Raises:
-        ValueError: where it is not within 0..1.
+        ValueError: when it is not within 0..1.
     """
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"{name} must be within 0..1, got {value}")

@@ -1,4 +1,4 @@
-"""Chunks and the values after a segment, to and from their messages."""
+"""Converts chunks, and the values after a segment, to and from their messages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from chunk_ppo_ros.nodes.wire.observations import observation_from_message, obse
 
 
 def chunk_id(message: msg.ActionChunk | msg.ChunkOutcome) -> types.ChunkId:
-    """The identity in an ActionChunk or ChunkOutcome message."""
+    """Returns the identity of the chunk in an ActionChunk or ChunkOutcome message."""
     return types.ChunkId(message.run_id, message.sequence_number, message.episode, message.chunk, message.sender)
 
 
 def chunk_to_message(id: types.ChunkId, chunk: types.SampledChunk, *, stamp: int) -> msg.ActionChunk:
-    """A sampled chunk as its message.
+    """Returns the message of a sampled chunk.
 
     Args:
-        id: where it stands in the run.
+        id: the identity of the chunk.
         chunk: the chunk.
         stamp: the stamp that it shares with its trajectories, ns of ROS time.
     """
@@ -51,10 +51,10 @@ def chunk_to_message(id: types.ChunkId, chunk: types.SampledChunk, *, stamp: int
 
 
 def chunk_from_message(message: msg.ActionChunk) -> types.SampledChunk:
-    """The chunk of a message.
+    """Returns the chunk of a message.
 
     Raises:
-        ValueError: where a field does not fit the others, is not finite or out of range.
+        ValueError: when a field does not fit the others, is not finite or is out of range.
     """
     check_format(message)
     num_tokens = len(message.action_tokens)
@@ -93,13 +93,13 @@ def bootstrap_to_message(
     value: float,
     policy_version: int,
 ) -> msg.Bootstrap:
-    """The observation after the last chunk `id` of a segment, and its value.
+    """Returns the message of the observation after the last chunk of a segment, and of its value.
 
     Args:
-        id: the last chunk.
+        id: the identity of the last chunk.
         observation: the observation after it.
-        source: stamp and prompt of that observation.
-        stamp: stamp of the chunk, ns of ROS time.
+        source: the stamp and prompt of that observation.
+        stamp: the stamp of the chunk, ns of ROS time.
         value: V(observation), in units of reward.
         policy_version: the version that computed the value.
     """
@@ -115,10 +115,10 @@ def bootstrap_to_message(
 
 
 def bootstrap_from_message(message: msg.Bootstrap) -> tuple[types.ModelObservation, float]:
-    """The observation and its value.
+    """Returns the observation after a segment and its value, in units of reward.
 
     Raises:
-        ValueError: where a field does not fit the others or is not finite.
+        ValueError: when a field does not fit the others or is not finite.
     """
     check_format(message)
     return observation_from_message(message.observation), finite(message.value, "value")

@@ -1,7 +1,7 @@
-"""The types of `core/` to and from their messages: one name for all, each kind of message in a module of its own.
+"""Collects the functions that convert the types of `core/` to and from messages. Each kind has its own module.
 
-Arrays keep every bit; scalar floats are float32 on the wire and are rounded to it on the way out, so that sender and
-receiver hold the same numbers. Everything that comes in is checked: shapes, lengths, finiteness and ranges; an error
+Arrays keep every bit. Scalar floats are float32 in messages and are rounded before they are sent, so that sender and
+receiver hold the same numbers. The shapes, lengths, finiteness and ranges of received fields are checked, and an error
 names the field.
 """
 

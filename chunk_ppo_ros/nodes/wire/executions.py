@@ -1,4 +1,4 @@
-"""What the robot did, to and from its message."""
+"""Converts execution results, which say what the robot did, to and from their messages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from chunk_ppo_ros.nodes.wire.format_check import check_format
 
 
 def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFAULT_SENDER) -> msg.ExecutionResult:
-    """What the robot did, as its message.
+    """Returns the message of an execution result.
 
     Args:
-        execution: what it did.
-        sender: which robot of the run.
+        execution: what the robot did.
+        sender: the name of the robot in the run.
     """
     return msg.ExecutionResult(
         header=header_of(execution.stamp),
@@ -51,10 +51,10 @@ def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFA
 
 
 def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
-    """What the robot did.
+    """Returns the execution result of a message.
 
     Raises:
-        ValueError: where a field does not fit the others or is not finite.
+        ValueError: when a field does not fit the others or is not finite.
     """
     check_format(message)
     if message.status not in list(Status):

@@ -1,4 +1,4 @@
-"""Which layout of messages this version of the package reads and writes."""
+"""Checks that a message has the layout that this version of the package reads and writes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def check_format(message: Any) -> None:
-    """Refuses a message of another layout, whose other fields may mean something else.
+    """Refuses a message of another layout, because its fields may have another meaning.
 
     Raises:
-        ValueError: saying so.
+        ValueError: when the message has another format version.
     """
     if message.format.version != message.format.VERSION:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Image messages to and from numpy."""
+"""Converts image messages to and from numpy arrays."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from chunk_ppo_ros.robot.images import decode_image
 
 
 def image_from_message(message: Image) -> np.ndarray:
-    """uint8 [h, w, 3], RGB; may share memory with the message.
+    """Returns the image of a message, uint8 [h, w, 3], RGB. It may share memory with the message.
 
     Raises:
-        ValueError: for an encoding that is not read, or sizes that do not fit.
+        ValueError: for an encoding that is not supported, or sizes that do not fit.
     """
     return decode_image(
         message.data, height=message.height, width=message.width, encoding=message.encoding, step=message.step
@@ -23,12 +23,12 @@ def image_from_message(message: Image) -> np.ndarray:
 
 
 def image_to_message(image: np.ndarray, *, stamp: int, frame_id: str) -> Image:
-    """An rgb8 message.
+    """Returns an rgb8 message.
 
     Args:
         image: uint8 [h, w, 3], RGB.
-        stamp: ROS time, ns.
-        frame_id: name of the camera.
+        stamp: the ROS time of the image, ns.
+        frame_id: the name of the camera.
     """
     message = Image(encoding="rgb8", height=image.shape[0], width=image.shape[1], step=3 * image.shape[1])
     message.header.stamp = time_from_ns(stamp)

@@ -1,4 +1,4 @@
-"""Joint states and joint trajectories to and from numpy."""
+"""Converts joint states and joint trajectories to and from numpy arrays."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
 CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
-"""Joint names of one arm's half of a chunk: rad, and a normalized gripper."""
+"""The joint names of one arm's half of a chunk. Positions are in rad, that of the gripper is normalized."""
 STATE_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER)
-"""Joint names of a driver's joint states: rad, the gripper's motor in rad, fingers in m."""
+"""The joint names in a driver's joint states. Joints and the gripper's motor are in rad, fingers in m."""
 
 
 _GRIPPER_EFFORTS = [math.nan] * (len(STATE_JOINTS) - len(aloha.ARM_JOINTS))
 
 
 def arm_topic(side: str) -> str:
-    """The topic of the controller that moves an arm's six joints."""
+    """Returns the topic of the controller that moves an arm's six joints."""
     return f"follower_{side}/arm_controller/joint_trajectory"
 
 
 def gripper_topic(side: str) -> str:
-    """The topic of the controller that moves an arm's gripper."""
+    """Returns the topic of the controller that moves an arm's gripper."""
     return f"follower_{side}/gripper_controller/joint_trajectory"
 
 
 def duration_of(seconds: float) -> Duration:
-    """The message of a duration, s >= 0."""
+    """Returns the message of a duration that is given in s >= 0."""
     sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)
     return Duration(sec=sec, nanosec=nanosec)
 
 
 def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> JointTrajectory:
-    """One arm's half of a chunk; the first point is due one period after the stamp.
+    """Returns the trajectory of one arm's half of a chunk. The first point is due one period after the stamp.
 
     Args:
         positions: float [k, 7], rad and normalized gripper.
-        stamp: of the chunk, ROS time in ns.
-        period: time between two points, s.
+        stamp: the stamp of the chunk, ROS time in ns.
+        period: the time between two points, s.
     """
     return JointTrajectory(
         header=header_of(stamp),
@@ -59,10 +59,10 @@ def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> Joi
 
 
 def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
-    """One arm's half of a chunk, joints in any order; numbers may still be NaN.
+    """Returns one arm's half of a chunk. Joints may be in any order, and numbers may still be NaN.
 
     Raises:
-        ValueError: if the joint names are not exactly `CHUNK_JOINTS`, or a point has not one position for each.
+        ValueError: if the joint names are not exactly `CHUNK_JOINTS`, or a point does not have one position for each.
     """
     if sorted(message.joint_names) != sorted(CHUNK_JOINTS):
         got = ", ".join(message.joint_names)
@@ -78,12 +78,12 @@ def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
 
 
 def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperConvention) -> JointState:
-    """What the driver of a leader arm says; for whoever stands in for one.
+    """Returns a message like those of a leader arm's driver, for programs that replace a leader arm.
 
     Args:
         pose: float [7], rad and normalized gripper.
-        stamp: ROS time, ns.
-        convention: what open and closed mean.
+        stamp: the ROS time of the pose, ns.
+        convention: the joint positions of an open and a closed gripper.
     """
     *arm, opening = pose.astype(float).tolist()
     motor = convention.leader_from_opening(opening)
@@ -91,7 +91,7 @@ def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperCon
 
 
 class StepMessage:
-    """A controller's trajectory of one point, refilled for every step."""
+    """A controller's trajectory of one point. The same message is filled again at every step."""
 
     def __init__(self, joint_names: tuple[str, ...], *, period: float) -> None:
         self._message = JointTrajectory(
@@ -100,7 +100,7 @@ class StepMessage:
         )
 
     def fill(self, positions: list[float], *, stamp: int) -> JointTrajectory:
-        """The message with these positions, rad or m; valid until the next call."""
+        """Returns the message with these positions, in rad or m. It is valid until the next call."""
         self._message.header.stamp = time_from_ns(stamp)
         self._message.points[0].positions = positions
         return self._message
@@ -108,19 +108,19 @@ class StepMessage:
 
 @dataclasses.dataclass(frozen=True)
 class StateMessage:
-    """An arm's joint states as its driver sends them, refilled for every step."""
+    """An arm's joint states as its driver sends them. The same message is filled again at every step."""
 
     convention: aloha.GripperConvention
     message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
 
     def fill(self, state: np.ndarray, *, stamp: int, efforts: np.ndarray | None = None) -> JointState:
-        """Returns the message of a state, float [7], rad and normalized gripper; it is valid until the next call.
+        """Returns the message of a state. It is valid until the next call.
 
         Args:
-            state: joint states of the arm.
-            stamp: ROS time, ns.
-            efforts: float [6] of its joints, N m, or None where they are not known. Those of the gripper are NaN in the
-                message.
+            state: float [7], the joint positions of the arm, rad and normalized gripper.
+            stamp: the ROS time of the state, ns.
+            efforts: float [6], the efforts of the arm's joints in N m, or None if they are not known. Those of the
+                gripper are NaN in the message.
         """
         *arm, opening = state.astype(float).tolist()
         finger = self.convention.finger_from_opening(opening)

@@ -1,4 +1,4 @@
-"""Observations as the model saw them, to and from their messages."""
+"""Converts the observations that the model takes to and from their messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chunk_ppo_ros.nodes.wire.arrays import from_array, from_bools, time_from_ns
 
 
 def observation_to_message(observation: types.ModelObservation, source: ObservationSource) -> msg.ModelObservation:
-    """One observation without batch axis as its message."""
+    """Returns the message of one observation without batch axis."""
     num_cameras, height, width, _ = observation.images.shape
     return msg.ModelObservation(
         stamp=time_from_ns(source.stamp),
@@ -28,10 +28,14 @@ def observation_to_message(observation: types.ModelObservation, source: Observat
 
 
 def observation_from_message(message: msg.ModelObservation, name: str = "observation") -> types.ModelObservation:
-    """The observation of a message.
+    """Returns the observation of a message.
+
+    Args:
+        message: the message.
+        name: the prefix of field names in errors.
 
     Raises:
-        ValueError: where a field does not fit the others or is not finite; `name` is its prefix.
+        ValueError: when a field does not fit the others or is not finite.
     """
     num_slots = len(message.prompt_tokens)
     if not 0 <= message.prompt_length <= num_slots:
@@ -49,5 +53,5 @@ def observation_from_message(message: msg.ModelObservation, name: str = "observa
 
 
 def source_from_message(message: msg.ModelObservation) -> ObservationSource:
-    """Stamp and prompt of an observation's message."""
+    """Returns the stamp and prompt of an observation's message."""
     return ObservationSource(time_to_ns(message.stamp), message.prompt)

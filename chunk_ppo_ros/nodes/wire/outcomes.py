@@ -1,4 +1,4 @@
-"""Reward terms and how a chunk ended, to and from their messages."""
+"""Converts reward terms, and outcomes of chunks, to and from their messages."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from chunk_ppo_ros.nodes.wire.format_check import check_format
 
 
 def terms_to_messages(terms: tuple[types.RewardTerm, ...]) -> list[msg.RewardTerm]:
-    """Reward terms as messages."""
+    """Returns the messages of reward terms."""
     return [
         msg.RewardTerm(name=term.name, value=to_float32(term.value), weight=to_float32(term.weight)) for term in terms
     ]
 
 
 def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTerm, ...]:
-    """Reward terms of messages.
+    """Returns the reward terms of messages.
 
     Raises:
-        ValueError: where a term has no name, or its value or weight is not finite.
+        ValueError: when a term has no name, or its value or weight is not finite.
     """
     if not all(message.name for message in messages):
         raise ValueError("terms must have names, got an empty one")
@@ -38,13 +38,13 @@ def terms_from_messages(messages: list[msg.RewardTerm]) -> tuple[types.RewardTer
 def outcome_to_message(
     id: types.ChunkId, outcome: types.ChunkOutcome, *, valid: bool = True, reason: str = ""
 ) -> msg.ChunkOutcome:
-    """How a chunk ended, as its message; its stamp is that of the execution.
+    """Returns the message of a chunk's outcome. Its stamp is that of the execution.
 
     Args:
-        id: the chunk.
-        outcome: how it ended.
-        valid: whether it can be trained on.
-        reason: why not.
+        id: the identity of the chunk.
+        outcome: how the chunk ended.
+        valid: whether the chunk can be trained on.
+        reason: why it cannot be trained on, or empty.
     """
     return msg.ChunkOutcome(
         header=header_of(outcome.execution.stamp),
@@ -66,10 +66,10 @@ def outcome_to_message(
 
 
 def outcome_from_message(message: msg.ChunkOutcome) -> types.ChunkOutcome:
-    """The outcome of a message.
+    """Returns the outcome of a message.
 
     Raises:
-        ValueError: where a field does not fit the others or a number is not finite.
+        ValueError: when a field does not fit the others or a number is not finite.
     """
     check_format(message)
     outcome = types.ChunkOutcome(

@@ -1,7 +1,7 @@
-"""ROS parameters from the configuration's dataclasses.
+"""Declares ROS parameters from the configuration's dataclasses.
 
 Each setting is the read-only parameter `section.field` with its description and range. Values are checked by
-`config/` before they are declared, so that a node and the command line refuse the same things in the same words.
+`config/` before they are declared, so that a node and the command line refuse the same values with the same errors.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ __all__ = ["declare", "load_config_file", "write_parameter_file"]
 def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = None) -> config_lib.TrainConfig:
     """Declares the parameters of sections and reads the configuration.
 
-    All overrides that reach the node are checked, those of other sections too: one file serves the whole graph.
+    All overrides that reach the node are checked, also those of other sections, because one file serves the whole
+    graph.
 
     Args:
-        node: the node; its parameters must not be declared yet.
-        section_names: sections of TrainConfig that the node uses.
-        extra: string parameters of this node alone, as name -> description; declared with the default "".
+        node: the node, whose parameters must not be declared yet.
+        section_names: the sections of TrainConfig that the node uses.
+        extra: the string parameters of this node alone, as name -> description. Their default is "".
 
     Returns:
         The configuration with all overrides applied.
@@ -52,14 +53,14 @@ def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = N
 def _overrides(node: Node) -> dict[str, Any]:
     """Returns the overrides from the command line and parameter files by name.
 
-    rclpy has no public reader of them. It declares them where a node is made with
-    automatically_declare_parameters_from_overrides, but refuses an empty list there, which is a value of ours.
+    rclpy has no public function that returns them. It declares them if a node is made with
+    automatically_declare_parameters_from_overrides, but then refuses an empty list, which some settings allow.
     """
     return {name: parameter.value for name, parameter in node._parameter_overrides.items()}
 
 
 def _plain(value: Any) -> Any:
-    """An override as the configuration takes it; an empty sequence reaches a node as a value without a type."""
+    """Returns an override as the configuration takes it. An empty list reaches a node as a value without a type."""
     if value is None:
         return ()
     return value if isinstance(value, (bool, int, float, str)) else list(value)

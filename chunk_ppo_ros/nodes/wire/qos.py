@@ -1,4 +1,4 @@
-"""Quality-of-service profiles, named by intent."""
+"""Quality-of-service profiles, each named by its purpose."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ def _profile(
 
 
 SENSOR = _profile(1, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Reads a sensor of which only the newest reading counts; matches reliable and best-effort publishers."""
+"""Reads a sensor of which only the newest reading counts. It matches reliable and best-effort publishers."""
 
 SENSOR_LOCKSTEP = _profile(1)
-"""Reads a sensor of which only the newest reading counts, in lockstep, where a lost one is not followed by another."""
+"""Reads a sensor in lockstep. Only the newest reading counts, but none may be lost, because no other follows it."""
 
 JOINT_STATES = _profile(8, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Publishes and reads joint states: a few are kept so that two arms can be matched by stamp."""
+"""Publishes and reads joint states. A few are kept so that those of both arms can be matched by stamp."""
 
 JOINT_STATES_LOCKSTEP = _profile(8)
-"""Publishes joint states in lockstep, where a lost one would stop simulated time."""
+"""Publishes joint states in lockstep. They are reliable, because a lost one would stop simulated time."""
 
 IMAGE_PUBLISHER = _profile(2)
-"""Publishes images; reliable because recorders and other tools of a lab subscribe so."""
+"""Publishes images. They are reliable, because recorders and other tools of a lab subscribe to them reliably."""
 
 COMMAND = _profile(8)
-"""Joint trajectories: never lost, and old ones are worthless."""
+"""Publishes and reads joint trajectories. None may be lost, and old ones are of no use."""
 
 RELIABLE = _profile(64)
-"""Chunks, results, rewards, outcomes and metrics, which come one by one."""
+"""Publishes and reads chunks, results, rewards, outcomes and metrics, which are sent one by one."""
 
 TRANSITION = _profile(8)
-"""Transitions of about 450 kB; whoever sends them repeats until they are acknowledged, so a short history is enough."""
+"""Publishes and reads transitions of about 450 kB. They are sent again until they are acknowledged, so a short history
+is enough."""
 
 ACKNOWLEDGEMENT = _profile(256)
-"""Acknowledgements of a whole rollout and its repetitions."""
+"""Publishes and reads acknowledgments. The history holds those of a whole rollout and its repetitions."""
 
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Publishes a state: the last value stands until the next one, and late subscribers get it."""
+"""Publishes a state. The last value is true until the next one, and late subscribers get it."""
 
 LATCHED_SUBSCRIPTION = _profile(16, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Reads a state; deeper than its publisher, so that changes in quick succession are all seen."""
+"""Reads a state. The history is deeper than the publisher's, so that no quick change is missed."""

@@ -1,4 +1,4 @@
-"""What the robot and the reward sources say, read from their messages; a malformed one becomes a report of that."""
+"""Reads the reports of the robot and the reward sources. A malformed message becomes a report that says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chunk_ppo_ros.rewards.referee import SourceReport
 
 
 def execution_report(message: msg.ExecutionResult) -> ExecutionResult:
-    """What robot_node says about a chunk; a fault without a step where it contradicts itself."""
+    """Returns robot_node's report on a chunk. A malformed message becomes a fault without a step."""
     try:
         return conversions.execution_from_message(message)
     except ValueError as error:
@@ -20,7 +20,7 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionResult:
 
 
 def source_report(message: msg.TaskReward) -> SourceReport:
-    """The report of a reward source; one with an error where a term cannot be used."""
+    """Returns the report of a reward source. The report has an error if a term cannot be used."""
     try:
         terms = conversions.terms_from_messages(message.terms)
     except ValueError as error:

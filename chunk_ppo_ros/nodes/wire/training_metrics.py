@@ -1,4 +1,4 @@
-"""The numbers of an update or an episode as their message."""
+"""Converts the metrics of an update or an episode to their message."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ CURVES = {
     "rollout_time": "time/rollout",
     "update_time": "time/update",
 }
-"""The fields of TrainingMetrics beside its array, and the logged names of their numbers."""
+"""The fields of TrainingMetrics outside its array, and the logged names of their numbers."""
 
 
 def metrics_to_message(metrics: Metrics, counters: Counters, *, stamp: int) -> msg.TrainingMetrics:
-    """The numbers of an update or an episode as their message.
+    """Returns the message of the metrics of an update or an episode.
 
     Args:
         metrics: the numbers by their logged names.
-        counters: how far the run has come.
-        stamp: ns of ROS time.
+        counters: the counters of the run.
+        stamp: the stamp of the message, ns of ROS time.
     """
     return msg.TrainingMetrics(
         stamp=time_from_ns(stamp),

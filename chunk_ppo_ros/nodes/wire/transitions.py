@@ -1,4 +1,4 @@
-"""Transitions to and from their messages."""
+"""Converts transitions to and from their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chunk_ppo_ros.nodes.wire.outcomes import outcome_from_message, outcome_to_m
 
 
 def transition_to_message(transition: types.Transition) -> msg.Transition:
-    """A transition as its message; the stamp of its chunk is that of its execution."""
+    """Returns the message of a transition. The stamp of its chunk is that of its execution."""
     stamp = transition.outcome.execution.stamp
     message = msg.Transition(
         chunk=chunk_to_message(transition.id, transition.chunk, stamp=stamp),
@@ -27,10 +27,10 @@ def transition_to_message(transition: types.Transition) -> msg.Transition:
 
 
 def transition_from_message(message: msg.Transition) -> types.Transition:
-    """The transition of a message.
+    """Returns the transition of a message.
 
     Raises:
-        ValueError: where a field does not fit the others, is not finite or out of range; it names the field.
+        ValueError: when a field does not fit the others, is not finite or is out of range. The text names the field.
     """
     check_format(message)
     id, chunk, outcome = (
