@@ -1,1 +1,1 @@
-"""The graph of nodes as data, and its processes."""
+"""Describes the graph of nodes as data, and runs its processes."""

@@ -1,4 +1,4 @@
-"""A terminal shared by several writers: finished lines, and below them one line of progress."""
+"""Shares a terminal between several writers, with finished lines and one line of progress below them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 class Console:
-    """Writes whole lines from any thread; progress is shown only where the stream is a terminal.
+    """Writes whole lines from any thread. Progress is shown only where the stream is a terminal.
 
     Args:
-        stream: where it writes.
+        stream: the stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -23,14 +23,14 @@ class Console:
         self._lock = threading.Lock()
 
     def line(self, text: str) -> None:
-        """A finished line."""
+        """Writes a finished line."""
         with self._lock:
             self._stream.write(f"{_CLEAR_LINE if self._shows_progress else ''}{text}\n")
             self._stream.flush()
             self._shows_progress = False
 
     def progress(self, text: str) -> None:
-        """The state of a line that is not finished; the next one, or a finished line, takes its place."""
+        """Shows the state of a line that is not finished. The next state or a finished line replaces it."""
         if not self._is_terminal:
             return
         with self._lock:

@@ -1,7 +1,7 @@
-"""The list of all nodes, and the graph of a run as data.
+"""Lists all nodes, and defines the graph of a run as data.
 
 This is the only list of nodes. `setup.py` and `tools/setup_environment.py` read it before the package is installed, by
-the path of this file, so that only the standard library may be imported here.
+the path of this file. Therefore this module may import only the standard library.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _always(config: TrainConfig, record: bool) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class NodeEntry:
-    """One entry of the list of nodes.
+    """Describes one entry of the list of nodes.
 
     Attributes:
         name: the name of the node, of its executable, and of its module.
@@ -44,18 +44,18 @@ class NodeEntry:
 
     @property
     def module(self) -> str:
-        """The module that `python -m` runs, and whose `main` is the executable."""
+        """The name of the module that `python -m` runs. Its `main` is the executable."""
         return f"chunk_ppo_ros.nodes.{self.folder}.{self.name}"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """Variables that are set for the process of the node, where the user has not set them."""
+        """The variables that are set for the process of the node, where the user has not set them."""
         return _JAX if self.uses_jax else _ONE_THREAD
 
 
-# The order of the start: the recorder comes first, then the nodes that take long. sim_node makes the time that the
-# others read. The recorder stamps by the wall clock, which never stands still. trainer_node and classifier_node ask for
-# no time, so that no step of the simulated time wakes them (40 % of trainer_node's work while it collects).
+# Nodes are started in this order. The recorder comes first, then the nodes that take long. sim_node makes the time that
+# the others read. The recorder stamps by the wall clock, which never stands still. trainer_node and classifier_node ask
+# for no time, so that no step of the simulated time wakes them (40 % of trainer_node's work while it collects).
 NODES = (
     NodeEntry("recorder_node", "recorder", reads_simulated_time=False, is_part=lambda config, record: record),
     NodeEntry(
@@ -86,7 +86,7 @@ NODES = (
 
 @dataclasses.dataclass(frozen=True)
 class NodeDescription:
-    """One node of the graph of a run.
+    """Describes one node of the graph of a run.
 
     Attributes:
         name: the name of the node and of its executable.
@@ -105,7 +105,7 @@ class NodeDescription:
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """All nodes of a run.
+    """Describes all nodes of a run.
 
     Attributes:
         nodes: the nodes in the order of their start.

@@ -1,6 +1,6 @@
-"""The graph of nodes, described once as data for `launch/training.launch.py` and for the supervisor.
+"""Describes the graph of nodes as data, once for `launch/training.launch.py` and for the supervisor.
 
-`python -m chunk_ppo_ros graph` starts it with the supervisor.
+The command `python -m chunk_ppo_ros graph` starts the graph with the supervisor.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from chunk_ppo_ros.runtime.ros_domain import claim_domain
 from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
 
 DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "SUBNET"}
-"""How far nodes look for each other, as ROS_AUTOMATIC_DISCOVERY_RANGE; static peers are added by ROS_STATIC_PEERS."""
+"""The value of ROS_AUTOMATIC_DISCOVERY_RANGE for each discovery, which limits how far nodes look for each other.
+
+ROS_STATIC_PEERS adds static peers.
+"""
 
 
 def describe(config: TrainConfig, *, record: bool = False) -> Graph:
-    """Returns the graph of a configuration; writes the parameter file into the folder of the run.
+    """Returns the graph of a configuration, and writes the parameter file into the folder of the run.
 
     Args:
         config: the configuration of the run.
@@ -52,12 +55,12 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
     """Returns the variables that decide which machines see the graph.
 
     Args:
-        discovery: one of DISCOVERY.
-        static_peers: addresses separated by ';', for 'static_peers' only.
-        domain_id: the ROS domain; the user's own where not given.
+        discovery: one of the keys of DISCOVERY.
+        static_peers: addresses separated by ';', for the discovery 'static_peers' only.
+        domain_id: the ROS domain. None leaves the user's own domain.
 
     Raises:
-        ValueError: for an unknown discovery, missing peers, or peers that would not be used.
+        ValueError: for an unknown discovery, for missing peers, or for peers that would not be used.
     """
     if discovery not in DISCOVERY:
         raise ValueError(f"discovery must be one of {', '.join(DISCOVERY)}, got '{discovery}'")
@@ -72,7 +75,10 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
 
 
 def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
-    """Returns the domain asked for; a robot's driver is in the user's own, a simulation takes a free one."""
+    """Returns the ROS domain to claim, or None for any free domain.
+
+    Without `domain_id`, a real robot uses the user's own domain, where its driver is. A simulation uses a free one.
+    """
     if domain_id is None and config.env.simulator == "none":
         return int(os.environ.get("ROS_DOMAIN_ID", "0"))
     return domain_id

@@ -1,7 +1,7 @@
-"""Ctrl-C in processes that are only starting: it ends them without a traceback, however early it comes.
+"""Lets Ctrl-C end processes that are only starting, without a traceback and however early it comes.
 
-Until Python has run a process's first lines, SIGINT raises KeyboardInterrupt somewhere in its imports. The parent
-therefore starts it with SIGINT held, and the process lets it through once it has said what shall happen.
+Until Python has run the first lines of a process, SIGINT raises KeyboardInterrupt somewhere in its imports. Therefore
+the parent starts the process with SIGINT held back. The process admits SIGINT once it has chosen how to handle it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Processes that are started within get no SIGINT until they call `end_quietly`; it waits for this thread too."""
+    """Holds SIGINT back from this thread, and from processes started within until they call `end_quietly`."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -22,6 +22,6 @@ def held() -> Iterator[None]:
 
 
 def end_quietly() -> None:
-    """From here on SIGINT ends this process without a word, unless somebody handles it; so does one that was held."""
+    """Lets SIGINT end this process silently from now on, unless code handles it. That includes a SIGINT held before."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -1,4 +1,4 @@
-"""One process of the supervisor: in a session of its own, with its log forwarded line by line."""
+"""Runs one process of the supervisor in its own session, and forwards its log line by line."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from typing import TextIO
 from chunk_ppo_ros.runtime import interrupts
 
 KEPT_LINES = 50
+"""The number of last lines of a process that are kept."""
 
 
 class Child:
-    """A process, run by `supervised.py`, whose standard output and error go to a log file and to `output`.
+    """Runs a process by `supervised.py`, and sends its standard output and error to a log file and to `output`.
 
-    Each line for `output` has the process's name before it.
-    What a carriage return overwrites, as progress bars do, goes to `progress` only; the log keeps what was there last.
+    Each line for `output` begins with the name of the process. Progress bars overwrite their line after a carriage
+    return. The overwritten states go to `progress` only, and the log keeps the last state.
 
     Args:
-        name: what stands before its lines.
-        command: program and arguments.
-        environment: its whole environment.
-        log: file that its lines are appended to.
-        output: takes a line; called from another thread.
-        progress: takes the state of a line that is not finished; likewise.
+        name: the name that stands before the lines of the process.
+        command: the program and its arguments.
+        environment: the whole environment of the process.
+        log: the file to which the lines are appended.
+        output: a function that takes a finished line. It is called from another thread.
+        progress: a function that takes the state of an unfinished line. It is called from another thread.
     """
 
     def __init__(
@@ -60,26 +61,26 @@ class Child:
 
     @property
     def id(self) -> int:
-        """Of the process, and of the group of processes that it leads."""
+        """The id of the process, and of the group of processes that it leads."""
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Returns the exit code, negative for a signal; None while it runs."""
+        """Returns the exit code, which is negative for a signal, or None while the process runs."""
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the process, and to all that it has started; SIGINT is its own affair to pass on."""
+        """Sends a signal to the process and to all processes that it has started; SIGINT goes to the process alone."""
         try:
             (os.kill if number == signal.SIGINT else os.killpg)(self._process.pid, number)
         except ProcessLookupError:
-            return  # it has ended meanwhile
+            return  # The process has ended meanwhile.
 
     def tail(self, num_lines: int) -> list[str]:
-        """Its last lines."""
+        """Returns the last lines of the process, at most `num_lines` and at most `KEPT_LINES`."""
         return list(self._tail)[-num_lines:]
 
     def close(self) -> None:
-        """Kills what is left of its group, waits for its end and its last lines."""
+        """Kills what is left of the group of the process, and waits for its end and its last lines."""
         self.send(signal.SIGKILL)
         self._process.wait()
         self._reader.join(timeout=1.0)

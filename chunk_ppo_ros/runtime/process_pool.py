@@ -1,4 +1,4 @@
-"""A pool of worker processes that ends at once, with its tasks, when the caller is interrupted or killed."""
+"""Makes a pool of worker processes that ends at once, with its tasks, when the caller is interrupted or killed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from chunk_ppo_ros.runtime.supervised import die_with_parent
 
 
 def worker_pool(workers: int) -> multiprocessing.pool.Pool:
-    """Returns a context manager of `workers` fresh processes; leaving it, by an error too, terminates them.
+    """Returns a context manager of `workers` fresh processes, which end when the context is left, also by an error.
 
-    The workers leave Ctrl-C to the caller, so that an interrupt prints no traceback of theirs.
+    The workers ignore Ctrl-C and leave it to the caller, so that they print no traceback at an interrupt.
     """
     with interrupts.held():
         return multiprocessing.get_context("spawn").Pool(workers, initializer=_prepare, initargs=(os.getpid(),))

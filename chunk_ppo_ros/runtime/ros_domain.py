@@ -1,4 +1,4 @@
-"""The claim of a ROS domain: no two graphs on a machine take the same one unasked."""
+"""Claims a ROS domain, so that two graphs on a machine do not use the same one by accident."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import tempfile
 from collections.abc import Iterator
 
 DOMAINS = range(20, 102)
-"""ROS domains to choose from; above 101 the ports of DDS run into those that Linux hands out."""
+"""The ROS domains to choose from. Above 101, the ports of DDS overlap with the ports that Linux assigns freely."""
 
 
 @contextlib.contextmanager
 def claim_domain(wanted: int | None = None) -> Iterator[int]:
-    """Gives a ROS domain that no other graph on this machine uses, held within the context.
+    """Yields a ROS domain that no other graph on this machine uses, and holds it within the context.
 
     Args:
-        wanted: the domain to take whether it is used or not; a free one where not given.
+        wanted: the domain to take even if it is in use. None takes a free one.
 
     Raises:
         ValueError: where no domain is free.
@@ -48,7 +48,10 @@ _HELD = contextlib.ExitStack()
 
 
 def hold_domain(wanted: int | None = None) -> int:
-    """Claims a ROS domain until this process ends; see `claim_domain`.
+    """Claims a ROS domain until this process ends, and returns it.
+
+    Args:
+        wanted: the domain to take even if it is in use. None takes a free one.
 
     Raises:
         ValueError: where no domain is free.
@@ -58,8 +61,9 @@ def hold_domain(wanted: int | None = None) -> int:
 
 
 def _ports_are_free(domain: int) -> bool:
-    """Returns whether no DDS participant of this machine listens in a domain: 7400 + 250 * domain + 10, RTPS 2.5,
-    9.6.2.3.
+    """Returns whether no DDS participant of this machine listens in a domain.
+
+    A participant listens on port 7400 + 250 * domain + 10 (RTPS 2.5, section 9.6.2.3).
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -1,6 +1,6 @@
 """Starts a graph of nodes as processes, forwards their logs, and leaves none of them running.
 
-It does what `ros2 launch` does where no `launch` package is; ROS itself is not needed here.
+The supervisor replaces `ros2 launch` where the `launch` package is not installed. It does not need ROS itself.
 """
 
 from __future__ import annotations
@@ -27,38 +27,39 @@ if TYPE_CHECKING:
 ON_NODE_EXIT = ("stop", "wait", "respawn")
 
 STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL))
-"""Seconds after the begin of a stop, and what is sent to every node that is still there."""
+"""The signals that a stop sends to every node that still runs, each with the seconds since the stop began."""
 
 POLL_PERIOD = 0.05  # s
 RESPAWN_DELAY = 1.0  # s
 MAX_RESPAWNS = 3
-"""Times in a row that one node is started anew; one that dies more often is not mended by it."""
+"""The number of times in a row that one node is started anew; a node that dies more often needs another remedy."""
 RESPAWNED_WELL = 300.0
-"""Seconds after which a node that was started anew counts as mended."""
+"""The time after which a node that was started anew counts as healthy, s."""
 
 _TAIL_LINES = 15
 
 
 @dataclasses.dataclass(frozen=True)
 class _End:
-    """Why the graph is stopped, and the exit code that follows."""
+    """Holds the reason why the graph is stopped, and the exit code that follows."""
 
     code: int
     message: str
 
 
 class Supervisor:
-    """Runs a graph until its last node is done, a node dies, or it is told to stop.
+    """Runs a graph until the node that ends the run is done, a node dies, or `stop` is called.
 
     Args:
         graph: the nodes.
-        run_dir: where the logs go, `<run_dir>/logs/<node>.log`; the graph's own folder where not given.
-        domain_id: ROS domain of all nodes.
-        on_node_exit: a node ended by itself: 'stop' stops all, 'wait' leaves the others waiting, 'respawn' starts it
-            anew up to MAX_RESPAWNS times in a row, trainer_node from its newest checkpoint. A refused configuration
-            always stops.
+        run_dir: the folder of the logs `<run_dir>/logs/<node>.log`. None takes the graph's own folder.
+        domain_id: the ROS domain of all nodes.
+        on_node_exit: the reaction to a node that ends by itself. 'stop' stops all nodes. 'wait' leaves the others
+            waiting. 'respawn' starts the node anew up to MAX_RESPAWNS times in a row; trainer_node then continues from
+            its newest checkpoint. A refused configuration stops all nodes in every case.
         environment: further variables for all nodes.
-        output: takes each line of the nodes, with the node's name before it, and the supervisor's own.
+        output: a function that takes each line of the nodes, with the node's name before it, and each line of the
+            supervisor. None writes them to standard output.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Supervisor:
         self._asked: _End | None = None
 
     def stop(self) -> None:
-        """Asks a running supervisor to stop all nodes and return 0; from any thread."""
+        """Asks a running supervisor to stop all nodes and return 0. It may be called from any thread."""
         self._asked = self._asked or _End(0, "stopping")
 
     def run(self) -> int:
@@ -167,14 +168,14 @@ class Supervisor:
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
             return None
         if respawns >= MAX_RESPAWNS:
-            return _End(1, f"{text}\nit was started anew {respawns} times in a row, and that does not mend it")
+            return _End(1, f"{text}\nit was started anew {respawns} times in a row, and that does not help")
         self._respawns[name] = respawns + 1
         self._due[name] = now + RESPAWN_DELAY
         self._output(f"{text}\nit is started anew ({respawns + 1} of {MAX_RESPAWNS})")
         return None
 
     def _stop_all(self) -> None:
-        """Ends all nodes: politely, then firmly, then by force; with whatever they have started."""
+        """Ends all nodes and all processes that they have started, by the signals of `STOP_STEPS` in turn."""
         began = time.monotonic()
         for after, number in STOP_STEPS:
             while self._running() and time.monotonic() - began < after:
@@ -189,7 +190,7 @@ class Supervisor:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Turns SIGINT, SIGTERM and SIGHUP into a stop, where this is the main thread."""
+        """Makes SIGINT, SIGTERM and SIGHUP stop the graph within the context, if this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -206,4 +207,4 @@ class Supervisor:
 
 
 def _ignore(line: str) -> None:
-    """Takes a progress line where only finished lines are wanted."""
+    """Drops a progress line, because only finished lines are wanted."""
