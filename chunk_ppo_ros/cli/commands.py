@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.runtime import interrupts
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 + SIGINT."""
@@ -31,6 +32,7 @@ def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments
     if name not in commands:
         print(f"{package}: unknown command '{name}'; commands are {', '.join(commands)}", file=sys.stderr)
         return 2
+    interrupts.resend_dropped()
     try:
         return int(importlib.import_module(f"{package}.{commands[name][0]}").main(given[1:]))
     except UserError as error:

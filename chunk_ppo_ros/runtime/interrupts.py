@@ -1,4 +1,4 @@
-"""Lets Ctrl-C end processes that are only starting, without a traceback and however early it comes.
+"""Ctrl-C that is neither lost nor answered by a traceback, however early it comes.
 
 Until Python has run the first lines of a process, SIGINT raises KeyboardInterrupt somewhere in its imports. Therefore
 the parent starts the process with SIGINT held back. The process admits SIGINT once it has chosen how to handle it.
@@ -7,8 +7,14 @@ the parent starts the process with SIGINT held back. The process admits SIGINT o
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
+import threading
 from collections.abc import Iterator
+
+RESEND_DELAY = 0.05
+"""Seconds after which a Ctrl-C that Python dropped is sent again."""
 
 
 @contextlib.contextmanager
@@ -25,3 +31,20 @@ def end_quietly() -> None:
     """Lets SIGINT end this process silently from now on, unless code handles it. That includes a SIGINT held before."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def resend_dropped() -> None:
+    """Makes this process send SIGINT to itself again whenever Python drops the KeyboardInterrupt that it raised.
+
+    Python drops every exception that is raised in `__del__` or in a callback of the garbage collector. JAX has such a
+    callback, which runs many times a second while a policy trains, so that a Ctrl-C could have no effect.
+    """
+    report = sys.unraisablehook
+
+    def on_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            threading.Timer(RESEND_DELAY, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            report(unraisable)
+
+    sys.unraisablehook = on_unraisable

@@ -1,0 +1,35 @@
+"""Ctrl-C ends a command also where Python drops the exception that it raises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+COLLECTING = """
+import gc, signal, time
+
+def interrupt_once(phase, info):
+    gc.callbacks.remove(interrupt_once)
+    signal.raise_signal(signal.SIGINT)
+
+def main(arguments):
+    gc.callbacks.append(interrupt_once)
+    gc.collect()
+    print("the interrupt was dropped", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp_path: Path) -> None:
+    (tmp_path / "collecting").mkdir()
+    (tmp_path / "collecting" / "__init__.py").touch()
+    (tmp_path / "collecting" / "endless.py").write_text(COLLECTING)
+    program = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from chunk_ppo_ros.cli.commands import leave, run_command\n"
+        "leave(run_command('collecting', {'endless': ('endless', '')}, ['endless']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "the interrupt was dropped\n"
+    assert (done.returncode, done.stderr) == (130, "collecting endless: stopped\n")
