@@ -1,1 +1,1 @@
-"""Recorded episodes in, bags in and out, the durable store; no JAX and no ROS."""
+"""Reads recorded episodes, reads and writes bags, and keeps transitions on disk, without JAX and ROS."""

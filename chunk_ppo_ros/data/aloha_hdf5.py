@@ -1,8 +1,8 @@
-"""Episodes in the HDF5 files of ALOHA's recorders, one file an episode.
+"""Reads episodes from the HDF5 files of ALOHA's recorders. Each file is one episode.
 
-`/observations/qpos` [T, 14], `/action` [T, 14] and `/observations/images/<camera>`: uint8 [T, h, w, 3], or JPEG files
-with padding behind, [T, length], where the recorder compresses. The recorders write neither rate nor prompt; the
-attributes `prompt` and `success` of the file are read where somebody has added them.
+A file has `/observations/qpos` [T, 14], `/action` [T, 14] and `/observations/images/<camera>`. Images are uint8
+[T, h, w, 3], or, where the recorder compresses, JPEG files with padding behind, [T, length]. The recorders write
+neither rate nor prompt. The attributes `prompt` and `success` of the file are read where a person has added them.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _IMAGES = "observations/images"
 
 
 class AlohaFileReader:
-    """Reads a file as an `EpisodeReader`."""
+    """Reads a single file, as an `EpisodeReader`."""
 
     description = f"ALOHA files (*{', *'.join(SUFFIXES)})"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Returns whether the path is a file whose name ends as those of the recorders do."""
+        """Returns whether the path is a file whose name ends with one of `SUFFIXES`."""
         return path.is_file() and path.suffix in SUFFIXES
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
@@ -43,23 +43,23 @@ class AlohaFileReader:
 
 
 class AlohaFolderReader:
-    """Reads the files of a folder as an `EpisodeReader`."""
+    """Reads the files of a folder, as an `EpisodeReader`."""
 
     description = AlohaFileReader.description
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Returns whether the path is a folder that has such a file."""
+        """Returns whether the path is a folder that has a file whose name ends with one of `SUFFIXES`."""
         return path.is_dir() and any(file.suffix in SUFFIXES for file in path.iterdir())
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """Yields an episode for each file, episode_2 before episode_10."""
+        """Yields one episode for each file, with episode_2 before episode_10."""
         files = [file for file in path.iterdir() if file.suffix in SUFFIXES]
         for file in sorted(files, key=_by_number):
             yield read_hdf5(file, prompt=config.run.prompt)
 
 
 def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
-    """Sorts episode_2 before episode_10."""
+    """Returns a key of a file that sorts episode_2 before episode_10."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.stem)]
 
 
@@ -67,11 +67,11 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
     """Returns the episode of a file.
 
     Args:
-        path: of the file.
-        prompt: replaces the file's own, where not empty.
+        path: the path of the file.
+        prompt: the prompt that replaces the file's own where it is not empty.
 
     Raises:
-        EpisodesError: where the file cannot be read, lacks states or actions, or a camera has not an image a step.
+        EpisodesError: where the file cannot be read, lacks states or actions, or lacks an image of a camera at a step.
     """
     try:
         with h5py.File(path) as file:
@@ -97,12 +97,16 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
 
 
 def _words(attribute: str | bytes) -> str:
-    """Strings of a fixed length come as bytes."""
+    """Returns an attribute as a string. HDF5 gives strings of a fixed length as bytes."""
     return attribute.decode() if isinstance(attribute, bytes) else str(attribute)
 
 
 def _truth(attribute: object, path: pathlib.Path) -> bool:
-    """Refuses words, of which "false" would be true."""
+    """Returns an attribute as a bool.
+
+    Raises:
+        EpisodesError: for words, because the word "false" would count as true.
+    """
     if not isinstance(attribute, (bool, int, np.bool_, np.integer)):
         raise EpisodesError(
             f"the attribute success of an episode must be true or false, got {attribute!r} in {path}; write a bool"
@@ -111,8 +115,9 @@ def _truth(attribute: object, path: pathlib.Path) -> bool:
 
 
 def _read_image(path: pathlib.Path, camera: str, step: int) -> np.ndarray:
-    """Returns uint8 [h, w, 3], RGB. Compressed images are taken as JPEG defines their colors, as openpi's converter
-    does.
+    """Returns the RGB image uint8 [h, w, 3] of a step.
+
+    Compressed images have the colors that JPEG defines, as in openpi's converter.
     """
     try:
         with h5py.File(path) as file:

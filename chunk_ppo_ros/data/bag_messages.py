@@ -1,4 +1,4 @@
-"""What the readers of recorded bags share: finding bags, passing over messages, single messages, and arms over time."""
+"""Finds bags, reads their messages, and follows arms over time, for all readers of recorded bags."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ METADATA = "metadata.yaml"
 
 _FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
 _FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))
-_MAX_GAP = 0.1  # s, from a control step to the nearest joint states
+_MAX_GAP = 0.1  # s, the largest time from a control step to the nearest joint states
 
 
 def find_bags(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the bags in a folder: itself, or those that it holds."""
+    """Returns the folder itself where it is a bag, otherwise the bags that it holds, in the order of their names."""
     if (folder / METADATA).is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob(f"*/{METADATA}"))
 
 
 def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
-    """Returns the topics of the first bag in a folder; none where it has no bag.
+    """Returns the topics of the first bag in a folder, or no topics where the folder has no bag.
 
     Raises:
         EpisodesError: where the bag cannot be read.
@@ -49,13 +49,17 @@ def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
 
 
 def ends_with(topic: str, name: str) -> bool:
-    """Returns whether a topic has a relative name, in whatever namespace."""
+    """Returns whether a topic has the relative name `name`, in any namespace."""
     return f"/{topic}".endswith(f"/{name}")
 
 
 @contextlib.contextmanager
 def opened(bags: Sequence[pathlib.Path]) -> Iterator[AnyReader]:
-    """Gives a reader of bags; what goes wrong while it is open is an EpisodesError."""
+    """Yields an open reader of bags.
+
+    Raises:
+        EpisodesError: where reading fails while the reader is open.
+    """
     try:
         with _reader(bags) as reader:
             yield reader
@@ -66,15 +70,18 @@ def opened(bags: Sequence[pathlib.Path]) -> Iterator[AnyReader]:
 
 
 def _reader(bags: Sequence[pathlib.Path]) -> AnyReader:
-    """Bags of ROS before Jazzy hold no definitions; the standard types have not changed."""
+    """Returns a reader of bags that knows the standard types of ROS Jazzy.
+
+    Bags of earlier versions of ROS hold no definitions, and the standard types have not changed since.
+    """
     return AnyReader(bags, default_typestore=get_typestore(Stores.ROS2_JAZZY))
 
 
 def check_format(bag: pathlib.Path) -> None:
-    """Refuses a bag that holds our messages in another format than this version of the package reads.
+    """Refuses a bag with messages of this package in another format than the one that this version reads.
 
     Raises:
-        EpisodesError: saying so, or that the bag cannot be read.
+        EpisodesError: for such a bag, or where the bag cannot be read.
     """
     with opened([bag]) as reader:
         if not any(each.msgtype in _FORMATTED_TYPES for each in reader.connections):
@@ -90,22 +97,22 @@ def check_format(bag: pathlib.Path) -> None:
 
 
 def deserialize(reader: AnyReader, data: bytes, type_name: str) -> Any:
-    """Returns a message, whose type is known only when it is read."""
+    """Returns a message of the type `type_name`, whose Python type is known only at run time."""
     return reader.deserialize(data, type_name)
 
 
-_NOTHING = ("", "~", "null")  # how YAML writes that there is none
+_NOTHING = ("", "~", "null")  # The ways in which YAML writes that there is no value.
 
 
 def custom_data(bag: pathlib.Path) -> dict[str, str]:
-    """Returns what was given to the recording as custom data; empty where nothing was.
+    """Returns the custom data that were given to the recording, or an empty dict where there are none.
 
     Raises:
         EpisodesError: where the metadata cannot be read.
     """
     try:
         text = (bag / METADATA).read_text(encoding="utf-8")
-        described = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]  # true stays a word
+        described = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]  # true stays a string
         custom = described.get("custom_data", {})
         return {} if custom in _NOTHING else dict(custom)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
@@ -113,26 +120,30 @@ def custom_data(bag: pathlib.Path) -> dict[str, str]:
 
 
 def stamp_of(data: bytes) -> int:
-    """Returns the stamp, ns, of a serialized message that begins with a Header; nothing else is deserialized."""
+    """Returns the stamp, ns, of a serialized message that begins with a Header, without deserializing the rest."""
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
 class StoredMessages:
-    """Single messages of bags, which stay open meanwhile.
+    """Reads single messages of bags, which stay open meanwhile.
 
     Args:
-        bags: the folders.
+        bags: the folders of the bags.
     """
 
     def __init__(self, bags: tuple[pathlib.Path, ...]) -> None:
-        """Opens the bags; see the class."""
+        """Opens the bags; the class documents arguments."""
         self._reader = _reader(bags)
         self._reader.open()
         weakref.finalize(self, self._reader.close)
 
     def read(self, topic: str, received: int, *, stamp: int) -> Any:
-        """Returns the message that was received at `received` and is stamped `stamp`, both ns."""
+        """Returns the message that was received at `received` and has the stamp `stamp`, both in ns.
+
+        Raises:
+            OSError: where the bags do not have the message.
+        """
         connections: list[Connection] = [each for each in self._reader.connections if each.topic == topic]
         for connection, _, data in self._reader.messages(connections, start=received, stop=received + 1):
             if stamp_of(data) == stamp:
@@ -145,7 +156,9 @@ _open_messages = functools.lru_cache(maxsize=2)(StoredMessages)
 
 @functools.lru_cache(maxsize=1)
 def read_message(bags: tuple[pathlib.Path, ...], topic: str, received: int, stamp: int) -> Any:
-    """See `StoredMessages.read`; the last bags stay open, and the last message is kept.
+    """Returns a message of bags by its topic, its time of recording and its stamp, both in ns.
+
+    The last bags stay open, and the last message is kept.
 
     Raises:
         EpisodesError: where the bags have changed or are damaged.
@@ -158,19 +171,30 @@ def read_message(bags: tuple[pathlib.Path, ...], topic: str, received: int, stam
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """Where an arm was: states [n, 7] at times [n] in s, which do not fall."""
+    """Holds where an arm was: its states [n, 7], rad and normalized gripper, at rising times [n], s."""
 
     times: np.ndarray
     states: np.ndarray
 
     @classmethod
     def of(cls, readings: list[tuple[float, np.ndarray]]) -> Track:
-        """From times and states in any order."""
+        """Returns the track of pairs of a time and a state, given in any order."""
         ordered = sorted(readings, key=lambda each: each[0])
         return cls(np.array([time for time, _ in ordered]), np.array([state for _, state in ordered]))
 
     def at(self, times: np.ndarray, what: str) -> np.ndarray:
-        """Returns [k, 7], interpolated linearly at times [k]; `what` is for the message where they are too far away."""
+        """Returns the states at given times, interpolated linearly.
+
+        Args:
+            times: float [k], the times, s.
+            what: the arm and its recording, for the error text.
+
+        Returns:
+            The states, float [k, 7].
+
+        Raises:
+            EpisodesError: where no recorded state is near one of the times.
+        """
         known = np.concatenate([[-np.inf], self.times, [np.inf]])
         after = np.searchsorted(known, times)
         gap = np.max(np.minimum(times - known[after - 1], known[after] - times))

@@ -1,7 +1,7 @@
-"""Recording of raw messages as rosbag2 folders (MCAP), without rosbag2.
+"""Records raw messages as rosbag2 folders (MCAP), without rosbag2.
 
-A recording is a folder of parts, each a whole bag with its metadata.yaml, so that all but the newest are readable
-while it grows and the oldest can be removed.
+A recording is a folder of parts. Each part is a whole bag with its own metadata.yaml. Therefore all parts but the
+newest are readable while the recording grows, and the oldest can be removed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from rosbags.typesys.store import Typestore
 
 
 def find_definition(name: str) -> pathlib.Path:
-    """Returns the installed `.msg` file of a type such as 'std_msgs/msg/Header'.
+    """Returns the path of the installed `.msg` file of a type such as 'std_msgs/msg/Header'.
 
-    ROS from apt names its prefixes in AMENT_PREFIX_PATH; the wheels of a virtual environment are a prefix themselves.
+    ROS from apt names its prefixes in AMENT_PREFIX_PATH. A virtual environment with the wheels of ROS is a prefix
+    itself.
 
     Raises:
-        FileNotFoundError: where no prefix has it.
+        FileNotFoundError: where no prefix has the file.
     """
     package, kind, message = name.split("/")
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
@@ -37,7 +38,7 @@ def find_definition(name: str) -> pathlib.Path:
 
 
 def load_types(names: Iterable[str]) -> Typestore:
-    """Returns the definitions of message types, such as 'std_msgs/msg/Header', and of all that they contain.
+    """Returns the definitions of message types, such as 'std_msgs/msg/Header', and of all types that they contain.
 
     Raises:
         FileNotFoundError: where a package does not install its definition.
@@ -54,7 +55,7 @@ def load_types(names: Iterable[str]) -> Typestore:
 
 
 def _contained(field: Any) -> list[str]:
-    """Returns the message type of a parsed field; an array or sequence holds that of its elements."""
+    """Returns the message type of a parsed field, or of its elements where it is an array or a sequence."""
     kind, description = field
     if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
         return _contained(description[0])
@@ -65,10 +66,10 @@ class BagRecorder:
     """Writes raw CDR messages into the parts of a recording.
 
     Args:
-        folder: of the recording; parts are added to those it has.
-        types: definitions of all types that are written.
-        part_bytes: message bytes after which the next part begins.
-        total_bytes: size of the folder above which the oldest parts are removed.
+        folder: the folder of the recording. New parts are added to its old parts.
+        types: the definitions of all types that are written.
+        part_bytes: the number of message bytes after which the next part begins.
+        total_bytes: the size of the folder, bytes, above which the oldest parts are removed.
     """
 
     def __init__(self, folder: pathlib.Path, types: Typestore, *, part_bytes: int, total_bytes: int) -> None:
@@ -81,10 +82,10 @@ class BagRecorder:
         self._written = 0
 
     def write(self, topic: str, type_name: str, timestamp: int, data: bytes) -> None:
-        """Adds a message, received at `timestamp`, ns.
+        """Adds a message that was received at `timestamp`, ns.
 
         Raises:
-            OSError: where it cannot be written, for example because the disk is full.
+            OSError: where the message cannot be written, for example because the disk is full.
         """
         if self._writer is not None and self._written >= self._part_bytes:
             self.close()
@@ -95,10 +96,10 @@ class BagRecorder:
         self._written += len(data)
 
     def close(self) -> None:
-        """Ends the part with its index and metadata.
+        """Ends the part, and writes its index and metadata.
 
         Raises:
-            OSError: where it cannot be written.
+            OSError: where the part cannot be written.
         """
         writer, self._writer = self._writer, None
         self._connections = {}

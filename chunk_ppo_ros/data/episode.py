@@ -1,4 +1,4 @@
-"""One recorded episode, whatever it was recorded with, and its chunks; numpy only. `readers.py` reads them."""
+"""Defines a recorded episode of any format, and cuts it into chunks, with numpy alone. `readers.py` reads episodes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.robot import aloha
 
 ReadImage = Callable[[int], np.ndarray]
-"""Reads the image of a step as uint8 [h, w, 3] RGB."""
+"""The type of a function that returns the RGB image uint8 [h, w, 3] of a step."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Episode:
-    """T control steps of a robot.
+    """Holds T control steps of a robot.
 
     Attributes:
-        source: file or folder, and number of the episode where there are several; for messages.
-        states: float32 [T, S], measured at the start of each step: joints in rad, grippers normalized (0 closed, 1
-            open), as recorded.
+        source: the file or folder, with the number of the episode where there are several, for error texts.
+        states: float32 [T, S], the states measured at the start of each step, as recorded. Joints are in rad, grippers
+            normalized (0 closed, 1 open).
         actions: float32 [T, D], the absolute joint targets of each step in the same units.
-        rate: control steps per second, Hz.
-        prompt: the task in words; empty where the recording does not say.
-        success: whether the task was solved; None where the recording does not say.
-        cameras: by name, what reads a step's image; nothing is read before that.
-        image_steps: int [n], the steps that have images, rising; None where all have.
+        rate: the number of control steps per second, Hz.
+        prompt: the task in words; empty where the recording does not say it.
+        success: whether the task was solved; None where the recording does not say it.
+        cameras: the function that reads a step's image, for each camera by name. Images are read only when it is
+            called.
+        image_steps: int [n], the steps that have images, rising; None where all steps have them.
     """
 
     source: str
@@ -43,7 +44,11 @@ class Episode:
     image_steps: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Refuses episodes whose arrays do not fit each other or are not finite."""
+        """Refuses episodes whose arrays do not fit each other, are empty or are not finite.
+
+        Raises:
+            EpisodesError: for such an episode.
+        """
         if self.states.ndim != 2 or self.actions.ndim != 2 or len(self.states) != len(self.actions):
             raise EpisodesError(
                 f"states and actions of an episode must be [T, S] and [T, D], got {self.states.shape} and "
@@ -63,20 +68,23 @@ class Episode:
 
 
 def camera_names(config: TrainConfig) -> tuple[str, ...]:
-    """Returns what the model's cameras are called in episodes: `pretrain.episode_cameras`, or the robot's names."""
+    """Returns the names of the model's cameras in episodes: `pretrain.episode_cameras`, or the robot's names."""
     return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS.get(key, key) for key in config.model.cameras)
 
 
 def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the chunks of H steps that begin at every `stride`-th step, those at the end as well.
+    """Returns the chunks of H steps that begin at every `stride`-th step, including those at the end.
 
     Args:
-        episode: of T steps.
-        horizon: H, control steps, > 0.
-        stride: steps from the start of one chunk to that of the next, > 0.
+        episode: an episode of T steps.
+        horizon: the number H of control steps in a chunk, > 0.
+        stride: the number of steps from the start of one chunk to that of the next, > 0.
 
     Returns:
-        States at the starts, float32 [N, S], and actions, float32 [N, H, D], with N = ceil(T / stride).
+        The states at the starts, float32 [N, S], and the actions, float32 [N, H, D], with N = ceil(T / stride).
+
+    Raises:
+        ValueError: where the horizon or the stride is below 1.
     """
     if horizon < 1 or stride < 1:
         raise ValueError(f"horizon and stride must be at least 1, got {horizon} and {stride}")
@@ -84,16 +92,17 @@ def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.nd
 
 
 def chunks_at(episode: Episode, starts: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the chunks that begin at given steps: states float32 [N, S] and actions float32 [N, H, D].
+    """Returns the chunks that begin at given steps, as states float32 [N, S] and actions float32 [N, H, D].
 
-    Beyond the end of the episode a chunk repeats the last action, as LeRobot's loader and with it openpi's training do.
+    Beyond the end of the episode a chunk repeats the last action. LeRobot's loader does the same, and openpi's training
+    uses that loader.
     """
     steps = np.minimum(starts[:, None] + np.arange(horizon), len(episode) - 1)
     return episode.states[starts], episode.actions[steps]
 
 
 def seen_starts(episode: Episode, *, stride: int) -> np.ndarray:
-    """int [N]: steps that have images, each at least `stride` after the one before; the first is the first of them."""
+    """Returns steps with images, int [N], each at least `stride` after the one before, from the first such step on."""
     if episode.image_steps is None:
         return np.arange(0, len(episode), stride)
     starts: list[int] = []
@@ -104,10 +113,10 @@ def seen_starts(episode: Episode, *, stride: int) -> np.ndarray:
 
 
 def at_rate(episode: Episode, rate: float) -> Episode:
-    """Returns the episode in control steps of another rate, Hz; itself where it has that rate.
+    """Returns the episode in control steps of another rate, Hz, or the episode itself where it has that rate.
 
-    Step i is at the time i / rate: states and actions are interpolated linearly there, and its image is the newest one,
-    as a policy would have it.
+    Step i is at the time i / rate. States and actions are interpolated linearly at that time. The image of a step is
+    the newest one, as a policy would have it.
 
     Raises:
         EpisodesError: where the rate differs and only some steps have images.
@@ -132,7 +141,7 @@ def at_rate(episode: Episode, rate: float) -> Episode:
 
 
 def _interpolate(at: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Returns float32 [n, D] of values [T, D] at fractional steps [n]."""
+    """Returns float32 [n, D], the values [T, D] interpolated at fractional steps [n]."""
     return np.stack([np.interp(at, np.arange(len(values)), column) for column in values.T], axis=1).astype(np.float32)
 
 

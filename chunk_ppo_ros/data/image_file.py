@@ -1,4 +1,4 @@
-"""Compressed image files within recordings."""
+"""Decodes compressed image files within recordings."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from chunk_ppo_ros.core.errors import EpisodesError
 
 
 def decode_file(content: bytes, where: str) -> np.ndarray:
-    """Returns the pixels of a JPEG or PNG file, as the format defines their colors; zeros may follow it.
+    """Returns the pixels of a JPEG or PNG file, with the colors that the format defines.
 
     Args:
-        content: the file.
-        where: where it was found, for the message.
+        content: the bytes of the file. Zeros may follow it.
+        where: the place of the file, for the error text.
 
     Returns:
-        uint8 [h, w, 3], RGB.
+        An RGB image uint8 [h, w, 3].
 
     Raises:
-        EpisodesError: where it is no such file, or was cut short.
+        EpisodesError: where the bytes are no such file, or the file was cut short.
     """
     try:
         with Image.open(io.BytesIO(content)) as image:

@@ -1,7 +1,8 @@
-"""What the nodes keep on disk so that the death of a process loses nothing: transitions and the count of chunks.
+"""Keeps transitions and the count of chunks on disk, so that nothing is lost when the process of a node dies.
 
-Files are written beside their place and renamed, so a file that is there is whole. They survive the death of the
-process; they are not forced out of the machine's write cache, so a power cut may lose the newest.
+A file is written under a temporary name and then renamed, so that a file under its own name is whole. Files survive the
+death of the process. They are not forced out of the machine's write cache, so that a power cut may lose the newest
+ones.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from chunk_ppo_ros.data.message_format import FORMAT
 _SUFFIX = ".cdr"
 _TEMPORARY_SUFFIX = ".tmp"
 _FIRST_LINE = b"chunk_ppo_ros transition, message format %d\n" % FORMAT
-"""What a journaled transition begins with; its serialized message follows."""
+"""The first line of a journaled transition. Its serialized message follows."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all; makes its folder.
+    """Writes a file so that it exists whole or not at all. Its folder is made if it is missing.
 
     Raises:
-        OSError: when it cannot be written; nothing is left behind.
+        OSError: when the file cannot be written. No temporary file is left then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + _TEMPORARY_SUFFIX)
@@ -37,12 +38,12 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 class TransitionJournal:
-    """Accepted transitions that are not trained on yet, one file each: `<folder>/v<version>/<sequence number>.cdr`.
+    """Keeps accepted transitions that are not trained on yet, each in `<folder>/v<version>/<sequence number>.cdr`.
 
-    A file is a line that names the format of its message, and the message in CDR.
+    A file has a line that names the format of its message, and then the message in CDR.
 
     Args:
-        folder: of the journal; made when the first transition is added.
+        folder: the folder of the journal. It is made when the first transition is added.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,27 +53,27 @@ class TransitionJournal:
         """Keeps one serialized Transition message.
 
         Raises:
-            OSError: when it cannot be written, for example because the disk is full.
+            OSError: when the file cannot be written, for example because the disk is full.
         """
         write_atomically(self._path(version, sequence_number), _FIRST_LINE + message)
 
     def remove(self, sequence_numbers: Iterable[int], *, version: int) -> None:
-        """Forgets some transitions of a version; those that are not there are passed over."""
+        """Removes some transitions of a version. Numbers without a transition are ignored."""
         for sequence_number in sequence_numbers:
             self._path(version, sequence_number).unlink(missing_ok=True)
 
     def read(self, *, version: int) -> dict[int, bytes]:
-        """Returns the messages of a version by sequence number, ascending.
+        """Returns the messages of a version by their sequence numbers, in ascending order.
 
         Raises:
-            UserError: where one has another format than this version of the package writes.
+            UserError: where a message has another format than the one that this version of the package writes.
         """
         folder = self._version_folder(version)
         paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.stem)) if folder.is_dir() else []
         return {int(path.stem): self._message(path) for path in paths}
 
     def clear(self, *, keep_version: int | None = None) -> list[str]:
-        """Removes all versions but one; returns the names of the removed folders."""
+        """Removes all versions but `keep_version`, and returns the names of the removed folders."""
         kept = None if keep_version is None else self._version_folder(keep_version)
         removed = [path for path in sorted(self._folder.glob("v*")) if path != kept]
         for path in removed:
@@ -98,20 +99,20 @@ class TransitionJournal:
 
 
 class SequenceFile:
-    """The sequence number of the next chunk, so that a restarted policy_node does not use one twice.
+    """Keeps the sequence number of the next chunk, so that a restarted policy_node uses no number twice.
 
     Args:
-        path: of the file.
+        path: the path of the file.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self, run_id: str) -> int:
-        """Returns the next sequence number of a run; 0 where the file is of another run or not there.
+        """Returns the next sequence number of a run, or 0 where there is no file or the file is of another run.
 
         Raises:
-            UserError: when the file is not one of ours.
+            UserError: when the file has other content.
         """
         if not self._path.exists():
             return 0
@@ -128,7 +129,7 @@ class SequenceFile:
         """Stores the next sequence number.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: when the file cannot be written.
         """
         content = json.dumps({"run_id": run_id, "next_sequence_number": next_sequence_number})
         write_atomically(self._path, content.encode())

@@ -1,8 +1,9 @@
-"""Episodes in LeRobot datasets of version 3: many episodes a folder, as Parquet files and videos.
+"""Reads episodes from LeRobot datasets of version 3, whose folders hold many episodes as Parquet files and videos.
 
-`meta/info.json` (codebase_version, fps, features, video_path), `meta/tasks.parquet` (task_index, and the task as
-index), `data/chunk-*/file-*.parquet` with a row a step, and for videos `meta/episodes/chunk-*/file-*.parquet`, which
-says where in which file each episode begins. Images are frames of videos, or PNG and JPEG files in the rows.
+A folder has `meta/info.json` (codebase_version, fps, features, video_path), `meta/tasks.parquet` (task_index, and the
+task as index) and `data/chunk-*/file-*.parquet` with one row for each step. For videos it has
+`meta/episodes/chunk-*/file-*.parquet`, which gives the video file and the time at which each episode begins. Images are
+frames of videos, or PNG and JPEG files in the rows.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ _SUCCESS = "next.success"
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """The rows of all data files, in order.
+    """Holds the T rows of all data files, in order.
 
     Attributes:
-        columns: by name, float32 [T, S] or [T, D], int64 [T].
+        columns: the columns by name, float32 [T, S] or [T, D], or int64 [T].
         files: the data files.
-        first: int [files + 1], number of the first row of each, and of all rows.
+        first: int [files + 1], the number of the first row of each file, and at the end the number of all rows.
     """
 
     columns: dict[str, np.ndarray]
@@ -50,14 +51,14 @@ class _Rows:
     first: np.ndarray
 
     def read_image(self, feature: str, row: int) -> np.ndarray:
-        """Returns uint8 [h, w, 3] of an image feature."""
+        """Returns the image uint8 [h, w, 3] of an image feature in a row."""
         file = int(np.searchsorted(self.first, row, side="right")) - 1
         where = f"{feature}, row {row - self.first[file]} of {self.files[file]}"
         return decode_file(_read_cell(self.files[file], feature, int(row - self.first[file])), where)
 
 
 class LeRobotReader:
-    """Reads a dataset as an `EpisodeReader`."""
+    """Reads a dataset, as an `EpisodeReader`."""
 
     description = f"a LeRobot dataset ({INFO})"
 
@@ -66,7 +67,7 @@ class LeRobotReader:
         return (path / INFO).is_file()
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """See `read_lerobot`."""
+        """Yields the episodes of a dataset, as `read_lerobot` does."""
         return read_lerobot(path, prompt=config.run.prompt)
 
 
@@ -74,11 +75,11 @@ def read_lerobot(folder: pathlib.Path, *, prompt: str = "") -> Iterator[Episode]
     """Yields the episodes of a dataset, in order.
 
     Args:
-        folder: the dataset's.
-        prompt: replaces the tasks' own, where not empty.
+        folder: the folder of the dataset.
+        prompt: the prompt that replaces the tasks' own where it is not empty.
 
     Raises:
-        EpisodesError: for another version, or where files or columns are missing or damaged.
+        EpisodesError: for a dataset of another version, or where files or columns are missing or damaged.
     """
     try:
         info = json.loads((folder / INFO).read_text())
@@ -117,7 +118,7 @@ def _features_of(features: dict[str, Any], kind: str) -> list[str]:
 
 
 def _camera(feature: str) -> str:
-    """Returns the name of a camera: "cam_high" of "observation.images.cam_high"."""
+    """Returns the name of a feature's camera, for example "cam_high" for "observation.images.cam_high"."""
     for prefix in _PREFIXES:
         if feature.startswith(prefix):
             return feature.removeprefix(prefix)
@@ -125,7 +126,7 @@ def _camera(feature: str) -> str:
 
 
 def _read_tasks(path: pathlib.Path) -> dict[int, str]:
-    """Prompts by number. The column of the task itself has been `__index_level_0__` and `task`."""
+    """Returns the prompts by number. Datasets name the column of the prompt `__index_level_0__` or `task`."""
     table = parquet.read_table(path).to_pydict()
     numbers = table.pop("task_index")
     (texts,) = table.values()
@@ -147,14 +148,17 @@ def _read_rows(folder: pathlib.Path, features: dict[str, Any]) -> _Rows:
 
 
 def _to_array(column: pyarrow.Array) -> np.ndarray:
-    """Returns int64 [T] of numbers and bools, float32 [T, n] of lists of n numbers; a list of one bool is a bool."""
+    """Returns a column as an array: numbers and bools as int64 [T], lists of n numbers as float32 [T, n].
+
+    Datasets store a list of one bool as a bool.
+    """
     if not hasattr(column, "flatten"):
         return column.to_numpy(zero_copy_only=False).astype(np.int64)
     return column.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(len(column), -1)
 
 
 def _read_videos(folder: pathlib.Path, info: dict[str, Any]) -> dict[int, dict[str, tuple[pathlib.Path, float]]]:
-    """For each episode and camera its video and where in it the episode begins, s."""
+    """Returns the video of each episode and camera, with the time in it at which the episode begins, s."""
     features = _features_of(info["features"], "video")
     if not features:
         return {}
@@ -182,7 +186,7 @@ def _read_row(rows: _Rows, feature: str, first: int, step: int) -> np.ndarray:
 
 
 def _read_cell(file: pathlib.Path, column: str, row: int) -> bytes:
-    """Returns the image file in a row, of which nothing but its row group is read."""
+    """Returns the image file in a row. Only the group of that row is read from the data file."""
     try:
         metadata = parquet.read_metadata(file)
         first = np.cumsum([0, *(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))])
@@ -197,5 +201,5 @@ def _read_cell(file: pathlib.Path, column: str, row: int) -> bytes:
 
 @functools.lru_cache(maxsize=4)
 def _read_group(file: pathlib.Path, column: str, group: int) -> Any:
-    """One column of a row group; the last few are kept, because rows are read one after the other."""
+    """Returns one column of a row group. The last few are kept, because rows are read one after the other."""
     return parquet.ParquetFile(file).read_row_group(group, columns=[column])[column]

@@ -1,6 +1,6 @@
-"""The format of the messages that are recorded or kept on disk. What changed in which format is in CHANGELOG.rst."""
+"""Defines the format of the messages that are recorded or kept on disk. CHANGELOG.rst lists the changes by format."""
 
 from __future__ import annotations
 
 FORMAT = 2
-"""The format that this version writes and reads: MessageFormat.VERSION of chunk_ppo_msgs, as a test makes sure."""
+"""The format that this version writes and reads. A test checks that it is MessageFormat.VERSION of chunk_ppo_msgs."""

@@ -1,4 +1,4 @@
-"""Readers of recorded episodes, one for each format, and the choice of the one for a path; see docs/data.md.
+"""Lists the readers of recorded episodes, one for each format, and chooses the reader of a path; see docs/data.md.
 
 A format of this package is one module in this folder and one line in `READERS`. A format of another package is an entry
 point of the group `chunk_ppo_ros.episode_readers`.
@@ -20,24 +20,24 @@ class EpisodeReader(Protocol):
     """Reads the episodes of one format.
 
     Attributes:
-        description: the format in a few words with the names of its files, for messages.
+        description: the format in a few words with the names of its files, for error texts.
     """
 
     description: str
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Returns whether an existing file or folder is of this format, damaged or not; reads as little as possible."""
+        """Returns whether an existing file or folder is of this format, even if it is damaged. It reads very little."""
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """Yields the episodes of a path that the reader recognizes, in order, each read when it is asked for.
+        """Yields the episodes of a path that the reader recognizes, in order. Each is read when it is asked for.
 
         Args:
             path: the file or folder.
-            config: `run.prompt` replaces the prompts of the recording where it is not empty; `robot`,
-                `env.sync_tolerance` and the names of the cameras serve formats that do not hold them.
+            config: the settings. `run.prompt` replaces the prompts of the recording where it is not empty. `robot`,
+                `env.sync_tolerance` and the names of the cameras are for formats that do not hold them.
 
         Raises:
-            EpisodesError: where something is missing or damaged; the text names what was found.
+            EpisodesError: where something is missing or damaged. The text names what was found.
         """
 
 
@@ -53,15 +53,20 @@ READERS: Registry[type[EpisodeReader]] = Registry(
     },
     attributes=("description", "recognizes", "read"),
 )
-"""All readers. Those of other packages are asked first, because their formats may be special cases of ours; then ours
-are asked in this order, and the first one that recognizes a path reads it."""
+"""All readers.
+
+Readers of other packages are asked first, because their formats may be special cases of the formats of this package.
+Then the readers of this package are asked in this order. The first reader that recognizes a path reads it.
+"""
 
 
 def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode]:
-    """All episodes of files and folders, in control steps of `robot.control_rate`; says where that changes them.
+    """Returns all episodes of files and folders, in control steps of `robot.control_rate`.
+
+    It prints a line where episodes of another rate are resampled.
 
     Raises:
-        EpisodesError: as `iterate_episodes`.
+        EpisodesError: where `iterate_episodes` raises it.
     """
     rate = config.robot.control_rate
     episodes = [episode for path in paths for episode in iterate_episodes(path, config)]
@@ -73,19 +78,20 @@ def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode
 
 
 def read_episodes(path: pathlib.Path, config: TrainConfig) -> list[Episode]:
-    """All episodes of a file or folder, as recorded; see `iterate_episodes`."""
+    """Returns all episodes of a file or folder, as recorded. Errors are those of `iterate_episodes`."""
     return list(iterate_episodes(path, config))
 
 
 def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-    """Yields the episodes of a file or folder in order, as recorded, each read when it is asked for.
+    """Yields the episodes of a file or folder in order, as recorded. Each is read when it is asked for.
 
     Args:
-        path: a file or folder of a format of `READERS`.
-        config: see `EpisodeReader.read`.
+        path: a file or folder in a format of `READERS`.
+        config: the settings, of which `EpisodeReader.read` says what is read.
 
     Raises:
-        EpisodesError: where there is nothing, nothing known, or something damaged; the text names what was found.
+        EpisodesError: where the path does not exist, is of no known format, or is damaged. The text names what was
+            found.
         RegistryError: where the reader of another package cannot be used.
     """
     return find_reader(path).read(path, config)
@@ -95,7 +101,7 @@ def find_reader(path: pathlib.Path) -> EpisodeReader:
     """Returns the reader that recognizes a file or folder.
 
     Raises:
-        EpisodesError: where the path does not exist, or where none or two of other packages recognize it.
+        EpisodesError: where the path does not exist, no reader recognizes it, or two readers of other packages do.
         RegistryError: where the reader of another package cannot be used.
     """
     if not path.exists():

@@ -1,7 +1,8 @@
-"""Recorded episodes as chunks to learn from: what the policy would have seen at each start, and what was done then.
+"""Cuts recorded episodes into chunks to learn from. Each has what the policy would have seen, and what was done then.
 
-Images are read and fitted to the model one after the other, into a file that is mapped into memory: an hour of three
-cameras does not fit there otherwise. The file has no name and is gone with the array that maps it.
+Images are read and fitted to the model one after the other. They are written into a file that is mapped into memory,
+because the images of three cameras in one hour do not fit into memory. The file has no name, and it ends with the array
+that maps it.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ _GIGABYTE = 1e9
 
 @dataclasses.dataclass(frozen=True)
 class RecordedChunks:
-    """Chunks of recorded episodes, N over all E episodes in order.
+    """Holds the N chunks of E recorded episodes, in order.
 
     Attributes:
-        images: uint8 [N, C, h, w, 3], at the start of each chunk, a mapped file; zeros where masked.
-        image_mask: bool [N, C].
-        state: float32 [N, S], rad, grippers normalized.
-        actions: float32 [N, H, D], absolute joint targets; the last one repeated beyond the end of the episode.
-        episodes: int32 [N], number of each chunk's episode, 0..E-1.
+        images: uint8 [N, C, h, w, 3], the images at the start of each chunk, in a mapped file; zeros where masked.
+        image_mask: bool [N, C], true where a camera has an image.
+        state: float32 [N, S], the state at the start of each chunk, rad, grippers normalized.
+        actions: float32 [N, H, D], the absolute joint targets, rad, grippers normalized. Beyond the end of the episode
+            the last one is repeated.
+        episodes: int32 [N], the number of each chunk's episode, 0..E-1.
         prompts: the task of each episode in words.
     """
 
@@ -55,11 +57,12 @@ def read_chunks(
     """Returns the chunks of episodes, with the images at their starts.
 
     Args:
-        episodes: at least one, all of the same dimensions.
-        config: the model's horizon, cameras and image size, `pretrain.episode_cameras`, `robot.optional_cameras`.
-        folder: on whose disk the images are kept meanwhile; made if missing.
-        stride: least control steps from the start of one chunk to that of the next, > 0.
-        on_chunk: called after the images of each chunk.
+        episodes: at least one episode, all with the same dimensions.
+        config: the settings, of which the model's horizon, cameras and image size, `pretrain.episode_cameras` and
+            `robot.optional_cameras` are read.
+        folder: the folder on whose disk the images are kept meanwhile. It is made if it is missing.
+        stride: the least number of control steps between the starts of two chunks, > 0.
+        on_chunk: a function that is called after the images of each chunk.
 
     Raises:
         EpisodesError: where a task or a camera is missing, an image cannot be read, or the disk is too small.
@@ -87,19 +90,19 @@ def read_chunks(
 
 
 def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | None, ...]:
-    """Returns what reads each of the model's cameras in an episode; None for one that is absent and optional.
+    """Returns the function that reads each of the model's cameras in an episode; None for an absent optional camera.
 
     Raises:
-        EpisodesError: where another one is absent, with the names of those that are there.
+        EpisodesError: where another camera is absent. The text names the cameras of the episode.
     """
     found: list[ReadImage | None] = []
     for key, name in zip(config.model.cameras, camera_names(config), strict=True):
         read = episode.cameras.get(name)
         if read is None and aloha.ROBOT_CAMERAS.get(key, key) not in config.robot.optional_cameras:
-            there = ", ".join(sorted(episode.cameras)) or "none"
+            found_names = ", ".join(sorted(episode.cameras)) or "none"
             raise EpisodesError(
-                f"an episode must have the camera {name} for {key}, got {there} in {episode.source}; name the cameras "
-                f"by --episode_cameras, or allow it to be absent by --optional_cameras "
+                f"an episode must have the camera {name} for {key}, got {found_names} in {episode.source}; name "
+                "the cameras by --episode_cameras, or allow it to be absent by --optional_cameras "
                 f"{aloha.ROBOT_CAMERAS.get(key, key)}"
             )
         found.append(read)
@@ -107,7 +110,7 @@ def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | No
 
 
 def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -> np.ndarray:
-    """Returns uint8 [C, size, size, 3], the images of a step as the policy sees them; zeros for None."""
+    """Returns the images of a step as the policy sees them, uint8 [C, size, size, 3]; zeros for None."""
     images = np.zeros((len(cameras), size, size, 3), np.uint8)
     for index, read in enumerate(cameras):
         if read is not None:
@@ -116,7 +119,7 @@ def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -
 
 
 def _map_images(image_mask: np.ndarray, size: int, folder: pathlib.Path) -> np.ndarray:
-    """Returns uint8 [N, C, size, size, 3] of zeros in a file without a name; masked images take no disk space."""
+    """Returns zeros uint8 [N, C, size, size, 3] in a file without a name. Masked images take no disk space."""
     folder.mkdir(parents=True, exist_ok=True)
     needed, free = int(image_mask.sum()) * size * size * 3, shutil.disk_usage(folder).free
     if needed > free:

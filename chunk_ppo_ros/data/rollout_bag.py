@@ -1,9 +1,9 @@
-"""Episodes in the rosbag2 folders that recorder_node writes, as executed by the robot; needs no ROS.
+"""Reads episodes, as the robot executed them, from the rosbag2 folders that recorder_node writes. It needs no ROS.
 
-`action_chunk` holds the targets and what the policy saw at the start of each chunk, `execution_result` how many of them
-were executed and when, the joint states of both arms where the robot was, and `chunk_outcome` whether it was a success.
-An episode is what was executed of its chunks, one after the other, without the waiting between them. Targets are those
-that the policy, or the human, gave, before robot_node limited them.
+The message `action_chunk` holds the targets, and what the policy saw at the start of each chunk. `execution_result`
+says how many of the targets were executed and when. The joint states of both arms say where the robot was, and
+`chunk_outcome` says whether the chunk was a success. An episode joins the executed parts of its chunks, without the
+waiting between them. Targets are those that the policy or the human gave, before robot_node limited them.
 """
 
 from __future__ import annotations
@@ -42,13 +42,18 @@ _REQUIRED = (CHUNKS, _RESULTS, *_JOINTS)
 
 @dataclasses.dataclass(frozen=True)
 class _Chunk:
-    """What is kept of an `action_chunk`: of its images only where they are.
+    """Holds what is kept of an `action_chunk`. Of its images it keeps only where to find them.
 
     Attributes:
-        topic: of the message, in its namespace.
-        stamp: ns.
-        received: when it was recorded, ns.
-        seen: bool [C], which of the cameras the policy had.
+        run_id: the run of the chunk.
+        episode: the number of the chunk's episode.
+        sequence_number: the number of the chunk in the run.
+        actions: float32 [H, 14], the targets, rad, grippers normalized.
+        prompt: the task in words.
+        topic: the topic of the message, with its namespace.
+        stamp: the stamp of the chunk, ns.
+        received: the time when the message was recorded, ns.
+        seen: the cameras that the policy had, a bool for each of the C cameras.
     """
 
     run_id: str
@@ -64,13 +69,13 @@ class _Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class _Recording:
-    """What is kept of all messages.
+    """Holds what is kept of all messages.
 
     Attributes:
-        chunks: by stamp, ns.
-        results: executed steps, and when the last one ended in s, by stamp of the chunk.
-        joints: times in s and states [7], by arm.
-        outcomes: whether a chunk was a success, by run and episode.
+        chunks: the chunks by their stamps, ns.
+        results: the number of executed steps and the end of the last one, s, by the stamp of the chunk.
+        joints: the times, s, and states [7] of each arm.
+        outcomes: whether each chunk was a success, by run and episode.
     """
 
     chunks: dict[int, _Chunk]
@@ -81,14 +86,14 @@ class _Recording:
 
 @dataclasses.dataclass(frozen=True)
 class _Executed:
-    """A chunk and the states float32 [k, 14] at its executed steps."""
+    """Holds a chunk, and the states float32 [k, 14] at its executed steps."""
 
     chunk: _Chunk
     states: np.ndarray
 
 
 class RolloutBagReader:
-    """Reads a recording of recorder_node, whose bags are parts of one, as an `EpisodeReader`."""
+    """Reads a recording of recorder_node, whose bags are its parts, as an `EpisodeReader`."""
 
     description = f"recordings of recorder_node ({METADATA}, or folders that have it)"
 
@@ -97,7 +102,7 @@ class RolloutBagReader:
         return bool(find_bags(path))
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """See `read_bag`."""
+        """Yields the episodes of a recording, as `read_bag` returns them."""
         yield from read_bag(
             path,
             convention=aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
@@ -115,17 +120,17 @@ def read_bag(
     cameras: Sequence[str],
     prompt: str = "",
 ) -> list[Episode]:
-    """Returns the episodes of a recording, in order; those of which nothing was executed are left out.
+    """Returns the episodes of a recording, in order. Episodes of which nothing was executed are left out.
 
     Args:
-        folder: a bag, or a folder of its parts.
-        convention: by which the robot's grippers are normalized.
-        rate: the control rate at which it was recorded, Hz.
-        cameras: names of the policy's cameras, in its order, which a recording does not hold.
-        prompt: replaces those of the chunks, where not empty.
+        folder: a bag, or a folder of the parts of a recording.
+        convention: the convention by which the robot's grippers are normalized.
+        rate: the control rate of the recording, Hz.
+        cameras: the names of the policy's cameras, in its order. A recording does not hold them.
+        prompt: the prompt that replaces those of the chunks where it is not empty.
 
     Raises:
-        EpisodesError: where the recording cannot be read, is not of recorder_node or of another version's messages, or
+        EpisodesError: where the recording cannot be read, is not of recorder_node, has messages of another format, or
             lacks joint states.
     """
     bags = tuple(find_bags(folder))
@@ -159,13 +164,18 @@ def read_bag(
 
 @dataclasses.dataclass(frozen=True)
 class _Images:
-    """Where images are read again: the bags, and the names of the cameras in the order of the messages."""
+    """Reads images from the bags again; `cameras` has the names of the cameras in the order of the messages."""
 
     bags: tuple[pathlib.Path, ...]
     cameras: tuple[str, ...]
 
     def readers(self, parts: list[_Executed], starts: np.ndarray) -> dict[str, ReadImage]:
-        """Of the cameras that the policy had in all chunks; `starts` are the chunks' first steps."""
+        """Returns functions that read the cameras which the policy had in all chunks.
+
+        Args:
+            parts: the executed chunks of an episode.
+            starts: int [N], the first steps of these chunks.
+        """
         seen = [all(column) for column in zip(*(part.chunk.seen for part in parts), strict=True)]
         by_step = {int(step): part.chunk for step, part in zip(starts, parts, strict=True)}
         return {
@@ -197,7 +207,11 @@ def _to_episode(
 
 
 def _read(reader: AnyReader, recording: _Recording, convention: aloha.GripperConvention, folder: pathlib.Path) -> None:
-    """Adds each message of interest."""
+    """Adds each message of interest to the recording.
+
+    Raises:
+        EpisodesError: where the bags lack a required topic.
+    """
     names = {
         each.topic: name
         for each in reader.connections

@@ -1,9 +1,10 @@
-"""Demonstrations in bags of `ros2 bag record`: each bag is an episode in which leader arms drove the followers.
+"""Reads demonstrations from bags of `ros2 bag record`. Each bag is an episode in which leader arms drove the followers.
 
-The state is the followers' joint states, the action is where the leaders were (ALOHA's own recorder takes the same),
-images are of the camera topics, raw or compressed. Steps are spaced by the control rate over the time in which all of
-them were recorded; each has the newest image of each camera, as policy_node would have had it. Task and outcome may be
-given to the recording: `ros2 bag record --custom-data prompt="..." success=true`. Needs no ROS.
+The state comes from the joint states of the followers, and the action from those of the leaders, as in ALOHA's own
+recorder. Images come from the camera topics, raw or compressed. Steps follow each other at the control rate, over the
+time in which all sensors were recorded. Each step has the newest image of each camera, as policy_node would have had
+it. Task and outcome may be given to the recording by `ros2 bag record --custom-data prompt="..." success=true`. This
+module needs no ROS.
 """
 
 from __future__ import annotations
@@ -37,20 +38,20 @@ from chunk_ppo_ros.data.rollout_bag import CHUNKS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import decode_image
 
-_PARTS = ("follower", "leader")  # the state is where the first were, the action where the second were
+_PARTS = ("follower", "leader")  # The first gives the state, the second the action.
 _ARMS = {f"{part}_{side}/joint_states": (part, side) for part in _PARTS for side in aloha.SIDES}
 LEADERS = tuple(topic for topic, (part, _) in _ARMS.items() if part == "leader")
-"""Topics by which a demonstration is told from a recording of recorder_node."""
+"""The topics that distinguish a demonstration from a recording of recorder_node."""
 _PROMPT, _SUCCESS = "prompt", "success"
 
 
 @dataclasses.dataclass(frozen=True)
 class _Recording:
-    """What is kept of all messages.
+    """Holds what is kept of all messages.
 
     Attributes:
-        arms: stamps in ns and states [7], by part and side.
-        images: by camera its topic, and stamp and time of recording in ns of each image.
+        arms: the stamps, ns, and states [7] by part ("follower" or "leader") and side.
+        images: the topic of each camera, with the stamp and the time of recording, ns, of each image.
     """
 
     arms: dict[tuple[str, str], list[tuple[int, np.ndarray]]]
@@ -59,15 +60,15 @@ class _Recording:
 
 @dataclasses.dataclass(frozen=True)
 class _Camera:
-    """Images of one camera, stamps rising.
+    """Finds the images of one camera.
 
     Attributes:
-        bag: the folder.
-        topic: of the images.
-        stamps: int64 [n], ns.
-        received: int64 [n], when they were recorded, ns.
-        times: int64 [T], of the control steps, ns.
-        max_age: how much older than its step an image may be, s.
+        bag: the folder of the bag.
+        topic: the topic of the images.
+        stamps: int64 [n], the rising stamps of the images, ns.
+        received: int64 [n], the times when the images were recorded, ns.
+        times: int64 [T], the times of the control steps, ns.
+        max_age: the largest time from an image to its step, s.
     """
 
     bag: pathlib.Path
@@ -78,7 +79,11 @@ class _Camera:
     max_age: float
 
     def read(self, step: int) -> np.ndarray:
-        """Returns uint8 [h, w, 3], the newest image at a step."""
+        """Returns the newest image at a step, uint8 [h, w, 3].
+
+        Raises:
+            EpisodesError: where that image is too old, or cannot be read.
+        """
         newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
         age = (self.times[step] - self.stamps[newest]) * 1e-9
         if age > self.max_age:
@@ -99,7 +104,7 @@ class _Camera:
 
 
 class TeleopBagReader:
-    """Reads demonstrations, each of them a bag, as an `EpisodeReader`."""
+    """Reads demonstrations, each of which is a bag, as an `EpisodeReader`."""
 
     description = f"recordings of `ros2 bag` ({METADATA}, or folders that have it)"
 
@@ -110,7 +115,7 @@ class TeleopBagReader:
         return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADERS)
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """Yields an episode for each bag; see `read_teleop`."""
+        """Yields one episode for each bag, as `read_teleop` returns it."""
         return (read_teleop(bag, config) for bag in find_bags(path))
 
 
@@ -118,12 +123,12 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
     """Returns the episode of a bag.
 
     Args:
-        bag: its folder.
-        config: `robot` (control rate, grippers, image topics), `env.sync_tolerance`, and `run.prompt`, which replaces
-            the bag's own where not empty.
+        bag: the folder of the bag.
+        config: the settings, of which `robot` (control rate, grippers, image topics), `env.sync_tolerance` and
+            `run.prompt` are read. `run.prompt` replaces the bag's own prompt where it is not empty.
 
     Raises:
-        EpisodesError: where the bag cannot be read or lacks an arm, or too little of it was recorded together.
+        EpisodesError: where the bag cannot be read, lacks an arm, or has no time in which all sensors were recorded.
     """
     recording = _Recording({arm: [] for arm in _ARMS.values()}, {})
     with opened([bag]) as reader:
@@ -150,16 +155,21 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
 def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
     said = custom.get(_SUCCESS, "")
     if said not in ("", "true", "false"):
-        raise EpisodesError(f"custom data {_SUCCESS} must be true or false, got {said!r} in {bag / METADATA}; mend it")
+        raise EpisodesError(
+            f"custom data {_SUCCESS} must be true or false, got {said!r} in {bag / METADATA}; correct it"
+        )
     return said == "true" if said else None
 
 
 def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> np.ndarray:
-    """Returns int64 [T], ns: from when all sensors had sent until the first of them ended."""
+    """Returns the times of the control steps, int64 [T], ns.
+
+    They begin when all sensors had sent something, and end when the first of them ended.
+    """
     joints = [[stamp for stamp, _ in readings] for readings in recording.arms.values()]
     images = [[stamp for stamp, _ in images] for _, images in recording.images.values()]
     first = max(min(stamps) for stamps in (*joints, *images))
-    late = round(config.env.sync_tolerance * NANOSECONDS)  # so long a camera's last image may be used
+    late = round(config.env.sync_tolerance * NANOSECONDS)  # A camera's last image may be used for so long.
     last = min([*(max(stamps) for stamps in joints), *(max(stamps) + late for stamps in images)])
     period = NANOSECONDS / config.robot.control_rate
     if last < first:
@@ -171,7 +181,11 @@ def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -
 
 
 def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> None:
-    """Adds each message of interest: joint states, and where images are."""
+    """Adds the joint states, and where each image is, to the recording.
+
+    Raises:
+        EpisodesError: where an arm has sent nothing.
+    """
     convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
     pattern = re.compile(_camera_pattern(aloha.camera_topic(config.robot.image_topic, "{camera}")))
     arms = {
@@ -182,7 +196,7 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
     for connection, received, data in reader.messages(wanted):
         if connection.topic in cameras:
             known = recording.images.setdefault(cameras[connection.topic], (connection.topic, []))
-            if known[0] == connection.topic:  # of a camera recorded both raw and compressed the first is taken
+            if known[0] == connection.topic:  # Of raw and compressed images, the first topic counts.
                 known[1].append((stamp_of(data), received))
             continue
         message, (part, side) = deserialize(reader, data, connection.msgtype), arms[connection.topic]
@@ -199,8 +213,6 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
 
 
 def _camera_pattern(image_topic: str) -> str:
-    """Returns a regular expression for the image topics of all cameras, in any namespace, and for their compressed
-    ones.
-    """
+    """Returns a regular expression for the raw and compressed image topics of all cameras in any namespace."""
     before, after = (re.escape(part) for part in image_topic.removeprefix("/").split("{camera}", 1))
     return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:/compressed)?$"

@@ -1,4 +1,4 @@
-"""Frames of a video by their time, through PyAV."""
+"""Finds frames of a video by their time, with PyAV."""
 
 from __future__ import annotations
 
@@ -12,24 +12,27 @@ import numpy as np
 from chunk_ppo_ros.core.errors import EpisodesError
 
 AV_TIME_BASE = 1_000_000
-"""Of a container's own time, to the second."""
+"""The number of units of a container's own time in one second."""
 
 _MAX_AHEAD = 2.0
-"""Frames up to so much later than the last one are reached by decoding on, s; for others a key frame is sought."""
+"""The largest time from the last frame to the next wanted one, s, for which decoding goes on from the last frame.
+
+For other frames a key frame is sought.
+"""
 
 
 class Video:
-    """An open video, from which frames are decoded where they are asked for; rising times are fastest.
+    """Decodes the frames of an open video when they are asked for. It is fastest for rising times.
 
     Args:
-        path: of the file.
+        path: the path of the file.
 
     Raises:
-        EpisodesError: where it is missing or is no video.
+        EpisodesError: where the file is missing or is no video.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Opens the file; see the class."""
+        """Opens the file; the class documents arguments and errors."""
         self._path = path
         try:
             self._container = av.open(str(path))
@@ -43,11 +46,11 @@ class Video:
         """Returns the first frame that is not earlier than `time - tolerance`.
 
         Args:
-            time: by the video's own time stamps, s.
+            time: the time by the video's own time stamps, s.
             tolerance: half the time between two frames, s.
 
         Returns:
-            uint8 [h, w, 3], RGB.
+            An RGB image uint8 [h, w, 3].
 
         Raises:
             EpisodesError: where the video has no frame within the tolerance, or is damaged.
@@ -68,7 +71,7 @@ class Video:
         return frame.to_ndarray(format="rgb24")
 
     def _find(self, earliest: float) -> av.VideoFrame | None:
-        """Returns the first frame at or after a time; None beyond the end."""
+        """Returns the first frame at or after a time (s), or None where the video ends before."""
         if self._frame is None or not 0.0 <= earliest - self._frame.time < _MAX_AHEAD:
             self._container.seek(max(0, int(earliest * AV_TIME_BASE)))
             self._frames = self._container.decode(self._stream)
@@ -79,4 +82,4 @@ class Video:
 
 
 open_video = functools.lru_cache(maxsize=8)(Video)
-"""The video of a path; the last few stay open, because several episodes are in one file."""
+"""Opens the video of a path. The last few videos stay open, because one file holds several episodes."""
