@@ -224,7 +224,7 @@ def _stored_tree(folder: Path) -> PyTree:
         _probe(folder)
         with _quiet_orbax(), orbax.PyTreeCheckpointer() as checkpointer:
             metadata = checkpointer.metadata(folder.absolute()).item_metadata
-    except Exception as error:  # Orbax and its storage raise many kinds
+    except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
             f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
         ) from error

@@ -1,1 +1,1 @@
-"""From prompts, states and action chunks to tokens and back."""
+"""Modules that turn prompts, states and action chunks into tokens, and tokens into action chunks."""

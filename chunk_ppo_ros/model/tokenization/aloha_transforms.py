@@ -1,13 +1,13 @@
-"""States and actions of ALOHA to those that pi policies are trained on, and back; numpy only.
+"""Transforms states and actions of ALOHA into those that pi policies are trained on, and back, with numpy only.
 
-The order is openpi's. In: adapt the state and the actions, then take the actions relative to the adapted state; the
-quantile normalisation of `normalization.py` comes after. Out: after undoing that, relative to absolute, then back to
-the robot. Each step is optional: `model.adapt_to_pi`, `model.delta_actions`.
+The order is openpi's. For the policy, the state and the actions are adapted, and then the actions are taken relative to
+the adapted state. The quantile normalization of `normalization.py` comes after that. For the robot, the same steps are
+undone in reverse order. Each step is optional: `model.adapt_to_pi` and `model.delta_actions` turn it on.
 
-pi's own robot runtime counts shoulder and elbow the other way round and knows a gripper by its motor's angle, while
-ALOHA normalises the finger's position in states and the motor's angle in actions. So an adapted gripper is two
-different numbers: in a state the angle normalised to pi's encoder range, in an action the angle above that range's
-lower end in rad.
+pi's own robot runtime counts the angles of shoulder and elbow in the other direction and measures a gripper by its
+motor's angle. ALOHA normalizes the finger's position in states and the motor's angle in actions. So the number of an
+adapted gripper has two meanings. In a state, it is the motor's angle normalized to pi's encoder range. In an action, it
+is the motor's angle above the lower end of that range, in rad.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.robot import aloha
 
 JOINT_SIGNS = np.array([1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0])
-"""pi's sign of each joint of an arm, and of its gripper."""
+"""The sign that pi's runtime gives each joint of an arm, and its gripper; openpi's ALOHA policy."""
 
 PI_GRIPPER_MIN = 0.5476
-"""Motor angle that pi's normalised gripper calls 0, rad: encoder count 2405 of 4096, zero at 2048."""
+"""The motor angle at which pi's normalized gripper is 0, rad: encoder count 2405 of 4096, with angle 0 at 2048."""
 
 PI_GRIPPER_MAX = 1.6296
-"""Motor angle that it calls 1, rad: encoder count 3110."""
+"""The motor angle at which pi's normalized gripper is 1, rad: encoder count 3110 of 4096, with angle 0 at 2048."""
 
 JOINT_SIGNS.setflags(write=False)
 
 
 @dataclasses.dataclass(frozen=True)
 class AlohaTransforms:
-    """The steps before normalisation, for arms with six joints and a gripper each.
+    """The steps before normalization, for arms with six joints and a gripper each.
 
     Attributes:
-        gripper: what a normalised opening means on the robot, where states and actions are adapted to pi's space;
-            None leaves them as they are.
+        gripper: the robot's convention of a gripper's normalized opening, where states and actions are adapted to pi's
+            space; None leaves them as they are.
         delta_actions: whether the joints of a chunk are relative to the state at its start; grippers never are.
     """
 
@@ -47,15 +47,15 @@ class AlohaTransforms:
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> AlohaTransforms:
-        """Returns the steps that a model is configured with."""
+        """Returns the steps of a model's configuration."""
         gripper = aloha.GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
         return cls(gripper=gripper, delta_actions=config.delta_actions)
 
     def check_dims(self, state_dim: int, action_dim: int) -> None:
-        """Refuses numbers of dimensions for which a step has no meaning.
+        """Refuses numbers of dimensions that a step cannot work with.
 
         Raises:
-            ValueError: where a step needs whole arms, or a state for each joint, and there are none.
+            ValueError: where a step needs whole arms, or a state for each action, and the dimensions are others.
         """
         if self.gripper is not None:
             _num_arms(state_dim, "state (model.adapt_to_pi)")
@@ -82,9 +82,12 @@ class AlohaTransforms:
         return adapted.astype(np.float32)
 
     def decode_state(self, state: Real[np.ndarray, "*batch S"]) -> Float32[np.ndarray, "*batch S"]:
-        """Returns what `encode_state` made the state of.
+        """Returns the robot's state from which `encode_state` made this one.
 
-        That holds where its fingers were within what the linkage reaches (`motor_from_finger`).
+        It is the same state where its fingers were within the range of the linkage (`motor_from_finger`).
+
+        Args:
+            state: a state in the policy's space, not normalized.
         """
         if self.gripper is None:
             return np.asarray(state, np.float32)
@@ -100,7 +103,7 @@ class AlohaTransforms:
 
         Args:
             actions: absolute joint targets in rad, grippers normalized.
-            state: the robot's (not encoded) at the start of the chunk.
+            state: the robot's state at the start of the chunk, not encoded.
         """
         adapted = np.array(actions, np.float64)
         if self.gripper is not None:
@@ -111,7 +114,12 @@ class AlohaTransforms:
     def decode_actions(
         self, actions: Real[np.ndarray, "*batch H D"], state: Real[np.ndarray, "*batch S"]
     ) -> Float32[np.ndarray, "*batch H D"]:
-        """Returns what `encode_actions` made a chunk of: absolute joint targets in rad, grippers normalized."""
+        """Returns the absolute joint targets in rad, grippers normalized, from which `encode_actions` made a chunk.
+
+        Args:
+            actions: a chunk in the policy's space, not normalized.
+            state: the robot's state at the start of the chunk, not encoded.
+        """
         restored = actions + self._offset(state, actions)
         if self.gripper is not None:
             restored, grippers = _flip(restored)
@@ -121,7 +129,7 @@ class AlohaTransforms:
     def _offset(
         self, state: Real[np.ndarray, "*batch S"], actions: Real[np.ndarray, "*batch H D"]
     ) -> Float[np.ndarray, "*batch 1 D"] | float:
-        """Returns what joints are relative to; it is 0 for grippers."""
+        """Returns the joint angles to which the actions are relative; they are 0 for grippers."""
         if not self.delta_actions:
             return 0.0
         self.check_dims(np.shape(state)[-1], np.shape(actions)[-1])
@@ -129,12 +137,12 @@ class AlohaTransforms:
 
 
 def joint_mask(num_dims: int) -> Bool[np.ndarray, "{num_dims}"]:
-    """Returns true for joints and false for grippers, of arms with six joints and a gripper each."""
+    """Returns true for joints and false for grippers, for arms with six joints and a gripper each."""
     return np.tile(np.arange(aloha.SIDE_DIM) < len(aloha.ARM_JOINTS), _num_arms(num_dims, "actions"))
 
 
 def _flip(values: Real[np.ndarray, "*batch D"]) -> tuple[Float64[np.ndarray, "*batch D"], Int[np.ndarray, "arms"]]:
-    """Returns a copy with pi's joint signs, and where its grippers are."""
+    """Returns a copy with pi's joint signs, and the indices of the grippers in it."""
     num_arms = _num_arms(np.shape(values)[-1], "states and actions")
     grippers = np.arange(num_arms) * aloha.SIDE_DIM + len(aloha.ARM_JOINTS)
     return np.asarray(values, np.float64) * np.tile(JOINT_SIGNS, num_arms), grippers

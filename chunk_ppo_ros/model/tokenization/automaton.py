@@ -1,9 +1,10 @@
-"""The decoding constraint: an automaton that lets only FAST tokens through that lead to a decodable chunk.
+"""Constrains decoding by an automaton that permits only FAST tokens that lead to a decodable chunk.
 
-Its state is (coefficients left, pending UTF-8 bytes, tokens left). A token is legal if its bytes continue the pending
-ones to whole characters within the coefficient range, at most the coefficients left, and the cheapest completion after
-it still fits the tokens left. So every walk ends in exactly H*D coefficients. The tables are numpy; the steps are pure
-functions of a batch for `jax.jit`. What comes after completion ("|" and the end token) is forced by the caller.
+Its state is (coefficients left, pending UTF-8 bytes, tokens left). A token is legal if three things hold. Its bytes
+continue the pending bytes to whole characters of the coefficient range. These characters are at most the coefficients
+left. The shortest completion after the token has at most the tokens left. So every sequence of legal tokens ends in
+exactly H*D coefficients. The tables are numpy arrays, and the steps are pure functions of a batch for `jax.jit`. The
+caller adds the forced tokens after completion, which are "|" and the end token.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 
 IMPOSSIBLE = 1 << 20
-"""Number of tokens that stands for "cannot be completed"; larger than any budget."""
+"""The number of tokens that means "cannot be completed"; it is larger than any number of tokens that is allowed."""
 
 
 @flax.struct.dataclass
 class ConstraintState:
-    """Where each row of a batch stands; a row that left the automaton has negative coefficients_left for good.
+    """The automaton's state for each row of a batch. After an illegal token, coefficients_left stays negative.
 
     Attributes:
         coefficients_left: number of coefficients that are still to be written.
@@ -38,15 +39,15 @@ class ConstraintState:
 
 @flax.struct.dataclass
 class FastConstraint:
-    """Tables over F FAST tokens and P pending-byte states, for M = horizon * action_dim coefficients.
+    """Tables over F FAST tokens and P states of pending bytes, for M = horizon * action_dim coefficients.
 
     Attributes:
-        num_coefficients: coefficients that the token completes; M + 1 where it is not legal.
+        num_coefficients: number of coefficients that the token completes; M + 1 where the token is not legal.
         next_pending: index of the bytes that are pending after the token.
-        tokens_needed: fewest tokens of a completion that begins with the token, where m of 0 .. M coefficients are
-            left; more than max_tokens where there is none. One row of it is a step's whole legality.
-        max_tokens: FAST tokens allowed in a chunk.
-        total: M.
+        tokens_needed: the fewest tokens of a completion that begins with the token, where m of 0 .. M coefficients are
+            left; more than max_tokens where there is none. One row of it decides which tokens are legal in a step.
+        max_tokens: number of FAST tokens that are allowed in a chunk.
+        total: M, the number of coefficients of a chunk.
     """
 
     num_coefficients: Int32[AnyArray, "P F"]
@@ -61,8 +62,8 @@ class FastConstraint:
     ) -> FastConstraint:
         """Returns the tables for chunks [horizon, action_dim] of at most `max_tokens` tokens.
 
-        Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit respect. The reverse
-        does not hold: what the bound says of the actions is `action_bound`.
+        Coefficients are bounded by `coefficient_limit`, which all chunks within +-action_limit keep. A chunk that keeps
+        it may have larger actions, up to `action_bound`.
 
         Raises:
             ValueError: where no sequence of `max_tokens` tokens makes a chunk.
@@ -83,7 +84,13 @@ class FastConstraint:
         max_tokens: int,
         total: int,
     ) -> FastConstraint:
-        """Returns the tables of an automaton whose moves are known; see the attributes.
+        """Returns the tables of an automaton whose moves are known.
+
+        Args:
+            num_coefficients: see the attribute of that name.
+            next_pending: see the attribute of that name.
+            max_tokens: number of FAST tokens that are allowed in a chunk.
+            total: M, the number of coefficients of a chunk.
 
         Raises:
             ValueError: where no sequence of `max_tokens` tokens makes `total` coefficients.
@@ -101,7 +108,7 @@ class FastConstraint:
 
     @property
     def num_fast(self) -> int:
-        """F."""
+        """F, the number of FAST tokens."""
         return int(self.num_coefficients.shape[1])
 
     def start(self, batch: int) -> ConstraintState:
@@ -113,14 +120,14 @@ class FastConstraint:
         )
 
     def legal_tokens(self, state: ConstraintState) -> Bool[Array, "... F"]:
-        """Returns which tokens may come next; none for a state that is complete or out of the automaton."""
+        """Returns which tokens may come next; no token may after a complete chunk or an illegal token."""
         left = jnp.clip(state.coefficients_left, 0, self.total)
         return jnp.asarray(self.tokens_needed)[state.pending, left] <= state.tokens_left[..., None]
 
     def advance(self, state: ConstraintState, fast_ids: Int[AnyArray, "*batch"]) -> ConstraintState:
         """Returns the state after one token of each row; complete rows stay as they are, whatever their token.
 
-        A token whose bytes are illegal takes more coefficients than there are, and so leaves the automaton for good.
+        A token whose bytes are illegal counts more coefficients than a chunk has, so that no later token is legal.
         """
         here = (state.pending, fast_ids)
         moved = ConstraintState(
@@ -143,7 +150,10 @@ class FastConstraint:
 def _walk(
     token: bytes, pending: bytes, characters: frozenset[bytes], prefixes: frozenset[bytes]
 ) -> tuple[int, bytes] | None:
-    """Characters completed by a token after pending bytes, and the bytes pending then; None where not legal."""
+    """Returns the number of characters that a token completes after pending bytes, and the bytes pending then.
+
+    It returns None where the token is not legal.
+    """
     completed = 0
     for byte in token:
         pending += bytes([byte])
@@ -161,7 +171,7 @@ def _walk_all(
     prefixes = frozenset(char[:end] for char in characters for end in range(1, len(char)))
     pending = [b""]
     rows = []
-    for here in pending:  # grows while it is walked
+    for here in pending:  # The loop itself appends to `pending`.
         walked = [_walk(token, here, characters, prefixes) if token else None for token in tokens]
         pending += sorted({step[1] for step in walked if step} - set(pending))
         rows.append(
@@ -177,7 +187,8 @@ def min_tokens(
     """Returns the fewest tokens that complete m coefficients from a pending state, or IMPOSSIBLE.
 
     cost(p, m) = 1 + min over tokens of cost(next, m - n), with cost(nothing pending, 0) = 0. A token that completes no
-    coefficient leaves m as it is, so the costs of one m are repeated until none falls: at most once a pending state.
+    coefficient leaves m as it is. So the costs of one m are computed repeatedly, as often as there are pending states,
+    after which they do not fall any more.
     """
     num_states = len(num_coefficients)
     cost = np.full((num_states, total + 1), IMPOSSIBLE, np.int32)
@@ -199,7 +210,7 @@ def _tokens_needed(
     *,
     most: int,
 ) -> UInt[np.ndarray, "P M1 F"]:
-    """Returns for each m 1 + cost(next, m - n) of each token, `most` where it is more or the token is not legal."""
+    """Returns 1 + cost(next, m - n) of each token for each m; `most` where it is more or the token is not legal."""
     left = np.arange(cost.shape[1])[:, None]
     dtype = np.min_scalar_type(most)
     rows = [

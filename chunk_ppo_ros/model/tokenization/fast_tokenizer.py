@@ -1,8 +1,8 @@
-"""FAST: an action chunk as a short list of tokens (Pertsch et al. 2025, "FAST: Efficient Action Tokenization").
+"""Writes an action chunk as a short list of tokens (FAST; Pertsch et al. 2025, "FAST: Efficient Action Tokenization").
 
 A chunk [H, D] is transformed by a DCT over time, scaled and rounded to H*D integers, written as one character each, and
-compressed by byte-level BPE. The files are those of the published tokenizer. What maps these ids into the vocabulary of
-the language model is in `tokenizer.py`; normalisation of actions is in `normalization.py`.
+compressed by byte-level BPE. The files are those of the published tokenizer. `token_ids.py` maps these ids into the
+vocabulary of the language model, and `normalization.py` normalizes the actions.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _AUTO_MAP = {"AutoProcessor": "processing_action_tokenizer.UniversalActionProces
 
 @dataclasses.dataclass(frozen=True)
 class DecodedChunk:
-    """What a list of tokens stands for.
+    """The chunk that a list of tokens stands for, or the reason why it stands for none.
 
     Attributes:
-        actions: the normalized chunk; all NaN where not valid, so that it can never be mistaken for a target.
+        actions: the normalized chunk; all NaN where it is not valid, so that it can never be mistaken for a target.
         valid: whether the tokens stand for a chunk.
-        reason: why not; empty where valid.
-        largest_coefficient: largest |quantised DCT coefficient|; 0 where not valid.
-        largest_action: largest |normalised action|; 0 where not valid.
+        reason: why the tokens stand for no chunk; empty where they do.
+        largest_coefficient: largest |quantized DCT coefficient|; 0 where the chunk is not valid.
+        largest_action: largest |normalized action|; 0 where the chunk is not valid.
     """
 
     actions: Float32[np.ndarray, "H D"]
@@ -45,24 +45,25 @@ class DecodedChunk:
 
     @classmethod
     def failed(cls, reason: str, *, horizon: int, action_dim: int) -> DecodedChunk:
-        """Returns an invalid chunk with the reason."""
+        """Returns a chunk that is not valid, with the reason."""
         return cls(np.full((horizon, action_dim), np.nan, np.float32), False, reason)
 
 
 def coefficient_limit(*, scale: float, horizon: int, action_limit: float) -> int:
-    """Largest |quantised coefficient| of a chunk within +-action_limit: ceil(scale * sqrt(H) * action_limit).
+    """Returns the largest |quantized coefficient| of a chunk within +-action_limit.
 
-    The bound is met by the constant chunk, whose first orthonormal DCT-II coefficient is sqrt(H) times its value.
+    It is ceil(scale * sqrt(H) * action_limit). The constant chunk reaches it, because its
+    first orthonormal DCT-II coefficient is sqrt(H) times its value.
     """
     return math.ceil(scale * math.sqrt(horizon) * action_limit - 1e-9)
 
 
 def action_bound(*, scale: float, horizon: int, action_limit: float) -> float:
-    """Largest |normalised action| of any chunk whose quantised coefficients are within `coefficient_limit`.
+    """Returns the largest |normalized action| of any chunk whose quantized coefficients are within `coefficient_limit`.
 
     x_n = sum over k of basis[k, n] X_k with the orthonormal DCT-II basis, so |x_n| is at most the limit on X times the
-    largest column sum of |basis|, and some signs of X reach it. For H = 16 that is 14.7 times `action_limit`: a bound
-    on coefficients alone does not keep actions within the limit it was derived from.
+    largest column sum of |basis|, and some signs of X reach it. For H = 16 that is 14.7 times `action_limit`. So a
+    bound on the coefficients alone does not keep actions within the limit from which it was derived.
     """
     limit = coefficient_limit(scale=scale, horizon=horizon, action_limit=action_limit)
     basis = scipy.fft.dct(np.eye(horizon), axis=0, norm="ortho")
@@ -70,7 +71,7 @@ def action_bound(*, scale: float, horizon: int, action_limit: float) -> float:
 
 
 def rounding_bound(*, scale: float, horizon: int) -> float:
-    """Largest change of a normalised action by encoding and decoding: sqrt(H) / (2 scale).
+    """Returns the largest change of a normalized action by encoding and decoding: sqrt(H) / (2 scale).
 
     Rounding moves each of H coefficients by 0.5 / scale at most, and an orthonormal transform keeps the 2-norm.
     """
@@ -78,17 +79,17 @@ def rounding_bound(*, scale: float, horizon: int) -> float:
 
 
 def is_character(code: int) -> bool:
-    """Whether UTF-8 has an encoding for this code point."""
+    """Returns whether UTF-8 has an encoding for this code point."""
     return 0 <= code <= 0x10FFFF and code not in _SURROGATES
 
 
 @dataclasses.dataclass(frozen=True)
 class FastTokenizer:
-    """Byte-level BPE over quantised DCT coefficients.
+    """Byte-level BPE over quantized DCT coefficients.
 
     Attributes:
-        bpe: the tokenizer; its text is one character for each coefficient, time-major.
-        scale: coefficients are multiplied by this before rounding.
+        bpe: the BPE tokenizer, whose text has one character for each coefficient, all of one time step together.
+        scale: the factor that multiplies coefficients before rounding.
         min_token: the coefficient that is written as chr(0).
     """
 
@@ -101,7 +102,7 @@ class FastTokenizer:
         """Reads the folder of a published or a fitted tokenizer.
 
         Raises:
-            FileNotFoundError: naming the missing file.
+            FileNotFoundError: when a file is missing; the text names it.
         """
         folder = pathlib.Path(folder)
         for name in (_TOKENIZER, _PROCESSOR_CONFIG):
@@ -112,7 +113,7 @@ class FastTokenizer:
         return cls(bpe=bpe, scale=settings["scale"], min_token=int(settings["min_token"]))
 
     def save(self, folder: str | pathlib.Path) -> None:
-        """Writes the files that `load`, and the published loader, read."""
+        """Writes the files that `load` and the published tokenizer's loader read."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.bpe.save(str(folder / _TOKENIZER))
@@ -144,17 +145,18 @@ class FastTokenizer:
         scale: float = 10,
         action_limit: float = 1.5,
     ) -> FastTokenizer:
-        """Returns a tokenizer fitted to chunks; every chunk within `action_limit` can be written with it.
+        """Returns a tokenizer fitted to chunks. Every chunk within `action_limit` can be written with it.
 
-        Differs from the published fit: the alphabet is what the coefficients up to `coefficient_limit` need, whether or
-        not they occur; and a chunk is one word. (The published pre-tokenizer splits at changes between letters, digits,
-        punctuation and blanks, an accident of the code points; it would end runs of zeros at arbitrary values.)
+        It differs from the published fit in two ways. The alphabet has the bytes of all coefficients up to
+        `coefficient_limit`, whether or not they occur. And a chunk is one word. The published pre-tokenizer splits at
+        changes between letters, digits, punctuation and blanks, which here depend only on the code points that happen
+        to stand for the coefficients. It would end runs of zeros at arbitrary values.
 
         Args:
-            action_chunks: [N, H, D], normalised, within +-action_limit.
-            vocab_size: most tokens to make; fewer where the chunks have fewer repeated pairs.
-            scale: coefficients are multiplied by this before rounding.
-            action_limit: largest |normalised action| to allow for.
+            action_chunks: [N, H, D], normalized, within +-action_limit.
+            vocab_size: largest number of tokens; the tokenizer has fewer where the chunks have fewer repeated pairs.
+            scale: the factor that multiplies coefficients before rounding.
+            action_limit: largest |normalized action| that the tokenizer must be able to write.
 
         Raises:
             ValueError: where an action is beyond the limit or vocab_size does not hold the alphabet.
@@ -172,17 +174,17 @@ class FastTokenizer:
                 f"vocab_size must be at least {len(alphabet)}, the bytes of all coefficients, got {vocab_size}; "
                 "take a larger one or a smaller scale"
             )
-        texts = (_to_text(quantise(chunk, scale) + limit) for chunk in chunks)
+        texts = (_to_text(quantize(chunk, scale) + limit) for chunk in chunks)
         return cls(bpe=_train_bpe(texts, alphabet, vocab_size), scale=scale, min_token=-limit)
 
     @property
     def vocab_size(self) -> int:
-        """F, number of token ids."""
+        """F, the number of token ids."""
         return self.bpe.get_vocab_size()
 
     @functools.cached_property
     def token_bytes(self) -> tuple[bytes | None, ...]:
-        """What each id stands for; None for an id that is special or has no token."""
+        """The bytes that each id stands for; None for an id that is special or has no token."""
         special = {index for index, token in self.bpe.get_added_tokens_decoder().items() if token.special}
         tokens = [None if index in special else self.bpe.id_to_token(index) for index in range(self.vocab_size)]
         return tuple(None if token is None else _token_to_bytes(token) for token in tokens)
@@ -191,9 +193,9 @@ class FastTokenizer:
         """Returns the token ids of one normalized chunk [H, D].
 
         Raises:
-            ValueError: where a coefficient has no character in this tokenizer; nothing is clipped.
+            ValueError: where a coefficient has no character in this tokenizer. No action is clipped.
         """
-        codes = quantise(actions, self.scale) - self.min_token
+        codes = quantize(actions, self.scale) - self.min_token
         if not all(is_character(int(code)) for code in np.unique(codes)):
             raise ValueError(self._range_error(codes))
         text = _to_text(codes)
@@ -203,7 +205,7 @@ class FastTokenizer:
         return ids
 
     def decode(self, ids: list[int] | Int[np.ndarray, "tokens"], *, horizon: int, action_dim: int) -> DecodedChunk:
-        """Returns the normalized chunk that token ids stand for; it is not valid where they stand for none."""
+        """Returns the normalized chunk [H, D] that token ids stand for; it is not valid where they stand for none."""
         fail = functools.partial(DecodedChunk.failed, horizon=horizon, action_dim=action_dim)
         pieces = [self.token_bytes[i] if 0 <= i < self.vocab_size else None for i in map(int, ids)]
         if None in pieces:
@@ -227,12 +229,12 @@ class FastTokenizer:
         low, high = int(codes.min()) + self.min_token, int(codes.max()) + self.min_token
         return (
             f"DCT coefficients must have a character in this FAST tokenizer (chr(0) is {self.min_token}), got "
-            f"{low}..{high}; clip the normalised actions or fit a tokenizer with a larger action_limit"
+            f"{low}..{high}; clip the normalized actions or fit a tokenizer with a larger action_limit"
         )
 
 
-def quantise(actions: Real[np.ndarray, "..."], scale: float) -> Int64[np.ndarray, "H D"]:
-    """Returns round(scale * orthonormal DCT-II of the chunk over time), halves to even.
+def quantize(actions: Real[np.ndarray, "..."], scale: float) -> Int64[np.ndarray, "H D"]:
+    """Returns round(scale * orthonormal DCT-II of the chunk over time); halves are rounded to the even number.
 
     Raises:
         ValueError: where the chunk is not [H, D] or not finite.
@@ -252,9 +254,10 @@ def _to_text(codes: Int64[np.ndarray, "H D"]) -> str:
 
 @functools.cache
 def byte_of_symbol() -> dict[str, int]:
-    """The byte that each printable symbol of byte-level BPE stands for.
+    """Returns the byte that each printable symbol of byte-level BPE stands for.
 
-    Printable Latin-1 stands for itself; the other bytes, in order, for the code points from 256 on.
+    A byte that is a printable character of Latin-1 has that character as its symbol. The other bytes, in order, have
+    the code points from 256 on.
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
@@ -262,13 +265,16 @@ def byte_of_symbol() -> dict[str, int]:
 
 
 def _token_to_bytes(token: str) -> bytes:
-    """The bytes of a vocabulary entry; one that is not in the byte alphabet stands for itself, as in `tokenizers`."""
+    """Returns the bytes of a vocabulary entry.
+
+    An entry with characters that are no symbols of bytes stands for its own UTF-8 text, as in `tokenizers`.
+    """
     table = byte_of_symbol()
     return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
 
 
 def _byte_alphabet(codes: range) -> list[str]:
-    """The byte-level symbols that the UTF-8 encodings of these code points use, in order of their bytes."""
+    """Returns the byte-level symbols that the UTF-8 encodings of these code points use, in order of their bytes."""
     used = {byte for code in codes if is_character(code) for byte in chr(code).encode()}
     symbols = {byte: symbol for symbol, byte in byte_of_symbol().items()}
     return [symbols[byte] for byte in sorted(used)]

@@ -1,7 +1,7 @@
-"""Quantile normalisation of states and actions, with statistics in openpi's `norm_stats.json`; numpy only.
+"""Normalizes states and actions by quantiles, with statistics in openpi's `norm_stats.json` and with numpy only.
 
-States and actions here are those of the policy's space: `aloha_transforms.py` comes before, and is undone after,
-everything in this module.
+States and actions here are those of the policy's space, which `aloha_transforms.py` makes of the robot's before they
+are normalized.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from jaxtyping import Float32, Float64, Real
 from chunk_ppo_ros.core.errors import CheckpointError
 
 EPSILON = 1e-6
-"""Added to q99 - q01, as openpi does."""
+"""The number that is added to q99 - q01, so that no division is by 0; openpi's value."""
 
 MIN_RANGE = 0.05
-"""Smallest q99 - q01 that `compute_norm_stats` gives, in rad or units of the gripper."""
+"""The smallest q99 - q01 that `compute_norm_stats` returns, in rad or units of the gripper."""
 
 FILE = "norm_stats.json"
-"""Name of the file of statistics in a folder."""
+"""The name of the file of statistics in a folder."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stats:
-    """Statistics of one vector: mean, standard deviation, 1 % and 99 % quantiles."""
+    """Statistics of one vector: its mean, its standard deviation, and its 1 % and 99 % quantiles q01 and q99."""
 
     mean: Float64[np.ndarray, "D"]
     std: Float64[np.ndarray, "D"]
@@ -35,7 +35,7 @@ class Stats:
     q99: Float64[np.ndarray, "D"]
 
     def normalize(self, values: Real[np.ndarray, "*batch D"]) -> Float32[np.ndarray, "*batch D"]:
-        """Returns (x - q01) / (q99 - q01 + 1e-6) * 2 - 1 on the last axis; nothing is clipped.
+        """Returns (x - q01) / (q99 - q01 + 1e-6) * 2 - 1 on the last axis. No value is clipped.
 
         Raises:
             ValueError: where the values have another number of dimensions than the statistics.
@@ -44,19 +44,19 @@ class Stats:
         return np.asarray((values - self.q01) / (self.q99 - self.q01 + EPSILON) * 2 - 1, np.float32)
 
     def unnormalize(self, values: Real[np.ndarray, "*batch D"]) -> Float32[np.ndarray, "*batch D"]:
-        """Returns the values that `normalize` makes these of."""
+        """Returns the values from which `normalize` makes these."""
         self._check(values)
         return np.asarray((values + 1) / 2 * (self.q99 - self.q01 + EPSILON) + self.q01, np.float32)
 
     @property
     def dim(self) -> int:
-        """Length of the vector."""
+        """The length of the vector."""
         return len(self.q01)
 
     def _check(self, values: Real[np.ndarray, "... D"]) -> None:
         if values.shape[-1] != self.dim:
             raise ValueError(
-                f"values must have the {self.dim} dimensions of the normalisation statistics, got {values.shape[-1]}; "
+                f"values must have the {self.dim} dimensions of the normalization statistics, got {values.shape[-1]}; "
                 "take the norm_stats.json of this robot"
             )
 
@@ -96,14 +96,14 @@ class NormStats:
 
 
 def find_norm_stats(assets: pathlib.Path, *, asset_id: str = "") -> pathlib.Path:
-    """The folder of norm_stats.json: `assets` itself, or a folder below it (openpi's `assets/<asset_id>`).
+    """Returns the folder of norm_stats.json: `assets` itself, or a folder below it (openpi's `assets/<asset_id>`).
 
     Args:
-        assets: of a checkpoint, or `run.tokenizer_dir`.
-        asset_id: which folder, where `assets` itself has no such file; empty takes the only one.
+        assets: the assets folder of a checkpoint, or `run.tokenizer_dir`.
+        asset_id: the folder below `assets` to take, where `assets` itself has no such file; empty takes the only one.
 
     Raises:
-        CheckpointError: when there is none, or several and none is named.
+        CheckpointError: when no folder has the file, `asset_id` has none, or several have it and `asset_id` is empty.
     """
     if (assets / FILE).is_file():
         return assets
@@ -119,7 +119,7 @@ def find_norm_stats(assets: pathlib.Path, *, asset_id: str = "") -> pathlib.Path
 
 
 def clip_actions(actions: Real[np.ndarray, "*batch D"], limit: float) -> tuple[Real[np.ndarray, "*batch D"], int]:
-    """Returns normalized actions clipped to +-limit, and how many values that changed."""
+    """Returns normalized actions clipped to +-limit, and the number of values that clipping changed."""
     return np.clip(actions, -limit, limit), int(np.count_nonzero(np.abs(actions) > limit))
 
 
@@ -128,17 +128,17 @@ def compute_norm_stats(
 ) -> NormStats:
     """Returns statistics of demonstrations in the policy's space.
 
-    Quantiles are exact, linear between order statistics. Where q99 - q01 is below `min_range` both are moved apart
-    evenly to that range, so that a joint that never moves normalises to about 0 and its noise is not blown up. Differs
-    from openpi, which estimates quantiles from histograms of 5000 bins and has no such floor.
+    Quantiles are exact, with linear interpolation between order statistics. Where q99 - q01 is below `min_range`, both
+    are moved apart evenly to that range, so that a joint that never moves is normalized to about 0 and its noise is not
+    enlarged. openpi differs: it estimates quantiles from histograms of 5000 bins and has no smallest range.
 
     Args:
-        states: [N, S], at the start of each chunk, transformed.
-        actions: [N, H, D], transformed; all steps of all chunks count alike.
+        states: [N, S], in the policy's space, at the start of each chunk.
+        actions: [N, H, D], in the policy's space; all steps of all chunks count alike.
         min_range: smallest range of a dimension, > 0.
 
     Raises:
-        ValueError: where they have other shapes, or a value is not finite.
+        ValueError: where states or actions have another shape, or a value is not finite.
     """
     if states.ndim != 2 or actions.ndim != 3 or len(states) != len(actions) or not len(states):
         raise ValueError(
@@ -151,7 +151,7 @@ def compute_norm_stats(
 
 
 def _compute(values: Real[np.ndarray, "N D"], min_range: float) -> Stats:
-    columns = (column.astype(np.float64) for column in values.T)  # one at a time: there may be gigabytes
+    columns = (column.astype(np.float64) for column in values.T)  # One at a time, because values may take gigabytes.
     mean, std, q01, q99 = np.array([[c.mean(), c.std(), *np.quantile(c, [0.01, 0.99])] for c in columns]).T
     widen = np.maximum(min_range - (q99 - q01), 0) / 2
     return Stats(mean=mean, std=std, q01=q01 - widen, q99=q99 + widen)
@@ -162,7 +162,10 @@ def _names() -> list[str]:
 
 
 def _from_json(values: dict[str, list[float]]) -> Stats:
-    """The statistics without trailing dimensions that are 0 in all of them, with which some files are padded."""
+    """Returns the statistics of a file, without trailing dimensions that are 0 in every statistic.
+
+    Some files are padded with such dimensions.
+    """
     columns = np.array([values[name] for name in _names()], np.float64)
     if not np.all(np.isfinite(columns)):
         raise ValueError("norm_stats must be finite, got NaN or infinity")

@@ -1,7 +1,8 @@
-"""What turns a robot's observation into model input and model tokens into joint targets.
+"""Turns a robot's observation into the model's input, and the model's tokens into joint targets.
 
-`PolicyTokenizer` joins the prompt tokenizer, FAST, the place of FAST ids in the model's vocabulary, and normalisation.
-The model generates "Action: ", FAST tokens, "|" and the end token; only the FAST tokens are sampled and scored.
+`PolicyTokenizer` joins the prompt tokenizer, FAST, the place of FAST ids in the model's vocabulary, and normalization.
+The model's text is "Action: ", FAST tokens, "|" and the end token. Only the FAST tokens are sampled and scored, and
+also "|" where decoding is free.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ FAST_FOLDER = "fast"
 
 
 def load_tokenizers(folder: pathlib.Path, config: Pi0FASTActorCriticConfig) -> tuple[PromptTokenizer, FastTokenizer]:
-    """The prompt and FAST tokenizers of a folder.
+    """Returns the prompt and FAST tokenizers of a folder.
 
     Args:
-        folder: holds prompt.model and fast/.
+        folder: the folder that has prompt.model and fast/.
         config: the model's configuration, which bounds the prompt.
 
     Raises:
         FileNotFoundError: where a file is missing.
-        ValueError: where one is damaged or does not fit; the tokenizers' libraries raise other kinds as well.
+        ValueError: where a file is damaged or does not fit. The tokenizers' libraries raise other errors as well.
     """
     prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.max_prompt_len)
     return prompt, FastTokenizer.load(folder / FAST_FOLDER)
@@ -43,12 +44,12 @@ def load_tokenizers(folder: pathlib.Path, config: Pi0FASTActorCriticConfig) -> t
 
 @dataclasses.dataclass(frozen=True)
 class EncodedActions:
-    """A chunk as the model should generate it.
+    """The tokens that the model should generate for a chunk.
 
     Attributes:
-        action_tokens: FAST tokens, "|", end, padded with 0; "Action: " is not among them.
-        token_mask: true on what would be sampled: the FAST tokens, and "|" where decoding is free.
-        num_clipped: values of the normalised chunk that were beyond action_limit and were clipped to it.
+        action_tokens: FAST tokens, "|" and the end token, padded with 0; "Action: " is not among them.
+        token_mask: true on the tokens that the model samples: the FAST tokens, and "|" where decoding is free.
+        num_clipped: number of values of the normalized chunk that were beyond action_limit and were clipped to it.
     """
 
     action_tokens: Int32[np.ndarray, "T"]
@@ -58,13 +59,13 @@ class EncodedActions:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyTokenizer:
-    """All that stands between a robot and the model, for one configuration.
+    """Translates between a robot and the model, for one configuration.
 
     Attributes:
-        prompt: task and state to prompt tokens.
-        fast: normalised actions to FAST ids.
-        norm_stats: of the state and of the actions in the policy's space (`aloha_transforms.py`).
-        config: the model's; its sizes bound prompt and action tokens.
+        prompt: tokenizer of the task and the state.
+        fast: tokenizer of normalized actions.
+        norm_stats: statistics of the state and of the actions in the policy's space (`aloha_transforms.py`).
+        config: the model's configuration, whose sizes bound the numbers of prompt and action tokens.
     """
 
     prompt: PromptTokenizer
@@ -90,31 +91,27 @@ class PolicyTokenizer:
     def load(
         cls, folder: str | pathlib.Path, config: Pi0FASTActorCriticConfig, *, tokenizer_dir: str | pathlib.Path = ""
     ) -> PolicyTokenizer:
-        """Reads an assets folder: norm_stats.json, prompt.model and fast/, there or in its only `<asset_id>/`.
+        """Reads an assets folder: norm_stats.json, prompt.model and fast/, in itself or in its only `<asset_id>/`.
 
         Args:
-            folder: `assets` of a checkpoint, of this package or of openpi.
+            folder: the assets folder of a checkpoint, of this package or of openpi.
             config: the model's configuration.
             tokenizer_dir: folder of prompt.model and fast/; empty takes those beside norm_stats.json. openpi's
-                checkpoints have none.
+                checkpoints have neither.
 
         Raises:
             CheckpointError: where there is no norm_stats.json.
             FileNotFoundError: where another file is missing.
-            ValueError: where one does not fit the configuration. An assets folder without a prompt.model is openpi's:
-                with PaliGemma's vocabulary its weights were trained on PaliGemma's model, and no other one is taken.
+            ValueError: where a file does not fit the configuration. An assets folder without a prompt.model is from
+                openpi. With PaliGemma's vocabulary its weights were trained on PaliGemma's model, so any other is
+                refused.
         """
         beside = normalization.find_norm_stats(pathlib.Path(folder))
         tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
         prompt, fast = load_tokenizers(tokenizers, config)
         if config.vocab_size == prompt_tokenizer.PALIGEMMA_VOCAB_SIZE and not (beside / PROMPT_MODEL).is_file():
             prompt.require_paligemma(tokenizers / PROMPT_MODEL)
-        return cls(
-            prompt=prompt,
-            fast=fast,
-            norm_stats=NormStats.load(beside),
-            config=config,
-        )
+        return cls(prompt=prompt, fast=fast, norm_stats=NormStats.load(beside), config=config)
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes norm_stats.json, prompt.model and fast/ into an assets folder."""
@@ -125,12 +122,12 @@ class PolicyTokenizer:
 
     @property
     def transforms(self) -> AlohaTransforms:
-        """The steps between the robot's states and actions and the policy's, before normalisation."""
+        """The steps that transform the robot's states and actions into the policy's, before normalization."""
         return AlohaTransforms.from_config(self.config)
 
     @property
     def token_ids(self) -> TokenIds:
-        """Where the action tokens are in the model's vocabulary."""
+        """The ids of the action tokens in the model's vocabulary."""
         bar = self.prompt.pieces(prompt_tokenizer.BAR)
         if len(bar) != 1:
             raise ValueError(f"'|' must be one piece of the prompt tokenizer, got {len(bar)}; take another model")
@@ -145,11 +142,11 @@ class PolicyTokenizer:
 
     @property
     def max_fast_tokens(self) -> int:
-        """FAST tokens that fit a chunk: the action-token slots less the forced tail."""
+        """The largest number of FAST tokens of a chunk: the action-token slots minus `FORCED_TAIL`."""
         return self.config.max_action_tokens - FORCED_TAIL
 
     def constraint(self) -> FastConstraint | None:
-        """The automaton of decodable chunks for this configuration; None where decoding is free."""
+        """Returns the automaton of decodable chunks for this configuration; None where decoding is free."""
         if not self.config.constrain_decoding:
             return None
         return FastConstraint.build(
@@ -161,7 +158,7 @@ class PolicyTokenizer:
         )
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
-        """Returns the observation as the model sees it."""
+        """Returns the model's input. It raises ValueError where the state or the prompt does not fit."""
         state = self.norm_stats.state.normalize(self.transforms.encode_state(observation.state))
         tokens, mask = self.prompt.encode(observation.prompt, state)
         return types.ModelObservation(
@@ -175,7 +172,7 @@ class PolicyTokenizer:
     def normalize_actions(
         self, actions: Real[np.ndarray, "*batch H D"], state: Real[np.ndarray, "*batch S"]
     ) -> Float32[np.ndarray, "*batch H D"]:
-        """Returns a chunk in the policy's space and normalized, as FAST and V(s, a) see it; nothing is clipped.
+        """Returns a chunk in the policy's space and normalized, as FAST and V(s, a) read it. No action is clipped.
 
         Args:
             actions: absolute joint targets in rad, grippers normalized.
@@ -214,11 +211,15 @@ class PolicyTokenizer:
         return EncodedActions(tokens, np.arange(len(tokens)) < num_sampled, num_clipped)
 
     def decode_actions(self, action_tokens: Int[np.ndarray, "T"], state: Real[np.ndarray, "S"]) -> DecodedChunk:
-        """Returns the absolute joint targets of generated tokens; where there are none, it says why.
+        """Returns the absolute joint targets of generated tokens, or the reason why the tokens stand for none.
 
-        Valid tokens end in "|", stand for H * D coefficients, and keep the limit of their way of decoding: constrained,
-        each coefficient is within `coefficient_limit`; free, each normalised action is within `model.action_limit` and
-        what rounding adds to it. openpi checks neither.
+        Valid tokens end in "|", stand for H * D coefficients, and keep a limit. Where decoding is constrained, each
+        coefficient is within `coefficient_limit`. Where it is free, each normalized action is within
+        `model.action_limit` plus `rounding_bound`. openpi checks neither limit.
+
+        Args:
+            action_tokens: model ids.
+            state: joint angles in rad, grippers normalized, at the start of the chunk.
         """
         token_ids = self.token_ids
         sizes = {"horizon": self.config.action_horizon, "action_dim": self.config.action_dim}
@@ -237,12 +238,12 @@ class PolicyTokenizer:
         return dataclasses.replace(decoded, actions=self.transforms.decode_actions(unnormalized, state))
 
     def _beyond_limit(self, decoded: DecodedChunk) -> str:
-        """How a chunk is beyond its limit; empty where it is not."""
+        """Returns a text that says how far a chunk is beyond its limit; empty where it is within the limit."""
         scale, horizon, limit = self.fast.scale, self.config.action_horizon, self.config.action_limit
         if self.config.constrain_decoding:
             what, found = "a DCT coefficient", float(decoded.largest_coefficient)
             most = float(fast_tokenizer.coefficient_limit(scale=scale, horizon=horizon, action_limit=limit))
         else:
-            what, found = "a normalised action", decoded.largest_action
+            what, found = "a normalized action", decoded.largest_action
             most = limit + fast_tokenizer.rounding_bound(scale=scale, horizon=horizon)
         return f"{what} is {found:.4g}, beyond {most:.4g} (model.action_limit)" if found > most else ""

@@ -1,8 +1,8 @@
-"""The prompt: task and discretised state as text, through a sentencepiece model.
+"""Turns the task and the discretized state into prompt tokens, through a sentencepiece model.
 
-The text is openpi's "Task: <task>, State: <bins>;\\n". PaliGemma's model is taken by path and known by its hash;
-`train_prompt_tokenizer` makes a small one with the same control ids for small policies. Action tokens are in
-`tokenizer.py`.
+The text is openpi's "Task: <task>, State: <bins>;\\n". PaliGemma's sentencepiece model is read from a path and
+recognized by its hash. `train_prompt_tokenizer` makes a small one with the same control ids for small policies.
+`fast_tokenizer.py` and `token_ids.py` have the action tokens.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import sentencepiece
 from jaxtyping import Bool, Int32, Int64, Real
 
 PALIGEMMA_SHA256 = "8986bb4f423f07f8c7f70d0dbe3526fb2316056c17bae71b1ea975e77a168fc6"
-"""Of `paligemma_tokenizer.model`, the sentencepiece model that PaliGemma and all pi policies are trained with."""
+"""The hash of `paligemma_tokenizer.model`, the sentencepiece model of PaliGemma's and all pi policies' training."""
 
 PALIGEMMA_VOCAB_SIZE = 257_152
-"""Its pieces, and the rows of PaliGemma's token embedding."""
+"""The number of pieces of PaliGemma's sentencepiece model, which is the number of rows of its token embedding."""
 
 _GEMMA_VOCAB_SIZE = 256_000
-"""Pieces of Gemma's own model. One of so many can only be meant as PaliGemma's; smaller ones are somebody's own."""
+"""The number of pieces of Gemma's own model. A model with as many pieces or more must be PaliGemma's."""
 
 _WHERE_TO_GET_IT = (
     "take gs://big_vision/paligemma_tokenizer.model, as published with PaliGemma (sha256 "
@@ -48,7 +48,7 @@ def clean_task(prompt: str) -> str:
 
 
 def state_bins(normalized_state: Real[np.ndarray, "S"]) -> Int64[np.ndarray, "S"]:
-    """Returns numbers in -1..255: which of 256 equal bins of -1..1; -1 below, 255 at 1 and above.
+    """Returns the number of each value's bin among 256 equal bins of -1..1: -1 below -1, and 255 at 1 and above.
 
     Raises:
         ValueError: where a value is not finite.
@@ -60,25 +60,26 @@ def state_bins(normalized_state: Real[np.ndarray, "S"]) -> Int64[np.ndarray, "S"
 
 
 def prompt_text(prompt: str, normalized_state: Real[np.ndarray, "S"]) -> str:
-    """Returns the prompt as the model reads it."""
+    """Returns the text of the prompt that the model reads."""
     return f"Task: {clean_task(prompt)}, State: {' '.join(map(str, state_bins(normalized_state)))};\n"
 
 
 class PromptTokenizer:
-    """A sentencepiece model and the length of the prompt.
+    """A sentencepiece model, and the number of prompt slots.
 
     Args:
-        model_path: the sentencepiece model.
-        max_len: L, prompt slots.
+        model_path: file of the sentencepiece model.
+        max_len: L, the number of prompt slots.
 
     Raises:
-        FileNotFoundError: where the model is missing, with what to get.
-        ValueError: where it is no sentencepiece model, its control ids are not PaliGemma's, or it has the size of
-            PaliGemma's but is another one: its text would be other tokens than the weights were trained on.
+        FileNotFoundError: where the model is missing; the text says which file to get.
+        ValueError: where the file is no sentencepiece model, or its control ids are not PaliGemma's. A model that has
+            the size of PaliGemma's but is another one is refused too, because the weights were not trained on its
+            tokens.
     """
 
     def __init__(self, model_path: str | pathlib.Path, *, max_len: int) -> None:
-        """Loads the model; see the class."""
+        """Loads the sentencepiece model and checks it."""
         path = pathlib.Path(model_path)
         if not path.is_file():
             raise FileNotFoundError(
@@ -111,10 +112,10 @@ class PromptTokenizer:
         """Refuses any model but PaliGemma's.
 
         Args:
-            source: where it was read, for the message.
+            source: the file that the model was read from, for the error text.
 
         Raises:
-            ValueError: where the hash of the file is another.
+            ValueError: where the file has another hash than PaliGemma's model.
         """
         found = hashlib.sha256(self._content).hexdigest()
         if found != PALIGEMMA_SHA256:
@@ -125,14 +126,14 @@ class PromptTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """Number of pieces."""
+        """The number of pieces."""
         return int(self.model.get_piece_size())
 
     def pieces(self, text: str) -> tuple[int, ...]:
-        """Ids of a text, without begin and end.
+        """Returns the ids of a text, without the begin and end tokens.
 
         Raises:
-            ValueError: where the model has no piece for some of it.
+            ValueError: where the model has no piece for a part of the text.
         """
         ids = tuple(self.model.encode(text))
         if UNKNOWN in ids:
@@ -149,13 +150,13 @@ class PromptTokenizer:
 
         Args:
             prompt: the task in words.
-            normalized_state: by the policy's statistics.
+            normalized_state: the state, normalized by the policy's statistics.
 
         Returns:
-            Tokens, padded with 0 on the right, and the mask of valid ones.
+            The tokens, padded with 0 on the right, and a mask that is true on the tokens before the padding.
 
         Raises:
-            ValueError: where they do not fit L.
+            ValueError: where the tokens are more than L.
         """
         ids = (BEGIN, *self.pieces(prompt_text(prompt, normalized_state)))
         if len(ids) > self.max_len:
@@ -177,8 +178,9 @@ class PromptTokenizer:
 def train_prompt_tokenizer(prompts: Sequence[str], path: str | pathlib.Path, *, vocab_size: int = 384) -> None:
     """Trains a small sentencepiece model for prompts on the given tasks and writes it to `path`.
 
-    Each state number with its blank, and each fixed part of the text, is one piece; words of the tasks are pieces as
-    far as the vocabulary goes, and any other lower-case ASCII text is spelled. Deterministic.
+    Each state number with its blank is one piece, and so is each fixed part of the text. Words of the tasks are pieces
+    as far as the vocabulary goes. Any other lower-case ASCII text is written letter by letter. The same arguments give
+    the same model.
 
     Raises:
         ValueError: where `prompts` is empty or `vocab_size` does not hold numbers and characters.

@@ -1,4 +1,4 @@
-"""Where action tokens are in the vocabulary of the model, and what is forced around them."""
+"""Knows the ids of the action tokens in the model's vocabulary, and of the tokens that are forced around them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 ArrayT = TypeVar("ArrayT", int, np.ndarray, jax.Array)
 NUM_SKIPPED = 128
-"""Ids at the end of the vocabulary that FAST leaves alone (PaliGemma's segmentation tokens)."""
+"""The number of ids at the end of the vocabulary that FAST does not use; PaliGemma's segmentation tokens."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TokenIds:
-    """Where action tokens are in the model's vocabulary: FAST id f is model id vocab_size - 1 - skip - f.
+    """The ids of action tokens in the model's vocabulary: FAST id f is model id vocab_size - 1 - skip - f.
 
     Attributes:
-        vocab_size: V, rows of the model's token embedding.
+        vocab_size: V, the number of rows of the model's token embedding.
         num_fast: F, number of FAST tokens.
-        skip: ids at the end of the vocabulary that FAST leaves alone.
+        skip: number of ids at the end of the vocabulary that FAST does not use.
         action_prefix: ids of "Action: ".
         bar: id of "|".
         end: id of the end token.
@@ -51,17 +51,17 @@ class TokenIds:
             )
 
     def to_model(self, fast_ids: ArrayT) -> ArrayT:
-        """Model ids of FAST ids; an int or an array."""
+        """Returns the model ids of FAST ids, which may be an int or an array."""
         return self.vocab_size - 1 - self.skip - fast_ids
 
     def to_fast(self, model_ids: ArrayT) -> ArrayT:
-        """FAST ids of model ids; outside 0..num_fast-1 where the model id is not an action token."""
+        """Returns the FAST ids of model ids; an id that is not an action token gives one outside 0..num_fast-1."""
         return self.vocab_size - 1 - self.skip - model_ids
 
     def is_fast(self, model_id: int) -> bool:
-        """Whether a model id is an action token."""
+        """Returns whether a model id is an action token."""
         return 0 <= self.to_fast(model_id) < self.num_fast
 
 
 FORCED_TAIL = 2
-"""Action-token slots that "|" and the end token take after the FAST tokens."""
+"""The number of action-token slots that "|" and the end token take after the FAST tokens."""
