@@ -40,7 +40,7 @@ def test_unnormalize_inverts(values: np.ndarray, q01: np.ndarray, width: np.ndar
 
 
 def test_wrong_dimensions_are_refused() -> None:
-    with pytest.raises(ValueError, match="the 1 dimensions of the normalisation statistics, got 2"):
+    with pytest.raises(ValueError, match="the 1 dimensions of the normalization statistics, got 2"):
         stats(q01=[0.0], q99=[1.0]).normalize(np.zeros(2))
 
 

@@ -119,11 +119,11 @@ def test_reference_model_ids(published: FastTokenizer) -> None:
     assert published.vocab_size == ids.num_fast
 
 
-def test_quantised_coefficients_by_hand() -> None:
+def test_quantized_coefficients_by_hand() -> None:
     # Constant 0.3 over H = 4: the first coefficient is sqrt(4) * 0.3 = 0.6, times 10 is 6; the others are 0.
-    np.testing.assert_array_equal(fast_tokenizer.quantise(np.full((4, 1), 0.3), 10)[:, 0], [6, 0, 0, 0])
+    np.testing.assert_array_equal(fast_tokenizer.quantize(np.full((4, 1), 0.3), 10)[:, 0], [6, 0, 0, 0])
     # (1, -1): first 0, second sqrt(2/2) * (cos(pi/4) + cos(pi/4)) = 1.41421, times 10 rounds to 14.
-    np.testing.assert_array_equal(fast_tokenizer.quantise(np.array([[1.0], [-1.0]]), 10)[:, 0], [0, 14])
+    np.testing.assert_array_equal(fast_tokenizer.quantize(np.array([[1.0], [-1.0]]), 10)[:, 0], [0, 14])
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=16, action_limit=1.5) == 60
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=10, action_limit=1.5) == 48  # 47.43
 
@@ -192,7 +192,7 @@ def test_encoding_clips_nothing(published: FastTokenizer, policy: PolicyTokenize
     with pytest.raises(ValueError, match=r"got 0\.\.80"):  # within Unicode, outside the fitted alphabet
         policy.fast.encode(np.full((H, D), 2.0))
     # 0.5 * sqrt(16) * 10 = 20 over chr(0) = -(0xD800 - 20) is the first surrogate, which has no UTF-8.
-    with pytest.raises(ValueError, match="clip the normalised actions"):
+    with pytest.raises(ValueError, match="clip the normalized actions"):
         dataclasses.replace(published, min_token=20 - 0xD800).encode(np.full((H, D), 0.5))
     with pytest.raises(ValueError, match="finite"):
         policy.fast.encode(np.full((H, D), np.nan))
@@ -433,7 +433,7 @@ def test_actions_round_trip(policy: PolicyTokenizer) -> None:
         assert encoded.action_tokens[count:].tolist() == [policy.token_ids.bar, 1, *[0] * (38 - count)]
         decoded = policy.decode_actions(encoded.action_tokens, state)
         assert decoded.valid
-        # 0.2 in normalised units (see test_fast_round_trip) is 0.1 of the quantile range.
+        # 0.2 in normalized units (see test_fast_round_trip) is 0.1 of the quantile range.
         np.testing.assert_allclose(decoded.actions, chunk, atol=0.1 * widest)
 
 
@@ -478,7 +478,7 @@ def test_generated_tokens_that_stand_for_nothing(policy: PolicyTokenizer) -> Non
 
 
 def test_the_limit_of_free_decoding_is_on_actions(policy: PolicyTokenizer) -> None:
-    """|normalised action| <= 1.5, and 0.2 for rounding; constrained decoding bounds coefficients only, to 60."""
+    """|normalized action| <= 1.5, and 0.2 for rounding; constrained decoding bounds coefficients only, to 60."""
     free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
     bar = policy.token_ids.bar
 
@@ -497,7 +497,7 @@ def test_the_limit_of_free_decoding_is_on_actions(policy: PolicyTokenizer) -> No
         assert found.valid
         assert found.largest_action == pytest.approx(largest, abs=1e-3)
         assert decode(free, chunk).valid is valid
-    assert "a normalised action is 2.387, beyond 1.7 (model.action_limit)" in decode(free, beyond).reason
+    assert "a normalized action is 2.387, beyond 1.7 (model.action_limit)" in decode(free, beyond).reason
     assert np.isnan(decode(free, beyond).actions).all()
 
 
