@@ -133,7 +133,7 @@ class StoredMessages:
     """
 
     def __init__(self, bags: tuple[pathlib.Path, ...]) -> None:
-        """Opens the bags; the class documents arguments."""
+        """Opens the bags. The class documents arguments."""
         self._reader = _reader(bags)
         self._reader.open()
         weakref.finalize(self, self._reader.close)

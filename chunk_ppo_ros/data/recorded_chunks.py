@@ -90,7 +90,7 @@ def read_chunks(
 
 
 def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | None, ...]:
-    """Returns the function that reads each of the model's cameras in an episode; None for an absent optional camera.
+    """Returns the function that reads each of the model's cameras in an episode, or None for an absent optional one.
 
     Raises:
         EpisodesError: where another camera is absent. The text names the cameras of the episode.
@@ -110,7 +110,7 @@ def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | No
 
 
 def _read_images(cameras: Sequence[ReadImage | None], step: int, *, size: int) -> np.ndarray:
-    """Returns the images of a step as the policy sees them, uint8 [C, size, size, 3]; zeros for None."""
+    """Returns the images of a step as the policy sees them, uint8 [C, size, size, 3], with zeros for None."""
     images = np.zeros((len(cameras), size, size, 3), np.uint8)
     for index, read in enumerate(cameras):
         if read is not None:

@@ -164,7 +164,7 @@ def read_bag(
 
 @dataclasses.dataclass(frozen=True)
 class _Images:
-    """Reads images from the bags again; `cameras` has the names of the cameras in the order of the messages."""
+    """Reads images from the bags again. `cameras` has the names of the cameras in the order of the messages."""
 
     bags: tuple[pathlib.Path, ...]
     cameras: tuple[str, ...]

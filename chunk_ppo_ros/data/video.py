@@ -32,7 +32,7 @@ class Video:
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Opens the file; the class documents arguments and errors."""
+        """Opens the file. The class documents arguments and errors."""
         self._path = path
         try:
             self._container = av.open(str(path))

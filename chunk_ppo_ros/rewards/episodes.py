@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Event(enum.IntEnum):
-    """Lists the changes of an episode; the numbers are those of EpisodeEvent.msg."""
+    """Lists the changes of an episode. The numbers are those of EpisodeEvent.msg."""
 
     RESET = 0
     STARTED = 1
@@ -21,7 +21,7 @@ class Event(enum.IntEnum):
 
 
 class Ending(enum.IntEnum):
-    """Lists how an episode can end; the numbers are those of EpisodeEvent.msg."""
+    """Lists how an episode can end. The numbers are those of EpisodeEvent.msg."""
 
     NONE = 0
     SUCCESS = 1
@@ -167,7 +167,7 @@ class EpisodeNumberFile:
         self._path = path
 
     def next_episode(self, run_id: str) -> int:
-        """Returns the first number not yet used in a run; 0 for a run that the file does not know.
+        """Returns the first number not yet used in a run, or 0 for a run that the file does not know.
 
         Raises:
             OSError: where the file exists but cannot be read.

@@ -1,4 +1,4 @@
-"""Joins all reports about one chunk and decides how it ended; this is the referee.
+"""Joins all reports about one chunk and decides how it ended, as a referee.
 
 Decisions here depend on their arguments alone. `nodes/reward/` receives the reports and publishes the decisions.
 """
@@ -35,7 +35,7 @@ MAX_REFUSALS = 10
 
 @dataclasses.dataclass(frozen=True)
 class SourceReport:
-    """Holds the report of one reward source on a chunk; `error` is empty, or says why the report cannot be used."""
+    """Holds the report of one reward source on a chunk. `error` is empty, or says why the report cannot be used."""
 
     source: str
     terms: tuple[RewardTerm, ...]
@@ -108,7 +108,7 @@ class _Joining:
 
 @dataclasses.dataclass(frozen=True)
 class JudgedChunk:
-    """The referee's decision on one chunk.
+    """Holds the referee's decision on one chunk.
 
     Attributes:
         outcome: how the chunk ended.
@@ -127,7 +127,7 @@ class JudgedChunk:
         return dataclasses.replace(self, outcome=human.marked(self.outcome, success=success, config=config))
 
     def ending(self) -> tuple[Ending, str]:
-        """Returns how and why the episode ends with this chunk; the chunk must be one that ends the episode."""
+        """Returns how and why the episode ends with this chunk, which must be one that ends the episode."""
         if self.outcome.success:
             return Ending.SUCCESS, "the task is solved"
         if self.outcome.terminated:

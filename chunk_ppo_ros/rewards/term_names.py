@@ -1,4 +1,4 @@
-"""Defines the names of the reward terms that this package makes itself; no reward source may use one of them."""
+"""Defines the names of the reward terms that this package makes itself. No reward source may use them."""
 
 from __future__ import annotations
 

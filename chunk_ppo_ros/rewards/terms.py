@@ -82,7 +82,7 @@ def combine(sources: Iterable[Iterable[RewardTerm]]) -> tuple[RewardTerm, ...]:
 
 
 def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[RewardTerm, ...]:
-    """Returns the terms with their weights multiplied by the factors of their names; without a factor it is 1.
+    """Returns the terms with their weights multiplied by the factors of their names. A missing factor counts as 1.
 
     Raises:
         RewardError: for a factor whose name no term has.

@@ -1,8 +1,8 @@
 """Defines ALOHA's layout, limits, poses, units and names.
 
-The hardware, and the data that pi policies are trained on, fix these facts: the order of the 14 numbers of a state or
-an action, the joint limits of the followers, the two conventions for grippers and the names of cameras. `safety.py` has
-the limits of speed and the checks of whole chunks, and `images.py` handles the images.
+The hardware, and the data that pi policies are trained on, fix these facts. They are the order of the 14 numbers of a
+state or an action, the joint limits of the followers, the two conventions for grippers and the names of cameras.
+`safety.py` has the limits of speed and the checks of whole chunks, and `images.py` handles the images.
 
 The 14 numbers are [left arm 6, left gripper, right arm 6, right gripper]. Arm joints are in rad, and grippers are
 normalized (0 closed, 1 open).
@@ -64,7 +64,7 @@ for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
 
 @dataclasses.dataclass(frozen=True)
 class GripperConvention:
-    """Defines what open and closed mean for grippers; all maps are linear in the normalized opening.
+    """Defines what open and closed mean for grippers. All maps are linear in the normalized opening.
 
     Attributes:
         finger_open: the finger position of an open follower, m.
@@ -106,7 +106,7 @@ class GripperConvention:
         return (motor - self.leader_closed) / (self.leader_open - self.leader_closed)
 
     def leader_from_opening(self, opening: FloatT) -> FloatT:
-        """Returns the motor angle in rad of a leader for an opening; inverts `opening_from_leader`."""
+        """Returns the motor angle in rad of a leader for an opening. It inverts `opening_from_leader`."""
         return self.leader_closed + opening * (self.leader_open - self.leader_closed)
 
 
@@ -150,7 +150,7 @@ def finger_from_motor(motor: np.ndarray) -> np.ndarray:
 
 
 def motor_from_finger(finger: np.ndarray) -> np.ndarray:
-    """Returns the gripper motor's angle in rad for a finger position in m; inverts `finger_from_motor`.
+    """Returns the gripper motor's angle in rad for a finger position in m. It inverts `finger_from_motor`.
 
     Angles lie within -pi/2..pi/2 rad, which is 0.014..0.058 m. A finger beyond one end gives the angle at that end, as
     in openpi, whose convention calls the outer end fully open.
@@ -215,7 +215,7 @@ def leader_state(names: Sequence[str], positions: Sequence[float], convention: G
 
 
 def side_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
-    """Returns an arm's joint states as its seven numbers; the gripper is read from the left finger's position.
+    """Returns an arm's joint states as its seven numbers. The gripper is read from the left finger's position.
 
     Args:
         names: the joint names of a JointState.

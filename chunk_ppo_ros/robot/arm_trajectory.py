@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class ArmTrajectory:
-    """One arm's half of a chunk.
+    """Holds one arm's half of a chunk.
 
     Attributes:
         stamp: the stamp that the two halves of a chunk share, ns of ROS time.

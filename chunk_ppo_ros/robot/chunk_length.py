@@ -24,9 +24,9 @@ def choose_num_steps(
 
     :math:`k = round(k_0 + u (k_1 - k_0))` with k_0 `executed_steps` and k_1 `end_steps`. Halves are rounded up. The
     share u lies within 0..1 and depends on `length_rule`. The rule "fixed" gives 0. The rule "scheduled" gives
-    policy_version / schedule_updates. The rule by uncertainty gives the larger of two shares: how far the entropy is on
-    its way from `low_entropy` to `high_entropy`, and how far the value is on its way from `high_value` down to
-    `low_value`.
+    policy_version / schedule_updates. The rule by uncertainty gives the larger of two shares. The first is the share of
+    the way from `low_entropy` to `high_entropy` that the entropy has gone. The second is the share of the way from
+    `high_value` down to `low_value` that the value has gone.
 
     Liang et al. 2026, "Adaptive Action Chunking at Inference-time for Vision-Language-Action Models" (arXiv 2604.04161)
     had the idea that a high entropy of the sampled actions shortens what is executed. Differs from it: they look for

@@ -67,7 +67,7 @@ class _Playing:
 
 @dataclasses.dataclass
 class _Chunk(_Playing):
-    """Represents a chunk of the policy that is being executed; its targets are float64 [k, 14]."""
+    """Represents a chunk of the policy that is being executed. Its targets are float64 [k, 14]."""
 
     targets: np.ndarray = dataclasses.field(kw_only=True)
 
@@ -88,7 +88,7 @@ class _Reading:
 
 
 class ChunkPlayer:
-    """Plays one chunk at a time; every pair of trajectories and every human's segment ends in exactly one result."""
+    """Plays one chunk at a time. Every pair of trajectories and every human's segment ends in exactly one result."""
 
     def __init__(
         self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool, segment_steps: int = 16
@@ -162,7 +162,7 @@ class ChunkPlayer:
             self._readings[side] = _Reading(stamp, now, state, effort)
 
     def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
-        """Takes one arm's half of a chunk; starts the chunk, or refuses it, when the other half is there.
+        """Takes one arm's half of a chunk. With the second half it starts the chunk or refuses it.
 
         Args:
             side: "left" or "right".
@@ -187,7 +187,7 @@ class ChunkPlayer:
             self._report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
 
     def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
-        """Takes a leader arm's joint states, float [7]; they are followed only while a human drives."""
+        """Takes a leader arm's joint states, float [7]. They are followed only while a human drives."""
         self._leaders.observe(side, state, now=now)
 
     def take_over(self) -> None:
@@ -202,7 +202,7 @@ class ChunkPlayer:
             self._human_drives = True
 
     def give_back(self) -> None:
-        """Ends the human's segment; the robot holds its position, and chunks may be played again."""
+        """Ends the human's segment. The robot holds its position, and chunks may be played again."""
         if self._human_drives:
             self._human_drives = False
             self._hand_over(Status.CANCELLED, "handed back")
@@ -231,7 +231,7 @@ class ChunkPlayer:
         self._suspended, self._frozen = "", False
 
     def stop(self, status: Status, reason: str) -> None:
-        """Ends the running chunk, if there is one, with a status and a reason; the robot holds its position."""
+        """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
         if self._playing is None:
             return
         self._hold = self._limiter.limit(self._playing.previous, self._playing.previous, self._period).target
@@ -397,7 +397,7 @@ class ChunkPlayer:
         return limited.target
 
     def _effort(self) -> float | None:
-        """Returns the present mean |effort| of both arms, which is that of the last step; None where one is unknown."""
+        """Returns the mean |effort| of both arms after the last step, or None where one is unknown."""
         return _mean([reading.effort for reading in self._readings.values()])
 
     def _finish(self, done: _Playing, status: Status, message: str) -> None:
@@ -419,7 +419,7 @@ class ChunkPlayer:
         self._report(result)
 
     def _duration(self, done: _Playing) -> float | None:
-        """Returns the time from the first command to one control period after the last, s; None without a command."""
+        """Returns the time from the first command to one control period after the last, s, or None without one."""
         return (done.stamps[-1] - done.stamps[0]) * 1e-9 + self._period if done.stamps else None
 
     def _report(self, result: ExecutionResult) -> None:

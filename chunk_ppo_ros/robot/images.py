@@ -1,6 +1,6 @@
 """Turns raw pixel buffers of cameras into RGB images, and RGB images into the square that the model takes.
 
-This module knows no ROS; `nodes/wire/images.py` passes the fields of a message to it. All supported encodings have one
+This module knows no ROS. `nodes/wire/images.py` passes the fields of a message to it. All supported encodings have one
 byte per channel, so that byte order does not matter.
 """
 
@@ -60,7 +60,7 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
 
 
 def resize_with_pad(image: np.ndarray, size: int) -> np.ndarray:
-    """Returns the image, fitted into a square with its proportions kept; black bars fill the rest.
+    """Returns the image, fitted into a square with its proportions kept. Black bars fill the rest.
 
     The interpolation is linear, and its kernel widens when the image shrinks (antialiasing). The gray levels are the
     same as those of openpi's function of this name on a CPU; see `resampling.py`.

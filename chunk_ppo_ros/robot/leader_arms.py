@@ -53,7 +53,7 @@ class LeaderArms:
         self._readings[side] = _Reading(state, now)
 
     def release(self, reason: str = "") -> None:
-        """Stops following the leaders until each comes to its follower again; `reason` becomes the reported problem."""
+        """Stops following the leaders until each comes to its follower again. `reason` becomes the reported problem."""
         self._followed.clear()
         self._problems = {"": reason} if reason else {}
 
@@ -74,7 +74,7 @@ class LeaderArms:
         return target
 
     def _obstacle(self, side: str, held: np.ndarray, now: float) -> str:
-        """Returns why a leader may not be followed now; empty where it may."""
+        """Returns the reason why a leader may not be followed now, or an empty string where it may."""
         reading = self._readings.get(side)
         if reading is None or now - reading.arrival > self._timeout:
             return f"no joint states of the {side} leader within {self._timeout} s"

@@ -50,7 +50,7 @@ def resample(image: np.ndarray, height: int, width: int) -> np.ndarray:
         An image uint8 [height, width, 3].
     """
     old_height, old_width = image.shape[:2]
-    # Where columns first is cheaper, they come first.
+    # Columns come first where that is cheaper.
     if width * old_height * (old_width + height) < height * old_width * (old_height + width):
         return resample(image.transpose(1, 0, 2), width, height).transpose(1, 0, 2)
     rows, columns = find_taps(old_height, height), find_taps(old_width, width)
@@ -90,7 +90,7 @@ def block_length(size: int) -> int:
 
 
 def _weights(size: int, new_size: int) -> np.ndarray:
-    """Returns float32 [new_size, size], triangle kernels around the new pixels' centers; each row sums to 1.
+    """Returns float32 [new_size, size], triangle kernels around the new pixels' centers. Each row sums to 1.
 
     New pixel i has its center at (i + 1/2) * size / new_size - 1/2 in old pixels. The kernel's half width is one old
     pixel, or one new pixel where that is larger. The weight of old pixel j is max(0, 1 - |center - j| / half_width),

@@ -22,7 +22,7 @@ PERIOD_TOLERANCE = 0.01
 
 @dataclasses.dataclass(frozen=True)
 class LimitedTarget:
-    """A target after limiting.
+    """Holds a target after limiting.
 
     Attributes:
         target: float64 [14], the target that may be sent, rad and normalized grippers.
@@ -50,8 +50,8 @@ class TargetLimiter:
     def limit(self, target: np.ndarray, previous: np.ndarray, dt: float) -> LimitedTarget:
         """Returns the target nearest to `target` that the joint ranges and the speed limits allow.
 
-        The speed limit is the stronger one. Where `previous` lies outside the joint ranges, as ALOHA's sleep pose does,
-        the result moves towards the range at no more than the speed limit and does not jump to its border.
+        The speed limit is the stronger one. `previous` may lie outside the joint ranges, as ALOHA's sleep pose does.
+        Then the result moves towards the range at no more than the speed limit, and does not jump to its border.
 
         Args:
             target: float [14], the wanted target, rad and normalized grippers.

@@ -15,7 +15,7 @@ from chunk_ppo_ros.robot import aloha
 
 @dataclasses.dataclass(frozen=True)
 class SyncedSensors:
-    """Holds one reading of each sensor; all were taken close together in time.
+    """Holds one reading of each sensor. All were taken close together in time.
 
     Attributes:
         images: the image uint8 [h, w, 3] of each of the C cameras in order; None where a camera is absent.
@@ -84,11 +84,11 @@ class SensorSync:
         self._arms = {side: _Source(now) for side in aloha.SIDES}
 
     def add_image(self, camera: str, image: np.ndarray, *, stamp: int, now: float) -> None:
-        """Takes an image, uint8 [h, w, 3], of a camera; it is ignored where its stamp is not new."""
+        """Takes an image, uint8 [h, w, 3], of a camera. It is ignored where its stamp is not new."""
         _add(self._cameras[camera], image, stamp, now)
 
     def add_state(self, side: str, state: np.ndarray, *, stamp: int, now: float) -> None:
-        """Takes an arm's state, float [7], rad and normalized gripper; it is ignored where its stamp is not new."""
+        """Takes an arm's state, float [7], rad and normalized gripper. It is ignored where its stamp is not new."""
         _add(self._arms[side], state, stamp, now)
 
     def expect(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C that is neither lost nor answered by a traceback, however early it comes.
+"""Makes sure that a Ctrl-C is not lost and causes no traceback, however early it comes.
 
 Until Python has run the first lines of a process, SIGINT raises KeyboardInterrupt somewhere in its imports. Therefore
 the parent starts the process with SIGINT held back. The process admits SIGINT once it has chosen how to handle it.
@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 
 RESEND_DELAY = 0.05
-"""Seconds after which a Ctrl-C that Python dropped is sent again."""
+"""The time after which a Ctrl-C that Python dropped is sent again, s."""
 
 
 @contextlib.contextmanager

@@ -69,7 +69,7 @@ class Child:
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the process and to all processes that it has started; SIGINT goes to the process alone."""
+        """Sends a signal to the process and to all processes that it has started. SIGINT goes to the process alone."""
         try:
             (os.kill if number == signal.SIGINT else os.killpg)(self._process.pid, number)
         except ProcessLookupError:

@@ -1,9 +1,9 @@
 """Defines the three cameras of the simulated ALOHA for both simulators.
 
 They differ from the cameras of the shipped scene. The `top` camera of that scene sees 1.3 m of table in 64 pixels. Its
-wrist cameras have a field of 20 degrees and look from behind the fingers' carriage, which hides 29 % of the targets
-from them at the start even with a wide field. Here cam_high hangs on the operator's side above the table. It is tilted
-as on the real frame and shows the space between the arms. The wrist cameras sit above the carriage.
+wrist cameras have a field of 20 degrees and look from behind the fingers' carriage. At the start the carriage hides
+29 % of the targets from them, even with a wide field. Here cam_high hangs on the operator's side above the table. It is
+tilted as on the real frame and shows the space between the arms. The wrist cameras sit above the carriage.
 """
 
 from __future__ import annotations

@@ -74,6 +74,6 @@ def _result(limited: list[LimitedTarget], efforts: list[np.ndarray | None], peri
 
 
 def _sum_efforts(steps: list[np.ndarray | None]) -> float | None:
-    """Returns the mean |effort| of the joints, summed over the steps, N m; None where a step has none."""
+    """Returns the mean |effort| of the joints, summed over the steps, N m, or None where a step has none."""
     known = [float(np.mean(np.abs(step))) for step in steps if step is not None]
     return sum(known) if len(known) == len(steps) else None

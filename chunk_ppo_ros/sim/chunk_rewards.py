@@ -29,7 +29,7 @@ class ChunkReward:
 
 
 class ChunkRewards:
-    """Adds up the steps from the first command of a chunk to its result; no step counts after an end state."""
+    """Adds up the steps from the first command of a chunk to its result. No step counts after an end state."""
 
     def __init__(self) -> None:
         self._running = False

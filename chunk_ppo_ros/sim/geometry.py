@@ -139,7 +139,7 @@ class ReachSolution:
 def solve_reach(
     joints: np.ndarray, points: np.ndarray, *, iterations: int = 20, damping: float = 0.01
 ) -> ReachSolution:
-    """Returns angles of waist, shoulder and elbow that bring the grasp points to `points`; wrist joints keep theirs.
+    """Returns angles of waist, shoulder and elbow that bring the grasp points to `points`. Wrist joints keep theirs.
 
     The method is damped least squares (Wampler 1986), dq = J^T (J J^T + damping^2 I)^-1 e. Joints are clipped to their
     limits in each iteration. A point out of reach gives the nearest joints that the iteration finds, and a residual.

@@ -65,7 +65,7 @@ class Simulator(Protocol):
         """
 
     def scene(self) -> SceneState:
-        """Returns the true scene. Tasks, demonstrations and tests read it; the policy never does."""
+        """Returns the true scene. Tasks, demonstrations and tests read it, but never the policy."""
 
     def render(self) -> np.ndarray:
         """Returns the RGB images uint8 [C, h, w, 3]. It must be called in the thread that made the simulator."""

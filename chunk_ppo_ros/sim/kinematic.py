@@ -53,7 +53,7 @@ class _Marker:
 
 
 class KinematicSimulator:
-    """Simulates the kinematics of ALOHA; see `Simulator` for its methods."""
+    """Simulates the kinematics of ALOHA. `Simulator` documents its methods."""
 
     control_rate = aloha.CONTROL_RATE
     camera_names = aloha.CAMERAS
@@ -67,7 +67,7 @@ class KinematicSimulator:
         prompt: str = "",
         start_noise: float = START_NOISE,
     ) -> None:
-        """Makes the simulator; `reset` must follow.
+        """Makes the simulator at the start of seed 0.
 
         Args:
             task: the task, which draws the layout of the scene and judges each step.

@@ -25,7 +25,7 @@ OFF = (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoc
 
 
 class MujocoSimulator:
-    """Simulates ALOHA in MuJoCo; see `Simulator` for its methods."""
+    """Simulates ALOHA in MuJoCo. `Simulator` documents its methods."""
 
     control_rate = aloha.CONTROL_RATE
     camera_names = aloha.CAMERAS
@@ -191,7 +191,7 @@ class MujocoSimulator:
 
 
 def _name_geoms(model: mujoco.MjModel, objects: list[str]) -> list[str]:
-    """Returns the name of each geom in contacts: an object, a finger, an arm or the table; empty for all others."""
+    """Returns what contacts call each geom (an object, a finger, an arm or the table), or "" for all others."""
     fingers = {
         arm_prefix(side) + geom: name
         for side in aloha.SIDES

@@ -44,7 +44,7 @@ def grasp_site(side: str) -> str:
 
 
 def object_body(name: str) -> str:
-    """Returns the name of the body of a task's object; its prefix separates it from the bodies of the robot."""
+    """Returns the name of the body of a task's object. Its prefix separates it from the bodies of the robot."""
     return f"object/{name}"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ReachExpert:
-    """Brings both grasp points to their targets; see `Expert` for its methods."""
+    """Brings both grasp points to their targets. `Expert` documents its methods."""
 
     def __init__(self, config: TrainConfig) -> None:
         """Reads `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace` of the configuration."""
@@ -38,7 +38,7 @@ class ReachExpert:
 
 
 def plan_reach(state: np.ndarray, points: np.ndarray, *, horizon: int, pace: float = 1.0) -> np.ndarray:
-    """Returns a chunk from `state` towards `points`; wrists and grippers hold.
+    """Returns a chunk from `state` towards `points`. Wrists and grippers stay as they are.
 
     Args:
         state: float [14], the present state, rad, grippers normalized.

@@ -57,7 +57,7 @@ class ArmGoal:
 
 
 class TransferExpert:
-    """Hands the cube over; see `Expert` for its methods."""
+    """Hands the cube over. `Expert` documents its methods."""
 
     def __init__(self, config: TrainConfig) -> None:
         """Reads `model.action_horizon`, `pretrain.aim_noise` and `pretrain.min_pace` of the configuration."""

@@ -1,1 +1,1 @@
-"""Defines the tasks, each in its own file; `registry.py` lists them, and other packages can add tasks."""
+"""Defines the tasks, each in its own file. `registry.py` lists them, and other packages can add tasks."""

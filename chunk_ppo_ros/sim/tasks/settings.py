@@ -1,4 +1,4 @@
-"""Reads the settings of one task from `env.task_settings`; a task declares them as a section of the configuration."""
+"""Reads the settings of one task from `env.task_settings`. A task declares them as a section of the configuration."""
 
 from __future__ import annotations
 

@@ -135,9 +135,13 @@ def make_transfer_cube(env: EnvConfig) -> TransferCubeTask:
 def transfer_stage(scene: TransferScene) -> int:
     """Returns the stage 0..5 of a scene.
 
-    The stages 0..4 are the rewards of gym-aloha's task: 0 nothing has happened, 1 the right gripper touches the cube, 2
-    the right gripper has lifted it, 3 the left gripper touches it, 4 the left gripper touches it off the table. In
-    stage 5 the left gripper holds the cube alone off the table.
+    The stages 0..4 are the rewards of gym-aloha's task, and stage 5 is the success of this task:
+      - 0: neither gripper touches the cube;
+      - 1: the right gripper touches it;
+      - 2: the right gripper touches it off the table;
+      - 3: the left gripper touches it;
+      - 4: the left gripper touches it off the table;
+      - 5: the left gripper holds it alone off the table.
     """
     if "left" in scene.gripped_by and not scene.on_table and "right" not in scene.touched_by:
         return STAGES
