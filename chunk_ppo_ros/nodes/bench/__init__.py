@@ -1,1 +1,1 @@
-"""Measurements that need ROS."""
+"""Benchmarks that need ROS."""

@@ -1,6 +1,7 @@
-"""Measures what policy_node does between messages of sensors and the observation that the model takes.
+"""Measures the time of policy_node from sensor messages to the observation that the model takes.
 
-The messages are handed to policy_node's own `Sensors`, without topics. `python -m chunk_ppo_ros bench` starts it.
+The messages are handed to policy_node's own `Sensors`, without topics. `python -m chunk_ppo_ros bench` starts the
+measurement.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from chunk_ppo_ros.nodes.wire.images import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
 
-CAMERA_SIZE = (480, 640)  # rows, columns: what the robot's cameras send
+CAMERA_SIZE = (480, 640)  # the rows and columns of images from the robot's cameras
 
 Callback = Callable[[Any], None]
 
 
 class Subscriptions:
-    """Takes the place of policy_node: keeps the callbacks instead of subscribing, and makes conditions errors."""
+    """Replaces policy_node. It keeps the callbacks instead of subscribing, and turns conditions into errors."""
 
     def __init__(self) -> None:
         self.callbacks: list[tuple[type, Callback]] = []
@@ -45,7 +46,7 @@ class Subscriptions:
         self.callbacks.append((message_type, callback))
 
     def raise_condition(self, condition: Condition, **values: object) -> None:
-        """Fails, because a message that was handed over is refused."""
+        """Raises an error, because a message that was handed over is refused."""
         raise RuntimeError(f"{condition.key.format(**values)}: {condition.text.format(**values)}")
 
     def clear_condition(self, condition: Condition, **values: object) -> None:
@@ -53,7 +54,7 @@ class Subscriptions:
 
 
 def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> list[Figure]:
-    """Deserializing one set of sensor messages, and making the observation of it at each image size."""
+    """Measures deserializing one set of sensor messages, and making its observation at each image size."""
     tokenizer = fit_tokenizer(config)
     subscriptions = Subscriptions()
     sensors = Sensors(cast(WorkerNode, subscriptions), config, on_news=lambda: None)
@@ -101,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, required=True)
-    parser.add_argument("--folder", help="not used: everything stays in memory")
+    parser.add_argument("--folder", help="is not used, because everything stays in memory")
     parser.add_argument("--image_sizes", type=int, nargs="+", required=True)
     given = parser.parse_args(arguments)
     debug = PRESETS["debug"]

@@ -1,6 +1,7 @@
-"""Measures transitions between two processes: sent by reward_node's outbox, journaled and answered like trainer_node.
+"""Measures the sending of transitions between two processes.
 
-`python -m chunk_ppo_ros bench` starts it; it starts the receiving process itself.
+One process sends them by reward_node's outbox. The other writes them to a journal and acknowledges them as trainer_node
+does. `python -m chunk_ppo_ros bench` starts the first process, which starts the second.
 """
 
 from __future__ import annotations
@@ -38,19 +39,19 @@ from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.wire import qos
 
 WINDOW = 8
-"""Transitions under way at a time, as many as reward_node's outbox allows."""
+"""The number of transitions that are in flight at a time, which is as many as reward_node's outbox allows."""
 
 TIMEOUT = 60.0  # s, for finding the receiver and for one run
-NUM_DIFFERENT = 8  # chunks in a rollout that differ in their pixels; the others repeat them
-_PAUSE = 0.1  # s, in which the receiver removes the journal of the rollout before, as trainer_node does in its update
+NUM_DIFFERENT = 8  # the number of chunks in a rollout with different pixels, which the other chunks repeat
+_PAUSE = 0.1  # s, for the receiver to remove the journal of the rollout before, as trainer_node does in its update
 
 
 class Receiver(Node):
-    """Does with transitions what trainer_node does, without the update and the learner's check of shapes.
+    """Receives transitions as trainer_node does, without the update and the learner's check of shapes.
 
     Args:
-        folder: of the journal.
-        num_required: transitions in a rollout.
+        folder: the folder of the journal.
+        num_required: the number of transitions in a rollout.
     """
 
     def __init__(self, folder: Path, num_required: int) -> None:
@@ -104,10 +105,10 @@ class Sender(Node):
         self._executor.add_node(self)
 
     def find_receiver(self) -> None:
-        """Waits until there is somebody to send to.
+        """Waits until the receiver is found.
 
         Raises:
-            UserError: when there is nobody in time.
+            UserError: when it is not found in time.
         """
         deadline = time.monotonic() + TIMEOUT
         while not (self.count_subscribers("transition") and self.count_publishers("transition_ack")):
@@ -116,10 +117,10 @@ class Sender(Node):
             self._executor.spin_once(timeout_sec=0.1)
 
     def send(self, transitions: Sequence[Transition], *, window: int) -> None:
-        """Sends transitions until all are accepted, at most `window` unanswered at a time.
+        """Sends transitions until all are accepted, with at most `window` of them unacknowledged at a time.
 
         Raises:
-            UserError: when one is refused, or the time is over.
+            UserError: when one is refused, or not all are accepted in time.
         """
         waiting = collections.deque(transitions)
         deadline = time.monotonic() + TIMEOUT
@@ -145,7 +146,7 @@ class Sender(Node):
 
 
 def sending(sender: Sender, image_sizes: Sequence[int], num_transitions: int, *, runs: int) -> list[Figure]:
-    """Rollouts of `num_transitions` at each image size: as many under way as allowed, and one at a time."""
+    """Measures rollouts of `num_transitions` at each image size, once with `WINDOW` in flight and once with one."""
     random = np.random.default_rng()
     versions, numbers = itertools.count(), itertools.count()
 
@@ -177,7 +178,7 @@ def sending(sender: Sender, image_sizes: Sequence[int], num_transitions: int, *,
 
 @contextlib.contextmanager
 def receiving_process(folder: Path, num_transitions: int) -> Iterator[None]:
-    """The receiver, which ends with this context or with this process."""
+    """Runs the receiver in a process that ends with this context or with the present process."""
     command = [
         sys.executable,
         "-m",
@@ -194,7 +195,7 @@ def receiving_process(folder: Path, num_transitions: int) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the figures as JSON; with `--receive` it is the receiving process."""
+    """Prints the figures as JSON. With `--receive` it is the receiving process instead."""
     given = _parse(arguments)
     if given.receive:
         return run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)

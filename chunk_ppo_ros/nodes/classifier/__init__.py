@@ -1,1 +1,1 @@
-"""classifier_node: success from images, as a source of rewards."""
+"""classifier_node is a reward source that recognizes success in images."""

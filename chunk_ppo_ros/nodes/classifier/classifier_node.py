@@ -1,7 +1,7 @@
-"""classifier_node: a source of rewards that looks at the cameras after each chunk and says whether the task is solved.
+"""classifier_node is a reward source that looks at the cameras after each chunk and says whether the task is solved.
 
-It is the source 'classifier': its term `solved_probability` is the probability of success, and from the classifier's
-threshold on it says success, which ends the episode where `reward.classifier_ends`.
+The name of the source is 'classifier'. Its term `solved_probability` is the probability of success. If it is at least
+the classifier's threshold, the node reports success, which ends the episode if `reward.classifier_ends` is set.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ WATCH_PERIOD = 0.5  # s, steady clock
 
 
 class ClassifierNode(Node):
-    """The node; see the module. A chunk is judged when each camera has sent an image from after its end.
+    """Judges a chunk when each camera has sent an image from after its end.
 
-    A human's segments follow each other without a pause, so that several may wait for the cameras.
+    A human's segments follow each other without a pause, so several of them may wait for the cameras.
     """
 
     def __init__(self, *, context: Context | None = None) -> None:
@@ -51,9 +51,9 @@ class ClassifierNode(Node):
                 f"{', '.join(self._classifier.cameras)}; train it with this model.cameras"
             )
         blank = np.zeros((config.model.image_size, config.model.image_size, 3), np.uint8)
-        self._classifier.probability(dict.fromkeys(self._classifier.cameras, blank))  # compiles
-        self._images: dict[str, tuple[int, np.ndarray]] = {}  # stamp in ns, and the newest image
-        # What is not judged yet, oldest first, and the steady seconds since which it waits.
+        self._classifier.probability(dict.fromkeys(self._classifier.cameras, blank))  # This compiles it.
+        self._images: dict[str, tuple[int, np.ndarray]] = {}  # the stamp in ns and the newest image
+        # The results that are not judged yet, oldest first, each with the steady time in s since which it waits.
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._conditions = Conditions(self)
         self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
@@ -70,7 +70,7 @@ class ClassifierNode(Node):
 
     def _on_result(self, message: ExecutionResult) -> None:
         if message.num_steps == 0:
-            return  # nothing has moved, and no source is asked
+            return  # Nothing has moved, so no reward source must report.
         self._results.append((message, time.monotonic()))
         self._judge()
 
@@ -85,7 +85,7 @@ class ClassifierNode(Node):
         self._judge()
 
     def _judge(self) -> None:
-        """Publishes what it sees, once there is an image of each camera from after the end of the chunk."""
+        """Publishes the judgment, once each camera has sent an image from after the end of the chunk."""
         while self._results and not self._missing(self._results[0][0]):
             result, _ = self._results.popleft()
             probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
@@ -115,7 +115,7 @@ class ClassifierNode(Node):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns the exit code."""
+    """Runs the node until it is stopped, and returns the exit code."""
     return run_node(ClassifierNode, args)
 
 

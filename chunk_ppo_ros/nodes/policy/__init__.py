@@ -1,1 +1,1 @@
-"""policy_node: observations to action chunks."""
+"""policy_node turns observations into action chunks."""

@@ -1,4 +1,4 @@
-"""What policy_node publishes: chunks, their trajectories for robot_node, and values after a segment."""
+"""Publishes the messages of policy_node: chunks, their trajectories for robot_node, and values after a segment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ChunkPublisher:
 
     Args:
         node: the node that publishes, and whose clock gives the stamps.
-        prompt: the task in words, which goes along with each observation.
+        prompt: the task in words, which is sent with each observation.
         control_rate: the rate at which steps are executed, Hz.
     """
 
@@ -30,7 +30,7 @@ class ChunkPublisher:
         self._clock = node.get_clock()
         self._prompt = prompt
         self._period = 1.0 / control_rate
-        self._stamp = 0  # of the newest chunk, ns of ROS time
+        self._stamp = 0  # the stamp of the newest chunk, ns of ROS time
         self._chunks = node.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
         self._bootstraps = node.create_publisher(msg.Bootstrap, "bootstrap", qos.RELIABLE)
         self._trajectories = {
@@ -40,19 +40,19 @@ class ChunkPublisher:
 
     @property
     def publishers(self) -> tuple[Publisher, ...]:
-        """The publishers, whose messages are lost where nobody listens."""
+        """The publishers whose messages are lost if nobody listens."""
         return (self._chunks, self._bootstraps, *self._trajectories.values())
 
     def publish_sampled(self, id: ChunkId, chunk: SampledChunk, readings: SyncedSensors, *, max_steps: int) -> None:
         """Publishes a sampled chunk, and then its trajectories, all with one stamp.
 
-        The chunk comes first: whoever sees a trajectory can know what it belongs to.
+        The chunk is published first, so that a receiver of a trajectory can know its chunk.
 
         Args:
             id: the identity of the chunk.
             chunk: the chunk.
-            readings: what the sensors said before it.
-            max_steps: the number of steps, at least 1, beyond which the steps that are asked are not sent.
+            readings: the sensor readings that it was sampled from.
+            max_steps: the greatest number of steps to send, at least 1.
         """
         self._stamp = max(self._clock.now().nanoseconds, self._stamp + 1)
         sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
@@ -63,7 +63,7 @@ class ChunkPublisher:
             publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=self._period))
 
     def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
-        """Publishes a chunk that a human drove; the robot has executed it already."""
+        """Publishes a chunk that a human drove. The robot has executed it already."""
         driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, self._prompt))
         self._chunks.publish(conversions.chunk_to_message(id, driven, stamp=segment.stamp))
         self._stamp = max(self._stamp, segment.stamp)
@@ -74,10 +74,10 @@ class ChunkPublisher:
         """Publishes the observation after a segment and its value.
 
         Args:
-            step: which says what the last chunk of the segment is, and what version valued the observation.
-            observation: the observation as the model saw it.
+            step: the step, which holds the last chunk of the segment and the version that computed the value.
+            observation: the observation in the form that the model takes.
             value: V(observation), in units of reward.
-            readings: what the sensors said.
+            readings: the sensor readings of the observation.
         """
         self._bootstraps.publish(
             conversions.bootstrap_to_message(

@@ -1,4 +1,4 @@
-"""Whether the other nodes do their part, as policy_node sees it."""
+"""Watches for policy_node whether the other nodes do their part."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 
 
 class PeerMonitor:
-    """Watches the listeners, the trainer and the execution of chunks.
+    """Watches the subscribers, the trainer and the execution of chunks.
 
     Args:
         node: the node that reports the conditions.
         config: the configuration, which says how long a chunk may take.
-        publishers: the publishers whose messages are lost where nobody listens.
+        publishers: the publishers whose messages are lost if nobody listens.
     """
 
     def __init__(self, node: WorkerNode, config: TrainConfig, publishers: Sequence[Publisher]) -> None:
@@ -29,10 +29,10 @@ class PeerMonitor:
         self._presence = PresenceWatch(node, ["policy_version"])
         duration = config.model.action_horizon / config.robot.control_rate
         self._execution_timeout = duration + config.robot.chunk_deadline + config.reward.source_timeout
-        self._sent_at = 0.0  # when the newest chunk was sent, s of steady time
+        self._sent_at = 0.0  # the time at which the newest chunk was sent, s of steady time
 
     def all_listen(self) -> bool:
-        """Returns whether a chunk would reach those who execute and count it; what is published before that is lost."""
+        """Returns whether all nodes that execute and count chunks listen. Messages are lost before that."""
         deaf = [publisher.topic_name for publisher in self._publishers if not publisher.get_subscription_count()]
         if deaf:
             self._node.raise_condition(condition_table.NOBODY_LISTENS, topics=", ".join(deaf))
@@ -41,14 +41,14 @@ class PeerMonitor:
         return not deaf
 
     def chunk_sent(self) -> None:
-        """A chunk was published: its execution is waited for from now on."""
+        """Records that a chunk was published. Its execution is waited for from now on."""
         self._sent_at = time.monotonic()
 
     def watch(self, awaited: ChunkId | None) -> None:
-        """Looks at the trainer and at the execution of the newest chunk; called once a second.
+        """Looks at the trainer and at the execution of the newest chunk. It must be called once a second.
 
         Args:
-            awaited: the chunk whose outcome is not known, None where there is none.
+            awaited: the chunk whose outcome is not known, or None.
         """
         now = time.monotonic()
         self._watch_trainer(now)

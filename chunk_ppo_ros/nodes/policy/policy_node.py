@@ -1,7 +1,7 @@
-"""policy_node: observations in, action chunks out, with the newest policy version and never with another.
+"""policy_node turns observations into action chunks, with the newest policy version and never with another.
 
-It publishes each sampled chunk with all that training needs of it, and one trajectory per arm for robot_node. What to
-do when is decided in `agent/rollout_state.py`; the actor samples, in the worker thread.
+It publishes each sampled chunk with all that training needs of it, and one trajectory per arm for robot_node.
+`agent/rollout_state.py` decides the next step. The actor samples in the worker thread.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Valued:
 
 
 class PolicyNode(WorkerNode):
-    """Samples action chunks. The node holds where an honest sample is not possible, and says why."""
+    """Samples action chunks. If it cannot sample with the newest version and fresh readings, it holds and says why."""
 
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
@@ -62,20 +62,20 @@ class PolicyNode(WorkerNode):
         )
         self.start()
 
-    # Lifecycle.
+    # The methods below follow the lifecycle.
 
     def configure(self) -> None:
-        """Loads the checkpoint that trainer_node has named; where it has named none, loading waits for that."""
+        """Loads the checkpoint that trainer_node has announced, or waits for an announcement."""
         if self._announced is not None:
             self._load(self._announced)
 
     def activated(self) -> None:
-        """Acts from now on."""
+        """Lets the policy act from now on."""
         self._facts.state.activate()
         self._tick()
 
     def deactivated(self) -> None:
-        """Holds from now on."""
+        """Makes the policy hold from now on."""
         self._facts.state.deactivate()
         self._sensors.stop_waiting()
 
@@ -84,7 +84,7 @@ class PolicyNode(WorkerNode):
         self._facts.forget()
         self._actor = None
 
-    # Weights.
+    # The methods below load weights.
 
     def _on_policy_version(self, message: msg.PolicyVersion) -> None:
         self._announced = message
@@ -92,7 +92,7 @@ class PolicyNode(WorkerNode):
             self._load(message)
 
     def _load(self, message: msg.PolicyVersion) -> None:
-        """Announces the version to the state and has the worker load it, unless it is loaded."""
+        """Reports the announced version to the state and makes the worker load it, unless it is loaded."""
         self._facts.state.announce(self._announcement(message))
         if message.final or self._facts.state.is_loaded:
             self._tick()
@@ -140,10 +140,10 @@ class PolicyNode(WorkerNode):
             self.set_ready()
         self._tick()
 
-    # Acting.
+    # The methods below act.
 
     def _tick(self) -> None:
-        """Starts the next step, where there is one and all that it needs is there."""
+        """Starts the next step, if there is one and everything that it needs is available."""
         actor = self._actor
         if self.is_working or actor is None:
             return
@@ -163,12 +163,12 @@ class PolicyNode(WorkerNode):
                     self._bootstrap(actor, step, readings)
 
     def _next_step(self) -> Step:
-        """Returns the next step. What is published while nobody listens is lost, so that the policy holds then."""
+        """Returns the next step. The policy holds while nobody listens, because its messages would be lost."""
         step = self._facts.state.next_step()
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
     def _observe(self, actor: Actor, readings: SyncedSensors) -> ModelObservation:
-        """Runs in the worker."""
+        """Returns the observation for the model. This runs in the worker thread."""
         size = self.config.model.image_size
         return actor.observe(make_observation(readings, image_size=size, prompt=self._prompt))
 
@@ -183,13 +183,13 @@ class PolicyNode(WorkerNode):
         if chunk is None:
             return
         if self._facts.state.next_step() != step or not self._store_sequence_number(step.chunk):
-            self._tick()  # the world went on meanwhile; the number was not used
+            self._tick()  # The chunk is no longer needed, and its sequence number stays free.
             return
         if chunk.valid:
             self.clear_condition(condition_table.TOKENS_INVALID)
         else:
             self.raise_condition(condition_table.TOKENS_INVALID, reason=actor.why_invalid(chunk))
-        # reward_node ends the episode; should it have counted fewer steps, the robot goes on one by one.
+        # reward_node ends the episode. If it has counted fewer steps than this node, chunks of one step follow.
         num_left = max(1, self.config.max_episode_steps - self._facts.state.num_steps)
         self._publisher.publish_sampled(step.chunk, chunk, readings, max_steps=num_left)
         self._peers.chunk_sent()
@@ -207,7 +207,7 @@ class PolicyNode(WorkerNode):
         chunk = self._checked(outcome)
         if self._facts.state.next_step() == step:
             if chunk is None:
-                self._facts.state.segments.drop_oldest()  # its observation stays refused
+                self._facts.state.segments.drop_oldest()  # Its observation would be refused again.
             elif self._store_sequence_number(step.chunk):
                 self._publish_human_driven(step, chunk)
         self._tick()
@@ -238,7 +238,7 @@ class PolicyNode(WorkerNode):
         self._tick()
 
     def _checked(self, outcome: Outcome[ResultT]) -> ResultT | None:
-        """Returns the result, or None where the observation was refused. The next readings are tried."""
+        """Returns the result, or None if the observation was refused. The next readings are then tried."""
         try:
             result = outcome.result()
         except ValueError as error:
@@ -248,7 +248,7 @@ class PolicyNode(WorkerNode):
         return result
 
     def _store_sequence_number(self, chunk: ChunkId) -> bool:
-        """Notes on disk that the number of a chunk is used; returns whether that worked."""
+        """Stores on disk that the sequence number of a chunk is used, and returns whether that worked."""
         try:
             self._sequence_file.write(chunk.run_id, chunk.sequence_number + 1)
         except OSError as error:
@@ -263,7 +263,7 @@ class PolicyNode(WorkerNode):
         return step.reason if isinstance(step, Hold) else "acting"
 
     def watch(self) -> None:
-        """Reports what others do not do, and tries again what failed for want of a disk or of listeners."""
+        """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._tick()
         self._sensors.watch()
         if not (self._announced is not None and self._announced.final):

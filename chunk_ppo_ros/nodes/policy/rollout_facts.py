@@ -1,4 +1,4 @@
-"""What the topics of the other nodes say, as facts of the rollout's state."""
+"""Reports the messages of the other nodes to the rollout's state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 
 class RolloutFacts:
-    """Subscribes to reward_node, robot_node and trainer_node's answers, and keeps the state that they lead to.
+    """Subscribes to topics of reward_node, robot_node and trainer_node, and keeps the state of the rollout.
 
     Args:
         node: the node that subscribes and reports the conditions.
         action_dim: D, the number of values in a target.
-        peek: returns what the sensors say now, None where there is nothing yet.
-        on_change: called after each change of the state.
+        peek: returns the newest sensor readings, or None if there are none yet.
+        on_change: is called after each change of the state.
 
     Attributes:
         state: the facts that decide the next step.
@@ -50,13 +50,13 @@ class RolloutFacts:
         node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
 
     def forget(self) -> None:
-        """Forgets all facts but who drives, which robot_node says only when it changes."""
+        """Forgets all facts except who drives, because robot_node reports that only when it changes."""
         human = self.state.is_human_driven
         self.state = RolloutState()
         self.state.driver_changed(human=human, stamp=0)
 
     def on_readings(self) -> None:
-        """The sensors have news. While a human drives, any of it may be the observation that a segment begins with."""
+        """Keeps new sensor readings while a human drives, because a segment may begin with any of them."""
         readings = self._peek() if self.state.is_human_driven else None
         if readings is not None:
             self.state.segments.add_readings(readings)
@@ -115,7 +115,10 @@ class RolloutFacts:
         self._on_change()
 
     def _on_result(self, message: msg.ExecutionResult) -> None:
-        """Keeps what a human drove, to make a chunk of it. How the policy's chunks ended is reward_node's to say."""
+        """Keeps the targets that a human commanded, to make a chunk of them.
+
+        Results of the policy's chunks are ignored, because reward_node reports how those ended.
+        """
         if not message.human:
             return
         try:
@@ -135,7 +138,7 @@ class RolloutFacts:
         """Returns float32 [k, D], the targets of a segment that a human drove.
 
         Raises:
-            ValueError: where they are not recorded, or are of another robot.
+            ValueError: when they are not recorded, or have the shape of another robot.
         """
         shape = (execution.num_steps, self._action_dim)
         if execution.commanded.shape != shape:

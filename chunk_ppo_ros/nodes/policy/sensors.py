@@ -1,4 +1,4 @@
-"""The robot's sensors as observations: subscriptions, decoding, and the conditions of sensors."""
+"""Subscribes to the robot's sensors, decodes their messages into observations, and reports their conditions."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from chunk_ppo_ros.robot.sensor_sync import SensorSync, SyncedSensors
 
 
 class Sensors:
-    """Subscribes to the cameras and joint states, and says why there is no observation where there is none.
+    """Subscribes to the cameras and joint states, and reports why there is no observation.
 
     Args:
         node: the node that subscribes and reports the conditions.
         config: the configuration, which names the cameras, topics, tolerances and time-outs.
-        on_news: called after each reading.
+        on_news: is called after each reading.
     """
 
     def __init__(self, node: WorkerNode, config: TrainConfig, *, on_news: Callable[[], None]) -> None:
@@ -59,11 +59,11 @@ class Sensors:
         return readings
 
     def peek(self) -> SyncedSensors | None:
-        """Returns one reading of each sensor, however old; None while there is none. Nothing is waited for."""
+        """Returns one reading of each sensor, however old, or None. It does not wait for readings."""
         return self._sync.take(newer_than=0, tolerance=self._config.env.sync_tolerance)
 
     def stop_waiting(self) -> None:
-        """Stops waiting: nothing is wanted of the sensors now, and in lockstep they are silent then."""
+        """Stops waiting for readings, because none are needed now. In lockstep the sensors are then silent."""
         self._waiting_since = None
 
     def watch(self) -> None:
@@ -108,7 +108,7 @@ def make_observation(readings: SyncedSensors, *, image_size: int, prompt: str) -
 
     Args:
         readings: one reading of each sensor.
-        image_size: the side in pixels of the squares into which images are fitted; a missing image becomes zeros.
+        image_size: the side in pixels of the squares that images are fitted into. A missing image becomes zeros.
         prompt: the task in words.
     """
     blank = np.zeros((image_size, image_size, 3), np.uint8)

@@ -1,1 +1,1 @@
-"""recorder_node: the topics of a run as a bag."""
+"""recorder_node records the topics of a run into a bag."""

@@ -1,6 +1,6 @@
-"""recorder_node: records the rollout topics as they are on the wire, into rosbag2 folders under run_dir/exp_name/bag.
+"""recorder_node records the serialized messages of the rollout topics into rosbag2 folders in run_dir/exp_name/bag.
 
-Camera topics are not recorded: the images that the model saw are in `action_chunk` and `transition`.
+Camera topics are not recorded, because `action_chunk` and `transition` hold the images that the model got.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.wire import parameters, qos
 
 MEBIBYTE = 1 << 20
-CLOSE_TIMEOUT = 3.0  # s, for the index of the last part; less than the supervisor's patience
+CLOSE_TIMEOUT = 3.0  # s, for writing the index of the last part. It is less than the supervisor waits.
 TOPICS = {
     "action_chunk": (msg.ActionChunk, qos.RELIABLE),
     "bootstrap": (msg.Bootstrap, qos.RELIABLE),
@@ -38,11 +38,11 @@ TOPICS = {
     "follower_left/joint_states": (JointState, qos.JOINT_STATES),
     "follower_right/joint_states": (JointState, qos.JOINT_STATES),
 }
-"""What is recorded: topic -> its type and how it is subscribed."""
+"""The recorded topics, as topic -> its type and the QoS profile of its subscription."""
 
 
 class RecorderNode(Node):
-    """The node; see the module."""
+    """Records topics as the module's docstring says."""
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
@@ -71,20 +71,20 @@ class RecorderNode(Node):
             self._conditions.raise_condition(condition_table.RECORDING_ENDED, reason=str(error))
 
     def destroy_node(self) -> None:
-        """Ends the last part."""
+        """Ends the last part of the bag."""
         if self._recorder is not None:
             self._recorder.close()
         super().destroy_node()
 
 
 def ros_type_name(message_type: type) -> str:
-    """The name of a message type as ROS writes it, such as std_msgs/msg/Header."""
+    """Returns the name of a message type as ROS writes it, such as std_msgs/msg/Header."""
     package, kind, *_ = message_type.__module__.split(".")
     return f"{package}/{kind}/{message_type.__name__}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns the exit code."""
+    """Runs the node until it is stopped, and returns the exit code."""
     return run_node(RecorderNode, args, close_timeout=CLOSE_TIMEOUT)
 
 

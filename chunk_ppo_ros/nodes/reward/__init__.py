@@ -1,1 +1,1 @@
-"""reward_node: the referee, which makes transitions."""
+"""reward_node is the referee, which judges chunks and makes transitions."""

@@ -1,4 +1,4 @@
-"""The life of episodes as reward_node directs it: it asks for resets, starts, ends, pauses and discards."""
+"""Directs episodes for reward_node: asks for resets, and starts, ends, pauses and discards episodes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chunk_ppo_ros.rewards import human, referee
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Phase
 
 MAX_FAULTS = 3
-"""The number of episodes in a row that the robot may spoil before reward_node holds and calls the operator."""
+"""The number of episodes in a row that may fail before reward_node pauses and asks the operator for help."""
 
 
 class EpisodeDirector:
@@ -27,7 +27,7 @@ class EpisodeDirector:
         publisher: publishes the changes of episodes.
         outbox: the transitions that the trainer has not acknowledged.
         config: the configuration of rewards.
-        refuse: says of a chunk, with its stamp, that it cannot be trained on, and why.
+        refuse: publishes that a chunk with this stamp cannot be trained on, and why.
         deliver: sends the transitions that are complete.
 
     Attributes:
@@ -57,11 +57,11 @@ class EpisodeDirector:
         self._refusals = 0
 
     def next_number(self, run_id: str) -> int:
-        """Returns the first number of an episode that the run has not used, as far as the file on disk says."""
+        """Returns the first episode number that the run has not used, as the file on disk says."""
         return self._publisher.next_number(run_id)
 
     def forget_failures(self) -> None:
-        """Begins to count faults and refusals anew, because a chunk was executed or the operator has looked."""
+        """Sets the counts of faults and refusals to 0, because a chunk was executed or the operator has looked."""
         self._faults, self._refusals = 0, 0
 
     def publish(self, changes: Sequence[EpisodeChange]) -> None:
@@ -76,14 +76,14 @@ class EpisodeDirector:
         self.publish(changes)
 
     def close(self, ending: Ending, message: str) -> None:
-        """Ends the episode and asks for the next."""
+        """Ends the episode and asks for the reset of the next."""
         self._records.forget_ending()
         self.publish(self._records.episodes.end(ending, message))
         if not self.final:
             self.next_episode("the next episode")
 
     def discard(self, message: str) -> None:
-        """Drops the episode with everything of it that the trainer has not acknowledged."""
+        """Discards the episode with all its chunks and transitions that the trainer has not acknowledged."""
         records = self._records
         episode = records.episodes.episode
         for chunk in records.join.pop_episode(records.run_id, episode):
@@ -97,7 +97,7 @@ class EpisodeDirector:
         self.close(Ending.DISCARDED, message)
 
     def spoil(self, message: str) -> None:
-        """Discards the episode, which cannot be trusted because robot or reward failed. Holds where that goes on."""
+        """Discards the episode, because the robot or a reward source failed. Pauses after too many such episodes."""
         if self._records.episodes.phase is Phase.IDLE:
             self._logger.error(message)
             return
@@ -108,11 +108,11 @@ class EpisodeDirector:
 
     def hold(self, text: str) -> None:
         """Pauses until the operator has looked at the robot."""
-        self._logger.error(f"{text}; mend it and call the service pause with data: false")
+        self._logger.error(f"{text}; repair it and call the service pause with data: false")
         self.publish(self._records.episodes.hold("robot", text))
 
     def apply_mark(self, mark: Mark) -> None:
-        """Ends the episode as the operator said, with its last valid chunk as the end state."""
+        """Ends the episode as the operator said. Its last valid chunk gets the reward of the mark."""
         records = self._records
         amend = self._marking(mark.ending)
         changed = records.assembler.amend_outcome(records.last, amend) if records.last is not None else None
@@ -121,8 +121,8 @@ class EpisodeDirector:
             records.episodes.amend_reward(after.reward - before.reward)
         else:
             self._logger.warning(
-                f"the mark {mark.ending.name} ends the episode but rewards no chunk: there is none, or its reward is "
-                "sent"
+                f"the mark {mark.ending.name} ends the episode but rewards no chunk, because there is none or its "
+                "reward is already sent"
             )
         self.close(mark.ending, mark.message)
 
@@ -130,22 +130,22 @@ class EpisodeDirector:
         config, success = self._config, ending is Ending.SUCCESS
         return lambda outcome: human.marked(outcome, success=success, config=config)
 
-    # What the services ask for.
+    # The services call the methods below.
 
     def start_episode(self) -> str:
-        """Starts the episode whose scene is ready; returns what happened, in words.
+        """Starts the episode whose scene is ready, and returns in words what happened.
 
         Raises:
-            ValueError: where no reset was asked for.
+            ValueError: when no reset was requested.
         """
         self.publish(self._records.episodes.start("the scene is ready"))
         return f"episode {self._records.episodes.episode} has started"
 
     def end_episode(self, ending: Ending) -> str:
-        """Ends the episode as the operator says; returns what happens, in words.
+        """Ends the episode as the operator says, and returns in words what happens.
 
         Raises:
-            ValueError: where no episode can end so.
+            ValueError: when no episode can end in this way.
         """
         records = self._records
         episode, phase = records.episodes.episode, records.episodes.phase
@@ -163,7 +163,7 @@ class EpisodeDirector:
         return answer
 
     def pause(self, paused: bool) -> str:
-        """Pauses for the operator, or goes on; returns whether the episode is paused, in words."""
+        """Pauses for the operator or goes on, and returns in words whether the episode is paused."""
         episodes = self._records.episodes
         if paused:
             self.publish(episodes.hold("operator", "by the operator"))
@@ -174,9 +174,9 @@ class EpisodeDirector:
         return "paused" if episodes.paused else "not paused"
 
     def note_refusal(self, reason: str) -> None:
-        """Counts a refused chunk.
+        """Counts a refused chunk, and pauses after too many in a row.
 
-        The robot did not move, and the policy may sample again from where it stands, but not for ever.
+        The robot did not move, so the policy may sample again from the same pose.
         """
         self._refusals += 1
         if self._refusals >= referee.MAX_REFUSALS:

@@ -1,4 +1,4 @@
-"""Publishes the changes of episodes, and keeps the numbers of episodes on disk."""
+"""Publishes the changes of episodes, and keeps the number of the next episode on disk."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from chunk_ppo_ros.rewards.episodes import EpisodeChange, EpisodeNumberFile
 
 
 class EpisodePublisher:
-    """Publishes on `episode_event`.
+    """Publishes changes of episodes on `episode_event`.
 
     Args:
         node: the node that publishes and logs.
         conditions: the conditions of the node.
         path: the file with the number of the next episode.
-        prompt: the task in words, which goes along with each event.
+        prompt: the task in words, which is sent with each event.
     """
 
     def __init__(self, node: Node, conditions: Conditions, path: pathlib.Path, *, prompt: str) -> None:
@@ -33,7 +33,7 @@ class EpisodePublisher:
         self._publisher = node.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
 
     def next_number(self, run_id: str) -> int:
-        """Returns the first number of an episode that the run has not used; 0 where that cannot be read."""
+        """Returns the first episode number that the run has not used, or 0 if the file cannot be read."""
         try:
             return self._numbers.next_episode(run_id)
         except (OSError, ValueError) as error:
@@ -41,7 +41,7 @@ class EpisodePublisher:
             return 0
 
     def store_number(self, run_id: str, episode: int) -> None:
-        """Notes on disk that the number of an episode is used."""
+        """Stores on disk that the number of an episode is used."""
         try:
             self._numbers.begin(run_id, episode)
         except OSError as error:

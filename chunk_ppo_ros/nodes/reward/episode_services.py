@@ -1,4 +1,4 @@
-"""The services of episodes, in the terms of `rewards/episodes.py`; a ValueError is answered with its reason."""
+"""Offers the services for episodes, and converts requests to the types of `rewards/episodes.py`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
 def serve_episodes(
     node: Node, *, start: Callable[[], str], end: Callable[[Ending], str], pause: Callable[[bool], str]
 ) -> None:
-    """Offers start_episode, end_episode and pause.
+    """Offers the services start_episode, end_episode and pause.
+
+    Each function returns in words what happened. If it raises a ValueError, the response of the service gives the
+    reason.
 
     Args:
-        node: serves them.
-        start: the scene is ready; returns what happened.
-        end: ends the running episode; likewise.
-        pause: holds or goes on; likewise.
+        node: the node that offers the services.
+        start: starts the episode whose scene is ready.
+        end: ends the running episode.
+        pause: pauses the episode or goes on.
     """
 
     def on_start(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -1,4 +1,4 @@
-"""What robot_node, the reward sources and the operator report about chunks, joined by stamp."""
+"""Receives the reports of robot_node, the reward sources and the operator about chunks, and joins them by stamp."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReportIntake:
         config: the configuration of rewards.
         records: the records of the run, which the reports go to.
         conditions: the conditions of the node.
-        on_report: called after each report about a chunk, when a chunk may have become complete.
+        on_report: is called after each report about a chunk, because the chunk may be complete then.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class ReportIntake:
         node.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
 
     def credit(self, feedback: float) -> None:
-        """Gives feedback to the chunk that runs, else to the last one, and logs where it went."""
+        """Adds feedback to the running chunk, or else to the last chunk, and logs which chunk it was."""
         records = self._records
         credit = credit_feedback(
             feedback, join=records.join, assembler=records.assembler, last=records.last, config=self._config
         )
         if credit.id is None:
             self._logger.warning(
-                f"human_feedback {feedback:g} is not used: no chunk runs, and the last one's reward is sent"
+                f"human_feedback {feedback:g} is not used, because no chunk runs and the last one's reward is sent"
             )
             return
         records.episodes.amend_reward(credit.reward_change)

@@ -1,7 +1,7 @@
-"""reward_node: the referee. It joins what happened to a chunk, decides how it ended, and sends its transition.
+"""reward_node is the referee. It joins the reports on a chunk, decides how the chunk ended, and sends its transition.
 
-It owns the episode: it asks for resets, starts, ends and pauses. The decisions are in `rewards/`; here they are joined
-to topics, services and clocks.
+It also directs the episode, which it resets, starts, ends and pauses. The decisions are in `rewards/`. This module
+connects them to topics, services and clocks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TICK = 0.1  # s, steady clock
 
 
 class RewardNode(Node):
-    """The referee as a node; see the module."""
+    """Connects the referee to topics, services and clocks."""
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
@@ -66,10 +66,10 @@ class RewardNode(Node):
 
     @property
     def human_drives(self) -> bool:
-        """Whether a human drives, as robot_node said last."""
+        """Whether a human drives, as robot_node last reported."""
         return self._records.human_drives
 
-    # The run.
+    # The methods below follow the run.
 
     def _on_version(self, version: msg.PolicyVersion) -> None:
         records = self._records
@@ -78,7 +78,7 @@ class RewardNode(Node):
         self._director.final = version.final
         closing = records.closing
         if closing is not None and records.versions.get(closing.id.sequence_number) != version.version:
-            # Nobody sends the value of a chunk of another version any more, nor trains on it.
+            # Chunks of another version get no value any more and are not trained on.
             self._director.close(closing.ending, closing.message)
         if version.final and records.episodes.phase is not Phase.IDLE:
             self._director.publish(records.episodes.end(Ending.NONE, "training has reached its end"))
@@ -94,7 +94,7 @@ class RewardNode(Node):
         if not version.final:
             self._director.next_episode("the run begins")
 
-    # Chunks.
+    # The methods below handle chunks.
 
     def _on_chunk(self, message: msg.ActionChunk) -> None:
         records = self._records
@@ -139,7 +139,7 @@ class RewardNode(Node):
         self._deliver()
 
     def _advance(self) -> None:
-        """Decides what can be decided, and sends what is complete."""
+        """Decides how chunks ended whose reports are complete, and sends complete transitions."""
         for joined in self._records.join.pop_complete():
             self._decide(joined)
         self._deliver()
@@ -147,7 +147,7 @@ class RewardNode(Node):
     def _decide(self, joined: referee.Joined) -> None:
         """Decides how a chunk ended.
 
-        The end of the episode, or a pause, is published before the outcome, lest policy_node goes on.
+        The discarding of the episode, or a pause, is published before the outcome, so that policy_node does not go on.
         """
         records, id, execution = self._records, joined.chunk.id, joined.execution
         judged = self._judge(joined)
@@ -174,7 +174,7 @@ class RewardNode(Node):
         return judged
 
     def _count(self, id: ChunkId, judged: referee.JudgedChunk, *, human_driven: bool) -> None:
-        """Adds a valid chunk to its episode; the time limit counts the policy's steps only."""
+        """Adds a valid chunk to its episode. The time limit counts only the policy's steps."""
         records, outcome = self._records, judged.outcome
         records.last = None if outcome.cut_by_takeover else id
         self._director.forget_failures()
@@ -185,7 +185,7 @@ class RewardNode(Node):
         if outcome.terminated:
             self._director.close(ending, message)
         elif outcome.truncated:
-            # The scene must stand until policy_node has seen it: its value is this chunk's next value.
+            # The scene must not be reset until policy_node has sent its value, which is this chunk's next value.
             records.closing = Closing(id, ending, message, since=time.monotonic())
 
     def _publish_outcome(self, id: ChunkId, judged: referee.JudgedChunk) -> None:
@@ -194,7 +194,7 @@ class RewardNode(Node):
         )
 
     def _refuse(self, id: ChunkId, stamp: int, reason: str) -> None:
-        """Says that a chunk cannot be trained on, whatever the robot did with it."""
+        """Publishes that a chunk cannot be trained on, whatever the robot did with it."""
         self._publish_outcome(id, referee.void(reason, stamp=stamp))
 
     def _deliver(self) -> None:
@@ -207,7 +207,7 @@ class RewardNode(Node):
             self.get_logger().info(f"chunk {gap.id.sequence_number} makes no transition: {gap.reason}")
         self.outbox.send_due(time.monotonic())
 
-    # Watching.
+    # The methods below run at every tick.
 
     def _tick(self) -> None:
         if self._director.final:
@@ -231,7 +231,7 @@ class RewardNode(Node):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns the exit code."""
+    """Runs the node until it is stopped, and returns the exit code."""
     return run_node(RewardNode, args, make_executor=make_step_executor)
 
 

@@ -1,4 +1,4 @@
-"""Who of reward_node's neighbors is silent, gone or started anew."""
+"""Watches which nodes around reward_node are silent, gone or started anew."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
 
 
 class RewardWatch:
-    """Looks at the graph and at what is overdue. Times are seconds of a steady clock.
+    """Looks at the graph and at overdue messages. Times are in seconds of a steady clock.
 
     Args:
         node: the node whose view of the graph is read.
-        config: the configuration, with the names of the reward sources and the time after which somebody is silent.
+        config: the configuration, with the names of the reward sources and the time after which a node is silent.
         conditions: the conditions of the node.
     """
 
@@ -28,7 +28,7 @@ class RewardWatch:
         self._presence = PresenceWatch(node, WATCHED_TOPICS)
 
     def restarted(self, now: float) -> list[str]:
-        """Returns the nodes that were started anew since the last look; what they knew of the episode is lost."""
+        """Returns the nodes that were started anew since the last call, and so have lost their state."""
         names = []
         for change in self._presence.update(now):
             if change.present:
@@ -41,13 +41,13 @@ class RewardWatch:
     def look_for_silence(
         self, now: float, *, join: ChunkJoin, unacknowledged_for: float, bootstrap_due_for: float
     ) -> None:
-        """Reports who has become silent and who is back.
+        """Reports which nodes have become silent and which are back.
 
         Args:
-            now: the time.
+            now: the present time.
             join: the chunks whose outcome is not known yet.
-            unacknowledged_for: the seconds for which trainer_node has not answered; 0 where nothing waits.
-            bootstrap_due_for: the seconds for which policy_node owes a bootstrap; 0 where it owes none.
+            unacknowledged_for: the seconds for which trainer_node has not acknowledged, or 0 if no transition waits.
+            bootstrap_due_for: the seconds for which a bootstrap of policy_node is due, or 0 if none is.
         """
         timeout = self._config.source_timeout
         late = [chunk for chunk in join.in_flight() if now - chunk.waiting_since > timeout]

@@ -1,4 +1,4 @@
-"""What reward_node knows about the run: its episodes, and the chunks whose transitions are not complete."""
+"""Keeps reward_node's records of the run: its episodes, and the chunks whose transitions are not complete."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chunk_ppo_ros.rewards.referee import ChunkJoin
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What the operator said about the running episode.
+    """The operator's decision on how the running episode ends.
 
     Attributes:
         ending: how the episode ends, SUCCESS or FAILURE.
@@ -27,13 +27,13 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True)
 class Closing:
-    """An episode that has ended by its time limit, and waits for the value of what the policy sees after it.
+    """An episode that has ended by its time limit, and waits for the value of the observation after it.
 
     Attributes:
         id: the last chunk of the episode.
         ending: how the episode ends.
         message: why, in words.
-        since: since when it waits, in seconds of a steady clock.
+        since: the time since which it waits, in seconds of a steady clock.
     """
 
     id: ChunkId
@@ -43,20 +43,20 @@ class Closing:
 
 
 class RunRecords:
-    """The records of one run after another.
+    """The records of the present run. When another run begins, they begin anew.
 
     Args:
         config: the configuration.
 
     Attributes:
-        run_id: the identity of the run; empty before there is one.
+        run_id: the identity of the run, or empty before the first run.
         assembler: the chunks whose transition is not complete.
         join: the chunks whose outcome is not known.
         episodes: the life of the running episode.
         versions: the policy version of each chunk that may become a transition, by sequence number.
-        mark: what the operator said about the running episode, until it ends.
-        closing: the episode that waits for a value; None where none does.
-        last: the last valid chunk of the running episode, which feedback and marks go to.
+        mark: the operator's decision on the running episode, or None. It is kept until the episode ends.
+        closing: the episode that waits for a value, or None.
+        last: the last valid chunk of the running episode, which gets feedback and marks, or None.
         human_drives: whether a human drives now.
     """
 
@@ -81,20 +81,20 @@ class RunRecords:
         self.forget_ending()
 
     def forget_ending(self) -> None:
-        """Forgets what was said about the end of the episode, because it is over."""
+        """Forgets the mark, the closing and the last chunk of the episode, because it is over."""
         self.mark: Mark | None = None
         self.closing: Closing | None = None
         self.last: ChunkId | None = None
 
     def set_driver(self, *, human: bool) -> None:
-        """Marks and feedback from now on are on what the human does, not on the policy's last chunk."""
+        """Records who drives. When a human takes over, marks and feedback no longer go to the policy's last chunk."""
         self.episodes.human_drives(human)
         if human and not self.human_drives:
             self.last = None
         self.human_drives = human
 
     def is_current(self, id: ChunkId) -> bool:
-        """Returns whether a chunk belongs to the running episode, and the episode is not about to close."""
+        """Returns whether a chunk belongs to the running episode, which is not waiting to close."""
         running = self.episodes.phase is Phase.RUNNING and id.episode == self.episodes.episode
         return running and self.closing is None
 

@@ -1,4 +1,4 @@
-"""The sending side of transitions, which makes their messages and repeats them until the trainer acknowledges them."""
+"""Sends transitions, and repeats them until the trainer acknowledges them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SETTLED = (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE, msg.Transit
 
 
 class TransitionOutbox:
-    """Delivers transitions. A transition leaves only by the trainer's acknowledgment or with its discarded episode.
+    """Delivers transitions. It keeps each one until the trainer acknowledges it or its episode is discarded.
 
     Args:
-        node: publishes on its topic `transition` and listens on `transition_ack`.
+        node: the node that publishes on `transition` and listens on `transition_ack`.
     """
 
     def __init__(self, node: Node) -> None:
@@ -32,7 +32,7 @@ class TransitionOutbox:
         return self._delivery
 
     def begin_run(self, run_id: str) -> None:
-        """Drops everything of the run before."""
+        """Drops all transitions of the run before."""
         if len(self._delivery):
             dropped = f"{len(self._delivery)} transitions of run {self._run_id}"
             self._logger.warning(f"{dropped} are dropped: run {run_id} began")
@@ -44,12 +44,12 @@ class TransitionOutbox:
         self._delivery.add(transition.id.sequence_number, conversions.transition_to_message(transition))
 
     def discard_episode(self, episode: int) -> int:
-        """Withdraws the transitions of an episode that are not acknowledged yet; returns how many there were."""
+        """Withdraws the transitions of an episode that are not acknowledged yet, and returns their number."""
         queued = [message.chunk for message in self._delivery.payloads() if message.chunk.episode == episode]
         return len(self._delivery.remove([chunk.sequence_number for chunk in queued]))
 
     def send_due(self, now: float) -> None:
-        """Publishes what is due at `now`, steady seconds."""
+        """Publishes the transitions that are due at `now`, in seconds of a steady clock."""
         for message in self._delivery.pop_due(now):
             self._publisher.publish(message)
 

@@ -1,1 +1,1 @@
-"""robot_node: trajectories to commands of the arms."""
+"""robot_node turns trajectories into commands for the arms."""

@@ -1,4 +1,4 @@
-"""Says who drives the robot, a human or the policy, and why a leader arm is not followed."""
+"""Publishes who drives the robot, a human or the policy, and logs why a leader arm is not followed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 
 
 class DriverPublisher:
-    """Publishes on `takeover_state`.
+    """Publishes who drives the robot on `takeover_state`.
 
     Args:
         node: the node that publishes and logs.
@@ -22,7 +22,7 @@ class DriverPublisher:
     def __init__(self, node: Node, conditions: Conditions) -> None:
         self._node = node
         self._conditions = conditions
-        self._published: tuple[bool, int] | None = None  # whether a human drives, and the stamp of the segment
+        self._published: tuple[bool, int] | None = None  # (whether a human drives, stamp of the segment)
         self._publisher = node.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
 
     def update(self, *, human: bool, segment: int, problem: str) -> None:
@@ -30,7 +30,7 @@ class DriverPublisher:
 
         Args:
             human: whether a human drives.
-            segment: the stamp of the segment that the human drives, ns of ROS time; 0 where there is none.
+            segment: the stamp of the segment that the human drives, ns of ROS time, or 0 if there is none.
             problem: why an arm does not follow its leader, or empty.
         """
         before, self._published = self._published, (human, segment)

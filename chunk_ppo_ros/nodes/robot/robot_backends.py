@@ -1,8 +1,9 @@
-"""How targets reach the robot. A back end sends what it is given; whether it may be sent is decided before.
+"""Back ends send targets to the robot. A back end sends every target it gets, because limits are applied before.
 
 A back end of this package is one file in this folder and one line in `ROBOT_BACKENDS`. A back end of another package is
-an entry point of the group `chunk_ppo_ros.robot_backends`: a function that takes the node, which owns its publishers
-and timers, and the `RobotConfig`, and returns a `RobotBackend`. `robot.backend` names the one in use.
+an entry point of the group `chunk_ppo_ros.robot_backends`. The entry point is a function that takes the node and the
+`RobotConfig` and returns a `RobotBackend`, whose publishers and timers the node owns. The setting `robot.backend` names
+the back end in use.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from chunk_ppo_ros.core.registry import Registry
 
 
 class RobotBackend(Protocol):
-    """A way to the motors of both arms."""
+    """Sends targets to the motors of both arms."""
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends the target of one control step.
 
         Args:
-            target: float64 [14], within the limits; rad, grippers normalized.
-            stamp: ROS time of the step, ns.
+            target: float64 [14], within the limits, in rad with normalized grippers.
+            stamp: the ROS time of the step, ns.
         """
 
 
@@ -41,10 +42,10 @@ ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
 
 
 def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
-    """The back end `robot.backend`.
+    """Makes the back end that `robot.backend` names.
 
     Raises:
-        RegistryError: for a name that is not registered, with the names that are, or a part that is no back end.
+        RegistryError: for a name that is not registered, or a registered function that makes no back end.
     """
     backend = ROBOT_BACKENDS.get(config.backend)(node, config)
     if not hasattr(backend, "send"):

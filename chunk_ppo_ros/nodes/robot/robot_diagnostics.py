@@ -1,4 +1,4 @@
-"""What robot_node says about itself on /diagnostics."""
+"""Makes the status that robot_node publishes on /diagnostics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chunk_ppo_ros.robot import aloha
 
 
 class RobotDiagnostics:
-    """Counts results, and remembers the last one and which arm's joint states cannot be used."""
+    """Counts results, and remembers the last result and the arms whose joint states cannot be used."""
 
     def __init__(self) -> None:
         self._counts: collections.Counter[Status] = collections.Counter()
@@ -28,7 +28,7 @@ class RobotDiagnostics:
         self._last = result
 
     def note_bad_states(self, arm: str, reason: str) -> None:
-        """Remembers why an arm's joint states are not used."""
+        """Stores why an arm's joint states are not used."""
         self._bad_states[arm] = reason
 
     def note_good_states(self, arm: str) -> None:
@@ -45,7 +45,7 @@ class RobotDiagnostics:
             suspended: why no chunk may be played, or empty.
             arms: the arms that have sent joint states.
             human: whether a human drives.
-            problem: why an arm does not follow its leader then, or empty.
+            problem: why an arm does not follow its leader while a human drives, or empty.
         """
         level, message = self._summary(playing, suspended, arms)
         if human and level == DiagnosticStatus.OK:

@@ -1,11 +1,11 @@
-"""robot_node: plays action chunks on the robot at the control rate; the only publisher to the hardware.
+"""robot_node plays action chunks on the robot at the control rate. It is the only publisher to the hardware.
 
 It takes one trajectory per arm, checks the pair, sends one limited target per control step and reports each pair once.
-In real time a timer sets the pace. In lockstep the joint states that answer a step trigger the next one, so that a
-simulator's time advances as fast as it can compute; while a human drives, the wall clock sets the pace there too.
+In real time a timer sets the pace. In lockstep the joint states after a step trigger the next step, so that a
+simulator's time advances as fast as it can compute. While a human drives, the wall clock sets the pace there too.
 
-It alone knows who drives. An operator takes over and hands back by the service `takeover`, and the node says so on
-`takeover_state`.
+This node alone decides who drives. An operator takes over and hands back by the service `takeover`, and the node
+publishes the change on `takeover_state`.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ _SUSPENDING_EVENTS = {
 
 
 class RobotNode(Node):
-    """The chunk player with its topics, clocks and back end."""
+    """Connects the chunk player to topics, clocks and the back end."""
 
-    _made = False  # ROS destroys a node whose constructor failed, too
+    _made = False  # ROS also destroys a node whose constructor failed.
 
     def __init__(self) -> None:
         super().__init__("robot_node")
@@ -71,8 +71,8 @@ class RobotNode(Node):
         period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot)
         self._diagnostics = RobotDiagnostics()
-        self._run_id = ""  # of the newest event of an episode
-        self._states_at_step: dict[str, int] = {}  # stamps of the joint states at the last step, in lockstep
+        self._run_id = ""  # the run of the newest episode event
+        self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
         self._create_topics()
@@ -90,16 +90,16 @@ class RobotNode(Node):
 
     @property
     def arms_seen(self) -> tuple[str, ...]:
-        """The arms whose joint states have come."""
+        """The arms whose joint states have arrived."""
         return tuple(self._player.state_stamps)
 
     @property
     def suspended(self) -> str:
-        """Why no chunk may be played; empty when one may."""
+        """The reason why no chunk may be played, or empty."""
         return self._player.suspended
 
     def destroy_node(self) -> None:
-        """Cancels a running chunk and says so before the node is gone."""
+        """Cancels a running chunk and publishes its result before the node is destroyed."""
         if self._made and self.context.ok():
             self._made = False
             self._player.suspend("robot_node is shutting down")
@@ -111,14 +111,14 @@ class RobotNode(Node):
     def _state_timeout(self, config: TrainConfig) -> float:
         """Returns the seconds without joint states after which the motion stops.
 
-        In lockstep nothing moves while a step is computed, however slow the machine; only a dead simulator counts.
+        In lockstep nothing moves while a step is computed. The time is then long, so that only a dead simulator counts.
         """
         return (
             max(config.robot.state_timeout, config.env.sensor_timeout) if self._lockstep else config.robot.state_timeout
         )
 
     def _create_topics(self) -> None:
-        """Makes the publishers first, so that a result of the first message that comes can be sent."""
+        """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
         self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self.create_service(SetBool, "takeover", self._on_takeover)
@@ -135,7 +135,7 @@ class RobotNode(Node):
     def _on_event(self, message: EpisodeEvent) -> None:
         self._run_id = message.run_id
         if message.event in _SUSPENDING_EVENTS:
-            # Between episodes of a real robot it is the human who brings it back to the start; a pause holds everybody.
+            # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
             freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
@@ -172,7 +172,7 @@ class RobotNode(Node):
         self._conditions.clear_condition(condition_table.JOINT_STATES_UNUSED, arm=arm)
 
     def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Lets a human take over, or the policy go on. Who drives already goes on driving."""
+        """Lets a human take over, or the policy go on. A request for the present driver changes nothing."""
         if request.data:
             self._player.take_over()
         else:
@@ -214,7 +214,7 @@ class RobotNode(Node):
     def _tick(self) -> None:
         """Makes one control step.
 
-        In lockstep a position to hold is not sent, because there the robot stands still by itself.
+        In lockstep a position to hold is not sent, because the simulated robot stands still by itself.
         """
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
@@ -223,9 +223,9 @@ class RobotNode(Node):
         self._publish_results()
 
     def _now(self) -> int:
-        """Returns the ROS time in ns, not before any joint states that were seen.
+        """Returns the ROS time in ns, which is never before the stamp of the newest joint states.
 
-        The clock of a simulator may arrive after them.
+        The clock of a simulator may arrive after the joint states.
         """
         return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
 
@@ -257,7 +257,7 @@ class RobotNode(Node):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns the exit code."""
+    """Runs the node until it is stopped, and returns the exit code."""
     return run_node(RobotNode, args, make_executor=make_step_executor)
 
 

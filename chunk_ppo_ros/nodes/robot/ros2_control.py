@@ -1,4 +1,4 @@
-"""The back end for ros2_control: trajectory controllers for the arm and the gripper of each side."""
+"""The back end for ros2_control, which uses trajectory controllers for the arm and the gripper of each side."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from chunk_ppo_ros.robot import aloha
 
 
 class Ros2ControlBackend:
-    """ros2_control's trajectory controllers, one for the arm and one for the gripper of each side.
+    """Sends targets to ros2_control's trajectory controllers, one for the arm and one for the gripper of each side.
 
-    Each step is a trajectory of one point, due one control period later; it replaces the one before. Fingers stay
-    within the range of their joint, which is a little smaller than that of the gripper conventions.
+    Each step is a trajectory of one point, due one control period later. It replaces the trajectory before. Fingers
+    stay within the range of their joint, which is a little smaller than the range of the gripper conventions.
     """
 
     def __init__(self, node: Node, *, convention: aloha.GripperConvention, period: float) -> None:
         """Makes the publishers.
 
         Args:
-            node: owns the publishers.
-            convention: what open and closed mean.
-            period: control period, s.
+            node: the node that owns the publishers.
+            convention: the joint positions of an open and a closed gripper.
+            period: the control period, s.
         """
         self._convention = convention
         self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
@@ -39,7 +39,7 @@ class Ros2ControlBackend:
         self._grippers = {side: publish[gripper_topic(side)] for side in aloha.SIDES}
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
-        """Sends four messages: arm and gripper of both sides."""
+        """Sends four messages, one for the arm and one for the gripper of each side."""
         for side in aloha.SIDES:
             *arm, opening = target[aloha.side_slice(side)].tolist()
             finger = min(
@@ -50,6 +50,6 @@ class Ros2ControlBackend:
 
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
-    """The back end of a configuration."""
+    """Makes the back end of a configuration."""
     convention = aloha.GRIPPER_CONVENTIONS[config.gripper_convention]
     return Ros2ControlBackend(node, convention=convention, period=1.0 / config.control_rate)

@@ -1,1 +1,1 @@
-"""sim_node: the simulated robot behind the topics of the real one."""
+"""sim_node runs a simulated robot with the topics of the real one."""

@@ -1,4 +1,4 @@
-"""Calls the service start_episode after a reset, until reward_node agrees; it never blocks."""
+"""Calls the service start_episode after a reset, until reward_node agrees. It never blocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWER_TIMEOUT = 2.0  # s
 
 
 class EpisodeStarter:
-    """Is the client side of start_episode."""
+    """The client of the service start_episode."""
 
     def __init__(self, node: Node) -> None:
         self._logger = node.get_logger()
@@ -33,7 +33,7 @@ class EpisodeStarter:
         self._try()
 
     def cancel(self) -> None:
-        """Asks no more."""
+        """Stops asking."""
         self._abandon()
         self._wanted = False
 
@@ -69,7 +69,7 @@ class EpisodeStarter:
             self._future = None
 
     def _log(self, text: str) -> None:
-        """Logs a change of state once."""
+        """Logs a change of the state of the request once."""
         if text != self._logged:
             self._logged = text
             self._logger.info(text)

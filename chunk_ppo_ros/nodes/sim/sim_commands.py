@@ -1,4 +1,4 @@
-"""Joins the messages of four controllers, arm and gripper of both sides, into targets of all 14 joints."""
+"""Joins the messages for four controllers, which move arm and gripper of each side, into targets of all 14 joints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ARM = "arm"
 GRIPPER = "gripper"
 NUM_PARTS = 4
 MAX_UNFINISHED = 8
-"""Targets that may wait for their parts; of more, the oldest are dropped."""
+"""The number of targets that may wait for their parts. If there are more, the oldest are dropped."""
 
 
 class CommandJoin:
@@ -23,11 +23,11 @@ class CommandJoin:
         self._parts: dict[int, dict[tuple[str, str], np.ndarray]] = {}
 
     def add(self, side: str, controller: str, message: JointTrajectory) -> np.ndarray | None:
-        """Takes the message of one controller, `ARM` or `GRIPPER`; its last point is the target.
+        """Takes the message for one controller, `ARM` or `GRIPPER`. The last point of the message is the target.
 
         Returns:
-            float64 [14], rad and normalized grippers, when this message completes its stamp; else None. Unfinished
-            older targets are dropped then.
+            float64 [14], rad and normalized grippers, if this message completes the target of its stamp, else None. A
+            complete target drops older ones that are not complete.
 
         Raises:
             ValueError: for a message without points, wrong joints or numbers that are not finite.
@@ -49,5 +49,5 @@ class CommandJoin:
         return np.concatenate([parts[key] for side in aloha.SIDES for key in ((side, ARM), (side, GRIPPER))])
 
     def clear(self) -> None:
-        """Forgets unfinished targets."""
+        """Forgets all targets that are not complete."""
         self._parts.clear()

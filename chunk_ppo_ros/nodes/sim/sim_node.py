@@ -1,8 +1,8 @@
-"""sim_node: a simulated ALOHA behind the robot's own topics, and its task as a source of rewards.
+"""sim_node runs a simulated ALOHA with the topics of the real robot, and its task as a reward source.
 
-In lockstep time stands still until the commands of both arms for the next control step are there; the node owns /clock.
-In real time the physics follows the wall clock, holding the last target, and the cameras have a rate of their own.
-Everything, rendering too, happens in the thread that spins the node.
+In lockstep time stands still until the commands of both arms for the next control step have arrived. The node then
+publishes /clock. In real time the physics follows the wall clock and holds the last target, and the cameras have their
+own rate. All work, including rendering, runs in the thread that spins the node.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator
 
-HEARTBEAT_PERIOD = 0.2  # s, steady clock; in lockstep a scene that stands still is published again this often
+HEARTBEAT_PERIOD = 0.2  # s, steady clock: the period at which a scene that stands still in lockstep is published again
 MAX_CATCH_UP_STEPS = 10
-"""In real time, control steps that are made up for at once; what is missing beyond is given up and reported."""
+"""The number of missed control steps that are made up for at once in real time. Others are given up and reported."""
 
 
 class SimNode(Node):
-    """A simulator with the topics of the robot's drivers."""
+    """Connects a simulator to the topics of the robot's drivers."""
 
-    _made = False  # ROS destroys a node whose constructor failed, too
+    _made = False  # ROS also destroys a node whose constructor failed.
 
     def __init__(self) -> None:
         super().__init__("sim_node")
@@ -56,7 +56,7 @@ class SimNode(Node):
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
         self._starter = EpisodeStarter(self)
-        # Lockstep time starts at the wall clock's, so that no stamp comes twice when the node is started again.
+        # Lockstep time starts at the wall clock's time, so that no stamp is used twice when the node is started again.
         self._stamp = self.get_clock().now().nanoseconds if config.env.realtime else time.time_ns()
         self._images: list[Image] = []
         self._images_stamp = -1
@@ -76,7 +76,7 @@ class SimNode(Node):
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
-        states = qos.JOINT_STATES_LOCKSTEP  # reliable in real time too, as the robot's drivers publish them
+        states = qos.JOINT_STATES_LOCKSTEP  # They are also reliable in real time, as those of the robot's drivers are.
         self._state_publishers = {
             side: self.create_publisher(JointState, f"follower_{side}/joint_states", states) for side in aloha.SIDES
         }
@@ -112,7 +112,7 @@ class SimNode(Node):
             self._starter.cancel()
 
     def _reset(self, seed: int) -> None:
-        """A new scene; one control period passes, so that its readings have stamps of their own."""
+        """Makes a new scene. One control period passes, so that its readings have new stamps."""
         self.simulator.reset(seed=seed)
         self._target = self.simulator.state().astype(float)
         self._commands.clear()
@@ -136,7 +136,7 @@ class SimNode(Node):
             self._publish_states()
 
     def _step(self) -> None:
-        """One control period towards the target."""
+        """Simulates one control period toward the target."""
         self._rewards.add(self.simulator.step(self._target))
         self._pass_time()
 
@@ -154,7 +154,7 @@ class SimNode(Node):
             lost = (num_due - MAX_CATCH_UP_STEPS) * self._period
             self._next_step += lost
             self.get_logger().warning(
-                f"simulation is {lost:.2f} s behind the wall clock and gives it up; lower env.camera_rate or set "
+                f"the simulation gives up {lost:.2f} s that it is behind the wall clock; lower env.camera_rate or set "
                 "env.realtime to false",
                 throttle_duration_sec=10.0,
             )
@@ -165,7 +165,7 @@ class SimNode(Node):
             self._publish_states()
 
     def _beat(self) -> None:
-        """Publishes a scene that stands still again: for nodes that came later, and for what was lost."""
+        """Publishes a scene that stands still again, for nodes that started later and in place of lost messages."""
         if self._moved:
             self._moved = False
             return
@@ -182,7 +182,7 @@ class SimNode(Node):
             publisher.publish(message)
 
     def _publish_images(self) -> None:
-        """Renders where time has passed since the last images, and publishes."""
+        """Renders new images if time has passed since the last ones, and publishes the images."""
         if self._stamp != self._images_stamp:
             self._images_stamp = self._stamp
             self._images = [
@@ -193,7 +193,7 @@ class SimNode(Node):
             self._image_publishers[image.header.frame_id].publish(image)
 
     def _on_result(self, message: ExecutionResult) -> None:
-        if message.num_steps:  # else nothing was executed, and what a human drives may be under way
+        if message.num_steps:  # Without a step nothing was executed, and a human may be driving a segment.
             self._publish_reward(message)
         if self._lockstep:
             self._publish_images()
@@ -212,7 +212,7 @@ class SimNode(Node):
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns the exit code."""
+    """Runs the node until it is stopped, and returns the exit code."""
     return run_node(SimNode, args, make_executor=make_step_executor)
 
 

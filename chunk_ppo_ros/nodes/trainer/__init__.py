@@ -1,1 +1,1 @@
-"""trainer_node: transitions to new weights."""
+"""trainer_node trains on transitions and announces new weights."""

@@ -1,4 +1,4 @@
-"""What trainer_node answers to transitions, and the conditions that it reports about them."""
+"""Publishes trainer_node's acknowledgments of transitions, and reports the conditions about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chunk_ppo_ros.nodes.wire import qos
 
 
 class Acknowledger:
-    """Publishes on `transition_ack`.
+    """Publishes acknowledgments on `transition_ack`.
 
     Args:
         node: the node that publishes and reports the conditions.
@@ -25,12 +25,12 @@ class Acknowledger:
         self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
 
     def acknowledge(self, id: ChunkId, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
-        """Answers a transition, and says how full the rollout is.
+        """Acknowledges or refuses a transition, and says how full the rollout is.
 
         Args:
             id: the identity of its chunk, as its sender gave it.
-            acknowledgment: the answer.
-            buffer: the buffer of the rollout; None before the run has begun.
+            acknowledgment: the status to send and the reason for it.
+            buffer: the buffer of the rollout, or None before the run has begun.
         """
         self._publisher.publish(
             msg.TransitionAck(
@@ -46,7 +46,7 @@ class Acknowledger:
         )
 
     def report(self, message: msg.Transition, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
-        """Reports why transitions are not accepted: once for each reason and change, not for each transition."""
+        """Reports why transitions are not accepted, once for each new reason instead of for each transition."""
         ack, node = msg.TransitionAck, self._node
         number, reason = message.chunk.sequence_number, acknowledgment.reason
         if acknowledgment.status == ack.RETRY:

@@ -1,4 +1,4 @@
-"""The buffer of one rollout: which transitions are accepted for the next update, which are refused, and why."""
+"""The buffer of one rollout, which decides which transitions are accepted for the next update."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from chunk_ppo_ros.nodes.wire import conversions
 
 @dataclasses.dataclass(frozen=True)
 class Acknowledgment:
-    """What trainer_node answers to whoever sent a transition.
+    """The content of an acknowledgment, which is sent to the sender of a transition.
 
     Attributes:
         status: one of the constants of TransitionAck.
-        reason: why the transition is not accepted; empty where it is.
+        reason: why the transition is not accepted, or empty if it is.
     """
 
     status: int
@@ -27,15 +27,15 @@ class Acknowledgment:
 
 
 class RolloutBuffer:
-    """Accepts each fitting transition once, after it is on disk.
+    """Accepts each transition that fits once, after it is written to disk.
 
     Args:
         run_id: the run whose transitions belong here.
         version: the policy version whose transitions belong here.
         num_required: the number of transitions that make an update.
         journal: keeps the accepted transitions on disk.
-        check: raises ValueError where a transition does not fit the configuration.
-        trained: the sequence numbers that the update before was made from; they may be sent again.
+        check: raises ValueError if a transition does not fit the configuration.
+        trained: the sequence numbers that the update before was made from, whose transitions may be sent again.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class RolloutBuffer:
 
     @property
     def num_accepted(self) -> int:
-        """The number of transitions accepted so far."""
+        """The number of accepted transitions."""
         return len(self._accepted)
 
     @property
@@ -74,10 +74,10 @@ class RolloutBuffer:
         return [self._accepted[number] for number in sorted(self._accepted)]
 
     def restore(self) -> list[str]:
-        """Takes what the journal holds, as far as it still fits; returns the reasons against the rest.
+        """Takes the transitions of the journal that still fit, and returns why the others do not.
 
         Raises:
-            UserError: where the journal is of another format; nothing is taken then.
+            UserError: when the journal has another format. Nothing is taken then.
         """
         refusals = []
         for number, raw in self._journal.read(version=self.version).items():
@@ -89,10 +89,10 @@ class RolloutBuffer:
         return refusals
 
     def add(self, raw: bytes, message: msg.Transition) -> Acknowledgment:
-        """Accepts a transition or says why not.
+        """Accepts a transition or returns why it does not.
 
         Args:
-            raw: the message as it came.
+            raw: the serialized message.
             message: the same message, deserialized.
         """
         judged = self._judge(message)
@@ -107,7 +107,7 @@ class RolloutBuffer:
         return Acknowledgment(msg.TransitionAck.ACCEPTED)
 
     def discard(self, episode: int) -> list[ChunkId]:
-        """Drops an episode's transitions, also those that come later; returns the dropped chunks."""
+        """Drops the transitions of an episode, also those that arrive later, and returns the dropped chunks."""
         self._discarded_episodes.add(episode)
         dropped = [transition.id for transition in self._accepted.values() if transition.id.episode == episode]
         self._journal.remove([id.sequence_number for id in dropped], version=self.version)
@@ -116,7 +116,7 @@ class RolloutBuffer:
         return dropped
 
     def _judge(self, message: msg.Transition) -> Transition | Acknowledgment:
-        """The transition where it belongs here and fits, else why not."""
+        """Returns the transition if it belongs to this rollout and fits, else the refusal."""
         ack, sampled = msg.TransitionAck, message.chunk
         if sampled.run_id != self.run_id:
             return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {sampled.run_id!r}")

@@ -1,8 +1,8 @@
-"""trainer_node: transitions in, policy versions out.
+"""trainer_node collects transitions, trains on them, and announces new policy versions.
 
-A transition is acknowledged when it is on disk. When enough have come, the worker thread updates and writes a
-checkpoint; only then is the next version announced and the old journal removed. Whatever fails in between, the rollout
-is still there.
+A transition is acknowledged when it is on disk. When there are enough, the worker thread updates and writes a
+checkpoint. Only then is the next version announced and the old journal removed. So the rollout is never lost, whatever
+fails in between.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _LAST_WORDS_TIMEOUT = Duration(seconds=2)
 
 
 class TrainerNode(WorkerNode):
-    """Collects the transitions of one version, updates on them, and announces the next."""
+    """Collects the transitions of one version, trains on them, and announces the next version."""
 
     def __init__(self) -> None:
         super().__init__("trainer_node", *_SECTIONS)
         self._run_dir = Path(self.config.run.run_dir) / self.config.run.exp_name
         self._journal = TransitionJournal(self._run_dir / "journal")
-        self._run: TrainingRun | None = None  # exists from configuring to cleaning up
-        self._saved_at = 0.0  # time of the last attempt, s of steady time
-        self._started_at = 0.0  # start of the present rollout, s of steady time
+        self._run: TrainingRun | None = None  # It exists from configuring to cleaning up.
+        self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
+        self._started_at = 0.0  # the start of the present rollout, s of steady time
         self._bar = RolloutBar()
         self._log = TrainingLog(self)
         self._report = ReportWriter(self._run_dir)
@@ -59,10 +59,10 @@ class TrainerNode(WorkerNode):
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
         self.start()
 
-    # Lifecycle.
+    # The methods below follow the lifecycle.
 
     def configure(self) -> None:
-        """Submits loading the start. The update compiles after it, while the first rollout is collected."""
+        """Submits loading the learner. The update compiles after that, while the first rollout is collected."""
         config, run_dir = self.config, self._run_dir
         self._report = ReportWriter(run_dir)
 
@@ -90,10 +90,10 @@ class TrainerNode(WorkerNode):
         self.set_ready()
 
     def _begin(self, learner: Learner, file: MetricsLog) -> TrainingRun:
-        """Returns the run of what is loaded, with what the journal holds of the present version.
+        """Returns the run of the loaded learner, with the transitions of its version that the journal holds.
 
         Raises:
-            UserError: where the journal was written by another version of the package.
+            UserError: when the journal was written by another version of the package.
         """
         self._log.file = file
         for line in learner.opening:
@@ -105,18 +105,18 @@ class TrainerNode(WorkerNode):
         for refusal in run.buffer.restore():
             self.get_logger().error(f"a journaled transition is not used, {refusal}")
         if run.buffer.num_accepted:
-            self.get_logger().info(f"{run.buffer.num_accepted} transitions are back from the journal")
+            self.get_logger().info(f"{run.buffer.num_accepted} transitions are restored from the journal")
         return run
 
     def activated(self) -> None:
-        """Announces the version, and goes on with an update that waits."""
+        """Announces the version, and makes an update that waits."""
         if self._run is not None:
             version, total = self._run.buffer.version, self.config.ppo.total_timesteps
             self.get_logger().info(f"version {version}: {self._run.learner.num_steps}/{total} steps trained on")
             self._start_rollout(self._run)
 
     def deactivated(self) -> None:
-        """Takes the progress bar away; transitions are no longer accepted."""
+        """Removes the progress bar. Transitions are no longer accepted."""
         self._bar.close()
 
     def cleaned_up(self) -> None:
@@ -126,13 +126,13 @@ class TrainerNode(WorkerNode):
         self._run = None
 
     def destroy_node(self) -> None:
-        """Closes the files and takes the progress bar away."""
+        """Closes the files and removes the progress bar."""
         self._bar.close()
         self._log.close()
         self._report.leave()
         super().destroy_node()
 
-    # Collecting.
+    # The methods below collect transitions.
 
     def _on_transition(self, raw: bytes) -> None:
         message, run = deserialize_message(raw, msg.Transition), self._run
@@ -159,7 +159,7 @@ class TrainerNode(WorkerNode):
     def _discard(self, run: TrainingRun, episode: int) -> None:
         """Drops the transitions of a discarded episode, unless they are being trained on."""
         if run.is_updating:
-            text = f"episode {episode} is discarded after its update began: what it gave to this rollout is trained on"
+            text = f"episode {episode} is discarded after the update began, so its transitions are still trained on"
             self.get_logger().warning(text)
             return
         self._bar.close()
@@ -170,7 +170,7 @@ class TrainerNode(WorkerNode):
         self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
         self._open_bar(run)
 
-    # Updating.
+    # The methods below update and save.
 
     def _update_if_complete(self, run: TrainingRun) -> None:
         if run.is_updating or not run.buffer.is_complete:
@@ -215,14 +215,14 @@ class TrainerNode(WorkerNode):
             self._start_rollout(run)
 
     def watch(self) -> None:
-        """Tries again to save what is updated but not saved."""
+        """Tries again to save an update that could not be saved."""
         run = self._run
         if run is None or run.unsaved_metrics is None or self.is_working:
             return
         if time.monotonic() - self._saved_at >= SAVE_RETRY_PERIOD:
             self._save(run, run.unsaved_metrics)
 
-    # Announcing.
+    # The methods below announce versions and begin rollouts.
 
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
@@ -253,7 +253,7 @@ class TrainerNode(WorkerNode):
 
 
 def _update(learner: Learner, transitions: list[Transition], rollout_time: float) -> Metrics:
-    """Updates the learner; runs in the worker."""
+    """Updates the learner. This runs in the worker thread."""
     started = time.monotonic()
     with update_bar(learner.policy_version) as on_minibatch:
         metrics = learner.update(transitions, progress=on_minibatch)

@@ -1,4 +1,4 @@
-"""Metrics of updates and episodes: to the topic `training_metrics`, to the run's metrics file, and to wandb."""
+"""Writes metrics of updates and episodes to the topic `training_metrics`, to the run's metrics file, and to wandb."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class TrainingLog:
     """Writes the metrics of trainer_node.
 
     Args:
-        node: the node that publishes, and reports where the disk is full, which does not stop training.
+        node: the node that publishes the metrics and reports a full disk. A full disk does not stop training.
 
     Attributes:
-        file: the run's metrics file and wandb; None until the run is known.
+        file: the run's metrics file and wandb, or None until the run is known.
     """
 
     def __init__(self, node: WorkerNode) -> None:
         self.file: MetricsLog | None = None
         self._node = node
-        self._solved: list[bool] = []  # of each episode since the last update
+        self._solved: list[bool] = []  # whether each episode since the last update was solved
         self._publisher = node.create_publisher(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
@@ -43,7 +43,7 @@ class TrainingLog:
     def write_episode(self, event: msg.EpisodeEvent, counters: Counters) -> None:
         """Writes an episode that has ended. An episode without an outcome is not an episode of the task.
 
-        Where a human took over, the policy has not solved the task, whoever did.
+        If a human took over, the episode does not count as solved by the policy.
         """
         if event.outcome not in _OUTCOMES:
             return
@@ -60,7 +60,7 @@ class TrainingLog:
         self._write("episode", metrics, counters)
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the metrics file."""
         if self.file is not None:
             self.file.close()
             self.file = None

@@ -1,4 +1,4 @@
-"""A training run in trainer_node: the learner, the rollout that it collects, and what became of the last update."""
+"""The state of a training run in trainer_node: the learner, the present rollout, and the state of the last update."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 
 @dataclasses.dataclass
 class TrainingRun:
-    """What exists from the start of a run to its end.
+    """The parts of trainer_node that exist from the start of a run to its end.
 
     Attributes:
         learner: the learner, which the worker thread uses.
@@ -22,7 +22,7 @@ class TrainingRun:
         journal: the journal of accepted transitions.
         buffer: the transitions of the present version.
         is_updating: whether an update is being made, or is made and not saved yet.
-        unsaved_metrics: the metrics of an update that is made and not saved; None where there is none.
+        unsaved_metrics: the metrics of an update that is made and not saved, or None.
     """
 
     learner: Learner
@@ -37,14 +37,14 @@ class TrainingRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether no update follows; an update that is made but not saved does not count yet."""
+        """Whether no update follows. An update that is made but not saved does not count yet."""
         return self.learner.finished and not self.is_updating
 
     def begin_rollout(self, trained: frozenset[int] = frozenset()) -> None:
         """Begins the rollout of the learner's version.
 
         Args:
-            trained: the sequence numbers that the update before was made from; they may be sent again.
+            trained: the sequence numbers that the update before was made from, whose transitions may be sent again.
         """
         self.buffer = RolloutBuffer(
             run_id=self.learner.run_id,
