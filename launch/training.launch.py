@@ -36,7 +36,7 @@ def generate_launch_description() -> LaunchDescription:
         ("exp_name", "", f"name of the run, outputs go to run_dir/exp_name; empty is {FROM_FILE}", None),
         ("checkpoint", "", f"checkpoint to start from; empty is {FROM_FILE}", None),
         ("record", "false", "record the rollout topics as a rosbag2 folder run_dir/exp_name/bag", ["true", "false"]),
-        ("discovery", "localhost", "who may see the graph", [*graph_lib.DISCOVERY]),
+        ("discovery", "localhost", "which machines may see the graph", [*graph_lib.DISCOVERY]),
         ("static_peers", "", "addresses separated by ';', for discovery:=static_peers", None),
         ("domain_id", "", "ROS domain; empty is a free one in simulation, else the user's, where the driver is", None),
         ("on_node_exit", "stop", "what happens when a node ends by itself", [*graph_lib.ON_NODE_EXIT]),

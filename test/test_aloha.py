@@ -88,7 +88,7 @@ def test_a_leader_asks_for_half_an_opening(name: str, motor: float) -> None:
 
 
 def test_missing_joint_is_named() -> None:
-    with pytest.raises(ValueError, match="missing elbow, left_finger"):
+    with pytest.raises(ValueError, match="without elbow, left_finger"):
         aloha.side_state(
             [name for name in NAMES if name not in ("elbow", "left_finger")], [0.0] * (len(NAMES) - 2), OPENPI
         )

@@ -136,10 +136,13 @@ def _read_tasks(path: pathlib.Path) -> dict[int, str]:
 def _read_rows(folder: pathlib.Path, features: dict[str, Any]) -> _Rows:
     missing = [name for name in _COLUMNS if name not in features]
     if missing:
-        raise EpisodesError(f"LeRobot dataset must have {', '.join(_COLUMNS)}, got {', '.join(features)} in {folder}")
+        raise EpisodesError(
+            f"LeRobot dataset must have {', '.join(_COLUMNS)}, got {', '.join(features)} in {folder}; "
+            "record the missing ones too"
+        )
     files = sorted((folder / "data").glob(_PARTS))
     if not files:
-        raise EpisodesError(f"LeRobot dataset must have data/{_PARTS}, got none in {folder}")
+        raise EpisodesError(f"LeRobot dataset must have data/{_PARTS}, got none in {folder}; download it again")
     names = [*_COLUMNS, *([_SUCCESS] if _SUCCESS in features else [])]
     tables = [parquet.read_table(file, columns=names) for file in files]
     table = pyarrow.concat_tables(tables)
@@ -164,7 +167,9 @@ def _read_videos(folder: pathlib.Path, info: dict[str, Any]) -> dict[int, dict[s
         return {}
     parts = sorted((folder / _EPISODES).glob(_PARTS))
     if not parts:
-        raise EpisodesError(f"LeRobot dataset with videos must have {_EPISODES}/{_PARTS}, got none in {folder}")
+        raise EpisodesError(
+            f"LeRobot dataset with videos must have {_EPISODES}/{_PARTS}, got none in {folder}; download it again"
+        )
     fields = ("chunk_index", "file_index", "from_timestamp")
     names = ["episode_index", *(f"videos/{feature}/{field}" for feature in features for field in fields)]
     table = pyarrow.concat_tables([parquet.read_table(part, columns=names) for part in parts]).to_pylist()
@@ -195,7 +200,7 @@ def _read_cell(file: pathlib.Path, column: str, row: int) -> bytes:
     except (OSError, pyarrow.ArrowException) as error:
         raise EpisodesError(f"LeRobot dataset must be whole, got {file}: {error!r}; download it again") from error
     if not content or not content["bytes"]:
-        raise EpisodesError(f"images must be in the Parquet files, got none in {column}, row {row} of {file}")
+        raise EpisodesError(f"images must be in the Parquet files, got none in {column}, row {row} of {file}; add them")
     return bytes(content["bytes"])
 
 

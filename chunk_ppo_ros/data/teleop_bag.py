@@ -208,7 +208,7 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
         found = ", ".join(sorted({each.topic for each in reader.connections})) or "none"
         raise EpisodesError(
             f"a recorded demonstration must have {', '.join(_ARMS)}, got nothing on {', '.join(silent)} and the topics "
-            f"{found} in {bag}; record these, or by recorder_node"
+            f"{found} in {bag}; record these topics, or record with recorder_node"
         )
 
 

@@ -187,15 +187,17 @@ def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequenc
     """
     if len(names) != len(values):
         raise ValueError(
-            f"joint names and values must be equally many, got {len(names)} names and {len(values)} values"
+            f"joint names and values must be equally many, got {len(names)} names and {len(values)} values; "
+            "check the driver of the arm"
         )
     by_name = dict(zip(names, values, strict=True))
     if len(by_name) != len(names):
-        raise ValueError(f"joint names must be unique, got {', '.join(names)}")
+        raise ValueError(f"joint names must be unique, got {', '.join(names)}; check the driver of the arm")
     missing = [name for name in wanted if name not in by_name]
     if missing:
         raise ValueError(
-            f"joints must include {', '.join(wanted)}, got {', '.join(names)}; missing {', '.join(missing)}"
+            f"joints must include {', '.join(wanted)}, got {', '.join(names)}, without {', '.join(missing)}; "
+            "check the driver of the arm"
         )
     picked = np.array([by_name[name] for name in wanted], dtype=np.float64)
     for name, value in zip(wanted, picked, strict=True):

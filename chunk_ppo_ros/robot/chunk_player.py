@@ -298,7 +298,7 @@ class ChunkPlayer:
     def _unready(self, now: float) -> str | None:
         """Returns why no chunk can start now."""
         if self._human_drives:
-            return "a human drives; it is handed back by the service takeover with data: false"
+            return "a human drives the robot; hand it back by the service takeover with data: false"
         if self._suspended:
             return f"the robot must be free to move, but it is suspended: {self._suspended}"
         if self._playing is not None:

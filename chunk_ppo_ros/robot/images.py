@@ -47,14 +47,18 @@ def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int
             f"image encoding must be one of {', '.join(ENCODINGS)}, got {encoding!r}; set it in the driver"
         )
     if height < 1 or width < 1:
-        raise ValueError(f"image must have at least one pixel, got {height} rows of {width}")
+        raise ValueError(f"image must have at least one pixel, got {height} rows of {width}; check the camera's driver")
     bytes_per_pixel, channels = _LAYOUTS[encoding]
     row = width * bytes_per_pixel
     if step < row:
-        raise ValueError(f"image step must be at least {row} bytes for {width} pixels of {encoding}, got {step}")
+        raise ValueError(
+            f"image step must be at least {row} bytes for {width} pixels of {encoding}, got {step}; check the driver"
+        )
     flat = np.frombuffer(data, dtype=np.uint8)
     if flat.size != step * height:
-        raise ValueError(f"image data must have step * height = {step} * {height} bytes, got {flat.size}")
+        raise ValueError(
+            f"image data must have step * height = {step} * {height} bytes, got {flat.size}; check the driver"
+        )
     pixels = flat.reshape(height, step)[:, :row].reshape(height, width, bytes_per_pixel)
     return pixels if (bytes_per_pixel, channels) == (3, _RGB) else pixels[..., channels]
 

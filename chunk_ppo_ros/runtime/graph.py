@@ -113,7 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
     group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
     group.add_argument("--domain_id", type=int, help="ROS domain; a free one in simulation, else the user's own")
-    group.add_argument("--discovery", choices=sorted(DISCOVERY), default="localhost", help="who may see the graph")
+    group.add_argument(
+        "--discovery", choices=sorted(DISCOVERY), default="localhost", help="which machines may see the graph"
+    )
     group.add_argument("--static_peers", default="", help="addresses, separated by ';', for --discovery static_peers")
     group.add_argument(
         "--on_node_exit", choices=ON_NODE_EXIT, default="stop", help="what happens when a node ends by itself"
