@@ -22,6 +22,7 @@ from chunk_ppo_ros.data.image_file import decode_file
 from chunk_ppo_ros.robot import aloha
 
 SUFFIXES = (".hdf5", ".h5")
+"""The ends of the names of the recorders' files."""
 
 _STATES = "observations/qpos"
 _ACTIONS = "action"

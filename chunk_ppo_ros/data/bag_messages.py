@@ -22,6 +22,7 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.message_format import FORMAT
 
 METADATA = "metadata.yaml"
+"""The file that makes a folder a bag of rosbag2."""
 
 _FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
 _FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))

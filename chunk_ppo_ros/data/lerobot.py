@@ -26,6 +26,7 @@ from chunk_ppo_ros.data.image_file import decode_file
 from chunk_ppo_ros.data.video import open_video
 
 INFO = "meta/info.json"
+"""The file that makes a folder a LeRobot dataset."""
 
 _VERSION = "v3"
 _TASKS = "meta/tasks.parquet"

@@ -34,6 +34,7 @@ from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
 from chunk_ppo_ros.robot import aloha
 
 CHUNKS = "action_chunk"
+"""The relative name of the topic of a policy's chunks."""
 _RESULTS = "execution_result"
 _OUTCOMES = "chunk_outcome"
 _JOINTS = {f"follower_{side}/joint_states": side for side in aloha.SIDES}

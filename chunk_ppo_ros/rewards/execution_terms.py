@@ -21,6 +21,7 @@ ExecutionTerm = Callable[[ExecutionResult, np.ndarray], float]
 EXECUTION_TERMS: Registry[ExecutionTerm] = Registry(
     "reward.execution_terms", group="chunk_ppo_ros.execution_terms", own={}, attributes=("__call__",)
 )
+"""The registered terms that are computed from an execution. This package has none of its own."""
 
 
 def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: RewardConfig) -> tuple[RewardTerm, ...]:

@@ -27,7 +27,9 @@ GRIPPER = "gripper"
 LEFT_FINGER = "left_finger"
 RIGHT_FINGER = "right_finger"
 SIDE_DIM = len(ARM_JOINTS) + 1
+"""The number of dimensions of one arm: six joints and the gripper."""
 ACTION_DIM = SIDE_DIM * len(SIDES)
+"""The number of dimensions of a state or an action of both arms, 14."""
 
 GRIPPER_INDICES = np.arange(len(ARM_JOINTS), ACTION_DIM, SIDE_DIM)
 """The indices of the grippers among the 14 dimensions."""
@@ -57,6 +59,7 @@ CAMERAS: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 MODEL_CAMERAS = dict(zip(CAMERAS, Pi0FASTActorCriticConfig().cameras, strict=True))
 """The camera key of the model for each camera name on the robot."""
 ROBOT_CAMERAS = {key: camera for camera, key in MODEL_CAMERAS.items()}
+"""The camera name on the robot for each camera key of the model."""
 
 for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
     _constant.setflags(write=False)

@@ -49,16 +49,27 @@ class _Pair:
 
 @dataclasses.dataclass
 class _Playing:
-    """Holds what has been sent of the chunk or segment that is being executed."""
+    """Holds what has been sent of the chunk or segment that is being executed.
+
+    Attributes:
+        stamp: the stamp of the chunk or segment, ns.
+        previous: float [14], the last commanded target, or the position from which the first step starts.
+        last_step: the time of the last step, steady s.
+        stamps: the ROS time of each command, ns.
+        commanded: the commanded target float64 [14] of each step.
+        causes: the limits that changed the target of each step, as the number of a `Cause`.
+        max_clamp: the largest change of a target by the limits, rad, or normalized where it is a gripper.
+        efforts: the mean |effort| of each step but the last; None where it is unknown.
+    """
 
     stamp: int
     previous: np.ndarray
     last_step: float
-    stamps: list[int] = dataclasses.field(default_factory=list)  # the ROS time of each command, ns
+    stamps: list[int] = dataclasses.field(default_factory=list)
     commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
     causes: list[int] = dataclasses.field(default_factory=list)
     max_clamp: float = 0.0
-    efforts: list[float | None] = dataclasses.field(default_factory=list)  # the efforts of all steps but the last
+    efforts: list[float | None] = dataclasses.field(default_factory=list)
 
     @property
     def num_steps(self) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 
 ON_NODE_EXIT = ("stop", "wait", "respawn")
+"""The reactions to a node that ends by itself; `Supervisor` describes them."""
 
 STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL))
 """The signals that a stop sends to every node that still runs, each with the seconds since the stop began."""

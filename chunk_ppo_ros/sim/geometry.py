@@ -16,6 +16,7 @@ import numpy as np
 from chunk_ppo_ros.robot import aloha
 
 NUM_ARM_JOINTS = len(aloha.ARM_JOINTS)
+# The positions, m, and the rotations about z, rad, of the two bases in the world frame.
 BASE_POSITIONS = np.array([[-0.469, 0.5, 0.0], [0.469, 0.5, 0.0]])
 BASE_YAWS = np.array([0.0, np.pi])
 # The offset of each joint from the joint before it (the first: from the base), in the frame of that joint, m.

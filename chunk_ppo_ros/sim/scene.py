@@ -16,12 +16,14 @@ import numpy as np
 from chunk_ppo_ros.robot import aloha
 
 TABLE = "table"
+"""The name of the table in contacts."""
 FINGERS = {side: (f"{side}_gripper/left_finger", f"{side}_gripper/right_finger") for side in aloha.SIDES}
 """The names of the two fingers of each gripper in contacts."""
 ARMS = {side: f"{side}_arm" for side in aloha.SIDES}
 """The name that all other parts of each arm have in contacts."""
 
 NO_TURN = (1.0, 0.0, 0.0, 0.0)
+"""The unit quaternion (w, x, y, z) of no rotation."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ TASKS: Registry[MakeTask] = Registry(
     },
     attributes=("__call__",),
 )
+"""The registered tasks. Each entry is a function that makes the task."""
 
 _MEMBERS = ("name", "prompt", "objects", "sample_layout", "observe", "step_reward", "make_expert")
 

@@ -30,7 +30,7 @@ CUBE_INERTIA = (0.002, 0.002, 0.002)  # kg m^2
 CUBE_LOW = np.array([0.0, 0.4, CUBE_HALF_SIZE])
 CUBE_HIGH = np.array([0.2, 0.6, CUBE_HALF_SIZE])
 PROGRESS_WEIGHT = 2.0  # 1/m; the two grasp points begin at 0.7 m from the cube in sum, and end near it
-STAGES = 5
+STAGES = 5  # the stage of success, see `transfer_stage`
 LOST_HEIGHT = -0.05  # m; a cube whose center is lower has fallen off the table
 
 
