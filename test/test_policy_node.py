@@ -310,7 +310,7 @@ def test_joints_that_are_not_finite_are_told_and_the_policy_holds(graph):
     assert len(graph.peer.chunks) == 1
     graph.peer.sense(6)
     graph.spin_until(lambda: len(graph.peer.chunks) == 2)
-    assert graph.logged("the left arm's joint states are well again") == 1
+    assert graph.logged("the left arm's joint states are valid again") == 1
 
 
 def test_a_checkpoint_that_does_not_load_keeps_the_old_weights_and_holds(graph):

@@ -218,7 +218,7 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     monkeypatch.setattr(trainer_node, "SAVE_RETRY_PERIOD", 0.1)
     FakeLearner.save_errors.append(CheckpointError("No space left on device"))
     send(graph, 0, 1, 2, 3)
-    graph.spin_until(lambda: graph.logged("the update is made but not saved"))
+    graph.spin_until(lambda: graph.logged("the update is made but not announced"))
     assert len(graph.peer.versions) == 1 and len(journal()) == 4
     graph.spin_until(lambda: len(graph.peer.versions) == 2)
     assert FakeLearner.trained == [[0, 1, 2, 3]]

@@ -97,7 +97,7 @@ class HumanSegments:
         return f"more than {MAX_WAITING} segments wait for the policy" if full else ""
 
     def drop_oldest(self) -> None:
-        """Forgets the oldest segment that has ended: it has become a chunk, or cannot."""
+        """Forgets the oldest segment that has ended, because it has become a chunk or cannot become one."""
         self._ended.popleft()
 
     def clear(self) -> None:

@@ -111,7 +111,7 @@ class Learner:
 
     @property
     def params(self) -> Any:
-        """All parameters of the present version. An update makes new arrays and does not change these."""
+        """The parameters of the present version. An update makes new arrays and does not change these."""
         return self._params
 
     @property
@@ -128,7 +128,7 @@ class Learner:
         """Refuses a transition that does not fit this run's shapes, tokens or temperature.
 
         Raises:
-            ValueError: naming the field, its value and what it must be.
+            ValueError: when it does not fit. The text names the field, its value and what it must be.
         """
         check_transition(transition, self._config.model)
 

@@ -238,7 +238,7 @@ def _step(state: NoveltyState, inputs: jax.Array, known: jax.Array) -> tuple[jax
     squared_errors = state.squared_errors + jnp.sum(jnp.square(before))
     scale = jnp.sqrt(squared_errors / jnp.maximum(moments.count, 1.0))
     predictor, opt_state = jax.lax.fori_loop(0, GRADIENT_STEPS, descend, (state.predictor, state.opt_state))
-    learnt = dataclasses.replace(
+    learned = dataclasses.replace(
         state, predictor=predictor, opt_state=opt_state, moments=moments, squared_errors=squared_errors
     )
-    return before / jnp.maximum(scale, 1e-8), learnt
+    return before / jnp.maximum(scale, 1e-8), learned

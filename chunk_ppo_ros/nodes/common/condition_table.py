@@ -25,13 +25,13 @@ SENSORS_APART = Condition(
 IMAGE_UNREADABLE = Condition(
     key="images of {camera}",
     text="{camera}: {reason}",
-    cleared="{camera} is well again",
+    cleared="the images of {camera} are valid again",
     renewed_by=("reason",),
 )
 ARM_UNREADABLE = Condition(
     key="joint states of the {side} arm",
     text="{side} arm: {reason}",
-    cleared="the {side} arm's joint states are well again",
+    cleared="the {side} arm's joint states are valid again",
     renewed_by=("reason",),
 )
 JOINT_STATES_UNUSED = Condition(
@@ -75,7 +75,7 @@ PART_SILENT = Condition(
 )
 CHUNK_UNFINISHED = Condition(
     key="end of the chunk",
-    text="chunk {sequence_number} was sent {waited:.1f} s ago and nobody says how it ended; the policy waits: check "
+    text="chunk {sequence_number} was sent {waited:.1f} s ago and no outcome has arrived; the policy waits, check "
     "robot_node, the reward sources and reward_node, or end the episode",
     cleared="the chunk has ended or its episode is over; the policy goes on",
     renewed_by=("sequence_number",),
@@ -98,7 +98,7 @@ CHECKPOINT_UNREADABLE = Condition(
 OBSERVATION_REFUSED = Condition(
     key="observation",
     text="the observation is refused, the policy holds: {reason}",
-    cleared="observations are well again",
+    cleared="observations are valid again",
     renewed_by=("reason",),
 )
 TOKENS_INVALID = Condition(
@@ -114,25 +114,25 @@ CHUNK_REFUSED = Condition(
 )
 COMMANDS_MALFORMED = Condition(
     key="commands of the human",
-    text="what the human drove is not used: {reason}",
-    cleared="what a human drives is well formed again",
+    text="the segment that the human drove is not used: {reason}",
+    cleared="the segments of the human are well formed again",
     is_error=True,
 )
 SEGMENT_UNUSED = Condition(
     key="segments of the human",
-    text="what the human drove is not used: {reason}",
-    cleared="what the human drives is used again",
+    text="the segment that the human drove is not used: {reason}",
+    cleared="the segments of the human are used again",
     renewed_by=("reason",),
 )
 SEGMENT_TOO_LONG = Condition(
     key="tokens of the human",
-    text="what the human drives cannot be imitated: it takes more tokens than model.max_action_tokens allows",
-    cleared="what the human drives can be imitated again",
+    text="the chunk that the human drove cannot be imitated, because it needs more tokens than model.max_action_tokens",
+    cleared="the chunks of the human can be imitated again",
 )
 LEADER_NOT_FOLLOWED = Condition(
     key="leader arms",
     text="the robot holds: {reason}",
-    cleared="the robot does not hold any more",
+    cleared="the robot no longer holds",
     renewed_by=("reason",),
 )
 
@@ -158,7 +158,7 @@ METRICS_NOT_STORED = Condition(
 )
 CHECKPOINT_NOT_STORED = Condition(
     key="saved checkpoint",
-    text="the update is made but not saved, so it is not announced; it is tried again: {reason}",
+    text="the update is made but not announced, because its checkpoint cannot be saved yet: {reason}",
     cleared="the checkpoint is saved",
     is_error=True,
 )
