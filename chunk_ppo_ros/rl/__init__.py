@@ -1,1 +1,1 @@
-"""PPO over action chunks: discounts, GAE, losses and the update. It knows an `evaluate` function, not a model class."""
+"""Modules of PPO over action chunks: GAE, losses and the update. They know an `evaluate` function, no model class."""

@@ -1,4 +1,4 @@
-"""Passes over a rollout in shuffled minibatches, until all are made or the policy has moved far enough."""
+"""Makes passes over a rollout in shuffled minibatches, until all are made or the policy has moved far enough."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Progress = Callable[[int, int], object]
 
 @dataclasses.dataclass(frozen=True)
 class Passes:
-    """What came of the passes.
+    """The results of the passes over one rollout.
 
     Attributes:
         state: the state after the last step.
         steps: results of the steps, on the host; at least one.
-        epochs_done: passes made, the last one maybe in part.
+        epochs_done: number of passes made, of which the last one may have been stopped early.
     """
 
     state: TrainState
@@ -37,23 +37,24 @@ class Passes:
 
     @property
     def finite(self) -> bool:
-        """Whether losses and gradients were; after one that is not there are no more steps."""
+        """Whether all losses and gradients were finite; the first one that is not ends the passes."""
         return bool(self.steps[-1].finite)
 
     def metrics(self) -> Metrics:
-        """Returns the metrics of the steps, and how many passes were made."""
+        """Returns the metrics of the steps, and the number of passes."""
         made = Metrics({"update/epochs_done": self.epochs_done})
         return metrics_of([step.metrics for step in self.steps]) | made
 
 
 class Epochs:
-    """Makes the passes over one rollout, as often as they are asked for; the same key gives the same minibatches.
+    """Makes the passes over one rollout, once for each call of `run`. The same key gives the same minibatches.
 
     Args:
-        step: makes the steps.
-        config: reads the number of epochs, the chunks in a step and `target_kl`.
-        key: shuffles.
-        progress: called as progress(steps done, steps at most) after each step; repeated passes count on.
+        step: makes the gradient steps.
+        config: PPO settings, of which the number of epochs, the chunks in a step and `target_kl` are read.
+        key: source of randomness of the shuffling.
+        progress: function that is called with the steps done and the largest number of steps, after each step. Where
+            the passes are repeated, it counts on.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Epochs:
         self._steps_before = 0
 
     def run(self, state: TrainState, rollout: RolloutBatch, targets: Targets, *, lr_scale: float) -> Passes:
-        """Makes all passes from `state`, which they use up, with the actor's learning rate times `lr_scale`.
+        """Makes all passes from `state`, whose arrays they use up, at the actor's learning rate times `lr_scale`.
 
         A minibatch whose KL is above `target_kl` before its step is the last one.
 
@@ -99,17 +100,21 @@ def minibatches(key: Key, epoch: int, *, num_chunks: int, size: int) -> Int[np.n
     """Returns the shuffled indices of the chunks of one epoch, a row for each of its steps.
 
     Args:
-        key: shuffles; the same key and epoch give the same minibatches.
+        key: source of randomness; the same key and epoch give the same minibatches.
         epoch: number of the pass, from 0.
-        num_chunks: chunks of the rollout, a multiple of `size`.
-        size: chunks in a step.
+        num_chunks: number of chunks of the rollout, a multiple of `size`.
+        size: number of chunks in a step.
     """
     shuffled = jax.random.permutation(jax.random.fold_in(key, epoch), num_chunks)
     return np.asarray(shuffled).reshape(-1, size)
 
 
 def _check_first(result: StepResult) -> None:
-    """Refuses what is not finite before anything was changed: a lower rate does not mend it."""
+    """Refuses a first step whose loss or gradients are not finite, because a lower learning rate does not help then.
+
+    Raises:
+        UpdateError: if the loss or a gradient is not finite.
+    """
     if not result.finite:
         names = ("loss/policy", "loss/value", "grad_norm/actor", "grad_norm/value")
         got = ", ".join(f"{name} {result.metrics[name]}" for name in names)

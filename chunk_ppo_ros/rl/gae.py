@@ -1,4 +1,7 @@
-"""Generalized advantage estimation over one sequence of chunks; a batch of sequences is the caller's `jax.vmap`."""
+"""Estimates advantages over one sequence of chunks (generalized advantage estimation).
+
+For a batch of sequences, the caller uses `jax.vmap`.
+"""
 
 from __future__ import annotations
 
@@ -29,24 +32,24 @@ def gae(
     with reward r, discount gamma, value v, next value v', terminated d and segment end e of chunk t.
     Source: Schulman et al. 2016, "High-dimensional continuous control using generalized advantage estimation", eq. 16.
 
-    Differs from it: time counts chunks; the discount is an array; and the value after a chunk is given, not read from
-    the next entry, so that a segment may end anywhere. Termination removes the future (d); truncation and takeover only
-    cut the trace (e), and their future is worth v'.
+    Three things differ from it. Time counts chunks. The discount is an array. The value after a chunk is given, and not
+    read from the next entry, so that a segment may end anywhere. After termination (d) nothing follows. Truncation and
+    takeover only cut the sum over later chunks (e), and the future after them is worth v'.
 
     Args:
         rewards: the reward of each chunk, summed over its executed steps.
         discounts: the factor on `next_values` before termination, within 0..1.
-        values: V of the observation before each chunk, in units of reward. V(s, a) of the chunk itself is taken as well
-            (`ppo.gae_value`), but is no baseline for its own action: what it knows of the action is taken out of the
-            advantage, and a perfect one leaves none on average.
+        values: V of the observation before each chunk, in units of reward. `ppo.gae_value` may give V(s, a) of the
+            chunk itself, which is no baseline for its own action. It subtracts from the advantage what it predicts of
+            the action's effect, and a perfect V(s, a) leaves an advantage of 0 on average.
         next_values: V of the observation after each chunk, in units of reward; ignored where terminated.
         terminated: whether an end state was reached.
-        segment_end: whether entry t + 1 does not continue entry t: terminated, truncated, cut by a takeover, or the
-            next transition is not its successor. The last entry counts as an end whatever is said.
-        gae_lambda: lambda within 0..1; 0 is the one-chunk temporal difference, 1 the sum to the segment's end.
+        segment_end: whether entry t + 1 does not continue entry t, because t was terminated, truncated or cut by a
+            takeover, or because the next transition is not its successor. The last entry always counts as an end.
+        gae_lambda: lambda within 0..1; 0 is the temporal difference of one chunk, and 1 the sum to the segment's end.
 
     Returns:
-        advantages and returns, in units of reward. They are targets: no gradient flows through them.
+        The advantages and the returns, in units of reward. No gradient flows through them.
 
     Raises:
         ValueError: if the shapes are not all [N].

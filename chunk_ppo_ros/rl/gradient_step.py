@@ -1,4 +1,4 @@
-"""One step of the optimizer on one minibatch, of what is trained; the minibatch may be taken in parts."""
+"""Makes one step of the optimizer on one minibatch, for the trained parameters; the minibatch may be taken in parts."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from chunk_ppo_ros.rl.targets import Targets
 from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 OptState: TypeAlias = dict[str, Tree]
-"""States of the optimizers by group, as `ActorCriticOptimizer.init` makes them, or of some of the groups."""
+"""The states of the optimizers by group, as `ActorCriticOptimizer.init` makes them; it may lack a group."""
 
 GradientOf: TypeAlias = Callable[[Params, Array], tuple[tuple[Array, ScalarMetrics], Params]]
-"""(trained parameters, indices [B]) -> ((loss, metrics), gradients)."""
+"""The type of a function of (trained parameters, indices [B]) that returns ((loss, metrics), gradients)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainState:
-    """Parameters between the steps of an update.
+    """The parameters and the optimizer state between the steps of an update.
 
     Attributes:
-        trained: the part that the steps change and use up.
-        frozen: the part that they read; nobody's copy.
-        opt_state: of the groups that have trained leaves; used up as well.
-        old: what `trained` and `opt_state` were before the first step, on the host where they were donated.
-        partition: what makes one tree of the two parts.
-        policy_frozen: whether the value head alone is trained.
+        trained: the parameters that the steps change; a step uses up these arrays.
+        frozen: the parameters that the steps only read, which are the caller's arrays and no copy.
+        opt_state: state of the groups that have trained leaves; a step uses up these arrays too.
+        old: `trained` and `opt_state` before the first step; on the host where the arrays were donated.
+        partition: divides the parameters into the trained and the frozen part.
+        policy_frozen: whether only the value head is trained.
     """
 
     trained: Params
@@ -52,11 +52,11 @@ class TrainState:
 
     @property
     def params(self) -> Params:
-        """All parameters, trained and frozen."""
+        """The tree of all parameters, trained and frozen."""
         return self.partition.join(self.trained, self.frozen)
 
     def undone(self) -> TrainState:
-        """Returns the state before the first step, bit by bit, in a copy that steps may use up."""
+        """Returns the state before the first step, equal to the bit, in a copy that steps may use up."""
         places = jax.tree.map(lambda leaf: leaf.sharding, (self.trained, self.opt_state))
         trained, opt_state = jax.tree.map(_copy_to, self.old, places)
         return dataclasses.replace(self, trained=trained, opt_state=opt_state)
@@ -64,10 +64,10 @@ class TrainState:
 
 @flax.struct.dataclass
 class StepResult:
-    """What a gradient step tells, beside the state after it.
+    """The result of a gradient step, beside the state after it.
 
     Attributes:
-        metrics: of the loss and of the gradients before clipping.
+        metrics: metrics of the loss, and of the gradients before clipping.
         finite: whether the loss and the norms of both gradients are finite.
     """
 
@@ -76,12 +76,12 @@ class StepResult:
 
 
 class GradientStep:
-    """Makes steps; compiled once for rollouts of one size, and once more for a frozen policy.
+    """Makes gradient steps. The step is compiled once for rollouts of one size, and once more for a frozen policy.
 
     Args:
         evaluate: scores sampled tokens under given parameters.
-        optimizer: of the groups `actor_backbone` and `value_head`.
-        config: the algorithm.
+        optimizer: the optimizers of the groups `actor_backbone` and `value_head`.
+        config: the PPO settings.
         trained: which leaves of `actor_backbone` are trained, as in `Partition`.
     """
 
@@ -103,11 +103,11 @@ class GradientStep:
         """Returns the state before the first step.
 
         Args:
-            params: all parameters, committed.
-            opt_state: states of both groups.
-            policy_frozen: train the value head only.
-            donate: have the steps use up what they train of `params` and `opt_state`, instead of a copy; the copy that
-                undoes them is then on the host.
+            params: all parameters, committed to their devices.
+            opt_state: optimizer states of both groups.
+            policy_frozen: whether only the value head is trained.
+            donate: whether the steps use up the trained arrays of `params` and `opt_state` themselves, instead of a
+                copy. The copy from which `undone` restores them is then on the host.
         """
         partition = self._partition(policy_frozen=policy_frozen)
         trained, frozen = partition.split(params)
@@ -132,8 +132,8 @@ class GradientStep:
             state: the state before the step.
             rollout: N chunks, on the device.
             targets: targets of these chunks.
-            indices: chunks of the step; the gradient is that of the loss over all of them, made of
-                `gradient_accumulation_steps` K parts of B chunks one after the other.
+            indices: indices of the step's chunks. The gradient is that of the loss over all of them. It is the sum over
+                K = `gradient_accumulation_steps` parts of B chunks, which are computed one after the other.
             lr_scale: factor on the actor's learning rate.
         """
         trained, opt_state, result = self._step(
@@ -202,7 +202,7 @@ class GradientStep:
 def _accumulated(
     gradient_of: GradientOf, trained: Params, parts: Int[Array, "K B"]
 ) -> tuple[Float[Array, ""], ScalarMetrics, Params]:
-    """Loss, metrics and gradients summed over K parts, with the memory for the activations of one."""
+    """Returns loss, metrics and gradients summed over K parts; it needs memory for the activations of one part only."""
     if len(parts) == 1:
         (loss, metrics), gradients = gradient_of(trained, parts[0])
         return loss, metrics, gradients
@@ -216,16 +216,16 @@ def _accumulated(
 
 
 def committed(tree: Tree) -> Tree:
-    """Returns the same arrays, committed to where they are; nothing is copied.
+    """Returns the same arrays, committed to the devices that they are on. Nothing is copied.
 
-    The results of a step are committed if one of its inputs is (parameters that were restored from a checkpoint), and
-    a function would be compiled again for them.
+    The results of a step are committed if one of its inputs is, for example parameters from a checkpoint. Without this,
+    a function would be compiled once for inputs that are not committed and again for those that are.
     """
     return jax.tree.map(lambda leaf: jax.device_put(leaf, jnp.asarray(leaf).sharding), tree)
 
 
 def _own_copy(tree: Tree) -> Tree:
-    """A committed copy that the steps may donate, so that the caller's arrays stay good whatever fails."""
+    """Returns a committed copy that the steps may use up, so that the caller's arrays stay valid whatever fails."""
     return jax.tree.map(lambda leaf: _copy_to(leaf, jnp.asarray(leaf).sharding), tree)
 
 

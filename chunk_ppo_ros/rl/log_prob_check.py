@@ -1,4 +1,4 @@
-"""Whether the log-probs that were recorded while sampling are those of the parameters that are to be trained."""
+"""Checks that the recorded log-probabilities are those of the parameters that are to be trained."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from chunk_ppo_ros.rl.update_errors import LogProbGapError
 
 @flax.struct.dataclass
 class RolloutScores:
-    """What parameters say about N chunks.
+    """The scores of N chunks under given parameters.
 
     Attributes:
         token_log_probs: log-probability of each token, nats.
-        chunk_gaps: |ratio - 1| of each chunk to what was recorded; 0 where a human drove.
-        token_gaps: the largest |difference| of a token's log-probability to the recorded one, nats; likewise.
+        chunk_gaps: |ratio - 1| of each chunk, where ratio is its probability divided by the recorded one; 0 where a
+            human drove.
+        token_gaps: largest |difference| of a token's log-probability to the recorded one in each chunk, nats; 0 where a
+            human drove.
         chunk_values: V(s, a), in units of reward; None where the policy has none.
     """
 
@@ -33,7 +35,7 @@ class RolloutScores:
     chunk_values: Float[AnyArray, "N"] | None
 
     def gap_metrics(self) -> Metrics:
-        """Returns the largest gaps; of scores on the host."""
+        """Returns the largest gaps as metrics; the scores must be on the host."""
         return Metrics(
             {
                 "logp_gap/max_ratio": float(np.max(self.chunk_gaps)),
@@ -43,12 +45,14 @@ class RolloutScores:
 
 
 class LogProbCheck:
-    """Scores rollouts a minibatch at a time, compiled once for rollouts of one size, and knows what gap is too large.
+    """Scores rollouts a minibatch at a time, and refuses gaps that are too large.
+
+    It is compiled once for rollouts of one size.
 
     Args:
         evaluate: scores sampled tokens under given parameters.
-        batch_size: chunks in a minibatch; divides the chunks of a rollout.
-        limit: the largest |ratio - 1| of a chunk.
+        batch_size: number of chunks in a minibatch; it must divide the number of chunks of a rollout.
+        limit: the largest |ratio - 1| that a chunk may have.
     """
 
     def __init__(self, evaluate: Evaluate, *, batch_size: int, limit: float) -> None:
@@ -58,20 +62,20 @@ class LogProbCheck:
         self.measure = jax.jit(self._measure)
 
     def __call__(self, params: Params, rollout: RolloutBatch) -> RolloutScores:
-        """Returns the scores under the parameters that sampled, on the host.
+        """Returns, on the host, the scores under the parameters that sampled the chunks.
 
         Raises:
             LogProbGapError: if a chunk's gap is above the limit, or not a number.
         """
         scores = self.scores(params, rollout)
-        worst = int(np.argmax(scores.chunk_gaps))  # numpy's argmax takes NaN for the largest
+        worst = int(np.argmax(scores.chunk_gaps))  # numpy's argmax returns the first NaN where there is one.
         gap = float(scores.chunk_gaps[worst])
         if not gap <= self._limit:
             raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=int(rollout.sequence_number[worst]))
         return scores
 
     def scores(self, params: Params, rollout: RolloutBatch) -> RolloutScores:
-        """Returns the scores under any parameters, on the host."""
+        """Returns, on the host, the scores under any parameters."""
         minibatches = np.arange(len(rollout.rewards)).reshape(-1, self._batch_size)
         parts = jax.device_get([self.measure(params, rollout, indices) for indices in minibatches])
         scores: RolloutScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)

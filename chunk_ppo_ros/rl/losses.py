@@ -1,8 +1,8 @@
-"""The loss of PPO on chunks: clipped surrogate, values, entropy, distance to the reference, and cloning of humans.
+"""Computes PPO's loss on chunks: clipped surrogate, values, entropy, distance to the reference, and cloning of humans.
 
-Three kinds of chunks count differently. What the policy sampled and executed counts in all but the cloning term. What a
-human cut short counts in the value loss only. What a human drove (`human_mask`) counts in the cloning term only.
-Not here: the ratios themselves (`ratios.py`), which chunks make up a step, and gradients (`gradient_step.py`).
+There are three kinds of chunks. A chunk that the policy sampled and executed counts in every term but the cloning term.
+A chunk that a human cut short counts only in the value loss. A chunk that a human drove (`human_mask`) counts only in
+the cloning term. `ratios.py` computes the ratios, and `gradient_step.py` the gradients.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from chunk_ppo_ros.rl.update_metrics import MetricScalar, ScalarMetrics, scalar
 
 @flax.struct.dataclass
 class LossInputs:
-    """What the loss reads of B chunks, beside the present policy's scores.
+    """The numbers of B chunks that the loss reads beside the scores under the present parameters.
 
     Attributes:
-        old_log_probs: log-probability of each token under the policy that sampled, nats.
-        reference_log_probs: the same under the reference policy, nats; None where it has no weight in the loss.
-        token_mask: which tokens were sampled.
-        policy_mask: which chunks the policy sampled and nobody cut short.
-        human_mask: which chunks a human drove.
+        old_log_probs: log-probability of each token under the policy that sampled it, nats.
+        reference_log_probs: log-probability of each token under the reference policy, nats; None where the reference
+            has no weight in the loss.
+        token_mask: true for tokens that were sampled.
+        policy_mask: true for chunks that the policy sampled and nobody cut short.
+        human_mask: true for chunks that a human drove.
         advantages: advantage of each chunk, normalized where the configuration says so.
         returns: targets of the values, in units of reward.
     """
@@ -47,13 +48,13 @@ class LossInputs:
 
 @flax.struct.dataclass
 class Counts:
-    """What the means of the loss divide by. Where gradients of several minibatches are added up, these are of all.
+    """The numbers by which the means of the loss divide. They count the whole minibatch where it is taken in parts.
 
     Attributes:
-        policy: chunks under the policy mask.
-        tokens: sampled tokens of these.
-        human: chunks under the human mask.
-        valued: chunks that no human drove.
+        policy: number of chunks under the policy mask.
+        tokens: number of sampled tokens of these chunks.
+        human: number of chunks under the human mask.
+        valued: number of chunks that no human drove.
     """
 
     policy: Int[AnyArray, ""]
@@ -68,7 +69,7 @@ class Counts:
         policy_mask: Bool[AnyArray, "*batch"],
         human_mask: Bool[AnyArray, "*batch"],
     ) -> Counts:
-        """Returns the counts under masks of sampled tokens, of the policy's chunks and of what humans drove."""
+        """Returns the counts under masks of sampled tokens, of the policy's chunks and of the chunks of humans."""
         return cls(
             policy=jnp.sum(policy_mask),
             tokens=jnp.sum(token_mask & policy_mask[..., None]),
@@ -84,20 +85,20 @@ def masked_mean(
     axis: int | None = None,
     count: Int[AnyArray, "..."] | None = None,
 ) -> Float[Array, "..."]:
-    """Returns the mean of `values` where `mask` is true, and 0 where it nowhere is.
+    """Returns the mean of `values` where `mask` is true, and 0 where it is true nowhere.
 
     Args:
         values: numbers or bools.
-        mask: which of them count.
-        axis: that the mean is taken over; all axes where None.
-        count: what the sum is divided by, where that is not the number of true entries of the mask.
+        mask: true for the values that count.
+        axis: the axis over which the mean is taken; None takes all axes.
+        count: number by which the sum is divided; None takes the number of true entries of the mask.
     """
     count = jnp.sum(mask, axis=axis) if count is None else count
     return jnp.sum(jnp.where(mask, values, 0.0), axis=axis) / jnp.maximum(count, 1)
 
 
 def normalize(advantages: Float[Array, "N"], mask: Bool[AnyArray, "N"]) -> Float[Array, "N"]:
-    """Returns advantages with mean 0 and standard deviation 1 over the chunks under `mask`; no gradient flows."""
+    """Returns advantages with mean 0 and standard deviation 1 over the chunks under `mask`; they have no gradient."""
     centered = advantages - masked_mean(advantages, mask)
     deviation = jnp.sqrt(masked_mean(jnp.square(centered), mask))
     return jax.lax.stop_gradient(centered / (deviation + 1e-8))
@@ -112,18 +113,18 @@ def reference_loss(
 
     .. math:: \frac{1}{2} \sum_t (\ln\pi_t - \ln\pi^{ref}_t)^2
 
-    On samples of the policy itself the gradient's mean is
+    On samples of the policy itself, the gradient's mean is
     :math:`E[\ln(\pi/\pi^{ref}) \nabla\ln\pi] = \nabla KL(\pi \| \pi^{ref})` for each token's distribution (Schulman
-    2020, "Approximating KL divergence", estimator k2). Differs from GRPO (Shao et al. 2024, eq. 4), which takes k3: its
+    2020, "Approximating KL divergence", estimator k2). GRPO differs (Shao et al. 2024, eq. 4): it uses k3, whose
     gradient is that of KL(ref || policy), and grows exponentially where the policy has made a token rare.
 
-    It has a bias: what a token does to the KL of those after it is left out, and in later epochs the samples are the
-    old policy's.
+    The estimate has a bias for two reasons. The effect of a token on the KL of later tokens is left out. And in later
+    epochs, the samples are those of the policy before the update.
 
     Args:
         token_log_probs: log-probability of each token under the policy, nats.
-        reference_log_probs: the same under the reference, nats.
-        mask: which tokens count.
+        reference_log_probs: log-probability of each token under the reference policy, nats.
+        mask: true for the tokens that count.
     """
     difference = jnp.where(mask, token_log_probs - jax.lax.stop_gradient(reference_log_probs), 0.0)
     return 0.5 * jnp.sum(jnp.square(difference), axis=-1)
@@ -137,18 +138,19 @@ def ppo_loss(
     .. math::
         L = L_{policy} + c_{vf} L_{values} - c_{ent} H + c_{ref} L_{reference} + c_{bc} L_{cloning}
 
-    The weights c are `vf_coef`, `ent_coef`, `ref_kl_coef` and `bc_coef`. V(s) and V(s, a), where there is one, have the
-    same loss on the same returns, and their losses add up. A chunk that a human drove weighs in the cloning term like
-    one of the policy's with the advantage `bc_coef`.
+    The weights c are `vf_coef`, `ent_coef`, `ref_kl_coef` and `bc_coef`. V(s), and V(s, a) where there is one, have the
+    same loss on the same returns, and their losses are added. A chunk that a human drove has the same weight in the
+    cloning term as a chunk of the policy with the advantage `bc_coef` has in the policy's term.
 
-    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 9. Differs from it: the value loss is
-    not the square but that of `ValueDistribution.loss`, Huber's or a histogram's cross-entropy.
+    Source: Schulman et al. 2017, "Proximal policy optimization algorithms", eq. 9. The value loss differs: it is not
+    the squared error but `ValueDistribution.loss`, which is Huber's or a histogram's cross-entropy.
 
     Args:
-        scores: what the current parameters say about the chunks.
-        inputs: what else is known of the chunks.
+        scores: scores of the chunks under the present parameters.
+        inputs: the other numbers of the chunks.
         config: the weights of the terms, the level and range of the clip, and the value loss.
-        counts: what means divide by, where these chunks are a part of a larger minibatch.
+        counts: numbers by which the means divide, where these chunks are a part of a larger minibatch; None counts
+            these chunks.
     """
     counts = Counts.of(inputs.token_mask, inputs.policy_mask, inputs.human_mask) if counts is None else counts
     policy_loss, scalars = _policy_loss(scores, inputs, counts, config)
@@ -178,7 +180,7 @@ def ppo_loss(
 def _policy_loss(
     scores: PolicyScores, inputs: LossInputs, counts: Counts, config: config_lib.PPOConfig
 ) -> tuple[Float[Array, ""], dict[str, MetricScalar]]:
-    """The clipped surrogate at the configured level, and the metrics of the ratios."""
+    """Returns the clipped surrogate at the configured level, and the metrics of the ratios."""
     log_ratios = scores.token_log_probs - inputs.old_log_probs
     ratios = {
         level: ratios_lib.level_ratios(
@@ -219,12 +221,12 @@ def _value_loss(
 
 
 def _clipped_returns(estimate: ValueEstimate, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
-    """The share of the returns that are beyond the range of the value's histogram."""
+    """Returns the share of the returns that are beyond the range of the value's histogram."""
     return masked_mean(estimate.distribution.is_beyond(inputs.returns), ~inputs.human_mask, count=counts.valued)
 
 
 def _entropy(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
-    """The mean over the policy's chunks of the mean entropy of a sampled token, nats."""
+    """Returns the mean over the policy's chunks of the mean entropy of a sampled token, nats."""
     token_entropy = masked_mean(scores.entropy, inputs.token_mask, axis=-1)
     return masked_mean(token_entropy, inputs.policy_mask, count=counts.policy)
 
@@ -232,14 +234,17 @@ def _entropy(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> Float[
 def _mean_reference_loss(
     scores: PolicyScores, inputs: LossInputs, reference_log_probs: Float[Array, "B T"], counts: Counts
 ) -> Float[Array, ""]:
-    """The mean of `reference_loss` over the policy's chunks, nats."""
+    """Returns the mean of `reference_loss` over the policy's chunks, nats."""
     mask = inputs.token_mask & inputs.policy_mask[:, None]
     distances = reference_loss(scores.token_log_probs, reference_log_probs, mask)
     return masked_mean(distances, inputs.policy_mask, count=counts.policy)
 
 
 def _cloning_loss(scores: PolicyScores, inputs: LossInputs, counts: Counts) -> Float[Array, ""]:
-    """The negative log-probability of what humans drove, over all chunks that train the policy, nats."""
+    """Returns the sum of the negative log-probabilities of the humans' chunks, divided by a number of chunks, nats.
+
+    That number counts the chunks of the policy and those of the humans, which all train the policy.
+    """
     mask = inputs.token_mask & inputs.human_mask[:, None]
     log_probs = jnp.where(mask, scores.token_log_probs, 0.0)
     return -jnp.sum(log_probs) / jnp.maximum(counts.policy + counts.human, 1)

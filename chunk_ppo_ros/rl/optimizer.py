@@ -1,4 +1,4 @@
-"""The optimizers of the two parameter groups: separate learning rates, gradient norms and Adam moments."""
+"""Makes the optimizers of the two parameter groups, with separate learning rates, gradient norms and Adam moments."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from chunk_ppo_ros.rl.partition import Partition
 ACTOR = "actor_backbone"
 VALUE = "value_head"
 LR_SCALE = "rate_scale"
-"""Key of the factor on the actor's learning rate in the optimizer state, which is 1 unless updates were undone.
+"""The key in the optimizer state of the factor on the actor's learning rate, which is 1 unless updates were undone.
 
-The text of the key is that of the checkpoints since 0.1.0, and of the metric `update/rate_scale`.
+Checkpoints since 0.1.0 have this key, and so has the metric `update/rate_scale`.
 """
 
 ADAM_B1 = 0.9
 ADAM_B2 = 0.95
 ADAM_EPS = 1e-8
 FINAL_RATE = 0.1
-"""What is left of the actor's learning rate after its decay."""
+"""The factor on the actor's learning rate after its decay."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ActorCriticOptimizer:
-    """One `optax.GradientTransformation` a group, so that one group can stand still while the other learns.
+    """One `optax.GradientTransformation` for each group, so that one group can be frozen while the other is trained.
 
     Attributes:
-        actor: for `params["actor_backbone"]`.
-        value: for `params["value_head"]`.
+        actor: the transformation for `params["actor_backbone"]`.
+        value: the transformation for `params["value_head"]`.
     """
 
     actor: optax.GradientTransformation
     value: optax.GradientTransformation
 
     def init(self, params: ShapeTree, *, trained: PyTree[bool] = True) -> dict[str, Tree]:
-        """Returns the optimizer state of what is trained by group, and under `LR_SCALE` the number 1.
+        """Returns the optimizer state of the trained parameters by group, and the number 1 under the key `LR_SCALE`.
 
         Args:
-            params: arrays or shapes.
-            trained: which of the actor's leaves are trained, as in `Partition`; there are no moments of the others.
+            params: the tree of both groups, of arrays or shapes.
+            trained: which of the actor's leaves are trained, as in `Partition`; the state has no moments of the others.
 
         Raises:
             ValueError: if `params` does not have exactly these two groups.
@@ -64,11 +64,11 @@ class ActorCriticOptimizer:
 
 
 def make_optimizer(config: config_lib.PPOConfig) -> ActorCriticOptimizer:
-    """Returns Adam at `learning_rate` and `value_learning_rate`, each group's gradient scaled down to `max_grad_norm`.
+    """Returns Adam for each group, at `learning_rate` for the actor and `value_learning_rate` for the value head.
 
-    The actor's rate rises linearly over `learning_rate_warmup_steps` steps of the optimizer, the first of which is
-    made at a rate of 1 / steps, and then falls linearly to a tenth over `learning_rate_decay_steps`, where these are
-    not 0.
+    Each group's gradient is scaled down to the norm `max_grad_norm` where it is larger. The actor's rate rises linearly
+    over `learning_rate_warmup_steps` steps of the optimizer, and the first step is made at 1 / steps of it. Then it
+    falls linearly to a tenth over `learning_rate_decay_steps`. A number of 0 turns off the rise or the fall.
     """
     rate: optax.ScalarOrSchedule = config.learning_rate
     if config.learning_rate_decay_steps:
@@ -88,7 +88,7 @@ def _clipped_adam(learning_rate: optax.ScalarOrSchedule, max_grad_norm: float) -
 
 
 def _warmed_up(rate: optax.ScalarOrSchedule, steps: int) -> optax.Schedule:
-    """The schedule `rate`, which begins `steps` steps late, after a linear rise to it."""
+    """Returns the schedule `rate` delayed by `steps` steps, during which the rate rises linearly to its first value."""
     after: optax.Schedule = rate if callable(rate) else optax.constant_schedule(float(rate))
     first = float(after(0))
 

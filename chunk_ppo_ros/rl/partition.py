@@ -1,7 +1,7 @@
-"""What of a parameter tree is trained: the tree in two parts, which together are the tree again.
+"""Divides a parameter tree into the part that is trained and the part that is frozen, and joins them again.
 
-Gradients and optimizer state are made for the trained part only. Not here: which parameters that is
-(`model/backbone/freezing.py` for the model's).
+Gradients and optimizer state are made for the trained part only. `model/backbone/freezing.py` decides which of the
+model's parameters are trained.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ class Partition:
     """Divides trees of one structure.
 
     Attributes:
-        trained: bools in the structure of the tree or of its upper part, where one bool stands for all below it: `True`
-            trains everything, `{"actor": False, "value": True}` the values only.
+        trained: bools in the structure of the tree or of its upper part, where one bool holds for all leaves below it.
+            `True` trains everything, and `{"actor": False, "value": True}` trains the values only.
     """
 
     trained: PyTree[bool]
 
     def split(self, tree: PyTree) -> tuple[PyTree, PyTree]:
-        """Returns the trained and the frozen part, each with None in the other's places; nothing is copied.
+        """Returns the trained and the frozen part, each with None at the leaves of the other. Nothing is copied.
 
         Raises:
             ValueError: if `tree` has another structure than the partition.
@@ -34,5 +34,5 @@ class Partition:
         return chosen, rest
 
     def join(self, trained: PyTree, frozen: PyTree) -> PyTree:
-        """Returns the tree of which these are the parts."""
+        """Returns the tree that `split` divided into these parts."""
         return jax.tree.map(lambda flag, mine, other: mine if flag else other, self.trained, trained, frozen)

@@ -1,4 +1,4 @@
-"""What PPO knows of a policy: a function that scores sampled tokens, and what it returns. No model class."""
+"""Declares all that PPO knows of a policy: a function that scores sampled tokens, and the scores that it returns."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 @runtime_checkable
 class PolicyScores(Protocol):
-    """What the current policy says about B sampled chunks."""
+    """The scores of B sampled chunks under given parameters."""
 
     @property
     def token_log_probs(self) -> Float[AnyArray, "B T"]:
-        """Log-probability of each token, nats; only entries under the token mask are read."""
+        """The log-probability of each token, nats; only entries under the token mask are read."""
 
     @property
     def entropy(self) -> Float[AnyArray, "B T"]:
-        """Entropy of each token's distribution, nats; only entries under the token mask are read."""
+        """The entropy of each token's distribution, nats; only entries under the token mask are read."""
 
     @property
     def value(self) -> ValueEstimate:
@@ -52,14 +52,14 @@ class Evaluate(Protocol):
             params: parameters of the policy.
             observation: a `ModelObservation`, or what `prepare` made of it, with leading axis [B].
             action_tokens: model ids.
-            token_mask: which of them were sampled.
-            temperature: that of the distribution that was sampled, above 0.
-            actions: what the tokens stand for, normalized, for V(s, a); or None.
+            token_mask: true for the tokens that were sampled.
+            temperature: temperature of the distribution that was sampled, above 0.
+            actions: normalized actions that the tokens stand for, which V(s, a) values; None where there is no V(s, a).
         """
 
 
 def score(evaluate: Evaluate, params: Params, batch: RolloutBatch) -> PolicyScores:
-    """Returns what `params` say about the chunks of a minibatch."""
+    """Returns the scores of a minibatch's chunks under `params`."""
     return evaluate(
         params,
         batch.observation,

@@ -1,6 +1,6 @@
-"""A rollout as stacked arrays: the one place where transitions become a batch, and where segments end.
+"""Stacks the transitions of a rollout into arrays, and decides where segments end.
 
-Not here: how transitions are assembled (`rewards/`) or which ones make up a rollout (the trainer).
+`rewards/` assembles the transitions, and the trainer decides which ones make up a rollout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chunk_ppo_ros.core_jax.arrays import AnyArray, Scalar, Tree
 from chunk_ppo_ros.robot.chunk_length import held_after
 
 Normalize = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""(joint targets [H, D], state [S]) -> normalized targets, float32 [H, D]."""
+"""The type of a function of (joint targets [H, D], state [S]) that returns normalized targets, float32 [H, D]."""
 
 
 @flax.struct.dataclass
@@ -26,14 +26,14 @@ class RolloutBatch:
     """N transitions in the order in which they happened.
 
     Attributes:
-        observation: a `ModelObservation` of what each chunk was sampled from, or what `prepare` made of it; its leaves
-            have the leading axis [N].
+        observation: a `ModelObservation` with the observation that each chunk was sampled from, or what `prepare` made
+            of it; its leaves have the leading axis [N].
         action_tokens: model ids.
         token_mask: true where a token was sampled.
         token_log_probs: log-probability of each token as recorded while sampling, nats.
-        temperature: that of all chunks.
-        actions: normalized joint targets, the last step that was asked held to the end; None where no value of chunks
-            reads them.
+        temperature: temperature of all chunks.
+        actions: normalized joint targets, in which the last step that was to be executed is repeated to the end; None
+            where no V(s, a) reads them.
         values: the values that were recorded while acting, in units of reward; V(s), or V(s, a) where `ppo.gae_value`
             says so.
         next_values: values of the same kind after each chunk.
@@ -41,9 +41,10 @@ class RolloutBatch:
         discounts: the factor on `next_values` before termination.
         terminated: whether an end state was reached.
         segment_end: whether the next entry does not continue this one.
-        policy_mask: false where a human took over or drove: such a chunk does not count in the policy loss.
-        human_mask: true where a human drove the whole chunk: it can only be imitated.
-        valid: false where the tokens stood for no actions and the robot held; such a chunk counts like any other.
+        policy_mask: false where a human took over or drove; such a chunk does not count in the policy loss.
+        human_mask: true where a human drove the whole chunk; such a chunk can only be imitated.
+        valid: false where the tokens stood for no actions and the robot held its pose; such a chunk counts like any
+            other.
         sequence_number: number of the chunk within its run.
     """
 
@@ -65,7 +66,7 @@ class RolloutBatch:
     sequence_number: Int[AnyArray, "N"]
 
     def take(self, indices: Int[AnyArray, "B"]) -> RolloutBatch:
-        """Returns the entries at `indices`, in that order; `segment_end` then says nothing."""
+        """Returns the entries at `indices`, in that order; `segment_end` of the result has no meaning."""
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 
 
@@ -73,11 +74,12 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
     """Returns the transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
 
     Args:
-        transitions: at least one, in any order.
-        normalize: makes `actions` of joint targets; None leaves `actions` out.
+        transitions: at least one transition, in any order.
+        normalize: function that makes `actions` of joint targets; None leaves `actions` out.
 
     Raises:
-        ValueError: if there is none, a sequence number comes twice, or they differ in shape, run or temperature.
+        ValueError: if there is no transition, a sequence number occurs twice, or transitions differ in shape, run or
+            temperature.
     """
     if not transitions:
         raise ValueError("a rollout must have at least one transition, got none; collect before the update")
@@ -110,11 +112,11 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
 
 
 def segment_ends(transitions: Sequence[types.Transition]) -> Bool[np.ndarray, "N"]:
-    """Returns where the entry after t is not what followed chunk t.
+    """Returns true for each entry t after which the next entry does not continue chunk t.
 
-    That is where t terminated, was truncated or taken over, where a human drives the next entry (what comes of it is
-    not the policy's doing), and where the next entry is of another episode or not the next chunk of this one (the chunk
-    between was discarded). The last entry is always true.
+    There are three reasons. Chunk t terminated, was truncated or was taken over. Or a human drives the next entry,
+    whose results are not the policy's. Or the next entry is of another episode, or not the next chunk of this one
+    because the chunk between them was discarded. The last entry is always true.
     """
     ends = [
         before.outcome.terminated

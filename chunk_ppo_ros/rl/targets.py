@@ -1,4 +1,4 @@
-"""What an update aims at: advantages and returns of a rollout."""
+"""Computes the advantages and returns of a rollout, to which an update fits the policy and the values."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 @flax.struct.dataclass
 class Targets:
-    """What the losses of N chunks aim at.
+    """The numbers of N chunks to which the losses fit the policy and the values.
 
     Attributes:
         advantages: advantage of each chunk, normalized where the configuration says so.
         returns: targets of the values, in units of reward.
-        reference_log_probs: log-probability of each token under the reference policy, nats; None where it has no weight
-            in the loss.
+        reference_log_probs: log-probability of each token under the reference policy, nats; None where the reference
+            has no weight in the loss.
     """
 
     advantages: Float[Array, "N"]
@@ -42,7 +42,7 @@ def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tupl
 
     Args:
         rollout: N chunks.
-        config: reads `gae_lambda` and `normalize_advantages`.
+        config: PPO settings, of which `gae_lambda` and `normalize_advantages` are read.
     """
     advantages, returns = gae(
         rewards=rollout.rewards,
@@ -62,7 +62,7 @@ def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tupl
 def _rollout_metrics(
     rollout: RolloutBatch, *, advantages: Float[Array, "N"], returns: Float[Array, "N"]
 ) -> ScalarMetrics:
-    """The metrics of a rollout before training, without what humans drove."""
+    """Returns the metrics of a rollout before training, without the chunks that humans drove."""
     counted = ~rollout.human_mask
     values = {
         "value/explained_variance": 1.0 - _variance(returns - rollout.values, counted) / _variance(returns, counted),
@@ -83,12 +83,12 @@ def _rollout_metrics(
 def chunk_value_metrics(
     chunk_values: Float[AnyArray, "N"] | None, returns: Float[AnyArray, "N"], *, human_mask: Bool[AnyArray, "N"]
 ) -> Metrics:
-    """Returns how well V(s, a) of the parameters before an update explains the returns; nothing without V(s, a).
+    """Returns metrics of how well V(s, a) explains the returns before an update; no metrics without V(s, a).
 
     Args:
         chunk_values: V(s, a), in units of reward; None where the policy has none.
         returns: targets of the values, in units of reward.
-        human_mask: the chunks that a human drove, which do not count.
+        human_mask: true for chunks that a human drove, which do not count.
     """
     if chunk_values is None:
         return Metrics()
@@ -99,5 +99,5 @@ def chunk_value_metrics(
 
 
 def _variance(values: Float[AnyArray, "N"], mask: Bool[AnyArray, "N"]) -> Float[Array, ""]:
-    """The variance of the values under `mask`."""
+    """Returns the variance of the values under `mask`."""
     return losses.masked_mean(jnp.square(values - losses.masked_mean(values, mask)), mask)

@@ -1,6 +1,6 @@
-"""Whether an update went too far, and at what rate the next one is tried.
+"""Measures whether an update moved the policy too far, and decides the rate of the next update.
 
-Not here: undoing it (`gradient_step.TrainState.undone`) and trying again (`update.py`).
+`gradient_step.TrainState.undone` undoes an update, and `update.py` tries it again.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 MAX_ATTEMPTS = 4
-"""How often an update is tried from the same parameters; by default the last time at an eighth of the rate."""
+"""The largest number of attempts at an update from the same parameters. By default the last is at 1/8 of the rate."""
 
 RECOVERY = 1.1
-"""Factor on the scale of the rate, up to 1, with each accepted update: a halving is made good by eight."""
+"""The factor on the rate's scale after each accepted update, up to a scale of 1; eight updates make good a halving."""
 
 
 @dataclasses.dataclass(frozen=True)
 class KLAfter:
-    """How far the policy has moved on the chunks of a rollout, nats a chunk; 0 where none of them was the policy's.
+    """How far the policy has moved on the chunks of a rollout, nats for each chunk; 0 where no chunk is the policy's.
 
     Attributes:
-        k2: half the mean squared log-ratio (`ratios.kl_k2`), which is what is limited.
+        k2: half the mean squared log-ratio (`ratios.kl_k2`), which `ppo.max_kl` limits.
         k3: the mean of `ratios.kl_k3`.
     """
 
@@ -43,11 +43,11 @@ class KLAfter:
         *,
         log_ratio_clamp: float,
     ) -> KLAfter:
-        """Returns how far the policy has moved; not a number where a log-probability is not.
+        """Returns how far the policy has moved; it is NaN where a log-probability is NaN.
 
         Args:
             old_log_probs: log-probability of each token before the update, nats.
-            new_log_probs: the same after it.
+            new_log_probs: log-probability of each token after the update, nats.
             rollout: N chunks.
             log_ratio_clamp: bound on the size of a chunk's log-ratio in k3, nats.
         """
@@ -63,10 +63,10 @@ class Attempts:
     """The attempts at one update.
 
     Attributes:
-        lr_scale: factor on the actor's learning rate in the last one.
-        undone: how many were undone.
-        accepted: whether the last one was accepted.
-        kl: how far the policy moved in the last one; None where that was not measured.
+        lr_scale: factor on the actor's learning rate in the last attempt.
+        undone: number of attempts that were undone.
+        accepted: whether the last attempt was accepted.
+        kl: how far the policy moved in the last attempt; None where that was not measured.
     """
 
     lr_scale: float
@@ -79,7 +79,7 @@ class Attempts:
         return min(1.0, self.lr_scale * RECOVERY) if self.accepted else self.lr_scale * config.rate_backoff
 
     def metrics(self) -> Metrics:
-        """Returns how the update went; without the KL where it was not measured."""
+        """Returns the metrics of the attempts, without the KL where it was not measured."""
         made = {
             "update/accepted": float(self.accepted),
             "update/rolled_back": float(self.undone),
@@ -91,14 +91,14 @@ class Attempts:
 def mean_log_ratio(
     log_probs: Float[AnyArray, "N T"], reference_log_probs: Float[AnyArray, "N T"], rollout: RolloutBatch
 ) -> float:
-    """Returns KL(policy || reference) of a chunk from the policy's own samples, nats; 0 without policy chunks.
+    """Returns an estimate of KL(policy || reference) of a chunk from the policy's own samples, nats.
 
     It is the mean log-ratio (Schulman 2020, "Approximating KL divergence", estimator k1), which is unbiased and
-    therefore may be negative.
+    therefore may be negative. It is 0 where no chunk is the policy's.
 
     Args:
-        log_probs: log-probability of each token under the policy that sampled, nats.
-        reference_log_probs: the same under the reference, nats.
+        log_probs: log-probability of each token under the policy that sampled it, nats.
+        reference_log_probs: log-probability of each token under the reference policy, nats.
         rollout: N chunks.
     """
     log_ratio = _policy_log_ratios(log_probs, reference_log_probs, rollout)
@@ -108,6 +108,6 @@ def mean_log_ratio(
 def _policy_log_ratios(
     log_probs: Float[AnyArray, "N T"], others: Float[AnyArray, "N T"], rollout: RolloutBatch
 ) -> Float[np.ndarray, "M"]:
-    """The log-ratios of the M chunks of the policy, in float64, nats."""
+    """Returns the log-ratios of the M chunks of the policy, in float64, nats."""
     differences = np.where(rollout.token_mask, log_probs - others, 0.0)
     return np.asarray(differences.sum(axis=-1, dtype=np.float64))[np.asarray(rollout.policy_mask)]

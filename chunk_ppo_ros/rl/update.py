@@ -1,7 +1,7 @@
-"""One PPO update: check of the log-probs, advantages, epochs of shuffled minibatches. Shapes are fixed.
+"""Makes one PPO update: it checks the log-probabilities, computes advantages and trains in epochs of minibatches.
 
-An update that went too far (`trust_region.py`) is undone and made again at a lower rate, from the same chunks.
-Not here: collecting the rollout, counting updates, writing checkpoints and metrics.
+All shapes are fixed. An update that moved the policy too far (`trust_region.py`) is undone and made again at a lower
+rate, from the same chunks. The caller collects the rollout, counts updates, and writes checkpoints and metrics.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from chunk_ppo_ros.rl.trust_region import MAX_ATTEMPTS, Attempts, KLAfter, mean_
 from chunk_ppo_ros.rl.update_metrics import metrics_of
 
 Prepare: TypeAlias = Callable[[Params, Tree], Tree]
-"""(parameters, observation of B chunks) -> what `evaluate` takes in its place."""
+"""The type of a function of (parameters, observation of B chunks) that returns what `evaluate` takes in its place."""
 
 
 @dataclasses.dataclass(frozen=True)
 class UpdateResult:
-    """New parameters, their optimizer state, and what happened on the way."""
+    """The new parameters, their optimizer state, and the metrics of the update."""
 
     params: Params
     opt_state: OptState
@@ -41,19 +41,20 @@ class UpdateResult:
 
 
 class PPOUpdate:
-    """Makes updates. For rollouts of one size each function compiles once; the step once more with a frozen policy.
+    """Makes updates. Each function compiles once for rollouts of one size, and the step once more for a frozen policy.
 
     Args:
         evaluate: scores sampled tokens under given parameters.
-        optimizer: of the groups `actor_backbone` and `value_head`.
-        config: the algorithm.
-        trained: which leaves of `actor_backbone` are trained, as in `Partition`. The others are neither copied nor
-            returned by a step; there are no gradients and no optimizer state of them. The value head always is.
-        prepare: (params, observation of B chunks) -> what `evaluate` takes in the place of the observation; it may read
-            frozen parameters only, because it runs once for each chunk of a rollout, before the first step.
-        dtype: of the computation, for the limit on |ratio - 1| of a chunk before the first step.
-        reference: parameters of `actor_backbone` that `ref_kl_coef` holds the policy near; needed where that is not 0.
-            What `run` is told to donate must not be among them.
+        optimizer: the optimizers of the groups `actor_backbone` and `value_head`.
+        config: the PPO settings.
+        trained: which leaves of `actor_backbone` are trained, as in `Partition`. A step neither copies nor returns the
+            others, and they have no gradients and no optimizer state. The value head is always trained.
+        prepare: function of (params, observation of B chunks) that returns what `evaluate` takes in the place of the
+            observation. It may read frozen parameters only, because it runs once for each chunk of a rollout, before
+            the first step.
+        dtype: dtype of the computation, which decides the limit on |ratio - 1| of a chunk before the first step.
+        reference: parameters of `actor_backbone` near which `ref_kl_coef` keeps the policy; needed where that is not 0.
+            Arrays that are donated to `run` must not be among them.
 
     Raises:
         ValueError: where `ref_kl_coef` is not 0 and there is no reference.
@@ -92,23 +93,24 @@ class PPOUpdate:
     ) -> UpdateResult:
         """Trains on one rollout; `params` and `opt_state` are left as they are, unless they are donated.
 
-        Where the steps become not finite, or the policy moved further than `max_kl`, all of them are undone, those of
-        the value head as well, and made again at `rate_backoff` of the actor's rate; the value head is then trained
-        anew at its own rate. After `MAX_ATTEMPTS` everything stays as it was, but for the scale of the rate.
+        Where a step is not finite, or the policy moved further than `max_kl`, all steps are undone, also those of the
+        value head. They are made again at `rate_backoff` of the actor's rate, and at the value head's own rate. After
+        `MAX_ATTEMPTS`, everything stays as it was except the scale of the rate.
 
         Args:
-            params: `{"actor_backbone": ..., "value_head": ...}`, those that sampled the rollout.
-            opt_state: of `ActorCriticOptimizer.init` for the same trained leaves, or of the update before.
-            rollout: N chunks, a multiple of those in a step of the optimizer.
-            key: shuffles the minibatches; the same key gives the same result.
-            policy_frozen: train the value head only; the actor and its optimizer state stand still (critic warm-up).
-            donate: use up the trained arrays of `params` and those of `opt_state` instead of copying them, which takes
-                half of the memory of the device (what undoes the steps is kept on the host); after an error in the
-                steps they are gone.
-            progress: called as progress(steps done, steps at most) after each.
+            params: `{"actor_backbone": ..., "value_head": ...}`, the parameters that sampled the rollout.
+            opt_state: result of `ActorCriticOptimizer.init` for the same trained leaves, or of the update before.
+            rollout: N chunks, a multiple of the number of chunks in a step of the optimizer.
+            key: source of randomness that shuffles the minibatches; the same key gives the same result.
+            policy_frozen: whether only the value head is trained, as in the critic's warm-up. The actor and its
+                optimizer state stay as they are.
+            donate: whether the trained arrays of `params` and those of `opt_state` are used up instead of copied. That
+                needs half as much memory on the device, because the copy that undoes the steps is kept on the host.
+                After an error in the steps, the donated arrays are lost.
+            progress: function that is called with the steps done and the largest number of steps, after each step.
 
         Returns:
-            the new parameters and optimizer state, and the metrics.
+            The new parameters and optimizer state, and the metrics.
 
         Raises:
             LogProbGapError: if the recorded log-probs are not those of `params`.
@@ -151,7 +153,10 @@ class PPOUpdate:
         scores: RolloutScores,
         scale: float,
     ) -> tuple[TrainState, Passes, Attempts]:
-        """Passes at ever lower rates until the policy has not moved too far; else the state as it was."""
+        """Makes the passes at lower and lower rates, until the policy has not moved too far.
+
+        It returns the state after the accepted passes, or the state before the first one where none was accepted.
+        """
         most = 1 if state.policy_frozen else MAX_ATTEMPTS
         for undone in range(most):
             passes = epochs.run(state, rollout, targets, lr_scale=scale)
@@ -164,7 +169,7 @@ class PPOUpdate:
         return state, passes, Attempts(scale, most, accepted=False, kl=kl)
 
     def _kl_after(self, passes: Passes, rollout: RolloutBatch, scores: RolloutScores) -> KLAfter | None:
-        """How far the policy has moved, where it could and that is limited."""
+        """Returns how far the policy has moved; None where it is frozen, has no limit, or a step was not finite."""
         if self._config.max_kl == 0.0 or passes.state.policy_frozen or not passes.finite:
             return None
         after = self._check.scores(passes.state.params, rollout).token_log_probs
@@ -173,7 +178,10 @@ class PPOUpdate:
     def _with_reference(
         self, targets: Targets, params: Params, rollout: RolloutBatch, scores: RolloutScores
     ) -> tuple[Targets, Metrics]:
-        """The targets with the reference's log-probs, and KL(policy || reference) of a chunk before the first step."""
+        """Returns the targets with the reference's log-probabilities, and the KL(policy || reference) of a chunk.
+
+        The KL is that before the first step.
+        """
         if self._reference is None:
             return targets, Metrics()
         reference = self._check.scores({**params, ACTOR: self._reference}, rollout).token_log_probs
@@ -183,7 +191,7 @@ class PPOUpdate:
     def warm_up(
         self, params: Params, opt_state: OptState, rollout: RolloutBatch, *, key: Key, policy_frozen: bool = False
     ) -> None:
-        """Compiles what `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
+        """Compiles the functions that `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
         params = committed(params)
         rollout = self._prepared(params, rollout)
         indices = minibatches(key, 0, num_chunks=len(rollout.rewards), size=self._config.num_chunks_per_step)[0]
@@ -194,7 +202,7 @@ class PPOUpdate:
         self._step(state, rollout, targets, indices)
 
     def _prepared(self, params: Params, rollout: RolloutBatch) -> RolloutBatch:
-        """The rollout on the device, as `evaluate` reads it in every epoch."""
+        """Returns the rollout on the device, in the form that `evaluate` reads in every epoch."""
         rollout = jax.device_put(rollout)
         if self._prepare is None:
             return rollout
@@ -202,7 +210,7 @@ class PPOUpdate:
 
 
 def _by_minibatch(prepare: Prepare, *, size: int) -> Prepare:
-    """`prepare` on N chunks, `size` at a time, so that the memory for it does not grow with the rollout."""
+    """Returns `prepare` for N chunks. It takes `size` chunks at a time, so that it needs no memory for all at once."""
 
     def prepare_all(params: Params, observation: Tree) -> Tree:
         minibatches = jax.tree.map(lambda leaf: leaf.reshape(-1, size, *leaf.shape[1:]), observation)

@@ -1,4 +1,4 @@
-"""Why an update was not made; the parameters that went in are still good."""
+"""Defines the errors of an update that was not made. The parameters before it stay valid."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from chunk_ppo_ros.core.errors import UserError
 
 
 class UpdateError(UserError):
-    """An update could not be made; the parameters that went in are still good."""
+    """An update could not be made. The parameters before it stay valid."""
 
 
 class LogProbGapError(UpdateError):
-    """The log-probs recorded while sampling are not those of the parameters that are to be trained.
+    """The log-probabilities recorded while sampling are not those of the parameters that are to be trained.
 
     Attributes:
         gap: largest |ratio - 1| of a chunk before the first gradient step.
-        sequence_number: of the chunk in which it is.
+        sequence_number: number of the chunk with the largest gap.
     """
 
     def __init__(self, *, gap: float, limit: float, sequence_number: int) -> None:

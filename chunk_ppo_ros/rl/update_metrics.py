@@ -1,6 +1,6 @@
-"""Metrics as jitted functions return them: scalars by their logged names, and how those of several steps become one.
+"""Holds the metrics that compiled functions return, by their logged names, and joins those of several gradient steps.
 
-Not here: the metrics themselves. Each is written where it is computed; `reporting/metric_table/` lists them all.
+Each metric is written where it is computed, and `reporting/metric_table/` lists them all.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ class MetricScalar:
     """One metric of a gradient step or of a rollout.
 
     Attributes:
-        value: the number; [K] where those of K parts of a minibatch are stacked.
-        counts: whether there was anything to measure, likewise. The others are left out of the metric.
+        value: the number; [K] where the numbers of K parts of a minibatch are stacked.
+        counts: whether there was anything to measure, in the shape of `value`. A scalar that does not count is left out
+            of the metric.
         how: how the scalars of several steps become one.
         otherwise: the metric where none of the scalars counts.
     """
@@ -37,7 +38,7 @@ class MetricScalar:
     otherwise: float = flax.struct.field(pytree_node=False)
 
     def joined(self) -> MetricScalar:
-        """Returns the scalar of a minibatch from those of its K parts, whose means divide by the minibatch's counts."""
+        """Returns the scalar of a minibatch from those of its K parts; their means divide by the minibatch's counts."""
         match self.how:
             case "mean":
                 value = jnp.sum(self.value, axis=0)
@@ -51,7 +52,7 @@ class MetricScalar:
 def scalar(
     value: Float[AnyArray, ""], *, counts: Bool[AnyArray, ""] | bool = True, how: How = "mean", otherwise: float = 0.0
 ) -> MetricScalar:
-    """Returns a metric that counts unless something else is said; see `MetricScalar`."""
+    """Returns a metric; by default it counts. The arguments are those of `MetricScalar`."""
     return MetricScalar(value, jnp.asarray(counts), how, otherwise)
 
 
@@ -60,21 +61,21 @@ class ScalarMetrics:
     """Scalars by the names under which they are logged.
 
     Attributes:
-        scalars: logged name -> scalar.
+        scalars: each scalar by its logged name.
     """
 
     scalars: dict[str, MetricScalar]
 
     def __getitem__(self, name: str) -> Float[AnyArray, "*parts"]:
-        """The value of one of them."""
+        """Returns the value of the scalar of this name."""
         return self.scalars[name].value
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is one of this name."""
+        """Returns whether there is a scalar of this name."""
         return name in self.scalars
 
     def __or__(self, other: ScalarMetrics) -> ScalarMetrics:
-        """The scalars of both, which must have different names."""
+        """Returns the scalars of both, which must have different names."""
         return ScalarMetrics({**self.scalars, **other.scalars})
 
     def joined(self) -> ScalarMetrics:
@@ -86,7 +87,7 @@ def metrics_of(steps: Sequence[ScalarMetrics]) -> Metrics:
     """Returns the metrics of an update from the scalars of its gradient steps.
 
     Args:
-        steps: scalars of the same names, on the host; at least one step.
+        steps: the scalars of each step, which have the same names and are on the host; at least one step.
     """
     return Metrics({name: _metric([step.scalars[name] for step in steps]) for name in steps[0].scalars})
 
