@@ -32,6 +32,7 @@ ASSET_ID = "trossen"
 """The name that openpi gives to the statistics of ALOHA robots."""
 
 DTYPES = ("float32", "bfloat16")
+"""The dtypes that an export can be written in. The first is the default."""
 
 
 def export(

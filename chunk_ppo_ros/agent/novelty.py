@@ -29,8 +29,8 @@ FILE = "novelty.msgpack"
 """The name of the file with the state of novelty, in the `assets` of a checkpoint."""
 
 IMAGE_SIDE = 16  # the side, in pixels, to which images are averaged
-HIDDEN, EMBEDDING = 128, 64
-LEARNING_RATE = 1e-3
+HIDDEN, EMBEDDING = 128, 64  # the widths of the hidden layers and of the output of both networks
+LEARNING_RATE = 1e-3  # the learning rate of the predictor
 GRADIENT_STEPS = 8
 """The number of gradient steps of the predictor for each rollout. Each step uses the whole rollout."""
 MIN_DEVIATION = 0.02  # the least divisor of a feature, so that the noise of a pixel is not amplified

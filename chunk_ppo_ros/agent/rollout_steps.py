@@ -69,3 +69,4 @@ class Hold:
 
 
 Step = Sample | EncodeSegment | Bootstrap | Hold
+"""Any of the four steps."""

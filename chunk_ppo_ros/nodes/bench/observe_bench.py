@@ -33,6 +33,7 @@ from chunk_ppo_ros.robot import aloha
 CAMERA_SIZE = (480, 640)  # the rows and columns of images from the robot's cameras
 
 Callback = Callable[[Any], None]
+"""A function that takes one message of a subscription."""
 
 
 class Subscriptions:

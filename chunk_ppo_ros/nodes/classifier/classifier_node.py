@@ -30,6 +30,7 @@ from chunk_ppo_ros.nodes.wire.images import image_from_message
 from chunk_ppo_ros.robot import aloha
 
 SOURCE, TERM = "classifier", "solved_probability"
+"""The names of the reward source and of its term."""
 WATCH_PERIOD = 0.5  # s, steady clock
 
 

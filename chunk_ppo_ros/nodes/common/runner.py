@@ -24,6 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a node."""
 SPIN_PERIOD = 0.1
 """The seconds after which a waiting executor looks for a signal, because a signal does not interrupt a wait in ROS."""
 

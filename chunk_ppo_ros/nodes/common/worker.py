@@ -46,6 +46,7 @@ class Failed:
 
 
 Outcome: TypeAlias = Finished[ResultT] | Failed
+"""The outcome of a job, whose `result()` returns its value or raises its exception."""
 _Then = Callable[[Outcome[Any]], None]
 
 

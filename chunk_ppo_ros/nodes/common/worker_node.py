@@ -184,6 +184,7 @@ class WorkerNode(LifecycleNode):
         return result
 
     def destroy_node(self) -> None:
+        """Closes the worker and destroys the node."""
         self._worker.close()
         super().destroy_node()
 

@@ -11,6 +11,7 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.rewards.episodes import Ending
 
 OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
+"""The endings that an operator may choose."""
 
 
 def serve_episodes(

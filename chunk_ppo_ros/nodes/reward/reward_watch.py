@@ -11,6 +11,7 @@ from chunk_ppo_ros.nodes.common.presence import PresenceWatch
 from chunk_ppo_ros.rewards.referee import ChunkJoin
 
 WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
+"""The topics whose publishers are the nodes that an episode depends on."""
 
 
 class RewardWatch:

@@ -32,6 +32,7 @@ class RobotBackend(Protocol):
 
 
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
+"""A function that makes a back end for a node."""
 
 ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
     "robot.backend",

@@ -9,8 +9,14 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha
 
 ARM = "arm"
+"""The name of the controllers that move the joints of an arm."""
+
 GRIPPER = "gripper"
+"""The name of the controllers that move a gripper."""
+
 NUM_PARTS = 4
+"""The number of messages that make one target, two for each side."""
+
 MAX_UNFINISHED = 8
 """The number of targets that may wait for their parts. If there are more, the oldest are dropped."""
 
