@@ -1,6 +1,6 @@
-"""Starts the whole graph: `ros2 launch chunk_ppo_ros training.launch.py`, in the simulator unless told otherwise.
+"""Starts all nodes by `ros2 launch chunk_ppo_ros training.launch.py`, with the simulator unless `sim:=none` is given.
 
-The graph itself is described in `chunk_ppo_ros/runtime/graph.py`; here are its arguments, in the terms of `launch`.
+`chunk_ppo_ros/runtime/graph.py` describes the graph. This file declares its arguments and actions for `launch`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from chunk_ppo_ros.runtime.ros_domain import hold_domain
 
 FROM_FILE = "the parameter file's"
 
-STOP_STEP = "1.5"  # s to SIGTERM and again to SIGKILL, so that a compiling node is gone within five seconds
+STOP_STEP = "1.5"
+"""The seconds from SIGINT to SIGTERM, and from there to SIGKILL. Even a node that compiles ends within five seconds."""
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The launch description; values are checked when the graph is started."""
+    """Returns the launch description. The values of the arguments are checked when the graph is started."""
     share = pathlib.Path(get_package_share_directory("chunk_ppo_ros"))
     arguments = [
         ("config", str(share / "config" / "training.yaml"), "parameter file of all nodes, see config/", None),
@@ -38,7 +39,7 @@ def generate_launch_description() -> LaunchDescription:
         ("record", "false", "record the rollout topics as a rosbag2 folder run_dir/exp_name/bag", ["true", "false"]),
         ("discovery", "localhost", "which machines may see the graph", [*graph_lib.DISCOVERY]),
         ("static_peers", "", "addresses separated by ';', for discovery:=static_peers", None),
-        ("domain_id", "", "ROS domain; empty is a free one in simulation, else the user's, where the driver is", None),
+        ("domain_id", "", "ROS domain; empty is a free one in simulation, or ROS_DOMAIN_ID for a real robot", None),
         ("on_node_exit", "stop", "what happens when a node ends by itself", [*graph_lib.ON_NODE_EXIT]),
     ]
     declared = [
@@ -49,7 +50,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start_graph(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """The actions that start the graph, now that the arguments are known."""
+    """Returns the actions that start the graph. `launch` calls it when the arguments are known."""
 
     def given(name: str) -> str:
         return str(LaunchConfiguration(name).perform(context))
@@ -75,7 +76,7 @@ def start_graph(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def configure(config: TrainConfig, *, env: dict[str, str], run: dict[str, str], model: str) -> TrainConfig:
-    """The configuration with the arguments that were given, empty ones left out."""
+    """Returns the configuration with the values of all arguments that are not empty."""
     return dataclasses.replace(
         config,
         env=dataclasses.replace(config.env, **{name: value for name, value in env.items() if value}),
@@ -85,7 +86,7 @@ def configure(config: TrainConfig, *, env: dict[str, str], run: dict[str, str], 
 
 
 def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_node_exit: str) -> Node:
-    """One node of the graph."""
+    """Returns the action that starts one node of the graph."""
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         if node.name == graph.ends_with and event.returncode == 0:

@@ -81,7 +81,7 @@ def test_the_table_names_what_never_moves() -> None:
     text = norm_stats.describe(norm_stats.norm_stats_of([recorded], MODEL))
     assert "  forearm_roll           0.2250   0.2750   0.2500   0.0000" in text
     assert [line for line in text.splitlines() if "warning" in line] == [
-        "warning: forearm_roll of the state moves by less than 0.05; its range is widened to that"
+        "warning: forearm_roll of the state moves by less than 0.05, so its range is widened to 0.05"
     ]
 
 

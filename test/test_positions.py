@@ -77,7 +77,7 @@ def test_an_interval_around_zero_tells_nothing() -> None:
     assert Preference(np.array([-1.0, 1.0]), np.zeros(2)).verdict == "neither"
     assert Preference(np.array([1.0, 1.1]), np.zeros(2)).verdict == "ours"
     assert Preference(np.zeros(2), np.array([1.0, 1.1])).verdict == "served"
-    assert "train it on demonstrations" in str(Preference(np.zeros(2), np.array([1.0, 1.1])))
+    assert "Train it on demonstrations" in str(Preference(np.zeros(2), np.array([1.0, 1.1])))
 
 
 def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.Path) -> None:

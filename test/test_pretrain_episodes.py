@@ -58,7 +58,7 @@ def test_a_checkpoint_that_training_starts_from(
     printed = capsys.readouterr().out
     # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
     assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
-    assert "1 held-out episodes: " in printed and " nats a token before, " in printed
+    assert "1 held-out episodes: " in printed and " nats per token before, " in printed
     opened = Checkpoint.open(folder)
     bundle = restore.load(opened, config)
     # The configured task and simulator had no part in it: it says the model and the prompt of the episodes.
@@ -125,7 +125,7 @@ def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 14 and 14"):
         clone_episodes([recorded], smaller, tmp_path / "one")
     short = dataclasses.replace(config, model=dataclasses.replace(config.model, max_action_tokens=22))
-    with pytest.raises(EpisodesError, match="cannot be tokenised: chunk .* of episode .* at most 20 FAST tokens, got"):
+    with pytest.raises(EpisodesError, match="cannot be tokenized: chunk .* of episode .* at most 20 FAST tokens, got"):
         clone_episodes([recorded], short, tmp_path / "one")
 
 
@@ -136,7 +136,7 @@ def episodes(*outcomes: bool | None) -> list[Episode]:
 
 def test_failures_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each.source for each in leave_out_failures(episodes(None, False, True, False))] == ["0", "2"]
-    assert "2 of 4 episodes are failures and left out" in capsys.readouterr().out
+    assert "2 of 4 episodes are marked as failures and are left out" in capsys.readouterr().out
     with pytest.raises(EpisodesError, match="at least one, got 1, all of them marked as failures"):
         leave_out_failures(episodes(False))
 

@@ -1,1 +1,1 @@
-"""Commands by name, and the demo."""
+"""Runs commands by their names, and contains the demo."""

@@ -1,4 +1,4 @@
-"""Commands by name: `python -m PACKAGE COMMAND`. A command is a module with a function `main(arguments) -> int`."""
+"""Runs `python -m PACKAGE COMMAND`. A command is a module that has a function `main(arguments) -> int`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.runtime import interrupts
 
 INTERRUPTED = 130
-"""Exit status after Ctrl-C: 128 + SIGINT."""
+"""The exit status after Ctrl-C, which is 128 + SIGINT."""
 
 
 def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit status; errors of use and of input print one line.
+    """Runs one command and returns its exit status. An error that the user can repair is printed in one line.
 
     Args:
-        package: whose modules the commands are.
-        commands: for each name its module, relative to the package, and one line on what it does.
-        arguments: name and flags; those of the process where not given.
+        package: package that contains the modules of the commands.
+        commands: module, relative to the package, and a line that says what it does, for each name of a command.
+        arguments: name of the command and its flags; the arguments of the process where not given.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
@@ -44,7 +44,10 @@ def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments
 
 
 def leave(status: int) -> NoReturn:
-    """Ends the process; after Ctrl-C at once, for a thread in which XLA compiles can crash the interpreter's end."""
+    """Ends the process.
+
+    After Ctrl-C it ends at once, because a thread in which XLA compiles can make Python crash while it ends.
+    """
     if status == INTERRUPTED:
         sys.stdout.flush()
         sys.stderr.flush()

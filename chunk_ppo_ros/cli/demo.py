@@ -1,7 +1,7 @@
-"""The whole loop in minutes: imitation, PPO over ROS 2 topics on the simulated ALOHA, evaluation before and after.
+"""Runs imitation, PPO over ROS 2 topics on a simulated ALOHA, and an evaluation before and after PPO, in minutes.
 
-Both evaluations take the same unseen starts and the same decoding mode: greedy, the likeliest token each time. Training
-samples, because PPO learns from what differs.
+Both evaluations use the same unseen starts. Both decode greedily, so that they take the likeliest token each time.
+Training samples tokens instead, because PPO learns from the differences between chunks.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from chunk_ppo_ros.sim.rendering import rendering_available
 
 
 class GraphFailed(UserError):
-    """The graph of nodes did not come to its end."""
+    """The graph of nodes ended before the training was complete."""
 
 
 def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
-    """Runs imitation, training over ROS 2 and both evaluations; returns the exit status.
+    """Runs imitation, training over ROS 2 and both evaluations, and returns the exit status.
 
     Raises:
         GraphFailed: when a node failed; its log says why.
@@ -60,10 +60,10 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
 
 def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
     with claim_domain() as domain_id:
-        print(f"ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST shows you the topics", flush=True)
+        print(f"set ROS_DOMAIN_ID={domain_id} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST to see the topics", flush=True)
         environment = network_environment(discovery="localhost")
         status = Supervisor(describe(config, record=record), domain_id=domain_id, environment=environment).run()
-    if status > 128:  # a signal
+    if status > 128:  # A signal ended the graph.
         raise KeyboardInterrupt
     if status:
         raise GraphFailed(f"the graph ended with status {status}; its last lines and {config.run.run_dir} say why")
@@ -72,7 +72,7 @@ def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
 def _evaluate_both(
     paths: tuple[Path, Path], config: TrainConfig, *, episodes: int
 ) -> tuple[EvaluationResult, EvaluationResult]:
-    """Both checkpoints at once, each in a process of its own."""
+    """Evaluates both checkpoints at the same time, each in a separate process."""
     with worker_pool(2) as pool:
         settings = {"episodes": episodes, "greedy": True}
         results = [pool.apply_async(_evaluate, (path, config), settings) for path in paths]
@@ -81,7 +81,7 @@ def _evaluate_both(
 
 
 def _evaluate(path: Path, config: TrainConfig, *, episodes: int, greedy: bool) -> EvaluationResult:
-    """In a process of its own, to which an opened checkpoint cannot be sent."""
+    """Opens and evaluates a checkpoint. It runs in a worker process, to which an opened checkpoint cannot be sent."""
     return evaluate_checkpoint(Checkpoint.open(path), config, episodes=episodes, greedy=greedy)
 
 
@@ -98,7 +98,7 @@ def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResu
 
 
 def _choose_simulator(config: TrainConfig) -> TrainConfig:
-    """MuJoCo where it can render, else the kinematic simulator, said aloud."""
+    """Returns the configuration with the kinematic simulator where MuJoCo cannot render, and then prints the reason."""
     reason = rendering_available() if config.env.simulator == "mujoco" else None
     if reason is None:
         return config
@@ -107,7 +107,7 @@ def _choose_simulator(config: TrainConfig) -> TrainConfig:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros demo`."""
+    """Runs `python -m chunk_ppo_ros demo`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros demo", description=__doc__)
     parser.add_argument("--episodes", type=int, default=200, help="unseen starts of both evaluations (200)")
     parser.add_argument("--record", action="store_true", help="record the rollout topics as a bag in the run's folder")

@@ -1,1 +1,1 @@
-"""Measurements: success, speed, and parity with openpi."""
+"""Measures success, speed, and the agreement of the model with openpi."""

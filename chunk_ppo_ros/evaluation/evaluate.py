@@ -1,7 +1,7 @@
-"""Measures a checkpoint on unseen starts of the simulated task, with intervals; compares two on the same starts.
+"""Measures a checkpoint on unseen starts of the simulated task, and compares two checkpoints on the same starts.
 
 Task, simulator, time limit, temperature and prompt are those of the run that wrote the checkpoint, unless a flag says
-otherwise; a checkpoint that does not say them is measured with those of the preset.
+otherwise. Where the checkpoint does not record them, those of the preset are used. Results have 95 % intervals.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
 
 class Acting(Protocol):
-    """What is measured: an `Actor`, or whatever else makes chunks of observations."""
+    """The interface of a policy that is measured. `Actor` has it; it makes chunks from observations."""
 
     @property
     def greedy(self) -> bool:
-        """Whether it takes the likeliest action instead of sampling."""
+        """Whether the policy takes the likeliest action instead of sampling."""
 
     def observe(self, observation: Observation) -> Any:
         """Returns the observation as the policy sees it."""
@@ -40,11 +40,11 @@ class Acting(Protocol):
 
 
 class ActedChunk(Protocol):
-    """Of a `SampledChunk`, what an evaluation looks at."""
+    """The part of a `SampledChunk` that an evaluation uses."""
 
     @property
     def asked_actions(self) -> np.ndarray:
-        """[k, D], what is to be executed: absolute joint targets in rad, grippers normalised."""
+        """The actions to execute, [k, D]: absolute joint targets in rad, grippers normalized."""
 
     @property
     def valid(self) -> bool:
@@ -53,15 +53,15 @@ class ActedChunk(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationResult:
-    """Results of a checkpoint, one entry an episode, in the order of the starts.
+    """The results of a checkpoint. Arrays have one entry per episode, in the order of the starts.
 
     Attributes:
-        checkpoint: the folder that was measured.
+        checkpoint: folder of the measured checkpoint.
         decoding: "sample" (at the configured temperature) or "greedy".
         success: bool [episodes], whether the task was solved.
         reward: float [episodes], sum of the chunk rewards.
-        invalid: int [episodes], chunks whose tokens stood for no actions, in which the robot held its pose.
-        num_chunks: int [episodes], all chunks.
+        invalid: int [episodes], number of chunks whose tokens stood for no actions, in which the robot held its pose.
+        num_chunks: int [episodes], number of all chunks.
     """
 
     checkpoint: str
@@ -73,7 +73,7 @@ class EvaluationResult:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What was measured and how, for the metrics file."""
+        """The checkpoint and the way of decoding, as labels for the metrics file."""
         return {"evaluation/checkpoint": self.checkpoint, "evaluation/decoding": self.decoding}
 
     def metrics(self) -> Metrics:
@@ -95,7 +95,7 @@ class EvaluationResult:
         )
 
     def record(self) -> dict[str, float | str]:
-        """Returns the summary as it is written to a file of its own: labels and metrics without "evaluation/"."""
+        """Returns labels and metrics for a file of their own, by names without "evaluation/"."""
         named: dict[str, float | str] = {**self.labels, **self.metrics()}
         return {name.removeprefix("evaluation/"): value for name, value in named.items()}
 
@@ -122,7 +122,7 @@ def evaluate_checkpoint(
 
     Raises:
         CheckpointError: when the checkpoint does not fit the configuration.
-        SettingError: when the configuration asks for no simulator or does not fit it.
+        SettingError: when the configuration has no simulator, or has settings that the simulator does not have.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     actor = Actor(config, checkpoint, policy_version=checkpoint.policy_version, greedy=greedy)
@@ -132,7 +132,7 @@ def evaluate_checkpoint(
 
 
 def evaluation_start(run_seed: int, episode: int) -> int:
-    """Seed of an evaluation start: the streams of training and demonstrations do not have it."""
+    """Returns the seed of an evaluation start, which training and demonstrations never use."""
     return seeds.episode_seed(seeds.EVALUATION, run_seed=run_seed, episode=episode)
 
 
@@ -147,11 +147,11 @@ def evaluate_actor(
     """Runs an actor for one episode from each start.
 
     Args:
-        actor: decodes as it was made to.
-        env: is reset to each start.
-        starts: seeds of resets.
-        name: what was measured, as `EvaluationResult.checkpoint`.
-        on_episode: called after each episode.
+        actor: policy to measure.
+        env: environment, which is reset to each start.
+        starts: seeds of the resets.
+        name: name of the policy, which becomes `EvaluationResult.checkpoint`.
+        on_episode: function that is called after each episode.
     """
     results = []
     for episode, start in enumerate(starts):
@@ -162,16 +162,16 @@ def evaluate_actor(
 
 
 def compare(before: EvaluationResult, after: EvaluationResult) -> PairedTest:
-    """Returns the paired test of success on the same starts, one-sided p for "after is better" included."""
+    """Returns the paired test of success on the same starts. Its one-sided p-value is for "after is better"."""
     return paired_test(before.success.astype(float), after.success.astype(float))
 
 
 def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> tuple[bool, float, int, int]:
-    """Success, reward, invalid chunks, chunks."""
+    """Runs one episode and returns success, reward, number of invalid chunks, and number of all chunks."""
     observation = env.reset(seed=start)
     total, ended, num_invalid, num_chunks = 0.0, False, 0, 0
     while not ended:
-        # Sequence numbers far from those of other episodes: every chunk is sampled with a key of its own.
+        # Each chunk has a sequence number of its own over all episodes, so that it is sampled with a key of its own.
         chunk = actor.act(actor.observe(observation), sequence_number=episode * 10_000 + num_chunks)
         observation, reward, ended, outcome = env.step_chunk(chunk.asked_actions)
         total += reward
@@ -181,7 +181,7 @@ def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> t
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
+    """Runs `python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
     parser.add_argument("--episodes", type=int, default=64, help="unseen starts (64)")

@@ -1,8 +1,9 @@
-"""Tells which position rule a checkpoint prefers: the policy's, as in openpi's training, or that of openpi's sampler.
+"""Finds which position rule a checkpoint prefers: the policy's, as in openpi's training, or that of openpi's sampler.
 
-Both rules score the same demonstrated chunks, each token given those before; the better rule is the one under which the
-checkpoint was trained. The sampler places generated tokens one further than training does, and does not count masked
-cameras. Likelihoods are over FAST tokens alone, without the constraint, so that only positions differ.
+Both rules score the same demonstrated chunks, each token given the tokens before it. The rule with the higher
+likelihood is the one under which the checkpoint was trained. The sampler gives generated tokens positions that are
+larger by one than in training, and it does not count masked cameras. The likelihood is that of FAST tokens alone,
+without the decoding constraint, so that only positions differ.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ BATCH_SIZE = 8
 
 @dataclasses.dataclass(frozen=True)
 class Preference:
-    """Likelihoods of demonstrations under both rules.
+    """The likelihoods of E demonstrations under both rules.
 
     Attributes:
-        ours: [E], nats a token of each demonstration, under the policy's rule.
-        served: [E], under the rule of openpi's sampler.
+        ours: [E], log-likelihood of each demonstration under the policy's rule, nats per token.
+        served: [E], log-likelihood of each demonstration under the rule of openpi's sampler, nats per token.
     """
 
     ours: np.ndarray
@@ -54,12 +55,12 @@ class Preference:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the mean of ours - served, nats a token."""
+        """The 95 % interval of the mean of ours - served, nats per token."""
         return mean_interval(self.ours - self.served)
 
     @property
     def verdict(self) -> str:
-        """Which rule is likelier: "ours", "served" or "neither"."""
+        """The rule that is likelier: "ours", "served" or "neither"."""
         low, high = self.interval
         return "ours" if low > 0 else "served" if high < 0 else "neither"
 
@@ -67,21 +68,21 @@ class Preference:
         low, high = self.interval
         difference = float(np.mean(self.ours - self.served))
         return (
-            f"the policy's rule {self.ours.mean():+.4f} nats a token, openpi's sampler's {self.served.mean():+.4f}; "
+            f"the policy's rule {self.ours.mean():+.4f} nats per token, openpi's sampler's {self.served.mean():+.4f}; "
             f"difference {difference:+.4f} [{low:+.4f}, {high:+.4f}] over {len(self.ours)} demonstrations, "
             f"95 % interval\n{_ADVICE[self.verdict]}"
         )
 
 
 _ADVICE = {
-    "ours": "The checkpoint was trained under the policy's rule: use it as it is.",
+    "ours": "The checkpoint was trained under the policy's rule. Use it as it is.",
     "served": (
-        "The checkpoint prefers the positions of openpi's sampler, which the policy does not use: train it on "
+        "The checkpoint prefers the positions of openpi's sampler, which the policy does not use. Train it on "
         "demonstrations (by openpi's training, which has the policy's rule) before reinforcement learning."
     ),
     "neither": (
-        "The demonstrations do not tell the rules apart: name more of them by --num_demonstrations, or ones like those "
-        "that the checkpoint was trained on; where that changes nothing, the rule does not matter to it."
+        "The demonstrations show no difference between the rules. Use more of them by --num_demonstrations, or some "
+        "that are like those that the checkpoint was trained on. If the result stays, either rule will do."
     ),
 }
 
@@ -90,15 +91,16 @@ def prefer(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, epis
     """Scores demonstrated chunks under both rules.
 
     Args:
-        policy: the policy.
-        params: its parameters.
+        policy: policy whose rule is compared with the sampler's.
+        params: parameters of the policy.
         batch: N demonstrated chunks.
-        episodes: int [N], the demonstration that each belongs to, 0..E-1.
+        episodes: int [N], number of the demonstration that each chunk belongs to, 0..E-1.
     """
     score = jax.jit(lambda actor, chunks: score_both(policy, actor, chunks))
     actor, sums = params["actor_backbone"], np.zeros((2, len(batch)))
     for first in range(0, len(batch), BATCH_SIZE):
-        rows = np.arange(first, first + BATCH_SIZE) % len(batch)  # the last batch is filled up, to be compiled once
+        # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
+        rows = np.arange(first, first + BATCH_SIZE) % len(batch)
         sums[:, rows] = np.asarray(score(actor, batch.take(rows)))
     tokens = np.bincount(episodes, batch.token_mask.sum(axis=1))
     ours, served = (np.bincount(episodes, row) / tokens for row in sums)
@@ -106,7 +108,7 @@ def prefer(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, epis
 
 
 def score_both(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch) -> tuple[Array, Array]:
-    """Log-likelihoods float32 [B] of chunks, nats: under the policy's rule and under that of openpi's sampler."""
+    """Returns log-likelihoods of chunks, float32 [B], nats: under the policy's rule, and under openpi's sampler's."""
     backbone, observation = policy.backbone, chunks.observation
     prompt_mask, image_mask = jnp.asarray(observation.prompt_mask), jnp.asarray(observation.image_mask)
     forced = jnp.array(policy.token_ids.action_prefix, jnp.int32)
@@ -116,14 +118,15 @@ def score_both(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch) 
 
     layout = make_layout(image_mask, prompt_mask, patches=backbone.patches, causal_slots=answers.shape[1])
     hidden, _ = backbone.run(actor, jnp.concatenate([prefix, backbone.embed_tokens(actor, answers)], axis=1), layout)
-    ours = hidden[:, prefix.shape[1] + len(forced) - 1 : -1]  # "Action: " comes first, so a slot is before each token
+    # The forced tokens "Action: " come first, so that there is a slot before each FAST token that predicts it.
+    ours = hidden[:, prefix.shape[1] + len(forced) - 1 : -1]
     valid = layout.valid[:, : prefix.shape[1]]
     served = generated_states(backbone, actor, prefix, valid, answers, shift=SERVED_SHIFT)[:, len(forced) :]
     return _likelihood(policy, actor, chunks, ours), _likelihood(policy, actor, chunks, served)
 
 
 def _likelihood(policy: Pi0FASTActorCritic, actor: Params, chunks: CloningBatch, hidden: Array) -> Array:
-    """Returns float32 [B]: log-probs of the FAST tokens, summed, of the hidden states [B, T, W] that predict them."""
+    """Returns float32 [B], the summed log-probs of FAST tokens, from the hidden states [B, T, W] that predict them."""
     ids = policy.token_ids
     rows = embedding_table(actor)[ids.to_model(jnp.arange(ids.num_fast))]
     log_probs = jax.nn.log_softmax(hidden.astype(jnp.float32) @ rows.T)
@@ -136,12 +139,13 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     """Returns the preference of a checkpoint.
 
     Args:
-        checkpoint: own or openpi's.
-        config: of the model, and of the simulator whose demonstrations are scored; `pretrain.num_demonstrations`.
-        episodes: recorded episodes that are scored in their place.
+        checkpoint: checkpoint of this package or of openpi.
+        config: configuration of the model and of the simulator; `pretrain.num_demonstrations` are scored.
+        episodes: recorded episodes that are scored instead of the simulator's demonstrations.
 
     Raises:
-        UserError: when the checkpoint does not fit, or the demonstrations are missing, too few or of another robot.
+        UserError: when the checkpoint does not fit, or when the demonstrations are missing, too few or of another
+            robot.
     """
     bundle = restore.load(checkpoint, config)
     demonstrations: Demonstrations | RecordedChunks = (
@@ -155,7 +159,7 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
 
 
 def recorded_chunks_of(path: Path, config: TrainConfig) -> RecordedChunks:
-    """Returns the chunks, one after the other, of the first `pretrain.num_demonstrations` recorded episodes."""
+    """Returns the chunks of the first `pretrain.num_demonstrations` recorded episodes, without overlap."""
     recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
     if len(recorded) < 2:
         raise EpisodesError(f"episodes must be at least 2 for an interval, got {len(recorded)} in {path}; name more")
@@ -164,7 +168,7 @@ def recorded_chunks_of(path: Path, config: TrainConfig) -> RecordedChunks:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
+    """Runs `python -m chunk_ppo_ros positions CHECKPOINT [--num_demonstrations N] [--episodes PATH]`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros positions", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
     parser.add_argument("--episodes", type=Path, help="recorded episodes; without it the simulator's demonstrations")

@@ -1,4 +1,4 @@
-"""Intervals and tests for measured success and reward; thin names over scipy, so that all reports use the same ones."""
+"""Intervals and tests for measured success and reward, made with scipy. All reports use these functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 
 
 def success_interval(successes: int, episodes: int, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a success rate: (low, high), within 0..1.
+    """Returns Wilson's score interval of a success rate as (low, high), within 0..1.
 
     Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
 
@@ -26,10 +26,10 @@ def success_interval(successes: int, episodes: int, *, confidence: float = 0.95)
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
-    """Student's t interval of a mean: (low, high), in the units of `values`.
+    """Returns Student's t interval of a mean as (low, high), in the unit of `values`.
 
     Args:
-        values: one number an episode, at least 2.
+        values: one number per episode, at least 2.
         confidence: coverage, between 0 and 1.
 
     Raises:
@@ -44,13 +44,13 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0
 
 @dataclasses.dataclass(frozen=True)
 class PairedTest:
-    """Result of `paired_test`.
+    """The result of `paired_test`.
 
     Attributes:
-        difference: mean of after - before, in the units of the values.
+        difference: mean of after - before, in the unit of the values.
         p_greater: probability of at least this difference if neither is better (one-sided: after is better).
         p_two_sided: probability of a difference at least this far from 0 on either side.
-        num_pairs: starts that both were measured on.
+        num_pairs: number of starts on which both were measured.
     """
 
     difference: float
@@ -80,24 +80,24 @@ class PairedTest:
 def paired_test(
     before: Sequence[float] | np.ndarray, after: Sequence[float] | np.ndarray, *, num_resamples: int = 100_000
 ) -> PairedTest:
-    """Permutation test of the mean difference of pairs: under the null hypothesis each pair may be swapped.
+    """Returns a permutation test of the mean difference of pairs. Under the null hypothesis each pair may be swapped.
 
-    Exact for success (0 or 1), where it is McNemar's test with binomial probabilities, and where there are at most
-    `num_resamples` ways to swap the pairs; otherwise by that many random ones from a fixed seed. Source: Fisher 1935,
-    "The design of experiments".
+    The test is exact for success (0 or 1), where it is McNemar's test with binomial probabilities. It is also exact
+    where there are at most `num_resamples` ways to swap the pairs. Otherwise it tries that many random swaps from a
+    fixed seed. Source: Fisher 1935, "The design of experiments".
 
     Args:
-        before: one number a start.
-        after: the same starts in the same order.
-        num_resamples: random swaps, where all of them are too many.
+        before: one number per start.
+        after: numbers of the same starts in the same order.
+        num_resamples: number of random swaps where the test is not exact.
 
     Raises:
-        ValueError: if the lengths differ or there is no pair.
+        ValueError: when the lengths differ or there is no pair.
     """
     if len(before) != len(after) or not len(before):
         raise ValueError(f"before and after must have equal lengths of at least 1, got {len(before)} and {len(after)}")
     differences = np.subtract(after, before, dtype=float)
-    changed = differences[differences != 0.0]  # swapping a pair without a difference changes nothing
+    changed = differences[differences != 0.0]  # To swap a pair without a difference changes nothing.
     p_greater, p_two_sided = (_swap_test(changed, side, num_resamples) for side in ("greater", "two-sided"))
     return PairedTest(
         difference=float(differences.mean()), p_greater=p_greater, p_two_sided=p_two_sided, num_pairs=len(differences)
@@ -105,10 +105,10 @@ def paired_test(
 
 
 def _swap_test(differences: np.ndarray, alternative: str, num_resamples: int) -> float:
-    """p-value of the sum of differences under random signs; 1 where nothing differs."""
+    """Returns the p-value of the sum of differences under random signs; 1 where nothing differs."""
     if not len(differences):
         return 1.0
-    if np.ptp(np.abs(differences)) == 0.0:  # the sum follows from how many are positive
+    if np.ptp(np.abs(differences)) == 0.0:  # The sum then follows from the number of positive differences.
         return float(stats.binomtest(int(np.sum(differences > 0)), len(differences), alternative=alternative).pvalue)
     result = stats.permutation_test(
         (differences,),

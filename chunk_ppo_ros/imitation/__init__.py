@@ -1,1 +1,1 @@
-"""Behaviour cloning, the success classifier and norm_stats."""
+"""Behavior cloning, the success classifier, and the computation of norm_stats."""

@@ -1,7 +1,7 @@
-"""Imitation: tokenizers and norm_stats fitted on demonstrations, and behaviour cloning of the actor.
+"""Trains the actor by behavior cloning, after it has fitted tokenizers and norm_stats to the demonstrations.
 
-Writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one. What is
-imitated are the simulator's scripted demonstrations, or recorded episodes (`clone_recorded.py`).
+It writes an openpi checkpoint (`params/` and `assets/`), from which training starts as from any published one. This
+module imitates the simulator's scripted demonstrations. `clone_recorded.py` imitates recorded episodes.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_dem
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
 CLONING_TEMPERATURE = 1.0
-"""Of the likelihood that imitation maximises, whatever `model.temperature` is."""
+"""The temperature of the likelihood that imitation maximizes, whatever `model.temperature` is."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CloningBatch:
-    """Demonstrated chunks as the model sees them: `observation` [N, ...], tokens int32 and bool [N, T].
+    """Demonstrated chunks as the model sees them.
 
-    The images may be a mapped file (`RecordedChunks`); what `take` returns is in memory.
+    Attributes:
+        observation: observations [N, ...]; the images may be a memory-mapped file (`RecordedChunks`).
+        action_tokens: int32 [N, T], model token ids.
+        token_mask: bool [N, T], true for tokens that are imitated.
     """
 
     observation: ModelObservation
@@ -53,17 +56,17 @@ class CloningBatch:
         return len(self.action_tokens)
 
     def take(self, index: np.ndarray) -> CloningBatch:
-        """Returns the rows of `index`."""
+        """Returns the rows of `index`, in memory."""
         return CloningBatch(
             jax.tree.map(lambda leaf: leaf[index], self.observation), self.action_tokens[index], self.token_mask[index]
         )
 
 
 def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyTokenizer) -> CloningBatch:
-    """Demonstrations as model inputs and target tokens; the images are the demonstrations' own array.
+    """Returns demonstrations as model inputs and target tokens, without a copy of the images.
 
     Raises:
-        ValueError: where a chunk does not fit the tokenizer or the model; the text names its number and episode.
+        ValueError: when a chunk does not fit the tokenizer or the model; the text names its number and episode.
     """
     prompts = demonstrations.prompts
     observations, tokens = [], []
@@ -84,7 +87,7 @@ def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyT
 
 
 def cloning_loss(policy: Pi0FASTActorCritic, params: Any, batch: CloningBatch, *, temperature: float) -> jax.Array:
-    """Negative log-probability of the demonstrated chunks in nats, mean over all their tokens."""
+    """Returns the negative log-probability of the demonstrated chunks in nats, as a mean over all their tokens."""
     evaluation = policy.evaluate(
         params,
         batch.observation,
@@ -104,26 +107,28 @@ def clone(
     on_step: Callable[[float], object] = lambda loss: None,
     on_params: Callable[[int, Any], object] = lambda step, params: None,
 ) -> Any:
-    """Behaviour cloning: minimises the negative log-probability of the demonstrated chunks.
+    """Trains the actor by behavior cloning, which minimizes the negative log-probability of the demonstrated chunks.
 
-    The likelihood is the policy's own (`evaluate`: same positions, mask and constraint) at temperature 1, as in openpi,
-    so that a `model.temperature` below 1 samples more sharply than the demonstrations were spread. Minimises the mean
-    over tokens; AdamW with openpi's betas, warm-up and cosine decay. What is frozen in PPO (`ppo.freeze_image_tower`,
-    `ppo.freeze_text_tower`, a decoder below its adapters) is frozen here.
+    The likelihood is that of `policy.evaluate`, with the same positions, mask and constraint. Its temperature is 1, as
+    in openpi. So a `model.temperature` below 1 samples chunks that differ less than the demonstrations do. The loss is
+    the mean over tokens. The optimizer is AdamW with openpi's betas, warm-up and cosine decay. Parameters that PPO does
+    not train (`ppo.freeze_image_tower`, `ppo.freeze_text_tower`, a decoder below its adapters) stay as they are here
+    too.
 
     Args:
-        policy: what learns.
-        params: all of its parameters.
-        batch: the demonstrated chunks.
-        config: `pretrain`, `ppo.freeze_*` and `run.seed`.
-        on_step: called with each step's loss, nats a token.
-        on_params: called after each step with its number, 1 .. bc_steps, and all parameters of the actor.
+        policy: policy that learns.
+        params: all parameters of the policy.
+        batch: demonstrated chunks.
+        config: configuration; `pretrain`, `ppo.freeze_*` and `run.seed` are read.
+        on_step: function that is called with each step's loss, nats per token.
+        on_params: function that is called after each step with its number, 1 .. bc_steps, and all parameters of the
+            actor.
 
     Returns:
-        The trained parameters; the value head is left as it was.
+        The parameters with a trained actor and an unchanged value head.
 
     Raises:
-        UserError: when everything is frozen.
+        UserError: when no parameter is left to train.
     """
     settings = config.pretrain
     partition = _partition(params["actor_backbone"], config)
@@ -153,7 +158,7 @@ def clone(
 
 
 def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
-    """Returns what of the actor imitation changes."""
+    """Returns the partition of the actor's parameters into those that imitation trains and the others."""
     trained = trained_leaves(actor_backbone, config.ppo)
     if not any(jax.tree.leaves(trained)):
         raise UserError(
@@ -167,15 +172,15 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     """Collects demonstrations in the configured simulator, clones them and writes an openpi checkpoint.
 
     Args:
-        config: what is demonstrated, and how it is cloned.
-        directory: of the checkpoint.
-        also_after: gradient steps after which one is written as well, beside it: `<directory>-<step>`.
+        config: configuration of the demonstrations and of the cloning.
+        directory: folder of the checkpoint.
+        also_after: gradient steps after which a further checkpoint is written, in `<directory>-<step>`.
 
     Returns:
         The checkpoint's folder, `directory`.
 
     Raises:
-        CheckpointError: when the folder is there already, which is found before anything is done, or cannot be written.
+        CheckpointError: when the folder exists already, which is checked first, or cannot be written.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}
@@ -205,8 +210,11 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
 
 @contextlib.contextmanager
 def cloning_progress(num_steps: int) -> Iterator[Callable[[float], None]]:
-    """Shows a bar of so many gradient steps and gives what advances it by one, from the step's loss in nats a token."""
-    with tqdm(total=num_steps, desc="behaviour cloning", unit="step") as bar:
+    """Shows a progress bar over `num_steps` gradient steps.
+
+    It yields a function that advances the bar by one step and takes the loss of that step, nats per token.
+    """
+    with tqdm(total=num_steps, desc="behavior cloning", unit="step") as bar:
 
         def on_step(loss: float) -> None:
             bar.set_postfix(nats_per_token=f"{loss:.3f}", refresh=False)

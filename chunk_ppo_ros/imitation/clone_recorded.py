@@ -1,8 +1,8 @@
-"""Imitation of recorded episodes: a user's own demonstrations, cloned into fresh or pretrained weights.
+"""Trains fresh or pretrained weights to imitate recorded episodes.
 
-With `run.pretrained_checkpoint_path` these weights are fine-tuned, with their own norm_stats and tokenizers. Without
-it norm_stats are of the episodes, and the tokenizers those of `run.tokenizer_dir`, or fitted to the episodes. Some
-episodes are held out and scored before and after.
+With `run.pretrained_checkpoint_path` it fine-tunes those weights, with their own norm_stats and tokenizers. Without it
+the weights are fresh, and norm_stats are computed from the episodes. The tokenizers are then those of
+`run.tokenizer_dir`, or are fitted to the episodes. Some episodes are held out. They are scored before and after.
 """
 
 from __future__ import annotations
@@ -38,21 +38,22 @@ from chunk_ppo_ros.model.tokenization.normalization import clip_actions
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
 MAX_SCORED = 512
-"""Chunks of the held-out episodes that are scored, spread evenly over them."""
+"""The largest number of chunks of the held-out episodes that are scored. They are spread evenly over the episodes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Recorded episodes, those that are imitated and those that are held out."""
+    """The recorded episodes that are imitated and those that are held out."""
 
     training: tuple[Episode, ...]
     held_out: tuple[Episode, ...]
 
 
 def split_episodes(episodes: Sequence[Episode], *, fraction: float, seed: int) -> Split:
-    """Holds out a random `fraction` of the episodes, rounded up, but not the only one.
+    """Returns the episodes in two parts, of which the one that is held out is random.
 
-    Both parts keep the order of the episodes.
+    It holds out the `fraction`, rounded up, but always leaves at least one episode to imitate. Both parts keep the
+    order of the episodes.
     """
     num_held_out = min(math.ceil(fraction * len(episodes)), max(0, len(episodes) - 1))
     chosen = set(np.random.default_rng(seed).permutation(len(episodes))[:num_held_out].tolist())
@@ -66,16 +67,16 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
     """Clones recorded episodes and writes an openpi checkpoint.
 
     Args:
-        paths: files and folders of episodes; those marked as failures are left out.
-        config: `pretrain`, the model, the robot's rate and cameras, and where weights and tokenizers come from.
-        directory: of the checkpoint.
+        paths: files and folders of episodes. Episodes that are marked as failures are left out.
+        config: configuration of the cloning, of the model, of the robot's rate and cameras, and of the start.
+        directory: folder of the checkpoint.
 
     Returns:
         The checkpoint's folder, `directory`.
 
     Raises:
-        CheckpointError: when the folder is there already, which is found before anything is done, cannot be written,
-            or the weights to start from cannot be loaded.
+        CheckpointError: when the folder exists already, which is checked first, when it cannot be written, or when the
+            weights to start from cannot be loaded.
         EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
     """
     check_is_free(directory)
@@ -96,32 +97,32 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
         params = behavior_cloning.clone(policy, params, batch, config, on_step=on_step)
     if score is not None:
         after = score(params)
-        print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats a token before, {after:.3f} after")
+        print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats per token before, {after:.3f} after")
     return save_openpi_checkpoint(
         directory, params["actor_backbone"], write_assets=tokenizer.save, settings=_settings(config, episodes)
     )
 
 
 def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:
-    """Returns what the checkpoint says of its run: the model, and the prompt where all episodes have the same.
+    """Returns the settings that the checkpoint keeps: the model, and the prompt where all episodes have the same.
 
-    The task and the simulator of the configuration had no part in it, so they are not said.
+    It does not keep the task and the simulator of the configuration, because recorded episodes do not come from them.
     """
     prompts = {episode.prompt for episode in episodes}
     prompt = prompts.pop() if len(prompts) == 1 else config.run.prompt
-    told = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt=prompt))
-    return RunSettings.of(told).only(["model", "run.prompt"])
+    with_prompt = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt=prompt))
+    return RunSettings.of(with_prompt).only(["model", "run.prompt"])
 
 
 def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
-    """Returns the episodes that are not marked as failures; says how many are.
+    """Returns the episodes that are not marked as failures, and prints how many it leaves out.
 
     Raises:
-        EpisodesError: where none is left.
+        EpisodesError: when none is left.
     """
     kept = [episode for episode in episodes if episode.success is not False]
     if len(kept) < len(episodes):
-        print(f"{len(episodes) - len(kept)} of {len(episodes)} episodes are failures and left out")
+        print(f"{len(episodes) - len(kept)} of {len(episodes)} episodes are marked as failures and are left out")
     if not kept:
         raise EpisodesError(
             f"episodes to imitate must be at least one, got {len(episodes)}, all of them marked as failures; name "
@@ -131,21 +132,21 @@ def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
 
 
 def describe(chunks: RecordedChunks, batch: CloningBatch, tokenizer: PolicyTokenizer) -> str:
-    """Returns a line on what is imitated."""
+    """Returns one line about the imitated chunks."""
     lengths = batch.token_mask.sum(axis=1)
     actions = tokenizer.normalize_actions(chunks.actions, chunks.state)
     _, num_clipped = clip_actions(actions, tokenizer.config.action_limit)
     return (
         f"imitates {len(batch)} chunks of {len(chunks.prompts)} episodes, {len(set(chunks.prompts))} tasks; "
-        f"{lengths.mean():.1f} tokens a chunk, at most {lengths.max()} of {tokenizer.max_fast_tokens}; "
+        f"{lengths.mean():.1f} tokens per chunk, at most {lengths.max()} of {tokenizer.max_fast_tokens}; "
         f"{num_clipped / actions.size:.2%} of the actions beyond model.action_limit are clipped"
     )
 
 
 def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainConfig) -> Callable[[Params], float]:
-    """Returns what scores parameters on at most `MAX_SCORED` demonstrated chunks; compiled once for all parameters.
+    """Returns a function that scores parameters on at most `MAX_SCORED` demonstrated chunks. It is compiled once.
 
-    The score is the negative log-probability in nats, mean over all tokens of these chunks.
+    The score is the negative log-probability in nats, as a mean over all tokens of these chunks.
     """
     rows = np.unique(np.linspace(0, len(batch) - 1, min(MAX_SCORED, len(batch))).round().astype(int))
     size = min(config.pretrain.bc_batch_size, len(rows))
@@ -159,7 +160,8 @@ def make_score(policy: Pi0FASTActorCritic, batch: CloningBatch, config: TrainCon
     def score(params: Params) -> float:
         sums = np.zeros(len(rows))
         for first in range(0, len(rows), size):
-            part = np.arange(first, first + size) % len(rows)  # the last batch is filled up, to be compiled once
+            # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
+            part = np.arange(first, first + size) % len(rows)
             sums[part] = np.asarray(log_probs(params, batch.take(rows[part])))
         return float(-np.sum(sums) / np.sum(batch.token_mask[rows]))
 
@@ -174,7 +176,7 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> Rec
 
 
 def _start(chunks: RecordedChunks, config: TrainConfig) -> PolicyBundle:
-    """Returns the weights that learn, with their tokenizers: pretrained ones, or fresh ones for these chunks."""
+    """Returns pretrained weights with their tokenizers, or fresh weights with tokenizers for these chunks."""
     path = config.run.pretrained_checkpoint_path
     if path:
         return restore.load(Checkpoint.open(Path(path)), config)
@@ -192,4 +194,4 @@ def _tokenize(chunks: RecordedChunks, episodes: Sequence[Episode], tokenizer: Po
         return behavior_cloning.tokenize(chunks, tokenizer)
     except ValueError as error:
         sources = ", ".join(dict.fromkeys(episode.source for episode in episodes[:3]))
-        raise EpisodesError(f"episodes ({sources} ..) cannot be tokenised: {error}") from error
+        raise EpisodesError(f"episodes ({sources} ..) cannot be tokenized: {error}") from error

@@ -1,4 +1,4 @@
-"""The command `pretrain`: behaviour cloning on scripted demonstrations or recorded episodes."""
+"""The command `pretrain` clones the behavior of scripted demonstrations or of recorded episodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from chunk_ppo_ros.imitation.clone_recorded import clone_episodes
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`: writes checkpoints/NAME-imitation."""
+    """Runs `python -m chunk_ppo_ros pretrain --exp_name NAME [--episodes PATH ...]`.
+
+    It writes the checkpoint `checkpoints/NAME-imitation`.
+    """
     parser = flags.FlagParser(prog="chunk_ppo_ros pretrain", description=__doc__)
     parser.add_argument(
         "--episodes",

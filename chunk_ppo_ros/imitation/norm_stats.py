@@ -1,7 +1,8 @@
-"""Computes norm_stats.json from recorded episodes, of states and actions exactly as the policy will see them.
+"""Computes norm_stats.json from recorded episodes.
 
-Each control step of each episode starts a chunk, as in openpi's training. States and chunks go through the model's
-transforms (`model.adapt_to_pi`, `model.delta_actions`); mean, standard deviation and exact quantiles are of the result.
+Each control step of each episode starts a chunk, as in openpi's training. The statistics are those of states and chunks
+after the model's transforms (`model.adapt_to_pi`, `model.delta_actions`), as the policy will see them. They are mean,
+standard deviation and exact quantiles.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from chunk_ppo_ros.robot import aloha
 
 
 def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, *, stride: int = 1) -> NormStats:
-    """Statistics of the transformed states and chunks of all episodes.
+    """Returns the statistics of the transformed states and chunks of all episodes.
 
     Args:
-        episodes: at least one, all with S state and D action dimensions.
-        model: its horizon, dimensions and transforms.
+        episodes: recorded episodes, at least one, all with S state and D action dimensions.
+        model: model section; its horizon, dimensions and transforms are used.
         stride: control steps from the start of one chunk to that of the next.
 
     Raises:
-        EpisodesError: where there are no episodes, or their dimensions are not the model's.
+        EpisodesError: when there are no episodes, or their dimensions are not the model's.
     """
     if not episodes:
         raise EpisodesError("norm_stats must have at least one executed episode, got none; record some")
@@ -47,7 +48,7 @@ def check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig) -> 
     """Refuses episodes, of which there is at least one, whose dimensions are not the model's.
 
     Raises:
-        EpisodesError: naming the episode.
+        EpisodesError: when the dimensions do not fit; the text names the episode.
     """
     state_dim = episodes[0].states.shape[1]
     for episode in episodes:
@@ -72,19 +73,19 @@ def describe(norm_stats: NormStats) -> str:
         for name, *numbers in zip(names, stats.q01, stats.q99, stats.mean, stats.std, strict=True):
             lines += [f"  {name:<20}" + "".join(f"{number:9.4f}" for number in numbers)]
         lines += [
-            f"warning: {names[i]} of the {part} moves by less than {MIN_RANGE}; its range is widened to that"
+            f"warning: {names[i]} of the {part} moves by less than {MIN_RANGE}, so its range is widened to {MIN_RANGE}"
             for i in np.flatnonzero(_widened(stats))
         ]
     return "\n".join(lines)
 
 
 def _widened(stats: Stats) -> np.ndarray:
-    """Returns bool [D], where the range is the smallest there is."""
+    """Returns bool [D], true where the range is `MIN_RANGE`, to which smaller ranges are widened."""
     return stats.q99 - stats.q01 <= MIN_RANGE * (1 + 1e-9)
 
 
 def _names(num_dims: int) -> list[str]:
-    """Of each dimension; numbers where it is not one or two arms of ALOHA."""
+    """Returns the name of each dimension of one or two arms of ALOHA. For other vectors the names are numbers."""
     joints = (*aloha.ARM_JOINTS, aloha.GRIPPER)
     if num_dims == len(joints):
         return list(joints)
@@ -94,11 +95,11 @@ def _names(num_dims: int) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros norm-stats EPISODES... --output DIR`."""
+    """Runs `python -m chunk_ppo_ros norm-stats EPISODES... --output DIR`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros norm-stats", description=__doc__)
     parser.add_argument("episodes", nargs="+", type=pathlib.Path, help="HDF5 files, recordings, LeRobot datasets")
     parser.add_argument("--output", required=True, type=pathlib.Path, help=f"folder that {FILE} is written to")
-    parser.add_argument("--stride", type=int, default=1, help="a chunk starts at every so many-th control step (1)")
+    parser.add_argument("--stride", type=int, default=1, help="control steps between the starts of two chunks (1)")
     flags.add_config_flags(parser, preset="full")
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
@@ -116,7 +117,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _settings(model: Pi0FASTActorCriticConfig) -> str:
-    """Returns the settings that the statistics depend on: the policy must have the same."""
+    """Returns the settings that the statistics depend on. The policy must have the same."""
     gripper = f", adapt_gripper {model.adapt_gripper}" if model.adapt_to_pi else ""
     return (
         f"for action_horizon {model.action_horizon}, adapt_to_pi {model.adapt_to_pi}{gripper}, "

@@ -1,7 +1,7 @@
-"""A success classifier: a small convolutional network that tells from the cameras' images whether the task is solved.
+"""The success classifier, a small convolutional network that decides from camera images whether the task is solved.
 
-Here are the network, its file and what it says of images. `train_classifier.py` trains it, and classifier_node makes
-it a source of rewards.
+This module has the network, its file and its prediction. `train_classifier.py` trains it. classifier_node makes it a
+source of rewards.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ import numpy as np
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.robot.images import resize_with_pad
 
-IMAGE_SIZE = 64  # pixels, side of each camera's image
+IMAGE_SIZE = 64
+"""The height and width of each camera's image for the network, pixels."""
+
 FORMAT = 1
 _METADATA = "metadata"
 
 
 class ClassifierError(UserError):
-    """A classifier cannot be read, or not be trained on what is given."""
+    """A classifier cannot be read, or cannot be trained on the given episodes."""
 
 
 class SuccessNetwork(nn.Module):
-    """[B, 64, 64, 3 C], 0..1, to logits [B] of success: four strided convolutions and two dense layers."""
+    """Four strided convolutions and two dense layers, from images [B, 64, 64, 3 C], 0..1, to success logits [B]."""
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
@@ -48,15 +50,15 @@ _NETWORK = SuccessNetwork()
 
 
 def init(num_cameras: int, *, key: jax.Array) -> Any:
-    """Fresh parameters."""
+    """Returns fresh parameters."""
     return jax.jit(_NETWORK.init)(key, jnp.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3 * num_cameras)))
 
 
 def logits(params: Any, images: Any) -> jax.Array:
-    """Logits [B] of success.
+    """Returns the logits [B] of success.
 
     Args:
-        params: of the network.
+        params: parameters of the network.
         images: uint8 or float [B, C, 64, 64, 3], 0..255.
     """
     batch, cameras = images.shape[:2]
@@ -73,10 +75,10 @@ class SuccessClassifier:
     """A trained classifier.
 
     Attributes:
-        params: of the network.
-        cameras: the robot's names of the C cameras, in order.
-        threshold: probability from which on the task counts as solved.
-        held_out_accuracy: on images of episodes that were not trained on.
+        params: parameters of the network.
+        cameras: names of the C cameras, as the robot calls them, in order.
+        threshold: smallest probability at which the task counts as solved.
+        held_out_accuracy: accuracy on images of episodes that were not trained on, 0..1.
     """
 
     params: Any
@@ -85,12 +87,12 @@ class SuccessClassifier:
     held_out_accuracy: float
 
     def probability(self, images: Mapping[str, np.ndarray]) -> float:
-        """Probability of success, from an image uint8 [h, w, 3] of each camera, by name."""
+        """Returns the probability of success, from an image uint8 [h, w, 3] of each camera by name."""
         fitted = fit([images[camera] for camera in self.cameras])
         return float(_probabilities(self.params, fitted[None])[0])
 
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, so that a crash leaves a whole file or none."""
         metadata = {**dataclasses.asdict(dataclasses.replace(self, params=None)), "format": FORMAT}
         del metadata["params"]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ class SuccessClassifier:
         """Reads a file that `save` wrote.
 
         Raises:
-            ClassifierError: where there is none, or it is something else.
+            ClassifierError: when there is no such file, or it is not a classifier of this format.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
@@ -123,5 +125,5 @@ class SuccessClassifier:
 
 
 def fit(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns uint8 [C, 64, 64, 3] of images uint8 [h, w, 3], fitted into squares."""
+    """Returns images uint8 [h, w, 3] resized and padded to squares, uint8 [C, 64, 64, 3]."""
     return np.stack([resize_with_pad(image, IMAGE_SIZE) for image in images])

@@ -1,7 +1,7 @@
-"""Trains a success classifier on the camera images of recorded episodes that say whether they succeeded.
+"""Trains a success classifier on the camera images of recorded episodes, each marked as a success or a failure.
 
-The last images of a successful episode show success; all others do not. The end of an episode is what counts, so record
-until the task is done, and no longer. Episodes, not images, are held out: neighbouring images are nearly the same.
+The last images of a successful episode show success, and all other images do not. So a recording must end right after
+the task is solved. Whole episodes are held out, because neighboring images of an episode are nearly the same.
 """
 
 from __future__ import annotations
@@ -23,48 +23,59 @@ from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessC
 from chunk_ppo_ros.robot import aloha
 
 HELD_OUT = 0.2
-"""Share of the episodes of each kind that are not trained on, at least one."""
-IMAGE_STRIDE = 5  # steps between two images that are read; neighbours are nearly the same
+"""The share of the successful and of the other episodes that is held out; at least one of each."""
+
+IMAGE_STRIDE = 5
+"""The number of control steps between two images that are read. Neighboring images are nearly the same."""
+
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
-MAX_SHIFT = 4  # pixels; images are shifted at random in training (Yarats et al., 2021, "DrQ")
+
+MAX_SHIFT = 4
+"""The largest random shift of an image in training, pixels (Yarats et al., 2021, "DrQ")."""
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelledImages:
-    """N moments: uint8 [N, C, 64, 64, 3], whether the task is solved in each, bool [N], and its episode, int [N]."""
+class LabeledImages:
+    """The camera images of N moments with their labels.
+
+    Attributes:
+        images: uint8 [N, C, 64, 64, 3], RGB.
+        success: bool [N], whether the task is solved at that moment.
+        episode: int [N], number of the episode that the moment belongs to.
+    """
 
     images: np.ndarray
     success: np.ndarray
     episode: np.ndarray
 
-    def take(self, index: np.ndarray) -> LabelledImages:
+    def take(self, index: np.ndarray) -> LabeledImages:
         """Returns the moments of `index`."""
-        return LabelledImages(self.images[index], self.success[index], self.episode[index])
+        return LabeledImages(self.images[index], self.success[index], self.episode[index])
 
 
-def label_images(episodes: Sequence[Episode], cameras: Sequence[str], *, last_steps: int) -> LabelledImages:
-    """Images and labels of episodes.
+def label_images(episodes: Sequence[Episode], cameras: Sequence[str], *, last_steps: int) -> LabeledImages:
+    """Returns the images of episodes with their labels.
 
     Args:
-        episodes: recorded ones.
+        episodes: recorded episodes.
         cameras: names of the C cameras, as the episodes call them.
-        last_steps: control steps at the end of a successful episode that show success.
+        last_steps: number of control steps at the end of a successful episode that show success.
 
     Raises:
-        ClassifierError: where an episode does not say whether it succeeded, or lacks a camera.
+        ClassifierError: when an episode does not say whether it succeeded, or lacks a camera.
     """
     images, success, numbers = [], [], []
     for number, episode in enumerate(episodes):
         _check(episode, cameras)
         steps = np.arange(len(episode)) if episode.image_steps is None else episode.image_steps
         solved_from = len(episode) - last_steps if episode.success else len(episode)
-        # Every image of the successful end, and some of what was before.
+        # All images of the successful end are read, but only one in `IMAGE_STRIDE` of those before it.
         for step in [*steps[steps < solved_from][::IMAGE_STRIDE], *steps[steps >= solved_from]]:
             images.append(fit([episode.cameras[camera](int(step)) for camera in cameras]))
             success.append(step >= solved_from)
             numbers.append(number)
-    return LabelledImages(np.stack(images), np.array(success), np.array(numbers))
+    return LabeledImages(np.stack(images), np.array(success), np.array(numbers))
 
 
 def _check(episode: Episode, cameras: Sequence[str]) -> None:
@@ -80,12 +91,13 @@ def _check(episode: Episode, cameras: Sequence[str]) -> None:
         )
 
 
-def hold_out(data: LabelledImages, *, seed: int) -> tuple[LabelledImages, LabelledImages]:
-    """Returns what is trained on, and the episodes that are held out: some of the successful ones, and some of the
-    others.
+def hold_out(data: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
+    """Returns the images for training and those that are held out.
+
+    It holds out some of the successful episodes and some of the others, as wholes.
 
     Raises:
-        ClassifierError: where there are not two episodes with images of success and two with images of none.
+        ClassifierError: when there are fewer than two successful episodes, or fewer than two others.
     """
     random = np.random.default_rng(seed)
     held = np.zeros(len(data.success), bool)
@@ -106,9 +118,12 @@ def hold_out(data: LabelledImages, *, seed: int) -> tuple[LabelledImages, Labell
 
 
 def train(
-    data: LabelledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
+    data: LabeledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
 ) -> Any:
-    """Parameters that minimise the cross entropy on batches half of success and half of none, shifted at random."""
+    """Returns parameters that minimize the cross entropy on batches of randomly shifted images.
+
+    Half of each batch shows success.
+    """
     optimizer = optax.adam(LEARNING_RATE)
     params = init(data.images.shape[1], key=jax.random.key(seed))
 
@@ -133,7 +148,7 @@ def train(
 
 
 def _shifted(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Each moment's images, moved by up to `MAX_SHIFT` pixels; edges are repeated."""
+    """Returns each moment's images, moved by up to `MAX_SHIFT` pixels. The pixels at the edge are repeated."""
     size = images.shape[2]
     padded = np.pad(images, ((0, 0), (0, 0), (MAX_SHIFT, MAX_SHIFT), (MAX_SHIFT, MAX_SHIFT), (0, 0)), mode="edge")
     corners = random.integers(2 * MAX_SHIFT + 1, size=(len(images), 2))
@@ -143,9 +158,10 @@ def _shifted(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def choose_threshold(probabilities: np.ndarray, success: np.ndarray) -> tuple[float, float]:
-    """Returns the threshold of the highest accuracy, the mean of those on success and on none; and that accuracy.
+    """Returns the threshold with the highest accuracy, and that accuracy.
 
-    Of several it is the one nearest to 0.5, in the middle between two probabilities.
+    The accuracy is the mean of the accuracy on images of success and of that on the others. A threshold lies in the
+    middle between two probabilities. Of several thresholds with the same accuracy, the one nearest to 0.5 is taken.
     """
     ordered = np.unique([0.0, *probabilities, 1.0])
     candidates = [*((ordered[1:] + ordered[:-1]) / 2.0), 0.5]
@@ -160,7 +176,7 @@ def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_st
     """Returns a classifier trained on some of the episodes, with the threshold that fits the others best.
 
     Raises:
-        ClassifierError: as `label_images` and `hold_out`.
+        ClassifierError: when `label_images` or `hold_out` raises it.
     """
     data = label_images(episodes, camera_names(config), last_steps=last_steps)
     trained, held = hold_out(data, seed=config.run.seed)
@@ -178,14 +194,14 @@ def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_st
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
+    """Runs `python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros train-classifier", description=__doc__)
     parser.add_argument(
         "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/data.md"
     )
     parser.add_argument("--output", type=Path, required=True, help="file to write, NAME.npz")
     parser.add_argument("--num_steps", type=int, default=1000, help="gradient steps")
-    parser.add_argument("--last_steps", type=int, default=10, help="steps at the end of a success that show it")
+    parser.add_argument("--last_steps", type=int, default=10, help="control steps at the end that show success")
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)

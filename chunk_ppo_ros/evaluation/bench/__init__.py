@@ -1,1 +1,1 @@
-"""How long acting, updating, observing and the topics take."""
+"""Measures the time of acting, updating, observing, and sending over topics."""

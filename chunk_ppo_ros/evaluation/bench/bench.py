@@ -1,6 +1,6 @@
-"""Measures acting, updating, observing, the topics and checkpoints, and prints medians with what they spread over.
+"""Measures acting, updating, observing, the topics and checkpoints, and prints the median and the range of each.
 
-docs/performance.md says what each figure means. The parts with ROS run in processes of their own (`nodes/`).
+docs/performance.md says what each figure means. The parts with ROS run in separate processes (`nodes/bench/`).
 """
 
 from __future__ import annotations
@@ -27,22 +27,24 @@ from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARTS = ("act", "update", "observe", "topics", "checkpoint")
 LARGE_IMAGES = {"image_size": 224, "patch_size": 14}
-"""The form of the small model that sees as much as the published ones."""
+"""Settings that give the small model as many image tokens as the published models have."""
 
-_NUM_DEMONSTRATIONS = 16  # enough to fit tokenizers; nothing is trained on them
-PART_TIMEOUT = 300.0  # s, of a process
+_NUM_DEMONSTRATIONS = 16  # They suffice to fit tokenizers. Nothing is trained on them.
+
+PART_TIMEOUT = 300.0
+"""The longest time of the process of a part, s."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What is measured and where.
+    """The settings of a measurement.
 
     Attributes:
-        config: the configuration; its outputs must be below `folder`.
-        large_images: changes of the model section that make its second form.
-        folder: for checkpoints and the journal.
-        runs: timed runs of each case.
-        num_transitions: sent through the topics in one run.
+        config: configuration of the model and of the run; its outputs must be below `folder`.
+        large_images: changes of the model section that make the second model, which has larger images.
+        folder: folder for checkpoints and the journal.
+        runs: number of timed runs of each case.
+        num_transitions: number of transitions that are sent through the topics in one run.
         domain_id: ROS domain; a free one where not given.
     """
 
@@ -55,7 +57,7 @@ class Setup:
 
 
 def make_setup(folder: Path, *, runs: int, domain_id: int | None = None) -> Setup:
-    """Returns the debug preset in a folder."""
+    """Returns the setup of the debug preset, with its outputs below `folder`."""
     debug = PRESETS["debug"]
     config = dataclasses.replace(
         debug,
@@ -66,7 +68,7 @@ def make_setup(folder: Path, *, runs: int, domain_id: int | None = None) -> Setu
 
 
 def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
-    """Yields the figures of each part, as they come.
+    """Yields the figures of each part as soon as it is measured.
 
     Raises:
         UserError: when the process of a part fails.
@@ -86,7 +88,7 @@ def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
 
 
 def machine() -> dict[str, Any]:
-    """Returns what the figures depend on besides the code."""
+    """Returns the properties of the machine on which the figures depend."""
     import jax
 
     return {
@@ -101,7 +103,7 @@ def machine() -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros bench`: measures and prints; exit status 0."""
+    """Runs `python -m chunk_ppo_ros bench`, which measures and prints. Returns the exit status 0."""
     given = _parse(arguments)
     before = machine()
     print(", ".join(f"{name} {value}" for name, value in before.items()), flush=True)
@@ -111,9 +113,7 @@ def main(arguments: Sequence[str]) -> int:
         for of_part in _measurements(given, setup):
             print(f"\n{of_part[0].part}\n{HEADING}", *of_part, sep="\n", flush=True)
             figures += of_part
-    print(
-        f"\nload average at the end {os.getloadavg()[0]:.2f}; much more than the cores means that others were at work"
-    )
+    print(f"\nload average at the end {os.getloadavg()[0]:.2f}; much more than the cores means that other programs ran")
     if given.json:
         after = {"load_average_1min_after": round(os.getloadavg()[0], 2)}
         text = {"machine": before | after, "figures": [figure.record() for figure in figures]}
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figure]]:
-    """Yields what the flags ask for."""
+    """Yields the figures that the flags request."""
     if given.variant:
         from chunk_ppo_ros.evaluation.bench import bench_variant
 
@@ -142,7 +142,7 @@ def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figu
 
 
 def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
-    """Returns the figures that `nodes/bench/<module>` prints; it ends with this process, however that happens."""
+    """Runs `nodes/bench/<module>` and returns the figures that it prints. It ends when this process ends in any way."""
     sizes = sorted({setup.config.model.image_size, setup.large_images["image_size"]})
     command = [
         sys.executable,
@@ -156,13 +156,13 @@ def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
     with claim_domain(setup.domain_id) as domain_id:
         environment = os.environ | network_environment(discovery="localhost", domain_id=domain_id)
         environment["ROS_LOG_DIR"] = str(setup.folder / "ros_log")
-        environment.pop("ROS_LOCALHOST_ONLY", None)  # it would overrule the discovery range
+        environment.pop("ROS_LOCALHOST_ONLY", None)  # It would overrule the discovery range.
         try:
             done = subprocess.run(
                 command, env=environment, stdout=subprocess.PIPE, text=True, timeout=PART_TIMEOUT, check=True
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-            raise UserError(f"{module} failed: {error}; what it said stands above") from error
+            raise UserError(f"{module} failed: {error}; its own output is above") from error
     return [Figure.from_record(record) for record in json.loads(done.stdout)]
 
 
@@ -173,14 +173,16 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--like",
         nargs="+",
         metavar="SIZES",
-        help="instead measure sampling and gradient steps at the sizes of 0.5m, 7.8m or a folder of reference data",
+        help="instead measure sampling and gradient steps at sizes of openpi: 0.5m, 7.8m or a folder of reference data",
     )
     parser.add_argument("--variant", choices=sorted(MODELS), help="instead measure a whole variant on this device")
-    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="of --variant (bfloat16)")
+    parser.add_argument(
+        "--dtype", choices=("bfloat16", "float32"), default="bfloat16", help="dtype of --variant (bfloat16)"
+    )
     parser.add_argument("--batch_size", type=_positive, default=8, help="chunks of a gradient step of --variant (8)")
     parser.add_argument("--runs", type=_positive, default=20, help="timed runs of each case (20)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures with every run's value to a file")
-    parser.add_argument("--folder", type=Path, help="where checkpoints and the journal go for the time (the system's)")
+    parser.add_argument("--folder", type=Path, help="parent of the temporary folder (the system's)")
     parser.add_argument("--domain_id", type=int, help="ROS domain; a free one where not given")
     return parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""Random inputs in the right shapes, for measurements of time: what the pixels show does not matter there."""
+"""Makes random inputs in the right shapes for measurements of time, where the content does not matter."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 
 PROMPT = ReachTask.prompt
-"""Of the task that the tokenizers are fitted on."""
+"""The prompt of the task that the tokenizers are fitted on."""
 
 RUN_ID = "bench"
 
-_POSE_NOISE = 0.02  # rad, and of the normalised gripper
+_POSE_NOISE = 0.02  # Standard deviation, rad for joints and normalized opening for grippers.
 
 
 def random_state(random: np.random.Generator) -> np.ndarray:
-    """Joint angles near the start pose, float32 [14]."""
+    """Returns joint angles near the start pose, float32 [14]."""
     return (aloha.START_POSE + _POSE_NOISE * random.standard_normal(aloha.START_POSE.shape)).astype(np.float32)
 
 
 def random_image(random: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Noise, uint8 [height, width, 3]."""
+    """Returns an image of noise, uint8 [height, width, 3]."""
     return random.integers(256, size=(height, width, 3), dtype=np.uint8)
 
 
 def random_observation(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -> Observation:
-    """Returns an observation of noise from all cameras near the start pose."""
+    """Returns an observation near the start pose, with images of noise from all cameras."""
     images = [random_image(random, model.image_size, model.image_size) for _ in model.cameras]
     return Observation(np.stack(images), np.ones(len(images), bool), random_state(random), PROMPT)
 
 
 def random_chunk(model: Pi0FASTActorCriticConfig, random: np.random.Generator) -> SampledChunk:
-    """Returns a chunk of which only shapes and sizes are right: it can be sent, not trained on."""
+    """Returns a chunk of random content with the right shapes. It can be sent, but not trained on."""
     observation = random_observation(model, random)
     return SampledChunk(
         observation=ModelObservation(

@@ -1,4 +1,4 @@
-"""The parts of the bench without ROS: acting, updating, checkpoints. Parameters are fresh; only their sizes matter."""
+"""Measures the parts without ROS, which are acting, updating and checkpoints, with fresh parameters."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ GRADIENT_BATCHES = (8, 32)
 
 
 class ModelBench:
-    """Measures one configuration, and acting with a second form of its model.
+    """Measures one configuration, and acting also with a second model that has larger images.
 
     Args:
-        config: the configuration; its run section must name the folder of checkpoints.
-        large_images: changes of the model section that make the second form.
-        runs: timed runs of each case.
+        config: configuration to measure; its run section must name the folder of checkpoints.
+        large_images: changes of the model section that make the second model.
+        runs: number of timed runs of each case.
     """
 
     def __init__(self, config: TrainConfig, large_images: dict[str, Any], *, runs: int) -> None:
@@ -48,7 +48,7 @@ class ModelBench:
         self._numbers = itertools.count()
 
     def act(self) -> list[Figure]:
-        """Observation to joint targets, as policy_node does it: one pass gives tokens, log-probs and value."""
+        """Measures the time from observation to joint targets, log-probs and value, in one pass as in policy_node."""
         model = dataclasses.replace(self._config.model, **self._large_images)
         run = dataclasses.replace(
             self._config.run, exp_name="large_images", tokenizer_dir=str(self._learner.checkpoint / "assets")
@@ -67,7 +67,7 @@ class ModelBench:
         return figures
 
     def update(self) -> list[Figure]:
-        """Whole updates of a rollout that was sampled for it, and gradients alone."""
+        """Measures whole updates, each on a newly sampled rollout, and gradients alone."""
         ppo, bundle = self._config.ppo, restore.load(Checkpoint.open(self._learner.checkpoint), self._config)
         params = jax.tree.map(jnp.asarray, bundle.params)
         optimizer = make_optimizer(ppo)
@@ -86,7 +86,7 @@ class ModelBench:
         return measure("update", cases, runs=self._runs)
 
     def checkpoint(self) -> list[Figure]:
-        """Saving and loading as learner, actor and a resumed run do it; what is read was written just before."""
+        """Measures saving and loading as learner, actor and a resumed run do it. The files were written just before."""
         learner, actor = self._learner, self._actor
         resumed = dataclasses.replace(self._config, run=dataclasses.replace(self._config.run, resume=True))
 
@@ -138,7 +138,7 @@ class ModelBench:
         return Case(name, "samples/s", lambda: jax.device_put(self._rollout(batch_size)), work, rate_of(batch_size))
 
     def _rollout(self, num_chunks: int) -> RolloutBatch:
-        """Chunks that the actor samples now, with random rewards."""
+        """Returns newly sampled chunks with random rewards."""
         transitions = []
         for number in range(num_chunks):
             transitions.append(transition_of(self._sample(), number, self._random))
@@ -150,7 +150,7 @@ class ModelBench:
 
 
 def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, RolloutBatch], Any]:
-    """Loss and gradients of all parameters on a minibatch, compiled for each size of it."""
+    """Returns a function for loss and gradients of all parameters on a minibatch. Each batch size compiles once."""
 
     def loss(params: Any, batch: RolloutBatch) -> Any:
         targets, _ = compute_targets(batch, config)

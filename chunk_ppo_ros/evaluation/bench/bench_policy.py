@@ -1,7 +1,7 @@
-"""A policy of any size whose chunks have a stated number of tokens, with inputs for acting and training.
+"""A policy of any size whose chunks have a fixed number of tokens, with inputs for acting and training.
 
-Parameters are fresh, and a made-up action vocabulary in which each token stands for one coefficient gives every chunk
-as many tokens as it has coefficients; the constraint is at work as always. What the pixels show does not matter.
+The parameters are fresh. The action vocabulary is made up. Each of its tokens stands for one coefficient, so that every
+chunk has as many tokens as coefficients. The decoding constraint works as usual. The images are noise.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.targets import Targets, compute_targets
 
 ACTION_DIM = 2
-_ACTION_PREFIX = (5, 6)  # two forced tokens, as many as PaliGemma's tokenizer makes of "Action: "
-_NUM_FAST = 2048  # as the published tokenizer has
-_ROBOT_DIM = 14  # of the states in the inputs; no parameter depends on it
+_ACTION_PREFIX = (5, 6)  # PaliGemma's tokenizer also makes two forced tokens of "Action: ".
+_NUM_FAST = 2048  # The published tokenizer has as many.
+_ROBOT_DIM = 14  # Dimensions of the states in the inputs. No parameter depends on it.
 
 
 def with_tokens(model: Pi0FASTActorCriticConfig, num_tokens: int, *, prompt_len: int) -> Pi0FASTActorCriticConfig:
-    """Returns the model with chunks of exactly `num_tokens` FAST tokens, an even number, and so many prompt slots."""
+    """Returns the model with chunks of exactly `num_tokens` FAST tokens, an even number, and `prompt_len` slots."""
     return dataclasses.replace(
         model,
         action_dim=ACTION_DIM,
@@ -45,33 +45,34 @@ def with_tokens(model: Pi0FASTActorCriticConfig, num_tokens: int, *, prompt_len:
 
 
 class BenchPolicy:
-    """A policy with fresh parameters, and what it is measured on.
+    """A policy with fresh parameters, and the inputs that it is measured with.
 
     Args:
-        model: sizes; `action_horizon * action_dim` is the number of tokens in a chunk.
+        model: sizes of the model; `action_horizon * action_dim` is the number of tokens in a chunk.
     """
 
     def __init__(self, model: Pi0FASTActorCriticConfig) -> None:
         self.model = model
         self.policy = _make_policy(model)
-        self.params = committed(self.policy.init(key=jax.random.key(0)))  # as after a step, which compiles nothing anew
+        # Parameters are committed to the device, as they are after a step, so that the next step compiles nothing.
+        self.params = committed(self.policy.init(key=jax.random.key(0)))
         self._sample = jax.jit(self.policy.sample_actions)
         self._embed = jax.jit(self.policy.embed_observation)
         self._random = np.random.default_rng(0)
         self._numbers = itertools.count()
 
     def sample(self, observation: ModelObservation) -> Sample:
-        """Returns a chunk for each row, with log-probs and values, once it is there."""
+        """Returns a chunk for each row, with log-probs and values, after the device has computed it."""
         key = jax.random.key(next(self._numbers))
         return jax.block_until_ready(self._sample(self.params, observation, key=key, temperature=1.0))
 
     def observations(self, batch: int) -> ModelObservation:
-        """Noise from all cameras and full prompts, on the device."""
+        """Returns noise from all cameras and full prompts, on the device."""
         observations = [self._random_chunk().observation for _ in range(batch)]
         return jax.device_put(jax.tree.map(lambda *leaves: np.stack(leaves), *observations))
 
     def rollout(self, batch: int) -> RolloutBatch:
-        """Chunks that the fresh parameters sample, with random rewards, on the device."""
+        """Returns chunks that the policy samples, with random rewards, on the device."""
         observations = self.observations(batch)
         sample, seen = jax.device_get((self.sample(observations), observations))
         chunks = [
@@ -91,7 +92,7 @@ class BenchPolicy:
         return random_chunk(dataclasses.replace(self.model, action_dim=_ROBOT_DIM), self._random)
 
     def step_flops(self, batch: int, **products: int) -> int:
-        """FLOPs of a gradient step on `batch` chunks; `products` as for `flops.gradient_flops`."""
+        """Returns the FLOPs of a gradient step on `batch` chunks; `flops.gradient_flops` explains `products`."""
         scored = self.model.action_horizon * self.model.action_dim
         return batch * flops.gradient_flops(
             self.model,
@@ -102,10 +103,10 @@ class BenchPolicy:
         )
 
     def stepper(self, ppo: PPOConfig) -> Callable[[RolloutBatch], None]:
-        """Returns what makes one gradient step after the other on `params`: forward, backward, clipping, Adam.
+        """Returns a function that makes a gradient step on `params` each time: forward, backward, clipping, Adam.
 
-        Frozen towers are as the configuration says; with a frozen image tower the rollout must be embedded before
-        (`embedded`). As in training, the old parameters are used up.
+        The configuration says which towers are frozen. With a frozen image tower the images of the rollout must be
+        embedded before (`embedded`). As in training, a step overwrites the memory of the old parameters.
         """
         optimizer = make_optimizer(ppo)
         trained = trained_leaves(self.params["actor_backbone"], ppo)
@@ -131,7 +132,7 @@ class BenchPolicy:
 def _finished(state: TrainState, finite: Any) -> TrainState:
     jax.block_until_ready((state.trained, state.opt_state))
     if not finite:
-        raise RuntimeError("the measured gradient step was not finite; its time would say nothing")
+        raise RuntimeError("the measured gradient step must be finite, got a value that is not; its time says nothing")
     return state
 
 

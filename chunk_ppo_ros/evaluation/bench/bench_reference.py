@@ -1,4 +1,4 @@
-"""Sampling and gradient steps at the sizes for which openpi's own times are known, which docs/performance.md gives."""
+"""Measures sampling and gradient steps at the sizes for which docs/performance.md has openpi's own times."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ PART = "reference"
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceSizes:
-    """A model and how it is measured.
+    """A model with the batch sizes that it is measured with.
 
     Attributes:
-        name: in the figures.
-        model: sizes; action_horizon * action_dim is the number of tokens in a chunk.
-        sample_batches: observations that are acted on at once.
-        step_batch: chunks of a gradient step.
+        name: name of the model in the figures.
+        model: sizes of the model; action_horizon * action_dim is the number of tokens in a chunk.
+        sample_batches: numbers of observations that are acted on at once.
+        step_batch: number of chunks of a gradient step.
     """
 
     name: str
@@ -39,14 +39,14 @@ class ReferenceSizes:
 
     @property
     def num_tokens(self) -> int:
-        """FAST tokens in every chunk."""
+        """The number of FAST tokens in every chunk."""
         return self.model.action_horizon * self.model.action_dim
 
 
 def _sizes(
     name: str, *, size: ModelSize, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int, **model: Any
 ) -> ReferenceSizes:
-    """Half of the text is action tokens; the rest is prompt and what is forced."""
+    """Returns sizes in which half of the text slots are for action tokens and the rest for prompt and forced tokens."""
     num_tokens = max_token_len // 2 // ACTION_DIM * ACTION_DIM
     towers = Pi0FASTActorCriticConfig(paligemma_variant="tiny", tower_sizes=size.settings, **model)
     config = with_tokens(towers, num_tokens, prompt_len=max_token_len - num_tokens - FORCED_TAIL)
@@ -77,14 +77,14 @@ SIZES: dict[str, ReferenceSizes] = {
         vocab_size=8192,
     ),
 }
-"""The two models that openpi was timed with."""
+"""The two models with which openpi was timed."""
 
 
 def read_sizes(folder: Path) -> ReferenceSizes:
     """Returns the sizes in the config.json of a folder of reference data.
 
     Raises:
-        UserError: when it is missing or does not name them.
+        UserError: when the file is missing or does not name the sizes.
     """
     file = folder / "config.json"
     try:
@@ -112,11 +112,11 @@ def find_sizes(name: str) -> ReferenceSizes:
 
 
 class ReferenceBench:
-    """Measures one size.
+    """Measures a model of one size.
 
     Args:
-        sizes: what is measured.
-        runs: timed runs of each case.
+        sizes: model and batch sizes to measure.
+        runs: number of timed runs of each case.
     """
 
     def __init__(self, sizes: ReferenceSizes, *, runs: int) -> None:
@@ -125,7 +125,7 @@ class ReferenceBench:
         self._bench = BenchPolicy(sizes.model)
 
     def measure(self) -> list[Figure]:
-        """Sampling with log-probs and value, a gradient step of PPO, and a matrix product as long as that step."""
+        """Measures sampling, a gradient step of PPO, and a matrix product with as many operations as that step."""
         sampling = [self._sampling(batch) for batch in self._sizes.sample_batches]
         figures = measure(PART, [*sampling, self._stepping(), self._product()], runs=self._runs)
         step, product = figures[-2:]
@@ -137,14 +137,14 @@ class ReferenceBench:
         return Case(name, "ms", lambda: self._bench.observations(batch), self._bench.sample, milliseconds)
 
     def _stepping(self) -> Case:
-        """One minibatch of PPO."""
+        """Returns the case of a gradient step on one minibatch."""
         batch = self._sizes.step_batch
         step = self._bench.stepper(PPOConfig(num_chunks_per_update=batch, batch_size=batch))
         name = f"{self._sizes.name}: gradient step, batch {batch}"
         return Case(name, "ms", lambda: self._bench.rollout(batch), step, milliseconds)
 
     def _product(self) -> Case:
-        """One product of two square matrices with as many operations as the gradient step."""
+        """Returns the case of a product of two square matrices with as many operations as the gradient step."""
         side = round((self._bench.step_flops(self._sizes.step_batch) / 2) ** (1 / 3))
         product, random = jax.jit(jnp.matmul), np.random.default_rng(0)
 

@@ -1,7 +1,7 @@
-"""Acting and updating with a whole variant on the device at hand: latency, throughput, memory, part of the peak.
+"""Measures latency, throughput, memory and the share of the peak rate of a whole variant on this device.
 
-Each kind of update is measured in a process of its own: the peak of memory is that of a process, and one that does not
-fit ends without the others.
+Each kind of update is measured in a separate process. So each has its own peak of memory, and one that does not fit
+into memory does not end the others.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, mi
 PART = "variant"
 
 SHORT_CHUNK, LONG_CHUNK = 8, 72
-"""Tokens of the two chunks from which the time of one token is told; 72 is a random walk of 16 steps and 14 joints."""
+"""The numbers of tokens of two chunks, whose times give the time of one token.
+
+A random walk of 16 steps and 14 joints has about 72 tokens.
+"""
 
 CHUNK_STEPS = 16
-"""Control steps of the motion that a chunk's time is compared with."""
+"""The control steps of the motion that a chunk's time is compared with."""
 
-_LORA_RANK = 16  # openpi's
+_LORA_RANK = 16  # The rank that openpi uses.
 
 
 @dataclasses.dataclass(frozen=True)
 class UpdateKind:
-    """What of the model is trained.
+    """The parts of the model that an update trains.
 
     Attributes:
-        lora_rank: of the adapters; 0 trains the decoder's own weights.
-        freeze_image_tower: train the decoder only, on images that were embedded before.
+        lora_rank: rank of the adapters; 0 trains the decoder's own weights.
+        freeze_image_tower: whether only the decoder is trained, on images that were embedded before.
     """
 
     lora_rank: int = 0
@@ -49,7 +52,7 @@ class UpdateKind:
 
     @property
     def products(self) -> dict[str, int]:
-        """What `flops.gradient_flops` counts for it."""
+        """The arguments of `flops.gradient_flops` for this kind of update."""
         return {
             "image_products": 0 if self.freeze_image_tower else flops.TRAINED,
             "decoder_products": flops.FROZEN if self.lora_rank else flops.TRAINED,
@@ -66,17 +69,17 @@ _PEAK_RATES = {
     "NVIDIA A100-SXM4-80GB": 312e12,
     "NVIDIA H100 80GB HBM3": 989e12,
     "NVIDIA H200": 989e12,
-}  # operations a second in bfloat16 without sparsity, from NVIDIA's data sheets
+}  # Operations per second in bfloat16 without sparsity; source: NVIDIA's data sheets.
 
 
 @dataclasses.dataclass(frozen=True)
 class VariantSetup:
-    """What is measured.
+    """The settings of a measurement.
 
     Attributes:
-        model: sizes; the numbers of tokens are set here.
-        batch_size: chunks of a gradient step.
-        runs: timed runs of each case.
+        model: sizes of the model; `with_chunk` replaces its numbers of tokens.
+        batch_size: number of chunks of a gradient step.
+        runs: number of timed runs of each case.
     """
 
     model: Pi0FASTActorCriticConfig
@@ -84,13 +87,13 @@ class VariantSetup:
     runs: int
 
     def with_chunk(self, num_tokens: int, **changes: Any) -> Pi0FASTActorCriticConfig:
-        """Returns the model with chunks of that many tokens after its usual prompt."""
+        """Returns the model with chunks of `num_tokens` tokens after a prompt of its usual length."""
         model = dataclasses.replace(self.model, **changes)
         return with_tokens(model, num_tokens, prompt_len=self.model.max_prompt_len)
 
 
 def peak_rate() -> tuple[float, str]:
-    """Operations a second that this device can do at most, and where that figure is from."""
+    """Returns the largest number of operations per second of this device, and the source of that figure."""
     kind = jax.devices()[0].device_kind
     if kind in _PEAK_RATES:
         return _PEAK_RATES[kind], f"data sheet of {kind}, bfloat16"
@@ -98,7 +101,7 @@ def peak_rate() -> tuple[float, str]:
 
 
 def act(setup: VariantSetup) -> list[Figure]:
-    """One observation to a chunk: in all, for each token, and for what comes before the first token."""
+    """Measures the time from an observation to a chunk: all of it, one token, and the part before the first token."""
     benches = {tokens: BenchPolicy(setup.with_chunk(tokens)) for tokens in (SHORT_CHUNK, LONG_CHUNK)}
     cases = [_acting(tokens, bench) for tokens, bench in benches.items()]
     short, long = measure(PART, cases, runs=setup.runs)
@@ -128,7 +131,7 @@ def _acting(tokens: int, bench: BenchPolicy) -> Case:
 
 
 def update(setup: VariantSetup, name: str) -> list[Figure]:
-    """Gradient steps of one kind of update."""
+    """Measures gradient steps of one kind of update."""
     kind, batch = UPDATES[name], setup.batch_size
     bench = BenchPolicy(setup.with_chunk(LONG_CHUNK, lora_rank=kind.lora_rank))
     ppo = PPOConfig(num_chunks_per_update=batch, batch_size=batch, freeze_image_tower=kind.freeze_image_tower)
@@ -146,7 +149,7 @@ def update(setup: VariantSetup, name: str) -> list[Figure]:
 
 
 def measure_variant(setup: VariantSetup) -> list[Figure]:
-    """All figures; what does not fit the device's memory has none, and its error is printed."""
+    """Returns all figures. A part that does not fit the device's memory has none, and its error is printed."""
     figures: list[Figure] = []
     for part in ("act", *UPDATES):
         command = [
@@ -160,7 +163,7 @@ def measure_variant(setup: VariantSetup) -> list[Figure]:
         model = json.dumps(config_module.to_dict(setup.model))
         done = subprocess.run(command, input=model, stdout=subprocess.PIPE, text=True, check=False)
         if done.returncode:
-            print(f"variant: {part} ended with status {done.returncode}; what it said stands above", flush=True)
+            print(f"variant: {part} ended with status {done.returncode}; its own output is above", flush=True)
         else:
             figures += [Figure.from_record(record) for record in json.loads(done.stdout)]
     return figures
@@ -172,7 +175,7 @@ def variant_setup(name: str, *, dtype: str, batch_size: int, runs: int) -> Varia
 
 
 def _memory(what: str) -> list[Figure]:
-    """Peak of the device's memory in this process; nothing where the device does not tell."""
+    """Returns the peak of the device's memory in this process; nothing where the device does not report it."""
     stats = jax.devices()[0].memory_stats()
     if not stats or "peak_bytes_in_use" not in stats:
         return []
@@ -190,7 +193,10 @@ def _measured_rate(side: int = 2048) -> float:
 
 
 def _main() -> None:
-    """A process of `measure_variant`: the model's section on standard input, figures as JSON on standard output."""
+    """Runs one process of `measure_variant`.
+
+    It reads the model section from the standard input and writes the figures as JSON to the standard output.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("part")
     parser.add_argument("batch_size", type=int)

@@ -1,7 +1,7 @@
-"""Counts of the floating-point operations that a policy's matrix products take; what bounds a time is read off them.
+"""Counts the floating-point operations of a policy's matrix products, from which the shortest possible time follows.
 
-Only products are counted (two operations for each multiplication and addition), as model FLOPs are since Chowdhery et
-al., "PaLM", 2022, appendix B: neither norms and softmax nor what is computed a second time to save memory.
+Only matrix products are counted, with two operations for each multiplication and addition (Chowdhery et al., "PaLM",
+2022, appendix B). Norms, softmax, and operations that are done a second time to save memory are not counted.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig, SigLIPConfig, resolve_variant
 
 TRAINED, FROZEN = 3, 2
-"""Products of a gradient step for each of the forward pass: it, one towards the inputs, one towards trained weights."""
+"""The number of products in a gradient step for each product of the forward pass.
+
+The forward pass has one, the gradient of the inputs another, and the gradient of trained weights a third.
+"""
 
 
 def image_flops(model: Pi0FASTActorCriticConfig) -> int:
-    """FLOPs of the image tower on the cameras of one observation."""
+    """Returns the FLOPs of the image tower on the cameras of one observation."""
     variant = resolve_variant(model)
     patches = (model.image_size // model.patch_size) ** 2
     tower = variant.siglip
@@ -24,13 +27,13 @@ def image_flops(model: Pi0FASTActorCriticConfig) -> int:
 
 
 def decoder_flops(model: Pi0FASTActorCriticConfig, *, queries: int, keys: int) -> int:
-    """FLOPs of all decoder blocks on `queries` tokens that see `keys` tokens each (masked ones count)."""
+    """Returns the FLOPs of all decoder blocks on `queries` tokens that see `keys` tokens each (masked ones count)."""
     gemma = resolve_variant(model).gemma
     return gemma.depth * _gemma_block(gemma, queries, keys)
 
 
 def head_flops(model: Pi0FASTActorCriticConfig, *, tokens: int, classes: int) -> int:
-    """FLOPs of the output head on `tokens` hidden states, over `classes` rows of the embedding."""
+    """Returns the FLOPs of the output head on `tokens` hidden states, over `classes` rows of the embedding."""
     return 2 * tokens * resolve_variant(model).gemma.width * classes
 
 
@@ -43,15 +46,16 @@ def gradient_flops(
     image_products: int = TRAINED,
     decoder_products: int = TRAINED,
 ) -> int:
-    """Operations of loss and gradients for one chunk; those of adapters, less than a hundredth, are not counted.
+    """Returns the FLOPs of loss and gradients for one chunk. Those of adapters (below 1 %) are not counted.
 
     Args:
-        model: the policy's sizes.
-        slots: of the decoder: image tokens, prompt and action tokens.
-        scored: action tokens whose log-probabilities are computed.
-        classes: tokens that each of them is normalised over.
-        image_products: products for each of the image tower's forward pass; 0 where images are embedded before.
-        decoder_products: products for each of the decoder's; its first inputs need none, which is not deducted.
+        model: sizes of the policy.
+        slots: number of slots of the decoder, which hold image, prompt and action tokens.
+        scored: number of action tokens whose log-probabilities are computed.
+        classes: number of tokens that a log-probability is normalized over.
+        image_products: products for each product of the image tower's forward pass; 0 where images are embedded before.
+        decoder_products: products for each product of the decoder's forward pass. The first inputs need no gradient,
+            but the count includes it.
     """
     decoder = decoder_flops(model, queries=slots, keys=slots)
     head = head_flops(model, tokens=scored, classes=classes)

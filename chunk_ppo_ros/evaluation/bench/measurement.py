@@ -1,4 +1,4 @@
-"""Times of repeated work as figures: what `bench` measures in this and in other processes. Standard library only."""
+"""Times repeated work and returns figures, in the process of `bench` and in others; it needs no other package."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 WARM_UPS = 2
-"""Runs before the first that counts: one compiles, one fills caches and pools."""
+"""The number of runs before the first one that counts. One compiles, and one fills caches and memory pools."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One measured quantity, with every run's value.
+    """One measured quantity with the value of every run.
 
     Attributes:
-        part: of the bench.
-        name: what was measured.
-        unit: of the values.
-        values: one for each run, in order.
+        part: name of the part of the bench.
+        name: name of the measured quantity.
+        unit: unit of the values.
+        values: one value for each run, in order.
     """
 
     part: str
@@ -30,17 +30,17 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """Median over the runs."""
+        """The median over the runs."""
         return statistics.median(self.values)
 
     def record(self) -> dict[str, Any]:
-        """Returns the figure as JSON takes it; `from_record` inverts it."""
+        """Returns the figure as values for JSON; `from_record` inverts it."""
         summary = {"median": self.median, "min": min(self.values), "max": max(self.values), "runs": len(self.values)}
         return {"part": self.part, "name": self.name, "unit": self.unit, **summary, "values": list(self.values)}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Figure:
-        """Returns the figure of a record."""
+        """Returns the figure from its record."""
         return cls(record["part"], record["name"], record["unit"], tuple(record["values"]))
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class Figure:
 
 
 HEADING = f"{'':<58} {'median':>8} {'':<14} {'min':>8} {'max':>8} {'runs':>5}"
-"""Stands above figures that are printed one a line."""
+"""The heading above figures that are printed one per line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +57,11 @@ class Case:
     """Work that is timed.
 
     Attributes:
-        name: what is measured.
-        unit: of the figure.
-        prepare: makes the input of one run, outside of the measured time; a new one each time.
-        work: what is timed; it must not return before its result is there.
-        convert: from the seconds of a run to the figure.
+        name: name of the measured quantity.
+        unit: unit of the figure.
+        prepare: function that makes a new input for each run, outside of the measured time.
+        work: function that is timed; it must not return before its result is computed.
+        convert: function from the seconds of a run to the figure.
     """
 
     name: str
@@ -72,22 +72,22 @@ class Case:
 
 
 def milliseconds(seconds: float) -> float:
-    """Converts a run's time to ms."""
+    """Returns a run's time in ms."""
     return 1e3 * seconds
 
 
 def rate_of(count: int) -> Callable[[float], float]:
-    """Converts a run's time to how many of the `count` things it did there were in a second."""
+    """Returns a function that converts the time of a run that handles `count` things to things per second."""
     return lambda seconds: count / seconds
 
 
 def measure(part: str, cases: Sequence[Case], *, runs: int) -> list[Figure]:
-    """Runs all cases in turn, so that a change of the machine's load meets them alike.
+    """Runs all cases in turn, so that a change of the machine's load affects all of them equally.
 
     Args:
         part: name of the part that they belong to.
-        cases: what is compared.
-        runs: timed runs of each, after `WARM_UPS` others.
+        cases: cases to measure and compare.
+        runs: number of timed runs of each case, after `WARM_UPS` others.
 
     Returns:
         One figure for each case.
@@ -105,5 +105,5 @@ def measure(part: str, cases: Sequence[Case], *, runs: int) -> list[Figure]:
 
 
 def _rounded(value: float) -> str:
-    """Three significant digits, and all digits before the point."""
+    """Returns the value with three significant digits, or with all digits before the point where those are more."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,1 +1,1 @@
-"""Our numbers against those that openpi computed."""
+"""Compares our numbers with those that openpi computed."""

@@ -1,7 +1,8 @@
-"""Compares the model with reference data that were made by running openpi, number by number.
+"""Compares every number of the model with reference data that openpi computed.
 
-The folder is laid out like golden/set_a: config.json, inputs.npz, outputs.npz, an Orbax checkpoint, and perhaps
-outputs_bf16_params.npz. Exit status 1 where a number is beyond its tolerance, 2 where the folder is no such set.
+The folder has the files of golden/set_a: config.json, inputs.npz, outputs.npz, an Orbax checkpoint, and perhaps
+outputs_bf16_params.npz. The exit status is 1 where a number is beyond its tolerance, and 2 where the folder holds no
+such data.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m chunk_ppo_ros parity DIR`."""
+    """Runs `python -m chunk_ppo_ros parity DIR`."""
     parser = FlagParser(
         prog="chunk_ppo_ros parity",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="a folder laid out like golden/set_a")
+    parser.add_argument("folder", type=Path, help="a folder with the files of golden/set_a")
     parsed = parser.parse_args(arguments)
     reference = read_reference_set(parsed.folder.resolve())
     print(_describe(reference))
@@ -42,12 +43,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def available(reference: ReferenceSet) -> set[str]:
-    """Names of all arrays of the reference's outputs."""
+    """Returns the names of all arrays of the reference's outputs."""
     return {*reference.outputs, *(f"bf16_params/{name}" for name in reference.bfloat16_outputs)}
 
 
 def _print_rows(reference: ReferenceSet) -> tuple[set[str], list[str]]:
-    """Prints each row as it is computed; the arrays that were compared, and those beyond tolerance."""
+    """Prints each row when it is computed. Returns the names of the compared arrays, and of those beyond tolerance."""
     compared, failed = set(), {}
     for quantity in list_quantities(reference):
         row = compare(quantity)
@@ -59,7 +60,7 @@ def _print_rows(reference: ReferenceSet) -> tuple[set[str], list[str]]:
 
 
 def _describe(reference: ReferenceSet) -> str:
-    """Returns what is compared: sizes and cameras, one line each."""
+    """Returns lines that describe the checkpoint, the sizes and the cameras of the comparison."""
     config, masked = reference.config, int((~reference.image_mask).sum())
     towers = resolve_variant(config)
     return (

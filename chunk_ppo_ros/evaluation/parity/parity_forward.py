@@ -1,8 +1,8 @@
-"""Forward passes of our model on reference data, over two arrangements of a row's tokens.
+"""Runs our model on reference data with two arrangements of a row's tokens.
 
-"Our slots" is the policy's: the prompt padded, the answer in slots of its own. "Packed" is openpi's: prompt and answer
-one after the other, pads last; it gives numbers for pads as well.
-Shape letters: B batch, L text slots, T generated tokens, S slots in all, W width, V vocabulary.
+The policy's arrangement pads the prompt and has separate slots for the answer. openpi's arrangement ("packed") has
+prompt and answer one after the other and then the pads. It gives numbers for pads too.
+Shape letters: B batch, L text slots, T generated tokens, S all slots, W width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from chunk_ppo_ros.model.backbone.pi0_fast import Params, Pi0FAST, embedding_tab
 
 @flax.struct.dataclass
 class Inputs:
-    """What a forward pass takes of a reference set; the fields are those of `ReferenceSet`."""
+    """The inputs of a forward pass. `ReferenceSet` has the same fields and explains them."""
 
     images: Array
     image_mask: Array
@@ -36,23 +36,23 @@ class Inputs:
 
     @property
     def prompt_lengths(self) -> Array:
-        """int32 [B], valid tokens of each prompt."""
+        """The number of valid tokens of each prompt, int32 [B]."""
         return jnp.sum(self.prompt_mask, axis=1)
 
 
 @flax.struct.dataclass
 class Forward:
-    """Numbers of one forward pass over prompt and answer.
+    """The numbers of one forward pass over prompt and answer.
 
     Attributes:
-        embeddings: float32 [B, S, W], of images and text.
-        valid: bool [B, S], cameras and text that are there, in openpi's arrangement.
-        causal: bool [B, S], the answer, in openpi's arrangement.
-        hidden: float32 [B, L - 1, W], position i predicts token i + 1.
-        logits: float32 [B, L - 1, V].
-        log_probs: float32 [B, L - 1], nats, of the tokens that follow.
-        score: float32 [B], nats, the sum over the scored tokens.
-        loss: float32 [B], the mean over the scored tokens, negated.
+        embeddings: float32 [B, S, W], embeddings of images and text.
+        valid: bool [B, S], true for present cameras and text tokens, in openpi's arrangement.
+        causal: bool [B, S], true for the answer's tokens, in openpi's arrangement.
+        hidden: float32 [B, L - 1, W], hidden states; position i predicts token i + 1.
+        logits: float32 [B, L - 1, V], logits of the token that follows each position.
+        log_probs: float32 [B, L - 1], nats, log-probs of the tokens that follow.
+        score: float32 [B], nats, sum of the log-probs of the scored tokens.
+        loss: float32 [B], nats, negative mean of the log-probs of the scored tokens.
     """
 
     embeddings: Array
@@ -66,14 +66,15 @@ class Forward:
 
 
 def make_inputs(reference: ReferenceSet) -> Inputs:
-    """Returns the arrays of a forward pass."""
+    """Returns the inputs of a forward pass on the reference's data."""
     fields = [field.name for field in dataclasses.fields(Inputs)]
     return Inputs(**{name: jnp.asarray(getattr(reference, name)) for name in fields})
 
 
 def packed_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
-    """Returns the numbers in openpi's arrangement: positions 0, 1, .. over all slots, pads and masked cameras see
-    nothing.
+    """Returns the numbers of a forward pass in openpi's arrangement.
+
+    Positions are 0, 1, .. over all slots. Pads and masked cameras see nothing.
     """
     images = backbone.embed_images(params, inputs.images)
     embeddings = jnp.concatenate([images, backbone.embed_tokens(params, inputs.tokens)], axis=1)
@@ -91,7 +92,10 @@ def packed_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward
 
 
 def slots_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
-    """Returns the numbers in the policy's arrangement, moved to openpi's places; pads hold no meaning."""
+    """Returns the numbers of a forward pass in the policy's arrangement, moved to openpi's places.
+
+    The numbers at pads have no meaning.
+    """
     length = inputs.prompt_lengths[:, None]
     slots = inputs.tokens.shape[1]
     answers = jnp.take_along_axis(inputs.tokens, jnp.minimum(length + jnp.arange(slots), slots - 1), axis=1)
@@ -102,7 +106,7 @@ def slots_forward(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Forward:
 
 
 def answer_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers: Array) -> Array:
-    """Returns float32 [B, T], nats: log-probs of any answers int32 [B, T] in the policy's arrangement."""
+    """Returns the log-probs of answers int32 [B, T] in the policy's arrangement, float32 [B, T], nats."""
     _, text = _run_slots(backbone, params, inputs, answers)
     slots = inputs.prompt.shape[1] - 1 + jnp.arange(answers.shape[1])
     slots = jnp.where(jnp.arange(answers.shape[1]) == 0, inputs.prompt_lengths[:, None] - 1, slots)
@@ -111,8 +115,9 @@ def answer_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers:
 
 
 def cached_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers: Array) -> Array:
-    """Returns float32 [B, T], nats: as `answer_log_probs`, one token at a time against the cache, as the policy
-    samples.
+    """Returns the same log-probs as `answer_log_probs`, computed token by token with the cache, as the policy samples.
+
+    They are float32 [B, T], nats.
     """
     layout = _layout(backbone, inputs, answers)
     hidden, cache = backbone.run(params, embed_prefix(backbone, params, inputs), layout)
@@ -130,13 +135,13 @@ def cached_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers:
 
 
 def embed_prefix(backbone: Pi0FAST, params: Params, inputs: Inputs) -> Array:
-    """Embeddings of images and prompt."""
+    """Returns the embeddings of images and prompt."""
     images, prompt = backbone.embed_images(params, inputs.images), backbone.embed_tokens(params, inputs.prompt)
     return jnp.concatenate([images, prompt], axis=1)
 
 
 def _run_slots(backbone: Pi0FAST, params: Params, inputs: Inputs, answers: Array) -> tuple[Array, Array]:
-    """Embeddings of images and text, and hidden states of the text, in the policy's arrangement."""
+    """Returns embeddings of images and text, and hidden states of the text, in the policy's arrangement."""
     prefix, causal = embed_prefix(backbone, params, inputs), backbone.embed_tokens(params, answers)
     embeddings = jnp.concatenate([prefix, causal], axis=1)
     hidden, _ = backbone.run(params, embeddings, _layout(backbone, inputs, answers))
@@ -149,23 +154,23 @@ def _layout(backbone: Pi0FAST, inputs: Inputs, answers: Array) -> Layout:
 
 
 def valid_slots(backbone: Pi0FAST, image_mask: Array, text_mask: Array) -> Array:
-    """Returns bool [B, S] of cameras and text."""
+    """Returns bool [B, S], true for the slots of present cameras and of valid text tokens."""
     return jnp.concatenate([jnp.repeat(image_mask, backbone.patches, axis=1), text_mask], axis=1)
 
 
 def _causal_slots(backbone: Pi0FAST, inputs: Inputs) -> Array:
-    """Returns bool [B, S], false for images and prompt."""
+    """Returns bool [B, S], true for the answer's tokens, false for images and prompt."""
     images = backbone.patches * inputs.image_mask.shape[1]
     return jnp.pad(inputs.causal, ((0, 0), (images, 0)))
 
 
 def logits_of(params: Params, hidden: Array) -> Array:
-    """Returns float32 [..., V] of hidden states [..., W]."""
+    """Returns the logits float32 [..., V] of hidden states [..., W]."""
     return hidden.astype(jnp.float32) @ embedding_table(params).astype(jnp.float32).T
 
 
 def pick(scores: Array, tokens: Array) -> Array:
-    """scores [..., V] of tokens [...]."""
+    """Returns the entries of `scores` [..., V] at the tokens [...]."""
     return jnp.take_along_axis(scores, tokens[..., None], axis=-1)[..., 0]
 
 

@@ -1,4 +1,4 @@
-"""Every number of a reference set that we know, beside ours: forward passes, gradients, decoding, bfloat16."""
+"""Lists every known number of a reference set with ours: forward passes, gradients, decoding and bfloat16."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import END
 
 PLAIN = Tolerance(1e-4)
-"""Of embeddings in float32."""
+"""The tolerance of embeddings in float32."""
 
 SCALED = Tolerance(1e-4, scale="element")
-"""Of log-probs, their sums and gradients' norms in float32, which may be far above 1."""
+"""The tolerance of log-probs, of their sums and of gradients' norms in float32, which may be far above 1."""
 
 VECTOR = Tolerance(1e-4, scale="vector")
-"""Of hidden states and logits in float32. Both have a spread of about 3, and the rounding of either is in proportion to
-it: at depth 6 the reference itself is up to 9e-4 from the same network in float64, and 2e-4 from ours."""
+"""The tolerance of hidden states and logits in float32.
+
+Both have a standard deviation of about 3, and their rounding errors are in proportion to it. At depth 6 the reference
+itself differs by up to 9e-4 from the same network in float64, and by 2e-4 from ours.
+"""
 
 CHOICE = Tolerance(5e-4)
-"""How far a chosen token may be below our best one: both scores may be off by VECTOR's bound."""
+"""The tolerance of how far a chosen token is below our best one. Both scores may be wrong by VECTOR's bound."""
 
 FINE = {
     "prefix_emb_mean": PLAIN,
@@ -45,7 +48,7 @@ FINE = {
     "input_mask": EXACT,
     "ar_mask": EXACT,
 }
-"""Of a forward pass in float32."""
+"""The tolerances of a forward pass in float32, by name."""
 
 COARSE = {
     "prefix_emb_mean": Tolerance(0.02),
@@ -59,18 +62,19 @@ COARSE = {
     "input_mask": EXACT,
     "ar_mask": EXACT,
 }
-"""Of the same names in bfloat16, whose numbers have three digits; see `_coarse_tolerance`."""
+"""The tolerances in bfloat16, whose numbers have three digits, by name. `_coarse_tolerance` may make them larger."""
 
 COARSE_CHOICE = Tolerance(1.0)
+"""The tolerance of how far a chosen token is below our best one in bfloat16."""
 
 _OF_EMBEDDINGS = ("prefix_emb_mean", "prefix_emb_std", "prefix_emb_first8", "input_mask", "ar_mask")
 
 SETTINGS = ("grad_leaf_names", "eos_swap_row")
-"""Arrays that say what others are."""
+"""The arrays that describe other arrays and are not compared themselves."""
 
 
 def list_quantities(reference: ReferenceSet) -> Iterator[Quantity]:
-    """All known quantities that the reference has, one after the other as they are computed."""
+    """Yields all known quantities of the reference, each when it is computed."""
     exact = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
     yield from _forward_quantities(exact)
     yield from _gradient_quantities(exact)
@@ -88,7 +92,7 @@ def list_quantities(reference: ReferenceSet) -> Iterator[Quantity]:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A reference set and the network that is to reproduce it, at one precision."""
+    """A reference set, and the network at one precision that must reproduce it."""
 
     reference: ReferenceSet
     backbone: Pi0FAST
@@ -105,11 +109,11 @@ class Model:
         return run(self.params, make_inputs(self.reference))
 
     def served_logits(self, tokens: np.ndarray, *, shift: int = SERVED_SHIFT) -> np.ndarray:
-        """Returns float32 [B, T, V]: the logits that openpi's sampler draws each of the given tokens [B, T] from."""
+        """Returns the logits from which openpi's sampler draws each of the given tokens [B, T], float32 [B, T, V]."""
         return np.asarray(_served_logits(self.backbone, self.params, make_inputs(self.reference), tokens, shift))
 
     def first_rows(self, count: int) -> Model:
-        """Returns the same for the first `count` rows of the batch."""
+        """Returns a model for the first `count` rows of the batch."""
         return dataclasses.replace(self, reference=self.reference.rows(count))
 
 
@@ -149,7 +153,7 @@ def _forward_arrays(forward: Forward) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _gradient_quantities(model: Model) -> Iterator[Quantity]:
-    """Norms of the gradients of the loss's mean over the batch, in the policy's arrangement."""
+    """Yields the norms of the gradients of the mean loss over the batch, in the policy's arrangement."""
     outputs = model.reference.outputs
     if not {"grad_leaf_norms", "grad_leaf_names", "grad_global_norm"} & outputs.keys():
         return
@@ -189,7 +193,7 @@ def _decoding_quantities(model: Model) -> Iterator[Quantity]:
 
 
 def _decoded(outputs: Arrays, rule: str, logits: np.ndarray, tokens: np.ndarray) -> Iterator[Quantity]:
-    """Logits and log-probs of decoding under one position rule, where the reference has them."""
+    """Yields logits and log-probs of decoding under one position rule, where the reference has them."""
     log_probs = np.asarray(parity_forward.pick(jax.nn.log_softmax(jnp.asarray(logits)), jnp.asarray(tokens)))
     names = {f"decode_logits_{rule}_pos": (logits, VECTOR), f"decode_token_logp_{rule}_pos": (log_probs, SCALED)}
     for name, (value, tolerance) in names.items():
@@ -198,7 +202,7 @@ def _decoded(outputs: Arrays, rule: str, logits: np.ndarray, tokens: np.ndarray)
 
 
 def _teacher_forced_quantities(model: Model, tokens: np.ndarray) -> Iterator[Quantity]:
-    """Scores of given tokens under the policy's own rule: in one pass, and one by one against the cache."""
+    """Yields the scores of given tokens under the policy's rule, in one pass and token by token with the cache."""
     name, inputs = "teacher_forced_logp_of_greedy", make_inputs(model.reference)
     ways = {"in one pass": parity_forward.answer_log_probs, "with the cache": parity_forward.cached_log_probs}
     for remark, score in ways.items():
@@ -207,7 +211,7 @@ def _teacher_forced_quantities(model: Model, tokens: np.ndarray) -> Iterator[Qua
 
 
 def _noise(model: Model, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
-    """Returns float32 [B, T, V]: what openpi's sampler adds to the logits of each step, `jax.random.categorical`'s."""
+    """Returns the noise that openpi's sampler (`jax.random.categorical`) adds to the logits, float32 [B, T, V]."""
     key, noise = jax.random.key(seed), []
     for _ in range(shape[1]):
         key, step = jax.random.split(key)
@@ -216,7 +220,7 @@ def _noise(model: Model, shape: tuple[int, ...], *, seed: int) -> np.ndarray:
 
 
 def _ending_quantities(model: Model) -> Iterator[Quantity]:
-    """Decoding with two rows of the embedding exchanged, so that the end token is drawn."""
+    """Yields decoding with two exchanged rows of the embedding, so that the end token is drawn."""
     outputs = model.reference.outputs
     if "eos_swap_row" not in outputs:
         return
@@ -235,9 +239,10 @@ def _ending_quantities(model: Model) -> Iterator[Quantity]:
 
 
 def _choice(name: str, scores: np.ndarray, tokens: np.ndarray, tolerance: Tolerance) -> Quantity:
-    """Returns how far the reference's tokens [B, T] are below our best scores [B, T, V]; after the end they must be 0.
+    """Returns how far the scores of the reference's tokens [B, T] are below our best scores [B, T, V].
 
-    The scores come from the reference's own tokens before, so if no token is below, ours are the same sequence.
+    Tokens after the end must be 0. Each score is computed after the reference's own earlier tokens. So where no token
+    is below, our sequence is the same.
     """
     chosen = np.take_along_axis(scores, tokens.astype(int)[..., None], axis=-1)[..., 0]
     below = scores.max(axis=-1) - chosen
@@ -248,8 +253,9 @@ def _choice(name: str, scores: np.ndarray, tokens: np.ndarray, tolerance: Tolera
 
 
 def _coarse_quantities(model: Model, outputs: Arrays) -> Iterator[Quantity]:
-    """Yields the forward pass and the greedy tokens at bfloat16; `logits_first64` holds the first columns of the
-    logits.
+    """Yields the forward pass and the greedy tokens at bfloat16.
+
+    A name such as `logits_first64` stands for the first 64 columns of the logits.
     """
     known = [name for name in outputs if re.sub(r"_first\d+$", "", name) in COARSE or name in COARSE]
     if known:
@@ -267,9 +273,10 @@ def _coarse_quantities(model: Model, outputs: Arrays) -> Iterator[Quantity]:
 
 
 def _coarse_tolerance(name: str, coarse: np.ndarray, fine: np.ndarray | None, counted: np.ndarray | None) -> Tolerance:
-    """That of COARSE, or where the reference itself is further from its float32, sqrt(2) times that distance.
+    """Returns the tolerance of COARSE, or sqrt(2) times the reference's own rounding error where that is larger.
 
-    Two roundings of a size are that far from each other; the distance grows with the depth of the decoder.
+    The rounding error is the reference's distance from its float32 numbers. It grows with the depth of the decoder. Two
+    independent rounding errors of one size differ by sqrt(2) times that size.
     """
     tolerance = COARSE[name]
     if fine is None or tolerance is EXACT or tolerance.scale != "none":

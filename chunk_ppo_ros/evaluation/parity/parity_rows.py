@@ -1,4 +1,4 @@
-"""One compared quantity: ours beside the reference's, where they differ most, and whether that is within tolerance."""
+"""Compares our array with the reference's: where they differ most, and whether that is within the tolerance."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ class Tolerance:
     """The largest difference that is accepted.
 
     Attributes:
-        bound: of |ours - reference|.
-        scale: what multiplies the bound where it is above 1. "element": |reference|. "vector": the root mean square of
-            the reference over the last axis, for products with a vector, whose rounding goes with the vector's length.
+        bound: largest accepted |ours - reference|, before the scale.
+        scale: factor on the bound where that factor is above 1. "element" is |reference|. "vector" is the root mean
+            square of the reference over the last axis. It suits products with a vector, whose rounding error grows with
+            the vector's length.
     """
 
     bound: float
@@ -40,15 +41,15 @@ EXACT = Tolerance(0.0)
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """One array of the reference and ours.
+    """An array of the reference together with ours.
 
     Attributes:
-        array: its name in the reference's file.
-        ours: what our model computes.
-        reference: what openpi computed, of the same shape.
-        tolerance: between the two.
-        counted: bool, of the leading axes of the shape; false where there is nothing to compare, as at pads.
-        remark: how ours was computed, where there is more than one way.
+        array: name of the array in the reference's file.
+        ours: array that our model computes.
+        reference: array that openpi computed, of the same shape.
+        tolerance: accepted difference of the two.
+        counted: bool, with the leading axes of the shape; false where nothing is compared, as at pads.
+        remark: way in which ours was computed, where there are several ways.
     """
 
     array: str
@@ -61,7 +62,7 @@ class Quantity:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A compared quantity: its largest difference in proportion to what is allowed there."""
+    """The result of a comparison, with the difference that is largest in proportion to its tolerance."""
 
     name: str
     difference: float
@@ -81,7 +82,10 @@ HEADING = f"{'quantity':<34} {'largest':>9}  {'where':<16} {'tolerance':<25} {''
 
 
 def compare(quantity: Quantity) -> Row:
-    """Returns the row of one quantity; other shapes and numbers that are not finite on one side alone never pass."""
+    """Returns the row of one quantity.
+
+    It never passes where the shapes differ, or where a number is not finite on one side only.
+    """
     ours, reference = np.asarray(quantity.ours, np.float64), np.asarray(quantity.reference, np.float64)
     if ours.shape != reference.shape:
         remark = f"shape {list(ours.shape)}, reference {list(reference.shape)}"

@@ -1,9 +1,10 @@
-"""How openpi's sampler places tokens, for comparing with it and nothing else: the policy has a rule of its own.
+"""Runs the model with the token positions of openpi's sampler, for comparisons only. The policy has its own positions.
 
-openpi counts positions over valid tokens only, so that a masked camera shifts what follows, and gives the token
-generated at step j the position (valid tokens + j + 1), one more than training does. It moves each row's tokens to the
-right end and lets a generated token see as many slots as there are valid tokens, which is wrong for a masked camera
-between others. All of this is reproduced. Shape letters: B batch, S prefix slots, T generated tokens, W width.
+openpi's sampler counts positions over valid tokens only, so that a masked camera shifts the positions after it. The
+token that is generated at step j has the position (valid tokens + j + 1), which is one more than in training. The
+sampler moves each row's tokens to the right end. A generated token then sees as many slots as there are valid tokens,
+which is wrong for a masked camera between others. This module does all of this in the same way.
+Shape letters: B batch, S prefix slots, T generated tokens, W width.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
 from chunk_ppo_ros.model.backbone.pi0_fast import Params, Pi0FAST
 
 SERVED_SHIFT, CONTIGUOUS_SHIFT = 1, 0
-"""What is added to the positions of generated tokens: as openpi serves, and as it should."""
+"""The numbers that are added to the positions of generated tokens: 1 by openpi's sampler, 0 in openpi's training."""
 
 
 @flax.struct.dataclass
 class Prefill:
-    """A prefix in the cache.
+    """The result of a forward pass over the prefix.
 
     Attributes:
-        hidden: [B, W], which predicts the first generated token.
-        cache: of S + T slots.
-        length: int32 [B], valid tokens of the prefix.
+        hidden: [B, W], hidden state that predicts the first generated token.
+        cache: keys and values of S + T slots.
+        length: int32 [B], number of valid tokens of the prefix.
     """
 
     hidden: Array
@@ -39,14 +40,14 @@ class Prefill:
 def generated_states(
     backbone: Pi0FAST, params: Params, prefix: Array, valid: Array, tokens: Array, *, shift: Array | int
 ) -> Array:
-    """Hidden states [B, T, W] from which openpi's sampler would draw each of the given tokens.
+    """Returns the hidden states [B, T, W] from which openpi's sampler would draw each of the given tokens.
 
     Args:
-        backbone: the network.
-        params: its parameters.
+        backbone: network.
+        params: parameters of the network.
         prefix: embeddings [B, S, W] of images and prompt.
-        valid: bool [B, S].
-        tokens: int32 [B, T], what is generated.
+        valid: bool [B, S], false for masked cameras and pads.
+        tokens: int32 [B, T], generated tokens.
         shift: SERVED_SHIFT or CONTIGUOUS_SHIFT.
     """
     slots = prefix.shape[1]
@@ -73,7 +74,7 @@ def generated_states(
 
 
 def _prefill(backbone: Pi0FAST, params: Params, prefix: Array, valid: Array, *, steps: int) -> Prefill:
-    """Runs a prefix, its rows rolled so that their last valid slot is the last one."""
+    """Runs the network on a prefix, after each row is rolled so that its last valid slot is the last slot."""
     batch, slots, _ = prefix.shape
     end = slots - jnp.argmax(valid[:, ::-1], axis=1)
     source = (jnp.arange(slots) + end[:, None]) % slots

@@ -1,7 +1,7 @@
-"""A folder of reference data made by running openpi: its sizes, inputs, outputs and parameters, checked when read.
+"""Reads and checks a folder of reference data that openpi computed: sizes, inputs, outputs and parameters.
 
-Layout: config.json (sizes, and where the checkpoint is), inputs.npz, outputs.npz, an Orbax checkpoint, and sometimes
-outputs_bf16_params.npz. Shape letters: B batch, C cameras, L text slots, s side of an image.
+The folder has config.json (sizes, and the place of the checkpoint), inputs.npz, outputs.npz, an Orbax checkpoint, and
+sometimes outputs_bf16_params.npz. Shape letters: B batch, C cameras, L text slots, s height and width of an image.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ _TEXT_TYPES = {"tokens": np.int32, "prompt": np.int32}
 
 
 class ReferenceError(UserError):
-    """A folder holds no reference data, or data that contradict themselves."""
+    """A folder holds no reference data, or its data contradict each other."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReferenceSet:
-    """Reference data and the model that they are for.
+    """Reference data and the configuration of their model.
 
     Attributes:
-        config: our configuration of the same sizes.
-        checkpoint: the folder that the parameters were read from.
-        params: {"PaliGemma": ...}, float32.
-        images: float32 [B, C, s, s, 3], grey levels 0..255, at the model's size.
-        image_mask: bool [B, C].
+        config: our configuration with the same sizes.
+        checkpoint: folder that the parameters were read from.
+        params: parameters {"PaliGemma": ...}, float32.
+        images: float32 [B, C, s, s, 3], RGB levels 0..255, at the model's size.
+        image_mask: bool [B, C], false where a camera is missing.
         tokens: int32 [B, L], prompt and answer one after the other, padded with 0.
         text_mask: bool [B, L], true for valid tokens, contiguous from slot 0.
         causal: bool [B, L], true for the answer's tokens.
         scored: bool [B, L], true for tokens that count in the loss.
-        prompt: int32 [B, L], without the answer.
-        prompt_mask: bool [B, L].
-        outputs: the reference's numbers in float32, by name.
-        bfloat16_outputs: its numbers with parameters in bfloat16, by name; empty where there are none.
+        prompt: int32 [B, L], prompt without the answer, padded with 0.
+        prompt_mask: bool [B, L], true for valid tokens of the prompt.
+        outputs: numbers of the reference in float32, by name.
+        bfloat16_outputs: numbers of the reference with parameters in bfloat16, by name; empty where there are none.
     """
 
     config: Pi0FASTActorCriticConfig
@@ -116,7 +116,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise ReferenceError(f"{file} cannot be read: {error}; name a folder laid out like golden/set_a") from error
+        raise ReferenceError(f"{file} cannot be read: {error}; name a folder with the files of golden/set_a") from error
     if not isinstance(value, dict):
         raise ReferenceError(f"{file} must hold one object, got {type(value).__name__}; take another folder")
     return value
@@ -137,8 +137,9 @@ def _array(folder: Path, inputs: Arrays, name: str) -> np.ndarray:
 
 
 def _checkpoint_folder(folder: Path, sizes: Mapping[str, Any]) -> Path:
-    """Returns where config.json's `checkpoint` is: in the folder, with or without the name before it, or beside the
-    folder.
+    """Returns the folder of the checkpoint that config.json names.
+
+    It is looked for in `folder`, with the whole name and without its first part, and then beside `folder`.
     """
     stated = Path(str(sizes.get("checkpoint", "checkpoint/params")))
     places = [folder / stated, folder.joinpath(*stated.parts[1:]), folder.parent / stated]
@@ -152,7 +153,10 @@ def _checkpoint_folder(folder: Path, sizes: Mapping[str, Any]) -> Path:
 def _model_config(
     folder: Path, sizes: Mapping[str, Any], inputs: Arrays, stored: Mapping[str, HasShape]
 ) -> Pi0FASTActorCriticConfig:
-    """Our configuration of the reference's sizes; adapters and the images' size are told by the stored shapes alone."""
+    """Returns our configuration with the reference's sizes.
+
+    The rank of adapters and the size of images follow from the shapes of the stored parameters.
+    """
     leaves = {name.removeprefix("actor_backbone/PaliGemma/"): leaf for name, leaf in stored.items()}
     ranks = {leaf.shape[-1] for name, leaf in leaves.items() if name.endswith("einsum/lora_a")}
     cameras = sorted(
@@ -177,10 +181,9 @@ def _model_config(
 
 
 def _fit(images: np.ndarray, size: int) -> np.ndarray:
-    """Returns float32 [B, size, size, 3], grey levels, of images uint8 [B, h, w, 3]: resized in float32, with black
-    bars.
+    """Returns images uint8 [B, h, w, 3] resized with black bars, float32 [B, size, size, 3], RGB levels 0..255.
 
-    openpi's model resizes after scaling to -1..1 and does not round, other than its data transforms do.
+    openpi's model first scales images to -1..1, and then resizes them without rounding. Its data transforms do round.
     """
     height, width = images.shape[1:3]
     if (height, width) == (size, size):
@@ -190,12 +193,12 @@ def _fit(images: np.ndarray, size: int) -> np.ndarray:
     bars = [((size - length) // 2, size - length - (size - length) // 2) for length in inner]
     scaled = jnp.asarray(images.astype(np.float32) / 255.0 * 2.0 - 1.0)
     resized = jax.image.resize(scaled, (len(images), *inner, 3), "linear").clip(-1.0, 1.0)
-    grey = (np.asarray(resized) + 1.0) * 127.5
-    return np.pad(grey, ((0, 0), *bars, (0, 0)))
+    levels = (np.asarray(resized) + 1.0) * 127.5
+    return np.pad(levels, ((0, 0), *bars, (0, 0)))
 
 
 def _check_text(folder: Path, reference: ReferenceSet) -> None:
-    """Prompt, answer, pads, and the same prompt where there is no answer, as everything here takes for granted."""
+    """Checks that each row has prompt, answer and pads in this order, and that the separate prompt is the same."""
     answer, pads = reference.causal & reference.text_mask, ~reference.text_mask
     order = np.where(pads, 2, np.where(answer, 1, 0))
     if np.any(np.diff(order, axis=1) < 0) or not np.array_equal(order == 0, reference.prompt_mask):
