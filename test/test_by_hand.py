@@ -27,7 +27,7 @@ def test_the_example_prints_its_numbers(example, capsys):
         "[package] advantages = 0.6250, 2.5000, 2.0000",
         "[package] loss = -0.4500",  # -1.2 * 3/8
         "[package] loss = 3.0000",  # 1.5 * 2
-        "All pencil numbers agree",
+        "All numbers by hand agree",
     ):
         assert line in printed
 

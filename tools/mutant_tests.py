@@ -1,7 +1,8 @@
-"""Which tests are most likely to notice that a line has changed.
+"""Chooses the tests that are most likely to notice a changed line.
 
-A survey of the tests says which of them run the line. Where none does (it runs at import, or in a process that a test
-starts), the files are taken whose imports lead to the changed one, the nearest first.
+A survey of the tests says which of them run the line. A line that runs at import, or in a process that a test starts,
+is not in the survey. For such a line it chooses the test files whose imports lead to the changed file, the nearest
+first.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from mutations import Mutation
 
 PACKAGE = "chunk_ppo_ros"
 UNKNOWN_DURATION = 5.0
-"""Seconds that a test file is taken to need where no survey says."""
+"""The assumed duration of a test file that the survey does not have, s."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What one run of the tests without a change showed.
+    """The result of one run of the tests without a change.
 
     Attributes:
         durations: seconds of each test that passed, by its name for pytest.
-        contexts: the tests that ran a line, by file, relative to the root, and line.
+        contexts: names of the tests that ran a line, by file (relative to the root) and line.
     """
 
     durations: Mapping[str, float]
@@ -33,7 +34,7 @@ class Survey:
 
 
 def import_distances(copy: pathlib.Path) -> dict[str, dict[str, int]]:
-    """For each test file, how many imports it takes from it to each file of the package, both relative to the root."""
+    """Returns the number of imports from each test file to each file of the package, both relative to the root."""
     names = {}
     for path in [*(copy / PACKAGE).rglob("*.py"), *(copy / "test" / "support").rglob("*.py")]:
         base = copy if path.is_relative_to(copy / PACKAGE) else copy / "test"
@@ -47,7 +48,7 @@ def import_distances(copy: pathlib.Path) -> dict[str, dict[str, int]]:
 
 
 def named(path: pathlib.Path) -> set[str]:
-    """Modules that a file imports, and those that it names in a text, as for a process that it starts."""
+    """Returns the modules that a file imports, and all its strings, which may name a module of a new process."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -60,7 +61,7 @@ def named(path: pathlib.Path) -> set[str]:
 
 
 def spread(start: pathlib.Path, imported: Mapping[pathlib.Path, Sequence[pathlib.Path]]) -> dict[pathlib.Path, int]:
-    """How many imports it takes from a file to each that it reaches."""
+    """Returns the number of imports from a file to each file that it reaches."""
     far, waiting = {start: 0}, collections.deque([start])
     while waiting:
         path = waiting.popleft()
@@ -74,7 +75,7 @@ def spread(start: pathlib.Path, imported: Mapping[pathlib.Path, Sequence[pathlib
 def tests_for(
     mutation: Mutation, survey: Survey, distances: Mapping[str, Mapping[str, int]], *, time_limit: float
 ) -> list[str]:
-    """The tests that are most likely to notice a change, up to `time_limit` seconds of them."""
+    """Returns the tests that are most likely to notice a change, which take up to `time_limit` seconds together."""
     path = str(mutation.path)
     seen = survey.contexts.get((path, mutation.line), frozenset()) & set(survey.durations)
     ranked = sorted((survey.durations[test], test) for test in seen)

@@ -1,9 +1,9 @@
-"""Changes lines of the package at random and says which changes no test notices.
+"""Changes random lines of the package and prints which changes no test notices.
 
-`make mutants SEED=1 COUNT=100` spreads the changes over all rooms. A survey comes first: one run of all tests that are
-not slow, which notes how long each takes and which lines it runs. Each change is then made in a copy of the checkout,
-never in the checkout itself, and the tests that are most likely to notice it (`mutant_tests.py`) run there, the
-quickest first.
+`make mutants SEED=1 COUNT=100` spreads the changes over all folders of the package. First comes a survey, which is one
+run of all tests that are not slow. It records how long each test takes and which lines it runs. Then each change is
+made in a copy of the checkout, never in the checkout itself. The tests that are most likely to notice the change
+(`mutant_tests.py`) run in the copy, the quickest first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What became of a change: how it ended, and how many seconds the tests took."""
+    """The result of a change.
+
+    Attributes:
+        mutation: the change.
+        outcome: words that say whether a test noticed it.
+        seconds: duration of the tests, s.
+    """
 
     mutation: Mutation
     outcome: str
@@ -45,7 +51,7 @@ class Verdict:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes the survey and the changes, and prints one line for each and a summary; returns the exit code."""
+    """Makes the survey and the changes, prints one line for each change and a summary, and returns the exit code."""
     options = parse(arguments)
     with tempfile.TemporaryDirectory(prefix="mutants_") as name:
         copies = [copy_checkout(pathlib.Path(name) / str(number)) for number in range(options.jobs)]
@@ -79,16 +85,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=1, help="which changes are drawn")
-    parser.add_argument("--count", type=int, default=100, help="how many lines are changed")
-    parser.add_argument("--jobs", type=int, default=2, help="changes at once, each in a copy of its own")
-    parser.add_argument("--time-limit", type=float, default=120.0, help="seconds of tests for each change, unchanged")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choice of changes")
+    parser.add_argument("--count", type=int, default=100, help="number of lines that are changed")
+    parser.add_argument("--jobs", type=int, default=2, help="number of changes that are tested at once")
+    parser.add_argument(
+        "--time-limit", type=float, default=120.0, help="seconds of tests for each change, by the survey"
+    )
     parser.add_argument("--no-survey", action="store_true", help="choose tests by imports alone")
     return parser.parse_args(arguments)
 
 
 def copy_checkout(folder: pathlib.Path) -> pathlib.Path:
-    """Copies what git knows or would add into `folder`, beside a link to ../shared, and returns the copy's root."""
+    """Copies all files that git does not ignore into `folder`, and returns the copy's root.
+
+    A link to ../shared is made beside the copy.
+    """
     copy = folder / "checkout"
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -108,7 +119,7 @@ def copy_checkout(folder: pathlib.Path) -> pathlib.Path:
 
 
 def run_pytest(copy: pathlib.Path, arguments: Iterable[str], *, timeout: float | None = None) -> int | None:
-    """Runs pytest in a copy; returns its exit code, or None where it did not end in time."""
+    """Runs pytest in a copy. Returns its exit code, or None where it did not end in time."""
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(copy)}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
     with subprocess.Popen(
@@ -120,14 +131,14 @@ def run_pytest(copy: pathlib.Path, arguments: Iterable[str], *, timeout: float |
             return None
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, 9)  # with what the tests have started
+                os.killpg(process.pid, 9)  # This also ends the processes that the tests have started.
 
 
 def take_survey(copy: pathlib.Path, *, jobs: int) -> Survey:
-    """Runs all tests once without a change.
+    """Runs all tests once without a change, and returns their durations and the lines that they run.
 
     Raises:
-        RuntimeError: where the tests could not be run at all.
+        RuntimeError: when the tests cannot be run at all.
     """
     from coverage import CoverageData
 
@@ -140,7 +151,7 @@ def take_survey(copy: pathlib.Path, *, jobs: int) -> Survey:
         raise RuntimeError(f"pytest must end with 0 or 1, got {code}; see whether `make test` works")
     durations = {}
     for case in ElementTree.parse(report).iter("testcase"):
-        if not len(case):  # nothing went wrong, and it was not skipped
+        if not len(case):  # The test neither failed nor was skipped.
             durations[f"{case.get('file')}::{case.get('name')}".partition("@")[0]] = float(case.get("time", 0.0))
     data = CoverageData(str(copy / ".coverage"))
     data.read()
@@ -154,12 +165,12 @@ def take_survey(copy: pathlib.Path, *, jobs: int) -> Survey:
 
 
 def candidates() -> dict[str, dict[tuple[pathlib.Path, int], list[Mutation]]]:
-    """All changes of the package, by room, then by line."""
+    """Returns all possible changes, by folder of the package and then by line."""
     rooms: dict[str, dict[tuple[pathlib.Path, int], list[Mutation]]] = collections.defaultdict(dict)
     for file in sorted((ROOT / PACKAGE).rglob("*.py")):
         path = file.relative_to(ROOT)
         if len(path.parts) < 3:
-            continue  # the root of the package has entry points only
+            continue  # The root of the package has only entry points.
         for mutation in mutations(path, file.read_text(encoding="utf-8")):
             rooms[path.parts[1]].setdefault((path, mutation.line), []).append(mutation)
     return rooms
@@ -168,7 +179,10 @@ def candidates() -> dict[str, dict[tuple[pathlib.Path, int], list[Mutation]]]:
 def choose(
     rooms: Mapping[str, Mapping[tuple[pathlib.Path, int], Sequence[Mutation]]], count: int, *, seed: int
 ) -> list[Mutation]:
-    """Draws `count` lines, one change each: each room in turn until half is drawn, then any line of the package."""
+    """Draws `count` lines, with one change for each.
+
+    The first half is drawn from the folders in turn, and the rest from all lines of the package.
+    """
     source = random.Random(seed)
     left = {room: source.sample(sorted(lines), len(lines)) for room, lines in sorted(rooms.items())}
     turns = [room for _ in range(count) for room in sorted(left)][: count // 2]
@@ -179,7 +193,7 @@ def choose(
 
 
 def judge(mutation: Mutation, copy: pathlib.Path, tests: Sequence[str], *, time_limit: float) -> Verdict:
-    """Makes a change in a copy, runs the tests there and takes the change back."""
+    """Makes a change in a copy, runs the tests there, and then undoes the change."""
     if not tests:
         return Verdict(mutation, "survived, no test", 0.0)
     file = copy / mutation.path

@@ -1,8 +1,8 @@
-"""Small changes of one line of Python, each of which should make some test fail.
+"""Makes small changes of one line of Python, each of which should make some test fail.
 
-What is changed: comparisons, arithmetic, numbers, truth values, conditions, statements that are left out, and values
-that are returned. What is not: docstrings and other texts, what is logged, type hints, decorators, and what runs for
-type checkers or only as a script.
+It changes comparisons, arithmetic, numbers, truth values, conditions and returned values, and removes statements. It
+does not change docstrings, other texts, log lines, type hints and decorators. It also leaves code alone that only type
+checkers read, or that runs only in a script.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ARITHMETIC: dict[type[ast.operator], str] = {
     ast.Pow: "*",
 }
 TEXT_CALLS = {"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "print", "add_argument"}
-"""Functions and methods whose arguments are for people."""
+"""The functions and methods whose arguments are texts for people."""
 EQUIVALENT_KEYWORDS = {"strict", "help", "description", "stacklevel", "exist_ok", "parents", "flush"}
-"""Arguments that change nothing where the program is right, or nothing but a text."""
+"""The arguments that change only a text, or nothing at all in a correct program."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Mutation:
     """One change of a file.
 
     Attributes:
-        path: the file, relative to the root of the checkout.
-        line: where the change begins, from 1.
-        start: the first character that is replaced, an index into the file's text.
-        end: one after the last.
-        old: the text that is replaced.
-        new: the text in its place.
+        path: path of the file, relative to the root of the checkout.
+        line: number of the line where the change begins, from 1.
+        start: index of the first replaced character in the file's text.
+        end: index after the last replaced character.
+        old: text that is replaced.
+        new: text that replaces it.
     """
 
     path: pathlib.Path
@@ -60,7 +60,7 @@ class Mutation:
     new: str
 
     def apply(self, text: str) -> str:
-        """The text of the file with the change."""
+        """Returns the text of the file with the change."""
         return text[: self.start] + self.new + text[self.end :]
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ class Mutation:
 
 
 def mutations(path: pathlib.Path, text: str) -> list[Mutation]:
-    """All changes of one file; each leaves a valid program."""
+    """Returns all changes of one file. Each leaves a valid program."""
     encoded = text.encode()
     starts = [0]
     for line in encoded.splitlines(keepends=True):
@@ -88,7 +88,7 @@ def mutations(path: pathlib.Path, text: str) -> list[Mutation]:
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
-    """Nodes below `node`, each with the source text that replaces it."""
+    """Yields nodes below `node`, each with the source text that replaces it."""
     for child in _children(node):
         if isinstance(child, ast.expr):
             yield from _of_expression(child)
@@ -98,7 +98,7 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
 
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
-    """The parts of a node that may be changed."""
+    """Yields the parts of a node that may be changed."""
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_params", "bases"):
             continue
@@ -146,7 +146,7 @@ def _of_expression(node: ast.expr) -> Iterator[tuple[ast.expr, str]]:
 
 
 def _has_text(node: ast.expr) -> bool:
-    """Whether a text is put together."""
+    """Returns whether an expression contains a string, so that it builds a text."""
     texts = (isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(node))
     return any(texts) or any(isinstance(each, ast.JoinedStr) for each in ast.walk(node))
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Finds the Python to work with and hands over to setup_environment.py. PYTHON=/path/to/python overrides the search.
+# Finds a suitable Python and runs setup_environment.py with it. PYTHON=/path/to/python overrides the search.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -1,11 +1,11 @@
-"""`make setup`: makes `.venv`, with everything `python -m chunk_ppo_ros` needs, and keeps it up to date.
+"""Makes `.venv` for `make setup`, with everything that `python -m chunk_ppo_ros` needs, and keeps it up to date.
 
-The work is cut into steps. Each has a key made of what it depends on; a step runs when its key differs from the one in
-`.venv/setup_steps.json`, so that a second run does nothing. Where ROS 2 is sourced, the environment sees the system's
-packages and takes ROS from there; otherwise ROS comes from wheels.
+The set-up consists of steps. The key of a step is made from everything that the step depends on. A step runs when its
+key differs from the one in `.venv/setup_steps.json`, so that a second run does nothing. Where ROS 2 is sourced, the
+environment sees the system's packages and takes ROS from there. Otherwise ROS comes from wheels.
 
-The Python package is installed editable, so that the checkout is what runs and its console script and metadata exist.
-An editable install has no data files, hence the links to the ament index entries, `launch/`, `config/` and the nodes.
+The Python package is installed editable, so that the code of the checkout runs, with a console script and metadata. An
+editable install has no data files. So links are made to the ament index entries, `launch/`, `config/` and the nodes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NODE_LIST = ROOT / NAME / "runtime" / "description.py"
 
 
 class SetupError(RuntimeError):
-    """The set-up cannot go on; the text says what to do."""
+    """The set-up cannot continue. The text says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +46,10 @@ class Step:
     """One step of the set-up.
 
     Attributes:
-        title: its name, under which it is noted as finished.
-        key: what it depends on, as one string.
-        work: does it.
-        extent: how much is installed and how long it takes, for the user.
+        title: name of the step, under which it is recorded as finished.
+        key: one string that changes when something changes that the step depends on.
+        work: function that does the step.
+        extent: text for the user that says how much is installed or how long the step takes.
     """
 
     title: str
@@ -72,10 +72,10 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def run(*command: str | Path) -> None:
-    """Runs a command of the set-up in the checkout, as seen from outside any other environment.
+    """Runs a command of the set-up in the checkout, without the variables of another active environment.
 
     Raises:
-        SetupError: it failed.
+        SetupError: when the command fails.
     """
     foreign = ("_ROS_WHEELS_BOOTSTRAP_COMPLETE", "VIRTUAL_ENV", "PYTHONHOME")
     environ = {name: value for name, value in os.environ.items() if name not in foreign}
@@ -83,24 +83,24 @@ def run(*command: str | Path) -> None:
     if status:
         raise SetupError(
             f"`{' '.join(map(str, command))}` must succeed, got exit status {status}; see its output above, then "
-            "run `make setup` again (`make clean` first to start afresh)"
+            "run `make setup` again (`make clean` first to start from nothing)"
         )
 
 
 def pip_install(*arguments: str | Path) -> None:
-    """Installs into the environment, with nothing but the pinned versions."""
+    """Runs `pip install` in the environment."""
     run(PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--no-input", "--progress-bar=off", *arguments)
 
 
 def origin() -> Origin:
-    """Returns what this run makes a `.venv` for."""
+    """Returns the origin of a `.venv` that this run makes."""
     return Origin.of_this_run(ROOT, sourced_ros())
 
 
 def make_environment() -> None:
-    """Makes an empty `.venv`, which says from the first moment whose it is; `check_environment` comes before it.
+    """Makes an empty `.venv` and first records its origin in it. `check_environment` must be called before.
 
-    With ROS 2 sourced it sees the system's packages. The interpreter is not the one of a `.venv` that is activated.
+    With ROS 2 sourced the environment sees the system's packages. The interpreter is never that of an active `.venv`.
     """
     site_packages = ["--system-site-packages"] if sourced_ros() else []
     if VENV.exists():
@@ -112,10 +112,10 @@ def make_environment() -> None:
 
 
 def check_environment() -> None:
-    """Refuses a `.venv` that is not ours to change; one of version 0.1.0 that fits is taken over as it is.
+    """Refuses a `.venv` that set-up must not change. One that version 0.1.0 made for this place is kept.
 
     Raises:
-        ForeignEnvironmentError: with what to do.
+        ForeignEnvironmentError: when it must not be changed; the text says what to do.
     """
     finished = read_stamp()
     made_for = Origin.from_key(finished.get(ENVIRONMENT, finished.get(STARTED, "")))
@@ -143,7 +143,7 @@ def install_messages() -> None:
 
 
 def link(target: Path, at: Path) -> None:
-    """Makes a symbolic link, replacing what was there."""
+    """Makes a symbolic link and replaces an existing file or link."""
     at.parent.mkdir(parents=True, exist_ok=True)
     at.unlink(missing_ok=True)
     at.symlink_to(target)
@@ -161,18 +161,18 @@ def install_package() -> None:
 
 
 def prepare_rendering() -> None:
-    """Looks for OpenGL that renders without a screen, and says what is used."""
+    """Looks for OpenGL that renders without a screen, and prints what it found."""
     backend = ensure_rendering(PYTHON)
     if backend is not None:
         print(f"MuJoCo renders without a screen by {backend}")
         return
     packages = " ".join(package for packages in GL_BACKENDS.values() for package in packages)
-    print("no OpenGL for rendering without a screen: the kinematic simulator will be used instead of MuJoCo;")
-    print(f"to have MuJoCo: sudo apt-get install {packages}")
+    print("no OpenGL renders without a screen, so the kinematic simulator will be used instead of MuJoCo;")
+    print(f"to use MuJoCo, run sudo apt-get install {packages}")
 
 
 def steps() -> list[Step]:
-    """Returns the steps in their order. Only where the environment is made anew do all others run again."""
+    """Returns the steps in their order. After the step that makes the environment, all others run again."""
     lists = [*requirement_files(), "assets.txt", "constraints.txt"]
     requirements = digest(ROOT / "requirements" / name for name in lists)
     builders = [ROOT / "tools" / "build_messages.py", ROOT / "tools" / "repair_wheels.py"]
@@ -197,14 +197,14 @@ def read_stamp() -> dict[str, str]:
 
 
 def write_stamp(keys: dict[str, str]) -> None:
-    """Notes the keys of the steps that were finished, whole or not at all."""
+    """Records the keys of the finished steps. A crash leaves the old or the new file, never a part."""
     partial = STAMP.with_suffix(".part")
     partial.write_text(json.dumps(keys, indent=1), encoding="utf-8")
     partial.replace(STAMP)
 
 
 def plan(outdated: Iterable[Step]) -> str:
-    """Returns what is about to be done: where, by which Python, each step and its extent."""
+    """Returns lines that say where the set-up works, by which Python, and which steps with which extent."""
     found = origin()
     lines = [f"  {step.title}{f': {step.extent}' if step.extent else ''}" for step in outdated]
     ros = f"on ROS 2 {found.ros}" if sourced_ros() else "with ROS 2 from wheels"
@@ -212,11 +212,11 @@ def plan(outdated: Iterable[Step]) -> str:
 
 
 def run_steps() -> None:
-    """Runs the steps that are not up to date and notes each as it is finished."""
+    """Runs the steps that are not up to date and records each when it is finished."""
     finished = read_stamp()
     outdated = [step for step in steps() if finished.get(step.title) != step.key]
     if any(step.work is make_environment for step in outdated):
-        outdated = steps()  # a new environment is empty
+        outdated = steps()  # A new environment is empty, so all steps are needed.
     if outdated:
         print(plan(outdated), flush=True)
         ensure_build_tools()
@@ -232,7 +232,7 @@ def run_steps() -> None:
 
 
 def main() -> int:
-    """Runs the set-up, one at a time in a checkout."""
+    """Runs the set-up and returns the exit status. A lock lets only one run at a time in a checkout."""
     LOCK.parent.mkdir(exist_ok=True)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -243,7 +243,7 @@ def main() -> int:
             print(f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("stopped; `make setup` goes on from the step that was interrupted", file=sys.stderr)
+            print("stopped; `make setup` continues with the step that was interrupted", file=sys.stderr)
             return 130
     return 0
 

@@ -1,7 +1,7 @@
-"""Whom a `.venv` was made for: the checkout's place, the interpreter and ROS 2; and whether set-up may touch it.
+"""Decides whether set-up may change a `.venv`, by the checkout, the interpreter and the ROS 2 that it was made for.
 
-A virtual environment cannot be moved, and one that somebody linked or made is not ours to empty. So set-up changes only
-what it made itself, for this place and by this interpreter; everything else it refuses, and says what to do.
+A virtual environment cannot be moved. One that a person made or linked must not be emptied. So set-up changes only a
+`.venv` that it made itself, for this checkout and by this interpreter. It refuses any other and says what to do.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import sys
 from pathlib import Path
 
 _OLD_KEY = re.compile(r"(?P<python>\d+\.\d+)\S* (?P<interpreter>/.*?) (?P<place>/.*) (?P<ros>\S+)")
-"""What version 0.1.0 wrote: Python's version, sys.executable, the checkout, the distribution of ROS 2 or None."""
+"""The key that version 0.1.0 wrote: Python's version, sys.executable, the checkout, the ROS 2 distribution or None."""
 
 
 class ForeignEnvironmentError(RuntimeError):
-    """The `.venv` is not one that set-up may change; the text says what to do."""
+    """Set-up may not change this `.venv`. The text says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What a `.venv` was made for.
+    """The checkout, interpreter and ROS 2 that a `.venv` was made for.
 
     Attributes:
-        python: Python's version without its last number, "3.12": packages fit all of these.
-        interpreter: the interpreter that it was made by, with links followed, so that an activated `.venv` counts as
-            what it was made by.
-        place: the checkout.
-        ros: the distribution of ROS 2 that was sourced, or "None".
+        python: Python's version without its last number, such as "3.12", because packages fit all such versions.
+        interpreter: path of the interpreter that made it, with links followed, so that the interpreter of an active
+            `.venv` counts as the one that made that `.venv`.
+        place: folder of the checkout.
+        ros: distribution of ROS 2 that was sourced, or "None".
     """
 
     python: str
@@ -40,13 +40,13 @@ class Origin:
 
     @classmethod
     def of_this_run(cls, place: Path, ros: str | None) -> Origin:
-        """The origin of a `.venv` that this interpreter makes in a checkout."""
+        """Returns the origin of a `.venv` that this interpreter makes in a checkout."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
         return cls(python, os.path.realpath(sys.executable), str(place), str(ros))
 
     @classmethod
     def from_key(cls, key: str) -> Origin | None:
-        """The origin that `key` or version 0.1.0 wrote; None where it is neither."""
+        """Returns the origin from a key of this version or of version 0.1.0; None where it is neither."""
         try:
             return cls(**json.loads(key))
         except (ValueError, TypeError):
@@ -63,15 +63,15 @@ class Origin:
 
 
 def check(venv: Path, made_for: Origin | None, wanted: Origin) -> None:
-    """Refuses a `.venv` that set-up must not change. Where ROS 2 alone differs, it may be made anew.
+    """Refuses a `.venv` that set-up must not change. It may be made again where only ROS 2 differs.
 
     Args:
-        venv: the folder, which need not exist.
-        made_for: what it was made for, as its own file says; None where it does not say.
-        wanted: what it is to be made for.
+        venv: folder of the environment, which need not exist.
+        made_for: origin that a file in the folder records; None where there is no such record.
+        wanted: origin that the environment must have.
 
     Raises:
-        ForeignEnvironmentError: with what to do.
+        ForeignEnvironmentError: when it must not be changed; the text says what to do.
     """
     if venv.is_symlink():
         raise ForeignEnvironmentError(
