@@ -1,4 +1,5 @@
-"""Learning curves: what chunk PPO learns from an imitation start, what its parts are worth, and what others reach.
+"""Measures learning curves of chunk PPO after imitation, of its variants, and of other methods.
 
-`python -m experiments` in the root of a checkout. Not installed with the package: it writes to docs/results/.
+Run `python -m experiments` in the root of a checkout. This folder is not installed with the package, because it writes
+to docs/results/.
 """

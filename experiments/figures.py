@@ -1,4 +1,4 @@
-"""The curves of an experiment as pictures."""
+"""Draws the curves of an experiment."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def draw(path: Path, name: str, variants: Mapping[str, Sequence[Result]]) -> Non
 
     Args:
         path: file to write.
-        name: of the experiment.
+        name: name of the experiment.
         variants: results by variant, each with at least one.
     """
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     figure.suptitle(f"{name}: success on validation starts", fontsize=12)
     _seeds(left, variants.get(DEFAULT, ()))
-    colours = matplotlib.color_sequences["tab20"]  # the first two are like the default's own
-    right.set_prop_cycle(color=colours[2:])
+    colors = matplotlib.color_sequences["tab20"]  # The first two are left out, because they look like the default's.
+    right.set_prop_cycle(color=colors[2:])
     for variant, results in variants.items():
         chunks, means = mean_curve(results)
         style = {"linewidth": 2.2, "color": COLOR} if variant == DEFAULT else {"linewidth": 1.1}
         right.plot(chunks, means, marker=".", label=variant, **style)
     right.set_title("Means over seeds", fontsize=10)
     for axis in (left, right):
-        axis.axhline(GOAL, color="grey", linestyle="--", linewidth=0.8)
+        axis.axhline(GOAL, color="gray", linestyle="--", linewidth=0.8)
         axis.set_xlabel("chunks")
         axis.set_ylim(-0.03, 1.03)
         axis.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -61,7 +61,7 @@ def _seeds(axis: Axes, results: Sequence[Result]) -> None:
 
 
 def mean_curve(results: Sequence[Result]) -> tuple[list[int], list[float]]:
-    """Chunks and mean success of the points that all of these results have."""
+    """Returns chunks and mean success of the points that all of these results have."""
     curves = [{point["chunks"]: point["success"] for point in result.curve} for result in results]
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
     return shared, [float(np.mean([curve[chunks] for curve in curves])) for chunks in shared]

@@ -1,1 +1,1 @@
-"""What chunk PPO is compared with: filtered behaviour cloning, and a Gaussian chunk policy under skrl's PPO."""
+"""The baselines for chunk PPO: filtered behavior cloning, and a Gaussian chunk policy that skrl's PPO trains."""

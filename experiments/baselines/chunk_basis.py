@@ -1,9 +1,9 @@
-"""Chunks as the action vectors of a Gaussian policy: a few DCT coefficients of each dimension; numpy and scipy only.
+"""Converts chunks to the action vectors of a Gaussian policy, which are a few DCT coefficients of each dimension.
 
-Independent noise on each of the H steps of a chunk mostly cancels out: the robot jitters and explores nothing. Noise
-on the lowest coefficients moves a whole chunk smoothly, which is how the token policy explores too: FAST's tokens
-stand for quantised coefficients of the same transform. Chunks of demonstrated reaching are told to 0.4 mrad by 4 of
-16 coefficients, to 3.8 mrad by 2.
+Independent noise on each of the H steps of a chunk mostly cancels out, so the robot jitters and explores nothing. Noise
+on the lowest coefficients moves a whole chunk smoothly. The token policy explores in the same way, because FAST's
+tokens stand for quantized coefficients of the same transform. In chunks of demonstrated reaching the error of 4 of 16
+coefficients is 0.4 mrad, and that of 2 is 3.8 mrad.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions
 
 NUM_COEFFICIENTS = 4
-"""K, lowest coefficients of each dimension that an action vector has."""
+"""The number of lowest coefficients of each dimension in an action vector, K."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ChunkBasis:
-    """Between chunks [H, D] of joint targets and vectors [K * D] within -1..1.
+    """Converts chunks [H, D] of joint targets to vectors [K * D] within -1..1, and back.
 
     Attributes:
-        norm_stats: of states and actions, as the token policy's.
-        config: `action_horizon`, `action_dim`, `action_limit` and the transforms.
-        num_coefficients: K, at most H.
+        norm_stats: statistics of states and actions, the same as the token policy's.
+        config: model section; `action_horizon`, `action_dim`, `action_limit` and the transforms are used.
+        num_coefficients: number of coefficients of each dimension, K, at most H.
     """
 
     norm_stats: NormStats
@@ -45,15 +45,15 @@ class ChunkBasis:
 
     @property
     def size(self) -> int:
-        """K * D, length of an action vector."""
+        """The length of an action vector, K * D."""
         return self.num_coefficients * self.config.action_dim
 
     def encode(self, actions: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """float32 [..., K * D] of chunks, coefficient by coefficient; what K coefficients cannot tell is lost.
+        """Returns the vectors of chunks, float32 [..., K * D], coefficient by coefficient. Higher ones are lost.
 
         Args:
-            actions: [..., H, D], absolute joint targets in rad, grippers normalised.
-            state: [..., S], rad and grippers normalised, at the start of the chunk.
+            actions: [..., H, D], absolute joint targets in rad, grippers normalized.
+            state: [..., S], state at the start of the chunk, rad, grippers normalized.
         """
         normalized = self.norm_stats.actions.normalize(self._transforms.encode_actions(actions, state))
         clipped, _ = clip_actions(normalized, self.config.action_limit)
@@ -61,14 +61,17 @@ class ChunkBasis:
         return (lowest / self._largest).reshape(*lowest.shape[:-2], self.size).astype(np.float32)
 
     def decode(self, vectors: np.ndarray, state: np.ndarray) -> np.ndarray:
-        """float32 [..., H, D], absolute joint targets of vectors [..., K * D], which are clipped to -1..1."""
+        """Returns the chunks of vectors [..., K * D], as absolute joint targets float32 [..., H, D].
+
+        The vectors are clipped to -1..1.
+        """
         shape = (*np.shape(vectors)[:-1], self.num_coefficients, self.config.action_dim)
         lowest = np.clip(vectors, -1.0, 1.0).reshape(shape) * self._largest
         normalized = fft.idct(lowest, n=self.config.action_horizon, axis=-2, norm="ortho")
         return self._transforms.decode_actions(self.norm_stats.actions.unnormalize(normalized), state)
 
     def encode_state(self, state: np.ndarray) -> np.ndarray:
-        """float32 [..., S], the state normalised, as the token policy's prompt tells it."""
+        """Returns the normalized state, float32 [..., S], as in the token policy's prompt."""
         return self.norm_stats.state.normalize(self._transforms.encode_state(state))
 
     @property
@@ -77,5 +80,5 @@ class ChunkBasis:
 
     @property
     def _largest(self) -> float:
-        """The first coefficient of a chunk that stands at the action limit; no other one can be larger."""
+        """The largest possible coefficient, which is the first one of a chunk that stays at the action limit."""
         return self.config.action_limit * self.config.action_horizon**0.5

@@ -1,4 +1,4 @@
-"""Gradient steps of cloning that go on over many rounds: one compilation, moments that live as long as the run."""
+"""Clones chunks over many rounds, with one compiled step and with optimizer moments that last for the whole run."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 
 
 class Cloner:
-    """Clones chunks into `params["actor_backbone"]`; all else in `params` stays as it is.
+    """Trains `params["actor_backbone"]` to imitate chunks. All other parameters stay as they are.
 
     Args:
-        loss: of a minibatch, `loss(params, batch)`, nats a token.
-        params: {"actor_backbone": ...} and what else `loss` reads.
-        config: `learning_rate` (constant), `num_epochs_per_update`, `batch_size` and `max_grad_norm`.
-        seed: of the order of chunks.
+        loss: function `loss(params, batch)` that returns the loss of a minibatch, nats per token.
+        params: {"actor_backbone": ...} and all other parameters that `loss` reads.
+        config: settings; `learning_rate` (constant), `num_epochs_per_update`, `batch_size` and `max_grad_norm` are
+            read.
+        seed: seed of the order of chunks.
 
     Attributes:
-        params: the present parameters.
-        state: the optimizer's.
+        params: present parameters.
+        state: present state of the optimizer.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Cloner:
         self._step, self._config, self._random = step, config, np.random.default_rng(seed)
 
     def clone(self, batch: CloningBatch) -> float:
-        """Passes over `batch`, each in an order of its own; returns the mean loss of its steps, nats a token."""
+        """Trains on `batch` for some epochs, each in a random order. Returns the mean loss, nats per token."""
         losses = []
         for rows in self.minibatches(len(batch)):
             self.params, self.state, loss = self._step(self.params, self.state, batch.take(rows))
@@ -57,7 +58,10 @@ class Cloner:
         return float(np.mean(losses))
 
     def minibatches(self, num_rows: int) -> np.ndarray:
-        """int [steps, batch_size]: each row once an epoch; the last minibatch is filled up with the first rows."""
+        """Returns the rows of all minibatches, int [steps, batch_size]. An epoch has each row once.
+
+        The last minibatch is filled up with the first rows.
+        """
         orders = [self._random.permutation(num_rows) for _ in range(self._config.num_epochs_per_update)]
         order, size = np.concatenate(orders), self._config.batch_size
         return np.resize(order, (-(-len(order) // size), size))

@@ -1,4 +1,4 @@
-"""Which chunks filtered behaviour cloning keeps: those of the good episodes of a round."""
+"""Chooses the chunks that filtered behavior cloning keeps, which are those of the good episodes of a round."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class EpisodeFilter:
         self._open: Episode = []
 
     def add(self, transitions: Iterable[Transition]) -> list[Transition]:
-        """The chunks to keep, in order, of the episodes that end within `transitions`.
+        """Returns the chunks to keep, in order, of the episodes that end within `transitions`.
 
         Args:
-            transitions: the next ones of the run, in order and without gaps in their episodes.
+            transitions: next transitions of the run, in order and without gaps in their episodes.
         """
         episodes = [
             list(chunks) for _, chunks in itertools.groupby([*self._open, *transitions], key=lambda t: t.id.episode)

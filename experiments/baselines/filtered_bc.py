@@ -1,9 +1,10 @@
-"""Filtered behaviour cloning: roll out, keep the chunks of the good episodes, clone their tokens, repeat.
+"""Filtered behavior cloning, which repeatedly collects a rollout and clones the tokens of its good episodes.
 
-The simplest learner from rewards: a policy gradient whose advantage is 1 for chunks of good episodes and 0 for all
-others, without ratio, clip or critic. Known as filtered or percentile BC (Chen et al. 2021, "Decision Transformer",
-section 5.1) and as reward-weighted regression with a binary weight (Peters and Schaal 2007); close to self-imitation
-(Oh et al. 2018). What is cloned is what was sampled, under the policy's own likelihood, from all rounds so far.
+It is the simplest way to learn from rewards. It is a policy gradient whose advantage is 1 for chunks of good episodes
+and 0 for all others, without ratio, clip or critic. Other names are filtered or percentile BC (Chen et al. 2021,
+"Decision Transformer", section 5.1) and reward-weighted regression with a binary weight (Peters and Schaal 2007). It is
+close to self-imitation (Oh et al. 2018). It clones the sampled tokens of all rounds so far, under the policy's own
+likelihood.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ from experiments.baselines.episode_filter import EpisodeFilter
 
 @dataclasses.dataclass(frozen=True)
 class FilteredBCOptions:
-    """What the configuration does not have. `best_fraction`: see `EpisodeFilter`."""
+    """The options that the configuration does not have. `EpisodeFilter` explains `best_fraction`."""
 
     best_fraction: float = 0.0
 
 
 class FilteredBC:
-    """Filtered behaviour cloning as a `methods.Method`.
+    """Filtered behavior cloning as a `methods.Method`.
 
-    Of `ppo` it reads num_chunks_per_update (a round), num_epochs_per_update, batch_size, learning_rate (constant) and
-    max_grad_norm.
+    It reads these settings of `ppo`: num_chunks_per_update (a round), num_epochs_per_update, batch_size, learning_rate
+    (constant) and max_grad_norm.
     """
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, options: FilteredBCOptions, *, greedy: bool) -> None:
@@ -85,7 +86,7 @@ class FilteredBC:
         return self._evaluated
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
-        """One round: sampling, then passes of cloning over all kept chunks; see `methods.Method`."""
+        """Makes one round, which samples chunks and then clones all kept chunks. See `methods.Method`."""
         began = time.monotonic()
         transitions, episodes = self._worker.collect(self._config.ppo.num_chunks_per_update)
         sampled = time.monotonic()
@@ -102,7 +103,7 @@ class FilteredBC:
         return Metrics(metrics) | times, episodes
 
     def save(self) -> None:
-        """Keeps weights, moments and the kept chunks."""
+        """Writes the weights, the optimizer's moments and the kept chunks."""
         kept = {} if self.kept is None else {"kept": dataclasses.asdict(self.kept)}
         snapshot.write(self._config.run, self.counters, params=self.cloner.params, state=self.cloner.state, **kept)
 
@@ -123,12 +124,12 @@ class FilteredBC:
 
 
 def joined(first: CloningBatch | None, second: CloningBatch) -> CloningBatch:
-    """The chunks of both, in order."""
+    """Returns the chunks of both batches, in order."""
     return second if first is None else jax.tree.map(lambda *leaves: np.concatenate(leaves), first, second)
 
 
 def cloning_batch(transitions: Sequence[Transition]) -> CloningBatch:
-    """What was sampled in `transitions`, at least one, as targets of cloning."""
+    """Returns the sampled chunks of `transitions`, at least one, as targets of cloning."""
     chunks = [transition.chunk for transition in transitions]
     return CloningBatch(
         jax.tree.map(lambda *leaves: np.stack(leaves), *(chunk.observation for chunk in chunks)),
@@ -138,5 +139,5 @@ def cloning_batch(transitions: Sequence[Transition]) -> CloningBatch:
 
 
 def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> FilteredBC:
-    """See `methods.begin`."""
+    """Starts or resumes the method as `methods.begin` says."""
     return FilteredBC(config, env, FilteredBCOptions(**options), greedy=greedy)

@@ -1,4 +1,4 @@
-"""The Gaussian chunk policy as what `evaluate_actor` measures."""
+"""The Gaussian chunk policy with the interface that `evaluate_actor` needs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.gaussian_imitation import make_policy, stack_cameras
 
 STATE_LIMIT = 10.0
-"""Bound on the entries of a normalised state, whose 1 % and 99 % quantiles are -1 and 1."""
+"""The bound on the entries of a normalized state, whose 1 % and 99 % quantiles are -1 and 1."""
 
 
 @dataclasses.dataclass(frozen=True)
 class GaussianObservation:
-    """What the networks see, and the state that a chunk is relative to.
+    """The inputs of the networks, and the state that a chunk is relative to.
 
     Attributes:
-        images: uint8 [h, w, C * 3].
-        state: float32 [S], normalised.
-        robot_state: float32 [S], rad, grippers normalised.
+        images: uint8 [h, w, C * 3], RGB of one camera after the other.
+        state: float32 [S], normalized state.
+        robot_state: float32 [S], rad, grippers normalized.
     """
 
     images: np.ndarray
@@ -35,11 +35,11 @@ class GaussianObservation:
 
 @dataclasses.dataclass(frozen=True)
 class GaussianChunk:
-    """A chunk, all of which is to be executed. Every action vector stands for one, so all are `valid`.
+    """A chunk of which all steps are executed. Every action vector stands for a chunk, so all are `valid`.
 
     Attributes:
-        asked_actions: float32 [H, D], absolute joint targets in rad, grippers normalised.
-        valid: true.
+        asked_actions: float32 [H, D], absolute joint targets in rad, grippers normalized.
+        valid: always true.
     """
 
     asked_actions: np.ndarray
@@ -47,7 +47,7 @@ class GaussianChunk:
 
 
 def observe(observation: Observation, basis: ChunkBasis) -> GaussianObservation:
-    """The observation as the networks see it."""
+    """Returns the observation as the networks see it."""
     return GaussianObservation(
         images=stack_cameras(observation.images),
         state=np.clip(basis.encode_state(observation.state), -STATE_LIMIT, STATE_LIMIT),
@@ -56,13 +56,13 @@ def observe(observation: Observation, basis: ChunkBasis) -> GaussianObservation:
 
 
 class GaussianActor:
-    """Samples chunks, or takes the mean.
+    """Samples chunks or takes the mean.
 
     Args:
-        config: the model's sizes and `run.seed`.
-        basis: what action vectors mean.
-        params: of `GaussianChunkPolicy`.
-        greedy: take the mean instead of sampling.
+        config: configuration; the model's sizes and `run.seed` are read.
+        basis: conversion between action vectors and chunks.
+        params: parameters of `GaussianChunkPolicy`.
+        greedy: whether to take the mean instead of sampling.
     """
 
     def __init__(self, config: TrainConfig, basis: ChunkBasis, params: Any, *, greedy: bool = False) -> None:
@@ -81,11 +81,11 @@ class GaussianActor:
         self._vector = vector
 
     def observe(self, observation: Observation) -> GaussianObservation:
-        """The observation as the networks see it."""
+        """Returns the observation as the networks see it."""
         return observe(observation, self._basis)
 
     def act(self, observation: GaussianObservation, *, sequence_number: int) -> GaussianChunk:
-        """One chunk; the same seed, weights, observation and sequence number give the same."""
+        """Returns a chunk. The same seed, weights, observation and sequence number give the same chunk."""
         key = jax.random.fold_in(self._key, sequence_number)
         vector = np.asarray(self._vector(self.params, observation.images, observation.state, key))
         return GaussianChunk(self._basis.decode(vector, observation.robot_state))

@@ -1,8 +1,8 @@
-"""The imitation start of the Gaussian chunk policy: its mean is regressed on demonstrated chunks.
+"""Makes the imitation start of the Gaussian chunk policy by regressing its mean on demonstrated chunks.
 
-From the demonstrations of the token policy's own start. Afterwards each deviation is set to the error of the mean on
-demonstrations that were held out: what a maximum-likelihood fit would find, without its pull towards dimensions that
-hardly vary.
+The demonstrations are those of the token policy's start. Afterwards each standard deviation is set to the error of the
+mean on held-out demonstrations. A maximum-likelihood fit would find the same deviations, but it would weight dimensions
+that hardly vary too much.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from experiments.baselines.chunk_basis import ChunkBasis
 from experiments.baselines.gaussian_network import GaussianChunkPolicy
 
 HELD_OUT = 0.1
-"""Part of the demonstrated episodes that the deviations are measured on."""
+"""The share of the demonstrated episodes on which the deviations are measured."""
 
 MIN_STD = 0.01
-"""Smallest standard deviation of an action vector's entry, which is within -1..1."""
+"""The smallest standard deviation of an action vector's entry. The entry is within -1..1."""
 
 PARAMS_FILE = "policy.msgpack"
 
 
 @dataclasses.dataclass(frozen=True)
 class GaussianStart:
-    """A Gaussian chunk policy to begin from.
+    """A Gaussian chunk policy to start training from.
 
     Attributes:
-        params: of `GaussianChunkPolicy`.
-        norm_stats: of the demonstrations.
+        params: parameters of `GaussianChunkPolicy`.
+        norm_stats: statistics of the demonstrations.
     """
 
     params: Any
     norm_stats: NormStats
 
     def basis(self, config: TrainConfig) -> ChunkBasis:
-        """What its action vectors mean."""
+        """Returns the conversion between its action vectors and chunks."""
         return ChunkBasis(self.norm_stats, config.model)
 
     def save(self, folder: Path) -> None:
@@ -62,7 +62,7 @@ class GaussianStart:
         """Reads what `save` wrote.
 
         Raises:
-            CheckpointError: when it is missing or does not fit the configuration.
+            CheckpointError: when the files are missing or do not fit the configuration.
         """
         try:
             norm_stats = NormStats.load(folder)
@@ -75,20 +75,20 @@ class GaussianStart:
 
 
 def make_policy(config: TrainConfig, basis: ChunkBasis) -> GaussianChunkPolicy:
-    """The policy network of a configuration."""
+    """Returns the policy network of a configuration."""
     return GaussianChunkPolicy(num_cameras=len(config.model.cameras), num_actions=basis.size)
 
 
 def init_policy(config: TrainConfig, basis: ChunkBasis, *, seed: int) -> Any:
-    """Fresh parameters."""
+    """Returns fresh parameters."""
     model = config.model
     images = jnp.zeros((1, model.image_size, model.image_size, len(model.cameras) * 3), jnp.uint8)
-    init = jax.jit(make_policy(config, basis).init)  # one program instead of dozens
+    init = jax.jit(make_policy(config, basis).init)  # This compiles one program instead of dozens.
     return init(jax.random.key(seed), images, jnp.zeros((1, model.action_dim)))
 
 
 def stack_cameras(images: np.ndarray) -> np.ndarray:
-    """uint8 [..., h, w, C * 3] of images [..., C, h, w, 3]: one image whose channels are those of all cameras."""
+    """Returns images [..., C, h, w, 3] as one image with the channels of all cameras, uint8 [..., h, w, C * 3]."""
     moved = np.moveaxis(images, -4, -2)
     return moved.reshape(*moved.shape[:-2], -1)
 
@@ -103,10 +103,11 @@ def regress(
     """Regresses the mean on demonstrated chunks and fits the deviations.
 
     Args:
-        config: the model's sizes, `pretrain.bc_batch_size`, `pretrain.bc_learning_rate` and `run.seed`.
-        demonstrations: with images.
-        steps: gradient steps after which there is to be a start; the largest one is the end of the schedule.
-        on_step: called with each step's loss, the mean squared error of an action vector's entries.
+        config: configuration; the model's sizes, `pretrain.bc_batch_size`, `pretrain.bc_learning_rate` and `run.seed`
+            are read.
+        demonstrations: demonstrations with images.
+        steps: gradient steps after which a start is made; the largest one is the end of the schedule.
+        on_step: function that is called with each step's loss, the mean squared error of an action vector's entries.
 
     Returns:
         The starts by their gradient steps.
@@ -132,19 +133,19 @@ def regress(
 
 
 class Batch(NamedTuple):
-    """Demonstrated chunks: images uint8 [N, h, w, C * 3], state [N, S] and vectors [N, K * D], normalised."""
+    """Demonstrated chunks: images uint8 [N, h, w, C * 3], normalized state [N, S] and vectors [N, K * D]."""
 
     images: np.ndarray
     state: np.ndarray
     vectors: np.ndarray
 
     def take(self, rows: np.ndarray) -> Batch:
-        """The rows of an index or a mask."""
+        """Returns the rows of an index or a mask."""
         return Batch(*(column[rows] for column in self))
 
 
 class _Regression:
-    """The mean on its way: AdamW with warm-up and cosine decay over `num_steps`."""
+    """Trains the mean with AdamW, with warm-up and cosine decay over `num_steps`."""
 
     def __init__(self, config: TrainConfig, basis: ChunkBasis, *, num_steps: int) -> None:
         policy = make_policy(config, basis)
@@ -167,12 +168,12 @@ class _Regression:
         self._step, self._errors = step, jax.jit(errors)
 
     def step(self, batch: Batch) -> float:
-        """One gradient step; its loss."""
+        """Makes one gradient step and returns its loss."""
         self._params, self._state, loss = self._step(self._params, self._state, batch)
         return float(loss)
 
     def with_deviations(self, held_out: Batch) -> Any:
-        """The present parameters, with the deviations of their errors."""
+        """Returns the present parameters, with deviations that are the errors of their mean."""
         errors = self._errors(self._params, held_out)
         log_std = jnp.log(jnp.maximum(jnp.sqrt(jnp.mean(jnp.square(errors), axis=0)), MIN_STD))
         return {"params": {**self._params["params"], "log_std": log_std}}

@@ -1,8 +1,8 @@
-"""The networks of the Gaussian chunk policy and of its critic, in flax.linen; no RL library here.
+"""The networks of the Gaussian chunk policy and of its critic, in flax.linen.
 
-A small convolutional encoder over each camera (after Mnih et al. 2015, with the kernel sizes and strides that 64 pixels
-want), the same for all cameras, then two dense layers over all of it and the state. About 0.5 M parameters a network,
-where the `tiny` token policy has 0.67 M with its critic.
+A small convolutional encoder sees each camera. It follows Mnih et al. 2015, with kernel sizes and strides for 64
+pixels, and has the same weights for all cameras. Two dense layers then see its outputs and the state. A network has
+about 0.5 M parameters. The `tiny` token policy has 0.67 M with its critic.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import jax
 import jax.numpy as jnp
 
 CONVOLUTIONS = ((16, 8, 4), (32, 4, 2), (32, 3, 2))
-"""(features, kernel size, stride) of each layer."""
+"""The features, kernel size and stride of each convolution."""
 
 WIDTH = 256
-"""Of the two dense layers."""
+"""The width of the two dense layers."""
 
 
 class ChunkNetwork(nn.Module):
-    """Three images and a state to `num_outputs` numbers.
+    """Maps images and a state to `num_outputs` numbers.
 
     Attributes:
-        num_cameras: C.
-        num_outputs: length of a row of the result.
+        num_cameras: number of cameras, C.
+        num_outputs: number of outputs.
     """
 
     num_cameras: int
@@ -31,11 +31,11 @@ class ChunkNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, state: jax.Array) -> jax.Array:
-        """float32 [B, num_outputs].
+        """Returns the outputs, float32 [B, num_outputs].
 
         Args:
             images: [B, h, w, C * 3], RGB of one camera after the other, 0..255.
-            state: [B, S], normalised.
+            state: [B, S], normalized state.
         """
         batch, height, width, _ = images.shape
         pixels = images.reshape(batch, height, width, self.num_cameras, 3).transpose(0, 3, 1, 2, 4)
@@ -52,7 +52,7 @@ class GaussianChunkPolicy(nn.Module):
     """A Gaussian over action vectors whose deviations do not depend on the observation.
 
     Attributes:
-        num_cameras: C.
+        num_cameras: number of cameras, C.
         num_actions: length of an action vector.
     """
 
@@ -61,6 +61,9 @@ class GaussianChunkPolicy(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, state: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Mean [B, num_actions] and logarithm of the standard deviation [num_actions]; arguments as `ChunkNetwork`."""
+        """Returns the mean [B, num_actions] and the logarithm of the standard deviation [num_actions].
+
+        The arguments are those of `ChunkNetwork`.
+        """
         mean = ChunkNetwork(self.num_cameras, self.num_actions, name="mean")(images, state)
         return mean, self.param("log_std", nn.initializers.constant(-1.0), (self.num_actions,))
