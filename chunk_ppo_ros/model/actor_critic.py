@@ -279,7 +279,7 @@ class Pi0FASTActorCritic:
             jnp.asarray(observation.image_mask),
             jnp.asarray(observation.prompt_mask),
             patches=self.backbone.patches,
-            causal_slots=forced + self.decoder.max_tokens - 1,  # the last sampled token predicts nothing
+            causal_slots=forced + self.decoder.max_tokens - 1,  # The last sampled token needs no slot: none follows it.
         )
 
     def _embed_prefix(self, actor: Params, observation: AnyObservation) -> Float[Array, "B prefix W"]:

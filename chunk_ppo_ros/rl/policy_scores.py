@@ -25,11 +25,11 @@ class PolicyScores(Protocol):
 
     @property
     def value(self) -> ValueEstimate:
-        """V(s) of each chunk's observation, [B]."""
+        """The value V(s) of each chunk's observation, [B]."""
 
     @property
     def chunk_value(self) -> ValueEstimate | None:
-        """V(s, a) of each chunk, [B]; None where the policy has none."""
+        """The value V(s, a) of each chunk, [B]; None where the policy has none."""
 
 
 @runtime_checkable

@@ -29,7 +29,7 @@ MASKED = -2.3819763e38
 """The number that is added to the attention logit of a hidden key. It is openpi's, and finite so that no row is NaN."""
 
 _MAX_WAVELENGTH = 10_000.0
-BLOCK_LOGITS = 1 << 21  # float32 attention logits that one block has at most: 8 MiB
+BLOCK_LOGITS = 1 << 21  # The largest number of float32 attention logits of one block; they take 8 MiB.
 
 
 @flax.struct.dataclass

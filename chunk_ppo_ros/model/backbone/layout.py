@@ -56,7 +56,7 @@ def make_layout(
         [jnp.repeat(image_mask, patches, axis=1), prompt_mask, jnp.ones((batch, causal_slots), bool)], axis=1
     )
     index = jnp.arange(context + causal_slots)
-    order = jnp.maximum(index - context + 1, 0)  # 0 for images and prompt, 1, 2, .. for causal slots
+    order = jnp.maximum(index - context + 1, 0)  # It is 0 for images and prompt, and 1, 2, .. for causal slots.
     mask = valid[:, None, :] & (order[None, :] <= order[:, None])
     prompt_pads = prompt_mask.shape[1] - jnp.sum(prompt_mask, axis=1, dtype=jnp.int32)
     positions = jnp.where(index < context, index, index - prompt_pads[:, None])

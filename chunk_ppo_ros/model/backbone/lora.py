@@ -25,7 +25,7 @@ from chunk_ppo_ros.model.backbone.initialization import Spec
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 _FACTOR = re.compile(r"(^|[/_])lora_[ab]$")
-_HEADS_JOINED = "attn_vec_einsum"  # the matrix [.., N, h, W] that sums over heads
+_HEADS_JOINED = "attn_vec_einsum"  # The name of the matrix [.., N, h, W] that sums over heads.
 
 
 def is_adapter(name: str) -> bool:

@@ -55,7 +55,7 @@ class Pi0FAST:
 
     @property
     def patches(self) -> int:
-        """P, the number of image tokens of one camera."""
+        """The number P of image tokens of one camera."""
         return (self.image_size // self.patch_size) ** 2
 
     def init(self, *, key: Key) -> Params:

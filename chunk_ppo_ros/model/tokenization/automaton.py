@@ -108,7 +108,7 @@ class FastConstraint:
 
     @property
     def num_fast(self) -> int:
-        """F, the number of FAST tokens."""
+        """The number F of FAST tokens."""
         return int(self.num_coefficients.shape[1])
 
     def start(self, batch: int) -> ConstraintState:

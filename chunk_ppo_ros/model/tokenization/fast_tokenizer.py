@@ -179,7 +179,7 @@ class FastTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """F, the number of token ids."""
+        """The number F of token ids."""
         return self.bpe.get_vocab_size()
 
     @functools.cached_property
