@@ -61,7 +61,7 @@ def coefficient_limit(*, scale: float, horizon: int, action_limit: float) -> int
 def action_bound(*, scale: float, horizon: int, action_limit: float) -> float:
     """Returns the largest |normalized action| of any chunk whose quantized coefficients are within `coefficient_limit`.
 
-    x_n = sum over k of basis[k, n] X_k with the orthonormal DCT-II basis, so |x_n| is at most the limit on X times the
+    x_n = sum over k of basis[k, n] X_k with the orthonormal DCT-II basis. So |x_n| is at most the limit on X times the
     largest column sum of |basis|, and some signs of X reach it. For H = 16 that is 14.7 times `action_limit`. So a
     bound on the coefficients alone does not keep actions within the limit from which it was derived.
     """
@@ -166,7 +166,7 @@ class FastTokenizer:
             raise ValueError(f"action_chunks must have the shape [N, H, D] with N > 0, got {chunks.shape}")
         largest = float(np.max(np.abs(chunks)))
         if not largest <= action_limit:
-            raise ValueError(f"actions must be within +-{action_limit}, got {largest}; clip them and say how many")
+            raise ValueError(f"actions must be within +-{action_limit}, got {largest}; clip them by clip_actions")
         limit = coefficient_limit(scale=scale, horizon=chunks.shape[1], action_limit=action_limit)
         alphabet = _byte_alphabet(range(2 * limit + 1))
         if vocab_size < len(alphabet):

@@ -129,7 +129,7 @@ def compute_norm_stats(
     """Returns statistics of demonstrations in the policy's space.
 
     Quantiles are exact, with linear interpolation between order statistics. Where q99 - q01 is below `min_range`, both
-    are moved apart evenly to that range, so that a joint that never moves is normalized to about 0 and its noise is not
+    are moved apart evenly to that range. A joint that never moves is then normalized to about 0, and its noise is not
     enlarged. openpi differs: it estimates quantiles from histograms of 5000 bins and has no smallest range.
 
     Args:
