@@ -13,7 +13,7 @@ help: ## show this list
 setup: ## make .venv and build the messages; a second run does nothing
 	@PYTHON="$(PYTHON)" tools/setup.sh
 
-demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and show what it learnt
+demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and show what it learned
 	@$(PYTHON_VENV) -m chunk_ppo_ros demo $(ARGS)
 
 experiment: setup ## learn one curve: NAME=reach SEED=1 [VARIANT=token]; goes on where it was stopped

@@ -52,7 +52,7 @@ class StartRule:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A task, how it is learnt and how that is measured.
+    """A task, how it is learned and how that is measured.
 
     Attributes:
         config: settings of imitation and training; `run` is made for each curve.
@@ -252,7 +252,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def _filtered_bc(*, learning_rate: float, best_fraction: float) -> Variant:
-    """Filtered behaviour cloning; best_fraction 0 keeps the successful episodes."""
+    """Filtered behavior cloning; best_fraction 0 keeps the successful episodes."""
     kept = f"the best {best_fraction:.0%} of the" if best_fraction else "successful"
     return Variant(
         f"baseline: cloning of what was sampled in {kept} episodes",

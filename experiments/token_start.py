@@ -1,4 +1,4 @@
-"""The start of everything that learns with the package's own policy: its behaviour cloning."""
+"""The start of everything that learns with the package's own policy: its behavior cloning."""
 
 from __future__ import annotations
 

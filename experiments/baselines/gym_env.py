@@ -20,7 +20,7 @@ from experiments.baselines.gaussian_actor import STATE_LIMIT, GaussianObservatio
 class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """The same images, state, chunks, limits and rewards as the token policy's.
 
-    Observation: `images` uint8 [h, w, C * 3] and `state` float32 [S], normalised. Action: a vector of `ChunkBasis`.
+    Observation: `images` uint8 [h, w, C * 3] and `state` float32 [S], normalized. Action: a vector of `ChunkBasis`.
     A step's `info` has `success`; a refused chunk is a step that moved nothing, with reward 0.
 
     Args:
