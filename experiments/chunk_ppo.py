@@ -1,4 +1,4 @@
-"""Our method: chunk PPO in one process, with the learner's weights handed to the actors directly."""
+"""Chunk PPO as a method of experiments, in one process that hands the learner's weights to the actors directly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 
 class ChunkPPO:
-    """The script form's loop (`agent/train.py`) without a checkpoint for each update. See `methods.Method`."""
+    """Runs the loop of the script form (`agent/train.py`), but writes no checkpoint after each update.
+
+    See `methods.Method`.
+    """
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> None:
         self._num_chunks = config.ppo.num_chunks_per_update
@@ -64,10 +67,10 @@ class ChunkPPO:
 
 
 def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> ChunkPPO:
-    """See `methods.begin`.
+    """Starts or resumes the method as `methods.begin` says.
 
     Raises:
-        ValueError: when there are options: all settings are the configuration's.
+        ValueError: when there are options, because the configuration has all settings.
     """
     if options:
         raise ValueError(f"chunk_ppo must have no options, got {dict(options)}; its settings are the configuration's")

@@ -1,6 +1,6 @@
-"""What the experiments are: a task with its settings, the rule that picks its start, and named changes to both.
+"""Defines the experiments: a task with its settings, the rule that chooses its start, and named changes to both.
 
-Data only. A curve is one (experiment, variant, seed).
+This module has data only. A curve is one triple of experiment, variant and seed.
 """
 
 from __future__ import annotations
@@ -25,20 +25,21 @@ class UnknownName(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class StartRule:
-    """Which imitation checkpoint a curve starts from.
+    """The rule that chooses the imitation checkpoint from which a curve starts.
 
-    One imitation is made and kept after each of `steps`. Of these, the one is taken whose success on validation starts
-    is nearest to the middle of `lowest` .. `highest`, or the longest of those that are as near within `margin`, which
-    so few starts cannot tell apart. Where none lies within the bounds, there is no start.
+    One imitation runs, and its weights after each of `steps` are candidates. The rule takes the candidate whose success
+    on validation starts is nearest to the middle of `lowest` .. `highest`. Of candidates that are as near within
+    `margin` it takes the one with the most steps, because so few starts cannot show which of them is better. Where no
+    candidate is within the bounds, there is no start.
 
     Attributes:
         steps: gradient steps of imitation after which a candidate is kept; the last is `pretrain.bc_steps`.
-        seed: of demonstrations, imitation and validation starts. One start serves all curves of an experiment.
+        seed: seed of demonstrations, imitation and validation starts. One start serves all curves of an experiment.
         lowest: success that a start must have, 0..1.
         highest: success that a start must not exceed, 0..1.
         margin: difference of success that does not count, 0..1.
         episodes: validation starts that each candidate is measured on.
-        policy: what imitates, a key of `start_point.IMITATIONS`.
+        policy: kind of policy that imitates, a key of `start_point.IMITATIONS`.
     """
 
     steps: tuple[int, ...]
@@ -52,19 +53,19 @@ class StartRule:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A task, how it is learned and how that is measured.
+    """A task, the way in which it is learned, and the way in which success is measured.
 
     Attributes:
         config: settings of imitation and training; `run` is made for each curve.
-        start: which imitation checkpoint is the start.
-        greedy: take the likeliest token in all evaluations; otherwise sample, as in training.
-        chunks: training ends before a rollout would exceed so many.
-        episodes: evaluation starts, before and after; no training, demonstration or choice has seen them.
+        start: rule that chooses the imitation checkpoint.
+        greedy: whether all evaluations take the likeliest token; otherwise they sample, as in training.
+        chunks: largest number of chunks; training ends before a rollout would exceed it.
+        episodes: number of evaluation starts, before and after, which no training, demonstration or choice has seen.
         validate_every: chunks between points of the curve.
-        validation_episodes: validation starts for a point.
+        validation_episodes: number of validation starts for a point.
         save_every: chunks between checkpoints.
-        method: what learns, a key of `methods.METHODS`.
-        options: of the method, beyond the configuration.
+        method: name of the method that learns, a key of `methods.METHODS`.
+        options: options of the method that are not in the configuration.
     """
 
     config: TrainConfig
@@ -81,10 +82,10 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """A named change.
+    """A named change of an experiment.
 
     Attributes:
-        why: what it is there to show, for the report.
+        why: text for the report that says what differs.
         changes: sections of the configuration with the settings that differ in training. The start stays the same.
         imitated: sections with the settings that differ in imitation as well, so that the variant has its own start.
         factors: sections with the settings that are multiplied.
@@ -100,7 +101,7 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One run of an experiment. Made by `curve`."""
+    """One run of an experiment. The function `curve` makes it."""
 
     name: str
     variant: str
@@ -114,11 +115,11 @@ class Curve:
         return self.name if self.variant == DEFAULT else f"{self.name}/{self.variant}"
 
     def folder(self, root: Path) -> Path:
-        """Where the run's own files lie, below `root`."""
+        """Returns the folder of the run's own files, below `root`."""
         return root / self.name / self.variant / f"seed{self.seed}"
 
     def settings(self) -> dict[str, Any]:
-        """Everything that the numbers depend on, as plain values; places are left out."""
+        """Returns everything that the numbers depend on, as plain values. Names of folders are left out."""
         whole = config_lib.to_dict(self.experiment)
         del whole["config"]
         sections = config_lib.to_dict(self.config)
@@ -127,10 +128,10 @@ class Curve:
 
 
 def curve(name: str, *, variant: str = DEFAULT, seed: int) -> Curve:
-    """The curve of these names.
+    """Returns the curve with these names.
 
     Raises:
-        UnknownName: with the nearest names.
+        UnknownName: when a name is unknown; the text has the nearest names.
         ValueError: when a variant's settings do not fit the configuration.
     """
     experiment = _look_up("experiment", name, EXPERIMENTS)
@@ -252,7 +253,7 @@ VARIANTS: dict[str, Variant] = {
 
 
 def _filtered_bc(*, learning_rate: float, best_fraction: float) -> Variant:
-    """Filtered behavior cloning; best_fraction 0 keeps the successful episodes."""
+    """Returns a variant with filtered behavior cloning. With best_fraction 0 it keeps the successful episodes."""
     kept = f"the best {best_fraction:.0%} of the" if best_fraction else "successful"
     return Variant(
         f"baseline: cloning of what was sampled in {kept} episodes",
@@ -269,7 +270,7 @@ def _filtered_bc(*, learning_rate: float, best_fraction: float) -> Variant:
 
 
 def _gaussian_ppo(*, learning_rate: float, initial_std: float) -> Variant:
-    """A Gaussian chunk policy under skrl's PPO, from an imitation of its own."""
+    """Returns a variant with a Gaussian chunk policy under skrl's PPO, which starts from its own imitation."""
     return Variant(
         "baseline: a Gaussian over DCT coefficients of the chunk, under skrl's PPO",
         {"ppo": {"num_epochs_per_update": 4, "learning_rate": learning_rate}},

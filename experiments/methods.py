@@ -1,4 +1,4 @@
-"""What a curve needs of a way to learn, and the ways by name."""
+"""The interface of a method that learns, and the methods by name."""
 
 from __future__ import annotations
 
@@ -18,47 +18,48 @@ METHODS = {
     "filtered_bc": "experiments.baselines.filtered_bc",
     "gaussian_ppo": "experiments.baselines.gaussian_ppo",
 }
-"""Modules with a function `begin(config, env, *, greedy, options) -> Method`."""
+"""The module of each method, which has a function `begin(config, env, *, greedy, options) -> Method`."""
 
 
 class Method(Protocol):
-    """Something that rolls out in an environment and learns from it, one update at a time.
+    """A method that acts in an environment and learns from it, one update at a time.
 
-    `begin` takes the start (`run.pretrained_checkpoint_path`), or goes on with what `save` wrote, where there is any.
+    `begin` resumes from the files of `save` where there are any. Otherwise it begins with the start checkpoint
+    (`run.pretrained_checkpoint_path`).
     """
 
     @property
     def run_id(self) -> str:
-        """Identity of the run; resuming keeps it."""
+        """The identity of the run, which a resumed run keeps."""
 
     @property
     def counters(self) -> Counters:
-        """How far it has come; the version that `save` wrote is the one that resuming has."""
+        """The progress of the run. A resumed run begins with the version that `save` wrote."""
 
     @property
     def policy(self) -> Acting:
-        """The present policy, decoding as evaluations want it."""
+        """The present policy, which decodes as evaluations need it."""
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
-        """One rollout of `ppo.num_chunks_per_update` chunks and one update.
+        """Makes one rollout of `ppo.num_chunks_per_update` chunks and one update.
 
         Returns:
-            Metrics, "time/rollout" and "time/update" in seconds among them, and the episodes that ended.
+            The metrics, with "time/rollout" and "time/update" in seconds, and the episodes that ended.
         """
 
     def save(self) -> None:
-        """Keeps the present version on disk, whole or not at all."""
+        """Writes the present version, so that a crash leaves a whole version or none."""
 
 
 def begin(method: str, config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> Method:
-    """The method of this name, at its start or resumed.
+    """Returns the method of this name, at its start or resumed.
 
     Args:
-        method: a key of `METHODS`.
-        config: of the curve, with its places.
-        env: that it rolls out in.
-        greedy: how `policy` decodes.
-        options: of the method.
+        method: name of the method, a key of `METHODS`.
+        config: configuration of the curve, with its folders.
+        env: environment in which the method acts.
+        greedy: whether `policy` takes the likeliest token.
+        options: options of the method.
     """
     module: Any = importlib.import_module(METHODS[method])
     made: Method = module.begin(config, env, greedy=greedy, options=options)

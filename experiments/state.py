@@ -1,4 +1,4 @@
-"""JSON files that are whole or absent, locks, and what code made a result."""
+"""JSON files that are whole or absent, locks on folders, and the record of the code that made a result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CODE = ("chunk_ppo_ros", "experiments")
 
 
 class Busy(UserError):
-    """Another process is at it."""
+    """Another process uses this folder."""
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -34,16 +34,16 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The file's values; None where it is not there."""
+    """Returns the file's values; None where the file does not exist."""
     return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
 @contextlib.contextmanager
 def locked(folder: Path, *, wait: bool) -> Iterator[None]:
-    """Keeps other processes out of a folder; the lock goes with the process.
+    """Locks a folder against other processes. The lock ends with the process.
 
     Raises:
-        Busy: where another process has it and `wait` is false.
+        Busy: when another process has the lock and `wait` is false.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as file:
@@ -56,7 +56,7 @@ def locked(folder: Path, *, wait: bool) -> Iterator[None]:
 
 @functools.cache
 def code_version() -> str:
-    """A checksum over the Python files that a curve runs."""
+    """Returns a checksum over the Python files that a curve runs."""
     digest = hashlib.sha256()
     for path in sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py")):
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
@@ -65,7 +65,7 @@ def code_version() -> str:
 
 @functools.cache
 def provenance() -> dict[str, Any]:
-    """Commit, changed files of the code, its checksum, date and machine."""
+    """Returns the commit, the changed files of the code, its checksum, the date and the machine."""
     return {
         "commit": _git("rev-parse", "--short=10", "HEAD") or "not a git checkout",
         "changed_files": [line[3:] for line in _git("status", "--porcelain", "--", *CODE).splitlines()],
@@ -78,7 +78,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str:
-    """Output of git; empty where there is no git or no repository."""
+    """Returns the output of git; empty where there is no git or no repository."""
     try:
         result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

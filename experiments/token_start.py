@@ -1,4 +1,4 @@
-"""The start of everything that learns with the package's own policy: its behavior cloning."""
+"""Makes the start of all methods that use the package's own policy, by behavior cloning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
 
 def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
-    """See `start_point.Imitation`."""
+    """Imitates as `start_point.Imitation` says."""
     last = max(steps)
     earlier = sorted(set(steps) - {last})
     clone_demonstrations(config, folder / "imitation", also_after=earlier)
@@ -21,14 +21,14 @@ def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dic
 
 
 class Candidates:
-    """One actor that takes the weights of one candidate after the other. See `start_point.Imitation`."""
+    """Has one actor, which takes the weights of one candidate after the other, as `start_point.Candidates` says."""
 
     def __init__(self, config: TrainConfig, *, greedy: bool) -> None:
         self._config, self._greedy = config, greedy
         self._actor: Actor | None = None
 
     def load(self, checkpoint: Path) -> Actor:
-        """An actor with these weights; what was returned before is not to be used any more."""
+        """Returns the actor with these weights. An actor that was returned before must not be used any more."""
         opened = Checkpoint.open(checkpoint)
         if self._actor is None:
             self._actor = Actor(self._config, opened, policy_version=0, greedy=self._greedy)

@@ -1,4 +1,4 @@
-"""A Gaussian chunk policy under skrl's PPO, as a method of experiments. Not here: what needs skrl (`skrl_ppo.py`)."""
+"""Starts a Gaussian chunk policy under skrl's PPO as a method of experiments. `skrl_ppo.py` has the part with skrl."""
 
 from __future__ import annotations
 
@@ -22,16 +22,20 @@ class MissingPackage(UserError):
 
 @dataclasses.dataclass(frozen=True)
 class GaussianPPOOptions:
-    """What the configuration does not have. `initial_std`: factor on the deviations that imitation found, > 0."""
+    """The options that the configuration does not have.
+
+    Attributes:
+        initial_std: factor on the standard deviations that imitation found, > 0.
+    """
 
     initial_std: float = 1.0
 
 
 def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[str, float]) -> GaussianPPO:
-    """See `methods.begin`.
+    """Starts or resumes the method as `methods.begin` says.
 
     Raises:
-        MissingPackage: where skrl or gymnasium is not installed.
+        MissingPackage: when skrl or gymnasium is not installed.
     """
     try:
         from experiments.baselines.skrl_ppo import GaussianPPO

@@ -1,4 +1,4 @@
-"""The start of the Gaussian chunk policy, made of the same demonstrations. A `start_point.Imitation`."""
+"""Makes the start of the Gaussian chunk policy from the same demonstrations, as a `start_point.Imitation`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.baselines.gaussian_imitation import GaussianStart, regress
 
 
 def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
-    """See `start_point.Imitation`."""
+    """Imitates as `start_point.Imitation` says."""
     with tqdm(total=config.pretrain.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
     with tqdm(total=max(steps), desc="regression", unit="step") as bar:
@@ -26,14 +26,14 @@ def imitate(config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dic
 
 
 class Candidates:
-    """One actor that takes the weights of one candidate after the other. See `start_point.Imitation`."""
+    """Has one actor, which takes the weights of one candidate after the other, as `start_point.Candidates` says."""
 
     def __init__(self, config: TrainConfig, *, greedy: bool) -> None:
         self._config, self._greedy = config, greedy
         self._actor: GaussianActor | None = None
 
     def load(self, checkpoint: Path) -> GaussianActor:
-        """An actor with these weights; all candidates have the statistics of the same demonstrations."""
+        """Returns the actor with these weights. All candidates have the statistics of the same demonstrations."""
         start = GaussianStart.load(checkpoint, self._config)
         if self._actor is None:
             self._actor = GaussianActor(self._config, start.basis(self._config), start.params, greedy=self._greedy)

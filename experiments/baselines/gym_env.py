@@ -1,4 +1,4 @@
-"""A `ChunkEnv` as a gymnasium environment: one step is one chunk. Needs gymnasium (requirements/experiments.txt)."""
+"""Makes a gymnasium environment from a `ChunkEnv`; one step is one chunk. It needs requirements/experiments.txt."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from experiments.baselines.gaussian_actor import STATE_LIMIT, GaussianObservatio
 
 
 class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
-    """The same images, state, chunks, limits and rewards as the token policy's.
+    """An environment with the same images, state, chunks, limits and rewards as the token policy's.
 
-    Observation: `images` uint8 [h, w, C * 3] and `state` float32 [S], normalized. Action: a vector of `ChunkBasis`.
-    A step's `info` has `success`; a refused chunk is a step that moved nothing, with reward 0.
+    An observation has `images` uint8 [h, w, C * 3] and the normalized `state` float32 [S]. An action is a vector of
+    `ChunkBasis`. The `info` of a step has `success`. A refused chunk is a step that moved nothing, with reward 0.
 
     Args:
-        env: where chunks are executed; the caller closes it.
-        basis: what action vectors mean.
-        config: the model's sizes and `run.seed`.
+        env: environment that executes chunks; the caller closes it.
+        basis: conversion between action vectors and chunks.
+        config: configuration; the model's sizes and `run.seed` are read.
         first_episode: number of the first training start.
     """
 
@@ -50,7 +50,7 @@ class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """The next training start of `run.seed`; `seed` takes the place of `run.seed` and goes back to the first."""
+        """Resets to the next training start of `run.seed`. A given `seed` replaces it and begins at the first start."""
         super().reset(seed=seed)
         if seed is not None:
             self._run_seed, self.next_episode = seed, self._first_episode
@@ -60,7 +60,7 @@ class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return self._seen(observe(self._env.reset(seed=start), self._basis)), {}
 
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        """Executes one chunk."""
+        """Executes one chunk and returns observation, reward, terminated, truncated and info."""
         chunk = self._basis.decode(action, self._robot_state)
         observation, reward, ended, outcome = self._env.step_chunk(chunk)
         self._outcomes.append(outcome)
@@ -70,11 +70,11 @@ class ChunkGymEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return seen, float(reward), outcome.terminated, outcome.truncated, {"success": outcome.success}
 
     def pop_episodes(self) -> list[EpisodeSummary]:
-        """The episodes that ended since the last call."""
+        """Returns the episodes that ended since the last call."""
         popped, self._episodes = self._episodes, []
         return popped
 
     def _seen(self, observation: GaussianObservation) -> dict[str, np.ndarray]:
-        """What the policy sees; the robot's state is remembered, because chunks are relative to it."""
+        """Returns the policy's inputs and remembers the robot's state, because chunks are relative to it."""
         self._robot_state = observation.robot_state
         return {"images": observation.images, "state": observation.state}

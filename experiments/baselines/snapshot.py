@@ -1,4 +1,4 @@
-"""What a baseline keeps on disk to be gone on with: one msgpack file, whole or absent."""
+"""Writes and reads the file from which a baseline resumes, one msgpack file that is whole or absent."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def write(run: RunConfig, counters: Counters, **trees: Any) -> None:
     """Replaces the run's snapshot.
 
     Args:
-        run: where its checkpoints go.
-        counters: how far it has come.
-        trees: whatever `flax.serialization` knows, by name.
+        run: run section, which names the folder of checkpoints.
+        counters: progress of the run.
+        trees: values that `flax.serialization` can convert, by name.
     """
     path = _path(run)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,10 @@ def write(run: RunConfig, counters: Counters, **trees: Any) -> None:
 
 
 def read(run: RunConfig) -> tuple[Counters, dict[str, Any]] | None:
-    """Counters and the state dict of each tree, for `flax.serialization.from_state_dict`; None where there are none."""
+    """Returns the counters and the state dict of each tree, for `flax.serialization.from_state_dict`.
+
+    Returns None where the run has no snapshot.
+    """
     path = _path(run)
     if not path.is_file():
         return None
