@@ -1,7 +1,7 @@
-"""`python -m experiments many reach:1,2 reach_kinematic/token:1 --at_once 2`: many curves; finished ones are left out.
+"""Runs many curves, for example `python -m experiments many reach:1,2 reach_kinematic/token:1 --at_once 2`.
 
-A curve that fails, or whose start does, does not end the others. Curves that run at once share the machine, so their
-minutes are not those of a curve alone; the load that a result records tells them apart.
+Finished curves are left out. A curve that fails, or whose start fails, does not end the others. Curves that run at once
+share the machine, so each takes more minutes than alone. A result records the load of the machine.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from experiments.one import run_curve
 from experiments.run import FOLDER
 
 FAILURES = (UserError, RuntimeError, ValueError, OSError)
-"""Errors that end one curve."""
+"""The errors that end only one curve."""
 
 
 def parse(text: str) -> list[Curve]:
-    """The curves of "NAME[/VARIANT][:SEED,SEED]"; seed 0 where none is named.
+    """Returns the curves of "NAME[/VARIANT][:SEED,SEED]". The seed is 0 where none is given.
 
     Raises:
         UserError: for an unknown name, or a seed that is not a number of at least 0.
@@ -38,7 +38,7 @@ def parse(text: str) -> list[Curve]:
 
 
 def run_many(curves: Sequence[Curve], root: Path, *, at_once: int) -> list[str]:
-    """Runs the curves; returns why those failed that did."""
+    """Runs the curves and returns the reason for each that failed."""
     ready, failed = _start(curves, root)
     for reason in failed:
         print(f"FAILED {reason}", flush=True)
@@ -52,9 +52,9 @@ def run_many(curves: Sequence[Curve], root: Path, *, at_once: int) -> list[str]:
 
 
 def _start(curves: Sequence[Curve], root: Path) -> tuple[list[Curve], list[str]]:
-    """The curves that have a start, or are finished and need none; and why the others have none.
+    """Returns the curves that have a start or are finished, and the reasons why the others have no start.
 
-    Starts are made one after the other, because imitation has processes of its own, and each is tried once.
+    Starts are made one after the other, because imitation uses several processes. Each is tried once.
     """
     errors: dict[Any, Exception | None] = {}
     ready, reasons = [], []
@@ -83,7 +83,7 @@ def _start_error(curve: Curve, root: Path) -> Exception | None:
 
 
 def _try(root: Path, curve: Curve) -> tuple[str, str]:
-    """The line of a curve, or why it failed."""
+    """Runs a curve. Returns its line and no reason, or no line and the reason why it failed."""
     try:
         return run_curve(curve, root).line, ""
     except FAILURES as error:

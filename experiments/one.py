@@ -1,7 +1,7 @@
 """Runs one curve: start, evaluation before, training with points on validation starts, evaluation after.
 
-What is finished stays finished: the start in a folder of its own, evaluations in `state.json`, training in checkpoints
-and `metrics.jsonl`. Killed anywhere, the same call goes on.
+Finished parts are kept. The start has its own folder, evaluations are in `state.json`, and training is in checkpoints
+and `metrics.jsonl`. After a kill at any time, the same call continues.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Changed(UserError):
 
 
 def run_curve(curve: Curve, root: Path, *, fresh: bool = False, any_code: bool = False) -> Result:
-    """The finished curve; what an earlier call has done is not done again.
+    """Returns the result of a curve, and runs the parts that no earlier call has finished.
 
     Args:
-        curve: what to run.
+        curve: curve to run.
         root: folder of unfinished and finished curves.
-        fresh: forget what an earlier call has done of this curve; the start stays.
-        any_code: go on with a curve that other code began; its result names both.
+        fresh: whether to remove everything that earlier calls made of this curve, except the start.
+        any_code: whether to continue a curve that other code began; its result names both.
 
     Raises:
-        Changed: where an earlier call had other settings, or other code and `any_code` is not set.
-        Busy: where another process runs this curve.
-        NoStart: where no imitation checkpoint fits the rule.
+        Changed: when an earlier call had other settings, or had other code and `any_code` is not set.
+        Busy: when another process runs this curve.
+        NoStart: when no imitation checkpoint fits the rule.
     """
     folder = curve.folder(root)
     with state.locked(folder, wait=False):
@@ -82,7 +82,7 @@ def _run(curve: Curve, folder: Path, stages: _Stages, start: start_point.StartPo
 
 
 def _placed(curve: Curve, folder: Path, start: Path) -> TrainConfig:
-    """The curve's configuration with its places."""
+    """Returns the curve's configuration with its folders."""
     run = dataclasses.replace(
         curve.config.run,
         exp_name=curve.label.replace("/", "-"),
@@ -99,13 +99,13 @@ def _placed(curve: Curve, folder: Path, start: Path) -> TrainConfig:
 
 @contextmanager
 def _environment(config: TrainConfig) -> Iterator[SimulatorEnv]:
-    """An environment of its own: measuring must not disturb an episode that a rollout's end has interrupted."""
+    """Makes a separate environment, because measuring must not disturb an unfinished episode of a rollout."""
     with closing(make_simulator(config)) as simulator:
         yield SimulatorEnv(simulator, config)
 
 
 class _Stages:
-    """`state.json`: settings and code of a curve, and the evaluations that are finished."""
+    """Keeps `state.json`, which has the settings and the code of a curve, and its finished evaluations."""
 
     def __init__(self, folder: Path, curve: Curve, *, any_code: bool) -> None:
         self._path = folder / "state.json"
@@ -123,7 +123,7 @@ class _Stages:
         state.write_json(self._path, self._values)
 
     def measured(self, stage: str, measure: Any) -> Measured:
-        """The stage's evaluation, made by `measure` where it is not there yet."""
+        """Returns the stage's evaluation. Where there is none yet, `measure` makes it."""
         if stage not in self._values["measured"]:
             began = time.monotonic()
             evaluation: EvaluationResult = measure()
@@ -134,9 +134,9 @@ class _Stages:
         return Measured(**self._values["measured"][stage])
 
     def provenance(self) -> dict[str, Any]:
-        """Of the code that finished the curve, with what other code began it, if any did."""
+        """Returns the record of the code that finished the curve, and of other code that began it, if any."""
         *earlier, last = self._values["made_by"]
-        load = round(os.getloadavg()[2], 1)  # processes over the last quarter of an hour; 1 is one busy core
+        load = round(os.getloadavg()[2], 1)  # Mean over the last 15 minutes; 1 is one busy core.
         return {
             **last,
             "load": load,

@@ -1,6 +1,7 @@
-"""`python -m experiments report`: docs/results/ from all finished curves.
+"""Writes docs/results/ from all finished curves, by `python -m experiments report`.
 
-Takes over what is finished below the folder of runs, then writes tables and plots from what docs/results/ holds.
+It first copies the finished curves from the folder of runs. Then it writes tables and plots from all curves in
+docs/results/.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ RESULTS = state.ROOT / "docs" / "results"
 
 
 def publish(source: Path, target: Path) -> int:
-    """Copies finished curves of known experiments and variants; returns how many are new or differ."""
+    """Copies finished curves of known experiments and variants, and returns how many are new or differ."""
     changed = 0
     for path in sorted(source.glob("*/*/seed*/result.json")):
         values = state.read_json(path)
@@ -32,7 +33,7 @@ def publish(source: Path, target: Path) -> int:
 
 
 def read_results(folder: Path) -> dict[str, dict[str, list[Result]]]:
-    """Published results by experiment and variant, in the order of their definitions; seeds in order."""
+    """Returns published results by experiment and variant, in the order of their definitions and then of seeds."""
     found = [Result(**values) for path in folder.glob("*/*/seed*.json") if (values := state.read_json(path))]
     grouped: dict[str, dict[str, list[Result]]] = {}
     for name in EXPERIMENTS:
@@ -44,7 +45,7 @@ def read_results(folder: Path) -> dict[str, dict[str, list[Result]]]:
 
 
 def write_report(folder: Path) -> Path:
-    """Writes README.md and a plot for each experiment; returns the page's path."""
+    """Writes README.md and a plot for each experiment, and returns the page's path."""
     grouped = read_results(folder)
     for name, variants in grouped.items():
         if evidence := tables.reported(variants):
@@ -56,7 +57,7 @@ def write_report(folder: Path) -> Path:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Publishes and reports."""
+    """Copies new results and writes the report. Returns the exit status 0."""
     parser = argparse.ArgumentParser(prog="experiments report", description=__doc__, allow_abbrev=False)
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of finished curves ({FOLDER})")
     parser.add_argument("--results", type=Path, default=RESULTS, help="where results are published (docs/results)")

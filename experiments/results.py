@@ -1,4 +1,4 @@
-"""The result of a curve: one small JSON file, made from what its stages left."""
+"""The result of a curve, a small JSON file that is made from the files of its stages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chunk_ppo_ros.reporting.report import latest
 from experiments.definitions import Curve
 
 GOAL = 0.9
-"""Success that chunks and minutes are counted to."""
+"""The success up to which chunks and minutes are counted."""
 
 WATCHED = {
     "kl/approx": "max",
@@ -38,19 +38,21 @@ WATCHED = {
     "time/rollout": "sum",
     "time/update": "sum",
 }
-"""Metrics of updates that a result keeps, and how they are summed up over the curve."""
+"""The metrics of updates that a result keeps, and how each is combined over the curve."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """An evaluation, with 95 % intervals.
+    """The figures of an evaluation, with 95 % intervals.
 
     Attributes:
-        success: share of the starts, 0..1; low and high likewise.
-        reward: mean of an episode.
-        outcomes: "1" for each start that was solved and "0" for each other, in order.
+        success: share of the starts that were solved, 0..1.
+        success_low: lower end of its interval.
+        success_high: upper end of its interval.
+        reward: mean reward of an episode.
+        outcomes: text with "1" for each solved start and "0" for each other, in order.
         decoding: "sample" or "greedy".
-        minutes: that it took.
+        minutes: duration of the evaluation, minutes.
     """
 
     success: float
@@ -63,7 +65,7 @@ class Measured:
 
     @classmethod
     def of(cls, evaluation: EvaluationResult, *, minutes: float) -> Measured:
-        """The figures of an evaluation."""
+        """Returns the figures of an evaluation."""
         record = evaluation.record()
         return cls(
             success=float(record["success_mean"]),
@@ -92,22 +94,27 @@ class Result:
     """A finished curve, as plain values.
 
     Attributes:
-        name: of the experiment; variant, seed and method likewise.
-        settings: those that differ from the configuration's defaults, by dotted name.
-        measure: the experiment's own fields: decoding, starts, rule of the start, chunks.
-        start: how the imitation start was made and chosen.
-        before: fields of `Measured`, of the start.
-        after: the same of the last version, on the same starts.
-        p_two_sided: of the paired test that before and after differ in success.
-        chunks: trained on; updates and episodes likewise.
-        minutes: of training, without imitation and evaluations.
-        eval_minutes: of both evaluations.
-        curve: fields of `Point`.
-        chunks_to_goal: of the first point with a success of at least `GOAL`; None where there is none.
-        minutes_to_goal: the same in minutes.
-        metrics: `WATCHED`, as far as the method has them.
-        resumed: how often training was gone on with.
-        provenance: commit, changed files, date, machine.
+        name: name of the experiment.
+        variant: name of the variant.
+        seed: seed of the curve.
+        method: name of the method.
+        settings: settings that differ from the configuration's defaults, by dotted name.
+        measure: further fields of the experiment: decoding, starts, rule of the start, chunks.
+        start: record of how the imitation start was made and chosen.
+        before: fields of `Measured` for the start.
+        after: fields of `Measured` for the last version, on the same starts.
+        p_two_sided: p-value of the paired test that before and after differ in success.
+        chunks: number of chunks trained on.
+        updates: number of updates.
+        episodes: number of finished episodes of the training.
+        minutes: duration of training, without imitation and evaluations.
+        eval_minutes: duration of both evaluations.
+        curve: fields of each `Point`.
+        chunks_to_goal: chunks at the first point with a success of at least `GOAL`; None where there is none.
+        minutes_to_goal: minutes at that point; None where there is none.
+        metrics: combined metrics of `WATCHED` that the method has.
+        resumed: number of times that training was resumed.
+        provenance: commit, changed files, date and machine.
     """
 
     name: str
@@ -152,7 +159,7 @@ def summarize(
     folder: Path,
     provenance: dict[str, Any],
 ) -> Result:
-    """The result of a curve whose metrics lie in `folder`."""
+    """Returns the result of a curve whose metrics are in `folder`."""
     records = read_records(folder)
     updates = latest(records, "update", key="policy_version")
     points = _points(updates, latest(records, "evaluation", key="policy_version"))
@@ -214,7 +221,7 @@ def _measure(curve: Curve) -> dict[str, Any]:
 
 
 def watched_metrics(updates: Sequence[Record]) -> dict[str, float]:
-    """Largest, smallest, mean or sum over all updates of the metrics in WATCHED, where they were recorded."""
+    """Returns the largest, smallest, mean or sum over all updates of the recorded metrics in WATCHED."""
     kept = {}
     for name, how in WATCHED.items():
         values = np.array([update[name] for update in updates if update.get(name) is not None])

@@ -1,4 +1,4 @@
-"""`python -m experiments run NAME [--variant NAME] --seed N`: one curve; its last line has the figures."""
+"""Runs one curve by `python -m experiments run NAME [--variant NAME] --seed N`. Its last line has the figures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from experiments import definitions
 from experiments.one import run_curve
 
 FOLDER = Path("runs") / "experiments"
-"""Where curves leave their files, below the present folder."""
+"""The folder of the curves' files, below the present folder."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the curve that the arguments name, or says again what it came to."""
+    """Runs the curve that the arguments name, unless it is finished, and prints its figures."""
     parser = argparse.ArgumentParser(prog="experiments run", description=__doc__, allow_abbrev=False)
     parser.add_argument("name", help=f"one of {', '.join(definitions.EXPERIMENTS)}")
     parser.add_argument("--variant", default=definitions.DEFAULT, help=f"one of {', '.join(definitions.VARIANTS)}")

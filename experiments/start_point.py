@@ -1,4 +1,4 @@
-"""The imitation checkpoint that the curves of an experiment start from: made once, and chosen by `StartRule`."""
+"""Makes the imitation checkpoint from which all curves of an experiment start, and chooses it by `StartRule`."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from experiments import state
 from experiments.definitions import Experiment, StartRule
 
 IMITATIONS = {"tokens": "experiments.token_start", "gaussian": "experiments.baselines.gaussian_start"}
-"""Modules that are an `Imitation`, by the kind of policy that they make."""
+"""The module of each kind of policy, which has the interface `Imitation`."""
 
 
 class Imitation(Protocol):
-    """What is needed of a module that imitates demonstrations."""
+    """The interface of a module that imitates demonstrations."""
 
     def imitate(self, config: TrainConfig, folder: Path, *, steps: Collection[int]) -> dict[int, Path]:
-        """Imitates, and keeps a checkpoint below `folder` after each of `steps`; their places by these numbers.
+        """Imitates and writes a checkpoint below `folder` after each of `steps`. Returns their folders by steps.
 
-        Demonstrations are those of `pretrain` and `run.seed`, so that all kinds of policy imitate the same ones.
+        The demonstrations follow from `pretrain` and `run.seed`, so that all kinds of policy imitate the same ones.
         """
 
     def Candidates(self, config: TrainConfig, *, greedy: bool) -> Candidates:  # noqa: N802  (a class of the module)
-        """What loads the checkpoints to be measured."""
+        """Returns an object that loads the checkpoints to be measured."""
 
 
 class Candidates(Protocol):
-    """Loads one checkpoint after the other; what was returned before is not used any more."""
+    """Loads one checkpoint after the other. A policy that was returned before is not used any more."""
 
     def load(self, checkpoint: Path) -> Acting:
-        """The policy of a checkpoint."""
+        """Returns the policy of a checkpoint."""
 
 
 class NoStart(UserError):
@@ -57,7 +57,7 @@ class StartPoint:
 
     Attributes:
         checkpoint: folder of the openpi checkpoint.
-        record: how it was made and chosen, for the results.
+        record: record of how it was made and chosen, for the results.
     """
 
     checkpoint: Path
@@ -65,39 +65,39 @@ class StartPoint:
 
 
 def validation_starts(run_seed: int, episodes: int) -> list[int]:
-    """Seeds of starts that choices are made on, and never results."""
+    """Returns the seeds of starts that are used for choices and never for results."""
     return [seeds.episode_seed(seeds.VALIDATION, run_seed=run_seed, episode=episode) for episode in range(episodes)]
 
 
 def ensure(name: str, experiment: Experiment, root: Path) -> StartPoint:
-    """The start of an experiment, made where it is not there yet; other settings make another start.
+    """Returns the start of an experiment, and makes it where there is none yet. Other settings need another start.
 
     Raises:
-        NoStart: when no candidate fits; their measured successes are in the text.
+        NoStart: when no candidate fits; the text has their measured successes.
     """
     config = start_config(experiment)
     folder = root / name / f"start-{fingerprint(experiment, config)}"
     with state.locked(folder, wait=True):
         record = state.read_json(folder / "start.json")
         if record is None:
-            shutil.rmtree(folder, ignore_errors=True)  # what an interrupted imitation left
+            shutil.rmtree(folder, ignore_errors=True)  # It may hold files of an interrupted imitation.
             record = _make(experiment, config, folder)
             state.write_json(folder / "start.json", record)
     return StartPoint(folder / record["checkpoint"], record)
 
 
-_ROUNDING = 1e-9  # so that a success on a bound is within it
+_ROUNDING = 1e-9  # With it, a success that equals a bound counts as within the bounds.
 
 
 def choose(rule: StartRule, successes: dict[int, float]) -> int:
-    """The gradient steps of the candidate that the rule takes.
+    """Returns the gradient steps of the candidate that the rule takes.
 
     Args:
-        rule: has the bounds.
-        successes: of each candidate by its gradient steps, 0..1.
+        rule: rule with the bounds.
+        successes: success of each candidate by its gradient steps, 0..1.
 
     Raises:
-        NoStart: when none lies within the bounds.
+        NoStart: when no candidate is within the bounds.
     """
     middle, half = (rule.lowest + rule.highest) / 2, (rule.highest - rule.lowest) / 2
     distances = {steps: abs(success - middle) for steps, success in successes.items()}
@@ -113,7 +113,7 @@ def choose(rule: StartRule, successes: dict[int, float]) -> int:
 
 
 def start_config(experiment: Experiment) -> TrainConfig:
-    """The settings of imitation; they do not depend on the curve's seed or variant."""
+    """Returns the settings of imitation, which do not depend on the curve's seed or variant."""
     rule, config = experiment.start, experiment.config
     return dataclasses.replace(
         config,
@@ -123,7 +123,7 @@ def start_config(experiment: Experiment) -> TrainConfig:
 
 
 def fingerprint(experiment: Experiment, config: TrainConfig) -> str:
-    """A name for everything that the imitation depends on: other settings have another one."""
+    """Returns a checksum of all settings that the imitation depends on. Other settings have another checksum."""
     sections = config_lib.to_dict(config)
     used = {name: sections[name] for name in ("model", "env", "robot", "pretrain")}
     used |= {"rule": config_lib.to_dict(experiment.start), "greedy": experiment.greedy}
@@ -157,7 +157,7 @@ def _make(experiment: Experiment, config: TrainConfig, folder: Path) -> dict[str
 def _measure(
     folders: dict[int, Path], candidates: Candidates, config: TrainConfig, *, starts: Sequence[int]
 ) -> dict[int, EvaluationResult]:
-    """All candidates on the same starts, by gradient steps."""
+    """Measures all candidates on the same starts, and returns their results by gradient steps."""
     with closing(make_simulator(config)) as simulator:
         env, measured = SimulatorEnv(simulator, config), {}
         for steps, folder in sorted(folders.items()):

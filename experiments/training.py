@@ -1,7 +1,7 @@
-"""The training part of a curve: updates until its chunks are used up, and points on validation starts between them.
+"""Trains a curve until its number of chunks is reached, and measures points on validation starts in between.
 
-Time counts from the start of training to its end, with rollouts, updates, checkpoints and compiling, without points.
-What a kill loses is done again and counts once: the records of a version that is made again replace the earlier ones.
+The time of training includes rollouts, updates, checkpoints and compiling, but no points. Updates that a kill lost are
+made again and count once, because the records of a version that is made again replace the earlier ones.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from experiments.start_point import validation_starts
 
 
 class Training:
-    """Trains a method as a curve asks for.
+    """Trains a method with the settings of a curve.
 
     Args:
-        curve: what is asked for.
-        method: at its start, or resumed.
-        env: for the points; not the one that `method` rolls out in.
-        log: takes the records of updates, episodes and points.
-        folder: of `log`.
+        curve: curve to train.
+        method: method at its start, or resumed.
+        env: environment for the points; not the one in which `method` acts.
+        log: log that takes the records of updates, episodes and points.
+        folder: folder of `log`.
     """
 
     def __init__(self, curve: Curve, method: Method, env: ChunkEnv, log: MetricsLog, folder: Path) -> None:
@@ -40,10 +40,10 @@ class Training:
         self._measured = {point["policy_version"] for point in points if point["policy_version"] <= version}
 
     def run(self, *, set_up: float) -> None:
-        """Trains to the end.
+        """Trains to the end of the curve.
 
         Args:
-            set_up: seconds spent on loading, which count as the first update's.
+            set_up: time that loading took, s, which counts as a part of the first update.
         """
         self._point_where_due()
         while not self._finished:
@@ -65,7 +65,7 @@ class Training:
         return chunks // every > (chunks - self._rollout) // every
 
     def _update(self) -> Metrics:
-        """One update, kept on disk where it is time to; its metrics."""
+        """Makes one update, writes a checkpoint where one is due, and returns the metrics."""
         metrics, episodes = self._method.update()
         counters = self._method.counters
         for episode in episodes:
@@ -75,7 +75,7 @@ class Training:
         return metrics
 
     def _point_where_due(self) -> None:
-        """A point at the start, at the end, and after every `validate_every` chunks."""
+        """Measures a point at the start, at the end, and after every `validate_every` chunks."""
         counters = self._method.counters
         due = self._passed(self._experiment.validate_every) or self._finished
         if not due or counters.policy_version in self._measured:
