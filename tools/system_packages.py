@@ -1,7 +1,7 @@
-"""What the set-up needs from the system: a compiler, Python's headers, and OpenGL for rendering without a screen.
+"""Checks what the set-up needs from the system: a compiler, Python's headers, and OpenGL that needs no screen.
 
-Where it runs as root in a container or in CI, what is missing is installed by apt-get; elsewhere the command to install
-it is told. OpenGL is optional: without it the kinematic simulator is used.
+As root in a container or in CI it installs missing packages by apt-get. Elsewhere it prints the command that installs
+them. OpenGL is optional. Without it the kinematic simulator is used.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ APT = ["apt-get", "-o", "Dpkg::Use-Pty=0", "-qq"]
 
 
 class MissingPackagesError(RuntimeError):
-    """Something the set-up needs is not installed; the text has the command that installs it."""
+    """Something that the set-up needs is not installed. The text has the command that installs it."""
 
 
 def may_install() -> bool:
-    """True for root in a container or in CI with apt-get at hand: nobody's own machine is changed unasked."""
+    """Returns whether apt-get may be used: for root in a container or in CI, so that no person's machine is changed."""
     contained = "CI" in os.environ or any(Path(mark).exists() for mark in CONTAINER_MARKS)
     return os.geteuid() == 0 and contained and shutil.which("apt-get") is not None
 
 
 def apt_install(packages: Sequence[str]) -> bool:
-    """Installs Debian packages; returns whether apt-get succeeded."""
+    """Installs Debian packages and returns whether apt-get succeeded."""
     print(f"installing {' '.join(packages)} with apt-get", flush=True)
     environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
@@ -48,7 +48,10 @@ def apt_install(packages: Sequence[str]) -> bool:
 
 
 def build_needs() -> list[tuple[str, Callable[[], bool], str]]:
-    """Returns (what, whether it is there, Debian package) for what the virtual environment and the messages need."""
+    """Returns name, check and Debian package for each need of the virtual environment and of the messages.
+
+    The check returns whether the need is installed.
+    """
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     return [
@@ -60,10 +63,10 @@ def build_needs() -> list[tuple[str, Callable[[], bool], str]]:
 
 
 def ensure_build_tools() -> None:
-    """Checks the needs of the build, installing what is missing where that is allowed.
+    """Checks the needs of the build, and installs missing packages where that is allowed.
 
     Raises:
-        MissingPackagesError: something is missing and could not be installed.
+        MissingPackagesError: when something is missing and cannot be installed.
     """
     missing = [(what, package) for what, there, package in build_needs() if not there()]
     if not missing or (may_install() and apt_install([package for _, package in missing])):
@@ -75,7 +78,7 @@ def ensure_build_tools() -> None:
 
 
 def renders(python: Path, *, backend: str) -> bool:
-    """True where MuJoCo, in a process of its own, renders a frame with this OpenGL backend."""
+    """Returns whether MuJoCo, in a separate process, renders a frame with this OpenGL backend."""
     environ = {**os.environ, "MUJOCO_GL": backend, "PYOPENGL_PLATFORM": backend}
     return subprocess.run([python, "-c", RENDER_ONE_FRAME], env=environ, capture_output=True).returncode == 0
 
@@ -86,7 +89,7 @@ def find_renderer(python: Path) -> str | None:
 
 
 def ensure_rendering(python: Path) -> str | None:
-    """Returns an OpenGL backend that renders without a screen, installing one where that is allowed, or None."""
+    """Returns an OpenGL backend that renders without a screen, or None. Installs one where that is allowed."""
     backend = find_renderer(python)
     if backend is not None or not may_install():
         return backend
