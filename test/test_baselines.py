@@ -1,4 +1,4 @@
-"""The baselines: what filtered behaviour cloning keeps and clones, and what a Gaussian's action vectors mean."""
+"""The baselines: what filtered behavior cloning keeps and clones, and what a Gaussian's action vectors mean."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def basis(num_coefficients: int) -> ChunkBasis:
 
 
 def chunk_of(normalized: np.ndarray) -> np.ndarray:
-    """Joint targets of a normalised chunk [H, D], from `STATE` on."""
+    """Joint targets of a normalized chunk [H, D], from `STATE` on."""
     tokenizer = make_tokenizer()
     return tokenizer.transforms.decode_actions(tokenizer.norm_stats.actions.unnormalize(normalized), STATE)
 
@@ -273,8 +273,8 @@ def test_filtered_bc_clones_solved_episodes_and_goes_on_from_what_it_saved(tmp_p
     metrics, _ = method.update()  # episode 2 is solved, episode 3 is not
     assert (metrics["cloning/new_chunks"], metrics["cloning/chunks"]) == (2, 4)
     assert (method.counters.policy_version, method.counters.num_chunks, method.counters.next_episode) == (2, 8, 4)
-    learnt = method.cloner.params["actor_backbone"]
-    assert any(not np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (loaded, learnt)), strict=True))
+    learned = method.cloner.params["actor_backbone"]
+    assert any(not np.array_equal(*leaves) for leaves in zip(*map(jax.tree.leaves, (loaded, learned)), strict=True))
     method.save()
     resumed = filtered_bc.begin(config, Still(), greedy=False, options={})
     assert resumed.counters == method.counters

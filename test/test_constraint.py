@@ -39,7 +39,7 @@ def build_by_hand(*extra: bytes, max_tokens: int) -> FastConstraint:
 
 
 def smooth_chunks(key: int, num: int) -> np.ndarray:
-    """[num, H, D] normalised minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
+    """[num, H, D] normalized minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
     rng = np.random.default_rng(key)
     time = np.clip(np.linspace(0, 1, H) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
     ramp = 10 * time**3 - 15 * time**4 + 6 * time**5

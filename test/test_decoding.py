@@ -124,7 +124,7 @@ def test_what_is_forced_after_constrained_rows() -> None:
 
 
 @pytest.mark.parametrize("decoder", [CONSTRAINED, FREE], ids=["constrained", "free"])
-def test_a_row_does_not_depend_on_its_neighbours(decoder: Decoder) -> None:
+def test_a_row_does_not_depend_on_its_neighbors(decoder: Decoder) -> None:
     """Neither on what they sample, nor on how long they take, nor on how many they are."""
     run = sampler(decoder)
     logits, others = random_logits(decoder, batch=8), random_logits(decoder, batch=8, seed=1)

@@ -31,7 +31,7 @@ def configuration(*, episodes: int, aim_noise: float, workers: int = 1, min_pace
 
 
 def plan_towards(offset: list[float]) -> np.ndarray:
-    """The chunk from the start pose to points `offset` metres from the grasp points."""
+    """The chunk from the start pose to points `offset` meters from the grasp points."""
     aims = arm_poses(split_arms(aloha.START_POSE)).grasp_points + offset
     return plan_reach(aloha.START_POSE, aims, horizon=16)
 

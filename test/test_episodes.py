@@ -160,7 +160,7 @@ def test_images_at_some_steps_only() -> None:
         at_rate(seen, 30.0)
 
 
-# What is recognised
+# What is recognized
 
 
 def test_what_is_not_known_is_listed(tmp_path: pathlib.Path) -> None:

@@ -71,9 +71,9 @@ class Recording:
         chunk.observation.prompt = "reach"
         seen = chunk.observation
         seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, 2, 2, [True, not masked, True]
-        # Camera c of chunk n is of the grey 10 n + c; a masked one is black.
-        greys = np.repeat([10 * number, 0 if masked else 10 * number + 1, 10 * number + 2], 12).astype(np.uint8)
-        seen.images = array.array("B", greys.tobytes())
+        # Camera c of chunk n is of the gray 10 n + c; a masked one is black.
+        grays = np.repeat([10 * number, 0 if masked else 10 * number + 1, 10 * number + 2], 12).astype(np.uint8)
+        seen.images = array.array("B", grays.tobytes())
         self._write("action_chunk", chunk)
         end = time_from_ns(START + (end_ms or at_ms + 20 * num_steps) * MS)
         self._write("execution_result", msg.ExecutionResult(header=header, num_steps=num_steps, end=end))
@@ -127,9 +127,9 @@ def test_what_the_policy_saw(folder: pathlib.Path) -> None:
     assert first.image_steps is not None and first.image_steps.tolist() == [0, 4]
     assert list(first.cameras) == ["cam_high", "cam_left_wrist", "cam_right_wrist"]
     assert list(second.cameras) == ["cam_high", "cam_right_wrist"]
-    for step, grey in ((4, 20), (0, 10)):
+    for step, gray in ((4, 20), (0, 10)):
         for index, read in enumerate(first.cameras.values()):
-            np.testing.assert_array_equal(read(step), np.full((2, 2, 3), grey + index))
+            np.testing.assert_array_equal(read(step), np.full((2, 2, 3), gray + index))
     np.testing.assert_array_equal(second.cameras["cam_right_wrist"](4), np.full((2, 2, 3), 42))
 
 

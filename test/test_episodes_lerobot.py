@@ -28,7 +28,7 @@ VIDEO, PICTURE = "observation.images.cam_high", "observation.image"
 
 
 def frame(number: int) -> np.ndarray:
-    """A frame that tells its number by its grey, and by a bright left half that it is not mirrored."""
+    """A frame that tells its number by its gray, and by a bright left half that it is not mirrored."""
     image = np.full((32, 48, 3), 20 + 20 * number, np.uint8)
     image[:, :24] += 30
     return image

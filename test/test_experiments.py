@@ -384,7 +384,7 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     assert report.main(["--folder", str(tmp_path), "--results", str(published)]) == 0
     text = (published / "README.md").read_text()
     assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
-    # Ten of twenty starts differ, all in favour of the variant: p = 2 * 2^-10.
+    # Ten of twenty starts differ, all in favor of the variant: p = 2 * 2^-10.
     assert "- fast: **better than the default** after training, by +50.0% of 20 starts (in 1 of 1 seeds, " in text
     assert "p = 0.002); 90% after 64" in text
     evidence, tuning = text.split("### Grids")

@@ -137,7 +137,9 @@ def test_the_tokens_of_a_human_stand_for_what_he_did() -> None:
     np.testing.assert_array_equal(chunk.token_log_probs, 0.0)
     decoded = tokenizer.decode_actions(chunk.action_tokens, chunk.observation.state)
     assert decoded.valid
-    normalized = tokenizer.normalize_actions(np.stack([decoded.actions, chunk.actions]), chunk.observation.state)
+    normalized = [
+        tokenizer.normalize_actions(actions, chunk.observation.state) for actions in (decoded.actions, chunk.actions)
+    ]
     bound = rounding_bound(scale=tokenizer.fast.scale, horizon=HORIZON)
     assert 0.0 < np.max(np.abs(normalized[0] - normalized[1])) <= bound + 1e-5
 

@@ -22,7 +22,7 @@ def make(start_noise: float = 0.02, size: int = 64) -> KinematicSimulator:
 
 
 def saturated(image: np.ndarray, channel: int) -> np.ndarray:
-    """Pixels in which one colour outweighs the others twice."""
+    """Pixels in which one color outweighs the others twice."""
     others = [c for c in range(3) if c != channel]
     pixels = image.astype(int)
     return np.all(pixels[..., [channel]] > 2 * pixels[..., others], axis=-1)

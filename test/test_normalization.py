@@ -1,4 +1,4 @@
-"""Quantile normalisation and its statistics, with numbers derived by hand."""
+"""Quantile normalization and its statistics, with numbers derived by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_normalize_by_hand() -> None:
 )
 def test_unnormalize_inverts(values: np.ndarray, q01: np.ndarray, width: np.ndarray) -> None:
     one = stats(q01=q01.tolist(), q99=(q01 + width).tolist())
-    # float32 keeps |normalised| <= 2 * 7 / 0.05 to 2^-24 of it, which is width / 2 * 280 * 6e-8 <= 1e-6 back.
+    # float32 keeps |normalized| <= 2 * 7 / 0.05 to 2^-24 of it, which is width / 2 * 280 * 6e-8 <= 1e-6 back.
     np.testing.assert_allclose(one.unnormalize(one.normalize(values)), values, atol=5e-6)
 
 
@@ -73,7 +73,7 @@ def test_all_steps_of_all_chunks_count_alike() -> None:
     np.testing.assert_allclose([norm.actions.q01[0], norm.actions.q99[0], norm.actions.mean[0]], [0.07, 6.93, 3.5])
 
 
-def test_a_joint_that_never_moves_normalises_to_about_zero() -> None:
+def test_a_joint_that_never_moves_normalizes_to_about_zero() -> None:
     states = np.full((10, 7), 0.3)
     norm = normalization.compute_norm_stats(states, np.zeros((10, 4, 7)))
     np.testing.assert_allclose(norm.state.normalize(states), 0, atol=1e-4)

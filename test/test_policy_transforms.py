@@ -1,4 +1,4 @@
-"""The policy's tokenizer adapts, normalises and undoes both, in openpi's order."""
+"""The policy's tokenizer adapts, normalizes and undoes both, in openpi's order."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_adapted_chunks_come_back(prompt_model: pathlib.Path, gripper: str) -> N
         encoded = policy.encode_actions(chunk, state)
         decoded = policy.decode_actions(encoded.action_tokens, state)
         assert decoded.valid
-        # Rounding of 8 coefficients to 1/10: at most 8 * 0.05 * sqrt(2 / 8) = 0.2 normalised, of half a range of 0.24
+        # Rounding of 8 coefficients to 1/10: at most 8 * 0.05 * sqrt(2 / 8) = 0.2 normalized, of half a range of 0.24
         # rad for joints, and of half the range 1 of the openings.
         assert np.abs(decoded.actions - chunk)[:, joint_mask(14)].max() < 0.03
         assert np.abs(decoded.actions - chunk).max() < 0.11

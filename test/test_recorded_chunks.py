@@ -25,7 +25,7 @@ def configure(folder: pathlib.Path, **changes: Any) -> TrainConfig:
 
 
 def episode(num_steps: int, *, cameras: tuple[str, ...] = ("cam_high", "cam_left_wrist"), **fields: Any) -> Episode:
-    """States 0, 1, 2 .., actions ten times that; 16 x 32 pixels of the grey 10 + step, 100 more for each camera."""
+    """States 0, 1, 2 .., actions ten times that; 16 x 32 pixels of the gray 10 + step, 100 more for each camera."""
     steps = np.arange(num_steps, dtype=np.float32)[:, None]
     readers = {
         name: lambda step, index=index: np.full((16, 32, 3), 10 + step + 100 * index, np.uint8)

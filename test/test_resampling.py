@@ -55,7 +55,7 @@ def test_windows_are_summed_in_order(multiple: int) -> None:
     assert resampling.window_sum(values)[0] == 2**24 + 32 * (multiple - 1)
 
 
-def test_windows_are_centred() -> None:
+def test_windows_are_centered() -> None:
     # 34 values: 15 zeros are put before them and 15 behind, so that 17 are in each window.
     values = np.ones((1, 34), np.float32)
     values[0, 17] = 2.0**24  # it begins the second window: 17 + 2^24, which float32 rounds to an even number
@@ -86,7 +86,7 @@ def test_blocks_are_summed_apart() -> None:
 @hypothesis.given(sides=st.tuples(SIDES, SIDES, SIDES, SIDES), seed=st.integers(0, 99))
 def test_the_fast_way_gives_what_the_exact_order_gives(sides: tuple[int, int, int, int], seed: int) -> None:
     height, width, new_height, new_width = sides
-    # Few grey levels make many values that lie exactly on a rounding border.
+    # Few gray levels make many values that lie exactly on a rounding border.
     image = random_image(height, width, seed) // 64 * 64
     rows, columns = resampling.find_taps(height, new_height), resampling.find_taps(width, new_width)
     where = tuple(np.array(list(itertools.product(range(new_height), range(new_width), range(3)))).T)
@@ -116,7 +116,7 @@ def test_any_jax_agrees_but_on_rounding_borders(sides: tuple[int, int, int, int]
     theirs = np.asarray(jax.image.resize(image.astype(np.float32), (new_height, new_width, 3), "linear"))
     ours = resampling.resample(image, new_height, new_width)
     differs = ours != np.rint(theirs)
-    # Centres up to 640 are rounded to 2^-15, and 255 * 2^-15 is 0.008 grey levels.
+    # Centres up to 640 are rounded to 2^-15, and 255 * 2^-15 is 0.008 gray levels.
     from_border = np.abs(np.abs(theirs - np.rint(theirs)) - 0.5)
     assert np.all(from_border[differs] < 0.02)
     assert np.all(np.abs(ours - np.rint(theirs)) <= 1)

@@ -1,4 +1,4 @@
-"""reward_node among simulated neighbours: a policy, a robot, a reward source and a trainer in one other node."""
+"""reward_node among simulated neighbors: a policy, a robot, a reward source and a trainer in one other node."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def make_chunk(*, value: float, version: int = 0) -> types.SampledChunk:
     )
 
 
-class Neighbours(Node):
+class Neighbors(Node):
     """Everyone whom reward_node talks to, in one node; answers transitions as `ack` says."""
 
     def __init__(self, context: Context) -> None:
-        super().__init__("neighbours", context=context)
+        super().__init__("neighbors", context=context)
         self.ack: int | None = Ack.ACCEPTED
         self.events: list[msg.EpisodeEvent] = []
         self.outcomes: list[msg.ChunkOutcome] = []
@@ -92,10 +92,10 @@ class Neighbours(Node):
 
 @dataclasses.dataclass
 class Graph:
-    """The node under test and its neighbours, spun together."""
+    """The node under test and its neighbors, spun together."""
 
     node: RewardNode
-    others: Neighbours
+    others: Neighbors
     executor: SingleThreadedExecutor
 
     def until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
@@ -188,7 +188,7 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     settings += [f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
     rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
     executor = SingleThreadedExecutor(context=context)
-    node, others = RewardNode(context=context), Neighbours(context)
+    node, others = RewardNode(context=context), Neighbors(context)
     for each in (node, others):
         executor.add_node(each)
     graph = Graph(node, others, executor)
@@ -530,7 +530,7 @@ def test_a_pause_outlives_the_reset(graph: Graph) -> None:
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
 
 
-def test_a_restarted_neighbour_costs_the_episode(graph: Graph) -> None:
+def test_a_restarted_neighbor_costs_the_episode(graph: Graph) -> None:
     graph.announce()
     graph.start()
     graph.play(0)

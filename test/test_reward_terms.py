@@ -167,7 +167,7 @@ def test_all_sources_penalties_and_feedback_add_up() -> None:
     assert outcome.success
 
 
-def test_only_executed_steps_are_penalised() -> None:
+def test_only_executed_steps_are_penalized() -> None:
     config = RewardConfig(sources=("task", "scale"), jerk_penalty=1.0)
     judged = referee.judge(joined(num_steps=3), config=config, time_limit_reached=False)
     assert judged.outcome.reward_terms[-1] == RewardTerm("jerk", 0.0, -1.0)

@@ -65,7 +65,7 @@ def test_take_keeps_the_order_of_the_indices_and_works_in_jit():
     assert batch.temperature.shape == ()
 
 
-def test_actions_are_normalised_only_where_asked_for():
+def test_actions_are_normalized_only_where_asked_for():
     plain = stack_transitions([transition(0)])
     assert plain.actions is None and plain.take(np.array([0])).actions is None
     moved = [transition(number) for number in range(2)]

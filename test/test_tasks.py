@@ -47,7 +47,7 @@ def test_progress_is_the_decrease_of_the_summed_logarithms():
 @pytest.mark.parametrize(
     ("left", "right", "success"), [(0.039, 0.039, True), (0.039, 0.041, False), (0.041, 0.039, False)]
 )
-def test_both_grasp_points_must_be_within_four_centimetres(left, right, success):
+def test_both_grasp_points_must_be_within_four_centimeters(left, right, success):
     reward = ReachTask().step_reward(reach_scene(0.1, 0.1), reach_scene(left, right))
     assert reward.success is success
     assert reward.terminated is success

@@ -56,7 +56,7 @@ class Case:
 
     @property
     def limit(self) -> int:
-        """Largest |quantised coefficient|."""
+        """Largest |quantized coefficient|."""
         return fast_tokenizer.coefficient_limit(
             scale=self.tokenizer.scale, horizon=self.horizon, action_limit=ACTION_LIMIT
         )
@@ -76,7 +76,7 @@ class Figures:
 
 
 def smooth_chunks(key: int, num: int, *, horizon: int, action_dim: int) -> np.ndarray:
-    """[num, H, D] normalised minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
+    """[num, H, D] normalized minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
     rng = np.random.default_rng(key)
     moment = np.clip(np.linspace(0, 1, horizon) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
     ramp = 10 * moment**3 - 15 * moment**4 + 6 * moment**5
