@@ -84,6 +84,8 @@ def test_what_the_robot_did_survives_the_wire_exactly() -> None:
     assert_same(conversions.execution_from_message(message), execution)
     assert (message.sender, message.run_id, message.action_dim) == ("robot_7", "run", 14)
     assert message.num_clamped_steps == 4  # causes 1, 2, 3 and 4
+    assert [(one.name, one.value) for one in message.measurements] == [("lag", 0.1), ("strain", -2.5)]
+    assert hash(conversions.execution_from_message(message)) == hash(execution)
 
 
 def test_what_is_not_recorded_of_an_execution_stays_unknown() -> None:
@@ -92,6 +94,13 @@ def test_what_is_not_recorded_of_an_execution_stays_unknown() -> None:
     message = deserialize_message(serialize_message(message), msg.ExecutionResult)
     assert math.isnan(message.effort) and math.isnan(message.start_error) and math.isnan(message.duration)
     assert_same(conversions.execution_from_message(message), refused)
+
+
+def test_a_measurement_that_is_not_known_is_nan_on_the_wire() -> None:
+    execution = dataclasses.replace(ExecutionResult.whole(3), measurements=Metrics({"lag": math.nan}))
+    message = conversions.execution_to_message(execution)
+    message = deserialize_message(serialize_message(message), msg.ExecutionResult)
+    assert math.isnan(conversions.execution_from_message(message).measurements["lag"])
 
 
 def test_the_numbers_of_status_and_causes_are_those_of_the_message() -> None:
@@ -223,6 +232,13 @@ NAN = float("nan")
         ("outcome.execution.commanded", array.array("f", [NAN] * 154), "commanded must be finite"),
         ("outcome.execution.causes", array.array("B", [32] * 11), "causes must be bits of 31, got 32 as well"),
         ("outcome.execution.effort", float("inf"), "effort must be finite, got inf"),
+        ("outcome.execution.measurements", [msg.Metric(name="lag")] * 2, "unique names, got 'lag' twice"),
+        ("outcome.execution.measurements", [msg.Metric()], "measurements must have names, got an empty one"),
+        (
+            "outcome.execution.measurements",
+            [msg.Metric(name="lag", value=float("inf"))],
+            "measurement 'lag' must be finite or NaN, got inf",
+        ),
         ("outcome.intervened", False, "intervened must say whether a takeover cut the chunk, got False"),
         ("outcome.sequence_number", 42, "chunk and outcome must have one identity"),
         ("format.version", 1, r"format.version must be 2, got 1; build all nodes from one version"),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import math
 
 import numpy as np
+
+from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.metrics import Metrics
 
 
 class Status(enum.IntEnum):
@@ -51,6 +55,8 @@ class ExecutionResult:
             was meant to start, rad; None where it is not recorded.
         duration: time from the first command to one control period after the last, s; None where nothing was executed.
         run_id: identity of the run; empty where the robot does not know it.
+        measurements: sums or means over the executed steps by name, as `robot/measurements.py` registers them; NaN
+            where a number is not known. Empty where nothing is registered or no step was executed.
         commanded: float32 [n, D], the command of each of n control steps: rad, grippers normalized 0..1.
         causes: uint8 [n], the `Cause` bits of each of these steps; 0 where the policy's target was sent unchanged.
     """
@@ -66,6 +72,7 @@ class ExecutionResult:
     start_error: float | None = None
     duration: float | None = None
     run_id: str = ""
+    measurements: Metrics = dataclasses.field(default_factory=Metrics)
     commanded: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((0, 0), np.float32), compare=False, repr=False
     )
@@ -85,3 +92,18 @@ class ExecutionResult:
     def num_clamped_steps(self) -> int:
         """The number of steps in which a target was limited."""
         return int(np.count_nonzero(self.causes & CLAMPED))
+
+    def measurement(self, name: str) -> float:
+        """Returns the measurement with this name, for a reward term that cannot do without it.
+
+        Raises:
+            RewardError: when it was not taken of this chunk, or is not known.
+        """
+        value = self.measurements.get(name, math.nan)
+        if math.isnan(value):
+            known = [known for known, number in self.measurements.items() if not math.isnan(number)]
+            raise RewardError(
+                f"the measurement '{name}' must be known for each chunk, got {', '.join(known) or 'none'}; install the "
+                "package that registers it where the robot or the simulator runs, or leave out the term that reads it"
+            )
+        return value

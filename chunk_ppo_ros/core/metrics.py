@@ -38,6 +38,10 @@ class Metrics(Mapping[str, float]):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __hash__(self) -> int:
+        """Returns a hash that is equal for equal metrics, as values that hold metrics need it."""
+        return hash(frozenset(self._numbers.items()))
+
     def __or__(self, other: Metrics) -> Self:
         """Returns the metrics of both mappings.
 

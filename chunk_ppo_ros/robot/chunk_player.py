@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.leader_arms import LeaderArms
+from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
 
 REMEMBERED_STAMPS = 256
@@ -56,20 +57,24 @@ class _Playing:
         previous: float [14], the last commanded target, or the position from which the first step starts.
         last_step: the time of the last step, steady s.
         stamps: the ROS time of each command, ns.
+        asked: the target float64 [14] of each step before limiting.
         commanded: the commanded target float64 [14] of each step.
         causes: the limits that changed the target of each step, as the number of a `Cause`.
         max_clamp: the largest change of a target by the limits, rad, or normalized where it is a gripper.
         efforts: the mean |effort| of each step but the last; None where it is unknown.
+        measured: the joint positions float64 [14] after each step but the last.
     """
 
     stamp: int
     previous: np.ndarray
     last_step: float
     stamps: list[int] = dataclasses.field(default_factory=list)
+    asked: list[np.ndarray] = dataclasses.field(default_factory=list)
     commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
     causes: list[int] = dataclasses.field(default_factory=list)
     max_clamp: float = 0.0
     efforts: list[float | None] = dataclasses.field(default_factory=list)
+    measured: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     @property
     def num_steps(self) -> int:
@@ -112,6 +117,9 @@ class ChunkPlayer:
             states_on_demand: whether joint states come only in answer to a step (lockstep). Then their age counts from
                 the last step, and it does not matter while the robot is idle.
             segment_steps: the number H of control steps in a full segment that a human drives.
+
+        Raises:
+            RegistryError: for a measurement of another package that cannot be used.
         """
         self._config = config
         self._state_timeout = state_timeout
@@ -122,6 +130,7 @@ class ChunkPlayer:
         self._playing: _Playing | None = None
         self._segment_steps = segment_steps
         self._leaders = LeaderArms(config)
+        self._measurer = Measurer()
         self._human_drives = False
         self._settling = 0
         self._newest_stamp = 0
@@ -298,7 +307,7 @@ class ChunkPlayer:
         reason = self._unready(now) or _mismatch(left, right)
         if not reason:
             targets = np.concatenate([left.positions, right.positions], axis=1)
-            measured = np.concatenate([self._readings[side].state for side in aloha.SIDES])
+            measured = self._measured()
             reason = check_chunk(left.times, targets, measured=measured, age=pair.age, config=self._config)
         if reason:
             self.refuse(left.stamp, reason)
@@ -383,7 +392,7 @@ class ChunkPlayer:
         """
         if self._leaders.any_followed and self._commanded is not None:
             return self._commanded
-        return self._starting_point(np.concatenate([self._readings[side].state for side in aloha.SIDES]))
+        return self._starting_point(self._measured())
 
     def _hand_over(self, status: Status, reason: str) -> None:
         """Stops the running chunk and remembers the held position, from which the policy or the human starts next."""
@@ -399,6 +408,8 @@ class ChunkPlayer:
         limited = self._limiter.limit(target, playing.previous, self._period)
         if playing.commanded:
             playing.efforts.append(self._effort())
+            playing.measured.append(self._measured())
+        playing.asked.append(target)
         playing.commanded.append(limited.target)
         playing.stamps.append(stamp)
         playing.causes.append(int(limited.causes))
@@ -407,13 +418,18 @@ class ChunkPlayer:
         playing.last_step = now
         return limited.target
 
+    def _measured(self) -> np.ndarray:
+        """Returns the newest joint positions of both arms, float64 [14]."""
+        return np.concatenate([self._readings[side].state for side in aloha.SIDES])
+
     def _effort(self) -> float | None:
         """Returns the mean |effort| of both arms after the last step, or None where one is unknown."""
         return _mean([reading.effort for reading in self._readings.values()])
 
     def _finish(self, done: _Playing, status: Status, message: str) -> None:
         self._playing = None
-        effort = _mean([*done.efforts, self._effort()])
+        efforts = [*done.efforts, self._effort()]
+        effort = _mean(efforts)
         effort = None if effort is None else effort * done.num_steps
         result = ExecutionResult(
             status=status,
@@ -424,6 +440,7 @@ class ChunkPlayer:
             max_clamp=done.max_clamp,
             effort=effort,
             duration=self._duration(done),
+            measurements=self._measurer.measure(_steps(done, [*done.measured, self._measured()], efforts)),
             commanded=np.array(done.commanded, np.float32).reshape(-1, aloha.ACTION_DIM),
             causes=np.array(done.causes, np.uint8),
         )
@@ -436,6 +453,14 @@ class ChunkPlayer:
     def _report(self, result: ExecutionResult) -> None:
         self._reported.append(result.stamp)
         self._results.append(result)
+
+
+def _steps(done: _Playing, measured: list[np.ndarray], efforts: list[float | None]) -> list[ExecutedStep]:
+    """Returns the executed steps of a chunk.
+
+    Where no step was executed, `measured` and `efforts` have a reading all the same, which is left out.
+    """
+    return [ExecutedStep(*step) for step in zip(done.asked, done.commanded, measured, efforts, strict=False)]
 
 
 def _mean(values: list[float | None]) -> float | None:

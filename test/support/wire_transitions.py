@@ -7,6 +7,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.wire import conversions
 
 SOURCE = types.ObservationSource(stamp=1_700_000_000_123_456_789, prompt="reach the ‘red’ cube")
@@ -36,6 +37,7 @@ def make_execution(rng: np.random.Generator) -> ExecutionResult:
         start_error=0.125,
         duration=0.22,
         run_id="run",
+        measurements=Metrics({"lag": 0.1, "strain": -2.5}),
         commanded=rng.normal(size=(11, 14)).astype(np.float32),
         causes=np.array([0, 1, 2, 3, 4, 8, 16, 0, 0, 0, 0], np.uint8),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
+from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.wire.arrays import (
     finite,
     from_array,
@@ -46,6 +48,7 @@ def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFA
         action_dim=execution.commanded.shape[1],
         commanded=to_array(execution.commanded, "float32"),
         causes=to_array(execution.causes, "uint8"),
+        measurements=[msg.Metric(name=name, value=value) for name, value in execution.measurements.items()],
         message=execution.message,
     )
 
@@ -72,6 +75,7 @@ def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
         start_error=from_optional(message.start_error, "start_error"),
         duration=from_optional(message.duration, "duration"),
         run_id=message.run_id,
+        measurements=_measurements(message.measurements),
         commanded=from_array(message.commanded, "float32", (num_commands, action_dim), "commanded"),
         causes=from_array(message.causes, "uint8", (num_commands,), "causes"),
     )
@@ -83,3 +87,21 @@ def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
             f"num_clamped_steps must be that of causes ({execution.num_clamped_steps}), got {message.num_clamped_steps}"
         )
     return execution
+
+
+def _measurements(messages: Sequence[msg.Metric]) -> Metrics:
+    """Returns the measurements of messages. NaN stands for a number that is not known.
+
+    Raises:
+        ValueError: when a measurement has no name, two have the same name, or a number is infinite.
+    """
+    numbers: dict[str, float] = {}
+    for message in messages:
+        if not message.name:
+            raise ValueError("measurements must have names, got an empty one")
+        if message.name in numbers:
+            raise ValueError(f"measurements must have unique names, got '{message.name}' twice")
+        if math.isinf(message.value):
+            raise ValueError(f"measurement '{message.name}' must be finite or NaN, got {message.value}")
+        numbers[message.name] = message.value
+    return Metrics(numbers)
