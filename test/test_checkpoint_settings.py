@@ -103,6 +103,21 @@ def test_a_rule_for_chunk_lengths_comes_with_what_it_needs(tmp_path: Path, capsy
     assert "chunks executed by the rule scheduled" in capsys.readouterr().out
 
 
+def test_a_run_with_a_rule_for_chunk_lengths_is_resumed_by_its_own_flags(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    config = dataclasses.replace(
+        config,
+        chunk_length=ChunkLengthConfig(length_rule="scheduled", end_steps=2),
+        ppo=dataclasses.replace(config.ppo, discount_per_step=True),
+    )
+    checkpoint = str(save_own(tmp_path / "run", config=config))
+    places = ("--pretrained_checkpoint_path", checkpoint)
+    again = config_for_training(*parsed(*places, "--discount_per_step"))
+    assert (again.chunk_length, again.ppo.discount_per_step) == (config.chunk_length, True)
+    with pytest.raises(SystemExit):  # The rule of the checkpoint needs a discount that the preset does not have.
+        config_for_training(*parsed(*places))
+
+
 def test_settings_of_another_release_are_left_out_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save_own(tmp_path / "run", config=told(configure(tmp_path)))
     rewrite_json(path / "metadata.json", lambda content: content["settings"]["env"].update(gravity=1.6))

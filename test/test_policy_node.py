@@ -396,6 +396,15 @@ def test_a_node_that_is_shut_down_holds(graph):
     assert len(graph.peer.chunks) == 1
 
 
+def test_a_node_whose_shutdown_fails_does_not_stay_active(graph, monkeypatch):
+    def fail():
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(graph.node, "deactivated", fail)
+    graph.node.trigger_shutdown()
+    assert not graph.node.is_active
+
+
 def test_a_node_that_is_cleaned_up_can_be_configured_again(graph):
     settle_newest(graph, end=2 * MILLISECOND)
     for trigger in (graph.node.trigger_deactivate, graph.node.trigger_cleanup):

@@ -64,6 +64,17 @@ def test_the_page_is_written_while_the_run_goes_on_and_at_its_end(run_dir: Path,
     assert not (run_dir / LOG_NAME).exists()  # nobody has anything to complain about
 
 
+def test_training_goes_on_where_the_process_cannot_be_started(
+    run_dir: Path, log: MetricsLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    (run_dir / LOG_NAME).mkdir()  # so that its log cannot be opened
+    with ReportWriter(run_dir) as report:
+        report.request()
+        report.request()
+    assert trained_on(run_dir, 1)
+    assert caplog.text.count("is written at the end only, because of") == 1
+
+
 def test_pages_are_written_again_when_they_are_due(run_dir: Path, log: MetricsLog) -> None:
     with ReportWriter(run_dir, interval=0.01) as report:
         report.request()

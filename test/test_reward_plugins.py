@@ -21,6 +21,12 @@ import numpy as np
 def travel(execution, actions):
     return np.abs(np.diff(actions[: execution.num_steps, 0])).sum()
 
+def broken(execution, actions):
+    return 1 / 0
+
+def nothing(before, after):
+    return None
+
 def rise(before, after):
     return after.grasp_points[0, 2] - before.grasp_points[0, 2]
 """
@@ -35,8 +41,15 @@ def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         name="own-terms",
         modules={"plugin_terms": TERMS},
         entry_points={
-            "chunk_ppo_ros.execution_terms": {"travel": "plugin_terms:travel"},
-            "chunk_ppo_ros.scene_terms": {"rise": "plugin_terms:rise", "progress": "plugin_terms:rise"},
+            "chunk_ppo_ros.execution_terms": {
+                "travel": "plugin_terms:travel",
+                "broken": "plugin_terms:broken",
+            },
+            "chunk_ppo_ros.scene_terms": {
+                "rise": "plugin_terms:rise",
+                "progress": "plugin_terms:rise",
+                "nothing": "plugin_terms:nothing",
+            },
         },
     )
 
@@ -73,14 +86,35 @@ def test_terms_of_both_kinds_count_by_their_weights() -> None:
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ("execution_terms", r"reward\.execution_terms must be one of travel, got 'travl'; did you mean travel\?"),
-        ("scene_terms", r"reward\.scene_terms must be one of progress, rise, got 'travl'"),
+        (
+            "execution_terms",
+            r"reward\.execution_terms must be one of broken, travel, got 'travl'; did you mean travel",
+        ),
+        ("scene_terms", r"reward\.scene_terms must be one of nothing, progress, rise, got 'travl'"),
     ],
 )
 def test_unknown_terms_are_refused_before_anything_moves(setting: str, text: str) -> None:
     config = configure(**{setting: ("travl=1",)})
     with pytest.raises(RegistryError, match=text):
         SimulatorEnv(make_simulator(config), config)
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        (
+            {"execution_terms": ("broken=1",)},
+            r"reward\.execution_terms broken must return a number, got ZeroDiv",
+        ),
+        ({"scene_terms": ("nothing=1",)}, r"reward\.scene_terms nothing must return a number, got TypeError"),
+    ],
+)
+def test_a_term_that_fails_is_an_error_of_rewards_that_names_it(setting: dict[str, tuple[str, ...]], text: str) -> None:
+    config = configure(**setting)
+    env = SimulatorEnv(make_simulator(config), config)
+    actions = raise_left_arm(env)
+    with pytest.raises(RewardError, match=text):
+        env.step_chunk(actions)
 
 
 def test_a_scene_term_may_not_hide_a_term_of_the_task() -> None:

@@ -165,11 +165,13 @@ class Learner:
             policy_frozen=version < self._config.ppo.critic_warmup_updates,
             progress=progress,
         )
+        # These may raise, for example for a metric that two packages name alike, so they come before any change.
+        metrics = result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         if self._novelty is not None and novelty is not None:
             self._novelty.state = novelty
-        return result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
+        return metrics
 
     def _key(self) -> jax.Array:
         """Returns the random key of the next update."""

@@ -12,6 +12,7 @@ import difflib
 import sys
 import typing
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from chunk_ppo_ros import config as config_module
@@ -96,12 +97,21 @@ def preset_line(parsed: argparse.Namespace) -> str:
     return f"preset {parsed.config} (--config): {ABOUT[parsed.config]}"
 
 
-def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None = None) -> TrainConfig:
+def config_from_flags(
+    arguments: argparse.Namespace,
+    *,
+    base: TrainConfig | None = None,
+    stored: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> TrainConfig:
     """Returns the configuration that the parsed flags describe.
+
+    All values are checked together at the end, because a rule of one section may need a setting of another.
 
     Args:
         arguments: the parsed flags.
         base: configuration whose values absent flags leave; the preset of `--config` where not given.
+        stored: settings by section, such as those of a checkpoint. They replace values of `base`, and flags replace
+            them.
 
     Raises:
         ValueError: when a value is out of range; the text names the field.
@@ -109,12 +119,14 @@ def config_from_flags(arguments: argparse.Namespace, *, base: TrainConfig | None
     base = PRESETS[arguments.config] if base is None else base
     if arguments.model is not None:
         base = dataclasses.replace(base, model=MODELS[arguments.model])
+        stored = {name: section for name, section in stored.items() if name != "model"}
     given = vars(arguments)
     values: dict[str, Mapping[str, Any]] = {}
     for section_field in dataclasses.fields(TrainConfig):
         section = typing.get_type_hints(TrainConfig)[section_field.name]
         names = [field.name for field in dataclasses.fields(section)]
-        values[section_field.name] = {name: given[name] for name in names if given.get(name) is not None}
+        flags = {name: given[name] for name in names if given.get(name) is not None}
+        values[section_field.name] = {**stored.get(section_field.name, {}), **flags}
     return config_module.from_dict(TrainConfig, values, base=base)
 
 

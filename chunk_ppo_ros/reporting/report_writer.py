@@ -39,13 +39,23 @@ class ReportWriter:
         self._interval = interval
         self._process: subprocess.Popen[bytes] | None = None  # The first request starts it.
         self._is_over = False
+        self._cannot_start = False
 
     def request(self) -> None:
-        """Requests the page, which is written when it is due. Training never waits for it."""
-        if self._is_over:
+        """Requests the page, which is written when it is due. Training never waits for it and never ends by it.
+
+        Where the process cannot be started (a full disk, no memory), it logs the reason once, and `close` writes the
+        page.
+        """
+        if self._is_over or self._cannot_start:
             return
         if self._process is None:
-            self._process = self._start()
+            try:
+                self._process = self._start()
+            except OSError as error:
+                self._cannot_start = True
+                _log.warning("the page of %s is written at the end only, because of: %s", self._run_dir, error)
+                return
         if self._process.poll() is None:
             # The pipe is full of requests, or the process has just ended, which `close` reports.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):

@@ -120,5 +120,5 @@ def mean_shares(outcomes: Iterable[ChunkOutcome]) -> Metrics:
     shares: dict[str, float] = {}
     for term in (term for outcome in listed for term in outcome.reward_terms):
         name = f"reward/term/{term.name}"
-        shares[name] = shares.get(name, 0.0) + term.weight * term.value / len(listed)
+        shares[name] = shares.get(name, 0.0) + float(term.weight * term.value / len(listed))
     return Metrics(shares)

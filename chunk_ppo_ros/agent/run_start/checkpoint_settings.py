@@ -41,8 +41,6 @@ def config_for_measuring(
         base: the configuration for settings that neither the flags nor the checkpoint give. Without it, this is the
             preset of `--config`.
 
-    Raises:
-        CheckpointError: when the checkpoint's settings do not fit `base`.
     """
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
@@ -55,9 +53,6 @@ def config_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namesp
     """Returns the configuration that a run begins or goes on with. It also prints in one line what the run trains on.
 
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
-
-    Raises:
-        CheckpointError: when the checkpoint's settings do not fit the preset.
     """
     checkpoint = _start_of(_run_section(parser, parsed))
     if checkpoint is None:
@@ -91,8 +86,11 @@ def _config(
     names: Collection[str],
     base: TrainConfig | None = None,
 ) -> TrainConfig:
-    preset = PRESETS[parsed.config] if base is None else base
-    return flags.config_or_exit(parser, parsed, base=checkpoint.settings.only(names).over(preset, file=checkpoint.root))
+    stored = checkpoint.settings.only(names).sections()
+    try:
+        return flags.config_from_flags(parsed, base=base, stored=stored)
+    except ValueError as error:
+        parser.error(f"{error} (with the settings of {checkpoint.root}, which flags replace)")
 
 
 def _source(checkpoint: Checkpoint, preset: str) -> str:

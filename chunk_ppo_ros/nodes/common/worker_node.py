@@ -156,7 +156,9 @@ class WorkerNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the lifecycle. The node holds, and its process goes on until it is stopped."""
         work = self.deactivated if self.is_active else _nothing
-        return self._transition(work, super().on_shutdown, state, Lifecycle.FINALIZED)
+        result = self._transition(work, super().on_shutdown, state, Lifecycle.FINALIZED)
+        self._lifecycle = Lifecycle.FINALIZED  # whatever the result: a node that is shut down never acts again
+        return result
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begins anew after a transition that rclpy calls an error."""

@@ -206,11 +206,11 @@ class TrainerNode(WorkerNode):
         self.clear_condition(condition_table.CHECKPOINT_NOT_STORED)
         refused = Metrics({"transitions/refused": float(run.buffer.num_refused)})
         self._log.write_update(metrics | refused, run.learner.counters)
-        self._report.request()
         run.unsaved_metrics = None
         run.is_updating = False
         run.begin_rollout(trained=frozenset(transition.id.sequence_number for transition in run.buffer.transitions))
         self._journal.clear(keep_version=run.learner.policy_version)
+        self._report.request()
         if self.is_active:
             self._start_rollout(run)
 

@@ -62,7 +62,7 @@ class TaskWithTerms(Task[ObservedScene]):
         """Returns the task's reward with the further terms.
 
         Raises:
-            RewardError: where a further term has the name of a term of the task.
+            RewardError: where a further term has the name of a term of the task, raises, or returns no number.
         """
         reward = self._task.step_reward(before.seen, after.seen)
         taken = {term.name for term in reward.terms} & set(self._terms)
@@ -72,10 +72,20 @@ class TaskWithTerms(Task[ObservedScene]):
                 f"{self.name} has; rename the entry point"
             )
         added = [
-            RewardTerm(name, float(function(before.scene, after.scene)), weight)
+            RewardTerm(name, _value(name, function, before.scene, after.scene), weight)
             for name, (function, weight) in self._terms.items()
         ]
         return dataclasses.replace(reward, terms=(*reward.terms, *added))
+
+
+def _value(name: str, function: SceneTerm, before: SceneState, after: SceneState) -> float:
+    try:
+        return float(function(before, after))
+    except Exception as error:  # The function belongs to another package and may raise anything.
+        raise RewardError(
+            f"reward.scene_terms {name} must return a number, got {error!r}; repair the package that has it, or leave "
+            "the term out"
+        ) from error
 
 
 def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:
