@@ -47,6 +47,10 @@ def held_back(execution, actions):
 def pushed(execution, actions):
     return execution.measurement("push")
 """
+BROKEN = """
+def broken(steps):
+    return 1 / 0
+"""
 SHORTFALL = (0.1 - REACH) * (1 + 2 + 3)
 """Of three steps of 0.1 rad each, in which the limit allows REACH each, rad."""
 
@@ -68,6 +72,19 @@ def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
             },
         },
     )
+
+
+def test_a_measurement_that_raises_is_not_known_and_the_robot_goes_on(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries = {"chunk_ppo_ros.measurements": {"broken": "plugin_broken:broken"}}
+    plugin_package.install(
+        tmp_path, monkeypatch, name="broken", modules={"plugin_broken": BROKEN}, entry_points=entries
+    )
+    execution = play(make_player())
+    assert (execution.status, execution.num_steps) == (Status.EXECUTED, 3)
+    assert math.isnan(execution.measurements["broken"])
+    assert "the measurement broken must return a number" in caplog.text
 
 
 def make_player() -> ChunkPlayer:

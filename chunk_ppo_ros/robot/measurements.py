@@ -6,19 +6,23 @@ measurement of this package is a function of this module and a line in `MEASUREM
 entry point of the group `chunk_ppo_ros.measurements`. Every registered measurement is taken of every chunk. A reward
 term reads it from `ExecutionResult.measurements`.
 
-On the robot the function runs between two control steps, so it must take much less than a control period and must not
-raise.
+On the robot the function runs between two control steps, so it must take much less than a control period. Where it
+raises, the measurement is NaN and the reason is logged.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.registry import Registry
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,8 +71,17 @@ class Measurer:
     def measure(self, steps: Sequence[ExecutedStep]) -> Metrics:
         """Returns each measurement of the executed steps of a chunk by its name.
 
-        The result is empty where no step was executed.
+        The result is empty where no step was executed. A measurement that raises or returns no number is NaN, and the
+        reason is logged: it belongs to another package and must not stop the robot's node.
         """
         if not steps:
             return Metrics()
-        return Metrics({name: float(function(steps)) for name, function in self._measurements.items()})
+        return Metrics({name: _value(name, function, steps) for name, function in self._measurements.items()})
+
+
+def _value(name: str, function: Measurement, steps: Sequence[ExecutedStep]) -> float:
+    try:
+        return float(function(steps))
+    except Exception:  # The function belongs to another package and may raise anything.
+        _log.exception("the measurement %s must return a number; repair the package that has it", name)
+        return math.nan
