@@ -225,6 +225,10 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     assert journal() == []
 
 
+def test_a_run_has_its_page_before_its_first_update(graph, reports):
+    assert reports[-1].calls == ["request"]
+
+
 def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, reports):
     graph = start(ppo={"total_timesteps": 64, "num_chunks_per_update": 4, "batch_size": 2})
     graph.spin_until(lambda: graph.peer.versions)
@@ -235,7 +239,7 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, r
     graph.spin_until(lambda: len(graph.peer.versions) == 2)
     assert [version.final for version in graph.peer.versions] == [False, True]
     assert [(report.run_dir.name, report.calls) for report in reports if report.calls] == [
-        ("debug", ["request", "close"])
+        ("debug", ["request", "request", "close"])
     ]
 
 

@@ -54,6 +54,7 @@ def train(config: TrainConfig, env: ChunkEnv) -> Path:
         run_dir, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
     )
     with log, ReportWriter(run_dir) as report:
+        report.request()  # A run that is stopped before its first update has a page too.
         while not learner.finished:
             _iterate(config, learner, actor, worker, log)
             report.request()

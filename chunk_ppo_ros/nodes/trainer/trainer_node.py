@@ -86,6 +86,7 @@ class TrainerNode(WorkerNode):
             return
         self.clear_condition(condition_table.START_FAILED)
         self._run = run
+        self._report.request()  # A run that is stopped before its first update has a page too.
         self.submit(run.learner.warm_up, lambda outcome: outcome.result())
         self.set_ready()
 
