@@ -18,6 +18,7 @@ from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
+from support.trees import random_like
 
 ADAPTED = dataclasses.replace(TINY_MODEL, lora_rank=4, lora_alpha=6.0)
 PLAIN = TINY_MODEL
@@ -34,12 +35,8 @@ def merge(params: Any, config: Pi0FASTActorCriticConfig) -> Any:
 
 
 def backbone_with_full_factors(config: Pi0FASTActorCriticConfig, key: int = 0) -> Any:
-    """Parameters whose factors B are as random as the others, as after training."""
-    tree = flax.traverse_util.flatten_dict(init(config, key), sep="/")
-    for number, name in enumerate(sorted(tree)):
-        if name.endswith("lora_b"):
-            tree[name] = np.random.default_rng(number).normal(0.0, 0.1, tree[name].shape).astype(np.float32)
-    return flax.traverse_util.unflatten_dict(tree, sep="/")
+    """Parameters whose factors B are as random as all others, as after training."""
+    return random_like(lambda: Pi0FAST.from_config(config).init(key=jax.random.key(0)), scale=0.1, seed=key)
 
 
 def hidden_states(config: Pi0FASTActorCriticConfig, params: Any) -> jax.Array:
@@ -92,7 +89,7 @@ def test_merged_equals_adapted(kv_heads: int) -> None:
 
 
 def test_merging_without_adapters_changes_nothing() -> None:
-    plain = init(PLAIN)
+    plain = random_like(lambda: Pi0FAST.from_config(PLAIN).init(key=jax.random.key(0)))
     jax.tree.map(np.testing.assert_array_equal, merge(plain, PLAIN), plain)
 
 

@@ -22,13 +22,19 @@ from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig, SigLIPConfig, resolve_variant
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.published import parameter_tree
+from support.trees import random_like
 
 SMALL = GemmaConfig(width=8, depth=2, mlp_dim=12, num_heads=2, head_dim=4)
+lay_out = jax.jit(make_layout, static_argnames=("patches", "causal_slots"))
+
+
+def gemma_params(config: GemmaConfig) -> gemma.Params:
+    return random_like(lambda: gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0)))
 
 
 def test_layout_of_a_masked_camera_and_a_short_prompt() -> None:
     """Two cameras of one patch, three prompt slots of which two are valid, two causal slots: i0 i1 p0 p1 p2 c0 c1."""
-    layout = make_layout(jnp.array([[True, False]]), jnp.array([[True, True, False]]), patches=1, causal_slots=2)
+    layout = lay_out(jnp.array([[True, False]]), jnp.array([[True, True, False]]), patches=1, causal_slots=2)
     # The masked camera keeps position 1; the first causal slot follows the last valid prompt token at 3.
     np.testing.assert_array_equal(layout.positions[0, [0, 1, 2, 3, 5, 6]], [0, 1, 2, 3, 4, 5])
     np.testing.assert_array_equal(layout.valid[0], [1, 0, 1, 1, 0, 1, 1])
@@ -40,9 +46,9 @@ def test_layout_of_a_masked_camera_and_a_short_prompt() -> None:
 def test_layout_rows_are_independent() -> None:
     image_mask = jnp.array([[True], [False]])
     prompt_mask = jnp.array([[True, False, False], [True, True, True]])
-    both = make_layout(image_mask, prompt_mask, patches=2, causal_slots=3)
+    both = lay_out(image_mask, prompt_mask, patches=2, causal_slots=3)
     for row in range(2):
-        alone = make_layout(image_mask[row : row + 1], prompt_mask[row : row + 1], patches=2, causal_slots=3)
+        alone = lay_out(image_mask[row : row + 1], prompt_mask[row : row + 1], patches=2, causal_slots=3)
         jax.tree.map(lambda a, b, row=row: np.testing.assert_array_equal(a[row], b[0]), both, alone)
 
 
@@ -86,26 +92,28 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
 def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -> None:
     """Ainslie et al., 2023: query head n reads key/value head n // (N / K); K = N has one matrix for all."""
     config = GemmaConfig(width=6, depth=1, mlp_dim=1, num_heads=4, head_dim=2, num_kv_heads=kv_heads)
-    params = jax.tree.map(lambda leaf: leaf[0], gemma.init_gemma(config, vocab_size=4, key=jax.random.key(0))["layers"])
-    x = jax.random.normal(jax.random.key(1), (2, 5, 6))
-    bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma_attention.MASKED)
-    rotation = gemma_attention.make_rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
-    ours, _ = gemma_attention.attend(
-        config, arrange_attention(config, params["attn"], dtype=x.dtype), x, rotation, bias, None, 0
-    )
-    if kv_heads == 4:
-        assert set(params["attn"]) == {"qkv_einsum", "attn_vec_einsum"}
-        kernels = params["attn"]["qkv_einsum"]["w"]
-    else:
-        key_value = jnp.repeat(params["attn"]["kv_einsum"]["w"], 4 // kv_heads, axis=1)
-        kernels = jnp.concatenate([params["attn"]["q_einsum"]["w"][None], key_value])
-    query, key, value = jnp.einsum("btw,inwh->ibtnh", x, kernels)
-    logits = (
-        jnp.einsum("btnh,bsnh->bnts", gemma_attention.rotate(query, rotation), gemma_attention.rotate(key, rotation))
-        * 2**-0.5
-    )
-    weights = jax.nn.softmax(logits + bias[:, None], axis=-1)
-    mixed = jnp.einsum("bnts,bsnh,nhw->btw", weights, value, params["attn"]["attn_vec_einsum"]["w"])
+    params = jax.tree.map(lambda leaf: leaf[0], gemma_params(config)["layers"])["attn"]
+    x = np.random.default_rng(1).normal(size=(2, 5, 6)).astype(np.float32)
+
+    @jax.jit
+    def attend_both_ways(params: gemma.Params, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        bias = jnp.where(jnp.tril(jnp.ones((2, 5, 5), bool)), 0.0, gemma_attention.MASKED)
+        rotation = gemma_attention.make_rotation(jnp.broadcast_to(jnp.arange(5), (2, 5)), 2)
+        arranged = arrange_attention(config, params, dtype=x.dtype)
+        ours, _ = gemma_attention.attend(config, arranged, x, rotation, bias, None, 0)
+        if kv_heads == 4:
+            assert set(params) == {"qkv_einsum", "attn_vec_einsum"}
+            kernels = params["qkv_einsum"]["w"]
+        else:
+            key_value = jnp.repeat(params["kv_einsum"]["w"], 4 // kv_heads, axis=1)
+            kernels = jnp.concatenate([params["q_einsum"]["w"][None], key_value])
+        query, key, value = jnp.einsum("btw,inwh->ibtnh", x, kernels)
+        query, key = gemma_attention.rotate(query, rotation), gemma_attention.rotate(key, rotation)
+        logits = jnp.einsum("btnh,bsnh->bnts", query, key) * 2**-0.5
+        weights = jax.nn.softmax(logits + bias[:, None], axis=-1)
+        return ours, jnp.einsum("bnts,bsnh,nhw->btw", weights, value, params["attn_vec_einsum"]["w"])
+
+    ours, mixed = attend_both_ways(params, x)
     np.testing.assert_allclose(ours, mixed, atol=1e-5)
 
 
@@ -113,14 +121,14 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
 def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) -> None:
     """Depth 2 runs unrolled, depth 6 as a loop."""
     config = dataclasses.replace(SMALL, depth=depth, num_heads=4, num_kv_heads=kv_heads)
-    params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
-    layout = make_layout(jnp.ones((2, 1), bool), jnp.array([[1, 1, 0], [1, 1, 1]], bool), patches=1, causal_slots=4)
-    x = jax.random.normal(jax.random.key(1), (2, 8, config.width))
+    params = gemma_params(config)
+    layout = lay_out(jnp.ones((2, 1), bool), jnp.array([[1, 1, 0], [1, 1, 1]], bool), patches=1, causal_slots=4)
+    x = np.random.default_rng(1).normal(size=(2, 8, config.width)).astype(np.float32)
     run = jax.jit(functools.partial(gemma.run_gemma, config, params))
     full, _ = run(x, positions=layout.positions, mask=layout.mask)
     prefix = 5
     _, cache = run(x[:, :prefix], positions=layout.positions[:, :prefix], mask=layout.mask[:, :prefix, :prefix])
-    cache = cache.padded(3)
+    cache = jax.jit(lambda cache: cache.padded(3))(cache)
     for slot in range(prefix, 8):
         here = slice(slot, slot + 1)
         hidden, cache = run(
@@ -137,10 +145,10 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
 def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int, kv_heads: int) -> None:
     """3 context queries x 5 keys x 4 heads are 60 logits: one block of 60, or two of 40, of two queries, one a pad."""
     monkeypatch.setattr(gemma_attention, "BLOCK_LOGITS", block)
-    config = dataclasses.replace(SMALL, num_heads=4, num_kv_heads=kv_heads)
-    params = gemma.init_gemma(config, vocab_size=16, key=jax.random.key(0))
-    layout = make_layout(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
-    x = jax.random.normal(jax.random.key(1), (3, 5, SMALL.width))
+    config = dataclasses.replace(SMALL, depth=1, num_heads=4, num_kv_heads=kv_heads)
+    params = gemma_params(config)
+    layout = lay_out(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(3, 5, SMALL.width)), jnp.float32)
 
     def total(params: gemma.Params, config: GemmaConfig) -> jax.Array:
         hidden, _ = gemma.run_gemma(
@@ -171,8 +179,10 @@ def test_layer_norm_by_hand() -> None:
 
 def test_recomputing_blocks_changes_no_gradient() -> None:
     config = SigLIPConfig(width=8, depth=2, mlp_dim=8, num_heads=2)
-    params = siglip.init_siglip(config, image_size=4, patch_size=2, output_dim=6, key=jax.random.key(0))
-    images = jax.random.randint(jax.random.key(1), (2, 4, 4, 3), 0, 256).astype(jnp.uint8)
+    params = random_like(
+        lambda: siglip.init_siglip(config, image_size=4, patch_size=2, output_dim=6, key=jax.random.key(0))
+    )
+    images = jnp.asarray(np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3), np.uint8))
 
     def total(params: siglip.Params, config: SigLIPConfig) -> jax.Array:
         return jnp.sum(siglip.apply_siglip(config, params, images, dtype=jnp.dtype("float32")) ** 2)
@@ -185,9 +195,10 @@ def test_recomputing_blocks_changes_no_gradient() -> None:
 
 def test_acting_recomputes_nothing() -> None:
     """Recomputation is for the backward pass: without one the compiled work is the same with `remat` and without."""
-    params = gemma.init_gemma(SMALL, vocab_size=16, key=jax.random.key(0))
-    layout = make_layout(jnp.ones((1, 1), bool), jnp.ones((1, 2), bool), patches=1, causal_slots=1)
-    x = jax.random.normal(jax.random.key(1), (1, 4, SMALL.width))
+    config = dataclasses.replace(SMALL, depth=1)
+    params = gemma_params(config)
+    layout = lay_out(jnp.ones((1, 1), bool), jnp.ones((1, 2), bool), patches=1, causal_slots=1)
+    x = jnp.zeros((1, 4, SMALL.width))
 
     def total(params: gemma.Params, config: GemmaConfig) -> jax.Array:
         return jnp.sum(gemma.run_gemma(config, params, x, positions=layout.positions, mask=layout.mask)[0])
@@ -195,9 +206,9 @@ def test_acting_recomputes_nothing() -> None:
     def operations(function: Callable[..., Any], config: GemmaConfig) -> float:
         return jax.jit(function, static_argnums=1).lower(params, config).compile().cost_analysis()["flops"]
 
-    recomputing = dataclasses.replace(SMALL, remat=True)
-    assert operations(total, recomputing) == operations(total, SMALL)
-    assert operations(jax.grad(total), recomputing) > 1.1 * operations(jax.grad(total), SMALL)
+    recomputing = dataclasses.replace(config, remat=True)
+    assert operations(total, recomputing) == operations(total, config)
+    assert operations(jax.grad(total), recomputing) > 1.1 * operations(jax.grad(total), config)
 
 
 @pytest.mark.parametrize(("variant", "parameters"), [("gemma_2b", 2_923_335_408), ("gemma_2b_lora", 2_951_204_592)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
@@ -25,14 +26,21 @@ def make_head(**changes: Any) -> ValueHead:
     return ValueHead.from_config(dataclasses.replace(CONFIG, **changes), prefix_width=WIDTH)
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def fresh_params(head: ValueHead) -> Params:
+    return head.init(key=jax.random.key(0))
+
+
 def random_params(head: ValueHead) -> Params:
     """Parameters whose output layers are not zero."""
-    params = head.init(key=jax.random.key(0))
+    params = fresh_params(head)
     for part in (params, *([params["chunk"]] if "chunk" in params else [])):
-        part["output"]["kernel"] = jax.random.normal(jax.random.key(1), part["output"]["kernel"].shape)
+        kernel = np.random.default_rng(1).normal(size=part["output"]["kernel"].shape)
+        part["output"]["kernel"] = jnp.asarray(kernel, jnp.float32)
     return params
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Inputs:
     hidden: jax.Array
@@ -55,12 +63,18 @@ def make_inputs(batch: int = BATCH, seed: int = 0) -> Inputs:
 INPUTS = make_inputs()
 
 
+@functools.partial(jax.jit, static_argnums=0)
+def observation_value(head: ValueHead, params: Params, inputs: Inputs) -> jax.Array:
+    return head.observation_value(params, inputs.hidden, inputs.valid).mean
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def chunk_value(head: ValueHead, params: Params, inputs: Inputs) -> jax.Array:
     return head.chunk_value(params, inputs.hidden, inputs.valid, inputs.actions).mean
 
 
 def test_a_head_of_observations_has_the_tree_that_it_always_had() -> None:
-    shapes = jax.tree.map(jnp.shape, make_head().init(key=jax.random.key(0)))
+    shapes = jax.tree.map(jnp.shape, fresh_params(make_head()))
     assert shapes == {
         "hidden": {"kernel": (2 * WIDTH, 10), "bias": (10,)},
         "output": {"kernel": (10, 1), "bias": (1,)},
@@ -70,7 +84,7 @@ def test_a_head_of_observations_has_the_tree_that_it_always_had() -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_a_head_of_chunks_only_adds_to_it(form: str) -> None:
     """So that a checkpoint without one can be taken further with a fresh one."""
-    params, plain = make_head(chunk_value=form).init(key=jax.random.key(0)), make_head().init(key=jax.random.key(0))
+    params, plain = fresh_params(make_head(chunk_value=form)), fresh_params(make_head())
     chunk = params.pop("chunk")
     jax.tree.map(np.testing.assert_array_equal, params, plain)
     assert chunk["step_embedding"].shape == (8, 10)
@@ -82,15 +96,15 @@ def test_a_head_of_chunks_only_adds_to_it(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_values_start_at_zero(form: str, bins: int) -> None:
     head = make_head(chunk_value=form, value_bins=bins)
-    params = head.init(key=jax.random.key(0))
-    np.testing.assert_allclose(head.observation_value(params, INPUTS.hidden, INPUTS.valid).mean, 0.0, atol=1e-6)
+    params = fresh_params(head)
+    np.testing.assert_allclose(observation_value(head, params, INPUTS), 0.0, atol=1e-6)
     np.testing.assert_allclose(chunk_value(head, params, INPUTS), 0.0, atol=1e-6)
 
 
 def test_a_histogram_starts_in_the_middle_of_its_range() -> None:
     head = make_head(value_bins=4, value_min=0.0, value_max=1.0)
-    params = head.init(key=jax.random.key(0))
-    np.testing.assert_allclose(head.observation_value(params, INPUTS.hidden, INPUTS.valid).mean, 0.5, atol=1e-6)
+    params = fresh_params(head)
+    np.testing.assert_allclose(observation_value(head, params, INPUTS), 0.5, atol=1e-6)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -99,8 +113,8 @@ def test_slots_that_are_not_valid_do_not_matter(form: str) -> None:
     params = random_params(head)
     hidden = jnp.where(INPUTS.valid[..., None], INPUTS.hidden, 1e3)
     changed = dataclasses.replace(INPUTS, hidden=hidden)
-    expected = head.observation_value(params, INPUTS.hidden, INPUTS.valid).mean
-    np.testing.assert_allclose(head.observation_value(params, hidden, INPUTS.valid).mean, expected, rtol=1e-5)
+    expected = observation_value(head, params, INPUTS)
+    np.testing.assert_allclose(observation_value(head, params, changed), expected, rtol=1e-5)
     np.testing.assert_allclose(chunk_value(head, params, changed), chunk_value(head, params, INPUTS), rtol=1e-5)
 
 
@@ -135,7 +149,7 @@ def test_prefix_and_chunk_start_with_half_of_the_attention_each(copies: int) -> 
     """With keys of zero, however often the prefix is repeated: half the mean prefix value, half the mean step's."""
     head = make_head(chunk_value="attention")
     assert head.encoder is not None
-    params = head.encoder.init(key=jax.random.key(0))
+    params = jax.jit(lambda key: head.encoder.init(key=key))(jax.random.key(0))
     attention = params["attention"]
     for name in ("prefix_key_value", "step_key_value"):
         attention[name]["kernel"] = attention[name]["kernel"].at[0].set(0.0)
@@ -147,7 +161,7 @@ def test_prefix_and_chunk_start_with_half_of_the_attention_each(copies: int) -> 
     )
     expected = jnp.einsum("nh,nhe->e", sum(means) / 2, attention["out"]["kernel"])
     valid = jnp.ones(hidden.shape[:2], bool)
-    found = head.encoder.encode(params, jnp.ones((1, 2 * WIDTH)), hidden, valid, INPUTS.actions[:1])
+    found = jax.jit(head.encoder.encode)(params, jnp.ones((1, 2 * WIDTH)), hidden, valid, INPUTS.actions[:1])
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -161,7 +175,8 @@ def test_gradients_end_at_the_actions_and_at_a_detached_prefix(form: str, detach
         inputs = dataclasses.replace(INPUTS, hidden=hidden, actions=actions)
         return jnp.sum(chunk_value(head, params, inputs) ** 2)
 
-    of_params, of_hidden, of_actions = jax.grad(loss, argnums=(0, 1, 2))(params, INPUTS.hidden, INPUTS.actions)
+    gradient = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
+    of_params, of_hidden, of_actions = gradient(params, INPUTS.hidden, INPUTS.actions)
     np.testing.assert_array_equal(of_actions, np.zeros_like(of_actions))
     assert np.any(of_hidden) != detach
     chunk = of_params.pop("chunk")
@@ -183,7 +198,7 @@ def test_gradients_end_at_the_actions_and_at_a_detached_prefix(form: str, detach
 def test_chunks_that_do_not_fit_are_refused(form: str, shape: tuple[int, ...], message: str) -> None:
     head = make_head(chunk_value=form)
     with pytest.raises(ValueError, match=message):
-        chunk_value(head, head.init(key=jax.random.key(0)), dataclasses.replace(INPUTS, actions=jnp.zeros(shape)))
+        chunk_value(head, fresh_params(head), dataclasses.replace(INPUTS, actions=jnp.zeros(shape)))
 
 
 def test_fewer_steps_than_embeddings_can_be_valued() -> None:
@@ -226,6 +241,6 @@ def test_the_value_of_a_chunk_learns_what_the_value_of_an_observation_cannot(for
         residuals = returns - observation, returns - chunk_value(head, params, test)
         return tuple(1 - jnp.var(residual) / jnp.var(returns) for residual in residuals)
 
-    of_observation, of_chunk = explained(head.init(key=jax.random.key(0)))
+    of_observation, of_chunk = explained(fresh_params(head))
     assert of_chunk > 0.8
     assert of_observation < 0.1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 import warnings
@@ -39,8 +40,14 @@ def choices(cls: type, name: str) -> tuple[str, ...]:
     return tuple(metadata[name]["choices"] or ())
 
 
+@functools.cache
+def _type_hints(cls: type) -> dict[str, Any]:
+    """Returns the type of each field. Python evaluates the annotations anew at each call, which takes a millisecond."""
+    return typing.get_type_hints(cls)
+
+
 def _check_field(cls: type, field: dataclasses.Field[Any], value: Any) -> None:
-    hint = typing.get_type_hints(cls)[field.name]
+    hint = _type_hints(cls)[field.name]
     expected = typing.get_origin(hint) or hint
     if isinstance(expected, types.UnionType) or not isinstance(expected, type):
         raise TypeError(f"{cls.__name__}.{field.name} has an unsupported type {hint}")
