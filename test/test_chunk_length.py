@@ -151,7 +151,7 @@ def test_negative_steps_are_refused() -> None:
         ({"length_rule": "scheduled", "end_steps": 17}, {}, "end_steps must be at most 16 where"),
         ({"length_rule": "uncertainty", "executed_steps": 3}, {}, "end_steps must be at most 3 where"),
         # 0.5 ** (1 / 16) = 0.9576
-        ({"length_rule": "uncertainty"}, {"gamma": 0.5}, "got false; set it, with ppo.gamma_step 0.9576 for ppo.gamma"),
+        ({"length_rule": "uncertainty"}, {"gamma": 0.5}, "got false; set it, and ppo.gamma_step 0.9576 to keep 0.5"),
         ({"low_entropy": 3.0}, {}, "high_entropy must be above chunk_length.low_entropy (3.0), got 1.3"),
         ({"low_value": 1.0}, {}, "high_value must be at least chunk_length.low_value (1.0), got 0.0"),
     ],
