@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import pathlib
+
+import pytest
 
 TESTS = pathlib.Path(__file__).parent
 TREES = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(TESTS.rglob("*.py"))}
@@ -36,6 +39,15 @@ def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() 
         if name.startswith("test_") and name not in marked
     }
     assert not any(offenders.values()), {name: found for name, found in offenders.items() if found}
+
+
+def test_pytest_xdist_knows_the_group_of_each_test(request: pytest.FixtureRequest) -> None:
+    """A worker of pytest-xdist writes the group behind the name; a pair of versions that do not fit loses it silently.
+
+    Each worker would then build the fixtures of each file, and graphs with time limits would run beside each other.
+    """
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    assert request.node.nodeid.endswith("@test_tests") == is_worker
 
 
 LIBRARIES = {"_replace", "_asdict", "_fields", "_flax_dataclass"}
