@@ -40,7 +40,8 @@ class Rig(Peer):
         }
 
     def end(self, stamp: int, *, end: int, num_steps: int = 4) -> None:
-        self._results.publish(ExecutionResult(header=header_of(stamp), end=time_from_ns(end), num_steps=num_steps))
+        times = {"header": header_of(stamp), "end": time_from_ns(end)}
+        self._results.publish(ExecutionResult(**times, run_id="run", sender="robot_7", num_steps=num_steps))
 
     def show(self, camera: str, stamp: int) -> None:
         self._cameras[camera].publish(image_to_message(IMAGE, stamp=stamp, frame_id=camera))
@@ -80,6 +81,7 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     graph.spin_until(lambda: rig.rewards)
     (reward,) = rig.rewards
     assert (reward.header.stamp.nanosec, reward.source) == (50, "classifier")
+    assert (reward.run_id, reward.sender) == ("run", "robot_7")
     assert reward.success
     assert reward.terminated
     (term,) = reward.terms

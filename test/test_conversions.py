@@ -20,7 +20,6 @@ from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import from_array, time_from_ns, time_to_ns, to_array
 from chunk_ppo_ros.reporting.metric_table import METRICS
@@ -109,12 +108,6 @@ def test_the_numbers_of_status_and_causes_are_those_of_the_message() -> None:
     assert max(len(Status), len(Cause)) == 5  # of all constants of the message, none is left out
 
 
-def test_every_message_that_is_recorded_says_its_format() -> None:
-    recorded = (msg.ActionChunk, msg.Bootstrap, msg.ChunkOutcome, msg.EpisodeEvent, msg.ExecutionResult)
-    for kind in (*recorded, msg.TrainingMetrics, msg.Transition):
-        assert kind().format.version == msg.MessageFormat.VERSION == FORMAT
-
-
 COUNTERS = Counters(run_id="run", policy_version=3, num_chunks=7)
 
 
@@ -128,6 +121,8 @@ def test_metrics_are_named_and_the_curves_are_fields() -> None:
     curves = {name: getattr(message, name) for name in conversions.CURVES}
     assert {name for name, value in curves.items() if not math.isnan(value)} == {"policy_loss"}
     assert (message.run_id, message.policy_version, message.num_chunks) == ("run", 3, 7)
+    assert message.sender == ""  # an update is of all robots
+    assert conversions.metrics_to_message(metrics, COUNTERS, stamp=5, sender="robot_7").sender == "robot_7"
 
 
 def test_every_curve_of_the_message_has_a_logged_name() -> None:

@@ -1,17 +1,26 @@
-"""What was recorded or journaled with other messages is refused by a sentence that says what to do."""
+"""What is recorded says its format, and what has another format is refused by a sentence that says what to do."""
 
 from __future__ import annotations
 
+import ast
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from chunk_ppo_msgs import msg
 
+from chunk_ppo_ros import nodes
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.data.bag_writer import BagRecorder
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.recorder import recorder_node
+from chunk_ppo_ros.nodes.wire import qos, reports
 from support.old_messages import load_old_types, old_message
 
 RECORDED = {
@@ -19,6 +28,88 @@ RECORDED = {
     "execution_result": "chunk_ppo_msgs/msg/ExecutionResult",
     "chunk_outcome": "chunk_ppo_msgs/msg/ChunkOutcome",
 }
+
+OURS = {topic: kind for topic, (kind, _) in recorder_node.TOPICS.items() if kind.__module__.startswith(msg.__name__)}
+"""The topics of this package that are recorded, and their types."""
+
+CHECKED_BY_CONVERSIONS = {
+    ("reward_node.py", "action_chunk"),
+    ("reward_node.py", "bootstrap"),
+    ("report_intake.py", "execution_result"),
+    ("report_intake.py", "task_reward"),
+    ("rollout_facts.py", "execution_result"),
+    ("trainer_node.py", "transition"),
+}
+"""The subscriptions whose node refuses a malformed message in its own way, and calls a conversion that checks."""
+
+
+@pytest.mark.parametrize("topic", OURS)
+def test_every_message_that_is_recorded_says_its_format_its_run_and_its_sender(topic: str) -> None:
+    message = OURS[topic]()
+    assert message.format.version == msg.MessageFormat.VERSION == FORMAT
+    identified = message.chunk if isinstance(message, msg.Transition) else message
+    assert (identified.run_id, identified.sender) == ("", "")
+
+
+def test_only_sensors_are_recorded_beside_our_messages() -> None:
+    assert len(OURS) == 11
+    assert {kind.__module__.split(".")[0] for kind, _ in recorder_node.TOPICS.values()} - {"chunk_ppo_msgs"} == {
+        "sensor_msgs"
+    }
+
+
+def test_no_node_subscribes_to_our_messages_without_a_check_of_their_format() -> None:
+    """nodes/bench is no node. Both of its processes are started from one version of the package."""
+    folder = pathlib.Path(nodes.__file__).parent
+    unchecked = set()
+    for path in folder.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and path.parent.name != "bench":
+                topic = call.args[1] if call.func.attr == "create_subscription" else None
+                if isinstance(topic, ast.Constant) and topic.value in OURS:
+                    unchecked.add((path.name, topic.value))
+    assert unchecked == CHECKED_BY_CONVERSIONS
+
+
+class Subscriber:
+    """A node and its logger in one. It keeps the callback of its subscription, and what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def create_subscription(self, kind: type, topic: str, callback: Callable[[Any], None], profile: object) -> None:
+        self.receive = callback
+
+    def get_logger(self) -> Subscriber:
+        return self
+
+    def error(self, text: str) -> None:
+        self.lines.append(text)
+
+    info = error
+
+
+def test_a_node_refuses_messages_of_another_format_and_says_so_once() -> None:
+    node, used = Subscriber(), []
+    conditions = Conditions(node)  # type: ignore[arg-type]
+    subscribe(node, conditions, msg.PolicyVersion, "policy_version", used.append, qos.LATCHED_SUBSCRIPTION)  # type: ignore[arg-type]
+    other, present = msg.PolicyVersion(format=msg.MessageFormat(version=3)), msg.PolicyVersion()
+    for message in (other, other, present):
+        node.receive(message)
+    assert used == [present]
+    assert node.lines == [
+        f"messages on policy_version are not used: format.version must be {FORMAT}, got 3; build all nodes from one "
+        "version of this package",
+        "messages on policy_version have the right format again",
+    ]
+
+
+def test_a_reward_of_another_format_is_a_report_with_an_error() -> None:
+    report = reports.source_report(msg.TaskReward(source="scale", format=msg.MessageFormat(version=3)))
+    assert report.error == (
+        f"task_reward of 'scale': format.version must be {FORMAT}, got 3; build all nodes from one version of this "
+        "package"
+    )
 
 
 def test_a_bag_of_older_messages_is_refused_by_one_sentence(tmp_path: pathlib.Path) -> None:

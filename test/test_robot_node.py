@@ -180,6 +180,8 @@ def leader(waist: float) -> np.ndarray:
 
 def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
     rig = real_time.rig
+    rig.tell(EpisodeEvent.STARTED)
+    real_time.spin(0.1)
     rig.send(ramp(100, 0.005))
     real_time.until(lambda: len(rig.targets) >= 5)
     real_time.call_takeover(True)
@@ -187,6 +189,8 @@ def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
     assert (cut.status, cut.human) == (ExecutionResult.TAKEOVER, False)
     assert 5 <= cut.num_steps < 100
     assert rig.takeovers[-1].human
+    states = [(state.run_id, state.sender, state.human) for state in (rig.takeovers[0], rig.takeovers[-1])]
+    assert states == [("", "robot_0", False), ("run", "robot_0", True)]  # the first is from before the run
     rig.send(ramp(4, 0.01))
     assert "a human drives" in real_time.result().message
     rig.leader = leader(0.1)

@@ -155,7 +155,9 @@ class Graph:
     def result(self, num_steps: int, stamp: int = 7) -> TaskReward:
         """The task's reward for an execution result with this number of steps."""
         self.listener.rewards.clear()
-        self.listener.results.publish(ExecutionResult(header=header_of(stamp), num_steps=num_steps))
+        self.listener.results.publish(
+            ExecutionResult(header=header_of(stamp), run_id="run", sender="robot_7", num_steps=num_steps)
+        )
         self.until(lambda: bool(self.listener.rewards))
         return self.listener.rewards[0]
 
@@ -294,7 +296,7 @@ def test_rewards_are_summed_over_the_chunk(lockstep: Graph) -> None:
         lockstep.command()
     reward = lockstep.result(3, stamp=123)
     assert time_to_ns(reward.header.stamp) == 123
-    assert reward.source == "task"
+    assert (reward.source, reward.run_id, reward.sender) == ("task", "run", "robot_7")
     (term,) = reward.terms
     assert (term.name, term.value, term.weight) == ("step", 3.0, 0.5)
     assert (reward.terminated, reward.truncated, reward.success) == (False, False, False)

@@ -44,7 +44,7 @@ class Rest(Peer):
         self._transitions.publish(conversions.transition_to_message(make_transition(number, **fields)))
 
     def end_episode(self, episode, outcome, **fields):
-        fields = {"run_id": "run", "episode": episode, "outcome": outcome, **fields}
+        fields = {"run_id": "run", "sender": "robot_7", "episode": episode, "outcome": outcome, **fields}
         self._events.publish(msg.EpisodeEvent(event=msg.EpisodeEvent.ENDED, **fields))
 
     def statuses(self):
@@ -124,7 +124,8 @@ def start_process(folder):
 
 def test_the_start_is_announced_when_it_is_on_disk(graph):
     (version,) = graph.peer.versions
-    assert (version.run_id, version.version, version.num_accepted, version.num_required) == ("run", 0, 0, NUM_REQUIRED)
+    assert (version.run_id, version.sender) == ("run", "robot_0")
+    assert (version.version, version.num_accepted, version.num_required) == (0, 0, NUM_REQUIRED)
     assert Path(version.checkpoint).is_absolute() and Path(version.checkpoint).is_dir()
     assert not version.final
 
@@ -192,6 +193,7 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
 def test_an_episode_is_recorded(graph, tmp_path):
     graph.peer.end_episode(5, msg.EpisodeEvent.SUCCESS, total_reward=1.5, num_chunks=3)
     graph.spin_until(lambda: graph.peer.metrics)
+    assert (graph.peer.metrics[0].run_id, graph.peer.metrics[0].sender) == ("run", "robot_7")
     metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
     counts = {"episode/episode": 5.0, "episode/num_chunks": 3.0}
     assert metrics == counts | {"episode/total_reward": 1.5, "episode/success": 1.0, "episode/intervened": 0.0}

@@ -32,6 +32,7 @@ from chunk_ppo_ros.core.types import ObservationSource, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, RUN_ID, random_chunk, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, rate_of
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
@@ -98,7 +99,7 @@ class Sender(Node):
         super().__init__("bench_sender")
         self._settled: set[int] = set()
         self._refusals: list[str] = []
-        self._outbox = TransitionOutbox(self)
+        self._outbox = TransitionOutbox(self, Conditions(self))
         self._outbox.begin_run(RUN_ID)
         self.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
         self._executor = make_step_executor()

@@ -24,6 +24,7 @@ from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessC
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.images import image_from_message
@@ -58,7 +59,7 @@ class ClassifierNode(Node):
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._conditions = Conditions(self)
         self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
-        self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        subscribe(self, self._conditions, ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in self._classifier.cameras:
             topic = aloha.camera_topic(config.robot.image_topic, camera)
@@ -94,6 +95,8 @@ class ClassifierNode(Node):
             self._publisher.publish(
                 TaskReward(
                     header=result.header,
+                    run_id=result.run_id,
+                    sender=result.sender,
                     source=SOURCE,
                     terms=[RewardTerm(name=TERM, value=probability, weight=1.0)],
                     terminated=success and self._ends,

@@ -80,6 +80,13 @@ CHUNK_UNFINISHED = Condition(
     cleared="the chunk has ended or its episode is over; the policy goes on",
     renewed_by=("sequence_number",),
 )
+FORMAT_REFUSED = Condition(
+    key="format of {topic}",
+    text="messages on {topic} are not used: {reason}",
+    cleared="messages on {topic} have the right format again",
+    is_error=True,
+    renewed_by=("reason",),
+)
 SOURCE_UNKNOWN = Condition(
     key="reward source {source}",
     text="reward source '{source}' is not in reward.sources and is not used",

@@ -22,6 +22,7 @@ from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
@@ -55,7 +56,7 @@ class PolicyNode(WorkerNode):
         self._announced: msg.PolicyVersion | None = None
         self._publisher = ChunkPublisher(self, prompt=self._prompt, control_rate=config.robot.control_rate)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
-        self.create_subscription(msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, self, msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())
         self._facts = RolloutFacts(
             self, action_dim=config.model.action_dim, peek=self._sensors.peek, on_change=self._tick

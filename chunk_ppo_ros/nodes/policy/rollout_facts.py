@@ -10,6 +10,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.agent.rollout_state import RolloutState
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -43,10 +44,10 @@ class RolloutFacts:
         self._peek = peek
         self._on_change = on_change
         latched = qos.LATCHED_SUBSCRIPTION
-        node.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, latched)
-        node.create_subscription(msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
-        node.create_subscription(msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGEMENT)
-        node.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
+        subscribe(node, node, msg.EpisodeEvent, "episode_event", self._on_episode_event, latched)
+        subscribe(node, node, msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
+        subscribe(node, node, msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGEMENT)
+        subscribe(node, node, msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
         node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
 
     def forget(self) -> None:

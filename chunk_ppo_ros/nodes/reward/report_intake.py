@@ -13,6 +13,7 @@ from std_msgs.msg import Float32
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire import qos, reports
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -46,7 +47,8 @@ class ReportIntake:
         self._on_report = on_report
         node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
         node.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
-        node.create_subscription(msg.TakeoverState, "takeover_state", self._on_takeover_state, qos.LATCHED_SUBSCRIPTION)
+        latched = qos.LATCHED_SUBSCRIPTION
+        subscribe(node, conditions, msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
         node.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
 
     def credit(self, feedback: float) -> None:

@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
@@ -49,14 +50,14 @@ class RewardNode(Node):
         self._records = RunRecords(self._config)
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)
-        self.outbox = TransitionOutbox(self)
+        self.outbox = TransitionOutbox(self, conditions)
         path = pathlib.Path(run.run_dir) / run.exp_name / "episodes.json"
         publisher = EpisodePublisher(self, conditions, path, prompt=prompt_of(self._config))
         self._director = EpisodeDirector(
             self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
         )
         self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
-        self.create_subscription(msg.PolicyVersion, "policy_version", self._on_version, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, conditions, msg.PolicyVersion, "policy_version", self._on_version, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.ActionChunk, "action_chunk", self._on_chunk, qos.RELIABLE)
         self.create_subscription(msg.Bootstrap, "bootstrap", self._on_bootstrap, qos.RELIABLE)
         self._intake = ReportIntake(self, reward, self._records, conditions, on_report=self._advance)

@@ -6,6 +6,8 @@ from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.rewards.delivery import Delivery
 
@@ -17,14 +19,15 @@ class TransitionOutbox:
 
     Args:
         node: the node that publishes on `transition` and listens on `transition_ack`.
+        conditions: the conditions of the node.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, conditions: Conditions) -> None:
         self._logger = node.get_logger()
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
         self._publisher = node.create_publisher(msg.Transition, "transition", qos.TRANSITION)
-        node.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
+        subscribe(node, conditions, msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from chunk_ppo_msgs.msg import TakeoverState
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import qos
@@ -25,18 +26,26 @@ class DriverPublisher:
         self._published: tuple[bool, int] | None = None  # (whether a human drives, stamp of the segment)
         self._publisher = node.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
 
-    def update(self, *, human: bool, segment: int, problem: str) -> None:
+    def update(self, *, run_id: str, human: bool, segment: int, problem: str) -> None:
         """Publishes and logs what has changed.
 
         Args:
+            run_id: the run of the newest episode event, or empty before any. Its change alone is not published.
             human: whether a human drives.
             segment: the stamp of the segment that the human drives, ns of ROS time, or 0 if there is none.
             problem: why an arm does not follow its leader, or empty.
         """
         before, self._published = self._published, (human, segment)
         if before != self._published:
-            header = header_of(self._node.get_clock().now().nanoseconds)
-            self._publisher.publish(TakeoverState(header=header, human=human, segment=time_from_ns(segment)))
+            self._publisher.publish(
+                TakeoverState(
+                    header=header_of(self._node.get_clock().now().nanoseconds),
+                    run_id=run_id,
+                    sender=DEFAULT_SENDER,
+                    human=human,
+                    segment=time_from_ns(segment),
+                )
+            )
         if before is not None and before[0] != human:
             self._node.get_logger().info("a human drives" if human else "the policy drives")
         if problem:

@@ -31,6 +31,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
@@ -122,7 +123,7 @@ class RobotNode(Node):
         self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self.create_service(SetBool, "takeover", self._on_takeover)
-        self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, self._conditions, EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
         states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
         for side in aloha.SIDES:
             on_states = functools.partial(self._on_joint_states, side)
@@ -242,7 +243,12 @@ class RobotNode(Node):
 
     def _publish_driver(self) -> None:
         player = self._player
-        self._driver.update(human=player.human_drives, segment=player.segment, problem=player.teleoperation_problem)
+        self._driver.update(
+            run_id=self._run_id,
+            human=player.human_drives,
+            segment=player.segment,
+            problem=player.teleoperation_problem,
+        )
 
     def _publish_diagnostics(self) -> None:
         status = self._diagnostics.status(

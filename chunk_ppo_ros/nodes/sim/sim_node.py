@@ -22,8 +22,10 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, qos
@@ -92,8 +94,9 @@ class SimNode(Node):
             for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
                 on_command = functools.partial(self._on_command, side, controller)
                 self.create_subscription(JointTrajectory, topic, on_command, qos.COMMAND)
-        self.create_subscription(ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
-        self.create_subscription(EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        conditions = Conditions(self)
+        subscribe(self, conditions, ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        subscribe(self, conditions, EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
 
     def _create_timers(self, config: TrainConfig) -> None:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -203,6 +206,8 @@ class SimNode(Node):
         self._reward_publisher.publish(
             TaskReward(
                 header=message.header,
+                run_id=message.run_id,
+                sender=message.sender,
                 source=TASK_SOURCE,
                 terms=terms_to_messages(reward.terms),
                 terminated=reward.terminated,

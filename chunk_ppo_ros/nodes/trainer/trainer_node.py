@@ -24,6 +24,7 @@ from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar, update_bar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
@@ -55,7 +56,7 @@ class TrainerNode(WorkerNode):
         self._report = ReportWriter(self._run_dir)
         self._version_publisher = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
-        self.create_subscription(msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, self, msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
         self.start()
 

@@ -56,7 +56,7 @@ class TrainingLog:
             intervened=event.intervened,
             num_chunks=event.num_chunks,
         )
-        self._publish(metrics, counters)
+        self._publish(metrics, counters, sender=event.sender)
         self._write("episode", metrics, counters)
 
     def close(self) -> None:
@@ -65,9 +65,9 @@ class TrainingLog:
             self.file.close()
             self.file = None
 
-    def _publish(self, metrics: Metrics, counters: Counters) -> None:
+    def _publish(self, metrics: Metrics, counters: Counters, *, sender: str = "") -> None:
         stamp = self._node.get_clock().now().nanoseconds
-        self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp))
+        self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp, sender=sender))
 
     def _write(self, kind: str, metrics: Metrics, counters: Counters) -> None:
         if self.file is None:

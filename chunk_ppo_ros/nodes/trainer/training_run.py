@@ -8,6 +8,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 
@@ -64,6 +65,7 @@ class TrainingRun:
         newest = buffer.transitions[-1].id if buffer.num_accepted else None
         return msg.PolicyVersion(
             run_id=learner.run_id,
+            sender=DEFAULT_SENDER,
             version=buffer.version,
             checkpoint=str(learner.checkpoint.resolve()),
             num_accepted=buffer.num_accepted,

@@ -7,6 +7,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.nodes.wire.format_check import check_format
 from chunk_ppo_ros.rewards.referee import SourceReport
 
 
@@ -20,8 +21,9 @@ def execution_report(message: msg.ExecutionResult) -> ExecutionResult:
 
 
 def source_report(message: msg.TaskReward) -> SourceReport:
-    """Returns the report of a reward source. The report has an error if a term cannot be used."""
+    """Returns the report of a reward source. The report has an error if the format or a term cannot be used."""
     try:
+        check_format(message)
         terms = conversions.terms_from_messages(message.terms)
     except ValueError as error:
         return SourceReport(message.source, (), error=f"task_reward of '{message.source}': {error}")

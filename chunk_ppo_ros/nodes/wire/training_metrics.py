@@ -35,17 +35,19 @@ CURVES = {
 """The fields of TrainingMetrics outside its array, and the logged names of their numbers."""
 
 
-def metrics_to_message(metrics: Metrics, counters: Counters, *, stamp: int) -> msg.TrainingMetrics:
+def metrics_to_message(metrics: Metrics, counters: Counters, *, stamp: int, sender: str = "") -> msg.TrainingMetrics:
     """Returns the message of the metrics of an update or an episode.
 
     Args:
         metrics: the numbers by their logged names.
         counters: the counters of the run.
         stamp: the stamp of the message, ns of ROS time.
+        sender: the name of the robot that had the episode, or empty for an update.
     """
     return msg.TrainingMetrics(
         stamp=time_from_ns(stamp),
         run_id=counters.run_id,
+        sender=sender,
         policy_version=counters.policy_version,
         num_chunks=counters.num_chunks,
         metrics=[msg.Metric(name=name, value=float(value)) for name, value in metrics.items()],
