@@ -123,9 +123,8 @@ def test_camera_names() -> None:
     assert (
         aloha.camera_topic("{camera}/camera/color/image_rect_raw", "cam_high") == "cam_high/camera/color/image_rect_raw"
     )
-    assert aloha.robot_camera("left_wrist_0_rgb") == "cam_left_wrist"
-    with pytest.raises(ValueError, match="got 'base_1_rgb'"):
-        aloha.robot_camera("base_1_rgb")
+    assert aloha.ROBOT_CAMERAS["left_wrist_0_rgb"] == "cam_left_wrist"
+    assert aloha.MODEL_CAMERAS["cam_high"] == "base_0_rgb"
     with pytest.raises(ValueError, match=r"must contain \{camera\}, got 'image_raw'"):
         aloha.camera_topic("image_raw", "cam_high")
 

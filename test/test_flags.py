@@ -29,19 +29,29 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
 
 
 def test_a_flag_may_have_its_section_before_its_name() -> None:
-    short = parse("--learning_rate", "0.5", "--cameras", "one", "two", "--no_wandb", "--task=reach", "--adapt_to_pi")
+    short = parse(
+        "--learning_rate",
+        "0.5",
+        "--cameras",
+        "base_0_rgb",
+        "left_wrist_0_rgb",
+        "--no_wandb",
+        "--task=reach",
+        "--adapt_to_pi",
+    )
     dotted = parse(
         "--ppo.learning_rate",
         "0.5",
         "--model.cameras",
-        "one",
-        "two",
+        "base_0_rgb",
+        "left_wrist_0_rgb",
         "--run.no_wandb",
         "--env.task=reach",
         "--model.adapt_to_pi",
     )
     assert short == dotted
-    assert (short.ppo.learning_rate, short.model.cameras, short.run.wandb) == (0.5, ("one", "two"), False)
+    assert (short.ppo.learning_rate, short.run.wandb) == (0.5, False)
+    assert short.model.cameras == ("base_0_rgb", "left_wrist_0_rgb")
     assert short.model.adapt_to_pi
 
 

@@ -61,7 +61,8 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings(tmp_path)
-    config = dataclasses.replace(config, env=dataclasses.replace(config.env, max_episode_chunks=6))
+    model = dataclasses.replace(config.model, cameras=TrainConfig().model.cameras)  # all that the simulator has
+    config = dataclasses.replace(config, model=model, env=dataclasses.replace(config.env, max_episode_chunks=6))
     tokenizer = small_policy.make_tokenizer()
     monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: SimpleNamespace(success=[True]))
     monkeypatch.setattr(behavior_cloning, "fit", lambda *_: dataclasses.replace(tokenizer, config=config.model))

@@ -183,7 +183,10 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
         ({"action_horizon": 8}, "model.action_horizon: checkpoint 4, configuration 8"),
         ({"tower_sizes": sizes("gemma.width=32")}, "model.tower_sizes gemma.width: checkpoint 16, configuration 32"),
         ({"tower_sizes": sizes("siglip.depth=2")}, "model.tower_sizes siglip.depth: checkpoint 1, configuration 2"),
-        ({"cameras": ("cam_high",)}, r"model.cameras: checkpoint \['base_0_rgb'\], configuration \['cam_high'\]"),
+        (
+            {"cameras": ("left_wrist_0_rgb",)},
+            r"cameras: checkpoint \['base_0_rgb'\], configuration \['left_wrist_0_rgb'\]",
+        ),
         ({"value_bins": 8}, "model.value_bins: checkpoint 1, configuration 8"),
         ({"max_action_tokens": 40}, "model.max_action_tokens: checkpoint 32, configuration 40"),
     ],

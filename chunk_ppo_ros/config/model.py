@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.config.model_size import parse_settings
 from chunk_ppo_ros.config.schema import Checked, setting
 
@@ -26,7 +27,7 @@ class Pi0FASTActorCriticConfig(Checked):
     image_size: int = setting(224, "height and width of the square model images, pixels", minimum=8, maximum=1024)
     patch_size: int = setting(14, "height and width of an image patch, pixels", minimum=1, maximum=64)
     cameras: tuple[str, ...] = setting(
-        ("base_0_rgb", "left_wrist_0_rgb", "right_wrist_0_rgb"), "camera keys of the model, in order"
+        tuple(ROBOT_CAMERAS), "camera keys of the model, in order; a simulator needs all of them"
     )
     vocab_size: int = setting(257152, "V, rows of the token embedding", minimum=64, maximum=1048576)
     dtype: str = setting("float32", "dtype of the computation", choices=("float32", "bfloat16"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.config.cameras import check_cameras
 from chunk_ppo_ros.config.env import ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
@@ -27,6 +28,7 @@ class TrainConfig:
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
+        check_cameras(self.model.cameras, self.robot.optional_cameras)
         if self.ppo.num_chunks_per_update % self.ppo.num_chunks_per_step:
             raise ValueError(
                 "ppo.num_chunks_per_update must be a multiple of ppo.batch_size * ppo.gradient_accumulation_steps "

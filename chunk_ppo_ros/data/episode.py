@@ -69,7 +69,7 @@ class Episode:
 
 def camera_names(config: TrainConfig) -> tuple[str, ...]:
     """Returns the names of the model's cameras in episodes: `pretrain.episode_cameras`, or the robot's names."""
-    return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS.get(key, key) for key in config.model.cameras)
+    return config.pretrain.episode_cameras or tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
 
 
 def to_chunks(episode: Episode, horizon: int, *, stride: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -98,12 +98,12 @@ def _find_cameras(episode: Episode, config: TrainConfig) -> tuple[ReadImage | No
     found: list[ReadImage | None] = []
     for key, name in zip(config.model.cameras, camera_names(config), strict=True):
         read = episode.cameras.get(name)
-        if read is None and aloha.ROBOT_CAMERAS.get(key, key) not in config.robot.optional_cameras:
+        if read is None and aloha.ROBOT_CAMERAS[key] not in config.robot.optional_cameras:
             found_names = ", ".join(sorted(episode.cameras)) or "none"
             raise EpisodesError(
                 f"an episode must have the camera {name} for {key}, got {found_names} in {episode.source}; name "
                 "the cameras by --episode_cameras, or allow it to be absent by --optional_cameras "
-                f"{aloha.ROBOT_CAMERAS.get(key, key)}"
+                f"{aloha.ROBOT_CAMERAS[key]}"
             )
         found.append(read)
     return tuple(found)

@@ -31,6 +31,7 @@ from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
+from chunk_ppo_ros.sim.simulator import check_cameras, make_simulator
 
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
@@ -181,11 +182,13 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
 
     Raises:
         CheckpointError: when the folder exists already, which is checked first, or cannot be written.
+        SettingError, RegistryError: for settings that the simulator cannot honor.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}
     for folder in (directory, *earlier.values()):
         check_is_free(folder)
+    _check_demonstrable(config)
     settings = config.pretrain
     with tqdm(total=settings.num_demonstrations, desc="demonstrations", unit="episode") as bar:
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
@@ -206,6 +209,17 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     with cloning_progress(settings.bc_steps) as on_step:
         params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
     return save(directory, params["actor_backbone"])
+
+
+def _check_demonstrable(config: TrainConfig) -> None:
+    """Refuses settings that the simulator cannot honor, before anything is demonstrated.
+
+    Raises:
+        SettingError, RegistryError: for a task, a setting, cameras or a control rate that the simulator does not have.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    with contextlib.closing(make_simulator(config)) as simulator:
+        check_cameras(config, simulator.camera_names)
 
 
 @contextlib.contextmanager

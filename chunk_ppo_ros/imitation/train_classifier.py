@@ -185,7 +185,7 @@ def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_st
         [jax.nn.sigmoid(logits(params, part)) for part in np.array_split(held.images, -(-len(held.images) // 256))]
     )
     threshold, accuracy = choose_threshold(probabilities, held.success)
-    cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+    cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
     print(
         f"trained on {len(trained.success)} images, {np.mean(trained.success):.0%} of success; on {len(held.success)} "
         f"images of held-out episodes the accuracy is {accuracy:.1%} at the threshold {threshold:.2f}"

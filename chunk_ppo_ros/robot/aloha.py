@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, RobotConfig
-from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS as ROBOT_CAMERAS
 
 FloatT = TypeVar("FloatT", float, np.ndarray)
 
@@ -54,12 +54,10 @@ It is ALOHA's start pose with grippers nearly closed, as in gym-aloha (finger at
 CONTROL_RATE = RobotConfig().control_rate
 """The control rate of ALOHA's own control loop and recorders, Hz."""
 
-CAMERAS: tuple[str, ...] = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+CAMERAS = tuple(ROBOT_CAMERAS.values())
 """The names of the cameras on the robot. The model has no input for ALOHA's cam_low."""
-MODEL_CAMERAS = dict(zip(CAMERAS, Pi0FASTActorCriticConfig().cameras, strict=True))
+MODEL_CAMERAS = {camera: key for key, camera in ROBOT_CAMERAS.items()}
 """The camera key of the model for each camera name on the robot."""
-ROBOT_CAMERAS = {key: camera for camera, key in MODEL_CAMERAS.items()}
-"""The camera name on the robot for each camera key of the model."""
 
 for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
     _constant.setflags(write=False)
@@ -265,16 +263,3 @@ def camera_topic(pattern: str, camera: str) -> str:
     if "{camera}" not in pattern:
         raise ValueError(f"image topic pattern must contain {{camera}}, got {pattern!r}")
     return pattern.replace("{camera}", camera)
-
-
-def robot_camera(key: str) -> str:
-    """Returns the name that a model camera has on the robot.
-
-    Raises:
-        SettingError: if no camera of the robot serves this key.
-    """
-    if key not in ROBOT_CAMERAS:
-        raise SettingError(
-            f"model.cameras must be of {', '.join(ROBOT_CAMERAS)} with a simulator or a robot, got {key!r}; correct it"
-        )
-    return ROBOT_CAMERAS[key]

@@ -44,6 +44,20 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)
 
 
+def check_cameras(config: TrainConfig, camera_names: tuple[str, ...]) -> None:
+    """Refuses `model.cameras` that are not those of a simulator, in its order. Its images come without their names.
+
+    Raises:
+        SettingError: where the two differ.
+    """
+    if tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras) != camera_names:
+        keys = [aloha.MODEL_CAMERAS[camera] for camera in camera_names]
+        raise SettingError(
+            f"model.cameras must be the simulator's, {' '.join(keys)}, got {' '.join(config.model.cameras)}; leave "
+            "none out, and keep their order"
+        )
+
+
 def check_control_rate(config: TrainConfig, rate: float) -> None:
     """Refuses a `robot.control_rate` that differs from the `rate` of a simulator, Hz.
 

@@ -46,7 +46,7 @@ class ClassifierNode(Node):
         config = parameters.declare(self, "model", "env", "robot", "reward")
         self._ends, self._timeout = config.reward.classifier_ends, config.env.sensor_timeout
         self._classifier = SuccessClassifier.load(Path(config.reward.classifier))
-        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
         if not set(self._classifier.cameras) <= set(cameras):
             raise ClassifierError(
                 f"the classifier {config.reward.classifier} must look at cameras of {', '.join(cameras)}, got "

@@ -36,7 +36,7 @@ class Sensors:
         self._on_news = on_news
         self._waiting_since: float | None = None
         self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
-        cameras = tuple(aloha.robot_camera(key) for key in config.model.cameras)
+        cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in cameras:
