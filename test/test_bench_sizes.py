@@ -17,6 +17,7 @@ from chunk_ppo_ros.evaluation.bench.bench_reference import ReferenceBench, Refer
 from chunk_ppo_ros.evaluation.bench.bench_variant import VariantSetup
 from chunk_ppo_ros.evaluation.bench.measurement import Figure
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
+from support import published
 
 SMALL = dataclasses.replace(
     TINY_MODEL,
@@ -53,8 +54,8 @@ def test_sizes_are_read_from_a_folder_of_reference_data(tmp_path: Path) -> None:
     assert (model.vocab_size, model.patch_size) == (512, 14)
 
 
-def test_set_a_has_the_sizes_that_openpi_was_timed_with(shared_folder: Path) -> None:
-    stored = find_sizes(str(shared_folder / "golden" / "set_a"))
+def test_set_a_has_the_sizes_that_openpi_was_timed_with() -> None:
+    stored = find_sizes(str(published.set_a_folder()))
     known = find_sizes("0.5m")
     assert stored.model == known.model
     assert (stored.sample_batches, stored.step_batch) == (known.sample_batches, known.step_batch)

@@ -25,6 +25,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance
 from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint, save_openpi_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, remove_old_checkpoints
+from support import published
 
 ACTOR = {
     "PaliGemma": {
@@ -122,8 +123,8 @@ def test_a_leaf_that_is_called_value_is_kept_where_not_all_are(tmp_path: Path) -
     assert_equal_trees(Checkpoint.open(save_openpi(tmp_path / "imitation", actor)).load_actor(actor), actor)
 
 
-def test_released_checkpoint_of_the_reference_data_loads(shared_folder: Path) -> None:
-    folder = shared_folder / "golden" / "set_a"
+def test_released_checkpoint_of_the_reference_data_loads() -> None:
+    folder = published.set_a_folder()
     described = json.loads((folder / "config.json").read_text())["params"]
     expected: dict[str, Any] = {}
     for name, (shape, dtype) in described.items():
