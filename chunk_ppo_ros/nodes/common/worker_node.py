@@ -148,21 +148,34 @@ class WorkerNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drops everything that `configure` made, and the results of the jobs that still run."""
-        self._generation += 1
-        self._conditions.forget()
-        self._set_ready(False)
+        self._begin_anew()
         return self._transition(self.cleaned_up, super().on_cleanup, state, Lifecycle.UNCONFIGURED)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the lifecycle. The node holds, and its process goes on until it is stopped."""
-        work = self.deactivated if self.is_active else _nothing
+        work = self.deactivated if self.is_active else lambda: None
         result = self._transition(work, super().on_shutdown, state, Lifecycle.FINALIZED)
         self._lifecycle = Lifecycle.FINALIZED  # whatever the result: a node that is shut down never acts again
         return result
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begins anew after a transition that rclpy calls an error."""
-        return self._transition(_nothing, super().on_error, state, Lifecycle.UNCONFIGURED)
+        """Drops everything after a transition that ended in an error, so that the node can be configured again.
+
+        If that fails too, ROS finalizes the node. It then holds, as after a shutdown.
+        """
+        self._lifecycle = Lifecycle.FINALIZED  # until the error is handled
+        self._begin_anew()
+        return self._transition(self._drop_all, super().on_error, state, Lifecycle.UNCONFIGURED)
+
+    def _begin_anew(self) -> None:
+        """Forgets the conditions, the readiness, and the results of the jobs that still run."""
+        self._generation += 1
+        self._conditions.forget()
+        self._set_ready(False)
+
+    def _drop_all(self) -> None:
+        self.deactivated()
+        self.cleaned_up()
 
     def _transition(
         self,
@@ -210,10 +223,6 @@ class WorkerNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
-
-
-def _nothing() -> None:
-    """Does nothing, for a transition that needs no work."""
 
 
 def run_worker_node(

@@ -1,0 +1,138 @@
+"""The lifecycle of the base of policy_node and trainer_node, where ROS calls a transition an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import GetState
+from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
+
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.wire import qos
+from support.node_harness import Graph, Peer, graph_starter
+
+pytestmark = pytest.mark.graph
+
+NAME = "node_with_a_worker"
+Answer = TransitionCallbackReturn | Exception
+
+
+class Part(ManagedEntity):
+    """A part of a node that cannot be activated. It handles the error as `on_error` of the test says."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return TransitionCallbackReturn.ERROR
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+class Node(WorkerNode):
+    """A node that is ready at once, and keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME, "run")
+        self.calls: list[str] = []
+
+    def configure(self) -> None:
+        self._keep("configure")
+        self.set_ready()
+
+    def activated(self) -> None:
+        self._keep("activated")
+
+    def deactivated(self) -> None:
+        self._keep("deactivated")
+
+    def cleaned_up(self) -> None:
+        self._keep("cleaned_up")
+
+    def _keep(self, call: str) -> None:
+        self.calls.append(call)
+
+
+class Operator(Peer):
+    """Listens to the diagnostics, and asks for the state of the lifecycle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listen(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self.state = self.create_client(GetState, f"{NAME}/get_state")
+
+    @property
+    def newest(self) -> str:
+        """The newest text of the diagnostics."""
+        return self.heard["/diagnostics"][-1].status[0].message
+
+
+@pytest.fixture
+def graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
+    with graph_starter(tmp_path, Node, Operator, capfd) as start:
+        graph = start(run={"autostart": False})
+        graph.spin_until(graph.peer.state.service_is_ready)
+        yield graph
+
+
+def state_in_ros(graph: Graph) -> str:
+    """The state of the node as its service says it."""
+    future = graph.peer.state.call_async(GetState.Request())
+    graph.spin_until(future.done)
+    return future.result().current_state.label
+
+
+def fail_to_activate(graph: Graph, answer: Answer) -> None:
+    node: Any = graph.node
+    node.add_managed_entity(Part(answer))
+    assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert node.trigger_activate() == TransitionCallbackReturn.ERROR
+    graph.spin(0.1)  # until what was published in the transition has arrived
+    graph.peer.heard["/diagnostics"].clear()
+    graph.spin_until(lambda: graph.peer.heard["/diagnostics"])
+
+
+@pytest.mark.parametrize(
+    ("make", "label"),
+    [
+        (lambda: TransitionCallbackReturn.SUCCESS, "unconfigured"),
+        (lambda: TransitionCallbackReturn.FAILURE, "finalized"),
+        (lambda: TransitionCallbackReturn.ERROR, "finalized"),
+        (lambda: RuntimeError("broken"), "finalized"),
+    ],
+)
+def test_after_an_error_the_node_knows_the_state_that_ros_knows(
+    graph: Graph, make: Callable[[], Answer], label: str
+) -> None:
+    fail_to_activate(graph, make())
+    assert state_in_ros(graph) == label
+    assert graph.peer.newest.startswith(f"{label}, not ready;")
+    assert not (graph.node.is_configured or graph.node.is_active or graph.node.is_ready)
+    assert graph.node.calls == ["configure", "activated", "deactivated", "cleaned_up"]
+
+
+def test_a_node_that_cannot_drop_its_work_after_an_error_is_finalized(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(graph.node, "cleaned_up", fail)
+    fail_to_activate(graph, TransitionCallbackReturn.SUCCESS)
+    assert state_in_ros(graph) == "finalized"
+    assert graph.peer.newest.startswith("finalized, not ready;")
+    assert graph.logged("the lifecycle transition failed: the disk is full") == 1
+
+
+def test_a_node_whose_error_is_handled_can_be_configured_again(graph: Graph) -> None:
+    fail_to_activate(graph, TransitionCallbackReturn.SUCCESS)
+    assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert graph.node.is_configured
+    assert graph.node.is_ready
