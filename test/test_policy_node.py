@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.policy import policy_node
-from chunk_ppo_ros.nodes.wire import conversions, images, joints, qos
+from chunk_ppo_ros.nodes.wire import conversions, image_messages, joints, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
@@ -67,7 +67,7 @@ class Rest(Peer):
     def sense(self, stamp, *, cameras=CAMERAS, angle=0.1):
         for camera in cameras:
             pixels = np.full((64, 64, 3), CAMERAS.index(camera), np.uint8)
-            self._cameras[camera].publish(images.image_to_message(pixels, stamp=stamp, frame_id=camera))
+            self._cameras[camera].publish(image_messages.image_to_message(pixels, stamp=stamp, frame_id=camera))
         for publisher in self._arms.values():
             state = np.array([angle] * 6 + [0.5])
             publisher.publish(joints.StateMessage(CONVENTION).fill(state, stamp=stamp))

@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
-from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic, chunk_to_message, gripper_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import StepReward

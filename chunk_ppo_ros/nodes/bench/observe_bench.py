@@ -26,7 +26,7 @@ from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, mi
 from chunk_ppo_ros.nodes.common.conditions import Condition
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
-from chunk_ppo_ros.nodes.wire.images import image_to_message
+from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
 

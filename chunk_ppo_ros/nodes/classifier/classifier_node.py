@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha
 
 SOURCE, TERM = "classifier", "solved_probability"

@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.images import image_from_message
+from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import resize_with_pad
 from chunk_ppo_ros.robot.sensor_sync import SensorSync, SyncedSensors

@@ -31,7 +31,7 @@ from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.conversions import terms_to_messages
-from chunk_ppo_ros.nodes.wire.images import image_to_message
+from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
