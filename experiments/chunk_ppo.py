@@ -10,11 +10,10 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
-from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
@@ -28,7 +27,7 @@ class ChunkPPO:
     def __init__(self, config: TrainConfig, env: ChunkEnv, *, greedy: bool) -> None:
         self._num_chunks = config.ppo.num_chunks_per_update
         self._learner = Learner.start(config)
-        version, checkpoint = self._learner.policy_version, Checkpoint.open(self._learner.checkpoint)
+        version, checkpoint = self._learner.policy_version, self._learner.checkpoint
         self._actor = Actor(config, checkpoint, policy_version=version)
         self._evaluated = Actor(config, checkpoint, policy_version=version, greedy=greedy)
         self._worker = RolloutWorker(

@@ -20,9 +20,9 @@ import pytest
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint, save_openpi_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, remove_old_checkpoints
 from support import published

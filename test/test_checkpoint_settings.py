@@ -13,7 +13,7 @@ import pytest
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, config_for_training
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_training
 from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.evaluation import evaluate, positions
@@ -112,10 +112,10 @@ def test_a_run_with_a_rule_for_chunk_lengths_is_resumed_by_its_own_flags(tmp_pat
     )
     checkpoint = str(save_own(tmp_path / "run", config=config))
     places = ("--pretrained_checkpoint_path", checkpoint)
-    again = config_for_training(*parsed(*places, "--discount_per_step"))
+    again = setup_for_training(*parsed(*places, "--discount_per_step")).config
     assert (again.chunk_length, again.ppo.discount_per_step) == (config.chunk_length, True)
     with pytest.raises(SystemExit):  # The rule of the checkpoint needs a discount that the preset does not have.
-        config_for_training(*parsed(*places))
+        setup_for_training(*parsed(*places))
 
 
 def test_settings_of_another_release_are_left_out_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_before_loads_resumes_and_says_what_it_does_not_know(
     assert "settings" not in json.loads(OLD_METADATA.read_text())
     run = {"pretrained_checkpoint_path": str(save_openpi(tmp_path / "imitation"))}
     learner = Learner.start(configure(tmp_path, run=run, temperature=0.7))
-    path = as_before(learner.checkpoint)
+    path = as_before(learner.checkpoint.root)
     config = measured(path)
     assert (config.model.temperature, config.env) == (0.7, PRESETS["debug"].env)
     assert "does not say its task, simulator, time limit, prompt, so they are those of preset debug" in (
@@ -199,7 +199,7 @@ def test_a_checkpoint_of_before_loads_resumes_and_says_what_it_does_not_know(
 def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = told(configure(tmp_path))
     path = save_imitation(tmp_path / "imitation", RunSettings.of(config))
-    found = config_for_training(*parsed("--pretrained_checkpoint_path", str(path), "--max_episode_chunks", "5"))
+    found = setup_for_training(*parsed("--pretrained_checkpoint_path", str(path), "--max_episode_chunks", "5")).config
     assert (found.model, found.env.task, found.env.max_episode_chunks) == (config.model, "transfer_cube", 5)
     assert found.ppo == PRESETS["debug"].ppo
     assert "task transfer_cube, simulator mujoco, time limit 20 control steps" in capsys.readouterr().out
@@ -213,10 +213,10 @@ def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest
 def test_training_without_a_start_says_which_preset_it_takes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert config_for_training(*parsed()) == PRESETS["debug"]
+    assert setup_for_training(*parsed()).config == PRESETS["debug"]
     assert "the settings are those of preset debug and the flags" in capsys.readouterr().out
     missing = str(tmp_path / "nowhere")  # the learner says why, or falls back
-    assert config_for_training(*parsed("--pretrained_checkpoint_path", missing)).env == PRESETS["debug"].env
+    assert setup_for_training(*parsed("--pretrained_checkpoint_path", missing)).config.env == PRESETS["debug"].env
 
 
 def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
@@ -234,14 +234,14 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     assert Learner.start(faster).opening[1:] == (
         "settings changed since step_0: ppo.learning_rate 0.0001 -> 0.0002, ppo.gamma 0.99 -> 0.5",
     )
-    rewrite_json(first.checkpoint / "metadata.json", lambda content: content["counters"].update(num_steps=5024))
+    rewrite_json(first.checkpoint.root / "metadata.json", lambda content: content["counters"].update(num_steps=5024))
     assert Learner.start(resumed).opening[1:] == (
         f"run {first.run_id} is done: it has trained on 5024 control steps of ppo.total_timesteps 5000; raise "
         "--total_timesteps to go on",
     )
     places = ("--resume", "--exp_name", "debug", "--checkpoint_root", str(tmp_path / "checkpoints"))
-    assert config_for_training(*parsed(*places)).model == config.model
-    assert f"the settings are those of {first.checkpoint} and the flags" in capsys.readouterr().out
+    assert setup_for_training(*parsed(*places)).config.model == config.model
+    assert f"the settings are those of {first.checkpoint.root} and the flags" in capsys.readouterr().out
 
 
 # Commands.

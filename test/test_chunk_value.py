@@ -18,7 +18,6 @@ from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk, Transition
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot.chunk_length import held_after
 from support.small_policy import MODEL, configure, make_policy, save_openpi
 
@@ -168,14 +167,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     save_openpi(folder / "imitation")
     config = make_config(folder)
     learner = Learner.start(config)
-    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=0)
+    actor = Actor(config, learner.checkpoint, policy_version=0)
     chunks = [actor.act(observe(actor, number), sequence_number=number) for number in range(2)]
     assert [chunk.value for chunk in chunks] == pytest.approx([0.0, 0.0], abs=1e-6)
     transitions = [transition(number, chunk, (1.0, -3.0)[number]) for number, chunk in enumerate(chunks)]
     for each in transitions:
         learner.check(each)
     figures = learner.update(transitions)
-    actor.load(Checkpoint.open(learner.save()), policy_version=1)
+    actor.load(learner.save(), policy_version=1)
     return Trained(actor, learner, figures, config)
 
 
@@ -198,7 +197,7 @@ def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained) -> No
         chunk_length=ChunkLengthConfig(length_rule="uncertainty", **unsure),  # type: ignore[arg-type]
         ppo=dataclasses.replace(trained.config.ppo, discount_per_step=True),
     )
-    checkpoint = Checkpoint.open(trained.learner.checkpoint)
+    checkpoint = trained.learner.checkpoint
     cut = Actor(cut_config, checkpoint, policy_version=1).act(observe(actor, 5), sequence_number=5)
     assert (chunk.num_steps_asked, cut.num_steps_asked, cut.asked_actions.shape) == (4, 3, (3, 14))
     np.testing.assert_array_equal(cut.action_tokens, chunk.action_tokens)

@@ -13,7 +13,6 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from support import small_policy
 from support.compilations import compilations
 
@@ -48,7 +47,7 @@ def rollout(actor: Actor, config: TrainConfig, start: int) -> list[Transition]:
 
 def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
     learner = Learner.start(config)
-    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=0)
+    actor = Actor(config, learner.checkpoint, policy_version=0)
     with compilations() as before:
         actor.warm_up()
         learner.warm_up()
@@ -58,7 +57,7 @@ def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
             transitions = rollout(actor, config, version * NUM_CHUNKS)
             actor.value(transitions[-1].chunk.observation)
             learner.update(transitions)
-            actor.load(Checkpoint.open(learner.save()), policy_version=version)
+            actor.load(learner.save(), policy_version=version)
     assert during == []
 
     # A resumed run: its parameters come from the disk, its first update is one of many.
@@ -67,5 +66,5 @@ def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
     with compilations() as resumed:
         for version in range(4, 6):
             learner.update(rollout(actor, config, version * NUM_CHUNKS))
-            actor.load(Checkpoint.open(learner.save()), policy_version=version)
+            actor.load(learner.save(), policy_version=version)
     assert resumed == []

@@ -23,9 +23,9 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.checkpoints import orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from support.small_policy import configure, make_params, make_policy, save_openpi
 

@@ -18,9 +18,9 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.export import export
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.small_policy import MODEL, configure, make_params, save_openpi, save_own
 
 ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)

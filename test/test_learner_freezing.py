@@ -36,7 +36,7 @@ def configure(folder: Path, *, resume: bool = False, **ppo: Any) -> TrainConfig:
 
 def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
     """Chunks that an actor with the learner's checkpoint samples, with random rewards."""
-    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=learner.policy_version)
+    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
     random = np.random.default_rng(learner.policy_version)
     transitions = []
     for number in range(NUM_CHUNKS):

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
+from chunk_ppo_ros.agent.run_start import learner_state
+from chunk_ppo_ros.agent.run_start.learner_state import LearnerState
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.rl.optimizer import LR_SCALE
@@ -24,6 +26,10 @@ def configure(folder: Path, imitated: Path | str, *, resume: bool = False) -> Tr
     run = {"pretrained_checkpoint_path": str(imitated), "resume": resume, "on_load_failure": "fail"}
     config = small_policy.configure(folder, run=run)
     return dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, ref_kl_coef=0.1))
+
+
+def initial_state(config: TrainConfig) -> LearnerState:
+    return learner_state.initial_state(config, StartingCheckpoint.of(config.run))
 
 
 def assert_is_the_imitation(actor: Any) -> None:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.backbone import gemma, gemma_attention, lora
 from chunk_ppo_ros.model.backbone.gemma_kernels import arrange_attention, arrange_mlp
 from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.trees import random_like
 
 ADAPTED = dataclasses.replace(TINY_MODEL, lora_rank=4, lora_alpha=6.0)

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.tokenization import normalization
+from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, Stats
 
 
@@ -92,7 +93,7 @@ def test_saves_and_loads(tmp_path: pathlib.Path) -> None:
     rng = np.random.default_rng(0)
     norm = normalization.compute_norm_stats(rng.normal(size=(20, 14)), rng.normal(size=(20, 4, 14)))
     norm.save(tmp_path / "trossen")
-    loaded = NormStats.load(tmp_path)  # through the only asset id
+    loaded = PolicyAssets.find(tmp_path).norm_stats  # through the only asset id
     for part in ("state", "actions"):
         for name in ("mean", "std", "q01", "q99"):
             np.testing.assert_array_equal(getattr(getattr(loaded, part), name), getattr(getattr(norm, part), name))
@@ -113,10 +114,12 @@ def test_padding_is_dropped(tmp_path: pathlib.Path) -> None:
 
 def test_missing_ambiguous_or_partial_files_are_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(CheckpointError, match=r"must hold norm_stats\.json"):
-        NormStats.load(tmp_path)
+        PolicyAssets.find(tmp_path)
     write(tmp_path / "b", {"mean": [0], "std": [1]})
     with pytest.raises(ValueError, match=r"without \['state\.q01'"):
-        NormStats.load(tmp_path)
+        NormStats.load(tmp_path / "b")
+    with pytest.raises(CheckpointError, match=r"without \['state\.q01'"):
+        PolicyAssets.find(tmp_path)
     write(tmp_path / "a", {"mean": [0], "std": [1]})
     with pytest.raises(CheckpointError, match=r"must be one of those in .* \(a, b\)"):
-        NormStats.load(tmp_path)
+        PolicyAssets.find(tmp_path)

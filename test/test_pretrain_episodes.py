@@ -23,7 +23,7 @@ from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.imitation.clone_recorded import clone_episodes, leave_out_failures, make_score, split_episodes
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.tokenization.normalization import NormStats
+from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from support import small_policy
 from support.recordings import jpegs, write_hdf5
 
@@ -81,7 +81,8 @@ def test_pretrained_weights_keep_their_tokenizers(
     monkeypatch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
     folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
     np.testing.assert_array_equal(
-        NormStats.load(folder / "assets").actions.q99, NormStats.load(source / "assets").actions.q99
+        PolicyAssets.find(folder / "assets").norm_stats.actions.q99,
+        PolicyAssets.find(source / "assets").norm_stats.actions.q99,
     )
     tuned, before = (restore.load(Checkpoint.open(each), config).params["actor_backbone"] for each in (folder, source))
     jax.tree.map(np.testing.assert_array_equal, tuned, before)

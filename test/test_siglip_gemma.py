@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import MODELS
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.backbone import gemma, gemma_attention, siglip
 from chunk_ppo_ros.model.backbone.gemma_kernels import arrange_attention
 from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.backbone.variants import GemmaConfig, SigLIPConfig, resolve_variant
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.published import parameter_tree
 from support.trees import random_like
 

@@ -20,13 +20,13 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.metadata_file import parse_section
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from support.small_policy import (
     MODEL,
     configure,
@@ -341,7 +341,7 @@ def test_the_simulator_falls_back_aloud_and_says_so_in_the_metadata(
     learner = Learner.start(failing(tmp_path, imitation))
     banner = capsys.readouterr().err
     assert "!! fresh weights, because" in banner and "nowhere must be a folder, got none of that name" in banner
-    provenance = Checkpoint.open(learner.checkpoint).require_metadata().provenance
+    provenance = learner.checkpoint.require_metadata().provenance
     assert (provenance.kind, provenance.is_fallback) == ("scratch", True)
     assert "nowhere" in provenance.reason
 
@@ -361,7 +361,7 @@ def test_a_resume_never_falls_back(imitation: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="holds no finished checkpoint to resume from"):
         Learner.start(resumed)
     learner = Learner.start(config)
-    metadata = learner.checkpoint / "metadata.json"
+    metadata = learner.checkpoint.root / "metadata.json"
     metadata.write_text(metadata.read_text().replace("debug", "other"))
     with pytest.raises(CheckpointError, match="metadata.json was changed since it was written"):
         Learner.start(resumed)

@@ -21,8 +21,10 @@ from hypothesis.extra import numpy as arrays
 
 from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prompt_tokenizer
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import DecodedChunk, FastTokenizer
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer
@@ -396,9 +398,9 @@ def test_weights_with_paligemmas_vocabulary_are_not_given_another_model(
     policy.save(tmp_path / "own")
     (tmp_path / "openpi").mkdir()
     shutil.copy(tmp_path / "own" / "norm_stats.json", tmp_path / "openpi")
-    assert PolicyTokenizer.load(tmp_path / "own", config).token_ids.to_model(0) == 257023
-    with pytest.raises(ValueError, match=r"must be PaliGemma's, got .*own.prompt\.model with \d+ pieces"):
-        PolicyTokenizer.load(tmp_path / "openpi", config, tokenizer_dir=tmp_path / "own")
+    assert PolicyAssets.find(tmp_path / "own").load_tokenizer(config).token_ids.to_model(0) == 257023
+    with pytest.raises(CheckpointError, match=r"must be PaliGemma's, got .*own.prompt\.model with \d+ pieces"):
+        PolicyAssets.find(tmp_path / "openpi").load_tokenizer(config, tokenizer_dir=tmp_path / "own")
 
 
 # Both, in a model's vocabulary
@@ -539,16 +541,17 @@ def test_observe(policy: PolicyTokenizer) -> None:
 def test_saves_and_loads(policy: PolicyTokenizer, tmp_path: pathlib.Path) -> None:
     policy.save(tmp_path / "assets" / "trossen")
     state, chunk = (values[0] for values in smooth_chunks(9, 1))
-    loaded = PolicyTokenizer.load(tmp_path / "assets", MODEL)
+    loaded = PolicyAssets.find(tmp_path / "assets").load_tokenizer(MODEL)
     assert loaded.token_ids == policy.token_ids
     expected = policy.encode_actions(chunk, state).action_tokens
     np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
     # openpi's assets have no tokenizers: they come from a folder of their own.
     (tmp_path / "bare").mkdir()
     shutil.copy(tmp_path / "assets" / "trossen" / "norm_stats.json", tmp_path / "bare")
-    with pytest.raises(FileNotFoundError):
-        PolicyTokenizer.load(tmp_path / "bare", MODEL)
-    loaded = PolicyTokenizer.load(tmp_path / "bare", MODEL, tokenizer_dir=tmp_path / "assets" / "trossen")
+    bare = PolicyAssets.find(tmp_path / "bare")
+    with pytest.raises(CheckpointError, match=r"bare cannot be used: .*openpi's checkpoints have none"):
+        bare.load_tokenizer(MODEL)
+    loaded = bare.load_tokenizer(MODEL, tokenizer_dir=tmp_path / "assets" / "trossen")
     np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
 
 

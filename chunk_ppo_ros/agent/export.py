@@ -6,7 +6,6 @@ serve a policy that was trained with them.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +14,6 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
-from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -24,9 +22,7 @@ from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
 from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR, Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
-from chunk_ppo_ros.model.tokenization.normalization import FILE as NORM_STATS_FILE
-from chunk_ppo_ros.model.tokenization.normalization import find_norm_stats
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL
+from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 
 ASSET_ID = "trossen"
 """The name that openpi gives to the statistics of ALOHA robots."""
@@ -60,14 +56,13 @@ def export(
     """
     check_is_free(directory)
     _check_asset_id(asset_id)
-    source = find_norm_stats(checkpoint.assets, asset_id=from_asset_id)
-    restore.read_norm_stats(source)
+    source = PolicyAssets.find(checkpoint.assets, asset_id=from_asset_id)
     actor, settings = _load_actor(checkpoint), checkpoint.settings
     if not keep_adapters:
         actor, settings = lora.merge_adapters(actor, _model_of(checkpoint, actor)), _without_adapters(settings)
     actor = jax.tree.map(lambda leaf: leaf.astype(dtype), actor)
     return save_openpi_checkpoint(
-        directory, actor, write_assets=lambda assets: _copy_assets(source, assets / asset_id), settings=settings
+        directory, actor, write_assets=lambda assets: source.copy(assets / asset_id), settings=settings
     )
 
 
@@ -100,15 +95,6 @@ def _model_of(checkpoint: Checkpoint, actor: Any) -> Pi0FASTActorCriticConfig:
     leaves = flax.traverse_util.flatten_dict(actor, sep="/")
     ranks = [leaf.shape[-1] for name, leaf in leaves.items() if lora.is_adapter(name) and name.endswith("lora_a")]
     return Pi0FASTActorCriticConfig(lora_rank=max(ranks, default=0))
-
-
-def _copy_assets(source: Path, target: Path) -> None:
-    target.mkdir(parents=True)
-    shutil.copy(source / NORM_STATS_FILE, target)
-    if (source / PROMPT_MODEL).is_file():
-        shutil.copy(source / PROMPT_MODEL, target)
-    if (source / FAST_FOLDER).is_dir():
-        shutil.copytree(source / FAST_FOLDER, target / FAST_FOLDER)
 
 
 def _check_asset_id(asset_id: str) -> None:

@@ -14,13 +14,15 @@ from typing import Any
 
 import jax
 
-from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, checkpoint_directory, initial_state
+from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
@@ -62,18 +64,22 @@ class Learner:
         self._counters = state.counters
         self.provenance = state.policy.provenance
         self.directory = checkpoint_directory(config.run)
-        self.checkpoint = self.directory / f"step_{state.counters.policy_version}"
+        self._checkpoint = state.checkpoint
 
     @classmethod
-    def start(cls, config: TrainConfig) -> Learner:
+    def start(cls, config: TrainConfig, start: StartingCheckpoint | None = None) -> Learner:
         """Resumes or begins the run, and makes sure that a checkpoint of the present version is on disk.
+
+        Args:
+            config: the run's configuration.
+            start: the checkpoint that the section `run` of the configuration names, if the caller has opened it.
 
         Raises:
             CheckpointError: when a checkpoint that must be loaded cannot be, or another run already uses the folder.
         """
-        state = initial_state(config)
+        state = initial_state(config, StartingCheckpoint.of(config.run) if start is None else start)
         learner = cls(config, state)
-        if not state.is_resumed:
+        if state.checkpoint is None:
             learner.save()
         return learner
 
@@ -88,6 +94,17 @@ class Learner:
             f"run {self.run_id} is done: it has trained on {done} control steps of ppo.total_timesteps {total}; raise "
             "--total_timesteps to go on",
         )
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint that the run goes on from, or the one that was saved last.
+
+        Raises:
+            RuntimeError: when the run is new and nothing is saved yet, which `Learner.start` rules out.
+        """
+        if self._checkpoint is None:
+            raise RuntimeError("a new learner must be saved before its checkpoint is used, got none; call save")
+        return self._checkpoint
 
     @property
     def run_id(self) -> str:
@@ -181,8 +198,10 @@ class Learner:
         values_chunks = self._config.model.chunk_value != "none"
         return stack_transitions(transitions, normalize=self._tokenizer.normalize_actions if values_chunks else None)
 
-    def save(self) -> Path:
-        """Writes `step_<version>` atomically, removes checkpoints that are no longer kept, and returns the new folder.
+    def save(self) -> Checkpoint:
+        """Writes a checkpoint of the present version and returns it. Checkpoints that are no longer kept are removed.
+
+        The folder is written whole or not at all.
 
         Raises:
             CheckpointError: when the checkpoint cannot be written. Earlier checkpoints stay whole.
@@ -191,7 +210,7 @@ class Learner:
             self._tokenizer.save(Path(assets))
             if self._novelty is not None:
                 self._novelty.save(Path(assets))
-            self.checkpoint = save_checkpoint(
+            folder = save_checkpoint(
                 self.directory,
                 step=self.policy_version,
                 params=self._params,
@@ -199,5 +218,6 @@ class Learner:
                 assets=Path(assets),
                 metadata=Metadata.of(self._config, counters=self._counters, provenance=self.provenance),
             )
-        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=self.checkpoint)
-        return self.checkpoint
+        self._checkpoint = Checkpoint.open(folder)
+        remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=folder)
+        return self._checkpoint

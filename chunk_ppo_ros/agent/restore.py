@@ -14,17 +14,17 @@ from typing import Any
 
 import jax
 
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.named_leaves import leaf_shardings, name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
-from chunk_ppo_ros.model.checkpoints.orbax_trees import leaf_shardings, name_leaves
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
-from chunk_ppo_ros.model.tokenization.normalization import FILE as NORM_STATS_FILE
-from chunk_ppo_ros.model.tokenization.normalization import NormStats, find_norm_stats
+from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
 
@@ -47,10 +47,14 @@ class PolicyBundle:
     settings: RunSettings = NO_SETTINGS
 
 
-def initial_policy(config: TrainConfig) -> PolicyBundle:
+def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBundle:
     """Returns the policy that a run starts from.
 
     It is the one at `run.pretrained_checkpoint_path`, or one with fresh weights if that path is empty.
+
+    Args:
+        config: the run's configuration.
+        start: the checkpoint at `run.pretrained_checkpoint_path`.
 
     Raises:
         CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded, and `run.on_load_failure` is "fail" or
@@ -60,7 +64,7 @@ def initial_policy(config: TrainConfig) -> PolicyBundle:
     if not path:
         return _from_scratch(config, Provenance("scratch"))
     try:
-        return load(Checkpoint.open(Path(path)), config)
+        return load(start.require(), config)
     except CheckpointError as error:
         if config.run.on_load_failure == "fail" or config.env.simulator == "none":
             raise
@@ -78,7 +82,7 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: Any = None) -
     Args:
         checkpoint: the checkpoint with the parameters and tokenizers.
         config: the configuration of the run, whose model section must fit.
-        sharding: the devices that get the parameters, as `orbax_trees.load_tree` takes it.
+        sharding: the devices that get the parameters, as `leaf_shardings` takes them.
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
@@ -101,33 +105,8 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
     Raises:
         CheckpointError: when a file is missing or does not fit the configuration.
     """
-    folder = find_norm_stats(assets, asset_id=config.run.asset_id)
-    norm_stats = read_norm_stats(folder)
-    dims, action_dim = (norm_stats.state.dim, norm_stats.actions.dim), config.model.action_dim
-    if dims != (action_dim, action_dim):
-        raise CheckpointError(
-            f"{folder / NORM_STATS_FILE} must have {action_dim} dimensions (model.action_dim), got {dims[0]} of the "
-            f"state and {dims[1]} of the actions; it belongs to another robot: set model.action_dim, or run.asset_id"
-        )
-    try:
-        return PolicyTokenizer.load(folder, config.model, tokenizer_dir=config.run.tokenizer_dir)
-    except Exception as error:  # The libraries of the tokenizers raise many kinds of errors.
-        raise CheckpointError(
-            f"the tokenizers of {config.run.tokenizer_dir or folder} cannot be used: {error}; openpi's checkpoints "
-            "have none, so name a folder with tokenizers by run.tokenizer_dir"
-        ) from error
-
-
-def read_norm_stats(folder: Path) -> NormStats:
-    """Reads the statistics of states and actions of a folder.
-
-    Raises:
-        CheckpointError: when norm_stats.json is missing or damaged.
-    """
-    try:
-        return NormStats.load(folder)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{folder / NORM_STATS_FILE} cannot be used: {error!r}; make it by norm-stats") from error
+    found = PolicyAssets.find(assets, asset_id=config.run.asset_id)
+    return found.load_tokenizer(config.model, tokenizer_dir=config.run.tokenizer_dir)
 
 
 def expected_params(policy: Pi0FASTActorCritic) -> Any:

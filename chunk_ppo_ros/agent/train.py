@@ -16,7 +16,7 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_training
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -29,17 +29,22 @@ LARGE_RATE_FOR_2B = 1e-4
 parameters and 2e-5 for LoRA."""
 
 
-def train(config: TrainConfig, env: ChunkEnv) -> Path:
+def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
     """Trains until `ppo.total_timesteps` executed steps and returns the newest checkpoint.
+
+    Args:
+        setup: the run's configuration, and the checkpoint that it goes on from or begins with.
+        env: the environment of the configured simulator.
 
     Raises:
         CheckpointError: when the checkpoint to start from cannot be loaded, or a checkpoint cannot be written.
         LogProbGapError: when sampling and scoring disagree before an update.
     """
+    config = setup.config
     warn_of_large_rate(config)
-    learner = Learner.start(config)
+    learner = Learner.start(config, setup.start)
     print("\n".join(learner.opening))
-    actor = Actor(config, Checkpoint.open(learner.checkpoint), policy_version=learner.policy_version)
+    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
     worker = RolloutWorker(
         actor,
         env,
@@ -87,7 +92,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
             bar.update(done - bar.n)
 
         metrics = learner.update(transitions, progress=on_minibatch)
-    actor.load(Checkpoint.open(learner.save()), policy_version=learner.policy_version)
+    actor.load(learner.save(), policy_version=learner.policy_version)
     metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
     log.write("update", metrics, counters=learner.counters)
     solved = [episode.success for episode in episodes]
@@ -100,8 +105,8 @@ def main(arguments: Sequence[str]) -> int:
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
     print(flags.preset_line(parsed))
-    config = config_for_training(parser, parsed)
-    with simulated(config) as env:
-        checkpoint = train(config, env)
-    print(f"the newest checkpoint is {checkpoint}")
+    setup = setup_for_training(parser, parsed)
+    with simulated(setup.config) as env:
+        checkpoint = train(setup, env)
+    print(f"the newest checkpoint is {checkpoint.root}")
     return 0

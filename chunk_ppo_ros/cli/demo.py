@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.progress import Counters

@@ -8,7 +8,7 @@ from typing import Any
 
 import flax.serialization
 
-from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.progress import Counters
 

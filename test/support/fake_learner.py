@@ -14,6 +14,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
+from chunk_ppo_ros.model.checkpoints.step_folders import step_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,11 @@ class FakeCounters:
     num_steps: int = 0
     next_sequence_number: int = 0
     next_episode: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class FakeCheckpoint:
+    root: Path
 
 
 class FakeLearner:
@@ -40,7 +46,7 @@ class FakeLearner:
         self.provenance = Provenance("scratch")
         self.opening = ("run run starts from nothing",)
         self.directory = Path(config.run.checkpoint_root)
-        self.checkpoint = self.directory / f"step_{counters.policy_version}"
+        self.checkpoint = FakeCheckpoint(step_folder(self.directory, counters.policy_version))
 
     @classmethod
     def start(cls, config):
@@ -85,12 +91,12 @@ class FakeLearner:
     def save(self):
         if FakeLearner.save_errors:
             raise FakeLearner.save_errors.pop(0)
-        folder = self.directory / f"step_{self.policy_version}"
+        folder = step_folder(self.directory, self.policy_version)
         folder.mkdir(parents=True)
         _, *numbers = dataclasses.astuple(self.counters)
         (folder / "counters").write_text(" ".join(str(number) for number in numbers))
-        self.checkpoint = folder
-        return folder
+        self.checkpoint = FakeCheckpoint(folder)
+        return self.checkpoint
 
 
 def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14):

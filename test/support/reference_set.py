@@ -12,6 +12,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import size_settings
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.evaluation.parity.parity_quantities import Model, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceSet, read_reference_set
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
@@ -47,7 +48,7 @@ def write_set(folder: Path, *, image_mask: np.ndarray, suffix: str = "", only_gr
     random = np.random.default_rng(3)
     (folder / "config.json").write_text(json.dumps({**SIZES, "checkpoint": f"{folder.name}/checkpoint/params"}))
     np.savez(folder / "inputs.npz", **make_inputs(random, image_mask))
-    leaves = orbax_trees.name_leaves(make_params())
+    leaves = name_leaves(make_params())
     orbax_trees.save_tree(
         folder / "checkpoint" / "params", {f"params/{name}{suffix}": leaf for name, leaf in leaves.items()}
     )
@@ -101,7 +102,7 @@ def make_outputs(reference: ReferenceSet, *, only_greedy: bool) -> dict[str, np.
     model = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
     if only_greedy:
         return {"greedy_tokens": draw(model)}
-    names = list(orbax_trees.name_leaves(reference.params))
+    names = list(name_leaves(reference.params))
     tokens = {"greedy_tokens": draw(model), "sampled_tokens_T2_key7": draw(model, temperature=2.0, seed=7)}
     placeholders = {name: np.zeros(0) for name in ASKED}
     placeholders |= {"grad_leaf_names": np.array(names), "grad_leaf_norms": np.zeros(len(names))}

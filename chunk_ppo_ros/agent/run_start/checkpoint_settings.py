@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Collection
-from pathlib import Path
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.agent.run_start.learner_state import checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
-from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 
 TRAINED = ("model", "env", "chunk_length", "run.prompt")
 """The sections and settings that training takes from the checkpoint that it starts from."""
@@ -21,6 +18,19 @@ TRAINED = ("model", "env", "chunk_length", "run.prompt")
 MEASURED = (*TRAINED, "ppo")
 """The sections and settings that an evaluation takes from a checkpoint. `ppo` changes no measurement, but a rule for
 chunk lengths may need it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSetup:
+    """What the command line says of a training.
+
+    Attributes:
+        config: the configuration of the run.
+        start: the checkpoint that the run goes on from or begins with, from which `config` has its settings.
+    """
+
+    config: TrainConfig
+    start: StartingCheckpoint
 
 
 def config_for_measuring(
@@ -49,19 +59,19 @@ def config_for_measuring(
     return config
 
 
-def config_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainConfig:
-    """Returns the configuration that a run begins or goes on with. It also prints in one line what the run trains on.
+def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainingSetup:
+    """Returns the configuration and the checkpoint of a run. It also prints in one line what the run trains on.
 
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
     """
-    checkpoint = _start_of(_run_section(parser, parsed))
-    if checkpoint is None:
+    start = StartingCheckpoint.of(_run_section(parser, parsed))
+    if start.opened is None:
         config = flags.config_or_exit(parser, parsed)
         print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
-        return config
-    config = _config(parser, parsed, checkpoint, names=TRAINED)
-    print(f"{describe(config)}; {_source(checkpoint, parsed.config)}", flush=True)
-    return config
+        return TrainingSetup(config, start)
+    config = _config(parser, parsed, start.opened, names=TRAINED)
+    print(f"{describe(config)}; {_source(start.opened, parsed.config)}", flush=True)
+    return TrainingSetup(config, start)
 
 
 def describe(config: TrainConfig) -> str:
@@ -116,15 +126,3 @@ def _run_section(parser: argparse.ArgumentParser, parsed: argparse.Namespace) ->
         return config_module.from_dict(RunConfig, given, base=PRESETS[parsed.config].run, path="run.")
     except ValueError as error:
         parser.error(str(error))
-
-
-def _start_of(run: RunConfig) -> Checkpoint | None:
-    """Returns the checkpoint that a run resumes or starts from, or None for fresh weights or if it cannot be opened."""
-    try:
-        if run.resume:
-            newest = newest_checkpoint(checkpoint_directory(run))
-            return None if newest is None else Checkpoint.open(newest)
-        path = run.pretrained_checkpoint_path
-        return Checkpoint.open(Path(path)) if path else None
-    except CheckpointError:
-        return None  # The learner opens it again and reports the error.

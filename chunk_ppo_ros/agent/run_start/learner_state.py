@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
-from chunk_ppo_ros.config import PPOConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
+from chunk_ppo_ros.config import PPOConfig, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -42,7 +43,7 @@ class LearnerState:
         opt_state: the optimizer's state.
         reference: the actor that the policy is held near, or None if `ppo.ref_kl_coef` is 0.
         novelty: the state of novelty, or None if `reward.novelty_weight` is 0.
-        is_resumed: whether the run had a checkpoint already.
+        checkpoint: the checkpoint that the run goes on from, or None for a new run.
         notes: the lines about the start that the user should see.
     """
 
@@ -51,44 +52,41 @@ class LearnerState:
     opt_state: Any
     reference: Any = None
     novelty: Novelty | None = None
-    is_resumed: bool = False
+    checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         run, version, provenance = self.counters.run_id, self.counters.policy_version, self.policy.provenance
-        if self.is_resumed:
+        if self.checkpoint is not None:
             return f"run {run} goes on from version {version} (started from {provenance})"
         return f"run {run} starts from {provenance} at version {version}"
 
 
-def checkpoint_directory(run: RunConfig) -> Path:
-    """Returns the folder of a run's `step_<N>` checkpoints."""
-    return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
-
-
-def initial_state(config: TrainConfig) -> LearnerState:
+def initial_state(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
     """Returns the state of the run's newest checkpoint if `run.resume` is set, else the state of a new run.
+
+    Args:
+        config: the run's configuration.
+        start: the checkpoint that the section `run` of the configuration names.
 
     Raises:
         CheckpointError: when there is nothing to resume, another run already uses the folder, or a checkpoint that must
             be loaded cannot be.
     """
+    if config.run.resume:
+        return _resumed(config, start.require())
     directory = checkpoint_directory(config.run)
     newest = newest_checkpoint(directory)
-    if config.run.resume:
-        if newest is None:
-            raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
-        return _resumed(config, Checkpoint.open(newest))
     if newest is not None:
         raise CheckpointError(
             f"{directory} already holds {newest.name} of an earlier run; "
             "go on with --resume, or choose another --exp_name"
         )
-    return _new(config)
+    return _new(config, start)
 
 
-def _new(config: TrainConfig) -> LearnerState:
-    policy = restore.initial_policy(config)
+def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
+    policy = restore.initial_policy(config, start)
     reference = policy.params[ACTOR] if _has_reference(config, policy.provenance) else None
     optimizer = make_optimizer(config.ppo)
     differs = f"settings differ from those of the run of {policy.provenance.path}"
@@ -122,7 +120,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
         newest.load_train_state(jax.eval_shape(init, expected), absent=absent),
         reference=reference,
         novelty=novelty,
-        is_resumed=True,
+        checkpoint=newest,
         notes=(*_changes_note(f"settings changed since {newest.root.name}", newest.settings, config), *notes),
     )
 

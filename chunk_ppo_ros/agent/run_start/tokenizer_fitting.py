@@ -12,9 +12,10 @@ import numpy as np
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
+from chunk_ppo_ros.model.tokenization.assets import load_tokenizers
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.normalization import NormStats, clip_actions, compute_norm_stats
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import PROMPT_MODEL, PolicyTokenizer, load_tokenizers
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PROMPT_MODEL, PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
 from chunk_ppo_ros.sim.experts.random_motion import draw_motions

@@ -51,10 +51,10 @@ class ModelBench:
         """Measures the time from observation to joint targets, log-probs and value, in one pass as in policy_node."""
         model = dataclasses.replace(self._config.model, **self._large_images)
         run = dataclasses.replace(
-            self._config.run, exp_name="large_images", tokenizer_dir=str(self._learner.checkpoint / "assets")
+            self._config.run, exp_name="large_images", tokenizer_dir=str(self._learner.checkpoint.assets)
         )
         large = dataclasses.replace(self._config, model=model, run=run)
-        large_actor = Actor(large, Checkpoint.open(Learner.start(large).checkpoint), policy_version=0)
+        large_actor = Actor(large, Learner.start(large).checkpoint, policy_version=0)
         sampled: dict[str, list[float]] = {}
         cases = [
             self._acting(config, actor, sampled)
@@ -68,7 +68,7 @@ class ModelBench:
 
     def update(self) -> list[Figure]:
         """Measures whole updates, each on a newly sampled rollout, and gradients alone."""
-        ppo, bundle = self._config.ppo, restore.load(Checkpoint.open(self._learner.checkpoint), self._config)
+        ppo, bundle = self._config.ppo, restore.load(self._learner.checkpoint, self._config)
         params = jax.tree.map(jnp.asarray, bundle.params)
         optimizer = make_optimizer(ppo)
         opt_state = optimizer.init(params)
@@ -91,7 +91,8 @@ class ModelBench:
         resumed = dataclasses.replace(self._config, run=dataclasses.replace(self._config.run, resume=True))
 
         def load(_: object) -> None:
-            actor.load(Checkpoint.open(learner.checkpoint), policy_version=0)
+            # policy_node opens the folder of each new version, so this belongs to the time.
+            actor.load(Checkpoint.open(learner.checkpoint.root), policy_version=0)
 
         return measure(
             "checkpoint",
@@ -99,7 +100,7 @@ class ModelBench:
                 Case(
                     "save: weights, optimizer, tokenizers, forced to the disk",
                     "ms",
-                    lambda: shutil.rmtree(learner.checkpoint),
+                    lambda: shutil.rmtree(learner.checkpoint.root),
                     lambda _: learner.save(),
                     milliseconds,
                 ),
@@ -115,7 +116,7 @@ class ModelBench:
 
     @functools.cached_property
     def _actor(self) -> Actor:
-        return Actor(self._config, Checkpoint.open(self._learner.checkpoint), policy_version=0)
+        return Actor(self._config, self._learner.checkpoint, policy_version=0)
 
     def _acting(self, config: TrainConfig, actor: Actor, sampled: dict[str, list[float]]) -> Case:
         model = config.model

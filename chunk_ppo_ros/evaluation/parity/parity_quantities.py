@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.evaluation.parity import parity_forward
 from chunk_ppo_ros.evaluation.parity.parity_forward import Forward, make_inputs
 from chunk_ppo_ros.evaluation.parity.parity_rows import EXACT, Quantity, Tolerance
 from chunk_ppo_ros.evaluation.parity.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT, generated_states
 from chunk_ppo_ros.evaluation.parity.parity_set import Arrays, ReferenceSet
 from chunk_ppo_ros.model.backbone.pi0_fast import Params, Pi0FAST
-from chunk_ppo_ros.model.checkpoints.orbax_trees import name_leaves
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import END
 
 PLAIN = Tolerance(1e-4)

@@ -21,10 +21,9 @@ import numpy as np
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core_jax.named_leaves import HasShape
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
-from chunk_ppo_ros.model.checkpoints import orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -144,7 +143,7 @@ def _checkpoint_folder(folder: Path, sizes: Mapping[str, Any]) -> Path:
     stated = Path(str(sizes.get("checkpoint", "checkpoint/params")))
     places = [folder / stated, folder.joinpath(*stated.parts[1:]), folder.parent / stated]
     for place in places:
-        if orbax_trees.is_tree(place) or orbax_trees.is_tree(place / "params"):
+        if Checkpoint.is_at(place):
             return place
     looked = ", ".join(dict.fromkeys(str(place) for place in places))
     raise ReferenceError(f"config.json's checkpoint '{stated}' must be an Orbax folder, got none at {looked}")

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.core_jax.arrays import ShapeTree
+from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 
 IMAGE_TOWER = "PaliGemma/img/"
@@ -27,8 +28,7 @@ def trained_leaves(actor: ShapeTree, ppo: PPOConfig) -> PyTree[bool]:
         ppo: the PPO settings. `freeze_image_tower` keeps the image tower as it is, and `freeze_text_tower` keeps the
             decoder with its adapters as it is.
     """
-    paths, structure = jax.tree.flatten_with_path(actor)
-    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in paths]
+    names = list(name_leaves(actor))
     adapters_only = any(is_adapter(name) for name in names)
 
     def is_trained(name: str) -> bool:
@@ -36,4 +36,4 @@ def trained_leaves(actor: ShapeTree, ppo: PPOConfig) -> PyTree[bool]:
             return not ppo.freeze_image_tower
         return not ppo.freeze_text_tower and (is_adapter(name) or not adapters_only)
 
-    return jax.tree.unflatten(structure, [is_trained(name) for name in names])
+    return jax.tree.unflatten(jax.tree.structure(actor), [is_trained(name) for name in names])

@@ -20,9 +20,9 @@ import jax
 
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
+from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_metadata
-from chunk_ppo_ros.model.checkpoints.orbax_trees import HasShape
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
 ACTOR = "actor_backbone/"
@@ -77,6 +77,11 @@ class Checkpoint:
             leaves = {name: stored[stored_name] for name, stored_name in names.items()}
             return cls(root, "openpi", leaves, names, _read_checksums(root), None, _read_settings(root))
 
+    @staticmethod
+    def is_at(path: Path) -> bool:
+        """Returns whether a folder, or its `params`, looks like what `open` takes."""
+        return orbax_trees.is_tree(path) or orbax_trees.is_tree(path / PARAMS)
+
     @property
     def assets(self) -> Path:
         """The folder of norm_stats and tokenizers."""
@@ -113,7 +118,7 @@ class Checkpoint:
         Args:
             expected: tree of arrays or shapes, or dict of them by name; it decides the dtypes as well.
             ignored: names of leaves that are left out.
-            sharding: the devices of the arrays, as `orbax_trees.load_tree` takes them.
+            sharding: the devices of the arrays, as `leaf_shardings` takes them.
             before_reading: function that is called when everything has been checked that can be checked without reading
                 arrays. It may free the arrays that the new ones replace.
 
@@ -154,7 +159,7 @@ class Checkpoint:
         verified = self._check_unchanged(TRAIN_STATE)
         with _readable(self.root):
             stored = orbax_trees.stored_shapes(self.root / TRAIN_STATE)
-        wanted = orbax_trees.name_leaves(expected)
+        wanted = name_leaves(expected)
         filled = {name: leaf for name, leaf in absent.items() if name not in stored}
         filled |= orbax_trees.load_tree(
             self.root / TRAIN_STATE,

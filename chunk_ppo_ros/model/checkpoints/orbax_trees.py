@@ -1,7 +1,6 @@
 """Writes trees of arrays to Orbax folders, checks their names and shapes, and reads them straight to their devices.
 
-The name of an array is its path in the tree joined by "/", for example "value_head/hidden/kernel". `checkpoint.py`
-knows the folders of a checkpoint.
+The names of arrays are those of `core_jax/named_leaves.py`. `checkpoint.py` knows the folders of a checkpoint.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import flax.traverse_util
 import jax
@@ -21,20 +19,11 @@ import tensorstore
 
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import PyTree, ShapeTree
+from chunk_ppo_ros.core_jax.named_leaves import HasShape, leaf_shardings, name_leaves
 
 _TREE_FILE = "_METADATA"  # Orbax's list of arrays. A folder without it is no tree.
 _MIN_READ_BYTES = 64 * 2**20
 _MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
-
-
-@runtime_checkable
-class HasShape(Protocol):
-    """An array, or the description of one by `jax.eval_shape` or Orbax."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-    @property
-    def dtype(self) -> np.dtype: ...
 
 
 def is_tree(folder: Path) -> bool:
@@ -86,8 +75,7 @@ def load_tree(
         names: the name in `expected` of each array, by its stored name; an array that is not in it is not read.
         stored: the result of `stored_shapes` for the folder, where the caller has it. Reading it again takes tens of
             ms.
-        sharding: the devices of the arrays. It is one `jax.sharding.Sharding`, or a tree of them like `expected` or its
-            upper part; None takes the first device.
+        sharding: the devices of the arrays, as `leaf_shardings` takes them.
         verified: whether checksums have shown that the files are whole. Where they have not, arrays are read one after
             the other, which takes 10 ms each. If they were read together and one failed, Orbax would go on reading the
             others, and Python would report their errors later.
@@ -134,19 +122,6 @@ def check_shapes(
             f"{folder} must have the arrays of the configuration, but {len(differing)} differ; {advice}:\n"
             + "\n".join(differing)
         )
-
-
-def name_leaves(tree: PyTree) -> dict[str, PyTree]:
-    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names keeps them."""
-    flat, _ = jax.tree.flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
-
-
-def leaf_shardings(expected: ShapeTree, sharding: PyTree) -> dict[str, jax.sharding.Sharding]:
-    """Returns the sharding of each leaf of `expected` by name; `sharding` is what `load_tree` takes."""
-    if sharding is None:
-        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    return name_leaves(jax.tree.broadcast(sharding, expected))
 
 
 def read_arrays(

@@ -12,12 +12,13 @@ from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_
 from chunk_ppo_ros.model.checkpoints.checkpoint import ASSETS, CHECKSUMS, METADATA, PARAMS, SETTINGS, TRAIN_STATE
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, write_metadata
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
+from chunk_ppo_ros.model.checkpoints.step_folders import remove_unfinished, step_folder
 
 
 def save_checkpoint(
     directory: Path, *, step: int, params: Params, train_state: PyTree, assets: Path, metadata: Metadata
 ) -> Path:
-    """Writes the folder `step_<step>` below `directory`, whole or not at all, and returns its path.
+    """Writes the `step_folder` of a version below `directory`, whole or not at all, and returns its path.
 
     Args:
         directory: the folder of the run's checkpoints, which is made if it is missing. Unfinished folders that an
@@ -38,9 +39,8 @@ def save_checkpoint(
         shutil.copytree(assets, folder / ASSETS)
         write_metadata(folder / METADATA, metadata, step=step, checksums=atomic_folder.checksums(folder))
 
-    for leftover in directory.glob(f"{atomic_folder.UNFINISHED}step_*"):
-        shutil.rmtree(leftover)
-    return atomic_folder.write_atomically(directory / f"step_{step}", write)
+    remove_unfinished(directory)
+    return atomic_folder.write_atomically(step_folder(directory, step), write)
 
 
 def save_openpi_checkpoint(

@@ -1,4 +1,4 @@
-"""Finds the newest `step_<N>` folder of a run and removes old ones. Nothing here reads a checkpoint."""
+"""Names the `step_<N>` folders of a run, finds the newest and removes old ones. Nothing here reads a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints import atomic_folder
 from chunk_ppo_ros.model.checkpoints.checkpoint import METADATA
 
-_STEP = re.compile(r"step_(\d+)")
+_PREFIX = "step_"
+_STEP = re.compile(rf"{_PREFIX}(\d+)")
+
+
+def step_folder(directory: Path, version: int) -> Path:
+    """Returns the place of the checkpoint of a policy version, >= 0, below the folder of the run's checkpoints."""
+    return directory / f"{_PREFIX}{version}"
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes the folders that an interrupted save or removal left."""
+    for leftover in directory.glob(f"{atomic_folder.UNFINISHED}{_PREFIX}*"):
+        shutil.rmtree(leftover)
 
 
 def newest_checkpoint(directory: Path) -> Path | None:
@@ -45,4 +57,4 @@ def _finished(directory: Path) -> list[Path]:
 
 
 def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step_"))
+    return int(folder.name.removeprefix(_PREFIX))

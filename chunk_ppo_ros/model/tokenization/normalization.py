@@ -13,8 +13,6 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32, Float64, Real
 
-from chunk_ppo_ros.core.errors import CheckpointError
-
 EPSILON = 1e-6
 """The number that is added to q99 - q01, so that no division is by 0; openpi's value."""
 
@@ -70,13 +68,13 @@ class NormStats:
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> NormStats:
-        """Reads the `norm_stats.json` in a folder or in the only folder below it that has one.
+        """Reads the `norm_stats.json` of a folder; `assets.py` finds the folder in a checkpoint.
 
         Raises:
-            CheckpointError: when it is not found; see `find_norm_stats`.
+            FileNotFoundError: when the folder has no such file.
             ValueError: when statistics are missing or not finite.
         """
-        path = find_norm_stats(pathlib.Path(folder)) / FILE
+        path = pathlib.Path(folder) / FILE
         parts = json.loads(path.read_text())["norm_stats"]
         missing = [
             f"{part}.{name}" for part in ("state", "actions") for name in _names() if name not in parts.get(part, {})
@@ -93,29 +91,6 @@ class NormStats:
         folder.mkdir(parents=True, exist_ok=True)
         parts = {part: {n: getattr(getattr(self, part), n).tolist() for n in _names()} for part in ("state", "actions")}
         (folder / FILE).write_text(json.dumps({"norm_stats": parts}, indent=2) + "\n")
-
-
-def find_norm_stats(assets: pathlib.Path, *, asset_id: str = "") -> pathlib.Path:
-    """Returns the folder of norm_stats.json: `assets` itself, or a folder below it (openpi's `assets/<asset_id>`).
-
-    Args:
-        assets: the assets folder of a checkpoint, or `run.tokenizer_dir`.
-        asset_id: the folder below `assets` to take, where `assets` itself has no such file; empty takes the only one.
-
-    Raises:
-        CheckpointError: when no folder has the file, `asset_id` has none, or several have it and `asset_id` is empty.
-    """
-    if (assets / FILE).is_file():
-        return assets
-    found = {file.parent.relative_to(assets).as_posix(): file.parent for file in assets.rglob(FILE)}
-    names = ", ".join(sorted(found))
-    if not found:
-        raise CheckpointError(f"{assets} must hold {FILE} or <asset_id>/{FILE}, got neither; copy it there")
-    if asset_id not in found and (asset_id or len(found) > 1):
-        raise CheckpointError(
-            f"the asset id must be one of those in {assets} ({names}), got '{asset_id}'; set run.asset_id"
-        )
-    return found[asset_id] if asset_id else next(iter(found.values()))
 
 
 def clip_actions(actions: Real[np.ndarray, "*batch D"], limit: float) -> tuple[Real[np.ndarray, "*batch D"], int]:

@@ -27,21 +27,6 @@ PROMPT_MODEL = "prompt.model"
 FAST_FOLDER = "fast"
 
 
-def load_tokenizers(folder: pathlib.Path, config: Pi0FASTActorCriticConfig) -> tuple[PromptTokenizer, FastTokenizer]:
-    """Returns the prompt and FAST tokenizers of a folder.
-
-    Args:
-        folder: the folder that has prompt.model and fast/.
-        config: the model's configuration, which bounds the prompt.
-
-    Raises:
-        FileNotFoundError: where a file is missing.
-        ValueError: where a file is damaged or does not fit. The tokenizers' libraries raise other errors as well.
-    """
-    prompt = PromptTokenizer(folder / PROMPT_MODEL, max_len=config.max_prompt_len)
-    return prompt, FastTokenizer.load(folder / FAST_FOLDER)
-
-
 @dataclasses.dataclass(frozen=True)
 class EncodedActions:
     """The tokens that the model should generate for a chunk.
@@ -86,32 +71,6 @@ class PolicyTokenizer:
                 f"prompt tokenizer must have at most model.vocab_size ({self.config.vocab_size}) pieces, got "
                 f"{self.prompt.vocab_size}; train a smaller one"
             )
-
-    @classmethod
-    def load(
-        cls, folder: str | pathlib.Path, config: Pi0FASTActorCriticConfig, *, tokenizer_dir: str | pathlib.Path = ""
-    ) -> PolicyTokenizer:
-        """Reads an assets folder: norm_stats.json, prompt.model and fast/, in itself or in its only `<asset_id>/`.
-
-        Args:
-            folder: the assets folder of a checkpoint, of this package or of openpi.
-            config: the model's configuration.
-            tokenizer_dir: folder of prompt.model and fast/; empty takes those beside norm_stats.json. openpi's
-                checkpoints have neither.
-
-        Raises:
-            CheckpointError: where there is no norm_stats.json.
-            FileNotFoundError: where another file is missing.
-            ValueError: where a file does not fit the configuration. An assets folder without a prompt.model is from
-                openpi. With PaliGemma's vocabulary its weights were trained on PaliGemma's model, so any other is
-                refused.
-        """
-        beside = normalization.find_norm_stats(pathlib.Path(folder))
-        tokenizers = pathlib.Path(tokenizer_dir) if tokenizer_dir else beside
-        prompt, fast = load_tokenizers(tokenizers, config)
-        if config.vocab_size == prompt_tokenizer.PALIGEMMA_VOCAB_SIZE and not (beside / PROMPT_MODEL).is_file():
-            prompt.require_paligemma(tokenizers / PROMPT_MODEL)
-        return cls(prompt=prompt, fast=fast, norm_stats=NormStats.load(beside), config=config)
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes norm_stats.json, prompt.model and fast/ into an assets folder."""

@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar, update_bar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
@@ -199,7 +200,7 @@ class TrainerNode(WorkerNode):
         self._saved_at = time.monotonic()
         self.submit(run.learner.save, lambda outcome: self._on_saved(run, metrics, outcome))
 
-    def _on_saved(self, run: TrainingRun, metrics: Metrics, outcome: Outcome[Path]) -> None:
+    def _on_saved(self, run: TrainingRun, metrics: Metrics, outcome: Outcome[Checkpoint]) -> None:
         try:
             outcome.result()
         except UserError as error:

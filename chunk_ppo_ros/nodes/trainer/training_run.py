@@ -67,7 +67,7 @@ class TrainingRun:
             run_id=learner.run_id,
             sender=DEFAULT_SENDER,
             version=buffer.version,
-            checkpoint=str(learner.checkpoint.resolve()),
+            checkpoint=str(learner.checkpoint.root.resolve()),
             num_accepted=buffer.num_accepted,
             num_required=buffer.num_required,
             next_sequence_number=max(counters.next_sequence_number, newest.sequence_number + 1 if newest else 0),
