@@ -93,9 +93,9 @@ def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[s
         makers = (sim_node.SimNode, robot_node.RobotNode, reward_node.RewardNode, policy_node.PolicyNode)
         for make in makers:
             graph.add(make()).set_parameters([Parameter("use_sim_time", value=True)])
-        graph.spin_until(graph.peer.is_connected)
+        graph.until(graph.peer.is_connected)
         graph.peer.announce(folder / "step_0")
-        graph.spin_until(lambda: len(graph.peer.transitions) == len(EXECUTED), timeout=30.0)
+        graph.until(lambda: len(graph.peer.transitions) == len(EXECUTED), timeout=30.0)
         return graph.peer.transitions
 
 

@@ -65,7 +65,7 @@ def graph(trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> I
     config = node_config(tmp_path, reward=reward, env={"sensor_timeout": 0.5})
     with running_graph(config, tmp_path, Rig, capfd) as graph:
         graph.add(ClassifierNode())
-        graph.spin_until(graph.peer.is_connected)
+        graph.until(graph.peer.is_connected)
         yield graph
 
 
@@ -78,7 +78,7 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     graph.spin(0.3)
     assert not rig.rewards
     rig.show("cam_left_wrist", stamp=120)
-    graph.spin_until(lambda: rig.rewards)
+    graph.until(lambda: rig.rewards)
     (reward,) = rig.rewards
     assert (reward.header.stamp.nanosec, reward.source) == (50, "classifier")
     assert (reward.run_id, reward.sender) == ("run", "robot_7")
@@ -98,9 +98,9 @@ def test_each_of_several_chunks_that_waited_for_a_camera_is_judged(graph: Graph)
     graph.spin(0.3)
     assert not rig.rewards
     rig.show("cam_high", stamp=120)
-    graph.spin_until(lambda: rig.rewards)
+    graph.until(lambda: rig.rewards)
     rig.show("cam_high", stamp=200)
-    graph.spin_until(lambda: len(rig.rewards) == 2)
+    graph.until(lambda: len(rig.rewards) == 2)
     assert [reward.header.stamp.nanosec for reward in rig.rewards] == [50, 150]
 
 
@@ -113,10 +113,10 @@ def test_what_was_refused_is_not_judged_and_a_silent_camera_is_told_once(graph: 
     assert not rig.rewards
     rig.end(60, end=300)
     rig.show("cam_left_wrist", stamp=300)
-    graph.spin_until(lambda: graph.logged("cam_high after a chunk is silent"))
+    graph.until(lambda: graph.logged("cam_high after a chunk is silent"))
     rig.show("cam_high", stamp=300)
-    graph.spin_until(lambda: rig.rewards)
-    graph.spin_until(lambda: graph.logged("cam_high after a chunk is back"))
+    graph.until(lambda: rig.rewards)
+    graph.until(lambda: graph.logged("cam_high after a chunk is back"))
     assert graph.logged("cam_left_wrist after") == 0
 
 

@@ -125,9 +125,9 @@ def graph(start):
     graph = start()
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1)
-    graph.spin_until(lambda: graph.peer.chunks)
+    graph.until(lambda: graph.peer.chunks)
     return graph
 
 
@@ -137,7 +137,7 @@ def settle_newest(graph, *, end, **fields):
 
 def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
     trajectories = [graph.peer.heard[f"robot/{side}/joint_trajectory"] for side in aloha.SIDES]
-    graph.spin_until(lambda: all(trajectories))
+    graph.until(lambda: all(trajectories))
     chunk = graph.peer.chunks[0]
     assert (chunk.run_id, chunk.sequence_number, chunk.episode, chunk.chunk, chunk.policy_version) == (
         "run",
@@ -165,11 +165,11 @@ def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
     graph = start(env={"max_episode_chunks": 2})
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1)
     left = graph.peer.heard["robot/left/joint_trajectory"]
     for number, (asked, sent) in enumerate([(16, 16), (7, 7), (16, 9)]):
-        graph.spin_until(lambda number=number: len(left) == number + 1)
+        graph.until(lambda number=number: len(left) == number + 1)
         assert (graph.peer.chunks[number].num_steps_asked, len(left[number].points)) == (asked, sent)
         FakeActor.num_steps_asked = (7, 16, 16)[number]  # of the next chunk
         settle_newest(graph, end=(number + 2) * MILLISECOND, num_steps=sent)
@@ -180,22 +180,22 @@ def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):
     FakeActor.invalid = (1, 2)
     for number in (0, 1, 2):
         settle_newest(graph, end=(number + 2) * MILLISECOND)
-        graph.spin_until(lambda number=number: len(graph.peer.chunks) == number + 2)
+        graph.until(lambda number=number: len(graph.peer.chunks) == number + 2)
     assert [chunk.valid for chunk in graph.peer.chunks] == [True, False, False, True]
-    graph.spin_until(lambda: graph.logged("stand for actions again"))
+    graph.until(lambda: graph.logged("stand for actions again"))
     assert graph.logged("stand for no actions, the robot holds its pose: no '|' in chunk 1") == 1
     assert graph.logged("stand for no actions") == 1
     left = graph.peer.heard["robot/left/joint_trajectory"]
-    graph.spin_until(lambda: len(left) >= 2)
+    graph.until(lambda: len(left) >= 2)
     np.testing.assert_allclose([point.positions for point in left[1].points], [[0.1] * 6 + [0.5]] * 16, atol=1e-6)
 
 
 def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_episode(graph):
     for number in range(1, 4):
         settle_newest(graph, end=number)
-        graph.spin_until(lambda number=number: len(graph.peer.chunks) == number + 1)
+        graph.until(lambda number=number: len(graph.peer.chunks) == number + 1)
     settle_newest(graph, end=4)
-    graph.spin_until(lambda: graph.peer.bootstraps)
+    graph.until(lambda: graph.peer.bootstraps)
     bootstrap = graph.peer.bootstraps[0]
     assert (bootstrap.sequence_number, bootstrap.policy_version, bootstrap.value) == (3, 0, VALUE)
     assert bootstrap.header.stamp == graph.peer.chunks[-1].header.stamp
@@ -204,7 +204,7 @@ def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_epi
     graph.spin(0.3)
     assert len(graph.peer.chunks) == 4
     graph.peer.announce(1)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 5)
+    graph.until(lambda: len(graph.peer.chunks) == 5)
     chunk = graph.peer.chunks[-1]
     assert (chunk.sequence_number, chunk.episode, chunk.chunk, chunk.policy_version) == (4, 0, 4, 1)
     assert len({(chunk.header.stamp.sec, chunk.header.stamp.nanosec) for chunk in graph.peer.chunks}) == 5
@@ -215,12 +215,12 @@ def test_stamps_differ_while_simulated_time_stands_still(start):
     graph.node.set_parameters([Parameter("use_sim_time", value=True)])  # and nobody publishes /clock
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1)
-    graph.spin_until(lambda: graph.peer.chunks)
+    graph.until(lambda: graph.peer.chunks)
     settle_newest(graph, end=1, valid=False, message="refused")
     graph.peer.sense(2)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert [chunk.header.stamp.nanosec for chunk in graph.peer.chunks] == [1, 2]
 
 
@@ -228,12 +228,12 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     peer = graph.peer
     peer.take_over(stamp=3)
     settle_newest(graph, end=4, intervened=True)
-    graph.spin_until(lambda: peer.bootstraps)  # the value at the takeover
+    graph.until(lambda: peer.bootstraps)  # the value at the takeover
     peer.take_over(stamp=10, segment=10)
     graph.spin(0.1)
     peer.sense(12, angle=0.3)
     peer.drive(10, num_steps=16)
-    graph.spin_until(lambda: len(peer.chunks) == 2)
+    graph.until(lambda: len(peer.chunks) == 2)
     chunk = conversions.chunk_from_message(peer.chunks[1])
     assert (chunk.human_driven, chunk.num_steps_asked, peer.chunks[1].chunk) == (True, 16, 2)
     assert time_to_ns(peer.chunks[1].header.stamp) == 10
@@ -243,10 +243,10 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     graph.spin(0.2)
     assert len(peer.chunks) == 2  # what the sensors showed before the hand-back does not count
     peer.sense(21)
-    graph.spin_until(lambda: len(peer.chunks) == 3)
+    graph.until(lambda: len(peer.chunks) == 3)
     # Numbers 1 and 3 of the episode are left out: there the driver changed.
     assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)
-    graph.spin_until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
+    graph.until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
 
 
 def test_what_a_human_drives_without_an_observation_is_told(graph):
@@ -254,36 +254,36 @@ def test_what_a_human_drives_without_an_observation_is_told(graph):
     graph.spin(0.2)
     graph.peer.take_over(stamp=6)
     graph.peer.drive(3, num_steps=2)
-    graph.spin_until(lambda: graph.logged("the sensors gave no observation just before it"))
+    graph.until(lambda: graph.logged("the sensors gave no observation just before it"))
     assert len(graph.peer.chunks) == 1
 
 
 def test_truncation_is_bootstrapped_and_the_next_episode_starts_with_chunk_0(graph):
     settle_newest(graph, end=1, truncated=True)
-    graph.spin_until(lambda: graph.peer.bootstraps)
+    graph.until(lambda: graph.peer.bootstraps)
     graph.peer.event(msg.EpisodeEvent.ENDED, outcome=msg.EpisodeEvent.TIME_LIMIT)
     graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
     graph.peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=5)
     graph.spin(0.2)
     assert len(graph.peer.chunks) == 1  # what the sensors showed before the start is not of this episode
     graph.peer.sense(5)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode, graph.peer.chunks[1].chunk) == (1, 1, 0)
 
 
 def test_a_sample_that_a_pause_overtakes_is_dropped_and_its_number_used_again(graph):
     FakeActor.gate.clear()
     settle_newest(graph, end=1)
-    graph.spin_until(lambda: graph.node.is_working)
+    graph.until(lambda: graph.node.is_working)
     graph.peer.event(msg.EpisodeEvent.PAUSED)
     graph.spin(0.2)
     FakeActor.gate.set()
-    graph.spin_until(lambda: not graph.node.is_working)
+    graph.until(lambda: not graph.node.is_working)
     graph.spin(0.2)
     assert len(graph.peer.chunks) == 1
     graph.peer.event(msg.EpisodeEvent.RESUMED, stamp=2)
     graph.peer.sense(2)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert graph.peer.chunks[1].sequence_number == 1
 
 
@@ -291,46 +291,46 @@ def test_a_camera_that_never_comes_is_named_once_and_its_return_too(start):
     graph = start(env={"sensor_timeout": 0.3})
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1, cameras=CAMERAS[:2])
-    graph.spin_until(lambda: graph.logged("cam_right_wrist is silent for"))
+    graph.until(lambda: graph.logged("cam_right_wrist is silent for"))
     graph.spin(2.2)  # two more looks, one a second
     assert graph.logged("cam_right_wrist is silent for") == 1
     assert graph.peer.chunks == []
     graph.peer.sense(2)
-    graph.spin_until(lambda: graph.peer.chunks)
-    graph.spin_until(lambda: graph.logged("all sensors are back"))
+    graph.until(lambda: graph.peer.chunks)
+    graph.until(lambda: graph.logged("all sensors are back"))
 
 
 def test_joints_that_are_not_finite_are_told_and_the_policy_holds(graph):
     graph.peer.sense(5, angle=float("nan"))
-    graph.spin_until(lambda: graph.logged("left arm: joint waist must be finite, got nan"))
+    graph.until(lambda: graph.logged("left arm: joint waist must be finite, got nan"))
     graph.peer.settle(graph.peer.chunks[0], end=4, sense=False)
     graph.spin(0.3)
     assert len(graph.peer.chunks) == 1
     graph.peer.sense(6)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert graph.logged("the left arm's joint states are valid again") == 1
 
 
 def test_a_checkpoint_that_does_not_load_keeps_the_old_weights_and_holds(graph):
     graph.peer.announce(1, is_there=False)
-    graph.spin_until(lambda: graph.logged("policy version 1 cannot be loaded, the policy holds"))
+    graph.until(lambda: graph.logged("policy version 1 cannot be loaded, the policy holds"))
     settle_newest(graph, end=1)
     graph.spin(0.3)
     assert len(graph.peer.chunks) == 1
     graph.peer.announce(2)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert graph.peer.chunks[1].policy_version == 2
 
 
 def test_a_first_checkpoint_that_does_not_load_leaves_the_node_inactive(start):
     graph = start()
     graph.peer.announce(0, is_there=False)
-    graph.spin_until(lambda: graph.logged("step_0 is missing"))
+    graph.until(lambda: graph.logged("step_0 is missing"))
     assert not graph.node.is_ready
     graph.peer.announce(1)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
 
 
 def test_activation_is_refused_until_the_weights_are_loaded(start):
@@ -338,7 +338,7 @@ def test_activation_is_refused_until_the_weights_are_loaded(start):
     assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert graph.node.trigger_activate() == TransitionCallbackReturn.FAILURE
     graph.peer.announce()
-    graph.spin_until(lambda: graph.node.is_ready)
+    graph.until(lambda: graph.node.is_ready)
     assert not graph.node.is_active
     assert graph.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
 
@@ -348,31 +348,31 @@ def test_a_robot_that_does_not_answer_is_told_and_a_reset_goes_on(start):
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
     graph.peer.sense(1)
-    graph.spin_until(lambda: graph.logged("chunk 0 was sent"))
+    graph.until(lambda: graph.logged("chunk 0 was sent"))
     graph.spin(1.2)
     assert graph.logged("chunk 0 was sent") == 1
     graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
     graph.peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=2)
     graph.peer.sense(2)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode) == (1, 1)
 
 
 def test_a_trainer_that_leaves_and_comes_back_is_told_once(graph):
     graph.spin(1.1)  # it has been seen
     graph.peer.destroy_publisher(graph.peer.versions)
-    graph.spin_until(lambda: graph.logged("trainer_node left the graph"))
+    graph.until(lambda: graph.logged("trainer_node left the graph"))
     graph.peer.versions = graph.peer.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-    graph.spin_until(lambda: graph.logged("trainer_node is back in the graph"))
+    graph.until(lambda: graph.logged("trainer_node is back in the graph"))
     assert graph.logged("trainer_node left the graph") == 1
 
 
 def test_a_restarted_policy_goes_on_with_the_numbers(graph):
     graph.remove(graph.node)
     graph.node = graph.add(policy_node.PolicyNode())
-    graph.spin_until(lambda: graph.node.is_active and graph.peer.is_connected())
+    graph.until(lambda: graph.node.is_active and graph.peer.is_connected())
     graph.peer.sense(2)
-    graph.spin_until(lambda: len(graph.peer.chunks) == 2)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
     assert graph.peer.chunks[1].sequence_number == 1
 
 
@@ -380,9 +380,9 @@ def test_an_observation_that_the_model_refuses_holds(start):
     graph = start(run={"prompt": "x" * 201})
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1)
-    graph.spin_until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
+    graph.until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
     graph.spin(1.2)
     assert graph.logged("the observation is refused") == 1
     assert graph.peer.chunks == []
@@ -411,4 +411,4 @@ def test_a_node_that_is_cleaned_up_can_be_configured_again(graph):
         assert trigger() == TransitionCallbackReturn.SUCCESS
     assert not (graph.node.is_ready or graph.node.is_configured)
     assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
-    graph.spin_until(lambda: graph.node.is_active)
+    graph.until(lambda: graph.node.is_active)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import rclpy
 from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Float32
 from std_srvs.srv import SetBool, Trigger
@@ -23,6 +21,7 @@ from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
 
@@ -90,24 +89,15 @@ class Neighbors(Node):
             self.acks.publish(ack)
 
 
-@dataclasses.dataclass
-class Graph:
+class Graph(Spinner):
     """The node under test and its neighbors, spun together."""
 
-    node: RewardNode
-    others: Neighbors
-    executor: SingleThreadedExecutor
+    def __init__(self, node: RewardNode, others: Neighbors, context: Context) -> None:
+        super().__init__(node, others, context=context)
+        self.node, self.others = node, others
 
-    def until(self, condition: Callable[[], object], timeout: float = 5.0) -> None:
-        deadline = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < deadline, f"events: {self.event_names()}"
-            self.executor.spin_once(timeout_sec=0.02)
-
-    def settle(self, seconds: float = 0.3) -> None:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self.executor.spin_once(timeout_sec=0.02)
+    def seen(self) -> str:
+        return f"events: {self.event_names()}"
 
     def event_names(self) -> list[tuple[int, int, int]]:
         return [(event.episode, event.event, event.outcome) for event in self.others.events]
@@ -187,18 +177,13 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     settings = [f"run.run_dir:={tmp_path}", "reward.source_timeout:=0.4"]
     settings += [f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
     rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
-    executor = SingleThreadedExecutor(context=context)
     node, others = RewardNode(context=context), Neighbors(context)
-    for each in (node, others):
-        executor.add_node(each)
-    graph = Graph(node, others, executor)
+    graph = Graph(node, others, context)
     graph.until(lambda: all(client.service_is_ready() for client in others.callers.values()))
     graph.until(lambda: node.count_publishers("execution_result") and others.count_subscribers("policy_version"))
-    graph.settle(0.2)
+    graph.spin(0.2)
     yield graph
-    executor.shutdown()
-    node.destroy_node()
-    others.destroy_node()
+    graph.close()
     context.try_shutdown()
 
 
@@ -212,7 +197,7 @@ def test_an_episode_of_three_chunks_becomes_three_transitions(graph: Graph) -> N
     graph.until(lambda: len(graph.others.transitions) == 1)
     graph.play(2, chunk=2, value=0.125)  # the third chunk is the last: env.max_episode_chunks
     assert graph.others.outcomes[-1].truncated
-    graph.settle()
+    graph.spin(0.3)
     assert graph.others.events[-1].event == Event.STARTED  # the scene stands until its value is told
     graph.bootstrap(2, value=4.0)
     graph.until(lambda: len(graph.others.transitions) == 3)
@@ -248,7 +233,7 @@ def test_the_end_of_a_rollout_bootstraps_and_the_episode_goes_on(graph: Graph) -
     graph.start()
     graph.play(0)
     graph.bootstrap(0, value=3.0, version=7)  # of another version: not used
-    graph.settle()
+    graph.spin(0.3)
     assert not graph.others.transitions
     graph.bootstrap(0, value=3.0)
     graph.until(lambda: len(graph.others.transitions) == 1)
@@ -306,7 +291,7 @@ def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: p
 
     say(1.0, "human_feedback 1 is not used")  # no chunk has begun
     graph.sample(0)
-    graph.settle(0.1)
+    graph.spin(0.1)
     say(0.5, "human_feedback 0.5 counts for chunk 0")  # while it runs
     say(float("nan"), "human_feedback must be finite, got nan")
     graph.execute(0)
@@ -410,7 +395,7 @@ def test_the_operator_marks_success_with_the_running_chunk(graph: Graph) -> None
     graph.announce()
     graph.start()
     graph.sample(0)
-    graph.settle()
+    graph.spin(0.3)
     response = graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS))
     assert response.success
     assert "with the running chunk" in response.message
@@ -470,7 +455,7 @@ def test_a_fault_under_a_human_ends_the_episode_also_where_the_policy_has_gone_o
     graph.judge(1)
     graph.until(lambda: graph.others.outcomes[-1].truncated)
     graph.announce()  # the same again, by a trainer that was started anew
-    graph.settle()
+    graph.spin(0.3)
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
     graph.announce(version=1)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
@@ -535,7 +520,7 @@ def test_a_restarted_neighbor_costs_the_episode(graph: Graph) -> None:
     graph.start()
     graph.play(0)
     graph.others.destroy_publisher(graph.others.result)
-    graph.settle(0.5)
+    graph.spin(0.5)
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)  # it waits
     graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
@@ -546,7 +531,7 @@ def test_the_final_version_ends_it_quietly(graph: Graph) -> None:
     graph.start()
     graph.announce(version=1, final=True)
     graph.until(lambda: graph.event_names()[-1] == (0, Event.ENDED, Event.NONE))
-    graph.settle()
+    graph.spin(0.3)
     assert graph.event_names()[-1] == (0, Event.ENDED, Event.NONE)
 
 

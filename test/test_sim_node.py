@@ -6,14 +6,13 @@ import functools
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import rclpy
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
@@ -31,6 +30,7 @@ from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic, chunk_to_message, gripper_topic
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import StepReward
+from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
 
@@ -124,26 +124,13 @@ class Listener(Node):
         return served and all(self.count_publishers(topic) for topic in heard)
 
 
-class Graph:
+class Graph(Spinner):
     """sim_node and the listener in one process."""
 
     def __init__(self, simulator: CountingSimulator) -> None:
         self.simulator, self.listener, self.node = simulator, Listener(), sim_node.SimNode()
-        self._executor = SingleThreadedExecutor()
-        for node in (self.listener, self.node):
-            self._executor.add_node(node)
+        super().__init__(self.listener, self.node)
         self._sent = 0
-
-    def until(self, condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
-        end = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < end, f"still waiting for it after {timeout} s"
-            self._executor.spin_once(timeout_sec=0.05)
-
-    def spin(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
 
     def command(self, target: np.ndarray = aloha.START_POSE) -> None:
         """One control step, waited for."""
@@ -164,11 +151,6 @@ class Graph:
     def reset(self, seed: int) -> None:
         self.listener.events.publish(EpisodeEvent(event=EpisodeEvent.RESET, seed=seed))
         self.until(lambda: self.simulator.seeds[-1] == seed)
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        for node in (self.node, self.listener):
-            node.destroy_node()
 
 
 @contextmanager
@@ -369,9 +351,7 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
         ]
     )
     simulation, robot, driver = sim_node.SimNode(), RobotNode(), Node("driver")
-    executor = SingleThreadedExecutor()
-    for node in (simulation, robot, driver):
-        executor.add_node(node)
+    graph = Spinner(simulation, robot, driver)
     states: dict[str, JointState] = {}
     results: list[ExecutionResult] = []
     rewards: list[TaskReward] = []
@@ -385,15 +365,9 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
         for side in aloha.SIDES
     }
 
-    def until(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 15.0
-        while not condition():
-            assert time.monotonic() < end
-            executor.spin_once(timeout_sec=0.05)
-
     try:
-        until(lambda: len(robot.arms_seen) == 2 and len(states) == 2)
-        until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))
+        graph.until(lambda: len(robot.arms_seen) == 2 and len(states) == 2)
+        graph.until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))
         start = stamp_of(states["left"])
         stamp = robot.get_clock().now().nanoseconds
         for side, publisher in publishers.items():
@@ -401,14 +375,12 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
             targets = np.tile(state, (16, 1))
             targets[:, 0] += np.linspace(0.01, 0.16, 16)
             publisher.publish(chunk_to_message(targets, stamp=stamp, period=0.02))
-        until(lambda: bool(results) and bool(rewards))
+        graph.until(lambda: results and rewards)
         assert (results[0].status, results[0].num_steps) == (ExecutionResult.EXECUTED, 16), results[0].message
         assert time_to_ns(results[0].end) >= start + 16 * PERIOD_NS
         assert {term.name for term in rewards[0].terms} == {"progress", "success"}
     finally:
-        executor.shutdown()
-        for node in (driver, robot, simulation):
-            node.destroy_node()
+        graph.close()
         rclpy.shutdown()
 
 

@@ -92,7 +92,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
     try:
         for kind in (SimNode, RobotNode, RewardNode, PolicyNode):
             graph.add(kind())
-        graph.spin_until(lambda: graph.peer.is_connected() and graph.peer.takeover.service_is_ready())
+        graph.until(lambda: graph.peer.is_connected() and graph.peer.takeover.service_is_ready())
         yield graph
     finally:
         graph.close()
@@ -103,18 +103,18 @@ def test_a_human_finishes_what_the_policy_began(graph: Graph) -> None:
     peer = graph.peer
     simulator = graph.nodes[1].simulator
     peer.announce()
-    graph.spin_until(lambda: peer.heard["chunk_outcome"], timeout=PATIENCE)  # the policy stays where it is
+    graph.until(lambda: peer.heard["chunk_outcome"], timeout=PATIENCE)  # the policy stays where it is
     future = peer.takeover.call_async(SetBool.Request(data=True))
-    graph.spin_until(future.done)
+    graph.until(future.done)
     graph.spin(0.3)
     peer.drive(plan_reach(simulator.state(), ReachTask().observe(simulator.scene()).targets, horizon=120))
-    graph.spin_until(
+    graph.until(
         lambda: any(event.event == msg.EpisodeEvent.ENDED for event in peer.heard["episode_event"]), timeout=PATIENCE
     )
     ended = next(event for event in peer.heard["episode_event"] if event.event == msg.EpisodeEvent.ENDED)
     assert (ended.outcome, ended.intervened) == (msg.EpisodeEvent.SUCCESS, True)
 
-    graph.spin_until(lambda: len(peer.transitions) >= ended.num_chunks, timeout=PATIENCE)
+    graph.until(lambda: len(peer.transitions) >= ended.num_chunks, timeout=PATIENCE)
     ordered = [peer.transitions[number] for number in sorted(peer.transitions)]
     human = [one for one in ordered if one.chunk.human_driven]
     own = [one for one in ordered if not one.chunk.human_driven]

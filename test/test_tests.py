@@ -31,7 +31,7 @@ def test_test_files_do_not_import_each_other() -> None:
 
 def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() -> None:
     """They run one at a time then; test/conftest.py says how."""
-    timed = {"support.node_harness", "support.robot_rig", "rclpy.executors", "psutil"}
+    timed = {"support.node_harness", "support.robot_rig", "support.spinner", "rclpy.executors", "psutil"}
     marked = {name for name, tree in TREES.items() if "pytest.mark.graph" in ast.unparse(tree)}
     offenders = {
         name: sorted(imported(tree) & timed)

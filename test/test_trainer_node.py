@@ -94,7 +94,7 @@ def start(tmp_path, monkeypatch, capfd, reports):
 def graph(start):
     """A trainer that collects for version 0."""
     graph = start()
-    graph.spin_until(lambda: graph.peer.versions)
+    graph.until(lambda: graph.peer.versions)
     return graph
 
 
@@ -109,7 +109,7 @@ def send(graph, *numbers, **fields):
     before = len(graph.peer.acks)
     for number in numbers:
         graph.peer.send(number, **fields)
-    graph.spin_until(lambda: len(graph.peer.acks) == before + len(numbers))
+    graph.until(lambda: len(graph.peer.acks) == before + len(numbers))
     return graph.peer.acks[before:]
 
 
@@ -135,14 +135,14 @@ def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(g
     assert graph.peer.statuses() == [(2, ACK.ACCEPTED, 1), (0, ACK.ACCEPTED, 2), (3, ACK.ACCEPTED, 3)]
     assert journal() == ["v0/0.cdr", "v0/2.cdr", "v0/3.cdr"]
     send(graph, 1)
-    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    graph.until(lambda: len(graph.peer.versions) == 2)
     version = graph.peer.versions[-1]
     # 4 chunks of 16 executed steps; the next chunk is number 4.
     assert (version.version, version.num_chunks, version.num_steps, version.next_sequence_number) == (1, 4, 64, 4)
     assert Path(version.checkpoint).name == "step_1" and Path(version.checkpoint).is_dir()
     assert FakeLearner.trained == [[0, 1, 2, 3]]
     assert journal() == []
-    graph.spin_until(lambda: graph.peer.metrics)
+    graph.until(lambda: graph.peer.metrics)
     metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
     assert metrics["loss/policy"] == 0.25 and metrics["transitions/refused"] == 0.0
     assert '"loss/policy": 0.25' in (tmp_path / "runs" / "debug" / "metrics.jsonl").read_text()
@@ -159,8 +159,8 @@ def test_repeated_and_foreign_transitions_are_answered_and_not_counted(graph):
     malformed = send(graph, 1, state_dim=13)[0]
     assert (malformed.status, malformed.message) == (ACK.REFUSED_INVALID, "state must have shape (14,), got (13,)")
     send(graph, 1, 2, 3)
-    graph.spin_until(lambda: len(graph.peer.versions) == 2)
-    graph.spin_until(lambda: graph.peer.metrics)
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    graph.until(lambda: graph.peer.metrics)
     assert {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}["transitions/refused"] == 3.0
     assert send(graph, 2)[0].status == ACK.DUPLICATE  # of the update before: its acknowledgement may have been lost
 
@@ -183,7 +183,7 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
     send(graph, 0, 1, episode=0)
     send(graph, 2, episode=1)
     graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
-    graph.spin_until(lambda: len(graph.peer.acks) == 5)
+    graph.until(lambda: len(graph.peer.acks) == 5)
     assert graph.peer.statuses()[3:] == [(0, ACK.DISCARDED, 1), (1, ACK.DISCARDED, 1)]
     assert journal() == ["v0/2.cdr"]
     late = send(graph, 3, episode=0)[0]
@@ -192,7 +192,7 @@ def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
 
 def test_an_episode_is_recorded(graph, tmp_path):
     graph.peer.end_episode(5, msg.EpisodeEvent.SUCCESS, total_reward=1.5, num_chunks=3)
-    graph.spin_until(lambda: graph.peer.metrics)
+    graph.until(lambda: graph.peer.metrics)
     assert (graph.peer.metrics[0].run_id, graph.peer.metrics[0].sender) == ("run", "robot_7")
     metrics = {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}
     counts = {"episode/episode": 5.0, "episode/num_chunks": 3.0}
@@ -203,14 +203,14 @@ def test_an_episode_is_recorded(graph, tmp_path):
 def test_a_failed_update_announces_nothing_keeps_the_rollout_and_is_tried_again_on_activation(graph, journal):
     FakeLearner.update_errors.append(UserError("the log-probs differ"))
     send(graph, 0, 1, 2, 3)
-    graph.spin_until(lambda: graph.logged("the update of version 0 failed: the log-probs differ"))
+    graph.until(lambda: graph.logged("the update of version 0 failed: the log-probs differ"))
     graph.spin(0.3)
     assert len(graph.peer.versions) == 1 and len(journal()) == 4
     assert send(graph, 4)[0].status == ACK.REFUSED_VERSION
     graph.node.trigger_deactivate()
     assert send(graph, 4)[0].status == ACK.RETRY
     graph.node.trigger_activate()
-    graph.spin_until(lambda: graph.peer.versions[-1].version == 1)
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
     assert FakeLearner.trained == [[0, 1, 2, 3]]
 
 
@@ -220,9 +220,9 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     monkeypatch.setattr(trainer_node, "SAVE_RETRY_PERIOD", 0.1)
     FakeLearner.save_errors.append(CheckpointError("No space left on device"))
     send(graph, 0, 1, 2, 3)
-    graph.spin_until(lambda: graph.logged("the update is made but not announced"))
+    graph.until(lambda: graph.logged("the update is made but not announced"))
     assert len(graph.peer.versions) == 1 and len(journal()) == 4
-    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+    graph.until(lambda: len(graph.peer.versions) == 2)
     assert FakeLearner.trained == [[0, 1, 2, 3]]
     assert journal() == []
 
@@ -233,12 +233,12 @@ def test_a_run_has_its_page_before_its_first_update(graph, reports):
 
 def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, reports):
     graph = start(ppo={"total_timesteps": 64, "num_chunks_per_update": 4, "batch_size": 2})
-    graph.spin_until(lambda: graph.peer.versions)
+    graph.until(lambda: graph.peer.versions)
     for number in range(NUM_REQUIRED):
         graph.peer.send(number)
     with pytest.raises(EndOfRun):
-        graph.spin_until(lambda: False)
-    graph.spin_until(lambda: len(graph.peer.versions) == 2)
+        graph.until(lambda: False)
+    graph.until(lambda: len(graph.peer.versions) == 2)
     assert [version.final for version in graph.peer.versions] == [False, True]
     assert [(report.run_dir.name, report.calls) for report in reports if report.calls] == [
         ("debug", ["request", "request", "close"])
@@ -247,13 +247,13 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, r
 
 def test_a_start_that_fails_ends_the_node(start):
     with pytest.raises(CheckpointError, match="nothing to start from"):
-        start(run={"pretrained_checkpoint_path": "somewhere"}).spin_until(lambda: False)
+        start(run={"pretrained_checkpoint_path": "somewhere"}).until(lambda: False)
 
 
 def test_a_start_that_fails_is_told_where_the_node_is_started_by_hand(start):
     graph = start(run={"pretrained_checkpoint_path": "somewhere", "autostart": False})
     graph.node.trigger_configure()
-    graph.spin_until(lambda: graph.logged("training cannot start: there is nothing to start from"))
+    graph.until(lambda: graph.logged("training cannot start: there is nothing to start from"))
     assert not graph.node.is_ready
 
 
@@ -262,7 +262,7 @@ def test_a_fresh_run_does_not_take_the_journal_of_an_older_one(start, tmp_path, 
     old.parent.mkdir(parents=True)
     old.write_bytes(b"old")
     graph = start()
-    graph.spin_until(lambda: graph.peer.versions)
+    graph.until(lambda: graph.peer.versions)
     assert journal() == []
     assert graph.logged("journals of past versions or other runs are removed: v0") == 1
 
@@ -274,7 +274,7 @@ def test_a_journal_of_older_messages_ends_a_resume_and_stays(start, tmp_path, jo
     old.write_bytes(old_message(load_old_types(), "Transition", run_id="run", sequence_number=9))
     graph = start(run={"resume": True})
     with pytest.raises(UserError, match=r"must have message format 2, got another one in .*9\.cdr; go on with"):
-        graph.spin_until(lambda: False)
+        graph.until(lambda: False)
     assert journal() == ["v0/9.cdr"]
 
 
@@ -282,7 +282,7 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
     graph = start(run={"autostart": False, "resume": True})
     with start_process(tmp_path) as first:
         try:
-            graph.spin_until(lambda: graph.peer.versions, timeout=60.0)
+            graph.until(lambda: graph.peer.versions, timeout=60.0)
             send(graph, 1, 0, 3, 2)
             graph.spin(0.5)
             assert first.poll() is None
@@ -290,9 +290,9 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
             first.send_signal(signal.SIGKILL)
     assert journal() == ["v0/0.cdr", "v0/1.cdr", "v0/2.cdr", "v0/3.cdr"]
     graph.node.trigger_configure()
-    graph.spin_until(lambda: graph.node.is_ready)
+    graph.until(lambda: graph.node.is_ready)
     graph.node.trigger_activate()
-    graph.spin_until(lambda: graph.peer.versions[-1].version == 1)
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
     restarted = next(version for version in graph.peer.versions if version.num_accepted)
     assert (restarted.version, restarted.num_accepted, restarted.next_sequence_number) == (0, 4, 4)
     assert FakeLearner.trained == [[0, 1, 2, 3]]
@@ -302,7 +302,7 @@ def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path):
     graph = start(run={"autostart": False})
     with start_process(tmp_path) as process:
         try:
-            graph.spin_until(lambda: graph.peer.versions, timeout=60.0)
+            graph.until(lambda: graph.peer.versions, timeout=60.0)
             send(graph, 0, 1, 2, 3)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=2.0)

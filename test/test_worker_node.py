@@ -78,14 +78,14 @@ class Operator(Peer):
 def graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
     with graph_starter(tmp_path, Node, Operator, capfd) as start:
         graph = start(run={"autostart": False})
-        graph.spin_until(graph.peer.state.service_is_ready)
+        graph.until(graph.peer.state.service_is_ready)
         yield graph
 
 
 def state_in_ros(graph: Graph) -> str:
     """The state of the node as its service says it."""
     future = graph.peer.state.call_async(GetState.Request())
-    graph.spin_until(future.done)
+    graph.until(future.done)
     return future.result().current_state.label
 
 
@@ -96,7 +96,7 @@ def fail_to_activate(graph: Graph, answer: Answer) -> None:
     assert node.trigger_activate() == TransitionCallbackReturn.ERROR
     graph.spin(0.1)  # until what was published in the transition has arrived
     graph.peer.heard["/diagnostics"].clear()
-    graph.spin_until(lambda: graph.peer.heard["/diagnostics"])
+    graph.until(lambda: graph.peer.heard["/diagnostics"])
 
 
 @pytest.mark.parametrize(

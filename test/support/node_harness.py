@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,17 +11,16 @@ from typing import Any
 
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
+from support.spinner import Spinner
 
 with warnings.catch_warnings():  # loading type support imports a parser that uses a deprecated module of Python
     warnings.simplefilter("ignore", DeprecationWarning)
     import rosidl_generator_py  # noqa: F401
 
-PATIENCE = 10.0  # s
 _OWN_TOPICS = ("/rosout", "/parameter_events")
 
 
@@ -57,52 +55,23 @@ class Peer(Node):
         return listened and all(self.count_publishers(topic) for topic in self.heard)
 
 
-class Graph:
+class Graph(Spinner):
     """Nodes in one executor, and what they log."""
 
     def __init__(self, peer: Peer, capture: pytest.CaptureFixture[str]) -> None:
+        super().__init__(peer)
         self.peer = peer
         self._capture = capture
         self._log = ""
-        self.nodes: list[Node] = [peer]
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(peer)
-
-    def add(self, node: Any) -> Any:
-        """Spins a node too."""
-        self.nodes.append(node)
-        self._executor.add_node(node)
-        return node
-
-    def remove(self, node: Node) -> None:
-        """As if its process had died."""
-        self.nodes.remove(node)
-        self._executor.remove_node(node)
-        node.destroy_node()
 
     def logged(self, text: str) -> int:
         """How often a text was logged by a node."""
         self._log += self._capture.readouterr().err
         return self._log.count(text)
 
-    def spin_until(self, condition: Callable[[], object], *, timeout: float = PATIENCE) -> None:
-        """Spins until a condition holds; fails when it does not in time."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < deadline, f"waited {timeout} s in vain; the log is:\n{self._log}"
-            self._executor.spin_once(timeout_sec=0.02)
-
-    def spin(self, duration: float) -> None:
-        """Spins for some seconds, to see that nothing happens."""
-        deadline = time.monotonic() + duration
-        while time.monotonic() < deadline:
-            self._executor.spin_once(timeout_sec=0.02)
-
-    def close(self) -> None:
-        """Destroys all nodes."""
-        for node in self.nodes:
-            node.destroy_node()
-        self._executor.shutdown()
+    def seen(self) -> str:
+        """What the nodes have logged so far, for the text of a failure."""
+        return f"the log is:\n{self._log}"
 
 
 @contextmanager
@@ -134,7 +103,7 @@ def graph_starter(
             config = node_config(folder, **sections)
             graph = running.enter_context(running_graph(config, folder, peer, capture))
             graph.node = graph.add(node())
-            graph.spin_until(graph.peer.is_connected)
+            graph.until(graph.peer.is_connected)
             return graph
 
         yield start

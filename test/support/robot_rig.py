@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,7 +11,6 @@ import rclpy
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
@@ -24,6 +22,7 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, chunk_to_message, gripper_topic, leader_message
 from chunk_ppo_ros.robot import aloha
+from support.spinner import Spinner
 
 PERIOD = 0.02
 CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
@@ -114,25 +113,12 @@ class Rig(Node):
                 self.publish_states()
 
 
-class Graph:
-    """robot_node and the rig in one process, spun in turn."""
+class Graph(Spinner):
+    """robot_node and the rig in one process."""
 
     def __init__(self, *, lockstep: bool) -> None:
         self.rig, self.robot = Rig(lockstep=lockstep), RobotNode()
-        self._executor = SingleThreadedExecutor()
-        for node in (self.rig, self.robot):
-            self._executor.add_node(node)
-
-    def until(self, condition: Callable[[], bool], *, timeout: float = 10.0) -> None:
-        end = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < end, f"still waiting for it after {timeout} s"
-            self._executor.spin_once(timeout_sec=0.05)
-
-    def spin(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        super().__init__(self.rig, self.robot)
 
     def call_takeover(self, human: bool) -> None:
         """Takes over or hands back, and waits for the answer."""
@@ -145,11 +131,6 @@ class Graph:
         self.until(lambda: bool(self.rig.results))
         assert len(self.rig.results) == 1
         return self.rig.results.pop()
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        for node in (self.robot, self.rig):
-            node.destroy_node()
 
 
 @contextmanager

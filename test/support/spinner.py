@@ -1,0 +1,64 @@
+"""Spins nodes in one executor until something has happened, or for some seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+PATIENCE = 10.0  # s
+_POLL = 0.02  # s, the longest time between two looks at a condition
+
+
+class Spinner:
+    """Nodes that are spun in turn, in the thread of the test.
+
+    Args:
+        nodes: the nodes.
+        context: their ROS context, or None for the default one.
+    """
+
+    def __init__(self, *nodes: Node, context: Context | None = None) -> None:
+        self._executor = SingleThreadedExecutor(context=context)
+        self.nodes: list[Node] = []
+        for node in nodes:
+            self.add(node)
+
+    def add(self, node: Any) -> Any:
+        """Spins a node too, and returns it."""
+        self.nodes.append(node)
+        self._executor.add_node(node)
+        return node
+
+    def remove(self, node: Node) -> None:
+        """Destroys a node, as if its process had died."""
+        self.nodes.remove(node)
+        self._executor.remove_node(node)
+        node.destroy_node()
+
+    def until(self, condition: Callable[[], object], *, timeout: float = PATIENCE) -> None:
+        """Spins until a condition holds. Fails if it does not hold in time."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, f"waited {timeout} s in vain; {self.seen()}"
+            self._executor.spin_once(timeout_sec=_POLL)
+
+    def spin(self, seconds: float) -> None:
+        """Spins for some seconds, to see that nothing happens."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def seen(self) -> str:
+        """Returns what was seen so far, for the text of a failure."""
+        return "nothing is known of what happened"
+
+    def close(self) -> None:
+        """Destroys all nodes, the newest first."""
+        self._executor.shutdown()
+        for node in reversed(self.nodes):
+            node.destroy_node()
