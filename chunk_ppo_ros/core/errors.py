@@ -30,7 +30,7 @@ class EpisodesError(UserError):
 
 
 class RewardError(UserError, ValueError):
-    """Reward terms cannot be added up."""
+    """Reward terms, or measurements that they need, cannot be computed or added up."""
 
 
 class RegistryError(UserError, ValueError):

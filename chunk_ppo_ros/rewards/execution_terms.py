@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from chunk_ppo_ros.config import RewardConfig
-from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult
+from chunk_ppo_ros.core.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.core.types import RewardTerm
 
@@ -39,16 +39,8 @@ def execution_terms(execution: ExecutionResult, actions: np.ndarray, config: Rew
         RewardError: when a term raises, or returns no number.
     """
     return tuple(
-        RewardTerm(name, _value(name, execution, actions), weight) for name, weight in config.execution_weights.items()
+        RewardTerm(
+            name, number_of(f"{EXECUTION_TERMS.what} {name}", EXECUTION_TERMS.get(name), execution, actions), weight
+        )
+        for name, weight in config.execution_weights.items()
     )
-
-
-def _value(name: str, execution: ExecutionResult, actions: np.ndarray) -> float:
-    term = EXECUTION_TERMS.get(name)
-    try:
-        return float(term(execution, actions))
-    except Exception as error:  # The function belongs to another package and may raise anything.
-        raise RewardError(
-            f"reward.execution_terms {name} must return a number, got {error!r}; repair the package that has it, or "
-            "leave the term out"
-        ) from error

@@ -19,7 +19,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -81,7 +83,7 @@ class Measurer:
 
 def _value(name: str, function: Measurement, steps: Sequence[ExecutedStep]) -> float:
     try:
-        return float(function(steps))
-    except Exception:  # The function belongs to another package and may raise anything.
-        _log.exception("the measurement %s must return a number; repair the package that has it", name)
+        return number_of(f"{MEASUREMENTS.what} {name}", function, steps)
+    except RewardError as error:
+        _log.exception("%s", error)
         return math.nan

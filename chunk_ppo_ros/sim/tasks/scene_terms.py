@@ -15,6 +15,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
+from chunk_ppo_ros.core.registered_functions import number_of
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.sim.interface import StepReward
@@ -72,20 +73,10 @@ class TaskWithTerms(Task[ObservedScene]):
                 f"{self.name} has; rename the entry point"
             )
         added = [
-            RewardTerm(name, _value(name, function, before.scene, after.scene), weight)
+            RewardTerm(name, number_of(f"{SCENE_TERMS.what} {name}", function, before.scene, after.scene), weight)
             for name, (function, weight) in self._terms.items()
         ]
         return dataclasses.replace(reward, terms=(*reward.terms, *added))
-
-
-def _value(name: str, function: SceneTerm, before: SceneState, after: SceneState) -> float:
-    try:
-        return float(function(before, after))
-    except Exception as error:  # The function belongs to another package and may raise anything.
-        raise RewardError(
-            f"reward.scene_terms {name} must return a number, got {error!r}; repair the package that has it, or leave "
-            "the term out"
-        ) from error
 
 
 def with_scene_terms(task: Task[Any], config: TrainConfig) -> Task[Any]:

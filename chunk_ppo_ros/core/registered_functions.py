@@ -1,0 +1,27 @@
+"""Calls the functions of other packages that rewards are made of, such as reward terms and measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chunk_ppo_ros.core.errors import RewardError
+
+
+def number_of(name: str, function: Callable[..., float], *arguments: Any) -> float:
+    """Calls a registered function and returns its number, which may be NaN.
+
+    Args:
+        name: the kind and the name of the function, such as "reward.scene_terms rise", for the error.
+        function: the function, which belongs to another package and may raise anything.
+        arguments: its arguments.
+
+    Raises:
+        RewardError: when the function raises, or returns no number. Its cause is what was raised.
+    """
+    try:
+        return float(function(*arguments))
+    except Exception as error:
+        raise RewardError(
+            f"{name} must return a number, got {error!r}; repair the package that has it, or leave it out"
+        ) from error
