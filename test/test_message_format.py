@@ -13,6 +13,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros import nodes
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.data.bag_writer import BagRecorder
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.data.message_format import FORMAT
@@ -21,6 +22,8 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos, reports
+from chunk_ppo_ros.nodes.wire.arrays import header_of
+from chunk_ppo_ros.rewards.referee import SourceReport
 from support.old_messages import load_old_types, old_message
 
 RECORDED = {
@@ -110,6 +113,14 @@ def test_a_reward_of_another_format_is_a_report_with_an_error() -> None:
         f"task_reward of 'scale': format.version must be {FORMAT}, got 3; build all nodes from one version of this "
         "package"
     )
+
+
+def test_a_report_of_a_source_says_which_result_it_answers_and_comes_back() -> None:
+    report = SourceReport("scale", (RewardTerm("poured", 0.5, weight=2.0),), terminated=True, success=True)
+    result = msg.ExecutionResult(header=header_of(7), run_id="run", sender="robot_7", num_steps=4)
+    message = reports.source_report_to_message(report, result)
+    assert (message.header, message.run_id, message.sender) == (result.header, "run", "robot_7")
+    assert reports.source_report(message) == report
 
 
 def test_a_bag_of_older_messages_is_refused_by_one_sentence(tmp_path: pathlib.Path) -> None:

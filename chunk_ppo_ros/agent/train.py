@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
+from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -53,12 +53,7 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
         sequence_number=learner.counters.next_sequence_number,
         episode=learner.counters.next_episode,
     )
-    run_dir = Path(config.run.run_dir) / config.run.exp_name
-    origin = learner.provenance
-    log = MetricsLog.open(
-        run_dir, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
-    )
-    with log, ReportWriter(run_dir) as report:
+    with open_metrics(learner, config) as log, ReportWriter(config.run.folder) as report:
         report.request()  # A run that is stopped before its first update has a page too.
         while not learner.finished:
             _iterate(config, learner, actor, worker, log)

@@ -87,7 +87,7 @@ def _evaluate(path: Path, config: TrainConfig, *, episodes: int, greedy: bool) -
 
 def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResult, counters: Counters) -> None:
     """Prints both results and their comparison, and adds them to the metrics and the summary."""
-    run_dir = Path(config.run.run_dir) / config.run.exp_name
+    run_dir = config.run.folder
     test = compare(before, after)
     log = MetricsLog(MetricsFile(run_dir), None)
     log.write("evaluation", before.metrics(), counters=Counters(counters.run_id), labels=before.labels)

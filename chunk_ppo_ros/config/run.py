@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
 from chunk_ppo_ros.config.schema import Checked, setting
 
@@ -31,3 +32,8 @@ class RunConfig(Checked):
     bag_part_size: int = setting(512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576)
     bag_total_size: int = setting(20480, "size above which the oldest parts of a recording are removed, MiB", minimum=2)
     seed: int = setting(0, "seed of everything random", minimum=0)
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """The folder of the run's metrics, plots, recordings and counts."""
+        return pathlib.Path(self.run_dir) / self.exp_name

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import pathlib
 from collections.abc import Sequence
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
@@ -33,7 +32,7 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     Returns:
         The graph. The nodes that take long to start come first, the recorder before them.
     """
-    run_dir = (pathlib.Path(config.run.run_dir) / config.run.exp_name).resolve()
+    run_dir = config.run.folder.resolve()
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
     lockstep = config.env.is_lockstep

@@ -14,12 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from chunk_ppo_msgs.msg import ExecutionResult, RewardTerm, TaskReward
+from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
@@ -28,6 +29,8 @@ from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
+from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
+from chunk_ppo_ros.rewards.referee import SourceReport
 from chunk_ppo_ros.robot import aloha
 
 SOURCE, TERM = "classifier", "solved_probability"
@@ -92,17 +95,10 @@ class ClassifierNode(Node):
             result, _ = self._results.popleft()
             probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
             success = probability >= self._classifier.threshold
-            self._publisher.publish(
-                TaskReward(
-                    header=result.header,
-                    run_id=result.run_id,
-                    sender=result.sender,
-                    source=SOURCE,
-                    terms=[RewardTerm(name=TERM, value=probability, weight=1.0)],
-                    terminated=success and self._ends,
-                    success=success,
-                )
+            report = SourceReport(
+                SOURCE, (RewardTerm(TERM, probability, weight=1.0),), terminated=success and self._ends, success=success
             )
+            self._publisher.publish(source_report_to_message(report, result))
 
     def _missing(self, result: ExecutionResult) -> list[str]:
         end = time_to_ns(result.end)

@@ -49,9 +49,9 @@ class PolicyNode(WorkerNode):
 
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
-        config, run = self.config, self.config.run
+        config = self.config
         self._prompt = prompt_of(config)
-        self._sequence_file = SequenceFile(Path(run.run_dir) / run.exp_name / "next_sequence_number.json")
+        self._sequence_file = SequenceFile(config.run.folder / "next_sequence_number.json")
         self._actor: Actor | None = None
         self._announced: msg.PolicyVersion | None = None
         self._publisher = ChunkPublisher(self, prompt=self._prompt, control_rate=config.robot.control_rate)

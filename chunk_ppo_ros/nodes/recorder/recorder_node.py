@@ -6,7 +6,6 @@ Camera topics are not recorded, because `action_chunk` and `transition` hold the
 from __future__ import annotations
 
 import functools
-import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +47,7 @@ class RecorderNode(Node):
         super().__init__("recorder_node")
         run = parameters.declare(self, "run").run
         self._conditions = Conditions(self)
-        folder = pathlib.Path(run.run_dir) / run.exp_name / "bag"
+        folder = run.folder / "bag"
         names = {topic: ros_type_name(type_) for topic, (type_, _) in TOPICS.items()}
         self._recorder: BagRecorder | None = BagRecorder(
             folder,

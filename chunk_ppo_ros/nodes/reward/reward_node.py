@@ -6,7 +6,6 @@ connects them to topics, services and clocks.
 
 from __future__ import annotations
 
-import pathlib
 import sys
 import time
 from collections.abc import Sequence
@@ -51,7 +50,7 @@ class RewardNode(Node):
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)
         self.outbox = TransitionOutbox(self, conditions)
-        path = pathlib.Path(run.run_dir) / run.exp_name / "episodes.json"
+        path = run.folder / "episodes.json"
         publisher = EpisodePublisher(self, conditions, path, prompt=prompt_of(self._config))
         self._director = EpisodeDirector(
             self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver

@@ -30,9 +30,10 @@ from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
-from chunk_ppo_ros.nodes.wire.conversions import terms_to_messages
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
+from chunk_ppo_ros.rewards.referee import SourceReport
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -203,17 +204,8 @@ class SimNode(Node):
 
     def _publish_reward(self, message: ExecutionResult) -> None:
         reward = self._rewards.finish()
-        self._reward_publisher.publish(
-            TaskReward(
-                header=message.header,
-                run_id=message.run_id,
-                sender=message.sender,
-                source=TASK_SOURCE,
-                terms=terms_to_messages(reward.terms),
-                terminated=reward.terminated,
-                success=reward.success,
-            )
-        )
+        report = SourceReport(TASK_SOURCE, reward.terms, terminated=reward.terminated, success=reward.success)
+        self._reward_publisher.publish(source_report_to_message(report, message))
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from chunk_ppo_msgs import msg
 from rclpy.duration import Duration
 from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Transition
@@ -47,14 +47,14 @@ class TrainerNode(WorkerNode):
 
     def __init__(self) -> None:
         super().__init__("trainer_node", *_SECTIONS)
-        self._run_dir = Path(self.config.run.run_dir) / self.config.run.exp_name
-        self._journal = TransitionJournal(self._run_dir / "journal")
+        folder = self.config.run.folder
+        self._journal = TransitionJournal(folder / "journal")
         self._run: TrainingRun | None = None  # It exists from configuring to cleaning up.
         self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
         self._started_at = 0.0  # the start of the present rollout, s of steady time
         self._bar = RolloutBar()
         self._log = TrainingLog(self)
-        self._report = ReportWriter(self._run_dir)
+        self._report = ReportWriter(folder)
         self._version_publisher = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
         subscribe(self, self, msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
@@ -65,16 +65,12 @@ class TrainerNode(WorkerNode):
 
     def configure(self) -> None:
         """Submits loading the learner. The update compiles after that, while the first rollout is collected."""
-        config, run_dir = self.config, self._run_dir
-        self._report = ReportWriter(run_dir)
+        config = self.config
+        self._report = ReportWriter(config.run.folder)
 
         def begin() -> tuple[Learner, MetricsLog]:
             learner = Learner.start(config)
-            origin = learner.provenance
-            log = MetricsLog.open(
-                run_dir, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
-            )
-            return learner, log
+            return learner, open_metrics(learner, config)
 
         self.submit(begin, self._on_begun)
 

@@ -1,4 +1,4 @@
-"""Reads the reports of the robot and the reward sources. A malformed message becomes a report that says so."""
+"""Converts the reports of the robot and the reward sources. A malformed message becomes a report that says so."""
 
 from __future__ import annotations
 
@@ -28,3 +28,22 @@ def source_report(message: msg.TaskReward) -> SourceReport:
     except ValueError as error:
         return SourceReport(message.source, (), error=f"task_reward of '{message.source}': {error}")
     return SourceReport(message.source, terms, message.terminated, message.truncated, message.success)
+
+
+def source_report_to_message(report: SourceReport, result: msg.ExecutionResult) -> msg.TaskReward:
+    """Returns the message of a reward source's report. It names the stamp, the run and the sender of the result.
+
+    Args:
+        report: the report, without an error.
+        result: the execution result that the source answers.
+    """
+    return msg.TaskReward(
+        header=result.header,
+        run_id=result.run_id,
+        sender=result.sender,
+        source=report.source,
+        terms=conversions.terms_to_messages(report.terms),
+        terminated=report.terminated,
+        truncated=report.truncated,
+        success=report.success,
+    )

@@ -1,0 +1,23 @@
+"""Opens the metrics of a run that trains."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.reporting.metrics_log import MetricsLog
+
+
+def open_metrics(learner: Learner, config: TrainConfig) -> MetricsLog:
+    """Opens the metrics in the folder of the run, and records which weights the run started from.
+
+    Args:
+        learner: the learner of the run.
+        config: the settings of the run.
+
+    Raises:
+        OSError: when the folder cannot be written.
+    """
+    origin = learner.provenance
+    return MetricsLog.open(
+        config.run.folder, config=config, run_id=learner.run_id, start=str(origin), is_fallback=origin.is_fallback
+    )
