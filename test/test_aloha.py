@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 
 NAMES = [*aloha.ARM_JOINTS, "gripper", "left_finger", "right_finger"]
@@ -125,8 +126,8 @@ def test_camera_names() -> None:
     )
     assert aloha.ROBOT_CAMERAS["left_wrist_0_rgb"] == "cam_left_wrist"
     assert aloha.MODEL_CAMERAS["cam_high"] == "base_0_rgb"
-    with pytest.raises(ValueError, match=r"must contain \{camera\}, got 'image_raw'"):
-        aloha.camera_topic("image_raw", "cam_high")
+    with pytest.raises(ValueError, match=r"image_topic must contain \{camera\}, .*, got 'image_raw'"):
+        RobotConfig(image_topic="image_raw")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,9 @@ def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[
         (["--params_file", "no/such.yaml"], "must exist"),
         (["--gamma", "2"], "gamma must be within"),
         (["--discovery", "static_peers"], "static_peers must be given"),
+        (["--domain_id", "-1"], "domain must be within 0..232, got -1; correct domain_id"),
+        (["--domain_id", "233"], "domain must be within 0..232, got 233"),
+        (["--image_topic", "image_raw"], "image_topic must contain {camera}"),
     ],
 )
 def test_bad_arguments_are_one_line(

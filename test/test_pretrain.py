@@ -30,6 +30,25 @@ def test_a_taken_folder_is_refused_before_anything_is_demonstrated(
         behavior_cloning.clone_demonstrations(PRESETS["debug"], tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        ({"tokenizer_dir": "nowhere"}, r"tokenizers of nowhere \(run.tokenizer_dir\) cannot be used"),
+        (
+            {"pretrained_checkpoint_path": "start"},
+            "must be empty to imitate demonstrations, .*, got start; leave",
+        ),
+    ],
+)
+def test_a_start_that_cannot_be_used_is_refused_before_anything_is_demonstrated(
+    setting: dict[str, str], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: pytest.fail("it has begun"))
+    run = dataclasses.replace(PRESETS["debug"].run, **setting)
+    with pytest.raises(UserError, match=text):
+        behavior_cloning.clone_demonstrations(dataclasses.replace(PRESETS["debug"], run=run), tmp_path / "new")
+
+
 def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:
     """Two observations and chunks of noise, as the small policy sees them."""
     model, random = tokenizer.config, np.random.default_rng(2)

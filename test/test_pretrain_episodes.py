@@ -19,7 +19,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError, EpisodesError
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.data.episode import Episode
-from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded
+from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded, command
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.imitation.clone_recorded import clone_episodes, leave_out_failures, make_score, split_episodes
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -107,7 +107,7 @@ def test_the_command_takes_several_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(clone_recorded, "clone_episodes", lambda *given: called.append(given) or given[2])
+    monkeypatch.setattr(command, "clone_episodes", lambda *given: called.append(given) or given[2])
     arguments = ["--episodes", "a", "b", "--exp_name", "mine", "--checkpoint_root", str(tmp_path), "--bc_steps", "5"]
     assert main(["pretrain", *arguments]) == 0
     ((paths, config, directory),) = called

@@ -7,9 +7,32 @@ from pathlib import Path
 import pytest
 
 from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.cli import demo
 from chunk_ppo_ros.config import TrainConfig, from_dict
+from chunk_ppo_ros.imitation import clone_recorded, norm_stats, train_classifier
+from chunk_ppo_ros.runtime import graph
 
 TRAIN = ("train", "--config", "debug", "--no_wandb")
+
+
+def places(folder: Path) -> tuple[str, ...]:
+    """The flags that put all outputs below a folder."""
+    return ("--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints"))
+
+
+@pytest.fixture
+def begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test where a command begins its work."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr(Learner, "start", fail)
+    monkeypatch.setattr(demo, "demonstrate", fail)
+    monkeypatch.setattr(graph, "Supervisor", fail)
+    for module in (train_classifier, norm_stats, clone_recorded):
+        monkeypatch.setattr(module, "read_all", fail)
 
 
 CAMERA_TEXT = "model.cameras must name cameras of base_0_rgb, left_wrist_0_rgb, right_wrist_0_rgb, each at most once"
@@ -98,12 +121,77 @@ def test_settings_that_no_simulator_has_are_refused_before_a_demonstration(
         (("--sources", "scale"), "reward.sources must be task where the simulator is the only source, got scale"),
         (("--term_weights", "jerk=1"), "reward.term_weights must name terms of sources, got 'jerk'"),
         (("--scene_terms", "height=1"), "reward.scene_terms must be one of none, got 'height'"),
+        (("--execution_terms", "foo=1"), "reward.execution_terms must be one of none, got 'foo'"),
+        (("--term_weights", "foo=1"), "got 'foo' where there are progress, success; correct the name"),
     ],
 )
 def test_a_setting_that_does_not_fit_is_one_line(
-    flags: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+    flags: tuple[str, ...], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
 ) -> None:
-    assert main([*TRAIN, *flags]) == 2
+    assert main([*TRAIN, *places(tmp_path), *flags]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("chunk_ppo_ros train: ")
+    assert text in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (("--sources", "scale"), "reward.sources must be task where the simulator is the only source, got scale"),
+        (("--execution_terms", "foo=1"), "reward.execution_terms must be one of none, got 'foo'"),
+        (("--task", "reech"), "env.task must be one of reach, transfer_cube, got 'reech'"),
+        (("--run_dir", "{file}"), "run.run_dir must be in a folder that can be written, got {file}/"),
+    ],
+)
+def test_the_demo_refuses_what_its_last_part_would(
+    flags: tuple[str, str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main(["demo", "--simulator", "kinematic", *places(tmp_path), flags[0], flags[1].format(file=file)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert text.format(file=file) in line
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ((*TRAIN, "--run_dir", "{file}"), "run.run_dir"),
+        ((*TRAIN, "--run_dir", "{folder}", "--checkpoint_root", "{file}"), "run.checkpoint_root"),
+        (("graph", "--run_dir", "{file}"), "run.run_dir"),
+        (("graph", "--run_dir", "{folder}", "--checkpoint_root", "{file}"), "run.checkpoint_root"),
+        (("pretrain", "--checkpoint_root", "{file}"), "the checkpoint"),
+        (("pretrain", "--checkpoint_root", "{file}", "--episodes", "{folder}"), "the checkpoint"),
+        (("evaluate", "{folder}", "--json", "{file}/result.json"), "--json"),
+        (("norm-stats", "{folder}", "--output", "{file}/stats"), "--output"),
+        (("train-classifier", "{folder}", "--output", "{file}/door.npz"), "--output"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_found_before_any_work(
+    command: tuple[str, ...], name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert main([part.format(file=file, folder=tmp_path) for part in command]) == 2
+    *_, line = capsys.readouterr().err.splitlines()
+    assert f"{command[0]}: {name} must be in a folder that can be written, got {file}" in line
+
+
+def test_an_output_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None) -> None:
+    assert main(["train-classifier", str(tmp_path), "--output", str(tmp_path)]) == 2
+    assert f"--output must be a file, got the folder {tmp_path}; add the name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (("--pretrained_checkpoint_path", "nowhere"), "checkpoint nowhere must be a folder"),
+        (("--tokenizer_dir", "nowhere"), "the tokenizers of nowhere (run.tokenizer_dir) cannot be used"),
+    ],
+)
+def test_a_missing_start_is_found_before_episodes_are_read(
+    flags: tuple[str, str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+) -> None:
+    assert main(["pretrain", "--episodes", "recordings", *places(tmp_path), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
     assert text in line

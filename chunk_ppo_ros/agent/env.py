@@ -139,6 +139,20 @@ class SimulatorEnv:
         return Observation(images, np.ones(len(images), bool), self._simulator.state(), self._simulator.prompt)
 
 
+def check_simulated(config: TrainConfig) -> None:
+    """Refuses settings that the simulator, the task or the reward terms do not have, before any work begins.
+
+    Factors on terms of the task are compared with the terms of one chunk at rest, because only a chunk has terms.
+
+    Raises:
+        SettingError, RewardError, RegistryError: for a setting that does not fit; the text names it.
+        SimulatorUnavailable: when the simulator cannot render here.
+    """
+    with simulated(config) as env:
+        if config.reward.factors:
+            env.step_chunk(env.reset(seed=0).state[None])
+
+
 @contextmanager
 def simulated(config: TrainConfig) -> Iterator[SimulatorEnv]:
     """Yields the environment of the configured simulator, and closes the simulator at the end of the `with` block.

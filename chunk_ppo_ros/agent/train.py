@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.env import ChunkEnv, simulated
+from chunk_ppo_ros.agent.env import ChunkEnv, check_simulated, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
@@ -101,6 +102,10 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     print(flags.preset_line(parsed))
     setup = setup_for_training(parser, parsed)
+    run = setup.config.run
+    check_folder(run.folder, "run.run_dir")
+    check_folder(run.checkpoint_root, "run.checkpoint_root")
+    check_simulated(setup.config)
     with simulated(setup.config) as env:
         checkpoint = train(setup, env)
     print(f"the newest checkpoint is {checkpoint.root}")

@@ -11,9 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from chunk_ppo_ros.agent.env import check_simulated
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare, evaluate_checkpoint
 from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
@@ -117,5 +119,7 @@ def main(arguments: Sequence[str]) -> int:
         parsed.exp_name = time.strftime("demo-%Y%m%d-%H%M%S")
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
-    config = flags.config_or_exit(parser, parsed)
-    return demonstrate(_choose_simulator(config), episodes=parsed.episodes, record=parsed.record)
+    config = _choose_simulator(flags.config_or_exit(parser, parsed))
+    check_folder(config.run.folder, "run.run_dir")
+    check_simulated(config)
+    return demonstrate(config, episodes=parsed.episodes, record=parsed.record)

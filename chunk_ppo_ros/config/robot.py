@@ -30,3 +30,11 @@ class RobotConfig(Checked):
     image_topic: str = setting(
         "{camera}/camera/color/image_rect_raw", "image topic of a camera; {camera} stands for its name"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if "{camera}" not in self.image_topic:
+            raise ValueError(
+                f"robot.image_topic must contain {{camera}}, which stands for the camera's name, got "
+                f"'{self.image_topic}'; add it"
+            )

@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
@@ -191,6 +192,8 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
+    if parsed.json:
+        check_file(parsed.json, "--json")
     checkpoint = Checkpoint.open(parsed.checkpoint)
     config = config_for_measuring(parser, parsed, checkpoint)
     if config.env.simulator == "none":

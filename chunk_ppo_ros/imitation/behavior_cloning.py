@@ -18,9 +18,9 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
-from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -212,12 +212,20 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
 
 
 def _check_demonstrable(config: TrainConfig) -> None:
-    """Refuses settings that the simulator cannot honor, before anything is demonstrated.
+    """Refuses settings that the imitation or the simulator cannot honor, before anything is demonstrated.
 
     Raises:
+        UserError: for tokenizers that cannot be used.
         SettingError, RegistryError: for a task, a setting, cameras or a control rate that the simulator does not have.
         SimulatorUnavailable: when the simulator cannot render here.
     """
+    start = config.run.pretrained_checkpoint_path
+    if start:
+        raise SettingError(
+            "run.pretrained_checkpoint_path must be empty to imitate demonstrations, which begins from fresh weights, "
+            f"got {start}; leave it out, or imitate recorded episodes by --episodes"
+        )
+    check_tokenizers(config)
     with contextlib.closing(make_simulator(config)) as simulator:
         check_cameras(config, simulator.camera_names)
 

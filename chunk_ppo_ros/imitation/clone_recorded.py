@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.restore import PolicyBundle
-from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
+from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, seen_starts
@@ -80,11 +80,12 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
         EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
     """
     check_is_free(directory)
+    start_from = _open_start(config)
     episodes = leave_out_failures(read_all(paths, config))
     check_dims(episodes, config.model)
     split = split_episodes(episodes, fraction=config.pretrain.validation_fraction, seed=config.run.seed)
     training = _read(split.training, config, directory.parent)
-    start = _start(training, config)
+    start = _start(training, config, start_from)
     policy, params, tokenizer = start.policy, start.params, start.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
@@ -175,11 +176,22 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> Rec
         return read_chunks(episodes, config, folder=folder, stride=stride, on_chunk=bar.update)
 
 
-def _start(chunks: RecordedChunks, config: TrainConfig) -> PolicyBundle:
+def _open_start(config: TrainConfig) -> Checkpoint | None:
+    """Returns the checkpoint to start from, or None for fresh weights, whose tokenizers are checked then.
+
+    Raises:
+        CheckpointError, UserError: when they are missing; the text says where they were looked for.
+    """
+    if config.run.pretrained_checkpoint_path:
+        return Checkpoint.open(Path(config.run.pretrained_checkpoint_path))
+    check_tokenizers(config)
+    return None
+
+
+def _start(chunks: RecordedChunks, config: TrainConfig, checkpoint: Checkpoint | None) -> PolicyBundle:
     """Returns pretrained weights with their tokenizers, or fresh weights with tokenizers for these chunks."""
-    path = config.run.pretrained_checkpoint_path
-    if path:
-        return restore.load(Checkpoint.open(Path(path)), config)
+    if checkpoint is not None:
+        return restore.load(checkpoint, config)
     tokenizer = fit(chunks, config)
     try:
         policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())

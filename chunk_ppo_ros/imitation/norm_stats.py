@@ -14,6 +14,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.data.episode import Episode, to_chunks
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--stride must be at least 1, got {parsed.stride}")
     if (parsed.output / FILE).exists():
         raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
+    check_folder(parsed.output, "--output")
     episodes = read_all(parsed.episodes, config)
     norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
     print(describe(norm_stats))

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.data.episode import Episode, camera_names
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
@@ -207,6 +208,7 @@ def main(arguments: Sequence[str]) -> int:
     config = flags.config_or_exit(parser, parsed)
     if parsed.num_steps < 1 or parsed.last_steps < 1:
         parser.error(f"--num_steps and --last_steps must be at least 1, got {parsed.num_steps} and {parsed.last_steps}")
+    check_file(parsed.output, "--output")
     episodes = read_all(parsed.episodes, config)
     classifier = train_classifier(episodes, config, num_steps=parsed.num_steps, last_steps=parsed.last_steps)
     classifier.save(parsed.output)

@@ -256,10 +256,5 @@ def camera_topic(pattern: str, camera: str) -> str:
     Args:
         pattern: a topic name in which "{camera}" stands for the camera's name.
         camera: the name of the camera on the robot.
-
-    Raises:
-        ValueError: if the pattern does not contain "{camera}".
     """
-    if "{camera}" not in pattern:
-        raise ValueError(f"image topic pattern must contain {{camera}}, got {pattern!r}")
     return pattern.replace("{camera}", camera)

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
+from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.runtime.description import NODES, Graph, NodeDescription
-from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
 
 DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "SUBNET"}
@@ -29,10 +31,15 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
         config: the configuration of the run.
         record: whether the rollout topics are recorded.
 
+    Raises:
+        SettingError: for a folder of outputs that cannot be written.
+
     Returns:
         The graph. The nodes that take long to start come first, the recorder before them.
     """
     run_dir = config.run.folder.resolve()
+    check_folder(run_dir, "run.run_dir")
+    check_folder(config.run.checkpoint_root, "run.checkpoint_root")
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
     lockstep = config.env.is_lockstep
@@ -77,10 +84,21 @@ def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
     """Returns the ROS domain to claim, or None for any free domain.
 
     Without `domain_id`, a real robot uses the user's own domain, where its driver is. A simulation uses a free one.
+
+    Raises:
+        SettingError: for a domain that DDS does not have.
     """
+    given: int | str | None = domain_id
     if domain_id is None and config.env.simulator == "none":
-        return int(os.environ.get("ROS_DOMAIN_ID", "0"))
-    return domain_id
+        given = os.environ.get("ROS_DOMAIN_ID", "0")
+    if given is None:
+        return None
+    if str(given) not in map(str, DDS_DOMAINS):
+        raise SettingError(
+            f"the ROS domain must be within {DDS_DOMAINS.start}..{DDS_DOMAINS.stop - 1}, got {given}; correct "
+            "domain_id, or ROS_DOMAIN_ID with a real robot"
+        )
+    return int(given)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,9 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base = load_config_file(given.params_file, base=base) if given.params_file else base
         config = flags.config_from_flags(given, base=base)
         environment = network_environment(discovery=given.discovery, static_peers=given.static_peers)
+        wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
         parser.error(str(error))
-    with claim_domain(wanted_domain(given.domain_id, config)) as domain_id:
+    with claim_domain(wanted) as domain_id:
         print(f"ROS_DOMAIN_ID={domain_id}: set it to look at the topics", flush=True)
         supervisor = Supervisor(
             describe(config, record=given.record),

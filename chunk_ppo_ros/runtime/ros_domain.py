@@ -11,8 +11,13 @@ import socket
 import tempfile
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.errors import SettingError
+
 DOMAINS = range(20, 102)
 """The ROS domains to choose from. Above 101, the ports of DDS overlap with the ports that Linux assigns freely."""
+
+DDS_DOMAINS = range(233)
+"""The domains that DDS has ports for (RTPS 2.5, section 9.6.2.3)."""
 
 
 @contextlib.contextmanager
@@ -23,7 +28,7 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
         wanted: the domain to take even if it is in use. None takes a free one.
 
     Raises:
-        ValueError: where no domain is free.
+        SettingError: where no domain is free.
     """
     if wanted is not None:
         yield wanted
@@ -39,7 +44,7 @@ def claim_domain(wanted: int | None = None) -> Iterator[int]:
             if _ports_are_free(domain):
                 yield domain
                 return
-    raise ValueError(
+    raise SettingError(
         f"a ROS domain of {DOMAINS.start}..{DOMAINS.stop - 1} must be free, got none; name one to share it"
     )
 
@@ -54,7 +59,7 @@ def hold_domain(wanted: int | None = None) -> int:
         wanted: the domain to take even if it is in use. None takes a free one.
 
     Raises:
-        ValueError: where no domain is free.
+        SettingError: where no domain is free.
     """
     atexit.register(_HELD.close)
     return _HELD.enter_context(claim_domain(wanted))

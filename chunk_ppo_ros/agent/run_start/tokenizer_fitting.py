@@ -46,7 +46,11 @@ def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
 
     They are fitted to demonstrations of the task's scripted expert. If the task has none, they are fitted to random
     smooth motions, and a printed line says so.
+
+    Raises:
+        UserError: when the tokenizers of `run.tokenizer_dir` are missing or do not fit the model.
     """
+    check_tokenizers(config)
     task = make_task(config.env)
     if task.make_expert(config) is not None:
         return fit(collect_demonstrations(config, render=False), config)
@@ -74,6 +78,21 @@ def fit(demonstrations: Motions, config: TrainConfig) -> PolicyTokenizer:
     if not config.run.tokenizer_dir:
         prompts = sorted(set(demonstrations.prompts))
         return _fit_tokenizers(norm_stats.actions.normalize(actions), prompts, norm_stats, config)
+    return _read_tokenizers(norm_stats, config)
+
+
+def check_tokenizers(config: TrainConfig) -> None:
+    """Reads the tokenizers of `run.tokenizer_dir`, if it is given, before the work that needs them begins.
+
+    Raises:
+        UserError: when they are missing or do not fit the model.
+    """
+    if config.run.tokenizer_dir:
+        nothing = np.zeros((1, config.model.action_dim), np.float32)
+        _read_tokenizers(compute_norm_stats(nothing, nothing[:, None]), config)
+
+
+def _read_tokenizers(norm_stats: NormStats, config: TrainConfig) -> PolicyTokenizer:
     folder = Path(config.run.tokenizer_dir)
     try:
         prompt, fast = load_tokenizers(folder, config.model)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.folders import check_folder
 
 UNFINISHED = ".unfinished_"
 """The prefix of the name of a folder that is being written or removed."""
@@ -39,13 +40,15 @@ def check_unchanged(folder: Path, expected: Mapping[str, int], *, below: str) ->
 
 
 def check_is_free(target: Path) -> None:
-    """Refuses a path that exists already. Callers ask this before the work whose result is to be written there.
+    """Refuses a path that exists already, or cannot be made. Callers ask this before the work that is written there.
 
     Raises:
         CheckpointError: when the path exists.
+        SettingError: when no folder can be made beside it.
     """
     if target.exists():
         raise CheckpointError(f"checkpoint {target} must not exist yet, but it does; remove it or take another name")
+    check_folder(target.parent, "the checkpoint")
 
 
 def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
