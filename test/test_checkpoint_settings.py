@@ -14,7 +14,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_training
-from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags
+from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags, to_dict
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.evaluation import evaluate, positions
 from chunk_ppo_ros.model.checkpoints.atomic_folder import checksums
@@ -193,6 +193,40 @@ def test_a_checkpoint_of_before_loads_resumes_and_says_what_it_does_not_know(
     assert " goes on from version 0 (started from openpi checkpoint /tmp/" in resumed.opening[0]
 
 
+def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_path: Path) -> None:
+    """Commit 704d3cf wrote no settings into checkpoints. It wrote them, under old names, at each start of a run."""
+    config = configure(tmp_path, run={"pretrained_checkpoint_path": str(save_openpi(tmp_path / "imitation"))})
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, temperature=0.7))
+    learner = Learner.start(config)
+    path = as_before(learner.checkpoint.root)
+    run_id = json.loads((path / "metadata.json").read_text())["counters"]["run_id"]
+    resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
+    faster = dataclasses.replace(resumed, ppo=dataclasses.replace(resumed.ppo, learning_rate=2e-4, gamma=0.5))
+    metrics = tmp_path / "runs" / "debug" / "metrics.jsonl"
+    silent = f"whether settings changed is not known, because {path} does not say those of its run: "
+    (unknown,) = Learner.start(faster).opening[1:]
+    assert unknown.startswith(silent)
+    assert str(metrics) in unknown
+
+    settings = to_dict(config)
+    del settings["model"]["tower_sizes"]
+    settings["model"] |= {"siglip_width": 8, "siglip_mlp_dim": 8, "siglip_num_heads": 2, "siglip_depth": 0}
+    settings["model"] |= {"gemma_width": 16, "gemma_depth": 1, "gemma_mlp_dim": 8, "gemma_num_heads": 2}
+    settings["model"] |= {"gemma_head_dim": 4}
+    settings["env"]["cube_spread"] = 1.0
+    starts = [{"ppo": {"gamma": 0.1}}, settings]  # only the last start counts
+    records = [{"kind": "run", "run_id": run_id, "config": each} for each in starts]
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert Learner.start(resumed).opening[1:] == ()
+    assert Learner.start(faster).opening[1:] == (
+        f"changed since the last start ({metrics}): ppo.learning_rate 0.0001 -> 0.0002",
+        f"changed since the last start ({metrics}): ppo.gamma 0.99 -> 0.5",
+    )
+    metrics.write_text(json.dumps({**records[1], "run_id": "another"}) + "\n")
+    assert Learner.start(faster).opening[1:] == (f"{silent}{metrics} has no record of the run {run_id}",)
+
+
 # Training.
 
 
@@ -232,7 +266,8 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     )
     faster = dataclasses.replace(resumed, ppo=dataclasses.replace(resumed.ppo, learning_rate=2e-4, gamma=0.5))
     assert Learner.start(faster).opening[1:] == (
-        "settings changed since step_0: ppo.learning_rate 0.0001 -> 0.0002, ppo.gamma 0.99 -> 0.5",
+        "changed since step_0: ppo.learning_rate 0.0001 -> 0.0002",
+        "changed since step_0: ppo.gamma 0.99 -> 0.5",
     )
     rewrite_json(first.checkpoint.root / "metadata.json", lambda content: content["counters"].update(num_steps=5024))
     assert Learner.start(resumed).opening[1:] == (

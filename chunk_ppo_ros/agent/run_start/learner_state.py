@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
+from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
 from chunk_ppo_ros.config import PPOConfig, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -26,11 +27,9 @@ from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
-from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, RunSettings
+from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
-
-_OF_THE_START = ("run.resume", "run.pretrained_checkpoint_path")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,14 +88,15 @@ def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
     policy = restore.initial_policy(config, start)
     reference = policy.params[ACTOR] if _has_reference(config, policy.provenance) else None
     optimizer = make_optimizer(config.ppo)
-    differs = f"settings differ from those of the run of {policy.provenance.path}"
+    changed = changed_settings(policy.settings.only(OF_THE_TASK), config)
+    differs = f"settings differ from those of the run of {policy.provenance.path}: {', '.join(changed)}"
     return LearnerState(
         policy,
         Counters(f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         optimizer.init(policy.params, trained=trained_leaves(policy.params[ACTOR], config.ppo)),
         reference=reference,
         novelty=Novelty(config) if config.reward.novelty_weight else None,
-        notes=_changes_note(differs, policy.settings.only(OF_THE_TASK), config),
+        notes=(differs,) if changed else (),
     )
 
 
@@ -121,7 +121,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
         reference=reference,
         novelty=novelty,
         checkpoint=newest,
-        notes=(*_changes_note(f"settings changed since {newest.root.name}", newest.settings, config), *notes),
+        notes=(*changes_since(newest, config), *notes),
     )
 
 
@@ -133,12 +133,6 @@ def _resumed_novelty(config: TrainConfig, newest: Checkpoint) -> tuple[Novelty |
     if novelty.load(newest.assets):
         return novelty, ()
     return novelty, (f"{newest.root} was trained without reward.novelty_weight, so every observation counts as new",)
-
-
-def _changes_note(what: str, settings: RunSettings, config: TrainConfig) -> tuple[str, ...]:
-    """Returns a line with the settings that differ and both values, without settings of how the run was started."""
-    changed = [change for change in settings.changes(config) if change.split()[0] not in _OF_THE_START]
-    return (f"{what}: {', '.join(changed)}",) if changed else ()
 
 
 def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:
