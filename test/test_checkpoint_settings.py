@@ -15,7 +15,7 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_training
 from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags, to_dict
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation import evaluate, positions
 from chunk_ppo_ros.model.checkpoints.atomic_folder import checksums
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -166,6 +166,27 @@ def test_an_imitation_without_settings_is_measured_by_the_preset(
     ) in capsys.readouterr().out
 
 
+def test_a_checkpoint_of_an_unknown_task_is_measured_only_with_the_preset_or_the_task(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = save_openpi(tmp_path / "imitation")
+    with pytest.raises(SettingError) as refused:
+        evaluate.main([str(path), "--task", "reach"])
+    assert str(refused.value) == (
+        f"{path} does not say which task it was trained on; name the preset of its run, such as --config demo, or give "
+        "--simulator, --max_episode_chunks, --temperature"
+    )
+    assert capsys.readouterr().out == ""
+    task = ("--task", "reach", "--simulator", "kinematic", "--max_episode_chunks", "6", "--temperature", "0.7")
+    assert measured(path, *task).env.max_episode_chunks == 6
+    assert measured(path, "--config", "debug") == PRESETS["debug"]  # also the preset that is the default, when named
+    own = as_before(save_own(tmp_path / "run"))
+    with pytest.raises(SettingError, match="demo, or give --task, --simulator, --max_episode_chunks$"):
+        measured(own)  # it has its temperature
+    other = config_for_measuring(*parsed(), Checkpoint.open(path), needs_task=False)
+    assert other == PRESETS["debug"]
+
+
 def as_before(checkpoint: Path) -> Path:
     """The checkpoint with the metadata that commit 704d3cf wrote for such a one."""
     content = read_checked(OLD_METADATA)
@@ -182,7 +203,7 @@ def test_a_checkpoint_of_before_loads_resumes_and_says_what_it_does_not_know(
     run = {"pretrained_checkpoint_path": str(save_openpi(tmp_path / "imitation"))}
     learner = Learner.start(configure(tmp_path, run=run, temperature=0.7))
     path = as_before(learner.checkpoint.root)
-    config = measured(path)
+    config = measured(path, "--config", "debug")
     assert (config.model.temperature, config.env) == (0.7, PRESETS["debug"].env)
     assert "does not say its task, simulator, time limit, prompt, so they are those of preset debug" in (
         capsys.readouterr().out

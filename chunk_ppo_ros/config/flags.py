@@ -67,16 +67,27 @@ class FlagParser(argparse.ArgumentParser):
         return " ".join(["%(prog)s", *needed, "[flags]; --help lists the flags"])
 
 
+class _Preset(argparse.Action):
+    """Stores the preset, and that the user named it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
+        namespace.config, namespace.config_is_given = values, True
+
+
 def add_config_flags(parser: argparse.ArgumentParser, *, preset: str) -> None:
     """Adds `--config`, `--model` and a flag for each field of each section. Absent flags leave the preset's value.
+
+    The parsed `config_is_given` says whether the user named a preset.
 
     Args:
         parser: parser of the command.
         preset: preset that the flags start from without `--config`; the help shows its values.
     """
     presets = "; ".join(f"{name}: {text}" for name, text in ABOUT.items())
+    parser.set_defaults(config_is_given=False)
     parser.add_argument(
         "--config",
+        action=_Preset,
         default=preset,
         choices=sorted(PRESETS),
         help=f"preset that the flags start from; by default {preset}, whose values are in brackets below ({presets})",

@@ -1,7 +1,7 @@
 """Measures a checkpoint on unseen starts of the simulated task, and compares two checkpoints on the same starts.
 
 Task, simulator, time limit, temperature and prompt are those of the run that wrote the checkpoint, unless a flag says
-otherwise. Where the checkpoint does not record them, those of the preset are used. Results have 95 % intervals.
+otherwise. Where the checkpoint does not record them, `--config` must name the preset. Results have 95 % intervals.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def main(arguments: Sequence[str]) -> int:
     pretrain = dataclasses.replace(preset.pretrain, num_demonstrations=NUM_DEMONSTRATIONS)
     checkpoint = Checkpoint.open(parsed.checkpoint)
     base = dataclasses.replace(preset, pretrain=pretrain)
-    config = config_for_measuring(parser, parsed, checkpoint, base=base)
+    config = config_for_measuring(parser, parsed, checkpoint, base=base, needs_task=False)
     if config.pretrain.num_demonstrations < 2:
         parser.error(
             f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"

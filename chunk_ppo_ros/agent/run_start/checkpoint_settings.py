@@ -9,6 +9,7 @@ from collections.abc import Collection
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 
@@ -39,6 +40,7 @@ def config_for_measuring(
     checkpoint: Checkpoint,
     *,
     base: TrainConfig | None = None,
+    needs_task: bool = True,
 ) -> TrainConfig:
     """Returns the configuration to measure a checkpoint with. It also prints it in one line.
 
@@ -50,8 +52,17 @@ def config_for_measuring(
         checkpoint: the checkpoint to measure.
         base: the configuration for settings that neither the flags nor the checkpoint give. Without it, this is the
             preset of `--config`.
+        needs_task: whether the measurement means nothing on another task than that of the checkpoint.
 
+    Raises:
+        SettingError: when `needs_task` is set, but neither the checkpoint nor a flag says the task.
     """
+    missing = [] if parsed.config_is_given or not needs_task else _missing_flags(parsed, checkpoint)
+    if missing:
+        raise SettingError(
+            f"{checkpoint.root} does not say which task it was trained on; name the preset of its run, such as "
+            f"--config demo, or give {', '.join(missing)}"
+        )
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
@@ -101,6 +112,13 @@ def _config(
         return flags.config_from_flags(parsed, base=base, stored=stored)
     except ValueError as error:
         parser.error(f"{error} (with the settings of {checkpoint.root}, which flags replace)")
+
+
+def _missing_flags(parsed: argparse.Namespace, checkpoint: Checkpoint) -> list[str]:
+    """Returns the flags that say what the checkpoint does not say and no flag gives."""
+    needed = ("env.task", "env.simulator", "env.max_episode_chunks", "model.temperature")
+    unknown = [name.split(".")[1] for name in needed if name not in checkpoint.settings.values]
+    return [f"--{name}" for name in unknown if getattr(parsed, name) is None]
 
 
 def _source(checkpoint: Checkpoint, preset: str) -> str:
