@@ -19,6 +19,7 @@ from chunk_ppo_ros.core.types import (
     SampledChunk,
     Transition,
 )
+from chunk_ppo_ros.rewards.chunk_records import Finished, NextValue, Pending, Sampled
 from chunk_ppo_ros.robot.chunk_length import chunk_discount
 
 MAX_FINISHED = 1024
@@ -36,39 +37,6 @@ class Gap:
     reason: str
 
 
-@dataclasses.dataclass(frozen=True)
-class _NextValue:
-    """Holds the value after a chunk, in units of reward.
-
-    `observation` is what the model saw after the chunk. It is None where the value comes from the next chunk or from
-    the end of the episode.
-    """
-
-    value: float
-    observation: ModelObservation | None = None
-    source: ObservationSource = NO_SOURCE
-
-
-@dataclasses.dataclass
-class _Record:
-    """Holds what has arrived about one sequence number.
-
-    `value` and `policy_version` are those of the chunk. They are kept when the chunk itself is dropped.
-    """
-
-    id: ChunkId | None = None
-    chunk: SampledChunk | None = None
-    value: float | None = None
-    policy_version: int | None = None
-    outcome: ChunkOutcome | None = None
-    bootstrap: _NextValue | None = None
-    finished: bool = False
-
-    def finish(self) -> None:
-        """Drops everything large. The rest stays for a predecessor, and to recognize duplicates."""
-        self.chunk, self.outcome, self.bootstrap, self.finished = None, None, None, True
-
-
 class TransitionAssembler:
     """Joins what belongs to one chunk and finds its next value.
 
@@ -82,7 +50,8 @@ class TransitionAssembler:
 
     def __init__(self, config: PPOConfig) -> None:
         self._config = config
-        self.records: dict[int, _Record] = {}
+        self.records: dict[int, Pending | Finished] = {}
+        self._bootstraps: dict[int, NextValue] = {}
         self._discarded: set[tuple[str, int]] = set()
         self._gaps: list[Gap] = []
 
@@ -92,10 +61,11 @@ class TransitionAssembler:
         Raises:
             ValueError: where the sequence number belongs to another chunk.
         """
-        record = self._record(id)
-        if record.value is None:
-            record.value, record.policy_version = chunk.value, chunk.policy_version
-            record.chunk = None if record.finished else chunk
+        match self._record(id):
+            case Pending(chunk=None) as pending:
+                pending.chunk = chunk
+            case Finished(sampled=None) as finished:
+                finished.sampled = Sampled(chunk.value, chunk.policy_version)
 
     def add_outcome(self, id: ChunkId, outcome: ChunkOutcome) -> None:
         """Adds the outcome of a chunk that has ended.
@@ -103,9 +73,9 @@ class TransitionAssembler:
         Raises:
             ValueError: where the sequence number belongs to another chunk.
         """
-        record = self._record(id)
-        if record.outcome is None and not record.finished:
-            record.outcome = outcome
+        match self._record(id):
+            case Pending(outcome=None) as pending:
+                pending.outcome = outcome
 
     def amend_outcome(
         self, id: ChunkId, amend: Callable[[ChunkOutcome], ChunkOutcome]
@@ -116,7 +86,9 @@ class TransitionAssembler:
             The outcome before and after the change. None where the transition is complete, or the chunk has no outcome.
         """
         record = self.records.get(id.sequence_number)
-        if record is None or record.id != id or record.outcome is None or record.outcome.num_steps == 0:
+        if not isinstance(record, Pending) or record.id != id:
+            return None
+        if record.outcome is None or record.outcome.num_steps == 0:
             return None
         before, record.outcome = record.outcome, amend(record.outcome)
         return before, record.outcome
@@ -136,9 +108,8 @@ class TransitionAssembler:
             value: V(observation) by the chunk's policy version, in units of reward.
             source: the source of the observation.
         """
-        record = self.records.setdefault(sequence_number, _Record())
-        if record.bootstrap is None and not record.finished:
-            record.bootstrap = _NextValue(value, observation, source)
+        if not isinstance(self.records.get(sequence_number), Finished):
+            self._bootstraps.setdefault(sequence_number, NextValue(value, observation, source))
 
     def discard_episode(self, episode: int, run_id: str | None = None) -> list[ChunkId]:
         """Drops the pending chunks of an episode, and ignores what arrives about the episode later.
@@ -151,19 +122,19 @@ class TransitionAssembler:
         Returns:
             The chunks that were dropped.
         """
-        records = [record for record in self.records.values() if record.id and record.id.episode == episode]
-        runs = {run_id} if run_id is not None else {record.id.run_id for record in records if record.id}
+        records = [record for record in self.records.values() if record.id.episode == episode]
+        runs = {run_id} if run_id is not None else {record.id.run_id for record in records}
         self._discarded.update((run, episode) for run in runs)
-        dropped = [record for record in records if not record.finished and record.id and record.id.run_id in runs]
+        dropped = [record for record in records if isinstance(record, Pending) and record.id.run_id in runs]
         for record in dropped:
-            record.finish()
-        return [record.id for record in dropped if record.id]
+            self._finish(record)
+        return [record.id for record in dropped]
 
     def pop_complete(self) -> list[Transition]:
         """Returns the complete transitions, ordered by sequence number. Each is returned once."""
         transitions = []
-        for sequence_number in sorted(self.records):
-            transition = self._complete(sequence_number, self.records[sequence_number])
+        for _, record in sorted(self.records.items()):
+            transition = self._complete(record) if isinstance(record, Pending) else None
             if transition is not None:
                 transitions.append(transition)
         self._forget()
@@ -176,30 +147,34 @@ class TransitionAssembler:
 
     def pending(self) -> list[ChunkId]:
         """Returns the chunks that wait for an outcome or a next value, ordered by sequence number."""
-        waiting = [record.id for record in self.records.values() if record.id and not record.finished]
+        waiting = [record.id for record in self.records.values() if isinstance(record, Pending)]
         return sorted(waiting, key=lambda id: id.sequence_number)
 
-    def _record(self, id: ChunkId) -> _Record:
-        record = self.records.setdefault(id.sequence_number, _Record())
-        if record.id is None:
-            record.id = id
+    def _record(self, id: ChunkId) -> Pending | Finished:
+        record = self.records.setdefault(id.sequence_number, Pending(id))
         if record.id != id:
             raise ValueError(f"sequence number {id.sequence_number} must belong to one chunk, got {record.id} and {id}")
-        if (id.run_id, id.episode) in self._discarded:
-            record.finish()
+        if isinstance(record, Pending) and (id.run_id, id.episode) in self._discarded:
+            return self._finish(record)
         return record
 
-    def _complete(self, sequence_number: int, record: _Record) -> Transition | None:
-        if record.finished or record.id is None or record.outcome is None:
+    def _finish(self, record: Pending) -> Finished:
+        """Drops everything large."""
+        number = record.id.sequence_number
+        self._bootstraps.pop(number, None)
+        finished = self.records[number] = Finished(record.id, record.sampled)
+        return finished
+
+    def _complete(self, record: Pending) -> Transition | None:
+        if record.outcome is None:
             return None
         if record.outcome.num_steps == 0:
             self._gaps.append(Gap(record.id, record.outcome.execution.message or "no step was executed"))
-            record.finish()
+            self._finish(record)
             return None
         if record.chunk is None:
             return None
-        successor = self.records.get(sequence_number + 1)
-        following = self._next_value(record, record.id, record.outcome, successor)
+        following = self._next_value(record.id, record.chunk, record.outcome)
         if following is None:
             return None
         transition = Transition(
@@ -211,27 +186,25 @@ class TransitionAssembler:
             discount=chunk_discount(self._config, record.outcome.num_steps),
             next_source=following.source,
         )
-        record.finish()
+        self._finish(record)
         return transition
 
-    @staticmethod
-    def _next_value(
-        record: _Record, id: ChunkId, outcome: ChunkOutcome, successor: _Record | None
-    ) -> _NextValue | None:
+    def _next_value(self, id: ChunkId, chunk: SampledChunk, outcome: ChunkOutcome) -> NextValue | None:
         """Returns the value after a chunk, or None while it is not known."""
         if outcome.terminated:
-            return _NextValue(0.0)
-        if record.bootstrap is not None:
-            return record.bootstrap
-        cut = outcome.truncated or outcome.cut_by_takeover
-        if cut or successor is None or successor.id is None:
+            return NextValue(0.0)
+        bootstrap = self._bootstraps.get(id.sequence_number)
+        if bootstrap is not None:
+            return bootstrap
+        successor = self.records.get(id.sequence_number + 1)
+        if outcome.truncated or outcome.cut_by_takeover or successor is None or successor.sampled is None:
             return None
         same_episode = (successor.id.run_id, successor.id.episode) == (id.run_id, id.episode)
-        if not same_episode or successor.value is None or successor.policy_version != record.policy_version:
+        if not same_episode or successor.sampled.policy_version != chunk.policy_version:
             return None
-        return _NextValue(successor.value)
+        return NextValue(successor.sampled.value)
 
     def _forget(self) -> None:
-        finished = [number for number, record in sorted(self.records.items()) if record.finished]
+        finished = [number for number, record in sorted(self.records.items()) if isinstance(record, Finished)]
         for number in finished[: max(0, len(finished) - MAX_FINISHED)]:
             del self.records[number]

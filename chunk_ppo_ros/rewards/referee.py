@@ -96,7 +96,11 @@ class InFlight:
 
 @dataclasses.dataclass
 class _Joining:
-    """Holds what has arrived for one stamp so far."""
+    """Holds what has arrived for one stamp so far.
+
+    The reports may arrive in any order, so that each combination of the parts is possible, except feedback before the
+    chunk. A type for each combination would say less than this sentence.
+    """
 
     stamp: int
     waiting_since: float

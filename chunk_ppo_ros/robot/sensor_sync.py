@@ -7,6 +7,7 @@ long a sensor is silent.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -51,14 +52,28 @@ class SilentSensor:
         return f"{self.name} {how} for {self.silence:.1f} s"
 
 
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """Holds a reading with its stamp in ns. `repeated` says whether the sensor has sent the same stamp again."""
+
+    value: np.ndarray
+    stamp: int
+    repeated: bool = False
+
+
 @dataclasses.dataclass
 class _Source:
-    """Holds the newest reading of one sensor, and since when (steady s) nothing newer has come."""
+    """Holds the newest reading of one sensor, if it has sent any, and since when (steady s) nothing newer has come."""
 
     quiet_since: float
-    stamp: int | None = None
-    value: np.ndarray | None = None
-    frozen: bool = False
+    reading: _Reading | None = None
+
+    def add(self, value: np.ndarray, stamp: int, now: float) -> None:
+        """Takes a reading. It is ignored where its stamp is that of the newest reading."""
+        if self.reading is not None and self.reading.stamp == stamp:
+            self.reading = dataclasses.replace(self.reading, repeated=True)
+        else:
+            self.reading, self.quiet_since = _Reading(value, stamp), now
 
 
 class SensorSync:
@@ -85,11 +100,11 @@ class SensorSync:
 
     def add_image(self, camera: str, image: np.ndarray, *, stamp: int, now: float) -> None:
         """Takes an image, uint8 [h, w, 3], of a camera. It is ignored where its stamp is not new."""
-        _add(self._cameras[camera], image, stamp, now)
+        self._cameras[camera].add(image, stamp, now)
 
     def add_state(self, side: str, state: np.ndarray, *, stamp: int, now: float) -> None:
         """Takes an arm's state, float [7], rad and normalized gripper. It is ignored where its stamp is not new."""
-        _add(self._arms[side], state, stamp, now)
+        self._arms[side].add(state, stamp, now)
 
     def expect(self, now: float) -> None:
         """Counts silence only from `now` on, steady s. The sensors had no reason to send before."""
@@ -104,7 +119,7 @@ class SensorSync:
         named = {name: source for name, source in self._cameras.items() if not self._absent(name)}
         named |= {f"{side} arm": source for side, source in self._arms.items()}
         return [
-            SilentSensor(name, now - source.quiet_since, source.frozen)
+            SilentSensor(name, now - source.quiet_since, frozen=source.reading is not None and source.reading.repeated)
             for name, source in named.items()
             if now - source.quiet_since > timeout
         ]
@@ -116,25 +131,24 @@ class SensorSync:
             newer_than: the earliest stamp that a reading may have, ns.
             tolerance: the largest difference between the stamps of the set, s.
         """
-        cameras = {name: source for name, source in self._cameras.items() if not self._absent(name)}
-        stamps = [source.stamp for source in (*cameras.values(), *self._arms.values()) if source.stamp is not None]
-        if len(stamps) < len(cameras) + len(self._arms):
+        images, arms = _newest(self._cameras), _newest(self._arms)
+        if len(arms) < len(self._arms) or not images.keys() | set(self._optional) >= self._cameras.keys():
             return None
+        stamps = [reading.stamp for reading in (*images.values(), *arms.values())]
         if min(stamps) < newer_than or (max(stamps) - min(stamps)) * 1e-9 > tolerance:
             return None
         return SyncedSensors(
-            images=tuple(source.value for source in self._cameras.values()),
-            image_mask=np.array([source.value is not None for source in self._cameras.values()]),
-            state=np.concatenate([self._arms[side].value for side in aloha.SIDES]).astype(np.float32),
+            images=tuple(images[name].value if name in images else None for name in self._cameras),
+            image_mask=np.array([name in images for name in self._cameras]),
+            state=np.concatenate([arms[side].value for side in aloha.SIDES]).astype(np.float32),
             stamp=min(stamps),
             newest=max(stamps),
         )
 
     def _absent(self, camera: str) -> bool:
-        return camera in self._optional and self._cameras[camera].stamp is None
+        return camera in self._optional and self._cameras[camera].reading is None
 
 
-def _add(source: _Source, value: np.ndarray, stamp: int, now: float) -> None:
-    source.frozen = stamp == source.stamp
-    if not source.frozen:
-        source.stamp, source.value, source.quiet_since = stamp, value, now
+def _newest(sources: Mapping[str, _Source]) -> dict[str, _Reading]:
+    """Returns the newest reading of each sensor that has sent any."""
+    return {name: source.reading for name, source in sources.items() if source.reading is not None}
