@@ -14,7 +14,7 @@ from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId, RewardTerm, SampledChunk, Transition
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import rounding_bound
-from chunk_ppo_ros.rewards import referee
+from chunk_ppo_ros.rewards import chunk_join, referee
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.episodes import Ending, Episodes
 from chunk_ppo_ros.rl.gae import gae
@@ -264,9 +264,9 @@ def test_segments_end_with_their_episode() -> None:
 )
 def test_the_time_limit_waits_for_a_human(status: Status, human: bool, truncated: bool, intervened: bool) -> None:
     driven = execution(2, status=status, end=9, human_driven=human)
-    sources = {"task": referee.SourceReport("task", (RewardTerm("progress", 1.0),), truncated=True)}
-    chunk = referee.SentChunk(ChunkId("run", 0, 0, 0), np.zeros((4, 14)), 4)
-    entry = referee.Joined(chunk, driven, sources)
+    sources = {"task": chunk_join.SourceReport("task", (RewardTerm("progress", 1.0),), truncated=True)}
+    chunk = chunk_join.SentChunk(ChunkId("run", 0, 0, 0), np.zeros((4, 14)), 4)
+    entry = chunk_join.Joined(chunk, driven, sources)
     judged = referee.judge(entry, config=RewardConfig(), time_limit_reached=True)
     assert judged.valid
     assert (judged.outcome.truncated, judged.outcome.cut_by_takeover) == (truncated, intervened)

@@ -23,7 +23,7 @@ from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos, reports
 from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.rewards.referee import SourceReport
+from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from support.old_messages import load_old_types, old_message
 
 RECORDED = {

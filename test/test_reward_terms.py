@@ -10,7 +10,7 @@ import pytest
 from chunk_ppo_ros.config import EnvConfig, PPOConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
-from chunk_ppo_ros.rewards import human, referee, term_names
+from chunk_ppo_ros.rewards import chunk_join, human, referee, term_names
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
 from chunk_ppo_ros.rewards.penalties import jerk, penalties
@@ -140,13 +140,13 @@ OBSERVATION = ModelObservation(
 RAMP = np.tile(np.arange(4.0)[:, None] ** 3, 14)
 
 
-def joined(effort: float | None = None, feedback: float | None = None, num_steps: int = 4) -> referee.Joined:
+def joined(effort: float | None = None, feedback: float | None = None, num_steps: int = 4) -> chunk_join.Joined:
     executed = execution(num_steps, clamped=2, end=9, effort=effort)
     reports = {
-        "task": referee.SourceReport("task", (RewardTerm("progress", 1.0, 3.0),)),
-        "scale": referee.SourceReport("scale", (RewardTerm("weight_kg", 0.5),), success=True, terminated=True),
+        "task": chunk_join.SourceReport("task", (RewardTerm("progress", 1.0, 3.0),)),
+        "scale": chunk_join.SourceReport("scale", (RewardTerm("weight_kg", 0.5),), success=True, terminated=True),
     }
-    return referee.Joined(referee.SentChunk(ChunkId("run", 0, 0, 0), RAMP, 4), executed, reports, feedback)
+    return chunk_join.Joined(chunk_join.SentChunk(ChunkId("run", 0, 0, 0), RAMP, 4), executed, reports, feedback)
 
 
 def test_all_sources_penalties_and_feedback_add_up() -> None:
@@ -232,7 +232,7 @@ class Story:
     config = RewardConfig(sources=(), feedback_weight=2.0)
 
     def __init__(self) -> None:
-        self.join = referee.ChunkJoin(())
+        self.join = chunk_join.ChunkJoin(())
         self.assembler = TransitionAssembler(PPOConfig())
         self.last: ChunkId | None = None
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
-from chunk_ppo_ros.rewards import referee, terms
+from chunk_ppo_ros.rewards import chunk_join, referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
@@ -250,17 +250,19 @@ ACTIONS = np.zeros((4, 14), np.float32)
 
 def joined(
     *, asked: int = 4, executed: int = 4, status: int = 0, message: str = "", **sources: object
-) -> referee.Joined:
+) -> chunk_join.Joined:
     result = execution(executed, status=Status(status), clamped=min(1, executed), end=9, message=message)
-    reports = {name: each for name, each in sources.items() if isinstance(each, referee.SourceReport)}
-    return referee.Joined(referee.SentChunk(ChunkId("run", 0, 0, 0), ACTIONS, asked), result, reports)
+    reports = {name: each for name, each in sources.items() if isinstance(each, chunk_join.SourceReport)}
+    return chunk_join.Joined(chunk_join.SentChunk(ChunkId("run", 0, 0, 0), ACTIONS, asked), result, reports)
 
 
-def source(name: str = "task", value: float = 1.0, **ends: bool) -> referee.SourceReport:
-    return referee.SourceReport(name, (RewardTerm(f"{name}/progress", value, 2.0),), **ends)
+def source(name: str = "task", value: float = 1.0, **ends: bool) -> chunk_join.SourceReport:
+    return chunk_join.SourceReport(name, (RewardTerm(f"{name}/progress", value, 2.0),), **ends)
 
 
-def judge(entry: referee.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)) -> referee.JudgedChunk:
+def judge(
+    entry: chunk_join.Joined, *, limit: bool = False, required: tuple[str, ...] = ("task",)
+) -> referee.JudgedChunk:
     return referee.judge(entry, config=RewardConfig(sources=required), time_limit_reached=limit)
 
 
@@ -300,11 +302,11 @@ def test_sources_are_summed_and_any_of_them_ends_it() -> None:
         (joined(status=4, executed=0, message="paused"), "CANCELLED: paused", False),
         (joined(status=3, executed=0), "TAKEOVER: no step was executed", False),
         (joined(executed=5, task=source()), r"at most those asked \(4\), got 5", True),
-        (joined(task=referee.SourceReport("task", (), error="NaN")), "NaN", True),
+        (joined(task=chunk_join.SourceReport("task", (), error="NaN")), "NaN", True),
         (joined(task=source(), human=dataclasses.replace(source(), source="human")), "'task/progress' twice", True),
     ],
 )
-def test_chunks_that_cannot_be_trained_on(entry: referee.Joined, text: str, robot_fault: bool) -> None:
+def test_chunks_that_cannot_be_trained_on(entry: chunk_join.Joined, text: str, robot_fault: bool) -> None:
     judged = judge(entry, required=("task", "human"))
     assert not judged.valid
     assert judged.robot_fault == robot_fault
@@ -339,7 +341,7 @@ def test_the_operator_overrules() -> None:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
-    join = referee.ChunkJoin(("task", "human"))
+    join = chunk_join.ChunkJoin(("task", "human"))
     arrivals = [
         lambda: join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=0.0),
         lambda: join.add_execution(execution(4, stamp=5, end=9), now=0.0),
@@ -355,7 +357,7 @@ def test_a_join_waits_for_all_in_any_order(order: tuple[int, ...]) -> None:
 
 
 def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
-    join = referee.ChunkJoin(("task", "human"))
+    join = chunk_join.ChunkJoin(("task", "human"))
     join.add_chunk(5, ChunkId("run", 0, 0, 0), ACTIONS, 4, now=1.0)
     (entry,) = join.in_flight()
     assert entry.missing == ("robot",)
@@ -364,10 +366,10 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     (entry,) = join.in_flight()
     assert entry.missing == ("human",)
     assert entry.waiting_since == 1.0
-    for stamp in range(10, 10 + 2 * referee.MAX_JOINING):  # of segments that became no chunk
+    for stamp in range(10, 10 + 2 * chunk_join.MAX_JOINING):  # of segments that became no chunk
         join.add_source(stamp, source("task"), now=3.0)
     assert join.in_flight() == [entry]  # the policy waits for this one
-    for stamp in range(200, 200 + referee.MAX_JOINING):
+    for stamp in range(200, 200 + chunk_join.MAX_JOINING):
         join.add_chunk(stamp, ChunkId("run", stamp, 0, stamp), ACTIONS, 4, now=4.0)
     assert entry not in join.in_flight()
 

@@ -7,8 +7,8 @@ import dataclasses
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
+from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.rewards.human import with_feedback
-from chunk_ppo_ros.rewards.referee import ChunkJoin
 
 
 @dataclasses.dataclass(frozen=True)

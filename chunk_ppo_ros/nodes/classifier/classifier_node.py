@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
-from chunk_ppo_ros.rewards.referee import SourceReport
+from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha
 
 SOURCE, TERM = "classifier", "solved_probability"

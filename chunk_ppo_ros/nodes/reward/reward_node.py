@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.wire import conversions, parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.rewards import referee
+from chunk_ppo_ros.rewards import chunk_join, referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 from chunk_ppo_ros.rewards.terms import check_settings
 from chunk_ppo_ros.sim.tasks.registry import prompt_of
@@ -144,7 +144,7 @@ class RewardNode(Node):
             self._decide(joined)
         self._deliver()
 
-    def _decide(self, joined: referee.Joined) -> None:
+    def _decide(self, joined: chunk_join.Joined) -> None:
         """Decides how a chunk ended.
 
         The discarding of the episode, or a pause, is published before the outcome, so that policy_node does not go on.
@@ -164,7 +164,7 @@ class RewardNode(Node):
         if records.mark is not None:
             self._director.apply_mark(records.mark)
 
-    def _judge(self, joined: referee.Joined) -> referee.JudgedChunk:
+    def _judge(self, joined: chunk_join.Joined) -> referee.JudgedChunk:
         config, records = self._config, self._records
         num_steps = 0 if joined.execution.human_driven else joined.execution.num_steps
         limit = records.episodes.num_steps + num_steps >= config.max_episode_steps

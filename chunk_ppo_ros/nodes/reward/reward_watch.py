@@ -8,7 +8,7 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.presence import PresenceWatch
-from chunk_ppo_ros.rewards.referee import ChunkJoin
+from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 
 WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
 """The topics whose publishers are the nodes that an episode depends on."""

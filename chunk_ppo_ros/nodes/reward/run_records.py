@@ -8,8 +8,8 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
+from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.rewards.episodes import Ending, Episodes, Phase
-from chunk_ppo_ros.rewards.referee import ChunkJoin
 
 
 @dataclasses.dataclass(frozen=True)

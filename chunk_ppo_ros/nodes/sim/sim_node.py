@@ -33,7 +33,7 @@ from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
-from chunk_ppo_ros.rewards.referee import SourceReport
+from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator

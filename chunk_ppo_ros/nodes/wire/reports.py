@@ -8,7 +8,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.format_check import check_format
-from chunk_ppo_ros.rewards.referee import SourceReport
+from chunk_ppo_ros.rewards.chunk_join import SourceReport
 
 
 def execution_report(message: msg.ExecutionResult) -> ExecutionResult:
