@@ -7,7 +7,7 @@ import numpy as np
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
-from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 DT = 0.02
 REACH = 3.14159 * DT

@@ -40,7 +40,7 @@ from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
 DIAGNOSTICS_PERIOD = 1.0  # s, steady clock

@@ -1,0 +1,1 @@
+"""Plays chunks of the policy on the robot, and follows the leader arms while a human drives."""

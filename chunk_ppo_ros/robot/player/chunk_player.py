@@ -1,0 +1,223 @@
+"""Plays chunks: takes pairs of arm trajectories, or the motion of a human's leaders, and gives one safe target a step.
+
+The chunk player is a pure state machine. Its owner gives it trajectories and joint states, calls `tick` once per
+control step, sends the target that `tick` returns, and publishes the results. A person may stand beside this robot.
+Therefore nothing that fails a check is played, and the robot holds the last commanded position when something goes
+wrong during a chunk. While a human drives, chunks are refused, and `human_driving.py` makes the steps.
+
+`now` is the time of a steady clock in s. Stamps are ROS times in ns, which only join and order messages.
+"""
+
+from __future__ import annotations
+
+import collections
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
+from chunk_ppo_ros.robot.player.human_driving import HumanDriving
+from chunk_ppo_ros.robot.player.joint_readings import JointReadings
+from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
+from chunk_ppo_ros.robot.player.motion import Motion
+from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
+from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
+from chunk_ppo_ros.robot.safety import check_chunk
+
+REMEMBERED_STAMPS = 256
+"""The number of reported stamps that are remembered, so that a late half of a reported chunk is ignored."""
+
+
+class ChunkPlayer:
+    """Plays one chunk at a time. Every pair of trajectories and every human's segment ends in exactly one result."""
+
+    def __init__(
+        self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool, segment_steps: int = 16
+    ) -> None:
+        """Starts idle and not suspended.
+
+        Args:
+            config: the control rate, the limits and the deadlines.
+            state_timeout: the age of joint states, s, beyond which the motion stops.
+            states_on_demand: whether joint states come only in answer to a step (lockstep). Then their age counts from
+                the last step, and it does not matter while the robot is idle.
+            segment_steps: the number H of control steps in a full segment that a human drives.
+
+        Raises:
+            RegistryError: for a measurement of another package that cannot be used.
+        """
+        self._config = config
+        self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand)
+        self._pairs = TrajectoryPairs(config.pair_timeout)
+        self._motion = Motion(config, self._readings, self._report)
+        self._leaders = LeaderArms(config)
+        self._human = HumanDriving(
+            self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
+        )
+        self._suspended = ""
+        self._frozen = False
+        self._results: list[ExecutionResult] = []
+        self._reported: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
+
+    @property
+    def playing(self) -> bool:
+        """Whether a chunk of the policy or a segment of a human is being executed."""
+        return self._motion.running is not None
+
+    @property
+    def human_drives(self) -> bool:
+        """Whether a human has taken over."""
+        return self._human.is_driving
+
+    @property
+    def segment(self) -> int:
+        """The stamp of the newest segment that a human began, ns; 0 before the first."""
+        return self._human.segment
+
+    @property
+    def teleoperation_problem(self) -> str:
+        """The reason why an arm does not follow its leader although a human drives; empty where both follow."""
+        return self._human.problem
+
+    @property
+    def suspended(self) -> str:
+        """The reason why no chunk may be played; empty when one may be played."""
+        return self._suspended
+
+    @property
+    def state_stamps(self) -> dict[str, int]:
+        """The stamp of the newest joint states of each arm that has sent any, ns."""
+        return self._readings.stamps
+
+    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None = None) -> None:
+        """Takes an arm's joint states, float [7], and its mean |effort|, which is None where it is unknown.
+
+        Joint states whose stamp is repeated are ignored, and the arm counts as silent.
+        """
+        self._readings.observe(side, state, stamp=stamp, now=now, effort=effort)
+
+    def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
+        """Takes one arm's half of a chunk. With the second half it starts the chunk or refuses it.
+
+        Args:
+            side: "left" or "right".
+            trajectory: the half of the chunk.
+            age: the ROS time of arrival minus the stamp, s.
+            now: the steady time, s.
+        """
+        if trajectory.stamp in self._reported:
+            return
+        self._human.note_stamp(trajectory.stamp)
+        pair = self._pairs.add(side, trajectory, age=age, now=now)
+        if pair is not None:
+            self._start(pair, now)
+
+    def refuse(self, stamp: int, reason: str) -> None:
+        """Refuses the chunk of this stamp (ns), for example because a half of it cannot be read."""
+        self._pairs.drop(stamp)
+        if stamp not in self._reported:
+            self._report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
+
+    def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
+        """Takes a leader arm's joint states, float [7]. They are followed only while a human drives."""
+        self._leaders.observe(side, state, now=now)
+
+    def take_over(self) -> None:
+        """Records that a human drives from now on.
+
+        The running chunk ends after the step that was sent, and the robot holds that position.
+        """
+        self._human.take_over()
+
+    def give_back(self) -> None:
+        """Ends the human's segment. The robot holds its position, and chunks may be played again."""
+        self._human.give_back()
+
+    def suspend(self, reason: str, *, freeze: bool = True) -> None:
+        """Cancels the running chunk and refuses all others until `resume`.
+
+        Args:
+            reason: the reason in words.
+            freeze: whether a human who has taken over cannot move the robot either. Otherwise the robot follows the
+                human, but its motion is not recorded as a segment.
+        """
+        self._suspended, self._frozen = reason, freeze
+        if self.human_drives:
+            self._motion.hand_over(Status.CANCELLED, reason)
+        else:
+            self.stop(Status.CANCELLED, reason)
+
+    def resume(self) -> None:
+        """Allows chunks again.
+
+        The next motion starts from the measured position, unless a human went on to drive while chunks were refused.
+        """
+        if self._frozen or not self.human_drives:
+            self._motion.forget_command()
+        self._suspended, self._frozen = "", False
+
+    def stop(self, status: Status, reason: str) -> None:
+        """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
+        self._motion.stop(status, reason)
+
+    def watch(self, now: float) -> None:
+        """Refuses chunks whose second half did not come in time, and stops the motion when joint states are overdue."""
+        for stamp, reason in self._pairs.overdue(now).items():
+            self.refuse(stamp, reason)
+        overdue = self._motion.overdue(now)
+        if overdue:
+            self.stop(Status.FAULT, overdue)
+
+    def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
+        """Returns the target of this control step, float64 [14], or None when there is nothing to send.
+
+        After a stop the position to hold is returned once. The step after the last target ends the chunk.
+
+        Args:
+            now: the steady time, s.
+            stamp: the ROS time of the step, ns. The duration of a chunk is counted by it. A human's segment that begins
+                with this step takes its own stamp from it.
+        """
+        self.watch(now)
+        if self.human_drives:
+            return self._human.step(now, stamp, suspended=self._suspended, frozen=self._frozen)
+        chunk = self._motion.running
+        if not isinstance(chunk, PlayedChunk):
+            return self._motion.take_hold()
+        if chunk.num_steps == len(chunk.targets):
+            self._motion.finish(Status.EXECUTED, "")
+            return None
+        return self._motion.send(chunk, chunk.targets[chunk.num_steps], now=now, stamp=stamp)
+
+    def take_results(self) -> list[ExecutionResult]:
+        """Returns the results since the last call, oldest first. The owner fills in their `end` and `run_id`."""
+        results, self._results = self._results, []
+        return results
+
+    def _start(self, pair: TrajectoryPair, now: float) -> None:
+        reason = self._unready(now) or pair.mismatch() or self._unsafe(pair)
+        if reason:
+            self.refuse(pair.stamp, reason)
+        else:
+            start = self._motion.starting_point()
+            self._motion.begin(PlayedChunk(pair.stamp, start, now, targets=pair.targets))
+
+    def _unready(self, now: float) -> str | None:
+        """Returns why no chunk can start now."""
+        if self.human_drives:
+            return "a human drives the robot; hand it back by the service takeover with data: false"
+        if self._suspended:
+            return f"the robot must be free to move, but it is suspended: {self._suspended}"
+        if self.playing:
+            return "a chunk is already playing; send the next one after its execution result"
+        return self._readings.blind(now)
+
+    def _unsafe(self, pair: TrajectoryPair) -> str | None:
+        """Returns why the chunk must not be played."""
+        measured = self._readings.positions()
+        return check_chunk(pair.left.times, pair.targets, measured=measured, age=pair.age, config=self._config)
+
+    def _report(self, result: ExecutionResult) -> None:
+        self._reported.append(result.stamp)
+        self._results.append(result)
