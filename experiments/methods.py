@@ -37,7 +37,7 @@ class Method(Protocol):
         """The progress of the run. A resumed run begins with the version that `save` wrote."""
 
     @property
-    def policy(self) -> Acting:
+    def policy(self) -> Acting[Any]:
         """The present policy, which decodes as evaluations need it."""
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:

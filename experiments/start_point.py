@@ -43,7 +43,7 @@ class Imitation(Protocol):
 class Candidates(Protocol):
     """Loads one checkpoint after the other. A policy that was returned before is not used any more."""
 
-    def load(self, checkpoint: Path) -> Acting:
+    def load(self, checkpoint: Path) -> Acting[Any]:
         """Returns the policy of a checkpoint."""
 
 

@@ -14,6 +14,7 @@ import pytest
 from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench import bench, bench_model, measurement
+from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
 
 RUNS = 2
@@ -27,7 +28,7 @@ def small_setup(folder: Path) -> bench.Setup:
     return dataclasses.replace(
         setup,
         config=dataclasses.replace(setup.config, model=model, ppo=ppo),
-        large_images={"image_size": 32, "patch_size": 16},
+        large_images=ImageSize(pixels=32, patch=16),
         num_transitions=12,
     )
 

@@ -44,6 +44,13 @@ ROOMS["__main__"] = {"cli"}
 # Which packages, beside the standard library, the rooms without a closed list may not import, and closed lists.
 ONLY = {"core": {"numpy"}, "config": {"yaml"}, "robot": {"numpy"}, "rewards": {"numpy"}, "runtime": set()}
 WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "reporting", "cli", "__main__"}
+TYPED = {"core", "core_jax", "rewards", "robot", "model", "rl", "agent", "imitation", "evaluation"}
+"""The rooms of arrays and trees, whose modules do not use `typing.Any`."""
+ANY_FOR_JSON = {
+    "evaluation.bench.measurement": "the record of a figure, as `json` reads it",
+    "evaluation.parity.parity_set": "config.json of the reference data",
+}
+"""The modules of those rooms that use `typing.Any` for what `json` reads, and the reason of each."""
 NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
 NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE)
@@ -71,6 +78,13 @@ def dotted(path: pathlib.Path) -> str:
 FILES = sorted(ROOT.rglob("*.py"))
 MODULES = {dotted(path): imports(ast.parse(path.read_text(encoding="utf-8"))) for path in FILES}
 del MODULES["__init__"]
+
+
+def uses_any(path: pathlib.Path) -> bool:
+    """Whether a file has `Any` or `typing.Any` somewhere, for example in an annotation."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return "Any" in names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def room(module: str) -> str:
@@ -174,6 +188,13 @@ def test_checkpoint_folders_are_opened_in_one_place() -> None:
     assert users  # or nothing has these names any more
     offenders = {module: MODULES[module] & readers for module in users if not module.startswith("model.checkpoints")}
     assert not any(offenders.values()), listing(offenders)
+
+
+def test_arrays_and_trees_have_types() -> None:
+    """`Any` hides what an array or a tree is. `core_jax/arrays.py` has the types, and JSON can be `object`."""
+    users = {dotted(path) for path in FILES if room(dotted(path)) in TYPED and uses_any(path)}
+    assert not users - set(ANY_FOR_JSON), "use a type, or list the module with its reason"
+    assert not set(ANY_FOR_JSON) - users, "these modules do without Any: take them out of the list"
 
 
 def test_the_list_of_nodes_imports_the_standard_library_only() -> None:

@@ -6,7 +6,6 @@ Learning is in `learner.py`. Observations come from `env.py` and from `nodes/pol
 from __future__ import annotations
 
 import zlib
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +14,8 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
+from chunk_ppo_ros.core_jax.arrays import Key, Params
+from chunk_ppo_ros.model.actor_critic import Sample
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
 
@@ -46,16 +47,16 @@ class Actor:
         self._value_key = jax.random.fold_in(self._key, 2**32 - 1)  # no chunk has this sequence number
         temperature = config.model.temperature
 
-        def act(params: Any, observation: ModelObservation, key: jax.Array) -> Any:
+        def act(params: Params, observation: ModelObservation, key: Key) -> Sample:
             batch = jax.tree.map(lambda leaf: leaf[None], observation)
             sample = self._policy.sample_actions(params, batch, key=key, temperature=temperature, greedy=greedy)
             return jax.tree.map(lambda leaf: leaf[0], sample)
 
-        def value(params: Any, observation: ModelObservation) -> jax.Array:
+        def value(params: Params, observation: ModelObservation) -> jax.Array:
             batch = jax.tree.map(lambda leaf: leaf[None], observation)
             return self._policy.compute_observation_value(params, batch)[0]
 
-        def chunk_value(params: Any, observation: ModelObservation, actions: jax.Array) -> jax.Array:
+        def chunk_value(params: Params, observation: ModelObservation, actions: jax.Array) -> jax.Array:
             batch = jax.tree.map(lambda leaf: leaf[None], observation)
             return self._policy.compute_action_chunk_value(params, batch, actions[None])[0]
 
@@ -81,7 +82,7 @@ class Actor:
         self._params = checkpoint.load_leaves(expected, before_reading=self._forget)
         self.policy_version = policy_version
 
-    def take(self, params: Any, *, policy_version: int) -> None:
+    def take(self, params: Params, *, policy_version: int) -> None:
         """Takes the weights of a learner in the same process. No checkpoint is written, and the weights are not copied.
 
         Args:

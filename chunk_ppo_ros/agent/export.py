@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import flax.traverse_util
 import jax
@@ -17,6 +16,7 @@ import jax.numpy as jnp
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
 from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR, Checkpoint
@@ -66,7 +66,7 @@ def export(
     )
 
 
-def _load_actor(checkpoint: Checkpoint) -> Any:
+def _load_actor(checkpoint: Checkpoint) -> Params:
     """Returns the parameters of the backbone in float32, with adapters as they are stored."""
     names = {
         name.removeprefix(ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
@@ -85,7 +85,7 @@ def _without_adapters(settings: RunSettings) -> RunSettings:
     return RunSettings(values)
 
 
-def _model_of(checkpoint: Checkpoint, actor: Any) -> Pi0FASTActorCriticConfig:
+def _model_of(checkpoint: Checkpoint, actor: Params) -> Pi0FASTActorCriticConfig:
     """Returns the model configuration, which gives the scale of the adapters.
 
     A checkpoint of this package stores the scale. All checkpoints of openpi have openpi's alpha.

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -21,6 +20,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
@@ -127,7 +127,7 @@ class Learner:
         return self._counters.num_steps
 
     @property
-    def params(self) -> Any:
+    def params(self) -> Params:
         """The parameters of the present version. An update makes new arrays and does not change these."""
         return self._params
 

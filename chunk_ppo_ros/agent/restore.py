@@ -10,7 +10,6 @@ import dataclasses
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -18,6 +17,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.arrays import Params, PyTree, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import leaf_shardings, name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints import compatibility
@@ -42,7 +42,7 @@ class PolicyBundle:
 
     tokenizer: PolicyTokenizer
     policy: Pi0FASTActorCritic
-    params: Any
+    params: Params
     provenance: Provenance
     settings: RunSettings = NO_SETTINGS
 
@@ -73,7 +73,7 @@ def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBund
         return _from_scratch(config, provenance)
 
 
-def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: Any = None) -> PolicyBundle:
+def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: PyTree = None) -> PolicyBundle:
     """Returns the policy of a checkpoint of openpi or of this package, of this or another run.
 
     The value head of an openpi checkpoint is fresh. Adapters and the value head over the chunk are fresh if the
@@ -109,7 +109,7 @@ def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:
     return found.load_tokenizer(config.model, tokenizer_dir=config.run.tokenizer_dir)
 
 
-def expected_params(policy: Pi0FASTActorCritic) -> Any:
+def expected_params(policy: Pi0FASTActorCritic) -> ShapeTree:
     """Returns the shapes and dtypes of all parameters, without allocating them."""
     return jax.eval_shape(lambda: policy.init(key=jax.random.key(0)))
 
@@ -124,8 +124,8 @@ def init_leaves(policy: Pi0FASTActorCritic, names: Collection[str], *, key: jax.
 
 
 def _load_params(
-    checkpoint: Checkpoint, policy: Pi0FASTActorCritic, config: TrainConfig, *, sharding: Any
-) -> tuple[Any, compatibility.Match]:
+    checkpoint: Checkpoint, policy: Pi0FASTActorCritic, config: TrainConfig, *, sharding: PyTree
+) -> tuple[Params, compatibility.Match]:
     expected = expected_params(policy)
     wanted = name_leaves(expected)
     match = compatibility.match_leaves(checkpoint.root, checkpoint.leaves, wanted)

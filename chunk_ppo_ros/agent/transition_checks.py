@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
@@ -33,7 +31,7 @@ def check_transition(transition: Transition, model: Pi0FASTActorCriticConfig) ->
     for name, (array, shape) in expected.items():
         if array.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {array.shape}; both ends need one configuration")
-    numbers: list[Any] = [chunk.token_log_probs, chunk.actions, transition.next_value, chunk.value]
+    numbers: list[np.ndarray | float] = [chunk.token_log_probs, chunk.actions, transition.next_value, chunk.value]
     if not all(np.all(np.isfinite(number)) for number in [*numbers, transition.outcome.reward]):
         raise ValueError("log-probs, actions, values and reward must be finite, got NaN or infinity")
     if chunk.temperature != np.float32(model.temperature):

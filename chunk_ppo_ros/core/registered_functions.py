@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from chunk_ppo_ros.core.errors import RewardError
 
 
-def number_of(name: str, function: Callable[..., float], *arguments: Any) -> float:
+def number_of(name: str, function: Callable[..., float], *arguments: object) -> float:
     """Calls a registered function and returns its number, which may be NaN.
 
     Args:

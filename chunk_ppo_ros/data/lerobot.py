@@ -206,6 +206,6 @@ def _read_cell(file: pathlib.Path, column: str, row: int) -> bytes:
 
 
 @functools.lru_cache(maxsize=4)
-def _read_group(file: pathlib.Path, column: str, group: int) -> Any:
+def _read_group(file: pathlib.Path, column: str, group: int) -> pyarrow.ChunkedArray:
     """Returns one column of a row group. The last few are kept, because rows are read one after the other."""
     return parquet.ParquetFile(file).read_row_group(group, columns=[column])[column]

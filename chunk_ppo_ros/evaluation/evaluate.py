@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -25,18 +25,23 @@ from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
+ObservedT = TypeVar("ObservedT")
 
-class Acting(Protocol):
-    """The interface of a policy that is measured. `Actor` has it; it makes chunks from observations."""
+
+class Acting(Protocol[ObservedT]):
+    """The interface of a policy that is measured. `Actor` has it; it makes chunks from observations.
+
+    `ObservedT` is the type of an observation as the policy sees it.
+    """
 
     @property
     def greedy(self) -> bool:
         """Whether the policy takes the likeliest action instead of sampling."""
 
-    def observe(self, observation: Observation) -> Any:
+    def observe(self, observation: Observation) -> ObservedT:
         """Returns the observation as the policy sees it."""
 
-    def act(self, observation: Any, *, sequence_number: int) -> ActedChunk:
+    def act(self, observation: ObservedT, *, sequence_number: int) -> ActedChunk:
         """Returns a chunk for what `observe` returned."""
 
 
@@ -138,7 +143,7 @@ def evaluation_start(run_seed: int, episode: int) -> int:
 
 
 def evaluate_actor(
-    actor: Acting,
+    actor: Acting[ObservedT],
     env: ChunkEnv,
     *,
     starts: Sequence[int],
@@ -167,7 +172,7 @@ def compare(before: EvaluationResult, after: EvaluationResult) -> PairedTest:
     return paired_test(before.success.astype(float), after.success.astype(float))
 
 
-def _run_episode(actor: Acting, env: ChunkEnv, *, episode: int, start: int) -> tuple[bool, float, int, int]:
+def _run_episode(actor: Acting[ObservedT], env: ChunkEnv, *, episode: int, start: int) -> tuple[bool, float, int, int]:
     """Runs one episode and returns success, reward, number of invalid chunks, and number of all chunks."""
     observation = env.reset(seed=start)
     total, ended, num_invalid, num_chunks = 0.0, False, 0, 0

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fi
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
@@ -87,7 +87,7 @@ def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyT
     )
 
 
-def cloning_loss(policy: Pi0FASTActorCritic, params: Any, batch: CloningBatch, *, temperature: float) -> jax.Array:
+def cloning_loss(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, *, temperature: float) -> jax.Array:
     """Returns the negative log-probability of the demonstrated chunks in nats, as a mean over all their tokens."""
     evaluation = policy.evaluate(
         params,
@@ -101,13 +101,13 @@ def cloning_loss(policy: Pi0FASTActorCritic, params: Any, batch: CloningBatch, *
 
 def clone(
     policy: Pi0FASTActorCritic,
-    params: Any,
+    params: Params,
     batch: CloningBatch,
     config: TrainConfig,
     *,
     on_step: Callable[[float], object] = lambda loss: None,
-    on_params: Callable[[int, Any], object] = lambda step, params: None,
-) -> Any:
+    on_params: Callable[[int, Params], object] = lambda step, params: None,
+) -> Params:
     """Trains the actor by behavior cloning, which minimizes the negative log-probability of the demonstrated chunks.
 
     The likelihood is that of `policy.evaluate`, with the same positions, mask and constraint. Its temperature is 1, as
@@ -137,12 +137,14 @@ def clone(
     schedule = optax.warmup_cosine_decay_schedule(0.0, settings.bc_learning_rate, warmup_steps, settings.bc_steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b1=0.9, b2=0.95, weight_decay=1e-4))
 
-    def loss_of(trained: Any, frozen: Any, minibatch: CloningBatch) -> jax.Array:
+    def loss_of(trained: Params, frozen: Params, minibatch: CloningBatch) -> jax.Array:
         joined = {**params, "actor_backbone": partition.join(trained, frozen)}
         return cloning_loss(policy, joined, minibatch, temperature=CLONING_TEMPERATURE)
 
     @jax.jit
-    def step(trained: Any, frozen: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
+    def step(
+        trained: Params, frozen: Params, state: optax.OptState, minibatch: CloningBatch
+    ) -> tuple[Params, optax.OptState, jax.Array]:
         loss, gradients = jax.value_and_grad(loss_of)(trained, frozen, minibatch)
         updates, state = optimizer.update(gradients, state, trained)
         return optax.apply_updates(trained, updates), state, loss
@@ -158,7 +160,7 @@ def clone(
     return {**params, "actor_backbone": partition.join(trained, frozen)}
 
 
-def _partition(actor_backbone: Any, config: TrainConfig) -> Partition:
+def _partition(actor_backbone: Params, config: TrainConfig) -> Partition:
     """Returns the partition of the actor's parameters into those that imitation trains and the others."""
     trained = trained_leaves(actor_backbone, config.ppo)
     if not any(jax.tree.leaves(trained)):
@@ -197,11 +199,11 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
 
-    def save(folder: Path, actor_backbone: Any) -> Path:
+    def save(folder: Path, actor_backbone: Params) -> Path:
         settings = RunSettings.of(config)
         return save_openpi_checkpoint(folder, actor_backbone, write_assets=tokenizer.save, settings=settings)
 
-    def on_params(step: int, actor_backbone: Any) -> None:
+    def on_params(step: int, actor_backbone: Params) -> None:
         if step in earlier:
             save(earlier[step], actor_backbone)
 

@@ -12,7 +12,6 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import flax.traverse_util
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core_jax.arrays import AnyArray, Key, Params
 from chunk_ppo_ros.robot.images import resize_with_pad
 
 IMAGE_SIZE = 64
@@ -49,12 +49,12 @@ class SuccessNetwork(nn.Module):
 _NETWORK = SuccessNetwork()
 
 
-def init(num_cameras: int, *, key: jax.Array) -> Any:
+def init(num_cameras: int, *, key: Key) -> Params:
     """Returns fresh parameters."""
     return jax.jit(_NETWORK.init)(key, jnp.zeros((1, IMAGE_SIZE, IMAGE_SIZE, 3 * num_cameras)))
 
 
-def logits(params: Any, images: Any) -> jax.Array:
+def logits(params: Params, images: AnyArray) -> jax.Array:
     """Returns the logits [B] of success.
 
     Args:
@@ -63,8 +63,7 @@ def logits(params: Any, images: Any) -> jax.Array:
     """
     batch, cameras = images.shape[:2]
     stacked = jnp.moveaxis(jnp.asarray(images, jnp.float32) / 255.0, 1, 3)
-    result: Any = _NETWORK.apply(params, stacked.reshape(batch, IMAGE_SIZE, IMAGE_SIZE, 3 * cameras))
-    return result
+    return jnp.asarray(_NETWORK.apply(params, stacked.reshape(batch, IMAGE_SIZE, IMAGE_SIZE, 3 * cameras)))
 
 
 _probabilities = jax.jit(lambda params, images: jax.nn.sigmoid(logits(params, images)))
@@ -81,7 +80,7 @@ class SuccessClassifier:
         held_out_accuracy: accuracy on images of episodes that were not trained on, 0..1.
     """
 
-    params: Any
+    params: Params
     cameras: tuple[str, ...]
     threshold: float
     held_out_accuracy: float
@@ -98,8 +97,8 @@ class SuccessClassifier:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         with unfinished.open("wb") as file:
-            arrays: dict[str, Any] = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
-            np.savez(file, **{_METADATA: np.array(json.dumps(metadata)), **arrays})
+            arrays: dict[str, np.ndarray] = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
+            np.savez(file, allow_pickle=False, **{_METADATA: np.array(json.dumps(metadata)), **arrays})
         unfinished.replace(path)
 
     @classmethod

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +17,7 @@ import optax
 
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.folders import check_file
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, camera_names
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
@@ -120,7 +120,7 @@ def hold_out(data: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledI
 
 def train(
     data: LabeledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
-) -> Any:
+) -> Params:
     """Returns parameters that minimize the cross entropy on batches of randomly shifted images.
 
     Half of each batch shows success.
@@ -129,8 +129,10 @@ def train(
     params = init(data.images.shape[1], key=jax.random.key(seed))
 
     @jax.jit
-    def step(params: Any, state: Any, images: Any, labels: Any) -> tuple[Any, Any, jax.Array]:
-        def loss_of(params: Any) -> jax.Array:
+    def step(
+        params: Params, state: optax.OptState, images: np.ndarray, labels: np.ndarray
+    ) -> tuple[Params, optax.OptState, jax.Array]:
+        def loss_of(params: Params) -> jax.Array:
             return jnp.mean(optax.sigmoid_binary_cross_entropy(logits(params, images), labels))
 
         loss, gradients = jax.value_and_grad(loss_of)(params)
@@ -173,7 +175,9 @@ def choose_threshold(probabilities: np.ndarray, success: np.ndarray) -> tuple[fl
     return float(candidates[best]), float(scores[best])
 
 
-def train_classifier(episodes: Sequence[Episode], config: TrainConfig, *, num_steps: int, last_steps: int) -> Any:
+def train_classifier(
+    episodes: Sequence[Episode], config: TrainConfig, *, num_steps: int, last_steps: int
+) -> SuccessClassifier:
     """Returns a classifier trained on some of the episodes, with the threshold that fits the others best.
 
     Raises:

@@ -6,11 +6,15 @@ have one byte per channel, so that byte order does not matter.
 
 from __future__ import annotations
 
-from typing import Any
+import array
+from typing import TypeAlias
 
 import numpy as np
 
 from chunk_ppo_ros.robot.resampling import resample
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview | array.array[int] | np.ndarray"
+"""The objects in which middleware hands over the bytes of an image."""
 
 _RGB = (0, 1, 2)
 # The number of bytes of a pixel for each encoding, and which of them are red, green and blue.
@@ -26,11 +30,11 @@ ENCODINGS = tuple(_LAYOUTS)
 """The encodings that `decode_image` reads, by their names in sensor_msgs."""
 
 
-def decode_image(data: Any, *, height: int, width: int, encoding: str, step: int) -> np.ndarray:
+def decode_image(data: Buffer, *, height: int, width: int, encoding: str, step: int) -> np.ndarray:
     """Returns the pixels of a raw image as RGB.
 
     Args:
-        data: `step * height` bytes; any object with a buffer.
+        data: `step * height` bytes; an object with a buffer.
         height: the number of rows.
         width: the number of columns.
         encoding: one of `ENCODINGS`. The alpha channel is dropped.

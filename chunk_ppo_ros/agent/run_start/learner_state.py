@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +21,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import PPOConfig, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import trained_leaves
 from chunk_ppo_ros.model.checkpoints import compatibility
@@ -29,6 +29,7 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+from chunk_ppo_ros.rl.gradient_step import OptState
 from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
 
 
@@ -48,8 +49,8 @@ class LearnerState:
 
     policy: PolicyBundle
     counters: Counters
-    opt_state: Any
-    reference: Any = None
+    opt_state: OptState
+    reference: Params | None = None
     novelty: Novelty | None = None
     checkpoint: Checkpoint | None = None
     notes: tuple[str, ...] = ()

@@ -16,18 +16,18 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import HEADING, Figure
 from chunk_ppo_ros.runtime.graph import network_environment
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
 
 PARTS = ("act", "update", "observe", "topics", "checkpoint")
-LARGE_IMAGES = {"image_size": 224, "patch_size": 14}
-"""Settings that give the small model as many image tokens as the published models have."""
+LARGE_IMAGES = ImageSize(pixels=224, patch=14)
+"""The size that gives the small model as many image tokens as the published models have."""
 
 _NUM_DEMONSTRATIONS = 16  # They suffice to fit tokenizers. Nothing is trained on them.
 
@@ -41,7 +41,7 @@ class Setup:
 
     Attributes:
         config: configuration of the model and of the run; its outputs must be below `folder`.
-        large_images: changes of the model section that make the second model, which has larger images.
+        large_images: size of the images of the second model.
         folder: folder for checkpoints and the journal.
         runs: number of timed runs of each case.
         num_transitions: number of transitions that are sent through the topics in one run.
@@ -49,7 +49,7 @@ class Setup:
     """
 
     config: TrainConfig
-    large_images: dict[str, Any]
+    large_images: ImageSize
     folder: Path
     runs: int
     num_transitions: int = 128
@@ -87,7 +87,7 @@ def measure_parts(parts: Sequence[str], setup: Setup) -> Iterator[list[Figure]]:
         yield measurements[part]()
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, object]:
     """Returns the properties of the machine on which the figures depend."""
     import jax
 
@@ -143,7 +143,7 @@ def _measurements(given: argparse.Namespace, setup: Setup) -> Iterator[list[Figu
 
 def _in_process(module: str, setup: Setup, *further: str) -> list[Figure]:
     """Runs `nodes/bench/<module>` and returns the figures that it prints. It ends when this process ends in any way."""
-    sizes = sorted({setup.config.model.image_size, setup.large_images["image_size"]})
+    sizes = sorted({setup.config.model.image_size, setup.large_images.pixels})
     command = [
         sys.executable,
         "-m",

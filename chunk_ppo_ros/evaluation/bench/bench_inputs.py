@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
@@ -24,6 +26,14 @@ PROMPT = ReachTask.prompt
 RUN_ID = "bench"
 
 _POSE_NOISE = 0.02  # Standard deviation, rad for joints and normalized opening for grippers.
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSize:
+    """The size of square images and of the square patches that the image tower cuts them into, pixels."""
+
+    pixels: int
+    patch: int
 
 
 def random_state(random: np.random.Generator) -> np.ndarray:

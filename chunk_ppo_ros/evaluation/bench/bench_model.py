@@ -7,7 +7,7 @@ import functools
 import itertools
 import shutil
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +17,9 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.config import PPOConfig, TrainConfig
-from chunk_ppo_ros.core.types import SampledChunk
-from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
+from chunk_ppo_ros.core_jax.arrays import Params, PyTree
+from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize, random_observation, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import WARM_UPS, Case, Figure, measure, milliseconds, rate_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -27,8 +28,12 @@ from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.targets import compute_targets
 from chunk_ppo_ros.rl.update import PPOUpdate
+from chunk_ppo_ros.rl.update_metrics import ScalarMetrics
 
 GRADIENT_BATCHES = (8, 32)
+
+Gradient: TypeAlias = Callable[[Params, RolloutBatch], PyTree]
+"""Returns the loss of a minibatch with its metrics, and the gradients."""
 
 
 class ModelBench:
@@ -36,11 +41,11 @@ class ModelBench:
 
     Args:
         config: configuration to measure; its run section must name the folder of checkpoints.
-        large_images: changes of the model section that make the second model.
+        large_images: size of the images of the second model.
         runs: number of timed runs of each case.
     """
 
-    def __init__(self, config: TrainConfig, large_images: dict[str, Any], *, runs: int) -> None:
+    def __init__(self, config: TrainConfig, large_images: ImageSize, *, runs: int) -> None:
         self._config = config
         self._large_images = large_images
         self._runs = runs
@@ -49,7 +54,8 @@ class ModelBench:
 
     def act(self) -> list[Figure]:
         """Measures the time from observation to joint targets, log-probs and value, in one pass as in policy_node."""
-        model = dataclasses.replace(self._config.model, **self._large_images)
+        size = self._large_images
+        model = dataclasses.replace(self._config.model, image_size=size.pixels, patch_size=size.patch)
         run = dataclasses.replace(
             self._config.run, exp_name="large_images", tokenizer_dir=str(self._learner.checkpoint.assets)
         )
@@ -118,20 +124,20 @@ class ModelBench:
     def _actor(self) -> Actor:
         return Actor(self._config, self._learner.checkpoint, policy_version=0)
 
-    def _acting(self, config: TrainConfig, actor: Actor, sampled: dict[str, list[float]]) -> Case:
+    def _acting(self, config: TrainConfig, actor: Actor, sampled: dict[str, list[float]]) -> Case[ModelObservation]:
         model = config.model
         num_image_tokens = len(model.cameras) * (model.image_size // model.patch_size) ** 2
         name = (
             f"chunk, {len(model.cameras)} cameras at {model.image_size}/{model.patch_size} = {num_image_tokens} tokens"
         )
 
-        def work(observation: Any) -> None:
+        def work(observation: ModelObservation) -> None:
             chunk = actor.act(observation, sequence_number=next(self._numbers))
             sampled.setdefault(name, []).append(float(np.sum(chunk.token_mask)))
 
         return Case(name, "ms", lambda: actor.observe(random_observation(model, self._random)), work, milliseconds)
 
-    def _gradients(self, gradient: Callable[..., Any], params: Any, batch_size: int) -> Case:
+    def _gradients(self, gradient: Gradient, params: Params, batch_size: int) -> Case[RolloutBatch]:
         def work(rollout: RolloutBatch) -> None:
             jax.block_until_ready(gradient(params, rollout))
 
@@ -150,10 +156,10 @@ class ModelBench:
         return self._actor.act(observation, sequence_number=next(self._numbers))
 
 
-def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Callable[[Any, RolloutBatch], Any]:
+def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Gradient:
     """Returns a function for loss and gradients of all parameters on a minibatch. Each batch size compiles once."""
 
-    def loss(params: Any, batch: RolloutBatch) -> Any:
+    def loss(params: Params, batch: RolloutBatch) -> tuple[jax.Array, ScalarMetrics]:
         targets, _ = compute_targets(batch, config)
         scores = policy.evaluate(
             params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature

@@ -9,13 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
-from chunk_ppo_ros.core.types import ModelObservation
+from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
+from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_chunk, transition_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
@@ -88,7 +88,7 @@ class BenchPolicy:
         ]
         return jax.device_put(stack_transitions([transition_of(c, n, self._random) for n, c in enumerate(chunks)]))
 
-    def _random_chunk(self) -> Any:
+    def _random_chunk(self) -> SampledChunk:
         return random_chunk(dataclasses.replace(self.model, action_dim=_ROBOT_DIM), self._random)
 
     def step_flops(self, batch: int, **products: int) -> int:
@@ -129,7 +129,7 @@ class BenchPolicy:
         return dataclasses.replace(rollout, observation=jax.block_until_ready(observation))
 
 
-def _finished(state: TrainState, finite: Any) -> TrainState:
+def _finished(state: TrainState, finite: AnyArray) -> TrainState:
     jax.block_until_ready((state.trained, state.opt_state))
     if not finite:
         raise RuntimeError("the measured gradient step must be finite, got a value that is not; its time says nothing")

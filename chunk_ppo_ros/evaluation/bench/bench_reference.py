@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +13,11 @@ import numpy as np
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
 from chunk_ppo_ros.config.model_size import GemmaSize, ModelSize, SigLIPSize
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.evaluation.bench.bench_policy import ACTION_DIM, BenchPolicy, with_tokens
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL
+from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 PART = "reference"
 
@@ -43,12 +44,17 @@ class ReferenceSizes:
         return self.model.action_horizon * self.model.action_dim
 
 
+def _towers(size: ModelSize, *, vocab_size: int, patch_size: int = 14) -> Pi0FASTActorCriticConfig:
+    return Pi0FASTActorCriticConfig(
+        paligemma_variant="tiny", tower_sizes=size.settings, vocab_size=vocab_size, patch_size=patch_size
+    )
+
+
 def _sizes(
-    name: str, *, size: ModelSize, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int, **model: Any
+    name: str, towers: Pi0FASTActorCriticConfig, *, max_token_len: int, sample_batches: tuple[int, ...], step_batch: int
 ) -> ReferenceSizes:
     """Returns sizes in which half of the text slots are for action tokens and the rest for prompt and forced tokens."""
     num_tokens = max_token_len // 2 // ACTION_DIM * ACTION_DIM
-    towers = Pi0FASTActorCriticConfig(paligemma_variant="tiny", tower_sizes=size.settings, **model)
     config = with_tokens(towers, num_tokens, prompt_len=max_token_len - num_tokens - FORCED_TAIL)
     return ReferenceSizes(name, config, sample_batches, step_batch)
 
@@ -59,22 +65,26 @@ SIZES: dict[str, ReferenceSizes] = {
         max_token_len=64,
         sample_batches=(1, 8),
         step_batch=4,
-        size=ModelSize(
-            siglip=SigLIPSize(width=32, depth=1, mlp_dim=128, num_heads=2),
-            gemma=GemmaSize(width=64, depth=4, mlp_dim=128, num_heads=8, head_dim=16),
+        towers=_towers(
+            ModelSize(
+                siglip=SigLIPSize(width=32, depth=1, mlp_dim=128, num_heads=2),
+                gemma=GemmaSize(width=64, depth=4, mlp_dim=128, num_heads=8, head_dim=16),
+            ),
+            vocab_size=4096,
         ),
-        vocab_size=4096,
     ),
     "7.8m": _sizes(
         "7.8m",
         max_token_len=96,
         sample_batches=(1, 8),
         step_batch=2,
-        size=ModelSize(
-            siglip=SigLIPSize(width=192, depth=4, mlp_dim=768, num_heads=3),
-            gemma=GemmaSize(width=256, depth=4, mlp_dim=1024, num_heads=8, head_dim=32),
+        towers=_towers(
+            ModelSize(
+                siglip=SigLIPSize(width=192, depth=4, mlp_dim=768, num_heads=3),
+                gemma=GemmaSize(width=256, depth=4, mlp_dim=1024, num_heads=8, head_dim=32),
+            ),
+            vocab_size=8192,
         ),
-        vocab_size=8192,
     ),
 }
 """The two models with which openpi was timed."""
@@ -95,9 +105,11 @@ def read_sizes(folder: Path) -> ReferenceSizes:
             max_token_len=stored["max_token_len"],
             sample_batches=(1, 8),
             step_batch=4,
-            patch_size=image["patch_size"][0],
-            vocab_size=text["vocab_size"],
-            size=ModelSize.from_numbers(siglip=image, gemma=text),
+            towers=_towers(
+                ModelSize.from_numbers(siglip=image, gemma=text),
+                vocab_size=text["vocab_size"],
+                patch_size=image["patch_size"][0],
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -132,26 +144,26 @@ class ReferenceBench:
         ratios = tuple(ours / bound for ours, bound in zip(step.values, product.values, strict=True))
         return [*figures, Figure(PART, f"{self._sizes.name}: gradient step over that product", "times", ratios)]
 
-    def _sampling(self, batch: int) -> Case:
+    def _sampling(self, batch: int) -> Case[ModelObservation]:
         name = f"{self._sizes.name}: sample {self._sizes.num_tokens} tokens, batch {batch}"
         return Case(name, "ms", lambda: self._bench.observations(batch), self._bench.sample, milliseconds)
 
-    def _stepping(self) -> Case:
+    def _stepping(self) -> Case[RolloutBatch]:
         """Returns the case of a gradient step on one minibatch."""
         batch = self._sizes.step_batch
         step = self._bench.stepper(PPOConfig(num_chunks_per_update=batch, batch_size=batch))
         name = f"{self._sizes.name}: gradient step, batch {batch}"
         return Case(name, "ms", lambda: self._bench.rollout(batch), step, milliseconds)
 
-    def _product(self) -> Case:
+    def _product(self) -> Case[jax.Array]:
         """Returns the case of a product of two square matrices with as many operations as the gradient step."""
         side = round((self._bench.step_flops(self._sizes.step_batch) / 2) ** (1 / 3))
         product, random = jax.jit(jnp.matmul), np.random.default_rng(0)
 
-        def factors() -> Any:
+        def factors() -> jax.Array:
             return jax.device_put(random.standard_normal((2, side, side), np.float32))
 
-        def work(pair: Any) -> None:
+        def work(pair: jax.Array) -> None:
             jax.block_until_ready(product(pair[0], pair[1]))
 
         name = f"{self._sizes.name}: product of two {side} x {side}, as many operations"

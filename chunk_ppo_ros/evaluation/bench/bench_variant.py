@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +19,11 @@ import numpy as np
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig, PPOConfig, RobotConfig
+from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
+from chunk_ppo_ros.rl.rollout import RolloutBatch
 
 PART = "variant"
 
@@ -86,10 +87,9 @@ class VariantSetup:
     batch_size: int
     runs: int
 
-    def with_chunk(self, num_tokens: int, **changes: Any) -> Pi0FASTActorCriticConfig:
+    def with_chunk(self, num_tokens: int) -> Pi0FASTActorCriticConfig:
         """Returns the model with chunks of `num_tokens` tokens after a prompt of its usual length."""
-        model = dataclasses.replace(self.model, **changes)
-        return with_tokens(model, num_tokens, prompt_len=self.model.max_prompt_len)
+        return with_tokens(self.model, num_tokens, prompt_len=self.model.max_prompt_len)
 
 
 def peak_rate() -> tuple[float, str]:
@@ -125,7 +125,7 @@ def act(setup: VariantSetup) -> list[Figure]:
     ]
 
 
-def _acting(tokens: int, bench: BenchPolicy) -> Case:
+def _acting(tokens: int, bench: BenchPolicy) -> Case[ModelObservation]:
     name = f"act: chunk of {tokens} tokens"
     return Case(name, "ms", lambda: bench.observations(1), bench.sample, milliseconds)
 
@@ -133,10 +133,10 @@ def _acting(tokens: int, bench: BenchPolicy) -> Case:
 def update(setup: VariantSetup, name: str) -> list[Figure]:
     """Measures gradient steps of one kind of update."""
     kind, batch = UPDATES[name], setup.batch_size
-    bench = BenchPolicy(setup.with_chunk(LONG_CHUNK, lora_rank=kind.lora_rank))
+    bench = BenchPolicy(dataclasses.replace(setup.with_chunk(LONG_CHUNK), lora_rank=kind.lora_rank))
     ppo = PPOConfig(num_chunks_per_update=batch, batch_size=batch, freeze_image_tower=kind.freeze_image_tower)
 
-    def prepare() -> Any:
+    def prepare() -> RolloutBatch:
         rollout = bench.rollout(batch)
         return bench.embedded(rollout) if kind.freeze_image_tower else rollout
 
@@ -185,7 +185,7 @@ def _memory(what: str) -> list[Figure]:
 def _measured_rate(side: int = 2048) -> float:
     product = jax.jit(jnp.matmul)
 
-    def work(matrix: Any) -> None:
+    def work(matrix: jax.Array) -> None:
         jax.block_until_ready(product(matrix, matrix))
 
     case = Case("peak", "1/s", lambda: jnp.ones((side, side)), work, rate_of(2 * side**3))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+InputT = TypeVar("InputT")
 
 WARM_UPS = 2
 """The number of runs before the first one that counts. One compiles, and one fills caches and memory pools."""
@@ -33,13 +35,13 @@ class Figure:
         """The median over the runs."""
         return statistics.median(self.values)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Returns the figure as values for JSON; `from_record` inverts it."""
         summary = {"median": self.median, "min": min(self.values), "max": max(self.values), "runs": len(self.values)}
         return {"part": self.part, "name": self.name, "unit": self.unit, **summary, "values": list(self.values)}
 
     @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Figure:
+    def from_record(cls, record: Mapping[str, Any]) -> Figure:
         """Returns the figure from its record."""
         return cls(record["part"], record["name"], record["unit"], tuple(record["values"]))
 
@@ -53,8 +55,8 @@ HEADING = f"{'':<58} {'median':>8} {'':<14} {'min':>8} {'max':>8} {'runs':>5}"
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """Work that is timed.
+class Case(Generic[InputT]):
+    """Work that is timed, on inputs of one type.
 
     Attributes:
         name: name of the measured quantity.
@@ -66,9 +68,26 @@ class Case:
 
     name: str
     unit: str
-    prepare: Callable[[], Any]
-    work: Callable[[Any], object]
+    prepare: Callable[[], InputT]
+    work: Callable[[InputT], object]
     convert: Callable[[float], float]
+
+    def run(self) -> float:
+        """Prepares an input, times the work on it, and returns the value of the figure."""
+        given = self.prepare()
+        started = time.perf_counter()
+        self.work(given)
+        return self.convert(time.perf_counter() - started)
+
+
+class Measurable(Protocol):
+    """What `measure` reads of a `Case`, whatever the type of its inputs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    def run(self) -> float: ...
 
 
 def milliseconds(seconds: float) -> float:
@@ -81,7 +100,7 @@ def rate_of(count: int) -> Callable[[float], float]:
     return lambda seconds: count / seconds
 
 
-def measure(part: str, cases: Sequence[Case], *, runs: int) -> list[Figure]:
+def measure(part: str, cases: Sequence[Measurable], *, runs: int) -> list[Figure]:
     """Runs all cases in turn, so that a change of the machine's load affects all of them equally.
 
     Args:
@@ -95,12 +114,9 @@ def measure(part: str, cases: Sequence[Case], *, runs: int) -> list[Figure]:
     values: list[list[float]] = [[] for _ in cases]
     for run in range(-WARM_UPS, runs):
         for case, of_case in zip(cases, values, strict=True):
-            given = case.prepare()
-            started = time.perf_counter()
-            case.work(given)
-            seconds = time.perf_counter() - started
+            value = case.run()
             if run >= 0:
-                of_case.append(case.convert(seconds))
+                of_case.append(value)
     return [Figure(part, case.name, case.unit, tuple(found)) for case, found in zip(cases, values, strict=True)]
 
 

@@ -8,7 +8,7 @@ Shape letters: B batch, L text slots, T generated tokens, S all slots, W width, 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TypeAlias
 
 import flax.struct
 import jax
@@ -19,6 +19,9 @@ from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceSet
 from chunk_ppo_ros.model.backbone import gemma
 from chunk_ppo_ros.model.backbone.layout import Layout, make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import Params, Pi0FAST, embedding_table
+
+Carry: TypeAlias = tuple[Array, tuple[gemma.KVCache, ...]]
+"""The hidden states of the last tokens [B, W], and the cache of each block, between two steps of decoding."""
 
 
 @flax.struct.dataclass
@@ -124,7 +127,7 @@ def cached_log_probs(backbone: Pi0FAST, params: Params, inputs: Inputs, answers:
     blocks, slots = backbone.arrange(params), hidden.shape[1]
     last = slots - inputs.prompt.shape[1] + inputs.prompt_lengths - 1
 
-    def step(carry: Any, item: tuple[Array, Array]) -> Any:
+    def step(carry: Carry, item: tuple[Array, Array]) -> tuple[Carry, Array]:
         (state, cache), (number, tokens) = carry, item
         score = pick(jax.nn.log_softmax(logits_of(params, state)), tokens)
         return backbone.step(params, blocks, tokens, layout, cache, slot=slots + number), score

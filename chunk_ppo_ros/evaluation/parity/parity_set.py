@@ -21,6 +21,7 @@ import numpy as np
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.named_leaves import HasShape
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -65,7 +66,7 @@ class ReferenceSet:
 
     config: Pi0FASTActorCriticConfig
     checkpoint: Path
-    params: Any
+    params: Params
     images: np.ndarray
     image_mask: np.ndarray
     tokens: np.ndarray

@@ -10,7 +10,6 @@ import dataclasses
 import operator
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, model_size
@@ -129,7 +128,7 @@ def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> Non
         )
 
 
-def _meaning(model: Pi0FASTActorCriticConfig, *, resumes: bool) -> dict[str, Any]:
+def _meaning(model: Pi0FASTActorCriticConfig, *, resumes: bool) -> dict[str, object]:
     """Returns the settings that this model reads, with the size of each tower in the place of `tower_sizes`."""
     variant = resolve_variant(model)
     settings = {name: value for name, value in config_module.to_dict(model).items() if name not in _FREE}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, renamed
@@ -120,7 +119,7 @@ def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapp
         step: the number in the checkpoint's name, which is the policy version.
         checksums: CRC-32 of the checkpoint's files by their paths.
     """
-    content: dict[str, Any] = {
+    content: dict[str, object] = {
         "step": step,
         "model": config_module.to_dict(metadata.model),
         "frozen": dataclasses.asdict(metadata.frozen),
@@ -132,7 +131,7 @@ def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapp
     write_checked(file, content)
 
 
-def _read_model(file: Path, section: Mapping[str, Any]) -> Pi0FASTActorCriticConfig:
+def _read_model(file: Path, section: Mapping[str, object]) -> Pi0FASTActorCriticConfig:
     try:
         values, _ = renamed.carry_over("model", section)  # Nobody can rename keys in a checkpoint, so nobody is told.
         return config_module.from_dict(Pi0FASTActorCriticConfig, values, path="model.")

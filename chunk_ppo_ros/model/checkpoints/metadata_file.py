@@ -11,7 +11,7 @@ import typing
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from chunk_ppo_ros.core.errors import CheckpointError
 
@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 SectionT = TypeVar("SectionT")
 
 
-def read_checked(file: Path) -> dict[str, Any]:
+def read_checked(file: Path) -> dict[str, object]:
     """Returns the content of a file that `write_checked` wrote, without its checksum.
 
     Raises:
@@ -36,13 +36,13 @@ def read_checked(file: Path) -> dict[str, Any]:
     return content
 
 
-def write_checked(file: Path, content: Mapping[str, Any]) -> None:
+def write_checked(file: Path, content: Mapping[str, object]) -> None:
     """Writes a file that `read_checked` reads, with `content`, the format's version and a checksum of both."""
     said = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # JSON makes lists of tuples.
     file.write_text(json.dumps({**said, "checksum": _checksum(said)}, indent=2) + "\n")
 
 
-def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]:
+def section_of(file: Path, content: Mapping[str, object], name: str) -> dict[str, object]:
     """Returns one section of a file's content.
 
     Raises:
@@ -54,19 +54,21 @@ def section_of(file: Path, content: Mapping[str, Any], name: str) -> dict[str, A
     return section
 
 
-def checked_checksums(file: Path, section: Mapping[str, Any]) -> dict[str, int]:
+def checked_checksums(file: Path, section: Mapping[str, object]) -> dict[str, int]:
     """Returns the checksums of files by their paths, which a section of a JSON file has.
 
     Raises:
         CheckpointError: when a checksum is no whole number.
     """
+    checksums = {}
     for name, value in section.items():
         if type(value) is not int:  # `isinstance(True, int)` holds in Python, so the type itself is compared.
             raise CheckpointError(f"the checksum of {name} in {file} must be a whole number, got {value!r}")
-    return dict(section)
+        checksums[name] = value
+    return checksums
 
 
-def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[SectionT]) -> SectionT:
+def parse_section(file: Path, name: str, section: Mapping[str, object], kind: type[SectionT]) -> SectionT:
     """Returns a section as the dataclass from which it was written; fields with defaults may be missing.
 
     Args:
@@ -93,7 +95,7 @@ def parse_section(file: Path, name: str, section: Mapping[str, Any], kind: type[
     return parsed
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, object]:
     """Returns the JSON object in a file.
 
     Raises:
@@ -108,6 +110,6 @@ def read_json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _checksum(content: Mapping[str, Any]) -> int:
+def _checksum(content: Mapping[str, object]) -> int:
     """Returns the CRC-32 of JSON content, which does not depend on the layout of the file."""
     return zlib.crc32(json.dumps(content, sort_keys=True).encode())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import TrainConfig, renamed
@@ -28,7 +27,7 @@ class RunSettings:
         unknown: names of settings that the checkpoint has and this release does not know.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     unknown: tuple[str, ...] = ()
 
     @classmethod
@@ -37,7 +36,7 @@ class RunSettings:
         return cls(flatten(config_module.to_dict(config)))
 
     @classmethod
-    def read(cls, file: Path, sections: Mapping[str, Any]) -> RunSettings:
+    def read(cls, file: Path, sections: Mapping[str, object]) -> RunSettings:
         """Returns the settings of a file, and checks their values.
 
         Args:
@@ -55,9 +54,9 @@ class RunSettings:
         settings.over(TrainConfig(), file=file)
         return settings
 
-    def sections(self, *, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    def sections(self, *, without: Collection[str] = ()) -> dict[str, dict[str, object]]:
         """Returns the settings by section, without some sections."""
-        nested: dict[str, dict[str, Any]] = {}
+        nested: dict[str, dict[str, object]] = {}
         for name, value in self.values.items():
             section, field = name.split(".", 1)
             if section not in without:
@@ -94,7 +93,7 @@ NO_SETTINGS = RunSettings({})
 """The empty settings of fresh weights and of checkpoints of other programs."""
 
 
-def _present_names(file: Path, sections: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _present_names(file: Path, sections: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Returns the settings under their names in this release.
 
     It reports no renamed setting, because nobody can rename the keys of a checkpoint.

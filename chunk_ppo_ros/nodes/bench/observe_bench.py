@@ -62,11 +62,11 @@ def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> 
     stamps = itertools.count(1)
     random = np.random.default_rng()
 
-    def messages() -> list[Any]:
+    def messages() -> list[Image | JointState]:
         stamp = next(stamps)
         return [_message(kind, config, random, stamp=stamp) for kind, _ in subscriptions.callbacks]
 
-    def observe(given: list[Any], image_size: int) -> None:
+    def observe(given: list[Image | JointState], image_size: int) -> None:
         for (_, callback), message in zip(subscriptions.callbacks, given, strict=True):
             callback(message)
         readings = sensors.take(newer_than=0)

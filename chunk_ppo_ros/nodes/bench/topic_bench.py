@@ -161,7 +161,7 @@ def sending(sender: Sender, image_sizes: Sequence[int], num_transitions: int, *,
         cycle = itertools.islice(itertools.cycle(chunks), num_transitions)
         return [transition_of(chunk, next(numbers), random) for chunk in cycle]
 
-    def case(image_size: int, window: int) -> Case:
+    def case(image_size: int, window: int) -> Case[list[Transition]]:
         num_cameras = len(PRESETS["debug"].model.cameras)
         size = f"{num_cameras} cameras at {image_size} ({num_cameras * image_size**2 * 3 / 1e3:.0f} kB)"
         how = "one at a time" if window == 1 else f"{window} under way"

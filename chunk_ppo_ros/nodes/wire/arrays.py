@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import array
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from chunk_ppo_ros.core.units import NANOSECONDS
+
+NumberField: TypeAlias = "array.array[int] | array.array[float]"
+"""A field of a message that holds numbers: uint8[], int32[], float32[] or float64[]."""
 
 _TYPE_CODES = {"uint8": "B", "int32": "i", "float32": "f", "float64": "d"}
 
@@ -34,7 +38,7 @@ def header_of(stamp: int) -> Header:
     return Header(stamp=time_from_ns(stamp))
 
 
-def to_array(values: np.ndarray, dtype: str) -> array.array[Any]:
+def to_array(values: np.ndarray, dtype: str) -> NumberField:
     """Returns a numpy array as a flat `array.array`, which message fields take without copying each element."""
     flat = array.array(_TYPE_CODES[dtype])
     flat.frombytes(np.ascontiguousarray(values, dtype=dtype).reshape(-1).view(np.uint8).data)
@@ -46,7 +50,7 @@ def to_bools(values: np.ndarray) -> list[bool]:
     return [bool(value) for value in values]
 
 
-def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np.ndarray:
+def from_array(values: NumberField | np.ndarray, dtype: str, shape: tuple[int, ...], name: str) -> np.ndarray:
     """Returns a flat message field as a new, writable array.
 
     Args:
@@ -66,7 +70,7 @@ def from_array(values: Any, dtype: str, shape: tuple[int, ...], name: str) -> np
     return flat.reshape(shape).copy()
 
 
-def from_bools(values: Any, length: int, name: str) -> np.ndarray:
+def from_bools(values: Sequence[bool], length: int, name: str) -> np.ndarray:
     """Returns a bool[] field as an array.
 
     Raises:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 
-def check_format(message: Any) -> None:
+class _Format(Protocol):
+    @property
+    def version(self) -> int: ...
+    @property
+    def VERSION(self) -> int: ...  # noqa: N802 - rosidl generates constants of messages under their own names.
+
+
+class Formatted(Protocol):
+    """A message that holds a `MessageFormat`."""
+
+    @property
+    def format(self) -> _Format: ...
+
+
+def check_format(message: Formatted) -> None:
     """Refuses a message of another layout, because its fields may have another meaning.
 
     Raises:
