@@ -14,7 +14,7 @@ from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
 from chunk_ppo_ros.model.backbone import siglip
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
 from support.actor_critic import CONFIG, make_observation, make_policy, rollout
@@ -80,7 +80,7 @@ def updates(
     policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation, sampled: Sample
 ) -> tuple[Traced, Traced]:
     """The same update of adapters and value head with and without reuse of the image tokens."""
-    trained = trained_leaves(params["actor_backbone"], PPOConfig(freeze_image_tower=True))
+    trained = FrozenTowers(freeze_image_tower=True).trained_leaves(params["actor_backbone"])
     optimizer, made = make_optimizer(PPO), []
     opt_state = optimizer.init(params, trained=trained)
     apply = siglip.apply_siglip

@@ -82,9 +82,14 @@ del MODULES["__init__"]
 
 def uses_any(path: pathlib.Path) -> bool:
     """Whether a file has `Any` or `typing.Any` somewhere, for example in an annotation."""
-    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return "Any" in names | {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return "Any" in attributes(path) | {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
+def attributes(path: pathlib.Path) -> set[str]:
+    """The names of all attributes that a file reads or writes, of whatever object."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def room(module: str) -> str:
@@ -195,6 +200,11 @@ def test_arrays_and_trees_have_types() -> None:
     users = {dotted(path) for path in FILES if room(dotted(path)) in TYPED and uses_any(path)}
     assert not users - set(ANY_FOR_JSON), "use a type, or list the module with its reason"
     assert not set(ANY_FOR_JSON) - users, "these modules do without Any: take them out of the list"
+
+
+def test_what_is_frozen_is_decided_in_one_place() -> None:
+    settings = {"freeze_image_tower", "freeze_text_tower"}
+    assert {dotted(path) for path in FILES if attributes(path) & settings} == {"model.backbone.freezing"}
 
 
 def test_the_list_of_nodes_imports_the_standard_library_only() -> None:

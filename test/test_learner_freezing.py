@@ -16,8 +16,8 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers
 from support import small_policy
 
 NUM_CHUNKS = 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import MODELS, PPOConfig
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 from chunk_ppo_ros.rl.partition import Partition
 
@@ -49,9 +49,8 @@ def trained_names(*, lora_rank: int, freeze_image_tower: bool, freeze_text_tower
     """Names of the trained leaves of a tiny actor, and of all."""
     backbone = Pi0FAST.from_config(dataclasses.replace(MODELS["tiny"], lora_rank=lora_rank))
     shapes = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
-    trained = trained_leaves(
-        shapes, PPOConfig(freeze_image_tower=freeze_image_tower, freeze_text_tower=freeze_text_tower)
-    )
+    ppo = PPOConfig(freeze_image_tower=freeze_image_tower, freeze_text_tower=freeze_text_tower)
+    trained = FrozenTowers.of(ppo).trained_leaves(shapes)
     return names(Partition(trained).split(shapes)[0]), names(shapes)
 
 

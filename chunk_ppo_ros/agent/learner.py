@@ -21,7 +21,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.arrays import Params
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
@@ -51,12 +51,13 @@ class Learner:
         policy, self._tokenizer = state.policy.policy, state.policy.tokenizer
         self._params = committed(state.policy.params)
         self._opt_state = committed(state.opt_state)
+        frozen = FrozenTowers.of(config.ppo)
         self._update = PPOUpdate(
             policy.evaluate,
             make_optimizer(config.ppo),
             config.ppo,
-            trained=trained_leaves(self._params[ACTOR], config.ppo),
-            prepare=policy.embed_observation if config.ppo.freeze_image_tower else None,
+            trained=frozen.trained_leaves(self._params[ACTOR]),
+            prepare=policy.embed_observation if frozen.keeps_image_embeddings else None,
             dtype=config.model.dtype,
             reference=state.reference,
         )

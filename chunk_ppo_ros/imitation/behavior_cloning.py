@@ -24,7 +24,7 @@ from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
@@ -162,7 +162,7 @@ def clone(
 
 def _partition(actor_backbone: Params, config: TrainConfig) -> Partition:
     """Returns the partition of the actor's parameters into those that imitation trains and the others."""
-    trained = trained_leaves(actor_backbone, config.ppo)
+    trained = FrozenTowers.of(config.ppo).trained_leaves(actor_backbone)
     if not any(jax.tree.leaves(trained)):
         raise UserError(
             "imitation must have parameters to train, got both ppo.freeze_image_tower and ppo.freeze_text_tower; "

@@ -18,15 +18,15 @@ from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
-from chunk_ppo_ros.config import PPOConfig, TrainConfig
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.metadata import FrozenTowers, Provenance
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.gradient_step import OptState
@@ -94,7 +94,7 @@ def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
     return LearnerState(
         policy,
         Counters(f"{config.run.exp_name}-{time.strftime('%Y%m%d-%H%M%S')}"),
-        optimizer.init(policy.params, trained=trained_leaves(policy.params[ACTOR], config.ppo)),
+        optimizer.init(policy.params, trained=FrozenTowers.of(config.ppo).trained_leaves(policy.params[ACTOR])),
         reference=reference,
         novelty=Novelty(config) if config.reward.novelty_weight else None,
         notes=(differs,) if changed else (),
@@ -104,12 +104,13 @@ def _new(config: TrainConfig, start: StartingCheckpoint) -> LearnerState:
 def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
     metadata = newest.require_metadata()
     compatibility.check_model_config(newest.root, metadata.model, config.model, resumes=True)
-    _check_frozen(newest.root, metadata.frozen, config.ppo)
+    frozen = FrozenTowers.of(config.ppo)
+    compatibility.check_frozen(newest.root, metadata.frozen, frozen)
     newest.check_assets()
     tokenizer = restore.load_tokenizer(newest.assets, config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     expected = restore.expected_params(policy)
-    init = functools.partial(make_optimizer(config.ppo).init, trained=trained_leaves(expected[ACTOR], config.ppo))
+    init = functools.partial(make_optimizer(config.ppo).init, trained=frozen.trained_leaves(expected[ACTOR]))
     reference = None
     if _has_reference(config, metadata.provenance):
         reference = restore.load(Checkpoint.open(Path(metadata.provenance.path)), config).params[ACTOR]
@@ -150,23 +151,3 @@ def _has_reference(config: TrainConfig, provenance: Provenance) -> bool:
             "the policy to stay near by --pretrained_checkpoint_path"
         )
     return True
-
-
-def _check_frozen(path: Path, frozen: FrozenTowers, ppo: PPOConfig) -> None:
-    """Refuses to resume with other towers frozen, because the optimizer state covers only the trained parameters.
-
-    Raises:
-        CheckpointError: when a setting differs. The text lists each with both values.
-    """
-    stored, wanted = dataclasses.asdict(frozen), dataclasses.asdict(FrozenTowers.of(ppo))
-    differing = [
-        f"ppo.{name}: checkpoint {stored[name]}, configuration {value}"
-        for name, value in wanted.items()
-        if stored[name] != value
-    ]
-    if differing:
-        raise CheckpointError(
-            f"{path} must be resumed with the towers that it froze, but {'; '.join(differing)}; its optimizer state "
-            "covers only what was trained, so keep its settings, or start a new run from it by "
-            "--pretrained_checkpoint_path"
-        )

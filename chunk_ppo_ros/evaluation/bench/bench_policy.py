@@ -19,7 +19,7 @@ from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_chunk, transition_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
-from chunk_ppo_ros.model.backbone.freezing import trained_leaves
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, NUM_SKIPPED, TokenIds
 from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed
@@ -109,7 +109,7 @@ class BenchPolicy:
         embedded before (`embedded`). As in training, a step overwrites the memory of the old parameters.
         """
         optimizer = make_optimizer(ppo)
-        trained = trained_leaves(self.params["actor_backbone"], ppo)
+        trained = FrozenTowers.of(ppo).trained_leaves(self.params["actor_backbone"])
         step = GradientStep(self.policy.evaluate, optimizer, ppo, trained=trained)
         opt_state = optimizer.init(self.params, trained=trained)
         states = [step.begin(self.params, opt_state, policy_frozen=False, donate=True)]

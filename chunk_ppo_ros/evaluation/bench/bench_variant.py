@@ -45,23 +45,23 @@ class UpdateKind:
 
     Attributes:
         lora_rank: rank of the adapters; 0 trains the decoder's own weights.
-        freeze_image_tower: whether only the decoder is trained, on images that were embedded before.
+        image_tower_frozen: whether only the decoder is trained, on images that were embedded before.
     """
 
     lora_rank: int = 0
-    freeze_image_tower: bool = False
+    image_tower_frozen: bool = False
 
     @property
     def products(self) -> dict[str, int]:
         """The arguments of `flops.gradient_flops` for this kind of update."""
         return {
-            "image_products": 0 if self.freeze_image_tower else flops.TRAINED,
+            "image_products": 0 if self.image_tower_frozen else flops.TRAINED,
             "decoder_products": flops.FROZEN if self.lora_rank else flops.TRAINED,
         }
 
 
 UPDATES: dict[str, UpdateKind] = {
-    "adapters, image tower frozen": UpdateKind(_LORA_RANK, freeze_image_tower=True),
+    "adapters, image tower frozen": UpdateKind(_LORA_RANK, image_tower_frozen=True),
     "adapters": UpdateKind(_LORA_RANK),
     "all weights": UpdateKind(),
 }
@@ -134,11 +134,11 @@ def update(setup: VariantSetup, name: str) -> list[Figure]:
     """Measures gradient steps of one kind of update."""
     kind, batch = UPDATES[name], setup.batch_size
     bench = BenchPolicy(dataclasses.replace(setup.with_chunk(LONG_CHUNK), lora_rank=kind.lora_rank))
-    ppo = PPOConfig(num_chunks_per_update=batch, batch_size=batch, freeze_image_tower=kind.freeze_image_tower)
+    ppo = PPOConfig(num_chunks_per_update=batch, batch_size=batch, freeze_image_tower=kind.image_tower_frozen)
 
     def prepare() -> RolloutBatch:
         rollout = bench.rollout(batch)
-        return bench.embedded(rollout) if kind.freeze_image_tower else rollout
+        return bench.embedded(rollout) if kind.image_tower_frozen else rollout
 
     case = Case(f"update: {name}, gradient steps of {batch}", "chunks/s", prepare, bench.stepper(ppo), rate_of(batch))
     (figure,) = measure(PART, [case], runs=setup.runs)

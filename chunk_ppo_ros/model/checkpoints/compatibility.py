@@ -14,6 +14,7 @@ from pathlib import Path
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, model_size
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
@@ -105,6 +106,31 @@ def check_model_config(
     if differing:
         raise CheckpointError(
             f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
+        )
+
+
+def check_frozen(path: Path, stored: FrozenTowers, frozen: FrozenTowers) -> None:
+    """Refuses to resume with other towers frozen, because the optimizer state covers only the trained parameters.
+
+    Args:
+        path: the checkpoint, for error texts.
+        stored: the towers that the checkpoint's run did not train.
+        frozen: the towers that the configuration does not train.
+
+    Raises:
+        CheckpointError: when a setting differs. The text lists each with both values.
+    """
+    before, wanted = dataclasses.asdict(stored), dataclasses.asdict(frozen)
+    differing = [
+        f"ppo.{name}: checkpoint {before[name]}, configuration {value}"
+        for name, value in wanted.items()
+        if before[name] != value
+    ]
+    if differing:
+        raise CheckpointError(
+            f"{path} must be resumed with the towers that it froze, but {'; '.join(differing)}; its optimizer state "
+            "covers only what was trained, so keep its settings, or start a new run from it by "
+            "--pretrained_checkpoint_path"
         )
 
 

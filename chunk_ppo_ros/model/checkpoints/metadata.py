@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, renamed
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, renamed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.metadata_file import (
     checked_checksums,
     parse_section,
@@ -46,19 +47,6 @@ class Provenance:
         if self.kind == "scratch":
             return "fresh weights"
         return "; ".join([f"{self.kind} checkpoint {self.path}", *self.notes])
-
-
-@dataclasses.dataclass(frozen=True)
-class FrozenTowers:
-    """Which towers the run did not train; the fields have the names of those of `PPOConfig`."""
-
-    freeze_image_tower: bool = False
-    freeze_text_tower: bool = False
-
-    @classmethod
-    def of(cls, ppo: PPOConfig) -> FrozenTowers:
-        """Returns which towers a configuration does not train."""
-        return cls(freeze_image_tower=ppo.freeze_image_tower, freeze_text_tower=ppo.freeze_text_tower)
 
 
 @dataclasses.dataclass(frozen=True)
