@@ -15,8 +15,9 @@ import pytest
 from chunk_ppo_ros.config import MODELS
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.model import decoding
-from chunk_ppo_ros.model.actor_critic import ChunkScores, Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder
+from chunk_ppo_ros.model.outputs import ChunkScores, Sample
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from support.actor_critic import CONFIG, NUM_FAST, TOKEN_IDS, make_constraint, make_observation, make_policy

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tokenizers
 
-from chunk_ppo_ros.model.tokenization import fast_tokenizer
 from chunk_ppo_ros.model.tokenization.automaton import IMPOSSIBLE, FastConstraint, min_tokens
+from chunk_ppo_ros.model.tokenization.byte_level_bpe import byte_of_symbol
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from support.published import fast_folder
 
@@ -23,7 +23,7 @@ H, D = 16, 14
 
 def by_hand(*tokens: bytes, min_token: int) -> FastTokenizer:
     """A tokenizer of exactly these tokens, scale 1."""
-    symbols = {byte: symbol for symbol, byte in fast_tokenizer.byte_of_symbol().items()}
+    symbols = {byte: symbol for symbol, byte in byte_of_symbol().items()}
     vocab = {"".join(symbols[byte] for byte in token): index for index, token in enumerate(tokens)}
     return FastTokenizer(bpe=tokenizers.Tokenizer(tokenizers.models.BPE(vocab, [])), scale=1, min_token=min_token)
 

@@ -12,9 +12,10 @@ import pytest
 
 from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.core.types import ModelObservation
-from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone import siglip
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
+from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.update import PPOUpdate, UpdateResult
 from support.actor_critic import CONFIG, make_observation, make_policy, rollout

@@ -13,8 +13,8 @@ import pytest
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation
-from chunk_ppo_ros.model.actor_critic import Sample
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk

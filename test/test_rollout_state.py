@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.rollout_state import Announcement, RolloutState
+from chunk_ppo_ros.agent.announced_version import Announcement
+from chunk_ppo_ros.agent.rollout_state import RolloutState
 from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors

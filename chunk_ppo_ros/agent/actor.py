@@ -15,8 +15,8 @@ from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
 from chunk_ppo_ros.core_jax.arrays import Key, Params
-from chunk_ppo_ros.model.actor_critic import Sample
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
 
 

@@ -9,31 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 
+from chunk_ppo_ros.agent.announced_version import AnnouncedVersion, Announcement
 from chunk_ppo_ros.agent.human_segments import HumanSegments
 from chunk_ppo_ros.agent.rollout_fill import RolloutFill
 from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.types import ChunkId
-
-
-@dataclasses.dataclass(frozen=True)
-class Announcement:
-    """The policy version to act with, as trainer_node announces it.
-
-    Attributes:
-        run_id: the identity of the run.
-        version: the number of the version.
-        num_accepted: the number of transitions of this version that the trainer holds.
-        num_required: the number of transitions that make an update.
-        next_sequence_number: the lowest sequence number that is free.
-        final: whether no update follows.
-    """
-
-    run_id: str
-    version: int
-    num_accepted: int
-    num_required: int
-    next_sequence_number: int = 0
-    final: bool = False
 
 
 @dataclasses.dataclass
@@ -59,9 +39,7 @@ class RolloutState:
         self._human_drives = False
         self._active = False
         self._next_sequence_number = 0
-        self._announced: Announcement | None = None
-        self._is_loaded = False
-        self._load_failure = ""
+        self._announced = AnnouncedVersion()
         self._fill = RolloutFill()
         self._episode: int | None = None
         self._running = False
@@ -91,27 +69,21 @@ class RolloutState:
 
         An announcement that is repeated comes from a restarted trainer.
         """
-        known = self._announced
-        if known is None or known.run_id != announcement.run_id:
+        if self._announced.run_id != announcement.run_id:
             self._last = None
             self._next_sequence_number = 0
-        if known is None or (known.run_id, known.version) != (announcement.run_id, announcement.version):
+        if self._announced.announce(announcement):
             self._fill.clear()
-            self._is_loaded = False
-        self._announced = announcement
-        self._load_failure = ""
         self._fill.set_counts(num_accepted=announcement.num_accepted, num_required=announcement.num_required)
         self._next_sequence_number = max(self._next_sequence_number, announcement.next_sequence_number)
 
     def loaded(self, version: int) -> None:
         """Records that the weights of a version are loaded. A version that is no longer announced is ignored."""
-        if self._announced is not None and version == self._announced.version:
-            self._is_loaded = True
-            self._load_failure = ""
+        self._announced.loaded(version)
 
     def load_failed(self, reason: str) -> None:
         """Records that the announced weights could not be loaded."""
-        self._load_failure = reason
+        self._announced.load_failed(reason)
 
     # The methods below report facts about episodes.
 
@@ -240,7 +212,7 @@ class RolloutState:
         """
         if not retry:
             self._fill.remove(sequence_number)
-        if self._announced is not None and version == self._announced.version:
+        if self._announced.is_version(version):
             self._fill.set_counts(num_accepted=num_accepted, num_required=num_required)
 
     # The members below report the state and decide the next step.
@@ -248,7 +220,7 @@ class RolloutState:
     @property
     def run_id(self) -> str | None:
         """The identity of the announced run, or None before the first announcement."""
-        return None if self._announced is None else self._announced.run_id
+        return self._announced.run_id
 
     @property
     def is_human_driven(self) -> bool:
@@ -268,11 +240,13 @@ class RolloutState:
     @property
     def is_loaded(self) -> bool:
         """Whether the announced version is loaded."""
-        return self._is_loaded
+        return self._announced.is_loaded
 
     def next_step(self) -> Step:
         """Returns the step to take now."""
-        announced = self._loaded_announcement()
+        if not self._active:
+            return Hold("policy_node is not active")
+        announced = self._announced.loaded_announcement()
         if isinstance(announced, Hold):
             return announced
         last = self._last
@@ -282,20 +256,6 @@ class RolloutState:
         if last is not None and segment_ends and last.policy_version == announced.version:
             return Bootstrap(last.id, last.policy_version, self._newer_than)
         return self._next_chunk_step(announced)
-
-    def _loaded_announcement(self) -> Announcement | Hold:
-        """Returns the announcement if its version is loaded, else a step that holds until it is."""
-        if not self._active:
-            return Hold("policy_node is not active")
-        if self._announced is None:
-            return Hold("waiting for trainer_node to announce a policy version")
-        if self._announced.final:
-            return Hold("training has reached its end")
-        if self._load_failure:
-            return Hold(f"policy version {self._announced.version} cannot be loaded: {self._load_failure}")
-        if not self._is_loaded:
-            return Hold(f"loading policy version {self._announced.version}")
-        return self._announced
 
     def _next_chunk_step(self, announced: Announcement) -> Step:
         episode = self._episode if self._running else None

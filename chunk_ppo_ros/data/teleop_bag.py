@@ -34,7 +34,7 @@ from chunk_ppo_ros.data.bag_messages import (
 )
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
-from chunk_ppo_ros.data.rollout_bag import CHUNKS
+from chunk_ppo_ros.data.rollout_messages import CHUNKS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.images import decode_image
 

@@ -22,13 +22,14 @@ from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, seen_starts
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.imitation.norm_stats import check_dims
-from chunk_ppo_ros.model.actor_critic import Params, Pi0FASTActorCritic
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import flax.struct
 import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Float32, Int, Int32, Shaped
@@ -20,51 +19,17 @@ from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Key, Params, Scalar
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
-from chunk_ppo_ros.model.backbone.layout import Layout, make_layout
+from chunk_ppo_ros.model.backbone.layout import Layout
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST, embedding_table
 from chunk_ppo_ros.model.decoders import Decoder, make_decoder
 from chunk_ppo_ros.model.embedded import AnyObservation, EmbeddedObservation
+from chunk_ppo_ros.model.outputs import ChunkScores, Sample
+from chunk_ppo_ros.model.prefix import Prefix
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from chunk_ppo_ros.model.value_head import ValueHead
 
 Caches = tuple[KVCache, ...]
-
-
-@flax.struct.dataclass
-class Sample:
-    """Sampled chunks, with the numbers that training needs.
-
-    Attributes:
-        action_tokens: model ids of the sampled tokens, then "|" and the end token where they are forced, then 0.
-        token_mask: true on the sampled tokens.
-        token_log_probs: log-probabilities under the distribution that was sampled, nats; 0 where the mask is false.
-        token_entropies: entropies of the distribution that was sampled, nats; 0 where the mask is false.
-        value: V(s), in units of reward.
-    """
-
-    action_tokens: Int32[AnyArray, "*batch T"]
-    token_mask: Bool[AnyArray, "*batch T"]
-    token_log_probs: Float32[AnyArray, "*batch T"]
-    token_entropies: Float32[AnyArray, "*batch T"]
-    value: Float32[AnyArray, "*batch"]
-
-
-@flax.struct.dataclass
-class ChunkScores:
-    """Scores of given chunks.
-
-    Attributes:
-        token_log_probs: log-probabilities of the tokens, nats; 0 where the mask is false.
-        entropy: entropies over the legal tokens of each slot, nats; 0 where the mask is false.
-        value: V(s), [B].
-        chunk_value: V(s, a), [B]; None where the model has none, or no actions were given.
-    """
-
-    token_log_probs: Float32[AnyArray, "*batch T"]
-    entropy: Float32[AnyArray, "*batch T"]
-    value: ValueEstimate
-    chunk_value: ValueEstimate | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +68,7 @@ class Pi0FASTActorCritic:
     @property
     def prefix_slots(self) -> int:
         """The number of slots before the first action token: images, prompt and the forced "Action: "."""
-        images = len(self.config.cameras) * self.backbone.patches
-        return images + self.config.max_prompt_len + len(self.token_ids.action_prefix)
+        return self._prefix.num_slots
 
     def init(self, *, key: Key) -> Params:
         """Returns fresh float32 parameters.
@@ -142,8 +106,7 @@ class Pi0FASTActorCritic:
         """
         decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
-        prefix, cache = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
-
+        prefix, cache = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         blocks = self.backbone.arrange(actor)
 
         def next_logits(
@@ -196,7 +159,7 @@ class Pi0FASTActorCritic:
         """
         decoder = self.decoder
         actor, layout = params["actor_backbone"], self._layout(observation)
-        prefix = self._embed_prefix(actor, observation)
+        prefix = self._prefix.embed(actor, observation)
         action_tokens, token_mask = jnp.asarray(action_tokens), jnp.asarray(token_mask)
         tokens = self.backbone.embed_tokens(actor, action_tokens[:, : decoder.max_tokens - 1])
         hidden, _ = self.backbone.run(actor, jnp.concatenate([prefix, tokens], axis=1), layout)
@@ -234,7 +197,7 @@ class Pi0FASTActorCritic:
     def compute_observation_value(self, params: Params, observation: AnyObservation) -> Float32[Array, "B"]:
         """Returns V(s), in units of reward, of an observation with one batch axis."""
         actor, layout = params["actor_backbone"], self._layout(observation)
-        prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
+        prefix, _ = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         return self._value(params, prefix, layout).mean
 
     def compute_action_chunk_value(
@@ -251,7 +214,7 @@ class Pi0FASTActorCritic:
             ValueError: where `model.chunk_value` is none, or the actions have another shape or too many steps.
         """
         actor, layout = params["actor_backbone"], self._layout(observation)
-        prefix, _ = self.backbone.run(actor, self._embed_prefix(actor, observation), layout)
+        prefix, _ = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         return self._chunk_value(params, prefix, layout, actions).mean
 
     def embed_observation(self, params: Params, observation: ModelObservation) -> EmbeddedObservation:
@@ -259,37 +222,14 @@ class Pi0FASTActorCritic:
 
         No gradient flows into the image tower, so this is for training that leaves the image tower as it is.
         """
-        return EmbeddedObservation(
-            image_tokens=jax.lax.stop_gradient(self._image_tokens(params["actor_backbone"], observation)),
-            image_mask=jnp.asarray(observation.image_mask),
-            prompt_tokens=jnp.asarray(observation.prompt_tokens),
-            prompt_mask=jnp.asarray(observation.prompt_mask),
-            state=jnp.asarray(observation.state),
-        )
+        return self._prefix.embed_images(params["actor_backbone"], observation)
 
-    def _image_tokens(self, actor: Params, observation: AnyObservation) -> Float[Array, "B I W"]:
-        """Returns the I = C * P image tokens, in the dtype of the computation."""
-        if isinstance(observation, EmbeddedObservation):
-            return observation.image_tokens
-        return self.backbone.embed_images(actor, jnp.asarray(observation.images))
+    @property
+    def _prefix(self) -> Prefix:
+        return Prefix.from_config(self.config, self.token_ids.action_prefix)
 
     def _layout(self, observation: AnyObservation) -> Layout:
-        forced = len(self.token_ids.action_prefix)
-        return make_layout(
-            jnp.asarray(observation.image_mask),
-            jnp.asarray(observation.prompt_mask),
-            patches=self.backbone.patches,
-            causal_slots=forced + self.decoder.max_tokens - 1,  # The last sampled token needs no slot: none follows it.
-        )
-
-    def _embed_prefix(self, actor: Params, observation: AnyObservation) -> Float[Array, "B prefix W"]:
-        """Returns the embeddings of images, prompt and "Action: "."""
-        prompt = jnp.asarray(observation.prompt_tokens)
-        forced = jnp.broadcast_to(
-            jnp.array(self.token_ids.action_prefix, jnp.int32), (prompt.shape[0], len(self.token_ids.action_prefix))
-        )
-        text = self.backbone.embed_tokens(actor, jnp.concatenate([prompt, forced], axis=1))
-        return jnp.concatenate([self._image_tokens(actor, observation), text], axis=1)
+        return self._prefix.layout(observation, sampled=self.decoder.max_tokens - 1)  # No token follows the last one.
 
     def _value(self, params: Params, prefix: Float[Array, "B prefix W"], layout: Layout) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]

@@ -12,7 +12,8 @@ from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
 from chunk_ppo_ros.core_jax import pytrees  # noqa: F401  (ModelObservation goes through jit)
-from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
+from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from chunk_ppo_ros.rl.rollout import stack_transitions

@@ -18,8 +18,9 @@ from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
 from chunk_ppo_ros.core_jax.arrays import AnyArray
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_chunk, transition_of
-from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic, Sample
+from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
+from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, NUM_SKIPPED, TokenIds
 from chunk_ppo_ros.rl.gradient_step import GradientStep, TrainState, committed

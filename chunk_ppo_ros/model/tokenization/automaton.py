@@ -16,6 +16,7 @@ from jaxtyping import Bool, Int, Int32, UInt
 
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Array
 from chunk_ppo_ros.model.tokenization import fast_tokenizer
+from chunk_ppo_ros.model.tokenization.byte_level_bpe import is_character
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 
 IMPOSSIBLE = 1 << 20
@@ -71,7 +72,7 @@ class FastConstraint:
         total = horizon * action_dim
         limit = fast_tokenizer.coefficient_limit(scale=tokenizer.scale, horizon=horizon, action_limit=action_limit)
         codes = range(-limit - tokenizer.min_token, limit - tokenizer.min_token + 1)
-        characters = frozenset(chr(code).encode() for code in codes if fast_tokenizer.is_character(code))
+        characters = frozenset(chr(code).encode() for code in codes if is_character(code))
         num_coefficients, next_pending = _walk_all(tokenizer.token_bytes, characters, total)
         return cls.from_moves(num_coefficients, next_pending, max_tokens=max_tokens, total=total)
 

@@ -18,7 +18,8 @@ import scipy.fft
 import tokenizers
 from jaxtyping import Float32, Int, Int64, Real
 
-_SURROGATES = range(0xD800, 0xE000)
+from chunk_ppo_ros.model.tokenization.byte_level_bpe import byte_alphabet, is_character, token_to_bytes, train_bpe
+
 _PROCESSOR_CONFIG = "processor_config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _TOKENIZER = "tokenizer.json"
@@ -76,11 +77,6 @@ def rounding_bound(*, scale: float, horizon: int) -> float:
     Rounding moves each of H coefficients by 0.5 / scale at most, and an orthonormal transform keeps the 2-norm.
     """
     return math.sqrt(horizon) / (2 * scale)
-
-
-def is_character(code: int) -> bool:
-    """Returns whether UTF-8 has an encoding for this code point."""
-    return 0 <= code <= 0x10FFFF and code not in _SURROGATES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,14 +164,14 @@ class FastTokenizer:
         if not largest <= action_limit:
             raise ValueError(f"actions must be within +-{action_limit}, got {largest}; clip them by clip_actions")
         limit = coefficient_limit(scale=scale, horizon=chunks.shape[1], action_limit=action_limit)
-        alphabet = _byte_alphabet(range(2 * limit + 1))
+        alphabet = byte_alphabet(range(2 * limit + 1))
         if vocab_size < len(alphabet):
             raise ValueError(
                 f"vocab_size must be at least {len(alphabet)}, the bytes of all coefficients, got {vocab_size}; "
                 "take a larger one or a smaller scale"
             )
         texts = (_to_text(quantize(chunk, scale) + limit) for chunk in chunks)
-        return cls(bpe=_train_bpe(texts, alphabet, vocab_size), scale=scale, min_token=-limit)
+        return cls(bpe=train_bpe(texts, alphabet, vocab_size), scale=scale, min_token=-limit)
 
     @property
     def vocab_size(self) -> int:
@@ -187,7 +183,7 @@ class FastTokenizer:
         """The bytes that each id stands for; None for an id that is special or has no token."""
         special = {index for index, token in self.bpe.get_added_tokens_decoder().items() if token.special}
         tokens = [None if index in special else self.bpe.id_to_token(index) for index in range(self.vocab_size)]
-        return tuple(None if token is None else _token_to_bytes(token) for token in tokens)
+        return tuple(None if token is None else token_to_bytes(token) for token in tokens)
 
     def encode(self, actions: Real[np.ndarray, "..."]) -> list[int]:
         """Returns the token ids of one normalized chunk [H, D].
@@ -250,42 +246,3 @@ def quantize(actions: Real[np.ndarray, "..."], scale: float) -> Int64[np.ndarray
 
 def _to_text(codes: Int64[np.ndarray, "H D"]) -> str:
     return "".join(chr(code) for code in codes.ravel())
-
-
-@functools.cache
-def byte_of_symbol() -> dict[str, int]:
-    """Returns the byte that each printable symbol of byte-level BPE stands for.
-
-    A byte that is a printable character of Latin-1 has that character as its symbol. The other bytes, in order, have
-    the code points from 256 on.
-    """
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(others)}
-
-
-def _token_to_bytes(token: str) -> bytes:
-    """Returns the bytes of a vocabulary entry.
-
-    An entry with characters that are no symbols of bytes stands for its own UTF-8 text, as in `tokenizers`.
-    """
-    table = byte_of_symbol()
-    return bytes(table[c] for c in token) if all(c in table for c in token) else token.encode()
-
-
-def _byte_alphabet(codes: range) -> list[str]:
-    """Returns the byte-level symbols that the UTF-8 encodings of these code points use, in order of their bytes."""
-    used = {byte for code in codes if is_character(code) for byte in chr(code).encode()}
-    symbols = {byte: symbol for symbol, byte in byte_of_symbol().items()}
-    return [symbols[byte] for byte in sorted(used)]
-
-
-def _train_bpe(texts: object, alphabet: list[str], vocab_size: int) -> tokenizers.Tokenizer:
-    bpe = tokenizers.Tokenizer(tokenizers.models.BPE())
-    bpe.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    bpe.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocab_size, min_frequency=2, initial_alphabet=alphabet, special_tokens=[], show_progress=False
-    )
-    bpe.train_from_iterator(texts, trainer)
-    return bpe

@@ -14,7 +14,7 @@ from pathlib import Path
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.rollout_state import Announcement
+from chunk_ppo_ros.agent.announced_version import Announcement
 from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk

@@ -1,0 +1,131 @@
+"""Reads the messages of a recording from which `rollout_bag.py` makes episodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bag_messages import deserialize, ends_with, opened, stamp_of
+from chunk_ppo_ros.robot import aloha
+
+CHUNKS = "action_chunk"
+"""The relative name of the topic of a policy's chunks."""
+_RESULTS = "execution_result"
+_OUTCOMES = "chunk_outcome"
+_JOINTS = {f"follower_{side}/joint_states": side for side in aloha.SIDES}
+_REQUIRED = (CHUNKS, _RESULTS, *_JOINTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordedChunk:
+    """The part of an `action_chunk` that is kept, with the place of its images instead of the images.
+
+    Attributes:
+        run_id: the run of the chunk.
+        episode: the number of the chunk's episode.
+        sequence_number: the number of the chunk in the run.
+        actions: float32 [H, 14], the targets, rad, grippers normalized.
+        prompt: the task in words.
+        topic: the topic of the message, with its namespace.
+        stamp: the stamp of the chunk, ns.
+        received: the time when the message was recorded, ns.
+        seen: the cameras that the policy had, a bool for each of the C cameras.
+    """
+
+    run_id: str
+    episode: int
+    sequence_number: int
+    actions: np.ndarray
+    prompt: str
+    topic: str
+    stamp: int
+    received: int
+    seen: tuple[bool, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """The parts of all messages that are kept.
+
+    Attributes:
+        chunks: the chunks by their stamps, ns.
+        results: the number of executed steps and the end of the last one, s, by the stamp of the chunk.
+        joints: the times, s, and states [7] of each arm.
+        outcomes: whether each chunk was a success, by run and episode.
+    """
+
+    chunks: dict[int, RecordedChunk]
+    results: dict[int, tuple[int, float]]
+    joints: dict[str, list[tuple[float, np.ndarray]]]
+    outcomes: dict[tuple[str, int], list[bool]]
+
+
+def read_messages(
+    bags: tuple[pathlib.Path, ...], convention: aloha.GripperConvention, folder: pathlib.Path
+) -> Recording:
+    """Returns the parts of a recording's messages that are kept.
+
+    Args:
+        bags: the parts of the recording.
+        convention: the convention by which the robot's grippers are normalized.
+        folder: the folder of the recording, for error texts.
+
+    Raises:
+        EpisodesError: where the bags cannot be read or lack a required topic.
+    """
+    recording = Recording({}, {}, {side: [] for side in aloha.SIDES}, {})
+    with opened(bags) as reader:
+        _read(reader, recording, convention, folder)
+    return recording
+
+
+def _read(reader: AnyReader, recording: Recording, convention: aloha.GripperConvention, folder: pathlib.Path) -> None:
+    """Adds each message of interest to the recording.
+
+    Raises:
+        EpisodesError: where the bags lack a required topic.
+    """
+    names = {
+        each.topic: name
+        for each in reader.connections
+        for name in (*_REQUIRED, _OUTCOMES)
+        if ends_with(each.topic, name)
+    }
+    missing = sorted(set(_REQUIRED) - set(names.values()))
+    if missing:
+        found = ", ".join(sorted({each.topic for each in reader.connections})) or "none"
+        raise EpisodesError(
+            f"recording must have {', '.join(_REQUIRED)}, got the topics {found} in {folder}; record with recorder_node"
+        )
+    wanted = [each for each in reader.connections if each.topic in names]
+    for connection, received, data in reader.messages(wanted):
+        name, message = names[connection.topic], deserialize(reader, data, connection.msgtype)
+        stamp = stamp_of(data)
+        if name == CHUNKS:
+            recording.chunks[stamp] = _to_chunk(message, connection.topic, stamp, received)
+        elif name == _RESULTS:
+            recording.results[stamp] = (message.num_steps, message.end.sec + message.end.nanosec * 1e-9)
+        elif name == _OUTCOMES:
+            recording.outcomes.setdefault((message.run_id, message.episode), []).append(bool(message.success))
+        else:
+            state = aloha.side_state(message.name, message.position, convention)
+            recording.joints[_JOINTS[name]].append((stamp * 1e-9, state))
+
+
+def _to_chunk(message: Any, topic: str, stamp: int, received: int) -> RecordedChunk:
+    return RecordedChunk(
+        run_id=message.run_id,
+        episode=message.episode,
+        sequence_number=message.sequence_number,
+        actions=np.array(message.actions, np.float32).reshape(message.horizon, message.action_dim),
+        prompt=message.observation.prompt,
+        topic=topic,
+        stamp=stamp,
+        received=received,
+        seen=tuple(bool(seen) for seen in message.observation.image_mask),
+    )
