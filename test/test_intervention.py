@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.human_segments import MAX_WAITING, HumanSegments
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
+from chunk_ppo_ros.agent.next_step.human_segments import MAX_WAITING, HumanSegments
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId, RewardTerm, SampledChunk, Transition

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.agent.announced_version import Announcement
-from chunk_ppo_ros.agent.rollout_state import RolloutState
-from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -23,7 +23,7 @@ def announced(**changes: object) -> Event:
 
 
 def loaded(version: int = 0) -> Event:
-    return lambda state: state.loaded(version)
+    return lambda state: state.weights.loaded(version)
 
 
 def active(state: RolloutState) -> None:
@@ -147,7 +147,7 @@ HOLDS = {
     "announced but not loaded": ((active, announced(), started(0)), "loading policy version 0"),
     "the new version is not loaded": ((*RUNNING, announced(version=1)), "loading policy version 1"),
     "an old version is loaded too late": ((*RUNNING, announced(version=1), loaded(0)), "loading policy version 1"),
-    "a checkpoint that does not load": ((*RUNNING, lambda state: state.load_failed("no params")), "no params"),
+    "a checkpoint that does not load": ((*RUNNING, lambda state: state.weights.load_failed("no params")), "no params"),
     "no episode yet": (READY, "waiting for an episode"),
     "the scene is being reset": ((*READY, reset(0)), "waiting for an episode"),
     "paused": ((*RUNNING, paused(0)), "paused"),

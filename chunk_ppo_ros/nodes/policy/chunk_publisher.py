@@ -9,8 +9,8 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.agent.human_segments import Segment
-from chunk_ppo_ros.agent.rollout_steps import Bootstrap
+from chunk_ppo_ros.agent.next_step.human_segments import Segment
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
 from chunk_ppo_ros.nodes.wire import conversions, joints, qos
 from chunk_ppo_ros.robot import aloha

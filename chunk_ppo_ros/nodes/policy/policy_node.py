@@ -1,7 +1,7 @@
 """policy_node turns observations into action chunks, with the newest policy version and never with another.
 
 It publishes each sampled chunk with all that training needs of it, and one trajectory per arm for robot_node.
-`agent/rollout_state.py` decides the next step. The actor samples in the worker thread.
+`agent/next_step/rollout_state.py` decides the next step. The actor samples in the worker thread.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.announced_version import Announcement
-from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.data.journal import SequenceFile
@@ -95,7 +95,7 @@ class PolicyNode(WorkerNode):
     def _load(self, message: msg.PolicyVersion) -> None:
         """Reports the announced version to the state and makes the worker load it, unless it is loaded."""
         self._facts.state.announce(self._announcement(message))
-        if message.final or self._facts.state.is_loaded:
+        if message.final or self._facts.state.weights.is_loaded:
             self._tick()
             return
         actor, config, path, version = self._actor, self.config, Path(message.checkpoint), message.version
@@ -133,10 +133,10 @@ class PolicyNode(WorkerNode):
                 reason=str(error),
             )
             if message is self._announced:
-                self._facts.state.load_failed(str(error))
+                self._facts.state.weights.load_failed(str(error))
             return
         self.clear_condition(condition_table.CHECKPOINT_UNREADABLE)
-        self._facts.state.loaded(message.version)
+        self._facts.state.weights.loaded(message.version)
         if not self.is_ready:
             self.set_ready()
         self._tick()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from chunk_ppo_msgs import msg
 
-from chunk_ppo_ros.agent.rollout_state import RolloutState
+from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -79,7 +79,7 @@ class RolloutFacts:
         self._on_change()
 
     def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
-        if message.run_id != self.state.run_id:
+        if message.run_id != self.state.weights.run_id:
             return
         if message.valid:
             self._node.clear_condition(condition_table.CHUNK_REFUSED)
@@ -98,7 +98,7 @@ class RolloutFacts:
         self._on_change()
 
     def _on_transition_ack(self, message: msg.TransitionAck) -> None:
-        if message.run_id != self.state.run_id:
+        if message.run_id != self.state.weights.run_id:
             return
         self.state.acknowledged(
             message.sequence_number,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_ros.agent.human_segments import Segment
+from chunk_ppo_ros.agent.next_step.human_segments import Segment
 from chunk_ppo_ros.core.types import ChunkId
 
 

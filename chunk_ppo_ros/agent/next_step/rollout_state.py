@@ -7,24 +7,12 @@ never more than one update needs.
 
 from __future__ import annotations
 
-import dataclasses
-
-from chunk_ppo_ros.agent.announced_version import AnnouncedVersion, Announcement
-from chunk_ppo_ros.agent.human_segments import HumanSegments
-from chunk_ppo_ros.agent.rollout_fill import RolloutFill
-from chunk_ppo_ros.agent.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.announced_version import AnnouncedVersion, Announcement
+from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress, LastChunk
+from chunk_ppo_ros.agent.next_step.human_segments import HumanSegments
+from chunk_ppo_ros.agent.next_step.rollout_fill import RolloutFill
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
 from chunk_ppo_ros.core.types import ChunkId
-
-
-@dataclasses.dataclass
-class _LastChunk:
-    """The newest chunk. It is kept until its outcome is known and its bootstrap value, if it needs one, is sent."""
-
-    id: ChunkId
-    policy_version: int
-    human_driven: bool
-    outcome_known: bool = False
-    owes_bootstrap: bool = False
 
 
 class RolloutState:
@@ -32,21 +20,18 @@ class RolloutState:
 
     Attributes:
         segments: the segments that a human drove in the running episode.
+        weights: the version that the trainer announces; whoever loads its weights reports it there.
     """
 
     def __init__(self) -> None:
         self.segments = HumanSegments()
+        self.weights = AnnouncedVersion()
         self._human_drives = False
         self._active = False
         self._next_sequence_number = 0
-        self._announced = AnnouncedVersion()
         self._fill = RolloutFill()
-        self._episode: int | None = None
-        self._running = False
-        self._paused = False
-        self._next_chunk = 0
-        self._num_steps = 0
-        self._last: _LastChunk | None = None
+        self._episode = EpisodeProgress()
+        self._last: LastChunk | None = None
         self._newer_than = 0
 
     def activate(self) -> None:
@@ -69,21 +54,13 @@ class RolloutState:
 
         An announcement that is repeated comes from a restarted trainer.
         """
-        if self._announced.run_id != announcement.run_id:
+        if self.weights.run_id != announcement.run_id:
             self._last = None
             self._next_sequence_number = 0
-        if self._announced.announce(announcement):
+        if self.weights.announce(announcement):
             self._fill.clear()
         self._fill.set_counts(num_accepted=announcement.num_accepted, num_required=announcement.num_required)
         self._next_sequence_number = max(self._next_sequence_number, announcement.next_sequence_number)
-
-    def loaded(self, version: int) -> None:
-        """Records that the weights of a version are loaded. A version that is no longer announced is ignored."""
-        self._announced.loaded(version)
-
-    def load_failed(self, reason: str) -> None:
-        """Records that the announced weights could not be loaded."""
-        self._announced.load_failed(reason)
 
     # The methods below report facts about episodes.
 
@@ -93,18 +70,14 @@ class RolloutState:
             self._fill.remove(self._last.id.sequence_number)
         self._last = None
         self.segments.clear()
-        self._episode = episode
-        self._next_chunk = 0
-        self._num_steps = 0
-        self._running = False
-        self._paused = False
+        self._episode = EpisodeProgress(episode)
 
     def episode_started(self, episode: int, *, stamp: int) -> None:
         """Lets the policy act on observations that are newer than the stamp (ns of ROS time)."""
-        if episode != self._episode:
+        if episode != self._episode.number:
             self.episode_reset(episode)
-        self._running = True
-        self._paused = False
+        self._episode.is_running = True
+        self._episode.is_paused = False
         self._newer_than = max(self._newer_than, stamp)
 
     def episode_paused(self, episode: int, *, paused: bool, stamp: int) -> None:
@@ -112,16 +85,16 @@ class RolloutState:
 
         An episode that goes on needs observations that are newer than the stamp (ns of ROS time).
         """
-        if episode != self._episode:
+        if episode != self._episode.number:
             self.episode_reset(episode)
-        self._running = True
-        self._paused = paused
+        self._episode.is_running = True
+        self._episode.is_paused = paused
         if not paused:
             self._newer_than = max(self._newer_than, stamp)
 
     def episode_ended(self, episode: int, *, discarded: bool = False, truncated: bool = False) -> None:
         """Records that the episode is over. After a time limit the value of the last observation must still be sent."""
-        self._running = False
+        self._episode.is_running = False
         self.segments.clear()
         if discarded:
             self._fill.remove_episode(episode)
@@ -143,7 +116,7 @@ class RolloutState:
             return
         self._human_drives = human
         self._newer_than = max(self._newer_than, stamp)
-        self._next_chunk += 1
+        self._episode.next_chunk += 1
         if self._last is not None:
             self._last.owes_bootstrap = True
 
@@ -153,8 +126,8 @@ class RolloutState:
         if human_driven:
             self.segments.drop_oldest()
         self._fill.add(step.chunk)
-        self._last = _LastChunk(step.chunk, step.policy_version, human_driven)
-        self._next_chunk += 1
+        self._last = LastChunk(step.chunk, step.policy_version, human_driven)
+        self._episode.next_chunk += 1
         self._next_sequence_number = step.chunk.sequence_number + 1
 
     def bootstrap_sent(self, step: Bootstrap) -> None:
@@ -190,9 +163,9 @@ class RolloutState:
             return
         self._newer_than = max(self._newer_than, end)
         self._last.outcome_known = True
-        self._num_steps += 0 if self._last.human_driven else num_steps  # A human's steps do not count.
+        self._episode.num_steps += 0 if self._last.human_driven else num_steps  # A human's steps do not count.
         if valid and (terminated or truncated):
-            self._running = False
+            self._episode.is_running = False
         if not valid or terminated:
             self._last = None
         elif truncated or cut_by_takeover:
@@ -212,15 +185,10 @@ class RolloutState:
         """
         if not retry:
             self._fill.remove(sequence_number)
-        if self._announced.is_version(version):
+        if self.weights.is_version(version):
             self._fill.set_counts(num_accepted=num_accepted, num_required=num_required)
 
     # The members below report the state and decide the next step.
-
-    @property
-    def run_id(self) -> str | None:
-        """The identity of the announced run, or None before the first announcement."""
-        return self._announced.run_id
 
     @property
     def is_human_driven(self) -> bool:
@@ -235,18 +203,13 @@ class RolloutState:
     @property
     def num_steps(self) -> int:
         """The number of executed control steps of the episode."""
-        return self._num_steps
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the announced version is loaded."""
-        return self._announced.is_loaded
+        return self._episode.num_steps
 
     def next_step(self) -> Step:
         """Returns the step to take now."""
         if not self._active:
             return Hold("policy_node is not active")
-        announced = self._announced.loaded_announcement()
+        announced = self.weights.loaded_announcement()
         if isinstance(announced, Hold):
             return announced
         last = self._last
@@ -258,17 +221,17 @@ class RolloutState:
         return self._next_chunk_step(announced)
 
     def _next_chunk_step(self, announced: Announcement) -> Step:
-        episode = self._episode if self._running else None
-        segment = self.segments.next if self._running else None
+        episode = self._episode.number if self._episode.is_running else None
+        segment = self.segments.next if self._episode.is_running else None
         obstacle = "" if segment else self._obstacle_to_sampling(announced)
         if obstacle:
             return Hold(obstacle)
         if episode is None:
             return Hold("waiting for an episode to start")
-        chunk = ChunkId(announced.run_id, self._next_sequence_number, episode, self._next_chunk)
+        chunk = ChunkId(announced.run_id, self._next_sequence_number, episode, self._episode.next_chunk)
         if segment is not None:
             return EncodeSegment(chunk, announced.version, segment)
-        if self._paused:
+        if self._episode.is_paused:
             return Hold("the episode is paused")
         return Sample(chunk, announced.version, self._newer_than)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_ros.agent.rollout_steps import Hold
+from chunk_ppo_ros.agent.next_step.rollout_steps import Hold
 
 
 @dataclasses.dataclass(frozen=True)

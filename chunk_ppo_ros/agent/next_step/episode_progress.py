@@ -1,0 +1,45 @@
+"""Holds how far the policy has come in an episode. `rollout_state.py` changes these values."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from chunk_ppo_ros.core.types import ChunkId
+
+
+@dataclasses.dataclass
+class LastChunk:
+    """The newest chunk. It is kept until its outcome is known and its bootstrap value, if it needs one, is sent.
+
+    Attributes:
+        id: the identity of the chunk.
+        policy_version: the version of the weights that made it.
+        human_driven: whether a human drove it.
+        outcome_known: whether reward_node said how it ended.
+        owes_bootstrap: whether the value of the observation after it must be sent.
+    """
+
+    id: ChunkId
+    policy_version: int
+    human_driven: bool
+    outcome_known: bool = False
+    owes_bootstrap: bool = False
+
+
+@dataclasses.dataclass
+class EpisodeProgress:
+    """The episode of the newest event, and how far the policy has come in it.
+
+    Attributes:
+        number: the number of the episode, or None before the first event.
+        is_running: whether it has started and is not over.
+        is_paused: whether the operator paused it.
+        next_chunk: the number of its next chunk.
+        num_steps: the control steps that the policy's chunks executed in it.
+    """
+
+    number: int | None = None
+    is_running: bool = False
+    is_paused: bool = False
+    next_chunk: int = 0
+    num_steps: int = 0
