@@ -10,7 +10,6 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
@@ -73,6 +72,6 @@ def begin(config: TrainConfig, env: ChunkEnv, *, greedy: bool, options: Mapping[
     """
     if options:
         raise ValueError(f"chunk_ppo must have no options, got {dict(options)}; its settings are the configuration's")
-    resume = newest_checkpoint(checkpoint_directory(config.run)) is not None
+    resume = newest_checkpoint(config.run.checkpoint_folder) is not None
     config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=resume))
     return ChunkPPO(config, env, greedy=greedy)

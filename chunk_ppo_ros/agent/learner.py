@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
@@ -64,7 +64,7 @@ class Learner:
         self._novelty = state.novelty
         self._counters = state.counters
         self.provenance = state.policy.provenance
-        self.directory = checkpoint_directory(config.run)
+        self.directory = config.run.checkpoint_folder
         self._checkpoint = state.checkpoint
 
     @classmethod

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.agent.env import check_simulated
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import check_folder
@@ -42,7 +41,7 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
         GraphFailed: when a node failed; its log says why.
     """
     started = time.monotonic()
-    directory = checkpoint_directory(config.run)
+    directory = config.run.checkpoint_folder
     print(f"== 1/3 imitation of scripted demonstrations on the {config.env.simulator} simulator", flush=True)
     imitation = clone_demonstrations(config, directory.with_name(f"{directory.name}-imitation"))
     start = str(imitation.resolve())

@@ -37,3 +37,8 @@ class RunConfig(Checked):
     def folder(self) -> pathlib.Path:
         """The folder of the run's metrics, plots, recordings and counts."""
         return pathlib.Path(self.run_dir) / self.exp_name
+
+    @property
+    def checkpoint_folder(self) -> pathlib.Path:
+        """The folder of the run's checkpoints."""
+        return pathlib.Path(self.checkpoint_root) / (self.checkpoint_dir or self.exp_name)

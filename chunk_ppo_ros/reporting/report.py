@@ -163,12 +163,9 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
 
 
 def _places(run_dir: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    return {"metrics": f"`{run_dir / FILE_NAME}`", "checkpoints": f"`{_checkpoint_folder(config)}`"}
-
-
-def _checkpoint_folder(config: Mapping[str, Any]) -> Path:
-    run = config["run"]
-    return Path(run["checkpoint_root"]) / (run["checkpoint_dir"] or run["exp_name"])
+    names = ("checkpoint_root", "checkpoint_dir", "exp_name")
+    run = config_lib.RunConfig(**{name: config["run"][name] for name in names})
+    return {"metrics": f"`{run_dir / FILE_NAME}`", "checkpoints": f"`{run.checkpoint_folder}`"}
 
 
 def _start(run: Record) -> str:

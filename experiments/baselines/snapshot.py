@@ -8,7 +8,6 @@ from typing import Any
 
 import flax.serialization
 
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import checkpoint_directory
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.progress import Counters
 
@@ -44,4 +43,4 @@ def read(run: RunConfig) -> tuple[Counters, dict[str, Any]] | None:
 
 
 def _path(run: RunConfig) -> Path:
-    return checkpoint_directory(run) / FILE
+    return run.checkpoint_folder / FILE

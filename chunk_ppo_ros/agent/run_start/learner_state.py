@@ -17,7 +17,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, checkpoint_directory
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
@@ -75,7 +75,7 @@ def initial_state(config: TrainConfig, start: StartingCheckpoint) -> LearnerStat
     """
     if config.run.resume:
         return _resumed(config, start.require())
-    directory = checkpoint_directory(config.run)
+    directory = config.run.checkpoint_folder
     newest = newest_checkpoint(directory)
     if newest is not None:
         raise CheckpointError(

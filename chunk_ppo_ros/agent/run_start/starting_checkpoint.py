@@ -46,15 +46,10 @@ class StartingCheckpoint:
         return self.opened
 
 
-def checkpoint_directory(run: RunConfig) -> Path:
-    """Returns the folder of a run's checkpoints."""
-    return Path(run.checkpoint_root) / (run.checkpoint_dir or run.exp_name)
-
-
 def _open(run: RunConfig) -> Checkpoint | None:
     if not run.resume:
         return Checkpoint.open(Path(run.pretrained_checkpoint_path)) if run.pretrained_checkpoint_path else None
-    directory = checkpoint_directory(run)
+    directory = run.checkpoint_folder
     newest = newest_checkpoint(directory)
     if newest is None:
         raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
