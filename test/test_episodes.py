@@ -124,6 +124,14 @@ def test_a_camera_that_stopped_is_refused(tmp_path: pathlib.Path) -> None:
         read_episodes(path, CONFIG)
 
 
+def test_a_file_that_is_lost_after_it_was_listed_is_named(tmp_path: pathlib.Path) -> None:
+    path = write_hdf5(tmp_path / "episode_0.hdf5", images=IMAGES)
+    (read,) = read_episodes(path, CONFIG)
+    path.unlink()
+    with pytest.raises(EpisodesError, match=r"images must be readable, got .*episode_0\.hdf5: .*; copy or record it"):
+        read.cameras["cam_high"](0)
+
+
 def test_a_damaged_image_is_named(tmp_path: pathlib.Path) -> None:
     files = jpegs(np.zeros((3, 8, 16, 3), np.uint8))
     files[1, 100:] = 0  # cut short

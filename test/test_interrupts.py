@@ -6,8 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from chunk_ppo_ros.cli.commands import leave
+
 COLLECTING = """
 import gc, signal, time
+from chunk_ppo_ros.runtime import interrupts
+
+interrupts.RESEND_DELAY = 2.0  # Also on a busy machine the line below is printed before.
 
 def interrupt_once(phase, info):
     gc.callbacks.remove(interrupt_once)
@@ -33,3 +40,22 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert done.stdout == "the interrupt was dropped\n"
     assert (done.returncode, done.stderr) == (130, "collecting endless: stopped\n")
+
+
+def test_a_status_is_that_of_the_process() -> None:
+    with pytest.raises(SystemExit) as ended:
+        leave(3)
+    assert ended.value.code == 3
+
+
+def test_after_an_interrupt_no_thread_holds_the_process() -> None:
+    """A thread in which XLA compiles cannot be stopped; what was printed before is not lost."""
+    program = (
+        "import threading, time\n"
+        "from chunk_ppo_ros.cli.commands import INTERRUPTED, leave\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "print('printed before', end='')\n"
+        "leave(INTERRUPTED)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stdout) == (130, "printed before")

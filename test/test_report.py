@@ -116,6 +116,21 @@ def test_the_curve_is_a_picture_and_nothing_unfinished_is_left(tmp_path):
     assert sorted(path.name for path in run_dir.iterdir()) == ["learning_curve.png", "metrics.jsonl", "summary.md"]
 
 
+def test_updates_that_were_undone_are_marked(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "save", lambda figure, path, dpi: drawn.append(figure))
+    accepted = (1.0, 0.0, 1.0, 0.0)
+    updates = [
+        {**UPDATE, "kl/after": 0.1 * number, "num_chunks": 8 * number, "update/accepted": kept}
+        for number, kept in enumerate(accepted)
+    ]
+    plots.draw_learning_curve(
+        tmp_path / "curve.png", title="run", updates=updates, episodes=(), evaluations=(), clip_range=(0.8, 1.2)
+    )
+    (marks,) = (line for axis in drawn[0].axes for line in axis.lines if line.get_label() == "undone")
+    np.testing.assert_allclose(marks.get_xydata(), [[8, 0.1], [24, 0.3]])
+
+
 def test_a_run_without_updates_has_a_report(tmp_path):
     run_dir = write_run(tmp_path, num_updates=0)
     text = write_report(run_dir).read_text()

@@ -1,0 +1,135 @@
+"""The steps of `demo`, with stand-ins for imitation, the graph of nodes and the evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing.pool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.cli import demo
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.evaluation.evaluate import EvaluationResult
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.reporting.metrics_file import read_records
+from support.small_policy import configure, save_own
+
+
+@dataclasses.dataclass
+class Stage:
+    """What the demo asked of the stand-ins; `status` is that of the graph, which leaves a checkpoint if `saves`."""
+
+    config: TrainConfig
+    status: int = 0
+    saves: bool = True
+    graphs: list[tuple[TrainConfig, bool, int]] = dataclasses.field(default_factory=list)
+    evaluated: list[tuple[str, int, bool]] = dataclasses.field(default_factory=list)
+
+    def clone(self, config: TrainConfig, folder: Path) -> Path:
+        assert self.graphs == []
+        return save_own(folder, config.model)
+
+    def describe(self, config: TrainConfig, *, record: bool) -> tuple[TrainConfig, bool]:
+        return config, record
+
+    def supervisor(self, graph: tuple[TrainConfig, bool], *, domain_id: int, environment: Any) -> Any:
+        stage = self
+
+        class Supervisor:
+            def run(self) -> int:
+                stage.graphs.append((*graph, domain_id))
+                if stage.saves:
+                    save_own(Path(graph[0].run.checkpoint_root) / graph[0].run.exp_name, graph[0].model, step=7)
+                return stage.status
+
+        return Supervisor()
+
+    def evaluate(self, checkpoint: Checkpoint, config: TrainConfig, *, episodes: int, greedy: bool) -> EvaluationResult:
+        self.evaluated.append((checkpoint.root.name, episodes, greedy))
+        success = np.arange(episodes) < (1 if checkpoint.root.name == "step_0" else episodes)
+        zeros = np.zeros(episodes)
+        return EvaluationResult(str(checkpoint.root), "greedy", success, zeros, zeros, zeros + 1)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    made = Stage(configure(tmp_path, run={"exp_name": "shown"}))
+    monkeypatch.setattr(demo, "clone_demonstrations", made.clone)
+    monkeypatch.setattr(demo, "describe", made.describe)
+    monkeypatch.setattr(demo, "Supervisor", made.supervisor)
+    monkeypatch.setattr(demo, "evaluate_checkpoint", made.evaluate)
+    monkeypatch.setattr(demo, "worker_pool", multiprocessing.pool.ThreadPool)
+    return made
+
+
+def start_metrics(config: TrainConfig) -> None:
+    """Writes the first record of a run, which the trainer node writes otherwise."""
+    log = demo.MetricsLog.open(
+        Path(config.run.run_dir) / "shown", config=config, run_id="other", start="an imitation", is_fallback=False
+    )
+    log.write("update", Metrics({"ratio/mean": 1.0}), counters=demo.Counters("other", 1, 32, 128))
+    log.close()
+
+
+def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start_metrics(stage.config)
+    assert demo.demonstrate(stage.config, episodes=4, record=True) == 0
+    ((config, record, _),) = stage.graphs
+    assert record
+    assert config.run.on_load_failure == "fail"
+    assert Path(config.run.pretrained_checkpoint_path).parent.name == "shown-imitation"
+    assert sorted(stage.evaluated) == [("step_0", 4, True), ("step_7", 4, True)]
+    evaluations = [
+        record for record in read_records(Path(stage.config.run.run_dir) / "shown") if record["kind"] == "evaluation"
+    ]
+    assert [record["evaluation/success_mean"] for record in evaluations] == [0.25, 1.0]
+    assert "paired test of success" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("status", "saves", "error", "text"),
+    [
+        (3, True, demo.GraphFailed, "the graph ended with status 3"),
+        (130, True, KeyboardInterrupt, "^$"),
+        (0, False, demo.GraphFailed, "training ended without a checkpoint in .*shown"),
+    ],
+)
+def test_a_graph_that_failed_is_not_measured(
+    stage: Stage, status: int, saves: bool, error: type[BaseException], text: str
+) -> None:
+    stage.status, stage.saves = status, saves
+    with pytest.raises(error, match=text):
+        demo.demonstrate(stage.config, episodes=4, record=False)
+    assert stage.evaluated == []
+
+
+@pytest.mark.parametrize(("reason", "simulator"), [(None, "mujoco"), ("no display", "kinematic")])
+def test_the_command_takes_the_kinematic_simulator_where_mujoco_cannot_render(
+    reason: str | None, simulator: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[TrainConfig, int, bool]] = []
+
+    def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
+        asked.append((config, episodes, record))
+        return 0
+
+    monkeypatch.setattr(demo, "rendering_available", lambda: reason)
+    monkeypatch.setattr(demo, "demonstrate", demonstrate)
+    assert demo.main(["--episodes", "20"]) == 0
+    ((config, episodes, record),) = asked
+    assert (config.env.simulator, episodes, record) == (simulator, 20, False)
+    assert config.run.exp_name.startswith("demo-2")
+    assert config.ppo == PRESETS["demo"].ppo
+    assert ("kinematic simulator is used: no display" in capsys.readouterr().out) == (reason is not None)
+
+
+def test_an_interval_needs_two_episodes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        demo.main(["--episodes", "1"])
+    assert "--episodes must be at least 2 for an interval, got 1" in capsys.readouterr().err
