@@ -235,6 +235,7 @@ def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_pat
     settings["model"] |= {"gemma_width": 16, "gemma_depth": 1, "gemma_mlp_dim": 8, "gemma_num_heads": 2}
     settings["model"] |= {"gemma_head_dim": 4}
     settings["env"]["cube_spread"] = 1.0
+    settings["ppo"] |= {"max_logp_gap": 1e-3, "max_logp_gap_bfloat16": 0.9}
     starts = [{"ppo": {"gamma": 0.1}}, settings]  # only the last start counts
     records = [{"kind": "run", "run_id": run_id, "config": each} for each in starts]
     metrics.parent.mkdir(parents=True)

@@ -83,13 +83,12 @@ def test_help_shows_the_values_of_the_preset_that_counts() -> None:
         (["--learning-rate", "1"], "unknown flag --learning-rate; did you mean --learning_rate"),
         (["--ppo.learning_rte=1"], "unknown flag --ppo.learning_rte; did you mean --ppo.learning_rate"),
         (["--xyzzy"], "unknown flag --xyzzy; did you mean one of those that --help lists?"),
-        (
-            ["--gemma_depth", "2"],
-            "unknown flag --gemma_depth: model.gemma_depth is now model.tower_sizes",
-        ),
+        (["--gemma_depth", "2"], "unknown flag --gemma_depth; write --tower_sizes gemma.depth=NUMBER"),
+        (["--cube_spread=0.5"], "unknown flag --cube_spread; write --task_settings cube_spread=NUMBER"),
+        (["--env.cube_spread", "1"], "unknown flag --env.cube_spread; write --env.task_settings cube_spread=NUMBER"),
         (
             ["--ppo.max_logp_gap_bfloat16", "1"],
-            "unknown flag --ppo.max_logp_gap_bfloat16: ppo.max_logp",
+            "unknown flag --ppo.max_logp_gap_bfloat16; write --ppo.max_logp_gap NUM",
         ),
         (["--learning_rate", "-1"], "learning_rate must be within 0.0..1.0, got -1.0"),
         (["--learning_rate", "fast"], "argument --learning_rate: invalid float value: 'fast'"),

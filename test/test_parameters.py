@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 import rclpy
@@ -165,46 +166,103 @@ SIZE_NAMES = ("siglip_width", "siglip_depth", "siglip_mlp_dim", "siglip_num_head
 SIZE_NAMES += ("gemma_mlp_dim", "gemma_num_heads", "gemma_num_kv_heads", "gemma_head_dim")
 
 
-def test_an_interrupted_run_of_before_goes_on(tmp_path: pathlib.Path) -> None:
+def notices(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines about old names, of which each has one of its own, without a source line of Python's."""
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err.splitlines()
+
+
+def test_an_interrupted_run_of_before_goes_on(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     """params.yaml of 0.1.0 has ten sizes, 0 where they are the variant's, and two limits of the log-prob gap."""
     path = tmp_path / "params.yaml"
     old = {"model": {"paligemma_variant": "tiny", "dtype": "bfloat16"} | dict.fromkeys(SIZE_NAMES, 0)}
     old["ppo"] = {"max_logp_gap": 0.001, "max_logp_gap_bfloat16": 0.9}
-    with pytest.warns(FutureWarning) as warned:
-        config = parameters.load_config_file(write_settings(path, **old))
+    config = parameters.load_config_file(write_settings(path, **old))
     assert config.model.tower_sizes == ()
     assert config.ppo.logp_gap_limit(config.model.dtype) == 0.9
-    texts = " ".join(str(warning.message) for warning in warned)
-    assert "model.siglip_width" in texts and "model.tower_sizes" in texts
-    assert "ppo.max_logp_gap_bfloat16 has another name now: ppo.max_logp_gap" in texts
+    lines = notices(capsys)
+    assert len(lines) == len(SIZE_NAMES) + 1
+    assert lines[0] == (
+        f"{path}: model.siglip_width is written model.tower_sizes: [siglip.width=NUMBER] now; its value is carried over"
+    )
+    assert lines[-1] == (
+        f"{path}: ppo.max_logp_gap_bfloat16 is written ppo.max_logp_gap: NUMBER now; its value is carried over"
+    )
     parameters.write_parameter_file(config, path)
     assert parameters.load_config_file(path) == config  # and the file that a run writes has the new names
+    assert notices(capsys) == []
 
 
 def test_sizes_of_an_old_file_are_carried_over(tmp_path: pathlib.Path) -> None:
     path = write_settings(tmp_path / "params.yaml", model={"gemma_depth": 2, "siglip_width": 32, "siglip_depth": 0})
-    with pytest.warns(FutureWarning, match="model.gemma_depth, model.siglip_width, model.siglip_depth have another"):
-        config = parameters.load_config_file(path)
+    lines: list[str] = []
+    config = parameters.load_config_file(path, report=lines.append)
     assert config.model.tower_sizes == ("gemma.depth=2", "siglip.width=32")
+    assert [line.split()[1] for line in lines] == ["model.gemma_depth", "model.siglip_width", "model.siglip_depth"]
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("ppo", [{"max_logp_gap_bfloat16": 0.5}, {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.9}])
-def test_limits_that_were_set_are_not_guessed(tmp_path: pathlib.Path, ppo: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"max_logp_gap must be given without.*keep ppo.max_logp_gap with the limit"):
-        parameters.load_config_file(write_settings(tmp_path / "params.yaml", ppo=ppo))
+@pytest.mark.parametrize(
+    ("dtype", "ppo", "limit"),
+    [
+        ("float32", {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.5}, 0.01),
+        ("bfloat16", {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.5}, 0.5),
+        ("float32", {"max_logp_gap_bfloat16": 0.5}, 0.001),
+        ("bfloat16", {"max_logp_gap_bfloat16": 0.5}, 0.5),
+        ("bfloat16", {"max_logp_gap": 0.01, "max_logp_gap_bfloat16": 0.9}, 0.9),
+    ],
+)
+def test_the_old_limit_of_the_dtype_in_use_is_kept(
+    tmp_path: pathlib.Path, dtype: str, ppo: dict[str, float], limit: float
+) -> None:
+    path = write_settings(tmp_path / "params.yaml", ppo=ppo, model={"dtype": dtype})
+    assert parameters.load_config_file(path).ppo.logp_gap_limit(dtype) == limit
+    path = write_settings(tmp_path / "params.yaml", ppo=ppo)  # the dtype is the base's
+    base = config_lib.from_dict(config_lib.TrainConfig, {"model": {"dtype": dtype}})
+    assert parameters.load_config_file(path, base=base).ppo.logp_gap_limit(dtype) == limit
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 0.01), ("bfloat16", 0.9)])
+def test_a_lone_limit_in_an_old_file_is_that_of_float32(tmp_path: pathlib.Path, dtype: str, limit: float) -> None:
+    """An old name of a size shows that the file is old. Without one, the limit is that of the dtype in use."""
+    model = {"dtype": dtype, "gemma_depth": 0}
+    path = write_settings(tmp_path / "params.yaml", ppo={"max_logp_gap": 0.01}, model=model)
+    assert parameters.load_config_file(path).ppo.logp_gap_limit(dtype) == limit
+    path = write_settings(tmp_path / "params.yaml", ppo={"max_logp_gap": 0.01}, model={"dtype": dtype})
+    assert parameters.load_config_file(path).ppo.logp_gap_limit(dtype) == 0.01
+
+
+def test_an_old_limit_of_0_is_not_taken_for_the_default(tmp_path: pathlib.Path) -> None:
+    path = write_settings(tmp_path / "params.yaml", ppo={"max_logp_gap": 0.0, "max_logp_gap_bfloat16": 0.9})
+    with pytest.raises(ValueError, match=r"params.yaml: ppo.max_logp_gap must be above 0 .* got 0 for float32"):
+        parameters.load_config_file(path)
 
 
 def test_renamed_settings_are_gone_and_their_new_names_are_there() -> None:
     known = parameter_file.known_names()
     assert not set(RENAMED) & set(known)
-    assert {renaming.advice.split(",")[0] for renaming in RENAMED.values()} <= set(known)
+    assert {renaming.setting for renaming in RENAMED.values()} <= set(known)
 
 
-def test_an_old_name_is_carried_over_on_a_node(make_node: NodeMaker) -> None:
-    with pytest.warns(FutureWarning, match="model.tower_sizes"):
-        config = parameters.declare(make_node("-p", "model.gemma_depth:=2"), "model")
-    assert config.model.tower_sizes == ("gemma.depth=2",)
+def test_an_old_name_is_carried_over_on_a_node_and_logged(
+    make_node: NodeMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = make_node("-p", "model.gemma_depth:=2")
+    lines: list[str] = []
+    monkeypatch.setattr(node, "get_logger", lambda: SimpleNamespace(warning=lines.append))
+    assert parameters.declare(node, "model").model.tower_sizes == ("gemma.depth=2",)
+    said = "model.gemma_depth is written model.tower_sizes: [gemma.depth=NUMBER] now; its value is carried over"
+    assert lines == [f"parameters of /node_under_test: {said}"]
+    monkeypatch.setattr("sys.argv", ["robot_node", "--ros-args", "--params-file", "old.yaml"])
+    again = make_node()
+    monkeypatch.setattr(again, "get_logger", lambda: SimpleNamespace(warning=lines.append))
+    parameters.declare(again, "model")
+    assert lines[1] == f"old.yaml: {said}"
+
+
+def test_the_error_about_an_old_name_says_how_it_is_written() -> None:
+    with pytest.raises(ValueError, match=r"'env.cube_spread'; write env.task_settings: \[cube_spread=NUMBER\]"):
+        config_lib.from_dict(config_lib.TrainConfig, {"env": {"cube_spread": 1.0}})
 
 
 CONFIG_FILES = sorted((pathlib.Path(__file__).parents[1] / "config").glob("*.yaml"))

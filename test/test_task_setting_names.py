@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from chunk_ppo_ros.config import EnvConfig, TrainConfig, from_dict
+from chunk_ppo_ros.config.renamed import carry_over
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.task import sample_start
 
 
 def read(**env: object) -> EnvConfig:
-    with pytest.warns(FutureWarning, match=r"env\.cube_spread has another name now: env\.task_settings"):
-        return from_dict(TrainConfig, {"env": env}).env
+    values, old = carry_over({"env": env})
+    assert old == ("env.cube_spread",)
+    return from_dict(TrainConfig, values).env
 
 
 def test_an_old_spread_goes_to_its_task() -> None:
@@ -28,4 +30,4 @@ def test_an_old_spread_without_effect_is_left_out() -> None:
 
 def test_an_old_spread_whose_task_is_not_known_says_what_to_write() -> None:
     with pytest.raises(ValueError, match=r"as env\.task_settings: \[cube_spread=0\.4\] where env\.task is not"):
-        from_dict(TrainConfig, {"env": {"cube_spread": 0.4}})
+        carry_over({"env": {"cube_spread": 0.4}})

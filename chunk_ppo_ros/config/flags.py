@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import MODELS, PRESETS, TrainConfig
 from chunk_ppo_ros.config.presets import ABOUT
-from chunk_ppo_ros.config.renamed import advice
+from chunk_ppo_ros.config.renamed import present_flag
 
 
 class FlagParser(argparse.ArgumentParser):
@@ -48,9 +48,9 @@ class FlagParser(argparse.ArgumentParser):
         self.exit(2)
 
     def _unknown(self, flag: str) -> str:
-        new_name = advice(flag.removeprefix("--"))
-        if new_name is not None:
-            return f"unknown flag {flag}: {new_name}"
+        present = present_flag(flag.removeprefix("--"))
+        if present is not None:
+            return f"unknown flag {flag}; write {present}"
         same_form = [known for known in self._option_string_actions if ("." in known) == ("." in flag)]
         near = difflib.get_close_matches(flag, same_form, n=2)
         return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import difflib
 import pathlib
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.config.renamed import RENAMED
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.renamed import RENAMED, carry_over, notice
 
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 """The parameters that ROS itself declares on every node. Those below `qos_overrides.` are further ones."""
@@ -22,7 +24,7 @@ ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 
 def known_names() -> tuple[str, ...]:
     """Returns the dotted names of all settings, for example `ppo.learning_rate`."""
-    sections = config_lib.to_dict(config_lib.TrainConfig())
+    sections = config_lib.to_dict(TrainConfig())
     return tuple(f"{section}.{name}" for section, settings in sections.items() for name in settings)
 
 
@@ -34,7 +36,7 @@ def is_ros_parameter(name: str) -> bool:
 def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
     """Returns nested sections made of dotted settings, without the parameters of ROS.
 
-    Old names stay, because `from_dict` carries their values over.
+    Old names stay, because `carry_over` gives their values the present names.
 
     Args:
         flat: values by dotted name.
@@ -57,7 +59,7 @@ def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dic
     return nested
 
 
-def write_parameter_file(config: config_lib.TrainConfig, path: str | pathlib.Path) -> None:
+def write_parameter_file(config: TrainConfig, path: str | pathlib.Path) -> None:
     """Writes all settings for all nodes; `load_config_file` reads them back unchanged."""
     content = {"/**": {"ros__parameters": config_lib.to_dict(config)}}
     path = pathlib.Path(path)
@@ -65,12 +67,20 @@ def write_parameter_file(config: config_lib.TrainConfig, path: str | pathlib.Pat
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
-def load_config_file(path: str | pathlib.Path, *, base: config_lib.TrainConfig | None = None) -> config_lib.TrainConfig:
+def print_to_stderr(line: str) -> None:
+    """Prints a line for the user beside a command's output."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def load_config_file(
+    path: str | pathlib.Path, *, base: TrainConfig | None = None, report: Callable[[str], object] = print_to_stderr
+) -> TrainConfig:
     """Reads a parameter file.
 
     Args:
         path: a YAML file whose only entry is `/**`, with nested or dotted settings.
         base: configuration that missing settings are taken from; the defaults where not given.
+        report: function that is called with one line for each setting of the file that has an old name.
 
     Raises:
         ValueError: when the file is missing or malformed, for an unknown name, a wrong type or a value out of range.
@@ -80,9 +90,13 @@ def load_config_file(path: str | pathlib.Path, *, base: config_lib.TrainConfig |
         raise ValueError(f"configuration file must exist, got {path}; see config/ for examples")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return config_lib.from_dict(config_lib.TrainConfig, nest(flatten(_parameters(content))), base=base)
+        values, old = carry_over(nest(flatten(_parameters(content))), dtype=(base or TrainConfig()).model.dtype)
+        config = config_lib.from_dict(TrainConfig, values, base=base)
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"{path}: {error}") from error
+    for name in old:
+        report(notice(name, source=str(path)))
+    return config
 
 
 def _parameters(content: Any) -> Mapping[str, Any]:

@@ -7,13 +7,14 @@ be carried over without a guess, that happens, and a notice says the new name. O
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chunk_ppo_ros.config.model_size import NAMES as SIZE_NAMES
 
-Carry = Callable[[dict[str, Any], Any], None]
-"""A function that carries an old value over. It takes the section's settings, which it changes, and the old value."""
+Carry = Callable[[dict[str, Any], Any, str], None]
+"""A function that carries an old value over. It takes the section's settings, which it changes, the old value, and the
+dtype of the model's computation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,41 +22,56 @@ class Renaming:
     """The new place of a renamed setting.
 
     Attributes:
-        advice: text that says what to write now; it ends the sentence "model.siglip_width is now ...".
+        setting: the dotted name of the present setting.
+        value: what to write as its value, in capitals where the user's own number belongs.
         carry: function that carries an old value over; it raises ValueError where that would be a guess.
     """
 
-    advice: str
+    setting: str
+    value: str
     carry: Carry
+
+    @property
+    def in_a_file(self) -> str:
+        """The setting as it is written in a parameter file."""
+        return f"{self.setting}: [{self.value}]" if "=" in self.value else f"{self.setting}: {self.value}"
+
+    def as_flag(self, *, dotted: bool) -> str:
+        """Returns the setting as it is written on the command line, with or without its section."""
+        return f"--{self.setting if dotted else self.setting.split('.')[1]} {self.value}"
 
 
 def _size_carrier(size_name: str) -> Carry:
-    def carry(section: dict[str, Any], value: Any) -> None:
+    def carry(section: dict[str, Any], value: Any, dtype: str) -> None:
         if value != 0 or isinstance(value, bool):  # 0 stood for the variant's own size.
             section["tower_sizes"] = [*section.get("tower_sizes", ()), f"{size_name}={value}"]
 
     return carry
 
 
-_OLD_GAPS = {"max_logp_gap": 1e-3, "max_logp_gap_bfloat16": 0.9}
+_OLD_GAPS = {"float32": 1e-3, "bfloat16": 0.9}
+"""The default limits of earlier versions, which are the limits of today as well."""
 
 
-def _carry_gap(section: dict[str, Any], value: Any) -> None:
-    """Drops both limits of an old file where they are the old defaults, and refuses others.
+def _carry_gap(section: dict[str, Any], value: Any, dtype: str) -> None:
+    """Keeps the limit of the dtype in use. An earlier version had one for each dtype.
 
-    An old file does not say which of two other limits was in use, for that depends on the dtype.
+    An old limit that is the default is left out, because the default is the same today.
     """
-    old = {"max_logp_gap": section.get("max_logp_gap", _OLD_GAPS["max_logp_gap"]), "max_logp_gap_bfloat16": value}
-    if old != _OLD_GAPS:
+    limits = {"float32": section.pop("max_logp_gap", _OLD_GAPS["float32"]), "bfloat16": value}
+    if dtype not in limits:
+        return  # The check of model.dtype refuses it.
+    limit = limits[dtype]
+    if limit == 0.0:
         raise ValueError(
-            "ppo.max_logp_gap must be given without ppo.max_logp_gap_bfloat16, because it is now the limit of the "
-            f"dtype in use, got {old['max_logp_gap']} and {value}; keep ppo.max_logp_gap with the limit for your "
-            "model.dtype, or leave out both"
+            f"ppo.max_logp_gap must be above 0 to be carried over, got 0 for {dtype}, which refused every gap in an "
+            "earlier version and stands for the default now; write the limit that you want"
         )
-    section.pop("max_logp_gap", None)
+    if limit != _OLD_GAPS[dtype]:
+        section["max_logp_gap"] = limit
 
 
-def _carry_cube_spread(section: dict[str, Any], value: Any) -> None:
+def _carry_cube_spread(section: dict[str, Any], value: Any, dtype: str) -> None:
     """Hands the spread on to transfer_cube, the only task that reads it. Its default was and is 1."""
     if value == 1.0:
         return
@@ -69,42 +85,59 @@ def _carry_cube_spread(section: dict[str, Any], value: Any) -> None:
 
 
 RENAMED: dict[str, Renaming] = {
-    "env.cube_spread": Renaming("env.task_settings, as in cube_spread=NUMBER", _carry_cube_spread),
-    "ppo.max_logp_gap_bfloat16": Renaming("ppo.max_logp_gap, whose default follows model.dtype", _carry_gap),
+    "env.cube_spread": Renaming("env.task_settings", "cube_spread=NUMBER", _carry_cube_spread),
+    "ppo.max_logp_gap_bfloat16": Renaming("ppo.max_logp_gap", "NUMBER", _carry_gap),
 } | {
-    f"model.{name.replace('.', '_')}": Renaming(f"model.tower_sizes, as in {name}=NUMBER", _size_carrier(name))
+    f"model.{name.replace('.', '_')}": Renaming("model.tower_sizes", f"{name}=NUMBER", _size_carrier(name))
     for name in SIZE_NAMES
 }
 """The renaming of each setting by its old dotted name. A setting that is renamed or removed gets its entry here."""
 
 
-def advice(name: str) -> str | None:
-    """Returns a sentence that says the new name of a setting; None where no setting had the old name.
+def present_flag(name: str) -> str | None:
+    """Returns how a renamed flag is written now, for example "--task_settings cube_spread=NUMBER".
 
     Args:
-        name: an old name, dotted or without its section.
+        name: a flag without its dashes, dotted or without its section.
+
+    Returns:
+        The text; None where no setting had this name.
     """
     found = [old for old in RENAMED if name in (old, old.split(".", 1)[1])]
-    return f"{found[0]} is now {RENAMED[found[0]].advice}" if found else None
+    return RENAMED[found[0]].as_flag(dotted="." in name) if found else None
 
 
-def carry_over(section: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[str]]:
-    """Returns the settings of a section under their present names, and the old dotted names that were among them.
+def carry_over(
+    sections: Mapping[str, Mapping[str, Any]], *, dtype: str = "float32"
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Returns settings by section under their present names, and the old dotted names that were among them.
+
+    The limits of the log-prob gap became one when the sizes of the towers did. A lone `ppo.max_logp_gap` beside an old
+    name of a size was therefore the limit for float32.
+
+    Args:
+        sections: the settings by section.
+        dtype: the dtype of the model's computation where the settings do not say it.
 
     Raises:
         ValueError: where an old value cannot be carried over; the text says what to write.
     """
-    old = [name for name in settings if f"{section}.{name}" in RENAMED]
-    present = {name: value for name, value in settings.items() if name not in old}
-    for name in old:
-        RENAMED[f"{section}.{name}"].carry(present, settings[name])
-    return present, [f"{section}.{name}" for name in old]
+    old = [f"{name}.{key}" for name, section in sections.items() for key in section if f"{name}.{key}" in RENAMED]
+    values = {name: dict(section) for name, section in sections.items()}
+    if any(name.startswith("model.") for name in old) and "max_logp_gap" in values.get("ppo", {}):
+        values["ppo"].setdefault("max_logp_gap_bfloat16", _OLD_GAPS["bfloat16"])
+    dtype = values.get("model", {}).get("dtype", dtype)
+    for name, section in values.items():
+        for key in [key for key in section if f"{name}.{key}" in RENAMED]:
+            RENAMED[f"{name}.{key}"].carry(section, section.pop(key), dtype)
+    return values, tuple(old)
 
 
-def notice(old: Sequence[str]) -> str:
-    """Returns a notice about old names whose values were carried over. It says each new name once."""
-    advised = list(dict.fromkeys(RENAMED[name].advice.split(",")[0] for name in old))
-    return (
-        f"{', '.join(old)} {'has' if len(old) == 1 else 'have'} another name now: {', '.join(advised)}. The value is "
-        "carried over; write the new name"
-    )
+def notice(old: str, *, source: str) -> str:
+    """Returns one line that says how a setting is written now whose old name was found.
+
+    Args:
+        old: the old dotted name.
+        source: the file with the old name, or whatever else the settings come from.
+    """
+    return f"{source}: {old} is written {RENAMED[old].in_a_file} now; its value is carried over"

@@ -12,11 +12,10 @@ import difflib
 import functools
 import types
 import typing
-import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from chunk_ppo_ros.config.renamed import carry_over, notice
+from chunk_ppo_ros.config.renamed import RENAMED
 
 ConfigT = TypeVar("ConfigT")
 
@@ -94,18 +93,14 @@ def from_dict(cls: type[ConfigT], values: Mapping[str, Any], *, base: ConfigT | 
         path: prefix of keys in error texts.
 
     Raises:
-        ValueError: for an unknown key (with the nearest known ones), an old key whose value cannot be carried over, a
-            wrong type or a value out of range.
-
-    Warns:
-        FutureWarning: when the value of an old key is carried over; the text says the new name.
+        ValueError: for an unknown key (with the nearest known ones, or its new name), a wrong type or a value out of
+            range. `carry_over` gives old keys their new names before.
     """
     hints = typing.get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    values, old = carry_over(path.removesuffix("."), values)
-    if old:
-        warnings.warn(notice(old), FutureWarning, stacklevel=2)
     for key in values:
+        if f"{path}{key}" in RENAMED:
+            raise ValueError(f"unknown configuration key '{path}{key}'; write {RENAMED[f'{path}{key}'].in_a_file}")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=3) or known
             raise ValueError(f"unknown configuration key '{path}{key}'; did you mean one of {', '.join(near)}?")

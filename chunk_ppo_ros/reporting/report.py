@@ -69,7 +69,7 @@ def nearest_preset(settings: Mapping[str, Any]) -> str:
 
     The section `run` is not compared.
     """
-    flat = _without_run({name: _present(name, section) for name, section in settings.items()})
+    flat = _without_run(_present(settings))
     candidates = []
     for name, preset in config_lib.PRESETS.items():
         other = _without_run(config_lib.to_dict(preset))
@@ -79,12 +79,12 @@ def nearest_preset(settings: Mapping[str, Any]) -> str:
     return f"{name} with {', '.join(differing)}" if differing else name
 
 
-def _present(section_name: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
+def _present(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the settings of an earlier version under their present names, or as they are where that is impossible."""
     try:
-        return carry_over(section_name, section)[0]
+        return carry_over(settings)[0]
     except ValueError:
-        return section  # The page then shows the old names.
+        return settings  # The page then shows the old names.
 
 
 def _without_run(settings: Mapping[str, Any]) -> dict[str, Any]:

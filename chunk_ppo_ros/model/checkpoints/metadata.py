@@ -121,7 +121,7 @@ def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapp
 
 def _read_model(file: Path, section: Mapping[str, object]) -> Pi0FASTActorCriticConfig:
     try:
-        values, _ = renamed.carry_over("model", section)  # Nobody can rename keys in a checkpoint, so nobody is told.
-        return config_module.from_dict(Pi0FASTActorCriticConfig, values, path="model.")
+        values, _ = renamed.carry_over({"model": section})  # Nobody can rename keys in a checkpoint, so nobody is told.
+        return config_module.from_dict(Pi0FASTActorCriticConfig, values["model"], path="model.")
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"the model section of {file} cannot be used: {error}; use its own release") from error

@@ -98,12 +98,12 @@ def _present_names(file: Path, sections: Mapping[str, object]) -> dict[str, dict
 
     It reports no renamed setting, because nobody can rename the keys of a checkpoint.
     """
-    present = {}
+    checked: dict[str, Mapping[str, object]] = {}
     for name, section in sections.items():
         if not isinstance(section, Mapping):
             raise CheckpointError(f"settings.{name} of {file} must be an object, got {section!r}; use its own release")
-        try:
-            present[name], _ = renamed.carry_over(name, section)
-        except ValueError as error:
-            raise CheckpointError(f"the settings in {file} cannot be used: {error}; use its own release") from error
-    return present
+        checked[name] = section
+    try:
+        return renamed.carry_over(checked)[0]
+    except ValueError as error:
+        raise CheckpointError(f"the settings in {file} cannot be used: {error}; use its own release") from error

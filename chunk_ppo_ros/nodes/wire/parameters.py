@@ -7,6 +7,8 @@ Each setting is the read-only parameter `section.field` with its description and
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import sys
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +18,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import load_config_file, nest, write_parameter_file
+from chunk_ppo_ros.config.renamed import carry_over, notice
 
 __all__ = ["declare", "load_config_file", "write_parameter_file"]
 
@@ -39,7 +42,10 @@ def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = N
     """
     extra = extra or {}
     overrides = {name: _plain(value) for name, value in _overrides(node).items()}
-    config = config_lib.from_dict(config_lib.TrainConfig, nest(overrides, extra=extra))
+    values, old = carry_over(nest(overrides, extra=extra))
+    config = config_lib.from_dict(config_lib.TrainConfig, values)
+    for name in old:
+        node.get_logger().warning(notice(name, source=_source(node)))
     for section_name in section_names:
         section = getattr(config, section_name)
         for field in dataclasses.fields(section):
@@ -48,6 +54,12 @@ def declare(node: Node, *section_names: str, extra: Mapping[str, str] | None = N
         descriptor = ParameterDescriptor(description=description, read_only=True)
         node.declare_parameter(name, str(overrides.get(name, "")), descriptor, ignore_override=True)
     return config
+
+
+def _source(node: Node) -> str:
+    """Returns the parameter files of the process, or the node's name where its parameters come from elsewhere."""
+    files = [value for flag, value in itertools.pairwise(sys.argv) if flag == "--params-file"]
+    return ", ".join(files) or f"parameters of {node.get_fully_qualified_name()}"
 
 
 def _overrides(node: Node) -> dict[str, Any]:
