@@ -133,6 +133,16 @@ def test_what_is_no_set_is_refused_in_one_line(
     assert message in capsys.readouterr().err
 
 
+def test_help_and_errors_say_what_the_folder_must_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["parity", str(tmp_path)]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    with pytest.raises(SystemExit):
+        __main__.main(["parity", "--help"])
+    for text in (error, " ".join(capsys.readouterr().out.split())):
+        assert "config.json (sizes), inputs.npz, outputs.npz and the checkpoint" in text
+        assert "docs/model.md says what each file has" in text
+
+
 def test_images_of_another_size_are_resized_without_rounding(masked_set: Path) -> None:
     """openpi rounds in its data transforms, not in its model; before rounding both are the same."""
     raw, reference = np.load(masked_set / "inputs.npz"), read_reference_set(masked_set)

@@ -82,7 +82,7 @@ def evaluation(step, success, **more):
 
 
 def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
-    test = {"difference": 0.25, "p_greater": 0.0123, "p_two_sided": 0.0246, "num_pairs": 64}
+    test = {"difference": 0.25, "p_greater": 1.85e-34, "p_two_sided": 0.0246, "num_pairs": 64}
     run_dir = write_run(tmp_path, evaluations=[(0, evaluation(0, 0.25)), (32, evaluation(4, 0.5, **test))])
     text = write_report(run_dir).read_text()
     for line in (
@@ -99,7 +99,8 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "| `value/explained_variance` | undefined | undefined |",
         "| step_0 | sample | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
         "| step_4 | sample | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
-        "Success of step_4 against the one before it, paired by start: +25.0%, p = 0.0123 one-sided, 0.0246 two-sided.",
+        "Success of step_4 against the one before it, paired by start: +25.0%, p = 1.85e-34 one-sided, p = 0.0246 "
+        "two-sided.",
         "![Learning curve](learning_curve.png)",
     ):
         assert line in text.splitlines()

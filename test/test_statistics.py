@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from chunk_ppo_ros.evaluation.statistics import mean_interval, paired_test, success_interval
+from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
 
 
 def test_wilson_by_hand():
@@ -84,3 +84,11 @@ def test_success_of_many_starts_is_tested_exactly():
     test = paired_test(before, after)
     assert test.p_greater == pytest.approx(21700 / 2**20)
     assert test.p_two_sided == pytest.approx(2 * 21700 / 2**20)
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [(1.0, "= 1"), (0.0123, "= 0.0123"), (1.85e-34, "= 1.85e-34"), (0.0, "< 1e-300"), (1e-310, "< 1e-300")],
+)
+def test_a_tiny_probability_is_never_written_as_0(p: float, text: str) -> None:
+    assert str(PairedTest(0.5, p, 0.25, 64)).endswith(f"64 paired starts, p {text} one-sided, p = 0.25 two-sided")

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.units import probability_text
 
 
 def success_interval(successes: int, episodes: int, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -73,7 +74,7 @@ class PairedTest:
         """Returns the result in one line."""
         return (
             f"difference {self.difference:+.3f} over {self.num_pairs} paired starts, "
-            f"p = {self.p_greater:.3g} one-sided, {self.p_two_sided:.3g} two-sided"
+            f"p {probability_text(self.p_greater)} one-sided, p {probability_text(self.p_two_sided)} two-sided"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.config.renamed import carry_over
+from chunk_ppo_ros.core.units import probability_text
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
 
@@ -157,7 +158,8 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
             tests.append(
                 f"Success of {Path(value['checkpoint']).name} against the one before it, paired by start: "
                 f"{value['difference']:+.1%}, "
-                f"p = {value['p_greater']:.4f} one-sided, {value['p_two_sided']:.4f} two-sided."
+                f"p {probability_text(value['p_greater'])} one-sided, "
+                f"p {probability_text(value['p_two_sided'])} two-sided."
             )
     return "\n".join([*lines, *([""] if tests else []), *tests])
 

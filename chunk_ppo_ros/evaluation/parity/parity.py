@@ -1,8 +1,8 @@
 """Compares every number of the model with reference data that openpi computed.
 
-The folder has the files of golden/set_a: config.json, inputs.npz, outputs.npz, an Orbax checkpoint, and perhaps
-outputs_bf16_params.npz. The exit status is 1 where a number is beyond its tolerance, and 2 where the folder holds no
-such data.
+The folder has config.json, inputs.npz, outputs.npz, an Orbax checkpoint, and perhaps outputs_bf16_params.npz.
+docs/model.md says what each of them has, and where an example is. The exit status is 1 where a number is beyond its
+tolerance, and 2 where the folder holds no such data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import jax
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.evaluation.parity.parity_quantities import SETTINGS, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, compare
-from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceError, ReferenceSet, read_reference_set
+from chunk_ppo_ros.evaluation.parity.parity_set import FOLDER, ReferenceError, ReferenceSet, read_reference_set
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="a folder with the files of golden/set_a")
+    parser.add_argument("folder", type=Path, help=FOLDER)
     parsed = parser.parse_args(arguments)
     reference = read_reference_set(parsed.folder.resolve())
     print(_describe(reference))

@@ -40,6 +40,13 @@ _TEXT = {
 _TEXT_TYPES = {"tokens": np.int32, "prompt": np.int32}
 
 
+FOLDER = (
+    "a folder with openpi's numbers: config.json (sizes), inputs.npz, outputs.npz and the checkpoint that config.json "
+    "names; docs/model.md says what each file has"
+)
+"""What the command needs, for its help and its errors."""
+
+
 class ReferenceError(UserError):
     """A folder holds no reference data, or its data contradict each other."""
 
@@ -116,7 +123,7 @@ def _read_json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise ReferenceError(f"{file} cannot be read: {error}; name a folder with the files of golden/set_a") from error
+        raise ReferenceError(f"{file} cannot be read: {error}; name {FOLDER}") from error
     if not isinstance(value, dict):
         raise ReferenceError(f"{file} must hold one object, got {type(value).__name__}; take another folder")
     return value
