@@ -1,4 +1,7 @@
-"""docs/results/README.md as text: what each experiment reached, each seed, and where something beats the default."""
+"""Writes the text of docs/results/README.md.
+
+It says what each experiment reached, with every seed, and which variants are better or worse than the default.
+"""
 
 from __future__ import annotations
 
@@ -11,33 +14,42 @@ from experiments.definitions import DEFAULT, EXPERIMENTS, TUNING_SEED, VARIANTS
 from experiments.results import GOAL, Result
 
 _AGAINST = (
-    "Against the default, on the starts of the seeds that both have. p is that of these trained policies on such "
-    "starts; how much training differs from seed to seed is not in it, so see in how many seeds the difference is seen:"
+    "Each variant is compared with the default on the starts of the seeds that both have. p holds for these trained "
+    "policies on such starts. It does not contain how much training differs from seed to seed. Look therefore at the "
+    "number of seeds in which the difference is seen:"
 )
 
 Grouped = Mapping[str, Mapping[str, Sequence[Result]]]
 
 _HEAD = f"""# Results
 
-Written by `make report` from the JSON files below this folder, one for each curve, which `make experiment` leaves.
-Success before and after is measured with one decoding mode on the same starts, which no training, no demonstration and
-no choice has seen. Points between are on validation starts. "To {GOAL:.0%}" is the first point with at least that
-success; where not all seeds have one, it says how many have. Minutes are of training: rollouts, updates, checkpoints
-and compiling, without imitation and evaluations. The load average beside them tells whether a curve had the machine to
-itself: it counts busy processes, and a curve alone makes no more than the machine has cores. "Undone" are attempts at
-updates that went beyond `ppo.max_kl` and were made again at a lower rate, "accepted" the updates that ended well.
+`make report` writes this page from the JSON files below this folder. `make experiment` leaves one for each curve.
+
+- **Success** before and after is measured with one way of decoding on the same starts. No training, no demonstration
+  and no choice has seen them. The points between are measured on validation starts.
+- **"To {GOAL:.0%}"** is the first point with at least that success. Where some seeds have none, it says how many do.
+- **Minutes** are those of training: rollouts, updates, checkpoints and compiling, without imitation and evaluations.
+- **Load** is the load average, which counts busy processes. It shows whether a curve had the machine to itself: a curve
+  alone keeps at most as many processes busy as the machine has cores.
+- **Undone** counts attempts at updates that went beyond `ppo.max_kl` and were made again at a lower rate. **Accepted**
+  is the share of updates that ended well.
 """
 
 
 def page(grouped: Grouped) -> str:
-    """The whole page."""
+    """Returns the whole page."""
     if not grouped:
         return _HEAD + "\nThere are no results yet.\n"
     return "\n".join([_HEAD, *(_experiment(name, variants) for name, variants in grouped.items())])
 
 
 def reported(variants: Mapping[str, Sequence[Result]], *, tuning: bool = False) -> dict[str, list[Result]]:
-    """The variants with their results without those of tuning, or with these alone; those with any."""
+    """Returns the variants that have results, with these results.
+
+    Args:
+        variants: all results of each variant.
+        tuning: whether to return the results of the tuning seed alone. Otherwise they are left out.
+    """
     chosen = {
         variant: [one for one in results if (one.seed == TUNING_SEED) == tuning]
         for variant, results in variants.items()
@@ -68,13 +80,16 @@ def _others(variants: Mapping[str, Sequence[Result]]) -> list[tuple[str, Sequenc
 
 
 def settings_paragraphs(variants: Mapping[str, Sequence[Result]]) -> list[str]:
-    """How starts were made and success is measured: the first variant's, then who differs from that and how."""
-    told: dict[str, list[str]] = {}
+    """Returns how the starts were made and how success is measured.
+
+    The first paragraph is that of the first variant. Each further one names the variants that differ from it.
+    """
+    by_text: dict[str, list[str]] = {}
     for variant, results in variants.items():
         for text in dict.fromkeys(_setting(result) for result in results):
-            told.setdefault(text, []).append(variant)
-    (first, _), *others = told.items()
-    return [first, *(f"Otherwise {', '.join(names)}: {text}" for text, names in others)]
+            by_text.setdefault(text, []).append(variant)
+    (first, _), *others = by_text.items()
+    return [first, *(f"It is otherwise for {', '.join(names)}. {text}" for text, names in others)]
 
 
 def _setting(result: Result) -> str:
@@ -116,7 +131,7 @@ def _overview(variants: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _to_goal(values: Sequence[float | None], form: str) -> str:
-    """The mean of those that reached the goal."""
+    """Returns the mean over the seeds that reached the goal, and how many did where not all did."""
     reached = [value for value in values if value is not None]
     if not reached:
         return "never"
@@ -125,10 +140,10 @@ def _to_goal(values: Sequence[float | None], form: str) -> str:
 
 
 def verdict(variant: str, results: Sequence[Result], default: Sequence[Result]) -> str:
-    """One line: whether the variant is better or worse than the default, and how sure that is."""
+    """Returns one line that says whether the variant is better or worse than the default, and how sure that is."""
     pairs = [(mine, other) for other in results for mine in default if mine.seed == other.seed]
     if not pairs:
-        return f"- {variant}: not compared, for it has no seed of the default's."
+        return f"- {variant}: it is not compared, because it has no seed in common with the default."
     test = _compare(pairs)
     better = "**better than the default**" if test.difference > 0 else "worse" if test.difference < 0 else "equal"
     gains = [mine.after["success"] - other.after["success"] for other, mine in pairs]
@@ -142,13 +157,13 @@ def verdict(variant: str, results: Sequence[Result], default: Sequence[Result]) 
 
 
 def _compare(pairs: Sequence[tuple[Result, Result]]) -> PairedTest:
-    """The paired test over all starts of all seeds."""
+    """Returns the paired test over all starts of all seeds."""
     mine, others = ([float(one) for pair in pairs for one in pair[side].after["outcomes"]] for side in (0, 1))
     return paired_test(mine, others)
 
 
 def seeds_table(variants: Mapping[str, Sequence[Result]]) -> str:
-    """The table with one line for each seed of each variant."""
+    """Returns the table with one line for each seed of each variant."""
     lines = [
         f"| variant | seed | before [95 %] | after [95 %] | p | chunks | chunks to {GOAL:.0%} | minutes | load | "
         "evaluation, min | largest KL | undone | accepted | made by |",
@@ -177,7 +192,7 @@ def seeds_table(variants: Mapping[str, Sequence[Result]]) -> str:
 
 
 def _metric(result: Result, name: str, form: str) -> str:
-    """A metric as text; empty where the method or its time has not recorded it."""
+    """Returns a metric as text. It is empty where the method, or the release of that time, has not recorded it."""
     return form.format(result.metrics[name]) if name in result.metrics else ""
 
 
@@ -186,7 +201,7 @@ def _interval(measured: Mapping[str, float]) -> str:
 
 
 def _made_by(result: Result) -> str:
-    """Commit and date; what else went in is named."""
+    """Returns the commit, the date and the number of cores, with changed files, earlier commits and resumptions."""
     made = result.provenance
     changed = f" with {len(made['changed_files'])} changed files" if made["changed_files"] else ""
     begun = f", begun by {made['begun_by'][0]['commit']}" if made["begun_by"] else ""

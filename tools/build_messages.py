@@ -1,8 +1,8 @@
-"""Building the interface package chunk_ppo_msgs (the folder `msg/`) with CMake and rosidl, and installing it.
+"""Builds the interface package chunk_ppo_msgs (the folder `msg/`) with CMake and rosidl, and installs it.
 
-Used by `setup.py` (colcon, pip) and by `make setup`; both install into the prefix that the Python package goes to.
-It takes the ROS 2 that is sourced, otherwise the wheels in the environment of the running interpreter. Only the
-standard library is imported, since the build tools run this file with whatever Python they have.
+`setup.py` (colcon, pip) and `make setup` use it. Both install into the prefix that the Python package goes to. It takes
+the ROS 2 that is sourced. Where none is sourced, it takes the wheels in the environment of the running interpreter. It
+imports the standard library only, because the build tools run this file with whatever Python they have.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ GENERATORS = Path("share/rosidl_default_generators/cmake")
 
 
 class MessageBuildError(RuntimeError):
-    """The messages could not be built; the text says what to do."""
+    """The messages cannot be built. The text says what to do."""
 
 
 def ros_prefixes(environ: Mapping[str, str], *, environment: Path) -> list[Path]:
-    """Returns the ROS prefixes to build against, nearest first.
+    """Returns the ROS prefixes to build against, in the order in which they are searched.
 
     Args:
-        environ: environment variables; AMENT_PREFIX_PATH names what is sourced.
-        environment: prefix of the running interpreter, which may hold the ROS wheels.
+        environ: the environment variables, of which AMENT_PREFIX_PATH lists the prefixes that are sourced.
+        environment: the prefix of the running interpreter, which may hold the ROS wheels.
 
     Raises:
-        MessageBuildError: none of them has rosidl's generators.
+        MessageBuildError: when none of them has rosidl's generators.
     """
     sourced = [Path(entry) for entry in environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if entry]
     prefixes = [*sourced, environment] if has_ros_wheels(environment) else sourced
@@ -47,10 +47,10 @@ def ros_prefixes(environ: Mapping[str, str], *, environment: Path) -> list[Path]
 
 
 def find_tool(name: str, *, environment: Path) -> str:
-    """Returns the path of a program beside the interpreter or on PATH.
+    """Returns the path of a program, which is looked for beside the interpreter and then on PATH.
 
     Raises:
-        MessageBuildError: it is in neither place.
+        MessageBuildError: when it is in neither place.
     """
     found = shutil.which(name, path=os.pathsep.join([str(environment / "bin"), os.environ.get("PATH", "")]))
     if found is None:
@@ -59,7 +59,10 @@ def find_tool(name: str, *, environment: Path) -> str:
 
 
 def build_environment(prefixes: list[Path], *, environment: Path) -> dict[str, str]:
-    """Returns the environment variables of the build: the ROS prefixes, and the interpreter's programs first."""
+    """Returns the environment variables of the build.
+
+    They name the ROS prefixes, and put the programs beside the interpreter first on PATH.
+    """
     environ = dict(os.environ)
     for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"):
         before = [entry for entry in environ.get(name, "").split(os.pathsep) if entry]
@@ -69,10 +72,10 @@ def build_environment(prefixes: list[Path], *, environment: Path) -> dict[str, s
 
 
 def run(command: list[str], *, environ: Mapping[str, str], log: Path) -> None:
-    """Runs one step of the build with its output in `log`.
+    """Runs one step of the build, and writes its output to `log`.
 
     Raises:
-        MessageBuildError: it failed; the text ends with the last lines of the log.
+        MessageBuildError: when the step failed. The text has the last lines of the log and the place of the log.
     """
     with log.open("w", encoding="utf-8") as output:
         status = subprocess.run(command, env=dict(environ), stdout=output, stderr=subprocess.STDOUT).returncode
@@ -85,13 +88,13 @@ def build_messages(prefix: Path, *, build_folder: Path) -> None:
     """Configures, builds and installs chunk_ppo_msgs.
 
     Args:
-        prefix: where to install it; the package is then at `share/chunk_ppo_msgs`, `lib` and Python's site-packages.
-        build_folder: for objects and logs; kept, a second build takes only what changed.
+        prefix: the folder to install into. The files go to its `share/chunk_ppo_msgs`, its `lib` and its site-packages.
+        build_folder: the folder of objects and logs. Where it is kept, a second build compiles only what changed.
 
     Raises:
-        MessageBuildError: no ROS, no tools, or a step of the build failed.
+        MessageBuildError: when ROS or a tool is missing, or a step of the build failed.
     """
-    environment = Path(sys.executable).parent.parent  # not sys.prefix, which colcon replaces by its own
+    environment = Path(sys.executable).parent.parent  # colcon replaces sys.prefix by its own
     prefixes = ros_prefixes(os.environ, environment=environment)
     for ros_prefix in filter(has_ros_wheels, prefixes):
         repair(ros_prefix)
@@ -109,10 +112,10 @@ def build_messages(prefix: Path, *, build_folder: Path) -> None:
 
 
 def main() -> int:
-    """Command line: `build_messages.py PREFIX BUILD_FOLDER`."""
+    """Runs `build_messages.py PREFIX BUILD_FOLDER` and returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("prefix", type=Path)
-    parser.add_argument("build_folder", type=Path)
+    parser.add_argument("prefix", type=Path, help="the folder to install into")
+    parser.add_argument("build_folder", type=Path, help="the folder of objects and logs")
     arguments = parser.parse_args()
     try:
         build_messages(arguments.prefix.absolute(), build_folder=arguments.build_folder.absolute())

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds a suitable Python and runs setup_environment.py with it. PYTHON=/path/to/python overrides the search.
+# Finds a Python that has the right version, and runs setup_environment.py with it. PYTHON=/path/to/python names one instead.
+# Where ROS 2 is sourced, that Python must also import its rclpy.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,6 +18,6 @@ for python in ${PYTHON:-python3 /usr/bin/python3 python3.12 python3.13 python3.1
   fi
 done
 
-echo "error: make setup needs $rule, found none${PYTHON:+ in PYTHON=$PYTHON};" >&2
-echo "install it (Debian, Ubuntu: apt-get install python3 python3-venv python3-dev) or name it: make setup PYTHON=/path/to/python3" >&2
+echo "error: make setup needs $rule, but found none${PYTHON:+ in PYTHON=$PYTHON}." >&2
+echo "Install it (on Debian and Ubuntu: apt-get install python3 python3-venv python3-dev), or name it: make setup PYTHON=/path/to/python3" >&2
 exit 1

@@ -1,8 +1,8 @@
-"""The Gaussian chunk policy trained by skrl's PPO, on its JAX backend. Needs requirements/experiments.txt.
+"""Trains the Gaussian chunk policy by skrl's PPO on JAX. It needs the packages of requirements/experiments.txt.
 
-skrl (Serrano-Munoz et al. 2023, "skrl: modular and flexible library for reinforcement learning") has what is compared:
-rollouts, GAE, clip, epochs, minibatches, Adam. What the token policy's run sets (rollout, discount, clip, gradient
-norm, KL stop, learning rate of the critic) is set alike; what has no counterpart is tuned.
+skrl (Serrano-Munoz et al. 2023, "skrl: modular and flexible library for reinforcement learning") brings its own
+rollouts, GAE, clipping, epochs, minibatches and Adam. Settings that the token policy has as well (rollout, discount,
+clip range, gradient norm, stop by KL, learning rate of the critic) have the same values. The others are tuned.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from experiments.baselines.gym_env import ChunkGymEnv
 
 
 class _Policy(GaussianMixin, Model):
-    """skrl's view of `GaussianChunkPolicy`. flax makes copies by the arguments of `Model` alone."""
+    """Gives `GaussianChunkPolicy` the interface of skrl. flax copies it, with the arguments of `Model` alone."""
 
     def __init__(self, **arguments: Any) -> None:
         Model.__init__(self, **arguments)
@@ -48,7 +48,7 @@ class _Policy(GaussianMixin, Model):
 
     @nn.compact
     def __call__(self, inputs: dict[str, Any], role: str) -> tuple[jax.Array, dict[str, Any]]:
-        """Mean and logarithm of the deviations."""
+        """Returns the mean [B, A], and the logarithm of the standard deviations as "log_std"."""
         images, state = _seen(self, inputs)
         network = GaussianChunkPolicy(images.shape[-1] // 3, self.num_actions, name="policy")
         mean, log_std = network(images, state)
@@ -56,7 +56,7 @@ class _Policy(GaussianMixin, Model):
 
 
 class _Value(DeterministicMixin, Model):
-    """skrl's view of a critic of its own."""
+    """Gives a critic, which shares nothing with the policy, the interface of skrl."""
 
     def __init__(self, **arguments: Any) -> None:
         Model.__init__(self, **arguments)
@@ -64,28 +64,28 @@ class _Value(DeterministicMixin, Model):
 
     @nn.compact
     def __call__(self, inputs: dict[str, Any], role: str) -> tuple[jax.Array, dict[str, Any]]:
-        """V(s) [B, 1]."""
+        """Returns V(s), [B, 1]."""
         images, state = _seen(self, inputs)
         return ChunkNetwork(images.shape[-1] // 3, 1, name="value")(images, state), {}
 
 
 def _seen(model: Model, inputs: dict[str, Any]) -> tuple[jax.Array, jax.Array]:
-    """Images [B, h, w, C * 3] and state [B, S] of skrl's flat observations."""
+    """Returns the images [B, h, w, C * 3] and the state [B, S] of skrl's flat observations."""
     seen = unflatten_tensorized_space(model.observation_space, inputs["observations"])
     return seen["images"], seen["state"]
 
 
 class GaussianPPO:
-    """skrl's PPO as a `methods.Method`.
+    """Runs skrl's PPO as a `methods.Method`.
 
-    Of `ppo` it reads num_chunks_per_update, num_epochs_per_update, batch_size, learning_rate (constant),
+    Of the section `ppo` it reads num_chunks_per_update, num_epochs_per_update, batch_size, learning_rate (constant),
     value_learning_rate, gamma, gae_lambda, clip_coef, max_grad_norm and target_kl.
 
     Args:
-        config: of the curve, with its places.
-        env: that it rolls out in.
-        initial_std: factor on the deviations that imitation found, > 0.
-        greedy: whether `policy` takes the mean.
+        config: the configuration of the curve, with its folders.
+        env: the environment of the rollouts.
+        initial_std: the factor on the standard deviations that imitation found, > 0.
+        greedy: whether `policy` takes the mean instead of sampling.
     """
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, *, initial_std: float, greedy: bool) -> None:
@@ -108,17 +108,17 @@ class GaussianPPO:
 
     @property
     def run_id(self) -> str:
-        """Identity of the run."""
+        """The identity of the run."""
         return self.counters.run_id
 
     @property
     def policy(self) -> GaussianActor:
-        """The present policy."""
+        """The present policy, which samples or takes the mean as `greedy` says."""
         self._actor.params = _policy_params(self._agent)
         return self._actor
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
-        """One rollout and skrl's update after its last chunk; see `methods.Method`."""
+        """Makes one rollout, and skrl's update after its last chunk, as `methods.Method.update` says."""
         began, num_chunks = time.monotonic(), self._config.ppo.num_chunks_per_update
         for number in range(self.counters.num_chunks, self.counters.num_chunks + num_chunks):
             self._trainer.train(timestep=number, timesteps=self._config.ppo.total_timesteps)
@@ -137,12 +137,12 @@ class GaussianPPO:
         return Metrics({"gaussian/std": deviation}) | times, episodes
 
     def save(self) -> None:
-        """Keeps weights and moments of both networks."""
+        """Writes the weights and the optimizer states of both networks to the snapshot."""
         snapshot.write(self._config.run, self.counters, **_modules(self._agent))
 
 
 def _modules(agent: PPO) -> dict[str, Any]:
-    """What changes in training, by name."""
+    """Returns by name everything that training changes: parameters and optimizer states."""
     return {
         **{role: model.state_dict.params for role, model in agent.models.items()},
         "policy_optimizer": agent.policy_optimizer.state,
@@ -151,7 +151,7 @@ def _modules(agent: PPO) -> dict[str, Any]:
 
 
 def _restore(agent: PPO, states: Mapping[str, Any]) -> None:
-    """Undoes `_modules`, through a snapshot."""
+    """Puts what `_modules` returned, and a snapshot stored, back into the agent."""
     modules = {
         name: flax.serialization.from_state_dict(module, states[name]) for name, module in _modules(agent).items()
     }
@@ -162,7 +162,7 @@ def _restore(agent: PPO, states: Mapping[str, Any]) -> None:
 
 
 def _policy_params(agent: PPO) -> Any:
-    """Of `GaussianChunkPolicy`."""
+    """Returns the parameters in the form that `GaussianChunkPolicy` takes."""
     return {"params": agent.policy.state_dict.params["params"]["policy"]}
 
 
@@ -177,7 +177,7 @@ def _make_agent(config: TrainConfig, env: Any) -> PPO:
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space, "device": env.device}
     models: dict[str, Model] = {"policy": _Policy(**spaces), "value": _Value(**spaces)}
     for role, model in models.items():
-        model.init = jax.jit(model.init, static_argnums=2)  # one program instead of dozens
+        model.init = jax.jit(model.init, static_argnums=2)  # This compiles one program instead of dozens.
         model.init_state_dict(role=role, key=jax.random.key(config.run.seed))
     cfg = PPO_CFG(
         rollouts=ppo.num_chunks_per_update,
