@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 NAMES = [*aloha.ARM_JOINTS, "gripper", "left_finger", "right_finger"]
 POSITIONS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.491, 0.058, -0.058]
-OPENPI = aloha.GRIPPER_CONVENTIONS["openpi"]
+OPENPI = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
 def test_layout_is_left_arm_gripper_right_arm_gripper() -> None:
@@ -42,35 +42,37 @@ def test_constants_cannot_be_written() -> None:
     [("openpi", 0.03822, 0.43485), ("interbotix", 0.05095, 1.12055)],
 )
 def test_half_open_gripper(name: str, finger: float, motor: float) -> None:
-    convention = aloha.GRIPPER_CONVENTIONS[name]
+    convention = grippers.GRIPPER_CONVENTIONS[name]
     assert convention.finger_from_opening(0.5) == pytest.approx(finger)
     assert convention.motor_from_opening(0.5) == pytest.approx(motor)
 
 
-@given(opening=st.floats(-1.0, 2.0), name=st.sampled_from(sorted(aloha.GRIPPER_CONVENTIONS)))
+@given(opening=st.floats(-1.0, 2.0), name=st.sampled_from(sorted(grippers.GRIPPER_CONVENTIONS)))
 def test_gripper_units_invert(opening: float, name: str) -> None:
-    convention = aloha.GRIPPER_CONVENTIONS[name]
+    convention = grippers.GRIPPER_CONVENTIONS[name]
     assert convention.opening_from_finger(convention.finger_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
     assert convention.opening_from_motor(convention.motor_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
 
 
 @given(motor=st.floats(-1.5, 1.5))
 def test_linkage_inverts(motor: float) -> None:
-    finger = aloha.finger_from_motor(np.array(motor))
-    assert aloha.motor_from_finger(finger) == pytest.approx(motor, abs=1e-7)
+    finger = grippers.finger_from_motor(np.array(motor))
+    assert grippers.motor_from_finger(finger) == pytest.approx(motor, abs=1e-7)
 
 
-@pytest.mark.parametrize("name", sorted(aloha.GRIPPER_CONVENTIONS))
+@pytest.mark.parametrize("name", sorted(grippers.GRIPPER_CONVENTIONS))
 def test_both_conventions_agree_with_the_linkage(name: str) -> None:
-    convention = aloha.GRIPPER_CONVENTIONS[name]
-    assert aloha.finger_from_motor(np.array(convention.motor_open)) == pytest.approx(convention.finger_open, abs=2e-4)
-    closed = aloha.finger_from_motor(np.array(convention.motor_closed))
+    convention = grippers.GRIPPER_CONVENTIONS[name]
+    assert grippers.finger_from_motor(np.array(convention.motor_open)) == pytest.approx(
+        convention.finger_open, abs=2e-4
+    )
+    closed = grippers.finger_from_motor(np.array(convention.motor_closed))
     assert closed == pytest.approx(convention.finger_closed, abs=2e-4)
 
 
 def test_linkage_beyond_its_reach_gives_its_end() -> None:
     # It reaches from 0.036 - 0.022 to 0.036 + 0.022 m.
-    np.testing.assert_allclose(aloha.motor_from_finger(np.array([0.010, 0.070])), [-np.pi / 2, np.pi / 2])
+    np.testing.assert_allclose(grippers.motor_from_finger(np.array([0.010, 0.070])), [-np.pi / 2, np.pi / 2])
 
 
 @given(order=st.permutations(range(len(NAMES))))
@@ -84,7 +86,7 @@ def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
 def test_a_leader_asks_for_half_an_opening(name: str, motor: float) -> None:
     # Midway between open and closed, e.g. (0.3083 - 0.6842) / 2; its finger is not used.
     positions = [*POSITIONS[:6], motor, float("nan"), float("nan")]
-    state = aloha.leader_state(NAMES, positions, aloha.GRIPPER_CONVENTIONS[name])
+    state = aloha.leader_state(NAMES, positions, grippers.GRIPPER_CONVENTIONS[name])
     np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.5], atol=1e-6)
 
 

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as arrays
 
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms, joint_mask
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import grippers
 
-OPENPI, INTERBOTIX = (aloha.GRIPPER_CONVENTIONS[name] for name in ("openpi", "interbotix"))
+OPENPI, INTERBOTIX = (grippers.GRIPPER_CONVENTIONS[name] for name in ("openpi", "interbotix"))
 PI = AlohaTransforms(gripper=OPENPI, delta_actions=False)
 DELTA = AlohaTransforms()
 ARMS = st.integers(1, 2)

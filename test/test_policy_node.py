@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.wire import conversions, image_messages, joints, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
 from support.node_harness import Peer, graph_starter
@@ -22,7 +22,7 @@ from support.node_harness import Peer, graph_starter
 pytestmark = pytest.mark.graph
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
-CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 MILLISECOND = 1_000_000  # ns
 
 

@@ -28,13 +28,13 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic, chunk_to_message, gripper_topic
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
 from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
 
-CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 PERIOD_NS = 20_000_000
 CAMERAS = ("cam_high", "cam_left_wrist")
 

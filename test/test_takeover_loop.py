@@ -22,7 +22,7 @@ from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_node import SimNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.joints import leader_message
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.experts.reach import plan_reach
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint
@@ -30,7 +30,7 @@ from support.node_harness import Graph, Peer, node_config
 
 pytestmark = pytest.mark.graph
 
-CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 PERIOD = 0.02  # s, of the leaders' joint states
 PATIENCE = 60.0  # s; a busy machine is slow, and nothing here is timed
 

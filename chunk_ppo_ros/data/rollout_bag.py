@@ -25,7 +25,7 @@ from chunk_ppo_ros.data.bag_messages import (
 )
 from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
 from chunk_ppo_ros.data.rollout_messages import RecordedChunk, read_messages
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RolloutBagReader:
         """Yields the episodes of a recording, as `read_bag` returns them."""
         yield from read_bag(
             path,
-            convention=aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
+            convention=grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
             rate=config.robot.control_rate,
             cameras=camera_names(config),
             prompt=config.run.prompt,
@@ -59,7 +59,7 @@ class RolloutBagReader:
 def read_bag(
     folder: pathlib.Path,
     *,
-    convention: aloha.GripperConvention,
+    convention: grippers.GripperConvention,
     rate: float,
     cameras: Sequence[str],
     prompt: str = "",

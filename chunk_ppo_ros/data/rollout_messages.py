@@ -11,7 +11,7 @@ from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bag_messages import deserialize, ends_with, opened, stamp_of
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 CHUNKS = "action_chunk"
 """The relative name of the topic of a policy's chunks."""
@@ -66,7 +66,7 @@ class Recording:
 
 
 def read_messages(
-    bags: tuple[pathlib.Path, ...], convention: aloha.GripperConvention, folder: pathlib.Path
+    bags: tuple[pathlib.Path, ...], convention: grippers.GripperConvention, folder: pathlib.Path
 ) -> Recording:
     """Returns the parts of a recording's messages that are kept.
 
@@ -84,7 +84,9 @@ def read_messages(
     return recording
 
 
-def _read(reader: AnyReader, recording: Recording, convention: aloha.GripperConvention, folder: pathlib.Path) -> None:
+def _read(
+    reader: AnyReader, recording: Recording, convention: grippers.GripperConvention, folder: pathlib.Path
+) -> None:
     """Adds each message of interest to the recording.
 
     Raises:

@@ -35,7 +35,7 @@ from chunk_ppo_ros.data.bag_messages import (
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
 from chunk_ppo_ros.data.rollout_messages import CHUNKS
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.images import decode_image
 
 _PARTS = ("follower", "leader")  # The first gives the state, the second the action.
@@ -186,7 +186,7 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
     Raises:
         EpisodesError: where an arm has sent nothing.
     """
-    convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
     pattern = re.compile(_camera_pattern(aloha.camera_topic(config.robot.image_topic, "{camera}")))
     arms = {
         each.topic: arm for each in reader.connections for topic, arm in _ARMS.items() if ends_with(each.topic, topic)

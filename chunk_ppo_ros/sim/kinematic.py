@@ -14,7 +14,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import SettingError
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.safety import TargetLimiter
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
@@ -83,7 +83,7 @@ class KinematicSimulator:
         self._task, self._size, self._start_noise = task, image_size, start_noise
         self._markers = _read_markers(task)
         self._limiter = TargetLimiter(robot)
-        self._convention = aloha.GRIPPER_CONVENTIONS[robot.gripper_convention]
+        self._convention = grippers.GRIPPER_CONVENTIONS[robot.gripper_convention]
         self.reset(seed=0)
 
     def reset(self, *, seed: int) -> None:

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.mujoco_scene import TIME_STEP, arm_prefix, build_model, grasp_site, object_body
 from chunk_ppo_ros.sim.scene import ARMS, FINGERS, TABLE, EpisodeLayout, Motion, Pose, SceneState
@@ -55,7 +55,7 @@ class MujocoSimulator:
         """
         self.prompt = prompt or task.prompt
         self._task, self._start_noise = task, start_noise
-        self._convention = aloha.GRIPPER_CONVENTIONS[robot.gripper_convention]
+        self._convention = grippers.GRIPPER_CONVENTIONS[robot.gripper_convention]
         self._model = build_model(task.objects, image_size)
         self._data = mujoco.MjData(self._model)
         self._substeps = round(1.0 / (self.control_rate * TIME_STEP))
@@ -151,7 +151,7 @@ class MujocoSimulator:
         """Writes `target` [14] to the actuators. The two fingers of a gripper get opposite positions."""
         controls = []
         for arm in target.reshape(len(aloha.SIDES), aloha.SIDE_DIM):
-            low, high = aloha.FINGER_LIMITS
+            low, high = grippers.FINGER_LIMITS
             finger = float(np.clip(self._convention.finger_from_opening(arm[-1]), low, high))
             controls += [*arm[:-1], finger, -finger]
         self._data.ctrl[self._actuators] = controls

@@ -21,11 +21,11 @@ from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, chunk_to_message, gripper_topic, leader_message
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
 
 PERIOD = 0.02
-CONVENTION = aloha.GRIPPER_CONVENTIONS["openpi"]
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
 class Rig(Node):

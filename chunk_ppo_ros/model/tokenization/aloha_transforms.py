@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS, GripperConvention, finger_from_motor, motor_from_finger
 
 JOINT_SIGNS = np.array([1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0])
 """The sign that pi's runtime gives each joint of an arm, and its gripper; openpi's ALOHA policy."""
@@ -42,13 +43,13 @@ class AlohaTransforms:
         delta_actions: whether the joints of a chunk are relative to the state at its start; grippers never are.
     """
 
-    gripper: aloha.GripperConvention | None = None
+    gripper: GripperConvention | None = None
     delta_actions: bool = True
 
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> AlohaTransforms:
         """Returns the steps of a model's configuration."""
-        gripper = aloha.GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
+        gripper = GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
         return cls(gripper=gripper, delta_actions=config.delta_actions)
 
     def check_dims(self, state_dim: int, action_dim: int) -> None:
@@ -77,7 +78,7 @@ class AlohaTransforms:
         if self.gripper is None:
             return np.asarray(state, np.float32)
         adapted, grippers = _flip(state)
-        motor = aloha.motor_from_finger(self.gripper.finger_from_opening(adapted[..., grippers]))
+        motor = motor_from_finger(self.gripper.finger_from_opening(adapted[..., grippers]))
         adapted[..., grippers] = (motor - PI_GRIPPER_MIN) / (PI_GRIPPER_MAX - PI_GRIPPER_MIN)
         return adapted.astype(np.float32)
 
@@ -93,7 +94,7 @@ class AlohaTransforms:
             return np.asarray(state, np.float32)
         restored, grippers = _flip(state)
         motor = restored[..., grippers] * (PI_GRIPPER_MAX - PI_GRIPPER_MIN) + PI_GRIPPER_MIN
-        restored[..., grippers] = self.gripper.opening_from_finger(aloha.finger_from_motor(motor))
+        restored[..., grippers] = self.gripper.opening_from_finger(finger_from_motor(motor))
         return restored.astype(np.float32)
 
     def encode_actions(

@@ -28,7 +28,7 @@ from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 CAMERA_SIZE = (480, 640)  # the rows and columns of images from the robot's cameras
 
@@ -95,7 +95,7 @@ def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> 
 def _message(kind: type, config: TrainConfig, random: np.random.Generator, *, stamp: int) -> Image | JointState:
     if kind is Image:
         return image_to_message(random_image(random, *CAMERA_SIZE), stamp=stamp, frame_id="camera")
-    convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
     return StateMessage(convention).fill(random_state(random)[: aloha.SIDE_DIM], stamp=stamp)
 
 

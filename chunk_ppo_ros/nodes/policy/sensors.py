@@ -16,7 +16,7 @@ from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.images import resize_with_pad
 from chunk_ppo_ros.robot.sensor_sync import SensorSync, SyncedSensors
 
@@ -35,7 +35,7 @@ class Sensors:
         self._config = config
         self._on_news = on_news
         self._waiting_since: float | None = None
-        self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR

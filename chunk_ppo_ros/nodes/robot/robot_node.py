@@ -39,7 +39,7 @@ from chunk_ppo_ros.nodes.wire import parameters, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
@@ -62,7 +62,7 @@ class RobotNode(Node):
         config = parameters.declare(self, "robot", "env", "model")
         self._lockstep = config.env.is_lockstep
         self._human_resets = config.env.simulator == "none"
-        self._convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
             config.robot,
             state_timeout=self._state_timeout(config),

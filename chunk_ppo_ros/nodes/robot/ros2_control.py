@@ -9,7 +9,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.joints import StepMessage, arm_topic, gripper_topic
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 
 class Ros2ControlBackend:
@@ -19,7 +19,7 @@ class Ros2ControlBackend:
     stay within the range of their joint, which is a little smaller than the range of the gripper conventions.
     """
 
-    def __init__(self, node: Node, *, convention: aloha.GripperConvention, period: float) -> None:
+    def __init__(self, node: Node, *, convention: grippers.GripperConvention, period: float) -> None:
         """Makes the publishers.
 
         Args:
@@ -43,7 +43,7 @@ class Ros2ControlBackend:
         for side in aloha.SIDES:
             *arm, opening = target[aloha.side_slice(side)].tolist()
             finger = min(
-                max(self._convention.finger_from_opening(opening), aloha.FINGER_LIMITS[0]), aloha.FINGER_LIMITS[1]
+                max(self._convention.finger_from_opening(opening), grippers.FINGER_LIMITS[0]), grippers.FINGER_LIMITS[1]
             )
             self._arms[side](self._arm_message.fill(arm, stamp=stamp))
             self._grippers[side](self._gripper_message.fill([finger], stamp=stamp))
@@ -51,5 +51,5 @@ class Ros2ControlBackend:
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
     """Makes the back end of a configuration."""
-    convention = aloha.GRIPPER_CONVENTIONS[config.gripper_convention]
+    convention = grippers.GRIPPER_CONVENTIONS[config.gripper_convention]
     return Ros2ControlBackend(node, convention=convention, period=1.0 / config.control_rate)

@@ -6,7 +6,7 @@ import numpy as np
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 ARM = "arm"
 """The name of the controllers that move the joints of an arm."""
@@ -24,7 +24,7 @@ MAX_UNFINISHED = 8
 class CommandJoin:
     """Collects the parts of targets by stamp."""
 
-    def __init__(self, convention: aloha.GripperConvention) -> None:
+    def __init__(self, convention: grippers.GripperConvention) -> None:
         self._convention = convention
         self._parts: dict[int, dict[tuple[str, str], np.ndarray]] = {}
 

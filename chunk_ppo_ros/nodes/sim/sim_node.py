@@ -34,7 +34,7 @@ from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
 from chunk_ppo_ros.rewards.chunk_join import SourceReport
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards
 from chunk_ppo_ros.sim.simulator import make_simulator
 
@@ -54,7 +54,7 @@ class SimNode(Node):
         self.simulator = make_simulator(config)
         self._lockstep = not config.env.realtime
         self._period = 1.0 / self.simulator.control_rate
-        convention = aloha.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._commands = CommandJoin(convention)
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}

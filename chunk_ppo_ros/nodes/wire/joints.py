@@ -12,7 +12,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
 CHUNK_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
@@ -77,7 +77,7 @@ def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
     return ArmTrajectory(time_to_ns(message.header.stamp), times, positions[:, order])
 
 
-def leader_message(pose: np.ndarray, *, stamp: int, convention: aloha.GripperConvention) -> JointState:
+def leader_message(pose: np.ndarray, *, stamp: int, convention: grippers.GripperConvention) -> JointState:
     """Returns a message like those of a leader arm's driver, for programs that replace a leader arm.
 
     Args:
@@ -110,7 +110,7 @@ class StepMessage:
 class StateMessage:
     """An arm's joint states as its driver sends them. The same message is filled again at every step."""
 
-    convention: aloha.GripperConvention
+    convention: grippers.GripperConvention
     message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
 
     def fill(self, state: np.ndarray, *, stamp: int, efforts: np.ndarray | None = None) -> JointState:
