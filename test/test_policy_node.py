@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.nodes.policy import policy_node
+from chunk_ppo_ros.nodes.policy import policy_loader, policy_node
 from chunk_ppo_ros.nodes.wire import conversions, image_messages, joints, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
@@ -110,8 +110,8 @@ class Rest(Peer):
 @pytest.fixture
 def start(tmp_path, monkeypatch, capfd):
     """Starts policy_node with settings and returns the graph once all are connected."""
-    monkeypatch.setattr(policy_node, "Actor", FakeActor)
-    monkeypatch.setattr(policy_node, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
+    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
     FakeActor.gate.set()
     FakeActor.invalid = ()
     FakeActor.num_steps_asked = 16

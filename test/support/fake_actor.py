@@ -15,7 +15,7 @@ VALUE = 0.5
 
 
 class FakeCheckpoint:
-    """Stands for `Checkpoint` where policy_node has an actor without a model: opened, a folder is its path."""
+    """Stands for `Checkpoint` where policy_node loads an actor without a model: opened, a folder is its path."""
 
     open = Path
 

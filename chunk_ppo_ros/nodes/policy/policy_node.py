@@ -9,27 +9,20 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-
-from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.next_step.announced_version import Announcement
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
-from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.data.journal import SequenceFile
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
-from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
+from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
-from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
@@ -52,23 +45,20 @@ class PolicyNode(WorkerNode):
         config = self.config
         self._prompt = prompt_of(config)
         self._sequence_file = SequenceFile(config.run.folder / "next_sequence_number.json")
-        self._actor: Actor | None = None
-        self._announced: msg.PolicyVersion | None = None
         self._publisher = ChunkPublisher(self, prompt=self._prompt, control_rate=config.robot.control_rate)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
-        subscribe(self, self, msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())
         self._facts = RolloutFacts(
             self, action_dim=config.model.action_dim, peek=self._sensors.peek, on_change=self._tick
         )
+        self._loader = PolicyLoader(self, self._facts, self._sequence_file, on_change=self._tick)
         self.start()
 
     # The methods below follow the lifecycle.
 
     def configure(self) -> None:
         """Loads the checkpoint that trainer_node has announced, or waits for an announcement."""
-        if self._announced is not None:
-            self._load(self._announced)
+        self._loader.load_announced()
 
     def activated(self) -> None:
         """Lets the policy act from now on."""
@@ -83,69 +73,13 @@ class PolicyNode(WorkerNode):
     def cleaned_up(self) -> None:
         """Drops the weights and the facts of the run."""
         self._facts.forget()
-        self._actor = None
-
-    # The methods below load weights.
-
-    def _on_policy_version(self, message: msg.PolicyVersion) -> None:
-        self._announced = message
-        if self.is_configured:
-            self._load(message)
-
-    def _load(self, message: msg.PolicyVersion) -> None:
-        """Reports the announced version to the state and makes the worker load it, unless it is loaded."""
-        self._facts.state.announce(self._announcement(message))
-        if message.final or self._facts.state.weights.is_loaded:
-            self._tick()
-            return
-        actor, config, path, version = self._actor, self.config, Path(message.checkpoint), message.version
-
-        def load() -> Actor:
-            checkpoint = Checkpoint.open(path)
-            if actor is not None:
-                actor.load(checkpoint, policy_version=version)
-                return actor
-            fresh = Actor(config, checkpoint, policy_version=version)
-            fresh.warm_up()
-            return fresh
-
-        self.get_logger().info(f"loading policy version {version} from {path}")
-        self.submit(load, lambda outcome: self._on_loaded(message, outcome))
-
-    def _announcement(self, message: msg.PolicyVersion) -> Announcement:
-        return Announcement(
-            run_id=message.run_id,
-            version=message.version,
-            num_accepted=message.num_accepted,
-            num_required=message.num_required,
-            next_sequence_number=max(message.next_sequence_number, self._sequence_file.read(message.run_id)),
-            final=message.final,
-        )
-
-    def _on_loaded(self, message: msg.PolicyVersion, outcome: Outcome[Actor]) -> None:
-        try:
-            self._actor = outcome.result()
-        except CheckpointError as error:
-            self.raise_condition(
-                condition_table.CHECKPOINT_UNREADABLE,
-                version=message.version,
-                checkpoint=message.checkpoint,
-                reason=str(error),
-            )
-            if message is self._announced:
-                self._facts.state.weights.load_failed(str(error))
-            return
-        self.clear_condition(condition_table.CHECKPOINT_UNREADABLE)
-        self._facts.state.weights.loaded(message.version)
-        if not self.is_ready:
-            self.set_ready()
-        self._tick()
+        self._loader.drop()
 
     # The methods below act.
 
     def _tick(self) -> None:
         """Starts the next step, if there is one and everything that it needs is available."""
-        actor = self._actor
+        actor = self._loader.actor
         if self.is_working or actor is None:
             return
         step = self._next_step()
@@ -267,7 +201,7 @@ class PolicyNode(WorkerNode):
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._tick()
         self._sensors.watch()
-        if not (self._announced is not None and self._announced.final):
+        if not self._loader.is_final:
             self._peers.watch(self._facts.state.awaited_chunk)
 
 

@@ -20,19 +20,18 @@ from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
+from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos
@@ -124,14 +123,18 @@ class RobotNode(Node):
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
         self.create_service(SetBool, "takeover", self._on_takeover)
         subscribe(self, self._conditions, EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
-        states = qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES
+        self._intake = JointStateIntake(
+            self,
+            self._player,
+            self._convention,
+            diagnostics=self._diagnostics,
+            conditions=self._conditions,
+            profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
+            on_arm_states=self._on_arm_states,
+        )
         for side in aloha.SIDES:
-            on_states = functools.partial(self._on_joint_states, side)
-            self.create_subscription(JointState, f"follower_{side}/joint_states", on_states, states)
             on_trajectory = functools.partial(self._on_trajectory, side)
             self.create_subscription(JointTrajectory, f"robot/{side}/joint_trajectory", on_trajectory, qos.COMMAND)
-            on_leader = functools.partial(self._on_leader_states, side)
-            self.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
 
     def _on_event(self, message: EpisodeEvent) -> None:
         self._run_id = message.run_id
@@ -143,34 +146,9 @@ class RobotNode(Node):
             self._player.resume()
         self._publish_results()
 
-    def _on_joint_states(self, side: str, message: JointState) -> None:
-        try:
-            state = aloha.side_state(message.name, message.position, self._convention)
-        except ValueError as error:
-            self._note_bad_states(side, f"{side} arm", str(error))
-            return
-        self._note_good_states(side, f"{side} arm")
-        effort = aloha.side_effort(message.name, message.effort)
-        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
+    def _on_arm_states(self) -> None:
         if self._lockstep and self._player.playing and not self._player.human_drives:
             self._tick_if_states_are_new()
-
-    def _on_leader_states(self, side: str, message: JointState) -> None:
-        try:
-            state = aloha.leader_state(message.name, message.position, self._convention)
-        except ValueError as error:
-            self._note_bad_states(f"leader_{side}", f"{side} leader", str(error))
-            return
-        self._note_good_states(f"leader_{side}", f"{side} leader")
-        self._player.observe_leader(side, state, now=time.monotonic())
-
-    def _note_bad_states(self, key: str, arm: str, reason: str) -> None:
-        self._diagnostics.note_bad_states(key, reason)
-        self._conditions.raise_condition(condition_table.JOINT_STATES_UNUSED, arm=arm, reason=reason)
-
-    def _note_good_states(self, key: str, arm: str) -> None:
-        self._diagnostics.note_good_states(key)
-        self._conditions.clear_condition(condition_table.JOINT_STATES_UNUSED, arm=arm)
 
     def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Lets a human take over, or the policy go on. A request for the present driver changes nothing."""

@@ -19,11 +19,10 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar, update_bar
+from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
@@ -35,7 +34,6 @@ from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
-from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 _SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "pretrain", "run")
 SAVE_RETRY_PERIOD = 10.0  # s, steady time
@@ -98,13 +96,7 @@ class TrainerNode(WorkerNode):
         for line in learner.opening:
             self.get_logger().info(line)
         run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
-        stale = self._journal.clear(keep_version=learner.policy_version if self.config.run.resume else None)
-        if stale:
-            self.get_logger().info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
-        for refusal in run.buffer.restore():
-            self.get_logger().error(f"a journaled transition is not used, {refusal}")
-        if run.buffer.num_accepted:
-            self.get_logger().info(f"{run.buffer.num_accepted} transitions are restored from the journal")
+        run.restore(self.get_logger(), resume=self.config.run.resume)
         return run
 
     def activated(self) -> None:
@@ -179,7 +171,7 @@ class TrainerNode(WorkerNode):
         transitions = run.buffer.transitions[: run.buffer.num_required]
         rollout_time = time.monotonic() - self._started_at
         self.submit(
-            lambda: _update(run.learner, transitions, rollout_time), lambda outcome: self._on_updated(run, outcome)
+            lambda: run.update(transitions, rollout_time=rollout_time), lambda outcome: self._on_updated(run, outcome)
         )
 
     def _on_updated(self, run: TrainingRun, outcome: Outcome[Metrics]) -> None:
@@ -225,18 +217,13 @@ class TrainerNode(WorkerNode):
 
     def _start_rollout(self, run: TrainingRun) -> None:
         self._started_at = time.monotonic()
-        self._announce(run)
+        self._version_publisher.publish(run.announcement(stamp=self.get_clock().now().nanoseconds))
         if run.is_finished:
             self.get_logger().info("training has reached its end")
             self.submit(self._report.close, self._on_report)
         else:
             self._open_bar(run)
             self._update_if_complete(run)
-
-    def _announce(self, run: TrainingRun) -> None:
-        message = run.announcement()
-        message.stamp = self.get_clock().now().to_msg()
-        self._version_publisher.publish(message)
 
     def _on_report(self, outcome: Outcome[object]) -> None:
         try:
@@ -249,14 +236,6 @@ class TrainerNode(WorkerNode):
     def _open_bar(self, run: TrainingRun) -> None:
         buffer = run.buffer
         self._bar.open(version=buffer.version, num_accepted=buffer.num_accepted, num_required=buffer.num_required)
-
-
-def _update(learner: Learner, transitions: list[Transition], rollout_time: float) -> Metrics:
-    """Updates the learner. This runs in the worker thread."""
-    started = time.monotonic()
-    with update_bar(learner.policy_version) as on_minibatch:
-        metrics = learner.update(transitions, progress=on_minibatch)
-    return metrics | time_metrics(rollout=rollout_time, update=time.monotonic() - started)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 from chunk_ppo_msgs import msg
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.nodes.common.progress_bars import update_bar
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
+from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
+from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 
 @dataclasses.dataclass
@@ -56,14 +61,45 @@ class TrainingRun:
             trained=trained,
         )
 
-    def announcement(self) -> msg.PolicyVersion:
-        """Returns the message of the newest saved version, without its stamp.
+    def restore(self, logger: RcutilsLogger, *, resume: bool) -> None:
+        """Takes the transitions of the learner's version that the journal holds, and logs which it does not take.
+
+        Args:
+            logger: the logger of the node.
+            resume: whether the run goes on. Otherwise the whole journal is of other runs, and is removed.
+
+        Raises:
+            UserError: when the journal was written by another version of the package.
+        """
+        stale = self.journal.clear(keep_version=self.learner.policy_version if resume else None)
+        if stale:
+            logger.info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
+        for refusal in self.buffer.restore():
+            logger.error(f"a journaled transition is not used, {refusal}")
+        if self.buffer.num_accepted:
+            logger.info(f"{self.buffer.num_accepted} transitions are restored from the journal")
+
+    def update(self, transitions: list[Transition], *, rollout_time: float) -> Metrics:
+        """Makes an update and returns its metrics. This runs in the worker thread.
+
+        Args:
+            transitions: the transitions of the rollout.
+            rollout_time: the time that the rollout took, s.
+        """
+        started = time.monotonic()
+        with update_bar(self.learner.policy_version) as on_minibatch:
+            metrics = self.learner.update(transitions, progress=on_minibatch)
+        return metrics | time_metrics(rollout=rollout_time, update=time.monotonic() - started)
+
+    def announcement(self, *, stamp: int) -> msg.PolicyVersion:
+        """Returns the message of the newest saved version, with its stamp in ns of ROS time.
 
         A version whose checkpoint is not on disk is never announced.
         """
         learner, buffer, counters = self.learner, self.buffer, self.learner.counters
         newest = buffer.transitions[-1].id if buffer.num_accepted else None
         return msg.PolicyVersion(
+            stamp=time_from_ns(stamp),
             run_id=learner.run_id,
             sender=DEFAULT_SENDER,
             version=buffer.version,

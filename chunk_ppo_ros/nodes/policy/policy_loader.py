@@ -1,0 +1,113 @@
+"""Loads the policy versions that trainer_node announces, in the worker thread of policy_node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.data.journal import SequenceFile
+from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.common.worker import Outcome
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
+from chunk_ppo_ros.nodes.wire import qos
+
+
+class PolicyLoader:
+    """Subscribes to `policy_version`, and keeps the actor with the newest weights that could be loaded.
+
+    Args:
+        node: the node that subscribes, works and reports the conditions.
+        facts: the facts of the rollout, which learn what is announced and loaded.
+        sequence_file: the next sequence number of each run.
+        on_change: is called when nothing is left to load.
+
+    Attributes:
+        actor: the actor, or None until weights are loaded.
+    """
+
+    def __init__(
+        self, node: WorkerNode, facts: RolloutFacts, sequence_file: SequenceFile, *, on_change: Callable[[], None]
+    ) -> None:
+        self.actor: Actor | None = None
+        self._node = node
+        self._facts = facts
+        self._sequence_file = sequence_file
+        self._on_change = on_change
+        self._announced: msg.PolicyVersion | None = None
+        subscribe(node, node, msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether trainer_node has announced that training has reached its end."""
+        return self._announced is not None and self._announced.final
+
+    def load_announced(self) -> None:
+        """Loads the version that was announced last, if any was."""
+        if self._announced is not None:
+            self._load(self._announced)
+
+    def drop(self) -> None:
+        """Drops the weights."""
+        self.actor = None
+
+    def _on_policy_version(self, message: msg.PolicyVersion) -> None:
+        self._announced = message
+        if self._node.is_configured:
+            self._load(message)
+
+    def _load(self, message: msg.PolicyVersion) -> None:
+        """Reports the announced version to the state and makes the worker load it, unless it is loaded."""
+        self._facts.state.announce(self._announcement(message))
+        if message.final or self._facts.state.weights.is_loaded:
+            self._on_change()
+            return
+        actor, config, path, version = self.actor, self._node.config, Path(message.checkpoint), message.version
+
+        def load() -> Actor:
+            checkpoint = Checkpoint.open(path)
+            if actor is not None:
+                actor.load(checkpoint, policy_version=version)
+                return actor
+            fresh = Actor(config, checkpoint, policy_version=version)
+            fresh.warm_up()
+            return fresh
+
+        self._node.get_logger().info(f"loading policy version {version} from {path}")
+        self._node.submit(load, lambda outcome: self._on_loaded(message, outcome))
+
+    def _announcement(self, message: msg.PolicyVersion) -> Announcement:
+        return Announcement(
+            run_id=message.run_id,
+            version=message.version,
+            num_accepted=message.num_accepted,
+            num_required=message.num_required,
+            next_sequence_number=max(message.next_sequence_number, self._sequence_file.read(message.run_id)),
+            final=message.final,
+        )
+
+    def _on_loaded(self, message: msg.PolicyVersion, outcome: Outcome[Actor]) -> None:
+        try:
+            self.actor = outcome.result()
+        except CheckpointError as error:
+            self._node.raise_condition(
+                condition_table.CHECKPOINT_UNREADABLE,
+                version=message.version,
+                checkpoint=message.checkpoint,
+                reason=str(error),
+            )
+            if message is self._announced:
+                self._facts.state.weights.load_failed(str(error))
+            return
+        self._node.clear_condition(condition_table.CHECKPOINT_UNREADABLE)
+        self._facts.state.weights.loaded(message.version)
+        if not self._node.is_ready:
+            self._node.set_ready()
+        self._on_change()

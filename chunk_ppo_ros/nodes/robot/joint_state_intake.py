@@ -1,0 +1,84 @@
+"""Hands the joint states of the followers and the leaders to the chunk player, and reports those that are unusable."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.grippers import GripperConvention
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+
+
+class JointStateIntake:
+    """Subscribes to `follower_<side>/joint_states` and `leader_<side>/joint_states`.
+
+    Args:
+        node: the node that subscribes.
+        player: the chunk player.
+        convention: the meaning of open and closed grippers.
+        diagnostics: the diagnostics of the node.
+        conditions: the conditions of the node.
+        profile: the QoS profile of the followers' joint states.
+        on_arm_states: is called after usable joint states of a follower.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        player: ChunkPlayer,
+        convention: GripperConvention,
+        *,
+        diagnostics: RobotDiagnostics,
+        conditions: Conditions,
+        profile: QoSProfile,
+        on_arm_states: Callable[[], None],
+    ) -> None:
+        self._player = player
+        self._convention = convention
+        self._diagnostics = diagnostics
+        self._conditions = conditions
+        self._on_arm_states = on_arm_states
+        for side in aloha.SIDES:
+            on_follower = functools.partial(self._on_follower, side)
+            node.create_subscription(JointState, f"follower_{side}/joint_states", on_follower, profile)
+            on_leader = functools.partial(self._on_leader, side)
+            node.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
+
+    def _on_follower(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.side_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            self._note_bad_states(side, f"{side} arm", str(error))
+            return
+        self._note_good_states(side, f"{side} arm")
+        effort = aloha.side_effort(message.name, message.effort)
+        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
+        self._on_arm_states()
+
+    def _on_leader(self, side: str, message: JointState) -> None:
+        try:
+            state = aloha.leader_state(message.name, message.position, self._convention)
+        except ValueError as error:
+            self._note_bad_states(f"leader_{side}", f"{side} leader", str(error))
+            return
+        self._note_good_states(f"leader_{side}", f"{side} leader")
+        self._player.observe_leader(side, state, now=time.monotonic())
+
+    def _note_bad_states(self, key: str, arm: str, reason: str) -> None:
+        self._diagnostics.note_bad_states(key, reason)
+        self._conditions.raise_condition(condition_table.JOINT_STATES_UNUSED, arm=arm, reason=reason)
+
+    def _note_good_states(self, key: str, arm: str) -> None:
+        self._diagnostics.note_good_states(key)
+        self._conditions.clear_condition(condition_table.JOINT_STATES_UNUSED, arm=arm)
