@@ -111,7 +111,11 @@ def test_a_graph_that_failed_is_not_measured(
 
 @pytest.mark.parametrize(("reason", "simulator"), [(None, "mujoco"), ("no display", "kinematic")])
 def test_the_command_takes_the_kinematic_simulator_where_mujoco_cannot_render(
-    reason: str | None, simulator: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    reason: str | None,
+    simulator: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked: list[tuple[TrainConfig, int, bool]] = []
 
@@ -121,6 +125,8 @@ def test_the_command_takes_the_kinematic_simulator_where_mujoco_cannot_render(
 
     monkeypatch.setattr(demo, "rendering_available", lambda: reason)
     monkeypatch.setattr(demo, "demonstrate", demonstrate)
+    monkeypatch.setattr(demo, "check_simulated", lambda config: None)
+    monkeypatch.chdir(tmp_path)  # where the folder of the run is made
     assert demo.main(["--episodes", "20"]) == 0
     ((config, episodes, record),) = asked
     assert (config.env.simulator, episodes, record) == (simulator, 20, False)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from chunk_ppo_ros.agent import train
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 
 
@@ -17,11 +19,13 @@ def test_the_command_trains_with_its_flags_and_names_the_newest_checkpoint(
 ) -> None:
     trained: list[tuple[TrainConfig, object]] = []
 
-    def fake_train(config: TrainConfig, env: object) -> Path:
-        trained.append((config, env))
-        return tmp_path / "step_7"
+    def fake_train(setup: TrainingSetup, env: object) -> SimpleNamespace:
+        trained.append((setup.config, env))
+        return SimpleNamespace(root=tmp_path / "step_7")
 
+    monkeypatch.chdir(tmp_path)  # where the folder of the run is made
     monkeypatch.setattr(train, "train", fake_train)
+    monkeypatch.setattr(train, "check_simulated", lambda config: None)
     monkeypatch.setattr(train, "simulated", lambda config: contextlib.nullcontext("an environment"))
     assert train.main(["--config", "demo", "--seed", "5", "--checkpoint_root", str(tmp_path)]) == 0
     (config, env) = trained[0]
