@@ -17,7 +17,9 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def make_config(tmp_path: pathlib.Path, **env: object) -> TrainConfig:
-    return TrainConfig(env=EnvConfig(**env), run=RunConfig(run_dir=str(tmp_path), exp_name="one"))
+    return TrainConfig(
+        env=EnvConfig(**env), run=RunConfig(run_dir=str(tmp_path), checkpoint_root=str(tmp_path), exp_name="one")
+    )
 
 
 def names(graph: graph_lib.Graph) -> set[str]:
@@ -122,7 +124,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[graph_lib.Graph]:
 
 
 def test_flags_overlay_the_parameter_file(tmp_path: pathlib.Path, started: list[graph_lib.Graph]) -> None:
-    arguments = ["--params_file", str(ROOT / "config" / "robot.yaml"), "--run_dir", str(tmp_path), "--gamma", "0.5"]
+    arguments = ["--params_file", str(ROOT / "config" / "robot.yaml"), "--gamma", "0.5"]
+    arguments += ["--run_dir", str(tmp_path), "--checkpoint_root", str(tmp_path)]
     assert graph_lib.main([*arguments, "--simulator", "kinematic", "--domain_id", "40", "--record"]) == 3
     config = load_config_file(started[0].parameter_file)
     assert (config.ppo.gamma, config.env.simulator, config.run.on_load_failure) == (0.5, "kinematic", "fail")

@@ -6,12 +6,17 @@ import contextlib
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from chunk_ppo_ros.agent import train
+from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
 from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.core.types import Observation
+from support.small_policy import configure, save_openpi
 
 
 def test_the_command_trains_with_its_flags_and_names_the_newest_checkpoint(
@@ -32,6 +37,40 @@ def test_the_command_trains_with_its_flags_and_names_the_newest_checkpoint(
     assert config.ppo == PRESETS["demo"].ppo
     assert (config.run.seed, config.run.checkpoint_root, env) == (5, str(tmp_path), "an environment")
     assert capsys.readouterr().out.endswith(f"the newest checkpoint is {tmp_path / 'step_7'}\n")
+
+
+def test_a_run_that_is_stopped_in_its_first_rollout_has_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+
+    class Report:
+        """Notes the requests in the place of the process that draws pages."""
+
+        def __init__(self, run_dir: Path) -> None:
+            events.append(f"page of {run_dir.name}")
+
+        def __enter__(self) -> Report:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            events.append("closed")
+
+        def request(self) -> None:
+            events.append("requested")
+
+    class Stopped:
+        """An environment in which the user stops the run at its start."""
+
+        def reset(self, *, seed: int) -> Observation:
+            events.append("rollout")
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "ReportWriter", Report)
+    start = str(save_openpi(tmp_path / "imitation"))
+    config = configure(tmp_path, run={"pretrained_checkpoint_path": start, "exp_name": "mine"})
+    setup = TrainingSetup(config, StartingCheckpoint.of(config.run))
+    with pytest.raises(KeyboardInterrupt):
+        train.train(setup, cast(ChunkEnv, Stopped()))
+    assert events == ["page of mine", "requested", "rollout", "closed"]
 
 
 @pytest.mark.parametrize(
