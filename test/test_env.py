@@ -228,6 +228,8 @@ def test_the_cameras_and_the_rate_must_be_the_simulators():
         SimulatorEnv(FakeSimulator(), dataclasses.replace(CONFIG, model=model))
     with pytest.raises(ValueError, match=r"robot\.control_rate must be 50"):
         SimulatorEnv(FakeSimulator(), dataclasses.replace(CONFIG, robot=RobotConfig(control_rate=25.0)))
+    with pytest.raises(ValueError, match=r"robot\.control_rate must be 50"):
+        make_simulator(dataclasses.replace(CONFIG, robot=RobotConfig(control_rate=25.0)))
 
 
 @pytest.mark.parametrize(("lag", "starting_point"), [(0.3, "command"), (0.6, "measured")])

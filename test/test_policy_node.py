@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
@@ -11,7 +13,7 @@ from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.nodes.policy import policy_loader, policy_node
+from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, policy_node
 from chunk_ppo_ros.nodes.wire import conversions, image_messages, joints, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
@@ -358,6 +360,34 @@ def test_a_robot_that_does_not_answer_is_told_and_a_reset_goes_on(start):
     assert (graph.peer.chunks[1].sequence_number, graph.peer.chunks[1].episode) == (1, 1)
 
 
+def test_the_end_of_a_chunk_is_waited_for_from_when_it_was_sent(start, monkeypatch):
+    """The clock stands at 1000 s when the policy's chunk is sent, and at 2000 s when what a human drove is sent."""
+    now = 1000.0
+    monkeypatch.setattr(peer_monitor, "time", SimpleNamespace(monotonic=lambda: now))
+    graph = start()
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.until(lambda: graph.node.is_active)
+    graph.peer.sense(1)
+    graph.until(lambda: graph.peer.chunks)
+    graph.node.watch()
+    assert not graph.logged("was sent")
+    graph.peer.take_over(stamp=3)
+    settle_newest(graph, end=4, intervened=True)
+    graph.until(lambda: graph.peer.bootstraps)
+    now = 2000.0
+    graph.peer.take_over(stamp=10, segment=10)
+    graph.peer.drive(10, num_steps=16)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    graph.node.watch()
+    assert not graph.logged("was sent")
+    now = 2100.0
+    graph.node.watch()
+    assert graph.logged("chunk 1 was sent 100.0 s ago and no outcome has arrived") == 1
+    settle_newest(graph, end=20)
+    graph.until(lambda: graph.logged("its episode is over; the policy goes on"))
+
+
 def test_a_trainer_that_leaves_and_comes_back_is_told_once(graph):
     graph.spin(1.1)  # it has been seen
     graph.peer.destroy_publisher(graph.peer.versions)
@@ -386,6 +416,15 @@ def test_an_observation_that_the_model_refuses_holds(start):
     graph.spin(1.2)
     assert graph.logged("the observation is refused") == 1
     assert graph.peer.chunks == []
+
+
+def test_the_policy_goes_on_with_the_next_observation_that_the_model_takes(graph):
+    settle_newest(graph, end=2, sense=False)
+    graph.peer.sense(2, angle=3.1)
+    graph.until(lambda: graph.logged("the observation is refused, the policy holds: the state must be in range"))
+    graph.peer.sense(3)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.logged("observations are valid again") == 1
 
 
 def test_a_node_that_is_shut_down_holds(graph):

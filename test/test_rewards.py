@@ -397,7 +397,7 @@ def test_delivery_keeps_a_window_and_order() -> None:
     delivery.settle(0)
     assert delivery.pop_due(0.0) == [2]
     assert delivery.full
-    delivery.remove([1, 9])
+    assert delivery.remove([1, 9]) == [1]
     assert delivery.payloads() == [2, 3, 4]
     assert not delivery.full
     assert not delivery.eased

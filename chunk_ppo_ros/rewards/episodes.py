@@ -48,11 +48,11 @@ class EpisodeChange:
     episode: int
     seed: int
     event: Event
-    ending: Ending = Ending.NONE
-    total_reward: float = 0.0
-    num_chunks: int = 0
-    intervened: bool = False
-    message: str = ""
+    ending: Ending
+    total_reward: float
+    num_chunks: int
+    intervened: bool
+    message: str
 
 
 class Episodes:

@@ -43,6 +43,8 @@ class FakeActor:
     def observe(self, observation):
         if len(observation.prompt) > 200:
             raise ValueError("the prompt must fit")
+        if observation.state[0] > 3.0:
+            raise ValueError("the state must be in range")
         return ModelObservation(
             images=observation.images,
             image_mask=observation.image_mask,
