@@ -10,7 +10,7 @@ COMMANDS = {
     "demo": ("cli.demo", "run the whole loop in minutes: imitation, PPO over ROS 2 topics in a simulator, evaluation"),
     "train": (
         "agent.train",
-        "train in one process without ROS: train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]",
+        "train in one process without ROS: train --config debug|demo|full --exp_name NAME [--no_wandb]",
     ),
     "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
     "pretrain": (

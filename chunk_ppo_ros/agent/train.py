@@ -96,7 +96,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros train --config debug|full --exp_name NAME [--no_wandb] [--model tiny|...]`."""
+    """Runs `python -m chunk_ppo_ros train --config debug|demo|full --exp_name NAME [--no_wandb]`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)

@@ -26,7 +26,8 @@ def run_command(package: str, commands: Mapping[str, tuple[str, str]], arguments
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
         print(f"usage: python -m {package} COMMAND [--help | flags]\n")
-        print("\n".join(f"  {name:<10} {text}" for name, (_, text) in commands.items()))
+        width = max(len(name) for name in commands)
+        print("\n".join(f"  {name:<{width}}  {text}" for name, (_, text) in commands.items()))
         return 0 if given else 2
     name = given[0]
     if name not in commands:

@@ -1,4 +1,4 @@
-"""Measures a checkpoint on unseen starts of the simulated task, and compares two checkpoints on the same starts.
+"""Measures a checkpoint on unseen starts of the simulated task, which are the same ones for every checkpoint.
 
 Task, simulator, time limit, temperature and prompt are those of the run that wrote the checkpoint, unless a flag says
 otherwise. Where the checkpoint does not record them, `--config` must name the preset. Results have 95 % intervals.
