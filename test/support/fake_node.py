@@ -1,0 +1,104 @@
+"""A node without ROS, for tests of the parts that nodes are made of."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from rclpy.time import Time
+
+from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
+
+
+class FakePublisher:
+    """Keeps what is published. Tests set how many subscribers it has."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic_name = topic
+        self.num_subscribers = 1
+        self.messages: list[Any] = []
+
+    def publish(self, message: Any) -> None:
+        self.messages.append(message)
+
+    def get_subscription_count(self) -> int:
+        return self.num_subscribers
+
+
+class FakeNode:
+    """A node and its logger in one. It keeps what is logged and published, and tests call what it subscribes to.
+
+    Attributes:
+        lines: what is logged, as (level, text).
+        publishers: the publishers by topic.
+        subscribers: what is called with the messages of a topic, by topic.
+        timers: what the timers call.
+        present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
+        now: the ROS time, ns.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.publishers: dict[str, FakePublisher] = {}
+        self.subscribers: dict[str, Callable[[Any], None]] = {}
+        self.services: dict[str, Callable[[Any, Any], Any]] = {}
+        self.present: dict[str, list[str]] = {}
+        self.now = 0
+        self._conditions = Conditions(self)  # type: ignore[arg-type]
+
+    def get_logger(self) -> FakeNode:
+        return self
+
+    def info(self, text: str) -> None:
+        self.lines.append(("info", text))
+
+    def warning(self, text: str) -> None:
+        self.lines.append(("warning", text))
+
+    def error(self, text: str) -> None:
+        self.lines.append(("error", text))
+
+    def take_lines(self) -> list[tuple[str, str]]:
+        """Returns what was logged since the last call."""
+        lines, self.lines = self.lines, []
+        return lines
+
+    def raise_condition(self, condition: Condition, **values: Hashable) -> None:
+        self._conditions.raise_condition(condition, **values)
+
+    def clear_condition(self, condition: Condition, **values: Hashable) -> None:
+        self._conditions.clear_condition(condition, **values)
+
+    def create_publisher(self, kind: type, topic: str, profile: Any) -> FakePublisher:
+        return self.publishers.setdefault(topic, FakePublisher(topic))
+
+    def create_subscription(self, kind: type, topic: str, on_message: Callable[[Any], None], profile: Any) -> None:
+        self.subscribers[topic] = on_message
+
+    def create_service(self, kind: type, name: str, on_request: Callable[[Any, Any], Any]) -> None:
+        self.services[name] = on_request
+
+    def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
+        names = self.present.get(topic, [])
+        return [types.SimpleNamespace(node_name=name, endpoint_gid=name.encode()) for name in names]
+
+    def get_clock(self) -> FakeNode:
+        """The node stands for its clock, whose method `now` is the attribute of this name."""
+        return types.SimpleNamespace(now=lambda: Time(nanoseconds=self.now))  # type: ignore[return-value]
+
+    def published(self, topic: str) -> list[Any]:
+        """Returns what was published on a topic since the last call."""
+        publisher = self.publishers[topic]
+        messages, publisher.messages = publisher.messages, []
+        return messages
+
+
+class SteadyClock:
+    """Stands for the module `time` of a module under test. Tests set `now`, s."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def monotonic(self) -> float:
+        return self.now

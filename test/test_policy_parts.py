@@ -1,0 +1,291 @@
+"""The parts of policy_node that watch sensors, peers and people: what they report, and when it is over."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.nodes.policy import peer_monitor, sensors
+from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
+from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
+from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
+from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+from support.fake_node import FakeNode, FakePublisher, SteadyClock
+
+CONFIG = dataclasses.replace(
+    PRESETS["debug"], env=dataclasses.replace(PRESETS["debug"].env, sensor_timeout=2.0, sync_tolerance=0.1)
+)
+CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
+SECOND = 1_000_000_000  # ns
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
+IMAGE = np.full((4, 6, 3), 9, np.uint8)
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode()
+
+
+# Sensors.
+
+
+class Rig:
+    """Sensors of a fake node, and what sends to them."""
+
+    def __init__(self, node: FakeNode, clock: SteadyClock) -> None:
+        self.node, self.clock = node, clock
+        self.num_news = 0
+        self.sensors = Sensors(node, CONFIG, on_news=self._count)  # type: ignore[arg-type]
+
+    def _count(self) -> None:
+        self.num_news += 1
+
+    def show(self, camera: str, *, stamp: int, encoding: str = "rgb8") -> None:
+        message = image_to_message(IMAGE, stamp=stamp, frame_id=camera)
+        message.encoding = encoding
+        self.node.subscribers[f"{camera}/camera/color/image_rect_raw"](message)
+
+    def feel(self, side: str, *, stamp: int, angle: float = 0.1) -> None:
+        message = StateMessage(CONVENTION).fill(np.array([angle] * 6 + [0.5]), stamp=stamp)
+        self.node.subscribers[f"follower_{side}/joint_states"](message)
+
+    def sense(self, *, stamp: int, cameras: tuple[str, ...] = CAMERAS) -> None:
+        for camera in cameras:
+            self.show(camera, stamp=stamp)
+        for side in aloha.SIDES:
+            self.feel(side, stamp=stamp)
+
+
+@pytest.fixture
+def rig(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    clock = SteadyClock()
+    monkeypatch.setattr(sensors, "time", clock)
+    return Rig(node, clock)
+
+
+def test_a_silent_sensor_is_named_only_while_readings_are_waited_for(rig: Rig) -> None:
+    rig.sense(stamp=1 * SECOND, cameras=CAMERAS[:2])
+    assert rig.num_news == 4
+    rig.clock.now += 50.0
+    rig.sensors.watch()
+    assert rig.sensors.peek() is None
+    assert rig.node.take_lines() == []  # Nobody has asked for readings.
+    assert rig.sensors.take(newer_than=0) is None
+    rig.clock.now += 2.0
+    rig.sensors.watch()
+    assert rig.node.take_lines() == []
+    rig.clock.now += 0.5
+    rig.sense(stamp=2 * SECOND, cameras=CAMERAS[:2])
+    assert rig.sensors.take(newer_than=0) is None  # It still waits since the first time.
+    rig.sensors.watch()
+    text = "cam_right_wrist is silent for 2.5 s; the policy holds, check the drivers and topic names"
+    assert rig.node.take_lines() == [("warning", text)]
+    rig.show("cam_right_wrist", stamp=2 * SECOND)
+    readings = rig.sensors.take(newer_than=2 * SECOND)
+    assert readings is not None
+    assert (readings.stamp, readings.state[0]) == (2 * SECOND, pytest.approx(0.1))
+    assert rig.node.take_lines() == [("info", "all sensors are back")]
+    rig.clock.now += 50.0
+    rig.sensors.watch()
+    assert rig.sensors.take(newer_than=3 * SECOND) is None
+    rig.sensors.stop_waiting()
+    rig.clock.now += 50.0
+    rig.sensors.watch()
+    assert rig.node.take_lines() == []
+
+
+def test_sensors_whose_stamps_lie_apart_are_told_from_silent_ones(rig: Rig) -> None:
+    rig.sense(stamp=1 * SECOND)
+    rig.feel("left", stamp=5 * SECOND)  # The clock of its machine is ahead.
+    assert rig.sensors.take(newer_than=0) is None
+    rig.clock.now += 2.1
+    rig.sensors.watch()
+    assert [level for level, _ in rig.node.take_lines()] == ["warning"]  # All are silent.
+    rig.sense(stamp=2 * SECOND)
+    rig.feel("left", stamp=6 * SECOND)
+    rig.sensors.watch()
+    (back, (level, text)) = rig.node.take_lines()
+    assert (back, level) == (("info", "all sensors are back"), "warning")
+    assert text.startswith("all sensors send, but for 2.1 s their stamps have been older than the last chunk's end or")
+    rig.feel("left", stamp=2 * SECOND)
+    assert rig.sensors.peek() is not None
+    assert rig.node.take_lines() == []
+    assert rig.sensors.take(newer_than=0) is not None
+    assert rig.node.take_lines() == [("info", "the stamps of all sensors fit together again")]
+
+
+def test_readings_that_cannot_be_used_are_told_once_and_are_no_news(rig: Rig) -> None:
+    for stamp in (1, 2):
+        rig.show("cam_high", stamp=stamp, encoding="jpeg")
+        rig.feel("right", stamp=stamp, angle=float("nan"))
+    (_, image), (_, arm) = rig.node.take_lines()
+    assert image.startswith("cam_high: ")
+    assert arm.startswith("right arm: joint waist must be finite, got nan")
+    assert rig.num_news == 0
+    rig.sense(stamp=3)
+    texts = ["the images of cam_high are valid again", "the right arm's joint states are valid again"]
+    assert rig.node.take_lines() == [("info", text) for text in texts]
+
+
+def test_a_missing_image_is_blank_and_masked() -> None:
+    readings = SyncedSensors((IMAGE, None), np.array([True, False]), np.arange(14.0), stamp=1, newest=1)
+    observation = make_observation(readings, image_size=6, prompt="reach")
+    assert observation.images.shape == (2, 6, 6, 3)
+    assert observation.images[0, 1:5].min() == 9  # It is fitted into the square, with one blank row above and below.
+    assert observation.images[0, 0].max() == observation.images[0, 5].max() == observation.images[1].max() == 0
+    assert observation.image_mask.tolist() == [True, False]
+    assert (observation.prompt, observation.state.dtype) == ("reach", np.float32)
+
+
+# Other nodes.
+
+
+def test_topics_on_which_nobody_listens_are_named_until_all_have_a_listener(node: FakeNode) -> None:
+    publishers = [FakePublisher("action_chunk"), FakePublisher("bootstrap")]
+    peers = PeerMonitor(node, CONFIG, publishers)  # type: ignore[arg-type]
+    assert peers.all_listen()
+    publishers[0].num_subscribers = publishers[1].num_subscribers = 0
+    assert not peers.all_listen()
+    publishers[1].num_subscribers = 1
+    assert not peers.all_listen()
+    publishers[0].num_subscribers = 1
+    assert peers.all_listen()
+    text = "nobody listens on {}; the policy holds, check that robot_node and reward_node run"
+    both, one, over = node.take_lines()
+    assert both == ("warning", text.format("action_chunk, bootstrap"))
+    assert one == ("warning", text.format("action_chunk"))
+    assert over == ("info", "robot_node and reward_node listen")
+
+
+def test_a_chunk_has_its_own_time_a_deadline_and_the_time_of_the_sources(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SteadyClock()
+    monkeypatch.setattr(peer_monitor, "time", clock)
+    peers = PeerMonitor(node, CONFIG, [])  # type: ignore[arg-type]
+    id = ChunkId("run", 7, 0, 3)
+    peers.chunk_sent()
+    # 16 steps at 50 Hz
+    allowed = 0.32 + CONFIG.robot.chunk_deadline + CONFIG.reward.source_timeout
+    clock.now += allowed - 0.01
+    peers.watch(id)
+    assert node.take_lines() == []
+    clock.now += 0.02
+    peers.watch(id)
+    ((level, text),) = node.take_lines()
+    assert (level, text.partition(" ago")[0]) == ("warning", f"chunk 7 was sent {allowed + 0.01:.1f} s")
+    peers.watch(None)
+    assert node.take_lines() == [("info", "the chunk has ended or its episode is over; the policy goes on")]
+    peers.watch(None)
+    assert node.take_lines() == []
+
+
+# The other nodes' messages.
+
+
+class Facts:
+    """The facts of a rollout of version 0 of the run "run", which a human may drive."""
+
+    def __init__(self, node: FakeNode) -> None:
+        self.node = node
+        self.num_changes = 0
+        self.readings: SyncedSensors | None = None
+        self.facts = RolloutFacts(
+            node,  # type: ignore[arg-type]
+            action_dim=14,
+            peek=lambda: self.readings,
+            on_change=self._count,
+        )
+        self.facts.state.announce(Announcement("run", 0, num_accepted=0, num_required=4))
+
+    def _count(self) -> None:
+        self.num_changes += 1
+
+    def hear(self, topic: str, message: object) -> None:
+        self.node.subscribers[topic](message)
+
+    def end_segment(self, stamp: int, *, dim: int = 14) -> None:
+        driven = ExecutionResult(
+            status=Status.EXECUTED,
+            num_steps=2,
+            stamp=stamp,
+            human_driven=True,
+            commanded=np.zeros((2, dim), np.float32),
+            causes=np.zeros(2, np.uint8),
+        )
+        self.hear("execution_result", conversions.execution_to_message(driven))
+
+    def begin_segment(self, stamp: int) -> None:
+        """The sensors show something 1 ns before a human begins a segment."""
+        self.readings = SyncedSensors((), np.ones(0, bool), np.zeros(14), stamp=stamp - 1, newest=stamp - 1)
+        self.facts.on_readings()
+        self.hear("takeover_state", msg.TakeoverState(header=header_of(stamp), human=True, segment=time_from_ns(stamp)))
+
+
+@pytest.fixture
+def facts(node: FakeNode) -> Facts:
+    return Facts(node)
+
+
+def test_chunks_that_do_not_count_are_told_until_one_counts(facts: Facts) -> None:
+    outcome = msg.ChunkOutcome(run_id="run", sequence_number=4, valid=False, message="REFUSED: too far")
+    facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="other", valid=False, message="of another run"))
+    assert (facts.num_changes, facts.node.take_lines()) == (0, [])
+    for _ in range(2):
+        facts.hear("chunk_outcome", outcome)
+    assert facts.num_changes == 2
+    assert facts.node.take_lines() == [("warning", "chunk 4 does not count: REFUSED: too far")]
+    facts.hear("chunk_outcome", msg.ChunkOutcome(run_id="run", sequence_number=5, valid=True))
+    assert facts.node.take_lines() == [("info", "the robot executes chunks again")]
+    facts.hear("transition_ack", msg.TransitionAck(run_id="other"))
+    assert facts.num_changes == 3
+    facts.hear("transition_ack", msg.TransitionAck(run_id="run"))
+    assert facts.num_changes == 4
+
+
+def test_segments_of_a_human_that_cannot_be_used_are_told_until_one_can(facts: Facts) -> None:
+    facts.begin_segment(100)
+    facts.node.take_lines()
+    changes = facts.num_changes
+    facts.end_segment(100, dim=13)
+    ((level, text),) = facts.node.take_lines()
+    assert (level, facts.num_changes) == ("error", changes)
+    assert text.endswith("commanded must have shape (2, 14), got (2, 13)")
+    facts.end_segment(100)
+    assert facts.num_changes == changes + 1
+    assert facts.node.take_lines() == [("info", "the segments of the human are well formed again")]
+    stamp = 50_000_000_000  # The newest readings are much older.
+    facts.end_segment(stamp)
+    ((level, text),) = facts.node.take_lines()
+    assert level == "warning"
+    assert text.endswith("the sensors gave no observation just before it")
+    facts.begin_segment(stamp + 100)
+    facts.end_segment(stamp + 100)
+    assert facts.node.take_lines() == [("info", "the segments of the human are used again")]
+    segment = facts.facts.state.segments.next
+    assert segment is not None
+    assert (segment.stamp, segment.commanded.shape) == (100, (2, 14))
+
+
+def test_readings_are_kept_only_while_a_human_drives_and_the_driver_outlives_the_run(facts: Facts) -> None:
+    facts.begin_segment(100)
+    facts.end_segment(100)
+    assert facts.facts.state.segments.next is not None
+    facts.facts.forget()
+    assert facts.facts.state.is_human_driven
+    assert facts.facts.state.segments.next is None
+    assert facts.facts.state.weights.run_id is None
+    facts.hear("takeover_state", msg.TakeoverState(header=header_of(200), human=False))
+    assert not facts.facts.state.is_human_driven
