@@ -1,0 +1,155 @@
+"""The parts of robot_node: its diagnostics, who drives, and joint states that cannot be used."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
+from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.nodes.wire.joints import StateMessage, leader_message
+from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+from support.executions import execution
+from support.fake_node import FakeNode
+
+CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
+
+
+# Diagnostics.
+
+
+def said(diagnostics: RobotDiagnostics, **changes: object) -> tuple[bytes, str]:
+    """The level and the text of an idle robot with joint states of both arms, but for `changes`."""
+    idle: dict[str, object] = {"playing": False, "suspended": "", "arms": aloha.SIDES, "human": False, "problem": ""}
+    status = diagnostics.status(**{**idle, **changes})  # type: ignore[arg-type]
+    assert (status.name, status.hardware_id) == ("robot_node: chunk player", "aloha")
+    return status.level, status.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "text"),
+    [
+        ({}, DiagnosticStatus.OK, "idle"),
+        ({"playing": True}, DiagnosticStatus.OK, "playing"),
+        ({"arms": ("left",)}, DiagnosticStatus.WARN, "no joint states yet of: right"),
+        ({"suspended": "paused"}, DiagnosticStatus.WARN, "suspended: paused"),
+        ({"suspended": "paused", "human": True}, DiagnosticStatus.WARN, "suspended: paused"),
+        ({"human": True}, DiagnosticStatus.OK, "a human drives"),
+        ({"human": True, "problem": "it is far"}, DiagnosticStatus.WARN, "a human drives; it is far"),
+    ],
+)
+def test_the_diagnostics_say_what_the_robot_does(changes: dict[str, object], level: bytes, text: str) -> None:
+    assert said(RobotDiagnostics(), **changes) == (level, text)
+
+
+def test_a_fault_and_bad_joint_states_are_errors_until_they_are_over() -> None:
+    diagnostics = RobotDiagnostics()
+    diagnostics.note_result(ExecutionResult.nothing(Status.FAULT, "no joint states"))
+    assert said(diagnostics) == (DiagnosticStatus.ERROR, "stopped: no joint states")
+    assert said(diagnostics, playing=True) == (DiagnosticStatus.OK, "playing")
+    diagnostics.note_bad_states("right", "no elbow")
+    diagnostics.note_bad_states("left", "no waist")
+    text = "joint states cannot be used: left arm: no waist; right arm: no elbow"
+    assert said(diagnostics, arms=("left",)) == (DiagnosticStatus.ERROR, text)
+    for arm in ("left", "right", "right"):
+        diagnostics.note_good_states(arm)
+    diagnostics.note_result(ExecutionResult.whole(4))
+    assert said(diagnostics) == (DiagnosticStatus.OK, "idle")
+
+
+def test_the_diagnostics_count_results_and_steps() -> None:
+    diagnostics = RobotDiagnostics()
+    for result in (execution(3, clamped=2), execution(4, clamped=1), ExecutionResult.nothing(Status.REFUSED, "late")):
+        diagnostics.note_result(result)
+    status = diagnostics.status(playing=False, suspended="", arms=aloha.SIDES, human=False, problem="")
+    values = {value.key: value.value for value in status.values}
+    assert values == {
+        "chunks_executed": "2",
+        "chunks_refused": "1",
+        "chunks_fault": "0",
+        "chunks_takeover": "0",
+        "chunks_cancelled": "0",
+        "num_steps": "7",
+        "num_clamped_steps": "3",
+        "last_result": "REFUSED late",
+    }
+
+
+# Who drives.
+
+
+def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> None:
+    node = FakeNode()
+    driver = DriverPublisher(node, Conditions(node))  # type: ignore[arg-type]
+    node.now = 5
+    driver.update(run_id="", human=False, segment=0, problem="")
+    driver.update(run_id="run", human=False, segment=0, problem="")
+    (first,) = node.published("takeover_state")
+    assert (first.run_id, first.sender, first.human, time_to_ns(first.header.stamp)) == ("", DEFAULT_SENDER, False, 5)
+    assert node.take_lines() == []
+    for problem in ("bring it there", "bring it there", ""):
+        driver.update(run_id="run", human=True, segment=0, problem=problem)
+    driver.update(run_id="run", human=True, segment=77, problem="")
+    driver.update(run_id="run", human=False, segment=77, problem="")
+    published = [(message.human, time_to_ns(message.segment)) for message in node.published("takeover_state")]
+    assert published == [(True, 0), (True, 77), (False, 77)]
+    assert node.take_lines() == [
+        ("info", "a human drives"),
+        ("warning", "the robot holds: bring it there"),
+        ("info", "the robot no longer holds"),
+        ("info", "the policy drives"),
+    ]
+
+
+# Joint states.
+
+
+def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_leader() -> None:
+    node, diagnostics, ticks = FakeNode(), RobotDiagnostics(), []
+    player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False)
+    JointStateIntake(
+        node,  # type: ignore[arg-type]
+        player,
+        CONVENTION,
+        diagnostics=diagnostics,
+        conditions=Conditions(node),  # type: ignore[arg-type]
+        profile=qos.JOINT_STATES,
+        on_arm_states=lambda: ticks.append(1),
+    )
+    for topic in ("follower_left/joint_states", "leader_right/joint_states"):
+        for _ in range(2):
+            node.subscribers[topic](JointState(name=["waist"], position=[0.0]))
+    levels = [(level, text.partition(": ")[0]) for level, text in node.take_lines()]
+    assert levels == [
+        ("error", "joint states of the left arm are not used"),
+        ("error", "joint states of the right leader are not used"),
+    ]
+    level, text = said(diagnostics)
+    assert (level, text.count("joints must include")) == (DiagnosticStatus.ERROR, 2)
+    assert (ticks, player.state_stamps) == ([], {})
+    pose = aloha.START_POSE[:7]
+    node.subscribers["follower_left/joint_states"](StateMessage(CONVENTION).fill(pose, stamp=9))
+    node.subscribers["leader_right/joint_states"](leader_message(pose, stamp=9, convention=CONVENTION))
+    assert (ticks, player.state_stamps) == ([1], {"left": 9})
+    assert node.take_lines() == [
+        ("info", "joint states of the left arm are used again"),
+        ("info", "joint states of the right leader are used again"),
+    ]
+    assert said(diagnostics) == (DiagnosticStatus.OK, "idle")
+    node.subscribers["follower_right/joint_states"](StateMessage(CONVENTION).fill(pose, stamp=9))
+    player.take_over()
+    target = player.tick(time.monotonic())
+    assert target is not None
+    np.testing.assert_allclose(target, aloha.START_POSE, atol=1e-6)  # The right leader is followed.
