@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import math
 import os
+import select
 import subprocess
 import sys
 import time
@@ -220,6 +222,85 @@ def test_a_process_that_hangs_holds_up_nobody(tmp_path, caplog, monkeypatch):
     assert sum("wandb is too slow" in message for message in messages) == 1
     assert sum("did not finish in time" in message for message in messages) == 1
     assert sum(message.startswith("wandb missed") for message in messages) == 1
+
+
+FAKE_WANDB = """
+import json, os
+
+def put(what, value=None):
+    print(json.dumps([what, value]), flush=True)
+
+class Run:
+    def define_metric(self, *names, **settings): put("define_metric", [*names, settings])
+    def log(self, record): put("log", record)
+    def finish(self): put("finish")
+
+def Settings(**given): return given
+
+def init(**given):
+    put("init", given)
+    return Run()
+
+put("import", [os.environ["WANDB_MODE"], os.environ["WANDB_ERROR_REPORTING"]])
+"""
+"""Stands in for wandb and prints each call."""
+
+
+@pytest.fixture
+def fake_wandb(tmp_path, monkeypatch):
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    (folder / "wandb.py").write_text(FAKE_WANDB)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+def test_wandb_gets_every_record_and_uses_the_network_for_nothing_else(fake_wandb, tmp_path):
+    run_dir = tmp_path / "runs" / "mine"
+    with MetricsLog.open(run_dir, config=CONFIG, run_id="mine/1") as log:
+        log.write("update", Metrics({"loss/policy": 1.0, "kl/after": float("nan")}), counters=Counters())
+    calls = [json.loads(line) for line in (run_dir / "wandb.log").read_text().splitlines()]
+    off = dict.fromkeys(("disable_git", "disable_code", "silent"), True) | {"console": "off", "save_code": False}
+    off |= dict.fromkeys(("x_disable_stats", "x_disable_machine_info", "x_disable_meta"), True)
+    assert calls[0] == ["import", ["offline", "false"]]
+    assert calls[1][1].pop("config")["ppo"]["gamma"] == CONFIG.ppo.gamma
+    assert calls[1] == [
+        "init",
+        {
+            "project": "chunk_ppo_ros",
+            "id": "mine-1",
+            "resume": "allow",
+            "name": "mine",
+            "dir": str(run_dir),
+            "settings": off,
+        },
+    ]
+    assert calls[2] == ["define_metric", ["*", {"step_metric": "num_chunks"}]]
+    (logged,) = (value for what, value in calls if what == "log")
+    assert math.isnan(logged.pop("kl/after"))
+    assert logged == {"num_chunks": 32, "num_steps": 512, "policy_version": 1, "loss/policy": 1.0}
+    assert calls[-1] == ["finish", None]
+
+
+def test_wandb_is_in_a_session_of_its_own_where_ctrl_c_does_not_reach_it(fake_wandb, tmp_path):
+    sink = wandb_sink.start(tmp_path, run_id="run", config={"ppo": {}})
+    assert sink is not None
+    assert os.getsid(sink.process.pid) == sink.process.pid
+    sink.close()
+    assert sink.process.returncode == 0
+
+
+def test_wandb_ends_soon_after_the_process_that_trains(fake_wandb, tmp_path):
+    command = [sys.executable, "-m", "chunk_ppo_ros.reporting.wandb_process", str(tmp_path), "0.1"]
+    program = f"import subprocess, time; subprocess.Popen({command!r}); time.sleep(600)"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as trains:
+        assert b"import" in trains.stdout.readline()  # wandb's process now waits for its first record
+        trains.kill()
+        readable, _, _ = select.select([trains.stdout], [], [], 30.0)
+        assert readable and trains.stdout.read() == b""  # nobody has it open any more
 
 
 def test_wandb_writes_offline_below_the_run(home, tmp_path):

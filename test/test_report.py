@@ -132,6 +132,91 @@ def test_updates_that_were_undone_are_marked(tmp_path, monkeypatch):
     np.testing.assert_allclose(marks.get_xydata(), [[8, 0.1], [24, 0.3]])
 
 
+def drawing(monkeypatch, tmp_path, **records):
+    """The six panels of a curve, row by row."""
+    drawn = []
+    monkeypatch.setattr(plots, "save", lambda figure, path, dpi: drawn.append(figure))
+    given = {"updates": (), "episodes": (), "evaluations": (), "clip_range": (0.8, 1.25), **records}
+    plots.draw_learning_curve(tmp_path / "curve.png", title="my run", **given)
+    return drawn[0], drawn[0].axes
+
+
+def points(axis, label):
+    (line,) = (line for line in axis.lines if line.get_label() == label)
+    return line.get_xydata()
+
+
+def test_the_panels_show_the_records(tmp_path, monkeypatch):
+    updates = [
+        {**UPDATE, "kl/after": 0.1 * number, "value/explained_variance": 0.5, "num_chunks": 8 * number}
+        for number in (1, 2)
+    ]
+    episodes = [
+        {"episode/num_chunks": 2, "episode/success": float(number >= 2), "episode/total_reward": float(number)}
+        for number in range(4)
+    ]
+    measured = {"num_chunks": 6, **evaluation(6, 0.5).metrics}
+    figure, panels = drawing(monkeypatch, tmp_path, updates=updates, episodes=episodes, evaluations=[measured])
+    success, reward, ratio, clipped, explained, moved = panels
+    assert figure.get_suptitle() == "my run"
+    assert [panel.get_title() for panel in panels] == [
+        "Episodes solved while training",
+        "Reward of an episode",
+        "Ratio of new to old probability",
+        "Ratios outside the clip range",
+        "Explained variance of the value",
+        "KL from before to after an update (k2), nats a chunk",
+    ]
+    # Four episodes of two chunks; means over fewer than two are not drawn: (0 + 0 + 1) / 3 and (0 + 0 + 1 + 1) / 4.
+    mean = f"mean of the last {plots.WINDOW} episodes"
+    np.testing.assert_allclose(points(success, mean), [[6, 1 / 3], [8, 0.5]])
+    np.testing.assert_allclose(points(reward, mean), [[6, 1.0], [8, 1.5]])
+    np.testing.assert_allclose(points(reward, "an episode"), [[2, 0], [4, 1], [6, 2], [8, 3]])
+    assert [line.get_label() for line in success.lines if line.get_label() == "an episode"] == []
+    for panel, (low, middle, high) in ((success, (0.4, 0.5, 0.6)), (reward, (1.25, 1.5, 1.75))):
+        (bars,) = panel.containers
+        np.testing.assert_allclose(bars.lines[0].get_xydata(), [[6, middle]])
+        np.testing.assert_allclose(bars.lines[2][0].get_segments(), [[[6, low], [6, high]]])
+    np.testing.assert_allclose(points(ratio, "mean"), [[8, 1], [16, 1]])
+    assert [line.get_ydata()[0] for line in ratio.lines if line.get_linestyle() == "--"] == [0.8, 1.25]
+    (band,) = ratio.collections
+    np.testing.assert_allclose(band.get_datalim(ratio.transData).intervaly, [0.7, 1.4])
+    assert (ratio.get_yscale(), ratio.get_ylim()) == ("log", (0.45, 2.2))
+    np.testing.assert_allclose(clipped.lines[0].get_xydata(), [[8, 0.25], [16, 0.25]])
+    np.testing.assert_allclose(explained.lines[0].get_xydata(), [[8, 0.5], [16, 0.5]])
+    np.testing.assert_array_equal(explained.lines[1].get_ydata(), [0.0, 0.0])
+    np.testing.assert_allclose(moved.lines[0].get_xydata(), [[8, 0.1], [16, 0.2]])
+    assert clipped.get_ylim()[0] == moved.get_ylim()[0] == 0.0
+    assert success.get_ylim() == (-0.03, 1.03)
+    assert [panel.get_xlabel() for panel in panels] == [""] * 4 + ["chunks"] * 2
+    assert [panel.get_legend() is not None for panel in panels] == [True, True, True, False, False, False]
+    assert not any(text.get_text() == "no records" for panel in panels for text in panel.texts)
+    assert not any(panel.spines[side].get_visible() for panel in panels for side in ("top", "right"))
+
+
+def test_a_ratio_far_off_widens_the_panel_and_panels_without_records_say_so(tmp_path, monkeypatch):
+    far = {**UPDATE, "ratio/min": 0.1, "ratio/max": 10.0, "ratio/clip_fraction": None, "num_chunks": 8}
+    _, panels = drawing(monkeypatch, tmp_path, updates=[far])
+    np.testing.assert_allclose(panels[2].get_ylim(), [0.095, 10.5])
+    empty = [[text.get_text() for text in panel.texts] == ["no records"] for panel in panels]
+    assert empty == [True, True, False, True, False, True]  # The panel of the variance has its line at 0.
+
+
+def test_the_curve_has_the_clip_range_of_the_run(tmp_path, monkeypatch):
+    ranges = []
+    monkeypatch.setattr(plots, "draw_learning_curve", lambda path, *, clip_range, **_: ranges.append(clip_range))
+    for number, ppo in enumerate(({"clip_coef": 0.1}, {"clip_coef": 0.1, "clip_coef_high": 0.3})):
+        with MetricsLog.open(tmp_path / str(number), config=make_config(tmp_path, **ppo), run_id="name-1") as log:
+            record = episode_metrics(episode=0, total_reward=3.0, success=True, num_chunks=2)
+            log.write("episode", record, counters=Counters(0, 0, 0))
+            log.write("update", UPDATE, counters=Counters(8, 128, 1))
+        text = write_report(tmp_path / str(number)).read_text()
+        assert "| | first 1 episodes, first update | last 1 episodes, last update |" in text
+        assert f"| metrics | `{tmp_path / str(number) / 'metrics.jsonl'}` |" in text
+        assert f"| checkpoints | `{tmp_path / 'checkpoints' / 'name'}` |" in text
+    np.testing.assert_allclose(ranges, [(0.9, 1.1), (0.9, 1.3)])
+
+
 def test_a_run_without_updates_has_a_report(tmp_path):
     run_dir = write_run(tmp_path, num_updates=0)
     text = write_report(run_dir).read_text()

@@ -17,6 +17,7 @@ from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.config import PRESETS, RunConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
+from chunk_ppo_ros.reporting import report_writer
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_process import LOG_NAME
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
@@ -115,6 +116,30 @@ def test_a_page_that_the_process_cannot_write_is_an_error_at_the_end(run_dir: Pa
     with pytest.raises(ValueError, match="must be JSON"):
         report.close()
     assert "must be JSON" in (run_dir / LOG_NAME).read_text()
+
+
+def test_a_process_that_takes_too_long_is_ended_and_the_page_is_written_here(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(report_writer, "LAST_PAGE_TIMEOUT", 0.0)
+    report = ReportWriter(run_dir)
+    report.request()
+    assert report.close() == run_dir / "summary.md"
+    assert trained_on(run_dir, 1)
+    assert f"ended with status -9: see {run_dir / LOG_NAME}" in caplog.text
+    report.request()  # It is over, so no other process starts.
+    assert report.close() == run_dir / "summary.md"
+
+
+def test_the_process_that_writes_pages_lets_training_run_first(run_dir: Path) -> None:
+    command = [sys.executable, "-m", "chunk_ppo_ros.reporting.report_process", str(run_dir), "3600"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as process:
+        expected = min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, process.pid) == expected)
+        assert not (run_dir / "summary.md").exists()  # Nobody has requested it.
+    assert process.returncode == 0  # The end of the input requests the last page.
+    assert trained_on(run_dir, 1)
 
 
 def test_a_run_without_a_new_update_gets_its_page_here(run_dir: Path) -> None:
