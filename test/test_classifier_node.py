@@ -43,8 +43,10 @@ class Rig(Peer):
         times = {"header": header_of(stamp), "end": time_from_ns(end)}
         self._results.publish(ExecutionResult(**times, run_id="run", sender="robot_7", num_steps=num_steps))
 
-    def show(self, camera: str, stamp: int) -> None:
-        self._cameras[camera].publish(image_to_message(IMAGE, stamp=stamp, frame_id=camera))
+    def show(self, camera: str, stamp: int, *, encoding: str = "rgb8") -> None:
+        message = image_to_message(IMAGE, stamp=stamp, frame_id=camera)
+        message.encoding = encoding
+        self._cameras[camera].publish(message)
 
     @property
     def rewards(self) -> list[TaskReward]:
@@ -88,6 +90,27 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     expected = SuccessClassifier.load(trained).probability(dict.fromkeys(CAMERAS, IMAGE))
     assert (term.name, term.weight) == ("solved_probability", 1.0)
     assert term.value == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("threshold", "ends"), [(0.9999, True), (1e-6, False)])
+def test_only_a_success_ends_an_episode_and_only_where_the_classifier_may_end_it(
+    threshold: float, ends: bool, trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "strict.npz"
+    dataclasses.replace(SuccessClassifier.load(trained), threshold=threshold).save(path)
+    reward = {"sources": ("classifier",), "classifier": str(path), "classifier_ends": ends}
+    with running_graph(node_config(tmp_path, reward=reward), tmp_path, Rig, capfd) as graph:
+        graph.add(ClassifierNode())
+        graph.until(graph.peer.is_connected)
+        graph.peer.end(50, end=100)
+        graph.peer.show("cam_high", stamp=100, encoding="jpeg")
+        graph.until(lambda: graph.logged("cam_high: image encoding must be one of"))
+        for camera in CAMERAS:
+            graph.peer.show(camera, stamp=100)
+        graph.until(lambda: graph.peer.rewards)
+        (reward,) = graph.peer.rewards
+        assert (reward.success, reward.terminated) == (threshold < 0.5, False)
+        assert graph.logged("the images of cam_high are valid again") == 1
 
 
 def test_each_of_several_chunks_that_waited_for_a_camera_is_judged(graph: Graph) -> None:

@@ -77,6 +77,26 @@ def test_each_condition_of_the_table_has_a_key_of_its_own_and_all_its_texts() ->
     assert not [name for name, entry in TABLE.items() if not (entry.key and entry.text and entry.cleared)]
 
 
+def test_what_stops_a_part_of_the_run_is_an_error_and_what_it_waits_for_is_a_warning() -> None:
+    assert {name for name, entry in TABLE.items() if not entry.is_error} == {
+        "SENSORS_SILENT",
+        "SENSORS_APART",
+        "IMAGE_UNREADABLE",
+        "ARM_UNREADABLE",
+        "NOBODY_LISTENS",
+        "TRAINER_LEFT",
+        "CHUNK_UNFINISHED",
+        "SOURCE_UNKNOWN",
+        "OBSERVATION_REFUSED",
+        "TOKENS_INVALID",
+        "CHUNK_REFUSED",
+        "SEGMENT_UNUSED",
+        "SEGMENT_TOO_LONG",
+        "LEADER_NOT_FOLLOWED",
+        "TRANSITION_OF_OTHER_VERSION",
+    }
+
+
 def placeholders(*texts: str) -> set[str]:
     return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
 

@@ -73,6 +73,21 @@ def test_the_quickest_tests_that_run_the_line_come_first_up_to_the_time_limit() 
     assert mutant_tests.tests_for(mutation, survey, {}, time_limit=5.0) == ["test/test_a.py::test_quick"]
 
 
+def test_a_file_names_what_it_imports_and_what_the_programs_in_its_strings_import(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "test_example.py"
+    path.write_text(
+        "from chunk_ppo_ros.example import first\n"
+        'PROGRAM = """\n    import sys; from chunk_ppo_ros.example import second\n"""\n'
+        'MODULE = "chunk_ppo_ros.example.third"\n'
+        'TEXT = "an import of nothing"\n'
+    )
+    assert mutant_tests.named(path) >= {
+        "chunk_ppo_ros.example.first",
+        "chunk_ppo_ros.example.second",
+        "chunk_ppo_ros.example.third",
+    }
+
+
 def test_the_nearest_files_come_first_where_no_test_was_seen_to_run_the_line() -> None:
     (mutation,) = mutations(PATH, "x = 3\n")
     distances = {"test/test_far.py": {str(PATH): 4}, "test/test_near.py": {str(PATH): 1}, "test/test_other.py": {}}

@@ -102,6 +102,9 @@ def test_ros_and_extra_parameters_are_known(make_node: NodeMaker) -> None:
     node = make_node("-p", "use_sim_time:=false", "-p", "bag_folder:=here")
     parameters.declare(node, "run", extra={"bag_folder": "where the bag goes"})
     assert node.get_parameter("bag_folder").value == "here"
+    assert node.describe_parameter("bag_folder").description == "where the bag goes"
+    (result,) = node.set_parameters([Parameter("bag_folder", value="there")])
+    assert not result.successful
 
 
 def _changed_config() -> config_lib.TrainConfig:

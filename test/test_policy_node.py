@@ -163,17 +163,20 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
 
 
 def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
-    """Two whole chunks of 16 are 32 steps; after 16 and 7 of them 9 are left, though 16 are asked."""
+    """Two whole chunks of 16 are 32 steps; after 16 and 7 of them 9 are left, though 16 are asked.
+
+    reward_node ends the episode then. Where it has counted fewer steps, chunks of one step follow.
+    """
     graph = start(env={"max_episode_chunks": 2})
     graph.peer.announce()
     graph.peer.event(msg.EpisodeEvent.STARTED)
     graph.until(lambda: graph.node.is_active)
     graph.peer.sense(1)
     left = graph.peer.heard["robot/left/joint_trajectory"]
-    for number, (asked, sent) in enumerate([(16, 16), (7, 7), (16, 9)]):
+    for number, (asked, sent) in enumerate([(16, 16), (7, 7), (16, 9), (16, 1)]):
         graph.until(lambda number=number: len(left) == number + 1)
         assert (graph.peer.chunks[number].num_steps_asked, len(left[number].points)) == (asked, sent)
-        FakeActor.num_steps_asked = (7, 16, 16)[number]  # of the next chunk
+        FakeActor.num_steps_asked = (7, 16, 16, 16)[number]  # of the next chunk
         settle_newest(graph, end=(number + 2) * MILLISECOND, num_steps=sent)
 
 
@@ -249,6 +252,48 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     # Numbers 1 and 3 of the episode are left out: there the driver changed.
     assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)
     graph.until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
+
+
+def test_what_a_human_drives_is_told_where_it_has_no_tokens_and_left_out_where_its_observation_is_refused(graph):
+    peer = graph.peer
+    peer.take_over(stamp=3)
+    settle_newest(graph, end=4, intervened=True)
+    graph.until(lambda: peer.bootstraps)
+    FakeActor.invalid = (0,)  # The fake encodes what a human drove as number 0.
+    peer.take_over(stamp=10, segment=10)
+    peer.drive(10, num_steps=16)
+    graph.until(lambda: len(peer.chunks) == 2)
+    FakeActor.invalid = ()
+    graph.until(lambda: graph.logged("the chunk that the human drove cannot be imitated"))
+    peer.sense(20, angle=3.1)
+    graph.spin(0.1)
+    peer.take_over(stamp=30, segment=30)
+    peer.drive(30, num_steps=16)
+    settle_newest(graph, end=26, sense=False)
+    graph.until(lambda: graph.logged("the observation is refused"))
+    peer.sense(40)
+    graph.spin(0.1)
+    peer.take_over(stamp=50, segment=50)
+    peer.drive(50, num_steps=16)
+    graph.until(lambda: len(peer.chunks) == 3)
+    assert [time_to_ns(chunk.header.stamp) for chunk in peer.chunks[1:]] == [10, 50]
+    assert graph.logged("the chunks of the human can be imitated again") == 1
+    assert graph.logged("observations are valid again") == 1
+
+
+def test_a_count_that_cannot_be_stored_holds_the_policy_until_it_can(graph, monkeypatch):
+    def fail(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("chunk_ppo_ros.data.journal.write_atomically", fail)
+    settle_newest(graph, end=2)
+    graph.until(lambda: graph.logged("the count of chunks cannot be stored, the policy holds: "))
+    assert len(graph.peer.chunks) == 1
+    monkeypatch.undo()
+    graph.node.watch()
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    assert graph.peer.chunks[1].sequence_number == 1
+    assert graph.logged("the count of chunks can be stored again") == 1
 
 
 def test_what_a_human_drives_without_an_observation_is_told(graph):

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, Sample
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.nodes.policy import peer_monitor, sensors
+from chunk_ppo_ros.data.journal import SequenceFile
+from chunk_ppo_ros.nodes.common.worker import Failed, Finished
+from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
+from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions
@@ -22,6 +29,7 @@ from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
+from support.fake_actor import FakeActor, FakeCheckpoint
 from support.fake_node import FakeNode, FakePublisher, SteadyClock
 
 CONFIG = dataclasses.replace(
@@ -190,6 +198,132 @@ def test_a_chunk_has_its_own_time_a_deadline_and_the_time_of_the_sources(
     assert node.take_lines() == [("info", "the chunk has ended or its episode is over; the policy goes on")]
     peers.watch(None)
     assert node.take_lines() == []
+
+
+# Weights.
+
+
+class LoadingNode(FakeNode):
+    """A node that is configured when the test says so, and whose jobs the test runs."""
+
+    config = CONFIG
+    is_configured = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
+        self.num_ready = 0
+
+    @property
+    def is_ready(self) -> bool:
+        return self.num_ready > 0
+
+    def set_ready(self) -> None:
+        self.num_ready += 1
+
+    def submit(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        self.jobs.append((job, then))
+
+    def work(self) -> None:
+        """Runs the oldest job and hands on its outcome."""
+        job, then = self.jobs.pop(0)
+        try:
+            outcome: Any = Finished(job())
+        except Exception as error:
+            outcome = Failed(error)
+        then(outcome)
+
+
+class Loading:
+    """A loader, the facts that it tells, and the trainer that announces."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder, self.node, self.changes = folder, LoadingNode(), []
+        self.facts = RolloutFacts(self.node, action_dim=14, peek=lambda: None, on_change=lambda: None)  # type: ignore[arg-type]
+        self.sequence_file = SequenceFile(folder / "next.json")
+        self.loader = PolicyLoader(
+            self.node,  # type: ignore[arg-type]
+            self.facts,
+            self.sequence_file,
+            on_change=lambda: self.changes.append(1),
+        )
+
+    def announce(self, version: int, *, is_there: bool = True, **fields: Any) -> None:
+        checkpoint = self.folder / f"step_{version}"
+        if is_there:
+            checkpoint.mkdir(exist_ok=True)
+        self.node.subscribers["policy_version"](
+            msg.PolicyVersion(run_id="run", version=version, checkpoint=str(checkpoint), num_required=4, **fields)
+        )
+
+
+@pytest.fixture
+def loading(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Loading:
+    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
+    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    return Loading(tmp_path)
+
+
+def test_the_newest_announced_version_is_loaded_once_the_node_is_configured(loading: Loading) -> None:
+    loading.loader.load_announced()
+    loading.node.is_configured = False
+    loading.announce(0)
+    assert (loading.node.jobs, loading.changes) == ([], [])
+    loading.node.is_configured = True
+    loading.loader.load_announced()
+    loading.node.work()
+    first = loading.loader.actor
+    assert first is not None
+    assert (first.policy_version, loading.node.num_ready, loading.changes) == (0, 1, [1])
+    assert loading.facts.state.weights.is_loaded
+    loading.announce(0, num_accepted=2)  # It is loaded, and only its numbers are new.
+    assert (loading.node.jobs, loading.changes) == ([], [1, 1])
+    loading.announce(1)
+    assert not loading.facts.state.weights.is_loaded
+    loading.node.work()
+    assert loading.loader.actor is first
+    assert (first.policy_version, loading.node.num_ready) == (1, 1)
+    assert not loading.loader.is_final
+    loading.announce(2, final=True)
+    assert (loading.node.jobs, loading.loader.is_final) == ([], True)
+    loading.loader.drop()
+    assert loading.loader.actor is None
+
+
+def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_announced(loading: Loading) -> None:
+    loading.announce(0, is_there=False)
+    loading.node.work()
+    ((level, text),) = loading.node.take_lines()[1:]
+    assert (level, text.startswith("policy version 0 cannot be loaded, the policy holds: ")) == ("error", True)
+    loading.facts.state.activate()
+    loading.facts.state.episode_started(0, stamp=0)
+    step = loading.facts.state.next_step()
+    assert isinstance(step, Hold)
+    assert "step_0 is missing" in step.reason
+    assert loading.changes == []
+    loading.announce(1, is_there=False)
+    loading.announce(2)
+    loading.node.work()
+    step = loading.facts.state.next_step()
+    assert isinstance(step, Hold)
+    assert "is missing" not in step.reason  # Version 2 may still be loaded.
+    loading.node.work()
+    assert loading.node.take_lines()[-1] == ("info", "the announced weights are loaded")
+    assert isinstance(loading.facts.state.next_step(), Sample)
+
+
+@pytest.mark.parametrize(("known_to_trainer", "stored", "number"), [(3, 7, 7), (9, 7, 9)])
+def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
+    loading: Loading, known_to_trainer: int, stored: int, number: int
+) -> None:
+    loading.sequence_file.write("run", stored)
+    loading.announce(0, next_sequence_number=known_to_trainer)
+    loading.node.work()
+    loading.facts.state.activate()
+    loading.facts.state.episode_started(0, stamp=0)
+    step = loading.facts.state.next_step()
+    assert isinstance(step, Sample)
+    assert step.chunk.sequence_number == number
 
 
 # The other nodes' messages.

@@ -24,6 +24,8 @@ from std_msgs.msg import Header
 from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_types
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.runtime import supervisor
+from support.node_harness import Peer, graph_starter
 from support.wire_transitions import make_transition, to_message
 
 pytestmark = pytest.mark.graph
@@ -118,6 +120,40 @@ def recording(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
     node.destroy_node()
     context.try_shutdown()
     return tmp_path / "one" / "bag" / "part_0000", {f"/{topic}": each for topic, each in messages.items()}
+
+
+def test_a_full_disk_ends_the_recording_with_one_line(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    calls: list[str] = []
+
+    class FullDisk:
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+        def write(self, topic: str, *_: Any) -> None:
+            calls.append(topic)
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            calls.append("close")
+
+    monkeypatch.setattr(recorder_node, "BagRecorder", FullDisk)
+    with graph_starter(tmp_path, recorder_node.RecorderNode, Peer, capfd) as start:
+        graph = start()
+        versions = graph.peer.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+        graph.until(versions.get_subscription_count)
+        versions.publish(msg.PolicyVersion())
+        graph.until(lambda: graph.logged("the recording has ended, training goes on: [Errno 28] No space left"))
+        versions.publish(msg.PolicyVersion())
+        graph.spin(0.2)
+        assert graph.logged("the recording has ended") == 1
+    assert calls == ["/policy_version"]
+
+
+def test_the_recorder_has_time_to_write_its_index_before_the_supervisor_kills_it() -> None:
+    *_, (killed_after, number) = supervisor.STOP_STEPS
+    assert number == signal.SIGKILL
+    assert 1.0 < recorder_node.CLOSE_TIMEOUT < killed_after
 
 
 def test_a_recording_holds_what_was_published(recording: tuple[pathlib.Path, dict[str, Any]]) -> None:

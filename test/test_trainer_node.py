@@ -88,6 +88,7 @@ def start(tmp_path, monkeypatch, capfd, reports):
         monkeypatch.setattr(FakeLearner, name, value)
     with graph_starter(tmp_path, trainer_node.TrainerNode, Rest, capfd) as start:
         yield start
+    FakeLearner.gate.set()
 
 
 @pytest.fixture
@@ -212,6 +213,18 @@ def test_a_failed_update_announces_nothing_keeps_the_rollout_and_is_tried_again_
     graph.node.trigger_activate()
     graph.until(lambda: graph.peer.versions[-1].version == 1)
     assert FakeLearner.trained == [[0, 1, 2, 3]]
+    assert graph.logged("the update is made") == 1
+
+
+def test_an_episode_that_is_discarded_during_the_update_is_still_trained_on(graph):
+    FakeLearner.gate.clear()
+    send(graph, 0, 1, 2, 3)
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
+    graph.until(lambda: graph.logged("episode 0 is discarded after the update began, so its transitions are still"))
+    FakeLearner.gate.set()
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+    assert len(graph.peer.acks) == 4
 
 
 def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_is_announced(
@@ -225,6 +238,7 @@ def test_a_checkpoint_that_cannot_be_written_is_tried_again_before_the_version_i
     graph.until(lambda: len(graph.peer.versions) == 2)
     assert FakeLearner.trained == [[0, 1, 2, 3]]
     assert journal() == []
+    assert graph.logged("the checkpoint is saved") == 1
 
 
 def test_a_run_has_its_page_before_its_first_update(graph, reports):

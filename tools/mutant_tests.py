@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ast
 import collections
+import contextlib
 import dataclasses
 import pathlib
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from mutations import Mutation
@@ -48,15 +50,26 @@ def import_distances(copy: pathlib.Path) -> dict[str, dict[str, int]]:
 
 
 def named(path: pathlib.Path) -> set[str]:
-    """Returns the modules that a file imports, and all its strings, which may name a module of a new process."""
+    """Returns the modules that a file imports.
+
+    It also returns the strings of the file and the modules that they import, because a string may be the name or the
+    program of a new process.
+    """
+    return _named_in(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _named_in(tree: ast.AST) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.add(node.value)
+            if "import " in node.value:
+                with contextlib.suppress(SyntaxError):  # Most strings are no programs.
+                    found |= _named_in(ast.parse(textwrap.dedent(node.value)))
     return found
 
 

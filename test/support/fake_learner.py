@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class FakeLearner:
     update_errors: list[Exception] = []  # noqa: RUF012 - tests set it
     save_errors: list[Exception] = []  # noqa: RUF012
     update_time = 0.0  # s
+    gate = threading.Event()  # An update ends only while it is set.
+    gate.set()
     trained: list[list[int]] = []  # noqa: RUF012 - sequence numbers of each update
 
     def __init__(self, config, counters):
@@ -77,6 +80,7 @@ class FakeLearner:
         if FakeLearner.update_errors:
             raise FakeLearner.update_errors.pop(0)
         time.sleep(FakeLearner.update_time)
+        assert FakeLearner.gate.wait(5.0)
         FakeLearner.trained.append([transition.id.sequence_number for transition in transitions])
         progress(1, 1)
         self.counters = dataclasses.replace(

@@ -80,7 +80,6 @@ class TrainerNode(WorkerNode):
                 raise
             self.raise_condition(condition_table.START_FAILED, reason=str(error))
             return
-        self.clear_condition(condition_table.START_FAILED)
         self._run = run
         self._report.request()  # A run that is stopped before its first update has a page too.
         self.submit(run.learner.warm_up, lambda outcome: outcome.result())
