@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -138,6 +140,26 @@ def test_high_camera_shows_red_left_and_blue_right():
     assert image.dtype == np.uint8
     assert np.nonzero(saturated(image[0], RED))[1].mean() < 32 < np.nonzero(saturated(image[0], BLUE))[1].mean()
     assert HIGH_CAMERA.position[1] < 0.5  # on the operator's side
+
+
+IMAGES = pathlib.Path(__file__).parent / "data" / "kinematic_images.npz"
+
+
+def drawn_images() -> np.ndarray:
+    """The three images, 32 pixels wide, of a start of reach after a step that opens the grippers."""
+    simulator = make(size=32)
+    simulator.reset(seed=3)
+    target = simulator.state().astype(float)
+    target[aloha.GRIPPER_INDICES] += [0.1, 0.15]
+    simulator.step(target)
+    return simulator.render()
+
+
+def test_images_are_those_that_published_policies_were_trained_on():
+    """Written by np.savez_compressed(IMAGES, images=drawn_images()) at commit 24c8e46."""
+    images, expected = drawn_images().astype(int), np.load(IMAGES)["images"].astype(int)
+    different = np.abs(images - expected).max(axis=-1) > 1
+    assert different.sum() <= 3  # Another CPU may round the edge of a silhouette in another way.
 
 
 def test_cube_task_is_refused():

@@ -8,6 +8,7 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, to_dict
 from chunk_ppo_ros.config.parameter_file import flatten
+from support.settings_table import TABLE, settings_table
 
 TINY = {
     "model.paligemma_variant": "tiny",
@@ -57,3 +58,10 @@ def test_a_preset_stays_as_it_is(name: str) -> None:
     defaults = flatten(to_dict(TrainConfig()))
     changed = {key: value for key, value in flatten(to_dict(PRESETS[name])).items() if value != defaults.get(key)}
     assert changed == EXPECTED[name]
+
+
+def test_a_setting_keeps_its_default_and_its_range() -> None:
+    """The table lists those that are published. A new setting needs no row before a release."""
+    known = settings_table().splitlines()
+    changed = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line not in known]
+    assert not changed, "say it in CHANGELOG.rst, and run python test/support/settings_table.py"

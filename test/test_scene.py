@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim import rendering
+from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA
 from chunk_ppo_ros.sim.geometry import rotate
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.kinematic import KinematicSimulator
@@ -149,3 +151,47 @@ def test_an_objects_mass_is_shared_equally_by_its_parts() -> None:
     # Each ball of 0.05 kg has 2/5 m r^2 = 2e-6 about its own axes, and m x^2 = 4.5e-5 more about the axes across.
     np.testing.assert_allclose(sorted(body.inertia), [4e-6, 9.4e-5, 9.4e-5], rtol=1e-6)
     np.testing.assert_allclose(body.ipos, np.zeros(3), atol=1e-12)
+
+
+@needs_mujoco
+def test_the_model_is_lit_and_drawn_as_policies_were_trained_on_it() -> None:
+    rendering.select_backend()
+    from chunk_ppo_ros.sim.mujoco_scene import build_model, grasp_site, object_body
+
+    model = build_model([BRICK, POLE], 48)
+    assert (model.opt.timestep, model.nkey) == (0.002, 0)
+    assert (model.vis.quality.offsamples, model.vis.quality.shadowsize) == (0, 0)
+    assert (model.vis.global_.offwidth, model.vis.global_.offheight) == (48, 48)
+    headlight = model.vis.headlight
+    np.testing.assert_allclose(
+        [headlight.ambient, headlight.diffuse, headlight.specular], [[0.5] * 3, [0.3] * 3, [0.0] * 3]
+    )
+    assert model.nlight > 0
+    np.testing.assert_allclose(model.light_diffuse, 0.15)
+    np.testing.assert_array_equal(model.light_specular, 0.0)
+    assert not np.any(model.light_castshadow)
+    surroundings = model.texture("surroundings")
+    first = int(surroundings.adr[0])
+    assert (int(surroundings.width[0]), int(surroundings.height[0])) == (8, 48)
+    assert set(model.tex_data[first : first + 8 * 48 * 3].tolist()) == {127}
+    table = model.mesh("tabletop")
+    assert int(table.facenum[0]) == 12
+    np.testing.assert_allclose(model.geom_rgba[model.geom_dataid == table.id], [[0.5, 0.5, 0.5, 1.0]])
+    assert 5_000 < model.nmeshface < 12_000  # of 60 000 that are shipped
+    cameras = {name: model.camera(name) for name in aloha.CAMERAS}
+    np.testing.assert_allclose(cameras["cam_high"].pos, HIGH_CAMERA.position)
+    assert [float(camera.fovy[0]) for camera in cameras.values()] == [
+        HIGH_CAMERA.field_of_view,
+        WRIST_CAMERA.field_of_view,
+        WRIST_CAMERA.field_of_view,
+    ]
+    np.testing.assert_array_equal(model.site(grasp_site("left")).rgba, 0.0)
+    marker, brick = (int(model.body(object_body(name)).geomadr[0]) for name in ("pole", "brick"))
+    material = model.mat(int(model.geom_matid[marker]))
+    assert (float(material.emission[0]), float(material.specular[0])) == (0.5, 0.0)
+    np.testing.assert_allclose(material.rgba, [20 / 255, 200 / 255, 20 / 255, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(model.geom_rgba[brick], [9 / 255, 9 / 255, 9 / 255, 1.0], rtol=1e-6)
+    contacts = [(int(model.geom_contype[geom]), int(model.geom_conaffinity[geom])) for geom in (marker, brick)]
+    assert contacts == [(0, 0), (1, 1)]
+    joint = int(model.body(object_body("brick")).dofadr[0])
+    assert model.dof_frictionloss[joint] == 0.01
