@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pathlib
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -37,6 +39,10 @@ PROGRAMS = {
     "parent": (
         "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print('up', flush=True)\ntime.sleep(600)"
+    ),
+    "orphaning": (
+        "import subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print(child.pid, flush=True)\nsys.exit(3)"
     ),
     "progress": "import sys\nsys.stdout.write('\\r1 of 2\\r2 of 2\\n')",
     "environment": (
@@ -80,11 +86,22 @@ def own_children() -> Callable[[], list[psutil.Process]]:
 
 
 def test_it_ends_when_the_last_node_is_done(
-    make_graph: Callable[..., Graph], tmp_path: pathlib.Path, own_children: Callable[[], list[psutil.Process]]
+    make_graph: Callable[..., Graph],
+    tmp_path: pathlib.Path,
+    own_children: Callable[[], list[psutil.Process]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lines: list[str] = []
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        time.sleep(seconds)
+
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
     graph = make_graph("idle", "done", ends_with="done")
     assert supervisor.Supervisor(graph, domain_id=36, output=lines.append).run() == 0
+    assert set(naps) == {supervisor.POLL_PERIOD}  # It does not keep a core busy.
     assert "[done] made it" in lines
     assert "done is done; the run has ended" in lines
     assert (tmp_path / "run" / "logs" / "done.log").read_text() == "made it\n"
@@ -105,6 +122,18 @@ def test_a_dying_node_stops_all_and_is_named(
     assert supervisor.Supervisor(make_graph("idle", "dying"), domain_id=36, output=lines.append).run() == 1
     assert "dying ended with exit code 3; its last lines:\n    the disk is full" in lines
     assert not own_children()
+
+
+def test_what_a_dying_node_has_started_ends_with_it(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    assert supervisor.Supervisor(make_graph("orphaning"), domain_id=36, output=lines.append).run() == 1
+    id = int(lines[0].removeprefix("[orphaning] "))
+    deadline = time.monotonic() + 3.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        orphan = psutil.Process(id)
+        while is_alive(orphan):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
 def test_a_dying_node_can_be_waited_for(make_graph: Callable[..., Graph]) -> None:
