@@ -9,13 +9,17 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent.transition_checks import check_transition
 from chunk_ppo_ros.config import TINY_MODEL
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.evaluation.bench import bench, bench_model, measurement
+from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.evaluation.bench import bench, bench_inputs, bench_model, measurement
 from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
+from chunk_ppo_ros.robot import aloha
 
 RUNS = 2
 DOMAIN = int(os.environ["ROS_DOMAIN_ID"])
@@ -112,6 +116,35 @@ def test_a_part_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "PART_TIMEOUT", 0.01)
     with tempfile.TemporaryDirectory() as folder, pytest.raises(UserError, match="topic_bench failed"):
         next(bench.measure_parts(["topics"], small_setup(Path(folder))))
+
+
+def test_measured_chunks_are_whole_and_end_their_episodes() -> None:
+    """What is sent and trained on while measuring has the shapes of the model and breaks no rule of transitions."""
+    model, random = TINY_MODEL, np.random.default_rng(0)
+    chunk = bench_inputs.random_chunk(model, random)
+    assert (chunk.valid, chunk.human_driven, chunk.num_steps_asked) == (True, False, model.action_horizon)
+    made = bench_inputs.transition_of(chunk, 3, random)
+    check_transition(made, model)
+    assert (made.id, made.outcome.terminated, made.outcome.truncated) == (ChunkId("bench", 3, 3, 0), True, False)
+    assert made.outcome.num_steps == model.action_horizon
+    assert [term.value for term in made.outcome.reward_terms] == [made.outcome.reward]
+    assert (made.next_value, made.next_observation, 0.0 < made.discount < 1.0) == (0.0, None, True)
+    observation = chunk.observation
+    assert observation.image_mask.all() and observation.prompt_mask.all() and chunk.token_mask.all()
+    assert observation.images.std() > 50.0  # Noise: a constant image would be compressed on its way.
+    assert np.all(chunk.token_log_probs <= 0.0) and chunk.token_log_probs.std() > 0.0
+    assert np.all(chunk.action_tokens >= 1) and np.all(observation.prompt_tokens >= 1)
+    np.testing.assert_allclose(observation.state, aloha.START_POSE, atol=0.1)
+    np.testing.assert_array_equal(chunk.actions, np.tile(observation.state, (model.action_horizon, 1)))
+
+
+def test_the_bench_writes_below_its_folder_alone(tmp_path: Path) -> None:
+    setup = bench.make_setup(tmp_path, runs=3)
+    assert (setup.runs, setup.num_transitions, setup.domain_id) == (3, 128, None)
+    run = setup.config.run
+    assert (run.checkpoint_root, run.run_dir, run.wandb) == (str(tmp_path), str(tmp_path), False)
+    size = setup.large_images  # As many image tokens as the published models have for each camera.
+    assert (size.pixels // size.patch) ** 2 == 256
 
 
 def test_cases_take_turns_on_new_inputs_and_warm_ups_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

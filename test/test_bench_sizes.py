@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.evaluation.bench import bench, bench_reference, bench_variant
+from chunk_ppo_ros.evaluation.bench import bench, bench_reference, bench_variant, flops
 from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
 from chunk_ppo_ros.evaluation.bench.bench_reference import ReferenceBench, ReferenceSizes, find_sizes
 from chunk_ppo_ros.evaluation.bench.bench_variant import VariantSetup
-from chunk_ppo_ros.evaluation.bench.measurement import Figure
+from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 from support import published
 
@@ -89,6 +91,17 @@ def test_reference_figures() -> None:
     ]
     step, product, ratio = (figure.values[0] for figure in figures[-3:])
     assert ratio == pytest.approx(step / product)
+    side = int(figures[-2].name.split()[4])  # A product of matrices of this side has 2 * side^3 operations.
+    assert figures[-2].name.endswith(f"product of two {side} x {side}, as many operations")
+    assert 2 * side**3 == pytest.approx(2 * step_flops(sizes.model, prompt_len=8, tokens=6), rel=0.05)
+
+
+def step_flops(model: Pi0FASTActorCriticConfig, *, prompt_len: int, tokens: int, **products: int) -> int:
+    """The operations of a gradient step on one chunk. Its slots are a patch, the prompt, 2 forced tokens, all but
+    the last token.
+    """
+    slots, classes = 1 + prompt_len + 2 + tokens - 1, 256 - 128 - 16  # of a vocabulary of 256
+    return flops.gradient_flops(model, slots=slots, scored=tokens, classes=classes, **products)
 
 
 @pytest.mark.parametrize("name", ["adapters, image tower frozen", "all weights"])
@@ -98,7 +111,60 @@ def test_each_kind_of_update_is_measured(name: str, monkeypatch: pytest.MonkeyPa
     figures = bench_variant.update(VariantSetup(SMALL, batch_size=2, runs=1), name)
     chunks, share = figures[:2]  # the CPU does not tell its memory
     assert (chunks.unit, share.unit) == ("chunks/s", "%")
-    assert chunks.values[0] > 0 and share.values[0] > 0
+    assert chunks.values[0] > 0
+    setup = VariantSetup(SMALL, batch_size=2, runs=1)
+    model, products = setup.with_chunk(6), bench_variant.UPDATES[name].products
+    operations = step_flops(model, prompt_len=SMALL.max_prompt_len, tokens=6, **products)
+    assert share.values[0] == pytest.approx(100 * chunks.values[0] * operations / 1e9)
+
+
+def test_an_update_computes_only_what_it_trains() -> None:
+    products = {name: kind.products for name, kind in bench_variant.UPDATES.items()}
+    assert products == {
+        "adapters, image tower frozen": {"image_products": 0, "decoder_products": 2},
+        "adapters": {"image_products": 3, "decoder_products": 2},
+        "all weights": {"image_products": 3, "decoder_products": 3},
+    }
+    assert [kind.lora_rank for kind in bench_variant.UPDATES.values()] == [16, 16, 0]
+
+
+class Device:
+    """Stands in for a device of NVIDIA."""
+
+    device_kind = "NVIDIA H200"
+
+    def memory_stats(self) -> dict[str, int]:
+        return {"peak_bytes_in_use": 2_500_000_000}
+
+
+def test_the_peak_is_that_of_the_data_sheet_or_that_of_a_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Case[jax.Array]] = []
+
+    def measured(part: str, cases: Sequence[Case[jax.Array]], *, runs: int) -> list[Figure]:
+        asked.extend(cases)
+        return [Figure(part, "peak", "1/s", (3.0, 5.0, 4.0))]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench_variant.jax, "devices", lambda: [Device()])
+        assert bench_variant.peak_rate() == (989e12, "data sheet of NVIDIA H200, bfloat16")
+    monkeypatch.setattr(bench_variant, "measure", measured)
+    rate, source = bench_variant.peak_rate()
+    assert (rate, "large product of float32 matrices" in source) == (5.0, True)
+    side, _ = asked[0].prepare().shape
+    assert side >= 1024
+    assert asked[0].convert(2.0) == side**3  # 2 * side^3 operations in two seconds
+
+
+def test_the_peak_of_memory_is_told_where_the_device_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 6)
+    monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
+    monkeypatch.setattr(bench_variant.BenchPolicy, "stepper", lambda self, ppo: lambda rollout: None)
+    monkeypatch.setattr(bench_variant.BenchPolicy, "rollout", lambda self, batch: None)
+    setup = VariantSetup(SMALL, batch_size=2, runs=1)
+    assert len(bench_variant.update(setup, "all weights")) == 2  # The CPU does not tell its memory.
+    monkeypatch.setattr(bench_variant.jax, "devices", lambda: [Device()])
+    memory = bench_variant.update(setup, "all weights")[-1]
+    assert (memory.name, memory.unit, memory.values) == ("update: all weights: peak of device memory", "GB", (2.5,))
 
 
 def test_the_time_of_a_token_is_told_from_two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +175,11 @@ def test_the_time_of_a_token_is_told_from_two_chunks(monkeypatch: pytest.MonkeyP
     short, long = figures["act: chunk of 2 tokens"], figures["act: chunk of 10 tokens"]
     assert figures["act: a token"] == pytest.approx((long - short) / 8)
     assert figures["act: images and prompt"] == pytest.approx(short - 2 * (long - short) / 8)
+    model = VariantSetup(SMALL, batch_size=2, runs=1).with_chunk(2)
+    slots = 1 + SMALL.max_prompt_len + 2  # a patch, the prompt and the forced tokens
+    prefill = flops.image_flops(model) + flops.decoder_flops(model, queries=slots, keys=slots)
+    share = 100 * prefill / (1e-3 * figures["act: images and prompt"]) / 1e9
+    assert figures["act: images and prompt, part of the peak"] == pytest.approx(share)
     assert figures["act: long chunk over its motion"] == pytest.approx(100 * long / 320)  # 16 steps at 50 Hz
 
 

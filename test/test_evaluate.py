@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation import evaluate
@@ -76,8 +78,11 @@ SOMEWHERE = Checkpoint(Path("somewhere"), "openpi", {}, {}, {}, None, RunSetting
 
 def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate, "Actor", FakeActor)
-    monkeypatch.setattr(evaluate, "simulated", lambda config: contextlib.nullcontext(FakeEnv()))
-    result = evaluate.evaluate_checkpoint(SOMEWHERE, PRESETS["debug"], episodes=4)
+    env, ended = FakeEnv(), []
+    monkeypatch.setattr(evaluate, "simulated", lambda config: contextlib.nullcontext(env))
+    result = evaluate.evaluate_checkpoint(
+        SOMEWHERE, PRESETS["debug"], episodes=4, on_episode=lambda: ended.append(len(env.seeds))
+    )
     # chunks 1 | 2 3 | 4 | 5 6: the third and the sixth are invalid
     np.testing.assert_array_equal(result.success, [False, True, False, True])
     np.testing.assert_array_equal(result.reward, [0.5, 1.0, 0.5, 1.0])
@@ -87,7 +92,71 @@ def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: 
     assert (record["success_mean"], record["episodes"], record["decoding"]) == (0.5, 4, "sample")
     assert record["invalid_fraction"] == pytest.approx(2 / 6)
     assert "2 of 6 chunks invalid" in str(result)
-    assert len(set(ACTORS[-1].sequence_numbers)) == 6
+    assert ACTORS[-1].sequence_numbers == [0, 10_000, 10_001, 20_000, 30_000, 30_001]
+    assert ended == [1, 2, 3, 4]
+    starts = [seeds.episode_seed(seeds.EVALUATION, run_seed=PRESETS["debug"].run.seed, episode=n) for n in range(4)]
+    assert env.seeds == starts
+
+
+TWO_OF_FOUR = evaluate.EvaluationResult(
+    "run/step_3", "greedy", *(np.array(x) for x in ([0, 1, 1, 0], [0.0, 1.0, 1.0, 0.0], [0] * 4, [2] * 4))
+)
+
+
+def test_a_result_has_its_intervals() -> None:
+    # Wilson of 2 in 4 is 0.150039..0.849961. The reward's standard error is 0.57735 / 2, and t(0.975, 3) = 3.18245.
+    half = 3.18245 * 0.57735 / 2
+    assert TWO_OF_FOUR.metrics() == pytest.approx(
+        {
+            "evaluation/episodes": 4,
+            "evaluation/success_mean": 0.5,
+            "evaluation/success_low": 0.150039,
+            "evaluation/success_high": 0.849961,
+            "evaluation/reward_mean": 0.5,
+            "evaluation/reward_low": 0.5 - half,
+            "evaluation/reward_high": 0.5 + half,
+            "evaluation/invalid_fraction": 0.0,
+        },
+        abs=1e-5,
+    )
+    assert str(TWO_OF_FOUR) == (
+        "run/step_3: success 50.0% [15.0%, 85.0%], mean reward 0.500 [-0.419, 1.419] over 4 episodes, greedy decoding, "
+        "95 % intervals"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [((), {"episodes": 64, "greedy": False}), (("--episodes", "2", "--greedy"), {"episodes": 2, "greedy": True})],
+)
+def test_the_command_measures_prints_and_writes(
+    arguments: tuple[str, ...],
+    expected: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def measure(checkpoint: Checkpoint, config: TrainConfig, **options: Any) -> evaluate.EvaluationResult:
+        asked.append(options)
+        return TWO_OF_FOUR
+
+    monkeypatch.setattr(evaluate.Checkpoint, "open", lambda path: SOMEWHERE)
+    monkeypatch.setattr(evaluate, "evaluate_checkpoint", measure)
+    file = tmp_path / "new" / "result.json"
+    for output in ((), ("--json", str(file))):
+        assert evaluate.main(["somewhere", "--config", "debug", *arguments, *output]) == 0
+    assert asked == [expected] * 2
+    assert capsys.readouterr().out.splitlines().count(str(TWO_OF_FOUR)) == 2
+    written = json.loads(file.read_text())
+    assert (written["checkpoint"], written["decoding"], written["success_mean"]) == ("run/step_3", "greedy", 0.5)
+
+
+def test_an_interval_takes_two_episodes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        evaluate.main(["somewhere", "--episodes", "1"])
+    assert "--episodes must be at least 2 for an interval, got 1" in capsys.readouterr().err
 
 
 def test_a_comparison_is_paired_by_start() -> None:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import __main__
-from chunk_ppo_ros.evaluation.parity import parity_forward
+from chunk_ppo_ros.evaluation.parity import parity_forward, parity_tolerances
 from chunk_ppo_ros.evaluation.parity.parity_forward import make_inputs
 from chunk_ppo_ros.evaluation.parity.parity_quantities import Model
-from chunk_ppo_ros.evaluation.parity.parity_rows import Quantity, Tolerance, compare
+from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, Quantity, Tolerance, compare
 from chunk_ppo_ros.evaluation.parity.parity_served import CONTIGUOUS_SHIFT, SERVED_SHIFT
 from chunk_ppo_ros.evaluation.parity.parity_set import read_reference_set
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
@@ -175,3 +175,52 @@ def test_other_shapes_and_nan_never_pass() -> None:
     assert not passes([1.0], [1.0, 1.0], Tolerance(10.0))
     assert not passes([np.nan], [1.0], Tolerance(10.0))
     assert not passes([1.0], [np.nan], Tolerance(10.0))
+
+
+def test_a_row_says_where_the_difference_is_largest_in_proportion_to_its_tolerance() -> None:
+    ours, reference = np.array([[1.0, 20.5], [0.1, 3.0]]), np.array([[1.0, 20.0], [0.0, 3.0]])
+    row = compare(Quantity("logits", ours, reference, Tolerance(0.05, "element"), remark="the policy's slots"))
+    # 0.5 of 20 is within 0.05 * 20 by one half, and 0.1 of 0 is twice the bound.
+    assert (row.difference, row.where, row.passed) == (0.1, "[1, 0]", False)
+    shown = "logits 1.00e-01 [1, 0] 5e-02 x max(1, |ref|) FAIL the policy's slots"
+    assert " ".join(str(row).split()) == shown
+    number = compare(Quantity("loss", np.array(2.0), np.array(2.0), Tolerance(0.0)))
+    assert (number.difference, number.where, number.passed, str(number).split()[-1]) == (0.0, "", True, "ok")
+    assert len(str(number).rstrip()) < len(HEADING)
+    nothing = compare(Quantity("x", np.zeros((0, 2)), np.zeros((0, 2)), Tolerance(0.0)))
+    assert (nothing.difference, nothing.where, nothing.passed) == (0.0, "", True)
+
+
+def test_tolerances_are_those_that_the_document_names() -> None:
+    """A wider tolerance would hide a difference, so that it takes a change here and in docs/model.md."""
+    fine = {name: str(tolerance) for name, tolerance in parity_tolerances.FINE.items()}
+    assert fine == {
+        **dict.fromkeys(("prefix_emb_mean", "prefix_emb_std", "prefix_emb_first8"), "1e-04"),
+        **dict.fromkeys(("logits", "pre_logits_text"), "1e-04 x max(1, rms ref)"),
+        **dict.fromkeys(("token_logp", "seq_logp_sum", "loss"), "1e-04 x max(1, |ref|)"),
+        **dict.fromkeys(("input_mask", "ar_mask"), "0e+00"),
+    }
+    coarse = {name: (tolerance.bound, tolerance.scale) for name, tolerance in parity_tolerances.COARSE.items()}
+    assert coarse == {
+        **dict.fromkeys(("prefix_emb_mean", "prefix_emb_std"), (0.02, "none")),
+        "prefix_emb_first8": (0.05, "element"),
+        "logits": (1.0, "none"),
+        "pre_logits_text": (0.1, "element"),
+        "token_logp": (0.5, "none"),
+        "seq_logp_sum": (0.05, "element"),
+        "loss": (0.1, "none"),
+        **dict.fromkeys(("input_mask", "ar_mask"), (0.0, "none")),
+    }
+    assert (parity_tolerances.CHOICE.bound, parity_tolerances.COARSE_CHOICE.bound) == (5e-4, 1.0)
+
+
+def test_a_tolerance_of_bfloat16_grows_with_the_references_own_rounding() -> None:
+    """The reference is 0.75 from its float32 numbers in what counts; sqrt(2) times that is above 0.5."""
+    coarse, fine = np.array([[1.75, 9.0], [2.0, 2.0]]), np.array([[1.0, 2.0, 5.0], [2.0, 2.0, 5.0]])
+    counted = np.array([[True, False], [True, True]])
+    grown = parity_tolerances.coarse_tolerance("token_logp", coarse, fine, counted)
+    assert (grown.bound, grown.scale) == (pytest.approx(0.75 * np.sqrt(2.0)), "none")
+    assert parity_tolerances.coarse_tolerance("token_logp", coarse, fine, None).bound == pytest.approx(7 * np.sqrt(2.0))
+    for name, given in (("token_logp", None), ("token_logp", coarse), ("seq_logp_sum", fine), ("input_mask", fine)):
+        kept = parity_tolerances.coarse_tolerance(name, coarse, given, counted)
+        assert kept is parity_tolerances.COARSE[name]

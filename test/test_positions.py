@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.evaluation import positions
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
@@ -78,6 +79,56 @@ def test_an_interval_around_zero_tells_nothing() -> None:
     assert Preference(np.array([1.0, 1.1]), np.zeros(2)).verdict == "ours"
     assert Preference(np.zeros(2), np.array([1.0, 1.1])).verdict == "served"
     assert "Train it on demonstrations" in str(Preference(np.zeros(2), np.array([1.0, 1.1])))
+
+
+def test_likelihoods_are_means_over_the_tokens_of_a_demonstration(
+    batch: CloningBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten chunks, of which the second batch has only two, with 1, 2 .. 10 tokens; each costs its number of chunk."""
+    rows = np.arange(10)
+    many = batch.take(rows % len(batch.action_tokens))
+    mask = np.arange(many.token_mask.shape[1]) <= rows[:, None]
+    many = dataclasses.replace(many, action_tokens=np.where(mask, rows[:, None], 0), token_mask=mask)
+
+    def score(policy: Any, actor: Any, chunks: CloningBatch) -> tuple[jax.Array, jax.Array]:
+        assert len(chunks.action_tokens) == positions.BATCH_SIZE
+        sums = -jnp.sum(jnp.asarray(chunks.action_tokens), axis=1).astype(jnp.float32)
+        return sums, 2.0 * sums
+
+    monkeypatch.setattr(positions, "score_both", score)
+    policy = small_policy.make_policy(small_policy.MODEL)
+    preference = prefer(policy, {"actor_backbone": {}}, many, np.repeat([0, 1], 5))
+    # Demonstration 0: (0*1 + 1*2 + 2*3 + 3*4 + 4*5) / 15 = 40/15; demonstration 1: (5*6 + .. + 9*10) / 40 = 290/40.
+    np.testing.assert_allclose(preference.ours, [-40 / 15, -290 / 40], rtol=1e-6)
+    np.testing.assert_allclose(preference.served, [-80 / 15, -580 / 40], rtol=1e-6)
+
+
+def test_a_preference_says_its_numbers() -> None:
+    # The mean of 1 and 1.1 is 1.05; the standard error 0.05, t(0.975, 1) = 12.7062: half width 0.6353.
+    assert str(Preference(np.array([-1.0, -0.9]), np.array([-2.0, -2.0]))) == (
+        "the policy's rule -0.9500 nats per token, openpi's sampler's -2.0000; difference +1.0500 [+0.4147, +1.6853] "
+        "over 2 demonstrations, 95 % interval\nThe checkpoint was trained under the policy's rule. Use it as it is."
+    )
+
+
+def test_the_command_scores_32_demonstrations_and_at_least_two(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[int, pathlib.Path | None]] = []
+
+    def measure(checkpoint: Any, config: TrainConfig, *, episodes: pathlib.Path | None) -> str:
+        asked.append((config.pretrain.num_demonstrations, episodes))
+        return "the verdict"
+
+    monkeypatch.setattr(positions, "prefer_checkpoint", measure)
+    path = str(small_policy.save_openpi(tmp_path / "imitation"))
+    assert positions.main([path]) == 0
+    assert positions.main([path, "--episodes", "mine", "--num_demonstrations", "2", "--simulator", "none"]) == 0
+    assert asked == [(32, None), (2, pathlib.Path("mine"))]
+    assert capsys.readouterr().out.count("the verdict\n") == 2
+    with pytest.raises(SystemExit):
+        positions.main([path, "--num_demonstrations", "1"])
+    assert "--num_demonstrations must be at least 2 for an interval, got 1" in capsys.readouterr().err
 
 
 def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.Path) -> None:
