@@ -132,6 +132,17 @@ def test_a_pair_that_comes_again_is_not_played_again() -> None:
     assert player.take_results() == []
 
 
+def test_the_newest_256_stamps_are_remembered() -> None:
+    player = make_player()
+    for stamp in range(1, 258):
+        player.refuse(stamp, "unreadable")
+    assert len(player.take_results()) == 257
+    for stamp in (2, 1):  # The first was forgotten, so its half is waited for once more.
+        player.receive("left", halves(ramp(2, 0.0), stamp)["left"], age=0.0, now=1.0)
+        player.watch(2.0)
+        assert [result.stamp for result in player.take_results()] == ([1] if stamp == 1 else [])
+
+
 def test_an_unreadable_half_refuses_the_pair_once() -> None:
     player = make_player()
     observe(player, 1.0)

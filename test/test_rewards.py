@@ -243,6 +243,15 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(assembler.records) == 3
 
 
+def test_a_run_of_a_thousand_finished_chunks_is_remembered_and_no_more() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    nothing = ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, "too far away"))
+    for number in range(1030):
+        assembler.add_outcome(ChunkId("run", number, 0, number), nothing)
+    assembler.pop_complete()
+    assert (min(assembler.records), len(assembler.records)) == (6, 1024)
+
+
 # The referee.
 
 ACTIONS = np.zeros((4, 14), np.float32)
@@ -372,6 +381,7 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     for stamp in range(200, 200 + chunk_join.MAX_JOINING):
         join.add_chunk(stamp, ChunkId("run", stamp, 0, stamp), ACTIONS, 4, now=4.0)
     assert entry not in join.in_flight()
+    assert len(join.in_flight()) == 64
 
 
 # Delivery.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim import rendering
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA
 from chunk_ppo_ros.sim.geometry import rotate
@@ -151,6 +151,20 @@ def test_an_objects_mass_is_shared_equally_by_its_parts() -> None:
     # Each ball of 0.05 kg has 2/5 m r^2 = 2e-6 about its own axes, and m x^2 = 4.5e-5 more about the axes across.
     np.testing.assert_allclose(sorted(body.inertia), [4e-6, 9.4e-5, 9.4e-5], rtol=1e-6)
     np.testing.assert_allclose(body.ipos, np.zeros(3), atol=1e-12)
+
+
+@needs_mujoco
+def test_the_limits_of_the_joints_are_those_of_the_wheels_robot() -> None:
+    rendering.select_backend()
+    from chunk_ppo_ros.sim.mujoco_scene import arm_prefix, build_model
+
+    model = build_model([], 48)
+    for side in aloha.SIDES:
+        half = aloha.side_slice(side)
+        ranges = np.array([model.joint(arm_prefix(side) + joint).range for joint in aloha.ARM_JOINTS])
+        np.testing.assert_allclose(aloha.LOWER_LIMITS[half], [*ranges[:, 0], 0.0], atol=1e-4)
+        np.testing.assert_allclose(aloha.UPPER_LIMITS[half], [*ranges[:, 1], 1.0], atol=1e-4)
+        np.testing.assert_allclose(model.joint(arm_prefix(side) + aloha.LEFT_FINGER).range, grippers.FINGER_LIMITS)
 
 
 @needs_mujoco

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 import sys
 import time
@@ -312,6 +313,58 @@ def test_a_reset_starts_from_its_seed_and_asks_until_the_episode_starts(lockstep
     lockstep.spin(0.6)
     assert lockstep.listener.num_calls == 2
     assert stamp_of(lockstep.listener.images["cam_high"][-1]) == before + PERIOD_NS
+
+
+def test_an_episode_that_starts_or_ends_otherwise_is_not_asked_for_any_more(lockstep: Graph) -> None:
+    listener = lockstep.listener
+    listener.answers = [False]
+    for event in (EpisodeEvent.STARTED, EpisodeEvent.ENDED):
+        lockstep.reset(seed=42 + event)
+        calls = listener.num_calls
+        lockstep.until(lambda calls=calls: listener.num_calls > calls + 1)
+        listener.events.publish(EpisodeEvent(event=event))
+        lockstep.spin(0.1)
+        calls = listener.num_calls
+        lockstep.spin(0.4)
+        assert listener.num_calls == calls
+
+
+def test_a_reset_forgets_rewards_and_half_commands(lockstep: Graph) -> None:
+    for _ in range(2):
+        lockstep.command()
+    before = lockstep.simulator.num_renders
+    lockstep.reset(seed=7)
+    lockstep.until(lambda: lockstep.simulator.num_renders > before)
+    gripper = StepMessage((aloha.LEFT_FINGER,), period=0.02)
+    arm = StepMessage(aloha.ARM_JOINTS, period=0.02)
+    commands = lockstep.listener.commands
+    for side in aloha.SIDES:
+        commands[arm_topic(side)].publish(arm.fill([0.0] * 6, stamp=99))
+    commands[gripper_topic("left")].publish(gripper.fill([0.03], stamp=99))
+    lockstep.spin(0.1)
+    lockstep.reset(seed=8)
+    commands[gripper_topic("right")].publish(gripper.fill([0.03], stamp=99))
+    lockstep.spin(0.1)
+    assert lockstep.simulator.num_steps == 0
+    lockstep.command()
+    assert lockstep.result(1).terms[0].value == 1.0
+
+
+def test_lockstep_begins_at_the_time_of_the_wall_clock(lockstep: Graph) -> None:
+    lockstep.until(lambda: bool(lockstep.listener.clocks))
+    assert abs(time_to_ns(lockstep.listener.clocks[-1].clock) - time.time_ns()) < 60 * 1_000_000_000
+
+
+def test_real_time_gives_up_the_steps_that_it_cannot_make_up_for(
+    real_time: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    real_time.spin(0.1)
+    steps, renders = real_time.simulator.num_steps, real_time.simulator.num_renders
+    time.sleep(0.6)  # 30 steps are missed.
+    real_time.spin(0.06)
+    assert sim_node.MAX_CATCH_UP_STEPS <= real_time.simulator.num_steps - steps < 25
+    assert real_time.simulator.num_renders > renders
+    assert re.search(r"gives up 0\.[345]\d s that it is behind the wall clock", capfd.readouterr().err)
 
 
 def test_real_time_holds_the_last_target_at_the_control_rate(real_time: Graph) -> None:

@@ -11,9 +11,6 @@ import numpy as np
 
 from chunk_ppo_ros.core.errors import EpisodesError
 
-AV_TIME_BASE = 1_000_000
-"""The number of units of a container's own time in one second."""
-
 _MAX_AHEAD = 2.0
 """The largest time from the last frame to the next wanted one, s, for which decoding goes on from the last frame.
 
@@ -73,7 +70,7 @@ class Video:
     def _find(self, earliest: float) -> av.VideoFrame | None:
         """Returns the first frame at or after a time (s), or None where the video ends before."""
         if self._frame is None or not 0.0 <= earliest - self._frame.time < _MAX_AHEAD:
-            self._container.seek(max(0, int(earliest * AV_TIME_BASE)))
+            self._container.seek(max(0, int(earliest * av.time_base)))
             self._frames = self._container.decode(self._stream)
             self._frame = next(self._frames, None)
         while self._frame is not None and self._frame.time < earliest:
