@@ -210,6 +210,35 @@ def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
     assert np.max(np.abs(np.diff(path[:, aloha.ARM_INDICES], axis=0))) <= REACH + 1e-6
 
 
+def test_between_episodes_a_human_moves_the_real_robot_and_in_a_pause_nobody_does(real_time: Graph) -> None:
+    rig = real_time.rig
+    real_time.call_takeover(True)
+    rig.leader = leader(0.05)
+    real_time.until(lambda: len(rig.targets) >= 3)
+    rig.tell(EpisodeEvent.ENDED)
+    assert real_time.result().message == "the episode has ended"
+    rig.leader = leader(0.1)
+    real_time.until(lambda: rig.targets[-1][0] == pytest.approx(0.1, abs=1e-3))
+    rig.tell(EpisodeEvent.PAUSED)
+    real_time.until(lambda: real_time.robot.suspended == "paused")
+    rig.leader = leader(0.0)
+    real_time.spin(0.2)
+    assert rig.targets[-1][0] == pytest.approx(0.1, abs=1e-3)
+    assert rig.results == []  # What was moved is no segment.
+
+
+def test_a_node_that_ends_cancels_its_chunk_and_says_so(real_time: Graph) -> None:
+    real_time.rig.send(ramp(100, 0.002))
+    real_time.until(lambda: len(real_time.rig.targets) >= 3)
+    real_time.remove(real_time.robot)
+    result = real_time.result()
+    assert (result.status, result.message) == (ExecutionResult.CANCELLED, "robot_node is shutting down")
+    assert 3 <= result.num_steps < 100
+    real_time.spin(0.1)
+    targets = real_time.rig.targets
+    np.testing.assert_array_equal(targets[-1], targets[-2])  # It holds.
+
+
 def test_a_human_drives_a_simulator_in_lockstep(lockstep: Graph) -> None:
     lockstep.call_takeover(True)
     lockstep.rig.leader = leader(0.05)
