@@ -98,6 +98,17 @@ def test_only_named_arrays_are_read_and_under_their_new_names(tmp_path: Path) ->
     np.testing.assert_array_equal(loaded["x"]["y"], [1, 1])
 
 
+def test_a_path_may_lead_up_and_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    folder = Path("..") / "there" / ".." / "params"
+    (tmp_path / "there").mkdir()
+    orbax_trees.save_tree(folder, {"a": np.ones(2, np.float32)})
+    assert list(orbax_trees.stored_shapes(folder)) == ["a"]
+    loaded = orbax_trees.load_tree(folder, {"a": jax.ShapeDtypeStruct((2,), jnp.float32)}, names={"a": "a"})
+    np.testing.assert_array_equal(loaded["a"], [1, 1])
+
+
 def test_other_things_than_named_arrays_are_refused(tmp_path: Path) -> None:
     for number, tree in enumerate(([np.ones(2)], {"a": "text"})):
         orbax.PyTreeCheckpointer().save(tmp_path / str(number), tree)

@@ -35,7 +35,7 @@ def save_tree(folder: Path, tree: PyTree) -> None:
     """Writes a tree of arrays, as nested dicts keyed by the parts of their names, to a folder that does not exist."""
     names = {tuple(name.split("/")): leaf for name, leaf in name_leaves(tree).items()}
     with orbax.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(folder.absolute(), flax.traverse_util.unflatten_dict(names))
+        checkpointer.save(folder.resolve(), flax.traverse_util.unflatten_dict(names))
 
 
 def stored_shapes(folder: Path) -> dict[str, HasShape]:
@@ -139,7 +139,7 @@ def read_arrays(
     )
     try:
         with _quiet_orbax(), orbax.Checkpointer(handler) as checkpointer:
-            return _flat(checkpointer.restore(folder.absolute(), args=request))
+            return _flat(checkpointer.restore(folder.resolve(), args=request))
     except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
             f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
@@ -149,10 +149,11 @@ def read_arrays(
 def _probe(folder: Path) -> None:
     """Reads the headers of the arrays one after the other, before Orbax reads them all at once.
 
-    An error then stops the reading, while Orbax would go on reading the others (see `verified` of `load_tree`).
+    An error then stops the reading, while Orbax would go on reading the others (see `verified` of `load_tree`). The
+    path must be resolved, because TensorStore refuses one with "..".
     """
     store = tensorstore.KvStore.open(
-        {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.absolute()}/"}}
+        {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.resolve()}/"}}
     ).result()
     headers = [key for key in store.list().result() if key.endswith((b".zarray", b"zarr.json"))]
     if not headers:
@@ -198,7 +199,7 @@ def _stored_tree(folder: Path) -> PyTree:
     try:
         _probe(folder)
         with _quiet_orbax(), orbax.PyTreeCheckpointer() as checkpointer:
-            metadata = checkpointer.metadata(folder.absolute()).item_metadata
+            metadata = checkpointer.metadata(folder.resolve()).item_metadata
     except Exception as error:  # Orbax and its storage raise many kinds of errors.
         raise CheckpointError(
             f"{folder} cannot be read: {_reason(error)}; it is damaged, take another checkpoint"
