@@ -177,6 +177,18 @@ def test_an_output_that_cannot_be_written_is_found_before_any_work(
     assert f"{command[0]}: {name} must be in a folder that can be written, got {file}" in line
 
 
+@pytest.mark.parametrize("command", ["pretrain", "train", "demo", "graph"])
+@pytest.mark.parametrize(("name", "root"), [("exp_name", "run_dir"), ("checkpoint_dir", "checkpoint_root")])
+def test_a_run_stays_below_its_folders(
+    command: str, name: str, root: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None
+) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        main([command, *places(tmp_path), f"--{name}", "below/../../x"])
+    assert exit_status.value.code == 2
+    line = capsys.readouterr().err.splitlines()[0]
+    assert f"{command}: run.{name} must name a folder below run.{root}, got 'below/../../x'" in line
+
+
 def test_an_output_file_is_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], begins: None) -> None:
     assert main(["train-classifier", str(tmp_path), "--output", str(tmp_path)]) == 2
     assert f"--output must be a file, got the folder {tmp_path}; add the name" in capsys.readouterr().err

@@ -142,15 +142,29 @@ class SimulatorEnv:
 def check_simulated(config: TrainConfig) -> None:
     """Refuses settings that the simulator, the task or the reward terms do not have, before any work begins.
 
-    Factors on terms of the task are compared with the terms of one chunk at rest, because only a chunk has terms.
-
     Raises:
         SettingError, RewardError, RegistryError: for a setting that does not fit; the text names it.
         SimulatorUnavailable: when the simulator cannot render here.
     """
-    with simulated(config) as env:
-        if config.reward.factors:
-            env.step_chunk(env.reset(seed=0).state[None])
+    with closing(make_simulator(config)) as simulator:
+        SimulatorEnv(simulator, config)
+        check_rewards(simulator, config)
+
+
+def check_rewards(simulator: Simulator, config: TrainConfig) -> None:
+    """Refuses reward terms that cannot be computed where the simulator is the only source.
+
+    It computes those of one chunk at rest, because only a chunk has terms. The caller resets the simulator afterwards.
+
+    Raises:
+        RewardError, RegistryError: for a setting of the reward that does not fit; the text names it.
+    """
+    check_settings(config.reward)
+    executor = ChunkExecutor(simulator, config.robot)
+    executor.reset(seed=config.run.seed)
+    actions = simulator.state().astype(float)[None]
+    execution, reward = executor.execute(actions)
+    chunk_terms([reward.terms], execution, actions, config.reward)
 
 
 @contextmanager

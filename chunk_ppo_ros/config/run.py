@@ -33,6 +33,16 @@ class RunConfig(Checked):
     bag_total_size: int = setting(20480, "size above which the oldest parts of a recording are removed, MiB", minimum=2)
     seed: int = setting(0, "seed of everything random", minimum=0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, root in (("exp_name", "run_dir"), ("checkpoint_dir", "checkpoint_root")):
+            value = getattr(self, name)
+            if ".." in pathlib.PurePath(value).parts:
+                raise ValueError(
+                    f"run.{name} must name a folder below run.{root}, got '{value}'; leave out '..', and set "
+                    f"run.{root} to another place instead"
+                )
+
     @property
     def folder(self) -> pathlib.Path:
         """The folder of the run's metrics, plots, recordings and counts."""

@@ -20,7 +20,8 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image, JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
+from chunk_ppo_ros.agent.env import check_rewards
+from chunk_ppo_ros.config import TASK_SOURCE, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
@@ -52,6 +53,8 @@ class SimNode(Node):
         super().__init__("sim_node")
         config = parameters.declare(self, "env", "model", "robot", "reward", "run")
         self.simulator = make_simulator(config)
+        if config.reward.sources == (TASK_SOURCE,) and config.reward != RewardConfig():
+            check_rewards(self.simulator, config)  # reward_node has no terms to look at before the first chunk.
         self._lockstep = not config.env.realtime
         self._period = 1.0 / self.simulator.control_rate
         convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
