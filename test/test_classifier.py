@@ -12,7 +12,7 @@ import pytest
 from chunk_ppo_ros.config import PRESETS, RewardConfig, TrainConfig
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import train_classifier as training
-from chunk_ppo_ros.imitation.success_classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init
+from chunk_ppo_ros.imitation.success_classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init, logits
 
 NUM_STEPS = 20
 CONFIG = dataclasses.replace(
@@ -147,3 +147,50 @@ def test_images_of_any_size_are_fitted() -> None:
     assert fit([np.zeros((480, 640, 3), np.uint8)] * 2).shape == (2, IMAGE_SIZE, IMAGE_SIZE, 3)
     params = jax.eval_shape(lambda: init(2, key=jax.random.key(0)))
     assert params["params"]["Conv_0"]["kernel"].shape == (3, 3, 6, 16)
+
+
+def test_the_network_has_four_strided_convolutions_and_centers_its_images() -> None:
+    """A gray of 127.5 is 0 for the network, and stays 0, because fresh biases are 0."""
+    params = init(2, key=jax.random.key(0))
+    shapes = {name: layer["kernel"].shape for name, layer in params["params"].items()}
+    convolutions = [shapes[f"Conv_{number}"] for number in range(4)]
+    assert convolutions == [(3, 3, 6, 16), (3, 3, 16, 32), (3, 3, 32, 32), (3, 3, 32, 32)]
+    assert (shapes["Dense_0"], shapes["Dense_1"]) == ((4 * 4 * 32, 64), (64, 1))  # 64 pixels, halved four times
+    gray = np.full((3, 2, IMAGE_SIZE, IMAGE_SIZE, 3), 127.5, np.float32)
+    np.testing.assert_array_equal(logits(params, gray), np.zeros(3))
+    white = np.asarray(logits(params, np.full_like(gray, 255.0)))
+    assert np.all(np.abs(white) > 0.0) and np.all(np.abs(white) < 5.0)
+
+
+def test_a_file_of_another_format_is_refused(classifier: SuccessClassifier, tmp_path: Path) -> None:
+    classifier.save(tmp_path / "door.npz")
+    arrays = dict(np.load(tmp_path / "door.npz"))
+    arrays["metadata"] = np.array(str(arrays["metadata"]).replace('"format": 1', '"format": 2'))
+    np.savez(tmp_path / "later.npz", **arrays)
+    with pytest.raises(ClassifierError, match=r"later.npz must be of format 1, got another; train the"):
+        SuccessClassifier.load(tmp_path / "later.npz")
+
+
+def test_the_command_writes_a_classifier(
+    classifier: SuccessClassifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[dict[str, int]] = []
+
+    def train(episodes: list[Episode], config: TrainConfig, **options: int) -> SuccessClassifier:
+        assert episodes == EPISODES
+        asked.append(options)
+        return classifier
+
+    monkeypatch.setattr(training, "read_all", lambda paths, config: EPISODES)
+    monkeypatch.setattr(training, "train_classifier", train)
+    output = tmp_path / "door.npz"
+    arguments = ["recordings", "--output", str(output)]
+    assert training.main(arguments) == 0
+    assert training.main([*arguments, "--num_steps", "1", "--last_steps", "1"]) == 0
+    assert asked == [{"num_steps": 1000, "last_steps": 10}, {"num_steps": 1, "last_steps": 1}]
+    assert SuccessClassifier.load(output).threshold == classifier.threshold
+    assert f"wrote {output}; use it by reward.sources [classifier]" in capsys.readouterr().out
+    for wrong in (("--num_steps", "0"), ("--last_steps", "0")):
+        with pytest.raises(SystemExit):
+            training.main([*arguments, *wrong])
+        assert "--num_steps and --last_steps must be at least 1, got " in capsys.readouterr().err

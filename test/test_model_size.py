@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
+from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 SIZE = ModelSize(
     siglip=SigLIPSize(width=8, depth=2, mlp_dim=16, num_heads=4),
@@ -20,6 +21,26 @@ def test_a_setting_changes_one_size() -> None:
     assert changed.gemma == dataclasses.replace(SIZE.gemma, depth=1)
     assert changed.siglip == dataclasses.replace(SIZE.siglip, num_heads=2)
     assert SIZE.changed(()) == SIZE
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "remat", "in_blocks", "heads"),
+    [
+        ("gemma_2b", 0, True, False, (16, 8, 1, 256)),
+        ("gemma_2b_lora", 16, True, False, (16, 8, 1, 256)),
+        ("tiny", 0, False, True, (4, 4, 1, 24)),
+    ],
+)
+def test_a_variant_says_how_its_towers_compute(
+    name: str, rank: int, remat: bool, in_blocks: bool, heads: tuple[int, ...]
+) -> None:
+    """Only large towers recompute activations, and only the small decoder attends in blocks."""
+    towers = resolve_variant(Pi0FASTActorCriticConfig(paligemma_variant=name))
+    siglip, gemma = towers.siglip, towers.gemma
+    assert (siglip.remat, gemma.remat, gemma.attend_in_blocks, gemma.lora_rank) == (remat, remat, in_blocks, rank)
+    assert (siglip.num_heads, gemma.num_heads, gemma.num_kv_heads, gemma.head_dim) == heads
+    adapted = resolve_variant(Pi0FASTActorCriticConfig(paligemma_variant=name, lora_rank=3, lora_alpha=6.0)).gemma
+    assert (adapted.lora_rank, adapted.lora_alpha) == (3, 6.0)
 
 
 def test_settings_that_name_all_sizes_are_the_size() -> None:

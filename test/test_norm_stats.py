@@ -80,9 +80,18 @@ def test_the_table_names_what_never_moves() -> None:
     recorded.states[:, 3] = 0.25
     text = norm_stats.describe(norm_stats.norm_stats_of([recorded], MODEL))
     assert "  forearm_roll           0.2250   0.2750   0.2500   0.0000" in text
+    assert text.splitlines()[0].split() == ["state", "q01", "q99", "mean", "std"]
     assert [line for line in text.splitlines() if "warning" in line] == [
         "warning: forearm_roll of the state moves by less than 0.05, so its range is widened to 0.05"
     ]
+
+
+def test_a_vector_of_no_arm_has_numbers_and_a_small_range_is_enough() -> None:
+    recorded = episode(dims=(3, 7))
+    recorded.states[:, 0] *= 0.04  # a range of about 0.08, which is above the smallest
+    text = norm_stats.describe(norm_stats.norm_stats_of([recorded], dataclasses.replace(MODEL, delta_actions=False)))
+    assert [line.split()[0] for line in text.splitlines()[:4]] == ["state", "0", "1", "2"]
+    assert "warning" not in text
 
 
 def test_the_command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,5 +120,9 @@ def test_the_stride_thins_out(tmp_path: pathlib.Path) -> None:
 
 
 def test_bad_input_is_one_line(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["norm-stats", "recordings", "--output", str(tmp_path / "out"), "--stride", "0"])
+    assert "--stride must be at least 1, got 0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
     assert main(["norm-stats", str(tmp_path / "none"), "--output", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("chunk_ppo_ros norm-stats: episodes must be a file or folder")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent import learner as learner_module
-from chunk_ppo_ros.agent.novelty import IMAGE_SIDE, Moments, Novelty, features, observations_after
+from chunk_ppo_ros.agent.novelty import FILE, IMAGE_SIDE, Moments, Novelty, features, observations_after
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ModelObservation, RewardTerm, Transition
@@ -163,9 +163,26 @@ def test_the_learner_adds_it_before_the_update_and_keeps_it_with_the_checkpoint(
     assert np.mean(NoUpdate.rewards[-1]) == pytest.approx(1.0 + metrics["reward/term/novelty"], rel=1e-5)
     learner.save()
     resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
-    again = learner_module.Learner.start(resumed).update(transitions)
+    goes_on = learner_module.Learner.start(resumed)
+    assert len(goes_on.opening) == 1  # Where it starts from, and nothing that the user should know.
+    again = goes_on.update(transitions)
     assert again == learner.update(transitions)
     assert again["reward/term/novelty"] < metrics["reward/term/novelty"]
+
+
+def test_a_run_that_begins_with_it_later_says_that_everything_counts_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learner_module, "PPOUpdate", NoUpdate)
+    started = {"pretrained_checkpoint_path": str(small_policy.save_openpi(tmp_path / "imitated"))}
+    config = small_policy.configure(tmp_path, run=started)
+    root = learner_module.Learner.start(config).checkpoint.root
+    assert not (root / "assets" / FILE).exists()
+    resumed = dataclasses.replace(
+        config, run=dataclasses.replace(config.run, resume=True), reward=RewardConfig(novelty_weight=0.5)
+    )
+    note = f"{root} was trained without reward.novelty_weight, so every observation counts as new"
+    assert note in learner_module.Learner.start(resumed).opening
 
 
 def small_policy_observation(config: TrainConfig, random: np.random.Generator) -> ModelObservation:

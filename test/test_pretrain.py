@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -103,3 +104,54 @@ def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:
     policy, params = small_policy.make_policy(config.model), small_policy.make_params(config.model)
     with pytest.raises(UserError, match="leave one of them out"):
         behavior_cloning.clone(policy, params, cloning_batch(small_policy.make_tokenizer()), config)
+
+
+class OneNumber:
+    """Stands in for a policy with one parameter w: each token costs (w - 2)^2 / 2 nats."""
+
+    def evaluate(self, params: Any, observation: Any, tokens: Any, mask: Any, *, temperature: float) -> SimpleNamespace:
+        assert temperature == 1.0  # As in openpi, whatever `model.temperature` is.
+        cost = 0.5 * jnp.square(params["actor_backbone"]["w"] - 2.0)
+        return SimpleNamespace(token_log_probs=jnp.where(mask, -cost, 0.0))
+
+
+def adamw(num_steps: int, *, peak: float) -> list[float]:
+    """w after each step by openpi's rule: AdamW, gradients clipped to 1, linear warm-up, cosine decay to 0."""
+    w, mean, square, found, warm_up = 0.0, 0.0, 0.0, [], num_steps // 20
+    for step in range(num_steps):
+        gradient = float(np.clip(w - 2.0, -1.0, 1.0))
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.95 * square + 0.05 * gradient**2
+        decayed = 0.5 * (1.0 + np.cos(np.pi * (step - warm_up) / (num_steps - warm_up)))
+        rate = peak * (step / warm_up if step < warm_up else decayed)
+        scaled = mean / (1.0 - 0.9 ** (step + 1)) / (np.sqrt(square / (1.0 - 0.95 ** (step + 1))) + 1e-8)
+        w -= rate * (scaled + 1e-4 * w)
+        found.append(w)
+    return found
+
+
+def test_imitation_makes_the_steps_of_openpis_optimizer(tmp_path: Path) -> None:
+    config = settings(tmp_path)
+    slow = dataclasses.replace(config.model, temperature=0.5)
+    imitation = PretrainConfig(bc_steps=60, bc_batch_size=2, bc_learning_rate=0.2)
+    config = dataclasses.replace(config, model=slow, pretrain=imitation)
+    losses: list[float] = []
+    told: list[tuple[int, float]] = []
+    params = {"actor_backbone": {"w": jnp.zeros(())}, "value_head": {"bias": jnp.ones(())}}
+    cloned = behavior_cloning.clone(
+        cast(Any, OneNumber()),
+        params,
+        cloning_batch(small_policy.make_tokenizer()),
+        config,
+        on_step=losses.append,
+        on_params=lambda step, actor: told.append((step, float(actor["w"]))),
+    )
+    expected = adamw(60, peak=0.2)
+    assert 1.0 < expected[-1] < 2.0  # On its way it comes from gradients that are clipped to smaller ones.
+    np.testing.assert_allclose([w for _, w in told], expected, rtol=1e-4, atol=1e-6)
+    assert [step for step, _ in told] == list(range(1, 61))
+    np.testing.assert_allclose(losses, [0.5 * (w - 2.0) ** 2 for w in [0.0, *expected[:-1]]], rtol=1e-3)
+    assert float(cloned["actor_backbone"]["w"]) == told[-1][1]
+    assert cloned["value_head"] is params["value_head"]
+    assert behavior_cloning.cloning_loss(
+        cast(Any, OneNumber()), params, cloning_batch(small_policy.make_tokenizer()), temperature=1.0
+    ) == pytest.approx(2.0)  # The mean over the tokens, however many chunks there are.
