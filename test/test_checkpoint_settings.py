@@ -13,7 +13,7 @@ import pytest
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_training
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, describe, setup_for_training
 from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags, to_dict
 from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation import evaluate, positions
@@ -149,6 +149,17 @@ def test_other_actions_are_refused_by_name_and_another_measurement_is_not(tmp_pa
     with pytest.raises(CheckpointError, match=message):
         restore.load(Checkpoint.open(path), longer)
     restore.load(Checkpoint.open(path), told(config))
+
+
+def test_a_description_says_how_many_steps_of_a_chunk_are_executed(tmp_path: Path) -> None:
+    config = configure(tmp_path)
+    limit = config.env.max_episode_chunks
+    assert describe(config) == (
+        f"task reach, simulator kinematic, time limit {4 * limit} control steps ({limit} chunks of 4), temperature 1, "
+        "the task's own prompt"
+    )
+    fewer = dataclasses.replace(config, chunk_length=ChunkLengthConfig(executed_steps=3))
+    assert "temperature 1, 3 steps of each chunk executed, the task's own prompt" in describe(fewer)
 
 
 # Checkpoints that do not say it.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
-from chunk_ppo_ros.agent.next_step.human_segments import MAX_WAITING, HumanSegments
+from chunk_ppo_ros.agent.next_step.human_segments import MAX_WAITING, REMEMBERED_READINGS, HumanSegments
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId, RewardTerm, SampledChunk, Transition
@@ -201,6 +201,24 @@ def test_an_observation_from_long_before_does_not_count() -> None:
     segments = HumanSegments()
     segments.add_readings(readings(1, 2))
     assert "no observation" in segments.end(150_000_002, drive(1))
+
+
+def test_an_observation_of_150_ms_before_and_one_at_the_start_count() -> None:
+    for stamp, newest in ((2, 3), (150_000_002, 150_000_002)):
+        segments = HumanSegments()
+        segments.add_readings(readings(stamp, newest))
+        assert segments.end(150_000_002, drive(1)) == ""
+        assert segments.next is not None
+        segments.drop_oldest()
+        assert segments.next is None
+
+
+def test_of_the_readings_the_newest_are_remembered() -> None:
+    segments = HumanSegments()
+    for stamp in range(100):
+        segments.add_readings(readings(stamp, stamp))
+    assert "no observation" in segments.end(99 - REMEMBERED_READINGS, drive(1))
+    assert segments.end(99 - REMEMBERED_READINGS + 1, drive(1)) == ""
 
 
 def test_a_segment_without_an_observation_says_so() -> None:
