@@ -281,7 +281,9 @@ def test_training_without_a_start_says_which_preset_it_takes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert setup_for_training(*parsed()).config == PRESETS["debug"]
-    assert "the settings are those of preset debug and the flags" in capsys.readouterr().out
+    preset, settings = capsys.readouterr().out.splitlines()
+    assert preset.startswith("preset debug (--config): a smoke test of a minute")
+    assert settings.endswith("the settings are those of preset debug and the flags")
     missing = str(tmp_path / "nowhere")  # the learner says why, or falls back
     assert setup_for_training(*parsed("--pretrained_checkpoint_path", missing)).config.env == PRESETS["debug"].env
 
@@ -309,7 +311,9 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     )
     places = ("--resume", "--exp_name", "debug", "--checkpoint_root", str(tmp_path / "checkpoints"))
     assert setup_for_training(*parsed(*places)).config.model == config.model
-    assert f"the settings are those of {first.checkpoint.root} and the flags" in capsys.readouterr().out
+    of_the_run, others = capsys.readouterr().out.splitlines()
+    assert of_the_run.endswith(f"the settings are those of {first.checkpoint.root} and the flags")
+    assert others == "all other settings, such as those of ppo and reward, are those of preset debug (--config)"
 
 
 # Commands.

@@ -100,7 +100,6 @@ def main(arguments: Sequence[str]) -> int:
     parser = flags.FlagParser(prog="chunk_ppo_ros train", description=__doc__)
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
-    print(flags.preset_line(parsed))
     setup = setup_for_training(parser, parsed)
     run = setup.config.run
     check_folder(run.folder, "run.run_dir")

@@ -71,17 +71,19 @@ def config_for_measuring(
 
 
 def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainingSetup:
-    """Returns the configuration and the checkpoint of a run. It also prints in one line what the run trains on.
+    """Returns the configuration and the checkpoint of a run. It also prints what the run trains on and by which preset.
 
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
     """
     start = StartingCheckpoint.of(_run_section(parser, parsed))
     if start.opened is None:
+        print(flags.preset_line(parsed))
         config = flags.config_or_exit(parser, parsed)
         print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
         return TrainingSetup(config, start)
     config = _config(parser, parsed, start.opened, names=TRAINED)
-    print(f"{describe(config)}; {_source(start.opened, parsed.config)}", flush=True)
+    print(f"{describe(config)}; {_source(start.opened, parsed.config)}")
+    print(f"all other settings, such as those of ppo and reward, are those of preset {parsed.config} (--config)", flush=True)
     return TrainingSetup(config, start)
 
 
