@@ -83,7 +83,8 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
         return TrainingSetup(config, start)
     config = _config(parser, parsed, start.opened, names=TRAINED)
     print(f"{describe(config)}; {_source(start.opened, parsed.config)}")
-    print(f"all other settings, such as those of ppo and reward, are those of preset {parsed.config} (--config)", flush=True)
+    others = "all other settings, such as those of ppo and reward,"
+    print(f"{others} are those of preset {parsed.config} (--config)", flush=True)
     return TrainingSetup(config, start)
 
 
