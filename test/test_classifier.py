@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -104,6 +105,36 @@ def test_the_threshold_parts_success_from_the_rest(
 @pytest.fixture(scope="module")
 def classifier() -> SuccessClassifier:
     return training.train_classifier(EPISODES, CONFIG, num_steps=40, last_steps=5)
+
+
+def test_batches_are_one_half_success_and_randomly_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is one number times the share of blue; each pixel holds its row and column, and blue is success."""
+    seen: list[np.ndarray] = []
+
+    def score(params: dict[str, jax.Array], images: jax.Array) -> jax.Array:
+        jax.debug.callback(lambda shown: seen.append(np.asarray(shown)), images)
+        return params["w"] * jnp.mean(images[..., 2] / 255.0, axis=(1, 2, 3))
+
+    monkeypatch.setattr(training, "init", lambda num_cameras, *, key: {"w": jnp.zeros(())})
+    monkeypatch.setattr(training, "logits", score)
+    rows, columns = np.indices((IMAGE_SIZE, IMAGE_SIZE))
+    success = np.array([True, False, False, False])
+    images = np.stack([np.stack([rows, columns, np.full_like(rows, 255 * solved)], axis=-1) for solved in success])
+    losses: list[float] = []
+    data = training.LabeledImages(images[:, None].astype(np.uint8), success, np.arange(4))
+    params = training.train(data, num_steps=3, seed=0, on_step=losses.append)
+    jax.effects_barrier()
+    # Adam's steps have the size of its rate. Without anything learned the cross entropy is ln 2.
+    assert float(params["w"]) == pytest.approx(3e-3, rel=1e-3)
+    assert losses[0] == pytest.approx(np.log(2.0))
+    batches = np.stack(seen).astype(int)
+    assert batches.shape == (3, 32, 1, IMAGE_SIZE, IMAGE_SIZE, 3)
+    is_success = np.arange(32) < 16
+    np.testing.assert_array_equal(batches[:, :, 0, 0, 0, 2] == 255, np.tile(is_success, (3, 1)))
+    shifts = batches[:, :, 0, 32, 32, :2] - 32
+    assert set(shifts.reshape(-1).tolist()) == set(range(-4, 5))
+    np.testing.assert_array_equal(batches[:, :, 0, 0, 0, :2], np.maximum(shifts, 0))  # The edge is repeated.
+    np.testing.assert_array_equal(batches[:, :, 0, -1, -1, :2], np.minimum(63 + shifts, 63))
 
 
 def test_it_learns_what_can_be_told_apart(classifier: SuccessClassifier) -> None:

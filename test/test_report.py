@@ -104,6 +104,7 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "![Learning curve](learning_curve.png)",
     ):
         assert line in text.splitlines()
+    assert "|\n\nSuccess of step_4 against" in text  # The table ends before the sentence begins.
     assert len(text.splitlines()) < 60  # one page
 
 
