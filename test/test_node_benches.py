@@ -46,6 +46,7 @@ def test_transitions_are_sent_with_eight_and_with_one_under_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(topic_bench, "receiving_process", receiving_thread)
+    monkeypatch.setattr(topic_bench, "TIMEOUT", 5.0)
     windows: list[int] = []
     send = topic_bench.Sender.send
 

@@ -97,6 +97,14 @@ def test_exit_codes_and_one_line(parameter: str, code: int, text: str) -> None:
     assert "Traceback" not in errors
 
 
+def test_a_node_needs_no_arguments() -> None:
+    process = start()
+    wait_until_up(process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors, output) == (0, "", "closed\n")
+
+
 def test_a_bug_is_not_hidden() -> None:
     process = start("mode:=bug")
     _, errors = process.communicate(timeout=20)

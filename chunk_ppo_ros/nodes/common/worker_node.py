@@ -22,7 +22,7 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, qos
 
-_DIAGNOSTICS_PERIOD = 1.0  # s, steady time
+DIAGNOSTICS_PERIOD = 1.0  # s, steady time
 
 
 class Lifecycle(enum.Enum):
@@ -58,7 +58,7 @@ class WorkerNode(LifecycleNode):
         self._conditions = Conditions(self, on_change=self._publish_diagnostics)
         self._ready_publisher = self.create_publisher(Bool, "~/ready", qos.LATCHED)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._watch_timer = self.create_timer(_DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
+        self._watch_timer = self.create_timer(DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
 
     # Subclasses override or call the methods below.
 
