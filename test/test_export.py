@@ -72,6 +72,9 @@ def test_adapters_are_merged_by_the_checkpoints_own_scale_or_kept(tmp_path: Path
     kept = restored_as_openpi_does(export(Checkpoint.open(own), tmp_path / "kept", keep_adapters=True) / "params")
     assert_same(kept, name_leaves(make_params(ADAPTED)["actor_backbone"]))
     merged = restored_as_openpi_does(export(Checkpoint.open(own), tmp_path / "merged") / "params")
+    said = {name: Checkpoint.open(tmp_path / name).settings.values for name in ("kept", "merged")}
+    assert (said["kept"]["model.lora_rank"], said["merged"]["model.lora_rank"]) == (2, 0)
+    assert said["merged"] == {**said["kept"], "model.lora_rank": 0}  # All else stays, the variant as well.
     assert merged.keys() == name_leaves(make_params()["actor_backbone"]).keys()
     # One entry by hand: block 0, query head 0, input 0, output 0; alpha / rank is 6 / 2.
     a, b = (kept[f"PaliGemma/llm/layers/attn/q_einsum/lora_{factor}"][0, 0] for factor in "ab")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.core.types import ChunkOutcome, ModelObservation, Observation, SampledChunk
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk
 
 CONFIG = PRESETS["debug"]
 EXECUTED = ChunkOutcome(1.0, (), ExecutionResult.whole(4), terminated=False, truncated=False)
@@ -40,8 +42,10 @@ class ScriptedEnv:
     def __init__(self, *script: ChunkOutcome) -> None:
         self._script = list(script)
         self._state = -100.0
+        self.seeds: list[int] = []
 
     def reset(self, *, seed: int) -> Observation:
+        self.seeds.append(seed)
         self._state = 100.0 * (self._state // 100 + 1)
         return self._observe()
 
@@ -83,3 +87,31 @@ def test_an_interrupted_episode_goes_on_in_the_next_rollout() -> None:
     (second,), (episode,) = worker.collect(1)
     assert (second.id.sequence_number, second.id.chunk, second.chunk.value) == (2, 2, 1.0)
     assert (episode.num_chunks, episode.total_reward) == (2, 2.0)
+
+
+def test_a_run_that_goes_on_numbers_its_chunks_and_episodes_on() -> None:
+    env, calls = ScriptedEnv(SOLVED, REFUSED, SOLVED, EXECUTED), list[int]()
+    worker = RolloutWorker(
+        CountingActor(),  # type: ignore[arg-type]
+        env,
+        config=CONFIG,
+        run_id="run",
+        sequence_number=7,
+        episode=3,
+    )
+    transitions, episodes = worker.collect(3, on_chunk=lambda: calls.append(len(env.seeds)))
+    assert [one.id for one in transitions] == [
+        ChunkId("run", 7, 3, 0),
+        ChunkId("run", 9, 4, 1),
+        ChunkId("run", 10, 5, 0),
+    ]
+    assert [episode.episode for episode in episodes] == [3, 4]
+    assert calls == [1, 2, 3]  # once for each transition, and not for the refused chunk
+    seed_of = functools.partial(seeds.episode_seed, seeds.TRAINING, run_seed=CONFIG.run.seed)
+    assert env.seeds == [seed_of(episode=number) for number in (3, 4, 5)]
+    assert dict(episodes[1].metrics()) == {
+        "episode/episode": 4,
+        "episode/total_reward": 1.0,
+        "episode/success": 1.0,
+        "episode/num_chunks": 1,
+    }
