@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
+import pathlib
+
 import pytest
 
+import chunk_ppo_ros
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 
 
@@ -109,3 +114,30 @@ def test_the_preset_is_said_with_what_it_is_for() -> None:
     parsed = make_parser().parse_args(["here", "--output", "there"])
     assert flags.preset_line(parsed).startswith("preset debug (--config): a smoke test")
     assert set(flags.ABOUT) == set(PRESETS)
+
+
+def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = make_parser()
+    given = ["here", "--output", "there", "--gamma", "0.5"]
+    flags.print_unused(parser.parse_args(given))
+    assert capsys.readouterr().out == ""
+    flags.print_unused(parser.parse_args([*given, "--backend", "foo"]))
+    assert capsys.readouterr().out == "--backend has no effect here, but only on the graph of nodes\n"
+    flags.print_unused(parser.parse_args([*given, "--run.no_autostart", "--backend", "foo"]))
+    assert capsys.readouterr().out == "--backend, --autostart have no effect here, but only on the graph of nodes\n"
+
+
+def test_settings_are_said_to_be_of_the_graph_where_only_its_nodes_read_them() -> None:
+    """The chunk player is the only part of another room that only a node has."""
+    root = pathlib.Path(chunk_ppo_ros.__file__).parent
+    read: dict[bool, set[str]] = {True: set(), False: set()}
+    for path in root.rglob("*.py"):
+        place = path.relative_to(root).as_posix()
+        attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+        if not place.startswith("config/"):
+            read[place.startswith(("nodes/", "runtime/", "robot/player/"))] |= attributes
+    sections = [getattr(TrainConfig(), section.name) for section in dataclasses.fields(TrainConfig)]
+    fields = [field for section in sections for field in dataclasses.fields(section)]
+    assert {field.name for field in fields if field.metadata["graph_only"]} == (
+        {field.name for field in fields} & read[True] - read[False]
+    )

@@ -17,10 +17,14 @@ class EnvConfig(Checked):
     max_episode_chunks: int = setting(
         4, "time limit of an episode, whole chunks of model.action_horizon control steps", minimum=1, maximum=10000
     )
-    realtime: bool = setting(False, "run in real time; false waits for the policy and else runs as fast as possible")
-    camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0)
+    realtime: bool = setting(
+        False, "run in real time; false waits for the policy and else runs as fast as possible", graph_only=True
+    )
+    camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0, graph_only=True)
     sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
-    sensor_timeout: float = setting(5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01)
+    sensor_timeout: float = setting(
+        5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01, graph_only=True
+    )
 
     @property
     def is_lockstep(self) -> bool:

@@ -108,6 +108,22 @@ def preset_line(parsed: argparse.Namespace) -> str:
     return f"preset {parsed.config} (--config): {ABOUT[parsed.config]}"
 
 
+def print_unused(parsed: argparse.Namespace) -> None:
+    """Prints a line that names the given flags that only the nodes of the graph read, if there are any.
+
+    The commands without nodes call it. They take all flags, so that one set of flags serves for both forms.
+    """
+    unused = [
+        f"--{field.name}"
+        for section in dataclasses.fields(TrainConfig)
+        for field in dataclasses.fields(typing.get_type_hints(TrainConfig)[section.name])
+        if field.metadata["graph_only"] and getattr(parsed, field.name) is not None
+    ]
+    if unused:
+        verb = "has" if len(unused) == 1 else "have"
+        print(f"{', '.join(unused)} {verb} no effect here, but only on the graph of nodes")
+
+
 def config_from_flags(
     arguments: argparse.Namespace,
     *,

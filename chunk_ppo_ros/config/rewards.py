@@ -16,7 +16,9 @@ class RewardConfig(Checked):
     """Settings of the reward, a sum of terms. Penalties are subtracted. 0 leaves a term out. See docs/rewards.md."""
 
     sources: tuple[str, ...] = setting((TASK_SOURCE,), "reward sources that must report on every chunk")
-    source_timeout: float = setting(5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01)
+    source_timeout: float = setting(
+        5.0, "a source silent for longer is reported, s (steady clock)", minimum=0.01, graph_only=True
+    )
     term_weights: tuple[str, ...] = setting(
         (), "factors on terms of the sources, each as name=factor; other terms have the factor 1"
     )
@@ -35,8 +37,8 @@ class RewardConfig(Checked):
     )
     human_success_weight: float = setting(1.0, "reward for an episode that the operator ends as a success")
     feedback_weight: float = setting(1.0, "factor on the numbers that people send to the topic human_feedback")
-    classifier: str = setting("", "file that train-classifier wrote, for the source 'classifier'")
-    classifier_ends: bool = setting(True, "end the episode when the classifier sees a success")
+    classifier: str = setting("", "file that train-classifier wrote, for the source 'classifier'", graph_only=True)
+    classifier_ends: bool = setting(True, "end the episode when the classifier sees a success", graph_only=True)
     novelty_weight: float = setting(
         0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
     )

@@ -21,10 +21,14 @@ class RobotConfig(Checked):
     )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
     pair_timeout: float = setting(
-        0.2, "longest wait for the other arm's trajectory with the same stamp, s", minimum=0.001
+        0.2, "longest wait for the other arm's trajectory with the same stamp, s", minimum=0.001, graph_only=True
     )
-    state_timeout: float = setting(0.5, "joint states older than this stop the motion, s", minimum=0.01)
-    backend: str = setting("ros2_control", "what commands the motors; other packages register more, see docs/robot.md")
+    state_timeout: float = setting(
+        0.5, "joint states older than this stop the motion, s", minimum=0.01, graph_only=True
+    )
+    backend: str = setting(
+        "ros2_control", "what commands the motors; other packages register more, see docs/robot.md", graph_only=True
+    )
     gripper_convention: str = setting("openpi", "gripper constants", choices=("openpi", "interbotix"))
     optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
     image_topic: str = setting(

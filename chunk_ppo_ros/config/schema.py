@@ -27,9 +27,13 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
+    graph_only: bool = False,
 ) -> Any:
-    """Returns a dataclass field with a description and, where given, an inclusive range or the allowed values."""
-    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices}
+    """Returns a dataclass field with a description and, where given, an inclusive range or the allowed values.
+
+    `graph_only` says that only the nodes of the graph read the field, so that the script form has no use for it.
+    """
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "graph_only": graph_only}
     return dataclasses.field(default=default, metadata=metadata)
 
 

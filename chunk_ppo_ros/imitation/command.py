@@ -26,6 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     config = flags.config_or_exit(parser, parsed)
     print(flags.preset_line(parsed))
+    flags.print_unused(parsed)
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
     if parsed.episodes:
         written = clone_episodes(parsed.episodes, config, directory)

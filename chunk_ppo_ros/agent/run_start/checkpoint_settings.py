@@ -63,6 +63,7 @@ def config_for_measuring(
             f"{checkpoint.root} does not say which task it was trained on; name the preset of its run, such as "
             f"--config demo, or give {', '.join(missing)}"
         )
+    flags.print_unused(parsed)
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
@@ -75,6 +76,7 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
 
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
     """
+    flags.print_unused(parsed)
     start = StartingCheckpoint.of(_run_section(parser, parsed))
     if start.opened is None:
         print(flags.preset_line(parsed))
