@@ -28,6 +28,9 @@ SMALL = dataclasses.replace(
     vocab_size=256,
     tower_sizes=("gemma.depth=1", "gemma.width=32", "gemma.mlp_dim=32"),
 )
+NUM_TOKENS = 6
+CHUNKS = with_tokens(SMALL, NUM_TOKENS, prompt_len=SMALL.max_prompt_len)
+"""The model of most tests here, at one size and for two chunks at once, so that few programs are compiled."""
 
 CONFIG = {
     "name": "set_x",
@@ -73,14 +76,14 @@ def test_a_folder_without_sizes_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_every_chunk_has_the_stated_number_of_tokens() -> None:
-    bench_policy = BenchPolicy(with_tokens(SMALL, 10, prompt_len=12))
-    sample = bench_policy.sample(bench_policy.observations(3))
-    np.testing.assert_array_equal(np.sum(sample.token_mask, axis=1), [10, 10, 10])
-    assert bench_policy.model.max_prompt_len == 12
+    bench_policy = BenchPolicy(CHUNKS)
+    sample = bench_policy.sample(bench_policy.observations(2))
+    np.testing.assert_array_equal(np.sum(sample.token_mask, axis=1), [NUM_TOKENS, NUM_TOKENS])
+    assert bench_policy.model.max_prompt_len == SMALL.max_prompt_len
 
 
 def test_reference_figures() -> None:
-    sizes = ReferenceSizes("small", with_tokens(SMALL, 6, prompt_len=8), sample_batches=(1, 2), step_batch=2)
+    sizes = ReferenceSizes("small", CHUNKS, sample_batches=(1, 2), step_batch=2)
     figures = ReferenceBench(sizes, runs=1).measure()
     assert [(figure.name.split(" of two ")[0], figure.unit) for figure in figures] == [
         ("small: sample 6 tokens, batch 1", "ms"),
@@ -93,7 +96,8 @@ def test_reference_figures() -> None:
     assert ratio == pytest.approx(step / product)
     side = int(figures[-2].name.split()[4])  # A product of matrices of this side has 2 * side^3 operations.
     assert figures[-2].name.endswith(f"product of two {side} x {side}, as many operations")
-    assert 2 * side**3 == pytest.approx(2 * step_flops(sizes.model, prompt_len=8, tokens=6), rel=0.05)
+    operations = 2 * step_flops(CHUNKS, prompt_len=SMALL.max_prompt_len, tokens=NUM_TOKENS)
+    assert 2 * side**3 == pytest.approx(operations, rel=0.05)
 
 
 def step_flops(model: Pi0FASTActorCriticConfig, *, prompt_len: int, tokens: int, **products: int) -> int:
@@ -106,7 +110,7 @@ def step_flops(model: Pi0FASTActorCriticConfig, *, prompt_len: int, tokens: int,
 
 @pytest.mark.parametrize("name", ["adapters, image tower frozen", "all weights"])
 def test_each_kind_of_update_is_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 6)
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", NUM_TOKENS)
     monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
     figures = bench_variant.update(VariantSetup(SMALL, batch_size=2, runs=1), name)
     chunks, share = figures[:2]  # the CPU does not tell its memory
@@ -156,7 +160,7 @@ def test_the_peak_is_that_of_the_data_sheet_or_that_of_a_product(monkeypatch: py
 
 
 def test_the_peak_of_memory_is_told_where_the_device_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 6)
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", NUM_TOKENS)
     monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
     monkeypatch.setattr(bench_variant.BenchPolicy, "stepper", lambda self, ppo: lambda rollout: None)
     monkeypatch.setattr(bench_variant.BenchPolicy, "rollout", lambda self, batch: None)
@@ -169,12 +173,12 @@ def test_the_peak_of_memory_is_told_where_the_device_knows_it(monkeypatch: pytes
 
 def test_the_time_of_a_token_is_told_from_two_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench_variant, "SHORT_CHUNK", 2)
-    monkeypatch.setattr(bench_variant, "LONG_CHUNK", 10)
+    monkeypatch.setattr(bench_variant, "LONG_CHUNK", NUM_TOKENS)
     monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
     figures = {figure.name: figure.values[0] for figure in bench_variant.act(VariantSetup(SMALL, batch_size=2, runs=1))}
-    short, long = figures["act: chunk of 2 tokens"], figures["act: chunk of 10 tokens"]
-    assert figures["act: a token"] == pytest.approx((long - short) / 8)
-    assert figures["act: images and prompt"] == pytest.approx(short - 2 * (long - short) / 8)
+    short, long = figures["act: chunk of 2 tokens"], figures[f"act: chunk of {NUM_TOKENS} tokens"]
+    assert figures["act: a token"] == pytest.approx((long - short) / 4)
+    assert figures["act: images and prompt"] == pytest.approx(short - 2 * (long - short) / 4)
     model = VariantSetup(SMALL, batch_size=2, runs=1).with_chunk(2)
     slots = 1 + SMALL.max_prompt_len + 2  # a patch, the prompt and the forced tokens
     prefill = flops.image_flops(model) + flops.decoder_flops(model, queries=slots, keys=slots)
