@@ -20,8 +20,8 @@ from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.wire import conversions
-from chunk_ppo_ros.nodes.wire.arrays import from_array, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.nodes.wire import conversions, joints, reports
+from chunk_ppo_ros.nodes.wire.arrays import from_array, header_of, time_from_ns, time_to_ns, to_array
 from chunk_ppo_ros.reporting.metric_table import METRICS
 from support.wire_transitions import SOURCE, make_transition, to_message
 
@@ -256,3 +256,17 @@ def test_no_steps_asked_is_refused() -> None:
     message.num_steps_asked = 0
     with pytest.raises(ValueError, match="num_steps_asked must be within 1..16, got 0"):
         conversions.chunk_from_message(message)
+
+
+def test_a_point_without_a_position_for_each_joint_is_refused() -> None:
+    message = joints.chunk_to_message(np.zeros((3, 7)), stamp=5, period=0.02)
+    message.points[1].positions = [0.0] * 6
+    with pytest.raises(ValueError, match="point 1 must have 7 positions, got 6"):
+        joints.chunk_from_message(message)
+
+
+def test_an_execution_result_that_cannot_be_read_is_a_fault_of_its_chunk() -> None:
+    message = msg.ExecutionResult(header=header_of(7), end=time_from_ns(9), status=9, num_steps=4)
+    report = reports.execution_report(message)
+    assert (report.status, report.num_steps, report.stamp, report.end) == (Status.FAULT, 0, 7, 9)
+    assert report.message == "malformed execution_result: status must be within 0..4, got 9"

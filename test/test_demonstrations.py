@@ -97,6 +97,7 @@ def test_recorded_arrays_belong_together():
     assert np.all(np.diff(demonstrations.episodes) >= 0)
     assert set(demonstrations.episodes) == set(range(5))
     assert demonstrations.prompt == make_simulator(config).prompt
+    assert demonstrations.prompts == (demonstrations.prompt,) * 5
     # Each chunk starts next to the state that it was recorded with.
     assert np.abs(demonstrations.actions[:, 0] - demonstrations.state).max() < 0.05
 

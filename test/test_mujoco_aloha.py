@@ -272,6 +272,12 @@ def test_an_opengl_that_does_not_exist_is_reported_with_the_remedy(monkeypatch):
         make_simulator(configuration())
 
 
+def test_an_opengl_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "slow")
+    monkeypatch.setattr(rendering, "PROBE_TIMEOUT", 0.001)
+    assert "slow: no image within 0 s" in str(rendering.rendering_available())
+
+
 @needs_rendering
 def test_choosing_opengl_after_mujoco_was_imported_is_an_error():
     code = (

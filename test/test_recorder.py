@@ -25,7 +25,7 @@ from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_typ
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.runtime import supervisor
-from support.node_harness import Peer, graph_starter
+from support.node_harness import Peer, graph_starter, node_config
 from support.wire_transitions import make_transition, to_message
 
 pytestmark = pytest.mark.graph
@@ -128,7 +128,10 @@ def test_a_full_disk_ends_the_recording_with_one_line(
     calls: list[str] = []
 
     class FullDisk:
-        def __init__(self, *_: Any, **__: Any) -> None: ...
+        def __init__(self, folder: pathlib.Path, types: Any, *, part_bytes: int, total_bytes: int) -> None:
+            run = node_config(tmp_path).run
+            assert folder == run.folder / "bag"
+            assert (part_bytes, total_bytes) == (run.bag_part_size * 1024**2, run.bag_total_size * 1024**2)
 
         def write(self, topic: str, *_: Any) -> None:
             calls.append(topic)

@@ -505,6 +505,79 @@ def test_services_say_why_not(graph: Graph, service: str, request_: Any, text: s
     assert text in response.message
 
 
+def test_what_cannot_be_read_costs_the_episode_and_is_told(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    id = types.ChunkId(RUN, 0, 0, 0)
+    chunk = conversions.chunk_to_message(id, make_chunk(value=0.5), stamp=stamp(0))
+    chunk.temperature = 0.0
+    graph.others.chunk.publish(chunk)
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+    graph.until(lambda: graph.others.outcomes)
+    assert not graph.others.outcomes[0].valid
+    assert graph.others.outcomes[0].message.startswith("malformed action_chunk: temperature must be more than 0")
+    assert graph.others.events[-2].message.startswith("malformed action_chunk 0: temperature must be more than 0")
+    graph.start()
+    graph.play(1, episode=1)
+    bootstrap = msg.Bootstrap(run_id=RUN, sequence_number=1, value=float("nan"))
+    bootstrap.observation = chunk.observation
+    graph.others.bootstrap.publish(bootstrap)
+    graph.until(lambda: graph.event_names()[-1] == (2, Event.RESET, Event.NONE))
+    assert graph.others.events[-2].message == "malformed bootstrap of chunk 1: value must be finite, got nan"
+    graph.start()
+    graph.sample(2, episode=2)
+    result = Result(header=header_of(stamp(2)), end=time_from_ns(stamp(2) + 7), status=9, num_steps=HORIZON)
+    graph.others.result.publish(result)
+    graph.until(lambda: graph.event_names()[-1][0] == 3)
+    assert "malformed execution_result: status must be within 0..4, got 9" in graph.others.outcomes[-1].message
+
+
+def test_another_run_ends_the_episode_and_begins_with_its_own_number(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.announce(run_id="run-b", next_episode=5)
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (5, Event.RESET, Event.NONE)])
+    ended, reset = graph.others.events[-2:]
+    assert (ended.run_id, ended.message, reset.run_id) == (RUN, "run run-b began", "run-b")
+    graph.sample(0)  # of the run before
+    graph.spin(0.1)
+    assert graph.others.outcomes == []
+
+
+def test_no_mark_ends_an_episode_that_has_not_begun_or_still_resets(graph: Graph) -> None:
+    response = graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS))
+    assert (response.success, response.message) == (False, "no episode can end as SUCCESS: there is no episode")
+    graph.announce()
+    graph.until(lambda: graph.others.events)
+    response = graph.call("end_episode", EndEpisode.Request(outcome=Event.FAILURE))
+    assert (response.success, response.message) == (
+        False,
+        "no episode can end as FAILURE: the scene is being reset",
+    )
+    assert graph.call("end_episode", EndEpisode.Request(outcome=Event.DISCARDED)).success
+    graph.until(lambda: graph.event_names()[-1] == (1, Event.RESET, Event.NONE))
+
+
+def test_feedback_on_a_chunk_that_does_not_count_goes_to_the_last_one(graph: Graph) -> None:
+    publisher = graph.others.create_publisher(Float32, "human_feedback", qos.RELIABLE)
+    graph.until(publisher.get_subscription_count)
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.sample(1, chunk=1, version=1)  # Its value is not the next value of chunk 0, which therefore waits.
+    graph.spin(0.1)
+    publisher.publish(Float32(data=0.5))
+    graph.spin(0.1)
+    graph.execute(1, status=Result.REFUSED, num_steps=0, message="too far away")
+    graph.until(lambda: len(graph.others.outcomes) == 2)
+    graph.bootstrap(0, value=1.0)
+    graph.until(lambda: graph.others.transitions)
+    assert {term.name: term.value for term in graph.others.transitions[0].outcome.terms} == {
+        "progress": 1.0,
+        "feedback": 0.5,
+    }
+
+
 def test_a_pause_outlives_the_reset(graph: Graph) -> None:
     graph.announce()
     graph.until(lambda: graph.others.events)

@@ -16,9 +16,10 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, leader_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.executions import execution
@@ -153,3 +154,19 @@ def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_lea
     target = player.tick(time.monotonic())
     assert target is not None
     np.testing.assert_allclose(target, aloha.START_POSE, atol=1e-6)  # The right leader is followed.
+
+
+def test_fingers_stay_within_their_joint_although_a_gripper_is_asked_for_more() -> None:
+    node = FakeNode()
+    backend = Ros2ControlBackend(node, convention=CONVENTION, period=0.02)  # type: ignore[arg-type]
+    target = np.array(aloha.START_POSE)
+    target[aloha.GRIPPER_INDICES] = [0.0, 1.0]
+    backend.send(target, stamp=7)
+    fingers = []
+    for side in aloha.SIDES:
+        (arm,), (gripper,) = node.published(arm_topic(side)), node.published(gripper_topic(side))
+        assert list(arm.points[0].positions) == pytest.approx(aloha.START_POSE[:6].tolist())
+        assert arm.points[0].time_from_start.nanosec == 20_000_000
+        assert gripper.header.stamp.nanosec == 7
+        fingers.append(gripper.points[0].positions[0])
+    assert fingers == [0.021, 0.057]  # The convention would give 0.01844 and 0.058 m.

@@ -7,6 +7,7 @@ import io
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -295,6 +296,35 @@ def test_progress_is_not_kept(make_graph: Callable[..., Graph], tmp_path: pathli
     assert (tmp_path / "run" / "logs" / "progress.log").read_text() == "2 of 2\n"
 
 
+def test_a_process_is_followed_line_by_line_and_its_newest_lines_are_kept(tmp_path: pathlib.Path) -> None:
+    program = (
+        "import os, sys, time\n"
+        "def say(text):\n    sys.stdout.write(text)\n    sys.stdout.flush()\n    time.sleep(0.1)\n"
+        "for number in range(60): print(number)\n"
+        "say('\\r1 of 2')\nsay('\\r2 of 2\\r')\nsay('done\\n')\nsay(str(os.getpid()))\n"
+    )
+    lines: list[str] = []
+    progress: list[str] = []
+    child = Child(
+        "node",
+        [sys.executable, "-c", program],
+        environment=os.environ,
+        log=tmp_path / "node.log",
+        output=lines.append,
+        progress=progress.append,
+    )
+    deadline = time.monotonic() + 10.0
+    while child.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.close()
+    assert progress[:2] == ["[node] 1 of 2", "[node] 2 of 2"]
+    assert lines[-3:] == ["[node] 59", "[node] done", f"[node] {child.id}"]
+    assert child.tail(2) == ["done", str(child.id)]
+    assert child.tail(100) == [*(str(number) for number in range(12, 60)), "done", str(child.id)]  # the newest 50
+    assert (tmp_path / "node.log").read_text().splitlines()[-2:] == ["done", str(child.id)]
+
+
 def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -313,6 +343,21 @@ def test_two_graphs_get_two_domains() -> None:
         assert {first, second} <= set(ros_domain.DOMAINS)
     with ros_domain.claim_domain(7) as wanted:
         assert wanted == 7
+
+
+def test_a_domain_whose_port_is_taken_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ros_domain.claim_domain() as free:
+        pass
+    monkeypatch.setattr(ros_domain, "DOMAINS", range(free, free + 1))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        participant.bind(("127.0.0.1", 7400 + 250 * free + 10))
+        with (
+            pytest.raises(ValueError, match=f"a ROS domain of {free}..{free} must be free, got none; name one"),
+            ros_domain.claim_domain(),
+        ):
+            pass
+    with ros_domain.claim_domain() as again:
+        assert again == free
 
 
 def test_a_process_holds_its_domain_until_it_ends() -> None:

@@ -64,7 +64,7 @@ class FakeReport:
         self.calls.append("close")
 
     def leave(self):
-        """Whether there is a page yet is not asked here."""
+        self.calls.append("leave")
 
 
 @pytest.fixture
@@ -257,6 +257,18 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, r
     assert [(report.run_dir.name, report.calls) for report in reports if report.calls] == [
         ("debug", ["request", "request", "close"])
     ]
+
+
+def test_a_node_that_is_cleaned_up_drops_its_run_and_can_be_configured_again(graph, reports):
+    send(graph, 0)
+    graph.node.trigger_deactivate()
+    graph.node.trigger_cleanup()
+    assert reports[-1].calls == ["request", "leave"]
+    (ack,) = send(graph, 1)
+    assert (ack.status, ack.message, ack.num_accepted) == (ACK.RETRY, "trainer_node is not active", 0)
+    graph.peer.end_episode(0, msg.EpisodeEvent.SUCCESS)
+    graph.spin(0.1)
+    assert graph.peer.metrics == []
 
 
 def test_a_start_that_fails_ends_the_node(start):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from chunk_ppo_msgs import msg
+from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
@@ -18,6 +20,7 @@ from chunk_ppo_ros.nodes.common import progress_bars
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
+from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions
 from support.fake_node import FakeNode
 from support.toy_policy import transition
@@ -116,6 +119,31 @@ def test_the_buffer_decides_by_run_version_episode_room_and_check(tmp_path: path
     assert [one.id.sequence_number for one in buffer.transitions] == [5, 6]
     assert buffer.add(b"raw", sent(8)).reason == "the rollout of version 3 is complete"
     assert buffer.num_refused == 4
+
+
+def test_the_journal_gives_back_what_still_fits(node: FakeNode, tmp_path: pathlib.Path) -> None:
+    journal = TransitionJournal(tmp_path / "journal")
+    for number, message in {5: sent(5), 4: sent(4, run_id="other")}.items():
+        journal.add(serialize_message(message), version=3, sequence_number=number)
+    journal.add(b"old", version=2, sequence_number=1)
+    buffer = make_buffer(tmp_path)
+    assert buffer.restore() == ["4: run_id must be 'run', got 'other'"]
+    assert [one.id.sequence_number for one in buffer.transitions] == [5]
+    learner: Any = SimpleNamespace(run_id="run", policy_version=3, check=lambda transition: None)
+    run = TrainingRun(learner, 2, journal)
+    run.restore(node, resume=True)  # type: ignore[arg-type]
+    assert run.buffer.num_accepted == 1
+    assert node.take_lines() == [
+        ("info", "journals of past versions or other runs are removed: v2"),
+        ("error", "a journaled transition is not used, 4: run_id must be 'run', got 'other'"),
+        ("info", "1 transitions are restored from the journal"),
+    ]
+    fresh = TrainingRun(learner, 2, journal)
+    fresh.restore(node, resume=False)  # type: ignore[arg-type]
+    assert fresh.buffer.num_accepted == 0
+    assert node.take_lines() == [("info", "journals of past versions or other runs are removed: v3")]
+    fresh.restore(node, resume=True)  # type: ignore[arg-type]
+    assert node.take_lines() == []
 
 
 # What it writes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import types
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -20,7 +21,7 @@ class FakePublisher:
         self.messages: list[Any] = []
 
     def publish(self, message: Any) -> None:
-        self.messages.append(message)
+        self.messages.append(copy.deepcopy(message))  # The node may fill the same message again.
 
     def get_subscription_count(self) -> int:
         return self.num_subscribers
