@@ -8,18 +8,24 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import jax
 import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent.transition_checks import check_transition
-from chunk_ppo_ros.config import TINY_MODEL
+from chunk_ppo_ros.config import TINY_MODEL, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.core.types import ChunkId, ModelObservation, Observation, SampledChunk
 from chunk_ppo_ros.evaluation.bench import bench, bench_inputs, bench_model, measurement
 from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize
+from chunk_ppo_ros.evaluation.bench.bench_model import ModelBench
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, milliseconds, rate_of
+from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.robot import aloha
+from support import toy_policy
 
 RUNS = 2
 DOMAIN = int(os.environ["ROS_DOMAIN_ID"])
@@ -116,6 +122,103 @@ def test_a_part_that_hangs_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "PART_TIMEOUT", 0.01)
     with tempfile.TemporaryDirectory() as folder, pytest.raises(UserError, match="topic_bench failed"):
         next(bench.measure_parts(["topics"], small_setup(Path(folder))))
+
+
+class QuickActor:
+    """Samples chunks of noise, of which the first has one token, the second two and so on."""
+
+    made: ClassVar[list[QuickActor]] = []
+
+    def __init__(self, config: TrainConfig, checkpoint: SimpleNamespace, *, policy_version: int) -> None:
+        self.config, self.checkpoint, self._random = config, checkpoint, np.random.default_rng(0)
+        self.sequence_numbers: list[int] = []
+        self.made.append(self)
+
+    def observe(self, observation: Observation) -> ModelObservation:
+        assert observation.images.shape[1:3] == (self.config.model.image_size,) * 2
+        return bench_inputs.random_chunk(self.config.model, self._random).observation
+
+    def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
+        self.sequence_numbers.append(sequence_number)
+        chunk = bench_inputs.random_chunk(self.config.model, self._random)
+        mask = np.arange(len(chunk.token_mask)) < len(self.sequence_numbers)
+        tokens = np.zeros_like(chunk.action_tokens)
+        return dataclasses.replace(chunk, observation=observation, action_tokens=tokens, token_mask=mask)
+
+
+class QuickUpdate:
+    """Writes down the rewards of each rollout and changes nothing."""
+
+    rewards: ClassVar[list[np.ndarray]] = []
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def run(self, params: Any, opt_state: Any, rollout: RolloutBatch, *, key: jax.Array) -> SimpleNamespace:
+        self.rewards.append(rollout.rewards)
+        return SimpleNamespace(params=params, opt_state=opt_state)
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
+    """The bench of a model in which nothing takes time: the policy is the toy policy."""
+    bundle = SimpleNamespace(params=toy_policy.init_params(), policy=SimpleNamespace(evaluate=toy_policy.evaluate))
+    learner = SimpleNamespace(checkpoint=SimpleNamespace(assets=tmp_path / "assets"))
+    monkeypatch.setattr(bench_model, "Learner", SimpleNamespace(start=lambda config: learner))
+    monkeypatch.setattr(bench_model.restore, "load", lambda checkpoint, config: bundle)
+    monkeypatch.setattr(bench_model, "Actor", QuickActor)
+    monkeypatch.setattr(bench_model, "PPOUpdate", QuickUpdate)
+    monkeypatch.setattr(bench_model, "GRADIENT_BATCHES", (2,))
+    monkeypatch.setattr(QuickActor, "made", [])
+    monkeypatch.setattr(QuickUpdate, "rewards", [])
+    setup = small_setup(tmp_path)
+    return ModelBench(setup.config, setup.large_images, runs=RUNS)
+
+
+def test_acting_is_measured_at_two_image_sizes_and_counts_its_tokens(quick: ModelBench, tmp_path: Path) -> None:
+    figures = quick.act()
+    assert {figure.name: figure.unit for figure in figures} == EXPECTED["act"]
+    # The first two chunks of each actor warm it up.
+    assert [figure.values for figure in figures if figure.unit == "tokens"] == [(3.0, 4.0)] * 2
+    small, large = sorted(QuickActor.made, key=lambda actor: actor.config.model.image_size)
+    numbers = [*small.sequence_numbers, *large.sequence_numbers]
+    assert len(set(numbers)) == len(numbers) == 8  # Each chunk has a key of its own.
+    assert (large.config.model.image_size, large.config.model.patch_size) == (32, 16)
+    # The second model has the tokenizers of the first one, and its own checkpoints.
+    assert large.config.run.tokenizer_dir == str(tmp_path / "assets")
+    assert large.config.run.exp_name != small.config.run.exp_name
+
+
+def test_updates_are_measured_on_new_rollouts(quick: ModelBench) -> None:
+    figures = quick.update()
+    assert {figure.name: figure.unit for figure in figures} == EXPECTED["update"]
+    assert all(len(figure.values) == RUNS and min(figure.values) > 0.0 for figure in figures)
+    assert [rewards.shape for rewards in QuickUpdate.rewards] == [(4,)] * (2 + RUNS)
+    assert len(np.unique(QuickUpdate.rewards)) == 4 * (2 + RUNS)
+
+
+def test_parts_with_ros_are_measured_in_processes_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = Figure("topics", "a name", "ms", (1.0, 3.0))
+    asked: list[tuple[list[str], dict[str, str]]] = []
+
+    def run(command: list[str], *, env: dict[str, str], **options: Any) -> SimpleNamespace:
+        assert (options["check"], options["text"], options["timeout"]) == (True, True, bench.PART_TIMEOUT)
+        asked.append((command, env))
+        return SimpleNamespace(stdout=json.dumps([figure.record()]))
+
+    monkeypatch.setattr(bench.subprocess, "run", run)
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
+    assert list(bench.measure_parts(["observe", "topics"], small_setup(tmp_path))) == [[figure], [figure]]
+    common = ["--runs", "2", "--folder", str(tmp_path), "--image_sizes", "16", "32"]
+    for (command, environment), end in zip(
+        asked, (["observe_bench", *common], ["topic_bench", *common, "--num_transitions", "12"]), strict=True
+    ):
+        end[0] = f"chunk_ppo_ros.nodes.bench.{end[0]}"
+        assert command[1:] == ["-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), *end]
+        assert environment["ROS_DOMAIN_ID"] == str(DOMAIN)
+        assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+        assert environment["ROS_LOG_DIR"] == str(tmp_path / "ros_log")
+        assert "ROS_LOCALHOST_ONLY" not in environment
 
 
 def test_measured_chunks_are_whole_and_end_their_episodes() -> None:
