@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,7 +57,7 @@ class Node:
 def test_a_job_that_still_runs_at_the_end_is_left_behind(is_working: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     exits: list[int] = []
     made: list[Node] = []
-    monkeypatch.setattr(worker_node.os, "_exit", exits.append)
+    monkeypatch.setattr(worker_node, "os", SimpleNamespace(**{"_exit": exits.append}))
 
     def make() -> Any:
         node = Node()
