@@ -108,6 +108,20 @@ def damage_outputs(folder: Path) -> None:
     (folder / "outputs.npz").write_bytes(b"PK")
 
 
+def list_sizes(folder: Path) -> None:
+    (folder / "config.json").write_text("[]")
+
+
+def forget_an_input(folder: Path) -> None:
+    inputs = dict(np.load(folder / "inputs.npz"))
+    del inputs["token_ar_mask"]
+    np.savez(folder / "inputs.npz", **inputs)
+
+
+def forget_outputs(folder: Path) -> None:
+    np.savez(folder / "outputs.npz", attention_entropy=np.zeros(3))
+
+
 def move_prompt(folder: Path) -> None:
     inputs = dict(np.load(folder / "inputs.npz"))
     np.savez(folder / "inputs.npz", **{**inputs, "token_ar_mask": inputs["token_ar_mask"][:, ::-1]})
@@ -118,7 +132,10 @@ def move_prompt(folder: Path) -> None:
     [
         (shutil.rmtree, "config.json cannot be read"),
         (damage_config, "config.json cannot be read"),
+        (list_sizes, "config.json must hold one object, got list"),
         (forget_sizes, "does not describe a model"),
+        (forget_an_input, "inputs.npz must have 'token_ar_mask', got "),
+        (forget_outputs, "outputs.npz must have known quantities, got attention_entropy"),
         (remove_checkpoint, "must be an Orbax folder"),
         (damage_outputs, "outputs.npz cannot be read"),
         (move_prompt, "a prompt, an answer and pads"),

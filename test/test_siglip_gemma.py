@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.extend.core
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -139,6 +140,28 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
             slot=jnp.int32(slot),
         )
         np.testing.assert_allclose(hidden[:, 0], full[:, slot], atol=2e-5)
+
+
+def exponentials(jaxpr: jax.extend.core.Jaxpr) -> list[tuple[int, ...]]:
+    """The shapes of all exponentials in a program, those within its loops as well."""
+    found = [equation.outvars[0].aval.shape for equation in jaxpr.eqns if equation.primitive.name == "exp"]
+    inner = (sub for equation in jaxpr.eqns for sub in jax.extend.core.jaxprs_in_params(equation.params))
+    return [*found, *(shape for sub in inner for shape in exponentials(sub))]
+
+
+@pytest.mark.parametrize(("limit", "rows"), [(60, 12), (40, 8), (20, 4)])
+def test_a_block_has_no_more_logits_than_it_may(monkeypatch: pytest.MonkeyPatch, limit: int, rows: int) -> None:
+    """Three context queries of 4 heads are 12 rows of 5 logits: one block of 60, two of 40, or three of 20."""
+    monkeypatch.setattr(gemma_attention, "BLOCK_LOGITS", limit)
+    config = dataclasses.replace(SMALL, depth=1, num_heads=4, attend_in_blocks=True)
+    layout = lay_out(jnp.ones((3, 1), bool), jnp.array([[1, 0], [1, 1], [1, 0]], bool), patches=1, causal_slots=2)
+    run = functools.partial(
+        gemma.run_gemma, config, positions=layout.positions, mask=layout.mask, shared=layout.context
+    )
+    x = jax.ShapeDtypeStruct((3, 5, config.width), jnp.float32)
+    program = jax.make_jaxpr(lambda params, x: run(params, x)[0])(gemma_params(config), x)
+    # The two causal queries of each of the three samples are not in blocks.
+    assert sorted(exponentials(program.jaxpr)) == [(3, 2 * 4, 5), (rows, 5)]
 
 
 @pytest.mark.parametrize(("block", "kv_heads"), [(60, 1), (40, 1), (40, 2)])
