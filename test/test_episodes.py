@@ -12,7 +12,7 @@ import pytest
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, at_rate, seen_starts, to_chunks
-from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.data.readers import read_all, read_episodes
 from support.recordings import IMAGES, jpegs, numbers, write_hdf5
 
 CONFIG = TrainConfig()
@@ -156,6 +156,14 @@ def test_an_episode_at_another_rate() -> None:
     assert at_rate(slow, 30.0) is slow
     # Half as fast: steps 0 and 2; the last one has no successor to end at.
     np.testing.assert_allclose(at_rate(slow, 15.0).actions[:, 0], [0, 0.02], rtol=1e-5)
+
+
+def test_episodes_of_the_control_rate_are_read_as_they_are_without_a_word(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_hdf5(tmp_path / "episode_0.hdf5", 4)
+    assert [(len(each), each.rate) for each in read_all([path, path], CONFIG)] == [(4, 50.0)] * 2
+    assert capsys.readouterr().out == ""
 
 
 def test_images_at_some_steps_only() -> None:

@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.data.readers import read_all, read_episodes
 from support.recordings import numbers
 
 CONFIG = TrainConfig()
@@ -186,3 +186,21 @@ def test_missing_features_are_named(tmp_path: pathlib.Path) -> None:
     (folder / "meta" / "info.json").write_text(json.dumps(info))
     with pytest.raises(EpisodesError, match="must have observation.state, action, .* got observation.state, timestamp"):
         read_episodes(folder, CONFIG)
+
+
+def test_a_camera_is_named_as_its_feature_where_that_has_no_prefix_and_videos_may_be_absent(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_lerobot(tmp_path)
+    file = folder / "meta" / "info.json"
+    info = json.loads(file.read_text())
+    del info["features"][VIDEO]
+    file.write_text(json.dumps(info).replace(f'"{PICTURE}"', '"front"'))
+    for part in (folder / "data" / "chunk-000").iterdir():
+        table = parquet.read_table(part)
+        parquet.write_table(table.rename_columns([name.replace(PICTURE, "front") for name in table.column_names]), part)
+    read = read_all([folder], CONFIG)
+    assert [sorted(each.cameras) for each in read] == [["front"]] * 3
+    np.testing.assert_array_equal(read[2].cameras["front"](0), frame(5))
+    assert [(len(each), each.rate) for each in read] == [(4, 50.0), (2, 50.0), (6, 50.0)]  # 3, 2 and 4 at 30 Hz
+    assert capsys.readouterr().out == "episodes recorded at 30 Hz are resampled to 50 Hz (robot.control_rate)\n"

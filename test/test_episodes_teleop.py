@@ -14,6 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bag_messages import read_message
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.robot import aloha
 
@@ -179,3 +180,25 @@ def test_an_outcome_is_true_or_false(tmp_path: pathlib.Path) -> None:
         metadata.read_text().replace("'yes'", "false").replace(": yes", ": false")
     )  # as rosbag2 writes it
     assert read_episodes(tmp_path / "one", CONFIG)[0].success is False
+
+
+def test_of_raw_and_compressed_images_of_a_camera_one_kind_is_read(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    recording.images(HIGH, range(0, 100, 20))
+    content = np.zeros(7, np.uint8)  # This is no image, and is not read.
+    recording.write(f"{HIGH}/compressed", COMPRESSED, 90, format="rgb8; jpeg compressed bgr8", data=content)
+    recording.close()
+    (episode,) = read_episodes(tmp_path / "one", CONFIG)
+    assert episode.cameras["cam_high"](5)[0, 0, 0] == 8  # at 100 ms, that of 80 ms
+
+
+def test_a_message_that_is_gone_from_its_bag_is_told(tmp_path: pathlib.Path) -> None:
+    recording = Recording(tmp_path / "one")
+    recording.images(HIGH, range(0, 60, 30))
+    recording.close()
+    bags = (tmp_path / "one",)
+    assert read_message(bags, HIGH, START + 31 * MS, START + 30 * MS).width == 4
+    for received, stamp in ((31, 29), (32, 30)):
+        with pytest.raises(EpisodesError, match=r"recording must be whole, got .*one: the message of .* is gone; copy"):
+            read_message(bags, HIGH, START + received * MS, START + stamp * MS)

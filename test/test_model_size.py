@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
-from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, from_dict
 from chunk_ppo_ros.config.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
@@ -81,3 +82,60 @@ def test_a_wrong_setting_is_refused_when_the_configuration_is_made(settings: tup
 def test_sizes_that_do_not_fit_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match=r"SigLIP width must be a multiple of num_heads \(3\), got 8"):
         SIZE.changed(("siglip.num_heads=3",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("gemma.head_dim=7",), "Gemma head_dim must be even, got 7; RoPE turns pairs"),
+        (("gemma.num_kv_heads=3",), r"Gemma num_heads must be a multiple of num_kv_heads \(3\), got 4"),
+    ],
+)
+def test_heads_that_do_not_fit_each_other_are_refused(settings: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SIZE.changed(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"value_bins": 2, "value_max": -10.0}, r"value_max must be above model.value_min \(-10.0\), got -10.0"),
+        (
+            {"chunk_value": "pooled", "max_value_steps": 15},
+            r"at least model.action_horizon \(16\) .*, got 15; raise it",
+        ),
+        ({"max_action_tokens": 60}, r"max_action_tokens must be less than model.max_token_len \(60\), got 60"),
+        ({"patch_size": 30}, r"image_size must be a multiple of model.patch_size \(30\), got 64"),
+    ],
+)
+def test_a_model_whose_settings_contradict_each_other_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(TINY_MODEL, **changes)
+
+
+def test_settings_that_only_just_fit_are_taken() -> None:
+    model = dataclasses.replace(
+        TINY_MODEL, value_bins=1, value_max=-10.0, chunk_value="pooled", max_value_steps=16, max_action_tokens=59
+    )
+    assert model.max_prompt_len == 1
+    assert dataclasses.replace(TINY_MODEL, max_value_steps=15).chunk_value == "none"
+
+
+def test_a_value_of_chunks_needs_a_model_that_has_one() -> None:
+    with pytest.raises(ValueError, match=r"gae_value must be observation where model.chunk_value is none, got chunk"):
+        TrainConfig(ppo=PPOConfig(gae_value="chunk"))
+    model = dataclasses.replace(TINY_MODEL, chunk_value="pooled")
+    assert TrainConfig(model=model, ppo=PPOConfig(gae_value="chunk")).ppo.gae_value == "chunk"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pop": {}}, "unknown configuration key 'pop'; did you mean one of ppo"),
+        ({"ppo": {"gama": 0.5}}, "unknown configuration key 'ppo.gama'; did you mean one of gamma"),
+        ({"ppo": 3}, "ppo must be a section of settings, got 3"),
+    ],
+)
+def test_sections_that_nobody_knows_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_dict(TrainConfig, values)

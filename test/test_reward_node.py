@@ -599,6 +599,20 @@ def test_a_restarted_neighbor_costs_the_episode(graph: Graph) -> None:
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.DISCARDED), (1, Event.RESET, Event.NONE)])
 
 
+def test_a_neighbor_that_restarts_after_the_end_and_a_run_that_begins_at_its_end_cost_nothing(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.announce(final=True)
+    graph.spin(0.3)
+    assert graph.others.events == []
+    graph.others.destroy_publisher(graph.others.result)
+    graph.spin(0.3)
+    graph.others.result = graph.others.create_publisher(Result, "execution_result", qos.RELIABLE)
+    graph.spin(0.3)
+    assert graph.others.events == []
+    assert "is discarded" not in capfd.readouterr().err
+
+
 def test_the_final_version_ends_it_quietly(graph: Graph) -> None:
     graph.announce()
     graph.start()

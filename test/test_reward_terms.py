@@ -268,6 +268,13 @@ def test_feedback_counts_for_the_chunk_that_runs_else_for_the_last_one() -> None
     assert first.outcome.reward == 9.0
 
 
+def test_feedback_passes_over_reports_whose_chunk_is_not_there_yet() -> None:
+    story = Story()
+    story.begin(FIRST)
+    story.join.add_execution(execution(4, stamp=9, end=9), now=0.0)  # of a segment that will be a chunk
+    assert story.say(1.0) == Credit(FIRST)
+
+
 def test_feedback_after_the_transition_is_sent_is_told_to_be_late() -> None:
     story = Story()
     story.begin(FIRST)

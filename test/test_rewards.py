@@ -226,6 +226,17 @@ def test_a_known_outcome_can_become_the_end_of_the_episode() -> None:
     assert assembler.amend_outcome(id, end) is None  # too late
 
 
+def test_an_outcome_that_is_not_there_or_counts_nothing_is_not_changed() -> None:
+    assembler = TransitionAssembler(PPOConfig())
+    first, second = ChunkId("run", 0, 0, 0), ChunkId("run", 1, 0, 1)
+    assembler.add_chunk(first, make_chunk(1.0))
+    assert assembler.amend_outcome(first, end) is None
+    assembler.add_outcome(first, make_outcome())
+    assert assembler.amend_outcome(dataclasses.replace(first, episode=7), end) is None  # of another chunk
+    assembler.add_outcome(second, ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, "too far")))
+    assert assembler.amend_outcome(second, end) is None
+
+
 @given(num_steps=st.integers(1, 16))
 def test_discount_per_step_counts_executed_steps(num_steps: int) -> None:
     assembler = TransitionAssembler(PPOConfig(discount_per_step=True, gamma_step=0.5))

@@ -88,6 +88,23 @@ def test_what_a_human_drives_is_cut_into_segments(operator: Operator) -> None:
     assert operator.player.segment == rest.stamp
 
 
+def test_to_take_over_twice_or_to_hand_back_twice_changes_nothing(operator: Operator) -> None:
+    operator.player.give_back()
+    send(operator.player, ramp(10, 0.01), now=operator.now)
+    operator.step()
+    operator.player.give_back()
+    assert operator.player.playing
+    assert operator.player.take_results() == []
+    operator.player.take_over()
+    assert only(operator.player.take_results()).status is Status.TAKEOVER
+    operator.step(operator.state)
+    operator.player.take_over()
+    operator.step(operator.state)
+    operator.player.give_back()
+    segment = only(operator.player.take_results())
+    assert (segment.status, segment.num_steps) == (Status.CANCELLED, 2)
+
+
 def test_a_segment_never_has_the_stamp_of_a_chunk(operator: Operator) -> None:
     operator.player.take_over()
     time_stands_still = round((operator.now + DT) * 1e9)
