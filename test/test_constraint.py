@@ -84,6 +84,17 @@ def test_first_tokens_within_a_budget(max_tokens: int, legal: list[int]) -> None
     np.testing.assert_array_equal(np.flatnonzero(constraint.legal_tokens(constraint.start(1))[0]), legal)
 
 
+@pytest.mark.parametrize(
+    ("each", "total", "least"),
+    [(1, 5, "at least 5 tokens"), (2, 6, "at least 3 tokens"), (2, 5, "no number of tokens")],
+)
+def test_a_budget_that_holds_no_chunk_is_refused(each: int, total: int, least: str) -> None:
+    """Every token completes `each` coefficients and leaves nothing pending."""
+    moves, pending = np.full((1, 3), each, np.int32), np.zeros((1, 3), np.int32)
+    with pytest.raises(ValueError, match=f"must allow a whole chunk, got 2, but {least} .* make {total} coefficients"):
+        FastConstraint.from_moves(moves, pending, max_tokens=2, total=total)
+
+
 def test_steps_by_hand() -> None:
     constraint = build_by_hand(max_tokens=4)
     state = constraint.start(2)

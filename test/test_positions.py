@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ import optax
 import pytest
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.evaluation import positions
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation
 from chunk_ppo_ros.evaluation.positions import Preference, prefer, score_both
@@ -129,6 +130,26 @@ def test_the_command_scores_32_demonstrations_and_at_least_two(
     with pytest.raises(SystemExit):
         positions.main([path, "--num_demonstrations", "1"])
     assert "--num_demonstrations must be at least 2 for an interval, got 1" in capsys.readouterr().err
+
+
+def test_demonstrations_that_do_not_fit_are_an_error_of_the_user(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def refuse(demonstrations: Any, tokenizer: Any) -> CloningBatch:
+        given.append((demonstrations, tokenizer))
+        raise ValueError("chunk 3 is too long")
+
+    bundle = SimpleNamespace(tokenizer="its tokenizer")
+    monkeypatch.setattr(positions.restore, "load", lambda checkpoint, config: bundle)
+    monkeypatch.setattr(positions, "collect_demonstrations", lambda config: "simulated")
+    monkeypatch.setattr(positions, "recorded_chunks_of", lambda path, config: path)
+    monkeypatch.setattr(positions, "tokenize", refuse)
+    for episodes in (None, tmp_path):
+        with pytest.raises(UserError, match="demonstrations cannot be scored: chunk 3 is too long"):
+            positions.prefer_checkpoint(cast(Any, None), small_policy.configure(tmp_path), episodes=episodes)
+    assert given == [("simulated", "its tokenizer"), (tmp_path, "its tokenizer")]
 
 
 def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.Path) -> None:

@@ -130,6 +130,18 @@ def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
         clone_episodes([recorded], short, tmp_path / "one")
 
 
+def test_tokenizers_that_do_not_fit_the_model_are_an_error_of_the_episodes(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ValueError("vocab_size is too small")
+
+    monkeypatch.setattr(clone_recorded, "Pi0FASTActorCritic", refuse)
+    with pytest.raises(EpisodesError, match="the tokenizers must fit the model: vocab_size is too small"):
+        clone_episodes([recorded], configure(tmp_path), tmp_path / "one")
+    assert not (tmp_path / "one").exists()
+
+
 def episodes(*outcomes: bool | None) -> list[Episode]:
     one = np.zeros((1, 1), np.float32)
     return [Episode(str(number), one, one, 50.0, success=outcome) for number, outcome in enumerate(outcomes)]
