@@ -6,12 +6,14 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig, PPOConfig, from_dict
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.evaluation.bench import bench, bench_reference, bench_variant, flops
 from chunk_ppo_ros.evaluation.bench.bench_policy import BenchPolicy, with_tokens
@@ -19,7 +21,9 @@ from chunk_ppo_ros.evaluation.bench.bench_reference import ReferenceBench, Refer
 from chunk_ppo_ros.evaluation.bench.bench_variant import VariantSetup
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
-from support import published
+from chunk_ppo_ros.rl.gradient_step import GradientStep
+from chunk_ppo_ros.rl.rollout import stack_transitions
+from support import published, toy_policy
 
 SMALL = dataclasses.replace(
     TINY_MODEL,
@@ -195,6 +199,36 @@ def test_a_part_that_fails_leaves_the_others(
     broken = dataclasses.replace(SMALL, tower_sizes=("siglip.num_heads=5",))  # 64 is no multiple of it
     assert bench_variant.measure_variant(VariantSetup(broken, batch_size=2, runs=1)) == []
     assert "act ended with status 1" in capsys.readouterr().out
+
+
+def test_every_part_is_measured_in_a_process_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(command: list[str], *, input: str, **options: Any) -> SimpleNamespace:
+        assert from_dict(Pi0FASTActorCriticConfig, json.loads(input)) == SMALL
+        part, *sizes = command[5:]
+        asked.append(sizes)
+        figure = Figure("variant", part, "ms", (1.0,))
+        return SimpleNamespace(returncode=int(part == "adapters"), stdout=json.dumps([figure.record()]))
+
+    monkeypatch.setattr(bench_variant.subprocess, "run", run)
+    figures = bench_variant.measure_variant(VariantSetup(SMALL, batch_size=2, runs=3))
+    assert [figure.name for figure in figures] == ["act", "adapters, image tower frozen", "all weights"]
+    assert asked == [["2", "3"]] * 4
+    assert "variant: adapters ended with status 1; its own output is above" in capsys.readouterr().out
+
+
+def test_a_step_that_is_not_finite_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(self: GradientStep, state: Any, rollout: Any, targets: Any, indices: Any) -> tuple[Any, Any]:
+        return state, SimpleNamespace(finite=np.array(False))
+
+    bench_policy = BenchPolicy(with_tokens(SMALL, 10, prompt_len=12))
+    monkeypatch.setattr(GradientStep, "__call__", step)
+    work = bench_policy.stepper(PPOConfig(num_chunks_per_update=2, batch_size=2))
+    with pytest.raises(RuntimeError, match="gradient step must be finite, got a value that is not"):
+        work(stack_transitions([toy_policy.transition(number) for number in range(2)]))
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,7 @@ def test_the_learner_adds_it_before_the_update_and_keeps_it_with_the_checkpoint(
     ]
     learner = learner_module.Learner.start(config)
     metrics = learner.update(transitions)
+    assert (learner.policy_version, learner.num_chunks, learner.num_steps) == (1, NUM_CHUNKS, 2 * NUM_CHUNKS)
     assert metrics["reward/term/task"] == 1.0
     assert metrics["reward/term/novelty"] > 0.0
     assert np.mean(NoUpdate.rewards[-1]) == pytest.approx(1.0 + metrics["reward/term/novelty"], rel=1e-5)

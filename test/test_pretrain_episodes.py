@@ -113,6 +113,9 @@ def test_the_command_takes_several_places(
     ((paths, config, directory),) = called
     assert (paths, config.pretrain.bc_steps, directory) == ([Path("a"), Path("b")], 5, tmp_path / "mine-imitation")
     assert f"wrote {tmp_path / 'mine-imitation'}" in capsys.readouterr().out
+    monkeypatch.setattr(command, "clone_demonstrations", lambda *given: called.append(given) or given[1])
+    assert main(["pretrain", *arguments[3:]]) == 0  # Without episodes it imitates demonstrations.
+    assert called[1:] == [(config, tmp_path / "mine-imitation")]
 
 
 def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:

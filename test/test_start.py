@@ -390,6 +390,12 @@ def test_an_own_checkpoint_must_have_checksums(tmp_path: Path) -> None:
         restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
+def test_a_run_goes_on_from_an_own_checkpoint_alone(imitation: Path, own: Path) -> None:
+    assert Checkpoint.open(own).require_metadata().counters.policy_version == 7
+    with pytest.raises(CheckpointError, match="a checkpoint of a run to go on from, got openpi's layout"):
+        Checkpoint.open(imitation).require_metadata()
+
+
 def test_a_resume_never_falls_back(imitation: Path, tmp_path: Path) -> None:
     config = failing(tmp_path, imitation)
     resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))

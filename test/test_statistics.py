@@ -72,6 +72,29 @@ def test_many_pairs_are_resampled_reproducibly():
     )
 
 
+def test_other_numbers_are_tested_over_all_swaps_where_those_are_few():
+    # Differences 1 and 2, and 0, which does not count: of four signs one gives a sum of 3 and one a sum of -3.
+    result = paired_test([0.0, 0.0, 5.0], [1.0, 2.0, 5.0])
+    assert result == PairedTest(difference=1.0, p_greater=0.25, p_two_sided=0.5, num_pairs=3)
+    assert result.metrics() == {
+        "evaluation/difference": 1.0,
+        "evaluation/p_greater": 0.25,
+        "evaluation/p_two_sided": 0.5,
+        "evaluation/num_pairs": 3,
+    }
+    assert paired_test([1.0, 2.0], [0.0, 0.0]).p_greater == 1.0  # The sum is the smallest of the four.
+
+
+def test_other_numbers_are_tested_over_random_swaps_where_there_are_many():
+    differences = np.random.default_rng(2).normal(0.3, 1.0, 60)
+    first, again = (paired_test(np.zeros(60), differences, num_resamples=9_999) for _ in range(2))
+    assert first == again
+    t_test = stats.ttest_1samp(differences, 0.0, alternative="greater").pvalue
+    assert 0.0 < first.p_greater < 0.5
+    assert first.p_greater == pytest.approx(t_test, abs=0.01)
+    assert first.p_two_sided == pytest.approx(2.0 * t_test, abs=0.02)
+
+
 def test_pairs_must_match():
     with pytest.raises(ValueError, match="equal lengths of at least 1, got 1 and 2"):
         paired_test([1.0], [1.0, 2.0])

@@ -9,7 +9,7 @@ import json
 import pathlib
 import shutil
 import struct
-from typing import Any
+from typing import Any, cast
 
 import hypothesis
 import numpy as np
@@ -189,6 +189,8 @@ def test_decoding_failures_are_told(published: FastTokenizer) -> None:
 
 
 def test_encoding_clips_nothing(published: FastTokenizer, policy: PolicyTokenizer) -> None:
+    with pytest.raises(ValueError, match=r"actions must have the shape \[H, D\], got \(14,\)"):
+        published.encode(np.zeros(D))
     with pytest.raises(ValueError, match=r"chr\(0\) is -354.*got -400"):
         published.encode(np.full((H, D), -10.0))
     with pytest.raises(ValueError, match=r"got 0\.\.80"):  # within Unicode, outside the fitted alphabet
@@ -230,6 +232,9 @@ def test_a_coefficient_beyond_unicode_is_refused(published: FastTokenizer) -> No
 
 
 def test_fit_refuses() -> None:
+    for shape in ((H, D), (0, H, D)):
+        with pytest.raises(ValueError, match=r"\[N, H, D\] with N > 0, got"):
+            FastTokenizer.fit(np.zeros(shape))
     with pytest.raises(ValueError, match="within"):
         FastTokenizer.fit(np.full((1, H, D), 1.6))
     with pytest.raises(ValueError, match="vocab_size must be at least 121"):  # -60..60, one byte each
@@ -560,6 +565,21 @@ def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -
         dataclasses.replace(policy, config=dataclasses.replace(MODEL, action_dim=7))
     with pytest.raises(ValueError, match="at most model.vocab_size"):
         dataclasses.replace(policy, config=dataclasses.replace(MODEL, vocab_size=128))
+
+
+class TwoPieces:
+    """Stands in for a prompt tokenizer that has no piece of its own for the bar."""
+
+    vocab_size = 300
+
+    def pieces(self, text: str) -> tuple[int, ...]:
+        return (5, 6)
+
+
+def test_the_bar_must_be_one_piece(policy: PolicyTokenizer) -> None:
+    other = dataclasses.replace(policy, prompt=cast(PromptTokenizer, TwoPieces()))
+    with pytest.raises(ValueError, match=r"'\|' must be one piece of the prompt tokenizer, got 2; take another model"):
+        _ = other.token_ids
 
 
 def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
