@@ -9,7 +9,7 @@ import json
 import pathlib
 import shutil
 import struct
-from typing import Any, cast
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -567,19 +567,10 @@ def test_a_configuration_that_does_not_fit_is_refused(policy: PolicyTokenizer) -
         dataclasses.replace(policy, config=dataclasses.replace(MODEL, vocab_size=128))
 
 
-class TwoPieces:
-    """Stands in for a prompt tokenizer that has no piece of its own for the bar."""
-
-    vocab_size = 300
-
-    def pieces(self, text: str) -> tuple[int, ...]:
-        return (5, 6)
-
-
-def test_the_bar_must_be_one_piece(policy: PolicyTokenizer) -> None:
-    other = dataclasses.replace(policy, prompt=cast(PromptTokenizer, TwoPieces()))
+def test_the_bar_must_be_one_piece(policy: PolicyTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PromptTokenizer, "pieces", lambda self, text: (5, 6))
     with pytest.raises(ValueError, match=r"'\|' must be one piece of the prompt tokenizer, got 2; take another model"):
-        _ = other.token_ids
+        _ = policy.token_ids
 
 
 def test_constraint_of_the_configuration(policy: PolicyTokenizer) -> None:
