@@ -41,7 +41,10 @@ def test_a_variant_says_how_its_towers_compute(
     assert (siglip.remat, gemma.remat, gemma.attend_in_blocks, gemma.lora_rank) == (remat, remat, in_blocks, rank)
     assert (siglip.num_heads, gemma.num_heads, gemma.num_kv_heads, gemma.head_dim) == heads
     adapted = resolve_variant(Pi0FASTActorCriticConfig(paligemma_variant=name, lora_rank=3, lora_alpha=6.0)).gemma
-    assert (adapted.lora_rank, adapted.lora_alpha) == (3, 6.0)
+    assert (adapted.lora_rank, adapted.lora_alpha, adapted.lora_scale) == (3, 6.0, 2.0)
+    assert gemma.lora_scale == (16.0 / rank if rank else 0.0)  # openpi's alpha
+    # A loop of few blocks is unrolled as a whole, and a loop of many not at all.
+    assert (siglip.unroll, gemma.unroll) == ((1, 3) if name == "tiny" else (1, 1))
 
 
 def test_settings_that_name_all_sizes_are_the_size() -> None:
