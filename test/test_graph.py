@@ -38,6 +38,22 @@ def test_the_graph_of_a_simulation_in_lockstep(tmp_path: pathlib.Path) -> None:
     assert load_config_file(graph.parameter_file) == config
 
 
+def test_only_the_nodes_that_load_jax_get_its_settings_and_all_keep_to_one_thread(tmp_path: pathlib.Path) -> None:
+    nodes = graph_lib.describe(with_classifier(make_config(tmp_path)), record=True).nodes
+    with_jax = {node.name for node in nodes if "XLA_PYTHON_CLIENT_PREALLOCATE" in node.environment}
+    assert with_jax == {"trainer_node", "policy_node", "classifier_node"}
+    assert {node.environment["OMP_NUM_THREADS"] for node in nodes} == {"1"}
+    assert [node.name for node in nodes] == [
+        "recorder_node",
+        "trainer_node",
+        "policy_node",
+        "classifier_node",
+        "reward_node",
+        "robot_node",
+        "sim_node",
+    ]
+
+
 def test_the_graph_of_a_robot_and_of_real_time_reads_the_wall_clock(tmp_path: pathlib.Path) -> None:
     robot = graph_lib.describe(make_config(tmp_path, simulator="none"))
     assert "sim_node" not in names(robot)

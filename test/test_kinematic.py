@@ -108,6 +108,13 @@ def test_episodes_depend_on_their_seed_alone():
     assert not np.array_equal(one.state(), other.state())
 
 
+def test_a_new_simulator_stands_at_the_start_of_seed_0():
+    one, other = make(), make()
+    other.reset(seed=0)
+    np.testing.assert_array_equal(one.state(), other.state())
+    np.testing.assert_array_equal(one.scene().position(TARGETS[0]), other.scene().position(TARGETS[0]))
+
+
 def test_targets_are_seen_in_the_images_only():
     simulator = make(start_noise=0.0)
     states, images, prompts = [], [], []

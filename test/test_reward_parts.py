@@ -44,13 +44,17 @@ def test_nodes_that_leave_are_reported_and_those_that_were_started_anew_are_retu
     watch = RewardWatch(node, CONFIG, Conditions(node))  # type: ignore[arg-type]
     topics = {"execution_result": "robot_node", "task_reward": "sim_node", "action_chunk": "policy_node"}
     node.present = {topic: [name] for topic, name in topics.items()}
-    assert watch.restarted(0.0) == []
-    for number, (topic, name) in enumerate(topics.items()):
+    now = 0.0
+    assert watch.restarted(now) == []
+    for topic, name in topics.items():
         del node.present[topic]
-        assert watch.restarted(10.0 * number + 5.0) == []
+        assert watch.restarted(now + 1.4) == []
+        assert node.take_lines() == []
+        assert watch.restarted(now + 1.6) == []
         assert node.take_lines() == [("error", f"{name} left the graph; the episode waits for it")]
         node.present[topic] = [name]
-        assert watch.restarted(10.0 * number + 6.0) == [name]
+        now += 2.0
+        assert watch.restarted(now) == [name]
         assert node.take_lines() == [("info", f"{name} is back in the graph")]
 
 

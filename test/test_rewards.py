@@ -409,6 +409,20 @@ def test_delivery_repeats_with_growing_delays() -> None:
     assert delivery.silent_for(20.0) == 0.0
 
 
+def test_reward_nodes_delivery_has_eight_under_way_and_repeats_them_after_ten_seconds_at_last() -> None:
+    delivery: Delivery[int] = Delivery()
+    for number in range(64):
+        assert not delivery.full
+        delivery.add(number, number)
+    assert delivery.full
+    times = [float(now) for now in range(40) if delivery.pop_due(float(now)) == list(range(8))]
+    assert times == [0.0, 1.0, 3.0, 7.0, 15.0, 25.0, 35.0]
+    delivery.remove(list(range(31)))
+    assert not delivery.eased
+    delivery.settle(31)
+    assert delivery.eased  # Half of the capacity is free.
+
+
 def test_delivery_keeps_a_window_and_order() -> None:
     delivery: Delivery[int] = Delivery(window=2, capacity=4)
     for number in range(5):

@@ -29,6 +29,7 @@ PROGRAMS = {
     "done": "print('made it', flush=True)",
     "idle": "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)",
     "dying": "import sys\nprint('the disk is full', flush=True)\nsys.exit(3)",
+    "killed": "import os\nos.kill(os.getpid(), 9)",
     "misconfigured": "import sys\nsys.exit(2)",
     "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 3)",
     # Like a compilation: SIGINT and SIGTERM find nobody at home.
@@ -135,6 +136,12 @@ def test_what_a_dying_node_has_started_ends_with_it(make_graph: Callable[..., Gr
         while is_alive(orphan):
             assert time.monotonic() < deadline
             time.sleep(0.02)
+
+
+def test_a_node_that_was_killed_is_named_with_its_signal(make_graph: Callable[..., Graph]) -> None:
+    lines: list[str] = []
+    assert supervisor.Supervisor(make_graph("killed"), domain_id=36, output=lines.append).run() == 1
+    assert lines == ["killed was killed by signal 9; its last lines:\n    (nothing)"]
 
 
 def test_a_dying_node_can_be_waited_for(make_graph: Callable[..., Graph]) -> None:

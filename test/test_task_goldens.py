@@ -16,6 +16,7 @@ import pytest
 from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig
 from chunk_ppo_ros.sim import rendering
 from chunk_ppo_ros.sim.experts.demonstrations import record_episode
+from chunk_ppo_ros.sim.experts.random_motion import draw_motions
 from chunk_ppo_ros.sim.simulator import make_simulator
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.task import sample_start
@@ -120,3 +121,12 @@ def test_the_cube_is_that_of_the_scene_that_gym_aloha_ships() -> None:
     for name in ("frictionloss", "damping", "armature", "solref", "solimp"):
         one, other = (getattr(model, f"dof_{name}")[dof : dof + 6] for model, dof in joints)
         np.testing.assert_array_equal(one, other, err_msg=name)
+
+
+def test_random_motions() -> None:
+    config = dataclasses.replace(PRESETS["debug"], pretrain=PretrainConfig(num_demonstrations=2, min_pace=0.5))
+    motions = draw_motions(config, prompt="move")
+    assert motions.prompts == ("move",)
+    # The left arm at the end of the second chunk of the second episode, printed at commit 554c103.
+    expected = [0.0, -1.1205463, 0.9545708, -0.4845754, -0.3194800, -0.0054541, 0.7785449]
+    np.testing.assert_allclose(motions.actions[5, -1, :7], expected, atol=1e-6)
