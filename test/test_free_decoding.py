@@ -155,3 +155,21 @@ def test_weights_that_give_nan_are_an_error(checkpoint: Path, constrain: bool) -
     generates(actor, encode(small_policy.make_tokenizer()), log_prob=np.nan)
     with pytest.raises(RuntimeError, match="must be finite, got NaN or infinity from policy version 3"):
         actor.act(look(actor, POSE), sequence_number=0)
+
+
+def test_a_chunk_and_the_value_of_an_observation_are_those_of_the_version(checkpoint: Path) -> None:
+    actor = make_actor(checkpoint, constrain=True)
+    observation = look(actor, POSE)
+    generates(actor, encode(small_policy.make_tokenizer()))
+    chunk = actor.act(observation, sequence_number=0)
+    assert (chunk.policy_version, chunk.value, chunk.num_steps_asked, chunk.entropy) == (3, 0.5, 4, 0.0)
+    assert (chunk.temperature, chunk.human_driven, actor.why_invalid(chunk)) == (1.0, False, "")
+    commanded = np.tile(POSE, (4, 1))
+    driven = actor.human_chunk(observation, commanded)
+    assert (driven.policy_version, driven.value) == (3, actor.value(observation))
+    assert (driven.human_driven, driven.valid, driven.num_steps_asked, driven.entropy) == (True, True, 4, 0.0)
+    assert (driven.temperature, driven.observation is observation) == (1.0, True)
+    assert driven.token_mask.any() and not driven.token_log_probs.any()
+    np.testing.assert_array_equal(driven.actions, commanded)
+    actor.take({"nothing": np.zeros(1)}, policy_version=4)
+    assert (actor.policy_version, actor.act(observation, sequence_number=0).policy_version) == (4, 4)
