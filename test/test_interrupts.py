@@ -33,7 +33,8 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
     (tmp_path / "collecting" / "__init__.py").touch()
     (tmp_path / "collecting" / "endless.py").write_text(COLLECTING)
     program = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        f"import signal, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # A job in the background ignores SIGINT.
         "from chunk_ppo_ros.cli.commands import leave, run_command\n"
         "leave(run_command('collecting', {'endless': ('endless', '')}, ['endless']))"
     )
