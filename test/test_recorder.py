@@ -77,6 +77,16 @@ def test_parts_rotate_and_the_oldest_go(tmp_path: pathlib.Path) -> None:
     assert read(tmp_path / "part_0003") == [("/header", data)]
 
 
+def test_what_repeats_itself_takes_little_space(tmp_path: pathlib.Path) -> None:
+    recorder = make_recorder(tmp_path)
+    for number in range(100):
+        write(recorder, number)
+    recorder.write("/header", "std_msgs/msg/Header", 2000, serialize_message(Header(frame_id="0" * 100_000)))
+    recorder.close()
+    assert sum(file.stat().st_size for file in (tmp_path / "part_0000").iterdir()) < 40_000
+    assert len(read(tmp_path / "part_0000")) == 101
+
+
 def test_nothing_recorded_leaves_nothing(tmp_path: pathlib.Path) -> None:
     recorder = make_recorder(tmp_path / "bag")
     recorder.close()

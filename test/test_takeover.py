@@ -210,6 +210,19 @@ def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None
     assert sent == ([False] * 9 + [True] * 4) * 2 + [False] * 4
 
 
+def test_after_a_pause_a_leader_that_went_away_must_come_back_first(operator: Operator) -> None:
+    operator.player.take_over()
+    operator.step(HOME)
+    operator.player.suspend("paused")
+    away = ramp(1, 0.6)[0]
+    operator.step(away)
+    assert operator.player.teleoperation_problem == "paused"
+    operator.player.resume()
+    operator.step(away, sides=("left",))
+    assert "left leader's waist is more than 0.5 rad" in operator.player.teleoperation_problem
+    np.testing.assert_array_equal(operator.sent[-1], operator.sent[0])
+
+
 def test_the_robot_never_goes_back_to_where_it_once_held(operator: Operator) -> None:
     send(operator.player, ramp(10, 0.01), now=operator.now)
     operator.step()
