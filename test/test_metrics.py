@@ -311,7 +311,7 @@ def test_wandb_writes_offline_below_the_run(home, tmp_path):
         {"num_chunks": 32, "loss/policy": 1.0, "value/explained_variance": None},
     ]
     subprocess.run(
-        [sys.executable, "-m", "chunk_ppo_ros.reporting.wandb_process", str(run_dir), "3"],
+        [sys.executable, "-m", "chunk_ppo_ros.reporting.wandb_process", str(run_dir), "0"],
         input="".join(json.dumps(line) + "\n" for line in lines),
         text=True,
         check=True,
