@@ -250,6 +250,15 @@ def test_the_bench_writes_below_its_folder_alone(tmp_path: Path) -> None:
     assert (size.pixels // size.patch) ** 2 == 256
 
 
+def test_the_machine_is_described_with_its_load_of_the_last_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.os, "getloadavg", lambda: (1.234, 5.0, 9.0))
+    machine = bench.machine()
+    assert machine["load_average_1min"] == 1.23
+    assert (machine["cores"], machine["jax"]) == (len(os.sched_getaffinity(0)), jax.__version__)
+    assert machine["numpy"] == np.__version__
+    assert machine["device"] == "cpu"
+
+
 def test_cases_take_turns_on_new_inputs_and_warm_ups_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(measurement.time, "perf_counter", lambda: clock[0])

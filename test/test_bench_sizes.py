@@ -235,7 +235,11 @@ def test_a_step_that_is_not_finite_is_not_measured(monkeypatch: pytest.MonkeyPat
     ("flags", "asked"), [(["--like", "0.5m", "7.8m"], ["0.5m", "7.8m"]), (["--variant", "tiny"], ["bfloat16 8"])]
 )
 def test_the_command_measures_what_is_asked(
-    flags: list[str], asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    flags: list[str],
+    asked: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def reference(self: ReferenceBench) -> list[Figure]:
         return [Figure("reference", self._sizes.name, "ms", (1.0,))]
@@ -247,6 +251,11 @@ def test_the_command_measures_what_is_asked(
     monkeypatch.setattr(ReferenceBench, "measure", reference)
     monkeypatch.setattr(bench_variant, "measure_variant", variant)
     monkeypatch.setattr(bench_variant, "peak_rate", lambda: (1e9, "a test"))
-    assert bench.main([*flags, "--runs", "1"]) == 0
+    monkeypatch.setattr(bench.os, "getloadavg", lambda: (1.5, 5.0, 9.0))
+    file = tmp_path / "figures.json"
+    assert bench.main([*flags, "--runs", "1", "--json", str(file)]) == 0
+    written = json.loads(file.read_text())
+    loads = (written["machine"]["load_average_1min"], written["machine"]["load_average_1min_after"])
+    assert (loads, len(written["figures"])) == ((1.5, 1.5), len(asked))
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in printed for name in asked)

@@ -155,3 +155,10 @@ def test_imitation_makes_the_steps_of_openpis_optimizer(tmp_path: Path) -> None:
     assert behavior_cloning.cloning_loss(
         cast(Any, OneNumber()), params, cloning_batch(small_policy.make_tokenizer()), temperature=1.0
     ) == pytest.approx(2.0)  # The mean over the tokens, however many chunks there are.
+
+
+def test_the_bar_of_cloning_advances_with_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+    with behavior_cloning.cloning_progress(3) as on_step:
+        for loss in (2.0, 1.0, 0.5):
+            on_step(loss)
+    assert "behavior cloning: 100%" in capsys.readouterr().err.rpartition("\r")[2]
