@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chunk_ppo_ros.cli.commands import leave
+from chunk_ppo_ros.runtime import interrupts
 
 COLLECTING = """
 import gc, signal, time
@@ -60,3 +62,16 @@ def test_after_an_interrupt_no_thread_holds_the_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stdout) == (130, "printed before")
+
+
+def test_a_ctrl_c_is_held_back_only_meanwhile() -> None:
+    def is_blocked() -> bool:
+        return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    assert not is_blocked()
+    with interrupts.held():
+        assert is_blocked()
+        with interrupts.held():
+            pass
+        assert is_blocked()
+    assert not is_blocked()
