@@ -344,6 +344,23 @@ def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
         assert stream.getvalue() == expected
 
 
+def test_console_writes_at_once() -> None:
+    """Another process may read the lines, and Python keeps the text of a pipe back."""
+    shown: list[str] = []
+
+    class Pipe(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def flush(self) -> None:
+            shown.append(self.getvalue())
+
+    console = Console(Pipe())
+    console.line("line")
+    console.progress("1 of 2")
+    assert shown == ["line\n", "line\n\r\x1b[K1 of 2"]
+
+
 def test_two_graphs_get_two_domains() -> None:
     with ros_domain.claim_domain() as first, ros_domain.claim_domain() as second:
         assert first != second
