@@ -210,6 +210,16 @@ def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None
     assert sent == ([False] * 9 + [True] * 4) * 2 + [False] * 4
 
 
+def test_at_the_next_takeover_a_leader_that_went_away_must_come_back_first(operator: Operator) -> None:
+    operator.player.take_over()
+    operator.step(HOME)
+    operator.player.give_back()
+    operator.player.take_over()
+    operator.step(ramp(1, 0.6)[0], sides=("left",))
+    assert "left leader's waist is more than 0.5 rad" in operator.player.teleoperation_problem
+    np.testing.assert_array_equal(operator.sent[-1], operator.sent[0])
+
+
 def test_after_a_pause_a_leader_that_went_away_must_come_back_first(operator: Operator) -> None:
     operator.player.take_over()
     operator.step(HOME)
