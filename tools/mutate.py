@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"{verdict.outcome:24} {verdict.seconds:4.0f} s  {verdict.mutation}", flush=True)
                 verdicts.append(verdict)
     survivors = [verdict for verdict in verdicts if not verdict.is_killed]
-    print(f"\n{len(verdicts) - len(survivors)} of {len(verdicts)} changes were noticed. Not noticed, or not decided:")
+    print(f"\n{len(verdicts) - len(survivors)} of {len(verdicts)} changes were noticed. Not noticed:")
     for verdict in survivors:
         print(f"  {verdict.mutation}  ({verdict.outcome})")
     return 0
@@ -193,7 +193,10 @@ def choose(
 
 
 def judge(mutation: Mutation, copy: pathlib.Path, tests: Sequence[str], *, time_limit: float) -> Verdict:
-    """Makes a change in a copy, runs the tests there, and then undoes the change."""
+    """Makes a change in a copy, runs the tests there, and then undoes the change.
+
+    A change with which the tests do not end within three times the time limit is noticed: whoever runs them sees it.
+    """
     if not tests:
         return Verdict(mutation, "survived, no test", 0.0)
     file = copy / mutation.path
@@ -206,7 +209,7 @@ def judge(mutation: Mutation, copy: pathlib.Path, tests: Sequence[str], *, time_
         file.write_text(text, encoding="utf-8")
     seconds = time.monotonic() - start
     if code is None:
-        return Verdict(mutation, "undecided, timed out", seconds)
+        return Verdict(mutation, "killed, tests hang", seconds)
     return Verdict(mutation, f"survived {len(tests)} tests" if code in (0, 5) else "killed", seconds)
 
 
