@@ -1,6 +1,7 @@
 # Every target but clean and help first brings .venv up to date. ARGS="..." is passed on.
 PYTHON_VENV := .venv/bin/python
-JOBS ?= 2
+# One process more than cores, because the tests of nodes wait for most of their time.
+JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ experiments: setup ## learn many curves: ARGS="reach:1,2,3 reach_kinematic/token
 report: setup ## write docs/results/ from the finished curves
 	@$(PYTHON_VENV) -m experiments report $(ARGS)
 
-test: setup ## run the tests but the slow ones, in JOBS=2 processes
+test: setup ## run the tests but the slow ones, in JOBS processes, one more than cores
 	@$(PYTEST) $(ARGS)
 
 test-slow: setup ## run the slow tests: the colcon build, and graphs that train and are measured

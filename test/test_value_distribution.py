@@ -39,12 +39,16 @@ def test_cross_entropy_by_hand():
 
 @pytest.mark.parametrize("bins", [2, 11, 101])
 def test_targets_are_those_of_a_normal_distribution(bins):
+    """In float32 an edge near 7 is 2.4e-7 off. At 101 bins that is 3.2e-6 standard deviations, 1.3e-6 of a probability.
+
+    A value is off as much, and the difference of two probabilities twice as much: 5.2e-6 at most.
+    """
     low, high = -3.0, 7.0
     edges = np.linspace(low, high, bins + 1)
     for value in (-3.0, -0.4, 0.0, 6.6):
         below = scipy.stats.norm.cdf(edges, loc=value, scale=0.75 * (high - low) / bins)
         expected = np.diff(below) / (below[-1] - below[0])
-        np.testing.assert_allclose(ValueDistribution(bins, low, high).target(jnp.float32(value)), expected, atol=2e-6)
+        np.testing.assert_allclose(ValueDistribution(bins, low, high).target(jnp.float32(value)), expected, atol=6e-6)
 
 
 @settings(deadline=None)
