@@ -155,11 +155,13 @@ def test_a_dying_node_can_be_waited_for(make_graph: Callable[..., Graph]) -> Non
 def test_a_dying_node_is_started_anew_some_times(
     make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
+    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.3)
     monkeypatch.setattr(supervisor, "MAX_RESPAWNS", 2)
     lines: list[str] = []
     graph = make_graph("idle", "dying")
+    began = time.monotonic()
     assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
+    assert time.monotonic() - began >= 2 * supervisor.RESPAWN_DELAY
     assert lines.count("[dying] the disk is full") == 3
     assert any("that does not help" in line for line in lines)
 
