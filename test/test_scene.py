@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim import rendering
-from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA
+from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, WRIST_CAMERA, look_at
 from chunk_ppo_ros.sim.geometry import rotate
 from chunk_ppo_ros.sim.interface import StepReward
 from chunk_ppo_ros.sim.kinematic import KinematicSimulator
@@ -209,3 +209,10 @@ def test_the_model_is_lit_and_drawn_as_policies_were_trained_on_it() -> None:
     assert contacts == [(0, 0), (1, 1)]
     joint = int(model.body(object_body("brick")).dofadr[0])
     assert model.dof_frictionloss[joint] == 0.01
+
+
+def test_a_camera_that_looks_at_a_point_is_a_rotation() -> None:
+    """Its columns are right, up and backward; `up` need not be of length one, nor at a right angle to the view."""
+    camera = look_at(np.array([0.0, -2.0, 2.0]), np.zeros(3), up=np.array([0.0, 0.0, 3.0]), field_of_view=50.0)
+    half = 0.5**0.5
+    np.testing.assert_allclose(camera.rotation.T, [[1, 0, 0], [0, half, half], [0, -half, half]], atol=1e-12)
