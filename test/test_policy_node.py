@@ -121,13 +121,18 @@ def start(tmp_path, monkeypatch, capfd):
         yield start
 
 
+def begin_episode(graph):
+    """Announces version 0, starts episode 0, and returns when the policy acts."""
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED)
+    graph.until(lambda: graph.node.is_active)
+
+
 @pytest.fixture
 def graph(start):
     """A policy with version 0 in episode 0 that waits for its first chunk to be settled."""
     graph = start()
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1)
     graph.until(lambda: graph.peer.chunks)
     return graph
@@ -168,9 +173,7 @@ def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
     reward_node ends the episode then. Where it has counted fewer steps, chunks of one step follow.
     """
     graph = start(env={"max_episode_chunks": 2})
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1)
     left = graph.peer.heard["robot/left/joint_trajectory"]
     for number, (asked, sent) in enumerate([(16, 16), (7, 7), (16, 9), (16, 1)]):
@@ -218,9 +221,7 @@ def test_a_rollout_fills_holds_and_goes_on_with_the_next_version_in_the_same_epi
 def test_stamps_differ_while_simulated_time_stands_still(start):
     graph = start()
     graph.node.set_parameters([Parameter("use_sim_time", value=True)])  # and nobody publishes /clock
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1)
     graph.until(lambda: graph.peer.chunks)
     settle_newest(graph, end=1, valid=False, message="refused")
@@ -336,9 +337,7 @@ def test_a_sample_that_a_pause_overtakes_is_dropped_and_its_number_used_again(gr
 
 def test_a_camera_that_never_comes_is_named_once_and_its_return_too(start):
     graph = start(env={"sensor_timeout": 0.3})
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1, cameras=CAMERAS[:2])
     graph.until(lambda: graph.logged("cam_right_wrist is silent for"))
     graph.spin(2.2)  # two more looks, one a second
@@ -410,9 +409,7 @@ def test_the_end_of_a_chunk_is_waited_for_from_when_it_was_sent(start, monkeypat
     now = 1000.0
     monkeypatch.setattr(peer_monitor, "time", SimpleNamespace(monotonic=lambda: now))
     graph = start()
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1)
     graph.until(lambda: graph.peer.chunks)
     graph.node.watch()
@@ -453,9 +450,7 @@ def test_a_restarted_policy_goes_on_with_the_numbers(graph):
 
 def test_an_observation_that_the_model_refuses_holds(start):
     graph = start(run={"prompt": "x" * 201})
-    graph.peer.announce()
-    graph.peer.event(msg.EpisodeEvent.STARTED)
-    graph.until(lambda: graph.node.is_active)
+    begin_episode(graph)
     graph.peer.sense(1)
     graph.until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
     graph.spin(1.2)
