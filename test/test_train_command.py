@@ -37,7 +37,6 @@ def test_the_command_trains_with_its_flags_and_names_the_newest_checkpoint(
 
     monkeypatch.chdir(tmp_path)  # where the folder of the run is made
     monkeypatch.setattr(train, "train", fake_train)
-    monkeypatch.setattr(train, "check_simulated", lambda config: None)
     monkeypatch.setattr(train, "simulated", lambda config: contextlib.nullcontext("an environment"))
     assert train.main(["--config", "demo", "--seed", "5", "--checkpoint_root", str(tmp_path)]) == 0
     (config, env) = trained[0]

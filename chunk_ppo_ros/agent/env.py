@@ -146,9 +146,8 @@ def check_simulated(config: TrainConfig) -> None:
         SettingError, RewardError, RegistryError: for a setting that does not fit; the text names it.
         SimulatorUnavailable: when the simulator cannot render here.
     """
-    with closing(make_simulator(config)) as simulator:
-        SimulatorEnv(simulator, config)
-        check_rewards(simulator, config)
+    with simulated(config):
+        pass
 
 
 def check_rewards(simulator: Simulator, config: TrainConfig) -> None:
@@ -172,8 +171,10 @@ def simulated(config: TrainConfig) -> Iterator[SimulatorEnv]:
     """Yields the environment of the configured simulator, and closes the simulator at the end of the `with` block.
 
     Raises:
-        SettingError: when the configuration names a real robot, or does not fit the simulator.
+        SettingError, RewardError, RegistryError: for a setting that does not fit; the text names it.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     with closing(make_simulator(config)) as simulator:
-        yield SimulatorEnv(simulator, config)
+        env = SimulatorEnv(simulator, config)
+        check_rewards(simulator, config)
+        yield env

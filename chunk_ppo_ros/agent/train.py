@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.env import ChunkEnv, check_simulated, simulated
+from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
@@ -104,7 +104,6 @@ def main(arguments: Sequence[str]) -> int:
     run = setup.config.run
     check_folder(run.folder, "run.run_dir")
     check_folder(run.checkpoint_root, "run.checkpoint_root")
-    check_simulated(setup.config)
     with simulated(setup.config) as env:
         checkpoint = train(setup, env)
     print(f"the newest checkpoint is {checkpoint.root}")
