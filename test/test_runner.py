@@ -15,7 +15,7 @@ pytestmark = pytest.mark.graph
 
 PROGRAM = """
 from __future__ import annotations
-import hashlib, sys, time
+import hashlib, threading, time
 import rclpy
 from rclpy.node import Node
 from chunk_ppo_ros.core.errors import UserError
@@ -28,6 +28,10 @@ class Probe(Node):
         parameters.declare(self, "ppo", extra={"mode": "what to do"})
         self.mode = self.get_parameter("mode").value
         print("up", flush=True)
+        if "working" in self.mode:
+            threading.Thread(target=time.sleep, args=(60,)).start()  # Python's own end would wait for it.
+        if self.mode == "refused_while_working":
+            raise ValueError("the camera is unknown")
         if self.mode == "slow_start":
             time.sleep(30)
         self.create_timer(0.01, self.tick)
@@ -36,7 +40,7 @@ class Probe(Node):
         if self.mode == "busy":
             # Like a compilation: one call that lasts for minutes, releases the interpreter and cannot be interrupted.
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-        if self.mode == "finished":
+        if self.mode in ("finished", "finished_while_working"):
             raise runner.EndOfRun
         if self.mode == "user_error":
             raise UserError("the disk is full; make room")
@@ -47,7 +51,7 @@ class Probe(Node):
         print("closed", flush=True)
         super().destroy_node()
 
-sys.exit(runner.run_node(Probe, close_timeout=0.6))
+runner.run_node(Probe, close_timeout=0.6)
 """
 
 
@@ -87,6 +91,8 @@ def test_a_signal_ends_it_within_a_second_and_quietly(mode: str, number: signal.
         ("ppo.gamma:=2.0", 2, "configuration error: gamma must be within 0.0..1.0, got 2.0\n"),
         ("mode:=user_error", 1, "error: the disk is full; make room\n"),
         ("mode:=finished", 0, ""),
+        ("mode:=refused_while_working", 2, "configuration error: the camera is unknown\n"),
+        ("mode:=finished_while_working", 0, ""),
     ],
 )
 def test_exit_codes_and_one_line(parameter: str, code: int, text: str) -> None:

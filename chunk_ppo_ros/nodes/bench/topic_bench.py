@@ -199,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures as JSON. With `--receive` it is the receiving process instead."""
     given = _parse(arguments)
     if given.receive:
-        return run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)
+        run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)
     rclpy.init(args=[])
     try:
         with receiving_process(given.folder / "journal", given.num_transitions):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import collections
 import functools
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
@@ -114,10 +114,10 @@ class ClassifierNode(Node):
                 self._conditions.clear_condition(condition_table.CAMERA_LATE, camera=camera)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped, and returns the exit code."""
-    return run_node(ClassifierNode, args)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(ClassifierNode, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -67,7 +67,7 @@ class _Signals:
         while self._receiver.recv(1)[0] not in STOP_SIGNALS:
             continue
         time.sleep(self._close_timeout)
-        _leave()
+        _leave(0)
 
 
 def run_node(
@@ -76,8 +76,15 @@ def run_node(
     *,
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
     close_timeout: float = 0.9,
-) -> int:
-    """Runs one node until it is stopped. It must be called once, from the main thread of a process of its own.
+) -> NoReturn:
+    """Runs one node until it is stopped, and ends the process. The main thread of a process of its own must call it.
+
+    The process ends without the interpreter's own cleanup as soon as the node is closed. That cleanup may wait for
+    seconds for a library's threads, aborts where a job of a worker is inside the compiler, and has ended in a
+    segmentation fault of ROS's libraries. All files that matter are written and renamed before.
+
+    The exit code is 0 after a signal or EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other
+    exceptions pass through.
 
     Args:
         factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
@@ -85,42 +92,37 @@ def run_node(
         make_executor: makes the executor.
         close_timeout: the seconds after a signal in which the node may end by itself. Work that takes longer, such as a
             compilation, is abandoned with the process.
-
-    Returns:
-        The exit code: 0 after EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other exceptions
-        pass through. After a signal it does not return. The process then ends with exit code 0 as soon as the node is
-        closed, because the interpreter's own end may wait for seconds for a library's threads.
     """
     signals = _Signals(close_timeout)
     command_line = [sys.argv[0], *(sys.argv[1:] if args is None else args)]
-    node, executor = None, None
+    node, executor, code = None, None, 0
     try:
         rclpy.init(args=command_line, signal_handler_options=SignalHandlerOptions.NO)
-        node, code = _construct(factory)
-        if node is not None:
-            executor = make_executor()
-            executor.add_node(node)
-            _spin(executor, signals)
+        node = _construct(factory)
+        executor = make_executor()
+        executor.add_node(node)
+        _spin(executor, signals)
     except (_Stop, EndOfRun, ExternalShutdownException):
         code = 0
     except UserError as error:
         code = _report("error", error, RUNTIME_ERROR)
     finally:
-        stopped, signals.received = signals.received, True  # From now on, a signal must not interrupt closing.
-        if stopped and node is None:
-            _leave()  # Its constructor was interrupted, and an unfinished node cannot be closed.
+        signals.received = True  # From now on, a signal must not interrupt closing.
         _close(node, executor)
-    if stopped:
-        _leave()
-    return code
+    _leave(code)
 
 
-def _construct(factory: Callable[[], Node]) -> tuple[Node | None, int]:
-    """Returns the node, or None and the exit code if the node refuses the configuration."""
+def _construct(factory: Callable[[], Node]) -> Node:
+    """Returns the node. A signal, or a node that refuses the configuration, ends the process.
+
+    A node whose constructor did not end cannot be closed, so that the process ends at once.
+    """
     try:
-        return factory(), 0
+        return factory()
+    except _Stop:
+        _leave(0)
     except (ValueError, UserError) as error:
-        return None, _report("configuration error", error, CONFIGURATION_ERROR)
+        _leave(_report("configuration error", error, CONFIGURATION_ERROR))
 
 
 def _spin(executor: Executor, signals: _Signals) -> None:
@@ -129,11 +131,11 @@ def _spin(executor: Executor, signals: _Signals) -> None:
         executor.spin_once(timeout_sec=SPIN_PERIOD)
 
 
-def _leave() -> NoReturn:
-    """Ends the process with exit code 0 and without the interpreter's own cleanup."""
+def _leave(code: int) -> NoReturn:
+    """Ends the process without the interpreter's own cleanup."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _report(what: str, error: Exception, code: int) -> int:

@@ -7,18 +7,14 @@ worker. Readiness is published (latched `~/ready`) when that is done. Until then
 from __future__ import annotations
 
 import enum
-import os
-import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
-from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, qos
 
@@ -223,28 +219,3 @@ class WorkerNode(LifecycleNode):
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)
-
-
-def run_worker_node(
-    factory: Callable[[], WorkerNode],
-    args: Sequence[str] | None = None,
-    *,
-    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
-) -> int:
-    """Runs the node until it is stopped, and returns the exit code.
-
-    A job that still runs then is abandoned. Python's own cleanup would end the thread inside the compiler and abort,
-    so the process ends at once. All files that matter are written and renamed before.
-    """
-    nodes: list[WorkerNode] = []
-
-    def remember() -> WorkerNode:
-        nodes.append(factory())
-        return nodes[0]
-
-    code = run_node(remember, args, make_executor=make_executor)
-    if nodes and nodes[0].is_working:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code

@@ -7,8 +7,8 @@ It publishes each sampled chunk with all that training needs of it, and one traj
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
@@ -16,8 +16,9 @@ from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
-from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
@@ -205,10 +206,10 @@ class PolicyNode(WorkerNode):
             self._peers.watch(self._facts.state.awaited_chunk)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs policy_node."""
-    return run_worker_node(PolicyNode, args, make_executor=make_step_executor)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(PolicyNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

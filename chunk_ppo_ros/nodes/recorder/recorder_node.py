@@ -6,9 +6,9 @@ Camera topics are not recorded, because `action_chunk` and `transition` hold the
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
@@ -82,10 +82,10 @@ def ros_type_name(message_type: type) -> str:
     return f"{package}/{kind}/{message_type.__name__}"
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped, and returns the exit code."""
-    return run_node(RecorderNode, args, close_timeout=CLOSE_TIMEOUT)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(RecorderNode, args, close_timeout=CLOSE_TIMEOUT)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,9 +6,9 @@ connects them to topics, services and clocks.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from chunk_ppo_msgs import msg
 from rclpy.clock import Clock, ClockType
@@ -230,10 +230,10 @@ class RewardNode(Node):
             self._director.publish(records.episodes.release("delivery", "trainer_node answers"))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped, and returns the exit code."""
-    return run_node(RewardNode, args, make_executor=make_step_executor)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(RewardNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from diagnostic_msgs.msg import DiagnosticArray
@@ -240,10 +240,10 @@ class RobotNode(Node):
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped, and returns the exit code."""
-    return run_node(RobotNode, args, make_executor=make_step_executor)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(RobotNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -8,9 +8,9 @@ own rate. All work, including rendering, runs in the thread that spins the node.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
@@ -211,10 +211,10 @@ class SimNode(Node):
         self._reward_publisher.publish(source_report_to_message(report, message))
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until it is stopped, and returns the exit code."""
-    return run_node(SimNode, args, make_executor=make_step_executor)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(SimNode, args, make_executor=make_step_executor)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

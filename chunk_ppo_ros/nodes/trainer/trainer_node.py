@@ -7,9 +7,9 @@ fails in between.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from chunk_ppo_msgs import msg
 from rclpy.duration import Duration
@@ -23,10 +23,10 @@ from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
-from chunk_ppo_ros.nodes.common.runner import EndOfRun
+from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
-from chunk_ppo_ros.nodes.common.worker_node import WorkerNode, run_worker_node
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
@@ -237,10 +237,10 @@ class TrainerNode(WorkerNode):
         self._bar.open(version=buffer.version, num_accepted=buffer.num_accepted, num_required=buffer.num_required)
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs trainer_node."""
-    return run_worker_node(TrainerNode, args)
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    run_node(TrainerNode, args)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
