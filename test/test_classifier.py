@@ -14,6 +14,7 @@ from chunk_ppo_ros.config import PRESETS, RewardConfig, TrainConfig
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import train_classifier as training
 from chunk_ppo_ros.imitation.success_classifier import IMAGE_SIZE, ClassifierError, SuccessClassifier, fit, init, logits
+from support.seen_values import SeenValues
 
 NUM_STEPS = 20
 CONFIG = dataclasses.replace(
@@ -109,10 +110,10 @@ def classifier() -> SuccessClassifier:
 
 def test_batches_are_one_half_success_and_randomly_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network is one number times the share of blue; each pixel holds its row and column, and blue is success."""
-    seen: list[np.ndarray] = []
+    seen = SeenValues()
 
     def score(params: dict[str, jax.Array], images: jax.Array) -> jax.Array:
-        jax.debug.callback(lambda shown: seen.append(np.asarray(shown)), images)
+        seen.see(images)
         return params["w"] * jnp.mean(images[..., 2] / 255.0, axis=(1, 2, 3))
 
     monkeypatch.setattr(training, "init", lambda num_cameras, *, key: {"w": jnp.zeros(())})
@@ -123,11 +124,10 @@ def test_batches_are_one_half_success_and_randomly_shifted(monkeypatch: pytest.M
     losses: list[float] = []
     data = training.LabeledImages(images[:, None].astype(np.uint8), success, np.arange(4))
     params = training.train(data, num_steps=3, seed=0, on_step=losses.append)
-    jax.effects_barrier()
     # Adam's steps have the size of its rate. Without anything learned the cross entropy is ln 2.
     assert float(params["w"]) == pytest.approx(3e-3, rel=1e-3)
     assert losses[0] == pytest.approx(np.log(2.0))
-    batches = np.stack(seen).astype(int)
+    batches = np.stack(seen.read()).astype(int)
     assert batches.shape == (3, 32, 1, IMAGE_SIZE, IMAGE_SIZE, 3)
     is_success = np.arange(32) < 16
     np.testing.assert_array_equal(batches[:, :, 0, 0, 0, 2] == 255, np.tile(is_success, (3, 1)))

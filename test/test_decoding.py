@@ -16,6 +16,7 @@ from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.decoders import ConstrainedDecoder, Decoder, FreeDecoder, make_decoder
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
+from support.seen_values import SeenValues
 
 NUM_FAST, SKIP, VOCAB_SIZE = 6, 3, 20
 BAR, END = 7, 1
@@ -89,10 +90,10 @@ def test_rows_stop_by_themselves() -> None:
     ],
 )
 def test_the_loop_ends_with_the_longest_row(rows: list[list[int]], lengths: list[int]) -> None:
-    logits, steps = wanting(CONSTRAINED, rows), []
+    logits, steps = wanting(CONSTRAINED, rows), SeenValues()
 
     def next_logits(carry: None, choices: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
-        jax.debug.callback(lambda step: steps.append(int(step)), step, ordered=True)
+        steps.see(step, ordered=True)
         return logits[step + 1], carry
 
     @jax.jit
@@ -102,8 +103,7 @@ def test_the_loop_ends_with_the_longest_row(rows: list[list[int]], lengths: list
 
     samples = run()
     np.testing.assert_array_equal(samples.mask.sum(axis=1), lengths)
-    jax.effects_barrier()
-    assert steps == list(range(max(lengths) - 1))  # the first token comes from the prefill
+    assert steps.read() == list(range(max(lengths) - 1))  # the first token comes from the prefill
 
 
 def test_free_rows_stop_at_the_bar_the_end_or_the_last_slot() -> None:

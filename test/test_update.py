@@ -18,6 +18,7 @@ from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.rl.update_errors import LogProbGapError, UpdateError
 from support import toy_policy
 from support.compilations import compilations
+from support.seen_values import SeenValues
 from support.toy_policy import sample_rollout
 from support.trees import assert_trees_equal
 
@@ -100,17 +101,17 @@ def test_donated_inputs_are_used_up_and_give_the_same_result():
 
 
 def test_every_chunk_is_used_once_an_epoch():
-    seen = []
+    seen = SeenValues()
 
     def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions):
-        jax.debug.callback(lambda tokens: seen.append(np.asarray(tokens)), action_tokens)
+        seen.see(action_tokens)
         return toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
 
     update, params, opt_state = setup(dataclasses.replace(CONFIG, num_epochs_per_update=1, max_kl=0.0), evaluate)
     rollout = sample_rollout(params)
     update.run(params, opt_state, rollout, key=KEY)
-    jax.effects_barrier()
-    check, epoch = np.concatenate(seen[:2]), np.concatenate(seen[2:])
+    batches = seen.read()
+    check, epoch = np.concatenate(batches[:2]), np.concatenate(batches[2:])
     np.testing.assert_array_equal(check, rollout.action_tokens)  # the log-probs are checked in order
     assert sorted(epoch.tolist()) == sorted(rollout.action_tokens.tolist())
 

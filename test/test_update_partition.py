@@ -16,6 +16,7 @@ from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from support import toy_policy
 from support.compilations import compilations
+from support.seen_values import SeenValues
 
 CONFIG = config_lib.PPOConfig(
     batch_size=4, num_epochs_per_update=2, learning_rate=0.05, value_learning_rate=0.1, max_logp_gap=10.0
@@ -110,17 +111,16 @@ def test_prepared_observations_give_the_same_update(adapter_only: Setup) -> None
 
 
 def test_each_observation_is_prepared_once_an_update() -> None:
-    sizes: list[int] = []
+    seen = SeenValues()
 
     def prepare(params: Any, observation: Any) -> Any:
-        jax.debug.callback(lambda state: sizes.append(len(state)), observation.state)
+        seen.see(observation.state)
         return toy_policy.embed(params, observation)
 
     counted = setup(ADAPTER_ONLY, toy_policy.evaluate_embedded, prepare)
     for _ in range(2):
         counted.run()
-    jax.effects_barrier()
-    assert sizes == [CONFIG.batch_size] * (2 * NUM_CHUNKS // CONFIG.batch_size)
+    assert [len(state) for state in seen.read()] == [CONFIG.batch_size] * (2 * NUM_CHUNKS // CONFIG.batch_size)
 
 
 def test_the_end_of_a_warm_up_compiles_nothing_new() -> None:
