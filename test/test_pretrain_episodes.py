@@ -88,6 +88,24 @@ def test_pretrained_weights_keep_their_tokenizers(
     jax.tree.map(np.testing.assert_array_equal, tuned, before)
 
 
+@pytest.mark.parametrize(
+    ("prompts", "kept"), [(("fold", "fold", "fold"), "fold"), (("fold", "stack", "fold"), "the setting")]
+)
+def test_the_prompt_of_the_checkpoint(
+    prompts: tuple[str, ...], kept: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of the episodes where all have the same one, and run.prompt where they differ."""
+    source = small_policy.save_openpi(tmp_path / "source")
+    run = {"pretrained_checkpoint_path": str(source), "prompt": "the setting"}
+    config = configure(tmp_path, run=run, validation_fraction=0.0)
+    episodes = clone_recorded.read_all([recorded], config)
+    with_prompts = [dataclasses.replace(one, prompt=prompt) for one, prompt in zip(episodes, prompts, strict=True)]
+    monkeypatch.setattr(clone_recorded, "read_all", lambda *_: with_prompts)
+    monkeypatch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
+    folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "one")
+    assert Checkpoint.open(folder).settings.values["run.prompt"] == kept
+
+
 def test_tokenizers_of_a_folder_with_statistics_of_the_episodes(recorded: Path, tmp_path: Path) -> None:
     small_policy.make_tokenizer().save(tmp_path / "tokenizers")
     config = configure(tmp_path, run={"tokenizer_dir": str(tmp_path / "tokenizers")})
