@@ -169,8 +169,8 @@ _CUBE = _with(
     _REACH,
     model={
         "temperature": 0.5,  # a grasp wants sharper samples than a reach
-        # The meeting point is a constant in absolute joints, and not in those relative to a state that is read from
-        # tokens. openpi's pi0_aloha_sim, of the same task, has them too.
+        # The meeting point is a constant in absolute joints, and not in joints relative to a state that is read from
+        # tokens. openpi's pi0_aloha_sim, which has the same task, uses absolute joints too.
         "delta_actions": False,
         "max_action_tokens": 76,  # at scale 10 a demonstrated chunk has up to 68 tokens,
         "max_token_len": 112,  # and the prompt 34
@@ -283,13 +283,19 @@ def _gaussian_ppo(*, learning_rate: float, initial_std: float) -> Variant:
 
 
 TUNING_SEED = 100
-"""Of the runs that settings were chosen by; no reported curve has it."""
+"""The seed of the runs by which settings were chosen. No reported curve has this seed."""
 
 FILTERED_BC_GRID = (*itertools.product((3e-5, 1e-4, 3e-4), (0.0, 0.25, 0.5)), (1e-5, 0.5))
-"""Learning rates and best fractions; the last is beyond the edge at which the best of the others lies."""
+"""The pairs of a learning rate and a best fraction.
+
+The last pair lies beyond the edge at which the best of the others lies.
+"""
 
 GAUSSIAN_PPO_GRID = (*itertools.product((1e-4, 3e-4, 1e-3), (0.5, 1.0, 2.0)), (3e-5, 2.0), (1e-5, 2.0))
-"""Learning rates and factors on the deviations that imitation found; the last two as above."""
+"""The pairs of a learning rate and a factor on the deviations that imitation found.
+
+The last two pairs lie beyond the edge at which the best of the others lies.
+"""
 
 VARIANTS |= {
     f"filtered_bc-{rate:g}-{fraction:g}": _filtered_bc(learning_rate=rate, best_fraction=fraction)

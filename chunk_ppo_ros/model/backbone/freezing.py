@@ -21,7 +21,7 @@ IMAGE_TOWER = "PaliGemma/img/"
 
 @dataclasses.dataclass(frozen=True)
 class FrozenTowers:
-    """Which towers are not trained; the fields have the names of those of `PPOConfig`.
+    """The towers that are not trained. The fields have the names of those of `PPOConfig`.
 
     Attributes:
         freeze_image_tower: whether the image tower stays as it is.

@@ -27,7 +27,7 @@ _VALUE_HEAD = "value_head/"
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """Which parameters of a model are not read from a checkpoint, and which of the checkpoint are not used.
+    """The parameters of a model that a checkpoint lacks, and the parameters of the checkpoint that the model lacks.
 
     Attributes:
         fresh: names of the model's leaves that the checkpoint lacks and that start fresh.

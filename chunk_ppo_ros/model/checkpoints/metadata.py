@@ -25,14 +25,14 @@ _LATER_SECTIONS = ("frozen", "settings")  # Earlier releases did not write these
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """Where a run's first weights came from.
+    """The origin of the first weights of a run.
 
     Attributes:
         kind: "openpi", "own" or "scratch".
         path: the checkpoint that the weights were read from; empty for scratch.
         is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
         reason: why the checkpoint could not be loaded.
-        notes: which parameters are fresh although a checkpoint was read, and which of the checkpoint's are left out.
+        notes: texts that say which parameters are fresh and which of the checkpoint's are left out, where one was read.
     """
 
     kind: str
