@@ -73,7 +73,7 @@ class Trainer(Peer):
         super().__init__()
         self.transitions: list[Transition] = []
         self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION)
 
     def announce(self, checkpoint: Path) -> None:

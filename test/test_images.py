@@ -61,7 +61,7 @@ def test_bad_images(changes: dict[str, object], text: str) -> None:
 
 
 def test_halving_averages_with_the_triangle_kernel() -> None:
-    # 4 -> 2 columns: new centre 0 lies at old 0.5, half width 2; distances 0.5, 0.5, 1.5, 2.5 give the weights
+    # 4 -> 2 columns: new center 0 lies at old 0.5, half width 2; distances 0.5, 0.5, 1.5, 2.5 give the weights
     # 3/4, 3/4, 1/4, 0, which sum to 7/4. Values 0, 70, 140, 210: (70 * 3/4 + 140 * 1/4) / (7/4) = 50; by symmetry the
     # other is 210 - 50.
     image = np.tile(np.array([0, 70, 140, 210], np.uint8)[None, :, None], (4, 1, 3))

@@ -45,7 +45,7 @@ class Rest(Peer):
         self.versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
         self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self._takeovers = self.create_publisher(msg.TakeoverState, "takeover_state", qos.LATCHED)
         self._results = self.create_publisher(msg.ExecutionResult, "execution_result", qos.RELIABLE)
         self.listen(msg.ActionChunk, "action_chunk", qos.RELIABLE)

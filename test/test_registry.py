@@ -61,7 +61,7 @@ def test_a_name_that_two_packages_give_is_refused(tmp_path: pathlib.Path, monkey
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("raise RuntimeError('no licence')\n", r"must be importable, got RuntimeError\('no licence'\)"),
+        ("raise RuntimeError('no license')\n", r"must be importable, got RuntimeError\('no license'\)"),
         ("", "must be importable, got AttributeError"),
         ("part = 3\n", r"must have __call__, got 3 without __call__"),
     ],

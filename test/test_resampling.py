@@ -21,7 +21,7 @@ def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_taps_of_a_third_by_hand() -> None:
-    # 6 -> 2: centres at 1 and 4, half width 3; weights 1/3 * (2, 3, 2, 1) / (8/3) at the left edge, mirrored right.
+    # 6 -> 2: centers at 1 and 4, half width 3; weights 1/3 * (2, 3, 2, 1) / (8/3) at the left edge, mirrored right.
     taps = resampling.find_taps(6, 2)
     np.testing.assert_array_equal(taps.index, [[0, 1, 2, 3], [2, 3, 4, 5]])
     np.testing.assert_allclose(taps.weight, [[2 / 8, 3 / 8, 2 / 8, 1 / 8], [1 / 8, 2 / 8, 3 / 8, 2 / 8]], rtol=1e-6)
@@ -38,11 +38,11 @@ def test_weights_are_the_triangle_kernel(size: int, new_size: int) -> None:
     taps = resampling.find_taps(size, new_size)
     step = Fraction(size, new_size)
     row = new_size // 2
-    centre = (row + Fraction(1, 2)) * step - Fraction(1, 2)
-    kernel = [max(Fraction(0), 1 - abs(centre - j) / max(step, Fraction(1))) for j in range(size)]
+    center = (row + Fraction(1, 2)) * step - Fraction(1, 2)
+    kernel = [max(Fraction(0), 1 - abs(center - j) / max(step, Fraction(1))) for j in range(size)]
     weights = np.zeros(size)
     weights[taps.index[row]] = taps.weight[row]
-    # Centres up to 90 are rounded to 2^-18; a kernel value changes by as much.
+    # Centers up to 90 are rounded to 2^-18; a kernel value changes by as much.
     np.testing.assert_allclose(weights, [float(value / sum(kernel)) for value in kernel], atol=1e-5)
 
 
@@ -116,7 +116,7 @@ def test_any_jax_agrees_but_on_rounding_borders(sides: tuple[int, int, int, int]
     theirs = np.asarray(jax.image.resize(image.astype(np.float32), (new_height, new_width, 3), "linear"))
     ours = resampling.resample(image, new_height, new_width)
     differs = ours != np.rint(theirs)
-    # Centres up to 640 are rounded to 2^-15, and 255 * 2^-15 is 0.008 gray levels.
+    # Centers up to 640 are rounded to 2^-15, and 255 * 2^-15 is 0.008 gray levels.
     from_border = np.abs(np.abs(theirs - np.rint(theirs)) - 0.5)
     assert np.all(from_border[differs] < 0.02)
     assert np.all(np.abs(ours - np.rint(theirs)) <= 1)

@@ -72,7 +72,7 @@ class Neighbors(Node):
         self.reward = publish(msg.TaskReward, "task_reward", qos.RELIABLE)
         self.bootstrap = publish(msg.Bootstrap, "bootstrap", qos.RELIABLE)
         self.takeover = publish(msg.TakeoverState, "takeover_state", qos.LATCHED)
-        self.acks = publish(Ack, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.acks = publish(Ack, "transition_ack", qos.ACKNOWLEDGMENT)
         self.create_subscription(msg.EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self.outcomes.append, qos.RELIABLE)
         self.create_subscription(msg.Transition, "transition", self.on_transition, qos.TRANSITION)

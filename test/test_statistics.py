@@ -12,7 +12,7 @@ from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paire
 
 
 def test_wilson_by_hand():
-    # p = 1/2, n = 4, z = 1.959964: centre 1/2, half = z / (1 + z^2/n) * sqrt(p(1-p)/n + z^2/(4 n^2))
+    # p = 1/2, n = 4, z = 1.959964: center 1/2, half = z / (1 + z^2/n) * sqrt(p(1-p)/n + z^2/(4 n^2))
     # = 1.959964 / 1.960365 * sqrt(0.0625 + 0.060023) = 0.349961
     assert success_interval(2, 4) == pytest.approx((0.150039, 0.849961), abs=1e-5)
 

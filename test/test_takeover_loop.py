@@ -48,7 +48,7 @@ class HumanAndTrainer(Peer):
             for side in aloha.SIDES
         }
         self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.create_subscription(msg.Transition, "transition", self._accept, qos.TRANSITION)
         self.transitions: dict[int, Transition] = {}
         for topic, kind in (("chunk_outcome", msg.ChunkOutcome), ("action_chunk", msg.ActionChunk)):

@@ -33,7 +33,7 @@ class Rest(Peer):
         super().__init__()
         self._transitions = self.create_publisher(msg.Transition, "transition", qos.TRANSITION)
         self._events = self.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
-        self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self.listen(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.listen(msg.PolicyVersion, "policy_version", qos.LATCHED_SUBSCRIPTION)
         self.listen(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
         self.acks = self.heard["transition_ack"]
@@ -163,7 +163,7 @@ def test_repeated_and_foreign_transitions_are_answered_and_not_counted(graph):
     graph.until(lambda: len(graph.peer.versions) == 2)
     graph.until(lambda: graph.peer.metrics)
     assert {metric.name: metric.value for metric in graph.peer.metrics[0].metrics}["transitions/refused"] == 3.0
-    assert send(graph, 2)[0].status == ACK.DUPLICATE  # of the update before: its acknowledgement may have been lost
+    assert send(graph, 2)[0].status == ACK.DUPLICATE  # of the update before: its acknowledgment may have been lost
 
 
 def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):

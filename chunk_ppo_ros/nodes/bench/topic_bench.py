@@ -60,7 +60,7 @@ class Receiver(Node):
         self._num_required = num_required
         self._journal = TransitionJournal(folder)
         self._buffer = self._new_buffer(0)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
         self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
 
     def _new_buffer(self, version: int) -> RolloutBuffer:
@@ -101,7 +101,7 @@ class Sender(Node):
         self._refusals: list[str] = []
         self._outbox = TransitionOutbox(self, Conditions(self))
         self._outbox.begin_run(RUN_ID)
-        self.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
+        self.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGMENT)
         self._executor = make_step_executor()
         self._executor.add_node(self)
 

@@ -46,7 +46,7 @@ class RolloutFacts:
         latched = qos.LATCHED_SUBSCRIPTION
         subscribe(node, node, msg.EpisodeEvent, "episode_event", self._on_episode_event, latched)
         subscribe(node, node, msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
-        subscribe(node, node, msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGEMENT)
+        subscribe(node, node, msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGMENT)
         subscribe(node, node, msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
         node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
 

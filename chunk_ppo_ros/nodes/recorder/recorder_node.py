@@ -29,7 +29,7 @@ TOPICS = {
     "task_reward": (msg.TaskReward, qos.RELIABLE),
     "chunk_outcome": (msg.ChunkOutcome, qos.RELIABLE),
     "transition": (msg.Transition, qos.TRANSITION),
-    "transition_ack": (msg.TransitionAck, qos.ACKNOWLEDGEMENT),
+    "transition_ack": (msg.TransitionAck, qos.ACKNOWLEDGMENT),
     "episode_event": (msg.EpisodeEvent, qos.LATCHED_SUBSCRIPTION),
     "takeover_state": (msg.TakeoverState, qos.LATCHED_SUBSCRIPTION),
     "policy_version": (msg.PolicyVersion, qos.LATCHED_SUBSCRIPTION),

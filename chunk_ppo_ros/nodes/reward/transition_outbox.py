@@ -27,7 +27,7 @@ class TransitionOutbox:
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
         self._publisher = node.create_publisher(msg.Transition, "transition", qos.TRANSITION)
-        subscribe(node, conditions, msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGEMENT)
+        subscribe(node, conditions, msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGMENT)
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:

@@ -22,7 +22,7 @@ class Acknowledger:
     def __init__(self, node: WorkerNode, *, num_required: int) -> None:
         self._node = node
         self._num_required = num_required
-        self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGEMENT)
+        self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
 
     def acknowledge(self, id: ChunkId, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
         """Acknowledges or refuses a transition, and says how full the rollout is.

@@ -39,7 +39,7 @@ TRANSITION = _profile(8)
 """Publishes and reads transitions of about 450 kB. They are sent again until they are acknowledged, so a short history
 is enough."""
 
-ACKNOWLEDGEMENT = _profile(256)
+ACKNOWLEDGMENT = _profile(256)
 """Publishes and reads acknowledgments. The history holds those of a whole rollout and its repetitions."""
 
 LATCHED = _profile(1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
