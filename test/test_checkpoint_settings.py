@@ -162,7 +162,7 @@ def test_a_description_says_how_many_steps_of_a_chunk_are_executed(tmp_path: Pat
     assert "temperature 1, 3 steps of each chunk executed, the task's own prompt" in describe(fewer)
 
 
-# Checkpoints that do not say it.
+# The tests below check checkpoints that do not say their settings.
 
 
 def test_an_imitation_without_settings_is_measured_by_the_preset(
@@ -260,7 +260,7 @@ def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_pat
     assert Learner.start(faster).opening[1:] == (f"{silent}{metrics} has no record of the run {run_id}",)
 
 
-# Training.
+# The tests below check which settings a training run takes.
 
 
 def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,7 +316,7 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     assert others == "all other settings, such as those of ppo and reward, are those of preset debug (--config)"
 
 
-# Commands.
+# The test below checks that the commands of measurements refuse a real robot.
 
 
 @pytest.mark.parametrize("command", [evaluate, positions])

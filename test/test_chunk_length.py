@@ -119,7 +119,7 @@ def _executed(num_steps: int, entropy: float = 0.0, *, human: bool = False) -> T
     return dataclasses.replace(one, chunk=chunk, outcome=outcome)
 
 
-# Discounts.
+# The tests below check the discount of a chunk.
 
 
 @pytest.mark.parametrize("num_steps", [0, 1, 16])
@@ -141,7 +141,7 @@ def test_negative_steps_are_refused() -> None:
         chunk_discount(PPOConfig(), -1)
 
 
-# The configuration.
+# The tests below check which settings are accepted.
 
 
 @pytest.mark.parametrize(

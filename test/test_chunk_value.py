@@ -24,7 +24,7 @@ from support.small_policy import MODEL, configure, make_policy, save_openpi
 BATCH = 2
 
 
-# The policy.
+# The tests below check V(s, a) in the policy.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +120,7 @@ def test_a_chunk_of_too_many_steps_is_refused() -> None:
         jax.eval_shape(setting.policy.compute_action_chunk_value, setting.params, setting.observation, longer)
 
 
-# The actor and the learner.
+# The tests below check V(s, a) in the actor and in the learner.
 
 
 def observe(actor: Actor, seed: int) -> ModelObservation:

@@ -43,7 +43,7 @@ def episode(number: int, *, success: bool | None, solved_from: int = NUM_STEPS -
 EPISODES = [episode(number, success=number % 2 == 0) for number in range(10)]
 
 
-# Labels.
+# The tests below check which images are labels, and which episodes are held out.
 
 
 def test_the_end_of_a_success_shows_it_and_nothing_else_does() -> None:
@@ -81,7 +81,7 @@ def test_one_success_is_too_few_to_hold_one_out() -> None:
         training.hold_out(data, seed=0)
 
 
-# The threshold.
+# The test below checks the choice of the threshold.
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_the_threshold_parts_success_from_the_rest(
     assert found == pytest.approx(expected)
 
 
-# Learning and keeping.
+# The tests below check what the classifier learns, and its file.
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def episode(num_steps: int) -> Episode:
     return Episode("here", numbers(num_steps, 2), numbers(num_steps, 1), rate=50.0)
 
 
-# Chunks
+# The tests below check which chunks an episode has.
 
 
 def test_a_chunk_at_every_step_and_the_last_action_repeated() -> None:
@@ -57,7 +57,7 @@ def test_bad_episodes_are_refused(states: np.ndarray, actions: np.ndarray, text:
         Episode("here", states, actions, rate=50.0)
 
 
-# ALOHA's HDF5
+# The tests below check how ALOHA's HDF5 files are read.
 
 
 def test_hdf5(tmp_path: pathlib.Path) -> None:
@@ -142,7 +142,7 @@ def test_a_damaged_image_is_named(tmp_path: pathlib.Path) -> None:
             read.cameras["cam_high"](step)
 
 
-# Other rates
+# The tests below check episodes whose rate is not the control rate.
 
 
 def test_an_episode_at_another_rate() -> None:
@@ -176,7 +176,7 @@ def test_images_at_some_steps_only() -> None:
         at_rate(seen, 30.0)
 
 
-# What is recognized
+# The test below checks which formats are recognized.
 
 
 def test_what_is_not_known_is_listed(tmp_path: pathlib.Path) -> None:

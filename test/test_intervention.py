@@ -115,7 +115,7 @@ def test_what_the_human_earns_changes_no_advantage_of_the_policy(name: str) -> N
     np.testing.assert_array_equal(*advantages)
 
 
-# What a human drove becomes tokens.
+# The tests below check that what a human drove becomes tokens.
 
 
 def drive(num_steps: int) -> np.ndarray:
@@ -164,7 +164,7 @@ def test_what_is_no_chunk_is_refused(shape: tuple[int, int]) -> None:
         encode(np.zeros(shape, np.float32))
 
 
-# The observation of a segment.
+# The tests below check which observation a segment gets.
 
 
 def readings(stamp: int, newest: int) -> SyncedSensors:
@@ -267,7 +267,7 @@ def test_segments_end_with_their_episode() -> None:
     assert segments.next is None
 
 
-# The referee.
+# The tests below check what the referee and the life of episodes make of a takeover.
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def node() -> FakeNode:
     return FakeNode()
 
 
-# Sensors.
+# The tests below check what policy_node reports of its sensors.
 
 
 class Rig:
@@ -157,7 +157,7 @@ def test_a_missing_image_is_blank_and_masked() -> None:
     assert (observation.prompt, observation.state.dtype) == ("reach", np.float32)
 
 
-# Other nodes.
+# The tests below check what policy_node expects of other nodes.
 
 
 def test_topics_on_which_nobody_listens_are_named_until_all_have_a_listener(node: FakeNode) -> None:
@@ -200,7 +200,7 @@ def test_a_chunk_has_its_own_time_a_deadline_and_the_time_of_the_sources(
     assert node.take_lines() == []
 
 
-# Weights.
+# The tests below check when policy_node loads which weights.
 
 
 class LoadingNode(FakeNode):
@@ -326,7 +326,7 @@ def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
     assert step.chunk.sequence_number == number
 
 
-# The other nodes' messages.
+# The tests below check what policy_node does with the messages of other nodes.
 
 
 class Facts:

@@ -37,7 +37,7 @@ def node() -> FakeNode:
     return FakeNode()
 
 
-# What reward_node watches.
+# The tests below check what reward_node watches.
 
 
 def test_nodes_that_leave_are_reported_and_those_that_were_started_anew_are_returned(node: FakeNode) -> None:
@@ -82,7 +82,7 @@ def test_each_part_that_is_silent_for_too_long_is_named_until_it_is_back(node: F
     assert look(14.0) == ["trainer_node is back", "policy_node is back"]
 
 
-# What it publishes of episodes.
+# The tests below check what reward_node publishes and stores of episodes.
 
 
 def test_an_episode_is_published_and_its_number_stored_also_after_a_full_disk(
@@ -155,7 +155,7 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
     assert calls == [Ending.FAILURE, True]
 
 
-# What it hears of chunks.
+# The tests below check what reward_node remembers of chunks.
 
 
 def test_a_source_that_is_not_configured_is_named_once_and_not_used(node: FakeNode) -> None:
@@ -204,7 +204,7 @@ def test_records_belong_to_one_run_and_a_takeover_takes_the_last_chunk_from_mark
     assert change.intervened
 
 
-# What it sends again.
+# The tests below check which transitions reward_node sends again.
 
 
 def test_transitions_are_kept_until_their_acknowledgment_and_refusals_are_logged(node: FakeNode) -> None:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.rewards.penalties import jerk, penalties
 from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, mean_shares, total, weigh, with_term
 from support.executions import execution
 
-# Settings.
+# The tests below check which settings are accepted.
 
 
 def test_factors_are_read_from_their_entries() -> None:
@@ -69,7 +69,7 @@ def test_effort_needs_a_simulator_with_forces() -> None:
         TrainConfig(env=EnvConfig(simulator="kinematic"), reward=RewardConfig(effort_penalty=0.1))
 
 
-# Factors.
+# The tests below check the factors on the weights of terms.
 
 
 def test_factors_multiply_the_sources_own_weights() -> None:
@@ -84,7 +84,7 @@ def test_a_factor_without_its_term_is_refused() -> None:
         weigh((RewardTerm("progress", 1.0), RewardTerm("success", 0.0)), {"progres": 2.0})
 
 
-# Penalties.
+# The tests below check the penalties on what the robot executed.
 
 
 def test_jerk_of_a_cubic_is_its_constant_third_difference() -> None:
@@ -128,7 +128,7 @@ def test_a_source_may_not_take_the_name_of_one_of_our_terms(name: str) -> None:
         chunk_terms([[RewardTerm(name, 1.0)]], execution(4), np.ones((4, 14)), RewardConfig(clamped_penalty=0.1))
 
 
-# The referee.
+# The tests below check how the referee adds up the terms of a chunk.
 
 OBSERVATION = ModelObservation(
     np.zeros((1, 2, 2, 3), np.uint8),
@@ -180,7 +180,7 @@ def test_a_chunk_whose_effort_is_unknown_is_a_fault_that_says_so() -> None:
     assert "have the drivers publish them" in judged.reason
 
 
-# What the operator says.
+# The tests below check the terms that an operator's marks and feedback make.
 
 OUTCOME = ChunkOutcome(3.0, (RewardTerm("progress", 1.0, 3.0),), execution(4), terminated=False, truncated=True)
 

@@ -22,7 +22,7 @@ from chunk_ppo_ros.rewards.delivery import Delivery
 from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
 from support.executions import execution
 
-# Terms.
+# The tests below check reward terms and their sum.
 
 
 def test_total_is_the_weighted_sum() -> None:
@@ -50,7 +50,7 @@ def test_bad_terms_are_refused(sources: list[list[RewardTerm]], text: str) -> No
         terms.combine(sources)
 
 
-# Assembly: a table of episodes and the transitions that must come of them.
+# The tests below check the assembly of transitions. A table lists episodes and the transitions that they must give.
 
 OBSERVATION = ModelObservation(
     images=np.zeros((1, 2, 2, 3), np.uint8),
@@ -263,7 +263,7 @@ def test_a_run_of_a_thousand_finished_chunks_is_remembered_and_no_more() -> None
     assert (min(assembler.records), len(assembler.records)) == (6, 1024)
 
 
-# The referee.
+# The tests below check what the referee decides, and which messages it waits for.
 
 ACTIONS = np.zeros((4, 14), np.float32)
 
@@ -395,7 +395,7 @@ def test_a_join_says_who_is_missing_and_forgets_the_oldest() -> None:
     assert len(join.in_flight()) == 64
 
 
-# Delivery.
+# The tests below check how transitions are delivered.
 
 
 def test_delivery_repeats_with_growing_delays() -> None:
@@ -451,7 +451,7 @@ def test_a_postponed_delivery_is_not_silence() -> None:
     assert delivery.pop_due(1.0) == [0]
 
 
-# Episodes.
+# The tests below check the life of episodes.
 
 
 def make_episodes(next_episode: int = 0) -> Episodes:

@@ -28,7 +28,7 @@ from support.fake_node import FakeNode
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
-# Diagnostics.
+# The tests below check the diagnostics of robot_node.
 
 
 def said(diagnostics: RobotDiagnostics, **changes: object) -> tuple[bytes, str]:
@@ -88,7 +88,7 @@ def test_the_diagnostics_count_results_and_steps() -> None:
     }
 
 
-# Who drives.
+# The test below checks what robot_node publishes of the driver.
 
 
 def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> None:
@@ -114,7 +114,7 @@ def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> Non
     ]
 
 
-# Joint states.
+# The tests below check how robot_node reads and writes joint states.
 
 
 def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_leader() -> None:

@@ -105,7 +105,7 @@ def test_trained_openpi_checkpoints_in_bfloat16_become_float32(imitation: Path, 
     assert_same(actor, jax.tree.map(lambda leaf: leaf.astype(np.float32), rounded))
 
 
-# Fresh and left out.
+# The tests below check which parameters start fresh, and which are left out.
 
 
 def test_adapters_start_fresh_on_a_base_checkpoint(imitation: Path, own: Path, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
     assert memory.output_size_in_bytes + memory.temp_size_in_bytes < 0.4e9
 
 
-# What must fit.
+# The tests below check what a checkpoint and the settings must have in common.
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_model_section_that_is_none_is_refused(tmp_path: Path, model: dict[str
         restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
-# Assets.
+# The tests below check the files of norm_stats and tokenizers.
 
 
 def test_norm_stats_of_another_robot_are_named(imitation: Path, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Pa
         restore.load(Checkpoint.open(path), configure(tmp_path))
 
 
-# When it cannot be loaded.
+# The tests below check what happens where no checkpoint can be loaded, and what a resumed run accepts.
 
 
 def failing(tmp_path: Path, imitation: Path, *, simulator: str = "kinematic", **run: Any) -> TrainConfig:

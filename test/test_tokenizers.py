@@ -75,7 +75,7 @@ def reference() -> dict[str, Any]:
 
 
 def sine() -> np.ndarray:
-    """As reference_encodings.json has it."""
+    """Returns chunks of sine waves, as reference_encodings.json has them."""
     time, k = np.linspace(0, 1, H)[:, None], np.arange(D)[None]
     return 0.8 * np.sin(2 * np.pi * (0.5 + 0.1 * k) * time + k)
 
@@ -255,7 +255,7 @@ def test_fast_saves_in_the_published_format(published: FastTokenizer, tmp_path: 
         FastTokenizer.load(tmp_path)
 
 
-# Prompt
+# The tests below check the prompt tokenizer.
 
 
 def test_state_bins_match_openpi() -> None:
@@ -352,7 +352,7 @@ def test_a_file_that_is_no_sentencepiece_model_is_refused(tmp_path: pathlib.Path
 
 
 def test_a_model_with_other_control_ids_is_refused(tmp_path: pathlib.Path) -> None:
-    """As sentencepiece makes them by default: unk 0, bos 1, eos 2, no pad."""
+    """By default, sentencepiece gives unk the id 0, bos 1 and eos 2, and has no pad."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["reach the red ball"]),
@@ -408,7 +408,7 @@ def test_weights_with_paligemmas_vocabulary_are_not_given_another_model(
         PolicyAssets.find(tmp_path / "openpi").load_tokenizer(config, tokenizer_dir=tmp_path / "own")
 
 
-# Both, in a model's vocabulary
+# The tests below check both tokenizers within the vocabulary of a model.
 
 
 def test_token_ids_refuse_a_vocabulary_that_is_too_small() -> None:

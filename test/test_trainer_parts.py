@@ -45,7 +45,7 @@ def sent(number: int, *, version: int = 3, **fields: Any) -> msg.Transition:
     return conversions.transition_to_message(dataclasses.replace(one, chunk=chunk))
 
 
-# What it answers.
+# The tests below check which transitions trainer_node accepts.
 
 
 def test_an_acknowledgment_says_how_full_the_rollout_is(node: FakeNode, tmp_path: pathlib.Path) -> None:
@@ -146,7 +146,7 @@ def test_the_journal_gives_back_what_still_fits(node: FakeNode, tmp_path: pathli
     assert node.take_lines() == []
 
 
-# What it writes.
+# The tests below check what trainer_node writes of updates and episodes.
 
 
 class File:
@@ -216,7 +216,7 @@ def test_a_full_disk_is_told_once_and_does_not_stop_training(node: FakeNode, log
     assert (file.is_closed, log.file) == (True, None)
 
 
-# Bars of progress.
+# The tests below check the bars of progress.
 
 
 class Bar:
