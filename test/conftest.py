@@ -1,11 +1,11 @@
-"""What all tests share: JAX on the CPU, ROS 2 on loopback in a domain of its own, and the folder of reference data.
+"""Prepares what all tests share: JAX on the CPU, ROS 2 on loopback in a domain of its own, and the reference data.
 
-Tests run in several processes, the workers of pytest-xdist. A file stays in one worker, and all files marked `graph`
-stay in the same one, because their nodes have time limits: no two of them run at once. Tests marked `slow` run with
-`--slow`.
+Tests run in several processes, the workers of pytest-xdist. A file stays in one worker. All files marked `graph` stay
+in the same worker, because their nodes have time limits and no two of them may run at once. Tests marked `slow` run
+with `--slow`.
 
-The environment is set when this file is imported, before any test module imports JAX or rclpy, and is inherited by the
-processes that tests start. A user's ROS_DOMAIN_ID is never kept: a real robot may be in it.
+The environment is set when this file is imported, before any test module imports JAX or rclpy. The processes that tests
+start inherit it. A user's ROS_DOMAIN_ID is never kept, because a real robot may be in that domain.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ from support.compile_cache import compile_cache
 ROOT = Path(__file__).resolve().parent.parent
 LEFT_OUT = "slow; `make test-slow` runs it"
 QUICK_COMPILATION = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1"
-"""Flags with which XLA compiles a program in about two thirds of the time: fewer passes, and its former way of fusing.
+"""The flags with which XLA compiles a program in about two thirds of the time.
 
-The slow tests run without them. They train graphs and compare all of openpi's numbers with the code that users run.
+They choose fewer passes, and XLA's former way of fusing.
+
+The slow tests run without these flags. They train graphs, and compare all of openpi's numbers with the code that users
+run.
 """
 
 
 DOMAIN = hold_domain()
-"""The ROS domain of this process: no other graph or test run on this machine takes it before this process ends."""
+"""The ROS domain of this process. No other graph or test run on this machine takes it before this process ends."""
 
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 if not IS_WORKER:  # the workers of pytest-xdist inherit it
@@ -83,7 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_log_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that nodes under test write their logs to, instead of the user's home."""
+    """Returns the folder that nodes under test write their logs to, instead of the user's home."""
     folder = tmp_path_factory.mktemp("ros_log")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_LOG_DIR", str(folder))
@@ -92,13 +95,13 @@ def ros_log_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
-    """The root of the checkout."""
+    """Returns the root of the checkout."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared_folder() -> Path:
-    """The folder of reference data beside the checkout; tests that need it are skipped where it is not."""
+    """Returns the folder of reference data beside the checkout. Tests that need it are skipped where it is absent."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip("the folder ../shared with the reference data is not here")

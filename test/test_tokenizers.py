@@ -1,4 +1,4 @@
-"""FAST against the published tokenizer, the prompt against openpi's text, and the whole of a policy's tokenizer."""
+"""Tests FAST against the published tokenizer, the prompt against openpi's text, and a policy's whole tokenizer."""
 
 from __future__ import annotations
 
@@ -34,11 +34,14 @@ from support import published as published_data
 TASKS = ["Reach the red ball with both arms", "Transfer the red cube to the left arm"]
 H, D = 16, 14
 MODEL = dataclasses.replace(TINY_MODEL, max_token_len=104, max_action_tokens=40)
-"""Slots for 64 prompt and 40 action tokens: these chunks are less smooth than those the shipped sizes are cut to."""
+"""The model has slots for 64 prompt and 40 action tokens.
+
+These chunks are less smooth than those that the default slots suit.
+"""
 
 
 def smooth_chunks(key: int, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """States [num, D] and minimum-jerk chunks [num, H, D] of six moving joints, up to 0.4 rad from the state."""
+    """Returns states [num, D] and minimum-jerk chunks [num, H, D]. Six joints move, up to 0.4 rad from the state."""
     rng = np.random.default_rng(key)
     states = rng.uniform(-0.8, 0.8, (num, D))
     states[:, [6, 13]] = 0.5
@@ -66,7 +69,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> PolicyTokenizer:
     return PolicyTokenizer(prompt=prompt, fast=FastTokenizer.fit(clipped), norm_stats=norm_stats, config=MODEL)
 
 
-# FAST
+# The tests below check the FAST tokenizer.
 
 
 def reference() -> dict[str, Any]:
@@ -90,7 +93,10 @@ REFERENCE_CHUNKS = {
 
 @pytest.mark.parametrize("name", REFERENCE_CHUNKS)
 def test_reference_encodings(published: FastTokenizer, name: str) -> None:
-    """Token for token, and back: the chunk's coefficients are whole numbers, so that encoding it again is exact."""
+    """Encoding gives the reference's tokens, and decoding gives the chunk back.
+
+    The coefficients of the decoded chunk are whole numbers, so that encoding it again is exact.
+    """
     ids, chunk = reference()[name], REFERENCE_CHUNKS[name]
     assert published.encode(chunk) == ids
     decoded = published.decode(ids, horizon=H, action_dim=D)
@@ -131,7 +137,7 @@ def test_quantized_coefficients_by_hand() -> None:
 
 
 def test_what_a_bound_on_coefficients_says_of_actions() -> None:
-    """H = 2: the basis is (1, 1) / sqrt(2) and (1, -1) / sqrt(2), so |x| is at most (|X0| + |X1|) / sqrt(2)."""
+    """With H = 2 the basis is (1, 1) / sqrt(2) and (1, -1) / sqrt(2), so |x| is at most (|X0| + |X1|) / sqrt(2)."""
     # The limit on coefficients is ceil(10 * sqrt(2)) = 15, so |x| <= 1.5 * 2 / sqrt(2) = 2.12, though the limit was 1.
     assert fast_tokenizer.action_bound(scale=10, horizon=2, action_limit=1.0) == pytest.approx(1.5 * np.sqrt(2))
     # The signs of the largest column of the basis reach it.
@@ -157,8 +163,11 @@ def test_decoding_reports_how_large_a_chunk_is(published: FastTokenizer) -> None
 @hypothesis.settings(max_examples=50, deadline=None)
 @hypothesis.given(chunk=arrays.arrays(np.float32, (H, D), elements=st.floats(-1.5, 1.5, width=32)))
 def test_fast_round_trip(policy: PolicyTokenizer, chunk: np.ndarray) -> None:
-    """Any chunk within the limit. Rounding moves each of 16 orthonormal coefficients by 0.05 at most: in all, per
-    dimension, by sqrt(16) * 0.05 = 0.2 in the 2-norm, which bounds each step."""
+    """Any chunk within the limit comes back almost unchanged.
+
+    Rounding moves each of 16 orthonormal coefficients by at most 0.05. So the 2-norm over a dimension moves by at most
+    sqrt(16) * 0.05 = 0.2, which bounds each step.
+    """
     decoded = policy.fast.decode(policy.fast.encode(chunk), horizon=H, action_dim=D)
     assert decoded.valid
     assert np.linalg.norm(decoded.actions - chunk, axis=0).max() <= 0.2 + 1e-5
@@ -214,7 +223,10 @@ def test_fit_is_deterministic_and_small(policy: PolicyTokenizer) -> None:
 def test_a_coefficient_below_the_first_character_is_refused(
     published: FastTokenizer, policy: PolicyTokenizer, name: str
 ) -> None:
-    """A constant a is the coefficient 40 a: the last that there is encodes and decodes, the next one does not."""
+    """A constant a has the coefficient 40 a.
+
+    The lowest coefficient that exists encodes and decodes, and the next lower one does not.
+    """
     tokenizer = published if name == "published" else policy.fast
     last = tokenizer.min_token / 40
     decoded = tokenizer.decode(tokenizer.encode(np.full((H, D), last)), horizon=H, action_dim=D)
@@ -270,7 +282,7 @@ def test_prompt_text_by_hand() -> None:
 
 
 def test_state_bins_at_their_edges() -> None:
-    """Bin k is [-1 + k / 128, -1 + (k + 1) / 128): an edge belongs to the bin above it."""
+    """Bin k is [-1 + k / 128, -1 + (k + 1) / 128), so an edge belongs to the bin above it."""
     edges = -1 + np.arange(256) / 128
     np.testing.assert_array_equal(prompt_tokenizer.state_bins(edges), np.arange(256))
     np.testing.assert_array_equal(prompt_tokenizer.state_bins(np.nextafter(edges, -2)), np.arange(-1, 255))
@@ -369,9 +381,10 @@ def test_a_model_with_other_control_ids_is_refused(tmp_path: pathlib.Path) -> No
 
 @pytest.fixture(scope="module")
 def large_model(policy: PolicyTokenizer, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A model of as many pieces as Gemma's, but another: the small one and pieces of its own appended.
+    """Returns a model with as many pieces as Gemma's that is not Gemma's.
 
-    A piece is field 1 of the model's protocol buffer: a text (field 1) and a score (field 2, float).
+    It is the small model with pieces of its own appended. A piece is field 1 of the model's protocol buffer. It has a
+    text (field 1) and a score (field 2, float).
     """
     path = tmp_path_factory.mktemp("large") / "prompt.model"
     policy.prompt.save(path)
@@ -398,7 +411,7 @@ def test_a_model_of_paligemmas_size_must_be_paligemmas(
 def test_weights_with_paligemmas_vocabulary_are_not_given_another_model(
     policy: PolicyTokenizer, tmp_path: pathlib.Path
 ) -> None:
-    """openpi's assets have norm_stats alone. An own checkpoint brings its model, whatever its size, and is taken."""
+    """openpi's assets have norm_stats alone. An own checkpoint brings its model, whose size does not matter."""
     config = dataclasses.replace(MODEL, vocab_size=prompt_tokenizer.PALIGEMMA_VOCAB_SIZE)
     policy.save(tmp_path / "own")
     (tmp_path / "openpi").mkdir()
@@ -485,7 +498,10 @@ def test_generated_tokens_that_stand_for_nothing(policy: PolicyTokenizer) -> Non
 
 
 def test_the_limit_of_free_decoding_is_on_actions(policy: PolicyTokenizer) -> None:
-    """|normalized action| <= 1.5, and 0.2 for rounding; constrained decoding bounds coefficients only, to 60."""
+    """|normalized action| may be at most 1.5, and 0.2 more for rounding.
+
+    Constrained decoding bounds coefficients only, by 60.
+    """
     free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
     bar = policy.token_ids.bar
 
@@ -517,7 +533,7 @@ def test_a_coefficient_beyond_the_constraint_is_told(policy: PolicyTokenizer, pu
 
 
 def test_cloning_teaches_what_would_be_sampled(policy: PolicyTokenizer) -> None:
-    """Free decoding samples "|" too; the end token is never sampled after it."""
+    """Free decoding samples "|" as well. It never samples the end token after it."""
     state, chunk = (values[0] for values in smooth_chunks(9, 1))
     free = dataclasses.replace(policy, config=dataclasses.replace(MODEL, constrain_decoding=False))
     constrained, unconstrained = policy.encode_actions(chunk, state), free.encode_actions(chunk, state)

@@ -1,1 +1,1 @@
-"""What test files share: small policies, fake nodes, made-up recordings. Test files do not import each other."""
+"""Holds what test files share, such as small policies and fake nodes. Test files do not import each other."""

@@ -1,4 +1,4 @@
-"""A policy of two action dimensions with a hand-made decoding constraint, observations for it, and a rollout."""
+"""Makes a policy of two action dimensions with a decoding constraint by hand, observations for it, and a rollout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ TOKEN_IDS = TokenIds(vocab_size=128, num_fast=NUM_FAST, skip=8, action_prefix=(5
 
 
 def make_constraint(config: Pi0FASTActorCriticConfig, num_fast: int = NUM_FAST) -> FastConstraint:
-    """FAST ids 0..n-9 complete 1 to 3 coefficients in turn; four leave a byte pending; the last four close it."""
+    """Returns a constraint.
+
+    FAST ids 0..n-9 complete 1 to 3 coefficients in turn. Four more ids leave a byte pending, and the last four complete
+    it.
+    """
     total, plain = config.action_horizon * config.action_dim, num_fast - 8
     ids = np.arange(num_fast)
     never = total + 1
@@ -52,7 +56,7 @@ def make_policy(**changes: Any) -> Pi0FASTActorCritic:
 
 
 def make_observation(config: Pi0FASTActorCriticConfig, batch: int, seed: int = 0) -> ModelObservation:
-    """Random images and prompts of different lengths; the last camera of every second row is masked."""
+    """Returns random images and prompts of different lengths. The last camera of every second row is masked."""
     random = np.random.default_rng(seed)
     cameras, slots, size = len(config.cameras), config.max_prompt_len, config.image_size
     prompt_mask = np.arange(slots) < random.integers(2, slots + 1, (batch, 1))
@@ -69,7 +73,7 @@ def make_observation(config: Pi0FASTActorCriticConfig, batch: int, seed: int = 0
 
 
 def rollout(observation: ModelObservation, sampled: Sample) -> Any:
-    """Each sampled chunk as an episode of its own, whose reward is its number."""
+    """Returns each sampled chunk as an episode of its own, whose reward is its number."""
     transitions = []
     for row in range(len(sampled.value)):
         chunk = SampledChunk(

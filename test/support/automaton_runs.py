@@ -27,8 +27,9 @@ from support.published import fast_folder
 ACTION_LIMIT = 1.5
 NUM_NOISE_ROWS = 256
 
-# What each kind of row likes in a token: noise, coefficients, bytes left pending, bytes, tokens needed to complete the
-# chunk, being illegal. Illegal tokens count as needing most tokens and completing most coefficients.
+# Each kind of row likes one thing in a token. The kinds like noise, coefficients, bytes left pending, bytes, many
+# tokens needed to complete the chunk, and illegal tokens. Illegal tokens count as needing most tokens and as completing
+# most coefficients.
 KINDS = {
     "random": (1.0, 0, 0, 0, 0, 0),
     "peaked": (50.0, 0, 0, 0, 0, 0),
@@ -47,7 +48,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A tokenizer and the chunks that it is to make: [horizon, action_dim] within `max_tokens`."""
+    """A tokenizer and the chunks that it is to make, [horizon, action_dim], with at most `max_tokens` tokens."""
 
     tokenizer: FastTokenizer
     horizon: int
@@ -56,7 +57,7 @@ class Case:
 
     @property
     def limit(self) -> int:
-        """Largest |quantized coefficient|."""
+        """The largest absolute value of a quantized coefficient."""
         return fast_tokenizer.coefficient_limit(
             scale=self.tokenizer.scale, horizon=self.horizon, action_limit=ACTION_LIMIT
         )
@@ -64,7 +65,7 @@ class Case:
 
 @dataclasses.dataclass
 class Figures:
-    """What came of some runs."""
+    """The figures of some runs."""
 
     runs: int = 0
     undecodable: int = 0
@@ -76,7 +77,7 @@ class Figures:
 
 
 def smooth_chunks(key: int, num: int, *, horizon: int, action_dim: int) -> np.ndarray:
-    """[num, H, D] normalized minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
+    """Returns normalized minimum-jerk ramps [num, H, D] of six joints. The other dimensions stay at a constant."""
     rng = np.random.default_rng(key)
     moment = np.clip(np.linspace(0, 1, horizon) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
     ramp = 10 * moment**3 - 15 * moment**4 + 6 * moment**5
@@ -85,19 +86,25 @@ def smooth_chunks(key: int, num: int, *, horizon: int, action_dim: int) -> np.nd
 
 
 def fitted(horizon: int, action_dim: int, *, scale: float) -> FastTokenizer:
-    """Scale 20 at H = 16 makes 241 characters, half of them of two bytes, so that bytes can be pending here too."""
+    """Returns a fitted tokenizer.
+
+    Scale 20 at H = 16 makes 241 characters, half of which have two bytes, so that bytes can be pending here too.
+    """
     return FastTokenizer.fit(smooth_chunks(0, 300, horizon=horizon, action_dim=action_dim), vocab_size=512, scale=scale)
 
 
 def published_cases() -> dict[str, Case]:
-    """The published tokenizer at ALOHA's chunk, one arm's, and longer ones."""
+    """Returns cases with the published tokenizer: ALOHA's chunk, the chunk of one arm, and longer chunks."""
     tokenizer = FastTokenizer.load(fast_folder())
     shapes = {(10, 7): 60, (16, 14): 98, (25, 14): 148, (50, 14): 260}
     return {f"published {shape}": Case(tokenizer, *shape, most) for shape, most in shapes.items()}
 
 
 def fitted_cases() -> dict[str, Case]:
-    """Tokenizers of one and of two bytes a character; the last has no token to spare at its shortest."""
+    """Returns cases with tokenizers of one byte and of two bytes a character.
+
+    In the last case the shortest encoding of a chunk needs all tokens.
+    """
     return {
         "fitted (16, 14), scale 10": Case(fitted(16, 14, scale=10), 16, 14, 60),
         "fitted (16, 14), scale 20": Case(fitted(16, 14, scale=20), 16, 14, 60),
@@ -106,10 +113,10 @@ def fitted_cases() -> dict[str, Case]:
 
 
 def make_runner(case: Case, *, batch: int, greedy: bool) -> Callable[[jax.Array], decoding.TokenSamples]:
-    """A function of a key that makes `batch` runs, all kinds side by side.
+    """Returns a function that takes a key and makes `batch` runs of all kinds side by side.
 
-    `greedy` takes the token that a row likes most, which is the more hostile choice and the faster one; otherwise the
-    tokens are sampled at temperature 1.
+    With `greedy` each run takes the token that its row likes most. This is the more hostile and the faster choice.
+    Otherwise tokens are sampled at temperature 1.
     """
     constraint = FastConstraint.build(
         case.tokenizer,
@@ -145,7 +152,7 @@ def make_runner(case: Case, *, batch: int, greedy: bool) -> Callable[[jax.Array]
 def _preferences(
     case: Case, constraint: FastConstraint, *, batch: int
 ) -> Callable[[ConstraintState, jax.Array], jax.Array]:
-    """(state, noise [B, F]) -> logits [B, F] of rows whose kinds take turns."""
+    """Returns a function (state, noise [B, F]) -> logits [B, F] for rows whose kinds take turns."""
     weights = jnp.asarray([list(KINDS.values())[row % len(KINDS)] for row in range(batch)], jnp.float32)
     num_bytes = jnp.asarray([len(token or b"") for token in case.tokenizer.token_bytes], jnp.float32)
     num, pending = (
@@ -178,7 +185,7 @@ def judge(case: Case, samples: decoding.TokenSamples, figures: Figures) -> None:
 
 
 def run_case(case: Case, *, runs: int, batch: int, greedy: bool = True, seed: int = 0) -> Figures:
-    """At least `runs` runs of a case, `batch` at a time."""
+    """Makes at least `runs` runs of a case, `batch` at a time, and returns their figures."""
     run, figures = make_runner(case, batch=batch, greedy=greedy), Figures()
     while figures.runs < runs:
         judge(case, jax.device_get(run(jax.random.fold_in(jax.random.key(seed), figures.runs))), figures)

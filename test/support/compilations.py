@@ -1,4 +1,4 @@
-"""How often JAX compiles."""
+"""Counts how often JAX compiles."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import jax.monitoring
 
 COMPILED = "/jax/core/compile/backend_compile_duration"
-"""What JAX calls a compilation, also one that it finds in its cache on the disk."""
+"""The name of JAX's event for a compilation. JAX also sends it for a program that its cache on the disk has."""
 
 
 @contextlib.contextmanager
 def compilations() -> Iterator[list[float]]:
-    """The seconds of each compilation within the block."""
+    """Gives a list that receives the seconds of each compilation within the block."""
     seconds: list[float] = []
 
     def listen(event: str, duration: float, **_: Any) -> None:

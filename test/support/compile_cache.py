@@ -21,7 +21,7 @@ MAX_SIZE = 1 << 30  # bytes; a run of all tests fills about a tenth of it
 
 
 def cpu_features() -> str:
-    """What the CPU can do, as the kernel lists it; its architecture where the kernel lists nothing."""
+    """Returns the features of the CPU as the kernel lists them, or the architecture where it lists none."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

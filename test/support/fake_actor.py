@@ -1,4 +1,4 @@
-"""An actor without a model, for the tests of policy_node."""
+"""Has an actor without a model, for the tests of policy_node."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ VALUE = 0.5
 
 
 class FakeCheckpoint:
-    """Stands for `Checkpoint` where policy_node loads an actor without a model: opened, a folder is its path."""
+    """Stands for `Checkpoint` where policy_node loads an actor without a model.
+
+    An opened checkpoint is the path of its folder.
+    """
 
     open = Path
 
 
 class FakeActor:
-    """Stays where it is; every action is the state."""
+    """Asks the robot to stay where it is, because every action is the state."""
 
     num_steps_asked = 16
     gate = threading.Event()

@@ -1,4 +1,4 @@
-"""A learner that learns nothing, for the tests of trainer_node; also run as a process of its own."""
+"""Has a learner that learns nothing, for the tests of trainer_node. It can also run as a process of its own."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FakeCheckpoint:
 
 
 class FakeLearner:
-    """Keeps its counters in `checkpoints/step_<N>/counters`; class attributes make it slow or fail."""
+    """Keeps its counters in `checkpoints/step_<N>/counters`. Class attributes make it slow or make it fail."""
 
     update_errors: list[Exception] = []  # noqa: RUF012 - tests set it
     save_errors: list[Exception] = []  # noqa: RUF012
@@ -104,7 +104,7 @@ class FakeLearner:
 
 
 def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14):
-    """A transition of 16 executed steps."""
+    """Returns a transition of 16 executed steps."""
     observation = ModelObservation(
         images=np.full((3, 8, 8, 3), number % 256, np.uint8),
         image_mask=np.ones(3, bool),

@@ -1,4 +1,4 @@
-"""A node without ROS, for tests of the parts that nodes are made of."""
+"""Has a node without ROS, for tests of the parts that nodes are made of."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class FakeNode:
         return [types.SimpleNamespace(node_name=name, endpoint_gid=name.encode()) for name in names]
 
     def get_clock(self) -> FakeNode:
-        """The node stands for its clock, whose method `now` is the attribute of this name."""
+        """Returns the node itself, which stands for its clock. The clock's `now` is the attribute of this name."""
         return types.SimpleNamespace(now=lambda: Time(nanoseconds=self.now))  # type: ignore[return-value]
 
     def published(self, topic: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What the tests of nodes share: a configuration, a context of its own, and waiting that ends."""
+"""Has what the tests of nodes share: a configuration, a ROS context of its own, and waiting that ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWN_TOPICS = ("/rosout", "/parameter_events")
 
 
 def node_config(folder: Path, **sections: dict[str, Any]) -> config_lib.TrainConfig:
-    """The debug preset with small rollouts, writing below `folder`; `sections` change single settings."""
+    """Returns the debug preset with small rollouts, writing below `folder`. `sections` change single settings."""
     debug = config_lib.PRESETS["debug"]
     defaults: dict[str, dict[str, Any]] = {
         "ppo": {"num_chunks_per_update": 4, "batch_size": 2},
@@ -38,7 +38,7 @@ def node_config(folder: Path, **sections: dict[str, Any]) -> config_lib.TrainCon
 
 
 class Peer(Node):
-    """The rest of the graph: collects what it hears, by topic."""
+    """Plays the rest of the graph, and collects what it hears by topic."""
 
     def __init__(self) -> None:
         super().__init__("peer", use_global_arguments=False)
@@ -49,7 +49,7 @@ class Peer(Node):
         self.create_subscription(message_type, topic, self.heard.setdefault(topic, []).append, profile)
 
     def is_connected(self) -> bool:
-        """Whether somebody listens to each topic of the peer, and somebody sends what it collects."""
+        """Returns whether somebody listens to each topic of the peer, and somebody sends what it collects."""
         publishers = [publisher for publisher in self.publishers if not publisher.topic_name.endswith(_OWN_TOPICS)]
         listened = all(publisher.get_subscription_count() for publisher in publishers)
         return listened and all(self.count_publishers(topic) for topic in self.heard)
@@ -65,12 +65,12 @@ class Graph(Spinner):
         self._log = ""
 
     def logged(self, text: str) -> int:
-        """How often a text was logged by a node."""
+        """Returns how often a text was logged by a node."""
         self._log += self._capture.readouterr().err
         return self._log.count(text)
 
     def seen(self) -> str:
-        """What the nodes have logged so far, for the text of a failure."""
+        """Returns what the nodes have logged so far, for the text of a failure."""
         return f"the log is:\n{self._log}"
 
 
@@ -78,7 +78,7 @@ class Graph(Spinner):
 def running_graph(
     config: config_lib.TrainConfig, folder: Path, peer: Callable[[], Peer], capture: pytest.CaptureFixture[str]
 ) -> Iterator[Graph]:
-    """ROS with the configuration as its parameter file, and a graph of one peer."""
+    """Runs ROS with the configuration as its parameter file, and gives a graph of one peer."""
     parameters = folder / "parameters.yaml"
     write_parameter_file(config, parameters)
     rclpy.init(args=["--ros-args", "--params-file", str(parameters)])

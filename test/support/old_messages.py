@@ -1,4 +1,7 @@
-"""Messages as they were defined at format 1, the last before formats were counted; `messages_of_format_1/` has them."""
+"""Makes messages as they were defined at format 1, the last format without a number.
+
+Their definitions are in `messages_of_format_1/`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ FOLDER = pathlib.Path(__file__).parent / "messages_of_format_1"
 
 
 def load_old_types() -> Typestore:
-    """The definitions of format 1, and those of ROS."""
+    """Returns the message types of format 1 and those of ROS."""
     types = get_typestore(Stores.ROS2_JAZZY)
     for path in sorted(FOLDER.glob("*.msg")):
         types.register(get_types_from_msg(path.read_text(encoding="utf-8"), f"chunk_ppo_msgs/msg/{path.stem}"))
@@ -22,7 +25,7 @@ def load_old_types() -> Typestore:
 
 
 def old_message(types: Typestore, name: str, **fields: Any) -> bytes:
-    """A serialized message of format 1 with the given fields; all others are 0 or empty."""
+    """Returns a serialized message of format 1 with the given fields. All other fields are 0 or empty."""
     type_name = f"chunk_ppo_msgs/msg/{name}"
     return bytes(types.serialize_cdr(_blank(types, type_name, **fields), type_name))
 

@@ -1,4 +1,4 @@
-"""What a chunk player is given in tests: joint states, chunks, and the numbers that they are made of."""
+"""Makes the inputs of a chunk player: joint states, chunks, and the numbers that they are made of."""
 
 from __future__ import annotations
 

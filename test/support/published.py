@@ -1,8 +1,10 @@
-"""Published data that tests compare with: small files in test/data, so that they are there without ../shared.
+"""Provides published data that tests compare with.
 
-`python test/support/published.py` writes them anew from ../shared. The FAST tokenizer is Physical Intelligence's, with
-encodings that its own code made; the rest are numbers that openpi's code computed. Both are published under the Apache
-License 2.0.
+It is in small files in test/data, so that tests do not need ../shared.
+
+`python test/support/published.py` writes these files anew from ../shared. The FAST tokenizer is Physical
+Intelligence's, with encodings that its own code made. The rest are numbers that openpi's code computed. Both are
+published under the Apache License 2.0.
 """
 
 from __future__ import annotations
@@ -21,24 +23,27 @@ DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 SMALL_IMAGE = "120x160"
 FAST_FILES = ("processor_config.json", "reference_encodings.json", "tokenizer.json", "tokenizer_config.json")
 SET_A_LEFT_OUT = ("logits", "decode_logits_openpi_pos", "decode_logits_contig_pos")
-"""Numbers of golden/set_a that are too large for test/data; the log-probs, which stay, are made of them."""
+"""The numbers of golden/set_a that are too large for test/data. The log-probs, which stay, are made of them."""
 PARAMETER_TREES = ("param_tree_gemma_2b.json", "param_tree_gemma_2b_lora.json")
 
 
 @functools.cache
 def fast_folder() -> pathlib.Path:
-    """The published FAST tokenizer with its reference encodings, unpacked until this process ends."""
+    """Returns the folder of the published FAST tokenizer and its reference encodings.
+
+    This process removes it at its end.
+    """
     return unpack("fast.zip")
 
 
 @functools.cache
 def set_a_folder() -> pathlib.Path:
-    """The reference set golden/set_a without its largest numbers, unpacked until this process ends."""
+    """Returns the folder of golden/set_a without its largest numbers. This process removes it at its end."""
     return unpack("set_a.zip")
 
 
 def parameter_tree(variant: str) -> str:
-    """The JSON text with the parameters of a published checkpoint: names, shapes and dtypes."""
+    """Returns the JSON text with the parameters of a published checkpoint: names, shapes and dtypes."""
     with zipfile.ZipFile(DATA / "parameter_trees.zip") as archive:
         return archive.read(f"param_tree_{variant}.json").decode()
 

@@ -1,4 +1,4 @@
-"""Episodes of a few steps in ALOHA's HDF5 files, as its recorder writes them."""
+"""Writes episodes of a few steps to ALOHA's HDF5 files, as its recorder writes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8
 
 
 def numbers(num_steps: int, dim: int = 14, first: float = 0.0) -> np.ndarray:
-    """[T, dim]: 0, 0.01, 0.02 .. row by row."""
+    """Returns the numbers 0, 0.01, 0.02 .. row by row, [T, dim]."""
     return (first + np.arange(num_steps * dim).reshape(num_steps, dim) / 100).astype(np.float32)
 
 
@@ -29,7 +29,7 @@ def write_hdf5(path: pathlib.Path, num_steps: int = 3, *, first: float = 0.0, im
 
 
 def jpegs(images: np.ndarray) -> np.ndarray:
-    """JPEG files with zeros behind, to one length, as ALOHA's recorder pads them."""
+    """Returns JPEG files that zeros extend to one length, as ALOHA's recorder pads them."""
     files = []
     for image in images:
         Image.fromarray(image).save(buffer := io.BytesIO(), "JPEG", quality=100, subsampling=0)

@@ -1,4 +1,4 @@
-"""Reference data in the layout of golden/set_a, with our own small model in openpi's place."""
+"""Makes reference data in the layout of golden/set_a, with this package's small model in openpi's place."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_set(folder: Path, *, image_mask: np.ndarray, suffix: str = "", only_gr
 
 
 def make_params() -> dict:
-    """Random parameters, norms' included."""
+    """Returns random parameters, in which those of norms are random too."""
     decoder = dict(SIZES["gemma"])
     vocab_size = decoder.pop("vocab_size")
     sizes = size_settings(siglip=SIZES["siglip"], gemma=decoder)
@@ -69,7 +69,7 @@ def make_params() -> dict:
 
 
 def make_inputs(random: np.random.Generator, image_mask: np.ndarray) -> dict[str, np.ndarray]:
-    """inputs.npz: images of all sizes, prompts and answers of all lengths."""
+    """Returns the arrays of inputs.npz: images of several sizes, prompts and answers of several lengths."""
     tokens = np.zeros((len(LENGTHS), TEXT_SLOTS), np.int32)
     valid, answer = np.zeros(tokens.shape, bool), np.zeros(tokens.shape, np.int32)
     for row, (prompt_length, answer_length) in enumerate(LENGTHS):
@@ -95,9 +95,9 @@ def make_inputs(random: np.random.Generator, image_mask: np.ndarray) -> dict[str
 
 
 def make_outputs(reference: ReferenceSet, *, only_greedy: bool) -> dict[str, np.ndarray]:
-    """outputs.npz: what our model computes, the first way where there are several.
+    """Returns the arrays of outputs.npz, which our model computes in the first way where there are several.
 
-    Tokens are drawn one by one; arrays of numbers are asked for by their names, with placeholders.
+    Tokens are drawn one by one. Arrays of numbers are chosen by their names, with placeholders.
     """
     model = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
     if only_greedy:
@@ -126,7 +126,7 @@ ASKED = (
 
 
 def draw(model: Model, *, temperature: float = 0.0, seed: int = 0) -> np.ndarray:
-    """int32 [2, STEPS] as openpi's sampler draws them: with its positions, a new key for each step."""
+    """Returns tokens int32 [2, STEPS] as openpi's sampler draws them, at its positions and with a key for each step."""
     tokens, key = np.zeros((len(LENGTHS), STEPS), np.int32), jax.random.key(seed)
     for step in range(STEPS):
         logits = model.served_logits(tokens)[:, step]

@@ -29,7 +29,7 @@ CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
 class Rig(Node):
-    """Arms that reach every target at once, and a sender of chunks."""
+    """Plays arms that reach every target at once, and a sender of chunks."""
 
     def __init__(self, *, lockstep: bool) -> None:
         super().__init__("rig")
@@ -65,7 +65,7 @@ class Rig(Node):
 
     @property
     def connected(self) -> bool:
-        """Whether robot_node listens to everything."""
+        """Whether robot_node listens to all topics of the rig."""
         publishers = [*self._states.values(), *self._chunks.values(), *self._leaders.values(), self._events]
         listened = all(publisher.get_subscription_count() for publisher in publishers)
         return listened and self.takeover.service_is_ready() and bool(self.takeovers)
@@ -114,7 +114,7 @@ class Rig(Node):
 
 
 class Graph(Spinner):
-    """robot_node and the rig in one process."""
+    """The nodes robot_node and the rig in one process."""
 
     def __init__(self, *, lockstep: bool) -> None:
         self.rig, self.robot = Rig(lockstep=lockstep), RobotNode()
@@ -127,7 +127,7 @@ class Graph(Spinner):
         assert future.result().success
 
     def result(self) -> ExecutionResult:
-        """The next result, which must be the only one that waits."""
+        """Waits for the next result, which must be the only one, and returns it."""
         self.until(lambda: bool(self.rig.results))
         assert len(self.rig.results) == 1
         return self.rig.results.pop()
@@ -135,7 +135,10 @@ class Graph(Spinner):
 
 @contextmanager
 def running_graph(**parameters: str) -> Iterator[Graph]:
-    """robot_node with these parameters, connected, with joint states; dots of names are written as two underscores."""
+    """Runs robot_node with these parameters, connected and with joint states.
+
+    Parameter names have two underscores for a dot.
+    """
     lockstep = parameters.get("env__simulator", "none") != "none"
     values = {"env__simulator": "none", **parameters}
     overrides = [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]

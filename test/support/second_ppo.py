@@ -1,7 +1,9 @@
-"""PPO on chunks once more, for tests: plain Python loops over float64, from the papers' definitions, sharing no code.
+"""Computes PPO on chunks a second time, for tests.
 
-Advantages are the explicit sums of GAE (Schulman et al. 2016, eq. 16 before it is made a recursion); losses go chunk by
-chunk and token by token.
+It uses plain Python loops over float64, follows the papers' definitions, and shares no code with the package.
+
+Advantages are the explicit sums of GAE (Schulman et al. 2016, eq. 16 before it is made a recursion). Losses are
+computed chunk by chunk and token by token.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy as np
 
 
 def advantages(sequence: dict[str, np.ndarray], gae_lambda: float) -> list[float]:
-    """sum over l of (product of the gamma lambda between) delta_{t+l}, up to the segment's end."""
+    """Returns sum over l of (product of the gamma lambda between) delta_{t+l}, up to the segment's end."""
     made = []
     for first in range(len(sequence["rewards"])):
         total, weight = 0.0, 1.0
@@ -30,7 +32,7 @@ def advantages(sequence: dict[str, np.ndarray], gae_lambda: float) -> list[float
 
 
 def clipped(ratio: float, advantage: float, low: float, high: float) -> float:
-    """The surrogate by cases: what the clip takes away is what would be gained by going further."""
+    """Returns the surrogate by cases. The clip takes away what would be gained by going further."""
     if advantage > 0 and ratio > 1 + high:
         return -(1 + high) * advantage
     if advantage < 0 and ratio < 1 - low:
@@ -39,7 +41,7 @@ def clipped(ratio: float, advantage: float, low: float, high: float) -> float:
 
 
 def surrogate(log_ratios: Sequence[float], advantage: float, *, level: str, low: float, high: float) -> float:
-    """Loss of a chunk from the log-ratios of its sampled tokens."""
+    """Returns the loss of a chunk from the log-ratios of its sampled tokens."""
     if level == "token":
         return sum(clipped(math.exp(each), advantage, low, high) for each in log_ratios)
     if level == "chunk":
@@ -49,13 +51,16 @@ def surrogate(log_ratios: Sequence[float], advantage: float, *, level: str, low:
 
 
 def huber(error: float, delta: float) -> float:
-    """Half the square up to delta, then a line of slope delta that continues it."""
+    """Returns half the square up to delta, and beyond it a line of slope delta that continues the square."""
     size = abs(error)
     return size**2 / 2 if size <= delta else delta**2 / 2 + delta * (size - delta)
 
 
 def loss(arrays: dict[str, Any], config: Any) -> float:
-    """The whole loss of a minibatch of arrays: log_probs, old, reference, entropy [B, T]; value, ... [B]; masks."""
+    """Returns the whole loss of a minibatch.
+
+    Its arrays are log_probs, old, reference and entropy [B, T], value and others [B], and masks.
+    """
     policy, entropy, reference, values, cloning = [], [], [], [], []
     for row in range(len(arrays["value"])):
         tokens = np.flatnonzero(arrays["token_mask"][row])

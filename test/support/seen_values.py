@@ -1,4 +1,4 @@
-"""The values that a compiled program computes on its way."""
+"""Collects values that a compiled program computes on its way."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""All settings with their defaults and ranges, as text. `python test/support/settings_table.py` writes it anew.
+"""Lists all settings with their defaults and ranges, as text. `python test/support/settings_table.py` writes it anew.
 
-A default or a range that changes changes the runs of users who do not name the setting. CHANGELOG.rst says so then.
+A changed default or range changes the runs of users who do not name the setting. CHANGELOG.rst must then say so.
 """
 
 from __future__ import annotations

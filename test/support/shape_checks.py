@@ -1,4 +1,4 @@
-"""The checker that `conftest.py` puts around every function of core_jax/, model/ and rl/."""
+"""Makes the checker that `conftest.py` puts around every function of core_jax/, model/ and rl/."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOMS = ("chunk_ppo_ros.core_jax", "chunk_ppo_ros.model", "chunk_ppo_ros.rl")
 """The packages whose signatures are checked while tests run."""
 
 TYPE_CHECKS = BeartypeConf(is_pep484_tower=True)
-"""An int passes where a float is asked for, as it does for mypy."""
+"""The settings of beartype. An int passes where a float is asked for, as it does for mypy."""
 
 
 def install() -> None:
@@ -29,7 +29,9 @@ def install() -> None:
 
 
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns beartype's check of the arguments; that of a pytree's constructor steps aside while JAX rebuilds it.
+    """Returns beartype's check of the arguments.
+
+    The check of a pytree's constructor does nothing while JAX rebuilds the pytree.
 
     JAX builds a dataclass anew with whatever a transformation puts at its leaves: shapes, shardings, bools. These are
     no arrays, and an array annotation says nothing about them.
@@ -48,9 +50,10 @@ def check(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rebuilds_without_arrays(values: dict[str, Any]) -> bool:
-    """Whether these are the arguments of a pytree's constructor, `self` among them, with leaves that it does not take.
+    """Returns whether a pytree's constructor gets these arguments, with leaves that it does not take.
 
-    A numpy array counts as one where the field says `Array`: `jax.device_get` brings such a pytree to the host.
+    `self` is among the arguments. A numpy array counts as an array where the field says `Array`, because
+    `jax.device_get` brings such a pytree to the host.
     """
     kind = type(values["self"])
     if not getattr(kind, "_flax_dataclass", False):
@@ -60,7 +63,7 @@ def rebuilds_without_arrays(values: dict[str, Any]) -> bool:
 
 
 def may_be_checked(value: object, annotation: str) -> bool:
-    """Whether the value of a pytree's field is made of arrays of the place that its annotation names."""
+    """Returns whether the value of a pytree's field consists of arrays of the kind that the annotation names."""
     if value is None:
         return "None" in annotation
     if isinstance(value, np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""A policy of some thousand parameters with tokenizers of its own, and checkpoints of it in both layouts."""
+"""Makes a policy of some thousand parameters with its own tokenizers, and checkpoints of it in both layouts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MODEL = Pi0FASTActorCriticConfig(
 
 
 def configure(folder: Path, *, run: dict[str, Any] | None = None, **model: Any) -> TrainConfig:
-    """The debug preset with the small model, its outputs below `folder`; keywords change the model."""
+    """Returns the debug preset with the small model, whose outputs go below `folder`. Keywords change the model."""
     base = PRESETS["debug"]
     places = {"run_dir": str(folder / "runs"), "checkpoint_root": str(folder / "checkpoints"), "wandb": False}
     return dataclasses.replace(
@@ -52,7 +52,7 @@ def configure(folder: Path, *, run: dict[str, Any] | None = None, **model: Any) 
 
 @functools.cache
 def make_tokenizer(action_dim: int = 14) -> PolicyTokenizer:
-    """Tokenizers fitted on noise."""
+    """Returns tokenizers that are fitted on noise."""
     model = dataclasses.replace(MODEL, action_dim=action_dim)
     random = np.random.default_rng(0)
     chunks = random.uniform(-1, 1, (16, model.action_horizon, action_dim))
@@ -69,21 +69,21 @@ def make_tokenizer(action_dim: int = 14) -> PolicyTokenizer:
 
 
 def make_policy(model: Pi0FASTActorCriticConfig) -> Pi0FASTActorCritic:
-    """The policy of a configuration with 14 action dimensions."""
+    """Returns the policy of a configuration with 14 action dimensions."""
     tokenizer = dataclasses.replace(make_tokenizer(), config=model)
     return Pi0FASTActorCritic(model, tokenizer.token_ids, tokenizer.constraint())
 
 
 @functools.cache
 def make_params(model: Pi0FASTActorCriticConfig = MODEL) -> Any:
-    """Random parameters; no leaf is zero, so that a fresh one shows."""
+    """Returns random parameters. No leaf is zero, so that a fresh leaf shows."""
     leaves, structure = jax.tree.flatten(jax.eval_shape(lambda: make_policy(model).init(key=jax.random.key(0))))
     random = np.random.default_rng(1)
     return jax.tree.unflatten(structure, [random.uniform(0.1, 0.2, leaf.shape).astype(np.float32) for leaf in leaves])
 
 
 def save_openpi(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, asset_id: str = "trossen") -> Path:
-    """An openpi checkpoint, with tokenizers."""
+    """Saves an openpi checkpoint with tokenizers, and returns its folder."""
     return save_openpi_checkpoint(
         directory,
         make_params(model)["actor_backbone"],
@@ -94,7 +94,10 @@ def save_openpi(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, ass
 def save_own(
     directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, step: int = 0, config: TrainConfig | None = None
 ) -> Path:
-    """A checkpoint of version 7 of another run, whose training state means nothing; its settings are `config`'s."""
+    """Saves a checkpoint of version 7 of another run, and returns its folder.
+
+    Its training state means nothing, and its settings are those of `config`.
+    """
     metadata = Metadata.of(
         config or dataclasses.replace(PRESETS["debug"], model=model),
         counters=Counters("other", policy_version=7),

@@ -1,4 +1,4 @@
-"""A policy of a few parameters and hand-made transitions, for tests of the update without a model."""
+"""Makes a policy of a few parameters and transitions by hand, for tests of the update without a model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class ToyScores:
 
 
 def init_params(logits: tuple[float, float] = (0.0, 0.0)) -> dict:
-    """Every token is drawn from one categorical distribution over two symbols; the value is one number."""
+    """Returns parameters of a policy that draws every token from one categorical distribution over two symbols.
+
+    The value is one number.
+    """
     return {"actor_backbone": {"logits": jnp.array(logits)}, "value_head": {"bias": jnp.zeros(())}}
 
 
@@ -43,13 +46,16 @@ def evaluate(params, observation, action_tokens, token_mask, *, temperature, act
 
 
 def init_adapted_params() -> dict:
-    """A policy of the same kind in two parts: what it makes of an observation, and what it adds to that."""
+    """Returns parameters of a policy of the same kind in two parts.
+
+    One part makes an embedding of an observation, and the other part is added to it.
+    """
     actor = {"tower": jnp.array([0.3, -0.2]), "adapter": jnp.array([-0.3, 0.2])}
     return {"actor_backbone": actor, "value_head": {"bias": jnp.zeros(())}}
 
 
 def embed(params, observation) -> jax.Array:
-    """Two numbers of each observation, [B, 2]."""
+    """Returns two numbers for each observation, [B, 2]."""
     return params["actor_backbone"]["tower"] * (1.0 + observation.state)
 
 
@@ -96,7 +102,7 @@ def transition(
     human: bool = False,
     run_id: str = "run",
 ) -> types.Transition:
-    """A transition whose two sampled tokens had `log_prob` nats each; the third slot is a pad."""
+    """Returns a transition whose two sampled tokens had `log_prob` nats each. The third slot is a pad."""
     sampled = types.SampledChunk(
         observation=observation(),
         action_tokens=np.array([*tokens, 0], np.int32),
@@ -123,7 +129,7 @@ def transition(
 
 
 def sample_rollout(params, *, seed=0, num_chunks=8, **changes):
-    """Chunks of two tokens; the reward is the number of ones among them. Each chunk is an episode."""
+    """Returns sampled chunks of two tokens. The reward is the number of ones among them. Each chunk is an episode."""
     log_probs = np.asarray(jax.nn.log_softmax(params["actor_backbone"]["logits"]), np.float64)
     probabilities = np.exp(log_probs) / np.exp(log_probs).sum()
     tokens = np.random.default_rng(seed).choice(2, size=(num_chunks, 2), p=probabilities)

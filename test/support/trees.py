@@ -1,4 +1,4 @@
-"""Comparisons of trees of arrays, and random trees."""
+"""Compares trees of arrays, and makes random trees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A transition with a value in every field, and its message."""
+"""Makes a transition with a value in every field, and its message."""
 
 from __future__ import annotations
 
