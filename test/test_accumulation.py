@@ -1,6 +1,7 @@
-"""Gradients that are added up over minibatches are those of the large minibatch; also what else is compiled with it.
+"""Tests that gradients added up over minibatches are those of the large minibatch.
 
-The rollout has a chunk cut short and one that a human drove, so that the minibatches' means do not average to it.
+It also tests what is compiled with the update. The rollout has a chunk cut short and one that a human drove, so that
+the minibatches' means do not average to it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ REFERENCE = {"logits": jnp.array([0.5, 0.0])}
 
 
 def make_rollout() -> RolloutBatch:
-    """Eight chunks of an even policy; what the human did has log-probs that nobody sampled."""
+    """Returns eight chunks of a policy that likes all tokens alike.
+
+    What the human did has log-probs that nobody sampled.
+    """
     made = []
     for number in range(8):
         made.append(
@@ -70,7 +74,8 @@ def test_a_human_chunk_is_no_gap_and_no_reward_of_the_policy(whole: UpdateResult
     assert figures["logp_gap/max_ratio"] < 1e-6
     assert figures["rollout/human_fraction"] == 1 / 8
     assert figures["reward/chunk_mean"] == pytest.approx((28 - 5) / 7)
-    # Its tokens, (1, 1), are cloned: 2 ln 2 over the seven chunks that train the policy, before the first step.
+    # The tokens (1, 1) of the human's chunk are cloned. This costs 2 ln 2 over the seven chunks that train the policy,
+    # before the first step.
     assert figures["loss/cloning"] == pytest.approx(2 * np.log(2) / 7, rel=0.1)
 
 

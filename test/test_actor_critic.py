@@ -1,4 +1,4 @@
-"""Acting and scoring mean one distribution: the same log-probabilities in any batch, whatever pads hold."""
+"""Tests that acting and scoring mean one distribution, in any batch and with any pads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BATCH = 4
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A policy with random parameters (the value head's too) and its compiled methods."""
+    """A policy with random parameters, also in the value head, and its compiled methods."""
 
     policy: Pi0FASTActorCritic
     params: Any
@@ -63,7 +63,7 @@ def evaluate(
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_scores_are_those_of_sampling(compiled: Compiled, observation: ModelObservation, temperature: float) -> None:
-    """Prompts of different lengths, masked cameras, chunks of different lengths."""
+    """Checks prompts of different lengths, masked cameras, and chunks of different lengths."""
     sample = compiled.sample(compiled.params, observation, key=jax.random.key(3), temperature=temperature)
     scores = evaluate(compiled, observation, sample, temperature)
     np.testing.assert_allclose(scores.token_log_probs, sample.token_log_probs, atol=1e-4)
@@ -116,7 +116,7 @@ def test_rows_do_not_depend_on_their_batch(compiled: Compiled, observation: Mode
 def test_pads_and_masked_cameras_change_nothing(
     compiled: Compiled, observation: ModelObservation, sampled: Sample
 ) -> None:
-    """Prompt pads, the picture of a masked camera and what stands after the last FAST token."""
+    """Changes prompt pads, the picture of a masked camera and what stands after the last FAST token."""
     images = np.where(observation.image_mask[..., None, None, None], observation.images, 255).astype(np.uint8)
     prompt = np.where(observation.prompt_mask, observation.prompt_tokens, 33).astype(np.int32)
     changed = dataclasses.replace(observation, images=images, prompt_tokens=prompt)
@@ -128,7 +128,7 @@ def test_pads_and_masked_cameras_change_nothing(
 
 @pytest.mark.parametrize("field", ["images", "prompt_tokens"])
 def test_what_is_seen_matters(compiled: Compiled, observation: ModelObservation, sampled: Sample, field: str) -> None:
-    """Row 0 has all cameras; its first image or prompt token changes its own scores only."""
+    """Row 0 has all cameras. Its first image or prompt token changes its own scores only."""
     changed = np.array(getattr(observation, field))
     changed[0, 0] = changed[0, 0] + 1
     scores = evaluate(compiled, dataclasses.replace(observation, **{field: changed}), sampled)
@@ -147,8 +147,9 @@ def test_missing_camera_changes_the_scores(compiled: Compiled, observation: Mode
 def test_equal_logits_give_the_number_of_legal_tokens(compiled: Compiled, observation: ModelObservation) -> None:
     """With zero FAST rows each token has probability 1 / (number of legal tokens), and the entropy is its log.
 
-    Twelve coefficients and ten tokens are left: 16 whole tokens and 4 that leave a byte pending. After a token of one
-    coefficient, still 20; after one that leaves a byte pending, the 4 that close it.
+    Twelve coefficients and ten tokens are left, which allow 16 whole tokens and 4 that leave a byte pending. After a
+    token of one coefficient 20 tokens are still legal. After one that leaves a byte pending, the 4 that complete it
+    are.
     """
     params = jax.tree.map(lambda leaf: leaf, compiled.params)
     embedder = params["actor_backbone"]["PaliGemma"]["llm"]["embedder"]
@@ -169,7 +170,10 @@ def test_equal_logits_give_the_number_of_legal_tokens(compiled: Compiled, observ
 
 
 def test_sampling_follows_the_distribution() -> None:
-    """One slot, logits (0, log 3, -), the third illegal: frequencies 1/4 and 3/4, deviation sqrt(3/16/4000) = 0.007."""
+    """One slot has the logits (0, log 3, -), and the third token is illegal.
+
+    The frequencies are 1/4 and 3/4, with the deviation sqrt(3/16/4000) = 0.007.
+    """
     constraint = FastConstraint.from_moves(
         np.array([[1, 1, 2]], np.int32), np.zeros((1, 3), np.int32), max_tokens=1, total=1
     )
@@ -244,7 +248,7 @@ def test_bfloat16_computes_within_its_rounding(
 
 
 def test_gemma_2b_traces_with_the_published_vocabulary() -> None:
-    """Shapes only: nothing is allocated."""
+    """The test computes shapes only, so that nothing is allocated."""
     config = MODELS["gemma_2b"]
     token_ids = TokenIds(257152, num_fast=2048, skip=128, action_prefix=(4022, 235292, 235248), bar=235371, end=1)
     policy = Pi0FASTActorCritic(config, token_ids, make_constraint(config, num_fast=2048))

@@ -1,4 +1,4 @@
-"""Layout, units and names of ALOHA."""
+"""Tests the layout, the units and the names of ALOHA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pi's space and actions relative to the state, with numbers derived by hand; every step inverts."""
+"""Tests pi's space and actions relative to the state, by numbers derived by hand. Every step has its inverse."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def arm(*joints: float, gripper: float) -> list[float]:
 
 
 def states(num_arms: int) -> st.SearchStrategy[np.ndarray]:
-    """Joints anywhere, grippers within 0..1, where the linkage inverts."""
+    """Draws joints anywhere, and grippers within 0..1, where the linkage can be inverted."""
     return arrays.arrays(np.float64, 7 * num_arms, elements=st.floats(0, 1)).map(
         lambda unit: np.where(joint_mask(len(unit)), unit * 6 - 3, unit)
     )
@@ -134,7 +134,7 @@ def test_transforms_of_a_configuration() -> None:
 
 
 def test_other_robots_pass_with_both_steps_off() -> None:
-    # LIBERO as openpi fine-tunes it: a state of 8, actions of 7, neither relative nor adapted.
+    # openpi fine-tunes LIBERO with a state of 8 numbers and actions of 7, neither relative nor adapted.
     plain = AlohaTransforms.from_config(Pi0FASTActorCriticConfig(delta_actions=False))
     plain.check_dims(8, 7)
     actions = np.ones((2, 7))

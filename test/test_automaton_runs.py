@@ -1,4 +1,4 @@
-"""More than 10^4 runs of constrained decoding: whatever is sampled decodes, with every coefficient in range."""
+"""Tests more than 10^4 runs of constrained decoding. Whatever is sampled decodes, with every coefficient in range."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def test_every_sampled_run_decodes(cases: dict[str, Case], name: str) -> None:
 
 
 def test_kinds_do_what_their_names_say(cases: dict[str, Case]) -> None:
-    """The longest tokens need fewer of them than the shortest; who completes least uses all that there are."""
+    """Rows that like the longest tokens need fewer tokens than rows that like the shortest.
+
+    Rows that complete the fewest coefficients use all tokens that there are.
+    """
     case = cases["fitted (10, 7), scale 30"]
     run = automaton_runs.make_runner(case, batch=len(KINDS), greedy=True)
     lengths = dict(zip(KINDS, jax.device_get(run(jax.random.key(0)).mask).sum(axis=1), strict=True))

@@ -1,4 +1,4 @@
-"""A robot back end of another package, named by `robot.backend` alone."""
+"""Tests a robot back end of another package, which only `robot.backend` names."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture(autouse=True)
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with a back end that keeps what it is sent, and one that makes nothing."""
+    """Returns a package with a back end that keeps what it is sent, and one that makes nothing."""
     names = {"recorder": "plugin_backend:Recorder", "nothing": "plugin_backend:nothing"}
     plugin_package.install(
         tmp_path,

@@ -1,4 +1,4 @@
-"""The baselines: what filtered behavior cloning keeps and clones, and what a Gaussian's action vectors mean."""
+"""Tests what filtered behavior cloning keeps and clones, and what the action vectors of a Gaussian mean."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from support.small_policy import make_tokenizer
 
 
 def chunks(first: int, *, episode: int, rewards: list[float], end: str = "", success: bool = False) -> list[Transition]:
-    """Consecutive chunks of one episode, numbered from `first`; the last one ends as `end` says."""
+    """Returns consecutive chunks of one episode, numbered from `first`. The last one ends as `end` says."""
     made = [toy_policy.transition(first + i, episode=episode, reward=reward) for i, reward in enumerate(rewards)]
     last = dataclasses.replace(
         made[-1].outcome, terminated=end == "terminated", truncated=end == "truncated", success=success
@@ -49,7 +49,7 @@ FAILED = {"end": "truncated"}
 @pytest.mark.parametrize(
     ("best_fraction", "rounds", "kept"),
     [
-        # Successful episodes only: both chunks of episode 0, and episode 2.
+        # The filter keeps successful episodes only, which are both chunks of episode 0, and episode 2.
         (
             0.0,
             [
@@ -70,7 +70,7 @@ FAILED = {"end": "truncated"}
             ],
             [[0], [1, 2, 3]],
         ),
-        # Half of three episodes, rounded up: the returns 3 and 2, not 1, in the order of the run.
+        # Half of three episodes, rounded up, is two. They are those with the returns 3 and 2, in the order of the run.
         (
             0.5,
             [
@@ -80,7 +80,7 @@ FAILED = {"end": "truncated"}
             ],
             [[1, 2, 3]],
         ),
-        # Any fraction keeps at least one episode; equal returns are all kept.
+        # Any fraction keeps at least one episode. Episodes of equal returns are all kept.
         (
             0.01,
             [chunks(0, episode=0, rewards=[2.0], **FAILED) + chunks(1, episode=1, rewards=[2.0], **FAILED)],
@@ -144,13 +144,16 @@ def basis(num_coefficients: int) -> ChunkBasis:
 
 
 def chunk_of(normalized: np.ndarray) -> np.ndarray:
-    """Joint targets of a normalized chunk [H, D], from `STATE` on."""
+    """Returns the joint targets of a normalized chunk [H, D] that starts at `STATE`."""
     tokenizer = make_tokenizer()
     return tokenizer.transforms.decode_actions(tokenizer.norm_stats.actions.unnormalize(normalized), STATE)
 
 
 def test_a_chunk_that_stands_still_is_its_first_coefficients() -> None:
-    """The orthonormal DCT of a constant v over H steps is (v sqrt(H), 0, ...); the largest one is limit * sqrt(H)."""
+    """The orthonormal DCT of a constant v over H steps is (v sqrt(H), 0, ...).
+
+    The largest coefficient is limit * sqrt(H).
+    """
     vector = basis(2).encode(chunk_of(np.full((4, 14), 0.75)), STATE)
     np.testing.assert_allclose(vector, np.repeat([0.75 / MODEL.action_limit, 0.0], 14), atol=1e-5)
 

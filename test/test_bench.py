@@ -1,4 +1,4 @@
-"""The bench measures every part once at small sizes; how long anything takes is not asserted."""
+"""Tests that the bench measures every part once at small sizes. No test asserts how long anything takes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def small_setup(folder: Path) -> bench.Setup:
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Figure]]:
-    """All parts, at small sizes."""
+    """Returns the figures of all parts, at small sizes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench_model, "GRADIENT_BATCHES", (2,))
         setup = small_setup(tmp_path_factory.mktemp("bench"))
@@ -93,7 +93,7 @@ def test_each_part_gives_its_figures(figures: dict[str, list[Figure]], part: str
 @pytest.mark.graph
 @pytest.mark.slow
 def test_a_chunk_has_at_most_the_tokens_that_fit(figures: dict[str, list[Figure]]) -> None:
-    # the action-token slots less the forced "|" and end token
+    # All slots of action tokens count, less those of the forced "|" and the end token.
     tokens = [value for figure in figures["act"] if figure.unit == "tokens" for value in figure.values]
     assert all(1 <= count <= TINY_MODEL.max_action_tokens - 2 for count in tokens)
 
@@ -161,7 +161,7 @@ class QuickUpdate:
 
 @pytest.fixture
 def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelBench:
-    """The bench of a model in which nothing takes time: the policy is the toy policy."""
+    """Returns the bench of a model in which nothing takes time. Its policy is the toy policy."""
     bundle = SimpleNamespace(params=toy_policy.init_params(), policy=SimpleNamespace(evaluate=toy_policy.evaluate))
     learner = SimpleNamespace(checkpoint=SimpleNamespace(assets=tmp_path / "assets"))
     monkeypatch.setattr(bench_model, "Learner", SimpleNamespace(start=lambda config: learner))
@@ -222,7 +222,7 @@ def test_parts_with_ros_are_measured_in_processes_of_their_own(tmp_path: Path, m
 
 
 def test_measured_chunks_are_whole_and_end_their_episodes() -> None:
-    """What is sent and trained on while measuring has the shapes of the model and breaks no rule of transitions."""
+    """The chunks that are sent and trained on have the shapes of the model and break no rule of transitions."""
     model, random = TINY_MODEL, np.random.default_rng(0)
     chunk = bench_inputs.random_chunk(model, random)
     assert (chunk.valid, chunk.human_driven, chunk.num_steps_asked) == (True, False, model.action_horizon)
@@ -278,7 +278,8 @@ def test_cases_take_turns_on_new_inputs_and_warm_ups_do_not_count(monkeypatch: p
         Case("b", "things/s", prepare, lambda given: work("b", given), rate_of(21)),
     ]
     slow, fast = measure("part", cases, runs=2)
-    # inputs 0..3 go to the two warm-ups of each, 4..7 to the runs: a takes 4 s and 6 s, b 5 s and 7 s
+    # Inputs 0..3 go to the two warm-ups of each case, and 4..7 to the runs. Case a takes 4 s and 6 s, and case b 5 s
+    # and 7 s.
     assert order == ["a0", "b1", "a2", "b3", "a4", "b5", "a6", "b7"]
     assert slow.values == (4000.0, 6000.0)
     assert fast.values == (21 / 5, 21 / 7)

@@ -1,4 +1,4 @@
-"""`bench --like` and `bench --variant` at sizes that take seconds; how long anything takes is not asserted."""
+"""Tests `bench --like` and `bench --variant` at sizes that take seconds. No test asserts how long anything takes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SMALL = dataclasses.replace(
 )
 NUM_TOKENS = 6
 CHUNKS = with_tokens(SMALL, NUM_TOKENS, prompt_len=SMALL.max_prompt_len)
-"""The model of most tests here, at one size and for two chunks at once, so that few programs are compiled."""
+"""The model of most tests here. It has one size and two chunks at once, so that few programs are compiled."""
 
 CONFIG = {
     "name": "set_x",
@@ -105,8 +105,9 @@ def test_reference_figures() -> None:
 
 
 def step_flops(model: Pi0FASTActorCriticConfig, *, prompt_len: int, tokens: int, **products: int) -> int:
-    """The operations of a gradient step on one chunk. Its slots are a patch, the prompt, 2 forced tokens, all but
-    the last token.
+    """Returns the operations of a gradient step on one chunk.
+
+    The chunk's slots are a patch, the prompt, 2 forced tokens, and all FAST tokens but the last one.
     """
     slots, classes = 1 + prompt_len + 2 + tokens - 1, 256 - 128 - 16  # of a vocabulary of 256
     return flops.gradient_flops(model, slots=slots, scored=tokens, classes=classes, **products)
@@ -194,7 +195,7 @@ def test_the_time_of_a_token_is_told_from_two_chunks(monkeypatch: pytest.MonkeyP
 def test_a_part_that_fails_leaves_the_others(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each part is a process of its own; here none knows the model."""
+    """Each part is a process of its own. Here no part knows the model."""
     monkeypatch.setattr(bench_variant, "UPDATES", {})
     broken = dataclasses.replace(SMALL, tower_sizes=("siglip.num_heads=5",))  # 64 is no multiple of it
     assert bench_variant.measure_variant(VariantSetup(broken, batch_size=2, runs=1)) == []

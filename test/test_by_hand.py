@@ -1,4 +1,4 @@
-"""The worked example runs, and notices when the package disagrees with the pencil."""
+"""Tests that the worked example runs, and that it notices when the package disagrees with the numbers by hand."""
 
 from __future__ import annotations
 

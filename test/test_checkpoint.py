@@ -1,4 +1,4 @@
-"""Checkpoints: both layouts there and back, every kind of broken folder, atomic writes, retention."""
+"""Tests checkpoints: both layouts written and read, every kind of broken folder, atomic writes, and retention."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PARAMS = {"actor_backbone": ACTOR, "value_head": {"hidden": {"kernel": np.full((
 
 
 def train_state() -> Any:
-    """A real optimizer's state: named tuples, an empty state, an integer counter."""
+    """Returns the state of a real optimizer, which has named tuples, an empty state and an integer counter."""
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3)).init(jax.tree.map(jnp.asarray, PARAMS))
 
 
@@ -110,7 +110,7 @@ def test_tree_of_openpi_is_what_orbax_reads(tmp_path: Path) -> None:
 
 
 def test_leaves_below_value_are_found_and_converted(tmp_path: Path) -> None:
-    """openpi's trainer writes every leaf one level deeper, and released weights may be bfloat16."""
+    """openpi's trainer writes every leaf one level deeper. Released weights may be bfloat16."""
     deeper = {"params": jax.tree.map(lambda leaf: {"value": leaf.astype(jnp.bfloat16)}, ACTOR)}
     orbax.PyTreeCheckpointer().save(tmp_path / "openpi" / "params", deeper)
     opened = Checkpoint.open(tmp_path / "openpi")
@@ -212,8 +212,8 @@ def test_damaged_own_checkpoints_are_refused(
 
 @pytest.mark.parametrize("name", ["_METADATA", "manifest.ocdbt"])
 def test_damaged_openpi_checkpoints_are_refused(tmp_path: Path, name: str) -> None:
-    # One array: of several that cannot be read, Orbax gives up at the first and may drop the others' answers, which
-    # Python then reports in whatever test runs next.
+    # The tree has one array. Where several cannot be read, Orbax gives up at the first one and may drop the others'
+    # answers. Python would report these in whatever test runs next.
     actor = {"PaliGemma": {"w": np.ones(3, np.float32)}}
     path = save_openpi(tmp_path / "imitation", actor)
     (path / "params" / name).write_bytes(b"{")
@@ -248,8 +248,9 @@ def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -
 
 @contextlib.contextmanager
 def no_room() -> Iterator[None]:
-    """Files may not grow beyond 64 bytes, as on a full disk; pytest's own log may be one, so it must not be in force
-    between tests.
+    """No file may grow beyond 64 bytes within the block, as on a full disk.
+
+    pytest's own log may be such a file, so the limit must not be in force between tests.
     """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))

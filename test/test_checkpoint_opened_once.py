@@ -1,4 +1,4 @@
-"""A process opens the folder of a checkpoint once, and hands on what it found."""
+"""Tests that a process opens the folder of a checkpoint once, and hands on what it found."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.small_policy import configure, rewrite_json, save_openpi
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[Path]:
-    """How often each folder was opened since the fixture was made."""
+    """Counts how often each folder is opened since the fixture was made."""
     counts: collections.Counter[Path] = collections.Counter()
     open_folder = Checkpoint.open
 
@@ -33,7 +33,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> collections.Counter[Path]:
 
 
 def test_a_resumed_training_opens_each_folder_once(tmp_path: Path, opened: collections.Counter[Path]) -> None:
-    """The settings, the learner and the actor need the newest checkpoint; the reference is the run's first one."""
+    """The settings, the learner and the actor need the newest checkpoint. The reference is the run's first one."""
     imitation = save_openpi(tmp_path / "imitation")
     run = {"pretrained_checkpoint_path": str(imitation)}
     config = configure(tmp_path, run=run, cameras=PRESETS["debug"].model.cameras)

@@ -1,4 +1,7 @@
-"""What a checkpoint says of its run, and what is taken from it: flags come first, then it, then the preset."""
+"""Tests which settings a checkpoint has, and which of them are taken.
+
+Flags come first, then the checkpoint, then the preset.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,14 @@ from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from support.small_policy import configure, make_params, make_tokenizer, rewrite_json, save_openpi, save_own
 
 OLD_METADATA = Path(__file__).parent / "data" / "metadata_704d3cf.json"
-"""Written by commit 704d3cf for the small policy at temperature 0.7: no section `settings`, and ten sizes of towers."""
+"""The metadata that commit 704d3cf wrote for the small policy at temperature 0.7.
+
+It has no section `settings`, and ten sizes of towers.
+"""
 
 
 def told(config: TrainConfig) -> TrainConfig:
-    """The configuration with a task, a limit, a temperature and a prompt that no preset has."""
+    """Returns the configuration with a task, a limit, a temperature and a prompt that no preset has."""
     return dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, temperature=0.5),
@@ -39,7 +45,7 @@ def told(config: TrainConfig) -> TrainConfig:
 
 
 def save_imitation(directory: Path, settings: RunSettings) -> Path:
-    """A checkpoint of openpi's layout that says these settings."""
+    """Saves a checkpoint of openpi's layout with these settings, and returns its folder."""
     return save_openpi_checkpoint(
         directory,
         make_params()["actor_backbone"],
@@ -199,7 +205,7 @@ def test_a_checkpoint_of_an_unknown_task_is_measured_only_with_the_preset_or_the
 
 
 def as_before(checkpoint: Path) -> Path:
-    """The checkpoint with the metadata that commit 704d3cf wrote for such a one."""
+    """Gives a checkpoint the metadata that commit 704d3cf wrote for it, and returns its folder."""
     content = read_checked(OLD_METADATA)
     del content["format_version"]
     (checkpoint / "metadata.json").unlink()

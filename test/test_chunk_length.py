@@ -1,4 +1,4 @@
-"""How many steps of a chunk are executed, and the discount over them, against tables worked out by hand."""
+"""Tests how many steps of a chunk are executed, and the discount over them, by tables worked out by hand."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_fixed_length_reads_nothing(given_steps: int, expected: int) -> None:
 
 @pytest.mark.parametrize(
     ("version", "expected"),
-    # 4 + 12 v / 8 until v = 8: 1.5 a version, halves up
+    # The length is 4 + 12 v / 8 until v = 8, which is 1.5 more a version. Halves are rounded up.
     [(0, 4), (1, 6), (2, 7), (3, 9), (4, 10), (7, 15), (8, 16), (9, 16), (1000, 16)],
 )
 def test_a_schedule_goes_linearly_by_version(version: int, expected: int) -> None:
@@ -49,7 +49,8 @@ def test_a_schedule_may_fall() -> None:
 
 @pytest.mark.parametrize(
     ("entropy", "expected"),
-    # u = (entropy - 1) / 2 within 0..1; k = 16 - 12 u: 1.25 -> 14.5, halves up
+    # With u = (entropy - 1) / 2 within 0..1 the length is k = 16 - 12 u. At the entropy 1.25 it is 14.5, and halves are
+    # rounded up.
     [(0.0, 16), (1.0, 16), (1.25, 15), (1.5, 13), (2.0, 10), (2.75, 6), (3.0, 4), (8.0, 4)],
 )
 def test_an_unsure_chunk_is_cut(entropy: float, expected: int) -> None:
@@ -58,7 +59,8 @@ def test_an_unsure_chunk_is_cut(entropy: float, expected: int) -> None:
 
 @pytest.mark.parametrize(
     ("entropy", "value", "expected"),
-    # of the entropy u = (entropy - 1) / 2, of the value u = (1 - value) / 2; the larger one, k = 16 - 12 u
+    # The entropy gives u = (entropy - 1) / 2, and the value gives u = (1 - value) / 2. The larger u gives k = 16 - 12
+    # u.
     [
         (1.0, 1.0, 16),  # 0, 0
         (1.0, 5.0, 16),  # 0, below 0

@@ -1,4 +1,7 @@
-"""Chunks of different lengths over topics and in the script form: the same steps, rewards and transitions."""
+"""Tests chunks of different lengths over topics and in the script form.
+
+The steps, rewards and transitions are the same.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ SECTIONS: dict[str, dict[str, Any]] = {
 
 
 class LeaningActor:
-    """Lowers both shoulders step by step, with entropies by turns; the value of an observation is its state's sum."""
+    """Lowers both shoulders step by step, and alternates between entropies.
+
+    The value of an observation is its state's sum.
+    """
 
     def __init__(self, config: TrainConfig, checkpoint: Path, *, policy_version: int) -> None:
         self._config = config
@@ -67,7 +73,7 @@ class LeaningActor:
 
 
 class Trainer(Peer):
-    """Announces version 0, and accepts what comes."""
+    """Announces version 0, and accepts all transitions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +94,7 @@ class Trainer(Peer):
 
 
 def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[str]) -> list[Transition]:
-    """The transitions of a first episode, from all nodes but trainer_node."""
+    """Returns the transitions of a first episode from all nodes but trainer_node."""
     with running_graph(config, folder, Trainer, capture) as graph:
         makers = (sim_node.SimNode, robot_node.RobotNode, reward_node.RewardNode, policy_node.PolicyNode)
         for make in makers:
@@ -100,7 +106,7 @@ def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[s
 
 
 def by_script(config: TrainConfig) -> list[Transition]:
-    """The same, by `env.step_chunk`."""
+    """Returns the same transitions by `env.step_chunk`."""
     actor = LeaningActor(config, Path(), policy_version=0)
     simulator = make_simulator(config)
     worker = RolloutWorker(actor, SimulatorEnv(simulator, config), config=config, run_id="run")  # type: ignore[arg-type]

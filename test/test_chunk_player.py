@@ -1,4 +1,7 @@
-"""The chunk player as a state machine. In a control period of 0.02 s a joint moves 0.0628318 rad at the speed limit."""
+"""Tests the chunk player as a state machine.
+
+In a control period of 0.02 s a joint moves 0.0628318 rad at the speed limit.
+"""
 
 from __future__ import annotations
 
@@ -64,14 +67,15 @@ def test_effort_is_summed_over_the_steps_that_were_executed(right: float | None,
     for step in range(4):
         player.tick(1.0 + step * DT)  # step 0, 1 and 2 are sent, then the chunk ends
         feel(1.0 + (step + 0.5) * DT, step + 1.0)
-    # The arms' mean (1 + 3) / 2 times 1, 2 and 3.
+    # The arms have the mean (1 + 3) / 2, which is multiplied by 1, 2 and 3.
     assert only(player.take_results()).effort == expected
 
 
 def test_fast_steps_are_clamped_and_counted() -> None:
     player = make_player()
     observe(player, 1.0)
-    # Asked: 0.1, 0.2, 0.3 rad. Sent: 1, 2, 3 times 0.0628318. The largest gap is the last, 0.3 - 0.1884954.
+    # The chunk asks for 0.1, 0.2 and 0.3 rad. The player sends 1, 2 and 3 times 0.0628318 rad. The largest gap is the
+    # last one, 0.3 - 0.1884954.
     send(player, ramp(3, 0.1), now=1.0)
     sent, results = play(player, 1.0)
     np.testing.assert_allclose(np.array(sent)[:, 0], REACH * np.arange(1, 4))
@@ -87,7 +91,8 @@ def test_speed_is_limited_across_the_border_of_two_chunks() -> None:
     observe(player, 1.0)
     send(player, ramp(1, 0.05), now=1.0)
     play(player, 1.0)
-    # The motors hold +0.05; measured is still 0. From +0.05 back to -0.05 is 0.1, more than one step allows.
+    # The motors hold +0.05 and the measured position is still 0. The way from +0.05 back to -0.05 is 0.1, more than one
+    # step allows.
     send(player, ramp(1, -0.05), now=1.1, stamp=2)
     sent, _ = play(player, 1.1)
     assert sent[0][0] == pytest.approx(0.05 - REACH)

@@ -1,4 +1,4 @@
-"""V(s, a) in the policy, in the actor that records it and in the learner that trains it."""
+"""Tests V(s, a) in the policy, in the actor that records it and in the learner that trains it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BATCH = 2
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """A policy with random parameters, and chunks to evaluate; the second row lacks its last camera."""
+    """A policy with random parameters, and chunks to evaluate. The second row lacks its last camera."""
 
     policy: Pi0FASTActorCritic
     params: Any
@@ -162,7 +162,7 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Two chunks, rewards 1 and -3: the second is beyond the histogram of -2..2."""
+    """Trains on two chunks with the rewards 1 and -3. The second reward is beyond the histogram of -2..2."""
     folder = tmp_path_factory.mktemp("chunk_value")
     save_openpi(folder / "imitation")
     config = make_config(folder)
@@ -188,7 +188,10 @@ def test_an_update_trains_and_describes_both_values(trained: Trained) -> None:
 
 
 def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained) -> None:
-    """An entropy half way from sure to unsure: k = 4 - (4 - 2) / 2 = 3 steps, then the last target is held."""
+    """The entropy is half way from sure to unsure.
+
+    So k = 4 - (4 - 2) / 2 = 3 steps are executed, and then the last target is held.
+    """
     actor, policy, params = trained.actor, make_policy(trained.config.model), trained.learner.params
     chunk = actor.act(observe(actor, 5), sequence_number=5)
     unsure = {"low_entropy": chunk.entropy - 0.5, "high_entropy": chunk.entropy + 0.5, "end_steps": 2}
@@ -217,7 +220,7 @@ def test_the_value_of_an_observation_is_that_of_a_chunk_sampled_there(trained: T
     first, second = observe(actor, 6), observe(actor, 7)
     assert actor.value(first) == actor.value(first)
     assert actor.value(first) != actor.value(second)
-    # It is one of the values that acting there gives, to other samples.
+    # The value is one of those that acting there gives to other samples.
     values = [actor.act(first, sequence_number=number).value for number in range(8)]
     assert min(values) - np.ptp(values) <= actor.value(first) <= max(values) + np.ptp(values)
 

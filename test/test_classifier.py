@@ -1,4 +1,4 @@
-"""The success classifier: labels, what is held out, the threshold, what it learns, and its file."""
+"""Tests the success classifier: its labels, what is held out, its threshold, what it learns, and its file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONFIG = dataclasses.replace(
 
 
 def view(*, solved: bool, seed: int) -> np.ndarray:
-    """Noise, and where the task is solved a bright square somewhere."""
+    """Returns an image of noise. Where the task is solved it has a bright square somewhere."""
     random = np.random.default_rng(seed)
     image = random.integers(100, size=(IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
     if solved:
@@ -48,7 +48,8 @@ EPISODES = [episode(number, success=number % 2 == 0) for number in range(10)]
 
 def test_the_end_of_a_success_shows_it_and_nothing_else_does() -> None:
     data = training.label_images(EPISODES[:2], ["cam_high"], last_steps=5)
-    # Of the success, steps 0, 5, 10 of the fifteen before the end and all five of it; of the failure 0, 5, 10, 15.
+    # Labels of the success are steps 0, 5, 10 of the fifteen before the end and all five of the end. Labels of the
+    # failure are steps 0, 5, 10, 15.
     assert data.success.tolist() == [False] * 3 + [True] * 5 + [False] * 4
     assert data.episode.tolist() == [0] * 8 + [1] * 4
     np.testing.assert_array_equal(data.images[3, 0], view(solved=True, seed=15))
@@ -89,7 +90,7 @@ def test_one_success_is_too_few_to_hold_one_out() -> None:
     [
         ([0.1, 0.2, 0.8, 0.9], [False, False, True, True], (0.5, 1.0)),  # anything within 0.2..0.8 parts them
         ([0.1, 0.6, 0.8, 0.9], [False, False, True, True], (0.7, 1.0)),  # the middle of 0.6 and 0.8
-        # One failure looks like a success: at best all of success and half of the rest are right, 3/4.
+        # One failure looks like a success. At best all of success and half of the rest are right, which is 3/4.
         ([0.1, 0.9, 0.7, 0.8], [False, False, True, True], (0.5, 0.75)),
     ],
 )
@@ -109,7 +110,7 @@ def classifier() -> SuccessClassifier:
 
 
 def test_batches_are_one_half_success_and_randomly_shifted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network is one number times the share of blue; each pixel holds its row and column, and blue is success."""
+    """The network is one number times the share of blue. Each pixel holds its row and column, and blue is success."""
     seen = SeenValues()
 
     def score(params: dict[str, jax.Array], images: jax.Array) -> jax.Array:
@@ -124,7 +125,7 @@ def test_batches_are_one_half_success_and_randomly_shifted(monkeypatch: pytest.M
     losses: list[float] = []
     data = training.LabeledImages(images[:, None].astype(np.uint8), success, np.arange(4))
     params = training.train(data, num_steps=3, seed=0, on_step=losses.append)
-    # Adam's steps have the size of its rate. Without anything learned the cross entropy is ln 2.
+    # Adam's steps have the size of its rate. The cross entropy is ln 2 where nothing is learned.
     assert float(params["w"]) == pytest.approx(3e-3, rel=1e-3)
     assert losses[0] == pytest.approx(np.log(2.0))
     batches = np.stack(seen.read()).astype(int)
@@ -181,7 +182,7 @@ def test_images_of_any_size_are_fitted() -> None:
 
 
 def test_the_network_has_four_strided_convolutions_and_centers_its_images() -> None:
-    """A gray of 127.5 is 0 for the network, and stays 0, because fresh biases are 0."""
+    """The network takes a gray of 127.5 for 0, which stays 0 because fresh biases are 0."""
     params = init(2, key=jax.random.key(0))
     shapes = {name: layer["kernel"].shape for name, layer in params["params"].items()}
     convolutions = [shapes[f"Conv_{number}"] for number in range(4)]

@@ -1,4 +1,4 @@
-"""classifier_node among a robot and cameras that the test plays."""
+"""Tests classifier_node among a robot and cameras that the test plays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGE = np.full((8, 8, 3), 90, np.uint8)
 
 
 class Rig(Peer):
-    """A robot that ends chunks, two cameras, and a listener to rewards."""
+    """Plays a robot that ends chunks, two cameras, and a listener to rewards."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,10 @@ class Rig(Peer):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A classifier of two cameras that knows nothing; its threshold is so low that everything is a success."""
+    """Returns a classifier of two cameras that has learned nothing.
+
+    Its threshold is so low that everything is a success.
+    """
     path = tmp_path_factory.mktemp("classifier") / "door.npz"
     SuccessClassifier(init(2, key=jax.random.key(0)), CAMERAS, threshold=1e-6, held_out_accuracy=0.5).save(path)
     return path

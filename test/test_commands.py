@@ -1,4 +1,4 @@
-"""Commands by name: which module each runs, and the statuses and lines of errors."""
+"""Tests commands by name: which module each runs, and the statuses and lines of errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMMANDS = {"walk": ("walking", "goes slowly"), "run_far": ("running.far", "goes
 
 @pytest.fixture(autouse=True)
 def package(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A package with a command that ends as its first argument says. It keeps what its command is given."""
+    """Returns a package with a command that ends as its first argument says. It keeps what its command is given."""
     calls: list[list[str]] = []
 
     def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""The folder of compiled programs: one for each CPU, bounded in size."""
+"""Tests the folder of compiled programs, of which there is one for each CPU, bounded in size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A policy that acts and learns compiles each program once: before its first chunk and its first update."""
+"""Tests that a policy that acts and learns compiles each program once, before its first chunk and its first update."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ NUM_CHUNKS = 4
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    """Adapters, a frozen image tower and one update of the values alone: everything that could compile again."""
+    """Returns a configuration with adapters, a frozen image tower and one update of the values alone.
+
+    Each of them could make a program compile again.
+    """
     run = {"pretrained_checkpoint_path": str(small_policy.save_openpi(tmp_path / "imitated"))}
     config = small_policy.configure(tmp_path, run=run, lora_rank=2)
     ppo = dataclasses.replace(
@@ -36,7 +39,7 @@ def config(tmp_path: Path) -> TrainConfig:
 
 
 def rollout(actor: Actor, config: TrainConfig, start: int) -> list[Transition]:
-    """Chunks that the actor samples, with random rewards."""
+    """Returns chunks that the actor samples, with random rewards."""
     random = np.random.default_rng(start)
     transitions = []
     for number in range(start, start + NUM_CHUNKS):
@@ -60,7 +63,7 @@ def test_nothing_compiles_after_the_warm_up(config: TrainConfig) -> None:
             actor.load(learner.save(), policy_version=version)
     assert during == []
 
-    # A resumed run: its parameters come from the disk, its first update is one of many.
+    # The run is resumed. Its parameters come from the disk, and its first update is one of many.
     learner = Learner.start(dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True)))
     learner.warm_up()
     with compilations() as resumed:

@@ -1,4 +1,7 @@
-"""Conditions of nodes: logged once each way, and a table whose every entry can be filled in where it is used."""
+"""Tests that conditions of nodes are logged once when they begin and once when they end.
+
+It also tests that every text of the table can be filled in where it is used.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +105,7 @@ def placeholders(*texts: str) -> set[str]:
 
 
 def calls(method: str) -> list[tuple[str, str, set[str]]]:
-    """Where nodes call `raise_condition` or `clear_condition`: file, name of the condition, names of the values."""
+    """Returns the file, the condition and the values of each call of `raise_condition` or `clear_condition`."""
     found = []
     for path in sorted(NODES.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""The decoding constraint against tables derived by hand, brute force and real encodings.
+"""Tests the decoding constraint against tables derived by hand, brute force and real encodings.
 
 Long runs by random and hostile choices are in `test_automaton_runs.py`.
 """
@@ -22,24 +22,25 @@ H, D = 16, 14
 
 
 def by_hand(*tokens: bytes, min_token: int) -> FastTokenizer:
-    """A tokenizer of exactly these tokens, scale 1."""
+    """Returns a tokenizer of exactly these tokens, with scale 1."""
     symbols = {byte: symbol for symbol, byte in byte_of_symbol().items()}
     vocab = {"".join(symbols[byte] for byte in token): index for index, token in enumerate(tokens)}
     return FastTokenizer(bpe=tokenizers.Tokenizer(tokenizers.models.BPE(vocab, [])), scale=1, min_token=min_token)
 
 
-# Coefficient c is the character of code point 128 + c: -1 is 7f, 0 is c2 80, 1 is c2 81, and -2 (7e) is out of range.
+# Coefficient c is the character of code point 128 + c. So -1 is 7f, 0 is c2 80, and 1 is c2 81. The coefficient -2 (7e)
+# is out of range.
 FIVE = (b"\x7f", b"\xc2", b"\x80", b"\x81\xc2", b"\xc2\x80\x7f\x7f")
 
 
 def build_by_hand(*extra: bytes, max_tokens: int) -> FastConstraint:
-    """H = 1, D = 3, limit ceil(1 * sqrt(1) * 1) = 1."""
+    """Builds the constraint for H = 1, D = 3 and the limit ceil(1 * sqrt(1) * 1) = 1."""
     tokenizer = by_hand(*FIVE, *extra, min_token=-128)
     return FastConstraint.build(tokenizer, horizon=1, action_dim=3, max_tokens=max_tokens, action_limit=1.0)
 
 
 def smooth_chunks(key: int, num: int) -> np.ndarray:
-    """[num, H, D] normalized minimum-jerk ramps of six joints; the other dimensions stay at a constant."""
+    """Returns normalized minimum-jerk ramps [num, H, D] of six joints. The other dimensions stay at a constant."""
     rng = np.random.default_rng(key)
     time = np.clip(np.linspace(0, 1, H) / rng.uniform(0.5, 1.5, (num, 1)), 0, 1)
     ramp = 10 * time**3 - 15 * time**4 + 6 * time**5
@@ -52,7 +53,10 @@ def published_tokenizer() -> FastTokenizer:
 
 
 def fitted_tokenizer() -> FastTokenizer:
-    """Scale 20 makes 241 characters, half of them of two bytes, so that bytes can be pending here too."""
+    """Returns a fitted tokenizer.
+
+    Scale 20 makes 241 characters, half of which have two bytes, so that bytes can be pending here too.
+    """
     return FastTokenizer.fit(smooth_chunks(0, 500), vocab_size=512, scale=20)
 
 
@@ -117,7 +121,10 @@ def test_an_illegal_token_leaves_for_good() -> None:
 
 
 def test_walks_are_exactly_the_decodable_chunks() -> None:
-    """Sequences of up to four of six tokens (one out of range) are legal and complete if and only if they decode."""
+    """Sequences of up to four of six tokens are legal and complete if and only if they decode.
+
+    One token is out of range.
+    """
     constraint = build_by_hand(b"\x7e", max_tokens=4)
     tokenizer = by_hand(*FIVE, b"\x7e", min_token=-128)
     found = 0

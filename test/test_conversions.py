@@ -1,4 +1,4 @@
-"""Types to messages and back, and what is refused on the way in."""
+"""Tests the conversion of types to messages and back, and what is refused on the way in."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.wire_transitions import SOURCE, make_transition, to_message
 
 
 def assert_same(left: Any, right: Any, name: str = "") -> None:
-    """Equality of dataclasses down to the dtype and every element of their arrays."""
+    """Fails unless two dataclasses are equal down to the dtype and every element of their arrays."""
     assert type(left) is type(right), name
     if dataclasses.is_dataclass(left):
         for field in dataclasses.fields(left):

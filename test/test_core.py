@@ -1,4 +1,4 @@
-"""What every room shares: results and outcomes of chunks, counters, metrics and exit codes, each by hand."""
+"""Tests what every room shares: results and outcomes of chunks, counters, metrics and exit codes."""
 
 from __future__ import annotations
 

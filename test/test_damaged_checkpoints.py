@@ -1,4 +1,4 @@
-"""Whatever happened to a checkpoint: it loads the same numbers, or a CheckpointError says what is wrong."""
+"""Tests damaged checkpoints. Each loads the same numbers, or a CheckpointError says what is wrong."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ DAMAGES: tuple[Damage, ...] = (truncate, empty, flip, Path.unlink, replace_by_fo
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an imitation, and version 0 of a run that started from it."""
+    """Returns a folder with an imitation, and with version 0 of a run that started from it."""
     folder = tmp_path_factory.mktemp("sound")
     imitation = save_openpi(folder / "imitation")
     Learner.start(configure(folder, run={"pretrained_checkpoint_path": str(imitation)}))
@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextlib.contextmanager
 def damaged(file: Path, damage: Damage) -> Iterator[None]:
-    """The file is damaged within, and as before after."""
+    """Damages a file within the block, and restores it afterwards."""
     content = file.read_bytes()
     damage(file)
     try:
@@ -81,7 +81,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def numbers_or_error(load: Callable[[], Any], expected: dict[str, Any], case: str) -> bool:
-    """Whether it was an error; fails where anything else than these two happens."""
+    """Returns whether loading was an error. Fails where loading gives other numbers or raises another error."""
     try:
         found = name_leaves(load())
     except CheckpointError:
@@ -93,7 +93,7 @@ def numbers_or_error(load: Callable[[], Any], expected: dict[str, Any], case: st
 
 
 def test_every_damaged_file_of_an_own_checkpoint_is_noticed(run: Path) -> None:
-    """All of its files have checksums, metadata.json its own: nothing passes.
+    """All files have checksums, and metadata.json has its own, so that no damage passes.
 
     The folder is opened once, before the damage, because opening reads metadata.json alone.
     """
@@ -139,7 +139,10 @@ def test_every_damaged_file_of_our_openpi_checkpoint_is_noticed_or_does_not_matt
 
 
 def test_damaged_files_of_a_published_checkpoint_are_errors(run: Path, tmp_path: Path) -> None:
-    """Without checksums a changed number cannot be told from another one; all that Orbax can notice is an error."""
+    """Without checksums a changed number cannot be told from another one.
+
+    Orbax can notice some damage, which is an error.
+    """
     path = Path(shutil.copytree(run / "imitation", tmp_path / "published"))
     (path / "checksums.json").unlink()
     expected = restore.expected_params(make_policy(configure(run).model))["actor_backbone"]
@@ -189,7 +192,7 @@ def test_wrong_json_in_norm_stats_is_an_error(run: Path, wrong: Any) -> None:
 
 
 def make_foreign(folder: Path) -> dict[str, Path]:
-    """Folders that are no checkpoint of ours, and a file."""
+    """Each of these folders is no checkpoint of this package, and one is a file."""
     (folder / "empty").mkdir()
     (folder / "torch").mkdir()
     (folder / "torch" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
@@ -215,7 +218,7 @@ def test_foreign_folders_are_one_line_and_status_2(
 
 @contextlib.contextmanager
 def without_privileges() -> Iterator[None]:
-    """As a user whom file permissions hold, where the tests run as root."""
+    """Runs the block as a user whom file permissions hold, where the tests run as root."""
     is_root = os.geteuid() == 0
     if is_root:
         os.seteuid(65534)

@@ -1,4 +1,7 @@
-"""Sampling by hand-made logits: each row stops by itself, and the choices' rows mean the masked full vocabulary."""
+"""Tests sampling from logits made by hand.
+
+Each row stops by itself, and the rows of choices mean the masked full vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ BAR, END = 7, 1
 TOKEN_IDS = TokenIds(VOCAB_SIZE, num_fast=NUM_FAST, skip=SKIP, action_prefix=(5,), bar=BAR, end=END)
 MAX_TOKENS, TOTAL = 6, 9
 
-# FAST ids 0, 1, 2 complete 1, 2, 3 coefficients; 3 leaves a byte pending, which 4 closes with one; 5 can never come.
+# FAST ids 0, 1, 2 complete 1, 2, 3 coefficients. Id 3 leaves a byte pending, which id 4 completes with one coefficient.
+# Id 5 can never come.
 NEVER = TOTAL + 1
 CONSTRAINT = FastConstraint.from_moves(
     np.array([[1, 2, 3, 0, NEVER, NEVER], [NEVER, NEVER, NEVER, NEVER, 1, NEVER]], np.int32),
@@ -36,7 +40,7 @@ FREE = FreeDecoder(TOKEN_IDS, max_tokens=MAX_TOKENS + 2)
 
 
 def sampler(decoder: Decoder, *, greedy: bool = False) -> Callable[[jax.Array, jax.Array], decoding.TokenSamples]:
-    """(logits [T, B, K] of each step, key) -> samples; compiled."""
+    """Returns a compiled function that takes the logits [T, B, K] of all steps and a key, and returns samples."""
 
     def run(logits: jax.Array, key: jax.Array) -> decoding.TokenSamples:
         def next_logits(carry: None, choices: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
@@ -54,7 +58,7 @@ def sample(decoder: Decoder, logits: jax.Array, *, greedy: bool = False) -> deco
 def score(
     decoder: Decoder, logits: jax.Array, choices: jax.Array, mask: jax.Array, *, temperature: float = 1.0
 ) -> tuple[jax.Array, jax.Array]:
-    """Of logits [T, B, K], as `sampler` takes them."""
+    """Returns the scores under logits [T, B, K], which `sampler` takes in the same form."""
     run = jax.jit(functools.partial(decoding.score, decoder, temperature=temperature))
     return run(logits.transpose(1, 0, 2), choices, mask)
 
@@ -65,16 +69,21 @@ def random_logits(decoder: Decoder, *, batch: int, seed: int = 0) -> jax.Array:
 
 
 def wanting(decoder: Decoder, rows: list[list[int]]) -> jax.Array:
-    """Logits under which row b most wants the choices rows[b], one a step, the last one again and again."""
+    """Returns logits under which row b most wants the choices rows[b], one a step.
+
+    It wants the last choice again and again.
+    """
     wanted = np.array([[row[min(step, len(row) - 1)] for row in rows] for step in range(decoder.max_tokens)])
     return jnp.asarray(50.0 * np.eye(random_logits(decoder, batch=1).shape[-1])[wanted])
 
 
 def test_rows_stop_by_themselves() -> None:
-    """FAST ids 0, 1, 2 make 1, 2, 3 coefficients: three times 2 is nine; 1 1 0 0 0 leaves two for the last token.
+    """FAST ids 0, 1, 2 make 1, 2, 3 coefficients.
 
-    The third row wants 0 always, but six tokens are all that there are: 1 each leaves 8, 7 and 6, which 3 tokens can
-    still make; then 3 coefficients a token are the only way.
+    Three times id 2 makes nine. Ids 1 1 0 0 0 leave two for the last token.
+
+    The third row wants id 0 always, but there are six tokens only. One coefficient for each of four tokens leaves 5
+    coefficients. The last two tokens must then make 2 and 3.
     """
     samples = sample(CONSTRAINED, wanting(CONSTRAINED, [[2], [1, 1, 0, 0, 0, 1], [0]]), greedy=True)
     np.testing.assert_array_equal(samples.choices, [[2, 2, 2, 0, 0, 0], [1, 1, 0, 0, 0, 1], [0, 0, 0, 0, 1, 2]])
@@ -107,7 +116,7 @@ def test_the_loop_ends_with_the_longest_row(rows: list[list[int]], lengths: list
 
 
 def test_free_rows_stop_at_the_bar_the_end_or_the_last_slot() -> None:
-    """The stopping token is sampled; nothing is forced after it."""
+    """The stopping token is sampled, and nothing is forced after it."""
     rows = [[15, 14, BAR, 13], [END], [2, 15], [BAR]]
     samples = sample(FREE, wanting(FREE, rows), greedy=True)
     expected = [[15, 14, BAR, 0, 0, 0, 0, 0], [END, *[0] * 7], [2, *[15] * 7], [BAR, *[0] * 7]]
@@ -125,7 +134,7 @@ def test_what_is_forced_after_constrained_rows() -> None:
 
 @pytest.mark.parametrize("decoder", [CONSTRAINED, FREE], ids=["constrained", "free"])
 def test_a_row_does_not_depend_on_its_neighbors(decoder: Decoder) -> None:
-    """Neither on what they sample, nor on how long they take, nor on how many they are."""
+    """A row depends neither on what its neighbors sample, nor on how long they take, nor on their number."""
     run = sampler(decoder)
     logits, others = random_logits(decoder, batch=8), random_logits(decoder, batch=8, seed=1)
     for seed in range(5):
@@ -154,7 +163,7 @@ def test_samples_score_as_they_were_sampled(decoder: Decoder) -> None:
 
 
 def full_vocabulary_log_probs(hidden: jax.Array, table: jax.Array, legal: jax.Array) -> jax.Array:
-    """log softmax over all V tokens [B, V], those without a legal FAST id at minus infinity."""
+    """Returns log softmax over all V tokens [B, V], with minus infinity for those that are no legal FAST id."""
     allowed = np.zeros((len(hidden), VOCAB_SIZE), bool)
     for fast_id in range(NUM_FAST):
         allowed[:, VOCAB_SIZE - 1 - SKIP - fast_id] = legal[:, fast_id]
@@ -162,10 +171,10 @@ def full_vocabulary_log_probs(hidden: jax.Array, table: jax.Array, legal: jax.Ar
 
 
 def test_the_rows_of_fast_tokens_are_the_full_vocabulary_masked_to_them() -> None:
-    """The same log-probabilities, and so the same samples from the same noise, as with all V logits."""
+    """The log-probabilities are those with all V logits, and so the same noise gives the same samples."""
     key, batch, width = jax.random.key(0), 32, 16
     hidden, table = jax.random.normal(key, (batch, width)), jax.random.normal(key, (VOCAB_SIZE, width)) / 2
-    # Rows in different states: fresh, with a byte pending, with little left, with few tokens left.
+    # The rows are in different states: fresh, with a byte pending, with little left, and with few tokens left.
     state = dataclasses.replace(
         CONSTRAINT.start(batch),
         pending=jnp.arange(batch) % 2,
@@ -188,7 +197,10 @@ def test_the_rows_of_fast_tokens_are_the_full_vocabulary_masked_to_them() -> Non
 
 
 def test_sampled_frequencies_are_those_of_the_masked_full_vocabulary() -> None:
-    """20,000 first tokens: each share deviates by sqrt(p (1 - p) / 20000) < 0.0036; four of them are allowed."""
+    """Of 20,000 first tokens each share deviates by sqrt(p (1 - p) / 20000) < 0.0036.
+
+    Four of these deviations are allowed.
+    """
     batch, width, key = 20_000, 4, jax.random.key(3)
     hidden, table = jax.random.normal(key, (1, width)), jax.random.normal(key, (VOCAB_SIZE, width))
     logits = hidden @ CONSTRAINED.output_rows(table).T
@@ -199,7 +211,7 @@ def test_sampled_frequencies_are_those_of_the_masked_full_vocabulary() -> None:
 
 
 def test_free_decoding_scores_over_the_whole_vocabulary() -> None:
-    """log softmax(logits / 2) of every token, the stopping one included; entropy over all V."""
+    """The scores are log softmax(logits / 2) of every token, the stopping one included. The entropy is over all V."""
     logits = random_logits(FREE, batch=3)
     tokens = jnp.array([[12, 3, BAR, 0, 0, 0, 0, 0], [END, 0, 0, 0, 0, 0, 0, 0], [9, 9, 9, 9, 9, 9, 9, 9]])
     mask = jnp.arange(8) < jnp.array([[3], [1], [8]])

@@ -1,4 +1,4 @@
-"""The steps of `demo`, with stand-ins for imitation, the graph of nodes and the evaluation."""
+"""Tests the steps of `demo`, with stand-ins for imitation, the graph of nodes and the evaluation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.small_policy import configure, save_own
 
 @dataclasses.dataclass
 class Stage:
-    """What the demo asked of the stand-ins; `status` is that of the graph, which leaves a checkpoint if `saves`."""
+    """Keeps what the demo asked of the stand-ins. The graph ends with `status`, and leaves a checkpoint if `saves`."""
 
     config: TrainConfig
     status: int = 0
