@@ -41,7 +41,7 @@ def node() -> Iterator[Node]:
 
 @pytest.fixture(autouse=True)
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Returns a package with a back end that keeps what it is sent, and one that makes nothing."""
+    """Makes a package with a back end that keeps what it is sent, and one that makes nothing."""
     names = {"recorder": "plugin_backend:Recorder", "nothing": "plugin_backend:nothing"}
     plugin_package.install(
         tmp_path,

@@ -16,7 +16,7 @@ COMMANDS = {"walk": ("walking", "goes slowly"), "run_far": ("running.far", "goes
 
 @pytest.fixture(autouse=True)
 def package(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """Returns a package with a command that ends as its first argument says. It keeps what its command is given."""
+    """Makes a package with a command that ends as its first argument says, and returns the arguments of its calls."""
     calls: list[list[str]] = []
 
     def main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Recorded demonstrations, and the scripted expert of reach, on the kinematic simulator."""
+"""Tests recorded demonstrations, and the scripted expert of reach, on the kinematic simulator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def configuration(*, episodes: int, aim_noise: float, workers: int = 1, min_pace
 
 
 def plan_towards(offset: list[float]) -> np.ndarray:
-    """The chunk from the start pose to points `offset` meters from the grasp points."""
+    """Returns the chunk from the start pose to points `offset` meters from the grasp points."""
     aims = arm_poses(split_arms(aloha.START_POSE)).grasp_points + offset
     return plan_reach(aloha.START_POSE, aims, horizon=16)
 
@@ -42,8 +42,8 @@ def test_a_short_plan_arrives_at_rest():
     moved = reached - arm_poses(split_arms(aloha.START_POSE)).grasp_points
     np.testing.assert_allclose(moved, [[0, 0.04, -0.05]] * 2, atol=1e-4)
     way = chunk[-1] - aloha.START_POSE
-    # 10 t^3 - 15 t^4 + 6 t^5 at t = 1/2 (step 8): 1.25 - 0.9375 + 0.1875 = 0.5; at t = 1/4 (step 4): 0.15625 - 0.05859
-    # + 0.00586 = 0.10352.
+    # The path 10 t^3 - 15 t^4 + 6 t^5 is 1.25 - 0.9375 + 0.1875 = 0.5 at t = 1/2 (step 8), and 0.15625 - 0.05859 +
+    # 0.00586 = 0.10352 at t = 1/4 (step 4).
     np.testing.assert_allclose(chunk[7] - aloha.START_POSE, 0.5 * way, atol=1e-6)
     np.testing.assert_allclose(chunk[3] - aloha.START_POSE, 0.10352 * way, atol=1e-5)
     np.testing.assert_allclose(chunk[:, STILL_JOINTS], np.tile(aloha.START_POSE[STILL_JOINTS], (16, 1)), atol=1e-6)
@@ -52,7 +52,7 @@ def test_a_short_plan_arrives_at_rest():
 def test_a_long_plan_stops_on_the_way():
     chunk = plan_towards([0.0, 0.3, -0.1])
     way = np.abs(chunk[-1] - aloha.START_POSE)
-    # Peak speed of a minimum-jerk way d within 0.32 s is 1.875 d / 0.32 s: 2.5 rad/s allow d = 0.42667 rad.
+    # The peak speed of a minimum-jerk way d within 0.32 s is 1.875 d / 0.32 s. So 2.5 rad/s allow d = 0.42667 rad.
     np.testing.assert_allclose([way[:7].max(), way[7:].max()], 0.42667, atol=1e-5)
     speeds = np.abs(np.diff(chunk, axis=0)) * 50.0
     assert 0.95 * PEAK_SPEED < speeds.max() <= PEAK_SPEED < 3.14159

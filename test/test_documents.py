@@ -1,4 +1,4 @@
-"""Documents and docstrings name files that are there."""
+"""Tests that documents and docstrings name files that exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOLDERS = (
 )
 NAMED = re.compile(r"(?<![\w/.*<~-])((?:[\w.-]+/)*[\w-]+\.(?:py|yaml|sh))\b")
 NOT_OURS = {"metadata.yaml", "params.yaml", "p.yaml", "tokenizer.py"}
-"""Files that are written, belong to a bag, or are openpi's."""
+"""These files are written by programs, belong to a bag, or are openpi's."""
 
 TEXTS = [
     *ROOT.glob("*.md"),
@@ -32,7 +32,7 @@ TEXTS = [
 
 
 def files() -> set[str]:
-    """Paths of the files that may be named, relative to the root."""
+    """Returns the paths of the files that may be named, relative to the root."""
     found = {
         path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".yaml", ".sh")
     }
@@ -41,12 +41,12 @@ def files() -> set[str]:
 
 @pytest.fixture(scope="module")
 def endings() -> set[str]:
-    """Every ending of a path that names a file, the whole path and the name alone among them."""
+    """Returns every ending of a path that names a file, the whole path and the name alone among them."""
     return {"/".join(path.split("/")[start:]) for path in files() for start in range(path.count("/") + 1)}
 
 
 def prose(path: Path) -> str:
-    """What a reader reads: a document, or the comments and docstrings of a module."""
+    """Returns what a reader reads: a document, or the comments and docstrings of a module."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text

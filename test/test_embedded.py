@@ -1,4 +1,7 @@
-"""Observations with image tokens for images: the same scores and values, and the image tower is in one program only."""
+"""Tests observations with image tokens in the place of images.
+
+Scores and values are the same, and the image tower is in one program only.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,7 @@ class Traced:
 def updates(
     policy: Pi0FASTActorCritic, params: Any, observation: ModelObservation, sampled: Sample
 ) -> tuple[Traced, Traced]:
-    """The same update of adapters and value head with and without reuse of the image tokens."""
+    """Returns the same update of adapters and value head with and without reuse of the image tokens."""
     trained = FrozenTowers(freeze_image_tower=True).trained_leaves(params["actor_backbone"])
     optimizer, made = make_optimizer(PPO), []
     opt_state = optimizer.init(params, trained=trained)
@@ -101,7 +104,7 @@ def updates(
 
 
 def test_only_the_program_that_prepares_has_the_image_tower(updates: tuple[Traced, Traced]) -> None:
-    """test_update_partition.py counts how often that program runs: once for each observation of an update."""
+    """The program runs once for each observation of an update, which test_update_partition.py counts."""
     reused, repeated = updates
     num_images = PPO.batch_size * len(CONFIG.cameras)
     assert reused.num_images == [num_images]

@@ -1,4 +1,4 @@
-"""The environment form on a simulator that writes down what it is told, and on the kinematic one."""
+"""Tests the environment form on a simulator that writes down its targets, and on the kinematic one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HOLD = np.tile(aloha.START_POSE, (16, 1))
 
 
 class FakeSimulator:
-    """Obeys exactly, writes down its targets, pays 0.5 * 2 a step, and ends in success at step `success_at`."""
+    """Obeys exactly, writes down its targets, and pays 0.5 * 2 a step. It ends in success at step `success_at`."""
 
     control_rate = 50.0
     camera_names = aloha.CAMERAS
@@ -75,7 +75,7 @@ def test_a_chunk_sums_its_steps():
     env, simulator = make()
     observation, reward, done, outcome = env.step_chunk(HOLD)
     assert len(simulator.targets) == outcome.num_steps == 16
-    # 16 steps of 0.5 * 2.
+    # Each of 16 steps pays 0.5 * 2.
     assert reward == outcome.reward == 16.0
     assert outcome.reward_terms == (RewardTerm("progress", 32.0, 0.5), RewardTerm("success", 0.0))
     assert not done
@@ -120,7 +120,7 @@ def test_the_time_limit_truncates():
 
 
 def test_shorter_chunks_have_the_same_time():
-    """Three whole chunks of 16 are 48 steps: after 16 + 5 + 16 = 37 the next chunk is cut after 11."""
+    """Three whole chunks of 16 are 48 steps. After 16 + 5 + 16 = 37 steps the next chunk is cut after 11."""
     env, simulator = make()
     outcomes = [env.step_chunk(HOLD[:k])[3] for k in (16, 5, 16, 12)]
     assert [outcome.num_steps for outcome in outcomes] == [16, 5, 16, 11]
@@ -135,7 +135,7 @@ def test_success_stops_the_chunk():
     env, simulator = make(success_at=20)
     env.step_chunk(HOLD)
     _, reward, done, outcome = env.step_chunk(HOLD)
-    # The 20th step is the 4th of the second chunk: 4 * 0.5 * 2 + 1.
+    # The 20th step is the 4th of the second chunk, so it pays 4 * 0.5 * 2 + 1.
     assert outcome.num_steps == 4
     assert len(simulator.targets) == 20
     assert reward == 5.0
@@ -183,7 +183,7 @@ def test_bad_actions_move_nothing_and_cost_no_time(actions, message):
 
 
 def jump() -> np.ndarray:
-    """A chunk whose first target is 0.6 rad away, more than the 0.5 rad that are allowed."""
+    """Returns a chunk whose first target is 0.6 rad away, more than the 0.5 rad that are allowed."""
     actions = HOLD.copy()
     actions[0, 2] += 0.6
     return actions
@@ -240,7 +240,7 @@ def test_speed_is_limited_from_the_last_command_while_the_joints_obey(lag, start
     executor.execute(HOLD)
     simulator.lag[0] = lag
     executor.execute(HOLD)
-    # From the command the waist may stay at 0; from the measured -0.6 it may only come 0.0628318 rad nearer.
+    # From the command the waist may stay at 0. From the measured -0.6 it may only come 0.0628318 rad nearer.
     expected = 0.0 if starting_point == "command" else -0.6 + 0.0628318
     np.testing.assert_allclose(simulator.targets[16][0], expected, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The choice of a reader, laziness, and a format that another package adds."""
+"""Tests the choice of a reader, when files are read, and a format that another package adds."""
 
 from __future__ import annotations
 

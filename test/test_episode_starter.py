@@ -1,4 +1,4 @@
-"""The client of start_episode, against a service whose every answer the test gives."""
+"""Tests the client of start_episode against a service whose every answer the test gives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chunk_ppo_ros.nodes.sim.episode_starter import ANSWER_TIMEOUT, RETRY_PERIOD
 
 
 class Node:
-    """A node, its logger and its client in one. `tick` is what its timer calls."""
+    """Stands for a node, its logger and its client. `tick` is what its timer calls."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -47,13 +47,13 @@ class Node:
         self.removed.append(request)
 
     def answer(self, number: int, *, success: bool, message: str = "") -> None:
-        """Answers a request. Without an executor the test calls what waits for the answer."""
+        """Answers a request. Without an executor, the test calls what waits for the answer."""
         future = self.requests[number]
         future.set_result(SimpleNamespace(success=success, message=message))
 
 
 class Clock:
-    """A steady clock that the test sets, s."""
+    """Returns a steady clock that the test sets, s."""
 
     now = 100.0
 

@@ -1,4 +1,7 @@
-"""Episodes in ALOHA's files, which are made here as its recorder makes them; chunks of episodes; other rates."""
+"""Tests episodes in ALOHA's files, chunks of episodes, and other rates.
+
+The files are made here as ALOHA's recorder makes them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def episode(num_steps: int) -> Episode:
 
 
 def test_a_chunk_at_every_step_and_the_last_action_repeated() -> None:
-    # Actions of the four steps are 0, 0.01, 0.02, 0.03.
+    # The actions of the four steps are 0, 0.01, 0.02, 0.03.
     states, actions = to_chunks(episode(4), 3)
     np.testing.assert_array_equal(states, numbers(4, 2))
     expected = np.array([[0, 1, 2], [1, 2, 3], [2, 3, 3], [3, 3, 3]]) / 100
@@ -146,7 +149,10 @@ def test_a_damaged_image_is_named(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_episode_at_another_rate() -> None:
-    """Steps at 0, 1/30, 2/30, 3/30 s become steps at 0, 1/50 .. 5/50 s: 0, 0.6, 1.2, 1.8, 2.4 and 3 old ones."""
+    """The steps at 0, 1/30, 2/30, 3/30 s become steps at 0, 1/50 ..
+
+    5/50 s. These are 0, 0.6, 1.2, 1.8, 2.4 and 3 old steps.
+    """
     slow = Episode("here", numbers(4, 2), numbers(4, 1), rate=30.0, cameras={"cam": lambda step: np.array(step)})
     fast = at_rate(slow, 50.0)
     assert fast.rate == 50.0
@@ -154,7 +160,7 @@ def test_an_episode_at_another_rate() -> None:
     np.testing.assert_allclose(fast.states[:, 1], 0.01 + 2 * fast.actions[:, 0], rtol=1e-5)
     assert [int(fast.cameras["cam"](step)) for step in range(6)] == [0, 0, 1, 1, 2, 3]
     assert at_rate(slow, 30.0) is slow
-    # Half as fast: steps 0 and 2; the last one has no successor to end at.
+    # At half the rate steps 0 and 2 are left. The last one has no successor to end at.
     np.testing.assert_allclose(at_rate(slow, 15.0).actions[:, 0], [0, 0.02], rtol=1e-5)
 
 
@@ -167,7 +173,10 @@ def test_episodes_of_the_control_rate_are_read_as_they_are_without_a_word(
 
 
 def test_images_at_some_steps_only() -> None:
-    """Steps 0, 1, 4, 6 and 9 have images; from the first, each at least two later: 0, 4, 6, 9; or three: 0, 4, 9."""
+    """Steps 0, 1, 4, 6 and 9 have images.
+
+    Images that are at least two steps apart are 0, 4, 6, 9, and at least three apart 0, 4, 9.
+    """
     seen = dataclasses.replace(episode(10), image_steps=np.array([0, 1, 4, 6, 9]))
     assert seen_starts(seen, stride=2).tolist() == [0, 4, 6, 9]
     assert seen_starts(seen, stride=3).tolist() == [0, 4, 9]

@@ -1,4 +1,4 @@
-"""Episodes of recordings, which are written here message by message as recorder_node writes them."""
+"""Tests episodes of recordings, which are written here message by message as recorder_node writes them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TYPES = {
 
 
 class Recording:
-    """A folder of parts with what the nodes would have published."""
+    """Writes a folder of parts with the messages that the nodes would have published."""
 
     def __init__(self, folder: pathlib.Path, *, namespace: str = "", part_bytes: int = 1 << 30) -> None:
         self._types = load_types(TYPES.values())
@@ -52,7 +52,11 @@ class Recording:
         self._recorder.write(name, TYPES[topic], self._time, data)
 
     def joints(self, first_ms: int, last_ms: int, *, every_ms: int = 10) -> None:
-        """Waists at their time in s since START: left as it is, right negative; fingers half open (0.03822 m)."""
+        """Writes joint states.
+
+        The left waist is at its time in s since START, and the right one at minus this time. The fingers are half open
+        (0.03822 m).
+        """
         for time in range(first_ms, last_ms + 1, every_ms):
             for side, sign in (("left", 1.0), ("right", -1.0)):
                 position = array.array("d", [sign * time / 1000, *[0.0] * 6, 0.03822, -0.03822])
@@ -63,7 +67,7 @@ class Recording:
     def chunk(
         self, number: int, at_ms: int, *, episode: int = 0, num_steps: int = H, end_ms: int = 0, masked: bool = False
     ) -> None:
-        """A chunk whose actions are 100 * number + step in all dimensions, and how it was executed."""
+        """Writes a chunk whose actions are 100 * number + step in all dimensions, and how it was executed."""
         actions = np.repeat(100.0 * number + np.arange(H), 14)
         header = header_of(START + at_ms * MS)
         chunk = msg.ActionChunk(header=header, run_id="run", sequence_number=number, episode=episode, horizon=H)
@@ -71,7 +75,7 @@ class Recording:
         chunk.observation.prompt = "reach"
         seen = chunk.observation
         seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, 2, 2, [True, not masked, True]
-        # Camera c of chunk n is of the gray 10 n + c; a masked one is black.
+        # Camera c of chunk n shows the gray 10 n + c. A masked camera is black.
         grays = np.repeat([10 * number, 0 if masked else 10 * number + 1, 10 * number + 2], 12).astype(np.uint8)
         seen.images = array.array("B", grays.tobytes())
         self._write("action_chunk", chunk)
@@ -79,7 +83,7 @@ class Recording:
         self._write("execution_result", msg.ExecutionResult(header=header, num_steps=num_steps, end=end))
 
     def outcome(self, number: int, at_ms: int, *, episode: int = 0, success: bool = False) -> None:
-        """How a chunk ended."""
+        """Writes how a chunk ended."""
         header = header_of(START + at_ms * MS)
         outcome = msg.ChunkOutcome(header=header, run_id="run", sequence_number=number, episode=episode)
         outcome.success = success
@@ -105,7 +109,8 @@ def test_what_was_executed(folder: pathlib.Path) -> None:
     first, second = read_episodes(folder, CONFIG)
     np.testing.assert_array_equal(first.actions[:, 0], [0, 1, 2, 3, 100, 101])
     np.testing.assert_array_equal(second.actions[:, 13], [300, 301, 302, 303])
-    # Steps begin 20 ms apart, the last one 20 ms before the end: 100, 120, 140, 160 and 500, 520 ms.
+    # Steps begin 20 ms apart, and the last one begins 20 ms before the end. They are at 100, 120, 140, 160 and 500, 520
+    # ms.
     waist = [0.1, 0.12, 0.14, 0.16, 0.5, 0.52]
     np.testing.assert_allclose(first.states[:, 0], waist, atol=1e-6)
     np.testing.assert_allclose(first.states[:, 7], np.negative(waist), atol=1e-6)
@@ -115,7 +120,7 @@ def test_what_was_executed(folder: pathlib.Path) -> None:
 
 
 def test_what_the_policy_saw(folder: pathlib.Path) -> None:
-    """Images are those of the chunks, at their first steps only; a camera that was masked once is not there."""
+    """Images are those of the chunks, at their first steps only. A camera that was masked once is left out."""
     recording = Recording(folder)
     recording.joints(0, 2000)
     recording.chunk(1, 100)
@@ -161,7 +166,7 @@ def test_grippers_of_the_other_convention(folder: pathlib.Path) -> None:
     recording.close()
     config = TrainConfig(robot=RobotConfig(gripper_convention="interbotix"), run=RunConfig(prompt="other words"))
     (episode,) = read_episodes(folder, config)
-    # (0.03822 - 0.0440) / (0.0579 - 0.0440): closed further than Interbotix calls closed.
+    # The finger is at (0.03822 - 0.0440) / (0.0579 - 0.0440), which is closed further than Interbotix calls closed.
     np.testing.assert_allclose(episode.states[:, 6], -0.00578 / 0.0139, atol=1e-5)
     assert episode.prompt == "other words"
 

@@ -1,4 +1,4 @@
-"""Episodes of LeRobot datasets, which are made here as LeRobot makes them, with videos or images in the rows."""
+"""Tests episodes of LeRobot datasets, which are made here as LeRobot makes them, with videos or images in the rows."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ VIDEO, PICTURE = "observation.images.cam_high", "observation.image"
 
 
 def frame(number: int) -> np.ndarray:
-    """A frame that tells its number by its gray, and by a bright left half that it is not mirrored."""
+    """Returns a frame whose gray shows its number, and whose bright left half shows that it is not mirrored."""
     image = np.full((32, 48, 3), 20 + 20 * number, np.uint8)
     image[:, :24] += 30
     return image
 
 
 def write_video(path: pathlib.Path, frame_numbers: list[int], *, gop: int = 2) -> None:
-    """Frames at FPS; number -1 leaves a gap of one."""
+    """Writes frames at FPS. The number -1 leaves a gap of one frame."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS, options={"g": str(gop), "crf": "10"})
@@ -56,9 +56,9 @@ def png(image: np.ndarray) -> bytes:
 def write_lerobot(
     folder: pathlib.Path, *, version: str = "v3.0", task_column: str = "task", fixed: bool = False
 ) -> pathlib.Path:
-    """Episodes of 3, 2 and 4 steps, in two files of which the first ends within the second episode.
+    """Writes episodes of 3, 2 and 4 steps in two files, of which the first ends within the second episode.
 
-    The video of the last episode is another file than that of the first two; frames are numbered through.
+    The video of the last episode is in another file than that of the first two. Frames are numbered through.
     """
     episodes = np.repeat([0, 1, 2], LENGTHS)
     vectors = pyarrow.list_(pyarrow.float32(), 14) if fixed else pyarrow.list_(pyarrow.float32())
@@ -106,7 +106,7 @@ def test_lerobot(tmp_path: pathlib.Path, task_column: str, fixed: bool) -> None:
 
 
 def test_every_frame_is_that_of_its_step(tmp_path: pathlib.Path) -> None:
-    """Frames are numbered through; backwards and across files as well as forwards."""
+    """Frames are numbered through. Reading works backwards and across files as well as forwards."""
     read = read_episodes(write_lerobot(tmp_path), CONFIG)
     first = np.cumsum([0, *LENGTHS])
     for episode, step in [(0, 0), (0, 2), (1, 1), (1, 0), (2, 3), (2, 1), (0, 1), (0, 1)]:
@@ -119,7 +119,7 @@ def test_every_frame_is_that_of_its_step(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_video_with_few_key_frames(tmp_path: pathlib.Path) -> None:
-    """One key frame in nine: what is sought is decoded from there."""
+    """Of nine frames one is a key frame, from which a wanted frame is decoded."""
     folder = write_lerobot(tmp_path)
     write_video(folder / "videos" / VIDEO / "chunk-000" / "file-001.mp4", [5, 6, 7, 8], gop=100)
     read = read_episodes(folder, CONFIG)[2].cameras["cam_high"]

@@ -1,4 +1,4 @@
-"""Demonstrations recorded by `ros2 bag`, which are written here message by message."""
+"""Tests demonstrations that `ros2 bag` recorded, which are written here message by message."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HIGH, LOW = (f"/lab/{camera}/camera/color/image_rect_raw" for camera in ("cam_hi
 
 
 class Recording:
-    """A bag of messages; whatever is written is received 1 ms after its stamp."""
+    """Writes a bag of messages. Each is received 1 ms after its stamp."""
 
     def __init__(self, folder: pathlib.Path, *, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
         self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=storage)
@@ -51,9 +51,10 @@ class Recording:
         self._writer.write(self._connections[topic], START + (at_ms + 1) * MS, data)
 
     def arms(self, first_ms: int, last_ms: int, *, parts: tuple[str, ...] = ("follower", "leader")) -> None:
-        """Every 10 ms. Waists at their time in s; leaders are 1 rad further, right ones negative; grippers half open.
+        """Writes joint states every 10 ms.
 
-        Half open is 0.03822 m of a follower's finger and -0.18795 rad of a leader's motor.
+        Waists are at their time in s, and leaders are 1 rad further. On the right both are negative. Grippers are half
+        open, which is 0.03822 m of a follower's finger and -0.18795 rad of a leader's motor.
         """
         names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
         nothing = np.zeros(0)
@@ -66,7 +67,7 @@ class Recording:
                     self.write(f"/lab/{part}_{side}/joint_states", "sensor_msgs/msg/JointState", time, **fields)
 
     def images(self, topic: str, times_ms: range) -> None:
-        """2 x 4 pixels, red of a tenth of the time in ms, blue 7."""
+        """Writes images of 2 x 4 pixels. Red is a tenth of the time in ms, and blue is 7."""
         for time in times_ms:
             pixels = np.zeros((2, 4, 3), np.uint8)
             pixels[..., 2], pixels[..., 0] = time // 10, 7  # bgr8
@@ -76,7 +77,10 @@ class Recording:
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
 def test_a_demonstration(tmp_path: pathlib.Path, storage: StoragePlugin) -> None:
-    """Joint states of 0 .. 300 ms and images from 55 ms at 30 Hz or so: steps at 55, 75 .. 295 ms."""
+    """Joint states are of 0 ..
+
+    300 ms, and images come from 55 ms on at about 30 Hz. So the steps are at 55, 75 .. 295 ms.
+    """
     recording = Recording(tmp_path / "one", storage=storage)
     recording.say("prompt", "stack the cups")
     recording.say("success", "true")
@@ -91,7 +95,7 @@ def test_a_demonstration(tmp_path: pathlib.Path, storage: StoragePlugin) -> None
     np.testing.assert_allclose(episode.actions[:, [0, 7]], np.stack([times + 1, -times - 1], 1), atol=2e-6)
     np.testing.assert_allclose(episode.states[:, 6], 0.5, atol=1e-6)
     np.testing.assert_allclose(episode.actions[:, 13], 0.5, atol=1e-6)
-    # At 95 ms the newest image is of 88 ms, at 135 ms that of 121 ms.
+    # The newest image at 95 ms is that of 88 ms, and at 135 ms that of 121 ms.
     for step, red in ((2, 8), (4, 12), (0, 5)):
         np.testing.assert_array_equal(episode.cameras["cam_high"](step), np.full((2, 4, 3), [red, 0, 7]))
 
@@ -105,7 +109,7 @@ def test_each_bag_is_an_episode(tmp_path: pathlib.Path) -> None:
     read = read_episodes(tmp_path, config)
     assert [len(episode) for episode in read] == [6, 7]
     assert [(episode.prompt, episode.success, dict(episode.cameras)) for episode in read] == [("pour", None, {})] * 2
-    # (0.03822 - 0.0440) / (0.0579 - 0.0440) and (-0.18795 + 0.0552) / (0.8298 + 0.0552)
+    # The openings are (0.03822 - 0.0440) / (0.0579 - 0.0440) and (-0.18795 + 0.0552) / (0.8298 + 0.0552).
     np.testing.assert_allclose([read[0].states[0, 6], read[0].actions[0, 6]], [-0.41583, -0.15], atol=1e-4)
 
 

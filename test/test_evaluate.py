@@ -1,4 +1,4 @@
-"""`evaluate` counts what its episodes did; the actor and the simulator are stand-ins."""
+"""Tests that `evaluate` counts what its episodes did. The actor and the simulator are stand-ins."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FakeChunk:
 
 
 class FakeActor:
-    """Every third chunk is invalid; its actions are the chunk's number."""
+    """Makes every third chunk invalid. Its actions are the chunk's number."""
 
     greedy = False
 
@@ -44,7 +44,7 @@ class FakeActor:
 
 
 class FakeEnv:
-    """Episodes of 1, 2, 1, 2, .. chunks with reward 0.5 each; those of two chunks succeed."""
+    """Has episodes of 1, 2, 1, 2, .. chunks with the reward 0.5 each. Those of two chunks succeed."""
 
     def __init__(self, *args: Any) -> None:
         self.seeds: list[int] = []
@@ -83,7 +83,7 @@ def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: 
     result = evaluate.evaluate_checkpoint(
         SOMEWHERE, PRESETS["debug"], episodes=4, on_episode=lambda: ended.append(len(env.seeds))
     )
-    # chunks 1 | 2 3 | 4 | 5 6: the third and the sixth are invalid
+    # The episodes have the chunks 1 | 2 3 | 4 | 5 6, of which the third and the sixth are invalid.
     np.testing.assert_array_equal(result.success, [False, True, False, True])
     np.testing.assert_array_equal(result.reward, [0.5, 1.0, 0.5, 1.0])
     np.testing.assert_array_equal(result.num_chunks, [1, 2, 1, 2])
@@ -104,7 +104,8 @@ TWO_OF_FOUR = evaluate.EvaluationResult(
 
 
 def test_a_result_has_its_intervals() -> None:
-    # Wilson of 2 in 4 is 0.150039..0.849961. The reward's standard error is 0.57735 / 2, and t(0.975, 3) = 3.18245.
+    # Wilson's interval of 2 in 4 is 0.150039..0.849961. The reward's standard error is 0.57735 / 2, and t(0.975, 3) =
+    # 3.18245.
     half = 3.18245 * 0.57735 / 2
     assert TWO_OF_FOUR.metrics() == pytest.approx(
         {

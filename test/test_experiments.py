@@ -1,4 +1,7 @@
-"""Curves from the start to the result, resumed and refused, among a scripted method and simulator; nothing compiles."""
+"""Tests curves from the start to the result, resumed and refused, with a scripted method and simulator.
+
+Nothing compiles.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ class Skill:
 
 
 class Env:
-    """Episodes of one chunk; the observation is the seed."""
+    """Has episodes of one chunk. The observation is the seed."""
 
     def __init__(self, *_: Any) -> None:
         pass
@@ -71,7 +74,7 @@ class Env:
 
 
 class Learner:
-    """Gains 20 points an update. Ends the process, so to say, where it is told to."""
+    """Gains 20 points an update, and can raise an error that stands for the end of the process."""
 
     run_id = "scripted"
 
@@ -159,10 +162,11 @@ def run_toy(root: Path, **keywords: Any) -> results.Result:
 def test_a_curve_is_measured_on_the_same_unseen_starts_before_and_after(tmp_path: Path) -> None:
     result = run_toy(tmp_path)
     unseen = [evaluation_start(3, episode) for episode in range(EPISODES)]
-    # Validation of three candidates, before, the points at 0, 64 and 128 chunks, after.
+    # There are the validations of three candidates, the one before, the points at 0, 64 and 128 chunks, and the one
+    # after.
     assert RESETS[600:620] == unseen and RESETS[-20:] == unseen
     assert not set(unseen) & set(RESETS[620:-20])
-    # From the start of 36 % with 20 points for each of 4 updates: all of it.
+    # From the start of 36 %, 4 updates of 20 points lead to success in all episodes.
     assert result.before["outcomes"] == "".join("1" if start % 100 < 36 else "0" for start in unseen)
     assert result.after["success"] == 1.0
     assert (result.start["gradient_steps"], result.start["checkpoint"]) == (36, "36")
@@ -325,7 +329,7 @@ def test_curves_are_parsed() -> None:
 
 
 class Here:
-    """A pool of no other process."""
+    """Stands for a pool, and has no other process."""
 
     def __enter__(self) -> Here:
         return self
@@ -364,7 +368,7 @@ def test_the_command_ends_with_the_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def finished(tmp_path: Path, *, variant: str, seed: int, outcomes: str, to_goal: int | None) -> None:
-    """A result file with these outcomes after training."""
+    """Writes a result file with these outcomes after training."""
     folder = tmp_path / "toy" / variant / f"seed{seed}"
     result = one.run_curve(definitions.curve("toy", variant=variant, seed=seed), tmp_path)
     after = {**result.after, "outcomes": outcomes, "success": outcomes.count("1") / len(outcomes)}
@@ -384,7 +388,7 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     assert report.main(["--folder", str(tmp_path), "--results", str(published)]) == 0
     text = (published / "README.md").read_text()
     assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
-    # Ten of twenty starts differ, all in favor of the variant: p = 2 * 2^-10.
+    # Ten of twenty starts differ, all in favor of the variant, so p = 2 * 2^-10.
     assert "- fast: **better than the default** after training, by +50.0% of 20 starts (in 1 of 1 seeds, " in text
     assert "p = 0.002); 90% after 64" in text
     evidence, tuning = text.split("### Grids")
@@ -445,7 +449,7 @@ def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> 
 
     default = [after(seed, "1100000000") for seed in range(3)]
     variant = [after(0, "1111111111"), after(1, "1000000000"), after(2, "1100000000")]
-    # Eight starts better, one worse: by 7 of 30.
+    # Eight starts are better and one is worse, which is a difference of 7 of 30.
     assert "better than the default** after training, by +23.3% of 30 starts (in 1 of 3 seeds, p = 0.039)" in (
         tables.verdict("fast", variant, default)
     )

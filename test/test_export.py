@@ -1,4 +1,4 @@
-"""Exporting an actor: openpi's layout, the same numbers, adapters merged, assets beside."""
+"""Tests how an actor is exported: openpi's layout, the same numbers, merged adapters, and the assets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ADAPTED = dataclasses.replace(MODEL, lora_rank=2, lora_alpha=6.0)
 
 
 def restored_as_openpi_does(folder: Path) -> dict[str, Any]:
-    """Every array below "params", with the dtype that it was stored in."""
+    """Returns every array below "params", with the dtype that it was stored in."""
     checkpointer = orbax.PyTreeCheckpointer()
     item = {"params": checkpointer.metadata(folder).item_metadata.tree["params"]}
     arguments = jax.tree.map(lambda _: orbax.ArrayRestoreArgs(restore_type=np.ndarray), item)
@@ -76,7 +76,7 @@ def test_adapters_are_merged_by_the_checkpoints_own_scale_or_kept(tmp_path: Path
     assert (said["kept"]["model.lora_rank"], said["merged"]["model.lora_rank"]) == (2, 0)
     assert said["merged"] == {**said["kept"], "model.lora_rank": 0}  # All else stays, the variant as well.
     assert merged.keys() == name_leaves(make_params()["actor_backbone"]).keys()
-    # One entry by hand: block 0, query head 0, input 0, output 0; alpha / rank is 6 / 2.
+    # One entry is computed by hand: block 0, query head 0, input 0, output 0. The factor alpha / rank is 6 / 2.
     a, b = (kept[f"PaliGemma/llm/layers/attn/q_einsum/lora_{factor}"][0, 0] for factor in "ab")
     name = "PaliGemma/llm/layers/attn/q_einsum/w"
     expected = kept[name][0, 0, 0, 0] + 3 * (a[0, 0] * b[0, 0] + a[0, 1] * b[1, 0])

@@ -1,4 +1,4 @@
-"""The configuration on the command line: both forms of a flag, presets, and errors in one line."""
+"""Tests the configuration on the command line: both forms of a flag, presets, and errors in one line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def parse(*arguments: str, preset: str = "debug") -> TrainConfig:
 
 
 def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
-    """The lines of an error of use."""
+    """Returns the lines of an error of use."""
     with pytest.raises(SystemExit) as exit_status:
         parse(*arguments)
     assert exit_status.value.code == 2

@@ -1,4 +1,4 @@
-"""Operation counts against sums by hand."""
+"""Tests operation counts against sums by hand."""
 
 from __future__ import annotations
 
@@ -27,15 +27,17 @@ MODEL = Pi0FASTActorCriticConfig(
 
 
 def test_image_tower() -> None:
-    # 4 patches of 4 x 4 x 3 = 48 numbers. Embedding: 4 * 48 * 6 products = 1152. A block: four projections 6 x 6 of 4
-    # patches, 4 * 4 * 36 = 576; attention 2 * 4 * 4 * 6 = 192; MLP 2 * 4 * 6 * 10 = 480: 1248. Head: 4 * 6 * 8 = 192.
-    # Two cameras, two blocks, two operations a product: 2 * 2 * (1152 + 2 * 1248 + 192) = 15360.
+    # There are 4 patches of 4 x 4 x 3 = 48 numbers. The embedding has 4 * 48 * 6 products = 1152. A block has 1248:
+    # four projections 6 x 6 of 4 patches, 4 * 4 * 36 = 576, attention 2 * 4 * 4 * 6 = 192, and MLP 2 * 4 * 6 * 10 =
+    # 480. The head has 4 * 6 * 8 = 192. With two cameras, two blocks and two operations a product the sum is 2 * 2 *
+    # (1152 + 2 * 1248 + 192) = 15360.
     assert flops.image_flops(MODEL) == 15_360
 
 
 def test_decoder_and_head() -> None:
-    # 5 queries, 7 keys. Queries and outputs 2 * 5 * 8 * 8 = 640, keys and values 2 * 5 * 8 * 4 = 320, attention
-    # 2 * 5 * 7 * 8 = 560, gated MLP 3 * 5 * 8 * 12 = 1440: 2960 products, three blocks, two operations each.
+    # There are 5 queries and 7 keys. Queries and outputs have 2 * 5 * 8 * 8 = 640 products, keys and values 2 * 5 * 8 *
+    # 4 = 320, attention 2 * 5 * 7 * 8 = 560, and the gated MLP 3 * 5 * 8 * 12 = 1440. These are 2960 products, in three
+    # blocks, with two operations each.
     assert flops.decoder_flops(MODEL, queries=5, keys=7) == 2 * 3 * 2960
     assert flops.head_flops(MODEL, tokens=3, classes=20) == 2 * 3 * 8 * 20
 

@@ -1,4 +1,7 @@
-"""Free decoding from the model to the robot: one distribution, and a robot that holds where tokens mean nothing."""
+"""Tests free decoding from the model to the robot.
+
+Both score one distribution, and the robot holds where tokens mean nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ POSE = aloha.START_POSE.astype(np.float32)
 
 
 def observe(batch: int) -> ModelObservation:
-    """Random images of every row, prompts of different lengths, a missing camera in the first."""
+    """Returns random images for every row, prompts of different lengths, and a missing camera in the first row."""
     random = np.random.default_rng(0)
     slots = FREE.max_prompt_len
     prompt_mask = np.arange(slots) < random.integers(4, slots + 1, (batch, 1))
@@ -41,7 +44,7 @@ def observe(batch: int) -> ModelObservation:
 
 
 def test_scores_are_those_of_sampling() -> None:
-    """Over all 1024 tokens, at a temperature of 3; some rows stop, others use all their slots."""
+    """The scores are over all 1024 tokens, at a temperature of 3. Some rows stop, and others use all their slots."""
     policy = small_policy.make_policy(FREE)
     params, observation = policy.init(key=jax.random.key(0)), observe(32)
     table = params["actor_backbone"]["PaliGemma"]["llm"]["embedder"]["input_embedding"]
@@ -57,7 +60,8 @@ def test_scores_are_those_of_sampling() -> None:
         assert not row[length:].any()
     scores = jax.jit(policy.evaluate)(params, observation, tokens, mask, temperature=3.0)
     np.testing.assert_allclose(scores.token_log_probs, sample.token_log_probs, atol=1e-4)
-    # Most of the vocabulary is no FAST token, and every token can come: the entropy is above that of all FAST tokens.
+    # Most tokens of the vocabulary are no FAST tokens, and every token can come. So the entropy is above that of all
+    # FAST tokens.
     assert np.asarray(scores.entropy)[mask].mean() > np.log(policy.token_ids.num_fast)
     assert not np.all([policy.token_ids.is_fast(int(token)) for token in tokens[mask]])
 
@@ -77,7 +81,7 @@ def look(actor: Actor, state: np.ndarray) -> ModelObservation:
 
 
 def generates(actor: Actor, encoded: EncodedActions, *, log_prob: float = -1.0) -> None:
-    """Has the actor's model generate these tokens."""
+    """Makes the actor's model generate these tokens."""
     mask = encoded.token_mask
     log_probs = np.where(mask, log_prob, 0.0).astype(np.float32)
     entropies = np.zeros_like(log_probs)
@@ -86,7 +90,7 @@ def generates(actor: Actor, encoded: EncodedActions, *, log_prob: float = -1.0) 
 
 
 def encode(tokenizer: PolicyTokenizer, *, last: int | None = None, **model: Any) -> EncodedActions:
-    """A chunk of small steps from the pose, its first token replaced by `last` where given."""
+    """Returns a chunk of small steps from the pose, whose first token is replaced by `last` where given."""
     tokenizer = dataclasses.replace(tokenizer, config=dataclasses.replace(small_policy.MODEL, **model))
     encoded = tokenizer.encode_actions(np.tile(POSE, (4, 1)) + 0.01, POSE)
     if last is not None:
@@ -95,7 +99,7 @@ def encode(tokenizer: PolicyTokenizer, *, last: int | None = None, **model: Any)
 
 
 def test_the_robot_holds_on_tokens_that_mean_nothing(checkpoint: Path) -> None:
-    """What a policy of random weights samples is no chunk; its actions are the pose, and the robot takes them."""
+    """What a policy of random weights samples is no chunk. Its actions are the pose, and the robot takes them."""
     actor = make_actor(checkpoint, constrain=False)
     observation = look(actor, POSE)
     for number in range(3):
@@ -118,7 +122,7 @@ def test_the_robot_holds_on_tokens_that_mean_nothing(checkpoint: Path) -> None:
 
 
 def test_holding_where_the_robot_is_out_of_its_range(checkpoint: Path) -> None:
-    """ALOHA's sleep pose has the shoulders at -1.96, below -1.85: the chunk is taken, and moves at the speed limit."""
+    """The shoulders of ALOHA's sleep pose are at -1.96, below -1.85. The chunk moves at the speed limit."""
     sleep = np.tile([0.0, -1.96, 1.55, 0.0, -1.57, 0.0, -0.02], 2).astype(np.float32)
     actor = make_actor(checkpoint, constrain=False)
     chunk = actor.act(look(actor, sleep), sequence_number=0)
@@ -150,7 +154,7 @@ def test_an_undecodable_chunk_is_an_error_where_decoding_is_constrained(checkpoi
 
 @pytest.mark.parametrize("constrain", [True, False])
 def test_weights_that_give_nan_are_an_error(checkpoint: Path, constrain: bool) -> None:
-    """Whatever the tokens are: NaN must not go into a message as a log-probability."""
+    """NaN must not go into a message as a log-probability, whatever the tokens are."""
     actor = make_actor(checkpoint, constrain=constrain)
     generates(actor, encode(small_policy.make_tokenizer()), log_prob=np.nan)
     with pytest.raises(RuntimeError, match="must be finite, got NaN or infinity from policy version 3"):

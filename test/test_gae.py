@@ -1,4 +1,4 @@
-"""GAE over chunks: numbers by hand, reductions, and how segments end."""
+"""Tests GAE over chunks: numbers by hand, reductions, and how segments end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from chunk_ppo_ros.rl.gae import gae
 
 
 def sequence(**changes):
-    """Three chunks of one episode that terminates; discounts and lambda are 1/2, so that all numbers are dyadic."""
+    """Returns three chunks of one episode that terminates.
+
+    Discounts and lambda are 1/2, so that all numbers are dyadic.
+    """
     arrays = {
         "rewards": [1.0, 2.0, 4.0],
         "discounts": [0.5, 0.5, 0.5],
@@ -38,20 +41,20 @@ def test_numbers_by_hand():
 
 
 def test_truncation_bootstraps_and_cuts_the_trace():
-    # Chunk 1 was truncated: it keeps v' = 3 but does not see chunk 2, so A_1 = delta_1 = 1.5 and A_0 = 1 + 0.25*1.5.
+    # Chunk 1 was truncated. It keeps v' = 3 but does not see chunk 2, so A_1 = delta_1 = 1.5 and A_0 = 1 + 0.25*1.5.
     advantages, _ = gae(**sequence(segment_end=[False, True, True]), gae_lambda=0.5)
     np.testing.assert_array_equal(advantages, [1.375, 1.5, 1.0])
 
 
 def test_termination_ignores_the_next_value():
-    # Chunk 1 terminated: delta_1 = 2 - 2 = 0 whatever v' is, and the trace is cut: A_0 = delta_0 = 1.
+    # Chunk 1 terminated. So delta_1 = 2 - 2 = 0 whatever v' is, and the trace is cut: A_0 = delta_0 = 1.
     ends = {"terminated": [False, True, True], "segment_end": [False, True, True]}
     advantages, _ = gae(**sequence(**ends, next_values=[2.0, np.nan, 8.0]), gae_lambda=0.5)
     np.testing.assert_array_equal(advantages, [1.0, 0.0, 1.0])
 
 
 def test_the_end_of_a_rollout_bootstraps():
-    # The last chunk goes on elsewhere: delta_2 = 4 + 0.5*8 - 3 = 5.
+    # The last chunk goes on elsewhere, so delta_2 = 4 + 0.5*8 - 3 = 5.
     running = {"terminated": [False] * 3, "segment_end": [False, False, True]}
     advantages, _ = gae(**sequence(**running), gae_lambda=0.5)
     assert advantages[2] == 5.0
@@ -76,7 +79,7 @@ def test_two_segments_are_as_good_as_two_calls():
 
 
 def test_each_entry_has_its_own_discount():
-    # lambda 1: G_1 = 2 + 0.25*4 = 3, G_0 = 1 + 0.5*3 = 2.5
+    # With lambda 1, G_1 = 2 + 0.25*4 = 3 and G_0 = 1 + 0.5*3 = 2.5.
     _, returns = gae(**sequence(discounts=[0.5, 0.25, 0.5]), gae_lambda=1.0)
     np.testing.assert_array_equal(returns, [2.5, 3.0, 4.0])
 

@@ -1,4 +1,4 @@
-"""Kinematics of the arms by hand-derived poses; their inverses by round trips."""
+"""Tests the kinematics of the arms by hand-derived poses, and their inverses by round trips."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from chunk_ppo_ros.sim.geometry import (
     split_arms,
 )
 
-# Upper arms up, forearms level, hands 1 rad down: away from the singular pose of a straight wrist.
+# The upper arms point up, the forearms are level, and the hands point 1 rad down. This is away from the singular pose
+# of a straight wrist.
 BENT = np.tile([0.0, -0.3, 0.4, 0.0, 0.9, 0.0], (2, 1))
 
 
 def test_stretched_arms_reach_the_sum_of_their_links():
-    # All joints 0: upper arm up, all else forward. Forward 0.05955 + 0.2 + 0.1 + 0.069744 + 0.13 = 0.559294 m from the
-    # base at x = -0.469, up 0.079 + 0.04805 + 0.3 = 0.42705 m. The right arm is turned by pi.
+    # With all joints at 0 the upper arm points up and all else forward. The point is 0.05955 + 0.2 + 0.1 + 0.069744 +
+    # 0.13 = 0.559294 m forward of the base at x = -0.469, and 0.079 + 0.04805 + 0.3 = 0.42705 m up. The right arm is
+    # turned by pi.
     points = arm_poses(np.zeros((2, 6))).grasp_points
     np.testing.assert_allclose(points, [[0.090294, 0.5, 0.42705], [-0.090294, 0.5, 0.42705]], atol=1e-12)
 
 
 def test_waist_turns_about_the_vertical():
-    # A quarter turn to the left lays the 0.559294 m of the left arm along +y, those of the right one along -y.
+    # A quarter turn to the left lays the 0.559294 m of the left arm along +y, and those of the right arm along -y.
     joints = np.zeros((2, 6))
     joints[:, 0] = np.pi / 2
     expected = [[-0.469, 1.059294, 0.42705], [0.469, -0.059294, 0.42705]]
@@ -39,8 +41,9 @@ def test_waist_turns_about_the_vertical():
 
 
 def test_shoulder_elbow_and_wrist_bend_down_for_positive_angles():
-    # Shoulder pi/2: the upper arm (0.05955, 0.3) in (forward, up) becomes (0.3, -0.05955); elbow -pi/2 brings the rest
-    # level again: forward 0.3 + 0.3, then wrist_angle pi/2 points the last 0.199744 m straight down.
+    # With the shoulder at pi/2 the upper arm (0.05955, 0.3) in (forward, up) becomes (0.3, -0.05955). The elbow at
+    # -pi/2 makes the rest level again, forward 0.3 + 0.3. The wrist_angle pi/2 points the last 0.199744 m straight
+    # down.
     joints = np.tile([0, np.pi / 2, -np.pi / 2, 0, np.pi / 2, 0], (2, 1))
     height = 0.12705 - 0.05955 - 0.199744
     np.testing.assert_allclose(arm_poses(joints).grasp_points[0], [-0.469 + 0.6, 0.5, height], atol=1e-12)
@@ -59,7 +62,7 @@ def test_jacobian_is_the_derivative():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-1.0, 1.0), min_size=6, max_size=6))
 def test_solve_reach_inverts_forward_kinematics(units):
-    """From the start pose to any point that joints around it reach."""
+    """The solution leads from the start pose to any point that joints around it reach."""
     start = split_arms(aloha.START_POSE)
     joints = start.copy()
     joints[:, :3] += np.reshape(units, (2, 3)) * [0.8, 0.35, 0.35]
@@ -108,7 +111,7 @@ def test_rotation_vectors_are_axis_times_angle():
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(-1.0, 1.0), min_size=12, max_size=12))
 def test_solve_pose_inverts_forward_kinematics(units):
-    """From a bent posture to any pose that joints around it take; the joints come back with it."""
+    """The solution leads from a bent posture to any pose that joints around it take, and finds these joints."""
     joints = BENT + 0.35 * np.reshape(units, (2, 6))
     poses = arm_poses(joints)
     solution = solve_pose(BENT, poses.grasp_points, poses.gripper_rotations)
@@ -121,9 +124,10 @@ def test_solve_pose_inverts_forward_kinematics(units):
 
 
 def test_solve_pose_by_hand():
-    # In the plane of the left arm: upper arm (0.05955, 0.3) in (forward, up) at shoulder 0, forearm 0.3 level at elbow
-    # 0, hand 0.199744 straight down at wrist_angle pi/2: forward 0.35955, up 0.12705 + 0.3 - 0.199744 = 0.227306. The
-    # right arm mirrors it. A quarter turn of the hand is one of wrist_rotate alone.
+    # In the plane of the left arm, as (forward, up), the upper arm is (0.05955, 0.3) at shoulder 0, the forearm is 0.3
+    # level at elbow 0, and the hand is 0.199744 straight down at wrist_angle pi/2. So the point is 0.35955 forward and
+    # 0.12705 + 0.3 - 0.199744 = 0.227306 up. The right arm mirrors it. A quarter turn of the hand is one of
+    # wrist_rotate alone.
     points = np.array([[-0.469 + 0.35955, 0.5, 0.227306], [0.469 - 0.35955, 0.5, 0.227306]])
     down = axis_rotations(2, np.array([0.0, np.pi])) @ axis_rotations(1, np.full(2, np.pi / 2))
     for roll in (0.0, np.pi / 2):

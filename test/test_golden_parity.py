@@ -1,4 +1,4 @@
-"""The model against openpi's own numbers, computed by openpi on a CPU in float32: golden/set_a.
+"""Tests the model against openpi's own numbers, which openpi computed on a CPU in float32: golden/set_a.
 
 test/data has the set without its largest arrays, the logits. The slow test compares those of the whole set too, where
 ../shared has it.
@@ -21,7 +21,7 @@ LOG_PROBS = ("token_logp", "decode_token_logp", "teacher_forced_logp")
 
 
 def compute_rows(folder: Path) -> list[Row]:
-    """Returns the comparisons of all numbers of a set; none is passed over."""
+    """Returns the comparisons of all numbers of a set, without leaving any out."""
     reference = read_reference_set(folder)
     with jax.default_matmul_precision("highest"):
         computed = [compare(quantity) for quantity in list_quantities(reference)]
@@ -44,7 +44,10 @@ def test_every_number_is_within_its_tolerance(rows: list[Row]) -> None:
 
 
 def test_log_probs_agree_within_1e_4(rows: list[Row]) -> None:
-    """The bound holds whatever their size. 3e-5 were measured, as between openpi compiled and not compiled."""
+    """The bound holds for log-probs of any size.
+
+    The measured difference is 3e-5, as between openpi compiled and not compiled.
+    """
     chosen = exact(rows, LOG_PROBS)
     assert len(chosen) == 6
     assert max(row.difference for row in chosen) < 1e-4

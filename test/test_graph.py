@@ -1,4 +1,4 @@
-"""The description of the graph, its command and the launch file."""
+"""Tests the description of the graph, its command and the launch file."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_simulation_takes_a_free_domain_and_a_robot_the_users(
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[graph_lib.Graph]:
-    """The graphs that the command would start."""
+    """Returns the graphs that the command would start."""
     graphs: list[graph_lib.Graph] = []
 
     class FakeSupervisor:
@@ -170,7 +170,7 @@ def test_bad_arguments_are_one_line(
 
 
 def test_the_launch_file_describes_every_argument_and_uses_the_graph() -> None:
-    """Without the launch package its text can be read only; with it the next test loads it."""
+    """Without the launch package, this test can only read the file's text. With it, the next test loads the file."""
     tree = ast.parse((ROOT / "launch" / "training.launch.py").read_text())
     rows = [
         [element.value if isinstance(element, ast.Constant) else "computed" for element in row.elts]

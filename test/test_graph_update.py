@@ -1,4 +1,4 @@
-"""The whole graph, each node its own process, on the kinematic simulator: it trains and ends by itself."""
+"""Tests the whole graph, whose nodes are processes, on the kinematic simulator. It trains and ends by itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def graph_command(folder: Path, **settings: object) -> list[str]:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The processes whose command line names the folder."""
+    """Returns the processes whose command line names the folder."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -50,7 +50,7 @@ def processes_of(folder: Path) -> list[int]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    """A run of the graph from start to end; its folder."""
+    """Runs the graph from start to end, and returns its folder."""
     folder = tmp_path_factory.mktemp("graph")
     environment = os.environ | {"PYTHONPATH": str(repository)}
     with subprocess.Popen(
@@ -99,7 +99,7 @@ def test_episodes_end_at_the_time_limit_whatever_the_rollouts_do(run):
 
 
 def assert_no_process_is_left(folder):
-    """The process that writes the last page may go on for some seconds after the nodes."""
+    """Waits until no process is left. The last page may be written some seconds after the nodes have ended."""
     deadline = time.monotonic() + 10.0
     while processes_of(folder) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Decoding of raw pixel buffers and resizing, against openpi's own output where the shared data is there."""
+"""Tests how raw pixel buffers are decoded and resized, against openpi's own output where the shared data exists."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def test_bad_images(changes: dict[str, object], text: str) -> None:
 
 
 def test_halving_averages_with_the_triangle_kernel() -> None:
-    # 4 -> 2 columns: new center 0 lies at old 0.5, half width 2; distances 0.5, 0.5, 1.5, 2.5 give the weights
-    # 3/4, 3/4, 1/4, 0, which sum to 7/4. Values 0, 70, 140, 210: (70 * 3/4 + 140 * 1/4) / (7/4) = 50; by symmetry the
-    # other is 210 - 50.
+    # Four columns become two. The new center 0 lies at the old 0.5, with half width 2. The distances 0.5, 0.5, 1.5, 2.5
+    # give the weights 3/4, 3/4, 1/4, 0, which sum to 7/4. Values 0, 70, 140, 210 give (70 * 3/4 + 140 * 1/4) / (7/4) =
+    # 50. By symmetry the other is 210 - 50.
     image = np.tile(np.array([0, 70, 140, 210], np.uint8)[None, :, None], (4, 1, 3))
     np.testing.assert_array_equal(resize_with_pad(image, 2), np.tile(np.array([50, 160])[None, :, None], (2, 1, 3)))
 
@@ -71,7 +71,7 @@ def test_halving_averages_with_the_triangle_kernel() -> None:
 def test_proportions_are_kept_by_black_bars() -> None:
     white = np.full((6, 12, 3), 255, np.uint8)
     square = resize_with_pad(white, 8)
-    # 12 columns become 8, so 6 rows become 4, with 2 black rows above and below.
+    # The 12 columns become 8, so that 6 rows become 4, with 2 black rows above and below.
     assert square[:2].max() == 0 and square[6:].max() == 0
     assert square[2:6].min() == 255
 

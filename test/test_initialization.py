@@ -1,4 +1,4 @@
-"""Fresh parameters: the variance of each drawn array, and which arrays begin at 0 or 1."""
+"""Tests fresh parameters: the variance of each drawn array, and which arrays begin at 0 or 1."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from support import small_policy
 
 FAN_IN = {
-    # Image tower of width 8 with two heads of 4, an MLP of 8 and patches of 16 pixels; decoder of width 16.
+    # The image tower has width 8 with two heads of 4, an MLP of 8 and patches of 16 pixels. The decoder has width 16.
     "img/embedding/kernel": 16 * 16 * 3,
     "img/pos_embedding": 8,
     "img/head/kernel": 8,
     **dict.fromkeys((f"MultiHeadDotProductAttention_0/{name}/kernel" for name in ("query", "key", "value", "out")), 8),
     "MlpBlock_0/Dense_0/kernel": 8,
     "MlpBlock_0/Dense_1/kernel": 8,
-    # Decoder with two heads of 4 and an MLP of 8. A factor A has the fan-in of its matrix.
+    # The decoder has two heads of 4 and an MLP of 8. A factor A has the fan-in of its matrix.
     "embedder/input_embedding": 16,
     **{f"attn/{name}/{leaf}": 16 for name in ("q_einsum", "kv_einsum") for leaf in ("w", "lora_a")},
     **{f"attn/attn_vec_einsum/{leaf}": 2 * 4 for leaf in ("w", "lora_a")},
     **{f"mlp/gating_einsum{suffix}": 16 for suffix in ("", "_lora_a")},
     **{f"mlp/linear{suffix}": 8 for suffix in ("", "_lora_a")},
-    # Value heads of width 8 with four attention heads of 2; features are twice the width of the decoder.
+    # Value heads have width 8 with four attention heads of 2. Their features are twice the width of the decoder.
     "value_head/hidden/kernel": 2 * 16,
     "value_head/chunk/hidden/kernel": 2 * 16 + 8,
     "value_head/chunk/step/kernel": 14,
@@ -41,7 +41,7 @@ FAN_IN = {
 
 @pytest.fixture(scope="module")
 def leaves() -> dict[str, np.ndarray]:
-    """The parameters of a small policy with adapters and with a value head that attends to the chunk."""
+    """Returns the parameters of a small policy with adapters and with a value head that attends to the chunk."""
     model = dataclasses.replace(small_policy.MODEL, lora_rank=2, chunk_value="attention")
     params = small_policy.make_policy(model).init(key=jax.random.key(0))
     return {name: np.asarray(leaf) for name, leaf in name_leaves(params).items()}

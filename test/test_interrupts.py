@@ -1,4 +1,4 @@
-"""Ctrl-C ends a command also where Python drops the exception that it raises."""
+"""Tests that Ctrl-C ends a command also where Python drops the exception that it raises."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_status_is_that_of_the_process() -> None:
 
 
 def test_after_an_interrupt_no_thread_holds_the_process() -> None:
-    """A thread in which XLA compiles cannot be stopped; what was printed before is not lost."""
+    """A thread in which XLA compiles cannot be stopped. What was printed before is not lost."""
     program = (
         "import threading, time\n"
         "from chunk_ppo_ros.cli.commands import INTERRUPTED, leave\n"

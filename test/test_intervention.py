@@ -1,4 +1,4 @@
-"""Episodes in which a human takes over: what the trainer gets of them, and what it makes of that."""
+"""Tests episodes in which a human takes over: what the trainer gets of them, and what it makes of that."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ HORIZON = MODEL.action_horizon  # 4
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """One chunk of an episode: its number in it, its value, who drove it, how it ended, and the value told after it.
+    """One chunk of an episode, and what must come of it.
 
-    `next_value`, `ends` and `counts` are what must come of it: the trace ends there, and it is in the policy loss.
+    The chunk has its number in the episode, its value, who drove it, how it ended, and the value sent after it. Its
+    next value must be `next_value`. `ends` says whether the trace must end at it, and `counts` whether it must be in
+    the policy loss.
     """
 
     chunk: int
@@ -48,8 +50,8 @@ class Played:
 
 
 TABLE = {
-    # The policy is cut in its second chunk, and the value at the takeover is told. The human drives two chunks, hands
-    # back (the numbers leave gaps where the driver changes), and the policy ends it.
+    # The policy is cut in its second chunk, and the value at the takeover is sent. The human drives two chunks and
+    # hands back, and the policy ends the episode. The numbers leave gaps where the driver changes.
     "cut": [
         Played(0, 1.0, 2.0, ends=False, counts=True),
         Played(1, 2.0, 6.0, ends=True, counts=False, cut=True, bootstrap=6.0, num_steps=1),
@@ -62,12 +64,12 @@ TABLE = {
         Played(0, 1.0, 4.0, ends=True, counts=True, bootstrap=4.0),
         Played(2, 4.5, 0.0, ends=True, counts=False, human=True, terminated=True),
     ],
-    # A human who drove without a chunk (the policy was loading) changed the scene all the same.
+    # A human who drove without a chunk, because the policy was loading, changed the scene all the same.
     "unseen": [
         Played(0, 1.0, 4.0, ends=True, counts=True, bootstrap=4.0),
         Played(3, 9.0, 0.0, ends=True, counts=True, terminated=True),
     ],
-    # A chunk that was cut before its first step is none; its value is that of the state before it.
+    # A chunk that was cut before its first step is no chunk. Its value is that of the state before it.
     "before its first step": [
         Played(0, 1.0, 2.0, ends=True, counts=True),
         Played(1, 2.0, None, ends=True, counts=False, cut=True, num_steps=0),
@@ -119,7 +121,7 @@ def test_what_the_human_earns_changes_no_advantage_of_the_policy(name: str) -> N
 
 
 def drive(num_steps: int) -> np.ndarray:
-    """A slow way that the small policy's tokenizer, fitted on -1..1, can say."""
+    """Returns slow motion that the small policy's tokenizer, which is fitted on -1..1, can encode."""
     return np.tile(np.linspace(0.1, 0.2, num_steps, dtype=np.float32)[:, None], (1, aloha.ACTION_DIM))
 
 

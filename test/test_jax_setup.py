@@ -1,4 +1,4 @@
-"""How JAX is set up for all of model/ and rl/, and how leaves of trees are named and placed."""
+"""Tests how JAX is set up for all of model/ and rl/, and how leaves of trees are named and placed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support import toy_policy
 
 
 def test_float32_products_are_exact_unless_somebody_says_otherwise() -> None:
-    """GPUs would else round the factors to TF32, and acting and scoring would give different log-probs."""
+    """Otherwise GPUs would round the factors to TF32, and acting and scoring would give different log-probs."""
     matrix = jax.ShapeDtypeStruct((2, 2), jnp.float32)
     (product,) = jax.make_jaxpr(jnp.matmul)(matrix, matrix).eqns
     assert set(product.params["precision"]) == {jax.lax.Precision.HIGHEST}

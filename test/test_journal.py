@@ -1,4 +1,4 @@
-"""What is on disk after writing, after a full disk, after a crash."""
+"""Tests what is on disk after writing, after a full disk, and after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawn images and the kinematic simulator."""
+"""Tests the drawn images and the kinematic simulator."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def make(start_noise: float = 0.02, size: int = 64) -> KinematicSimulator:
 
 
 def saturated(image: np.ndarray, channel: int) -> np.ndarray:
-    """Pixels in which one color outweighs the others twice."""
+    """Returns the pixels in which one color is more than twice the others."""
     others = [c for c in range(3) if c != channel]
     pixels = image.astype(int)
     return np.all(pixels[..., [channel]] > 2 * pixels[..., others], axis=-1)
@@ -40,8 +40,9 @@ def ball(position: list[float], color: list[int], radius: float = 0.05) -> Capsu
 
 
 def test_draw_puts_a_ball_where_a_pinhole_camera_sees_it():
-    # 90 degrees: focal length 32 pixels. A ball 0.5 m below the camera and (0.1, -0.2) m off its axis appears
-    # 32 * 0.1 / 0.5 = 6.4 pixels right of the middle and 12.8 below it, with radius 32 * 0.05 / 0.5 = 3.2 pixels.
+    # An angle of 90 degrees makes the focal length 32 pixels. A ball 0.5 m below the camera and (0.1, -0.2) m off its
+    # axis appears 32 * 0.1 / 0.5 = 6.4 pixels right of the middle and 12.8 below it. Its radius is 32 * 0.05 / 0.5 =
+    # 3.2 pixels.
     image = draw(look_down(1.0), ball([0.1, 0.4, 0.5], [250, 0, 0]), 64)
     rows, columns = np.nonzero(saturated(image, RED))
     assert abs(columns.mean() + 0.5 - 38.4) < 0.3
@@ -65,8 +66,8 @@ def test_draw_leaves_out_what_is_behind_the_camera():
 
 
 def test_wrist_cameras_ride_on_the_grippers():
-    # Stretched arms: the gripper frame is the world's (turned by pi on the right), so the left camera stands 0.1 m
-    # behind the grasp point (0.03 - 0.13) and 0.2 m above it.
+    # The arms are stretched. The gripper frame is the world's, turned by pi on the right. So the left camera stands 0.1
+    # m behind the grasp point (0.03 - 0.13) and 0.2 m above it.
     poses = arm_poses(np.zeros((2, 6)))
     left, right = wrist_cameras(poses, GRASP_OFFSET)
     np.testing.assert_allclose(left.position, poses.grasp_points[0] + [-0.1, 0, 0.2], atol=1e-12)
@@ -79,7 +80,7 @@ def test_steps_follow_targets_exactly_up_to_the_speed_limit():
     target = aloha.START_POSE.copy()
     target[0], target[1], target[6] = 0.01, 0.5, 1.0
     simulator.step(target)
-    # 3.14159 rad/s for 0.02 s is 0.0628318 rad; the gripper's 8 / s for 0.02 s is 0.16.
+    # A joint moves 3.14159 rad/s for 0.02 s, which is 0.0628318 rad. The gripper's 8 / s for 0.02 s is 0.16.
     np.testing.assert_allclose(simulator.state()[[0, 1, 6]], [0.01, -0.96 + 0.0628318, 0.26], atol=1e-6)
     np.testing.assert_allclose(simulator.joint_velocities()[[0, 1, 6, 7]], [0.5, 3.14159, 8.0, 0.0], atol=1e-4)
 
@@ -153,7 +154,7 @@ IMAGES = pathlib.Path(__file__).parent / "data" / "kinematic_images.npz"
 
 
 def drawn_images() -> np.ndarray:
-    """The three images, 32 pixels wide, of a start of reach after a step that opens the grippers."""
+    """Returns the three images, 32 pixels wide, of a start of reach after a step that opens the grippers."""
     simulator = make(size=32)
     simulator.reset(seed=3)
     target = simulator.state().astype(float)
@@ -163,7 +164,7 @@ def drawn_images() -> np.ndarray:
 
 
 def test_images_are_those_that_published_policies_were_trained_on():
-    """Written by np.savez_compressed(IMAGES, images=drawn_images()) at commit 24c8e46."""
+    """The file was written by np.savez_compressed(IMAGES, images=drawn_images()) at commit 24c8e46."""
     images, expected = drawn_images().astype(int), np.load(IMAGES)["images"].astype(int)
     different = np.abs(images - expected).max(axis=-1) > 1
     assert different.sum() <= 3  # Another CPU may round the edge of a silhouette in another way.

@@ -1,4 +1,7 @@
-"""Which room may import which, and what else it may import. The table is data; docs/design.md says why."""
+"""Tests which room may import which, and what else it may import.
+
+The table is data, and docs/design.md gives the reasons.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from chunk_ppo_ros.runtime.description import NODES
 PACKAGE = "chunk_ppo_ros"
 ROOT = pathlib.Path(__file__).parents[1] / PACKAGE
 MAX_FILES = 15
-"""Modules in one folder, __init__.py not counted."""
+"""The largest number of modules in one folder, without __init__.py."""
 
 ROS = {"rclpy", "rcl_interfaces", "ament_index_python", "lifecycle_msgs", "diagnostic_msgs", "chunk_ppo_msgs"}
 ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs", "cv_bridge"}
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
 
-# Each room with the rooms that it may import. A room may always import itself, and its folders each other.
+# Each room is listed with the rooms that it may import. A room may always import itself, and its folders each other.
 ROOMS: dict[str, set[str]] = {
     "core": set(),
     "config": {"core"},
@@ -41,7 +44,8 @@ ROOMS["nodes"] = ROOMS["evaluation"] | {"evaluation"}
 ROOMS["cli"] = ROOMS["evaluation"] | {"evaluation"}
 ROOMS["__main__"] = {"cli"}
 
-# Which packages, beside the standard library, the rooms without a closed list may not import, and closed lists.
+# These are the packages, beside the standard library, that the rooms without a closed list may not import, and the
+# closed lists.
 ONLY = {"core": {"numpy"}, "config": {"yaml"}, "robot": {"numpy"}, "rewards": {"numpy"}, "runtime": set()}
 WITHOUT_JAX = {"core", "config", "robot", "runtime", "sim", "rewards", "data", "reporting", "cli", "__main__"}
 TYPED = {"core", "core_jax", "rewards", "robot", "model", "rl", "agent", "imitation", "evaluation"}
@@ -57,7 +61,7 @@ NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NOD
 
 
 def imports(tree: ast.AST) -> set[str]:
-    """Full names of everything that a file imports, inside functions as well, outside TYPE_CHECKING."""
+    """Returns the full names of everything that a file imports, inside functions as well, outside TYPE_CHECKING."""
     found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -71,7 +75,7 @@ def imports(tree: ast.AST) -> set[str]:
 
 
 def dotted(path: pathlib.Path) -> str:
-    """The module of a file, relative to the package."""
+    """Returns the module of a file, relative to the package."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -81,35 +85,35 @@ del MODULES["__init__"]
 
 
 def uses_any(path: pathlib.Path) -> bool:
-    """Whether a file has `Any` or `typing.Any` somewhere, for example in an annotation."""
+    """Returns whether a file has `Any` or `typing.Any` somewhere, for example in an annotation."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return "Any" in attributes(path) | {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
 def attributes(path: pathlib.Path) -> set[str]:
-    """The names of all attributes that a file reads or writes, of whatever object."""
+    """Returns the names of all attributes that a file reads or writes, of whatever object."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
 
 def room(module: str) -> str:
-    """The room of a module."""
+    """Returns the room of a module."""
     return module.split(".")[0]
 
 
 def foreign(module: str) -> set[str]:
-    """Top names of what a module imports from outside of the package."""
+    """Returns the top names of what a module imports from outside of the package."""
     return {name.split(".")[0] for name in MODULES[module]} - {PACKAGE, "__future__"}
 
 
 def own(module: str) -> set[str]:
-    """The modules of the package that a module imports; of a package, its `__init__`."""
+    """Returns the modules of the package that a module imports. For a package it returns its `__init__`."""
     below = {name.removeprefix(f"{PACKAGE}.") for name in MODULES[module] if name.startswith(f"{PACKAGE}.")}
     return (below & set(MODULES)) - {module}
 
 
 def reachable(module: str) -> set[str]:
-    """The modules of the package that are loaded with a module, without the `__init__` of their folders."""
+    """Returns the modules of the package that are loaded with a module, without the `__init__` of their folders."""
     found, new = set(), {module}
     while new:
         found |= new
@@ -118,7 +122,7 @@ def reachable(module: str) -> set[str]:
 
 
 def listing(offenders: dict[str, set[str]]) -> str:
-    """One line for each offender that has something, for the message of an assertion."""
+    """Returns one line for each offender that has something, for the message of an assertion."""
     return "".join(f"\n  {module}: {', '.join(sorted(names))}" for module, names in offenders.items() if names)
 
 
@@ -166,7 +170,10 @@ def test_only_nodes_import_ros() -> None:
 
 
 def test_the_folder_of_a_node_imports_no_other_node() -> None:
-    """What two nodes share is in nodes/wire or nodes/common. nodes/bench is no node: it measures parts of several."""
+    """What two nodes share is in nodes/wire or nodes/common.
+
+    nodes/bench is no node, because it measures parts of several.
+    """
     offenders = {}
     for module in MODULES:
         room_name, *rest = module.split(".")

@@ -1,4 +1,4 @@
-"""A learner of which a part is frozen: what it trains, keeps and resumes."""
+"""Tests a learner of which a part is frozen: what it trains, keeps and resumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NUM_CHUNKS = 4
 
 
 def configure(folder: Path, *, resume: bool = False, **ppo: Any) -> TrainConfig:
-    """A decoder with adapters, from an imitated one without; rollouts of four chunks."""
+    """Returns a configuration with adapters that starts from an imitation without, with rollouts of four chunks."""
     imitated = folder / "imitated"
     if not imitated.exists():
         small_policy.save_openpi(imitated)
@@ -35,7 +35,7 @@ def configure(folder: Path, *, resume: bool = False, **ppo: Any) -> TrainConfig:
 
 
 def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
-    """Chunks that an actor with the learner's checkpoint samples, with random rewards."""
+    """Returns chunks that an actor with the learner's checkpoint samples, with random rewards."""
     actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
     random = np.random.default_rng(learner.policy_version)
     transitions = []
@@ -54,7 +54,7 @@ def leaves(tree: Any) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a run that made one update with the image tower frozen and saved it."""
+    """Returns the folder of a run that made one update with the image tower frozen and saved it."""
     folder = tmp_path_factory.mktemp("run")
     config = configure(folder)
     learner = Learner.start(config)

@@ -1,4 +1,4 @@
-"""What a resumed run keeps beside weights and moments: the policy that it is held near, and the scale of its rate."""
+"""Tests that a resumed run keeps the reference policy and the scale of its learning rate."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ def assert_is_the_imitation(actor: Any) -> None:
 def save_changed(config: TrainConfig, state: LearnerState) -> Any:
     """Saves a next version with other weights and another scale of the rate, as updates would make them.
 
-    Returns:
-        The weights.
+    Returns the weights.
     """
     params = jax.tree.map(lambda leaf: leaf + 1.0, state.policy.params)
     changed = dataclasses.replace(

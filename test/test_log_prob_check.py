@@ -1,4 +1,7 @@
-"""The gap between sampling and scoring by dtype: chunks sampled one by one, scored in minibatches."""
+"""Tests the gap between sampling and scoring for each dtype.
+
+Chunks are sampled one by one, and scored in minibatches.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ NUM_CHUNKS = 4
 
 
 def sampled_rollout(policy: Any, params: Any) -> Any:
-    """Sampled at batch 1, as an actor does."""
+    """Returns a rollout that is sampled at batch 1, as an actor does it."""
     observation, sample = make_observation(CONFIG, NUM_CHUNKS), jax.jit(policy.sample_actions)
     rows = [
         sample(

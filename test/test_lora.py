@@ -1,4 +1,4 @@
-"""Adapters: what they add by openpi's formulas, that they begin as nothing, and that they merge into plain matrices."""
+"""Tests that adapters add what openpi's formulas say, begin as nothing, and merge into plain matrices."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ PLAIN = TINY_MODEL
 
 
 def init(config: Pi0FASTActorCriticConfig, key: int = 0) -> Any:
-    """Fresh parameters of the two towers, made by one program."""
+    """Returns fresh parameters of the two towers, made by one program."""
     return jax.jit(lambda key: Pi0FAST.from_config(config).init(key=key))(jax.random.key(key))
 
 
 def merge(params: Any, config: Pi0FASTActorCriticConfig) -> Any:
-    """Parameters with their adapters merged, by one program."""
+    """Returns parameters with their adapters merged, by one program."""
     return jax.jit(lambda params: lora.merge_adapters(params, config))(params)
 
 
 def backbone_with_full_factors(config: Pi0FASTActorCriticConfig, key: int = 0) -> Any:
-    """Parameters whose factors B are as random as all others, as after training."""
+    """Returns parameters whose factors B are as random as all others, as after training."""
     return random_like(lambda: Pi0FAST.from_config(config).init(key=jax.random.key(0)), scale=0.1, seed=key)
 
 
@@ -67,7 +67,7 @@ def test_fresh_adapters_change_nothing() -> None:
 
 
 def test_a_fresh_adapter_learns_through_b() -> None:
-    """B = 0 keeps A still at first, but B itself has a gradient: adapters leave the identity."""
+    """B = 0 keeps A still at first, but B itself has a gradient, so that adapters leave the identity."""
     gradients = jax.jit(jax.grad(lambda params: jnp.sum(hidden_states(ADAPTED, params) ** 2)))(init(ADAPTED))
     norms = {name: float(np.linalg.norm(leaf)) for name, leaf in name_leaves(gradients).items()}
     assert all(norms[name] == 0.0 for name in norms if name.endswith("lora_a"))
@@ -127,7 +127,10 @@ def test_attention_adapters_by_hand() -> None:
 
 
 def test_query_adapters_belong_to_their_head() -> None:
-    """x = (1, 2), A_0 = (1, 0)^T, A_1 = (0, 1)^T, B_0 = (1, 0), B_1 = (0, 1): head 0 gets (1, 0), head 1 (0, 2)."""
+    """The input is x = (1, 2), with A_0 = (1, 0)^T, A_1 = (0, 1)^T, B_0 = (1, 0), B_1 = (0, 1).
+
+    Head 0 gets (1, 0), and head 1 gets (0, 2).
+    """
     a, b = jnp.eye(2)[:, :, None], jnp.eye(2)[:, None, :]
     np.testing.assert_array_equal(lora.project_into_heads(jnp.array([1.0, 2.0]), a, b), [[1, 0], [0, 2]])
 

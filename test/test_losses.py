@@ -1,4 +1,4 @@
-"""The PPO loss on chunks: numbers by hand, and gradients that are exactly zero where the clip binds."""
+"""Tests the PPO loss on chunks by numbers by hand, and gradients that are exactly zero where the clip binds."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def compiled_gradient(config):
 
 
 def ppo_loss(evaluation, inputs, *, config):
-    """The loss, compiled once for each configuration: one by one, its operations take ten times as long."""
+    """Returns the loss, which is compiled once for each configuration. Not compiled, it takes ten times as long."""
     return compiled(config)(evaluation, inputs)
 
 
 def gradients(evaluation, inputs, *, config):
-    """Of the loss by token log-probs, entropy and value."""
+    """Returns the gradients of the loss by token log-probs, entropy and value."""
     return compiled_gradient(config)(evaluation.token_log_probs, evaluation.entropy, evaluation.value.mean, inputs)
 
 
@@ -45,7 +45,8 @@ CONFIG = config_lib.PPOConfig(clip_coef=0.2, vf_coef=0.5, ent_coef=0.1, value_hu
 
 
 def test_normalize_uses_the_chunks_under_the_mask():
-    # Mean 2, deviation sqrt(((1-2)^2 + (3-2)^2)/2) = 1 over the first two; the third is shifted and scaled like them.
+    # The first two have the mean 2 and the deviation sqrt(((1-2)^2 + (3-2)^2)/2) = 1. The third is shifted and scaled
+    # like them.
     normalized = losses.normalize(jnp.array([1.0, 3.0, 10.0]), jnp.array([True, True, False]))
     np.testing.assert_allclose(normalized, [-1.0, 1.0, 8.0], rtol=1e-6)
 
@@ -55,7 +56,7 @@ def test_equal_advantages_normalize_to_zero():
 
 
 def minibatch(policy_mask=(True, True, True)):
-    """Three chunks of two tokens with log ratios ln 1.1, ln 1.5 and ln 0.5."""
+    """Returns three chunks of two tokens with log ratios ln 1.1, ln 1.5 and ln 0.5."""
     log_ratio = np.log([1.1, 1.5, 0.5])
     evaluation = ToyScores(
         token_log_probs=jnp.stack([jnp.array(log_ratio) - 1.0, jnp.full(3, -1.0)], axis=-1),
@@ -88,7 +89,7 @@ def test_loss_by_hand():
     np.testing.assert_allclose(metrics["ratio/mean"], 3.1 / 3, rtol=1e-6)
     np.testing.assert_allclose((metrics["ratio/min"], metrics["ratio/max"]), (0.5, 1.5), rtol=1e-6)
     np.testing.assert_allclose(metrics["clip_fraction/chunk"], 2 / 3, rtol=1e-6)  # 1.5 and 0.5 are outside 0.8..1.2
-    # Of the tokens only the first ones moved; roots of the ratios, 1.05, 1.22 and 0.71, for the means of two tokens.
+    # Only the first tokens moved. The roots of the ratios, 1.05, 1.22 and 0.71, are the means over two tokens.
     np.testing.assert_allclose(metrics["clip_fraction/token"], 2 / 6, rtol=1e-6)
     np.testing.assert_allclose(metrics["clip_fraction/sequence_mean"], 2 / 3, rtol=1e-6)
     expected_kl = np.mean([ratio - 1.0 - np.log(ratio) for ratio in (1.1, 1.5, 0.5)])
@@ -97,7 +98,7 @@ def test_loss_by_hand():
 
 
 def test_the_values_of_observation_and_chunk_have_the_same_loss():
-    # Errors of the chunk's value 0, 0 and 2: (2 - 0.5) / 3 = 0.5, which adds 0.5 * 0.5 to the -19/30 above.
+    # The errors of the chunk's value 0, 0 and 2 give (2 - 0.5) / 3 = 0.5, which adds 0.5 * 0.5 to the -19/30 above.
     evaluation, inputs = minibatch()
     both = evaluation.replace(chunk_value=ValueEstimate.scalar(jnp.array([1.0, 1.0, 3.0])))
     loss, metrics = ppo_loss(both, inputs, config=CONFIG)
@@ -108,7 +109,7 @@ def test_the_values_of_observation_and_chunk_have_the_same_loss():
 
 
 def test_a_histogram_has_a_cross_entropy_and_its_range():
-    # Equal logits of four bins: ln 4 whatever the target. Of the returns -2, 1 and 7 one is beyond -3..5.
+    # Equal logits of four bins cost ln 4 whatever the target is. Of the returns -2, 1 and 7 one is beyond -3..5.
     evaluation, inputs = minibatch()
     inputs = inputs.replace(returns=jnp.array([-2.0, 1.0, 7.0]))
     estimate = ValueEstimate(jnp.zeros((3, 4)), ValueDistribution(bins=4, low=-3.0, high=5.0))
@@ -119,7 +120,8 @@ def test_a_histogram_has_a_cross_entropy_and_its_range():
 
 
 def test_a_chunk_taken_over_counts_in_the_value_loss_only():
-    # policy over chunks 0 and 1: (-2.2 - 2.4) / 2 = -2.3; entropy (2 + 3) / 2; the value loss stays 4/3.
+    # The policy loss over chunks 0 and 1 is (-2.2 - 2.4) / 2 = -2.3, and the entropy is (2 + 3) / 2. The value loss
+    # stays 4/3.
     evaluation, inputs = minibatch(policy_mask=(True, True, False))
     _, metrics = ppo_loss(evaluation, inputs, config=CONFIG)
     np.testing.assert_allclose(metrics["loss/policy"], -2.3, rtol=1e-6)
@@ -242,7 +244,8 @@ def test_the_gradient_of_human_chunks_is_that_of_cloning_alone(bc_coef):
 
 
 def test_the_entropy_of_sampled_tokens_is_raised():
-    # The gradient of -0.1 * mean entropy: -0.1 / 3 chunks / 2 tokens each; none at the pad, whose mate has all.
+    # The gradient of -0.1 * mean entropy is -0.1 / 3 chunks / 2 tokens each. The pad has none, and the other token of
+    # its chunk has all.
     evaluation, inputs = minibatch()
     inputs = inputs.replace(token_mask=jnp.array([[True, True], [True, False], [True, True]]))
     _, entropy, _ = gradients(evaluation, inputs, config=CONFIG)
@@ -250,7 +253,8 @@ def test_the_entropy_of_sampled_tokens_is_raised():
 
 
 def test_distance_to_the_reference_by_hand():
-    # Reference log-probs -1: differences (ln 1.1, 0), (ln 1.5, 0), (ln 0.5, 0); half squares; chunk 2 is cut short.
+    # With reference log-probs -1 the differences are (ln 1.1, 0), (ln 1.5, 0), (ln 0.5, 0), of which half squares are
+    # taken. Chunk 2 is cut short.
     evaluation, inputs = minibatch(policy_mask=(True, True, False))
     inputs = inputs.replace(reference_log_probs=jnp.full((3, 2), -1.0))
     config = dataclasses.replace(CONFIG, ref_kl_coef=2.0)

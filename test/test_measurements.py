@@ -1,4 +1,4 @@
-"""Measurements of another package, in the script form and on the robot, and reward terms that read them."""
+"""Tests measurements of another package, in the script form and on the robot, and reward terms that read them."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def broken(steps):
     return 1 / 0
 """
 SHORTFALL = (0.1 - REACH) * (1 + 2 + 3)
-"""Of three steps of 0.1 rad each, in which the limit allows REACH each, rad."""
+"""The shortfall of three steps of 0.1 rad each, in which the limit allows REACH each, rad."""
 
 
 @pytest.fixture
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with three measurements, and a term for each of two of them."""
+    """Makes a package with three measurements, and with a term for each of two of them."""
     plugin_package.install(
         tmp_path,
         monkeypatch,
@@ -93,7 +93,10 @@ def make_player() -> ChunkPlayer:
 
 
 def play(player: ChunkPlayer) -> ExecutionResult:
-    """Three steps of 0.1 rad each; the waist stands at 0.01, 0.02 and 0.03 rad after them, with efforts 5, 6 and 7."""
+    """Plays three steps of 0.1 rad each.
+
+    After them the waist stands at 0.01, 0.02 and 0.03 rad, with efforts 5, 6 and 7.
+    """
     observe(player, 1.0)
     send(player, ramp(3, 0.1), now=1.0)
     for step in range(4):

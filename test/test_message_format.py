@@ -1,4 +1,4 @@
-"""What is recorded says its format, and what has another format is refused by a sentence that says what to do."""
+"""Tests that recorded messages say their format, and that another format is refused with advice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of metrics, its page, and the names that a training run logs."""
+"""Tests the table of metrics, its page, and the names that a training run logs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONFIG = PPOConfig(batch_size=2, num_epochs_per_update=1, bc_coef=0.1, ref_kl_co
 
 
 def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions):
-    """The toy policy, which values a chunk like its observation."""
+    """Evaluates the toy policy, and takes an observation's value for that of a chunk."""
     plain = toy_policy.evaluate(params, observation, action_tokens, token_mask, temperature=temperature)
     return plain.replace(chunk_value=ValueEstimate.scalar(plain.value.mean))
 
@@ -46,7 +46,7 @@ def transitions() -> list[Transition]:
 
 
 def update_metrics() -> Metrics:
-    """What the learner and trainer_node log of an update with all options on."""
+    """Returns what the learner and trainer_node log of an update with all options on."""
     params, optimizer = toy_policy.init_params(), make_optimizer(CONFIG)
     update = PPOUpdate(evaluate, optimizer, CONFIG, reference={"logits": jnp.zeros(2)})
     result = update.run(params, optimizer.init(params), stack_transitions(transitions()), key=jax.random.key(0))
@@ -78,7 +78,7 @@ def test_an_episode_of_the_script_form_is_in_the_table() -> None:
 
 
 def literals(path: Path) -> set[str]:
-    """The strings of a source file; a string with values in it has * in their place."""
+    """Returns the strings of a source file. A string with values in it has * in their place."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -1,4 +1,4 @@
-"""The metrics file, and wandb that fails, hangs or is slow without training noticing."""
+"""Tests the metrics file, and wandb that fails, hangs or is slow without training noticing."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_broken_line_is_named(tmp_path):
 
 
 class DiskThatFillsUp:
-    """A file that takes half of a line, then no more."""
+    """Stands for a file that takes half of a line, then no more."""
 
     def __init__(self, file):
         self._file = file
@@ -149,7 +149,7 @@ def test_an_unknown_kind_is_refused(tmp_path):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A home without any login."""
+    """Makes a home without any login."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL", "NETRC"):
         monkeypatch.delenv(name, raising=False)

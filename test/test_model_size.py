@@ -1,4 +1,4 @@
-"""Sizes of the towers: what a setting may say, and what it changes."""
+"""Tests the sizes of the towers: what a setting may say, and what it changes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_variant_says_how_its_towers_compute(
     adapted = resolve_variant(Pi0FASTActorCriticConfig(paligemma_variant=name, lora_rank=3, lora_alpha=6.0)).gemma
     assert (adapted.lora_rank, adapted.lora_alpha, adapted.lora_scale) == (3, 6.0, 2.0)
     assert gemma.lora_scale == (16.0 / rank if rank else 0.0)  # openpi's alpha
-    # A loop of few blocks is unrolled as a whole, and a loop of many not at all.
+    # A loop of few blocks is unrolled as a whole, and a loop of many blocks is not unrolled.
     assert (siglip.unroll, gemma.unroll) == ((1, 3) if name == "tiny" else (1, 1))
 
 

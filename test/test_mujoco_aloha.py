@@ -1,4 +1,4 @@
-"""ALOHA in MuJoCo: agreement with the kinematics, tracking, images, contacts; meshes; the choice of OpenGL."""
+"""Tests ALOHA in MuJoCo: kinematics, tracking, images, contacts, meshes, and the choice of OpenGL."""
 
 from __future__ import annotations
 
@@ -217,7 +217,10 @@ def test_a_target_that_is_not_finite_moves_nothing(reach):
 
 @needs_rendering
 def test_a_scripted_grasp_lifts_the_cube(transfer):
-    """Stage 1 by closing the right fingers on the cube, stage 2 by raising it; needs contacts, friction and grip."""
+    """Closing the right fingers on the cube makes stage 1, and raising it makes stage 2.
+
+    This needs contacts, friction and grip.
+    """
     transfer.reset(seed=0)
     command = transfer.state().astype(float)
     cube = transfer.scene().position(CUBE)
@@ -235,7 +238,7 @@ def test_a_scripted_grasp_lifts_the_cube(transfer):
 
 
 def right_grasp(state: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """The state with the right gripper open at `point`, pointing 1.2 rad downwards."""
+    """Returns the state with the right gripper open at `point`, pointing 1.2 rad downwards."""
     goal = state.copy()
     goal[13] = 1.0
     for _ in range(20):
@@ -302,8 +305,8 @@ def test_missing_meshes_name_the_package(monkeypatch):
 
 
 def test_coarsen_merges_cells_and_drops_collapsed_triangles():
-    # Cells of edge 1: corners 0 and 3 share one, with mean (0.2, 0.1, 0). The second triangle has two corners there
-    # and collapses; the third repeats the first with other corners and is dropped.
+    # Cells have the edge 1. Corners 0 and 3 share one, with the mean (0.2, 0.1, 0). The second triangle has two corners
+    # there and collapses. The third repeats the first with other corners and is dropped.
     corners = [[0.1, 0.1, 0], [2.5, 0.5, 0], [0.5, 2.5, 0], [0.3, 0.1, 0]]
     coarse = coarsen(Mesh(np.array(corners), np.array([[0, 1, 2], [0, 3, 1], [3, 1, 2]])), 1.0)
     assert len(coarse.faces) == 1
@@ -313,7 +316,7 @@ def test_coarsen_merges_cells_and_drops_collapsed_triangles():
 
 def test_a_truncated_mesh_is_an_error(tmp_path):
     path = tmp_path / "link.stl"
-    # Header of 80 bytes, a count of 1, and 10 of the triangle's 50 bytes.
+    # The file has a header of 80 bytes, a count of 1, and 10 of the triangle's 50 bytes.
     path.write_bytes(b"\0" * 80 + (1).to_bytes(4, "little") + b"\0" * 10)
     with pytest.raises(ValueError, match="must be a binary STL of 134 bytes, got 94"):
         read_stl(path)

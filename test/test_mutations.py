@@ -1,4 +1,4 @@
-"""Changes of lines for `make mutants`: which are made, which are not, and how they are chosen."""
+"""Tests the changes of lines for `make mutants`: which are made, which are not, and how they are chosen."""
 
 from __future__ import annotations
 

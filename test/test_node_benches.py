@@ -1,4 +1,4 @@
-"""The benches of the nodes at small sizes, in one process: what they measure and print, and what they refuse."""
+"""Tests the benches of the nodes at small sizes, in one process: what they measure and print, and what they refuse."""
 
 from __future__ import annotations
 

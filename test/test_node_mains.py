@@ -1,4 +1,4 @@
-"""The commands of the nodes: which node each runs, and how."""
+"""Tests the commands of the nodes: which node each runs, and how."""
 
 from __future__ import annotations
 

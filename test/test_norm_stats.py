@@ -1,4 +1,7 @@
-"""The command norm-stats, on episodes made here; statistics are compared with numpy's on transformed data by hand."""
+"""Tests the command norm-stats, on episodes made here.
+
+Statistics are compared with numpy's on data that is transformed by hand.
+"""
 
 from __future__ import annotations
 
@@ -115,7 +118,7 @@ def test_the_stride_thins_out(tmp_path: pathlib.Path) -> None:
     write_hdf5(tmp_path / "episode_0.hdf5", 40)
     arguments = ["norm-stats", str(tmp_path / "episode_0.hdf5"), "--output", str(tmp_path / "thin"), "--stride", "20"]
     assert main([*arguments, "--no_adapt_to_pi"]) == 0
-    # States 0 and 20 only: 0 and 2.8.
+    # Only the states 0 and 20 count, which are 0 and 2.8.
     np.testing.assert_allclose(NormStats.load(tmp_path / "thin").state.mean[0], 1.4, rtol=1e-6)
 
 

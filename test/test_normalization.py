@@ -1,4 +1,4 @@
-"""Quantile normalization and its statistics, with numbers derived by hand."""
+"""Tests quantile normalization and its statistics, with numbers derived by hand."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def test_clip_counts() -> None:
 
 
 def test_quantiles_by_hand() -> None:
-    # 101 states, dimension 0 at 0, 0.01 .. 1: its 1 % and 99 % quantiles are 0.01 and 0.99, mean 0.5, variance
-    # (101^2 - 1) / 12 * 1e-4 = 0.085. Actions of dimension 0 are always 0.5: a range of 0.1 is put around that.
+    # There are 101 states, whose dimension 0 is at 0, 0.01 .. 1. Its 1 % and 99 % quantiles are 0.01 and 0.99, its mean
+    # is 0.5, and its variance is (101^2 - 1) / 12 * 1e-4 = 0.085. Actions of dimension 0 are always 0.5, so a range of
+    # 0.1 is put around that.
     states = np.zeros((101, 8))
     states[:, 0] = np.arange(101) / 100
     actions = np.zeros((101, 4, 7))
@@ -68,7 +69,7 @@ def test_quantiles_by_hand() -> None:
 
 
 def test_all_steps_of_all_chunks_count_alike() -> None:
-    # 0 .. 7 in two chunks of four: the quantiles lie at positions 0.07 and 6.93 of the eight.
+    # The numbers are 0 .. 7 in two chunks of four. The quantiles lie at positions 0.07 and 6.93 of the eight.
     actions = np.arange(8.0).reshape(2, 4, 1)
     norm = normalization.compute_norm_stats(np.zeros((2, 1)), actions)
     np.testing.assert_allclose([norm.actions.q01[0], norm.actions.q99[0], norm.actions.mean[0]], [0.07, 6.93, 3.5])

@@ -1,4 +1,4 @@
-"""Random network distillation: what is new is rewarded, what is seen again ever less, and the state resumes."""
+"""Tests random network distillation. What is new is rewarded, what is seen again ever less, and the state resumes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NUM_CHUNKS = 8
 
 
 def scene(seed: int) -> ModelObservation:
-    """An observation of a scene of its own: a random image and state."""
+    """Returns an observation of a scene of its own: a random image and state."""
     random = np.random.default_rng(seed)
     return dataclasses.replace(
         toy_policy.observation(),
@@ -37,7 +37,7 @@ def scene(seed: int) -> ModelObservation:
 
 
 def rollout(seeds: range, *, first: int = 0) -> list[Transition]:
-    """Chunks after each of which a scene was seen."""
+    """Returns chunks after each of which a scene was seen."""
     return [
         dataclasses.replace(toy_policy.transition(first + index, reward=1.0), next_observation=scene(seed))
         for index, seed in enumerate(seeds)
@@ -110,7 +110,8 @@ def test_a_chunk_after_which_nothing_is_seen_gets_none_and_teaches_nothing() -> 
 
 
 def test_moments_of_parts_are_those_of_the_whole() -> None:
-    # 1, 2, 3 and 6: mean 3, squared deviations 4 + 1 + 0 + 9 = 14. The entry with `known` 0 does not count.
+    # The numbers 1, 2, 3 and 6 have the mean 3 and the squared deviations 4 + 1 + 0 + 9 = 14. The entry with `known` 0
+    # does not count.
     moments = Moments(jnp.zeros(()), jnp.zeros(1), jnp.zeros(1))
     moments = moments.add(jnp.array([[1.0], [2.0], [50.0]]), jnp.array([1.0, 1.0, 0.0]))
     moments = moments.add(jnp.array([[3.0], [6.0], [50.0]]), jnp.array([1.0, 1.0, 0.0]))

@@ -1,4 +1,4 @@
-"""Every node runs with an rclpy from before EventsExecutor came, as in some releases of Jazzy."""
+"""Tests that every node runs with an rclpy from before EventsExecutor came, as in some releases of Jazzy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from support.node_harness import node_config
 
 pytestmark = pytest.mark.graph
 
-# Runs the node of the module argv[1], with the rest of argv as its command line, until its executor has waited thrice.
+# This program runs the node of the module argv[1], with the rest of argv as its command line, until its executor has
+# waited three times.
 PROGRAM = """
 import importlib, sys
 import rclpy.executors, rclpy.experimental
@@ -43,7 +44,7 @@ sys.exit(importlib.import_module(sys.argv[1]).main(sys.argv[2:]))
 
 @pytest.fixture(scope="module")
 def parameter_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Parameters of a small run on the kinematic simulator whose reward is a classifier's."""
+    """Writes the parameters of a small run on the kinematic simulator whose reward is a classifier's."""
     folder = tmp_path_factory.mktemp("older_rclpy")
     file = folder / "classifier.msgpack"
     classifier = SuccessClassifier(init(1, key=jax.random.key(0)), ("cam_high",), threshold=0.5, held_out_accuracy=0.5)

@@ -1,4 +1,4 @@
-"""The actor's learning rate over the steps, read off Adam: under a constant gradient its steps are the rate."""
+"""Tests the actor's learning rate over the steps by Adam, whose steps are the rate under a constant gradient."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_the_scale_of_the_rate_is_part_of_the_state() -> None:
 
 
 def test_the_moments_are_adams_with_0_9_and_0_95() -> None:
-    # Gradients 1 and 3: means 0.1 and 0.09 + 0.3 = 0.39, over 1 - 0.9^2 = 0.19; squares 0.05 and 0.0475 + 0.45 =
-    # 0.4975, over 1 - 0.95^2 = 0.0975. The steps are 1 and (0.39 / 0.19) / sqrt(0.4975 / 0.0975) = 0.908692.
+    # Gradients 1 and 3 have the means 0.1 and 0.09 + 0.3 = 0.39, over 1 - 0.9^2 = 0.19. The squares are 0.05 and 0.0475
+    # + 0.45 = 0.4975, over 1 - 0.95^2 = 0.0975. The steps are 1 and (0.39 / 0.19) / sqrt(0.4975 / 0.0975) = 0.908692.
     optimizers = make_optimizer(PPOConfig(learning_rate=1.0, value_learning_rate=0.5, max_grad_norm=10.0))
     for group, rate in (("actor_backbone", 1.0), ("value_head", 0.5)):
         optimizer = optimizers.of(group)

@@ -1,4 +1,4 @@
-"""The package as colcon, pip and ROS 2 see it: manifests, interfaces, the repair of the wheels, and a real build."""
+"""Tests manifests, interfaces, the repair of the wheels, and a real build by colcon."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_every_node_of_the_list_has_its_module_and_each_node_module_is_in_the_li
 
 
 def test_the_list_of_nodes_is_read_without_any_package_installed() -> None:
-    """So do setup.py and the set-up."""
+    """setup.py and the set-up read the list of nodes in this way too."""
     read = "import runpy; print(*(n.name for n in runpy.run_path('chunk_ppo_ros/runtime/description.py')['NODES']))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", read], cwd=ROOT, capture_output=True, text=True, check=True
@@ -143,7 +143,7 @@ def test_missing_packages_are_told_where_nothing_may_be_installed(monkeypatch: p
 
 
 def test_opengl_is_installed_until_a_backend_renders(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine where EGL never renders, and OSMesa does once its package is there."""
+    """The machine's EGL never renders, and its OSMesa does once its package is installed."""
     installed: list[str] = []
     monkeypatch.setattr(system_packages, "may_install", lambda: True)
     monkeypatch.setattr(system_packages, "apt_install", lambda packages: installed.extend(packages) or True)
@@ -178,7 +178,7 @@ def test_a_set_up_step_runs_when_its_key_changes_and_only_then(
 @pytest.mark.slow
 @pytest.mark.graph  # it takes all cores: not beside a graph that has time limits
 def test_colcon_build_gives_importable_messages_and_what_ros2_needs(tmp_path: Path) -> None:
-    """`colcon build --symlink-install` of a workspace with this checkout; about a minute on two cores."""
+    """`colcon build --symlink-install` builds a workspace with this checkout, in about a minute on two cores."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "chunk_ppo_ros").symlink_to(ROOT)
     colcon = [

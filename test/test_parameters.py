@@ -1,4 +1,4 @@
-"""The configuration as ROS parameters and as a parameter file."""
+"""Tests the configuration as ROS parameters and as a parameter file."""
 
 from __future__ import annotations
 
@@ -170,14 +170,14 @@ SIZE_NAMES += ("gemma_mlp_dim", "gemma_num_heads", "gemma_num_kv_heads", "gemma_
 
 
 def notices(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """The lines about old names, of which each has one of its own, without a source line of Python's."""
+    """Returns the lines about old names, one for each name, without a source line of Python's."""
     printed = capsys.readouterr()
     assert printed.out == ""
     return printed.err.splitlines()
 
 
 def test_an_interrupted_run_of_before_goes_on(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """params.yaml of 0.1.0 has ten sizes, 0 where they are the variant's, and two limits of the log-prob gap."""
+    """params.yaml of 0.1.0 has ten sizes, and two limits of the log-prob gap. A size is 0 where it is the variant's."""
     path = tmp_path / "params.yaml"
     old = {"model": {"paligemma_variant": "tiny", "dtype": "bfloat16"} | dict.fromkeys(SIZE_NAMES, 0)}
     old["ppo"] = {"max_logp_gap": 0.001, "max_logp_gap_bfloat16": 0.9}

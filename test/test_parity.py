@@ -1,4 +1,4 @@
-"""The comparison with openpi's numbers, on sets in which our own model plays openpi's part."""
+"""Tests the comparison with openpi's numbers, on sets in which our own model plays openpi's part."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plain_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def scores(folder: Path, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    """Log-probs of the greedy tokens as openpi's sampler has them at a shift, and as the policy does."""
+    """Returns the log-probs of the greedy tokens as openpi's sampler has them at a shift, and as the policy does."""
     reference = read_reference_set(folder)
     model = Model(reference, Pi0FAST.from_config(reference.config), jax.tree.map(jnp.asarray, reference.params))
     tokens = reference.outputs["greedy_tokens"]
@@ -66,7 +66,10 @@ def test_masked_cameras_shift_the_served_positions(masked_set: Path) -> None:
 def test_a_set_passes_wherever_it_is_copied(
     masked_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Masked cameras, other image sizes, leaves that end in `value`, under a name that config.json does not know."""
+    """The set has masked cameras, other image sizes, and leaves that end in `value`.
+
+    config.json does not know the name of the set.
+    """
     copy = shutil.copytree(masked_set, tmp_path / "copy")
     assert __main__.main(["parity", str(copy)]) == 0
     printed = capsys.readouterr().out
@@ -161,7 +164,7 @@ def test_help_and_errors_say_what_the_folder_must_have(tmp_path: Path, capsys: p
 
 
 def test_images_of_another_size_are_resized_without_rounding(masked_set: Path) -> None:
-    """openpi rounds in its data transforms, not in its model; before rounding both are the same."""
+    """openpi rounds in its data transforms, and not in its model. Before rounding, both are the same."""
     raw, reference = np.load(masked_set / "inputs.npz"), read_reference_set(masked_set)
     for index, camera in enumerate(reference.config.cameras):
         rounded = np.stack([resize_with_pad(image, 28) for image in raw[f"image_{camera}"]])
@@ -209,7 +212,7 @@ def test_a_row_says_where_the_difference_is_largest_in_proportion_to_its_toleran
 
 
 def test_tolerances_are_those_that_the_document_names() -> None:
-    """A wider tolerance would hide a difference, so that it takes a change here and in docs/model.md."""
+    """A wider tolerance would hide a difference, so widening one takes a change here and in docs/model.md."""
     fine = {name: str(tolerance) for name, tolerance in parity_tolerances.FINE.items()}
     assert fine == {
         **dict.fromkeys(("prefix_emb_mean", "prefix_emb_std", "prefix_emb_first8"), "1e-04"),

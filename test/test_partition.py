@@ -1,4 +1,4 @@
-"""Trees in two parts, and which of the model's parameters are trained."""
+"""Tests trees in two parts, and which of the model's parameters are trained."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def names(tree: Any) -> set[str]:
 
 
 def trained_names(*, lora_rank: int, freeze_image_tower: bool, freeze_text_tower: bool) -> tuple[set[str], set[str]]:
-    """Names of the trained leaves of a tiny actor, and of all."""
+    """Returns the names of the trained leaves of a tiny actor, and of all leaves."""
     backbone = Pi0FAST.from_config(dataclasses.replace(MODELS["tiny"], lora_rank=lora_rank))
     shapes = jax.eval_shape(lambda: backbone.init(key=jax.random.key(0)))
     ppo = PPOConfig(freeze_image_tower=freeze_image_tower, freeze_text_tower=freeze_text_tower)
@@ -55,7 +55,7 @@ def trained_names(*, lora_rank: int, freeze_image_tower: bool, freeze_text_tower
 
 
 def towers(leaves: set[str]) -> tuple[set[str], set[str]]:
-    """Names of the image tower and of the decoder."""
+    """Returns the names of the image tower and of the decoder."""
     return {name for name in leaves if "/img/" in name}, {name for name in leaves if "/llm/" in name}
 
 
@@ -82,7 +82,7 @@ def test_with_adapters_the_decoder_learns_by_them_alone(freeze_image_tower: bool
 
 
 def test_the_gradient_reaches_the_image_tower_through_a_frozen_decoder() -> None:
-    # f(img, llm) = llm * img with the decoder frozen: df/dimg = llm = 3.
+    # The function is f(img, llm) = llm * img with the decoder frozen, so df/dimg = llm = 3.
     partition = Partition({"img": True, "llm": False})
     trained, frozen = partition.split({"img": np.float32(2.0), "llm": np.float32(3.0)})
 

@@ -1,4 +1,4 @@
-"""policy_node in a graph of its own: the rest of the graph, and the actor, are fakes."""
+"""Tests policy_node in a graph of its own. The rest of the graph and the actor are fakes."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Rest(Peer):
             publisher.publish(joints.StateMessage(CONVENTION).fill(state, stamp=stamp))
 
     def settle(self, chunk, *, end, num_steps=0, valid=True, sense=True, **fields):
-        """The chunk ends, and the sensors show what came of it."""
+        """Ends the chunk, and shows what came of it in the sensors."""
         self._outcomes.publish(
             msg.ChunkOutcome(
                 header=chunk.header,
@@ -93,7 +93,7 @@ class Rest(Peer):
         self._takeovers.publish(msg.TakeoverState(header=header_of(stamp), human=human, segment=time_from_ns(segment)))
 
     def drive(self, segment, *, num_steps):
-        """A human's segment has ended."""
+        """Ends a segment of a human."""
         driven = ExecutionResult(
             status=Status.EXECUTED,
             num_steps=num_steps,
@@ -130,7 +130,7 @@ def begin_episode(graph):
 
 @pytest.fixture
 def graph(start):
-    """A policy with version 0 in episode 0 that waits for its first chunk to be settled."""
+    """Returns a policy with version 0 in episode 0 that waits for its first chunk to be settled."""
     graph = start()
     begin_episode(graph)
     graph.peer.sense(1)
@@ -160,7 +160,7 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
         assert trajectory.header.stamp == chunk.header.stamp
         assert trajectory.joint_names == [*aloha.ARM_JOINTS, "gripper"]
         assert len(trajectory.points) == 16
-        # 50 Hz: step i is due (i + 1) / 50 s after the stamp, the last of 16 after 0.32 s.
+        # At 50 Hz, step i is due (i + 1) / 50 s after the stamp, and the last of 16 after 0.32 s.
         assert trajectory.points[0].time_from_start.nanosec == 20 * MILLISECOND
         assert trajectory.points[-1].time_from_start.nanosec == 320 * MILLISECOND
         positions = [point.positions for point in trajectory.points]
@@ -168,7 +168,7 @@ def test_a_chunk_and_its_trajectories_share_a_stamp(graph):
 
 
 def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
-    """Two whole chunks of 16 are 32 steps; after 16 and 7 of them 9 are left, though 16 are asked.
+    """Two whole chunks of 16 are 32 steps. After 16 and 7 of them 9 are left, though 16 are asked.
 
     reward_node ends the episode then. Where it has counted fewer steps, chunks of one step follow.
     """
@@ -184,7 +184,7 @@ def test_the_steps_that_are_asked_are_sent_until_the_time_limit(start):
 
 
 def test_an_invalid_chunk_is_sent_and_told_once_until_one_is_valid(graph):
-    """Chunks 1 and 2 are not valid: their trajectories hold the pose that the sensors showed."""
+    """Chunks 1 and 2 are not valid. Their trajectories hold the pose that the sensors showed."""
     FakeActor.invalid = (1, 2)
     for number in (0, 1, 2):
         settle_newest(graph, end=(number + 2) * MILLISECOND)
@@ -250,7 +250,7 @@ def test_what_a_human_drives_becomes_chunks_and_the_policy_goes_on_after_the_han
     assert len(peer.chunks) == 2  # what the sensors showed before the hand-back does not count
     peer.sense(21)
     graph.until(lambda: len(peer.chunks) == 3)
-    # Numbers 1 and 3 of the episode are left out: there the driver changed.
+    # The numbers 1 and 3 of the episode are left out, because the driver changed there.
     assert (peer.chunks[2].human, peer.chunks[2].sequence_number, peer.chunks[2].chunk) == (False, 2, 4)
     graph.until(lambda: len(peer.heard["robot/left/joint_trajectory"]) == 2)  # of the policy's two chunks
 

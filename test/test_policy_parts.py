@@ -1,4 +1,4 @@
-"""The parts of policy_node that watch sensors, peers and people: what they report, and when it is over."""
+"""Tests the parts of policy_node that watch sensors, peers and people: what they report, and when it is over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def node() -> FakeNode:
 
 
 class Rig:
-    """Sensors of a fake node, and what sends to them."""
+    """The sensors of a fake node, and what sends to them."""
 
     def __init__(self, node: FakeNode, clock: SteadyClock) -> None:
         self.node, self.clock = node, clock
@@ -185,7 +185,7 @@ def test_a_chunk_has_its_own_time_a_deadline_and_the_time_of_the_sources(
     peers = PeerMonitor(node, CONFIG, [])  # type: ignore[arg-type]
     id = ChunkId("run", 7, 0, 3)
     peers.chunk_sent()
-    # 16 steps at 50 Hz
+    # A chunk has 16 steps at 50 Hz.
     allowed = 0.32 + CONFIG.robot.chunk_deadline + CONFIG.reward.source_timeout
     clock.now += allowed - 0.01
     peers.watch(id)
@@ -204,7 +204,7 @@ def test_a_chunk_has_its_own_time_a_deadline_and_the_time_of_the_sources(
 
 
 class LoadingNode(FakeNode):
-    """A node that is configured when the test says so, and whose jobs the test runs."""
+    """Stands for a node that is configured when the test says so, and whose jobs the test runs."""
 
     config = CONFIG
     is_configured = True
@@ -235,7 +235,7 @@ class LoadingNode(FakeNode):
 
 
 class Loading:
-    """A loader, the facts that it tells, and the trainer that announces."""
+    """A loader, the facts that it reports, and the trainer that announces."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.node, self.changes = folder, LoadingNode(), []
@@ -330,7 +330,7 @@ def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
 
 
 class Facts:
-    """The facts of a rollout of version 0 of the run "run", which a human may drive."""
+    """Returns the facts of a rollout of version 0 of the run "run", which a human may drive."""
 
     def __init__(self, node: FakeNode) -> None:
         self.node = node
@@ -362,7 +362,7 @@ class Facts:
         self.hear("execution_result", conversions.execution_to_message(driven))
 
     def begin_segment(self, stamp: int) -> None:
-        """The sensors show something 1 ns before a human begins a segment."""
+        """Shows something in the sensors 1 ns before a human begins a segment."""
         self.readings = SyncedSensors((), np.ones(0, bool), np.zeros(14), stamp=stamp - 1, newest=stamp - 1)
         self.facts.on_readings()
         self.hear("takeover_state", msg.TakeoverState(header=header_of(stamp), human=True, segment=time_from_ns(stamp)))

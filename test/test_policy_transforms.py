@@ -1,4 +1,4 @@
-"""The policy's tokenizer adapts, normalizes and undoes both, in openpi's order."""
+"""Tests that the policy's tokenizer adapts, normalizes and undoes both, in openpi's order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prompt_model(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def recorded(num_chunks: int, state_dim: int, action_dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """States and chunks of a robot: joints within a radian, grippers within 0..1, small steps."""
+    """Returns states and chunks of a robot, with joints within a radian, grippers within 0..1, and small steps."""
     rng = np.random.default_rng(0)
     states = rng.uniform(0, 1, (num_chunks, state_dim))
     steps = rng.uniform(-0.02, 0.02, (num_chunks, MODEL.action_horizon, action_dim)).cumsum(axis=1)
@@ -71,8 +71,8 @@ def test_adapted_chunks_come_back(prompt_model: pathlib.Path, gripper: str) -> N
         encoded = policy.encode_actions(chunk, state)
         decoded = policy.decode_actions(encoded.action_tokens, state)
         assert decoded.valid
-        # Rounding of 8 coefficients to 1/10: at most 8 * 0.05 * sqrt(2 / 8) = 0.2 normalized, of half a range of 0.24
-        # rad for joints, and of half the range 1 of the openings.
+        # Rounding of 8 coefficients to 1/10 moves a number by at most 8 * 0.05 * sqrt(2 / 8) = 0.2 normalized. Joints
+        # have half a range of 0.24 rad, and the openings half the range 1.
         assert np.abs(decoded.actions - chunk)[:, joint_mask(14)].max() < 0.03
         assert np.abs(decoded.actions - chunk).max() < 0.11
 

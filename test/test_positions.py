@@ -1,4 +1,4 @@
-"""Which position rule a checkpoint prefers, on policies that were trained under one or the other."""
+"""Tests which position rule a checkpoint prefers, on policies that were trained under one or the other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STEPS = 60
 
 @pytest.fixture(scope="module")
 def batch() -> CloningBatch:
-    """Chunks of random tokens, two a demonstration, all of one observation."""
+    """Returns chunks of random tokens, two a demonstration, all of one observation."""
     tokenizer, random = small_policy.make_tokenizer(), np.random.default_rng(2)
     ids, slots = tokenizer.token_ids, tokenizer.config.max_action_tokens
     seen = dataclasses.replace(random_observation(tokenizer.config, random), prompt="reach")
@@ -40,7 +40,7 @@ def batch() -> CloningBatch:
 
 
 def train(policy: Pi0FASTActorCritic, batch: CloningBatch, *, rule: int) -> Any:
-    """Parameters after some steps of imitation whose likelihood is number `rule` of `score_both`."""
+    """Returns parameters after some steps of imitation whose likelihood is number `rule` of `score_both`."""
     params = policy.init(key=jax.random.key(0))
     optimizer = optax.adam(1e-2)
 
@@ -75,7 +75,10 @@ def test_without_the_shift_both_rules_are_one(batch: CloningBatch, monkeypatch: 
 
 
 def test_an_interval_around_zero_tells_nothing() -> None:
-    """Differences -1, 1: mean 0, so the interval holds 0; differences 1, 1.1: mean 1.05, half width 0.64."""
+    """The differences -1 and 1 have the mean 0, so the interval holds 0.
+
+    The differences 1 and 1.1 have the mean 1.05 and the half width 0.64.
+    """
     assert Preference(np.array([-1.0, 1.0]), np.zeros(2)).verdict == "neither"
     assert Preference(np.array([1.0, 1.1]), np.zeros(2)).verdict == "ours"
     assert Preference(np.zeros(2), np.array([1.0, 1.1])).verdict == "served"
@@ -85,7 +88,10 @@ def test_an_interval_around_zero_tells_nothing() -> None:
 def test_likelihoods_are_means_over_the_tokens_of_a_demonstration(
     batch: CloningBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten chunks, of which the second batch has only two, with 1, 2 .. 10 tokens; each costs its number of chunk."""
+    """There are ten chunks with 1, 2 ..
+
+    10 tokens, of which the second batch has only two. Each costs its number of chunk.
+    """
     rows = np.arange(10)
     many = batch.take(rows % len(batch.action_tokens))
     mask = np.arange(many.token_mask.shape[1]) <= rows[:, None]
@@ -99,13 +105,15 @@ def test_likelihoods_are_means_over_the_tokens_of_a_demonstration(
     monkeypatch.setattr(positions, "score_both", score)
     policy = small_policy.make_policy(small_policy.MODEL)
     preference = prefer(policy, {"actor_backbone": {}}, many, np.repeat([0, 1], 5))
-    # Demonstration 0: (0*1 + 1*2 + 2*3 + 3*4 + 4*5) / 15 = 40/15; demonstration 1: (5*6 + .. + 9*10) / 40 = 290/40.
+    # Demonstration 0 costs (0*1 + 1*2 + 2*3 + 3*4 + 4*5) / 15 = 40/15, and demonstration 1 costs (5*6 + .. + 9*10) / 40
+    # = 290/40.
     np.testing.assert_allclose(preference.ours, [-40 / 15, -290 / 40], rtol=1e-6)
     np.testing.assert_allclose(preference.served, [-80 / 15, -580 / 40], rtol=1e-6)
 
 
 def test_a_preference_says_its_numbers() -> None:
-    # The mean of 1 and 1.1 is 1.05; the standard error 0.05, t(0.975, 1) = 12.7062: half width 0.6353.
+    # The mean of 1 and 1.1 is 1.05, and the standard error is 0.05. With t(0.975, 1) = 12.7062 the half width is
+    # 0.6353.
     assert str(Preference(np.array([-1.0, -0.9]), np.array([-2.0, -2.0]))) == (
         "the policy's rule -0.9500 nats per token, openpi's sampler's -2.0000; difference +1.0500 [+0.4147, +1.6853] "
         "over 2 demonstrations, 95 % interval\nThe checkpoint was trained under the policy's rule. Use it as it is."
@@ -153,7 +161,7 @@ def test_demonstrations_that_do_not_fit_are_an_error_of_the_user(
 
 
 def test_recorded_episodes_are_chunks_that_follow_each_other(tmp_path: pathlib.Path) -> None:
-    """Two episodes of 6 steps at H = 4 start chunks at 0 and 4; a third one is not asked for."""
+    """Two episodes of 6 steps at H = 4 start chunks at 0 and 4. The third episode is not asked for."""
     for number in range(3):
         write_hdf5(tmp_path / f"episode_{number}.hdf5", 6, first=number, images=np.zeros((6, 8, 10, 3), np.uint8))
     config = small_policy.configure(tmp_path, run={"prompt": "reach"})
