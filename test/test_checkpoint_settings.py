@@ -276,10 +276,12 @@ def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest
     assert (found.model, found.env.task, found.env.max_episode_chunks) == (config.model, "transfer_cube", 5)
     assert found.ppo == PRESETS["debug"].ppo
     assert "task transfer_cube, simulator mujoco, time limit 20 control steps" in capsys.readouterr().out
-    quick = dataclasses.replace(found, run=configure(tmp_path, run={"pretrained_checkpoint_path": str(path)}).run)
+    run = {"pretrained_checkpoint_path": str(path), "prompt": "reach"}
+    quick = dataclasses.replace(found, run=configure(tmp_path, run=run).run)
     (_, note) = Learner.start(quick).opening
     assert note == (
-        f"settings differ from those of the run of {path}: env.max_episode_chunks 9 -> 5, run.prompt 'hand over' -> ''"
+        f"settings differ from those of the run of {path}: env.max_episode_chunks 9 -> 5, "
+        "run.prompt 'hand over' -> 'reach'"
     )
 
 

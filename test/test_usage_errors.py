@@ -207,3 +207,18 @@ def test_a_missing_start_is_found_before_episodes_are_read(
     assert main(["pretrain", "--episodes", "recordings", *places(tmp_path), *flags]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert text in line
+
+
+LONG_PROMPT = " ".join(["bring both hands to the red ball"] * 8)
+
+
+@pytest.mark.parametrize("command", [("train", "--no_wandb"), ("pretrain", "--num_demonstrations", "4")])
+def test_a_prompt_that_is_too_long_is_one_line_and_blocks_no_other_try(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--config", "debug", *places(tmp_path), "--prompt", LONG_PROMPT]) == 2
+    printed = capsys.readouterr().err
+    assert f"{command[0]}: " in printed
+    assert "prompt must be at most 28 tokens, got 74 for 'bring" in printed and "raise model.max_token_len" in printed
+    assert "Traceback" not in printed
+    assert list(tmp_path.rglob("step_*")) == []

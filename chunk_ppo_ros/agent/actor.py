@@ -18,6 +18,7 @@ from chunk_ppo_ros.core_jax.arrays import Key, Params
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
+from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 
 class Actor:
@@ -32,6 +33,7 @@ class Actor:
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
+        SettingError: when the prompt cannot be encoded, or the task does not exist.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Actor:
     ) -> None:
         self._config = config
         bundle = restore.load(checkpoint, config)
+        bundle.tokenizer.check_prompt(prompt_of(config))
         self._tokenizer, self._policy = bundle.tokenizer, bundle.policy
         self._params = bundle.params
         self.policy_version = policy_version

@@ -32,6 +32,7 @@ from chunk_ppo_ros.rl.optimizer import ACTOR, make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.robot.chunk_length import length_metrics
+from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 
 class Learner:
@@ -77,8 +78,10 @@ class Learner:
 
         Raises:
             CheckpointError: when a checkpoint that must be loaded cannot be, or another run already uses the folder.
+            SettingError: when the prompt cannot be encoded, or the task does not exist.
         """
         state = initial_state(config, StartingCheckpoint.of(config.run) if start is None else start)
+        state.policy.tokenizer.check_prompt(prompt_of(config))  # before anything is written that blocks another try
         learner = cls(config, state)
         if state.checkpoint is None:
             learner.save()

@@ -67,7 +67,7 @@ def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyT
     """Returns demonstrations as model inputs and target tokens, without a copy of the images.
 
     Raises:
-        ValueError: when a chunk does not fit the tokenizer or the model; the text names its number and episode.
+        SettingError: when a chunk or its prompt does not fit the tokenizer or the model. It names number and episode.
     """
     prompts = demonstrations.prompts
     observations, tokens = [], []
@@ -78,7 +78,7 @@ def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyT
             observations.append(tokenizer.observe(blind))
             tokens.append(tokenizer.encode_actions(demonstrations.actions[row], state))
         except ValueError as error:
-            raise ValueError(f"chunk {row}, of episode {episode}: {error}") from error
+            raise SettingError(f"chunk {row}, of episode {episode}: {error}") from error
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *observations)
     return CloningBatch(
         dataclasses.replace(stacked, images=demonstrations.images),
@@ -184,7 +184,7 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
 
     Raises:
         CheckpointError: when the folder exists already, which is checked first, or cannot be written.
-        SettingError, RegistryError: for settings that the simulator cannot honor.
+        SettingError, RegistryError: for settings that the simulator cannot honor, and for a prompt that is too long.
         SimulatorUnavailable: when the simulator cannot render here.
     """
     earlier = {step: directory.with_name(f"{directory.name}-{step}") for step in also_after}

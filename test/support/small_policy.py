@@ -58,7 +58,7 @@ def make_tokenizer(action_dim: int = 14) -> PolicyTokenizer:
     chunks = random.uniform(-1, 1, (16, model.action_horizon, action_dim))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prompt.model"
-        train_prompt_tokenizer(["reach"], path)
+        train_prompt_tokenizer(["reach", "reach both balls"], path)
         prompt = PromptTokenizer(path, max_len=model.max_prompt_len)
     return PolicyTokenizer(
         prompt=prompt,

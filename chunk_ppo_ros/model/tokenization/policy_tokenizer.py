@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Int, Int32, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prompt_tokenizer
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
@@ -115,6 +116,18 @@ class PolicyTokenizer:
             max_tokens=self.max_fast_tokens,
             action_limit=self.config.action_limit,
         )
+
+    def check_prompt(self, prompt: str) -> None:
+        """Makes sure that a prompt can be encoded with every state.
+
+        Raises:
+            SettingError: where the prompt has unknown characters, or more tokens than model.max_token_len with a state.
+        """
+        longest = np.zeros(self.norm_stats.state.dim, np.float32)  # Each number is in the middle bin, of three digits.
+        try:
+            self.prompt.encode(prompt, longest)
+        except ValueError as error:
+            raise SettingError(f"the task's prompt (run.prompt) cannot be used: {error}") from error
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
         """Returns the model's input. It raises ValueError where the state or the prompt does not fit."""
