@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from chunk_ppo_ros.config import MODELS, Pi0FASTActorCriticConfig
-from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms, joint_mask
+from chunk_ppo_ros.model.tokenization.aloha_transforms import JOINT_SIGNS, AlohaTransforms, joint_mask
 from chunk_ppo_ros.robot import grippers
 
 OPENPI, INTERBOTIX = (grippers.GRIPPER_CONVENTIONS[name] for name in ("openpi", "interbotix"))
 PI = AlohaTransforms(gripper=OPENPI, delta_actions=False)
 DELTA = AlohaTransforms()
 ARMS = st.integers(1, 2)
+
+
+def test_the_signs_of_the_joints_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        JOINT_SIGNS[0] = -1.0
 
 
 def arm(*joints: float, gripper: float) -> list[float]:

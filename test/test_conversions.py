@@ -95,6 +95,13 @@ def test_what_is_not_recorded_of_an_execution_stays_unknown() -> None:
     assert_same(conversions.execution_from_message(message), refused)
 
 
+def test_an_execution_of_another_format_is_refused() -> None:
+    message = conversions.execution_to_message(ExecutionResult.whole(3))
+    message.format.version = 1
+    with pytest.raises(ValueError, match=r"format.version must be 2, got 1; build all nodes from one version"):
+        conversions.execution_from_message(message)
+
+
 def test_a_measurement_that_is_not_known_is_nan_on_the_wire() -> None:
     execution = dataclasses.replace(ExecutionResult.whole(3), measurements=Metrics({"lag": math.nan}))
     message = conversions.execution_to_message(execution)

@@ -14,7 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bag_messages import read_message
+from chunk_ppo_ros.data.bag_messages import Track, read_message
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.robot import aloha
 
@@ -206,3 +206,12 @@ def test_a_message_that_is_gone_from_its_bag_is_told(tmp_path: pathlib.Path) -> 
     for received, stamp in ((31, 29), (32, 30)):
         with pytest.raises(EpisodesError, match=r"recording must be whole, got .*one: the message of .* is gone; copy"):
             read_message(bags, HIGH, START + received * MS, START + stamp * MS)
+
+
+def test_a_track_has_a_state_near_each_step() -> None:
+    track = Track.of([(1.0, np.ones(7)), (1.2, np.full(7, 3.0))])
+    np.testing.assert_allclose(
+        track.at(np.array([0.95, 1.05, 1.25]), ""), [np.ones(7), np.full(7, 1.5), np.full(7, 3.0)]
+    )
+    with pytest.raises(EpisodesError, match=r"within 0.1 s of each step, got 0.15 s for the left arm"):
+        track.at(np.array([1.35]), "the left arm")

@@ -63,6 +63,8 @@ def test_a_flag_may_have_its_section_before_its_name() -> None:
 def test_every_setting_has_both_forms() -> None:
     known = make_parser().format_help()
     assert "--learning_rate" in known and "--ppo.learning_rate LEARNING_RATE" not in known  # one line a setting
+    assert "--no_wandb" in known and "--run.no_wandb" not in known
+    assert known.count("log to wandb") == 1  # The flag that turns it off has no help of its own.
     assert parse("--reward.jerk_penalty", "0.5").reward.jerk_penalty == 0.5
     assert parse("--run.no-wandb") == parse("--no-wandb") == parse("--run.no_wandb")
 

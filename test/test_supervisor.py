@@ -310,7 +310,7 @@ def test_a_process_is_followed_line_by_line_and_its_newest_lines_are_kept(tmp_pa
         "import os, sys, time\n"
         "def say(text):\n    sys.stdout.write(text)\n    sys.stdout.flush()\n    time.sleep(0.1)\n"
         "for number in range(60): print(number)\n"
-        "say('\\r1 of 2')\nsay('\\r2 of 2\\r')\nsay('done\\n')\nsay(str(os.getpid()))\n"
+        "say('\\r1 of 2')\nsay('\\r2 of 2\\r')\nsay('done\\n')\nsay(str(os.getpgrp()))\n"
     )
     lines: list[str] = []
     progress: list[str] = []

@@ -74,7 +74,7 @@ def _evaluate_both(
     paths: tuple[Path, Path], config: TrainConfig, *, episodes: int
 ) -> tuple[EvaluationResult, EvaluationResult]:
     """Evaluates both checkpoints at the same time, each in a separate process."""
-    with worker_pool(2) as pool:
+    with worker_pool(len(paths)) as pool:
         settings = {"episodes": episodes, "greedy": True}
         results = [pool.apply_async(_evaluate, (path, config), settings) for path in paths]
         before, after = (result.get() for result in results)
