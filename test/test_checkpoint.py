@@ -248,7 +248,7 @@ def test_finished_checkpoint_is_never_overwritten(save: Callable[[int], Path]) -
 
 @contextlib.contextmanager
 def no_room() -> Iterator[None]:
-    """No file may grow beyond 64 bytes within the block, as on a full disk.
+    """Limits files to 64 bytes within the block, as on a full disk.
 
     pytest's own log may be such a file, so the limit must not be in force between tests.
     """

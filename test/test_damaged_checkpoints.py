@@ -192,7 +192,7 @@ def test_wrong_json_in_norm_stats_is_an_error(run: Path, wrong: Any) -> None:
 
 
 def make_foreign(folder: Path) -> dict[str, Path]:
-    """Each of these folders is no checkpoint of this package, and one is a file."""
+    """Makes folders that are no checkpoints of this package, and a file."""
     (folder / "empty").mkdir()
     (folder / "torch").mkdir()
     (folder / "torch" / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")

@@ -94,11 +94,11 @@ def test_merging_without_adapters_changes_nothing() -> None:
 
 
 def test_attention_adapters_by_hand() -> None:
-    """Two heads of width 2 on x = (1, 0), rank 1, alpha 3: scale 3.
+    """Two heads of width 2 see x = (1, 0) at rank 1 and alpha 3, so the scale is 3.
 
     Keys are zero, so one slot attends to itself and its value is v = x W_v + 3 (x A_v) B_v = (0, 0) + 3 * 2 * (1, 0).
-    Every head mixes (6, 0). The output's A reads both heads: 6 * 1 + 6 * 2 = 18; its B are summed: (1, 0) + (0, 5).
-    So the output is 3 * 18 * (1, 5), where A_n B_n for each head would give 3 * (6 * (1, 0) + 12 * (0, 5)).
+    Every head mixes (6, 0). The output's A reads both heads: 6 * 1 + 6 * 2 = 18. Its B are summed: (1, 0) + (0, 5). So
+    the output is 3 * 18 * (1, 5), where A_n B_n for each head would give 3 * (6 * (1, 0) + 12 * (0, 5)).
     """
     config = GemmaConfig(width=2, depth=1, mlp_dim=1, num_heads=2, head_dim=2, lora_rank=1, lora_alpha=3.0)
     params = {
@@ -136,9 +136,10 @@ def test_query_adapters_belong_to_their_head() -> None:
 
 
 def test_feed_forward_adapters_by_hand() -> None:
-    """Width and hidden width 1, x = 2, all plain matrices 0, rank 1, alpha 7, which openpi leaves out here.
+    """Width and hidden width are 1, x = 2, all plain matrices are 0, and the rank is 1.
 
-    Gate 2 * 3 = 6, up 2 * 0.5 = 1, gelu(6) = 6 within 1e-8: hidden 6, output 6 * 4 = 24.
+    The alpha of 7 is left out here, as openpi does it. The gate is 2 * 3 = 6 and up is 2 * 0.5 = 1. With gelu(6) = 6
+    within 1e-8 the hidden number is 6, and the output is 6 * 4 = 24.
     """
     config = GemmaConfig(width=1, depth=1, mlp_dim=1, num_heads=2, head_dim=2, lora_rank=1, lora_alpha=7.0)
     params = {

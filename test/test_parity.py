@@ -235,7 +235,7 @@ def test_tolerances_are_those_that_the_document_names() -> None:
 
 
 def test_a_tolerance_of_bfloat16_grows_with_the_references_own_rounding() -> None:
-    """The reference is 0.75 from its float32 numbers in what counts; sqrt(2) times that is above 0.5."""
+    """The reference is 0.75 from its float32 numbers in what counts. The tolerance sqrt(2) * 0.75 is above 0.5."""
     coarse, fine = np.array([[1.75, 9.0], [2.0, 2.0]]), np.array([[1.0, 2.0, 5.0], [2.0, 2.0, 5.0]])
     counted = np.array([[True, False], [True, True]])
     grown = parity_tolerances.coarse_tolerance("token_logp", coarse, fine, counted)

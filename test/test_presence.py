@@ -1,4 +1,4 @@
-"""Which nodes the graph shows, has lost, or shows anew, by what a fake of the graph says."""
+"""Tests which nodes the graph shows, has lost, or shows anew, by what a fake of the graph says."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_node_that_leaves_and_comes_back_is_told_once_each(graph: Graph, watch
 
 
 def test_another_identity_means_that_the_node_was_started_anew(graph: Graph, watch: PresenceWatch) -> None:
-    """A killed process stays in the graph beside the one that took its place."""
+    """A killed process stays in the graph beside the process that took its place."""
     graph.publishers = [Endpoint("trainer_node", [1])]
     watch.update(0.0)
     graph.publishers.append(Endpoint("trainer_node", [2]))
@@ -72,7 +72,7 @@ def test_another_identity_means_that_the_node_was_started_anew(graph: Graph, wat
 def test_a_publisher_whose_node_is_not_known_yet_is_no_node(
     graph: Graph, watch: PresenceWatch, placeholder: str
 ) -> None:
-    """Discovery tells of a publisher before it tells whose it is: the placeholder that stands there never leaves."""
+    """Discovery reports a publisher before it reports whose it is. The placeholder that stands there never leaves."""
     graph.publishers = [Endpoint(placeholder, [1])]
     assert watch.update(0.0) == []
     graph.publishers = [Endpoint("trainer_node", [1])]

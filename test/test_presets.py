@@ -1,4 +1,7 @@
-"""The presets differ from the defaults in these settings and in no other: published results were made with them."""
+"""Tests that the presets differ from the defaults in these settings and in no other.
+
+Published results were made with them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imitation: what it refuses before it begins, and what it leaves as it is."""
+"""Tests imitation: what it refuses before it begins, and what it leaves as it is."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_start_that_cannot_be_used_is_refused_before_anything_is_demonstrated(
 
 
 def cloning_batch(tokenizer: PolicyTokenizer) -> CloningBatch:
-    """Two observations and chunks of noise, as the small policy sees them."""
+    """Returns two observations and chunks of noise, as the small policy sees them."""
     model, random = tokenizer.config, np.random.default_rng(2)
     seen = [dataclasses.replace(random_observation(model, random), prompt="reach") for _ in range(2)]
     observations = [tokenizer.observe(one) for one in seen]
@@ -107,7 +107,7 @@ def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:
 
 
 class OneNumber:
-    """Stands in for a policy with one parameter w: each token costs (w - 2)^2 / 2 nats."""
+    """Stands in for a policy with one parameter w, in which each token costs (w - 2)^2 / 2 nats."""
 
     def evaluate(self, params: Any, observation: Any, tokens: Any, mask: Any, *, temperature: float) -> SimpleNamespace:
         assert temperature == 1.0  # As in openpi, whatever `model.temperature` is.
@@ -116,7 +116,7 @@ class OneNumber:
 
 
 def adamw(num_steps: int, *, peak: float) -> list[float]:
-    """w after each step by openpi's rule: AdamW, gradients clipped to 1, linear warm-up, cosine decay to 0."""
+    """Returns w after each step by openpi's rule: AdamW, gradients clipped to 1, linear warm-up, cosine decay to 0."""
     w, mean, square, found, warm_up = 0.0, 0.0, 0.0, [], num_steps // 20
     for step in range(num_steps):
         gradient = float(np.clip(w - 2.0, -1.0, 1.0))

@@ -1,4 +1,4 @@
-"""Imitation of recorded episodes: which are held out, what is fitted, and the checkpoint that comes of it."""
+"""Tests imitation of recorded episodes: which are held out, what is fitted, and the checkpoint that it writes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ STEPS = 8
 
 
 def configure(folder: Path, *, run: dict[str, Any] | None = None, **changes: Any) -> TrainConfig:
-    """The small model with room for a token a coefficient: chunks of noise are not compressed."""
+    """Returns a configuration of the small model with a token slot for each coefficient.
+
+    Chunks of noise are not compressed.
+    """
     sizes = {"max_token_len": 100, "max_action_tokens": 70}
     config = small_policy.configure(folder, run={"prompt": "stack", **(run or {})}, **sizes)
     settings = {"bc_steps": 3, "bc_batch_size": 4, "chunk_stride": 2, "validation_fraction": 0.2, **changes}
@@ -40,7 +43,7 @@ def configure(folder: Path, *, run: dict[str, Any] | None = None, **changes: Any
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three ALOHA episodes of 8 steps, the second with JPEG images."""
+    """Writes three ALOHA episodes of 8 steps, the second with JPEG images."""
     folder, random = tmp_path_factory.mktemp("recorded"), np.random.default_rng(0)
     for number in range(3):
         images = random.integers(0, 256, (STEPS, 24, 32, 3), dtype=np.uint8)
@@ -56,12 +59,13 @@ def test_a_checkpoint_that_training_starts_from(
     config = configure(tmp_path)
     folder = clone_episodes([recorded], config, tmp_path / "checkpoints" / "one")
     printed = capsys.readouterr().out
-    # 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
+    # Training takes 2 of 3 episodes, each with chunks at steps 0, 2, 4 and 6.
     assert "imitates 8 chunks of 2 episodes, 1 tasks; " in printed
     assert "1 held-out episodes: " in printed and " nats per token before, " in printed
     opened = Checkpoint.open(folder)
     bundle = restore.load(opened, config)
-    # The configured task and simulator had no part in it: it says the model and the prompt of the episodes.
+    # The configured task and simulator had no part in the imitation. The checkpoint says the model, and the prompt of
+    # the episodes.
     assert {name.split(".")[0] for name in opened.settings.values} == {"model", "run"}
     assert opened.settings.values["run.prompt"] == "stack"
     assert bundle.provenance.kind == "openpi"
@@ -94,7 +98,7 @@ def test_pretrained_weights_keep_their_tokenizers(
 def test_the_prompt_of_the_checkpoint(
     prompts: tuple[str, ...], kept: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is that of the episodes where all have the same one, and run.prompt where they differ."""
+    """The prompt is that of the episodes where all have the same one, and run.prompt where they differ."""
     source = small_policy.save_openpi(tmp_path / "source")
     run = {"pretrained_checkpoint_path": str(source), "prompt": "the setting"}
     config = configure(tmp_path, run=run, validation_fraction=0.0)
@@ -176,7 +180,10 @@ def test_failures_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_split() -> None:
-    """A tenth of 11, rounded up, is 2; never the only one; none at 0; every episode once and in order."""
+    """A tenth of 11 episodes, rounded up, is 2. An only episode is never held out, and none is at the fraction 0.
+
+    Every episode comes once and in order.
+    """
     recorded = episodes(*[None] * 11)
     split = split_episodes(recorded, fraction=0.1, seed=3)
     assert (len(split.training), len(split.held_out)) == (9, 2)
@@ -189,14 +196,17 @@ def test_the_split() -> None:
 
 
 class Scorer:
-    """Stands in for a policy: token t costs `params` * t nats."""
+    """Stands in for a policy in which token t costs `params` * t nats."""
 
     def evaluate(self, params: Any, _: Any, tokens: Any, mask: Any, *, temperature: float) -> SimpleNamespace:
         return SimpleNamespace(token_log_probs=jnp.where(mask, -params * temperature * tokens, 0.0))
 
 
 def test_the_score_of_held_out_chunks(tmp_path: Path) -> None:
-    """Tokens 0 + 1 + 2, 3, 6 + 7, 9 + 10 + 11 and 12 are 61 in ten tokens; batches of two, the last one filled up."""
+    """Tokens 0 + 1 + 2, 3, 6 + 7, 9 + 10 + 11 and 12 are 61 in ten tokens.
+
+    There are batches of two, and the last one is filled up.
+    """
     images, state = np.zeros((5, 1, 2, 2, 3), np.uint8), np.zeros((5, 2), np.float32)
     prompt = np.zeros((5, 4), np.int32)
     observation = ModelObservation(images, np.ones((5, 1), bool), prompt, prompt == 0, state)

@@ -1,4 +1,4 @@
-"""The quality of service of each profile, which publishers and subscribers outside this package rely on."""
+"""Tests the quality of service of each profile, which publishers and subscribers outside this package rely on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ratios at three levels, their clipped surrogate and the estimates of the KL: numbers by hand."""
+"""Tests ratios at three levels, their clipped surrogate and the estimates of the KL, by numbers by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from chunk_ppo_ros.rl import ratios
 
 
 def test_log_ratio_sums_over_sampled_tokens_only():
-    # Row 0: (-1 + 2) + (-3 + 2) = 0 with a pad that differs by 9. Row 1: only the first token counts: -1 + 1.5 = 0.5.
+    # Row 0 is (-1 + 2) + (-3 + 2) = 0 with a pad that differs by 9. In row 1 only the first token counts: -1 + 1.5 =
+    # 0.5.
     new = jnp.array([[-1.0, -3.0, -9.0], [-1.0, -5.0, -5.0]])
     old = jnp.array([[-2.0, -2.0, 0.0], [-1.5, 0.0, 0.0]])
     mask = jnp.array([[True, True, False], [True, False, False]])
@@ -44,7 +45,8 @@ def test_clipped_surrogate_by_hand(ratio, advantage, loss, gradient):
 
 
 def test_kl_estimates_by_hand():
-    # k3: (2 - 1) - ln 2, and 0 where nothing moved; k2: half the squares. Only k3 has the limit, here of 1 nat.
+    # The estimate k3 is (2 - 1) - ln 2, and 0 where nothing moved. The estimate k2 is half the squares. Only k3 has the
+    # limit, which is 1 nat here.
     log_ratio = jnp.log(jnp.array([1.0, 2.0, 100.0]))
     k3 = ratios.kl_k3(log_ratio, limit=1.0)
     np.testing.assert_allclose(k3, [0.0, 1.0 - np.log(2.0), np.e - 2.0], rtol=1e-5)
@@ -70,7 +72,7 @@ def test_ratios_of_each_level_by_hand(level, values, weights):
 
 
 def test_each_level_is_limited_by_itself():
-    # With a clamp of ln 4: the chunk's 16 and the token's 8 become 4, the mean is 4 as it is.
+    # With a clamp of ln 4 the chunk's 16 and the token's 8 become 4, and the mean is 4 as it is.
     limits = {"chunk": [4.0], "token": [2.0, 4.0, 1.0], "sequence_mean": [4.0]}
     for level, expected in limits.items():
         made = ratios.level_ratios(TOKEN_LOG_RATIOS, MASK, level=level, log_ratio_clamp=float(np.log(4.0)))

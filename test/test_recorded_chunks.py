@@ -1,4 +1,4 @@
-"""Recorded episodes as chunks: windows by hand, images as the policy sees them, cameras by name, labels."""
+"""Tests recorded episodes as chunks: windows by hand, images as the policy sees them, cameras by name, and labels."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from support import small_policy
 
 
 def configure(folder: pathlib.Path, **changes: Any) -> TrainConfig:
-    """The small model, H = 4 and 32 x 32 pixels, with one action dimension and two cameras."""
+    """Returns a configuration of the small model with H = 4, 32 x 32 pixels, one action dimension and two cameras."""
     config = small_policy.configure(folder, action_dim=1, cameras=("base_0_rgb", "left_wrist_0_rgb"))
     robot = dataclasses.replace(config.robot, optional_cameras=changes.pop("optional_cameras", ()))
     return dataclasses.replace(config, robot=robot, pretrain=dataclasses.replace(config.pretrain, **changes))
 
 
 def episode(num_steps: int, *, cameras: tuple[str, ...] = ("cam_high", "cam_left_wrist"), **fields: Any) -> Episode:
-    """States 0, 1, 2 .., actions ten times that; 16 x 32 pixels of the gray 10 + step, 100 more for each camera."""
+    """Returns an episode with the states 0, 1, 2 .., and actions that are ten times the states.
+
+    Images of 16 x 32 pixels have the gray 10 + step, and 100 more for each camera.
+    """
     steps = np.arange(num_steps, dtype=np.float32)[:, None]
     readers = {
         name: lambda step, index=index: np.full((16, 32, 3), 10 + step + 100 * index, np.uint8)
@@ -36,7 +39,7 @@ def episode(num_steps: int, *, cameras: tuple[str, ...] = ("cam_high", "cam_left
 
 
 def test_chunks_by_hand(tmp_path: pathlib.Path) -> None:
-    """Every third of 6 and of 2 steps is 0 and 3, and 0; beyond its end an episode repeats its last action."""
+    """Every third step of 6 is 0 and 3, and of 2 it is 0. Beyond its end an episode repeats its last action."""
     chunks = read_chunks(
         [episode(6), episode(2, prompt="lift")], configure(tmp_path), folder=tmp_path / "new", stride=3
     )
@@ -44,7 +47,7 @@ def test_chunks_by_hand(tmp_path: pathlib.Path) -> None:
     assert chunks.actions[..., 0].tolist() == [[0, 10, 20, 30], [30, 40, 50, 50], [0, 10, 10, 10]]
     assert chunks.episodes.tolist() == [0, 0, 1]
     assert chunks.prompts == ("reach", "lift")
-    # 32 x 16 pixels in a square of 32: bars of 8 rows.
+    # The 32 x 16 pixels are in a square of 32, which leaves bars of 8 rows.
     assert chunks.images.shape == (3, 2, 32, 32, 3) and chunks.image_mask.all()
     assert chunks.images[:, :, 16, 16, 0].tolist() == [[10, 110], [13, 113], [10, 110]]
     assert chunks.images[:, :, [7, 24]].max() == 0 and chunks.images[:, :, [8, 23]].min() == 10
@@ -103,7 +106,7 @@ def test_an_episode_without_a_task_is_refused(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_disk_that_is_too_small_is_found_first(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2 chunks of 2 cameras of 32 x 32 x 3 bytes are 12288 bytes."""
+    """Two chunks of 2 cameras of 32 x 32 x 3 bytes are 12288 bytes."""
     recorded, config = [episode(2)], configure(tmp_path)
     usage = type(recorded_chunks.shutil.disk_usage(tmp_path))
     monkeypatch.setattr(recorded_chunks.shutil, "disk_usage", lambda _: usage(0, 0, 12288))

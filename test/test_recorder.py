@@ -1,4 +1,4 @@
-"""Recordings, read back with the reader of rosbags."""
+"""Tests recordings by reading them back with the reader of rosbags."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(folder: pathlib.Path) -> list[tuple[str, bytes]]:
 
 
 def published_hash(name: str) -> str:
-    """The hash of a type as rosidl computed it."""
+    """Returns the hash of a type as rosidl computed it."""
     content = json.loads(find_definition(name).with_suffix(".json").read_text())
     (hash_,) = [entry["hash_string"] for entry in content["type_hashes"] if entry["type_name"] == name]
     return hash_
@@ -100,7 +100,7 @@ def test_a_type_that_is_not_installed_is_named() -> None:
 
 @pytest.fixture
 def recording(tmp_path: pathlib.Path) -> tuple[pathlib.Path, dict[str, Any]]:
-    """A folder recorded by the node in a process of its own and ended by SIGINT, and what was published."""
+    """Returns a folder that the node recorded in a process of its own, which SIGINT ended, and what was published."""
     log = (tmp_path / "log").open("w")
     arguments = ["--ros-args", "-p", f"run.run_dir:={tmp_path}", "-p", "run.exp_name:=one"]
     process = subprocess.Popen(
@@ -174,7 +174,8 @@ def test_a_recording_holds_what_was_published(recording: tuple[pathlib.Path, dic
     recorded = dict(read(folder))
     assert recorded.keys() == published.keys()
     for topic, message in published.items():
-        # Not byte by byte: what CDR puts between fields to align them is undefined, and the wire ends on four bytes.
+        # The bytes are not compared one by one, because what CDR puts between fields to align them is undefined. On the
+        # wire a message ends on four bytes.
         assert deserialize_message(recorded[topic], type(message)) == message
         assert 0 <= len(recorded[topic]) - len(serialize_message(message)) < 4
     metadata = yaml.safe_load((folder / "metadata.yaml").read_text())["rosbag2_bagfile_information"]

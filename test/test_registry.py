@@ -1,4 +1,4 @@
-"""The registry of named parts: names, entry points of other packages, and errors that name who is at fault."""
+"""Tests the registry of named parts: names, entry points of other packages, and errors that name who is at fault."""
 
 from __future__ import annotations
 

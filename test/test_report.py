@@ -1,4 +1,4 @@
-"""The summary and the learning curve from a made-up run."""
+"""Tests the summary and the learning curve of a made-up run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def make_config(tmp_path, **ppo):
 
 
 def write_run(tmp_path, *, num_updates=4, start="fresh weights", is_fallback=False, evaluations=()):
-    """Four episodes of two chunks an update; from the third update on they succeed."""
+    """Writes four episodes of two chunks an update. From the third update on they succeed."""
     origin = {"start": start, "is_fallback": is_fallback}
     run_dir = tmp_path / "runs" / "name"
     with MetricsLog.open(run_dir, config=make_config(tmp_path), run_id="name-1", **origin) as log:
@@ -134,7 +134,7 @@ def test_updates_that_were_undone_are_marked(tmp_path, monkeypatch):
 
 
 def drawing(monkeypatch, tmp_path, **records):
-    """The six panels of a curve, row by row."""
+    """Returns the six panels of a curve, row by row."""
     drawn = []
     monkeypatch.setattr(plots, "save", lambda figure, path, dpi: drawn.append(figure))
     given = {"updates": (), "episodes": (), "evaluations": (), "clip_range": (0.8, 1.25), **records}
@@ -168,7 +168,8 @@ def test_the_panels_show_the_records(tmp_path, monkeypatch):
         "Explained variance of the value",
         "KL from before to after an update (k2), nats a chunk",
     ]
-    # Four episodes of two chunks; means over fewer than two are not drawn: (0 + 0 + 1) / 3 and (0 + 0 + 1 + 1) / 4.
+    # There are four episodes of two chunks. Means over fewer than two are not drawn: (0 + 0 + 1) / 3 and (0 + 0 + 1 +
+    # 1) / 4.
     mean = f"mean of the last {plots.WINDOW} episodes"
     np.testing.assert_allclose(points(success, mean), [[6, 1 / 3], [8, 0.5]])
     np.testing.assert_allclose(points(reward, mean), [[6, 1.0], [8, 1.5]])
@@ -274,7 +275,7 @@ def test_nearest_preset_names_what_differs(tmp_path):
 
 
 def test_running_mean_by_hand():
-    # Window 2: 1, (1 + 3)/2, (3 + 5)/2, (5 + 1)/2.
+    # With the window 2 the means are 1, (1 + 3)/2, (3 + 5)/2, (5 + 1)/2.
     np.testing.assert_allclose(plots.running_mean(np.array([1.0, 3.0, 5.0, 1.0]), 2), [1.0, 2.0, 4.0, 3.0])
 
 

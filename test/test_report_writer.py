@@ -1,4 +1,4 @@
-"""The page of a run that goes on, ends or is stopped, and the command that makes it at any time."""
+"""Tests the page of a run that goes on, ends or is stopped, and the command that makes it at any time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_update(log: MetricsLog, number: int) -> None:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[MetricsLog]:
-    """The metrics of a run `mine` with one update."""
+    """Returns the metrics of a run `mine` with one update."""
     config = dataclasses.replace(PRESETS["debug"], run=RunConfig(exp_name="mine", wandb=False))
     with MetricsLog.open(tmp_path / "runs" / "mine", config=config, run_id="mine-1") as log:
         write_update(log, 1)

@@ -1,4 +1,4 @@
-"""Resampling to the bit: against numbers by hand, itself in exact order, and the jax that is installed."""
+"""Tests resampling to the bit against numbers by hand, itself in exact order, and the jax that is installed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def random_image(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 
 def test_taps_of_a_third_by_hand() -> None:
-    # 6 -> 2: centers at 1 and 4, half width 3; weights 1/3 * (2, 3, 2, 1) / (8/3) at the left edge, mirrored right.
+    # Six values become two. The centers are at 1 and 4, and the half width is 3. The weights are 1/3 * (2, 3, 2, 1) /
+    # (8/3) at the left edge, and mirrored at the right edge.
     taps = resampling.find_taps(6, 2)
     np.testing.assert_array_equal(taps.index, [[0, 1, 2, 3], [2, 3, 4, 5]])
     np.testing.assert_allclose(taps.weight, [[2 / 8, 3 / 8, 2 / 8, 1 / 8], [1 / 8, 2 / 8, 3 / 8, 2 / 8]], rtol=1e-6)
@@ -48,15 +49,15 @@ def test_weights_are_the_triangle_kernel(size: int, new_size: int) -> None:
 
 @pytest.mark.parametrize("multiple", [1, 2, 7, 64])
 def test_windows_are_summed_in_order(multiple: int) -> None:
-    # 2^24 absorbs single ones: in order, 2^24 + 1 + 1 .. stays 2^24; the last window, where there are several, sums
-    # its 32 ones first.
+    # The number 2^24 absorbs single ones. In order, 2^24 + 1 + 1 .. stays 2^24. The last window, where there are
+    # several, sums its 32 ones first.
     values = np.ones((1, 32 * multiple), np.float32)
     values[0, 0] = 2.0**24
     assert resampling.window_sum(values)[0] == 2**24 + 32 * (multiple - 1)
 
 
 def test_windows_are_centered() -> None:
-    # 34 values: 15 zeros are put before them and 15 behind, so that 17 are in each window.
+    # There are 34 values. Before them and behind them 15 zeros are put, so that 17 values are in each window.
     values = np.ones((1, 34), np.float32)
     values[0, 17] = 2.0**24  # it begins the second window: 17 + 2^24, which float32 rounds to an even number
     assert resampling.window_sum(values)[0] == 2**24 + 16
@@ -67,12 +68,13 @@ def test_windows_are_centered() -> None:
 
 @pytest.mark.parametrize(("size", "length"), [(279, 280), (320, 320), (588, 296), (640, 320), (800, 272), (1920, 320)])
 def test_block_lengths(size: int, length: int) -> None:
-    # As found in the sums of jax 0.5.3 on two cores: 588 / 2 = 294 and 800 / 3 = 266.7, up to a multiple of 8.
+    # These were found in the sums of jax 0.5.3 on two cores. They are 588 / 2 = 294 and 800 / 3 = 266.7, up to a
+    # multiple of 8.
     assert resampling.block_length(size) == length
 
 
 def test_blocks_are_summed_apart() -> None:
-    # 2^24 + 1 stays 2^24 in float32, twice; the block 1 + 1 is added as 2.
+    # In float32, 2^24 + 1 stays 2^24, twice. The block 1 + 1 is added as 2.
     values = np.array([[2.0**24, 1.0, 1.0]], np.float32)
     ones, none = np.ones((1, 3), np.float32), np.zeros((1, 3), bool)
     assert resampling.sum_in_order(ones, values, none)[0] == 2**24

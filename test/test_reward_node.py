@@ -1,4 +1,4 @@
-"""reward_node among simulated neighbors: a policy, a robot, a reward source and a trainer in one other node."""
+"""Tests reward_node among simulated neighbors: a policy, a robot, a reward source and a trainer in one other node."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def make_chunk(*, value: float, version: int = 0) -> types.SampledChunk:
 
 
 class Neighbors(Node):
-    """Everyone whom reward_node talks to, in one node; answers transitions as `ack` says."""
+    """Plays everyone whom reward_node talks to, in one node. It answers transitions as `ack` says."""
 
     def __init__(self, context: Context) -> None:
         super().__init__("neighbors", context=context)
@@ -111,7 +111,7 @@ class Graph(Spinner):
         self.others.version.publish(msg.PolicyVersion(**{"run_id": RUN, "num_required": 4, **fields}))
 
     def start(self) -> int:
-        """Waits for a reset and starts the episode; returns its number."""
+        """Waits for a reset, starts the episode, and returns its number."""
         self.until(lambda: self.others.events and self.others.events[-1].event == Event.RESET)
         assert self.call("start_episode", Trigger.Request()).success
         self.until(lambda: self.others.events[-1].event == Event.STARTED)
@@ -129,7 +129,7 @@ class Graph(Spinner):
         self.others.result.publish(Result(header=header, end=end, status=status, num_steps=num_steps, message=message))
 
     def follow(self, number: int, *, chunk: int) -> None:
-        """robot_node reports what a human drove, then policy_node makes a chunk of it."""
+        """Reports what a human drove as robot_node, then makes a chunk of it as policy_node."""
         header, end = header_of(stamp(number)), time_from_ns(stamp(number) + 7)
         self.others.result.publish(Result(header=header, end=end, num_steps=HORIZON, human=True))
         driven = dataclasses.replace(make_chunk(value=0.75), human_driven=True)
@@ -154,7 +154,7 @@ class Graph(Spinner):
         )
 
     def play(self, number: int, *, episode: int = 0, chunk: int = 0, value: float = 0.5, **ends: bool) -> None:
-        """A whole chunk, up to its outcome."""
+        """Plays a whole chunk, up to its outcome."""
         self.sample(number, episode=episode, chunk=chunk, value=value)
         self.execute(number)
         self.judge(number, **ends)
@@ -162,7 +162,7 @@ class Graph(Spinner):
 
 
 def stamp(number: int) -> int:
-    """The stamp of a chunk, ns."""
+    """Returns the stamp of a chunk, ns."""
     return 1_000_000_000 + number
 
 
@@ -301,7 +301,7 @@ def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: p
     say(-1.0, "human_feedback -1 counts for chunk 0")  # after it
     assert graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS)).success
     graph.until(lambda: graph.others.transitions)
-    # 2 * 1 of the task, 0.5 - 1 of feedback, 1 for the mark
+    # The reward is 2 * 1 of the task, 0.5 - 1 of feedback, and 1 for the mark.
     terms = {term.name: term.value for term in graph.others.transitions[0].outcome.terms}
     assert terms == {"progress": 1.0, "feedback": -0.5, "human_success": 1.0}
     assert graph.others.transitions[0].outcome.reward == 2.5
@@ -311,7 +311,7 @@ def test_feedback_counts_for_a_chunk_and_a_mark_is_a_term(graph: Graph, capfd: p
 
 
 def refuse(graph: Graph, number: int) -> None:
-    """A chunk that robot_node refuses; no reward will come."""
+    """Plays a chunk that robot_node refuses. No reward will come for it."""
     graph.sample(number, chunk=number)
     graph.execute(number, status=Result.REFUSED, num_steps=0, message="first target 0.7 rad away")
     graph.until(lambda: graph.others.outcomes and graph.others.outcomes[-1].sequence_number == number)
@@ -444,7 +444,7 @@ def test_a_mark_on_what_a_human_did_is_not_the_policys(graph: Graph) -> None:
 
 
 def test_a_fault_under_a_human_ends_the_episode_also_where_the_policy_has_gone_on(graph: Graph) -> None:
-    """The rollout was full, so that the trainer made the next version before the sensors were back for a bootstrap."""
+    """The rollout was full. So the trainer made the next version before the sensors were back for a bootstrap."""
     graph.announce()
     graph.start()
     graph.take_over(True)

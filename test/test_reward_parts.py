@@ -1,4 +1,4 @@
-"""The parts of reward_node: what it watches, publishes and sends again, without a graph."""
+"""Tests the parts of reward_node: what it watches, publishes and sends again, without a graph."""
 
 from __future__ import annotations
 

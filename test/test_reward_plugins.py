@@ -1,4 +1,4 @@
-"""Reward terms of another package: from what the robot did, and from the simulated scene."""
+"""Tests reward terms of another package, which read what the robot did or the simulated scene."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def rise(before, after):
 
 @pytest.fixture(autouse=True)
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with a term of each kind, and a scene term with the name of one of the task's."""
+    """Makes a package with a term of each kind, and a scene term with the name of one of the task's."""
     plugin_package.install(
         tmp_path,
         monkeypatch,

@@ -1,4 +1,4 @@
-"""The terms of a chunk's reward: factors, penalties, marks and feedback, in the script form and in the referee."""
+"""Tests the terms of a chunk's reward: factors, penalties, marks and feedback."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def test_a_factor_without_its_term_is_refused() -> None:
 
 
 def test_jerk_of_a_cubic_is_its_constant_third_difference() -> None:
-    # a(t) = t^3 has the third difference 6 for every t. Six steps have three of them: 3 * 6^2 = 108 for each joint. Two
-    # of the twelve joints move so, the mean over joints is 108 * 2 / 12 = 18.
+    # The motion a(t) = t^3 has the third difference 6 for every t. Six steps have three of them, which is 3 * 6^2 = 108
+    # for each joint. Two of the twelve joints move so, and the mean over joints is 108 * 2 / 12 = 18.
     targets = np.zeros((6, 14))
     targets[:, [0, 12]] = np.arange(6.0)[:, None] ** 3
     assert jerk(targets) == pytest.approx(18.0)
@@ -104,7 +104,7 @@ def test_jerk_ignores_grippers_steady_acceleration_and_short_chunks() -> None:
 
 
 def test_penalties_are_terms_with_negative_weights() -> None:
-    # a = 0, 0, 0, 1 on one joint: one third difference of 1, so jerk 1 / 12.
+    # One joint moves by a = 0, 0, 0, 1. This has one third difference of 1, so the jerk is 1 / 12.
     targets = np.zeros((4, 14))
     targets[3, 0] = 1.0
     config = RewardConfig(clamped_penalty=0.01, jerk_penalty=1.2, effort_penalty=0.5)
@@ -159,7 +159,8 @@ def test_all_sources_penalties_and_feedback_add_up() -> None:
         feedback_weight=0.5,
     )
     outcome = referee.judge(joined(effort=10.0, feedback=-1.0), config=config, time_limit_reached=False).outcome
-    # 3 * 1 + 4 * 0.5 - 0.1 * 2 clamped - 0.01 * 36 (every joint's third difference is 6) - 0.2 * 10 + 0.5 * -1
+    # The sum is 3 * 1 + 4 * 0.5 - 0.1 * 2 clamped - 0.01 * 36 (every joint's third difference is 6) - 0.2 * 10 + 0.5 *
+    # -1.
     assert outcome.reward == pytest.approx(3 + 2 - 0.2 - 0.36 - 2 - 0.5)
     names = ["progress", "weight_kg", "clamped", "jerk", "effort", "feedback"]
     assert [term.name for term in outcome.reward_terms] == names
@@ -286,7 +287,7 @@ def test_feedback_after_the_transition_is_sent_is_told_to_be_late() -> None:
 
 def test_the_mean_shares_of_terms_add_up_to_the_mean_reward() -> None:
     other = with_term(OUTCOME, RewardTerm("feedback", -1.0, 0.5))
-    # progress 3 * 1 in both; feedback -0.5 in one of two
+    # Progress gives 3 * 1 in both chunks, and feedback -0.5 in one of the two.
     assert mean_shares([OUTCOME, other]) == {"reward/term/progress": 3.0, "reward/term/feedback": -0.25}
     assert sum(mean_shares([OUTCOME, other]).values()) == (OUTCOME.reward + other.reward) / 2
     assert mean_shares([]) == {}

@@ -1,4 +1,4 @@
-"""Reward terms, the referee, assembly and delivery of transitions, and the life of episodes."""
+"""Tests reward terms, the referee, assembly and delivery of transitions, and the life of episodes."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def make_outcome(**fields: object) -> ChunkOutcome:
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """One row: a chunk with its value, how it ended, the value told after it, and what must come of it.
+    """One row of the table: a chunk with its value, how it ended, the value sent after it, and the next value.
 
-    `expected` is the next value; None where no transition may come.
+    The next value is `expected`. It is None where no transition may come.
     """
 
     value: float
@@ -90,29 +90,29 @@ class Played:
 
 
 TABLE: dict[str, list[Played]] = {
-    # The next value is the next chunk's own; nothing follows the end state.
+    # The next value is the next chunk's own, and nothing follows the end state.
     "terminated": [Played(1.0, 2.0), Played(2.0, 3.0), Played(3.0, 0.0, ends=("terminated",))],
-    # A time limit cuts the segment: the value after it is told apart.
+    # A time limit cuts the segment, and the value after it is sent by itself.
     "truncated": [Played(1.0, 2.0), Played(2.0, 7.0, bootstrap=7.0, ends=("truncated",))],
-    # ... and never taken from the next episode's first chunk.
+    # That value is never taken from the next episode's first chunk.
     "truncated without bootstrap": [
         Played(1.0, None, ends=("truncated",)),
         Played(2.0, 0.0, episode=1, ends=("terminated",)),
     ],
     "terminated ignores a bootstrap": [Played(1.0, 0.0, bootstrap=5.0, ends=("terminated",))],
-    # A takeover cuts although the episode goes on and the next chunk is there.
+    # A takeover cuts the segment although the episode goes on and the next chunk is there.
     "takeover": [Played(1.0, 6.0, bootstrap=6.0, ends=("takeover",)), Played(2.0, 0.0, ends=("terminated",))],
-    # The end of a rollout inside an episode: the next chunk is by the next version, whose value does not count.
+    # A rollout ends inside an episode. The next chunk is by the next version, whose value does not count.
     "rollout end": [Played(1.0, 9.0, bootstrap=9.0), Played(2.0, 0.0, version=1, ends=("terminated",))],
     "rollout end without bootstrap": [Played(1.0, None), Played(2.0, 0.0, version=1, ends=("terminated",))],
-    # A refused chunk makes none, but its value is that of the state its predecessor led to.
+    # A refused chunk makes no transition, but its value is that of the state its predecessor led to.
     "refused": [Played(1.0, 2.0), Played(2.0, None, num_steps=0), Played(3.0, 0.0, ends=("terminated",))],
     "last of what is known": [Played(1.0, 2.0), Played(2.0, None)],
 }
 
 
 def feeds(played: list[Played], assembler: TransitionAssembler) -> list:
-    """The arrivals of a table row as functions, in the order of the real graph."""
+    """Returns the arrivals of a table row as functions, in the order of the real graph."""
     arrivals = []
     for number, one in enumerate(played):
         id = ChunkId("run", number, one.episode, number)

@@ -1,4 +1,4 @@
-"""robot_node over real topics: drivers and policy are played by `robot_rig.py` in the same process."""
+"""Tests robot_node over real topics. `robot_rig.py` plays drivers and policy in the same process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def lockstep() -> Iterator[Graph]:
 
 
 def ramp(num_steps: int, per_step: float) -> np.ndarray:
-    """Both waists move by `per_step` rad in every step."""
+    """Returns a motion in which both waists move by `per_step` rad in every step."""
     targets = np.tile(aloha.START_POSE, (num_steps, 1))
     targets[:, [0, 7]] += per_step * np.arange(1, num_steps + 1)[:, None]
     return targets
@@ -54,7 +54,7 @@ def test_a_chunk_is_executed_at_the_control_rate(real_time: Graph) -> None:
     np.testing.assert_array_equal(np.reshape(result.commanded, (16, 14)), np.array(real_time.rig.targets, np.float32))
     assert list(result.causes) == [0] * 16
     assert 0.3 <= result.duration <= 2.0
-    # 16 periods of 0.02 s pass between the first command and the end; the first one comes within a period.
+    # Between the first command and the end 16 periods of 0.02 s pass. The first one comes within a period.
     assert 0.3 <= (time_to_ns(result.end) - stamp) * 1e-9 <= 2.0
 
 
@@ -90,7 +90,8 @@ def test_joint_states_that_stop_are_a_fault_and_the_robot_holds(real_time: Graph
 
 
 def test_fast_steps_are_limited_and_counted(real_time: Graph) -> None:
-    # Asked for 0.1, 0.2, ... rad, got 1, 2, ... times 0.0628318: after four steps 0.4 - 0.2513272 = 0.1486728 is left.
+    # The chunk asks for 0.1, 0.2, ... rad, and gets 1, 2, ... times 0.0628318. After four steps 0.4 - 0.2513272 =
+    # 0.1486728 is left.
     real_time.rig.send(ramp(4, 0.1))
     result = real_time.result()
     assert list(result.causes) == [ExecutionResult.VELOCITY] * 4

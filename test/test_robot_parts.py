@@ -1,4 +1,4 @@
-"""The parts of robot_node: its diagnostics, who drives, and joint states that cannot be used."""
+"""Tests the parts of robot_node: its diagnostics, who drives, and joint states that cannot be used."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
 def said(diagnostics: RobotDiagnostics, **changes: object) -> tuple[bytes, str]:
-    """The level and the text of an idle robot with joint states of both arms, but for `changes`."""
+    """Returns the level and the text of an idle robot with joint states of both arms, but for `changes`."""
     idle: dict[str, object] = {"playing": False, "suspended": "", "arms": aloha.SIDES, "human": False, "problem": ""}
     status = diagnostics.status(**{**idle, **changes})  # type: ignore[arg-type]
     assert (status.name, status.hardware_id) == ("robot_node: chunk player", "aloha")

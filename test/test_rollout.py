@@ -1,4 +1,4 @@
-"""Transitions to a batch: order, stacking, and where segments end."""
+"""Tests how transitions become a batch: their order, how they are stacked, and where segments end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_ros.rl.rollout import segment_ends, stack_transitions
 from support.toy_policy import transition
 
-# (episode, chunk, how it ended) -> is the next one not its successor?
+# Each row has a transition, and whether the next row's transition is not its successor.
 SEGMENTS = [
     (transition(0, episode=0, chunk=0), False),
     (transition(1, episode=0, chunk=1, intervened=True), True),

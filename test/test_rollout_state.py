@@ -1,4 +1,4 @@
-"""When the policy samples, bootstraps and holds: stories of events, and the step that follows each."""
+"""Tests when the policy samples, bootstraps and holds, by stories of events and the step that follows each."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def chunk(number: int, episode: int = 0, within: int | None = None) -> ChunkId:
 
 
 def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
-    """The state must have asked for exactly this chunk."""
+    """Checks that the state asks for exactly this chunk, and sends it."""
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
@@ -71,7 +71,7 @@ def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
 
 
 def bootstrapped(number: int, episode: int = 0) -> Event:
-    """The state must have asked for exactly this bootstrap."""
+    """Checks that the state asks for exactly this bootstrap, and sends it."""
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
@@ -87,7 +87,7 @@ def human(drives: bool, stamp: int = 0) -> Event:
 
 
 def began(stamp: int) -> Event:
-    """A segment begins; the sensors have spoken just before."""
+    """Begins a segment, just before which the sensors have sent readings."""
 
     def event(state: RolloutState) -> None:
         state.segments.add_readings(SyncedSensors((), np.ones(0, bool), np.zeros(14, np.float32), stamp - 1, stamp - 1))
@@ -104,7 +104,7 @@ def drove(stamp: int) -> Event:
 
 
 def encoded(number: int, segment: int, within: int) -> Event:
-    """The state must have asked for exactly this chunk of this segment."""
+    """Checks that the state asks for exactly this chunk of this segment, and sends it."""
 
     def event(state: RolloutState) -> None:
         step = state.next_step()

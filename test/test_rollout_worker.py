@@ -1,4 +1,4 @@
-"""The rollout worker among a scripted actor and environment: what becomes a transition, and with which next value."""
+"""Tests which transitions the rollout worker makes, and with which next values. Actor and environment are scripted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOLVED = dataclasses.replace(EXECUTED, terminated=True, success=True)
 
 
 class CountingActor:
-    """The value of an observation is its state; chunks are empty."""
+    """Gives the state as the value of an observation. Chunks are empty."""
 
     def observe(self, observation: Observation) -> ModelObservation:
         tokens = np.zeros(1, np.int32)
@@ -37,7 +37,7 @@ class CountingActor:
 
 
 class ScriptedEnv:
-    """Ends chunks as the script says; the state is 100 times the episode plus the executed chunks of it."""
+    """Ends chunks as the script says. The state is 100 times the episode plus the executed chunks of it."""
 
     def __init__(self, *script: ChunkOutcome) -> None:
         self._script = list(script)
@@ -59,7 +59,7 @@ class ScriptedEnv:
 
 
 def collect(num_chunks: int, *script: ChunkOutcome) -> tuple[list[tuple[int, int, float]], list[EpisodeSummary]]:
-    """(sequence number, chunk, next value) of the transitions, and the episodes."""
+    """Returns (sequence number, chunk, next value) of the transitions, and the episodes."""
     worker = RolloutWorker(CountingActor(), ScriptedEnv(*script), config=CONFIG, run_id="run")  # type: ignore[arg-type]
     transitions, episodes = worker.collect(num_chunks)
     return [(one.id.sequence_number, one.id.chunk, one.next_value) for one in transitions], episodes

@@ -1,4 +1,4 @@
-"""How a node's process starts and ends, seen from outside."""
+"""Tests how a node's process starts and ends, seen from outside."""
 
 from __future__ import annotations
 

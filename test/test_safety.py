@@ -1,4 +1,7 @@
-"""What may reach the robot. The control period is 0.02 s, so a joint at 3.14159 rad/s moves 0.0628318 rad in a step."""
+"""Tests what may reach the robot.
+
+The control period is 0.02 s, so a joint at 3.14159 rad/s moves 0.0628318 rad in a step.
+"""
 
 from __future__ import annotations
 
@@ -44,13 +47,13 @@ def test_a_fast_target_is_cut_to_the_speed_limit() -> None:
     np.testing.assert_allclose(limited.target, moved(3, -REACH))
     assert limited.clamped
     assert limited.causes == Cause.VELOCITY
-    # Asked for 0.1 rad, got 0.0628318.
+    # The target asks for 0.1 rad, and gets 0.0628318.
     assert limited.max_clamp == pytest.approx(0.0371682)
 
 
 def test_the_gripper_has_its_own_speed_limit() -> None:
     limited = TargetLimiter(CONFIG).limit(moved(13, 0.8), aloha.START_POSE, DT)
-    # 8 openings/s * 0.02 s = 0.16.
+    # The limit is 8 openings/s * 0.02 s = 0.16.
     assert limited.target[13] == pytest.approx(0.1 + 0.16)
 
 
@@ -72,7 +75,7 @@ def test_an_arm_outside_its_range_is_led_back_without_a_jump() -> None:
     asleep = np.array(aloha.START_POSE)
     asleep[1] = -2.05
     limited = TargetLimiter(CONFIG).limit(asleep, asleep, DT)
-    # The range begins at -1.85005, 0.2 rad away: more than one step at the speed limit.
+    # The range begins at -1.85005, which is 0.2 rad away. This is more than one step at the speed limit.
     assert limited.target[1] == pytest.approx(-2.05 + REACH)
 
 

@@ -1,4 +1,4 @@
-"""The parts of scenes: what is refused, contacts by name, and orientations in both simulators."""
+"""Tests the parts of scenes: what is refused, contacts by name, and orientations in both simulators."""
 
 from __future__ import annotations
 
@@ -134,7 +134,8 @@ def test_mujoco_places_free_and_fixed_objects_as_they_are_turned() -> None:
     np.testing.assert_allclose(falling.scene().poses["brick"].rotation, QUARTER_ABOUT_X, atol=1e-12)
     for _ in range(5):
         falling.step(falling.state())
-    # 0.1 s at 9.81 m/s^2 in steps of 2 ms: g dt^2 n (n + 1) / 2 with n = 50 is 0.05 m, less a little friction.
+    # The cube falls for 0.1 s at 9.81 m/s^2 in steps of 2 ms. So g dt^2 n (n + 1) / 2 with n = 50 is 0.05 m, less a
+    # little friction.
     assert falling.scene().position("brick")[2] == pytest.approx(0.25, abs=5e-3)
     falling.close()
 
@@ -212,7 +213,10 @@ def test_the_model_is_lit_and_drawn_as_policies_were_trained_on_it() -> None:
 
 
 def test_a_camera_that_looks_at_a_point_is_a_rotation() -> None:
-    """Its columns are right, up and backward; `up` need not be of length one, nor at a right angle to the view."""
+    """The columns of the rotation are right, up and backward.
+
+    `up` need not have length one, nor be at a right angle to the view.
+    """
     camera = look_at(np.array([0.0, -2.0, 2.0]), np.zeros(3), up=np.array([0.0, 0.0, 3.0]), field_of_view=50.0)
     half = 0.5**0.5
     np.testing.assert_allclose(camera.rotation.T, [[1, 0, 0], [0, half, half], [0, -half, half]], atol=1e-12)

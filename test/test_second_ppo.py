@@ -1,4 +1,4 @@
-"""The formulas of training against a second implementation of them, on random numbers: values and gradients."""
+"""Tests the formulas of training against a second implementation of them, on random numbers: values and gradients."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def test_advantages(seed: int) -> None:
 
 
 def random_arrays(seed: int) -> dict[str, Any]:
-    """A minibatch in which ratios leave the clip range at every level, with pads, a takeover and a chunk of a human."""
+    """Returns a minibatch in which ratios leave the clip range at every level.
+
+    It has pads, a takeover and a chunk of a human.
+    """
     random = np.random.default_rng(seed)
     shape = NUM_CHUNKS, NUM_SLOTS
     old = -random.exponential(size=shape)
@@ -106,7 +109,7 @@ def test_the_loss_and_its_gradients(seed: int, level: str) -> None:
 
 
 def quotients(arrays: dict[str, Any], name: str, config: PPOConfig) -> np.ndarray:
-    """Central differences of the second implementation's loss in each entry of an array."""
+    """Returns the central differences of the second implementation's loss in each entry of an array."""
     made = np.zeros_like(arrays[name])
     for index in np.ndindex(made.shape):
         sides = []

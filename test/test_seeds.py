@@ -1,4 +1,4 @@
-"""Seeds of episodes: the same numbers give the same start for ever, and no purpose sees the starts of another."""
+"""Tests seeds of episodes. The same numbers always give the same start, and no purpose sees the starts of another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PURPOSES = (seeds.DEMONSTRATION, seeds.TRAINING, seeds.EVALUATION, seeds.VALIDAT
     ],
 )
 def test_seeds_stay_as_they_are(purpose: str, expected: int) -> None:
-    """Published results name the seed of a run; other seeds of episodes would make them impossible to repeat."""
+    """Published results name the seed of a run. Other seeds of episodes would make them impossible to repeat."""
     assert seeds.episode_seed(getattr(seeds, purpose), run_seed=3, episode=7) == expected
 
 

@@ -1,4 +1,4 @@
-"""Matching of readings in time. Stamps are in ns; 20_000_000 ns are 0.02 s."""
+"""Tests how readings are matched in time. Stamps are in ns, and 20_000_000 ns are 0.02 s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What set-up does to a `.venv` that is there: a link, one of another place or interpreter, and its own."""
+"""Tests what set-up does to an existing `.venv`: a link, one of another place or interpreter, and its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from venv_origin import Origin  # noqa: E402
 
 
 class Checkout:
-    """A checkout in a scratch folder whose set-up has two steps; `done` lists the steps and commands that ran."""
+    """A checkout in a scratch folder whose set-up has two steps. `done` lists the steps and commands that ran."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.venv, self.stamp = root, root / ".venv", root / ".venv" / "setup_steps.json"

@@ -1,4 +1,7 @@
-"""Shapes in signatures: wrong ones are refused while tests run, all can be read, and production does not check them."""
+"""Tests shapes in signatures. Wrong ones are refused while tests run, and all can be read.
+
+Production does not check them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ BROADCASTING_CALL = (
     "from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate\n"
     "losses = ValueEstimate.scalar(jnp.zeros(3)).loss(jnp.ones((3, 1)), huber_delta=1.0)\n"
 )
-"""What goes wrong without a word: returns with one axis too many make a matrix of losses."""
+"""Shows what goes wrong without an error. Returns with one axis too many make a matrix of losses."""
 
 
 def modules() -> list[str]:

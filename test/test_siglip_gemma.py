@@ -1,4 +1,4 @@
-"""Layout and towers: hand-derived positions, masks and numbers; cache against full forward; published shapes."""
+"""Tests layout and towers: positions, masks and numbers by hand, the cache, and published shapes."""
 
 from __future__ import annotations
 
@@ -34,9 +34,12 @@ def gemma_params(config: GemmaConfig) -> gemma.Params:
 
 
 def test_layout_of_a_masked_camera_and_a_short_prompt() -> None:
-    """Two cameras of one patch, three prompt slots of which two are valid, two causal slots: i0 i1 p0 p1 p2 c0 c1."""
+    """There are two cameras of one patch, three prompt slots of which two are valid, and two causal slots.
+
+    Their order is i0 i1 p0 p1 p2 c0 c1.
+    """
     layout = lay_out(jnp.array([[True, False]]), jnp.array([[True, True, False]]), patches=1, causal_slots=2)
-    # The masked camera keeps position 1; the first causal slot follows the last valid prompt token at 3.
+    # The masked camera keeps position 1, and the first causal slot follows the last valid prompt token at 3.
     np.testing.assert_array_equal(layout.positions[0, [0, 1, 2, 3, 5, 6]], [0, 1, 2, 3, 4, 5])
     np.testing.assert_array_equal(layout.valid[0], [1, 0, 1, 1, 0, 1, 1])
     assert layout.context == 5
@@ -54,20 +57,20 @@ def test_layout_rows_are_independent() -> None:
 
 
 def test_rotation_turns_a_pair_by_its_position() -> None:
-    """head_dim 4: dimension 0 pairs with 2 at 1 rad a position, 1 with 3 at 10000^(-2/4) = 0.01 rad."""
+    """With head_dim 4, dimension 0 pairs with 2 at 1 rad a position, and 1 with 3 at 10000^(-2/4) = 0.01 rad."""
     rotation = gemma_attention.make_rotation(jnp.array([[3]]), 4)
     turned = gemma_attention.rotate(jnp.array([[[[1.0, 1.0, 0.0, 0.0]]]]), rotation)[0, 0, 0]
     np.testing.assert_allclose(turned, [math.cos(3), math.cos(0.03), math.sin(3), math.sin(0.03)], rtol=1e-6)
 
 
 def test_rms_norm_by_hand() -> None:
-    """rms(3, 4) = sqrt(12.5); scale 1 doubles."""
+    """The root mean square of (3, 4) is sqrt(12.5), and the scale 1 doubles a number."""
     normed = gemma.rms_norm(jnp.array([0.0, 1.0]), jnp.array([3.0, 4.0]))
     np.testing.assert_allclose(normed, [3 / math.sqrt(12.5), 2 * 4 / math.sqrt(12.5)], rtol=1e-5)
 
 
 def test_attention_averages_values_when_keys_are_equal() -> None:
-    """Zero queries give equal weights over visible keys: slot 0 sees itself, slot 1 both."""
+    """Zero queries give equal weights over visible keys. Slot 0 sees itself, and slot 1 sees both."""
     identity = jnp.eye(4)
     config = GemmaConfig(width=4, depth=1, mlp_dim=1, num_heads=2, head_dim=4)
     params = {
@@ -91,7 +94,7 @@ def test_attention_averages_values_when_keys_are_equal() -> None:
 
 @pytest.mark.parametrize("kv_heads", [1, 2, 4])
 def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -> None:
-    """Ainslie et al., 2023: query head n reads key/value head n // (N / K); K = N has one matrix for all."""
+    """Query head n reads key/value head n // (N / K) (Ainslie et al., 2023). K = N has one matrix for all."""
     config = GemmaConfig(width=6, depth=1, mlp_dim=1, num_heads=4, head_dim=2, num_kv_heads=kv_heads)
     params = jax.tree.map(lambda leaf: leaf[0], gemma_params(config)["layers"])["attn"]
     x = np.random.default_rng(1).normal(size=(2, 5, 6)).astype(np.float32)
@@ -120,7 +123,7 @@ def test_grouped_queries_are_plain_attention_with_repeated_keys(kv_heads: int) -
 
 @pytest.mark.parametrize(("depth", "kv_heads"), [(2, 1), (6, 1), (2, 2)])
 def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) -> None:
-    """Depth 2 runs unrolled, depth 6 as a loop."""
+    """Depth 2 runs unrolled, and depth 6 runs as a loop."""
     config = dataclasses.replace(SMALL, depth=depth, num_heads=4, num_kv_heads=kv_heads)
     params = gemma_params(config)
     layout = lay_out(jnp.ones((2, 1), bool), jnp.array([[1, 1, 0], [1, 1, 1]], bool), patches=1, causal_slots=4)
@@ -143,7 +146,7 @@ def test_one_token_at_a_time_equals_the_full_forward(depth: int, kv_heads: int) 
 
 
 def exponentials(jaxpr: jax.extend.core.Jaxpr) -> list[tuple[int, ...]]:
-    """The shapes of all exponentials in a program, those within its loops as well."""
+    """Returns the shapes of all exponentials in a program, those within its loops as well."""
     found = [equation.outvars[0].aval.shape for equation in jaxpr.eqns if equation.primitive.name == "exp"]
     inner = (sub for equation in jaxpr.eqns for sub in jax.extend.core.jaxprs_in_params(equation.params))
     return [*found, *(shape for sub in inner for shape in exponentials(sub))]
@@ -166,7 +169,10 @@ def test_a_block_has_no_more_logits_than_it_may(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.parametrize(("block", "kv_heads"), [(60, 1), (40, 1), (40, 2)])
 def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, block: int, kv_heads: int) -> None:
-    """3 context queries x 5 keys x 4 heads are 60 logits: one block of 60, or two of 40, of two queries, one a pad."""
+    """3 context queries x 5 keys x 4 heads are 60 logits.
+
+    They make one block of 60, or two of 40, of which one has a pad.
+    """
     monkeypatch.setattr(gemma_attention, "BLOCK_LOGITS", block)
     config = dataclasses.replace(SMALL, depth=1, num_heads=4, num_kv_heads=kv_heads)
     params = gemma_params(config)
@@ -186,7 +192,7 @@ def test_attending_in_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch, bl
 
 
 def test_patches_are_read_row_by_row() -> None:
-    """A kernel that sums the first channel: pixel 255 is 1 and pixel 0 is -1, four pixels a patch."""
+    """The kernel sums the first channel, in which pixel 255 is 1 and pixel 0 is -1, with four pixels a patch."""
     kernel = jnp.zeros((2, 2, 3, 1)).at[:, :, 0].set(1.0)
     image = np.zeros((1, 4, 4, 3), np.uint8)
     image[0, 0, 2, 0] = 255  # top right patch: 1 - 3 = -2 instead of -4
@@ -195,7 +201,7 @@ def test_patches_are_read_row_by_row() -> None:
 
 
 def test_layer_norm_by_hand() -> None:
-    """(1, 3) has mean 2 and deviation 1."""
+    """The numbers (1, 3) have the mean 2 and the deviation 1."""
     normed = siglip.layer_norm({"scale": jnp.array([1.0, 2.0]), "bias": jnp.array([0.0, 1.0])}, jnp.array([1.0, 3.0]))
     np.testing.assert_allclose(normed, [-1, 3], atol=1e-5)
 
@@ -217,7 +223,7 @@ def test_recomputing_blocks_changes_no_gradient() -> None:
 
 
 def test_acting_recomputes_nothing() -> None:
-    """Recomputation is for the backward pass: without one the compiled work is the same with `remat` and without."""
+    """Recomputation is for the backward pass. The compiled work of acting is the same with and without `remat`."""
     config = dataclasses.replace(SMALL, depth=1)
     params = gemma_params(config)
     layout = lay_out(jnp.ones((1, 1), bool), jnp.ones((1, 2), bool), patches=1, causal_slots=1)

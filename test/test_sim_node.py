@@ -1,4 +1,4 @@
-"""sim_node over real topics, around a simulator whose every answer is known; and together with robot_node."""
+"""Tests sim_node over real topics, around a simulator whose every answer is known, and together with robot_node."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CAMERAS = ("cam_high", "cam_left_wrist")
 
 
 class CountingSimulator:
-    """Reaches every target; each step earns 1, the step `end_after` of an episode ends it; images hold their count."""
+    """Reaches every target. Each step earns 1, and step `end_after` of an episode ends it. Images hold their count."""
 
     control_rate = 50.0
     camera_names = CAMERAS
@@ -83,7 +83,7 @@ class CountingSimulator:
 
 
 class Listener(Node):
-    """Hears all that sim_node says, sends commands and results, and serves start_episode."""
+    """Receives all that sim_node publishes, sends commands and results, and serves start_episode."""
 
     def __init__(self) -> None:
         super().__init__("listener")
@@ -126,7 +126,7 @@ class Listener(Node):
 
 
 class Graph(Spinner):
-    """sim_node and the listener in one process."""
+    """The nodes sim_node and the listener in one process."""
 
     def __init__(self, simulator: CountingSimulator) -> None:
         self.simulator, self.listener, self.node = simulator, Listener(), sim_node.SimNode()
@@ -134,14 +134,14 @@ class Graph(Spinner):
         self._sent = 0
 
     def command(self, target: np.ndarray = aloha.START_POSE) -> None:
-        """One control step, waited for."""
+        """Sends one control step, and waits for it."""
         self._sent += 1
         before = self.simulator.num_steps
         self.listener.backend.send(target, stamp=self._sent)
         self.until(lambda: self.simulator.num_steps > before)
 
     def result(self, num_steps: int, stamp: int = 7) -> TaskReward:
-        """The task's reward for an execution result with this number of steps."""
+        """Returns the task's reward for an execution result with this number of steps."""
         self.listener.rewards.clear()
         self.listener.results.publish(
             ExecutionResult(header=header_of(stamp), run_id="run", sender="robot_7", num_steps=num_steps)
@@ -156,7 +156,7 @@ class Graph(Spinner):
 
 @contextmanager
 def running(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> Iterator[Graph]:
-    """sim_node around a CountingSimulator, connected; dots of parameter names are written as two underscores."""
+    """Runs sim_node around a CountingSimulator, connected. Parameter names have two underscores for a dot."""
     simulator = CountingSimulator()
     monkeypatch.setattr(sim_node, "make_simulator", lambda config: simulator)
     overrides = [word for name, value in parameters.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
@@ -195,7 +195,8 @@ def test_joint_states_are_those_of_the_driver(lockstep: Graph) -> None:
     lockstep.until(lambda: all(lockstep.listener.states.values()))
     message = lockstep.listener.states["right"][-1]
     assert tuple(message.name) == STATE_JOINTS
-    # Start pose; the gripper opened by 0.1: motor -0.6213 + 0.1 * 2.1123, finger 0.01844 + 0.1 * 0.03956.
+    # The pose is the start pose with the gripper opened by 0.1. Its motor is at -0.6213 + 0.1 * 2.1123, and its finger
+    # at 0.01844 + 0.1 * 0.03956.
     np.testing.assert_allclose(
         message.position, [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, -0.41007, 0.022396, -0.022396], atol=1e-6
     )

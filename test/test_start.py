@@ -1,4 +1,7 @@
-"""Where weights come from: what is read, what is fresh, what is refused, and what happens when it cannot be loaded."""
+"""Tests where weights come from: what is read, what is fresh, and what is refused.
+
+It also tests what happens when weights cannot be loaded.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ from support.small_policy import (
 
 
 def sizes(setting: str) -> tuple[str, ...]:
-    """The small model's sizes with one of them changed."""
+    """Returns the small model's sizes with one of them changed."""
     name, _, _ = setting.partition("=")
     return (*(own for own in MODEL.tower_sizes if not own.startswith(f"{name}=")), setting)
 
@@ -89,7 +92,7 @@ def test_the_version_of_a_checkpoint_is_that_of_its_run(imitation: Path, own: Pa
 
 
 def test_all_parameters_are_bound_to_their_device(imitation: Path, tmp_path: Path) -> None:
-    """Otherwise the update, which returns bound ones, would be compiled a second time."""
+    """All parameters must be bound. Otherwise the update, which returns bound ones, would be compiled a second time."""
     params = restore.load(Checkpoint.open(imitation), configure(tmp_path)).params
     assert all(isinstance(leaf, jax.Array) and leaf.committed for leaf in jax.tree.leaves(params))
 
@@ -161,7 +164,7 @@ def test_a_value_head_over_the_chunk_is_left_out_where_there_is_none(tmp_path: P
 
 @pytest.mark.parametrize("variant", ["gemma_2b", "gemma_2b_lora"])
 def test_fresh_parameters_do_not_cost_a_whole_model(variant: str) -> None:
-    """The compiled program for what a base checkpoint of 11.7 GB lacks: the value head (8.4 MB), adapters (103 MB)."""
+    """The program makes what a base checkpoint of 11.7 GB lacks: the value head (8.4 MB) and adapters (103 MB)."""
     model = MODELS[variant]
     policy = object.__new__(Pi0FASTActorCritic)  # its tokens do not matter here
     object.__setattr__(policy, "config", model)
@@ -257,7 +260,7 @@ OLD_SIZES = {
     "gemma_num_kv_heads": 0,
     "gemma_head_dim": 4,
 }
-"""The small model's sizes as checkpoints of 0.1.0 store them, with 0 for the variant's."""
+"""Returns the small model's sizes as checkpoints of 0.1.0 store them, with 0 for the variant's."""
 
 
 @pytest.mark.filterwarnings("error")  # nobody can write new names into a checkpoint

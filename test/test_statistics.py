@@ -1,4 +1,4 @@
-"""Intervals and the paired test against numbers worked out by hand."""
+"""Tests intervals and the paired test against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paire
 
 
 def test_wilson_by_hand():
-    # p = 1/2, n = 4, z = 1.959964: center 1/2, half = z / (1 + z^2/n) * sqrt(p(1-p)/n + z^2/(4 n^2))
-    # = 1.959964 / 1.960365 * sqrt(0.0625 + 0.060023) = 0.349961
+    # With p = 1/2, n = 4, z = 1.959964 the center is 1/2, and half = z / (1 + z^2/n) * sqrt(p(1-p)/n + z^2/(4 n^2)) =
+    # 1.959964 / 1.960365 * sqrt(0.0625 + 0.060023) = 0.349961
     assert success_interval(2, 4) == pytest.approx((0.150039, 0.849961), abs=1e-5)
 
 
@@ -25,7 +25,7 @@ def test_wilson_at_the_ends_stays_a_rate_and_has_width(successes, edge):
 
 
 def test_t_interval_by_hand():
-    # Mean 2, standard error sqrt(2) / sqrt(2) = 1, and t(0.975, 1) = 12.7062.
+    # The mean is 2, the standard error is sqrt(2) / sqrt(2) = 1, and t(0.975, 1) = 12.7062.
     assert mean_interval([1.0, 3.0]) == pytest.approx((2 - 12.7062, 2 + 12.7062), abs=1e-3)
     assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
 
@@ -36,8 +36,8 @@ def test_an_interval_needs_two_values():
 
 
 def test_paired_test_by_hand():
-    # Three starts solved by "after" alone, none by "before" alone, two by both: of 2^3 equally likely signs one gives a
-    # sum of at least 3, so 1/8; two give one as far from 0, so 2/8.
+    # Three starts are solved by "after" alone, none by "before" alone, and two by both. Of 2^3 equally likely signs one
+    # gives a sum of at least 3, so 1/8. Two give a sum as far from 0, so 2/8.
     result = paired_test([0, 0, 0, 1, 1], [1, 1, 1, 1, 1])
     assert (result.difference, result.p_greater, result.p_two_sided, result.num_pairs) == (0.6, 0.125, 0.25, 5)
     worse = paired_test([1, 1, 1, 1, 1], [0, 0, 0, 1, 1])
@@ -73,7 +73,7 @@ def test_many_pairs_are_resampled_reproducibly():
 
 
 def test_other_numbers_are_tested_over_all_swaps_where_those_are_few():
-    # Differences 1 and 2, and 0, which does not count: of four signs one gives a sum of 3 and one a sum of -3.
+    # The differences are 1 and 2, and 0, which does not count. Of four signs one gives a sum of 3 and one a sum of -3.
     result = paired_test([0.0, 0.0, 5.0], [1.0, 2.0, 5.0])
     assert result == PairedTest(difference=1.0, p_greater=0.25, p_two_sided=0.5, num_pairs=3)
     assert result.metrics() == {
@@ -101,7 +101,7 @@ def test_pairs_must_match():
 
 
 def test_success_of_many_starts_is_tested_exactly():
-    # 20 starts changed, 15 of them for the better: sum of C(20, k) for k >= 15 is 21700, over 2^20.
+    # Of 20 changed starts 15 are better. The sum of C(20, k) for k >= 15 is 21700, over 2^20.
     before = np.repeat([0.0, 1.0, 1.0], [15, 5, 80])
     after = np.repeat([1.0, 0.0, 1.0], [15, 5, 80])
     test = paired_test(before, after)

@@ -1,4 +1,7 @@
-"""The supervisor over small programs in the place of nodes: ends, deaths, stops, and that nothing is left running."""
+"""Tests the supervisor over small programs in the place of nodes: ends, deaths and stops.
+
+It also tests that nothing is left running.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ PROGRAMS = {
     "killed": "import os\nos.kill(os.getpid(), 9)",
     "misconfigured": "import sys\nsys.exit(2)",
     "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 3)",
-    # Like a compilation: SIGINT and SIGTERM find nobody at home.
+    # This program ignores SIGINT and SIGTERM, as a node does that compiles.
     "stubborn": (
         "import signal, time\nfor each in signal.SIGINT, signal.SIGTERM: signal.signal(each, signal.SIG_IGN)\n"
         "print('up', flush=True)\ntime.sleep(600)"
@@ -71,7 +74,7 @@ def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Calla
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie that nobody has collected does not."""
+    """Returns whether a process still runs. A zombie that nobody has collected does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -80,8 +83,9 @@ def is_alive(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def own_children() -> Callable[[], list[psutil.Process]]:
-    """The processes that the test has started and that still run; earlier tests may have left some, such as the helper
-    of multiprocessing.
+    """Returns a function that lists the processes that the test has started and that still run.
+
+    Earlier tests may have left some, such as the helper of multiprocessing.
     """
     before = set(psutil.Process().children(recursive=True))
     return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before and is_alive(one)]
@@ -219,7 +223,7 @@ sys.exit(Supervisor(Graph(nodes, folder / "p.yaml", folder, "none"), domain_id=3
 
 
 def start_script(tmp_path: pathlib.Path, *programs: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
-    """A supervisor in a process of its own, and all its descendants once they are up."""
+    """Starts a supervisor in a process of its own, and returns it and all its descendants once they are up."""
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path), *programs], stdout=subprocess.PIPE, text=True
     )
@@ -347,7 +351,7 @@ def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
 
 
 def test_console_writes_at_once() -> None:
-    """Another process may read the lines, and Python keeps the text of a pipe back."""
+    """Another process may read the lines. Python keeps the text of a pipe back."""
     shown: list[str] = []
 
     class Pipe(io.StringIO):

@@ -1,4 +1,4 @@
-"""A human takes over: what the robot is then sent, step by step, and what is recorded of it.
+"""Tests what the robot is sent, step by step, when a human takes over, and what is recorded of it.
 
 In a control period of 0.02 s a joint moves 0.0628318 rad at the speed limit.
 """
@@ -18,7 +18,7 @@ STEPS = 4  # H, of a full segment
 
 
 class Operator:
-    """A player in real time, and a human at its leaders; the robot is always where it was sent."""
+    """A player in real time, and a human at its leaders. The robot is always where it was sent."""
 
     def __init__(self) -> None:
         self.player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, segment_steps=STEPS)
@@ -28,7 +28,7 @@ class Operator:
         observe(self.player, self.now)
 
     def step(self, leader: np.ndarray | None = None, *, sides: tuple[str, ...] = aloha.SIDES) -> None:
-        """One control period in which the leaders of `sides` stand at `leader`, or are silent."""
+        """Plays one control period in which the leaders of `sides` stand at `leader`, or are silent."""
         self.now += DT
         observe(self.player, self.now, self.state)
         if leader is not None:
@@ -40,7 +40,7 @@ class Operator:
             self.state = target
 
     def largest_change(self) -> float:
-        """Of an arm joint from one sent target to the next, the start pose included."""
+        """Returns the largest change of an arm joint from one sent target to the next, the start pose included."""
         path = np.array([HOME, *self.sent])[:, aloha.ARM_INDICES]
         return float(np.max(np.abs(np.diff(path, axis=0))))
 
@@ -206,7 +206,7 @@ def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None
         for side in aloha.SIDES:
             player.observe_leader(side, HOME[aloha.side_slice(side)], now=now)
         sent.append(player.tick(now, stamp=number) is not None)
-    # Nine empty steps, four of a segment, nine, four, and so on.
+    # There are nine empty steps, four of a segment, nine, four, and so on.
     assert sent == ([False] * 9 + [True] * 4) * 2 + [False] * 4
 
 
@@ -255,7 +255,7 @@ def test_a_robot_that_was_moved_while_nobody_drove_it_does_not_jump_back(operato
     operator.step(HOME)
     assert "left leader's waist is more than 0.5 rad" in operator.player.teleoperation_problem
     operator.step(ramp(1, 1.0)[0])
-    # The right leader is where its follower is; the left arm holds where it stands, then moves at the speed limit.
+    # The right leader is where its follower is. The left arm holds where it stands, then moves at the speed limit.
     np.testing.assert_allclose([target[0] for target in operator.sent], [0.8, 0.8 + REACH])
 
 

@@ -1,4 +1,7 @@
-"""A human takes over in the running graph: the four nodes around a simulator, a scripted human, a trainer that nods."""
+"""Tests a human's takeover in the running graph.
+
+It has four nodes around a simulator, a scripted human, and a trainer that accepts everything.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ PATIENCE = 60.0  # s; a busy machine is slow, and nothing here is timed
 
 
 class HumanAndTrainer(Peer):
-    """A human who holds the leaders along a path, and a trainer that accepts every transition."""
+    """Plays a human who holds the leaders along a path, and a trainer that accepts every transition."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()

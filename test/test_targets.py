@@ -1,4 +1,4 @@
-"""The targets of a rollout and its metrics before training, by hand."""
+"""Tests the targets of a rollout and its metrics before training, by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from support import toy_policy
 
 
 def rollout() -> RolloutBatch:
-    """Four chunks that each end an episode; a human drove the last one, which counts in no metric of the policy."""
+    """Returns four chunks that each end an episode.
+
+    A human drove the last one, which counts in no metric of the policy.
+    """
     rewards, values = (1.0, 2.0, 6.0, 100.0), (0.5, 1.0, 0.0, -50.0)
     return stack_transitions(
         [
@@ -38,7 +41,7 @@ def test_targets_and_metrics_by_hand() -> None:
     np.testing.assert_array_equal(targets.advantages, [0.5, 1.0, 6.0, 150.0])
     assert targets.reference_log_probs is None
     np.testing.assert_array_equal(targets.take(np.array([2, 0])).returns, [6.0, 1.0])
-    # The policy's rewards 1, 2, 6 have the mean 3 and the variance 14/3; its advantages 0.5, 1, 6 have the mean 2.5 and
+    # The policy's rewards 1, 2, 6 have the mean 3 and the variance 14/3. Its advantages 0.5, 1, 6 have the mean 2.5 and
     # the variance 18.5/3, which is that of the returns minus the values.
     assert metrics_of([jax.device_get(scalars)]) == pytest.approx(
         {
@@ -66,7 +69,7 @@ def test_advantages_are_normalized_over_the_policys_chunks() -> None:
 
 
 def test_values_of_chunks_explain_the_returns_of_the_policys_chunks() -> None:
-    # Returns 1, 2, 6 minus values 1, 1, 6 are 0, 1, 0 with the variance 2/9, beside 14/3.
+    # The returns 1, 2, 6 minus the values 1, 1, 6 are 0, 1, 0 with the variance 2/9, beside 14/3.
     returns, human = np.array([1.0, 2.0, 6.0, 100.0]), np.array([False, False, False, True])
     found = chunk_value_metrics(np.array([1.0, 1.0, 6.0, 0.0]), returns, human_mask=human)
     assert found == {"value/chunk_explained_variance": pytest.approx(1.0 - (2.0 / 9.0) / (14.0 / 3.0))}

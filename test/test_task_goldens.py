@@ -1,7 +1,7 @@
-"""Starts, rewards and physics of reach and transfer_cube as they were at commit e32da5f, before tasks were registered.
+"""Tests that starts, rewards and physics of reach and transfer_cube stay as they were at commit e32da5f.
 
-The numbers were printed at that commit. Starts are draws and products, so that they are compared to the last bit; what
-trigonometry and contacts go into is compared within the rounding of another CPU.
+The numbers were printed at that commit, before tasks were registered. Starts are draws and products, so they are
+compared to the last bit. Results of trigonometry and contacts are compared within the rounding of another CPU.
 """
 
 from __future__ import annotations
@@ -127,6 +127,6 @@ def test_random_motions() -> None:
     config = dataclasses.replace(PRESETS["debug"], pretrain=PretrainConfig(num_demonstrations=2, min_pace=0.5))
     motions = draw_motions(config, prompt="move")
     assert motions.prompts == ("move",)
-    # The left arm at the end of the second chunk of the second episode, printed at commit 554c103.
+    # These numbers of the left arm at the end of the second chunk of the second episode were printed at commit 554c103.
     expected = [0.0, -1.1205463, 0.9545708, -0.4845754, -0.3194800, -0.0054541, 0.7785449]
     np.testing.assert_allclose(motions.actions[5, -1, :7], expected, atol=1e-6)

@@ -1,4 +1,7 @@
-"""A task of another package: named by `env.task` alone, in both simulators, with settings and without an expert."""
+"""Tests a task of another package, which only `env.task` names.
+
+It runs in both simulators, with settings and without an expert.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +98,7 @@ def make(env):
 
 @pytest.fixture(autouse=True)
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with two tasks and one that is no task."""
+    """Makes a package with two tasks and one that is no task."""
     names = {"point": "plugin_point:make", "stack": "plugin_stack:make", "wrong": "builtins:vars"}
     plugin_package.install(
         tmp_path,

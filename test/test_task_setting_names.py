@@ -1,4 +1,4 @@
-"""Files of earlier versions that have env.cube_spread, which is a setting of the task transfer_cube now."""
+"""Tests files of earlier versions that have env.cube_spread, which is a setting of the task transfer_cube now."""
 
 from __future__ import annotations
 

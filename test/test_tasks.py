@@ -1,4 +1,4 @@
-"""Layouts and rewards of the tasks, on scenes written by hand."""
+"""Tests layouts and rewards of the tasks, on scenes written by hand."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ TARGETS = np.array([[-0.1, 0.5, 0.1], [0.1, 0.5, 0.1]])
 
 
 def reach_scene(left: float, right: float) -> ReachScene:
-    """Grasp points `left` and `right` meters above their targets."""
+    """Returns a scene with the grasp points `left` and `right` meters above their targets."""
     return ReachScene(TARGETS + np.array([[0, 0, left], [0, 0, right]]), TARGETS)
 
 
 def placed_targets(layout: EpisodeLayout) -> np.ndarray:
-    """[2, 3], m."""
+    """Returns targets [2, 3], m."""
     return np.stack([layout.poses[name].position for name in reach.TARGETS])
 
 
 def test_progress_is_the_decrease_of_the_summed_logarithms():
-    # ln(0.22 / 0.17) = 0.25783 of the left arm, ln(0.12 / 0.14) = -0.15415 of the right one; their sum, times 0.5.
+    # The left arm has ln(0.22 / 0.17) = 0.25783, and the right one ln(0.12 / 0.14) = -0.15415. Their sum is taken times
+    # 0.5.
     reward = ReachTask().step_reward(reach_scene(0.20, 0.10), reach_scene(0.15, 0.12))
     progress, success = reward.terms
     assert (progress.name, success.name) == ("progress", "success")
@@ -60,10 +61,11 @@ def test_reach_needs_targets():
 
 
 def test_start_grasp_point_is_that_of_the_start_pose():
-    # Shoulder at (-0.469, 0.5, 0.12705). Upper arm at -0.96 rad: forward 0.05955 cos(0.96) - 0.3 sin(0.96) = -0.21160,
-    # up 0.05955 sin(0.96) + 0.3 cos(0.96) = 0.22083. Forearm at 0.2 rad: 0.3 cos(0.2) = 0.29402, -0.3 sin(0.2) =
-    # -0.05960. Gripper at -0.1 rad: 0.199744 cos(0.1) = 0.19875, 0.199744 sin(0.1) = 0.01994.
-    # Sum: x = -0.469 - 0.21160 + 0.29402 + 0.19875 = -0.18783, z = 0.12705 + 0.22083 - 0.05960 + 0.01994 = 0.30822.
+    # The shoulder is at (-0.469, 0.5, 0.12705). The upper arm at -0.96 rad is 0.05955 cos(0.96) - 0.3 sin(0.96) =
+    # -0.21160 forward and 0.05955 sin(0.96) + 0.3 cos(0.96) = 0.22083 up. The forearm at 0.2 rad is 0.3 cos(0.2) =
+    # 0.29402 forward and -0.3 sin(0.2) = -0.05960 up. The gripper at -0.1 rad is 0.199744 cos(0.1) = 0.19875 forward
+    # and 0.199744 sin(0.1) = 0.01994 up. The sums are x = -0.469 - 0.21160 + 0.29402 + 0.19875 = -0.18783 and z =
+    # 0.12705 + 0.22083 - 0.05960 + 0.01994 = 0.30822.
     point = arm_poses(split_arms(aloha.START_POSE)).grasp_points[0]
     np.testing.assert_allclose(point, [-0.18783, 0.5, 0.30822], atol=2e-5)
     np.testing.assert_allclose(point, reach.START_GRASP_POINT, atol=1e-4)
@@ -80,7 +82,8 @@ def test_targets_lie_in_their_boxes_off_the_start_and_within_reach():
         distances.append(np.linalg.norm(mirrored - reach.START_GRASP_POINT, axis=1))
         assert np.all(np.abs(targets[:, 1] - 0.5) >= reach.TARGET_SIDE_GAP)
         assert np.all(solve_reach(start, targets).residuals < 0.01)
-    # No start within the success radius even with every joint 0.02 rad off: less than 3 cm at the grasp point.
+    # No start is within the success radius even with every joint 0.02 rad off, which moves the grasp point by less than
+    # 3 cm.
     assert np.min(distances) >= reach.TARGET_CLEARANCE > reach.SUCCESS_RADIUS + 0.03
     # A whole approach, to the success radius, is worth about 1.
     ways = np.log((np.array(distances) + reach.PROGRESS_SCALE) / (reach.SUCCESS_RADIUS + reach.PROGRESS_SCALE))
@@ -122,7 +125,10 @@ def test_transfer_stages(touches, grips, stage):
 
 
 def cube_scene(touches: list[str], grips: list[str], *, height: float = 0.0) -> TransferScene:
-    """Grasp points `TARGETS`, 0.1 m above the table; the cube between them, `height` below them."""
+    """Returns a scene with the grasp points `TARGETS`, 0.1 m above the table.
+
+    The cube is between them, `height` below them.
+    """
     cube = TARGETS.mean(axis=0) - [0.0, 0.0, height]
     fingers = [finger for side in grips for finger in FINGERS[side]]
     fingers += [FINGERS[side][0] for side in FINGERS if f"{side}_gripper" in touches]
@@ -144,8 +150,8 @@ def test_the_stage_reward_is_the_increase_of_the_stage():
 
 
 def test_the_way_to_the_cube_is_that_of_both_arms():
-    # The cube is 0.1 m to the side of each grasp point, and 0.075 m below them at first: each is
-    # sqrt(0.1^2 + 0.075^2) = 0.125 m away, then 0.1 m. Two times 0.025 m at 2 / m is 0.1.
+    # The cube is 0.1 m to the side of each grasp point, and 0.075 m below them at first. Each is sqrt(0.1^2 + 0.075^2)
+    # = 0.125 m away, then 0.1 m. Two times 0.025 m at 2 / m is 0.1.
     reward = TransferCubeTask().step_reward(cube_scene([], [], height=0.075), cube_scene([], []))
     progress = reward.terms[1]
     assert progress.name == "progress"
@@ -176,7 +182,8 @@ def test_the_cube_keeps_to_the_share_of_its_range():
     task = make_task(EnvConfig(task="transfer_cube", task_settings=("cube_spread=0.5",)))
     random = np.random.default_rng(0)
     places = np.stack([task.sample_layout(random).poses[CUBE].position for _ in range(400)])
-    # half of 0.2 m by 0.2 m about (0.1, 0.5); of 400 uniform draws the extremes are within 2 mm of the bounds
+    # The box is half of 0.2 m by 0.2 m about (0.1, 0.5). The extremes of 400 uniform draws are within 2 mm of the
+    # bounds.
     np.testing.assert_allclose(places.min(axis=0), [0.05, 0.45, 0.02], atol=2e-3)
     np.testing.assert_allclose(places.max(axis=0), [0.15, 0.55, 0.02], atol=2e-3)
 

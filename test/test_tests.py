@@ -1,4 +1,4 @@
-"""Rules for the tests themselves, each with the list of what breaks it."""
+"""Tests rules for the tests themselves, each with the list of what breaks it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TREES = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sort
 
 
 def imported(tree: ast.AST) -> set[str]:
-    """The modules that a file imports, by their full names."""
+    """Returns the modules that a file imports, by their full names."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -30,7 +30,7 @@ def test_test_files_do_not_import_each_other() -> None:
 
 
 def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() -> None:
-    """They run one at a time then; test/conftest.py says how."""
+    """Marked files run one at a time, as test/conftest.py says."""
     timed = {"support.node_harness", "support.robot_rig", "support.spinner", "rclpy.executors", "psutil"}
     marked = {name for name, tree in TREES.items() if "pytest.mark.graph" in ast.unparse(tree)}
     offenders = {
@@ -42,7 +42,7 @@ def test_files_with_nodes_or_processes_that_have_time_limits_are_marked_graph() 
 
 
 def test_pytest_xdist_knows_the_group_of_each_test(request: pytest.FixtureRequest) -> None:
-    """A worker of pytest-xdist writes the group behind the name; a pair of versions that do not fit loses it silently.
+    """A worker of pytest-xdist writes the group behind the name. A pair of versions that do not fit loses it silently.
 
     Each worker would then build the fixtures of each file, and graphs with time limits would run beside each other.
     """
@@ -51,18 +51,24 @@ def test_pytest_xdist_knows_the_group_of_each_test(request: pytest.FixtureReques
 
 
 LIBRARIES = {"_replace", "_asdict", "_fields", "_flax_dataclass"}
-"""Names of libraries: those of every namedtuple, and the mark of flax, which has no public way to ask."""
+"""The private names of libraries that tests may use.
+
+They are those of every namedtuple, and the mark of flax, which has no public way to ask.
+"""
 
 
 def private_names(tree: ast.AST) -> set[str]:
-    """What a file reads or sets of others under a private name, with its line."""
+    """Returns what a file reads or sets of others under a private name, with its line."""
     defined = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_own(node)}
     found = {(name, node.lineno) for node in ast.walk(tree) for name in names_of(node)}
     return {f"{name}:{line}" for name, line in found if is_private(name) and name not in defined | LIBRARIES}
 
 
 def names_of(node: ast.AST) -> list[str]:
-    """Names of others in one node: attributes, what is imported, and the texts that setattr and its like are given."""
+    """Returns the names of others in one node.
+
+    They are attributes, what is imported, and the texts that setattr and its like get.
+    """
     if isinstance(node, ast.Attribute):
         return [] if is_own(node) else [node.attr]
     if isinstance(node, ast.ImportFrom):
@@ -74,12 +80,12 @@ def names_of(node: ast.AST) -> list[str]:
 
 
 def is_own(node: ast.Attribute) -> bool:
-    """Whether an attribute belongs to the class in which it is written."""
+    """Returns whether an attribute belongs to the class in which it is written."""
     return isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
 
 
 def is_private(name: str) -> bool:
-    """Whether a name is private: one leading underscore."""
+    """Returns whether a name is private, which is to have one leading underscore."""
     return name.startswith("_") and not name.startswith("__")
 
 

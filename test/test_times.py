@@ -1,4 +1,4 @@
-"""Periods and time-outs of the processes of a run, and how they fit each other."""
+"""Tests periods and time-outs of the processes of a run, and how they fit each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `train` hands its settings on, and warns of what is known to fail."""
+"""Tests that the command `train` hands its settings on, and warns of what is known to fail."""
 
 from __future__ import annotations
 

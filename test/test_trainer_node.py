@@ -1,4 +1,4 @@
-"""trainer_node in a graph of its own: the rest of the graph, and the learner, are fakes."""
+"""Tests trainer_node in a graph of its own. The rest of the graph and the learner are fakes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class FakeReport:
 
 @pytest.fixture
 def reports(monkeypatch):
-    """The reports that the node makes."""
+    """Returns the reports that the node makes."""
     made = []
 
     def make(run_dir):
@@ -93,7 +93,7 @@ def start(tmp_path, monkeypatch, capfd, reports):
 
 @pytest.fixture
 def graph(start):
-    """A trainer that collects for version 0."""
+    """Runs a trainer that collects for version 0."""
     graph = start()
     graph.until(lambda: graph.peer.versions)
     return graph
@@ -101,7 +101,7 @@ def graph(start):
 
 @pytest.fixture
 def journal(tmp_path):
-    """The files of the journal, relative to it."""
+    """Returns the files of the journal, relative to it."""
     folder = tmp_path / "runs" / "debug" / "journal"
     return lambda: sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
 
@@ -115,7 +115,7 @@ def send(graph, *numbers, **fields):
 
 
 def start_process(folder):
-    """trainer_node as a process of its own, whose updates take a minute."""
+    """Starts trainer_node as a process of its own, whose updates take a minute."""
     parameters = folder / "process.yaml"
     write_parameter_file(node_config(folder), parameters)
     command = [sys.executable, "-m", "support.fake_learner", "60", "--ros-args", "--params-file", str(parameters)]
@@ -138,7 +138,7 @@ def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(g
     send(graph, 1)
     graph.until(lambda: len(graph.peer.versions) == 2)
     version = graph.peer.versions[-1]
-    # 4 chunks of 16 executed steps; the next chunk is number 4.
+    # There are 4 chunks of 16 executed steps, and the next chunk is number 4.
     assert (version.version, version.num_chunks, version.num_steps, version.next_sequence_number) == (1, 4, 64, 4)
     assert Path(version.checkpoint).name == "step_1" and Path(version.checkpoint).is_dir()
     assert FakeLearner.trained == [[0, 1, 2, 3]]

@@ -1,4 +1,4 @@
-"""The parts of trainer_node: what it answers, what it writes of updates and episodes, and its bars of progress."""
+"""Tests the parts of trainer_node: its answers, what it writes of updates and episodes, and its bars of progress."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def node() -> FakeNode:
 
 
 def make_buffer(folder: pathlib.Path, **changes: Any) -> RolloutBuffer:
-    """A buffer of version 3 of the run "run" that two transitions fill."""
+    """Returns a buffer of version 3 of the run "run" that two transitions fill."""
     fields: dict[str, Any] = {"run_id": "run", "version": 3, "num_required": 2, "check": lambda transition: None}
     return RolloutBuffer(**(fields | {"journal": TransitionJournal(folder / "journal")} | changes))
 
@@ -150,7 +150,7 @@ def test_the_journal_gives_back_what_still_fits(node: FakeNode, tmp_path: pathli
 
 
 class File:
-    """A metrics file whose disk may be full."""
+    """Stands for a metrics file whose disk may be full."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, dict[str, float]]] = []

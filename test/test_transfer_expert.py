@@ -1,4 +1,4 @@
-"""The scripted hand-over: what each arm means to do in scenes written by hand, and whole episodes in MuJoCo."""
+"""Tests the scripted hand-over: the goals of each arm in scenes written by hand, and whole episodes in MuJoCo."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def configuration(*, aim_noise: float = 0.0, chunks: int = 16) -> TrainConfig:
 def goals(
     left: np.ndarray, right: np.ndarray, cube: np.ndarray, *, openings: tuple[float, float], touches: str = "table"
 ) -> list[tuple[list[float], float]]:
-    """Point and opening that the left and the right arm are told; `touches` separated by blanks."""
+    """Returns the goal of the left and of the right arm: a point and an opening. `touches` is separated by blanks."""
     state = np.zeros(aloha.ACTION_DIM)
     state[aloha.GRIPPER_INDICES] = openings
     sides = frozenset(side for side in aloha.SIDES if f"{side}_gripper" in touches.split())
@@ -82,9 +82,9 @@ def test_the_right_arm_fetches_the_cube_while_the_left_one_waits(right, opening,
 
 def test_a_cube_in_hand_is_carried():
     told = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, HALF), touches="right_gripper table")
-    # 0.1 m to go: the left arm lines up with where the cube will be.
+    # There are 0.1 m to go. The left arm lines up with where the cube will be.
     assert told == [goal(MEETING_POINT + WAITING, OPEN), goal(OFFERED, CLOSED)]
-    # Held 0.01 m off its middle, the cube will be as much off the meeting point.
+    # The cube is held 0.01 m off its middle, so it will be as much off the meeting point.
     told = goals(AWAY, CUBE + GRASP, CUBE + OFF, openings=(0.9, HALF), touches="right_gripper")
     assert told[0] == goal(MEETING_POINT + WAITING + OFF, OPEN)
 
@@ -132,7 +132,7 @@ def test_a_gripper_that_only_touches_the_cube_does_not_hold_it():
 
 
 def plan(aim_noise: float, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The chunk that is intended and the one that is executed from the start pose, with the grasp point at `right`."""
+    """Returns the intended and the executed chunk from the start pose, with the grasp point at `right`."""
     scene = TransferScene(np.stack([AWAY, right]), CUBE, on_table=True)
     planned = TransferExpert(configuration(aim_noise=aim_noise)).plan(
         aloha.START_POSE, scene, random=np.random.default_rng(0)
@@ -149,7 +149,8 @@ def test_chunks_command_grippers_at_once_and_keep_the_speed_limit():
 
 
 def test_pace_is_a_part_of_the_top_speed():
-    # Within 0.32 s a minimum-jerk way at 2.5 rad/s is 0.42667 rad, at half of it 0.21333 rad; 0.1 rad needs neither.
+    # Within 0.32 s a minimum-jerk way at 2.5 rad/s is 0.42667 rad, and at half of that speed 0.21333 rad. The way of
+    # 0.1 rad is shorter than both.
     ways = np.zeros((2, 6))
     ways[:, 0] = 1.0, 0.1
     chunk = minimum_jerk_chunk(aloha.START_POSE, ways, horizon=16, pace=0.5)
@@ -157,7 +158,7 @@ def test_pace_is_a_part_of_the_top_speed():
 
 
 def test_near_aims_are_disturbed_less():
-    # The same draws scaled by the distance: 0.02 m of 0.2 m is a tenth of the deviation.
+    # The same draws are scaled by the distance, and 0.02 m of 0.2 m is a tenth of the deviation.
     far, near = (
         np.abs(np.subtract(*plan(0.01, CUBE + HOVER + [0.0, 0.0, height]))[-1, 7:13]).max() for height in (0.2, 0.02)
     )
@@ -165,10 +166,10 @@ def test_near_aims_are_disturbed_less():
 
 
 def test_the_wanted_orientations():
-    # The left gripper points along x and closes along z; the right one points down and to the left, and closes along y.
+    # The left gripper points along x and closes along z. The right one points down and to the left, and closes along y.
     np.testing.assert_allclose(GRIPPER_ROTATIONS[0] @ [1, 0, 0], [1, 0, 0], atol=1e-12)
     np.testing.assert_allclose(GRIPPER_ROTATIONS[0] @ [0, 1, 0], [0, 0, 1], atol=1e-12)
-    # 1.2 rad down: cos 1.2 = 0.36236, sin 1.2 = 0.93204.
+    # The gripper points 1.2 rad down, with cos 1.2 = 0.36236 and sin 1.2 = 0.93204.
     np.testing.assert_allclose(GRIPPER_ROTATIONS[1] @ [1, 0, 0], [-0.36236, 0, -0.93204], atol=1e-5)
     np.testing.assert_allclose(GRIPPER_ROTATIONS[1] @ [0, 1, 0], [0, -1, 0], atol=1e-12)
 
@@ -190,7 +191,7 @@ def test_the_cube_is_handed_over(simulator, seed):
     recording = record(simulator, seed)
     assert recording.success
     assert len(recording.actions) <= 13
-    # Five stages, and two grasp points that came nearer at 2 / m: 0.6 m or more on the way from the start.
+    # There are five stages, and two grasp points that came nearer at 2 / m, by 0.6 m or more on the way from the start.
     assert 5.5 < recording.rewards.sum() < 7.0
     held = arm_poses(split_arms(simulator.state())).grasp_points[0]
     np.testing.assert_allclose(simulator.scene().position(CUBE_NAME), held, atol=0.02)

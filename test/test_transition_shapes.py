@@ -1,4 +1,4 @@
-"""What the learner accepts: a rollout of its own shapes, and nothing of another shape."""
+"""Tests that the learner accepts a rollout of its own shapes, and nothing of another shape."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_each_part_of_an_observation_must_have_its_shape(name: str) -> None:
 
 
 def changed(**changes: Any) -> Transition:
-    """The blank transition with changes of its parts, by dotted names with __ for the dot."""
+    """Returns the blank transition with changes of its parts, by dotted names with __ for the dot."""
     transition = blank()
     for name, value in changes.items():
         part, _, field = name.rpartition("__")

@@ -1,4 +1,4 @@
-"""Reading arrays to where they belong: memory, shardings, dtypes; in a process of its own, with two devices."""
+"""Tests how arrays are read to where they belong: memory, shardings, dtypes. It runs in a process with two devices."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ print(json.dumps(said))
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree of 280 MiB that does not compress."""
+    """Writes a tree of 280 MiB that cannot be compressed."""
     folder = tmp_path_factory.mktemp("large") / "params"
     random = np.random.default_rng(0)
     tree = {f"large_{n}": random.random(LARGE, np.float32) for n in range(NUM_LARGE)}
@@ -63,7 +63,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
 @pytest.mark.parametrize(("devices", "verified"), [(1, True), (2, False)])
 def test_a_tree_is_in_memory_once(large: Path, repository: Path, devices: int, verified: bool) -> None:
-    """About 1.2 times its size is needed: the arrays, and the compressed form of one or two. Two copies would be 2."""
+    """Reading needs about 1.2 times the tree's size: the arrays, and the compressed form of one or two.
+
+    Two copies would be 2.
+    """
     flags = f"--xla_force_host_platform_device_count={devices}"
     done = subprocess.run(
         [sys.executable, "-c", LOAD, str(large), str(int(verified))],

@@ -1,6 +1,7 @@
-"""An update that goes too far is undone, made again at a lower rate, and leaves no trace where it never fits.
+"""Tests that an update that goes too far is undone and made again at a lower rate.
 
-One update at a thousand times the usual rate is compiled for all tests; the scale in the optimizer state sets the rate.
+Where it never fits, it leaves no trace. One update at a thousand times the usual rate is compiled for all tests. The
+scale in the optimizer state sets the rate.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TOO_FAST = 50.0  # of the scale: a thousand times the 0.05 at which the toy poli
 
 
 def evaluate(params, *args, temperature, actions):
-    """The toy policy, which breaks where a logit is beyond 1,000."""
+    """Evaluates the toy policy, which breaks where a logit is beyond 1,000."""
     logits = params["actor_backbone"]["logits"]
     whole = {**params, "actor_backbone": {"logits": jnp.where(jnp.abs(logits) > 1e3, jnp.nan, logits)}}
     return toy_policy.evaluate(whole, *args, temperature=temperature)
@@ -46,14 +47,14 @@ def start(scale: float):
 
 
 def log_ratios(*each):
-    """One chunk of two tokens for each number: half of it in each token."""
+    """Returns log-probs of one chunk of two tokens for each number, which is half in each token."""
     old = np.full((len(each), 3), -1.0, np.float32)
     return old, old + np.array([[number / 2, number / 2, 9.0] for number in each], np.float32)
 
 
 def test_the_kl_after_an_update_by_hand():
-    # Log-ratios ln 2 and -ln 2; the third chunk was cut short, the last slot is a pad.
-    # k2: (ln 2)^2 / 2. k3: ((2 - 1 - ln 2) + (1/2 - 1 + ln 2)) / 2 = 1/4. k1 with signs turned: 0.
+    # The log-ratios are ln 2 and -ln 2. The third chunk was cut short, and the last slot is a pad. So k2 is (ln 2)^2 /
+    # 2, and k3 is ((2 - 1 - ln 2) + (1/2 - 1 + ln 2)) / 2 = 1/4. With signs turned k1 is 0.
     made = stack_transitions([toy_policy.transition(n, intervened=n == 2) for n in range(3)])
     old, new = log_ratios(np.log(2.0), -np.log(2.0), 5.0)
     kl = KLAfter.measure(old, new, made, log_ratio_clamp=20.0)

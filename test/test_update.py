@@ -1,4 +1,4 @@
-"""The update with a policy of two logits and one value."""
+"""Tests the update with a policy of two logits and one value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cached_update(config, evaluate):
 
 
 def setup(config=CONFIG, evaluate=toy_policy.evaluate):
-    """An update, compiled once for all tests of this file, with the parameters and optimizer state to start from."""
+    """Returns an update, compiled once for all tests here, and the parameters and optimizer state to start from."""
     params = toy_policy.init_params()
     return cached_update(config, evaluate), params, make_optimizer(config).init(params)
 
@@ -48,8 +48,9 @@ def test_a_tiny_policy_improves():
 
 
 def test_one_step_by_hand():
-    # Chunks (1, 1) with reward 1 and (0, 0) with reward -1, value 0, one step over both; advantages +1 and -1.
-    # Adam's first step is lr * sign(gradient): logit 1 up, logit 0 down, the bias (mean error 0) stays.
+    # The chunks (1, 1) with reward 1 and (0, 0) with reward -1 have the value 0, and one step is over both. The
+    # advantages are +1 and -1. Adam's first step is lr * sign(gradient). Logit 1 goes up, logit 0 down, and the bias
+    # (mean error 0) stays.
     config = config_lib.PPOConfig(batch_size=2, num_epochs_per_update=1, learning_rate=0.1)
     update, params, opt_state = setup(config)
     good = toy_policy.transition(0, tokens=(1, 1), reward=1.0, terminated=True)
@@ -62,7 +63,8 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(figures["loss/policy"], 0.0, atol=1e-7)  # -(1 - 1) / 2
     np.testing.assert_allclose(figures["loss/value"], 0.5, rtol=1e-6)  # half the squares of +-1
     np.testing.assert_allclose(figures["loss/entropy"], np.log(2.0), rtol=1e-6)
-    # d loss / d logit 1: each chunk moves by 2 (1 - 1/2) A and -2 (1/2) A, mean over two chunks of A = +-1: -1 and 1.
+    # For d loss / d logit 1 each chunk moves by 2 (1 - 1/2) A and -2 (1/2) A. The mean over two chunks of A = +-1 is -1
+    # and 1.
     np.testing.assert_allclose(figures["grad_norm/actor"], np.sqrt(2.0), rtol=1e-5)
     assert figures["reward/chunk_std"] == 1.0
     assert figures["advantage/std"] == 1.0
@@ -172,7 +174,8 @@ def test_the_limit_is_that_of_the_dtype():
 
 @pytest.mark.parametrize(("recompute", "ratio"), [(False, np.exp(0.3)), (True, 1.0)])
 def test_ratios_are_from_recorded_or_from_recomputed_log_probs(recompute, ratio):
-    # Recorded log-probs 0.3 nats a chunk too low, in one step over all chunks: the ratio before it is exp(0.3).
+    # The recorded log-probs are 0.3 nats a chunk too low, and one step is over all chunks. So the ratio before it is
+    # exp(0.3).
     config = dataclasses.replace(
         CONFIG, batch_size=8, num_epochs_per_update=1, max_logp_gap=0.5, recompute_log_probs=recompute
     )
@@ -214,7 +217,7 @@ def test_a_loss_that_is_not_finite_keeps_the_old_parameters():
 def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
     def evaluate(params, *args, temperature, actions):
         evaluation = toy_policy.evaluate(params, *args, temperature=temperature)
-        # sqrt(|x|) at 0 is 0 with an infinite slope.
+        # At 0, sqrt(|x|) is 0 with an infinite slope.
         steep = evaluation.value.mean + jnp.sqrt(jnp.abs(params["value_head"]["bias"]))
         return evaluation.replace(value=ValueEstimate.scalar(steep))
 
@@ -224,7 +227,10 @@ def test_a_gradient_that_is_not_finite_is_refused_though_the_loss_is():
 
 
 def test_the_value_of_a_chunk_is_trained_and_described():
-    """V(s, a) = w a learns the reward 0, 1 or 2 from an action that is it; the value of observations is a constant."""
+    """V(s, a) = w a learns the reward 0, 1 or 2 from an action that is equal to it.
+
+    The value of observations is a constant.
+    """
 
     def evaluate(params, observation, action_tokens, token_mask, *, temperature, actions):
         head = params["value_head"]
@@ -241,7 +247,7 @@ def test_the_value_of_a_chunk_is_trained_and_described():
     rollout = rollout.replace(actions=rollout.rewards[:, None, None])
     first = update.run(params, opt_state, rollout, key=KEY)
     figures = first.metrics
-    # Before training w is 0: the values explain nothing.
+    # Before training w is 0, so the values explain nothing.
     assert figures["value/chunk_explained_variance"] == 0.0
     assert 0.0 < figures["loss/chunk_value"] < figures["loss/value"]
     assert figures["value/clipped_returns"] == 0.0
@@ -261,7 +267,7 @@ def test_without_a_value_of_chunks_there_are_no_figures_of_it():
 
 
 def test_target_kl_stops_within_an_epoch():
-    # Four steps an epoch: the second minibatch is the first that finds the policy moved.
+    # An epoch has four steps. The second minibatch is the first that finds the policy moved.
     config = dataclasses.replace(CONFIG, num_epochs_per_update=5, learning_rate=1.0, target_kl=1e-3)
     update, params, opt_state = setup(config)
     figures = update.run(params, opt_state, sample_rollout(params, num_chunks=16), key=KEY).metrics

@@ -1,4 +1,4 @@
-"""The line that is printed after each update."""
+"""Tests the line that is printed after each update."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ACCEPTED = {"kl/after": 0.02, "update/accepted": 1.0, "update/rolled_back": 0.0,
 
 
 def line(**changed: float | None) -> str:
-    """The line of an update whose metrics are changed, or missing where None, by names with _ for /."""
+    """Returns the line of an update whose metrics are changed, or missing where None, by names with _ for /."""
     names = {name.replace("/", "_"): name for name in USUAL | ACCEPTED}
     numbers = {**USUAL, **ACCEPTED, **{names[key]: value for key, value in changed.items()}}
     metrics = Metrics({name: value for name, value in numbers.items() if value is not None})

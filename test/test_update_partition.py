@@ -1,4 +1,7 @@
-"""The update of a policy of which a part stands still: two towers of two numbers each, whose sum are the logits."""
+"""Tests the update of a policy of which a part stands still.
+
+Two towers of two numbers each have the logits as their sum.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ NUM_CHUNKS = 8
 
 
 def make_rollout() -> RolloutBatch:
-    """Chunks of two tokens, the reward is the number of ones; with the first parameters all logits are 0."""
+    """Returns chunks of two tokens, whose reward is the number of ones. With the first parameters all logits are 0."""
     tokens = np.random.default_rng(0).choice(2, size=(NUM_CHUNKS, 2))
     return stack_transitions(
         [
@@ -75,8 +78,8 @@ def test_moments_are_of_trained_leaves_only(adapter_only: Setup) -> None:
 
 
 def test_the_gradient_norm_is_of_trained_leaves_only(adapter_only: Setup) -> None:
-    # The logits are tower + adapter, so both have one gradient g at the first step: |(g, g)| = sqrt(2) |g|. With one
-    # step an update the two differ in nothing else.
+    # The logits are tower + adapter, so both have one gradient g at the first step, with |(g, g)| = sqrt(2) |g|. With
+    # one step an update the two differ in nothing else.
     config = dataclasses.replace(CONFIG, num_epochs_per_update=1, batch_size=NUM_CHUNKS)
     params, norms = toy_policy.init_adapted_params(), []
     for trained in (True, ADAPTER_ONLY):

@@ -1,4 +1,4 @@
-"""Mistakes on the command line are one line that says what there is, never a traceback."""
+"""Tests that mistakes on the command line are one line that says what there is, never a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAIN = ("train", "--config", "debug", "--no_wandb")
 
 
 def places(folder: Path) -> tuple[str, ...]:
-    """The flags that put all outputs below a folder."""
+    """Returns the flags that put all outputs below a folder."""
     return ("--run_dir", str(folder / "runs"), "--checkpoint_root", str(folder / "checkpoints"))
 
 

@@ -1,4 +1,4 @@
-"""What a value head's outputs mean: histograms by hand, beside scipy's normal distribution, and there and back."""
+"""Tests what a value head's outputs mean: histograms by hand, beside scipy's normal distribution, and inverses."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ WIDTH = 10.0 / 41
 
 
 def test_two_bins_by_hand():
-    # Bins -1..0 and 0..1, width 1, sigma 0.75. Around 0.5 the edges are at -2, -2/3 and 2/3 deviations:
-    # Phi = 0.022750, 0.252493, 0.747507; masses 0.229742 and 0.495015, together 0.724757; shares 0.316992 and 0.683008.
-    # The mean is (0.683008 - 0.316992) / 2 = 0.183008. Around 0 both bins have one half.
+    # The bins are -1..0 and 0..1 with width 1 and sigma 0.75. Around 0.5 the edges are at -2, -2/3 and 2/3 deviations,
+    # with Phi = 0.022750, 0.252493, 0.747507. The masses are 0.229742 and 0.495015, together 0.724757, and the shares
+    # are 0.316992 and 0.683008. The mean is (0.683008 - 0.316992) / 2 = 0.183008. Around 0 both bins have one half.
     target = TWO.target(jnp.array([0.5, 0.0]))
     np.testing.assert_allclose(target, [[0.316992, 0.683008], [0.5, 0.5]], atol=1e-6)
     np.testing.assert_allclose(TWO.mean(jnp.log(target)), [0.183008, 0.0], atol=1e-6)
@@ -29,7 +29,8 @@ def test_two_bins_by_hand():
 
 
 def test_cross_entropy_by_hand():
-    # Logits (0, ln 3) are shares 1/4 and 3/4; with the target of 0.5: -0.316992 ln 0.25 - 0.683008 ln 0.75 = 0.635936.
+    # Logits (0, ln 3) are shares 1/4 and 3/4. With the target of 0.5 the loss is -0.316992 ln 0.25 - 0.683008 ln 0.75 =
+    # 0.635936.
     logits = jnp.array([0.0, jnp.log(3.0)])
     loss, gradient = jax.value_and_grad(TWO.loss)(logits, jnp.float32(0.5), huber_delta=1.0)
     np.testing.assert_allclose(loss, 0.635936, atol=1e-5)
@@ -54,7 +55,10 @@ def test_targets_are_those_of_a_normal_distribution(bins):
 @settings(deadline=None)
 @given(st.floats(-4.0, 6.0))
 def test_the_mean_of_a_target_is_the_return(value):
-    """Within half a bin from half a bin inside of the range on; at its very ends within 0.7 bins, as derived there."""
+    """The mean is within half a bin of the return, from half a bin inside of the range on.
+
+    At the very ends of the range it is within 0.7 bins.
+    """
     found = float(MANY.mean(jnp.log(jnp.maximum(MANY.target(jnp.float32(value)), 1e-30))))
     from_end = min(value - MANY.low, MANY.high - value) / WIDTH
     allowed = 0.01 if from_end >= 2 else 0.5 if from_end >= 0.5 else 0.7
@@ -70,7 +74,7 @@ def test_returns_beyond_the_range_count_as_its_ends_and_are_counted():
 
 
 def test_one_bin_is_the_value_with_hubers_loss():
-    # Errors 1 and 4 with delta 2: 1/2, and 2 * (4 - 1) = 6.
+    # The errors are 1 and 4 with delta 2, and cost 1/2 and 2 * (4 - 1) = 6.
     estimate = ValueEstimate.scalar(jnp.array([0.0, 5.0]))
     np.testing.assert_array_equal(estimate.mean, [0.0, 5.0])
     np.testing.assert_array_equal(estimate.loss(jnp.array([1.0, 1.0]), huber_delta=2.0), [0.5, 6.0])
@@ -84,7 +88,10 @@ def test_no_gradient_flows_into_returns(distribution):
 
 
 def test_a_fitted_histogram_predicts_the_mean_of_noisy_returns():
-    """Half of the returns are -1, half are 2: the best histogram is the mean of both targets, and its mean is 0.5."""
+    """Half of the returns are -1 and half are 2.
+
+    The best histogram is the mean of both targets, and its mean is 0.5.
+    """
     returns = jnp.array([-1.0, 2.0])
     best = jnp.log(jnp.mean(MANY.target(returns), axis=0))
     gradient = jax.grad(lambda logits: jnp.mean(MANY.loss(jnp.stack([logits, logits]), returns, huber_delta=1.0)))(best)

@@ -1,4 +1,4 @@
-"""V(s) and V(s, a) on hidden states: what they see, where gradients end, and that V(s, a) learns what a does."""
+"""Tests V(s) and V(s, a) on hidden states: what they see, where gradients end, and that V(s, a) learns what a does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fresh_params(head: ValueHead) -> Params:
 
 
 def random_params(head: ValueHead) -> Params:
-    """Parameters whose output layers are not zero."""
+    """Returns parameters whose output layers are not zero."""
     params = fresh_params(head)
     for part in (params, *([params["chunk"]] if "chunk" in params else [])):
         kernel = np.random.default_rng(1).normal(size=part["output"]["kernel"].shape)
@@ -49,7 +49,7 @@ class Inputs:
 
 
 def make_inputs(batch: int = BATCH, seed: int = 0) -> Inputs:
-    """The first slots of every row but row 0 are not valid."""
+    """Returns inputs in which the first slots of every row but row 0 are not valid."""
     random = np.random.default_rng(seed)
     valid = np.ones((batch, SLOTS), bool)
     valid[1:, :2] = False
@@ -83,7 +83,7 @@ def test_a_head_of_observations_has_the_tree_that_it_always_had() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_head_of_chunks_only_adds_to_it(form: str) -> None:
-    """So that a checkpoint without one can be taken further with a fresh one."""
+    """A head of chunks adds parameters only, so a checkpoint without it can go on with a fresh one."""
     params, plain = fresh_params(make_head(chunk_value=form)), fresh_params(make_head())
     chunk = params.pop("chunk")
     jax.tree.map(np.testing.assert_array_equal, params, plain)
@@ -146,7 +146,10 @@ def test_attention_looks_at_the_prefix_slot_by_slot() -> None:
 
 @pytest.mark.parametrize("copies", [1, 50])
 def test_prefix_and_chunk_start_with_half_of_the_attention_each(copies: int) -> None:
-    """With keys of zero, however often the prefix is repeated: half the mean prefix value, half the mean step's."""
+    """With keys of zero, the result is half the mean prefix value and half the mean step's.
+
+    It does not depend on how often the prefix is repeated.
+    """
     head = make_head(chunk_value="attention")
     assert head.encoder is not None
     params = jax.jit(lambda key: head.encoder.init(key=key))(jax.random.key(0))
@@ -209,9 +212,9 @@ def test_fewer_steps_than_embeddings_can_be_valued() -> None:
 
 @pytest.mark.parametrize(("form", "bins"), [("pooled", 1), ("attention", 21)])
 def test_the_value_of_a_chunk_learns_what_the_value_of_an_observation_cannot(form: str, bins: int) -> None:
-    """The return is 2 tanh(x) (first action - last action), with x of the observation: its mean over actions is 0.
+    """The return is 2 tanh(x) (first action - last action), with x of the observation. Its mean over actions is 0.
 
-    After 100 steps of Adam on 1024 chunks, on 1024 others: V(s, a) explains most of the variance, V(s) none.
+    In 100 steps Adam learns from 1024 chunks. On 1024 others V(s, a) explains most of the variance, and V(s) none.
     """
     head = make_head(chunk_value=form, value_bins=bins, value_head_hidden_dim=32)
     optimizer = optax.adam(1e-2)

@@ -1,4 +1,4 @@
-"""The worker thread: order, errors, and an end that does not wait."""
+"""Tests the worker thread: order, errors, and an end that does not wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 5.0  # s
 
 
 class Spinner:
-    """Stands in for the executor: waits to be woken, then delivers."""
+    """Stands in for the executor. It waits to be woken, then delivers."""
 
     def __init__(self) -> None:
         self.woken = threading.Semaphore(0)

@@ -1,4 +1,4 @@
-"""The lifecycle of the base of policy_node and trainer_node, where ROS calls a transition an error."""
+"""Tests the lifecycle of the base of policy_node and trainer_node, where ROS calls a transition an error."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
 
 
 def state_in_ros(graph: Graph) -> str:
-    """The state of the node as its service says it."""
+    """Returns the state of the node as its service says it."""
     future = graph.peer.state.call_async(GetState.Request())
     graph.until(future.done)
     return future.result().current_state.label

@@ -15,12 +15,14 @@ def assert_trees_equal(first: Any, second: Any) -> None:
 
 
 def random_like(make: Callable[[], Any], *, scale: float = 0.3, seed: int = 0) -> Any:
-    """A tree as `make` would return, of normal numbers that numpy draws: nothing is compiled, and no leaf is zero.
+    """Returns a tree as `make` would return it, of normal numbers that numpy draws.
+
+    Nothing is compiled, and no leaf is zero.
 
     Args:
         make: a function of JAX, which is traced and not run.
         scale: the standard deviation of each number.
-        seed: of the numbers.
+        seed: the seed of the numbers.
     """
     random = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: random.normal(0.0, scale, leaf.shape).astype(leaf.dtype), jax.eval_shape(make))
