@@ -80,8 +80,8 @@ def test_a_human_chunk_is_no_gap_and_no_reward_of_the_policy(whole: UpdateResult
 
 
 def test_the_distance_to_the_reference_is_told(whole: UpdateResult) -> None:
-    # Policy chunks 0, 1, 2, 4, 6, 7 have tokens (0,0) (1,0) (0,0) (0,1) (0,1) (1,1): seven zeros and five ones.
-    # Per token ln 1/2 - ln ref: ref = (e^.5, 1) / (e^.5 + 1); mean over six chunks.
+    # The policy's chunks 0, 1, 2, 4, 6, 7 have the tokens (0,0) (1,0) (0,0) (0,1) (0,1) (1,1), which are seven zeros
+    # and five ones. A token costs ln 1/2 - ln ref, with ref = (e^.5, 1) / (e^.5 + 1). The mean is over six chunks.
     ref = np.log(np.exp([0.5, 0.0]) / (np.exp(0.5) + 1.0))
     expected = (12 * np.log(0.5) - 7 * ref[0] - 5 * ref[1]) / 6
     assert whole.metrics["kl/reference"] == pytest.approx(expected, rel=1e-4)

@@ -78,13 +78,13 @@ def test_linkage_beyond_its_reach_gives_its_end() -> None:
 @given(order=st.permutations(range(len(NAMES))))
 def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
     state = aloha.side_state([NAMES[i] for i in order], [POSITIONS[i] for i in order], OPENPI)
-    # The finger at 0.058 m is fully open in openpi's convention; the motor angle is not used.
+    # The finger at 0.058 m is fully open in openpi's convention. The motor angle is not used.
     np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0])
 
 
 @pytest.mark.parametrize(("name", "motor"), [("openpi", -0.18795), ("interbotix", 0.3873)])
 def test_a_leader_asks_for_half_an_opening(name: str, motor: float) -> None:
-    # Midway between open and closed, e.g. (0.3083 - 0.6842) / 2; its finger is not used.
+    # The motor is midway between open and closed, e.g. (0.3083 - 0.6842) / 2. Its finger is not used.
     positions = [*POSITIONS[:6], motor, float("nan"), float("nan")]
     state = aloha.leader_state(NAMES, positions, grippers.GRIPPER_CONVENTIONS[name])
     np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.5], atol=1e-6)

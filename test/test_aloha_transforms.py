@@ -46,8 +46,9 @@ def all_transforms() -> list[AlohaTransforms]:
 
 @pytest.mark.parametrize(("opening", "adapted"), [(0.0, -1.080), (0.5, -0.140), (1.0, 0.946)])
 def test_state_gripper_by_hand(opening: float, adapted: float) -> None:
-    # Half open: finger 0.03822 m; sin q = (0.022^2 + 0.03822^2 - 0.036^2) / (2 * 0.022 * 0.03822) = 0.38579,
-    # q = 0.39606 rad; (0.39606 - 0.5476) / 1.082 = -0.1401. Open: 0.058 m, sin q = 1; (1.5708 - 0.5476) / 1.082.
+    # Half open, the finger is at 0.03822 m, so sin q = (0.022^2 + 0.03822^2 - 0.036^2) / (2 * 0.022 * 0.03822) =
+    # 0.38579 and q = 0.39606 rad. The number is (0.39606 - 0.5476) / 1.082 = -0.1401. Open, the finger is at 0.058 m,
+    # so sin q = 1 and the number is (1.5708 - 0.5476) / 1.082.
     state = PI.encode_state(np.array(arm(0, 0, 0, 0, 0, 0, gripper=opening)))
     assert state[6] == pytest.approx(adapted, abs=5e-4)
     assert state.dtype == np.float32
@@ -60,7 +61,7 @@ def test_shoulder_and_elbow_change_sign() -> None:
 
 
 def test_action_gripper_by_hand() -> None:
-    # Closed commands the motor to -0.6213 rad, open to 1.4910; pi counts from 0.5476.
+    # Closed commands the motor to -0.6213 rad, and open to 1.4910. pi counts from 0.5476.
     actions = np.array([arm(1, 2, 3, 4, 5, 6, gripper=0.0), arm(1, 2, 3, 4, 5, 6, gripper=1.0)])
     encoded = PI.encode_actions(actions, np.zeros(7))
     np.testing.assert_allclose(encoded[0], [1, -2, -3, 4, 5, 6, -1.1689], rtol=1e-6)
@@ -68,7 +69,7 @@ def test_action_gripper_by_hand() -> None:
 
 
 def test_interbotix_openings_are_the_same_physics() -> None:
-    # The finger at 0.0440 m is closed to Interbotix and 0.6461 open to openpi; one motor angle, one adapted number.
+    # The finger at 0.0440 m is closed to Interbotix and 0.6461 open to openpi. One motor angle is one adapted number.
     interbotix = AlohaTransforms(INTERBOTIX, delta_actions=False)
     closed = np.array(arm(0, 0, 0, 0, 0, 0, gripper=0.0))
     same = np.array(arm(0, 0, 0, 0, 0, 0, gripper=(0.0440 - 0.01844) / (0.05800 - 0.01844)))
@@ -91,7 +92,7 @@ def test_relative_to_a_batch_of_states() -> None:
 
 
 def test_relative_in_pis_space() -> None:
-    # Shoulder: state 0.5 and target 0.7 are -0.5 and -0.7 to pi, so relative -0.2; the waist's 0.2 keeps its sign.
+    # The shoulder's state 0.5 and target 0.7 are -0.5 and -0.7 to pi, so relative -0.2. The waist's 0.2 keeps its sign.
     both = AlohaTransforms(OPENPI, delta_actions=True)
     state, target = np.array(arm(0.5, 0.5, 0, 0, 0, 0, gripper=0.3)), np.array(arm(0.7, 0.7, 0, 0, 0, 0, gripper=1.0))
     np.testing.assert_allclose(both.encode_actions(target[None], state)[0, [0, 1, 6]], [0.2, -0.2, 0.9434], rtol=1e-6)
@@ -103,7 +104,7 @@ def test_actions_invert(transforms: AlohaTransforms, data: st.DataObject) -> Non
     num_arms = data.draw(ARMS)
     state, actions = data.draw(states(num_arms)), data.draw(chunks(num_arms))
     encoded = transforms.encode_actions(actions, state)
-    # float32 keeps numbers up to 6 to 2.4e-7; an Interbotix opening is 1.0017 rad of the motor.
+    # float32 keeps numbers up to 6 within 2.4e-7. An Interbotix opening is 1.0017 rad of the motor.
     np.testing.assert_allclose(transforms.decode_actions(encoded, state), actions, atol=2e-6)
 
 
@@ -112,12 +113,12 @@ def test_actions_invert(transforms: AlohaTransforms, data: st.DataObject) -> Non
 def test_states_invert(transforms: AlohaTransforms, data: st.DataObject) -> None:
     state = data.draw(data.draw(ARMS.map(states)))
     # At the outer end of the linkage the finger changes with the square of the angle, so nothing is lost on the way
-    # back; inside, a float32 angle is good for 1e-7 * 0.04 m of the finger, over a range of 0.0139 m.
+    # back. Inside, a float32 angle is good for 1e-7 * 0.04 m of the finger, over a range of 0.0139 m.
     np.testing.assert_allclose(transforms.decode_state(transforms.encode_state(state)), state, atol=3e-6)
 
 
 def test_beyond_the_linkage_an_opening_is_lost() -> None:
-    # 1.05 would be a finger at 0.05998 m; the linkage ends at 0.058 m, which is 1.
+    # An opening of 1.05 would be a finger at 0.05998 m. The linkage ends at 0.058 m, which is 1.
     state = np.array(arm(0, 0, 0, 0, 0, 0, gripper=1.05))
     assert PI.decode_state(PI.encode_state(state))[6] == pytest.approx(1.0)
 

@@ -113,7 +113,7 @@ def test_cloning_raises_the_likelihood_of_what_was_kept_and_lowers_that_of_the_r
     cloner = Cloner(toy_loss, params, config=config, seed=0)
     loss = cloner.clone(cloning_batch([toy_policy.transition(i, tokens=(0, 0)) for i in range(2)]))
     assert loss == pytest.approx(np.log(2.0))  # before the step each of two symbols has 1/2
-    # One step of Adam from zero moments moves each logit by the learning rate against its gradient (-1/2, 1/2); decay
+    # One step of Adam from zero moments moves each logit by the learning rate against its gradient (-1/2, 1/2). Decay
     # does nothing to zeros. So p(0) = 1 / (1 + exp(-0.2)).
     log_probs = jax.nn.log_softmax(cloner.params["actor_backbone"]["logits"])
     np.testing.assert_allclose(log_probs, [-np.log1p(np.exp(-0.2)), -np.log1p(np.exp(0.2))], atol=1e-5)

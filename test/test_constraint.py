@@ -65,18 +65,21 @@ TOKENIZERS = {"published": (published_tokenizer, 98), "fitted": (fitted_tokenize
 
 def test_tables_of_a_tokenizer_made_by_hand() -> None:
     constraint = build_by_hand(max_tokens=4)
-    # Nothing pending: 7f completes one; c2 stays pending; 80 and 81 c2 cannot begin; c2 80 7f 7f completes three.
-    # c2 pending: 80 completes one; 81 completes one and c2 stays; the others do not continue. 4 = M + 1 marks illegal.
+    # With nothing pending, 7f completes one and c2 stays pending. Tokens 80 and 81 c2 cannot begin, and c2 80 7f 7f
+    # completes three. With c2 pending, 80 completes one, 81 c2 completes one and leaves c2, and the others do not
+    # continue. The number 4 = M + 1 marks illegal tokens.
     np.testing.assert_array_equal(constraint.num_coefficients, [[1, 0, 4, 4, 3], [4, 4, 1, 1, 4]])
     np.testing.assert_array_equal(constraint.next_pending, [[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
     # From c2 each coefficient costs one token (80, then 7f), and it cannot stop there. From nothing pending 7f costs
     # one each, and three come at once with the fifth token.
     cost = min_tokens(constraint.num_coefficients, constraint.next_pending, 3)
     np.testing.assert_array_equal(cost, [[0, 1, 2, 1], [IMPOSSIBLE, 1, 2, 3]])
-    # A token costs itself and what comes after it; 5 stands for more than the budget of 4. With one coefficient left
-    # 7f ends the chunk, c2 needs one more, and c2 80 7f 7f is too much; with c2 pending 80 ends it, 81 c2 does not.
+    # A token costs itself and what comes after it, and 5 stands for more than the budget of 4. With one coefficient
+    # left 7f ends the chunk, c2 needs one more, and c2 80 7f 7f is too much. With c2 pending 80 ends it, and 81 c2 does
+    # not.
     np.testing.assert_array_equal(constraint.tokens_needed[:, 1], [[1, 2, 5, 5, 5], [5, 5, 1, 5, 5]])
-    # Of three, 7f leaves two at two tokens; c2 needs three; 80 leaves two; 81 c2 leaves two at two after c2.
+    # Of three coefficients, 7f leaves two at two tokens, and c2 needs three more tokens. With c2 pending, 80 leaves two
+    # coefficients, and 81 c2 leaves two that need two tokens after c2.
     np.testing.assert_array_equal(constraint.tokens_needed[:, 3], [[3, 4, 5, 5, 1], [5, 5, 3, 3, 5]])
     assert (constraint.tokens_needed[:, 0] == 5).all()  # nothing follows a complete chunk
 
@@ -161,7 +164,8 @@ def test_surrogates_have_no_character() -> None:
 
 
 def test_a_character_of_three_bytes_costs_its_bytes() -> None:
-    # d7ff is ed 9f bf: three tokens from nothing, two after ed, one after ed 9f. Shorter pending bytes cost more.
+    # The code d7ff is ed 9f bf. It needs three tokens from nothing, two after ed, and one after ed 9f. Shorter pending
+    # bytes cost more.
     tokenizer = by_hand(b"\xed", b"\x9f", b"\xbf", min_token=-0xD800)
     constraint = FastConstraint.build(tokenizer, horizon=1, action_dim=1, max_tokens=3, action_limit=1.0)
     np.testing.assert_array_equal(min_tokens(constraint.num_coefficients, constraint.next_pending, 1)[:, 1], [3, 2, 1])

@@ -46,7 +46,7 @@ def assert_same(left: Any, right: Any, name: str = "") -> None:
 def test_transition_survives_the_wire_exactly(with_next: bool, valid: bool, human: bool) -> None:
     transition = make_transition(image_size=224, with_next=with_next, valid=valid, human=human)
     wire = serialize_message(to_message(transition))
-    # Three cameras of 224 * 224 * 3 bytes are 451_584; all else together is under 3 kB.
+    # Three cameras of 224 * 224 * 3 bytes are 451_584. All else together is under 3 kB.
     expected = 451_584 * (2 if with_next else 1)
     assert expected < len(wire) < expected + 3_000
     message = deserialize_message(wire, msg.Transition)
@@ -152,7 +152,7 @@ def test_bootstrap_survives_the_wire_exactly() -> None:
 
 
 def test_scalars_are_the_same_before_and_after_the_wire() -> None:
-    # 0.1 is no float32; the sender's message must already hold what the receiver will read.
+    # The number 0.1 is no float32. The sender's message must already hold what the receiver will read.
     transition = dataclasses.replace(make_transition(), discount=0.1)
     message = to_message(transition)
     assert message.discount == deserialize_message(serialize_message(message), msg.Transition).discount

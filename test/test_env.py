@@ -88,7 +88,7 @@ def test_a_chunk_sums_its_steps():
 
 
 def test_penalties_join_the_terms_of_the_task():
-    # The task pays 0.5 * 0.5 * 2 in 16 steps. One joint jumps by 0.3 rad, where a step may cover 0.0628; its third
+    # The task pays 0.5 * 0.5 * 2 in 16 steps. One joint jumps by 0.3 rad, where a step may cover 0.0628. Its third
     # differences around the jump are 0.3, -0.6 and 0.3. The joints strain with 2 N m in 16 steps.
     reward = RewardConfig(term_weights=("progress=0.5",), clamped_penalty=1.0, jerk_penalty=12.0, effort_penalty=0.25)
     config = dataclasses.replace(CONFIG, env=EnvConfig(), reward=reward)

@@ -97,7 +97,7 @@ def test_both_jacobians_are_derivatives():
 
 
 def test_rotation_vectors_are_axis_times_angle():
-    # A quarter turn about z takes x to y; one of 0.3 rad about -y is one of -0.3 about y. Half a turn has no sine.
+    # A quarter turn about z takes x to y. A turn of 0.3 rad about -y is one of -0.3 about y. Half a turn has no sine.
     quarter, small = axis_rotations(2, np.full(2, np.pi / 2))[0], axis_rotations(1, np.full(2, -0.3))[0]
     np.testing.assert_allclose(quarter @ [1, 0, 0], [0, 1, 0], atol=1e-12)
     rotations = np.stack([quarter, small])

@@ -76,10 +76,9 @@ def minibatch(policy_mask=(True, True, True)):
 
 
 def test_loss_by_hand():
-    # policy: (-1.1*2 - 1.2*2 + 0.8*2) / 3 = -1
-    # value, Huber with delta 1, errors 1, 0, 4: (0.5 + 0 + (4 - 0.5)) / 3 = 4/3
-    # entropy: means of the chunks 2, 3, 4; mean 3
-    # total: -1 + 0.5 * 4/3 - 0.1 * 3 = -19/30
+    # The policy loss is (-1.1*2 - 1.2*2 + 0.8*2) / 3 = -1. The value loss is Huber's with delta 1, and the errors 1, 0,
+    # 4 give (0.5 + 0 + (4 - 0.5)) / 3 = 4/3. The entropy has the means 2, 3, 4 of the chunks, with the mean 3. The
+    # total is -1 + 0.5 * 4/3 - 0.1 * 3 = -19/30.
     evaluation, inputs = minibatch()
     loss, metrics = ppo_loss(evaluation, inputs, config=CONFIG)
     np.testing.assert_allclose(metrics["loss/policy"], -1.0, rtol=1e-6)
@@ -180,8 +179,8 @@ def test_an_upper_clip_range_of_its_own_lets_good_chunks_grow():
 
 
 def test_the_loss_of_tokens_adds_up_within_a_chunk():
-    # Token ratios (1.1, 1), (1.5, 1), (0.5, 1) with advantages 2, 2, -2:
-    # chunk 0: -2.2 - 2; chunk 1: -2.4 - 2; chunk 2: 1.6 + 2; mean (-4.2 - 4.4 + 3.6) / 3 = -5/3
+    # The token ratios are (1.1, 1), (1.5, 1), (0.5, 1) with the advantages 2, 2, -2. The chunks give -2.2 - 2, -2.4 - 2
+    # and 1.6 + 2. Their mean is (-4.2 - 4.4 + 3.6) / 3 = -5/3.
     evaluation, inputs = minibatch()
     _, metrics = ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="token"))
     np.testing.assert_allclose(metrics["loss/policy"], -5 / 3, rtol=1e-6)
@@ -189,7 +188,8 @@ def test_the_loss_of_tokens_adds_up_within_a_chunk():
 
 
 def test_the_loss_of_the_mean_token_is_weighted_by_the_number_of_tokens():
-    # Ratios sqrt(1.1), sqrt(1.5) -> 1.2, sqrt(0.5) -> 0.8; two tokens each: 2 (-2 sqrt(1.1) - 2.4 + 1.6) / 3
+    # The ratios are sqrt(1.1), sqrt(1.5) -> 1.2 and sqrt(0.5) -> 0.8, with two tokens each. The loss is 2 (-2 sqrt(1.1)
+    # - 2.4 + 1.6) / 3.
     evaluation, inputs = minibatch()
     _, metrics = ppo_loss(evaluation, inputs, config=config_lib.PPOConfig(ratio="sequence_mean"))
     np.testing.assert_allclose(metrics["loss/policy"], 2 * (-2 * np.sqrt(1.1) - 0.8) / 3, rtol=1e-6)
@@ -198,7 +198,7 @@ def test_the_loss_of_the_mean_token_is_weighted_by_the_number_of_tokens():
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_all_levels_have_the_gradient_of_the_chunk_where_nothing_moved(level):
-    # At ratio 1 each sampled token's log-prob has the gradient -A / 3; the pad of chunk 1 has none.
+    # At ratio 1 each sampled token's log-prob has the gradient -A / 3. The pad of chunk 1 has none.
     evaluation, inputs = minibatch()
     inputs = inputs.replace(token_mask=jnp.array([[True, True], [True, False], [True, True]]))
     unmoved = evaluation.replace(token_log_probs=inputs.old_log_probs)
@@ -220,8 +220,9 @@ HUMAN = jnp.array([False, False, True])
 
 
 def test_a_chunk_that_a_human_drove_counts_in_cloning_only():
-    # Chunks 0 and 1 are the policy's: policy (-2.2 - 2.4) / 2; value (0.5 + 0) / 2; entropy (2 + 3) / 2.
-    # Chunk 2 is cloned: -(ln 0.5 - 1 - 1) = 2 + ln 2, over the three chunks that train the policy.
+    # Chunks 0 and 1 are the policy's. Their policy loss is (-2.2 - 2.4) / 2, their value loss (0.5 + 0) / 2, and their
+    # entropy (2 + 3) / 2. Chunk 2 is cloned, which costs -(ln 0.5 - 1 - 1) = 2 + ln 2, over the three chunks that train
+    # the policy.
     evaluation, inputs = minibatch(policy_mask=(True, True, False))
     config = dataclasses.replace(CONFIG, bc_coef=3.0)
     loss, metrics = ppo_loss(evaluation, inputs.replace(human_mask=HUMAN), config=config)

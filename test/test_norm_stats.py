@@ -29,8 +29,9 @@ def episode(num_steps: int = 50, dims: tuple[int, int] = (7, 7)) -> Episode:
 
 
 def test_relative_actions_by_hand() -> None:
-    # The waist is at 0, 1 .. 4 and is told to be where it is; the gripper is told 0, 0.2 .. 0.8. With H = 2 the
-    # relative waist is 0 first and 1 then, and 0 at the end, where the last action repeats: six 0 and four 1.
+    # The waist is at 0, 1 .. 4, and its action is where it is. The gripper's action is 0, 0.2 .. 0.8. With H = 2 the
+    # relative waist is 0 first and 1 then. At the end, where the last action repeats, it is 0. So there are six 0 and
+    # four 1.
     states, actions = np.zeros((5, 7), np.float32), np.zeros((5, 7), np.float32)
     states[:, 0] = actions[:, 0] = np.arange(5)
     actions[:, 6] = np.arange(5) / 5
@@ -47,7 +48,7 @@ def test_adapted_to_pi() -> None:
     recorded = episode()
     plain = norm_stats.norm_stats_of([recorded], MODEL)
     adapted = norm_stats.norm_stats_of([recorded], dataclasses.replace(MODEL, adapt_to_pi=True))
-    # A shoulder that changes sign swaps its quantiles; an action gripper is stretched by 2.1123 and moved by -1.1689.
+    # A shoulder that changes sign swaps its quantiles. An action gripper is stretched by 2.1123 and moved by -1.1689.
     np.testing.assert_allclose(adapted.state.q01[1], -plain.state.q99[1], rtol=1e-5)
     np.testing.assert_allclose(adapted.actions.mean[2], -plain.actions.mean[2], atol=1e-6)
     np.testing.assert_allclose(adapted.actions.q99[6], plain.actions.q99[6] * 2.1123 - 1.1689, atol=1e-5)

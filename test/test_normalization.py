@@ -23,7 +23,8 @@ def stats(*, q01: list[float], q99: list[float]) -> Stats:
 
 
 def test_normalize_by_hand() -> None:
-    # q01 = -1, q99 = 3: (x + 1) / 4.000001 * 2 - 1 is -1, 0 - 2.5e-7, 1 - 5e-7 and, beyond, not clipped, 2 - 7.5e-7.
+    # With q01 = -1 and q99 = 3, (x + 1) / 4.000001 * 2 - 1 is -1, 0 - 2.5e-7 and 1 - 5e-7. Beyond, it is 2 - 7.5e-7,
+    # which is not clipped.
     values = stats(q01=[-1.0], q99=[3.0]).normalize(np.array([[-1.0], [1.0], [3.0], [5.0]]))
     np.testing.assert_allclose(values[:, 0], [-1.0, -2.5e-7, 1 - 5e-7, 2 - 7.5e-7], atol=1e-7)
     assert values.dtype == np.float32

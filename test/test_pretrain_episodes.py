@@ -69,7 +69,7 @@ def test_a_checkpoint_that_training_starts_from(
     assert {name.split(".")[0] for name in opened.settings.values} == {"model", "run"}
     assert opened.settings.values["run.prompt"] == "stack"
     assert bundle.provenance.kind == "openpi"
-    # Joint 0 of an episode is 0, 0.14 .. 0.98; starts are at 0, 0.28, 0.56 and 0.84.
+    # Joint 0 of an episode is 0, 0.14 .. 0.98. The starts are at 0, 0.28, 0.56 and 0.84.
     assert bundle.tokenizer.norm_stats.state.mean[0] == pytest.approx(0.42, abs=1e-5)
     fresh = bundle.policy.init(key=jax.random.key(config.run.seed))["actor_backbone"]
     imitator = bundle.params["actor_backbone"]

@@ -43,7 +43,7 @@ def test_weights_are_the_triangle_kernel(size: int, new_size: int) -> None:
     kernel = [max(Fraction(0), 1 - abs(center - j) / max(step, Fraction(1))) for j in range(size)]
     weights = np.zeros(size)
     weights[taps.index[row]] = taps.weight[row]
-    # Centers up to 90 are rounded to 2^-18; a kernel value changes by as much.
+    # Centers up to 90 are rounded to 2^-18, and a kernel value changes by as much.
     np.testing.assert_allclose(weights, [float(value / sum(kernel)) for value in kernel], atol=1e-5)
 
 

@@ -74,7 +74,7 @@ def test_next_values_come_from_what_followed() -> None:
 
 def test_a_refused_chunk_makes_no_transition_and_leaves_the_episode_as_it_is() -> None:
     rows, episodes = collect(3, EXECUTED, REFUSED, EXECUTED, REFUSED, SOLVED)
-    # The refused chunks saw the states 1 and 2, in which their predecessors had ended; they do not fill the rollout.
+    # The refused chunks saw the states 1 and 2, in which their predecessors had ended. They do not fill the rollout.
     assert rows == [(0, 0, 1.0), (2, 2, 2.0), (4, 4, 0.0)]
     assert episodes == [EpisodeSummary(0, 3.0, True, 3, 12)]
 

@@ -103,7 +103,7 @@ def test_a_quaternion_turns_by_the_right_hand() -> None:
 
 
 def test_the_kinematic_simulator_draws_turned_capsules() -> None:
-    # The pole reaches from 0.05 m below to 0.15 m above its origin along its own z; turned, from there along -y.
+    # The pole reaches from 0.05 m below to 0.15 m above its origin along its own z. When turned, it reaches along -y.
     def draw(pose: Pose, pole: SceneObject = POLE) -> np.ndarray:
         return KinematicSimulator(Stillness(pole, pose=pose), 64, RobotConfig(), start_noise=0.0).render()[0]
 

@@ -128,9 +128,10 @@ def test_reference_model_ids(published: FastTokenizer) -> None:
 
 
 def test_quantized_coefficients_by_hand() -> None:
-    # Constant 0.3 over H = 4: the first coefficient is sqrt(4) * 0.3 = 0.6, times 10 is 6; the others are 0.
+    # A constant 0.3 over H = 4 has the first coefficient sqrt(4) * 0.3 = 0.6, which times 10 is 6. The others are 0.
     np.testing.assert_array_equal(fast_tokenizer.quantize(np.full((4, 1), 0.3), 10)[:, 0], [6, 0, 0, 0])
-    # (1, -1): first 0, second sqrt(2/2) * (cos(pi/4) + cos(pi/4)) = 1.41421, times 10 rounds to 14.
+    # The chunk (1, -1) has the first coefficient 0. The second is sqrt(2/2) * (cos(pi/4) + cos(pi/4)) = 1.41421, which
+    # times 10 rounds to 14.
     np.testing.assert_array_equal(fast_tokenizer.quantize(np.array([[1.0], [-1.0]]), 10)[:, 0], [0, 14])
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=16, action_limit=1.5) == 60
     assert fast_tokenizer.coefficient_limit(scale=10, horizon=10, action_limit=1.5) == 48  # 47.43
@@ -140,7 +141,7 @@ def test_what_a_bound_on_coefficients_says_of_actions() -> None:
     """With H = 2 the basis is (1, 1) / sqrt(2) and (1, -1) / sqrt(2), so |x| is at most (|X0| + |X1|) / sqrt(2)."""
     # The limit on coefficients is ceil(10 * sqrt(2)) = 15, so |x| <= 1.5 * 2 / sqrt(2) = 2.12, though the limit was 1.
     assert fast_tokenizer.action_bound(scale=10, horizon=2, action_limit=1.0) == pytest.approx(1.5 * np.sqrt(2))
-    # The signs of the largest column of the basis reach it.
+    # The signs of the largest column of the basis reach this bound.
     for horizon in (2, 10, 16):
         limit = fast_tokenizer.coefficient_limit(scale=10, horizon=horizon, action_limit=1.5)
         basis = scipy.fft.dct(np.eye(horizon), axis=0, norm="ortho")  # [k, n]
@@ -204,7 +205,7 @@ def test_encoding_clips_nothing(published: FastTokenizer, policy: PolicyTokenize
         published.encode(np.full((H, D), -10.0))
     with pytest.raises(ValueError, match=r"got 0\.\.80"):  # within Unicode, outside the fitted alphabet
         policy.fast.encode(np.full((H, D), 2.0))
-    # 0.5 * sqrt(16) * 10 = 20 over chr(0) = -(0xD800 - 20) is the first surrogate, which has no UTF-8.
+    # The coefficient 0.5 * sqrt(16) * 10 = 20 over chr(0) = -(0xD800 - 20) is the first surrogate, which has no UTF-8.
     with pytest.raises(ValueError, match="clip the normalized actions"):
         dataclasses.replace(published, min_token=20 - 0xD800).encode(np.full((H, D), 0.5))
     with pytest.raises(ValueError, match="finite"):
@@ -236,7 +237,7 @@ def test_a_coefficient_below_the_first_character_is_refused(
 
 
 def test_a_coefficient_beyond_unicode_is_refused(published: FastTokenizer) -> None:
-    # chr() ends at 0x10ffff = 1114111: 40 a - min_token is beyond it from a = 27843.95 on.
+    # The function chr() ends at 0x10ffff = 1114111. The number 40 a - min_token is beyond it from a = 27843.95 on.
     with pytest.raises(ValueError, match="must have a character"):
         published.encode(np.full((H, D), 27844.0))
     with pytest.raises(ValueError, match="finite"):
@@ -276,7 +277,8 @@ def test_state_bins_match_openpi() -> None:
 
 
 def test_prompt_text_by_hand() -> None:
-    # Bins are 1/128 wide: 0 is the 128th edge, 0.5 the 192nd; below -1 there is no bin, at and above 1 the last.
+    # Bins are 1/128 wide, so 0 is the 128th edge, and 0.5 the 192nd. Below -1 there is no bin, and at and above 1 the
+    # last one counts.
     text = prompt_tokenizer.prompt_text("  Pick_up the CUBE ", np.array([-1.01, -1.0, 0.0, 0.5, 1.0, 7.0]))
     assert text == "Task: pick up the cube, State: -1 0 128 192 255 255;\n"
 
@@ -295,7 +297,7 @@ def test_state_bins_at_their_edges() -> None:
 def test_prompt_is_short_and_reversible(policy: PolicyTokenizer) -> None:
     state = np.linspace(-1.2, 1.2, 14)
     tokens, mask = policy.prompt.encode(TASKS[0], state)
-    # begin, "Task:", seven words, ", State:", 14 numbers, ";\n"
+    # The pieces are begin, "Task:", seven words, ", State:", 14 numbers, and ";" with a line break.
     assert mask.sum() == 1 + 1 + 7 + 1 + 14 + 1
     assert mask[: mask.sum()].all()
     assert tokens[0] == prompt_tokenizer.BEGIN
@@ -453,7 +455,7 @@ def test_actions_round_trip(policy: PolicyTokenizer) -> None:
         assert encoded.action_tokens[count:].tolist() == [policy.token_ids.bar, 1, *[0] * (38 - count)]
         decoded = policy.decode_actions(encoded.action_tokens, state)
         assert decoded.valid
-        # 0.2 in normalized units (see test_fast_round_trip) is 0.1 of the quantile range.
+        # The error of 0.2 in normalized units (see test_fast_round_trip) is 0.1 of the quantile range.
         np.testing.assert_allclose(decoded.actions, chunk, atol=0.1 * widest)
 
 
@@ -566,7 +568,7 @@ def test_saves_and_loads(policy: PolicyTokenizer, tmp_path: pathlib.Path) -> Non
     assert loaded.token_ids == policy.token_ids
     expected = policy.encode_actions(chunk, state).action_tokens
     np.testing.assert_array_equal(loaded.encode_actions(chunk, state).action_tokens, expected)
-    # openpi's assets have no tokenizers: they come from a folder of their own.
+    # openpi's assets have no tokenizers, which come from a folder of their own.
     (tmp_path / "bare").mkdir()
     shutil.copy(tmp_path / "assets" / "trossen" / "norm_stats.json", tmp_path / "bare")
     bare = PolicyAssets.find(tmp_path / "bare")

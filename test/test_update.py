@@ -296,7 +296,7 @@ def test_progress_is_told_after_each_minibatch():
 
 @pytest.mark.parametrize("committed", [False, True])
 def test_nothing_compiles_twice(committed):
-    # Parameters restored from a checkpoint are committed to a device; the optimizer's counter is not.
+    # Parameters restored from a checkpoint are committed to a device. The optimizer's counter is not.
     params = toy_policy.init_params()
     params = jax.device_put(params, jax.devices()[0]) if committed else params
     optimizer = make_optimizer(CONFIG)
