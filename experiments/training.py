@@ -60,7 +60,7 @@ class Training:
         return self._method.counters.num_chunks + self._rollout > self._experiment.chunks
 
     def _passed(self, every: int) -> bool:
-        """Whether the last rollout reached a multiple of `every` chunks; so does the start."""
+        """Whether the last rollout reached a multiple of `every` chunks. So does the start."""
         chunks = self._method.counters.num_chunks
         return chunks // every > (chunks - self._rollout) // every
 

@@ -186,7 +186,7 @@ def test_cameras_are_stacked_as_channels() -> None:
 
 
 class Still:
-    """A `ChunkEnv` of two chunks an episode that notes what it is asked to do; the second one solves some episodes."""
+    """A `ChunkEnv` of two chunks an episode that notes what it is asked to do. The second one solves some episodes."""
 
     def __init__(self, *, solved: tuple[bool, ...] = ()) -> None:
         self._solved = solved

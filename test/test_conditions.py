@@ -23,7 +23,7 @@ DISK = Condition(key="disk", text="no room for {waited:.1f} s", cleared="there i
 
 
 class Node:
-    """A node and its logger in one; keeps what is logged."""
+    """Stands for a node and its logger, and keeps what is logged."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []

@@ -34,7 +34,7 @@ class EnvConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class ChunkLengthConfig(Checked):
-    """Settings of how many control steps k of a chunk are executed before the next is sampled; docs/chunk-length.md."""
+    """Settings of the number k of executed control steps of a chunk, which docs/chunk-length.md explains."""
 
     length_rule: str = setting("fixed", "what k depends on", choices=("fixed", "scheduled", "uncertainty"))
     executed_steps: int = setting(

@@ -56,7 +56,7 @@ class FlagParser(argparse.ArgumentParser):
         return f"unknown flag {flag}; did you mean {' or '.join(near) if near else 'one of those that --help lists'}?"
 
     def _short_usage(self) -> str:
-        """Returns the program, its required arguments and a hint at --help; argparse would list every flag."""
+        """Returns the program, its required arguments and a hint at --help. Argparse would list every flag."""
         needed = []
         for action in self._actions:
             name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()

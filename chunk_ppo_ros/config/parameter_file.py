@@ -60,7 +60,7 @@ def nest(flat: Mapping[str, Any], *, extra: Iterable[str] = ()) -> dict[str, dic
 
 
 def write_parameter_file(config: TrainConfig, path: str | pathlib.Path) -> None:
-    """Writes all settings for all nodes; `load_config_file` reads them back unchanged."""
+    """Writes all settings for all nodes. `load_config_file` reads them back unchanged."""
     content = {"/**": {"ros__parameters": config_lib.to_dict(config)}}
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _parameters(content: Any) -> Mapping[str, Any]:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Returns the values of nested mappings by their dotted names; `nest` inverts it."""
+    """Returns the values of nested mappings by their dotted names. `nest` inverts it."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):

@@ -75,7 +75,7 @@ class Checked:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Returns the configuration as nested plain dicts, tuples as lists; `from_dict` inverts it."""
+    """Returns the configuration as nested plain dicts, tuples as lists. `from_dict` inverts it."""
     return {
         field.name: to_dict(value)
         if dataclasses.is_dataclass(value)

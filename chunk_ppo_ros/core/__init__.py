@@ -1,1 +1,1 @@
-"""Types and ground truths that every room may import; numpy at most."""
+"""Defines types and ground truths that every room may import. It imports numpy at most."""

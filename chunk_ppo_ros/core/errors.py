@@ -18,7 +18,7 @@ class CheckpointError(UserError):
 
 
 class SimulatorUnavailable(UserError):
-    """The simulator cannot run on this machine; the text names what to install and what to use instead."""
+    """The simulator cannot run on this machine. The text names what to install and what to use instead."""
 
 
 class ChunksRefused(UserError):

@@ -38,7 +38,7 @@ CLAMPED = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExecutionResult:
-    """What the robot did with one chunk, or with one segment that a human drove.
+    """The execution of one chunk, or of one segment that a human drove.
 
     Times are 0 and arrays are empty where nothing was recorded. Comparisons ignore the arrays.
 
@@ -80,7 +80,7 @@ class ExecutionResult:
 
     @classmethod
     def nothing(cls, status: Status, message: str, *, stamp: int = 0, end: int = 0) -> ExecutionResult:
-        """Returns the result of a chunk without any executed step that counts; `message` says why."""
+        """Returns the result of a chunk without any executed step that counts. `message` says why."""
         return cls(status=status, message=message, stamp=stamp, end=end)
 
     @classmethod

@@ -154,7 +154,7 @@ class RewardTerm:
 
 @dataclasses.dataclass(frozen=True)
 class ChunkOutcome:
-    """How one chunk ended.
+    """The end of one chunk and its rewards.
 
     Attributes:
         reward: sum of `weight * value` over `reward_terms`.

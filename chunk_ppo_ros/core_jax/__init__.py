@@ -1,4 +1,4 @@
-"""What model/ and rl/ share; it uses JAX. The import of any module of this package sets JAX up, once per process."""
+"""Defines what model/ and rl/ share, with JAX. The import of any module here sets JAX up, once in a process."""
 
 from chunk_ppo_ros.core_jax.pytrees import keep_float32_products_exact, register_data_types
 

@@ -21,7 +21,7 @@ class HasShape(Protocol):
 
 
 def name_leaves(tree: PyTree) -> dict[str, PyTree]:
-    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`; a dict keyed by names keeps them."""
+    """Returns the leaves of any pytree by name, in the order of `jax.tree.leaves`. A dict keyed by names keeps them."""
     flat, _ = jax.tree.flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in flat}
 

@@ -131,5 +131,5 @@ class ValueEstimate:
         return self.distribution.mean(self.logits)
 
     def loss(self, returns: Float[Array, "*batch"], *, huber_delta: float) -> Float[Array, "*batch"]:
-        """Returns `ValueDistribution.loss` of the outputs; no gradient flows into `returns`."""
+        """Returns `ValueDistribution.loss` of the outputs. No gradient flows into `returns`."""
         return self.distribution.loss(self.logits, jax.lax.stop_gradient(returns), huber_delta=huber_delta)

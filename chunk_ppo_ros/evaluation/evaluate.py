@@ -29,7 +29,7 @@ ObservedT = TypeVar("ObservedT")
 
 
 class Acting(Protocol[ObservedT]):
-    """The interface of a policy that is measured. `Actor` has it; it makes chunks from observations.
+    """The interface of a policy that is measured. `Actor` has it. It makes chunks from observations.
 
     `ObservedT` is the type of an observation as the policy sees it.
     """

@@ -54,7 +54,7 @@ class ChunkEncoder:
 
     @property
     def _head_shape(self) -> tuple[int, int]:
-        """The number of heads N and their width h; N * h is at least E."""
+        """The number of heads N and their width h. N * h is at least E."""
         return NUM_HEADS, -(-self.width // NUM_HEADS)
 
     def init(self, *, key: Key) -> Params:

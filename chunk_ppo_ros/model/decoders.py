@@ -20,12 +20,12 @@ from chunk_ppo_ros.model.tokenization.automaton import ConstraintState, FastCons
 from chunk_ppo_ros.model.tokenization.token_ids import FORCED_TAIL, TokenIds
 
 State: TypeAlias = Tree
-"""The state of each row of a batch while it is decoded; each decoder has its own type of state."""
+"""The state of each row of a batch while it is decoded. Each decoder has its own type of state."""
 
 
 @runtime_checkable
 class Decoder(Protocol):
-    """The rules of one way of decoding; states are pytrees with equal leading axes."""
+    """The rules of one way of decoding. States are pytrees with equal leading axes."""
 
     @property
     def max_tokens(self) -> int:
@@ -38,7 +38,7 @@ class Decoder(Protocol):
         """Returns the model ids of choices."""
 
     def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
-        """Returns the choices of model ids; an id that is no choice gives an arbitrary one."""
+        """Returns the choices of model ids. An id that is no choice gives an arbitrary one."""
 
     def start(self, batch: int) -> State:
         """Returns the state before the first token, with leaves [B]."""
@@ -47,7 +47,7 @@ class Decoder(Protocol):
         """Returns which choices may come next, for a state with leaves [...]; broadcasts to [..., K]."""
 
     def advance(self, state: State, choices: Int[Array, "B"]) -> State:
-        """Returns the state after one choice of each row; complete rows stay as they are."""
+        """Returns the state after one choice of each row. Complete rows stay as they are."""
 
     def is_complete(self, state: State) -> Bool[Array, "B"]:
         """Returns true for each row for which no more token is sampled."""
@@ -58,7 +58,7 @@ class Decoder(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class ConstrainedDecoder:
-    """Permits only FAST tokens that lead to a decodable chunk; "|" and the end token follow without being sampled.
+    """Permits only FAST tokens that lead to a decodable chunk. "|" and the end token follow without being sampled.
 
     Attributes:
         constraint: the automaton that decides which FAST tokens are legal.
@@ -83,7 +83,7 @@ class ConstrainedDecoder:
         return self.token_ids.to_model(choices)
 
     def to_choices(self, model_ids: Int[Array, "*batch"]) -> Int[Array, "*batch"]:
-        """Returns the FAST ids of model ids; a model id that is no action token gives the nearest FAST id."""
+        """Returns the FAST ids of model ids. A model id that is no action token gives the nearest FAST id."""
         return jnp.clip(self.token_ids.to_fast(model_ids), 0, self.token_ids.num_fast - 1)
 
     def start(self, batch: int) -> ConstraintState:
@@ -95,7 +95,7 @@ class ConstrainedDecoder:
         return jnp.asarray(self.constraint.legal_tokens(state))
 
     def advance(self, state: ConstraintState, choices: Int[Array, "B"]) -> ConstraintState:
-        """Returns the state after one FAST token of each row; complete rows stay as they are."""
+        """Returns the state after one FAST token of each row. Complete rows stay as they are."""
         return self.constraint.advance(state, choices)
 
     def is_complete(self, state: ConstraintState) -> Bool[Array, "B"]:
@@ -146,7 +146,7 @@ class FreeDecoder:
         return jnp.ones((1,), bool)
 
     def advance(self, state: Bool[Array, "B"], choices: Int[Array, "B"]) -> Bool[Array, "B"]:
-        """Returns the state after one choice of each row; a row stops at "|" and at the end token, and stays so."""
+        """Returns the state after one choice of each row. A row stops at "|" and at the end token, and stays so."""
         return state | (choices == self.token_ids.bar) | (choices == self.token_ids.end)
 
     def is_complete(self, state: Bool[Array, "B"]) -> Bool[Array, "B"]:
@@ -154,7 +154,7 @@ class FreeDecoder:
         return state
 
     def close(self, tokens: Int[Array, "B T"], mask: Bool[Array, "B T"]) -> Int32[Array, "B T"]:
-        """Returns the sampled tokens, and then 0; no token is forced."""
+        """Returns the sampled tokens, and then 0. No token is forced."""
         return jnp.where(mask, tokens, 0).astype(jnp.int32)
 
 

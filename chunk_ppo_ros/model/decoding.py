@@ -54,7 +54,7 @@ class _Loop:
 def legal_log_probs(
     logits: Float[Array, "*batch K"], legal: Bool[Array, "*#batch #K"], temperature: Scalar
 ) -> Float32[Array, "*batch K"]:
-    """Returns log softmax(logits / temperature) over the legal tokens, in nats; it is about -2e38 at illegal ones.
+    """Returns log softmax(logits / temperature) over the legal tokens, in nats. It is about -2e38 at illegal ones.
 
     Args:
         logits: logits of the K choices of each row.

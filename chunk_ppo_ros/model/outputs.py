@@ -1,4 +1,4 @@
-"""What the policy computes: sampled chunks, and the scores of given chunks."""
+"""Defines the results of the policy, which are sampled chunks and the scores of given chunks."""
 
 from __future__ import annotations
 

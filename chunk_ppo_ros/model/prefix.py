@@ -67,7 +67,7 @@ class Prefix:
         return jnp.concatenate([self._image_tokens(actor, observation), text], axis=1)
 
     def embed_images(self, actor: Params, observation: ModelObservation) -> EmbeddedObservation:
-        """Returns the observation with image tokens in the place of images; no gradient flows into the image tower."""
+        """Returns the observation with image tokens in the place of images. No gradient flows into the image tower."""
         return EmbeddedObservation(
             image_tokens=jax.lax.stop_gradient(self._image_tokens(actor, observation)),
             image_mask=jnp.asarray(observation.image_mask),

@@ -46,7 +46,7 @@ class MetricsFile:
             raise
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Closes the file. A second call does nothing."""
         self._file.close()
 
 

@@ -38,7 +38,7 @@ class Pending:
 
     @property
     def sampled(self) -> Sampled | None:
-        """What the chunk before it needs; None until the chunk has arrived."""
+        """The facts that the chunk before it needs; None until the chunk has arrived."""
         return None if self.chunk is None else Sampled(self.chunk.value, self.chunk.policy_version)
 
 

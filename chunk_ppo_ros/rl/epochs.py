@@ -37,7 +37,7 @@ class Passes:
 
     @property
     def finite(self) -> bool:
-        """Whether all losses and gradients were finite; the first one that is not ends the passes."""
+        """Whether all losses and gradients were finite. The first one that is not ends the passes."""
         return bool(self.steps[-1].finite)
 
     def metrics(self) -> Metrics:

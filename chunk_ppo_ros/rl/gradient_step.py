@@ -1,4 +1,4 @@
-"""Makes one step of the optimizer on one minibatch, for the trained parameters; the minibatch may be taken in parts."""
+"""Makes one step of the optimizer on one minibatch, for the trained parameters. The minibatch may be taken in parts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from chunk_ppo_ros.rl.targets import Targets
 from chunk_ppo_ros.rl.update_metrics import ScalarMetrics, scalar
 
 OptState: TypeAlias = dict[str, Tree]
-"""The states of the optimizers by group, as `ActorCriticOptimizer.init` makes them; it may lack a group."""
+"""The states of the optimizers by group, as `ActorCriticOptimizer.init` makes them. It may lack a group."""
 
 GradientOf: TypeAlias = Callable[[Params, Array], tuple[tuple[Array, ScalarMetrics], Params]]
 """The type of a function of (trained parameters, indices [B]) that returns ((loss, metrics), gradients)."""
@@ -126,7 +126,7 @@ class GradientStep:
         *,
         lr_scale: float = 1.0,
     ) -> tuple[TrainState, StepResult]:
-        """Returns the state after one step on the chunks at `indices`; the arrays of `state` are used up.
+        """Returns the state after one step on the chunks at `indices`. The arrays of `state` are used up.
 
         Args:
             state: the state before the step.
@@ -202,7 +202,7 @@ class GradientStep:
 def _accumulated(
     gradient_of: GradientOf, trained: Params, parts: Int[Array, "K B"]
 ) -> tuple[Float[Array, ""], ScalarMetrics, Params]:
-    """Returns loss, metrics and gradients summed over K parts; it needs memory for the activations of one part only."""
+    """Returns loss, metrics and gradients summed over K parts. It needs memory for the activations of one part only."""
     if len(parts) == 1:
         (loss, metrics), gradients = gradient_of(trained, parts[0])
         return loss, metrics, gradients

@@ -35,7 +35,7 @@ class RolloutScores:
     chunk_values: Float[AnyArray, "N"] | None
 
     def gap_metrics(self) -> Metrics:
-        """Returns the largest gaps as metrics; the scores must be on the host."""
+        """Returns the largest gaps as metrics. The scores must be on the host."""
         return Metrics(
             {
                 "logp_gap/max_ratio": float(np.max(self.chunk_gaps)),

@@ -98,7 +98,7 @@ def masked_mean(
 
 
 def normalize(advantages: Float[Array, "N"], mask: Bool[AnyArray, "N"]) -> Float[Array, "N"]:
-    """Returns advantages with mean 0 and standard deviation 1 over the chunks under `mask`; they have no gradient."""
+    """Returns advantages with mean 0 and standard deviation 1 over the chunks under `mask`. They have no gradient."""
     centered = advantages - masked_mean(advantages, mask)
     deviation = jnp.sqrt(masked_mean(jnp.square(centered), mask))
     return jax.lax.stop_gradient(centered / (deviation + 1e-8))

@@ -17,11 +17,11 @@ class PolicyScores(Protocol):
 
     @property
     def token_log_probs(self) -> Float[AnyArray, "B T"]:
-        """The log-probability of each token, nats; only entries under the token mask are read."""
+        """The log-probability of each token, nats. Only entries under the token mask are read."""
 
     @property
     def entropy(self) -> Float[AnyArray, "B T"]:
-        """The entropy of each token's distribution, nats; only entries under the token mask are read."""
+        """The entropy of each token's distribution, nats. Only entries under the token mask are read."""
 
     @property
     def value(self) -> ValueEstimate:
@@ -34,7 +34,7 @@ class PolicyScores(Protocol):
 
 @runtime_checkable
 class Evaluate(Protocol):
-    """Scores sampled tokens under `params`; it must be traceable by `jax.jit` and free of randomness."""
+    """Scores sampled tokens under `params`. It must be traceable by `jax.jit` and free of randomness."""
 
     def __call__(
         self,

@@ -66,7 +66,7 @@ class RolloutBatch:
     sequence_number: Int[AnyArray, "N"]
 
     def take(self, indices: Int[AnyArray, "B"]) -> RolloutBatch:
-        """Returns the entries at `indices`, in that order; `segment_end` of the result has no meaning."""
+        """Returns the entries at `indices`, in that order. `segment_end` of the result has no meaning."""
         return jax.tree.map(lambda leaf: leaf[indices] if leaf.ndim else leaf, self)
 
 

@@ -19,12 +19,12 @@ MAX_ATTEMPTS = 4
 """The largest number of attempts at an update from the same parameters. By default the last is at 1/8 of the rate."""
 
 RECOVERY = 1.1
-"""The factor on the rate's scale after each accepted update, up to a scale of 1; eight updates make good a halving."""
+"""The factor on the rate's scale after each accepted update, up to a scale of 1. Eight updates make good a halving."""
 
 
 @dataclasses.dataclass(frozen=True)
 class KLAfter:
-    """How far the policy has moved on the chunks of a rollout, nats for each chunk; 0 where no chunk is the policy's.
+    """The distance that the policy has moved on a rollout, nats for each chunk; 0 where no chunk is the policy's.
 
     Attributes:
         k2: half the mean squared log-ratio (`ratios.kl_k2`), which `ppo.max_kl` limits.
@@ -43,7 +43,7 @@ class KLAfter:
         *,
         log_ratio_clamp: float,
     ) -> KLAfter:
-        """Returns how far the policy has moved; it is NaN where a log-probability is NaN.
+        """Returns how far the policy has moved. It is NaN where a log-probability is NaN.
 
         Args:
             old_log_probs: log-probability of each token before the update, nats.

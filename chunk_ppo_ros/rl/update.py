@@ -91,7 +91,7 @@ class PPOUpdate:
         donate: bool = False,
         progress: Progress | None = None,
     ) -> UpdateResult:
-        """Trains on one rollout; `params` and `opt_state` are left as they are, unless they are donated.
+        """Trains on one rollout. `params` and `opt_state` are left as they are, unless they are donated.
 
         Where a step is not finite, or the policy moved further than `max_kl`, all steps are undone, also those of the
         value head. They are made again at `rate_backoff` of the actor's rate, and at the value head's own rate. After
@@ -191,7 +191,7 @@ class PPOUpdate:
     def warm_up(
         self, params: Params, opt_state: OptState, rollout: RolloutBatch, *, key: Key, policy_frozen: bool = False
     ) -> None:
-        """Compiles the functions that `run` needs for rollouts of this size; the numbers in `rollout` do not matter."""
+        """Compiles the functions that `run` needs for rollouts of this size. The numbers in `rollout` do not matter."""
         params = committed(params)
         rollout = self._prepared(params, rollout)
         indices = minibatches(key, 0, num_chunks=len(rollout.rewards), size=self._config.num_chunks_per_step)[0]

@@ -17,7 +17,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core_jax.arrays import AnyArray
 
 How = Literal["mean", "min", "max"]
-"""How the scalars of several gradient steps become one metric."""
+"""The ways in which the scalars of several gradient steps become one metric."""
 
 
 @flax.struct.dataclass
@@ -38,7 +38,7 @@ class MetricScalar:
     otherwise: float = flax.struct.field(pytree_node=False)
 
     def joined(self) -> MetricScalar:
-        """Returns the scalar of a minibatch from those of its K parts; their means divide by the minibatch's counts."""
+        """Returns the scalar of a minibatch from those of its K parts. Their means divide by the minibatch's counts."""
         match self.how:
             case "mean":
                 value = jnp.sum(self.value, axis=0)
@@ -52,7 +52,7 @@ class MetricScalar:
 def scalar(
     value: Float[AnyArray, ""], *, counts: Bool[AnyArray, ""] | bool = True, how: How = "mean", otherwise: float = 0.0
 ) -> MetricScalar:
-    """Returns a metric; by default it counts. The arguments are those of `MetricScalar`."""
+    """Returns a metric. By default it counts. The arguments are those of `MetricScalar`."""
     return MetricScalar(value, jnp.asarray(counts), how, otherwise)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 
 ON_NODE_EXIT = ("stop", "wait", "respawn")
-"""The reactions to a node that ends by itself; `Supervisor` describes them."""
+"""The reactions to a node that ends by itself. `Supervisor` describes them."""
 
 STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL))
 """The signals that a stop sends to every node that still runs, each with the seconds since the stop began."""
@@ -33,7 +33,7 @@ STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL)
 POLL_PERIOD = 0.05  # s
 RESPAWN_DELAY = 1.0  # s
 MAX_RESPAWNS = 3
-"""The number of times in a row that one node is started anew; a node that dies more often needs another remedy."""
+"""The number of times in a row that one node is started anew. A node that dies more often needs another remedy."""
 RESPAWNED_WELL = 300.0
 """The time after which a node that was started anew counts as healthy, s."""
 

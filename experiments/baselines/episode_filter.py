@@ -12,7 +12,7 @@ Episode = list[Transition]
 
 
 class EpisodeFilter:
-    """Joins chunks to whole episodes and keeps the good ones; an episode may begin in one round and end in the next.
+    """Joins chunks to whole episodes and keeps the good ones. An episode may begin in one round and end in the next.
 
     Args:
         best_fraction: of the episodes that end in a round, keep this part with the highest returns (undiscounted sums

@@ -1,4 +1,4 @@
-"""Makes a gymnasium environment from a `ChunkEnv`; one step is one chunk. It needs requirements/experiments.txt."""
+"""Makes a gymnasium environment from a `ChunkEnv`. One step is one chunk. It needs requirements/experiments.txt."""
 
 from __future__ import annotations
 

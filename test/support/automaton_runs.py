@@ -1,8 +1,8 @@
-"""Runs of constrained decoding under random and hostile logits, and what their chunks decode to.
+"""Makes runs of constrained decoding under random and hostile logits, and decodes their chunks.
 
-`python test/support/automaton_runs.py --runs 1000000` from the repository's root prints the figures;
-`test_automaton_runs.py` makes fewer. The sampler is the model's own (`decoding.sample`); what it sampled is judged by
-the tokenizer alone, which knows nothing of the automaton's tables.
+`python test/support/automaton_runs.py --runs 1000000` from the repository's root prints the figures.
+`test_automaton_runs.py` makes fewer runs. The sampler is the model's own (`decoding.sample`). The tokenizer alone
+judges what it sampled, and knows nothing of the automaton's tables.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Decides the next step of the policy in the graph from what policy_node reports; nothing here imports ROS or JAX."""
+"""Decides the next step of the policy in the graph from what policy_node reports. Nothing here imports ROS or JAX."""

@@ -23,7 +23,7 @@ chunk lengths may need it."""
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
-    """What the command line says of a training.
+    """The configuration and the start that the command line gives to a training.
 
     Attributes:
         config: the configuration of the run.

@@ -93,7 +93,7 @@ class BenchPolicy:
         return random_chunk(dataclasses.replace(self.model, action_dim=_ROBOT_DIM), self._random)
 
     def step_flops(self, batch: int, **products: int) -> int:
-        """Returns the FLOPs of a gradient step on `batch` chunks; `flops.gradient_flops` explains `products`."""
+        """Returns the FLOPs of a gradient step on `batch` chunks. `flops.gradient_flops` explains `products`."""
         scored = self.model.action_horizon * self.model.action_dim
         return batch * flops.gradient_flops(
             self.model,

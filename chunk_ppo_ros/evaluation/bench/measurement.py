@@ -1,4 +1,4 @@
-"""Times repeated work and returns figures, in the process of `bench` and in others; it needs no other package."""
+"""Times repeated work and returns figures, in the process of `bench` and in others. It needs no other package."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Figure:
         return statistics.median(self.values)
 
     def record(self) -> dict[str, object]:
-        """Returns the figure as values for JSON; `from_record` inverts it."""
+        """Returns the figure as values for JSON. `from_record` inverts it."""
         summary = {"median": self.median, "min": min(self.values), "max": max(self.values), "runs": len(self.values)}
         return {"part": self.part, "name": self.name, "unit": self.unit, **summary, "values": list(self.values)}
 
@@ -81,7 +81,7 @@ class Case(Generic[InputT]):
 
 
 class Measurable(Protocol):
-    """What `measure` reads of a `Case`, whatever the type of its inputs."""
+    """The part of a `Case` that `measure` reads, whatever the type of its inputs."""
 
     @property
     def name(self) -> str: ...

@@ -44,7 +44,7 @@ FOLDER = (
     "a folder with openpi's numbers: config.json (sizes), inputs.npz, outputs.npz and the checkpoint that config.json "
     "names; docs/model.md says what each file has"
 )
-"""What the command needs, for its help and its errors."""
+"""The text that says what the command needs, for its help and its errors."""
 
 
 class ReferenceError(UserError):

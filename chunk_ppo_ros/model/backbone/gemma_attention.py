@@ -114,9 +114,9 @@ def _mix_in_blocks(
     values: Float[Array, "B K S h"],
     bias: Float32[Array, "B 1 S"],
 ) -> Float[Array, "B Q K n*h"]:
-    """Returns `_mix_heads` of each sample, one block of queries after the other; one row of bias serves all of them.
+    """Returns `_mix_heads` of each sample, one block of queries after the other. One row of bias serves all of them.
 
-    The blocks are even, and small enough for a CPU's cache; the backward pass recomputes a block's weights.
+    The blocks are even, and small enough for a CPU's cache. The backward pass recomputes a block's weights.
     """
     queries = query.shape[1]
     blocks = math.ceil(math.prod(query.shape[1:-1]) * keys.shape[2] / BLOCK_LOGITS)
@@ -187,7 +187,7 @@ def make_rotation(positions: Int[Array, "B Q"], head_dim: int) -> Rotation:
 
 
 def rotate(x: Float[Array, "B Q N h"], rotation: Rotation) -> Float[Array, "B Q N h"]:
-    """Returns x turned by RoPE, computed in float32; dimension i is turned together with dimension i + h / 2."""
+    """Returns x turned by RoPE, computed in float32. Dimension i is turned together with dimension i + h / 2."""
     sine, cosine = rotation
     first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1).astype(x.dtype)

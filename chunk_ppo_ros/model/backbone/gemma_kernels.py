@@ -58,7 +58,7 @@ class MlpKernels:
 
 @flax.struct.dataclass
 class BlockKernels:
-    """All kernels of one block; the scales of its norms are float32."""
+    """All kernels of one block. The scales of its norms are float32."""
 
     attention_scale: Float[Array, "W"]
     attention: AttentionKernels

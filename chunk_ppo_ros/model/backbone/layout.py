@@ -38,7 +38,7 @@ def make_layout(
 ) -> Layout:
     """Returns the layout of a batch.
 
-    Images and prompt see each other in both directions; a causal slot sees them, itself and the causal slots before.
+    Images and prompt see each other in both directions. A causal slot sees them, itself and the causal slots before.
     Causal slots after a row's last token need no mask, because no valid slot sees them.
 
     Args:

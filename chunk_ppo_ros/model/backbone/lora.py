@@ -34,7 +34,7 @@ def is_adapter(name: str) -> bool:
 
 
 def factor_names(matrix: str) -> tuple[str, str]:
-    """Returns the names of the factors A and B of a matrix; all names are paths joined by "/"."""
+    """Returns the names of the factors A and B of a matrix. All names are paths joined by "/"."""
     stem = matrix.removesuffix("w") if matrix.endswith("/w") else f"{matrix}_"
     return f"{stem}lora_a", f"{stem}lora_b"
 
@@ -73,7 +73,7 @@ def project_from_heads(
 
 
 def merge_adapters(actor_backbone: Params, config: Pi0FASTActorCriticConfig) -> Params:
-    """Returns the same policy without adapters; each matrix has its scaled product A B added, in float32.
+    """Returns the same policy without adapters. Each matrix has its scaled product A B added, in float32.
 
     Args:
         actor_backbone: the tree {"PaliGemma": ...}; one without adapters is returned as it is.

@@ -74,7 +74,7 @@ class Pi0FAST:
     def embed_images(
         self, params: Params, images: Real[Array, "B C height width 3"]
     ) -> Float[Array, "B image_tokens W"]:
-        """Returns the C * P image tokens of RGB images, 0 .. 255; one tower embeds the images of all cameras."""
+        """Returns the C * P image tokens of RGB images, 0 .. 255. One tower embeds the images of all cameras."""
         batch, cameras = images.shape[:2]
         flat = images.reshape(batch * cameras, *images.shape[2:])
         tokens = siglip.apply_siglip(self.variant.siglip, params["PaliGemma"]["img"], flat, dtype=self.dtype)
@@ -102,7 +102,7 @@ class Pi0FAST:
         )
 
     def arrange(self, params: Params) -> tuple[BlockKernels, ...]:
-        """Returns the decoder's blocks in the form that `step` reads; the caller makes them once for many tokens."""
+        """Returns the decoder's blocks in the form that `step` reads. The caller makes them once for many tokens."""
         return arrange_blocks(self.variant.gemma, params["PaliGemma"]["llm"]["layers"], dtype=self.dtype)
 
     def step(

@@ -69,7 +69,7 @@ def checked_checksums(file: Path, section: Mapping[str, object]) -> dict[str, in
 
 
 def parse_section(file: Path, name: str, section: Mapping[str, object], kind: type[SectionT]) -> SectionT:
-    """Returns a section as the dataclass from which it was written; fields with defaults may be missing.
+    """Returns a section as the dataclass from which it was written. Fields with defaults may be missing.
 
     Args:
         file: the file of the section, for error texts.

@@ -130,7 +130,7 @@ class AlohaTransforms:
     def _offset(
         self, state: Real[np.ndarray, "*batch S"], actions: Real[np.ndarray, "*batch H D"]
     ) -> Float[np.ndarray, "*batch 1 D"] | float:
-        """Returns the joint angles to which the actions are relative; they are 0 for grippers."""
+        """Returns the joint angles to which the actions are relative. They are 0 for grippers."""
         if not self.delta_actions:
             return 0.0
         self.check_dims(np.shape(state)[-1], np.shape(actions)[-1])

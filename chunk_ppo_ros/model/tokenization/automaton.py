@@ -20,7 +20,7 @@ from chunk_ppo_ros.model.tokenization.byte_level_bpe import is_character
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 
 IMPOSSIBLE = 1 << 20
-"""The number of tokens that means "cannot be completed"; it is larger than any number of tokens that is allowed."""
+"""The number of tokens that means "cannot be completed". It is larger than any number of tokens that is allowed."""
 
 
 @flax.struct.dataclass
@@ -121,12 +121,12 @@ class FastConstraint:
         )
 
     def legal_tokens(self, state: ConstraintState) -> Bool[Array, "... F"]:
-        """Returns which tokens may come next; no token may after a complete chunk or an illegal token."""
+        """Returns which tokens may come next. No token may after a complete chunk or an illegal token."""
         left = jnp.clip(state.coefficients_left, 0, self.total)
         return jnp.asarray(self.tokens_needed)[state.pending, left] <= state.tokens_left[..., None]
 
     def advance(self, state: ConstraintState, fast_ids: Int[AnyArray, "*batch"]) -> ConstraintState:
-        """Returns the state after one token of each row; complete rows stay as they are, whatever their token.
+        """Returns the state after one token of each row. Complete rows stay as they are, whatever their token.
 
         A token whose bytes are illegal counts more coefficients than a chunk has, so that no later token is legal.
         """
@@ -168,7 +168,7 @@ def _walk(
 def _walk_all(
     tokens: tuple[bytes | None, ...], characters: frozenset[bytes], total: int
 ) -> tuple[Int32[np.ndarray, "P F"], Int32[np.ndarray, "P F"]]:
-    """Returns num_coefficients and next_pending of the reachable states; state 0 has no bytes pending."""
+    """Returns num_coefficients and next_pending of the reachable states. State 0 has no bytes pending."""
     prefixes = frozenset(char[:end] for char in characters for end in range(1, len(char)))
     pending = [b""]
     rows = []

@@ -201,7 +201,7 @@ class FastTokenizer:
         return ids
 
     def decode(self, ids: list[int] | Int[np.ndarray, "tokens"], *, horizon: int, action_dim: int) -> DecodedChunk:
-        """Returns the normalized chunk [H, D] that token ids stand for; it is not valid where they stand for none."""
+        """Returns the normalized chunk [H, D] that token ids stand for. It is not valid where they stand for none."""
         fail = functools.partial(DecodedChunk.failed, horizon=horizon, action_dim=action_dim)
         pieces = [self.token_bytes[i] if 0 <= i < self.vocab_size else None for i in map(int, ids)]
         if None in pieces:
@@ -230,7 +230,7 @@ class FastTokenizer:
 
 
 def quantize(actions: Real[np.ndarray, "..."], scale: float) -> Int64[np.ndarray, "H D"]:
-    """Returns round(scale * orthonormal DCT-II of the chunk over time); halves are rounded to the even number.
+    """Returns round(scale * orthonormal DCT-II of the chunk over time). Halves are rounded to the even number.
 
     Raises:
         ValueError: where the chunk is not [H, D] or not finite.

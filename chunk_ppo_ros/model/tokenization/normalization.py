@@ -61,14 +61,14 @@ class Stats:
 
 @dataclasses.dataclass(frozen=True)
 class NormStats:
-    """Statistics of the state [S] and of the actions [D] in the policy's space; S and D may differ."""
+    """Statistics of the state [S] and of the actions [D] in the policy's space. S and D may differ."""
 
     state: Stats
     actions: Stats
 
     @classmethod
     def load(cls, folder: str | pathlib.Path) -> NormStats:
-        """Reads the `norm_stats.json` of a folder; `assets.py` finds the folder in a checkpoint.
+        """Reads the `norm_stats.json` of a folder. `assets.py` finds the folder in a checkpoint.
 
         Raises:
             FileNotFoundError: when the folder has no such file.

@@ -55,7 +55,7 @@ class TokenIds:
         return self.vocab_size - 1 - self.skip - fast_ids
 
     def to_fast(self, model_ids: ArrayT) -> ArrayT:
-        """Returns the FAST ids of model ids; an id that is not an action token gives one outside 0..num_fast-1."""
+        """Returns the FAST ids of model ids. An id that is not an action token gives one outside 0..num_fast-1."""
         return self.vocab_size - 1 - self.skip - model_ids
 
     def is_fast(self, model_id: int) -> bool:

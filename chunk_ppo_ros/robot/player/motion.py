@@ -43,7 +43,7 @@ class Motion:
 
     @property
     def running(self) -> RunningExecution | None:
-        """What is being executed, or None."""
+        """The chunk or segment that is being executed, or None."""
         return self._running
 
     def begin(self, execution: RunningExecution) -> None:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.geometry import NUM_ARM_JOINTS
 
 TaskSceneT = TypeVar("TaskSceneT", contravariant=True)
-"""The type of what one task reads of a scene; it is a dataclass of that task."""
+"""The type of what one task reads of a scene. It is a dataclass of that task."""
 
 PEAK_SPEED = 2.5  # rad/s, the limit of the fastest joint at mid-chunk; it lies below the robot's limit of 3.14159
 # The peak speed over the mean speed of a minimum-jerk path, which is 30 t^2 - 60 t^3 + 30 t^4 at t = 1/2.

@@ -21,7 +21,7 @@ from chunk_ppo_ros.sim.scene import EpisodeLayout, SceneObject, SceneState
 START_NOISE = 0.02  # rad, the largest deviation of each arm joint from the start pose
 
 TaskSceneT = TypeVar("TaskSceneT")
-"""The type of what one task reads of a scene; it is a dataclass of that task."""
+"""The type of what one task reads of a scene. It is a dataclass of that task."""
 
 
 class Task(Protocol[TaskSceneT]):
