@@ -13,10 +13,14 @@ from chunk_ppo_ros.evaluation.statistics import PairedTest, paired_test
 from experiments.definitions import DEFAULT, EXPERIMENTS, TUNING_SEED, VARIANTS
 from experiments.results import GOAL, Result
 
+CHANCE = 0.05
+"""The smallest p-value at which a difference is not called clear."""
+
 _AGAINST = (
-    "Each variant is compared with the default on the starts of the seeds that both have. p holds for these trained "
-    "policies on such starts. It does not contain how much training differs from seed to seed. Look therefore at the "
-    "number of seeds in which the difference is seen:"
+    "Each variant is compared with the default on the starts of the seeds that both have. Differences are in "
+    "percentage points of success. p holds for these trained policies on such starts. It does not contain how much "
+    "training differs from seed to seed. Look therefore at the number of seeds in which the difference is seen. "
+    f"No clear difference means that p is at least {CHANCE}:"
 )
 
 Grouped = Mapping[str, Mapping[str, Sequence[Result]]]
@@ -25,14 +29,21 @@ _HEAD = f"""# Results
 
 `make report` writes this page from the JSON files below this folder. `make experiment` leaves one for each curve.
 
+- **Start** means the state of the scene in which an episode begins.
 - **Success** before and after is measured with one way of decoding on the same starts. No training, no demonstration
   and no choice has seen them. The points between are measured on validation starts.
+- **p** is that of McNemar's exact test: the probability of such a difference on these starts if neither is better.
 - **"To {GOAL:.0%}"** is the first point with at least that success. Where some seeds have none, it says how many do.
 - **Minutes** are those of training: rollouts, updates, checkpoints and compiling, without imitation and evaluations.
 - **Load** is the load average, which counts busy processes. It shows whether a curve had the machine to itself: a curve
   alone keeps at most as many processes busy as the machine has cores.
-- **Undone** counts attempts at updates that went beyond `ppo.max_kl` and were made again at a lower rate. **Accepted**
-  is the share of updates that ended well.
+- **Largest k2** is the largest `kl/after` of an update, in nats a chunk. It is half the mean squared log-ratio of a
+  chunk after the update. An update above `ppo.max_kl` is undone. The field is empty where the release of that time did
+  not record it.
+- **Largest k3** is the largest `kl/approx` of an update, in nats a chunk. It is the mean of another estimate of the KL
+  over the gradient steps. `ppo.max_kl` does not limit it, and one rare token can make it large.
+- **Undone** counts attempts at updates whose k2 was above `ppo.max_kl`. Each was made again at a lower learning rate.
+  **Accepted** is the share of updates that were kept in the end.
 """
 
 
@@ -80,7 +91,7 @@ def _others(variants: Mapping[str, Sequence[Result]]) -> list[tuple[str, Sequenc
 
 
 def settings_paragraphs(variants: Mapping[str, Sequence[Result]]) -> list[str]:
-    """Returns how the starts were made and how success is measured.
+    """Returns how the initial policies were made and how success is measured.
 
     The first paragraph is that of the first variant. Each further one names the variants that differ from it.
     """
@@ -95,13 +106,13 @@ def settings_paragraphs(variants: Mapping[str, Sequence[Result]]) -> list[str]:
 def _setting(result: Result) -> str:
     env = EXPERIMENTS[result.name].config.env
     start = result.start
-    candidates = ", ".join(f"{steps}: {success:.0%}" for steps, success in start["candidates"].items())
+    candidates = ", ".join(f"{success:.0%} after {steps}" for steps, success in start["candidates"].items())
     settings = f" ({', '.join(env.task_settings)})" if env.task_settings else ""
     return (
         f"Task {env.task}{settings} on the {env.simulator} simulator, up to {env.max_episode_chunks} chunks. "
-        f"The start is imitation of {start['demonstrations']} demonstrations (seed {start['seed']}) after "
-        f"{start['gradient_steps']} gradient steps: {start['success']:.1%} of {start['validation_episodes']} "
-        f"validation starts. Candidates by gradient steps were {candidates}. "
+        f"The initial policy is an imitation of {start['demonstrations']} demonstrations (seed {start['seed']}) after "
+        f"{start['gradient_steps']} gradient steps. It solves {start['success']:.1%} of {start['validation_episodes']} "
+        f"validation starts. Candidates solved {candidates} steps. "
         f"Evaluations decode {'greedily' if result.after['decoding'] == 'greedy' else 'by sampling'}, on "
         f"{len(result.after['outcomes'])} starts."
     )
@@ -141,33 +152,49 @@ def _to_goal(values: Sequence[float | None], form: str) -> str:
 
 def verdict(variant: str, results: Sequence[Result], default: Sequence[Result]) -> str:
     """Returns one line that says whether the variant is better or worse than the default, and how sure that is."""
-    pairs = [(mine, other) for other in results for mine in default if mine.seed == other.seed]
+    pairs = [(plain, varied) for varied in results for plain in default if plain.seed == varied.seed]
     if not pairs:
         return f"- {variant}: it is not compared, because it has no seed in common with the default."
     test = _compare(pairs)
-    better = "**better than the default**" if test.difference > 0 else "worse" if test.difference < 0 else "equal"
-    gains = [mine.after["success"] - other.after["success"] for other, mine in pairs]
-    seeds = f"in {sum(gain * test.difference > 0 for gain in gains)} of {len(gains)} seeds, " if test.difference else ""
-    certain = "" if test.difference == 0 or test.p_two_sided < 0.05 else ", which may be chance"
-    speed = [_to_goal([one.chunks_to_goal for one in side], "{:.0f}") for side in zip(*pairs, strict=True)]
+    gains = [varied.after["success"] - plain.after["success"] for plain, varied in pairs]
+    seeds = sum(gain * test.difference > 0 for gain in gains)
+    seen = f"{seeds} of {len(gains)} seeds" if test.difference else "no seed"
+    plain_speed, varied_speed = (_reaches([pair[side].chunks_to_goal for pair in pairs]) for side in (0, 1))
     return (
-        f"- {variant}: {better} after training, by {test.difference:+.1%} of {test.num_pairs} starts "
-        f"({seeds}p = {test.p_two_sided:.2g}{certain}); {GOAL:.0%} after {speed[1]} chunks, the default {speed[0]}."
+        f"- {variant}: {_difference(test)} on {test.num_pairs} starts (seen in {seen}, p = {test.p_two_sided:.2g}). "
+        f"It {varied_speed}, and the default {plain_speed}."
     )
 
 
+def _difference(test: PairedTest) -> str:
+    """Returns in words which side has more success, in percentage points."""
+    points = f"{100 * test.difference:+.1f} points"
+    if test.difference == 0.0 or test.p_two_sided >= CHANCE:
+        return f"no clear difference, {points}"
+    return f"{'**better than the default**' if test.difference > 0 else 'worse'}, {points}"
+
+
+def _reaches(chunks: Sequence[int | None]) -> str:
+    """Returns in words after how many chunks the goal is reached, with the number of seeds where not all reach it."""
+    reached = [one for one in chunks if one is not None]
+    if not reached:
+        return f"never reaches {GOAL:.0%}"
+    seeds = "" if len(reached) == len(chunks) else f" in {len(reached)} of {len(chunks)} seeds"
+    return f"reaches {GOAL:.0%} after {np.mean(reached):.0f} chunks{seeds}"
+
+
 def _compare(pairs: Sequence[tuple[Result, Result]]) -> PairedTest:
-    """Returns the paired test over all starts of all seeds."""
-    mine, others = ([float(one) for pair in pairs for one in pair[side].after["outcomes"]] for side in (0, 1))
-    return paired_test(mine, others)
+    """Returns the paired test of default and variant over all starts of all seeds."""
+    plain, varied = ([float(one) for pair in pairs for one in pair[side].after["outcomes"]] for side in (0, 1))
+    return paired_test(plain, varied)
 
 
 def seeds_table(variants: Mapping[str, Sequence[Result]]) -> str:
     """Returns the table with one line for each seed of each variant."""
     lines = [
         f"| variant | seed | before [95 %] | after [95 %] | p | chunks | chunks to {GOAL:.0%} | minutes | load | "
-        "evaluation, min | largest KL | undone | accepted | made by |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "evaluation, min | largest k2 | largest k3 | undone | accepted | made by |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for variant, results in variants.items():
         for one in results:
@@ -182,6 +209,7 @@ def seeds_table(variants: Mapping[str, Sequence[Result]]) -> str:
                 f"{one.minutes:.1f}",
                 f"{one.provenance['load']}",
                 f"{one.eval_minutes:.1f}",
+                _metric(one, "kl/after max", "{:.3f}"),
                 _metric(one, "kl/approx max", "{:.3f}"),
                 _metric(one, "update/rolled_back sum", "{:.0f}"),
                 _metric(one, "update/accepted mean", "{:.0%}"),
@@ -203,7 +231,11 @@ def _interval(measured: Mapping[str, float]) -> str:
 def _made_by(result: Result) -> str:
     """Returns the commit, the date and the number of cores, with changed files, earlier commits and resumptions."""
     made = result.provenance
-    changed = f" with {len(made['changed_files'])} changed files" if made["changed_files"] else ""
-    begun = f", begun by {made['begun_by'][0]['commit']}" if made["begun_by"] else ""
-    resumed = f", resumed {result.resumed} times" if result.resumed else ""
-    return f"{made['commit']}{changed}{begun}{resumed}, {made['date']}, {made['cores']} cores"
+    changed = f" with {_count(len(made['changed_files']), 'changed file')}" if made["changed_files"] else ""
+    begun = f", begun at {made['begun_by'][0]['commit']}" if made["begun_by"] else ""
+    resumed = f", resumed {_count(result.resumed, 'time')}" if result.resumed else ""
+    return f"{made['commit']}{changed}{begun}{resumed}, {made['date']}, {_count(made['cores'], 'core')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

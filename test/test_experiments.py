@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation.evaluate import evaluation_start
+from chunk_ppo_ros.evaluation.statistics import paired_test
 from experiments import definitions, many, methods, one, report, results, run, start_point, state, tables
 from experiments.definitions import Experiment, StartRule, Variant
 
@@ -389,8 +390,8 @@ def test_the_report_says_where_something_beats_the_default(tmp_path: Path, monke
     text = (published / "README.md").read_text()
     assert "| **default** | as it is | 2 |" in text and "75.0% (50.0%) | 128 (1 of 2 seeds)" in text
     # Ten of twenty starts differ, all in favor of the variant, so p = 2 * 2^-10.
-    assert "- fast: **better than the default** after training, by +50.0% of 20 starts (in 1 of 1 seeds, " in text
-    assert "p = 0.002); 90% after 64" in text
+    assert "- fast: **better than the default**, +50.0 points on 20 starts (seen in 1 of 1 seeds, " in text
+    assert "p = 0.002). It reaches 90% after 64 chunks, and the default never reaches 90%." in text
     evidence, tuning = text.split("### Grids")
     assert "| fast | faster | 1 |" in evidence and "| 0.0% (0.0%) | never |" in tuning
     assert text.count("\n| default | ") == 2 and text.count("\n| fast | 1 | ") == 1
@@ -412,7 +413,7 @@ def test_another_start_or_decoding_is_told_of_those_that_have_it(
     first, second = tables.settings_paragraphs({"default": [plain, plain], "fast": [plain], "other": [other]})
     assert "after 36 gradient steps" in first and "decode greedily" in first
     assert second.startswith("It is otherwise for other. ")
-    assert "after 70 gradient steps: 70.0%" in second and "decode by sampling" in second
+    assert "after 70 gradient steps. It solves 70.0% of" in second and "decode by sampling" in second
 
 
 def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,12 +433,39 @@ def test_what_makes_a_task_easier_is_told(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_what_was_undone_is_told_where_it_was_recorded(tmp_path: Path) -> None:
     plain = run_toy(tmp_path)
-    metrics = {"kl/approx max": 0.25, "update/rolled_back sum": 5.0, "update/accepted mean": 0.75}
+    metrics = {
+        "kl/after max": 0.125,
+        "kl/approx max": 0.25,
+        "update/rolled_back sum": 5.0,
+        "update/accepted mean": 0.75,
+    }
     told = [dataclasses.replace(plain, metrics=metrics), dataclasses.replace(plain, metrics={})]
     head, _, first, second = tables.seeds_table({"default": told}).splitlines()
-    assert head.split(" | ")[-4:-1] == ["largest KL", "undone", "accepted"]
-    assert first.split(" | ")[-4:-1] == ["0.250", "5", "75%"]
-    assert second.split(" | ")[-4:-1] == ["", "", ""]
+    assert head.split(" | ")[-5:-1] == ["largest k2", "largest k3", "undone", "accepted"]
+    assert first.split(" | ")[-5:-1] == ["0.125", "0.250", "5", "75%"]
+    assert second.split(" | ")[-5:-1] == ["", "", "", ""]
+
+
+def test_who_made_a_result_is_told_with_right_numbers(tmp_path: Path) -> None:
+    plain = run_toy(tmp_path)
+    made = {**plain.provenance, "commit": "c", "changed_files": [], "date": "today", "cores": 1, "begun_by": []}
+    later = {**made, "changed_files": ["a", "b"], "cores": 2, "begun_by": [{"commit": "b"}]}
+    told = [
+        dataclasses.replace(plain, provenance=made, resumed=1),
+        dataclasses.replace(plain, provenance=later, resumed=2),
+    ]
+    lines = tables.seeds_table({"default": told}).splitlines()
+    assert lines[2].endswith("| c, resumed 1 time, today, 1 core |")
+    assert lines[3].endswith("| c with 2 changed files, begun at b, resumed 2 times, today, 2 cores |")
+
+
+def test_published_p_values_follow_from_the_published_outcomes() -> None:
+    published = [*report.RESULTS.glob("*/*/seed*.json")]
+    assert published
+    for path in published:
+        values = json.loads(path.read_text())
+        before, after = ([float(one) for one in values[stage]["outcomes"]] for stage in ("before", "after"))
+        assert values["p_two_sided"] == pytest.approx(paired_test(before, after).p_two_sided, rel=1e-9), path
 
 
 def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> None:
@@ -450,8 +478,14 @@ def test_the_seeds_in_which_a_difference_is_seen_are_counted(tmp_path: Path) -> 
     default = [after(seed, "1100000000") for seed in range(3)]
     variant = [after(0, "1111111111"), after(1, "1000000000"), after(2, "1100000000")]
     # Eight starts are better and one is worse, which is a difference of 7 of 30.
-    assert "better than the default** after training, by +23.3% of 30 starts (in 1 of 3 seeds, p = 0.039)" in (
+    assert "better than the default**, +23.3 points on 30 starts (seen in 1 of 3 seeds, p = 0.039)." in (
         tables.verdict("fast", variant, default)
+    )
+    assert "worse, -23.3 points on 30 starts (seen in 1 of 3 seeds, p = 0.039)." in (
+        tables.verdict("default", default, variant)
+    )
+    assert "no clear difference, +0.0 points on 30 starts (seen in no seed, p = 1)." in (
+        tables.verdict("fast", default, default)
     )
 
 
@@ -463,8 +497,8 @@ def test_a_difference_that_may_be_chance_is_called_so(tmp_path: Path) -> None:
         for variant in ("default", "fast")
     )
     assert tables.verdict("fast", [fast], [default]) == (
-        "- fast: worse after training, by -5.0% of 20 starts (in 1 of 1 seeds, p = 1, which may be chance); "
-        "90% after 96 chunks, the default 96."
+        "- fast: no clear difference, -5.0 points on 20 starts (seen in 1 of 1 seeds, p = 1). "
+        "It reaches 90% after 96 chunks, and the default reaches 90% after 96 chunks."
     )
     other_seed = dataclasses.replace(fast, seed=2)
     assert "not compared" in tables.verdict("fast", [other_seed], [default])
