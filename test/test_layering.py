@@ -20,7 +20,7 @@ MAX_FILES = 15
 """The largest number of modules in one folder, without __init__.py."""
 
 ROS = {"rclpy", "rcl_interfaces", "ament_index_python", "lifecycle_msgs", "diagnostic_msgs", "chunk_ppo_msgs"}
-ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs", "cv_bridge"}
+ROS |= {"std_msgs", "std_srvs", "sensor_msgs", "trajectory_msgs", "builtin_interfaces", "rosgraph_msgs"}
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax", "jaxtyping"}
 
 # Each room is listed with the rooms that it may import. A room may always import itself, and its folders each other.

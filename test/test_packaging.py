@@ -38,6 +38,19 @@ def test_manifest_depends_on_every_package_that_the_messages_use() -> None:
         assert used <= {element.text for element in ElementTree.parse(ROOT / manifest).iter("depend")}
 
 
+def test_manifest_and_contributing_guide_name_every_run_time_package() -> None:
+    lines = (ROOT / "requirements" / "run.txt").read_text().splitlines()
+    required = {line.partition("==")[0].lower() for line in lines if line and not line.startswith("#")}
+    manifest = (ROOT / "package.xml").read_text()
+    keys = {"pyyaml": "yaml", "pillow": "pil"}
+    depends = {element.text for element in ElementTree.fromstring(manifest).iter("exec_depend")}
+    left = {name for name in required if f"python3-{keys.get(name, name)}" not in depends}
+    assert left >= {"jax", "mujoco"}
+    for text in (manifest, (ROOT / "CONTRIBUTING.md").read_text()):
+        named = re.search(r"It does not install (.*?), and apt's numpy", " ".join(text.split()))
+        assert named and set(re.split(r", | and ", named[1].lower())) == left
+
+
 def test_every_interface_is_listed_in_the_build() -> None:
     text = (ROOT / "msg" / "CMakeLists.txt").read_text()
     messages, services = re.findall(r"^set\((?:messages|services)\n(.*?)^\)", text, re.MULTILINE | re.DOTALL)
