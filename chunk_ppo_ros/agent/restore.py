@@ -50,7 +50,8 @@ class PolicyBundle:
 def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBundle:
     """Returns the policy that a run starts from.
 
-    It is the one at `run.pretrained_checkpoint_path`, or one with fresh weights if that path is empty.
+    It is the one at `run.pretrained_checkpoint_path`, or one with random weights if that path is empty. On a real robot
+    an empty path is refused, unless `run.tokenizer_dir` is set.
 
     Args:
         config: the run's configuration.
@@ -58,7 +59,7 @@ def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBund
 
     Raises:
         CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded, and `run.on_load_failure` is "fail" or
-            the robot is real. A real robot never moves by weights that nobody chose.
+            the robot is real. Also when the robot is real and both that path and `run.tokenizer_dir` are empty.
     """
     path = config.run.pretrained_checkpoint_path
     if not path:
