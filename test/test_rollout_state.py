@@ -275,7 +275,7 @@ def test_a_step_is_no_longer_the_same_where_the_world_went_on():
     assert state.next_step() != step  # what was seen before the pause is not what it is now
 
 
-def test_acknowledgements_of_another_version_do_not_fill_the_rollout():
+def test_acknowledgments_of_another_version_do_not_fill_the_rollout():
     step = after(*RUNNING, ack(0, 3, version=1))
     assert isinstance(step, Sample)
 
