@@ -33,7 +33,8 @@ _HEAD = f"""# Results
 - **Success** before and after is measured with one way of decoding on the same starts. No training, no demonstration
   and no choice has seen them. The points between are measured on validation starts.
 - **p** is that of McNemar's exact test: the probability of such a difference on these starts if neither is better.
-- **"To {GOAL:.0%}"** is the first point with at least that success. Where some seeds have none, it says how many do.
+- **"To {GOAL:.0%}"** is the first point with at least that success. Where not all seeds have one, the cell says how
+  many do.
 - **Minutes** are those of training: rollouts, updates, checkpoints and compiling, without imitation and evaluations.
 - **Load** is the load average, which counts busy processes. It shows whether a curve had the machine to itself: a curve
   alone keeps at most as many processes busy as the machine has cores.
