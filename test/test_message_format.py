@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,8 +20,7 @@ from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
-from chunk_ppo_ros.nodes.recorder import recorder_node
-from chunk_ppo_ros.nodes.wire import qos, reports
+from chunk_ppo_ros.nodes.wire import reports, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from support.old_messages import load_old_types, old_message
@@ -32,7 +31,7 @@ RECORDED = {
     "chunk_outcome": "chunk_ppo_msgs/msg/ChunkOutcome",
 }
 
-OURS = {topic: kind for topic, (kind, _) in recorder_node.TOPICS.items() if kind.__module__.startswith(msg.__name__)}
+OURS = {topic.name: topic.message_type for topic in topics.RECORDED if topic.type_name.startswith("chunk_ppo_msgs/")}
 """The topics of this package that are recorded, and their types."""
 
 CHECKED_BY_CONVERSIONS = {
@@ -45,6 +44,9 @@ CHECKED_BY_CONVERSIONS = {
 }
 """The subscriptions whose node refuses a malformed message in its own way, and calls a conversion that checks."""
 
+NODES = pathlib.Path(nodes.__file__).parent
+CREATING = ("create_publisher", "create_subscription", "create_raw_subscription")
+
 
 @pytest.mark.parametrize("topic", OURS)
 def test_every_message_that_is_recorded_says_its_format_its_run_and_its_sender(topic: str) -> None:
@@ -56,22 +58,34 @@ def test_every_message_that_is_recorded_says_its_format_its_run_and_its_sender(t
 
 def test_only_sensors_are_recorded_beside_our_messages() -> None:
     assert len(OURS) == 11
-    assert {kind.__module__.split(".")[0] for kind, _ in recorder_node.TOPICS.values()} - {"chunk_ppo_msgs"} == {
-        "sensor_msgs"
-    }
+    packages = {topic.type_name.split("/")[0] for topic in topics.RECORDED}
+    assert packages == {"chunk_ppo_msgs", "sensor_msgs"}
+
+
+def creating_calls(path: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """The calls in a file that make a publisher or a subscription, as whose method is called and its name."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CREATING:
+            yield ast.unparse(call.func.value), call.func.attr
 
 
 def test_no_node_subscribes_to_our_messages_without_a_check_of_their_format() -> None:
     """nodes/bench is no node. Both of its processes are started from one version of the package."""
-    folder = pathlib.Path(nodes.__file__).parent
     unchecked = set()
-    for path in folder.rglob("*.py"):
-        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and path.parent.name != "bench":
-                topic = call.args[1] if call.func.attr == "create_subscription" else None
-                if isinstance(topic, ast.Constant) and topic.value in OURS:
-                    unchecked.add((path.name, topic.value))
+    for path in (path for path in NODES.rglob("*.py") if path.parent.name not in ("bench", "wire")):
+        for owner, method in creating_calls(path):
+            topic = getattr(topics, owner.removeprefix("topics."), None)
+            if method != "create_publisher" and isinstance(topic, topics.Topic) and topic.name in OURS:
+                unchecked.add((path.name, topic.name))
     assert unchecked == CHECKED_BY_CONVERSIONS
+
+
+def test_publishers_and_subscriptions_are_made_from_the_table_of_topics() -> None:
+    owners = {path: {owner for owner, _ in creating_calls(path)} for path in NODES.rglob("*.py")}
+    assert owners.pop(NODES / "wire" / "topics.py") == {"node"}
+    assert len({path for path in owners if owners[path]}) > 15
+    beside = {(path.name, owner) for path in owners for owner in owners[path] if not owner.startswith("topic")}
+    assert not beside
 
 
 class Subscriber:
@@ -95,7 +109,7 @@ class Subscriber:
 def test_a_node_refuses_messages_of_another_format_and_says_so_once() -> None:
     node, used = Subscriber(), []
     conditions = Conditions(node)  # type: ignore[arg-type]
-    subscribe(node, conditions, msg.PolicyVersion, "policy_version", used.append, qos.LATCHED_SUBSCRIPTION)  # type: ignore[arg-type]
+    subscribe(node, conditions, topics.POLICY_VERSION, used.append)  # type: ignore[arg-type]
     other, present = msg.PolicyVersion(format=msg.MessageFormat(version=3)), msg.PolicyVersion()
     for message in (other, other, present):
         node.receive(message)

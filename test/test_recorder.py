@@ -23,14 +23,14 @@ from std_msgs.msg import Header
 
 from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_types
 from chunk_ppo_ros.nodes.recorder import recorder_node
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.runtime import supervisor
 from support.node_harness import Peer, graph_starter, node_config
 from support.wire_transitions import make_transition, to_message
 
 pytestmark = pytest.mark.graph
 
-TYPES = {topic: recorder_node.ros_type_name(type_) for topic, (type_, _) in recorder_node.TOPICS.items()}
+TYPES = {topic.name: topic.type_name for topic in topics.RECORDED}
 
 
 def read(folder: pathlib.Path) -> list[tuple[str, bytes]]:

@@ -17,9 +17,9 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic, leader_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.executions import execution
@@ -164,7 +164,8 @@ def test_fingers_stay_within_their_joint_although_a_gripper_is_asked_for_more() 
     backend.send(target, stamp=7)
     fingers = []
     for side in aloha.SIDES:
-        (arm,), (gripper,) = node.published(arm_topic(side)), node.published(gripper_topic(side))
+        (arm,) = node.published(topics.ARM_COMMANDS[side].name)
+        (gripper,) = node.published(topics.GRIPPER_COMMANDS[side].name)
         assert list(arm.points[0].positions) == pytest.approx(aloha.START_POSE[:6].tolist())
         assert arm.points[0].time_from_start.nanosec == 20_000_000
         assert gripper.header.stamp.nanosec == 7

@@ -25,10 +25,10 @@ from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_topic, chunk_to_message, gripper_topic
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, chunk_to_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
 from support.spinner import Spinner
@@ -105,7 +105,7 @@ class Listener(Node):
         self.commands = {
             topic: self.create_publisher(JointTrajectory, topic, qos.COMMAND)
             for side in aloha.SIDES
-            for topic in (arm_topic(side), gripper_topic(side))
+            for topic in (topics.ARM_COMMANDS[side].name, topics.GRIPPER_COMMANDS[side].name)
         }
         self.results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
@@ -210,7 +210,7 @@ def test_time_stands_still_until_all_four_controllers_have_a_command(lockstep: G
     message = JointTrajectory(header=header_of(1), joint_names=["left_finger"])
     message.points = chunk_to_message(np.full((1, 7), 0.03), stamp=1, period=0.02).points
     message.points[0].positions = [0.03]
-    lockstep.listener.commands[gripper_topic("left")].publish(message)
+    lockstep.listener.commands[topics.GRIPPER_COMMANDS["left"].name].publish(message)
     lockstep.spin(0.3)
     assert lockstep.simulator.num_steps == 0
     assert time_to_ns(lockstep.listener.clocks[-1].clock) == start
@@ -249,7 +249,7 @@ def test_commands_that_never_become_whole_are_dropped() -> None:
 
 
 def test_a_bad_command_is_not_used(lockstep: Graph) -> None:
-    lockstep.listener.commands[arm_topic("left")].publish(JointTrajectory(header=header_of(9)))
+    lockstep.listener.commands[topics.ARM_COMMANDS["left"].name].publish(JointTrajectory(header=header_of(9)))
     lockstep.command()
     assert lockstep.simulator.num_steps == 1
 
@@ -340,11 +340,11 @@ def test_a_reset_forgets_rewards_and_half_commands(lockstep: Graph) -> None:
     arm = StepMessage(aloha.ARM_JOINTS, period=0.02)
     commands = lockstep.listener.commands
     for side in aloha.SIDES:
-        commands[arm_topic(side)].publish(arm.fill([0.0] * 6, stamp=99))
-    commands[gripper_topic("left")].publish(gripper.fill([0.03], stamp=99))
+        commands[topics.ARM_COMMANDS[side].name].publish(arm.fill([0.0] * 6, stamp=99))
+    commands[topics.GRIPPER_COMMANDS["left"].name].publish(gripper.fill([0.03], stamp=99))
     lockstep.spin(0.1)
     lockstep.reset(seed=8)
-    commands[gripper_topic("right")].publish(gripper.fill([0.03], stamp=99))
+    commands[topics.GRIPPER_COMMANDS["right"].name].publish(gripper.fill([0.03], stamp=99))
     lockstep.spin(0.1)
     assert lockstep.simulator.num_steps == 0
     lockstep.command()

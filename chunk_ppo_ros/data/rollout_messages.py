@@ -11,14 +11,11 @@ from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bag_messages import deserialize, ends_with, opened, stamp_of
+from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, CHUNK_OUTCOME, EXECUTION_RESULT, FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 
-CHUNKS = "action_chunk"
-"""The relative name of the topic of a policy's chunks."""
-_RESULTS = "execution_result"
-_OUTCOMES = "chunk_outcome"
-_JOINTS = {f"follower_{side}/joint_states": side for side in aloha.SIDES}
-_REQUIRED = (CHUNKS, _RESULTS, *_JOINTS)
+_SIDES = {topic: side for side, topic in FOLLOWER_STATES.items()}
+_REQUIRED = (ACTION_CHUNK, EXECUTION_RESULT, *_SIDES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +92,7 @@ def _read(
     names = {
         each.topic: name
         for each in reader.connections
-        for name in (*_REQUIRED, _OUTCOMES)
+        for name in (*_REQUIRED, CHUNK_OUTCOME)
         if ends_with(each.topic, name)
     }
     missing = sorted(set(_REQUIRED) - set(names.values()))
@@ -108,15 +105,15 @@ def _read(
     for connection, received, data in reader.messages(wanted):
         name, message = names[connection.topic], deserialize(reader, data, connection.msgtype)
         stamp = stamp_of(data)
-        if name == CHUNKS:
+        if name == ACTION_CHUNK:
             recording.chunks[stamp] = _to_chunk(message, connection.topic, stamp, received)
-        elif name == _RESULTS:
+        elif name == EXECUTION_RESULT:
             recording.results[stamp] = (message.num_steps, message.end.sec + message.end.nanosec * 1e-9)
-        elif name == _OUTCOMES:
+        elif name == CHUNK_OUTCOME:
             recording.outcomes.setdefault((message.run_id, message.episode), []).append(bool(message.success))
         else:
             state = aloha.side_state(message.name, message.position, convention)
-            recording.joints[_JOINTS[name]].append((stamp * 1e-9, state))
+            recording.joints[_SIDES[name]].append((stamp * 1e-9, state))
 
 
 def _to_chunk(message: Any, topic: str, stamp: int, received: int) -> RecordedChunk:

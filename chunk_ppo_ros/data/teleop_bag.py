@@ -34,14 +34,13 @@ from chunk_ppo_ros.data.bag_messages import (
 )
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
-from chunk_ppo_ros.data.rollout_messages import CHUNKS
+from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, FOLLOWER_STATES, LEADER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.images import decode_image
 
 _PARTS = ("follower", "leader")  # The first gives the state, the second the action.
-_ARMS = {f"{part}_{side}/joint_states": (part, side) for part in _PARTS for side in aloha.SIDES}
-LEADERS = tuple(topic for topic, (part, _) in _ARMS.items() if part == "leader")
-"""The topics that distinguish a demonstration from a recording of recorder_node."""
+_TOPICS = {"follower": FOLLOWER_STATES, "leader": LEADER_STATES}
+_ARMS = {topic: (part, side) for part in _PARTS for side, topic in _TOPICS[part].items()}
 _PROMPT, _SUCCESS = "prompt", "success"
 
 
@@ -111,8 +110,8 @@ class TeleopBagReader:
     def recognizes(self, path: pathlib.Path) -> bool:
         """Returns whether the first bag of the path has joint states of leader arms and no chunks of a policy."""
         topics = find_topics(path)
-        chunks = any(ends_with(topic, CHUNKS) for topic in topics)
-        return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADERS)
+        chunks = any(ends_with(topic, ACTION_CHUNK) for topic in topics)
+        return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADER_STATES.values())
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
         """Yields one episode for each bag, as `read_teleop` returns it."""

@@ -18,9 +18,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, chunk_to_message, gripper_topic, leader_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage, chunk_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
 
@@ -55,9 +55,9 @@ class Rig(Node):
         self.create_timer(PERIOD, self._publish_leaders, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         for side in aloha.SIDES:
-            for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
+            for controller, topic in ((ARM, topics.ARM_COMMANDS[side]), (GRIPPER, topics.GRIPPER_COMMANDS[side])):
                 on_command = functools.partial(self._on_command, side, controller)
-                self.create_subscription(JointTrajectory, topic, on_command, qos.COMMAND)
+                topic.create_subscription(self, on_command)
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, qos.RELIABLE)
         if not lockstep:

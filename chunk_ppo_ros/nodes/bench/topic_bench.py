@@ -37,7 +37,7 @@ from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 
 WINDOW = 8
 """The number of transitions that are in flight at a time, which is as many as reward_node's outbox allows."""
@@ -60,8 +60,8 @@ class Receiver(Node):
         self._num_required = num_required
         self._journal = TransitionJournal(folder)
         self._buffer = self._new_buffer(0)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
-        self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
+        self._acks = topics.TRANSITION_ACK.create_publisher(self)
+        topics.TRANSITION.create_raw_subscription(self, self._on_transition)
 
     def _new_buffer(self, version: int) -> RolloutBuffer:
         return RolloutBuffer(
@@ -101,7 +101,7 @@ class Sender(Node):
         self._refusals: list[str] = []
         self._outbox = TransitionOutbox(self, Conditions(self))
         self._outbox.begin_run(RUN_ID)
-        self.create_subscription(msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGMENT)
+        topics.TRANSITION_ACK.create_subscription(self, self._on_ack)
         self._executor = make_step_executor()
         self._executor.add_node(self)
 
@@ -112,7 +112,8 @@ class Sender(Node):
             UserError: when it is not found in time.
         """
         deadline = time.monotonic() + TIMEOUT
-        while not (self.count_subscribers("transition") and self.count_publishers("transition_ack")):
+        sent, answered = topics.TRANSITION.name, topics.TRANSITION_ACK.name
+        while not (self.count_subscribers(sent) and self.count_publishers(answered)):
             if time.monotonic() > deadline:
                 raise UserError(f"the receiving process must be found within {TIMEOUT} s; is loopback up?")
             self._executor.spin_once(timeout_sec=0.1)

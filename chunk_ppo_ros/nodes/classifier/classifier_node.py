@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
-from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
+from chunk_ppo_msgs.msg import ExecutionResult
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
@@ -26,7 +26,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
-from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
@@ -61,12 +61,12 @@ class ClassifierNode(Node):
         # The results that are not judged yet, oldest first, each with the steady time in s since which it waits.
         self._results: collections.deque[tuple[ExecutionResult, float]] = collections.deque()
         self._conditions = Conditions(self)
-        self._publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
-        subscribe(self, self._conditions, ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        self._publisher = topics.TASK_REWARD.create_publisher(self)
+        subscribe(self, self._conditions, topics.EXECUTION_RESULT, self._on_result)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in self._classifier.cameras:
-            topic = aloha.camera_topic(config.robot.image_topic, camera)
-            self.create_subscription(Image, topic, functools.partial(self._on_image, camera), profile)
+            topic = topics.camera_images(camera, config.robot)
+            topic.create_subscription(self, functools.partial(self._on_image, camera), profile=profile)
         self.create_timer(WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
             f"judges chunks by {config.reward.classifier}, whose accuracy was {self._classifier.held_out_accuracy:.1%} "

@@ -10,11 +10,11 @@ from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Condition
 from chunk_ppo_ros.nodes.wire.format_check import check_format
+from chunk_ppo_ros.nodes.wire.topics import Topic
 
 
 class ConditionReporter(Protocol):
@@ -30,29 +30,25 @@ class ConditionReporter(Protocol):
 def subscribe(
     node: Node,
     conditions: ConditionReporter,
-    message_type: type,
-    topic: str,
+    topic: Topic,
     on_message: Callable[[Any], None],
-    profile: QoSProfile,
 ) -> None:
     """Subscribes to a topic. A message of another format is reported as a condition, and is not handed on.
 
     Args:
         node: the node that subscribes.
         conditions: reports the condition of the node.
-        message_type: the type of the messages, which have a field `format`.
-        topic: the name of the topic.
+        topic: the topic, whose messages have a field `format`.
         on_message: is called with each message of the present format.
-        profile: the QoS profile of the subscription.
     """
 
     def check(message: Any) -> None:
         try:
             check_format(message)
         except ValueError as error:
-            conditions.raise_condition(condition_table.FORMAT_REFUSED, topic=topic, reason=str(error))
+            conditions.raise_condition(condition_table.FORMAT_REFUSED, topic=topic.name, reason=str(error))
             return
-        conditions.clear_condition(condition_table.FORMAT_REFUSED, topic=topic)
+        conditions.clear_condition(condition_table.FORMAT_REFUSED, topic=topic.name)
         on_message(message)
 
-    node.create_subscription(message_type, topic, check, profile)
+    topic.create_subscription(node, check)

@@ -16,7 +16,7 @@ from std_msgs.msg import Bool
 
 from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
-from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire import parameters, topics
 
 DIAGNOSTICS_PERIOD = 1.0  # s, steady time
 
@@ -52,8 +52,8 @@ class WorkerNode(LifecycleNode):
         self._ready = False
         self._lifecycle = Lifecycle.UNCONFIGURED
         self._conditions = Conditions(self, on_change=self._publish_diagnostics)
-        self._ready_publisher = self.create_publisher(Bool, "~/ready", qos.LATCHED)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._ready_publisher = topics.READY.create_publisher(self)
+        self._diagnostics_publisher = topics.DIAGNOSTICS.create_publisher(self)
         self._watch_timer = self.create_timer(DIAGNOSTICS_PERIOD, self._on_watch, clock=steady)
 
     # Subclasses override or call the methods below.

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_msgs import msg
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.agent.next_step.human_segments import Segment
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
-from chunk_ppo_ros.nodes.wire import conversions, joints, qos
+from chunk_ppo_ros.nodes.wire import conversions, joints, topics
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -31,12 +29,9 @@ class ChunkPublisher:
         self._prompt = prompt
         self._period = 1.0 / control_rate
         self._stamp = 0  # the stamp of the newest chunk, ns of ROS time
-        self._chunks = node.create_publisher(msg.ActionChunk, "action_chunk", qos.RELIABLE)
-        self._bootstraps = node.create_publisher(msg.Bootstrap, "bootstrap", qos.RELIABLE)
-        self._trajectories = {
-            side: node.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
-            for side in aloha.SIDES
-        }
+        self._chunks = topics.ACTION_CHUNK.create_publisher(node)
+        self._bootstraps = topics.BOOTSTRAP.create_publisher(node)
+        self._trajectories = {side: topic.create_publisher(node) for side, topic in topics.CHUNK_TRAJECTORIES.items()}
 
     @property
     def publishers(self) -> tuple[Publisher, ...]:

@@ -12,6 +12,7 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.wire import topics
 
 
 class PeerMonitor:
@@ -26,7 +27,7 @@ class PeerMonitor:
     def __init__(self, node: WorkerNode, config: TrainConfig, publishers: Sequence[Publisher]) -> None:
         self._node = node
         self._publishers = publishers
-        self._presence = PresenceWatch(node, ["policy_version"])
+        self._presence = PresenceWatch(node, [topics.POLICY_VERSION.name])
         duration = config.model.action_horizon / config.robot.control_rate
         self._execution_timeout = duration + config.robot.chunk_deadline + config.reward.source_timeout
         self._sent_at = 0.0  # the time at which the newest chunk was sent, s of steady time

@@ -17,7 +17,7 @@ from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 
 
 class PolicyLoader:
@@ -42,7 +42,7 @@ class PolicyLoader:
         self._sequence_file = sequence_file
         self._on_change = on_change
         self._announced: msg.PolicyVersion | None = None
-        subscribe(node, node, msg.PolicyVersion, "policy_version", self._on_policy_version, qos.LATCHED_SUBSCRIPTION)
+        subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version)
 
     @property
     def is_final(self) -> bool:

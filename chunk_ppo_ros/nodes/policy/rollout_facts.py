@@ -12,7 +12,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -43,12 +43,11 @@ class RolloutFacts:
         self._action_dim = action_dim
         self._peek = peek
         self._on_change = on_change
-        latched = qos.LATCHED_SUBSCRIPTION
-        subscribe(node, node, msg.EpisodeEvent, "episode_event", self._on_episode_event, latched)
-        subscribe(node, node, msg.ChunkOutcome, "chunk_outcome", self._on_chunk_outcome, qos.RELIABLE)
-        subscribe(node, node, msg.TransitionAck, "transition_ack", self._on_transition_ack, qos.ACKNOWLEDGMENT)
-        subscribe(node, node, msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
-        node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
+        subscribe(node, node, topics.EPISODE_EVENT, self._on_episode_event)
+        subscribe(node, node, topics.CHUNK_OUTCOME, self._on_chunk_outcome)
+        subscribe(node, node, topics.TRANSITION_ACK, self._on_transition_ack)
+        subscribe(node, node, topics.TAKEOVER_STATE, self._on_takeover_state)
+        topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
 
     def forget(self) -> None:
         """Forgets all facts except who drives, because robot_node reports that only when it changes."""

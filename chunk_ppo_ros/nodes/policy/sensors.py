@@ -13,7 +13,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers
@@ -40,11 +40,10 @@ class Sensors:
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         for camera in cameras:
-            topic = aloha.camera_topic(config.robot.image_topic, camera)
-            node.create_subscription(Image, topic, partial(self._on_image, camera), profile)
-        for side in aloha.SIDES:
-            topic = f"follower_{side}/joint_states"
-            node.create_subscription(JointState, topic, partial(self._on_joint_state, side), profile)
+            topic = topics.camera_images(camera, config.robot)
+            topic.create_subscription(node, partial(self._on_image, camera), profile=profile)
+        for side, topic in topics.FOLLOWER_STATES.items():
+            topic.create_subscription(node, partial(self._on_joint_state, side), profile=profile)
 
     def take(self, *, newer_than: int) -> SyncedSensors | None:
         """Returns one reading of each sensor, none older than `newer_than` (ns of ROS time), or None."""

@@ -10,34 +10,16 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chunk_ppo_msgs import msg
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
-from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire import parameters, topics
 
 MEBIBYTE = 1 << 20
 CLOSE_TIMEOUT = 3.0  # s, for writing the index of the last part. It is less than the supervisor waits.
-TOPICS = {
-    "action_chunk": (msg.ActionChunk, qos.RELIABLE),
-    "bootstrap": (msg.Bootstrap, qos.RELIABLE),
-    "execution_result": (msg.ExecutionResult, qos.RELIABLE),
-    "task_reward": (msg.TaskReward, qos.RELIABLE),
-    "chunk_outcome": (msg.ChunkOutcome, qos.RELIABLE),
-    "transition": (msg.Transition, qos.TRANSITION),
-    "transition_ack": (msg.TransitionAck, qos.ACKNOWLEDGMENT),
-    "episode_event": (msg.EpisodeEvent, qos.LATCHED_SUBSCRIPTION),
-    "takeover_state": (msg.TakeoverState, qos.LATCHED_SUBSCRIPTION),
-    "policy_version": (msg.PolicyVersion, qos.LATCHED_SUBSCRIPTION),
-    "training_metrics": (msg.TrainingMetrics, qos.RELIABLE),
-    "follower_left/joint_states": (JointState, qos.JOINT_STATES),
-    "follower_right/joint_states": (JointState, qos.JOINT_STATES),
-}
-"""The recorded topics, as topic -> its type and the QoS profile of its subscription."""
 
 
 class RecorderNode(Node):
@@ -48,17 +30,16 @@ class RecorderNode(Node):
         run = parameters.declare(self, "run").run
         self._conditions = Conditions(self)
         folder = run.folder / "bag"
-        names = {topic: ros_type_name(type_) for topic, (type_, _) in TOPICS.items()}
         self._recorder: BagRecorder | None = BagRecorder(
             folder,
-            load_types(names.values()),
+            load_types(topic.type_name for topic in topics.RECORDED),
             part_bytes=run.bag_part_size * MEBIBYTE,
             total_bytes=run.bag_total_size * MEBIBYTE,
         )
-        for topic, (type_, profile) in TOPICS.items():
-            record = functools.partial(self._record, self.resolve_topic_name(topic), names[topic])
-            self.create_subscription(type_, topic, record, profile, raw=True)
-        self.get_logger().info(f"records {len(TOPICS)} topics to {folder.resolve()}")
+        for topic in topics.RECORDED:
+            record = functools.partial(self._record, self.resolve_topic_name(topic.name), topic.type_name)
+            topic.create_raw_subscription(self, record)
+        self.get_logger().info(f"records {len(topics.RECORDED)} topics to {folder.resolve()}")
 
     def _record(self, topic: str, type_name: str, data: bytes) -> None:
         if self._recorder is None:
@@ -74,12 +55,6 @@ class RecorderNode(Node):
         if self._recorder is not None:
             self._recorder.close()
         super().destroy_node()
-
-
-def ros_type_name(message_type: type) -> str:
-    """Returns the name of a message type as ROS writes it, such as std_msgs/msg/Header."""
-    package, kind, *_ = message_type.__module__.split(".")
-    return f"{package}/{kind}/{message_type.__name__}"
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

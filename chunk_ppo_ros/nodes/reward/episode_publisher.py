@@ -11,7 +11,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.rewards.episodes import EpisodeChange, EpisodeNumberFile
 
 
@@ -30,7 +30,7 @@ class EpisodePublisher:
         self._conditions = conditions
         self._prompt = prompt
         self._numbers = EpisodeNumberFile(path)
-        self._publisher = node.create_publisher(msg.EpisodeEvent, "episode_event", qos.LATCHED)
+        self._publisher = topics.EPISODE_EVENT.create_publisher(node)
 
     def next_number(self, run_id: str) -> int:
         """Returns the first episode number that the run has not used, or 0 if the file cannot be read."""

@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
-from chunk_ppo_ros.nodes.wire import qos, reports
+from chunk_ppo_ros.nodes.wire import reports, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards.feedback import credit_feedback
 
@@ -45,11 +45,10 @@ class ReportIntake:
         self._records = records
         self._conditions = conditions
         self._on_report = on_report
-        node.create_subscription(msg.ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
-        node.create_subscription(msg.TaskReward, "task_reward", self._on_reward, qos.RELIABLE)
-        latched = qos.LATCHED_SUBSCRIPTION
-        subscribe(node, conditions, msg.TakeoverState, "takeover_state", self._on_takeover_state, latched)
-        node.create_subscription(Float32, "human_feedback", self._on_feedback, qos.RELIABLE)
+        topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
+        topics.TASK_REWARD.create_subscription(node, self._on_reward)
+        subscribe(node, conditions, topics.TAKEOVER_STATE, self._on_takeover_state)
+        topics.HUMAN_FEEDBACK.create_subscription(node, self._on_feedback)
 
     def credit(self, feedback: float) -> None:
         """Adds feedback to the running chunk, or else to the last chunk, and logs which chunk it was."""

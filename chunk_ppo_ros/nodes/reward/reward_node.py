@@ -28,7 +28,7 @@ from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
 from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
 from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
-from chunk_ppo_ros.nodes.wire import conversions, parameters, qos
+from chunk_ppo_ros.nodes.wire import conversions, parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.rewards import chunk_join, referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
@@ -55,10 +55,10 @@ class RewardNode(Node):
         self._director = EpisodeDirector(
             self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
         )
-        self._outcomes = self.create_publisher(msg.ChunkOutcome, "chunk_outcome", qos.RELIABLE)
-        subscribe(self, conditions, msg.PolicyVersion, "policy_version", self._on_version, qos.LATCHED_SUBSCRIPTION)
-        self.create_subscription(msg.ActionChunk, "action_chunk", self._on_chunk, qos.RELIABLE)
-        self.create_subscription(msg.Bootstrap, "bootstrap", self._on_bootstrap, qos.RELIABLE)
+        self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
+        subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
+        topics.ACTION_CHUNK.create_subscription(self, self._on_chunk)
+        topics.BOOTSTRAP.create_subscription(self, self._on_bootstrap)
         self._intake = ReportIntake(self, reward, self._records, conditions, on_report=self._advance)
         director = self._director
         serve_episodes(self, start=director.start_episode, end=director.end_episode, pause=director.pause)

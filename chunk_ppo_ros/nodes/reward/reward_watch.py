@@ -8,9 +8,10 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.presence import PresenceWatch
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 
-WATCHED_TOPICS = ("execution_result", "task_reward", "action_chunk")
+WATCHED_TOPICS = (topics.EXECUTION_RESULT.name, topics.TASK_REWARD.name, topics.ACTION_CHUNK.name)
 """The topics whose publishers are the nodes that an episode depends on."""
 
 

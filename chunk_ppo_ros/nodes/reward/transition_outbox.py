@@ -8,7 +8,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
-from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.rewards.delivery import Delivery
 
 _SETTLED = (msg.TransitionAck.ACCEPTED, msg.TransitionAck.DUPLICATE, msg.TransitionAck.DISCARDED)
@@ -26,8 +26,8 @@ class TransitionOutbox:
         self._logger = node.get_logger()
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
-        self._publisher = node.create_publisher(msg.Transition, "transition", qos.TRANSITION)
-        subscribe(node, conditions, msg.TransitionAck, "transition_ack", self._on_ack, qos.ACKNOWLEDGMENT)
+        self._publisher = topics.TRANSITION.create_publisher(node)
+        subscribe(node, conditions, topics.TRANSITION_ACK, self._on_ack)
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:

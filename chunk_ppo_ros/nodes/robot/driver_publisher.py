@@ -8,7 +8,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 
 
@@ -24,7 +24,7 @@ class DriverPublisher:
         self._node = node
         self._conditions = conditions
         self._published: tuple[bool, int] | None = None  # (whether a human drives, stamp of the segment)
-        self._publisher = node.create_publisher(TakeoverState, "takeover_state", qos.LATCHED)
+        self._publisher = topics.TAKEOVER_STATE.create_publisher(node)
 
     def update(self, *, run_id: str, human: bool, segment: int, problem: str) -> None:
         """Publishes and logs what has changed.

@@ -13,7 +13,7 @@ from sensor_msgs.msg import JointState
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GripperConvention
@@ -51,9 +51,9 @@ class JointStateIntake:
         self._on_arm_states = on_arm_states
         for side in aloha.SIDES:
             on_follower = functools.partial(self._on_follower, side)
-            node.create_subscription(JointState, f"follower_{side}/joint_states", on_follower, profile)
+            topics.FOLLOWER_STATES[side].create_subscription(node, on_follower, profile=profile)
             on_leader = functools.partial(self._on_leader, side)
-            node.create_subscription(JointState, f"leader_{side}/joint_states", on_leader, qos.JOINT_STATES)
+            topics.LEADER_STATES[side].create_subscription(node, on_leader)
 
     def _on_follower(self, side: str, message: JointState) -> None:
         try:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from chunk_ppo_msgs.msg import EpisodeEvent
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -34,11 +34,11 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
-from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
-from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
@@ -119,10 +119,10 @@ class RobotNode(Node):
 
     def _create_topics(self) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
-        self._results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
-        self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._results = topics.EXECUTION_RESULT.create_publisher(self)
+        self._diagnostics_publisher = topics.DIAGNOSTICS.create_publisher(self)
         self.create_service(SetBool, "takeover", self._on_takeover)
-        subscribe(self, self._conditions, EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_event)
         self._intake = JointStateIntake(
             self,
             self._player,
@@ -132,9 +132,8 @@ class RobotNode(Node):
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             on_arm_states=self._on_arm_states,
         )
-        for side in aloha.SIDES:
-            on_trajectory = functools.partial(self._on_trajectory, side)
-            self.create_subscription(JointTrajectory, f"robot/{side}/joint_trajectory", on_trajectory, qos.COMMAND)
+        for side, topic in topics.CHUNK_TRAJECTORIES.items():
+            topic.create_subscription(self, functools.partial(self._on_trajectory, side))
 
     def _on_event(self, message: EpisodeEvent) -> None:
         self._run_id = message.run_id

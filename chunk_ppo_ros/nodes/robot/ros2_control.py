@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from rclpy.node import Node
-from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.joints import StepMessage, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.joints import StepMessage
 from chunk_ppo_ros.robot import aloha, grippers
 
 
@@ -30,13 +29,8 @@ class Ros2ControlBackend:
         self._convention = convention
         self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
         self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
-        publish = {
-            topic: node.create_publisher(JointTrajectory, topic, qos.COMMAND).publish
-            for side in aloha.SIDES
-            for topic in (arm_topic(side), gripper_topic(side))
-        }
-        self._arms = {side: publish[arm_topic(side)] for side in aloha.SIDES}
-        self._grippers = {side: publish[gripper_topic(side)] for side in aloha.SIDES}
+        self._arms = {side: topic.create_publisher(node).publish for side, topic in topics.ARM_COMMANDS.items()}
+        self._grippers = {side: topic.create_publisher(node).publish for side, topic in topics.GRIPPER_COMMANDS.items()}
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends four messages, one for the arm and one for the gripper of each side."""

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TaskReward
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import Image
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.agent.env import check_rewards
@@ -29,10 +29,10 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
-from chunk_ppo_ros.nodes.wire import parameters, qos
+from chunk_ppo_ros.nodes.wire import parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_topic, gripper_topic
+from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
 from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha, grippers
@@ -82,25 +82,19 @@ class SimNode(Node):
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
-        states = qos.JOINT_STATES_LOCKSTEP  # They are also reliable in real time, as those of the robot's drivers are.
-        self._state_publishers = {
-            side: self.create_publisher(JointState, f"follower_{side}/joint_states", states) for side in aloha.SIDES
-        }
+        self._state_publishers = {side: topic.create_publisher(self) for side, topic in topics.FOLLOWER_STATES.items()}
         self._image_publishers = {
-            camera: self.create_publisher(
-                Image, aloha.camera_topic(config.robot.image_topic, camera), qos.IMAGE_PUBLISHER
-            )
+            camera: topics.camera_images(camera, config.robot).create_publisher(self)
             for camera in self.simulator.camera_names
         }
-        self._clock_publisher = self.create_publisher(ClockMessage, "/clock", qos.SENSOR) if self._lockstep else None
-        self._reward_publisher = self.create_publisher(TaskReward, "task_reward", qos.RELIABLE)
+        self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None
+        self._reward_publisher = topics.TASK_REWARD.create_publisher(self)
         for side in aloha.SIDES:
-            for controller, topic in ((ARM, arm_topic(side)), (GRIPPER, gripper_topic(side))):
-                on_command = functools.partial(self._on_command, side, controller)
-                self.create_subscription(JointTrajectory, topic, on_command, qos.COMMAND)
+            for controller, topic in ((ARM, topics.ARM_COMMANDS[side]), (GRIPPER, topics.GRIPPER_COMMANDS[side])):
+                topic.create_subscription(self, functools.partial(self._on_command, side, controller))
         conditions = Conditions(self)
-        subscribe(self, conditions, ExecutionResult, "execution_result", self._on_result, qos.RELIABLE)
-        subscribe(self, conditions, EpisodeEvent, "episode_event", self._on_event, qos.LATCHED_SUBSCRIPTION)
+        subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)
+        subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event)
 
     def _create_timers(self, config: TrainConfig) -> None:
         steady = Clock(clock_type=ClockType.STEADY_TIME)

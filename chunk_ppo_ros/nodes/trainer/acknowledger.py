@@ -8,7 +8,7 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
-from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire import topics
 
 
 class Acknowledger:
@@ -22,7 +22,7 @@ class Acknowledger:
     def __init__(self, node: WorkerNode, *, num_required: int) -> None:
         self._node = node
         self._num_required = num_required
-        self._publisher = node.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
+        self._publisher = topics.TRANSITION_ACK.create_publisher(node)
 
     def acknowledge(self, id: ChunkId, acknowledgment: Acknowledgment, buffer: RolloutBuffer | None) -> None:
         """Acknowledges or refuses a transition, and says how full the rollout is.

@@ -31,7 +31,7 @@ from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
-from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
@@ -53,10 +53,10 @@ class TrainerNode(WorkerNode):
         self._bar = RolloutBar()
         self._log = TrainingLog(self)
         self._report = ReportWriter(folder)
-        self._version_publisher = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
+        self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
-        subscribe(self, self, msg.EpisodeEvent, "episode_event", self._on_episode_event, qos.LATCHED_SUBSCRIPTION)
-        self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION, raw=True)
+        subscribe(self, self, topics.EPISODE_EVENT, self._on_episode_event)
+        topics.TRANSITION.create_raw_subscription(self, self._on_transition)
         self.start()
 
     # The methods below follow the lifecycle.

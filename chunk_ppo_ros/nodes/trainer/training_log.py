@@ -8,7 +8,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
@@ -30,7 +30,7 @@ class TrainingLog:
         self.file: MetricsLog | None = None
         self._node = node
         self._solved: list[bool] = []  # whether each episode since the last update was solved
-        self._publisher = node.create_publisher(msg.TrainingMetrics, "training_metrics", qos.RELIABLE)
+        self._publisher = topics.TRAINING_METRICS.create_publisher(node)
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
         """Publishes, records and prints the update that produced `counters.policy_version`."""

@@ -24,16 +24,6 @@ STATE_JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT
 _GRIPPER_EFFORTS = [math.nan] * (len(STATE_JOINTS) - len(aloha.ARM_JOINTS))
 
 
-def arm_topic(side: str) -> str:
-    """Returns the topic of the controller that moves an arm's six joints."""
-    return f"follower_{side}/arm_controller/joint_trajectory"
-
-
-def gripper_topic(side: str) -> str:
-    """Returns the topic of the controller that moves an arm's gripper."""
-    return f"follower_{side}/gripper_controller/joint_trajectory"
-
-
 def duration_of(seconds: float) -> Duration:
     """Returns the message of a duration that is given in s >= 0."""
     sec, nanosec = divmod(round(seconds * NANOSECONDS), NANOSECONDS)

@@ -1,0 +1,16 @@
+"""The names of the topics that readers of recordings look for. `nodes/wire/topics.py` lists all topics of the graph."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.robot import aloha
+
+ACTION_CHUNK = "action_chunk"
+"""The topic of a policy's chunks."""
+EXECUTION_RESULT = "execution_result"
+"""The topic of what the robot did with each chunk."""
+CHUNK_OUTCOME = "chunk_outcome"
+"""The topic of how each chunk ended."""
+FOLLOWER_STATES = {side: f"follower_{side}/joint_states" for side in aloha.SIDES}
+"""The topic of the joint states of each side's arm of the robot."""
+LEADER_STATES = {side: f"leader_{side}/joint_states" for side in aloha.SIDES}
+"""The topic of the joint states of each side's leader arm, by which a human drives."""

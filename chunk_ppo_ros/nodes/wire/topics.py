@@ -1,0 +1,150 @@
+"""All topics of the graph, each with its name, the type of its messages and its QoS profiles.
+
+docs/design.md says which node owns what is sent on a topic. A new topic is one entry here, and stands in `RECORDED` if
+recorder_node records it. A node subscribes to messages of this package by `nodes/common/subscriptions.py`, which checks
+their format.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from chunk_ppo_msgs import msg
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Bool, Float32
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.data import topic_names
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.robot import aloha
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+    """A topic of the graph.
+
+    Attributes:
+        name: the name. It is relative to the namespace of the node, or to the node where it begins with "~", or
+            absolute where it begins with "/".
+        message_type: the type of the messages.
+        profile: the QoS profile of publishers. Subscriptions have it too where `read` is None.
+        read: the QoS profile of subscriptions, or None.
+    """
+
+    name: str
+    message_type: type
+    profile: QoSProfile
+    read: QoSProfile | None = None
+
+    @property
+    def type_name(self) -> str:
+        """The name of the message type as ROS writes it, such as std_msgs/msg/Header."""
+        package, kind, *_ = self.message_type.__module__.split(".")
+        return f"{package}/{kind}/{self.message_type.__name__}"
+
+    @property
+    def read_profile(self) -> QoSProfile:
+        """The QoS profile of subscriptions."""
+        return self.profile if self.read is None else self.read
+
+    def create_publisher(self, node: Node) -> Publisher:
+        """Returns a publisher of a node on this topic."""
+        return node.create_publisher(self.message_type, self.name, self.profile)
+
+    def create_subscription(
+        self, node: Node, on_message: Callable[[Any], None], *, profile: QoSProfile | None = None
+    ) -> None:
+        """Subscribes a node to this topic. Nothing checks the format of the messages.
+
+        Args:
+            node: the node that subscribes.
+            on_message: is called with each message.
+            profile: a profile that replaces that of the topic. Sensors are read in another way in lockstep.
+        """
+        node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile)
+
+    def create_raw_subscription(self, node: Node, on_bytes: Callable[[bytes], None]) -> None:
+        """Subscribes a node to this topic. `on_bytes` is called with each message as it was serialized."""
+        node.create_subscription(self.message_type, self.name, on_bytes, self.read_profile, raw=True)
+
+
+# policy_node publishes these.
+ACTION_CHUNK = Topic(topic_names.ACTION_CHUNK, msg.ActionChunk, qos.RELIABLE)
+BOOTSTRAP = Topic("bootstrap", msg.Bootstrap, qos.RELIABLE)
+CHUNK_TRAJECTORIES = {
+    side: Topic(f"robot/{side}/joint_trajectory", JointTrajectory, qos.COMMAND) for side in aloha.SIDES
+}
+"""The topics of each arm's half of a chunk."""
+
+# robot_node publishes these. The commands go to the controllers of the robot's drivers, or to sim_node.
+EXECUTION_RESULT = Topic(topic_names.EXECUTION_RESULT, msg.ExecutionResult, qos.RELIABLE)
+TAKEOVER_STATE = Topic("takeover_state", msg.TakeoverState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+ARM_COMMANDS = {
+    side: Topic(f"follower_{side}/arm_controller/joint_trajectory", JointTrajectory, qos.COMMAND)
+    for side in aloha.SIDES
+}
+"""The topics of the controllers that move each arm's six joints."""
+GRIPPER_COMMANDS = {
+    side: Topic(f"follower_{side}/gripper_controller/joint_trajectory", JointTrajectory, qos.COMMAND)
+    for side in aloha.SIDES
+}
+"""The topics of the controllers that move each arm's gripper."""
+
+# reward_node publishes these.
+EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
+TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)
+
+# trainer_node publishes these.
+POLICY_VERSION = Topic("policy_version", msg.PolicyVersion, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+TRANSITION_ACK = Topic("transition_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
+TRAINING_METRICS = Topic("training_metrics", msg.TrainingMetrics, qos.RELIABLE)
+
+# A reward source publishes task_reward: sim_node, classifier_node, or a program of the user. An operator publishes
+# human_feedback.
+TASK_REWARD = Topic("task_reward", msg.TaskReward, qos.RELIABLE)
+HUMAN_FEEDBACK = Topic("human_feedback", Float32, qos.RELIABLE)
+
+# The drivers of the robot publish these, or sim_node those of the followers and the cameras. It publishes joint states
+# reliably in real time too, as the drivers do.
+FOLLOWER_STATES = {
+    side: Topic(name, JointState, qos.JOINT_STATES_LOCKSTEP, read=qos.JOINT_STATES)
+    for side, name in topic_names.FOLLOWER_STATES.items()
+}
+LEADER_STATES = {side: Topic(name, JointState, qos.JOINT_STATES) for side, name in topic_names.LEADER_STATES.items()}
+
+
+def camera_images(camera: str, config: RobotConfig) -> Topic:
+    """Returns the topic of a camera's images, whose name is a setting of the robot."""
+    return Topic(aloha.camera_topic(config.image_topic, camera), Image, qos.IMAGE_PUBLISHER, read=qos.SENSOR)
+
+
+# sim_node publishes the time in lockstep. Each node that has diagnostics publishes them. A node whose work is slow
+# publishes whether it is ready.
+CLOCK = Topic("/clock", Clock, qos.SENSOR)
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.RELIABLE)
+READY = Topic("~/ready", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+
+RECORDED = (
+    ACTION_CHUNK,
+    BOOTSTRAP,
+    EXECUTION_RESULT,
+    TASK_REWARD,
+    CHUNK_OUTCOME,
+    TRANSITION,
+    TRANSITION_ACK,
+    EPISODE_EVENT,
+    TAKEOVER_STATE,
+    POLICY_VERSION,
+    TRAINING_METRICS,
+    *FOLLOWER_STATES.values(),
+)
+"""The topics that recorder_node records."""
