@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from chunk_ppo_ros.nodes.classifier import classifier_node
-from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.reward import reward_node
@@ -16,19 +15,17 @@ from chunk_ppo_ros.nodes.robot import robot_node
 from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.trainer import trainer_node
 
-STEP = {"make_executor": make_step_executor}
-
 
 @pytest.mark.parametrize(
     ("module", "node", "settings"),
     [
         (classifier_node, classifier_node.ClassifierNode, {}),
-        (policy_node, policy_node.PolicyNode, STEP),
+        (policy_node, policy_node.PolicyNode, {}),
         (recorder_node, recorder_node.RecorderNode, {"close_timeout": 3.0}),
-        (reward_node, reward_node.RewardNode, STEP),
-        (robot_node, robot_node.RobotNode, STEP),
-        (sim_node, sim_node.SimNode, STEP),
-        (trainer_node, trainer_node.TrainerNode, {}),
+        (reward_node, reward_node.RewardNode, {}),
+        (robot_node, robot_node.RobotNode, {}),
+        (sim_node, sim_node.SimNode, {}),
+        (trainer_node, trainer_node.TrainerNode, {"make_executor": trainer_node.SingleThreadedExecutor}),
     ],
     ids=lambda value: value.__name__.split(".")[-1] if isinstance(value, ModuleType) else "",
 )

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.graph
 
 PROGRAM = """
 from __future__ import annotations
-import hashlib, threading, time
-import rclpy
+import hashlib, sys, threading, time
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common import runner
@@ -40,7 +40,7 @@ class Probe(Node):
         if self.mode == "busy":
             # Like a compilation: one call that lasts for minutes, releases the interpreter and cannot be interrupted.
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-        if self.mode in ("finished", "finished_while_working"):
+        if "finished" in self.mode:
             raise runner.EndOfRun
         if self.mode == "user_error":
             raise UserError("the disk is full; make room")
@@ -51,7 +51,8 @@ class Probe(Node):
         print("closed", flush=True)
         super().destroy_node()
 
-runner.run_node(Probe, close_timeout=0.6)
+settings = {"make_executor": SingleThreadedExecutor} if "mode:=finished_single_threaded" in sys.argv else {}
+runner.run_node(Probe, close_timeout=0.6, **settings)
 """
 
 
@@ -101,6 +102,13 @@ def test_exit_codes_and_one_line(parameter: str, code: int, text: str) -> None:
     assert process.returncode == code
     assert errors.endswith(text)
     assert "Traceback" not in errors
+
+
+def test_the_end_of_a_run_logs_nothing_in_the_executor_of_trainer_node() -> None:
+    """EventsExecutor logs it as a fatal error. This is why trainer_node takes another executor than the other nodes."""
+    process = start("mode:=finished_single_threaded")
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
 
 
 def test_a_node_needs_no_arguments() -> None:

@@ -199,7 +199,7 @@ def receiving_process(folder: Path, num_transitions: int) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures as JSON. With `--receive` it is the receiving process instead."""
     given = _parse(arguments)
-    if given.receive:
+    if given.receive:  # The receiver takes the executor of trainer_node.
         run_node(lambda: Receiver(given.folder, given.num_transitions), [], make_executor=SingleThreadedExecutor)
     rclpy.init(args=[])
     try:

@@ -1,4 +1,4 @@
-"""The executor that spins the nodes that take part in every control step."""
+"""The executor that spins the nodes."""
 
 from __future__ import annotations
 

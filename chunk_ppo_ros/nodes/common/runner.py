@@ -17,11 +17,12 @@ from types import FrameType
 from typing import NoReturn
 
 import rclpy
-from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
+from chunk_ppo_ros.nodes.common.executors import make_step_executor
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that end a node."""
@@ -74,7 +75,7 @@ def run_node(
     factory: Callable[[], Node],
     args: Sequence[str] | None = None,
     *,
-    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    make_executor: Callable[[], Executor] = make_step_executor,
     close_timeout: float = 0.9,
 ) -> NoReturn:
     """Runs one node until it is stopped, and ends the process. The main thread of a process of its own must call it.
@@ -89,7 +90,7 @@ def run_node(
     Args:
         factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
         args: the command line without the program's name. The default is sys.argv[1:].
-        make_executor: makes the executor.
+        make_executor: makes the executor. A node that takes another one than the others says why.
         close_timeout: the seconds after a signal in which the node may end by itself. Work that takes longer, such as a
             compilation, is abandoned with the process.
     """

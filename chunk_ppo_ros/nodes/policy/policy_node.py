@@ -15,7 +15,6 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
@@ -208,7 +207,7 @@ class PolicyNode(WorkerNode):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    run_node(PolicyNode, args, make_executor=make_step_executor)
+    run_node(PolicyNode, args)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
@@ -232,7 +231,7 @@ class RewardNode(Node):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    run_node(RewardNode, args, make_executor=make_step_executor)
+    run_node(RewardNode, args)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
@@ -241,7 +240,7 @@ class RobotNode(Node):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    run_node(RobotNode, args, make_executor=make_step_executor)
+    run_node(RobotNode, args)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from chunk_ppo_ros.agent.env import check_rewards
 from chunk_ppo_ros.config import TASK_SOURCE, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
@@ -207,7 +206,7 @@ class SimNode(Node):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    run_node(SimNode, args, make_executor=make_step_executor)
+    run_node(SimNode, args)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from chunk_ppo_msgs import msg
 from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.agent.learner import Learner
@@ -239,7 +240,8 @@ class TrainerNode(WorkerNode):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Runs the node until it is stopped, and ends the process."""
-    run_node(TrainerNode, args)
+    # The end of training is the exception EndOfRun in a callback, which EventsExecutor would log as a fatal error.
+    run_node(TrainerNode, args, make_executor=SingleThreadedExecutor)
 
 
 if __name__ == "__main__":
