@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import time
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -17,8 +18,10 @@ from launch_ros.actions import Node
 
 from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices
 from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR
 from chunk_ppo_ros.runtime import graph as graph_lib
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
+from chunk_ppo_ros.runtime.supervisor import MAX_RESPAWNS, RESPAWN_DELAY, RESPAWNED_WELL
 
 FROM_FILE = "the parameter file's"
 
@@ -62,7 +65,7 @@ def start_graph(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         model=given("model"),
     )
     graph = graph_lib.describe(config, record=given("record") == "true")
-    domain = graph_lib.wanted_domain(int(given("domain_id")) if given("domain_id") else None, config)
+    domain = graph_lib.wanted_domain(given("domain_id") or None, config)
     network = graph_lib.network_environment(
         discovery=given("discovery"),
         static_peers=given("static_peers"),
@@ -86,17 +89,29 @@ def configure(config: TrainConfig, *, env: dict[str, str], run: dict[str, str], 
 
 
 def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_node_exit: str) -> Node:
-    """Returns the action that starts one node of the graph."""
+    """Returns the action that starts one node of the graph.
+
+    With `respawn`, a node is started anew as often as the supervisor does it. The argument `respawn_max_retries` of
+    `launch` is not used, because the other nodes would run on without the node when it is reached.
+    """
+    ends: list[float] = []  # when the node ended, s of steady time; each soon after the one before
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        how, now = f"{node.name} ended with exit code {event.returncode}", time.monotonic()
         if node.name == graph.ends_with and event.returncode == 0:
             return [Shutdown(reason=f"{node.name} is done; the run has ended")]
+        if on_node_exit == "stop" or event.returncode == CONFIGURATION_ERROR:
+            return [Shutdown(reason=how)]
         if on_node_exit == "respawn" and node.name == graph.ends_with:
             again = "start the graph again with run.resume: true, or use python -m chunk_ppo_ros graph, which does so"
-            return [Shutdown(reason=f"{node.name} ended with exit code {event.returncode}; {again}")]
-        if on_node_exit == "stop":
-            return [Shutdown(reason=f"{node.name} ended with exit code {event.returncode}")]
-        return [LogInfo(msg=f"{node.name} ended with exit code {event.returncode}")]
+            return [Shutdown(reason=f"{how}; {again}")]
+        if ends and now - ends[-1] >= RESPAWNED_WELL:
+            ends.clear()
+        ends.append(now)
+        if on_node_exit == "respawn" and len(ends) > MAX_RESPAWNS:
+            useless = f"it was started anew {MAX_RESPAWNS} times in a row, and that does not help"
+            return [Shutdown(reason=f"{how}; {useless}")]
+        return [LogInfo(msg=how)]
 
     return Node(
         package="chunk_ppo_ros",
@@ -106,7 +121,7 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
         additional_env=dict(node.environment),
         output="screen",
         respawn=on_node_exit == "respawn" and node.name != graph.ends_with,
-        respawn_delay=1.0,
+        respawn_delay=RESPAWN_DELAY,
         sigterm_timeout=STOP_STEP,
         sigkill_timeout=STOP_STEP,
         on_exit=on_exit,

@@ -80,15 +80,15 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
     return environment
 
 
-def wanted_domain(domain_id: int | None, config: TrainConfig) -> int | None:
-    """Returns the ROS domain to claim, or None for any free domain.
+def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | None:
+    """Returns the ROS domain to claim, or None for any free domain. `domain_id` may be as the user wrote it.
 
     Without `domain_id`, a real robot uses the user's own domain, where its driver is. A simulation uses a free one.
 
     Raises:
         SettingError: for a domain that DDS does not have.
     """
-    given: int | str | None = domain_id
+    given = domain_id
     if domain_id is None and config.env.simulator == "none":
         given = os.environ.get("ROS_DOMAIN_ID", "0")
     if given is None:
