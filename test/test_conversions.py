@@ -78,13 +78,25 @@ def test_outcome_survives_the_wire_exactly() -> None:
 
 def test_what_the_robot_did_survives_the_wire_exactly() -> None:
     execution = make_transition().outcome.execution
-    message = conversions.execution_to_message(execution, sender="robot_7")
+    message = conversions.execution_to_message(execution)
     message = deserialize_message(serialize_message(message), msg.ExecutionResult)
     assert_same(conversions.execution_from_message(message), execution)
     assert (message.sender, message.run_id, message.action_dim) == ("robot_7", "run", 14)
     assert message.num_clamped_steps == 4  # causes 1, 2, 3 and 4
     assert [(one.name, one.value) for one in message.measurements] == [("lag", 0.1), ("strain", -2.5)]
     assert hash(conversions.execution_from_message(message)) == hash(execution)
+
+
+def test_an_outcome_says_whose_execution_it_has_also_where_the_chunk_was_refused() -> None:
+    transition = make_transition()
+    refused = dataclasses.replace(
+        transition.outcome, execution=ExecutionResult.nothing(Status.REFUSED, "too old", stamp=5, end=9)
+    )
+    message = conversions.outcome_to_message(transition.id, refused, valid=False, reason="too old")
+    assert (message.execution.run_id, message.execution.sender) == ("run", "robot_7")
+    other = dataclasses.replace(refused, execution=dataclasses.replace(refused.execution, run_id="a", sender="robot_1"))
+    message = conversions.outcome_to_message(transition.id, other, valid=False, reason="too old")
+    assert (message.execution.run_id, message.execution.sender) == ("a", "robot_1")
 
 
 def test_what_is_not_recorded_of_an_execution_stays_unknown() -> None:

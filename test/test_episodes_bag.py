@@ -35,15 +35,18 @@ TYPES = {
 class Recording:
     """Writes a folder of parts with the messages that the nodes would have published."""
 
-    def __init__(self, folder: pathlib.Path, *, namespace: str = "", part_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self, folder: pathlib.Path, *, namespace: str = "", sender: str = "robot_0", part_bytes: int = 1 << 30
+    ) -> None:
         self._types = load_types(TYPES.values())
         self._recorder = BagRecorder(folder, self._types, part_bytes=part_bytes, total_bytes=1 << 40)
-        self._namespace = namespace
+        self.namespace = namespace
+        self.sender = sender
         self._time = 0
 
     def _write(self, topic: str, message: object) -> None:
         self._time += 1
-        name = f"{self._namespace}/{topic}"
+        name = f"{self.namespace}/{topic}"
         # rclpy's buffer is longer than what goes over the wire, so the message is written once more.
         definition = self._types.get_msgdef(TYPES[topic])
         body = serialize_message(message)[4:]
@@ -51,15 +54,15 @@ class Recording:
         data = bytes(self._types.serialize_cdr(again, TYPES[topic]))
         self._recorder.write(name, TYPES[topic], self._time, data)
 
-    def joints(self, first_ms: int, last_ms: int, *, every_ms: int = 10) -> None:
+    def joints(self, first_ms: int, last_ms: int, *, every_ms: int = 10, offset: float = 0.0) -> None:
         """Writes joint states.
 
-        The left waist is at its time in s since START, and the right one at minus this time. The fingers are half open
-        (0.03822 m).
+        The left waist is at its time in s since START plus the offset, and the right one at minus this position. The
+        fingers are half open (0.03822 m).
         """
         for time in range(first_ms, last_ms + 1, every_ms):
             for side, sign in (("left", 1.0), ("right", -1.0)):
-                position = array.array("d", [sign * time / 1000, *[0.0] * 6, 0.03822, -0.03822])
+                position = array.array("d", [sign * (time / 1000 + offset), *[0.0] * 6, 0.03822, -0.03822])
                 names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
                 message = JointState(header=header_of(START + time * MS), name=names, position=position)
                 self._write(f"follower_{side}/joint_states", message)
@@ -71,7 +74,7 @@ class Recording:
         actions = np.repeat(100.0 * number + np.arange(H), 14)
         header = header_of(START + at_ms * MS)
         chunk = msg.ActionChunk(header=header, run_id="run", sequence_number=number, episode=episode, horizon=H)
-        chunk.action_dim, chunk.actions = 14, array.array("f", actions)
+        chunk.sender, chunk.action_dim, chunk.actions = self.sender, 14, array.array("f", actions)
         chunk.observation.prompt = "reach"
         seen = chunk.observation
         seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, 2, 2, [True, not masked, True]
@@ -80,13 +83,14 @@ class Recording:
         seen.images = array.array("B", grays.tobytes())
         self._write("action_chunk", chunk)
         end = time_from_ns(START + (end_ms or at_ms + 20 * num_steps) * MS)
-        self._write("execution_result", msg.ExecutionResult(header=header, num_steps=num_steps, end=end))
+        result = msg.ExecutionResult(header=header, sender=self.sender, num_steps=num_steps, end=end)
+        self._write("execution_result", result)
 
     def outcome(self, number: int, at_ms: int, *, episode: int = 0, success: bool = False) -> None:
         """Writes how a chunk ended."""
         header = header_of(START + at_ms * MS)
         outcome = msg.ChunkOutcome(header=header, run_id="run", sequence_number=number, episode=episode)
-        outcome.success = success
+        outcome.sender, outcome.success = self.sender, success
         self._write("chunk_outcome", outcome)
 
     def close(self) -> None:
@@ -116,7 +120,7 @@ def test_what_was_executed(folder: pathlib.Path) -> None:
     np.testing.assert_allclose(first.states[:, 7], np.negative(waist), atol=1e-6)
     np.testing.assert_allclose(first.states[:, [6, 13]], 0.5, atol=1e-6)
     assert (first.rate, first.prompt, first.states.dtype) == (50.0, "reach", np.float32)
-    assert "run run, episode 1" in second.source
+    assert second.source.endswith(", run run, episode 1 of robot_0")
 
 
 def test_what_the_policy_saw(folder: pathlib.Path) -> None:
@@ -169,6 +173,54 @@ def test_grippers_of_the_other_convention(folder: pathlib.Path) -> None:
     # The finger is at (0.03822 - 0.0440) / (0.0579 - 0.0440), which is closed further than Interbotix calls closed.
     np.testing.assert_allclose(episode.states[:, 6], -0.00578 / 0.0139, atol=1e-5)
     assert episode.prompt == "other words"
+
+
+def test_two_robots_of_a_run_have_episodes_of_their_own(folder: pathlib.Path) -> None:
+    """Both have an episode 0 with chunks of the same stamps. Their chunks, outcomes and joint states stay apart."""
+    recording = Recording(folder)
+    for robot, (number, offset) in enumerate(((0, 0.0), (5, 2.0))):
+        recording.namespace, recording.sender = f"/arm_{robot}", f"robot_{robot}"
+        recording.joints(0, 400, offset=offset)
+        recording.chunk(number, 100)
+        recording.outcome(number, 100, success=robot == 1)
+    recording.close()
+    first, second = read_episodes(folder, CONFIG)
+    assert (first.success, second.success) == (False, True)
+    np.testing.assert_array_equal(first.actions[:, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(second.actions[:, 0], [500, 501, 502, 503])
+    np.testing.assert_allclose(first.states[:, 0], [0.1, 0.12, 0.14, 0.16], atol=1e-6)
+    np.testing.assert_allclose(second.states[:, 7], [-2.1, -2.12, -2.14, -2.16], atol=1e-6)
+    np.testing.assert_array_equal(second.cameras["cam_high"](0), np.full((2, 2, 3), 50))
+    assert [episode.source.split(", ")[-1] for episode in (first, second)] == [
+        "episode 0 of robot_0",
+        "episode 0 of robot_1",
+    ]
+
+
+def test_the_joint_states_of_one_robot_may_be_in_another_namespace(folder: pathlib.Path) -> None:
+    recording = Recording(folder, namespace="/drivers")
+    recording.joints(0, 400)
+    recording.namespace = "/policy"
+    recording.chunk(0, 100)
+    recording.close()
+    (episode,) = read_episodes(folder, CONFIG)
+    np.testing.assert_allclose(episode.states[:, 0], [0.1, 0.12, 0.14, 0.16], atol=1e-6)
+
+
+def test_no_robot_gets_the_joint_states_of_another_one(folder: pathlib.Path) -> None:
+    recording = Recording(folder, namespace="/arm_0")
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.namespace, recording.sender = "/arm_1", "robot_1"
+    recording.chunk(1, 100)
+    recording.close()
+    with pytest.raises(EpisodesError) as caught:
+        read_episodes(folder, CONFIG)
+    assert str(caught.value) == (
+        "the joint states of several robots must be recorded in the namespaces of their chunks, got "
+        f"/arm_0/follower_left/joint_states and not /arm_1/follower_left/joint_states in {folder}; leave out the "
+        "recording"
+    )
 
 
 def test_parts_are_one_recording(folder: pathlib.Path) -> None:

@@ -55,6 +55,7 @@ class ExecutionResult:
             was meant to start, rad; None where it is not recorded.
         duration: time from the first command to one control period after the last, s; None where nothing was executed.
         run_id: identity of the run; empty where the robot does not know it.
+        sender: name of the robot in the run; empty where it is not recorded.
         measurements: sums or means over the executed steps by name, as `robot/measurements.py` registers them; NaN
             where a number is not known. Empty where nothing is registered or no step was executed.
         commanded: float32 [n, D], the command of each of n control steps: rad, grippers normalized 0..1.
@@ -72,6 +73,7 @@ class ExecutionResult:
     start_error: float | None = None
     duration: float | None = None
     run_id: str = ""
+    sender: str = ""
     measurements: Metrics = dataclasses.field(default_factory=Metrics)
     commanded: np.ndarray = dataclasses.field(
         default_factory=lambda: np.zeros((0, 0), np.float32), compare=False, repr=False

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bag_messages import (
     METADATA,
     Track,
@@ -24,7 +25,8 @@ from chunk_ppo_ros.data.bag_messages import (
     read_message,
 )
 from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
-from chunk_ppo_ros.data.rollout_messages import RecordedChunk, read_messages
+from chunk_ppo_ros.data.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
+from chunk_ppo_ros.data.topic_names import FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 
 
@@ -81,27 +83,72 @@ def read_bag(
     for bag in bags:
         check_format(bag)
     recording = read_messages(bags, convention, folder)
-    tracks = {side: Track.of(joints) for side, joints in recording.joints.items()}
-    by_episode: dict[tuple[str, int], list[_Executed]] = {}
-    for stamp, chunk in sorted(recording.chunks.items()):
-        num_steps, end = recording.results.get(stamp, (0, 0.0))
+    arms = _Arms.of(recording, folder)
+    by_episode: dict[EpisodeKey, list[_Executed]] = {}
+    for key, chunk in sorted(recording.chunks.items()):
+        num_steps, end = recording.results.get(key, (0, 0.0))
         if num_steps:
             times = end - np.arange(num_steps, 0, -1) / rate
-            source = f"chunk {chunk.sequence_number} of run {chunk.run_id} in {folder}"
-            states = [tracks[side].at(times, f"the {side} arm at {source}") for side in aloha.SIDES]
-            part = _Executed(chunk, np.concatenate(states, axis=1, dtype=np.float32))
-            by_episode.setdefault((chunk.run_id, chunk.episode), []).append(part)
+            by_episode.setdefault(chunk.episode_key, []).append(_Executed(chunk, arms.states(chunk, times)))
     return [
         _to_episode(
             parts,
-            source=f"{folder}, run {run_id}, episode {number}",
+            source=f"{folder}, {parts[0].chunk.episode_name}",
             rate=rate,
             prompt=prompt or parts[0].chunk.prompt,
-            success=any(recording.outcomes[run_id, number]) if (run_id, number) in recording.outcomes else None,
+            success=any(recording.outcomes[key]) if key in recording.outcomes else None,
             images=_Images(bags, tuple(cameras)),
         )
-        for (run_id, number), parts in by_episode.items()
+        for key, parts in by_episode.items()
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Arms:
+    """Knows where the arms of all robots of a recording were.
+
+    Attributes:
+        tracks: the track of each arm, by its side and by the namespace of its joint states.
+        has_several_robots: whether chunks were recorded in several namespaces.
+        folder: the folder of the recording, for error texts.
+    """
+
+    tracks: dict[str, dict[str, Track]]
+    has_several_robots: bool
+    folder: pathlib.Path
+
+    @classmethod
+    def of(cls, recording: Recording, folder: pathlib.Path) -> _Arms:
+        """Returns the arms of a recording."""
+        tracks = {
+            side: {namespace: Track.of(readings) for namespace, readings in arms.items()}
+            for side, arms in recording.joints.items()
+        }
+        return cls(tracks, len({chunk.namespace for chunk in recording.chunks.values()}) > 1, folder)
+
+    def states(self, chunk: RecordedChunk, times: np.ndarray) -> np.ndarray:
+        """Returns the states float32 [k, 14] of the robot that executed a chunk, at times float [k], s.
+
+        Raises:
+            EpisodesError: where the states at these times, or those of this robot, were not recorded.
+        """
+        source = f"chunk {chunk.sequence_number} of run {chunk.run_id} in {self.folder}"
+        states = [self._track(side, chunk).at(times, f"the {side} arm at {source}") for side in aloha.SIDES]
+        return np.concatenate(states, axis=1, dtype=np.float32)
+
+    def _track(self, side: str, chunk: RecordedChunk) -> Track:
+        """Returns the track in the namespace of the chunk. Only where there is one robot may it be in another one."""
+        tracks = self.tracks[side]
+        if chunk.namespace in tracks:
+            return tracks[chunk.namespace]
+        if len(tracks) == 1 and not self.has_several_robots:
+            return next(iter(tracks.values()))
+        name = FOLLOWER_STATES[side]
+        found = ", ".join(f"{namespace}{name}" for namespace in sorted(tracks))
+        raise EpisodesError(
+            f"the joint states of several robots must be recorded in the namespaces of their chunks, got {found} and "
+            f"not {chunk.namespace}{name} in {self.folder}; leave out the recording"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

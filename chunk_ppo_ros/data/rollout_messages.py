@@ -14,6 +14,9 @@ from chunk_ppo_ros.data.bag_messages import deserialize, ends_with, opened, stam
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, CHUNK_OUTCOME, EXECUTION_RESULT, FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 
+EpisodeKey = tuple[str, str, int]
+"""What an episode is identified by: its run, its sender and its number."""
+
 _SIDES = {topic: side for side, topic in FOLLOWER_STATES.items()}
 _REQUIRED = (ACTION_CHUNK, EXECUTION_RESULT, *_SIDES)
 
@@ -24,7 +27,8 @@ class RecordedChunk:
 
     Attributes:
         run_id: the run of the chunk.
-        episode: the number of the chunk's episode.
+        sender: the robot of the run that executed the chunk.
+        episode: the number of the chunk's episode, which counts the episodes of run and sender.
         sequence_number: the number of the chunk in the run.
         actions: float32 [H, 14], the targets, rad, grippers normalized.
         prompt: the task in words.
@@ -35,6 +39,7 @@ class RecordedChunk:
     """
 
     run_id: str
+    sender: str
     episode: int
     sequence_number: int
     actions: np.ndarray
@@ -44,22 +49,38 @@ class RecordedChunk:
     received: int
     seen: tuple[bool, ...]
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of the nodes that sampled and recorded the chunk, such as "/" or "/lab/"."""
+        return self.topic.removesuffix(ACTION_CHUNK)
+
+    @property
+    def episode_key(self) -> EpisodeKey:
+        """The run, the sender and the number of the episode of the chunk."""
+        return self.run_id, self.sender, self.episode
+
+    @property
+    def episode_name(self) -> str:
+        """The episode of the chunk in words."""
+        robot = f" of {self.sender}" if self.sender else ""
+        return f"run {self.run_id}, episode {self.episode}{robot}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """The parts of all messages that are kept.
+    """The parts of all messages that are kept. One recording may hold several robots.
 
     Attributes:
-        chunks: the chunks by their stamps, ns.
-        results: the number of executed steps and the end of the last one, s, by the stamp of the chunk.
-        joints: the times, s, and states [7] of each arm.
-        outcomes: whether each chunk was a success, by run and episode.
+        chunks: the chunks by their sender and stamp, ns.
+        results: the number of executed steps and the end of the last one, s, by sender and stamp of the chunk.
+        joints: the times, s, and states [7] of an arm, by its side and by the namespace of its joint states.
+        outcomes: whether each chunk was a success, by episode.
     """
 
-    chunks: dict[int, RecordedChunk]
-    results: dict[int, tuple[int, float]]
-    joints: dict[str, list[tuple[float, np.ndarray]]]
-    outcomes: dict[tuple[str, int], list[bool]]
+    chunks: dict[tuple[str, int], RecordedChunk]
+    results: dict[tuple[str, int], tuple[int, float]]
+    joints: dict[str, dict[str, list[tuple[float, np.ndarray]]]]
+    outcomes: dict[EpisodeKey, list[bool]]
 
 
 def read_messages(
@@ -75,7 +96,7 @@ def read_messages(
     Raises:
         EpisodesError: where the bags cannot be read or lack a required topic.
     """
-    recording = Recording({}, {}, {side: [] for side in aloha.SIDES}, {})
+    recording = Recording({}, {}, {side: {} for side in aloha.SIDES}, {})
     with opened(bags) as reader:
         _read(reader, recording, convention, folder)
     return recording
@@ -106,19 +127,22 @@ def _read(
         name, message = names[connection.topic], deserialize(reader, data, connection.msgtype)
         stamp = stamp_of(data)
         if name == ACTION_CHUNK:
-            recording.chunks[stamp] = _to_chunk(message, connection.topic, stamp, received)
+            recording.chunks[message.sender, stamp] = _to_chunk(message, connection.topic, stamp, received)
         elif name == EXECUTION_RESULT:
-            recording.results[stamp] = (message.num_steps, message.end.sec + message.end.nanosec * 1e-9)
+            recording.results[message.sender, stamp] = (message.num_steps, message.end.sec + message.end.nanosec * 1e-9)
         elif name == CHUNK_OUTCOME:
-            recording.outcomes.setdefault((message.run_id, message.episode), []).append(bool(message.success))
+            key = message.run_id, message.sender, message.episode
+            recording.outcomes.setdefault(key, []).append(bool(message.success))
         else:
             state = aloha.side_state(message.name, message.position, convention)
-            recording.joints[_SIDES[name]].append((stamp * 1e-9, state))
+            arms = recording.joints[_SIDES[name]]
+            arms.setdefault(connection.topic.removesuffix(name), []).append((stamp * 1e-9, state))
 
 
 def _to_chunk(message: Any, topic: str, stamp: int, received: int) -> RecordedChunk:
     return RecordedChunk(
         run_id=message.run_id,
+        sender=message.sender,
         episode=message.episode,
         sequence_number=message.sequence_number,
         actions=np.array(message.actions, np.float32).reshape(message.horizon, message.action_dim),

@@ -37,6 +37,7 @@ def make_execution(rng: np.random.Generator) -> ExecutionResult:
         start_error=0.125,
         duration=0.22,
         run_id="run",
+        sender="robot_7",
         measurements=Metrics({"lag": 0.1, "strain": -2.5}),
         commanded=rng.normal(size=(11, 14)).astype(np.float32),
         causes=np.array([0, 1, 2, 3, 4, 8, 16, 0, 0, 0, 0], np.uint8),

@@ -25,6 +25,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
@@ -213,7 +214,7 @@ class RobotNode(Node):
                 self.get_logger().warning(
                     f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
                 )
-            filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id)
+            filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id, sender=DEFAULT_SENDER)
             self._results.publish(execution_to_message(filled))
         self._publish_driver()
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from chunk_ppo_msgs import msg
 
-from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.nodes.wire.arrays import (
@@ -25,17 +24,12 @@ from chunk_ppo_ros.nodes.wire.arrays import (
 from chunk_ppo_ros.nodes.wire.format_check import check_format
 
 
-def execution_to_message(execution: ExecutionResult, *, sender: str = types.DEFAULT_SENDER) -> msg.ExecutionResult:
-    """Returns the message of an execution result.
-
-    Args:
-        execution: what the robot did.
-        sender: the name of the robot in the run.
-    """
+def execution_to_message(execution: ExecutionResult) -> msg.ExecutionResult:
+    """Returns the message of an execution result."""
     return msg.ExecutionResult(
         header=header_of(execution.stamp),
         run_id=execution.run_id,
-        sender=sender,
+        sender=execution.sender,
         end=time_from_ns(execution.end),
         status=int(execution.status),
         num_steps=execution.num_steps,
@@ -75,6 +69,7 @@ def execution_from_message(message: msg.ExecutionResult) -> ExecutionResult:
         start_error=from_optional(message.start_error, "start_error"),
         duration=from_optional(message.duration, "duration"),
         run_id=message.run_id,
+        sender=message.sender,
         measurements=_measurements(message.measurements),
         commanded=from_array(message.commanded, "float32", (num_commands, action_dim), "commanded"),
         causes=from_array(message.causes, "uint8", (num_commands,), "causes"),

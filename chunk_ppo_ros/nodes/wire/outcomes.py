@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core import types
@@ -40,12 +42,15 @@ def outcome_to_message(
 ) -> msg.ChunkOutcome:
     """Returns the message of a chunk's outcome. Its stamp is that of the execution.
 
+    The execution gets run and sender of the chunk where it says none, for example because the chunk was refused.
+
     Args:
         id: the identity of the chunk.
         outcome: how the chunk ended.
         valid: whether the chunk can be trained on.
         reason: why it cannot be trained on, or empty.
     """
+    run_id, sender = outcome.execution.run_id or id.run_id, outcome.execution.sender or id.sender
     return msg.ChunkOutcome(
         header=header_of(outcome.execution.stamp),
         run_id=id.run_id,
@@ -53,7 +58,7 @@ def outcome_to_message(
         sequence_number=id.sequence_number,
         episode=id.episode,
         chunk=id.chunk,
-        execution=execution_to_message(outcome.execution, sender=id.sender),
+        execution=execution_to_message(dataclasses.replace(outcome.execution, run_id=run_id, sender=sender)),
         reward=to_float32(outcome.reward),
         terms=terms_to_messages(outcome.reward_terms),
         terminated=outcome.terminated,

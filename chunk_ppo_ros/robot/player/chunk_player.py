@@ -191,7 +191,10 @@ class ChunkPlayer:
         return self._motion.send(chunk, chunk.targets[chunk.num_steps], now=now, stamp=stamp)
 
     def take_results(self) -> list[ExecutionResult]:
-        """Returns the results since the last call, oldest first. The owner fills in their `end` and `run_id`."""
+        """Returns the results since the last call, oldest first.
+
+        The owner fills in their `end`, `run_id` and `sender`.
+        """
         results, self._results = self._results, []
         return results
 
