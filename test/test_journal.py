@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from chunk_ppo_ros.core.errors import UserError
-from chunk_ppo_ros.data.journal import SequenceFile, TransitionJournal, write_atomically
+from chunk_ppo_ros.data.journal import TransitionJournal
 
 
 @pytest.fixture
@@ -45,11 +47,11 @@ def test_clear_keeps_one_version(journal):
 
 
 def test_a_full_disk_leaves_neither_a_transition_nor_a_rest(journal, tmp_path, monkeypatch):
-    def fail(path, content):
+    def fail(path, target):
         raise OSError(28, "No space left on device")
 
     journal.add(b"before", version=0, sequence_number=0)
-    monkeypatch.setattr("pathlib.Path.write_bytes", fail)
+    monkeypatch.setattr("pathlib.Path.replace", fail)
     with pytest.raises(OSError, match="No space left"):
         journal.add(b"message", version=0, sequence_number=1)
     monkeypatch.undo()
@@ -57,29 +59,16 @@ def test_a_full_disk_leaves_neither_a_transition_nor_a_rest(journal, tmp_path, m
 
 
 def test_a_half_written_file_of_a_killed_process_is_not_read(journal, tmp_path):
+    """The process ends before it renames the file, so that the temporary file stays."""
+    folder = tmp_path / "journal"
     journal.add(b"whole", version=0, sequence_number=0)
-    (tmp_path / "journal" / "v0" / "1.cdr.tmp").write_bytes(b"ha")
+    program = (
+        "import os\n"
+        "from pathlib import Path\n"
+        "from chunk_ppo_ros.data.journal import TransitionJournal\n"
+        "Path.replace = lambda path, target: os._exit(0)\n"
+        f"TransitionJournal(Path({str(folder)!r})).add(b'half', version=0, sequence_number=1)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert len(list((folder / "v0").iterdir())) == 2
     assert journal.read(version=0) == {0: b"whole"}
-
-
-def test_write_atomically_replaces(tmp_path):
-    path = tmp_path / "new" / "file"
-    write_atomically(path, b"first")
-    write_atomically(path, b"second")
-    assert path.read_bytes() == b"second"
-
-
-def test_the_sequence_goes_on_within_a_run_and_starts_again_in_another(tmp_path):
-    file = SequenceFile(tmp_path / "sequence.json")
-    assert file.read("run-a") == 0
-    file.write("run-a", 17)
-    assert SequenceFile(tmp_path / "sequence.json").read("run-a") == 17
-    assert file.read("run-b") == 0
-
-
-def test_a_broken_sequence_file_is_an_error_that_says_what_to_do(tmp_path):
-    (tmp_path / "sequence.json").write_text("{}")
-    with pytest.raises(
-        UserError, match=r"sequence\.json must hold run_id and next_sequence_number, got '\{\}'; remove it"
-    ):
-        SequenceFile(tmp_path / "sequence.json").read("run-a")

@@ -14,9 +14,9 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
 from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, Sample
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.nodes.common.worker import Failed, Finished
 from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
@@ -240,7 +240,7 @@ class Loading:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.node, self.changes = folder, LoadingNode(), []
         self.facts = RolloutFacts(self.node, action_dim=14, peek=lambda: None, on_change=lambda: None)  # type: ignore[arg-type]
-        self.sequence_file = SequenceFile(folder / "next.json")
+        self.sequence_file = CounterFile(folder / "next.json", "next_sequence_number", without="count anew")
         self.loader = PolicyLoader(
             self.node,  # type: ignore[arg-type]
             self.facts,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import pathlib
 import random
 import re
 
@@ -19,7 +18,7 @@ from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Re
 from chunk_ppo_ros.rewards import chunk_join, referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
-from chunk_ppo_ros.rewards.episodes import Ending, EpisodeNumberFile, Episodes, Event
+from chunk_ppo_ros.rewards.episodes import Ending, Episodes, Event
 from support.executions import execution
 
 # The tests below check reward terms and their sum.
@@ -493,14 +492,3 @@ def test_pauses_have_reasons_and_are_told_while_an_episode_runs() -> None:
     assert [change.event for change in episodes.release("delivery", "eased")] == [Event.RESUMED]
     assert episodes.release("delivery", "eased") == []
     assert [change.event for change in episodes.hold("operator", "tea")] == [Event.PAUSED]
-
-
-def test_a_record_outlives_the_process(tmp_path: pathlib.Path) -> None:
-    record = EpisodeNumberFile(tmp_path / "new" / "episodes.json")
-    assert record.next_episode("run") == 0
-    record.begin("run", 4)
-    assert EpisodeNumberFile(tmp_path / "new" / "episodes.json").next_episode("run") == 5
-    assert record.next_episode("other run") == 0
-    (tmp_path / "new" / "episodes.json").write_text("[]")
-    with pytest.raises(ValueError, match="must hold run_id and next_episode"):
-        record.next_episode("run")

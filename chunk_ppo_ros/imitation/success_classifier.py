@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Key, Params
 from chunk_ppo_ros.robot.images import resize_with_pad
@@ -94,12 +94,9 @@ class SuccessClassifier:
         """Writes the file, so that a crash leaves a whole file or none."""
         metadata = {**dataclasses.asdict(dataclasses.replace(self, params=None)), "format": FORMAT}
         del metadata["params"]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        with unfinished.open("wb") as file:
-            arrays: dict[str, np.ndarray] = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
-            np.savez(file, allow_pickle=False, **{_METADATA: np.array(json.dumps(metadata)), **arrays})
-        unfinished.replace(path)
+        weights: dict[str, np.ndarray] = flax.traverse_util.flatten_dict(jax.device_get(self.params), sep="/")
+        arrays = {_METADATA: np.array(json.dumps(metadata)), **weights}
+        write_atomically(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
     @classmethod
     def load(cls, path: Path) -> SuccessClassifier:

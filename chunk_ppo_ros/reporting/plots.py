@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.reporting.metrics_file import Record
 
 WINDOW = 32
@@ -74,9 +74,7 @@ def draw_learning_curve(
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
     """Writes a PNG, whole or not at all."""
-    partial = path.with_suffix(f".{os.getpid()}.part")  # Another process may write the same file at the same time.
-    figure.savefig(partial, format="png", dpi=dpi)
-    partial.replace(path)
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
 
 
 def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.config.renamed import carry_over
+from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.units import probability_text
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
@@ -54,9 +54,8 @@ def write_report(run_dir: Path) -> Path:
         "## Files\n\n" + _table(_places(run_dir, config)),
     ]
     path = run_dir / SUMMARY_NAME
-    partial = path.with_suffix(f".{os.getpid()}.part")  # Another process may write the same file at the same time.
-    partial.write_text("\n\n".join(section for section in sections if section) + "\n")
-    partial.replace(path)
+    text = "\n\n".join(section for section in sections if section) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
     return path
 
 

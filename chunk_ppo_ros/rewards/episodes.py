@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
-import os
-import pathlib
 from collections.abc import Callable
 
 
@@ -154,39 +151,3 @@ class Episodes:
             self.intervened,
             message,
         )
-
-
-class EpisodeNumberFile:
-    """Remembers on disk which episodes of a run have begun, so that a restarted reward_node does not repeat a number.
-
-    Args:
-        path: the path of a small JSON file, which is written anew with each episode.
-    """
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._path = path
-
-    def next_episode(self, run_id: str) -> int:
-        """Returns the first number not yet used in a run, or 0 for a run that the file does not know.
-
-        Raises:
-            OSError: where the file exists but cannot be read.
-            ValueError: where the file holds something else.
-        """
-        if not self._path.is_file():
-            return 0
-        record = json.loads(self._path.read_text(encoding="utf-8"))
-        if not isinstance(record, dict) or not isinstance(record.get("next_episode"), int):
-            raise ValueError(f"{self._path} must hold run_id and next_episode, got {record!r}; remove the file")
-        return record["next_episode"] if record.get("run_id") == run_id else 0
-
-    def begin(self, run_id: str, episode: int) -> None:
-        """Records that an episode begins.
-
-        Raises:
-            OSError: where the file cannot be written.
-        """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps({"run_id": run_id, "next_episode": episode + 1}), encoding="utf-8")
-        temporary.replace(self._path)

@@ -9,8 +9,8 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
+from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -34,7 +34,7 @@ class PolicyLoader:
     """
 
     def __init__(
-        self, node: WorkerNode, facts: RolloutFacts, sequence_file: SequenceFile, *, on_change: Callable[[], None]
+        self, node: WorkerNode, facts: RolloutFacts, sequence_file: CounterFile, *, on_change: Callable[[], None]
     ) -> None:
         self.actor: Actor | None = None
         self._node = node

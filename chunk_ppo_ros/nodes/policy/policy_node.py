@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
-from chunk_ppo_ros.data.journal import SequenceFile
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
@@ -44,7 +44,11 @@ class PolicyNode(WorkerNode):
         super().__init__("policy_node", *_SECTIONS)
         config = self.config
         self._prompt = prompt_of(config)
-        self._sequence_file = SequenceFile(config.run.folder / "next_sequence_number.json")
+        self._sequence_file = CounterFile(
+            config.run.folder / "next_sequence_number.json",
+            "next_sequence_number",
+            without="chunks are numbered from what trainer_node has seen",
+        )
         self._publisher = ChunkPublisher(self, prompt=self._prompt, control_rate=config.robot.control_rate)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.counter_file import CounterFile
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.rewards.episodes import EpisodeChange, EpisodeNumberFile
+from chunk_ppo_ros.rewards.episodes import EpisodeChange
 
 
 class EpisodePublisher:
@@ -29,21 +31,21 @@ class EpisodePublisher:
         self._node = node
         self._conditions = conditions
         self._prompt = prompt
-        self._numbers = EpisodeNumberFile(path)
+        self._numbers = CounterFile(path, "next_episode", without="episodes go on from what trainer_node has seen")
         self._publisher = topics.EPISODE_EVENT.create_publisher(node)
 
     def next_number(self, run_id: str) -> int:
         """Returns the first episode number that the run has not used, or 0 if the file cannot be read."""
         try:
-            return self._numbers.next_episode(run_id)
-        except (OSError, ValueError) as error:
+            return self._numbers.read(run_id)
+        except (OSError, UserError) as error:
             self._node.get_logger().error(f"the record of episodes cannot be read, numbers may repeat: {error}")
             return 0
 
     def store_number(self, run_id: str, episode: int) -> None:
         """Stores on disk that the number of an episode is used."""
         try:
-            self._numbers.begin(run_id, episode)
+            self._numbers.write(run_id, episode + 1)
         except OSError as error:
             self._conditions.raise_condition(condition_table.EPISODE_NOT_STORED, reason=str(error))
         else:
