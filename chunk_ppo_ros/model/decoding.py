@@ -8,6 +8,7 @@ Shape letters: B batch, T most tokens of a row (the decoder's max_tokens), K cho
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,6 +40,16 @@ class TokenSamples:
     mask: Bool[Array, "*batch T"]
     log_probs: Float32[Array, "*batch T"]
     entropies: Float32[Array, "*batch T"]
+
+    @classmethod
+    def empty(cls, batch: int, max_tokens: int) -> TokenSamples:
+        """Returns samples [batch, max_tokens] in which no token is sampled yet."""
+        return cls(
+            choices=jnp.zeros((batch, max_tokens), jnp.int32),
+            mask=jnp.zeros((batch, max_tokens), bool),
+            log_probs=jnp.zeros((batch, max_tokens), jnp.float32),
+            entropies=jnp.zeros((batch, max_tokens), jnp.float32),
+        )
 
 
 @flax.struct.dataclass
@@ -133,23 +144,7 @@ def sample(
     """
     logits, carry = start
     batch = logits.shape[0]
-
-    def choose(loop: _Loop, logits: Float[Array, "B K"]) -> _Loop:
-        legal = decoder.legal(loop.state)
-        log_probs = legal_log_probs(logits, legal, temperature)
-        noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, loop.step), log_probs.shape)
-        choices = jnp.argmax(log_probs + noise, axis=-1).astype(jnp.int32)
-        chosen = jnp.take_along_axis(log_probs, choices[:, None], axis=-1)[:, 0]
-        active = ~decoder.is_complete(loop.state)
-        samples = TokenSamples(
-            choices=loop.samples.choices.at[:, loop.step].set(jnp.where(active, choices, 0)),
-            mask=loop.samples.mask.at[:, loop.step].set(active),
-            log_probs=loop.samples.log_probs.at[:, loop.step].set(jnp.where(active, chosen, 0.0)),
-            entropies=loop.samples.entropies.at[:, loop.step].set(jnp.where(active, entropy_of(log_probs, legal), 0.0)),
-        )
-        return dataclasses.replace(
-            loop, step=loop.step + 1, state=decoder.advance(loop.state, choices), samples=samples
-        )
+    choose = functools.partial(_choose, decoder, key=key, temperature=temperature, greedy=greedy)
 
     def unfinished(loop: _Loop) -> Bool[Array, ""]:
         return (loop.step < decoder.max_tokens) & ~jnp.all(decoder.is_complete(loop.state))
@@ -159,11 +154,25 @@ def sample(
         logits, carry = next_logits(loop.carry, loop.samples.choices[:, last], last)
         return choose(dataclasses.replace(loop, carry=carry), logits)
 
-    empty = TokenSamples(
-        choices=jnp.zeros((batch, decoder.max_tokens), jnp.int32),
-        mask=jnp.zeros((batch, decoder.max_tokens), bool),
-        log_probs=jnp.zeros((batch, decoder.max_tokens), jnp.float32),
-        entropies=jnp.zeros((batch, decoder.max_tokens), jnp.float32),
-    )
+    empty = TokenSamples.empty(batch, decoder.max_tokens)
     loop = _Loop(step=jnp.int32(0), state=decoder.start(batch), samples=empty, carry=carry)
     return jax.lax.while_loop(unfinished, turn, choose(loop, logits)).samples
+
+
+def _choose(
+    decoder: Decoder, loop: _Loop, logits: Float[Array, "B K"], *, key: Key, temperature: Scalar, greedy: bool
+) -> _Loop:
+    """Returns the loop after the token of slot `step`, which is chosen by the logits; see `sample`."""
+    legal = decoder.legal(loop.state)
+    log_probs = legal_log_probs(logits, legal, temperature)
+    noise = 0.0 if greedy else jax.random.gumbel(jax.random.fold_in(key, loop.step), log_probs.shape)
+    choices = jnp.argmax(log_probs + noise, axis=-1).astype(jnp.int32)
+    chosen = jnp.take_along_axis(log_probs, choices[:, None], axis=-1)[:, 0]
+    active = ~decoder.is_complete(loop.state)
+    samples = TokenSamples(
+        choices=loop.samples.choices.at[:, loop.step].set(jnp.where(active, choices, 0)),
+        mask=loop.samples.mask.at[:, loop.step].set(active),
+        log_probs=loop.samples.log_probs.at[:, loop.step].set(jnp.where(active, chosen, 0.0)),
+        entropies=loop.samples.entropies.at[:, loop.step].set(jnp.where(active, entropy_of(log_probs, legal), 0.0)),
+    )
+    return dataclasses.replace(loop, step=loop.step + 1, state=decoder.advance(loop.state, choices), samples=samples)

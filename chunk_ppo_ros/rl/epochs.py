@@ -19,6 +19,7 @@ from chunk_ppo_ros.rl.update_errors import UpdateError
 from chunk_ppo_ros.rl.update_metrics import metrics_of
 
 Progress = Callable[[int, int], object]
+"""The type of a function that is called with the steps done and the largest number of steps."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -112,10 +112,10 @@ class GradientStep:
         partition = self._partition(policy_frozen=policy_frozen)
         trained, frozen = partition.split(params)
         groups = (VALUE,) if policy_frozen else (ACTOR, VALUE)
-        given = trained, {group: opt_state[group] for group in groups}
-        old = jax.tree.map(np.array, given) if donate else given
-        trained, moving = committed(given) if donate else _own_copy(given)
-        return TrainState(trained, frozen, moving, old, partition, policy_frozen)
+        before = trained, {group: opt_state[group] for group in groups}
+        old = jax.tree.map(np.array, before) if donate else before
+        trained, group_states = committed(before) if donate else _own_copy(before)
+        return TrainState(trained, frozen, group_states, old, partition, policy_frozen)
 
     def __call__(
         self,
@@ -163,23 +163,16 @@ class GradientStep:
         *,
         policy_frozen: bool,
     ) -> tuple[Params, OptState, StepResult]:
+        """Makes the step; the arguments are those of `__call__`, and the fields of the state."""
         partition = self._partition(policy_frozen=policy_frozen)
         counts = losses.Counts.of(
             rollout.token_mask[indices], rollout.policy_mask[indices], rollout.human_mask[indices]
         )
 
         def loss(trained: Params, part: Array) -> tuple[Array, ScalarMetrics]:
-            batch, goal = rollout.take(part), targets.take(part)
+            batch = rollout.take(part)
+            inputs = targets.take(part).loss_inputs(batch)
             scores = score(self._evaluate, partition.join(trained, frozen), batch)
-            inputs = losses.LossInputs(
-                old_log_probs=batch.token_log_probs,
-                reference_log_probs=goal.reference_log_probs,
-                token_mask=batch.token_mask,
-                policy_mask=batch.policy_mask,
-                human_mask=batch.human_mask,
-                advantages=goal.advantages,
-                returns=goal.returns,
-            )
             return losses.ppo_loss(scores, inputs, config=self._config, counts=counts)
 
         total, loss_metrics, gradients = _accumulated(
@@ -188,15 +181,22 @@ class GradientStep:
             indices.reshape(self._config.gradient_accumulation_steps, -1),
         )
         norms = {group: jnp.asarray(optax.tree.norm(gradient)) for group, gradient in gradients.items()}
+        trained, opt_state = self._apply(gradients, trained, opt_state, lr_scale)
+        finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
+        norm_metrics = {"grad_norm/actor": scalar(norms[ACTOR]), "grad_norm/value": scalar(norms[VALUE])}
+        return trained, opt_state, StepResult(loss_metrics | ScalarMetrics(norm_metrics), finite)
+
+    def _apply(
+        self, gradients: Params, trained: Params, opt_state: OptState, lr_scale: Float[Array, ""]
+    ) -> tuple[Params, OptState]:
+        """Returns the parameters and the optimizer state of the groups in `opt_state` after a step by the gradients."""
         for group, state in opt_state.items():
             updates, state = self._optimizer.of(group).update(gradients[group], state, trained[group])
             if group == ACTOR:
                 updates = jax.tree.map(lambda update: lr_scale * update, updates)
             trained = {**trained, group: optax.apply_updates(trained[group], updates)}
             opt_state = {**opt_state, group: state}
-        finite = jnp.all(jnp.isfinite(jnp.stack([total, norms[ACTOR], norms[VALUE]])))
-        norm_metrics = {"grad_norm/actor": scalar(norms[ACTOR]), "grad_norm/value": scalar(norms[VALUE])}
-        return trained, opt_state, StepResult(loss_metrics | ScalarMetrics(norm_metrics), finite)
+        return trained, opt_state
 
 
 def _accumulated(

@@ -189,10 +189,10 @@ def _policy_loss(
         for level in ratios_lib.LEVELS
     }
     chosen, policy = ratios[config.ratio], inputs.policy_mask
-    there = {level: ratio.mask & policy[:, None] for level, ratio in ratios.items()}
-    total = {level: counts.tokens if level == "token" else counts.policy for level in ratios}
+    counted_mask = {level: ratio.mask & policy[:, None] for level, ratio in ratios.items()}
+    count_by_level = {level: counts.tokens if level == "token" else counts.policy for level in ratios}
     clipped = {
-        level: masked_mean(ratio.outside(config.clip_range), there[level], count=total[level])
+        level: masked_mean(ratio.outside(config.clip_range), counted_mask[level], count=count_by_level[level])
         for level, ratio in ratios.items()
     }
     log_ratio = ratios_lib.chunk_log_ratio(scores.token_log_probs, inputs.old_log_probs, inputs.token_mask)
@@ -200,10 +200,10 @@ def _policy_loss(
     surrogate = chosen.surrogate(inputs.advantages, clip_range=config.clip_range)
     loss = masked_mean(surrogate, policy, count=counts.policy)
     of_policy = functools.partial(scalar, counts=jnp.any(policy))
-    present, values = there[config.ratio], chosen.values
+    present, values = counted_mask[config.ratio], chosen.values
     return loss, {
         "loss/policy": of_policy(loss),
-        "ratio/mean": of_policy(masked_mean(values, present, count=total[config.ratio]), otherwise=1.0),
+        "ratio/mean": of_policy(masked_mean(values, present, count=count_by_level[config.ratio]), otherwise=1.0),
         "ratio/min": of_policy(jnp.min(values, where=present, initial=jnp.inf), how="min", otherwise=1.0),
         "ratio/max": of_policy(jnp.max(values, where=present, initial=-jnp.inf), how="max", otherwise=1.0),
         "ratio/clip_fraction": of_policy(clipped[config.ratio]),

@@ -36,6 +36,18 @@ class Targets:
         """Returns the targets of the chunks at `indices`."""
         return jax.tree.map(lambda leaf: leaf[indices], self)
 
+    def loss_inputs(self, rollout: RolloutBatch) -> losses.LossInputs:
+        """Returns what the loss reads beside the scores, from these targets and the rollout of the same chunks."""
+        return losses.LossInputs(
+            old_log_probs=rollout.token_log_probs,
+            reference_log_probs=self.reference_log_probs,
+            token_mask=rollout.token_mask,
+            policy_mask=rollout.policy_mask,
+            human_mask=rollout.human_mask,
+            advantages=self.advantages,
+            returns=self.returns,
+        )
+
 
 def compute_targets(rollout: RolloutBatch, config: config_lib.PPOConfig) -> tuple[Targets, ScalarMetrics]:
     """Returns the targets by GAE over the rollout, and the metrics of those chunks that no human drove.

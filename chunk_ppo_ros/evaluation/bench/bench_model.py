@@ -23,7 +23,7 @@ from chunk_ppo_ros.evaluation.bench.bench_inputs import ImageSize, random_observ
 from chunk_ppo_ros.evaluation.bench.measurement import WARM_UPS, Case, Figure, measure, milliseconds, rate_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.rl.losses import LossInputs, ppo_loss
+from chunk_ppo_ros.rl.losses import ppo_loss
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.targets import compute_targets
@@ -164,15 +164,6 @@ def _gradient(policy: Pi0FASTActorCritic, config: PPOConfig) -> Gradient:
         scores = policy.evaluate(
             params, batch.observation, batch.action_tokens, batch.token_mask, temperature=batch.temperature
         )
-        inputs = LossInputs(
-            old_log_probs=batch.token_log_probs,
-            reference_log_probs=None,
-            token_mask=batch.token_mask,
-            policy_mask=batch.policy_mask,
-            human_mask=batch.human_mask,
-            advantages=targets.advantages,
-            returns=targets.returns,
-        )
-        return ppo_loss(scores, inputs, config=config)
+        return ppo_loss(scores, targets.loss_inputs(batch), config=config)
 
     return jax.jit(jax.value_and_grad(loss, has_aux=True))

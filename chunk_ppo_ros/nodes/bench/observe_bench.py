@@ -54,42 +54,57 @@ class Subscriptions:
         """Does nothing, because all is well."""
 
 
-def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> list[Figure]:
-    """Measures deserializing one set of sensor messages, and making its observation at each image size."""
-    tokenizer = fit_tokenizer(config)
-    subscriptions = Subscriptions()
-    sensors = Sensors(cast(WorkerNode, subscriptions), config, on_news=lambda: None)
-    stamps = itertools.count(1)
-    random = np.random.default_rng()
+class _Observing:
+    """Makes observations of serialized sensor messages, with the parts of policy_node that do so.
 
-    def messages() -> list[Image | JointState]:
-        stamp = next(stamps)
-        return [_message(kind, config, random, stamp=stamp) for kind, _ in subscriptions.callbacks]
+    Args:
+        config: the configuration of the tokenizer and of the sensors.
+    """
 
-    def observe(given: list[Image | JointState], image_size: int) -> None:
-        for (_, callback), message in zip(subscriptions.callbacks, given, strict=True):
+    def __init__(self, config: TrainConfig) -> None:
+        self._config = config
+        self._tokenizer = fit_tokenizer(config)
+        self._subscriptions = Subscriptions()
+        self._sensors = Sensors(cast(WorkerNode, self._subscriptions), config, on_news=lambda: None)
+        self._stamps = itertools.count(1)
+        self._random = np.random.default_rng()
+
+    def messages(self) -> list[Image | JointState]:
+        """Returns one new message of each sensor, all with the same stamp."""
+        stamp = next(self._stamps)
+        kinds = [kind for kind, _ in self._subscriptions.callbacks]
+        return [_message(kind, self._config, self._random, stamp=stamp) for kind in kinds]
+
+    def serialized(self) -> list[tuple[bytes, type]]:
+        """Returns one new message of each sensor in CDR, with its type."""
+        return [(serialize_message(message), type(message)) for message in self.messages()]
+
+    def observe(self, messages: list[Image | JointState], *, image_size: int) -> None:
+        """Makes the model's observation of messages that arrive now, with images of `image_size` pixels."""
+        for (_, callback), message in zip(self._subscriptions.callbacks, messages, strict=True):
             callback(message)
-        readings = sensors.take(newer_than=0)
+        readings = self._sensors.take(newer_than=0)
         if readings is None:
             raise RuntimeError("one reading of each sensor must make an observation, got none; the bench is broken")
-        tokenizer.observe(make_observation(readings, image_size=image_size, prompt=PROMPT))
+        self._tokenizer.observe(make_observation(readings, image_size=image_size, prompt=PROMPT))
 
-    def serialized() -> list[tuple[bytes, type]]:
-        return [(serialize_message(message), type(message)) for message in messages()]
 
-    def deserialize(given: list[tuple[bytes, type]]) -> None:
-        for raw, kind in given:
-            deserialize_message(raw, kind)
-
+def observing(config: TrainConfig, image_sizes: Sequence[int], *, runs: int) -> list[Figure]:
+    """Measures deserializing one set of sensor messages, and making its observation at each image size."""
+    bench = _Observing(config)
     sensor_names = f"{len(config.model.cameras)} images {CAMERA_SIZE[0]}x{CAMERA_SIZE[1]}"
-    cases = [
-        Case(
-            f"{sensor_names} to observation at {size}", "ms", messages, partial(observe, image_size=size), milliseconds
-        )
-        for size in image_sizes
-    ]
-    cases.append(Case(f"before that: {sensor_names} deserialized", "ms", serialized, deserialize, milliseconds))
+    cases: list[Case] = []
+    for size in image_sizes:
+        name = f"{sensor_names} to observation at {size}"
+        cases.append(Case(name, "ms", bench.messages, partial(bench.observe, image_size=size), milliseconds))
+    name = f"before that: {sensor_names} deserialized"
+    cases.append(Case(name, "ms", bench.serialized, _deserialize, milliseconds))
     return measure("observe", cases, runs=runs)
+
+
+def _deserialize(serialized: list[tuple[bytes, type]]) -> None:
+    for content, kind in serialized:
+        deserialize_message(content, kind)
 
 
 def _message(kind: type, config: TrainConfig, random: np.random.Generator, *, stamp: int) -> Image | JointState:
