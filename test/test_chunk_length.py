@@ -97,8 +97,9 @@ def test_entropy_is_the_mean_over_sampled_tokens() -> None:
 
 def test_what_is_not_executed_is_held() -> None:
     actions = np.arange(8.0).reshape(4, 2)
-    np.testing.assert_array_equal(held_after(actions, 2), [[0, 1], [2, 3], [2, 3], [2, 3]])
-    np.testing.assert_array_equal(held_after(actions, 4), actions)
+    np.testing.assert_array_equal(held_after(actions, 2, horizon=4), [[0, 1], [2, 3], [2, 3], [2, 3]])
+    np.testing.assert_array_equal(held_after(actions[:2], 2, horizon=4), [[0, 1], [2, 3], [2, 3], [2, 3]])
+    np.testing.assert_array_equal(held_after(actions, 4, horizon=4), actions)
 
 
 def test_metrics_are_of_the_chunks_that_the_policy_sampled() -> None:

@@ -208,7 +208,7 @@ def test_the_actor_records_the_value_of_what_it_asks_for(trained: Trained) -> No
     batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], chunk.observation)
     value = jax.jit(policy.compute_action_chunk_value)
     tokenizer = restore.load(checkpoint, trained.config).tokenizer
-    for each, actions in ((chunk, chunk.actions), (cut, held_after(chunk.actions, 3))):
+    for each, actions in ((chunk, chunk.actions), (cut, held_after(chunk.actions, 3, horizon=4))):
         normalized = tokenizer.normalize_actions(actions, chunk.observation.state)
         assert each.value == pytest.approx(float(value(params, batch, normalized[None])[0]), abs=1e-5)
     assert abs(chunk.value) > 1e-3

@@ -160,6 +160,13 @@ def test_a_chunk_without_enough_token_slots_is_not_imitated() -> None:
     np.testing.assert_array_equal(chunk.actions, drive(HORIZON))
 
 
+def test_a_chunk_that_cannot_be_encoded_for_another_reason_is_an_error() -> None:
+    broken = drive(HORIZON)
+    broken[1, 2] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        encode(broken)
+
+
 @pytest.mark.parametrize("shape", [(0, 14), (HORIZON + 1, 14), (2, 13)])
 def test_what_is_no_chunk_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="what a human drove must have the shape"):

@@ -26,7 +26,7 @@ from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prom
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import DecodedChunk, FastTokenizer
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer, TooManyTokens
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer
 from chunk_ppo_ros.model.tokenization.token_ids import TokenIds
 from support import published as published_data
@@ -478,7 +478,7 @@ def test_a_chunk_of_too_many_tokens_says_how_many(policy: PolicyTokenizer) -> No
     assert roomy.encode_actions(noise, np.zeros(D)).num_clipped > 0
     needed = int(roomy.encode_actions(noise, np.zeros(D)).token_mask.sum())
     assert needed > 38
-    with pytest.raises(ValueError, match=f"at most 38 FAST tokens, got {needed}; .*at least {needed + 2}"):
+    with pytest.raises(TooManyTokens, match=f"at most 38 FAST tokens, got {needed}; .*at least {needed + 2}"):
         policy.encode_actions(noise, np.zeros(D))
     with pytest.raises(ValueError, match=r"shape \(16, 14\)"):
         policy.encode_actions(noise[:5], np.zeros(D))

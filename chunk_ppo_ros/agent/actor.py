@@ -139,13 +139,7 @@ class Actor:
                 f"log-probabilities and value of a chunk must be finite, got NaN or infinity from policy version "
                 f"{self.policy_version}; its weights are broken, load an earlier checkpoint"
             )
-        decoded = self._tokenizer.decode_actions(sample.action_tokens, observation.state)
-        if not decoded.valid and self._config.model.constrain_decoding:
-            raise RuntimeError(
-                f"constrained decoding must give tokens that can be decoded, got ones that cannot: {decoded.reason}"
-            )
-        hold = np.tile(observation.state, (self._config.model.action_horizon, 1)).astype(np.float32)
-        actions = decoded.actions if decoded.valid else hold
+        actions, valid = self._decoded(sample.action_tokens, observation.state)
         value, entropy = float(sample.value), mean_entropy(sample.token_entropies, sample.token_mask)
         num_steps = choose_num_steps(
             self._config.chunk_length,
@@ -154,19 +148,35 @@ class Actor:
             entropy=entropy,
             value=value,
         )
+        held = held_after(actions, num_steps, horizon=len(actions))
         return SampledChunk(
             observation=observation,
             action_tokens=sample.action_tokens,
             token_mask=sample.token_mask,
             token_log_probs=sample.token_log_probs,
-            value=self._value_of_chunk(observation, held_after(actions, num_steps)) if self._values_chunks else value,
+            value=self._value_of_chunk(observation, held) if self._values_chunks else value,
             actions=actions,
             policy_version=self.policy_version,
             temperature=self._config.model.temperature,
             num_steps_asked=num_steps,
             entropy=entropy,
-            valid=decoded.valid,
+            valid=valid,
         )
+
+    def _decoded(self, action_tokens: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Returns float32 [H, D], the actions of sampled tokens, and whether the tokens stand for a chunk.
+
+        Where they stand for none, each action is the measured state.
+        """
+        decoded = self._tokenizer.decode_actions(action_tokens, state)
+        if decoded.valid:
+            return decoded.actions, True
+        if self._config.model.constrain_decoding:
+            raise RuntimeError(
+                f"constrained decoding must give tokens that can be decoded, got ones that cannot: {decoded.reason}; "
+                "report it with the checkpoint, which this program should have refused"
+            )
+        return np.tile(state, (self._config.model.action_horizon, 1)).astype(np.float32), False
 
     def human_chunk(self, observation: ModelObservation, commanded: np.ndarray) -> SampledChunk:
         """Returns the targets that a human commanded as a chunk of this policy version (`intervention_chunk.py`)."""

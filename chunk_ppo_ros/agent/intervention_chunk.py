@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
-from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer, TooManyTokens
+from chunk_ppo_ros.robot.chunk_length import held_after
 
 
 def encode_human_chunk(
@@ -30,22 +31,20 @@ def encode_human_chunk(
         policy_version: the version that computed the value.
 
     Raises:
-        ValueError: when k or D is out of range.
+        ValueError: when k or D is out of range, or a whole chunk cannot be encoded for another reason than the number
+            of its tokens, for example because a target is NaN.
     """
     config = tokenizer.config
     num_steps = len(commanded)
     if commanded.shape[1:] != (config.action_dim,) or not 1 <= num_steps <= config.action_horizon:
         shape = f"(k, {config.action_dim}) with k within 1..{config.action_horizon}"
-        raise ValueError(f"what a human drove must have the shape {shape}, got {commanded.shape}")
-    actions = commanded[np.minimum(np.arange(config.action_horizon), num_steps - 1)].astype(np.float32)
-    tokens, mask = np.zeros(config.max_action_tokens, np.int32), np.zeros(config.max_action_tokens, bool)
-    if num_steps == config.action_horizon:
-        try:
-            encoded = tokenizer.encode_actions(actions, observation.state)
-        except ValueError:  # It needs more slots than there are, so that the chunk becomes invalid.
-            pass
-        else:
-            tokens, mask = encoded.action_tokens, encoded.token_mask
+        raise ValueError(
+            f"what a human drove must have the shape {shape}, got {commanded.shape}; set model.action_dim and "
+            "model.action_horizon alike for all nodes"
+        )
+    actions = held_after(commanded, num_steps, horizon=config.action_horizon).astype(np.float32)
+    is_whole = num_steps == config.action_horizon
+    tokens, mask = _tokens(tokenizer, actions, observation.state) if is_whole else _no_tokens(tokenizer)
     return SampledChunk(
         observation=observation,
         action_tokens=tokens,
@@ -60,3 +59,17 @@ def encode_human_chunk(
         valid=bool(mask.any()),
         human_driven=True,
     )
+
+
+def _tokens(tokenizer: PolicyTokenizer, actions: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns tokens [T] and mask [T] of a whole chunk [H, D]; none where it needs more tokens than there are slots."""
+    try:
+        encoded = tokenizer.encode_actions(actions, state)
+    except TooManyTokens:
+        return _no_tokens(tokenizer)
+    return encoded.action_tokens, encoded.token_mask
+
+
+def _no_tokens(tokenizer: PolicyTokenizer) -> tuple[np.ndarray, np.ndarray]:
+    num_slots = tokenizer.config.max_action_tokens
+    return np.zeros(num_slots, np.int32), np.zeros(num_slots, bool)

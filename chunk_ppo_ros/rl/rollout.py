@@ -131,7 +131,7 @@ def segment_ends(transitions: Sequence[types.Transition]) -> Bool[np.ndarray, "N
 
 
 def _as_executed(chunk: types.SampledChunk) -> np.ndarray:
-    return held_after(chunk.actions, chunk.num_steps_asked)
+    return held_after(chunk.actions, chunk.num_steps_asked, horizon=len(chunk.actions))
 
 
 def _stack(*arrays: np.ndarray) -> np.ndarray:

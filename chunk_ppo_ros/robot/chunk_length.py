@@ -68,19 +68,20 @@ def mean_entropy(token_entropies: np.ndarray, token_mask: np.ndarray) -> float:
     return float(np.mean(token_entropies[token_mask])) if np.any(token_mask) else 0.0
 
 
-def held_after(actions: np.ndarray, num_steps: int) -> np.ndarray:
+def held_after(actions: np.ndarray, num_steps: int, *, horizon: int) -> np.ndarray:
     """Returns a chunk as the robot does it when it executes `num_steps` steps and then holds the last target.
 
     V(s, a) gets a chunk in this form, so that the steps that are not executed have no influence on it.
 
     Args:
-        actions: float [H, D], the sampled targets.
+        actions: float [at least k, D], the targets.
         num_steps: the number k of executed steps, within 1..H.
+        horizon: the number H of steps of the returned chunk.
 
     Returns:
-        An array float [H, D]; it equals `actions` where k is H.
+        An array float [H, D]; it equals `actions` where these have k = H steps.
     """
-    return actions[np.minimum(np.arange(len(actions)), num_steps - 1)]
+    return actions[np.minimum(np.arange(horizon), num_steps - 1)]
 
 
 def length_metrics(transitions: Sequence[Transition]) -> Metrics:

@@ -28,6 +28,10 @@ PROMPT_MODEL = "prompt.model"
 FAST_FOLDER = "fast"
 
 
+class TooManyTokens(ValueError):
+    """A chunk needs more action tokens than the model has slots for them."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EncodedActions:
     """The tokens that the model should generate for a chunk.
@@ -87,7 +91,11 @@ class PolicyTokenizer:
 
     @property
     def token_ids(self) -> TokenIds:
-        """The ids of the action tokens in the model's vocabulary."""
+        """The ids of the action tokens in the model's vocabulary.
+
+        Raises:
+            ValueError: where "|" is not one piece of the prompt tokenizer.
+        """
         bar = self.prompt.pieces(prompt_tokenizer.BAR)
         if len(bar) != 1:
             raise ValueError(f"'|' must be one piece of the prompt tokenizer, got {len(bar)}; take another model")
@@ -130,7 +138,14 @@ class PolicyTokenizer:
             raise SettingError(f"the task's prompt (run.prompt) cannot be used: {error}") from error
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
-        """Returns the model's input. It raises ValueError where the state or the prompt does not fit."""
+        """Returns the model's input.
+
+        Args:
+            observation: what the robot sees; the state in rad, grippers normalized.
+
+        Raises:
+            ValueError: where the state has another dimension or is not finite, or the prompt needs too many slots.
+        """
         state = self.norm_stats.state.normalize(self.transforms.encode_state(observation.state))
         tokens, mask = self.prompt.encode(observation.prompt, state)
         return types.ModelObservation(
@@ -160,7 +175,8 @@ class PolicyTokenizer:
             state: joint angles in rad, grippers normalized, at the start of the chunk.
 
         Raises:
-            ValueError: where the chunk has another shape, is not finite, or needs more tokens than there are slots.
+            TooManyTokens: where the chunk needs more tokens than there are slots.
+            ValueError: where the chunk has another shape or is not finite.
         """
         shape = (self.config.action_horizon, self.config.action_dim)
         if np.shape(actions) != shape:
@@ -172,7 +188,7 @@ class PolicyTokenizer:
         )
         ids = self.fast.encode(clipped)
         if len(ids) > self.max_fast_tokens:
-            raise ValueError(
+            raise TooManyTokens(
                 f"chunk must be at most {self.max_fast_tokens} FAST tokens, got {len(ids)}; set "
                 f"model.max_action_tokens to at least {len(ids) + FORCED_TAIL}, or leave the chunk out"
             )
