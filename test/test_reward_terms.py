@@ -9,12 +9,12 @@ import pytest
 
 from chunk_ppo_ros.config import EnvConfig, PPOConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RewardError
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, total_reward
 from chunk_ppo_ros.rewards import chunk_join, human, referee, term_names
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.feedback import Credit, credit_feedback
 from chunk_ppo_ros.rewards.penalties import jerk, penalties
-from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, mean_shares, total, weigh, with_term
+from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, mean_shares, weigh, with_term
 from support.executions import execution
 
 # The tests below check which settings are accepted.
@@ -76,7 +76,7 @@ def test_factors_multiply_the_sources_own_weights() -> None:
     terms = (RewardTerm("progress", 0.5, 3.0), RewardTerm("success", 1.0))
     weighed = weigh(terms, {"progress": 2.0})
     assert weighed == (RewardTerm("progress", 0.5, 6.0), RewardTerm("success", 1.0))
-    assert total(weighed) == 4.0  # 6 * 0.5 + 1
+    assert total_reward(weighed) == 4.0  # 6 * 0.5 + 1
 
 
 def test_a_factor_without_its_term_is_refused() -> None:
@@ -110,7 +110,7 @@ def test_penalties_are_terms_with_negative_weights() -> None:
     config = RewardConfig(clamped_penalty=0.01, jerk_penalty=1.2, effort_penalty=0.5)
     terms = penalties(execution(4, clamped=3, effort=0.25), targets, config)
     assert [(term.name, term.weight) for term in terms] == [("clamped", -0.01), ("jerk", -1.2), ("effort", -0.5)]
-    assert total(terms) == pytest.approx(-0.03 - 0.1 - 0.125)
+    assert total_reward(terms) == pytest.approx(-0.03 - 0.1 - 0.125)
 
 
 def test_penalties_of_zero_make_no_terms_and_need_no_effort() -> None:

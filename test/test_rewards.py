@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import PPOConfig, RewardConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
+from chunk_ppo_ros.core.types import (
+    ChunkId,
+    ChunkOutcome,
+    ModelObservation,
+    RewardTerm,
+    SampledChunk,
+    Transition,
+    total_reward,
+)
 from chunk_ppo_ros.rewards import chunk_join, referee, terms
 from chunk_ppo_ros.rewards.assembler import Gap, TransitionAssembler
 from chunk_ppo_ros.rewards.delivery import Delivery
@@ -26,9 +34,9 @@ from support.executions import execution
 
 def test_total_is_the_weighted_sum() -> None:
     # 2 * 0.5 + 1 * 3 - 0.1 * 10 = 3
-    assert terms.total([RewardTerm("a", 0.5, 2.0), RewardTerm("b", 3.0), RewardTerm("c", 10.0, -0.1)]) == pytest.approx(
-        3
-    )
+    assert total_reward(
+        [RewardTerm("a", 0.5, 2.0), RewardTerm("b", 3.0), RewardTerm("c", 10.0, -0.1)]
+    ) == pytest.approx(3)
 
 
 def test_terms_of_all_sources_are_joined_in_order() -> None:

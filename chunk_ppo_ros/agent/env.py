@@ -15,9 +15,9 @@ import numpy as np
 from chunk_ppo_ros.config import TASK_SOURCE, TrainConfig
 from chunk_ppo_ros.core.errors import ChunksRefused, SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.core.types import ChunkOutcome, Observation
+from chunk_ppo_ros.core.types import ChunkOutcome, Observation, total_reward
 from chunk_ppo_ros.rewards.referee import MAX_REFUSALS
-from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms, total
+from chunk_ppo_ros.rewards.terms import check_settings, chunk_terms
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
@@ -100,11 +100,15 @@ class SimulatorEnv:
         horizon = self._config.model.action_horizon
         if actions.shape[1:] != (aloha.ACTION_DIM,) or not 1 <= len(actions) <= horizon:
             raise ValueError(
-                f"actions must have shape (k, {aloha.ACTION_DIM}) with k within 1..{horizon}, got {actions.shape}"
+                f"actions must have shape (k, {aloha.ACTION_DIM}) with k within 1..{horizon}, got {actions.shape}; "
+                "give one target of both arms for each step of the chunk"
             )
         if not np.all(np.isfinite(actions)):
             step, dimension = np.argwhere(~np.isfinite(actions))[0]
-            raise ValueError(f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}")
+            raise ValueError(
+                f"actions must be finite, got {actions[step, dimension]} at step {step}, dim {dimension}; look for "
+                "the cause in the policy"
+            )
         return actions
 
     def _refusal(self, actions: np.ndarray) -> ChunkOutcome | None:
@@ -126,7 +130,7 @@ class SimulatorEnv:
         execution, reward = self._executor.execute(actions)
         terms = chunk_terms([reward.terms], execution, actions, self._config.reward)
         return ChunkOutcome(
-            reward=total(terms),
+            reward=total_reward(terms),
             reward_terms=terms,
             execution=execution,
             terminated=reward.terminated,

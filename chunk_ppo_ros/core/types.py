@@ -10,6 +10,8 @@ L prompt slots, S state dimensions.
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -150,6 +152,11 @@ class RewardTerm:
     name: str
     value: float
     weight: float = 1.0
+
+
+def total_reward(terms: Iterable[RewardTerm]) -> float:
+    """Returns the reward, which is the sum of `weight * value` over the terms."""
+    return math.fsum(term.weight * term.value for term in terms)
 
 
 @dataclasses.dataclass(frozen=True)

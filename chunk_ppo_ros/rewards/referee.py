@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.core.types import ChunkOutcome
+from chunk_ppo_ros.core.types import ChunkOutcome, total_reward
 from chunk_ppo_ros.rewards import human
 from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.chunk_join import Joined, SourceReport
@@ -89,7 +89,7 @@ def judge(joined: Joined, *, config: RewardConfig, time_limit_reached: bool) -> 
     by_human = execution.human_driven or execution.status is Status.TAKEOVER
     late = time_limit_reached or any(report.truncated for report in reports)
     outcome = ChunkOutcome(
-        reward=terms_lib.total(terms),
+        reward=total_reward(terms),
         reward_terms=terms,
         execution=dataclasses.replace(execution, message=execution.message or _unexplained(execution.status)),
         terminated=terminated,

@@ -16,7 +16,7 @@ from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm
+from chunk_ppo_ros.core.types import ChunkOutcome, RewardTerm, total_reward
 from chunk_ppo_ros.rewards import term_names
 from chunk_ppo_ros.rewards.execution_terms import EXECUTION_TERMS, execution_terms
 from chunk_ppo_ros.rewards.penalties import penalties
@@ -97,18 +97,13 @@ def weigh(terms: tuple[RewardTerm, ...], factors: Mapping[str, float]) -> tuple[
     return tuple(dataclasses.replace(term, weight=term.weight * factors.get(term.name, 1.0)) for term in terms)
 
 
-def total(terms: Iterable[RewardTerm]) -> float:
-    """Returns the reward, which is the sum of `weight * value` over the terms."""
-    return math.fsum(term.weight * term.value for term in terms)
-
-
 def with_term(outcome: ChunkOutcome, term: RewardTerm) -> ChunkOutcome:
     """Returns the outcome with this term and with the reward of all its terms.
 
     The new term replaces an old one of the same name.
     """
     terms = (*(known for known in outcome.reward_terms if known.name != term.name), term)
-    return dataclasses.replace(outcome, reward_terms=terms, reward=total(terms))
+    return dataclasses.replace(outcome, reward_terms=terms, reward=total_reward(terms))
 
 
 def mean_shares(outcomes: Iterable[ChunkOutcome]) -> Metrics:

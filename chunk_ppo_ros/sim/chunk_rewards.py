@@ -5,27 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.sim.interface import StepReward
+from chunk_ppo_ros.sim.interface import StepReward, TaskReward
 
 
-@dataclasses.dataclass(frozen=True)
-class ChunkReward:
-    """Holds the judgment of the task on one chunk.
-
-    Attributes:
-        terms: the task's terms, each summed over the executed steps.
-        terminated: whether the task reached an end state.
-        success: whether the task was solved.
-    """
-
-    terms: tuple[RewardTerm, ...]
-    terminated: bool
-    success: bool
-
-    @property
-    def total(self) -> float:
-        """The sum of weight * value over the task's terms."""
-        return sum(term.weight * term.value for term in self.terms)
+class ChunkReward(TaskReward):
+    """Holds the judgment of the task on one chunk, whose terms are summed over the executed steps."""
 
 
 class ChunkRewards:

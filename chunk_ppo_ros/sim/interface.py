@@ -15,18 +15,22 @@ from chunk_ppo_ros.sim.scene import SceneState
 
 
 @dataclasses.dataclass(frozen=True)
-class StepReward:
-    """Holds the judgment of the task on one control step.
+class TaskReward:
+    """Holds the judgment of the task on one control step or on one chunk.
 
     Attributes:
-        terms: the named parts of the step's reward.
-        terminated: whether the task reached an end state in this step.
-        success: whether the task was solved in this step.
+        terms: the named parts of the reward.
+        terminated: whether the task reached an end state in this time.
+        success: whether the task was solved in this time.
     """
 
     terms: tuple[RewardTerm, ...]
     terminated: bool
     success: bool
+
+
+class StepReward(TaskReward):
+    """Holds the judgment of the task on one control step."""
 
 
 class Simulator(Protocol):

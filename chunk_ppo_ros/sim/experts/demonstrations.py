@@ -12,6 +12,7 @@ import numpy as np
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.types import total_reward
 from chunk_ppo_ros.runtime.process_pool import worker_pool
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.experts.expert import Expert
@@ -102,7 +103,7 @@ def record_episode(simulator: Simulator, config: TrainConfig, *, seed: int, rend
         planned = expert.plan(states[-1], task.observe(simulator.scene()), random=random)
         actions.append(planned.intended)
         _, reward = executor.execute(planned.executed)
-        rewards.append(reward.total)
+        rewards.append(total_reward(reward.terms))
         ended, success = reward.terminated, reward.success
     return EpisodeRecording(
         np.stack(images), np.stack(states), np.stack(actions), np.array(rewards, np.float32), success
