@@ -227,8 +227,8 @@ def test_a_checkpoint_of_before_loads_resumes_and_says_what_it_does_not_know(
     )
     Actor(config, Checkpoint.open(path), policy_version=0)
     resumed = Learner.start(configure(tmp_path, run={**run, "resume": True}, temperature=0.7))
-    assert resumed.opening[0].startswith("run debug-20261127-")
-    assert " goes on from version 0 (started from openpi checkpoint /tmp/" in resumed.opening[0]
+    assert resumed.startup_messages[0].startswith("run debug-20261127-")
+    assert " goes on from version 0 (started from openpi checkpoint /tmp/" in resumed.startup_messages[0]
 
 
 def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_pat
     faster = dataclasses.replace(resumed, ppo=dataclasses.replace(resumed.ppo, learning_rate=2e-4, gamma=0.5))
     metrics = tmp_path / "runs" / "debug" / "metrics.jsonl"
     silent = f"whether settings changed is not known, because {path} does not say those of its run: "
-    (unknown,) = Learner.start(faster).opening[1:]
+    (unknown,) = Learner.start(faster).startup_messages[1:]
     assert unknown.startswith(silent)
     assert str(metrics) in unknown
 
@@ -257,13 +257,13 @@ def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_pat
     records = [{"kind": "run", "run_id": run_id, "config": each} for each in starts]
     metrics.parent.mkdir(parents=True)
     metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert Learner.start(resumed).opening[1:] == ()
-    assert Learner.start(faster).opening[1:] == (
+    assert Learner.start(resumed).startup_messages[1:] == ()
+    assert Learner.start(faster).startup_messages[1:] == (
         f"changed since the last start ({metrics}): ppo.learning_rate 0.0001 -> 0.0002",
         f"changed since the last start ({metrics}): ppo.gamma 0.99 -> 0.5",
     )
     metrics.write_text(json.dumps({**records[1], "run_id": "another"}) + "\n")
-    assert Learner.start(faster).opening[1:] == (f"{silent}{metrics} has no record of the run {run_id}",)
+    assert Learner.start(faster).startup_messages[1:] == (f"{silent}{metrics} has no record of the run {run_id}",)
 
 
 # The tests below check which settings a training run takes.
@@ -278,7 +278,7 @@ def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest
     assert "task transfer_cube, simulator mujoco, time limit 20 control steps" in capsys.readouterr().out
     run = {"pretrained_checkpoint_path": str(path), "prompt": "reach"}
     quick = dataclasses.replace(found, run=configure(tmp_path, run=run).run)
-    (_, note) = Learner.start(quick).opening
+    (_, note) = Learner.start(quick).startup_messages
     assert note == (
         f"settings differ from those of the run of {path}: env.max_episode_chunks 9 -> 5, "
         "run.prompt 'hand over' -> 'reach'"
@@ -302,18 +302,18 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     run = {"pretrained_checkpoint_path": str(save_openpi(tmp_path / "imitation"))}
     config = configure(tmp_path, run=run)
     first = Learner.start(config)
-    assert first.opening == (f"run {first.run_id} starts from {first.provenance} at version 0",)
+    assert first.startup_messages == (f"run {first.run_id} starts from {first.provenance} at version 0",)
     resumed = configure(tmp_path, run={"resume": True})  # without the start: it has no part in a resumed run
-    assert Learner.start(resumed).opening == (
+    assert Learner.start(resumed).startup_messages == (
         f"run {first.run_id} goes on from version 0 (started from {first.provenance})",
     )
     faster = dataclasses.replace(resumed, ppo=dataclasses.replace(resumed.ppo, learning_rate=2e-4, gamma=0.5))
-    assert Learner.start(faster).opening[1:] == (
+    assert Learner.start(faster).startup_messages[1:] == (
         "changed since step_0: ppo.learning_rate 0.0001 -> 0.0002",
         "changed since step_0: ppo.gamma 0.99 -> 0.5",
     )
     rewrite_json(first.checkpoint.root / "metadata.json", lambda content: content["counters"].update(num_steps=5024))
-    assert Learner.start(resumed).opening[1:] == (
+    assert Learner.start(resumed).startup_messages[1:] == (
         f"run {first.run_id} is done: it has trained on 5024 control steps of ppo.total_timesteps 5000; raise "
         "--total_timesteps to go on",
     )

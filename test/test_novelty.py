@@ -166,7 +166,7 @@ def test_the_learner_adds_it_before_the_update_and_keeps_it_with_the_checkpoint(
     learner.save()
     resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
     goes_on = learner_module.Learner.start(resumed)
-    assert len(goes_on.opening) == 1  # Where it starts from, and nothing that the user should know.
+    assert len(goes_on.startup_messages) == 1  # Where it starts from, and nothing that the user should know.
     again = goes_on.update(transitions)
     assert again == learner.update(transitions)
     assert again["reward/term/novelty"] < metrics["reward/term/novelty"]
@@ -184,7 +184,7 @@ def test_a_run_that_begins_with_it_later_says_that_everything_counts_as_new(
         config, run=dataclasses.replace(config.run, resume=True), reward=RewardConfig(novelty_weight=0.5)
     )
     note = f"{root} was trained without reward.novelty_weight, so every observation counts as new"
-    assert note in learner_module.Learner.start(resumed).opening
+    assert note in learner_module.Learner.start(resumed).startup_messages
 
 
 def small_policy_observation(config: TrainConfig, random: np.random.Generator) -> ModelObservation:

@@ -48,7 +48,7 @@ class Learner:
 
     def __init__(self, config: TrainConfig, state: LearnerState) -> None:
         self._config = config
-        self._opening = (str(state), *state.notes)  # A reference to the state would keep its weights.
+        self._startup_messages = (str(state), *state.notes)  # A reference to the state would keep its weights.
         policy, self._tokenizer = state.policy.policy, state.policy.tokenizer
         self._params = committed(state.policy.params)
         self._opt_state = committed(state.opt_state)
@@ -88,13 +88,13 @@ class Learner:
         return learner
 
     @property
-    def opening(self) -> tuple[str, ...]:
+    def startup_messages(self) -> tuple[str, ...]:
         """The lines to show before training. They say where the run starts, what changed, and whether it is done."""
         if not self.finished:
-            return self._opening
+            return self._startup_messages
         done, total = self.num_steps, self._config.ppo.total_timesteps
         return (
-            *self._opening,
+            *self._startup_messages,
             f"run {self.run_id} is done: it has trained on {done} control steps of ppo.total_timesteps {total}; raise "
             "--total_timesteps to go on",
         )

@@ -44,7 +44,7 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
     config = setup.config
     warn_of_large_rate(config)
     learner = Learner.start(config, setup.start)
-    print("\n".join(learner.opening))
+    print("\n".join(learner.startup_messages))
     actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
     worker = RolloutWorker(
         actor,

@@ -11,7 +11,7 @@ from chunk_ppo_ros.config.schema import Checked, setting
 
 @dataclasses.dataclass(frozen=True)
 class Pi0FASTActorCriticConfig(Checked):
-    """Sizes and variants of the policy. The first six fields are those of the original design."""
+    """Sizes and variants of the policy."""
 
     action_dim: int = setting(14, "D, dimensions of one action", minimum=1, maximum=64)
     action_horizon: int = setting(16, "H, control steps in a chunk", minimum=1, maximum=100)

@@ -91,5 +91,5 @@ def _by_name(setting_name: str, entries: tuple[str, ...]) -> dict[str, float]:
             )
         factors[name.strip()] = factor
     if len(factors) != len(entries):
-        raise ValueError(f"{setting_name} must name a term once, got {', '.join(entries)}")
+        raise ValueError(f"{setting_name} must name a term once, got {', '.join(entries)}; leave one entry of the term")
     return factors

@@ -88,7 +88,14 @@ def tokenize(demonstrations: Demonstrations | RecordedChunks, tokenizer: PolicyT
 
 
 def cloning_loss(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, *, temperature: float) -> jax.Array:
-    """Returns the negative log-probability of the demonstrated chunks in nats, as a mean over all their tokens."""
+    """Returns the negative log-probability of the demonstrated chunks in nats, as a mean over all their tokens.
+
+    Args:
+        policy: the policy that scores the chunks.
+        params: all parameters of the policy.
+        batch: the demonstrated chunks, in which at least one token is imitated.
+        temperature: temperature of the likelihood, > 0.
+    """
     evaluation = policy.evaluate(
         params,
         batch.observation,

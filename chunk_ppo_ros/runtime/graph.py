@@ -69,10 +69,11 @@ def network_environment(*, discovery: str, static_peers: str = "", domain_id: in
         ValueError: for an unknown discovery, for missing peers, or for peers that would not be used.
     """
     if discovery not in DISCOVERY:
-        raise ValueError(f"discovery must be one of {', '.join(DISCOVERY)}, got '{discovery}'")
+        raise ValueError(f"discovery must be one of {', '.join(DISCOVERY)}, got '{discovery}'; name one of them")
     if (discovery == "static_peers") != bool(static_peers):
         raise ValueError(
-            f"static_peers must be given exactly with discovery static_peers, got '{static_peers}' with {discovery}"
+            f"static_peers must be given exactly with discovery static_peers, got '{static_peers}' with {discovery}; "
+            "set discovery to static_peers and name the peers, or leave both out"
         )
     environment = {"ROS_AUTOMATIC_DISCOVERY_RANGE": DISCOVERY[discovery], "ROS_STATIC_PEERS": static_peers}
     if domain_id is not None:

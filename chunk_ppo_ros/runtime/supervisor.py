@@ -74,7 +74,9 @@ class Supervisor:
         output: Callable[[str], None] | None = None,
     ) -> None:
         if on_node_exit not in ON_NODE_EXIT:
-            raise ValueError(f"on_node_exit must be one of {', '.join(ON_NODE_EXIT)}, got '{on_node_exit}'")
+            raise ValueError(
+                f"on_node_exit must be one of {', '.join(ON_NODE_EXIT)}, got '{on_node_exit}'; name one of them"
+            )
         self._graph = graph
         self._logs = (run_dir or graph.run_dir) / "logs"
         self._on_node_exit = on_node_exit

@@ -47,7 +47,7 @@ class FakeLearner:
         self._config = config
         self.counters = counters
         self.provenance = Provenance("scratch")
-        self.opening = ("run run starts from nothing",)
+        self.startup_messages = ("run run starts from nothing",)
         self.directory = Path(config.run.checkpoint_root)
         self.checkpoint = FakeCheckpoint(step_folder(self.directory, counters.policy_version))
 

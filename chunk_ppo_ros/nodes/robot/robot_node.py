@@ -113,9 +113,8 @@ class RobotNode(Node):
 
         In lockstep nothing moves while a step is computed. The time is then long, so that only a dead simulator counts.
         """
-        return (
-            max(config.robot.state_timeout, config.env.sensor_timeout) if self._lockstep else config.robot.state_timeout
-        )
+        timeout = config.robot.state_timeout
+        return max(timeout, config.env.sensor_timeout) if self._lockstep else timeout
 
     def _create_topics(self) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
@@ -155,8 +154,10 @@ class RobotNode(Node):
             self._player.take_over()
         else:
             self._player.give_back()
-        if self._lockstep:
-            (self._human_timer.reset if request.data else self._human_timer.cancel)()
+        if self._lockstep and request.data:
+            self._human_timer.reset()
+        elif self._lockstep:
+            self._human_timer.cancel()
         self._publish_results()
         response.success = True
         response.message = "a human drives" if request.data else "the policy drives"
@@ -211,9 +212,8 @@ class RobotNode(Node):
         for result in self._player.take_results():
             self._diagnostics.note_result(result)
             if result.status in (Status.REFUSED, Status.FAULT):
-                self.get_logger().warning(
-                    f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
-                )
+                text = f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
+                self.get_logger().warning(text)
             filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id, sender=DEFAULT_SENDER)
             self._results.publish(execution_to_message(filled))
         self._publish_driver()

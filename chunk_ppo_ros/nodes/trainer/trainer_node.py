@@ -93,7 +93,7 @@ class TrainerNode(WorkerNode):
             UserError: when the journal was written by another version of the package.
         """
         self._log.file = file
-        for line in learner.opening:
+        for line in learner.startup_messages:
             self.get_logger().info(line)
         run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
         run.restore(self.get_logger(), resume=self.config.run.resume)
