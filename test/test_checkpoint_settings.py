@@ -34,7 +34,7 @@ It has no section `settings`, and ten sizes of towers.
 """
 
 
-def told(config: TrainConfig) -> TrainConfig:
+def unlike_presets(config: TrainConfig) -> TrainConfig:
     """Returns the configuration with a task, a limit, a temperature and a prompt that no preset has."""
     return dataclasses.replace(
         config,
@@ -68,7 +68,7 @@ def measured(checkpoint: Path, *arguments: str) -> TrainConfig:
 def test_a_checkpoint_is_measured_as_it_was_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], layout: str
 ) -> None:
-    config = told(configure(tmp_path))
+    config = unlike_presets(configure(tmp_path))
     if layout == "own":
         path = save_own(tmp_path / "run", config=config)
     else:
@@ -83,7 +83,7 @@ def test_a_checkpoint_is_measured_as_it_was_trained(
 
 
 def test_a_flag_comes_first_and_what_it_changes_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = save_own(tmp_path / "run", config=told(configure(tmp_path)))
+    path = save_own(tmp_path / "run", config=unlike_presets(configure(tmp_path)))
     found = measured(path, "--simulator", "kinematic", "--temperature", "1.0", "--prompt", "")
     assert (found.env.simulator, found.env.task, found.model.temperature) == ("kinematic", "transfer_cube", 1.0)
     line = capsys.readouterr().out
@@ -93,7 +93,7 @@ def test_a_flag_comes_first_and_what_it_changes_is_printed(tmp_path: Path, capsy
 
 
 def test_what_the_checkpoint_says_comes_before_the_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = save_own(tmp_path / "run", config=told(configure(tmp_path)))
+    path = save_own(tmp_path / "run", config=unlike_presets(configure(tmp_path)))
     assert measured(path, "--config", "full").env.max_episode_chunks == 9
     assert "robot.max_start_jump 6.3 -> 0.5" in capsys.readouterr().out  # limits stay the preset's, aloud
 
@@ -125,7 +125,7 @@ def test_a_run_with_a_rule_for_chunk_lengths_is_resumed_by_its_own_flags(tmp_pat
 
 
 def test_settings_of_another_release_are_left_out_aloud(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = save_own(tmp_path / "run", config=told(configure(tmp_path)))
+    path = save_own(tmp_path / "run", config=unlike_presets(configure(tmp_path)))
     rewrite_json(path / "metadata.json", lambda content: content["settings"]["env"].update(gravity=1.6))
     assert measured(path).env.max_episode_chunks == 9
     assert "left out: env.gravity" in capsys.readouterr().out
@@ -154,7 +154,7 @@ def test_other_actions_are_refused_by_name_and_another_measurement_is_not(tmp_pa
     message = r"made for other actions .*model.action_horizon 4 -> 8.*model.adapt_to_pi False -> True"
     with pytest.raises(CheckpointError, match=message):
         restore.load(Checkpoint.open(path), longer)
-    restore.load(Checkpoint.open(path), told(config))
+    restore.load(Checkpoint.open(path), unlike_presets(config))
 
 
 def test_a_description_says_how_many_steps_of_a_chunk_are_executed(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_resumed_run_of_before_takes_its_old_settings_from_the_metrics(tmp_pat
 
 
 def test_training_takes_the_settings_of_its_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = told(configure(tmp_path))
+    config = unlike_presets(configure(tmp_path))
     path = save_imitation(tmp_path / "imitation", RunSettings.of(config))
     found = setup_for_training(*parsed("--pretrained_checkpoint_path", str(path), "--max_episode_chunks", "5")).config
     assert (found.model, found.env.task, found.env.max_episode_chunks) == (config.model, "transfer_cube", 5)

@@ -58,9 +58,9 @@ def test_effort_is_summed_over_the_steps_that_were_executed(right: float | None,
 
     def feel(now: float, factor: float) -> None:
         for side, effort in efforts.items():
-            told = None if effort is None else factor * effort
+            reported = None if effort is None else factor * effort
             state = HOME[aloha.side_slice(side)]
-            player.observe(side, state, stamp=round(now * 1e9), now=now, effort=told)
+            player.observe(side, state, stamp=round(now * 1e9), now=now, effort=reported)
 
     feel(1.0, 100.0)  # before the first step: does not count
     send(player, ramp(3, 0.01), now=1.0)

@@ -142,7 +142,8 @@ def test_every_damaged_file_of_our_openpi_checkpoint_is_noticed_or_does_not_matt
 def test_damaged_files_of_a_published_checkpoint_are_errors(tmp_path: Path) -> None:
     """Without checksums a changed number cannot be told from another one.
 
-    Orbax can notice some damage, which is an error. The arrays are few, because they are read one by one where there are no checksums. The files are those of any tree.
+    Orbax can notice some damage, which is an error. The arrays are few, because they are read one by one where there
+    are no checksums. The files are those of any tree.
     """
     random = np.random.default_rng(0)
     actor = {"PaliGemma": {name: random.normal(size=(64, 64)).astype(np.float32) for name in ("img", "llm")}}

@@ -63,7 +63,7 @@ def test_bad_episodes_are_refused(states: np.ndarray, actions: np.ndarray, text:
 # The tests below check how ALOHA's HDF5 files are read.
 
 
-def test_hdf5(tmp_path: pathlib.Path) -> None:
+def test_an_hdf5_file_is_an_episode(tmp_path: pathlib.Path) -> None:
     (read,) = read_episodes(write_hdf5(tmp_path / "episode_0.hdf5"), TrainConfig(run=RunConfig(prompt="stack")))
     np.testing.assert_array_equal(read.states, numbers(3))
     np.testing.assert_array_equal(read.actions, numbers(3) + 1)

@@ -95,7 +95,7 @@ def write_lerobot(
 
 
 @pytest.mark.parametrize(("task_column", "fixed"), [("task", False), ("__index_level_0__", True)])
-def test_lerobot(tmp_path: pathlib.Path, task_column: str, fixed: bool) -> None:
+def test_the_rows_of_a_dataset_become_episodes(tmp_path: pathlib.Path, task_column: str, fixed: bool) -> None:
     read = read_episodes(write_lerobot(tmp_path, task_column=task_column, fixed=fixed), CONFIG)
     assert [len(each) for each in read] == [3, 2, 4]
     np.testing.assert_array_equal(read[1].states, numbers(9)[3:5])

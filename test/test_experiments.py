@@ -439,8 +439,8 @@ def test_what_was_undone_is_told_where_it_was_recorded(tmp_path: Path) -> None:
         "update/rolled_back sum": 5.0,
         "update/accepted mean": 0.75,
     }
-    told = [dataclasses.replace(plain, metrics=metrics), dataclasses.replace(plain, metrics={})]
-    head, _, first, second = tables.seeds_table({"default": told}).splitlines()
+    results = [dataclasses.replace(plain, metrics=metrics), dataclasses.replace(plain, metrics={})]
+    head, _, first, second = tables.seeds_table({"default": results}).splitlines()
     assert head.split(" | ")[-5:-1] == ["largest k2", "largest k3", "undone", "accepted"]
     assert first.split(" | ")[-5:-1] == ["0.125", "0.250", "5", "75%"]
     assert second.split(" | ")[-5:-1] == ["", "", "", ""]
@@ -450,11 +450,11 @@ def test_who_made_a_result_is_told_with_right_numbers(tmp_path: Path) -> None:
     plain = run_toy(tmp_path)
     made = {**plain.provenance, "commit": "c", "changed_files": [], "date": "today", "cores": 1, "begun_by": []}
     later = {**made, "changed_files": ["a", "b"], "cores": 2, "begun_by": [{"commit": "b"}]}
-    told = [
+    results = [
         dataclasses.replace(plain, provenance=made, resumed=1),
         dataclasses.replace(plain, provenance=later, resumed=2),
     ]
-    lines = tables.seeds_table({"default": told}).splitlines()
+    lines = tables.seeds_table({"default": results}).splitlines()
     assert lines[2].endswith("| c, resumed 1 time, today, 1 core |")
     assert lines[3].endswith("| c with 2 changed files, begun at b, resumed 2 times, today, 2 cores |")
 

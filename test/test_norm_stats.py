@@ -98,7 +98,9 @@ def test_a_vector_of_no_arm_has_numbers_and_a_small_range_is_enough() -> None:
     assert "warning" not in text
 
 
-def test_the_command(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_and_writes_norm_stats_and_replaces_none(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_hdf5(tmp_path / "episode_0.hdf5", 40)
     write_hdf5(tmp_path / "episode_1.hdf5", 20)
     output = tmp_path / "assets" / "mine"

@@ -88,17 +88,17 @@ def test_the_state_resumes(tmp_path: Path) -> None:
 
 
 def test_what_was_observed_after_each_chunk() -> None:
-    told = dataclasses.replace(toy_policy.transition(1), next_observation=scene(9))
+    bootstrapped = dataclasses.replace(toy_policy.transition(1), next_observation=scene(9))
     story = [
         toy_policy.transition(0),  # followed by the next chunk
-        told,  # a bootstrap tells it
+        bootstrapped,  # a bootstrap tells it
         toy_policy.transition(2, terminated=True),  # nothing is seen after the end
         toy_policy.transition(3, episode=1, chunk=0),  # chunk 1 of this episode is lost
         toy_policy.transition(5, episode=1, chunk=2),  # the last
     ]
     after = observations_after(story)
-    assert after[0] is told.chunk.observation
-    assert after[1] is told.next_observation
+    assert after[0] is bootstrapped.chunk.observation
+    assert after[1] is bootstrapped.next_observation
     assert after[2:] == [None, None, None]
 
 

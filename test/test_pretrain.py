@@ -135,7 +135,7 @@ def test_imitation_makes_the_steps_of_openpis_optimizer(tmp_path: Path) -> None:
     imitation = PretrainConfig(bc_steps=60, bc_batch_size=2, bc_learning_rate=0.2)
     config = dataclasses.replace(config, model=slow, pretrain=imitation)
     losses: list[float] = []
-    told: list[tuple[int, float]] = []
+    calls: list[tuple[int, float]] = []
     params = {"actor_backbone": {"w": jnp.zeros(())}, "value_head": {"bias": jnp.ones(())}}
     cloned = behavior_cloning.clone(
         cast(Any, OneNumber()),
@@ -143,14 +143,14 @@ def test_imitation_makes_the_steps_of_openpis_optimizer(tmp_path: Path) -> None:
         cloning_batch(small_policy.make_tokenizer()),
         config,
         on_step=losses.append,
-        on_params=lambda step, actor: told.append((step, float(actor["w"]))),
+        on_params=lambda step, actor: calls.append((step, float(actor["w"]))),
     )
     expected = adamw(60, peak=0.2)
     assert 1.0 < expected[-1] < 2.0  # On its way it comes from gradients that are clipped to smaller ones.
-    np.testing.assert_allclose([w for _, w in told], expected, rtol=1e-4, atol=1e-6)
-    assert [step for step, _ in told] == list(range(1, 61))
+    np.testing.assert_allclose([w for _, w in calls], expected, rtol=1e-4, atol=1e-6)
+    assert [step for step, _ in calls] == list(range(1, 61))
     np.testing.assert_allclose(losses, [0.5 * (w - 2.0) ** 2 for w in [0.0, *expected[:-1]]], rtol=1e-3)
-    assert float(cloned["actor_backbone"]["w"]) == told[-1][1]
+    assert float(cloned["actor_backbone"]["w"]) == calls[-1][1]
     assert cloned["value_head"] is params["value_head"]
     assert behavior_cloning.cloning_loss(
         cast(Any, OneNumber()), params, cloning_batch(small_policy.make_tokenizer()), temperature=1.0

@@ -140,16 +140,26 @@ def test_the_command_takes_several_places(
     assert called[1:] == [(config, tmp_path / "mine-imitation")]
 
 
-def test_what_is_refused(recorded: Path, tmp_path: Path) -> None:
+def test_a_folder_that_exists_is_refused_before_episodes_are_read(recorded: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with pytest.raises(CheckpointError, match="must not exist yet"):
         clone_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "there")
+
+
+def test_missing_episodes_are_refused(recorded: Path, tmp_path: Path) -> None:
     with pytest.raises(EpisodesError, match="does not exist"):
         clone_episodes([recorded / "nowhere"], configure(tmp_path), tmp_path / "one")
+
+
+def test_episodes_of_another_robot_are_refused(recorded: Path, tmp_path: Path) -> None:
     config = configure(tmp_path)
     smaller = dataclasses.replace(config, model=dataclasses.replace(config.model, action_dim=7))
     with pytest.raises(EpisodesError, match=r"actions of 7 dimensions \(model.action_dim\), got 14 and 14"):
         clone_episodes([recorded], smaller, tmp_path / "one")
+
+
+def test_chunks_of_too_many_tokens_are_refused_and_named(recorded: Path, tmp_path: Path) -> None:
+    config = configure(tmp_path)
     short = dataclasses.replace(config, model=dataclasses.replace(config.model, max_action_tokens=22))
     with pytest.raises(EpisodesError, match="cannot be tokenized: chunk .* of episode .* at most 20 FAST tokens, got"):
         clone_episodes([recorded], short, tmp_path / "one")
@@ -179,20 +189,23 @@ def test_failures_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
         leave_out_failures(episodes(False))
 
 
-def test_the_split() -> None:
-    """A tenth of 11 episodes, rounded up, is 2. An only episode is never held out, and none is at the fraction 0.
-
-    Every episode comes once and in order.
-    """
-    recorded = episodes(*[None] * 11)
-    split = split_episodes(recorded, fraction=0.1, seed=3)
+def test_a_tenth_of_eleven_episodes_rounded_up_is_held_out_and_the_others_stay_in_order() -> None:
+    split = split_episodes(episodes(*[None] * 11), fraction=0.1, seed=3)
     assert (len(split.training), len(split.held_out)) == (9, 2)
     training, held_out = ([int(each.source) for each in part] for part in (split.training, split.held_out))
     assert training == sorted(training) and sorted([*training, *held_out]) == list(range(11))
-    assert split_episodes(recorded[:1], fraction=0.5, seed=3).held_out == ()
-    assert split_episodes(recorded, fraction=0.0, seed=3).held_out == ()
-    others = [split_episodes(recorded, fraction=0.1, seed=seed).held_out[0].source for seed in range(8)]
-    assert len(set(others)) > 2
+
+
+@pytest.mark.parametrize(("number", "fraction"), [(1, 0.5), (11, 0.0)])
+def test_neither_the_only_episode_nor_a_fraction_of_0_is_held_out(number: int, fraction: float) -> None:
+    split = split_episodes(episodes(*[None] * number), fraction=fraction, seed=3)
+    assert (len(split.training), split.held_out) == (number, ())
+
+
+def test_the_seed_decides_which_episodes_are_held_out() -> None:
+    recorded = episodes(*[None] * 11)
+    first = [split_episodes(recorded, fraction=0.1, seed=seed).held_out[0].source for seed in range(8)]
+    assert len(set(first)) > 2
 
 
 class Scorer:

@@ -152,8 +152,8 @@ def test_table_of_episodes(name: str) -> None:
     assert summary(transitions) == expected(TABLE[name])
     for transition in transitions:
         one = TABLE[name][transition.id.sequence_number]
-        told = one.bootstrap is not None and not transition.outcome.terminated
-        assert (transition.next_observation is not None) == told
+        has_next = one.bootstrap is not None and not transition.outcome.terminated
+        assert (transition.next_observation is not None) == has_next
         assert transition.outcome.reward == transition.id.sequence_number
         assert transition.discount == 0.99
 

@@ -258,10 +258,10 @@ def test_unusable_joint_states_show_in_the_diagnostics(real_time: Graph) -> None
     real_time.rig.alive = False
     real_time.rig.publish_state(JointState(name=["waist"], position=[0.0]), "right")
 
-    def told() -> bool:
+    def reported() -> bool:
         return any("right arm: joints must include" in d.status[0].message for d in real_time.rig.diagnostics)
 
-    real_time.until(told)
+    real_time.until(reported)
 
 
 def test_the_process_has_no_jax_and_ends_cleanly() -> None:

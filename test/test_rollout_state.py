@@ -174,7 +174,7 @@ HOLDS = {
 
 
 @pytest.mark.parametrize(("events", "reason"), HOLDS.values(), ids=HOLDS.keys())
-def test_holds(events, reason):
+def test_the_policy_holds_and_says_why(events, reason):
     step = after(*events)
     assert isinstance(step, Hold)
     assert reason in step.reason
@@ -221,7 +221,7 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize(("events", "expected"), SAMPLES.values(), ids=SAMPLES.keys())
-def test_samples(events, expected):
+def test_the_next_chunk_has_the_expected_numbers(events, expected):
     step = after(*events)
     assert isinstance(step, Sample)
     assert step.chunk == expected
@@ -245,7 +245,7 @@ BOOTSTRAPS = {
 
 
 @pytest.mark.parametrize(("events", "expected"), BOOTSTRAPS.values(), ids=BOOTSTRAPS.keys())
-def test_bootstraps(events, expected):
+def test_the_value_after_a_cut_chunk_is_asked_for(events, expected):
     step = after(*events)
     assert isinstance(step, Bootstrap)
     assert (step.chunk, step.policy_version) == (expected, 0)

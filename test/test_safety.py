@@ -132,7 +132,7 @@ def test_a_good_chunk_has_no_reason_against_it() -> None:
         ({"targets": chunk(moved(9, 0.51))}, "within 0.5 rad .* got 1.670 for right elbow at 1.160"),
     ],
 )
-def test_bad_chunks(changes: dict[str, object], text: str) -> None:
+def test_a_bad_chunk_has_a_reason_against_it(changes: dict[str, object], text: str) -> None:
     message = reason(**changes)  # type: ignore[arg-type]
     assert message is not None
     assert re.search(text, message), message

@@ -29,7 +29,7 @@ def compiled_gae() -> Any:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_advantages(seed: int) -> None:
+def test_advantages_and_returns_are_those_of_the_second_implementation(seed: int) -> None:
     random, num = np.random.default_rng(seed), 12
     terminated = random.random(num) < 0.2
     sequence = {
@@ -93,7 +93,7 @@ def compiled_loss(level: str) -> Any:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_loss_and_its_gradients(seed: int, level: str) -> None:
+def test_the_loss_and_its_gradients_are_those_of_the_second_implementation(seed: int, level: str) -> None:
     arrays = random_arrays(seed)
     inputs = LossInputs(
         old_log_probs=jnp.float32(arrays["old"]),

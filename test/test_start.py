@@ -313,7 +313,10 @@ def test_one_of_several_asset_ids_must_be_named(imitation: Path, tmp_path: Path)
 
 
 def test_an_asset_id_does_not_disturb_own_checkpoints(own: Path, tmp_path: Path) -> None:
-    restore.load(Checkpoint.open(own), configure(tmp_path, run={"asset_id": "trossen"}))
+    bundle = restore.load(Checkpoint.open(own), configure(tmp_path, run={"asset_id": "trossen"}))
+    assert_same(bundle.params, make_params())
+    state = bundle.tokenizer.norm_stats.state
+    np.testing.assert_array_equal(state.q99, make_tokenizer().norm_stats.state.q99)
 
 
 def test_missing_tokenizers_say_where_to_name_them(imitation: Path, tmp_path: Path) -> None:

@@ -187,9 +187,9 @@ def test_objects_of_several_parts_fall_and_touch() -> None:
 def test_a_task_without_an_expert_fits_tokenizers_to_random_motions(capsys: pytest.CaptureFixture[str]) -> None:
     config = configure("point")
     tokenizer = fit_tokenizer(config)
-    told = capsys.readouterr().out
-    assert "the task point has no scripted expert" in told
-    assert "60 chunks of random smooth motions" in told  # 20 episodes of 3
+    printed = capsys.readouterr().out
+    assert "the task point has no scripted expert" in printed
+    assert "60 chunks of random smooth motions" in printed  # 20 episodes of 3
     motions = draw_motions(config, prompt="p")
     np.testing.assert_array_less(np.abs(np.diff(motions.actions, axis=1))[..., aloha.ARM_INDICES], 2.5 / 50 + 1e-5)
     assert np.all((motions.actions >= aloha.LOWER_LIMITS - 1e-5) & (motions.actions <= aloha.UPPER_LIMITS + 1e-5))

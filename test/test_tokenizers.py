@@ -549,7 +549,7 @@ def test_cloning_teaches_what_would_be_sampled(policy: PolicyTokenizer) -> None:
     )
 
 
-def test_observe(policy: PolicyTokenizer) -> None:
+def test_an_observation_has_the_tokens_of_its_prompt_and_state(policy: PolicyTokenizer) -> None:
     state = smooth_chunks(8, 1)[0][0].astype(np.float32)
     images, mask = np.ones((3, 64, 64, 3), np.uint8), np.array([True, False, True])
     seen = policy.observe(types.Observation(images=images, image_mask=mask, state=state, prompt=TASKS[1]))

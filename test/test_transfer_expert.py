@@ -76,17 +76,17 @@ def goal(point: np.ndarray, opening: float) -> tuple[list[float], float]:
     ],
 )
 def test_the_right_arm_fetches_the_cube_while_the_left_one_waits(right, opening, wanted):
-    told = goals(AWAY, right, CUBE, openings=(0.9, opening))
-    assert told == [goal(MEETING_POINT + WAITING, OPEN), wanted]
+    planned = goals(AWAY, right, CUBE, openings=(0.9, opening))
+    assert planned == [goal(MEETING_POINT + WAITING, OPEN), wanted]
 
 
 def test_a_cube_in_hand_is_carried():
-    told = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, HALF), touches="right_gripper table")
+    planned = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, HALF), touches="right_gripper table")
     # There are 0.1 m to go. The left arm lines up with where the cube will be.
-    assert told == [goal(MEETING_POINT + WAITING, OPEN), goal(OFFERED, CLOSED)]
+    assert planned == [goal(MEETING_POINT + WAITING, OPEN), goal(OFFERED, CLOSED)]
     # The cube is held 0.01 m off its middle, so it will be as much off the meeting point.
-    told = goals(AWAY, CUBE + GRASP, CUBE + OFF, openings=(0.9, HALF), touches="right_gripper")
-    assert told[0] == goal(MEETING_POINT + WAITING + OFF, OPEN)
+    planned = goals(AWAY, CUBE + GRASP, CUBE + OFF, openings=(0.9, HALF), touches="right_gripper")
+    assert planned[0] == goal(MEETING_POINT + WAITING + OFF, OPEN)
 
 
 @pytest.mark.parametrize(
@@ -101,34 +101,34 @@ def test_a_cube_in_hand_is_carried():
     ],
 )
 def test_the_left_arm_takes_a_cube_that_is_offered(left, opening, wanted):
-    told = goals(left, OFFERED, MEETING_POINT, openings=(opening, HALF), touches="right_gripper")
-    assert told == [wanted, goal(OFFERED, CLOSED)]
+    planned = goals(left, OFFERED, MEETING_POINT, openings=(opening, HALF), touches="right_gripper")
+    assert planned == [wanted, goal(OFFERED, CLOSED)]
 
 
 @pytest.mark.parametrize(("distance", "waits"), [(0.025, False), (0.035, True)])
 def test_the_left_arm_waits_until_the_cube_is_nearly_there(distance, waits):
     way = np.array([0.0, 0.0, -distance])  # that the right arm still has before it
     left = MEETING_POINT + way + WAITING
-    told = goals(left, OFFERED + way, MEETING_POINT + way, openings=(0.9, HALF), touches="right_gripper")
-    assert told == [goal(MEETING_POINT + (WAITING if waits else 0.0), OPEN), goal(OFFERED, CLOSED)]
+    planned = goals(left, OFFERED + way, MEETING_POINT + way, openings=(0.9, HALF), touches="right_gripper")
+    assert planned == [goal(MEETING_POINT + (WAITING if waits else 0.0), OPEN), goal(OFFERED, CLOSED)]
 
 
 @pytest.mark.parametrize(("opening", "point"), [(HALF, OFFERED), (0.9, MEETING_POINT + WITHDRAWN)])
 def test_the_right_gripper_opens_and_withdraws_once_the_left_one_holds(opening, point):
     touches = "left_gripper right_gripper"
-    told = goals(MEETING_POINT, OFFERED, MEETING_POINT, openings=(HALF, opening), touches=touches)
-    assert told == [goal(MEETING_POINT, CLOSED), goal(point, OPEN)]
+    planned = goals(MEETING_POINT, OFFERED, MEETING_POINT, openings=(HALF, opening), touches=touches)
+    assert planned == [goal(MEETING_POINT, CLOSED), goal(point, OPEN)]
 
 
 def test_a_dropped_cube_is_fetched_again():
     dropped = np.array([0.0, 0.5, 0.02])
-    told = goals(MEETING_POINT + WAITING, OFFERED, dropped, openings=(0.9, 0.1))
-    assert told == [goal(MEETING_POINT + WAITING, OPEN), goal(dropped + HOVER, OPEN)]
+    planned = goals(MEETING_POINT + WAITING, OFFERED, dropped, openings=(0.9, 0.1))
+    assert planned == [goal(MEETING_POINT + WAITING, OPEN), goal(dropped + HOVER, OPEN)]
 
 
 def test_a_gripper_that_only_touches_the_cube_does_not_hold_it():
-    told = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, 0.9), touches="right_gripper table")
-    assert told[1] == goal(CUBE + GRASP, CLOSED)
+    planned = goals(AWAY, CUBE + GRASP, CUBE, openings=(0.9, 0.9), touches="right_gripper table")
+    assert planned[1] == goal(CUBE + GRASP, CLOSED)
 
 
 def plan(aim_noise: float, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -134,9 +134,9 @@ def test_a_run_that_is_far_too_fast_accepts_most_updates_and_still_learns(update
 
 def test_progress_counts_on_over_attempts(update):
     params, opt_state = start(TOO_FAST)
-    told = []
-    update.run(params, opt_state, sample_rollout(params), key=KEY, progress=lambda *counts: told.append(counts))
-    assert told[3:6] == [(4, 4), (5, 8), (6, 8)] and told[-1] == (16, 16)
+    calls = []
+    update.run(params, opt_state, sample_rollout(params), key=KEY, progress=lambda *counts: calls.append(counts))
+    assert calls[3:6] == [(4, 4), (5, 8), (6, 8)] and calls[-1] == (16, 16)
 
 
 def test_a_frozen_policy_keeps_the_scale(update):

@@ -287,11 +287,11 @@ def test_gradients_are_clipped_by_group():
 
 def test_progress_is_told_after_each_minibatch():
     update, params, opt_state = setup()
-    told = []
+    calls = []
     update.run(
-        params, opt_state, sample_rollout(params), key=KEY, progress=lambda step, steps: told.append((step, steps))
+        params, opt_state, sample_rollout(params), key=KEY, progress=lambda step, steps: calls.append((step, steps))
     )
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 @pytest.mark.parametrize("committed", [False, True])
