@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.sim.interface import StepReward, TaskReward
+from chunk_ppo_ros.sim.interface import StepReward, TaskJudgment
 
 
-class ChunkReward(TaskReward):
+class ChunkReward(TaskJudgment):
     """Holds the judgment of the task on one chunk, whose terms are summed over the executed steps."""
 
 

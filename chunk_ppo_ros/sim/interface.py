@@ -15,7 +15,7 @@ from chunk_ppo_ros.sim.scene import SceneState
 
 
 @dataclasses.dataclass(frozen=True)
-class TaskReward:
+class TaskJudgment:
     """Holds the judgment of the task on one control step or on one chunk.
 
     Attributes:
@@ -29,7 +29,7 @@ class TaskReward:
     success: bool
 
 
-class StepReward(TaskReward):
+class StepReward(TaskJudgment):
     """Holds the judgment of the task on one control step."""
 
 
