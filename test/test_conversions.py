@@ -140,6 +140,7 @@ def test_metrics_are_named_and_the_curves_are_fields() -> None:
     curves = {name: getattr(message, name) for name in conversions.CURVES}
     assert {name for name, value in curves.items() if not math.isnan(value)} == {"policy_loss"}
     assert (message.run_id, message.policy_version, message.num_chunks) == ("run", 3, 7)
+    assert time_to_ns(message.header.stamp) == 5
     assert message.sender == ""  # an update is of all robots
     assert conversions.metrics_to_message(metrics, COUNTERS, stamp=5, sender="robot_7").sender == "robot_7"
 

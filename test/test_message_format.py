@@ -49,11 +49,12 @@ CREATING = ("create_publisher", "create_subscription", "create_raw_subscription"
 
 
 @pytest.mark.parametrize("topic", OURS)
-def test_every_message_that_is_recorded_says_its_format_its_run_and_its_sender(topic: str) -> None:
+def test_every_message_that_is_recorded_says_its_time_its_format_its_run_and_its_sender(topic: str) -> None:
     message = OURS[topic]()
     assert message.format.version == msg.MessageFormat.VERSION == FORMAT
     identified = message.chunk if isinstance(message, msg.Transition) else message
     assert (identified.run_id, identified.sender) == ("", "")
+    assert next(iter(identified.get_fields_and_field_types().items())) == ("header", "std_msgs/Header")
 
 
 def test_only_sensors_are_recorded_beside_our_messages() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from chunk_ppo_ros.nodes.classifier import classifier_node
+from chunk_ppo_ros.nodes.common import executors, runner
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.reward import reward_node
@@ -37,3 +39,7 @@ def test_a_command_runs_its_node(
     monkeypatch.setattr(module, "run_node", lambda factory, args, **given: calls.append((factory, args, given)))
     module.main(["--ros-args"])
     assert calls == [(node, ["--ros-args"], settings)]
+
+
+def test_a_node_that_names_no_executor_gets_the_one_for_many_small_messages() -> None:
+    assert inspect.signature(runner.run_node).parameters["make_executor"].default is executors.make_step_executor

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.trainer import trainer_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_learner import FakeLearner, make_transition
 from support.node_harness import Peer, graph_starter, node_config
 from support.old_messages import load_old_types, old_message
@@ -126,6 +128,7 @@ def start_process(folder):
 def test_the_start_is_announced_when_it_is_on_disk(graph):
     (version,) = graph.peer.versions
     assert (version.run_id, version.sender) == ("run", "robot_0")
+    assert 0 <= time.time_ns() - time_to_ns(version.header.stamp) < 60 * 10**9
     assert (version.version, version.num_accepted, version.num_required) == (0, 0, NUM_REQUIRED)
     assert Path(version.checkpoint).is_absolute() and Path(version.checkpoint).is_dir()
     assert not version.final

@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBu
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_node import FakeNode
 from support.toy_policy import transition
 
@@ -51,11 +52,13 @@ def sent(number: int, *, version: int = 3, **fields: Any) -> msg.Transition:
 def test_an_acknowledgment_says_how_full_the_rollout_is(node: FakeNode, tmp_path: pathlib.Path) -> None:
     acknowledger, buffer = Acknowledger(node, num_required=2), make_buffer(tmp_path)  # type: ignore[arg-type]
     buffer.add(b"raw", sent(7))
+    node.now = 12_000_000_034
     acknowledger.acknowledge(ChunkId("run", 7, 0, 0, sender="robot_7"), Acknowledgment(ACK.ACCEPTED), buffer)
     acknowledger.acknowledge(ChunkId("run", 8, 0, 0), Acknowledgment(ACK.RETRY, "not active"), None)
     accepted, retry = node.published("transition_ack")
     assert (accepted.run_id, accepted.sender, accepted.sequence_number) == ("run", "robot_7", 7)
     assert (accepted.status, accepted.message) == (ACK.ACCEPTED, "")
+    assert time_to_ns(accepted.header.stamp) == 12_000_000_034
     assert (accepted.policy_version, accepted.num_accepted, accepted.num_required) == (3, 1, 2)
     assert (retry.status, retry.message) == (ACK.RETRY, "not active")
     assert (retry.policy_version, retry.num_accepted, retry.num_required) == (0, 0, 2)

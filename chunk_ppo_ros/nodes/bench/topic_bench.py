@@ -38,6 +38,7 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 
 WINDOW = 8
 """The number of transitions that are in flight at a time, which is as many as reward_node's outbox allows."""
@@ -77,6 +78,7 @@ class Receiver(Node):
         acknowledgment = buffer.add(raw, message)
         self._acks.publish(
             msg.TransitionAck(
+                header=header_of(self.get_clock().now().nanoseconds),
                 run_id=message.chunk.run_id,
                 sender=message.chunk.sender,
                 sequence_number=message.chunk.sequence_number,

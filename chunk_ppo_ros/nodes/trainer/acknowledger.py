@@ -9,6 +9,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
 from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 
 
 class Acknowledger:
@@ -34,6 +35,7 @@ class Acknowledger:
         """
         self._publisher.publish(
             msg.TransitionAck(
+                header=header_of(self._node.get_clock().now().nanoseconds),
                 run_id=id.run_id,
                 sender=id.sender,
                 sequence_number=id.sequence_number,

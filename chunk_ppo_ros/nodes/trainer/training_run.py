@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.nodes.common.progress_bars import update_bar
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
-from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
 
@@ -99,7 +99,7 @@ class TrainingRun:
         learner, buffer, counters = self.learner, self.buffer, self.learner.counters
         newest = buffer.transitions[-1].id if buffer.num_accepted else None
         return msg.PolicyVersion(
-            stamp=time_from_ns(stamp),
+            header=header_of(stamp),
             run_id=learner.run_id,
             sender=DEFAULT_SENDER,
             version=buffer.version,

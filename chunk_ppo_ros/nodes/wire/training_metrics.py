@@ -8,7 +8,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
-from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 
 CURVES = {
     "episode_reward": "episode/total_reward",
@@ -45,7 +45,7 @@ def metrics_to_message(metrics: Metrics, counters: Counters, *, stamp: int, send
         sender: the name of the robot that had the episode, or empty for an update.
     """
     return msg.TrainingMetrics(
-        stamp=time_from_ns(stamp),
+        header=header_of(stamp),
         run_id=counters.run_id,
         sender=sender,
         policy_version=counters.policy_version,
