@@ -279,10 +279,10 @@ def test_no_steps_asked_is_refused() -> None:
 
 
 def test_a_point_without_a_position_for_each_joint_is_refused() -> None:
-    message = joints.chunk_to_message(np.zeros((3, 7)), stamp=5, period=0.02)
+    message = joints.arm_trajectory_to_message(np.zeros((3, 7)), stamp=5, period=0.02)
     message.points[1].positions = [0.0] * 6
     with pytest.raises(ValueError, match="point 1 must have 7 positions, got 6"):
-        joints.chunk_from_message(message)
+        joints.arm_trajectory_from_message(message)
 
 
 def test_an_execution_result_that_cannot_be_read_is_a_fault_of_its_chunk() -> None:

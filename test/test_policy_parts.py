@@ -12,12 +12,12 @@ import pytest
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
-from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, Sample
+from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, SampleChunk
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.nodes.common.worker import Failed, Finished
+from chunk_ppo_ros.nodes.common.worker import Failed, Succeeded
 from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
@@ -228,7 +228,7 @@ class LoadingNode(FakeNode):
         """Runs the oldest job and hands on its outcome."""
         job, then = self.jobs.pop(0)
         try:
-            outcome: Any = Finished(job())
+            outcome: Any = Succeeded(job())
         except Exception as error:
             outcome = Failed(error)
         then(outcome)
@@ -309,7 +309,7 @@ def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_ann
     assert "is missing" not in step.reason  # Version 2 may still be loaded.
     loading.node.work()
     assert loading.node.take_lines()[-1] == ("info", "the announced weights are loaded")
-    assert isinstance(loading.facts.state.next_step(), Sample)
+    assert isinstance(loading.facts.state.next_step(), SampleChunk)
 
 
 @pytest.mark.parametrize(("known_to_trainer", "stored", "number"), [(3, 7, 7), (9, 7, 9)])
@@ -322,7 +322,7 @@ def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
     loading.facts.state.activate()
     loading.facts.state.episode_started(0, stamp=0)
     step = loading.facts.state.next_step()
-    assert isinstance(step, Sample)
+    assert isinstance(step, SampleChunk)
     assert step.chunk.sequence_number == number
 
 

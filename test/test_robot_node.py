@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import chunk_to_message
+from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_to_message
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, Graph, running_graph
 
@@ -110,7 +110,7 @@ def test_half_a_pair_is_refused(real_time: Graph) -> None:
 def test_wrong_joint_names_are_refused_once(real_time: Graph) -> None:
     stamp = real_time.rig.now()
     for side in aloha.SIDES:
-        message = chunk_to_message(ramp(16, 0.0)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message = arm_trajectory_to_message(ramp(16, 0.0)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
         message.joint_names = ["hip", *message.joint_names[1:]]
         real_time.rig.send_half(side, message)
     result = real_time.result()
@@ -124,7 +124,7 @@ def test_wrong_joint_names_are_refused_once(real_time: Graph) -> None:
 def test_joints_may_come_in_any_order(real_time: Graph) -> None:
     stamp = real_time.rig.now()
     for side in aloha.SIDES:
-        message = chunk_to_message(ramp(4, 0.01)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message = arm_trajectory_to_message(ramp(4, 0.01)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
         message.joint_names.reverse()
         for point in message.points:
             point.positions.reverse()

@@ -10,7 +10,7 @@ import pytest
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
@@ -63,7 +63,7 @@ def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
 
     def event(state: RolloutState) -> None:
         step = state.next_step()
-        assert isinstance(step, Sample)
+        assert isinstance(step, SampleChunk)
         assert step.chunk == chunk(number, episode, within)
         state.chunk_sent(step)
 
@@ -223,7 +223,7 @@ SAMPLES = {
 @pytest.mark.parametrize(("events", "expected"), SAMPLES.values(), ids=SAMPLES.keys())
 def test_the_next_chunk_has_the_expected_numbers(events, expected):
     step = after(*events)
-    assert isinstance(step, Sample)
+    assert isinstance(step, SampleChunk)
     assert step.chunk == expected
 
 
@@ -277,7 +277,7 @@ def test_a_step_is_no_longer_the_same_where_the_world_went_on():
 
 def test_acknowledgments_of_another_version_do_not_fill_the_rollout():
     step = after(*RUNNING, ack(0, 3, version=1))
-    assert isinstance(step, Sample)
+    assert isinstance(step, SampleChunk)
 
 
 def test_a_new_run_starts_its_numbers_again():

@@ -24,11 +24,11 @@ from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.sim import sim_node
-from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, chunk_to_message
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_trajectory_to_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
 from support.spinner import Spinner
@@ -208,7 +208,7 @@ def test_time_stands_still_until_all_four_controllers_have_a_command(lockstep: G
     lockstep.until(lambda: bool(lockstep.listener.clocks))
     start = time_to_ns(lockstep.listener.clocks[-1].clock)
     message = JointTrajectory(header=header_of(1), joint_names=["left_finger"])
-    message.points = chunk_to_message(np.full((1, 7), 0.03), stamp=1, period=0.02).points
+    message.points = arm_trajectory_to_message(np.full((1, 7), 0.03), stamp=1, period=0.02).points
     message.points[0].positions = [0.03]
     lockstep.listener.commands[topics.GRIPPER_COMMANDS["left"].name].publish(message)
     lockstep.spin(0.3)
@@ -239,12 +239,12 @@ def test_commands_that_never_become_whole_are_dropped() -> None:
         StepMessage(aloha.ARM_JOINTS, period=0.02).fill(positions[0].tolist(), stamp=stamp) for stamp in range(20)
     ]
     for message in messages:
-        assert join.add("left", ARM, message) is None
+        assert join.add("left", ARM_CONTROLLER, message) is None
     fingers = [StepMessage(("left_finger",), period=0.02).fill([0.03], stamp=stamp) for stamp in (11, 12)]
     for stamp, finger in zip((11, 12), fingers, strict=True):
-        join.add("left", GRIPPER, finger)
-        join.add("right", ARM, messages[stamp])
-        whole = join.add("right", GRIPPER, finger) is not None
+        join.add("left", GRIPPER_CONTROLLER, finger)
+        join.add("right", ARM_CONTROLLER, messages[stamp])
+        whole = join.add("right", GRIPPER_CONTROLLER, finger) is not None
         assert whole == (stamp == 12)  # of 0..19 the newest eight, 12..19, are kept
 
 
@@ -428,7 +428,7 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
             state = aloha.side_state(states[side].name, states[side].position, CONVENTION)
             targets = np.tile(state, (16, 1))
             targets[:, 0] += np.linspace(0.01, 0.16, 16)
-            publisher.publish(chunk_to_message(targets, stamp=stamp, period=0.02))
+            publisher.publish(arm_trajectory_to_message(targets, stamp=stamp, period=0.02))
         graph.until(lambda: results and rewards)
         assert (results[0].status, results[0].num_steps) == (ExecutionResult.EXECUTED, 16), results[0].message
         assert time_to_ns(results[0].end) >= start + 16 * PERIOD_NS

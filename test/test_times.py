@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from chunk_ppo_ros.nodes.classifier import classifier_node
-from chunk_ppo_ros.nodes.common import runner, worker_node
+from chunk_ppo_ros.nodes.common import conditions, runner
 from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import robot_node
 from chunk_ppo_ros.nodes.sim import episode_starter, sim_node
@@ -39,7 +39,7 @@ def test_what_is_tried_again_is_tried_soon_and_not_all_the_time() -> None:
 
 
 def test_the_state_of_nodes_is_published_once_a_second() -> None:
-    assert robot_node.DIAGNOSTICS_PERIOD == worker_node.DIAGNOSTICS_PERIOD == 1.0
+    assert conditions.DIAGNOSTICS_PERIOD == 1.0
 
 
 def test_a_stop_is_polite_first_and_over_within_five_seconds() -> None:

@@ -22,7 +22,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.safety import check_chunk
 from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.interface import Simulator
-from chunk_ppo_ros.sim.simulator import check_cameras, check_control_rate, make_simulator
+from chunk_ppo_ros.sim.simulator import check_control_rate, check_simulator_cameras, make_simulator
 
 
 class ChunkEnv(Protocol):
@@ -59,7 +59,7 @@ class SimulatorEnv:
             SettingError: if the model's cameras, the control rate or the reward sources do not fit the simulator.
             RewardError, RegistryError: for a reward term that cannot be used.
         """
-        check_cameras(config, simulator.camera_names)
+        check_simulator_cameras(config, simulator.camera_names)
         check_control_rate(config, simulator.control_rate)
         check_settings(config.reward)
         if config.reward.sources != (TASK_SOURCE,):

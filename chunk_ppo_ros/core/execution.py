@@ -32,7 +32,7 @@ class Cause(enum.IntFlag):
     HOLD = 16
 
 
-CLAMPED = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
+CLAMPING_CAUSES = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
 """The causes that make a step count as clamped."""
 
 
@@ -93,7 +93,7 @@ class ExecutionResult:
     @property
     def num_clamped_steps(self) -> int:
         """The number of steps in which a target was limited."""
-        return int(np.count_nonzero(self.causes & CLAMPED))
+        return int(np.count_nonzero(self.causes & CLAMPING_CAUSES))
 
     def measurement(self, name: str) -> float:
         """Returns the measurement with this name, for a reward term that cannot do without it.

@@ -152,12 +152,12 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
 
 
 def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
-    said = custom.get(_SUCCESS, "")
-    if said not in ("", "true", "false"):
+    stored = custom.get(_SUCCESS, "")
+    if stored not in ("", "true", "false"):
         raise EpisodesError(
-            f"custom data {_SUCCESS} must be true or false, got {said!r} in {bag / METADATA}; correct it"
+            f"custom data {_SUCCESS} must be true or false, got {stored!r} in {bag / METADATA}; correct it"
         )
-    return said == "true" if said else None
+    return stored == "true" if stored else None
 
 
 def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> np.ndarray:

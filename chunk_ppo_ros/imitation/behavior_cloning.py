@@ -31,7 +31,7 @@ from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
-from chunk_ppo_ros.sim.simulator import check_cameras, make_simulator
+from chunk_ppo_ros.sim.simulator import check_simulator_cameras, make_simulator
 
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
@@ -236,7 +236,7 @@ def _check_demonstrable(config: TrainConfig) -> None:
         )
     check_tokenizers(config)
     with contextlib.closing(make_simulator(config)) as simulator:
-        check_cameras(config, simulator.camera_names)
+        check_simulator_cameras(config, simulator.camera_names)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def _check(episode: Episode, cameras: Sequence[str]) -> None:
         )
 
 
-def hold_out(data: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
+def hold_out(labeled: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
     """Returns the images for training and those that are held out.
 
     It holds out some of the successful episodes and some of the others, as wholes.
@@ -101,32 +101,32 @@ def hold_out(data: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledI
         ClassifierError: when there are fewer than two successful episodes, or fewer than two others.
     """
     random = np.random.default_rng(seed)
-    held = np.zeros(len(data.success), bool)
-    solved = set(data.episode[data.success].tolist())
-    for kind in (solved, set(data.episode.tolist()) - solved):
+    held = np.zeros(len(labeled.success), bool)
+    solved = set(labeled.episode[labeled.success].tolist())
+    for kind in (solved, set(labeled.episode.tolist()) - solved):
         number = max(1, round(HELD_OUT * len(kind))) if len(kind) > 1 else 0
         chosen = random.permutation(sorted(kind))[:number]
-        held |= np.isin(data.episode, chosen)
-    parts = data.take(np.flatnonzero(~held)), data.take(np.flatnonzero(held))
+        held |= np.isin(labeled.episode, chosen)
+    parts = labeled.take(np.flatnonzero(~held)), labeled.take(np.flatnonzero(held))
     for part in parts:
         if not (part.success.any() and (~part.success).any()):
             raise ClassifierError(
                 "training and held-out episodes must both have images of success and of none, got "
-                f"{len(solved)} episodes with images of success among {len(set(data.episode.tolist()))}; record more, "
-                "until after the task is solved, or raise --last_steps"
+                f"{len(solved)} episodes with images of success among {len(set(labeled.episode.tolist()))}; record "
+                "more, until after the task is solved, or raise --last_steps"
             )
     return parts
 
 
 def train(
-    data: LabeledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
+    labeled: LabeledImages, *, num_steps: int, seed: int, on_step: Callable[[float], object] = lambda loss: None
 ) -> Params:
     """Returns parameters that minimize the cross entropy on batches of randomly shifted images.
 
     Half of each batch shows success.
     """
     optimizer = optax.adam(LEARNING_RATE)
-    params = init(data.images.shape[1], key=jax.random.key(seed))
+    params = init(labeled.images.shape[1], key=jax.random.key(seed))
 
     @jax.jit
     def step(
@@ -141,11 +141,11 @@ def train(
 
     state = optimizer.init(params)
     random = np.random.default_rng(seed)
-    kinds = [np.flatnonzero(data.success), np.flatnonzero(~data.success)]
+    kinds = [np.flatnonzero(labeled.success), np.flatnonzero(~labeled.success)]
     labels = np.repeat([1.0, 0.0], BATCH_SIZE // 2).astype(np.float32)
     for _ in range(num_steps):
         index = np.concatenate([random.choice(kind, BATCH_SIZE // 2) for kind in kinds])
-        params, state, loss = step(params, state, _shifted(data.images[index], random), labels)
+        params, state, loss = step(params, state, _shifted(labeled.images[index], random), labels)
         on_step(float(loss))
     return params
 
@@ -183,8 +183,8 @@ def train_classifier(
     Raises:
         ClassifierError: when `label_images` or `hold_out` raises it.
     """
-    data = label_images(episodes, camera_names(config), last_steps=last_steps)
-    trained, held = hold_out(data, seed=config.run.seed)
+    labeled = label_images(episodes, camera_names(config), last_steps=last_steps)
+    trained, held = hold_out(labeled, seed=config.run.seed)
     params = train(trained, num_steps=num_steps, seed=config.run.seed)
     probabilities = np.concatenate(
         [jax.nn.sigmoid(logits(params, part)) for part in np.array_split(held.images, -(-len(held.images) // 256))]

@@ -44,7 +44,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)
 
 
-def check_cameras(config: TrainConfig, camera_names: tuple[str, ...]) -> None:
+def check_simulator_cameras(config: TrainConfig, camera_names: tuple[str, ...]) -> None:
     """Refuses `model.cameras` that are not those of a simulator, in its order. Its images come without their names.
 
     Raises:

@@ -94,12 +94,12 @@ class GaussianPPO:
         self._config = config
         found = snapshot.read(config.run)
         self.counters = found[0] if found else Counters(f"{config.run.exp_name}-gaussian_ppo")
-        beginning = GaussianStart.load(Path(config.run.pretrained_checkpoint_path), config)
-        basis = beginning.basis(config)
+        start = GaussianStart.load(Path(config.run.pretrained_checkpoint_path), config)
+        basis = start.basis(config)
         self._env = ChunkGymEnv(env, basis, config, first_episode=self.counters.next_episode)
         wrapped = wrap_env(self._env, wrapper="gymnasium", verbose=False)
         self._agent = _make_agent(config, wrapped)
-        _set_policy(self._agent, beginning.params["params"], initial_std=initial_std)
+        _set_policy(self._agent, start.params["params"], initial_std=initial_std)
         if found:
             _restore(self._agent, found[1])
         cfg = {"headless": True, "disable_progressbar": True, "close_environment_at_exit": False}

@@ -17,10 +17,10 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
-from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, chunk_to_message, leader_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
 
@@ -55,7 +55,10 @@ class Rig(Node):
         self.create_timer(PERIOD, self._publish_leaders, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         for side in aloha.SIDES:
-            for controller, topic in ((ARM, topics.ARM_COMMANDS[side]), (GRIPPER, topics.GRIPPER_COMMANDS[side])):
+            for controller, topic in (
+                (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
+                (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
+            ):
                 on_command = functools.partial(self._on_command, side, controller)
                 topic.create_subscription(self, on_command)
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
@@ -92,7 +95,9 @@ class Rig(Node):
     def send(self, targets: np.ndarray, *, stamp: int | None = None, sides: tuple[str, ...] = aloha.SIDES) -> int:
         stamp = self.now() if stamp is None else stamp
         for side in sides:
-            self.send_half(side, chunk_to_message(targets[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD))
+            self.send_half(
+                side, arm_trajectory_to_message(targets[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+            )
         return stamp
 
     def send_half(self, side: str, message: JointTrajectory) -> None:

@@ -11,7 +11,7 @@ from chunk_ppo_ros.agent.next_step.announced_version import AnnouncedVersion, An
 from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress, LastChunk
 from chunk_ppo_ros.agent.next_step.human_segments import HumanSegments
 from chunk_ppo_ros.agent.next_step.rollout_fill import RolloutFill
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
 from chunk_ppo_ros.core.types import ChunkId
 
 
@@ -120,7 +120,7 @@ class RolloutState:
         if self._last is not None:
             self._last.owes_bootstrap = True
 
-    def chunk_sent(self, step: Sample | EncodeSegment) -> None:
+    def chunk_sent(self, step: SampleChunk | EncodeSegment) -> None:
         """Records that the chunk of a step is published."""
         human_driven = isinstance(step, EncodeSegment)
         if human_driven:
@@ -233,7 +233,7 @@ class RolloutState:
             return EncodeSegment(chunk, announced.version, segment)
         if self._episode.is_paused:
             return Hold("the episode is paused")
-        return Sample(chunk, announced.version, self._newer_than)
+        return SampleChunk(chunk, announced.version, self._newer_than)
 
     def _obstacle_to_sampling(self, announced: Announcement) -> str:
         """Returns why the policy may not sample in a running episode. The text is empty if it may."""

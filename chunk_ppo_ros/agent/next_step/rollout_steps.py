@@ -13,7 +13,7 @@ from chunk_ppo_ros.core.types import ChunkId
 
 
 @dataclasses.dataclass(frozen=True)
-class Sample:
+class SampleChunk:
     """The step in which the policy samples a chunk and sends it to the robot.
 
     Attributes:
@@ -68,5 +68,5 @@ class Hold:
     reason: str
 
 
-Step = Sample | EncodeSegment | Bootstrap | Hold
+Step = SampleChunk | EncodeSegment | Bootstrap | Hold
 """Any of the four steps."""

@@ -200,9 +200,9 @@ def _root(path: Path) -> Path:
     if orbax_trees.is_tree(path):
         return path.parent
     if not (path / PARAMS).is_dir():
-        there = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
+        found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
         raise CheckpointError(
-            f"checkpoint {path} must have a folder {PARAMS}, got: {there}; take a checkpoint of openpi's JAX models "
+            f"checkpoint {path} must have a folder {PARAMS}, got: {found}; take a checkpoint of openpi's JAX models "
             "or of chunk_ppo_ros"
         )
     return path

@@ -38,8 +38,8 @@ def read_checked(file: Path) -> dict[str, object]:
 
 def write_checked(file: Path, content: Mapping[str, object]) -> None:
     """Writes a file that `read_checked` reads, with `content`, the format's version and a checksum of both."""
-    said = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # JSON makes lists of tuples.
-    file.write_text(json.dumps({**said, "checksum": _checksum(said)}, indent=2) + "\n")
+    stored = json.loads(json.dumps({"format_version": FORMAT_VERSION, **content}))  # JSON makes lists of tuples.
+    file.write_text(json.dumps({**stored, "checksum": _checksum(stored)}, indent=2) + "\n")
 
 
 def section_of(file: Path, content: Mapping[str, object], name: str) -> dict[str, object]:

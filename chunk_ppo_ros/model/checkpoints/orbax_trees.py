@@ -191,9 +191,9 @@ def _reason(error: BaseException) -> str:
 def _stored_tree(folder: Path) -> PyTree:
     """Returns Orbax's description of a folder: nested dicts with the shape and dtype of each array."""
     if not is_tree(folder):
-        there = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
+        found = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
         raise CheckpointError(
-            f"{folder} must be a complete Orbax folder with a {_TREE_FILE} file, got: {there or 'an empty folder'}; "
+            f"{folder} must be a complete Orbax folder with a {_TREE_FILE} file, got: {found or 'an empty folder'}; "
             "take another checkpoint"
         )
     try:

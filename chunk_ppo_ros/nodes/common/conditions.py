@@ -11,6 +11,9 @@ from collections.abc import Callable, Hashable
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
+DIAGNOSTICS_PERIOD = 1.0
+"""The time between two messages of a node on `/diagnostics`, s of the steady clock."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Condition:

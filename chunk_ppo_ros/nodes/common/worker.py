@@ -16,7 +16,7 @@ ResultT = TypeVar("ResultT")
 
 
 @dataclasses.dataclass(frozen=True)
-class Finished(Generic[ResultT]):
+class Succeeded(Generic[ResultT]):
     """The outcome of a job that ended well.
 
     Attributes:
@@ -45,7 +45,7 @@ class Failed:
         raise self.error
 
 
-Outcome: TypeAlias = Finished[ResultT] | Failed
+Outcome: TypeAlias = Succeeded[ResultT] | Failed
 """The outcome of a job, whose `result()` returns its value or raises its exception."""
 _Then = Callable[[Outcome[Any]], None]
 
@@ -104,7 +104,7 @@ class Worker:
         while (entry := self._jobs.get()) is not None and not self._closed:
             job, then = entry
             try:
-                outcome: Outcome[Any] = Finished(job())
+                outcome: Outcome[Any] = Succeeded(job())
             except Exception as error:  # The function `then` of the job decides what the error means.
                 outcome = Failed(error)
             with self._lock:

@@ -14,11 +14,9 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
-from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
+from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Condition, Conditions
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, topics
-
-DIAGNOSTICS_PERIOD = 1.0  # s, steady time
 
 
 class Lifecycle(enum.Enum):

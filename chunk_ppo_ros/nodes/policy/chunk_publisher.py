@@ -55,7 +55,7 @@ class ChunkPublisher:
         targets = chunk.asked_actions[:max_steps]
         for side, publisher in self._trajectories.items():
             half = targets[:, aloha.side_slice(side)]
-            publisher.publish(joints.chunk_to_message(half, stamp=self._stamp, period=self._period))
+            publisher.publish(joints.arm_trajectory_to_message(half, stamp=self._stamp, period=self._period))
 
     def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
         """Publishes a chunk that a human drove. The robot has executed it already."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from chunk_ppo_ros.agent.actor import Actor
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, Sample, Step
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.nodes.common import condition_table
@@ -92,7 +92,7 @@ class PolicyNode(WorkerNode):
                 self._sensors.stop_waiting()
             case EncodeSegment():
                 self._encode(actor, step)
-            case Sample():
+            case SampleChunk():
                 readings = self._sensors.take(newer_than=step.newer_than)
                 if readings is not None:
                     self._sample(actor, step, readings)
@@ -111,13 +111,15 @@ class PolicyNode(WorkerNode):
         size = self.config.model.image_size
         return actor.observe(make_observation(readings, image_size=size, prompt=self._prompt))
 
-    def _sample(self, actor: Actor, step: Sample, readings: SyncedSensors) -> None:
+    def _sample(self, actor: Actor, step: SampleChunk, readings: SyncedSensors) -> None:
         def sample() -> SampledChunk:
             return actor.act(self._observe(actor, readings), sequence_number=step.chunk.sequence_number)
 
         self.submit(sample, lambda outcome: self._on_sampled(actor, step, readings, outcome))
 
-    def _on_sampled(self, actor: Actor, step: Sample, readings: SyncedSensors, outcome: Outcome[SampledChunk]) -> None:
+    def _on_sampled(
+        self, actor: Actor, step: SampleChunk, readings: SyncedSensors, outcome: Outcome[SampledChunk]
+    ) -> None:
         chunk = self._checked(outcome)
         if chunk is None:
             return

@@ -27,7 +27,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
@@ -37,12 +37,11 @@ from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
-from chunk_ppo_ros.nodes.wire.joints import chunk_from_message
+from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_from_message
 from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
-DIAGNOSTICS_PERIOD = 1.0  # s, steady clock
 
 _SUSPENDING_EVENTS = {
     EpisodeEvent.RESET: "the episode is being reset",
@@ -172,7 +171,7 @@ class RobotNode(Node):
         stamp = time_to_ns(message.header.stamp)
         was_playing = self._player.playing
         try:
-            trajectory = chunk_from_message(message)
+            trajectory = arm_trajectory_from_message(message)
         except ValueError as error:
             self._player.refuse(stamp, f"{side} arm: {error}")
         else:

@@ -8,10 +8,10 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
 
-ARM = "arm"
+ARM_CONTROLLER = "arm"
 """The name of the controllers that move the joints of an arm."""
 
-GRIPPER = "gripper"
+GRIPPER_CONTROLLER = "gripper"
 """The name of the controllers that move a gripper."""
 
 NUM_PARTS = 4
@@ -29,7 +29,12 @@ class CommandJoin:
         self._parts: dict[int, dict[tuple[str, str], np.ndarray]] = {}
 
     def add(self, side: str, controller: str, message: JointTrajectory) -> np.ndarray | None:
-        """Takes the message for one controller, `ARM` or `GRIPPER`. The last point of the message is the target.
+        """Takes the message for one controller. The last point of the message is the target.
+
+        Args:
+            side: the side of the arm, "left" or "right".
+            controller: `ARM_CONTROLLER` or `GRIPPER_CONTROLLER`.
+            message: the trajectory for this controller.
 
         Returns:
             float64 [14], rad and normalized grippers, if this message completes the target of its stamp, else None. A
@@ -40,11 +45,11 @@ class CommandJoin:
         """
         if not message.points:
             raise ValueError("trajectory must have at least one point, got none; to hold, send the present position")
-        names = aloha.ARM_JOINTS if controller == ARM else (aloha.LEFT_FINGER,)
+        names = aloha.ARM_JOINTS if controller == ARM_CONTROLLER else (aloha.LEFT_FINGER,)
         positions = aloha.select_joints(message.joint_names, message.points[-1].positions, names)
         stamp = time_to_ns(message.header.stamp)
         parts = self._parts.setdefault(stamp, {})
-        if controller == GRIPPER:
+        if controller == GRIPPER_CONTROLLER:
             positions[0] = self._convention.opening_from_finger(positions[0])
         parts[side, controller] = positions
         if len(parts) < NUM_PARTS:
@@ -52,7 +57,8 @@ class CommandJoin:
                 del self._parts[min(self._parts)]
             return None
         self._parts = {other: values for other, values in self._parts.items() if other > stamp}
-        return np.concatenate([parts[key] for side in aloha.SIDES for key in ((side, ARM), (side, GRIPPER))])
+        controllers = (ARM_CONTROLLER, GRIPPER_CONTROLLER)
+        return np.concatenate([parts[side, name] for side in aloha.SIDES for name in controllers])
 
     def clear(self) -> None:
         """Forgets all targets that are not complete."""

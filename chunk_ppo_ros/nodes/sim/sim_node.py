@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
-from chunk_ppo_ros.nodes.sim.sim_commands import ARM, GRIPPER, CommandJoin
+from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
@@ -89,7 +89,10 @@ class SimNode(Node):
         self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None
         self._reward_publisher = topics.TASK_REWARD.create_publisher(self)
         for side in aloha.SIDES:
-            for controller, topic in ((ARM, topics.ARM_COMMANDS[side]), (GRIPPER, topics.GRIPPER_COMMANDS[side])):
+            for controller, topic in (
+                (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
+                (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
+            ):
                 topic.create_subscription(self, functools.partial(self._on_command, side, controller))
         conditions = Conditions(self)
         subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)

@@ -117,16 +117,16 @@ class RolloutBuffer:
 
     def _judge(self, message: msg.Transition) -> Transition | Acknowledgment:
         """Returns the transition if it belongs to this rollout and fits, else the refusal."""
-        ack, sampled = msg.TransitionAck, message.chunk
-        if sampled.run_id != self.run_id:
-            return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {sampled.run_id!r}")
-        if sampled.sequence_number in self._accepted or sampled.sequence_number in self._trained:
+        ack, chunk = msg.TransitionAck, message.chunk
+        if chunk.run_id != self.run_id:
+            return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {chunk.run_id!r}")
+        if chunk.sequence_number in self._accepted or chunk.sequence_number in self._trained:
             return Acknowledgment(ack.DUPLICATE)
-        if sampled.policy_version != self.version:
-            reason = f"policy_version must be {self.version}, got {sampled.policy_version}"
+        if chunk.policy_version != self.version:
+            reason = f"policy_version must be {self.version}, got {chunk.policy_version}"
             return Acknowledgment(ack.REFUSED_VERSION, reason)
-        if sampled.episode in self._discarded_episodes:
-            return Acknowledgment(ack.DISCARDED, f"episode {sampled.episode} is discarded")
+        if chunk.episode in self._discarded_episodes:
+            return Acknowledgment(ack.DISCARDED, f"episode {chunk.episode} is discarded")
         if self.is_complete:
             return Acknowledgment(ack.REFUSED_VERSION, f"the rollout of version {self.version} is complete")
         try:

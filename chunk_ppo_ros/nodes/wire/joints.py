@@ -30,7 +30,7 @@ def duration_of(seconds: float) -> Duration:
     return Duration(sec=sec, nanosec=nanosec)
 
 
-def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> JointTrajectory:
+def arm_trajectory_to_message(positions: np.ndarray, *, stamp: int, period: float) -> JointTrajectory:
     """Returns the trajectory of one arm's half of a chunk. The first point is due one period after the stamp.
 
     Args:
@@ -48,7 +48,7 @@ def chunk_to_message(positions: np.ndarray, *, stamp: int, period: float) -> Joi
     )
 
 
-def chunk_from_message(message: JointTrajectory) -> ArmTrajectory:
+def arm_trajectory_from_message(message: JointTrajectory) -> ArmTrajectory:
     """Returns one arm's half of a chunk. Joints may be in any order, and numbers may still be NaN.
 
     Raises:

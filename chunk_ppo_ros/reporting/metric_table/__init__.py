@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from chunk_ppo_ros.reporting.metric_table.episodes import EPISODES, EVALUATIONS
+from chunk_ppo_ros.reporting.metric_table.episode_rows import EPISODES, EVALUATIONS
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
-from chunk_ppo_ros.reporting.metric_table.updates import UPDATES
+from chunk_ppo_ros.reporting.metric_table.update_rows import UPDATES
 
 Kind = Literal["update", "episode", "evaluation"]
 """The kinds of records that have metrics; see `metrics_log.KINDS`."""

@@ -20,7 +20,7 @@ from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
-from chunk_ppo_ros.robot.player.motion import Motion
+from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
 from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
 from chunk_ppo_ros.robot.safety import check_chunk
@@ -50,7 +50,7 @@ class ChunkPlayer:
         self._config = config
         self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand)
         self._pairs = TrajectoryPairs(config.pair_timeout)
-        self._motion = Motion(config, self._readings, self._report)
+        self._motion = MotionExecutor(config, self._readings, self._report)
         self._leaders = LeaderArms(config)
         self._human = HumanDriving(
             self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps

@@ -11,7 +11,7 @@ import numpy as np
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
-from chunk_ppo_ros.robot.player.motion import Motion
+from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.running_execution import DrivenSegment
 
 SETTLING_STEPS = 10
@@ -39,7 +39,7 @@ class HumanDriving:
     """
 
     def __init__(
-        self, leaders: LeaderArms, motion: Motion, readings: JointReadings, *, settles: bool, segment_steps: int
+        self, leaders: LeaderArms, motion: MotionExecutor, readings: JointReadings, *, settles: bool, segment_steps: int
     ) -> None:
         self._leaders = leaders
         self._motion = motion

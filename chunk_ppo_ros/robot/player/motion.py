@@ -18,7 +18,7 @@ from chunk_ppo_ros.robot.player.running_execution import RunningExecution
 from chunk_ppo_ros.robot.safety import TargetLimiter
 
 
-class Motion:
+class MotionExecutor:
     """Executes one chunk or segment at a time.
 
     Args:
