@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros import config as config_lib
-from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config import KINEMATIC, PRESETS, TrainConfig
 from chunk_ppo_ros.core.errors import UserError
 
 DEFAULT = "default"
@@ -198,7 +198,7 @@ _CUBE = _with(
 EXPERIMENTS: dict[str, Experiment] = {
     "reach": Experiment(config=_REACH, start=StartRule(steps=(1000, 1200, 1300, 1400, 1500, 1600))),
     "reach_kinematic": Experiment(
-        config=_with(_REACH, env={"simulator": "kinematic"}),
+        config=_with(_REACH, env={"simulator": KINEMATIC}),
         start=StartRule(steps=(1000, 1200, 1300, 1400, 1500, 1600)),
     ),
     "cube": Experiment(

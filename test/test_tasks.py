@@ -8,8 +8,10 @@ import itertools
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS, EnvConfig
+from chunk_ppo_ros.config import MUJOCO, PRESETS, REAL_ROBOT, SIMULATORS, EnvConfig, choices
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.sim import simulator
 from chunk_ppo_ros.sim.geometry import arm_poses, solve_reach, split_arms
 from chunk_ppo_ros.sim.scene import FINGERS, TABLE, EpisodeLayout, Pose, SceneState
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -198,6 +200,15 @@ def test_every_task_of_this_package_can_be_made():
 def test_a_real_robot_has_no_simulator():
     config = dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator="none"))
     with pytest.raises(ValueError, match="must be mujoco or kinematic"):
+        make_simulator(config)
+
+
+def test_every_simulator_of_the_configuration_can_be_made(monkeypatch):
+    assert tuple(simulator.MAKERS) == SIMULATORS
+    assert choices(EnvConfig, "simulator") == (*SIMULATORS, REAL_ROBOT)
+    monkeypatch.delitem(simulator.MAKERS, MUJOCO)
+    config = dataclasses.replace(PRESETS["debug"], env=EnvConfig(simulator=MUJOCO))
+    with pytest.raises(SettingError, match="must be kinematic to simulate, got 'mujoco'"):
         make_simulator(config)
 
 

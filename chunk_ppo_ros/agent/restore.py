@@ -67,7 +67,7 @@ def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBund
     try:
         return load(start.require(), config)
     except CheckpointError as error:
-        if config.run.on_load_failure == "fail" or config.env.simulator == "none":
+        if config.run.on_load_failure == "fail" or config.env.is_real:
             raise
         provenance = Provenance("scratch", path, is_fallback=True, reason=str(error))
         print(_banner(str(provenance)), file=sys.stderr, flush=True)
@@ -148,7 +148,7 @@ def _from_scratch(config: TrainConfig, provenance: Provenance) -> PolicyBundle:
 def _tokenizer_from_scratch(config: TrainConfig) -> PolicyTokenizer:
     if config.run.tokenizer_dir:
         return load_tokenizer(Path(config.run.tokenizer_dir), config)
-    if config.env.simulator == "none":
+    if config.env.is_real:
         raise CheckpointError(
             "fresh weights on a robot need run.tokenizer_dir (norm_stats.json, prompt.model, fast/), got an empty one; "
             "without a simulator there are no demonstrations to fit tokenizers on"

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.agent.env import check_simulated
-from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config import KINEMATIC, MUJOCO, TrainConfig, flags
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.core.progress import Counters
@@ -100,11 +100,11 @@ def _report(config: TrainConfig, before: EvaluationResult, after: EvaluationResu
 
 def _choose_simulator(config: TrainConfig) -> TrainConfig:
     """Returns the configuration with the kinematic simulator where MuJoCo cannot render, and then prints the reason."""
-    reason = rendering_available() if config.env.simulator == "mujoco" else None
+    reason = rendering_available() if config.env.simulator == MUJOCO else None
     if reason is None:
         return config
-    print(f"MuJoCo cannot render here, so the kinematic simulator is used: {reason}", flush=True)
-    return dataclasses.replace(config, env=dataclasses.replace(config.env, simulator="kinematic"))
+    print(f"MuJoCo cannot render here, so the {KINEMATIC} simulator is used: {reason}", flush=True)
+    return dataclasses.replace(config, env=dataclasses.replace(config.env, simulator=KINEMATIC))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,12 +6,18 @@ import dataclasses
 
 from chunk_ppo_ros.config.schema import Checked, setting
 
+MUJOCO, KINEMATIC = "mujoco", "kinematic"
+SIMULATORS = (MUJOCO, KINEMATIC)
+"""The names of the simulators. `sim/simulator.py` has a function for each, which makes it."""
+REAL_ROBOT = "none"
+"""The value of `env.simulator` for a real robot, which needs no simulator."""
+
 
 @dataclasses.dataclass(frozen=True)
 class EnvConfig(Checked):
     """Settings of the task and of the simulator."""
 
-    simulator: str = setting("mujoco", "physics behind the robot's topics", choices=("mujoco", "kinematic", "none"))
+    simulator: str = setting(MUJOCO, "physics behind the robot's topics", choices=(*SIMULATORS, REAL_ROBOT))
     task: str = setting("reach", "name of a task, of this package or registered by another; see docs/design.md")
     task_settings: tuple[str, ...] = setting((), "settings that the task itself declares, each as name=value")
     max_episode_chunks: int = setting(
@@ -27,9 +33,14 @@ class EnvConfig(Checked):
     )
 
     @property
+    def is_real(self) -> bool:
+        """Whether the robot is a real one, so that nothing is simulated."""
+        return self.simulator == REAL_ROBOT
+
+    @property
     def is_lockstep(self) -> bool:
         """Whether simulated time stands still between control steps."""
-        return self.simulator != "none" and not self.realtime
+        return not self.is_real and not self.realtime
 
 
 @dataclasses.dataclass(frozen=True)

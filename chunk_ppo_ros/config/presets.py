@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_ros.config.env import EnvConfig
+from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, EnvConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
@@ -43,7 +43,7 @@ PRESETS: dict[str, TrainConfig] = {
             batch_size=8,
             learning_rate=1e-4,
         ),
-        env=EnvConfig(simulator="kinematic"),
+        env=EnvConfig(simulator=KINEMATIC),
         robot=SIMULATED_ROBOT,
     ),
     "demo": TrainConfig(
@@ -59,7 +59,7 @@ PRESETS: dict[str, TrainConfig] = {
             gamma=0.5,  # In reach the progress of the present chunk matters most. A larger gamma adds noise.
             max_kl=1.0,
         ),
-        env=EnvConfig(simulator="mujoco", max_episode_chunks=6),
+        env=EnvConfig(simulator=MUJOCO, max_episode_chunks=6),
         robot=SIMULATED_ROBOT,
         pretrain=PretrainConfig(num_demonstrations=1800, min_pace=0.12, bc_steps=1600),
         run=RunConfig(exp_name="demo"),

@@ -9,6 +9,8 @@ from chunk_ppo_ros.config.schema import Checked, setting
 
 TASK_SOURCE = "task"
 """The name of the simulator as a reward source. Without ROS it is the only source."""
+CLASSIFIER_SOURCE = "classifier"
+"""The name of classifier_node as a reward source."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,10 +25,10 @@ class RewardConfig(Checked):
         (), "factors on terms of the sources, each as name=factor; other terms have the factor 1"
     )
     execution_terms: tuple[str, ...] = setting(
-        (), "terms of other packages that look at what the robot did, each as name=weight; see docs/rewards.md"
+        (), "registered terms that look at what the robot did, each as name=weight; see docs/rewards.md"
     )
     scene_terms: tuple[str, ...] = setting(
-        (), "terms of other packages that look at the simulated scene, each as name=weight; see docs/rewards.md"
+        (), "registered terms that look at the simulated scene, each as name=weight; see docs/rewards.md"
     )
     clamped_penalty: float = setting(0.0, "penalty for each executed step in which a target was limited", minimum=0.0)
     jerk_penalty: float = setting(
@@ -37,7 +39,9 @@ class RewardConfig(Checked):
     )
     human_success_weight: float = setting(1.0, "reward for an episode that the operator ends as a success")
     feedback_weight: float = setting(1.0, "factor on the numbers that people send to the topic human_feedback")
-    classifier: str = setting("", "file that train-classifier wrote, for the source 'classifier'", graph_only=True)
+    classifier: str = setting(
+        "", f"file that train-classifier wrote, for the source '{CLASSIFIER_SOURCE}'", graph_only=True
+    )
     classifier_ends: bool = setting(True, "end the episode when the classifier sees a success", graph_only=True)
     novelty_weight: float = setting(
         0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
@@ -47,13 +51,18 @@ class RewardConfig(Checked):
         super().__post_init__()
         if len(set(self.sources)) != len(self.sources):
             raise ValueError(f"reward.sources must differ, got {', '.join(self.sources)}; name each once")
-        if ("classifier" in self.sources) != bool(self.classifier):
+        if self.has_classifier != bool(self.classifier):
             raise ValueError(
-                f"reward.classifier must be given exactly where reward.sources has classifier, got "
+                f"reward.classifier must be given exactly where reward.sources has {CLASSIFIER_SOURCE}, got "
                 f"'{self.classifier}' with {', '.join(self.sources) or 'none'}; train one by train-classifier"
             )
         for name in ("term_weights", "execution_terms", "scene_terms"):
             _by_name(f"reward.{name}", getattr(self, name))
+
+    @property
+    def has_classifier(self) -> bool:
+        """Whether classifier_node is one of the sources."""
+        return CLASSIFIER_SOURCE in self.sources
 
     @property
     def factors(self) -> dict[str, float]:

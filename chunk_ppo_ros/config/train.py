@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config.cameras import check_cameras
-from chunk_ppo_ros.config.env import ChunkLengthConfig, EnvConfig
+from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
@@ -44,15 +44,16 @@ class TrainConfig:
             raise ValueError(
                 "ppo.gae_value must be observation where model.chunk_value is none, got chunk; set model.chunk_value"
             )
-        if self.reward.effort_penalty and self.env.simulator == "kinematic":
+        if self.reward.effort_penalty and self.env.simulator == KINEMATIC:
             raise ValueError(
-                f"reward.effort_penalty must be 0 with env.simulator kinematic, got {self.reward.effort_penalty}; that "
-                "simulator has no forces, so set env.simulator to mujoco"
+                f"reward.effort_penalty must be 0 with env.simulator {KINEMATIC}, got {self.reward.effort_penalty}; "
+                f"that simulator has no forces, so set env.simulator to {MUJOCO}"
             )
-        if self.reward.scene_terms and self.env.simulator == "none":
+        if self.reward.scene_terms and self.env.is_real:
             raise ValueError(
-                f"reward.scene_terms must be empty with env.simulator none, got {', '.join(self.reward.scene_terms)}; "
-                "a real robot has no simulated scene, so write a reward source (docs/rewards.md)"
+                f"reward.scene_terms must be empty with env.simulator {REAL_ROBOT}, got "
+                f"{', '.join(self.reward.scene_terms)}; a real robot has no simulated scene, so write a reward source "
+                "(docs/rewards.md)"
             )
         _check_chunk_length(self.chunk_length, self.model, self.ppo)
 

@@ -1,4 +1,4 @@
-"""Calls the functions of other packages that rewards are made of, such as reward terms and measurements."""
+"""Calls the registered functions that rewards are made of, which are reward terms and measurements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def number_of(name: str, function: Callable[..., float], *arguments: object) -> 
 
     Args:
         name: the kind and the name of the function, such as "reward.scene_terms rise", for the error.
-        function: the function, which belongs to another package and may raise anything.
+        function: the function, which may belong to another package and may raise anything.
         arguments: its arguments.
 
     Raises:

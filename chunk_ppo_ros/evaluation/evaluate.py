@@ -17,7 +17,7 @@ import numpy as np
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
-from chunk_ppo_ros.config import TrainConfig, flags
+from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig, flags
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core.metrics import Metrics
@@ -201,8 +201,9 @@ def main(arguments: Sequence[str]) -> int:
         check_file(parsed.json, "--json")
     checkpoint = Checkpoint.open(parsed.checkpoint)
     config = config_for_measuring(parser, parsed, checkpoint)
-    if config.env.simulator == "none":
-        parser.error("env.simulator must be mujoco or kinematic to measure a checkpoint, got none; set --simulator")
+    if config.env.is_real:
+        names = " or ".join(SIMULATORS)
+        parser.error(f"env.simulator must be {names} to measure a checkpoint, got {REAL_ROBOT}; set --simulator")
     result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
     print(result)
     if parsed.json:

@@ -22,6 +22,8 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
 from chunk_ppo_ros.config import (
     PRESETS,
+    REAL_ROBOT,
+    SIMULATORS,
     TrainConfig,
     flags,
 )
@@ -184,7 +186,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(
             f"--num_demonstrations must be at least 2 for an interval, got {config.pretrain.num_demonstrations}"
         )
-    if config.env.simulator == "none" and parsed.episodes is None:
-        parser.error("env.simulator must be mujoco or kinematic to demonstrate, got none; set it, or name --episodes")
+    if config.env.is_real and parsed.episodes is None:
+        names = " or ".join(SIMULATORS)
+        parser.error(f"env.simulator must be {names} to demonstrate, got {REAL_ROBOT}; set it, or name --episodes")
     print(prefer_checkpoint(checkpoint, config, episodes=parsed.episodes))
     return 0

@@ -1,7 +1,8 @@
-"""Computes reward terms of other packages from what the robot did with a chunk.
+"""Computes registered reward terms from what the robot did with a chunk.
 
-A term is an entry point of the group `chunk_ppo_ros.execution_terms`. It is a function that takes what the robot did
-(`ExecutionResult`) and the targets of the chunk, float [H, 14], and returns the value of the term as a float. The
+A term of this package is one file in this folder and one line in `EXECUTION_TERMS`. A term of another package is an
+entry point of the group `chunk_ppo_ros.execution_terms`. Both are functions that take what the robot did
+(`ExecutionResult`) and the targets of the chunk, float [H, 14], and return the value of the term as a float. The
 setting `reward.execution_terms` names the terms that count, each with its weight.
 """
 

@@ -1,6 +1,6 @@
 """Computes the reward of a chunk as a weighted sum of named terms, for the script form and for the graph.
 
-Terms come from the reward sources, from what was executed (penalties, and terms of other packages) and from the
+Terms come from the reward sources, from what was executed (penalties and registered terms) and from the
 operator. In the trainer they also come from the novelty of the observations (`agent/novelty.py`).
 """
 
@@ -48,7 +48,7 @@ def chunk_terms(
         sources: the terms of each reward source.
         execution: what the robot did with the chunk.
         actions: float [H, 14], the targets of the chunk, rad, grippers normalized.
-        config: the factors on the sources' terms, the penalties, and the terms of other packages.
+        config: the factors on the sources' terms, the penalties, and the registered terms.
 
     Raises:
         RewardError: where two terms share a name, a term is not finite or cannot be measured, a factor names no term,

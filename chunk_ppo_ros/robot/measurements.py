@@ -74,7 +74,7 @@ class Measurer:
         """Returns each measurement of the executed steps of a chunk by its name.
 
         The result is empty where no step was executed. A measurement that raises or returns no number is NaN, and the
-        reason is logged: it belongs to another package and must not stop the robot's node.
+        reason is logged: it may belong to another package and must not stop the robot's node.
         """
         if not steps:
             return Metrics()

@@ -71,7 +71,7 @@ NODES = (
         "classifier",
         uses_jax=True,
         reads_simulated_time=False,
-        is_part=lambda config, record: "classifier" in config.reward.sources,
+        is_part=lambda config, record: config.reward.has_classifier,
     ),
     NodeEntry("reward_node", "reward"),
     NodeEntry("robot_node", "robot"),
@@ -79,7 +79,7 @@ NODES = (
         "sim_node",
         "sim",
         reads_simulated_time=False,
-        is_part=lambda config, record: config.env.simulator != "none",
+        is_part=lambda config, record: not config.env.is_real,
     ),
 )
 

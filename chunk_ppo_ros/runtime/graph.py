@@ -90,7 +90,7 @@ def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | Non
         SettingError: for a domain that DDS does not have.
     """
     given = domain_id
-    if domain_id is None and config.env.simulator == "none":
+    if domain_id is None and config.env.is_real:
         given = os.environ.get("ROS_DOMAIN_ID", "0")
     if given is None:
         return None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.config import TrainConfig
+from collections.abc import Callable
+from typing import Any
+
+from chunk_ppo_ros.config import KINEMATIC, MUJOCO, REAL_ROBOT, TrainConfig
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.errors import SimulatorUnavailable as SimulatorUnavailable  # callers of make_simulator catch it
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.tasks.registry import make_task
 from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
+from chunk_ppo_ros.sim.tasks.task import Task
 
 
 def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
@@ -21,19 +25,20 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     Raises:
         SimulatorUnavailable: when images are wanted and MuJoCo cannot render here, or the robot's meshes are missing.
         RegistryError: for a task that is not registered.
-        SettingError: for `env.simulator: none` (a real robot), a control rate that is not ALOHA's, or a task that the
-            simulator cannot honor.
+        SettingError: for a value of `env.simulator` that names no simulator (`none` stands for a real robot), a control
+            rate that is not ALOHA's, or a task that the simulator cannot honor.
     """
-    if config.env.simulator == "none":
+    make = MAKERS.get(config.env.simulator)
+    if make is None:
         raise SettingError(
-            "env.simulator must be mujoco or kinematic to simulate, got 'none'; that is for a real robot"
+            f"env.simulator must be {' or '.join(MAKERS)} to simulate, got {config.env.simulator!r}; {REAL_ROBOT} is "
+            "for a real robot"
         )
     check_control_rate(config, aloha.CONTROL_RATE)
-    task = with_scene_terms(make_task(config.env), config)
-    if config.env.simulator == "kinematic":
-        from chunk_ppo_ros.sim.kinematic import KinematicSimulator
+    return make(with_scene_terms(make_task(config.env), config), config, render)
 
-        return KinematicSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
+
+def _make_mujoco(task: Task[Any], config: TrainConfig, render: bool) -> Simulator:
     from chunk_ppo_ros.sim.rendering import rendering_available, select_backend
 
     # The OpenGL is chosen also without images: MuJoCo's first import fixes it for all simulators of the process.
@@ -42,6 +47,20 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
     from chunk_ppo_ros.sim.mujoco_aloha import MujocoSimulator
 
     return MujocoSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt, render=render)
+
+
+def _make_kinematic(task: Task[Any], config: TrainConfig, render: bool) -> Simulator:
+    """Returns the kinematic simulator, which draws without OpenGL and therefore does not read `render`."""
+    from chunk_ppo_ros.sim.kinematic import KinematicSimulator
+
+    return KinematicSimulator(task, config.model.image_size, config.robot, prompt=config.run.prompt)
+
+
+MAKERS: dict[str, Callable[[Task[Any], TrainConfig, bool], Simulator]] = {
+    MUJOCO: _make_mujoco,
+    KINEMATIC: _make_kinematic,
+}
+"""The function that makes each simulator, by its name in `config.SIMULATORS`."""
 
 
 def check_simulator_cameras(config: TrainConfig, camera_names: tuple[str, ...]) -> None:
@@ -67,5 +86,5 @@ def check_control_rate(config: TrainConfig, rate: float) -> None:
     if config.robot.control_rate != rate:
         raise SettingError(
             f"robot.control_rate must be {rate} with a simulator, got {config.robot.control_rate}; set it back, or set "
-            "env.simulator to none for a real robot"
+            f"env.simulator to {REAL_ROBOT} for a real robot"
         )

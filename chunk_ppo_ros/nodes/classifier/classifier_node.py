@@ -20,6 +20,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from chunk_ppo_ros.config import CLASSIFIER_SOURCE
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common import condition_table
@@ -33,8 +34,8 @@ from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
 from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha
 
-SOURCE, TERM = "classifier", "solved_probability"
-"""The names of the reward source and of its term."""
+TERM = "solved_probability"
+"""The name of the term of the reward source `CLASSIFIER_SOURCE`."""
 WATCH_PERIOD = 0.5  # s, steady clock
 
 
@@ -96,7 +97,10 @@ class ClassifierNode(Node):
             probability = self._classifier.probability({camera: image for camera, (_, image) in self._images.items()})
             success = probability >= self._classifier.threshold
             report = SourceReport(
-                SOURCE, (RewardTerm(TERM, probability, weight=1.0),), terminated=success and self._ends, success=success
+                CLASSIFIER_SOURCE,
+                (RewardTerm(TERM, probability, weight=1.0),),
+                terminated=success and self._ends,
+                success=success,
             )
             self._publisher.publish(source_report_to_message(report, result))
 

@@ -59,7 +59,7 @@ class RobotNode(Node):
         super().__init__("robot_node")
         config = parameters.declare(self, "robot", "env", "model")
         self._lockstep = config.env.is_lockstep
-        self._human_resets = config.env.simulator == "none"
+        self._human_resets = config.env.is_real
         self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
             config.robot,

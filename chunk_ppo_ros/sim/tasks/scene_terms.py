@@ -1,8 +1,9 @@
-"""Adds reward terms of other packages, which are computed from the scene, to the terms of any task.
+"""Adds registered reward terms, which are computed from the scene, to the terms of any task.
 
-A term is an entry point of the group `chunk_ppo_ros.scene_terms`. It is a function of the scenes before and after a
-control step (`SceneState`) that returns the value of the step as a float. The setting `reward.scene_terms` names the
-terms that count, each with its weight. The value of a chunk is the sum over its steps.
+A term of this package is one file in this folder and one line in `SCENE_TERMS`. A term of another package is an entry
+point of the group `chunk_ppo_ros.scene_terms`. Both are functions of the scenes before and after a control step
+(`SceneState`), and return the value of the step as a float. The setting `reward.scene_terms` names the terms that
+count, each with its weight. The value of a chunk is the sum over its steps.
 """
 
 from __future__ import annotations
