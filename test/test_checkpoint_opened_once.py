@@ -10,7 +10,7 @@ import pytest
 from chunk_ppo_ros.agent import train
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import initial_state
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_start
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -48,11 +48,11 @@ def test_a_resumed_training_opens_each_folder_once(tmp_path: Path, opened: colle
 
 
 def test_there_is_no_checkpoint_before_the_first_save(tmp_path: Path) -> None:
-    start = StartingCheckpoint.of(configure(tmp_path).run)
-    assert (start.opened, start.error) == (None, None)
+    start = open_start(configure(tmp_path).run)
+    assert start == NoCheckpoint()
     with pytest.raises(CheckpointError, match="must name a checkpoint to start from, got fresh weights"):
         start.require()
     config = configure(tmp_path, run={"pretrained_checkpoint_path": str(save_openpi(tmp_path / "imitation"))})
-    learner = Learner(config, initial_state(config, StartingCheckpoint.of(config.run)))
+    learner = Learner(config, initial_state(config, open_start(config.run)))
     with pytest.raises(RuntimeError, match="must be saved before its checkpoint is used"):
         _ = learner.checkpoint

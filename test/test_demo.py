@@ -95,9 +95,14 @@ def test_the_graph_trains_the_imitation_and_both_are_measured_on_the_same_starts
 @pytest.mark.parametrize(
     ("status", "saves", "error", "text"),
     [
-        (3, True, demo.GraphFailed, "the graph ended with status 3"),
+        (3, True, demo.GraphFailed, "the graph ended with status 3; its last lines and .*/runs/shown/logs say why"),
         (130, True, KeyboardInterrupt, "^$"),
-        (0, False, demo.GraphFailed, "training ended without a checkpoint in .*shown"),
+        (
+            0,
+            False,
+            demo.GraphFailed,
+            "without a checkpoint in .*shown; see the logs in .*/runs/shown/logs",
+        ),
     ],
 )
 def test_a_graph_that_failed_is_not_measured(

@@ -15,7 +15,7 @@ import pytest
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start import learner_state
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import open_start
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.rl.optimizer import LR_SCALE
@@ -29,7 +29,7 @@ def configure(folder: Path, imitated: Path | str, *, resume: bool = False) -> Tr
 
 
 def initial_state(config: TrainConfig) -> LearnerState:
-    return learner_state.initial_state(config, StartingCheckpoint.of(config.run))
+    return learner_state.initial_state(config, open_start(config.run))
 
 
 def assert_is_the_imitation(actor: Any) -> None:
@@ -66,6 +66,17 @@ def test_the_reference_and_the_scale_of_the_rate_survive_a_resume(tmp_path: Path
     shutil.rmtree(imitated)
     with pytest.raises(CheckpointError, match="imitated must be a folder, got none of that name"):
         Learner.start(configure(tmp_path, "", resume=True))
+
+
+def test_a_run_that_began_with_a_relative_path_is_resumed_in_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_policy.save_openpi(tmp_path / "imitated")
+    monkeypatch.chdir(tmp_path)
+    Learner.start(configure(tmp_path, "imitated"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert_is_the_imitation(initial_state(configure(tmp_path, "", resume=True)).reference)
 
 
 def test_fresh_weights_are_no_reference(tmp_path: Path) -> None:

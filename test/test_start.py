@@ -22,7 +22,7 @@ import pytest
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import initial_state
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_start
 from chunk_ppo_ros.config import MODELS, TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.named_leaves import name_leaves
@@ -372,21 +372,21 @@ def test_a_new_run_takes_no_folder_of_another(imitation: Path, tmp_path: Path) -
 
 def test_fresh_weights_on_a_robot_need_tokenizers(imitation: Path, tmp_path: Path) -> None:
     config = failing(tmp_path, imitation, simulator="none", pretrained_checkpoint_path="")
-    assert restore.initial_policy(config, StartingCheckpoint()).provenance == Provenance("scratch")
+    assert restore.initial_policy(config, NoCheckpoint()).provenance == Provenance("scratch")
     without = dataclasses.replace(config, run=dataclasses.replace(config.run, tokenizer_dir=""))
     with pytest.raises(CheckpointError, match="fresh weights on a robot need run.tokenizer_dir"):
-        restore.initial_policy(without, StartingCheckpoint())
+        restore.initial_policy(without, NoCheckpoint())
 
 
 def test_a_run_from_fresh_weights_has_no_policy_to_stay_near(imitation: Path, tmp_path: Path) -> None:
     config = failing(tmp_path, imitation, pretrained_checkpoint_path="")
     near = dataclasses.replace(config, ppo=dataclasses.replace(config.ppo, ref_kl_coef=0.1))
     with pytest.raises(CheckpointError, match="ref_kl_coef must be 0 in a run that started from fresh weights"):
-        initial_state(near, StartingCheckpoint())
+        initial_state(near, NoCheckpoint())
     started = dataclasses.replace(near, run=dataclasses.replace(near.run, pretrained_checkpoint_path=str(imitation)))
-    state = initial_state(started, StartingCheckpoint.of(started.run))
+    state = initial_state(started, open_start(started.run))
     assert state.reference is state.policy.params["actor_backbone"]
-    assert initial_state(config, StartingCheckpoint()).reference is None
+    assert initial_state(config, NoCheckpoint()).reference is None
 
 
 def test_an_own_checkpoint_must_have_checksums(tmp_path: Path) -> None:

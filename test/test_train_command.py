@@ -15,8 +15,9 @@ from chunk_ppo_ros.agent import train
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_start
 from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Observation, Transition
@@ -73,10 +74,17 @@ def test_a_run_that_is_stopped_in_its_first_rollout_has_a_page(tmp_path: Path, m
     monkeypatch.setattr(train, "ReportWriter", Report)
     start = str(save_openpi(tmp_path / "imitation"))
     config = configure(tmp_path, run={"pretrained_checkpoint_path": start, "exp_name": "mine"})
-    setup = TrainingSetup(config, StartingCheckpoint.of(config.run))
+    setup = TrainingSetup(config, open_start(config.run))
     with pytest.raises(KeyboardInterrupt):
         train.train(setup, cast(ChunkEnv, Stopped()))
     assert events == ["page of mine", "requested", "rollout", "closed"]
+
+
+def test_a_run_that_has_nothing_to_resume_makes_no_folder(tmp_path: Path) -> None:
+    places = ["--exp_name", "unknown", "--checkpoint_root", str(tmp_path / "kept"), "--run_dir", str(tmp_path / "runs")]
+    with pytest.raises(CheckpointError, match="unknown holds no finished checkpoint to resume from"):
+        train.main([*places, "--no_wandb", "--resume"])
+    assert list(tmp_path.iterdir()) == []
 
 
 class QuickLearner:
@@ -154,7 +162,7 @@ def test_training_goes_on_until_it_is_done(
     monkeypatch.setattr(train, "RolloutWorker", QuickWorker)
     monkeypatch.setattr(train, "ReportWriter", lambda run_dir: Report(Report()))
     env = cast(ChunkEnv, "an environment")
-    assert train.train(TrainingSetup(config, StartingCheckpoint()), env) == "step 2"
+    assert train.train(TrainingSetup(config, NoCheckpoint()), env) == "step 2"
     (actor,) = actors
     numbers = {"run_id": "run-1", "sequence_number": 7, "episode": 3}
     size = config.ppo.num_chunks_per_update

@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, open_start
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
@@ -80,7 +80,7 @@ class Learner:
             CheckpointError: when a checkpoint that must be loaded cannot be, or another run already uses the folder.
             SettingError: when the prompt cannot be encoded, or the task does not exist.
         """
-        state = initial_state(config, StartingCheckpoint.of(config.run) if start is None else start)
+        state = initial_state(config, open_start(config.run) if start is None else start)
         state.policy.tokenizer.check_prompt(prompt_of(config))  # before anything is written that blocks another try
         learner = cls(config, state)
         if state.checkpoint is None:

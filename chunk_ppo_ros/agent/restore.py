@@ -13,7 +13,7 @@ from pathlib import Path
 
 import jax
 
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, StartingCheckpoint
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -61,14 +61,14 @@ def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBund
         CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded, and `run.on_load_failure` is "fail" or
             the robot is real. Also when the robot is real and both that path and `run.tokenizer_dir` are empty.
     """
-    path = config.run.pretrained_checkpoint_path
-    if not path:
+    if isinstance(start, NoCheckpoint):
         return _from_scratch(config, Provenance("scratch"))
     try:
         return load(start.require(), config)
     except CheckpointError as error:
         if config.run.on_load_failure == "fail" or config.env.is_real:
             raise
+        path = config.run.pretrained_checkpoint_path
         provenance = Provenance("scratch", path, is_fallback=True, reason=str(error))
         print(_banner(str(provenance)), file=sys.stderr, flush=True)
         return _from_scratch(config, provenance)
@@ -96,7 +96,8 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: PyTree = None
     tokenizer = load_tokenizer(checkpoint.assets, config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params, match = _load_params(checkpoint, policy, config, sharding=sharding)
-    provenance = Provenance(checkpoint.kind, str(checkpoint.root), notes=match.notes)
+    # A resumed run may read this path again from another working folder, so it must be absolute.
+    provenance = Provenance(checkpoint.kind, str(checkpoint.root.resolve()), notes=match.notes)
     return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings)
 
 

@@ -102,6 +102,8 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser.parse_args(arguments)
     setup = setup_for_training(parser, parsed)
     run = setup.config.run
+    if run.resume:
+        setup.start.require()  # A run that has nothing to resume makes no folder.
     check_folder(run.folder, "run.run_dir")
     check_folder(run.checkpoint_root, "run.checkpoint_root")
     with simulated(setup.config) as env:

@@ -23,6 +23,7 @@ from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import write_report
+from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.runtime.graph import describe, network_environment
 from chunk_ppo_ros.runtime.process_pool import worker_pool
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
@@ -52,7 +53,7 @@ def demonstrate(config: TrainConfig, *, episodes: int, record: bool) -> int:
     print(f"== 3/3 evaluation on {episodes} unseen starts ({time.monotonic() - started:.0f} s so far)", flush=True)
     newest = newest_checkpoint(directory)
     if newest is None:
-        raise GraphFailed(f"training ended without a checkpoint in {directory}; see the logs in {config.run.run_dir}")
+        raise GraphFailed(f"training ended without a checkpoint in {directory}; see the logs in {_logs(config)}")
     before, after = _evaluate_both((imitation, newest), config, episodes=episodes)
     _report(config, before, after, Checkpoint.open(newest).require_metadata().counters)
     print(f"the demo took {time.monotonic() - started:.0f} s")
@@ -67,7 +68,12 @@ def _train_over_ros(config: TrainConfig, *, record: bool) -> None:
     if status > 128:  # A signal ended the graph.
         raise KeyboardInterrupt
     if status:
-        raise GraphFailed(f"the graph ended with status {status}; its last lines and {config.run.run_dir} say why")
+        raise GraphFailed(f"the graph ended with status {status}; its last lines and {_logs(config)} say why")
+
+
+def _logs(config: TrainConfig) -> Path:
+    """Returns the folder with the logs of the nodes of the run."""
+    return config.run.folder / LOGS
 
 
 def _evaluate_both(

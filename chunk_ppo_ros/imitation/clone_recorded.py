@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.restore import PolicyBundle
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_pretrained
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
@@ -183,10 +184,11 @@ def _open_start(config: TrainConfig) -> Checkpoint | None:
     Raises:
         CheckpointError, UserError: when they are missing; the text says where they were looked for.
     """
-    if config.run.pretrained_checkpoint_path:
-        return Checkpoint.open(Path(config.run.pretrained_checkpoint_path))
-    check_tokenizers(config)
-    return None
+    start = open_pretrained(config.run)
+    if isinstance(start, NoCheckpoint):
+        check_tokenizers(config)
+        return None
+    return start.require()
 
 
 def _start(chunks: RecordedChunks, config: TrainConfig, checkpoint: Checkpoint | None) -> PolicyBundle:

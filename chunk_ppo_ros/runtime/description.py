@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2", **_ONE_THREAD}  # XLA has its own threads
 
+LOGS = "logs"
+"""The name of the folder, within the folder of a run, that holds the log of each node."""
+
 
 def _always(config: TrainConfig, record: bool) -> bool:
     return True
@@ -110,7 +113,7 @@ class Graph:
     Attributes:
         nodes: the nodes in the order of their start.
         parameter_file: the file with the parameters of all nodes.
-        run_dir: the folder of the run; logs go to its folder `logs`.
+        run_dir: the folder of the run; logs go to its folder `LOGS`.
         ends_with: the name of the node whose exit with code 0 is the end of the run.
     """
 

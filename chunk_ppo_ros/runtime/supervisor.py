@@ -15,14 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR
 from chunk_ppo_ros.runtime.console import Console
+from chunk_ppo_ros.runtime.description import LOGS, Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
-
-if TYPE_CHECKING:
-    from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 
 ON_NODE_EXIT = ("stop", "wait", "respawn")
 """The reactions to a node that ends by itself. `Supervisor` describes them."""
@@ -78,7 +75,7 @@ class Supervisor:
                 f"on_node_exit must be one of {', '.join(ON_NODE_EXIT)}, got '{on_node_exit}'; name one of them"
             )
         self._graph = graph
-        self._logs = (run_dir or graph.run_dir) / "logs"
+        self._logs = (run_dir or graph.run_dir) / LOGS
         self._on_node_exit = on_node_exit
         console = Console(sys.stdout)
         self._output = output or console.line

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import flax.serialization
@@ -23,12 +22,12 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import open_pretrained
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ModelObservation, Transition
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch, cloning_loss
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from experiments.baselines import snapshot
 from experiments.baselines.cloner import Cloner
@@ -51,7 +50,7 @@ class FilteredBC:
 
     def __init__(self, config: TrainConfig, env: ChunkEnv, options: FilteredBCOptions, *, greedy: bool) -> None:
         self._config = config
-        checkpoint = Checkpoint.open(Path(config.run.pretrained_checkpoint_path))
+        checkpoint = open_pretrained(config.run).require()
         bundle = restore.load(checkpoint, config)
         temperature = config.model.temperature
 

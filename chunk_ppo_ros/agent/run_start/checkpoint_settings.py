@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Collection
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint, StartingCheckpoint, open_start
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -77,14 +77,14 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
     A checkpoint that cannot be opened gives no settings. The learner then fails or takes fresh weights, and says why.
     """
     flags.print_unused(parsed)
-    start = StartingCheckpoint.of(_run_section(parser, parsed))
-    if start.opened is None:
+    start = open_start(_run_section(parser, parsed))
+    if not isinstance(start, OpenedCheckpoint):
         print(flags.preset_line(parsed))
         config = flags.config_or_exit(parser, parsed)
         print(f"{describe(config)}; the settings are those of preset {parsed.config} and the flags", flush=True)
         return TrainingSetup(config, start)
-    config = _config(parser, parsed, start.opened, names=TRAINED)
-    print(f"{describe(config)}; {_source(start.opened, parsed.config)}")
+    config = _config(parser, parsed, start.checkpoint, names=TRAINED)
+    print(f"{describe(config)}; {_source(start.checkpoint, parsed.config)}")
     others = "all other settings, such as those of ppo and reward,"
     print(f"{others} are those of preset {parsed.config} (--config)", flush=True)
     return TrainingSetup(config, start)
@@ -128,13 +128,13 @@ def _missing_flags(parsed: argparse.Namespace, checkpoint: Checkpoint) -> list[s
 
 def _source(checkpoint: Checkpoint, preset: str) -> str:
     """Returns a text that says where the settings come from that no flag gives."""
-    said, root = checkpoint.settings.values, checkpoint.root
+    stored, root = checkpoint.settings.values, checkpoint.root
     unknown = checkpoint.settings.unknown
     left_out = f" (it has settings of another release, which are left out: {', '.join(unknown)})" if unknown else ""
-    if "env.task" in said:
+    if "env.task" in stored:
         return f"the settings are those of {root}{left_out} and the flags"
-    missing = ["task", "simulator", "time limit", *([] if "model.temperature" in said else ["temperature"])]
-    missing += [] if "run.prompt" in said else ["prompt"]
+    missing = ["task", "simulator", "time limit", *([] if "model.temperature" in stored else ["temperature"])]
+    missing += [] if "run.prompt" in stored else ["prompt"]
     return (
         f"{root} does not say its {', '.join(missing)}{left_out}, so they are those of preset {preset} and the flags; "
         "choose the preset by --config"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import NoReturn
 
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.errors import CheckpointError
@@ -12,45 +13,64 @@ from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
-class StartingCheckpoint:
-    """The checkpoint that a run goes on from (`run.resume`) or begins with (`run.pretrained_checkpoint_path`).
+class NoCheckpoint:
+    """A run names no checkpoint, so it begins with fresh weights."""
 
-    Attributes:
-        opened: the checkpoint, or None if the run begins with fresh weights or the checkpoint cannot be opened.
-        error: why the checkpoint cannot be opened, or None if it is opened or the run has none.
-    """
+    def require(self) -> NoReturn:
+        """Raises CheckpointError, because a checkpoint is needed and the run has none."""
+        raise CheckpointError(
+            "the run must name a checkpoint to start from, got fresh weights; set --pretrained_checkpoint_path"
+        )
 
-    opened: Checkpoint | None = None
-    error: CheckpointError | None = None
 
-    @classmethod
-    def of(cls, run: RunConfig) -> StartingCheckpoint:
-        """Opens the checkpoint that the section `run` names. It raises no error, but keeps it for `require`."""
-        try:
-            return cls(_open(run))
-        except CheckpointError as error:
-            return cls(error=error)
+@dataclasses.dataclass(frozen=True)
+class OpenedCheckpoint:
+    """The checkpoint that a run names is opened."""
+
+    checkpoint: Checkpoint
 
     def require(self) -> Checkpoint:
-        """Returns the checkpoint.
-
-        Raises:
-            CheckpointError: when it cannot be opened, or the run has none.
-        """
-        if self.error is not None:
-            raise self.error
-        if self.opened is None:
-            raise CheckpointError(
-                "the run must name a checkpoint to start from, got fresh weights; set --pretrained_checkpoint_path"
-            )
-        return self.opened
+        """Returns the checkpoint."""
+        return self.checkpoint
 
 
-def _open(run: RunConfig) -> Checkpoint | None:
-    if not run.resume:
-        return Checkpoint.open(Path(run.pretrained_checkpoint_path)) if run.pretrained_checkpoint_path else None
+@dataclasses.dataclass(frozen=True)
+class UnreadableCheckpoint:
+    """The checkpoint that a run names cannot be opened, for the reason that `error` says."""
+
+    error: CheckpointError
+
+    def require(self) -> NoReturn:
+        """Raises `error`, because the checkpoint is needed."""
+        raise self.error
+
+
+StartingCheckpoint = NoCheckpoint | OpenedCheckpoint | UnreadableCheckpoint
+"""What is known of the checkpoint that a run starts from. `require` returns the checkpoint or raises an error."""
+
+
+def open_start(run: RunConfig) -> StartingCheckpoint:
+    """Opens the checkpoint that a run goes on from (`run.resume`) or begins with, without raising an error."""
+    return _open_newest(run) if run.resume else open_pretrained(run)
+
+
+def open_pretrained(run: RunConfig) -> StartingCheckpoint:
+    """Opens the checkpoint at `run.pretrained_checkpoint_path`, without raising an error."""
+    path = run.pretrained_checkpoint_path
+    return _open(Path(path)) if path else NoCheckpoint()
+
+
+def _open_newest(run: RunConfig) -> StartingCheckpoint:
     directory = run.checkpoint_folder
     newest = newest_checkpoint(directory)
     if newest is None:
-        raise CheckpointError(f"{directory} holds no finished checkpoint to resume from; start without --resume")
-    return Checkpoint.open(newest)
+        text = f"{directory} holds no finished checkpoint to resume from; start without --resume"
+        return UnreadableCheckpoint(CheckpointError(text))
+    return _open(newest)
+
+
+def _open(path: Path) -> StartingCheckpoint:
+    try:
+        return OpenedCheckpoint(Checkpoint.open(path))
+    except CheckpointError as error:
+        return UnreadableCheckpoint(error)

@@ -29,7 +29,8 @@ class Provenance:
 
     Attributes:
         kind: "openpi", "own" or "scratch".
-        path: the checkpoint that the weights were read from; empty for scratch.
+        path: the checkpoint that the weights were read from, as an absolute path. Where it could not be loaded, this
+            is the path that was named. It is empty for scratch without a path.
         is_fallback: whether fresh weights replaced a checkpoint that could not be loaded.
         reason: why the checkpoint could not be loaded.
         notes: texts that say which parameters are fresh and which of the checkpoint's are left out, where one was read.
