@@ -55,13 +55,19 @@ ANY_FOR_JSON = {
     "evaluation.parity.parity_set": "config.json of the reference data",
 }
 """The modules of those rooms that use `typing.Any` for what `json` reads, and the reason of each."""
+OUTSIDE = {"experiments", "tools", "examples", "test"}
+"""The folders beside the package. Their files may import the package, never the other way."""
 NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
 NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE)
 
 
 def imports(tree: ast.AST) -> set[str]:
-    """Returns the full names of everything that a file imports, inside functions as well, outside TYPE_CHECKING."""
+    """Returns the full names of everything that a file imports, inside functions as well.
+
+    What is imported under TYPE_CHECKING is left out, because it is never loaded: only type checkers read it. So the
+    rules of this file do not bind it, and runtime/description.py may name the type of the configuration.
+    """
     found: set[str] = set()
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
@@ -94,6 +100,12 @@ def attributes(path: pathlib.Path) -> set[str]:
     """Returns the names of all attributes that a file reads or writes, of whatever object."""
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+
+def constants(path: pathlib.Path) -> set[str]:
+    """Returns all strings that are written as literals in a file; docstrings and parts of f-strings are among them."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def room(module: str) -> str:
@@ -186,6 +198,12 @@ def test_the_folder_of_a_node_imports_no_other_node() -> None:
     assert not any(offenders.values()), listing(offenders)
 
 
+def test_nothing_imports_what_stands_outside_of_the_package() -> None:
+    assert all((ROOT.parent / folder).is_dir() for folder in OUTSIDE)
+    offenders = {module: foreign(module) & OUTSIDE for module in MODULES}
+    assert not any(offenders.values()), listing(offenders)
+
+
 def test_rooms_with_a_closed_list_import_nothing_else() -> None:
     allowed = {name: {*sys.stdlib_module_names, *packages} for name, packages in ONLY.items()}
     offenders = {module: foreign(module) - allowed[room(module)] for module in MODULES if room(module) in ONLY}
@@ -212,6 +230,12 @@ def test_arrays_and_trees_have_types() -> None:
 def test_what_is_frozen_is_decided_in_one_place() -> None:
     settings = {"freeze_image_tower", "freeze_text_tower"}
     assert {dotted(path) for path in FILES if attributes(path) & settings} == {"model.backbone.freezing"}
+
+
+def test_the_groups_of_parameters_are_named_in_one_place() -> None:
+    assert {dotted(path) for path in FILES if constants(path) & {"actor_backbone", "value_head"}} == {
+        "core_jax.parameter_groups"
+    }
 
 
 def test_the_list_of_nodes_imports_the_standard_library_only() -> None:

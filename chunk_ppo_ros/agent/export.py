@@ -19,7 +19,7 @@ from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
-from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR, Checkpoint
+from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR_PREFIX, Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
@@ -69,9 +69,9 @@ def export(
 def _load_actor(checkpoint: Checkpoint) -> Params:
     """Returns the parameters of the backbone in float32, with adapters as they are stored."""
     names = {
-        name.removeprefix(ACTOR): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
+        name.removeprefix(ACTOR_PREFIX): jax.ShapeDtypeStruct(leaf.shape, jnp.float32)
         for name, leaf in checkpoint.leaves.items()
-        if name.startswith(ACTOR)
+        if name.startswith(ACTOR_PREFIX)
     }
     return checkpoint.load_actor(flax.traverse_util.unflatten_dict(names, sep="/"))
 

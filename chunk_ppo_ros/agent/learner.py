@@ -21,6 +21,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
 from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
@@ -28,7 +29,7 @@ from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
 from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.gradient_step import committed
-from chunk_ppo_ros.rl.optimizer import ACTOR, make_optimizer
+from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.robot.chunk_length import length_metrics

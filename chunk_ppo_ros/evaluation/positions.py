@@ -29,6 +29,7 @@ from chunk_ppo_ros.config import (
 )
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.evaluation.parity.parity_served import SERVED_SHIFT, generated_states
@@ -100,7 +101,7 @@ def prefer(policy: Pi0FASTActorCritic, params: Params, batch: CloningBatch, epis
         episodes: int [N], number of the demonstration that each chunk belongs to, 0..E-1.
     """
     score = jax.jit(lambda actor, chunks: score_both(policy, actor, chunks))
-    actor, sums = params["actor_backbone"], np.zeros((2, len(batch)))
+    actor, sums = params[ACTOR], np.zeros((2, len(batch)))
     for first in range(0, len(batch), BATCH_SIZE):
         # The last batch is filled up with first rows, so that all batches have the shape that was compiled.
         rows = np.arange(first, first + BATCH_SIZE) % len(batch)

@@ -22,6 +22,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
@@ -139,13 +140,13 @@ def clone(
         UserError: when no parameter is left to train.
     """
     settings = config.pretrain
-    partition = _partition(params["actor_backbone"], config)
+    partition = _partition(params[ACTOR], config)
     warmup_steps = max(1, settings.bc_steps // 20)
     schedule = optax.warmup_cosine_decay_schedule(0.0, settings.bc_learning_rate, warmup_steps, settings.bc_steps)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, b1=0.9, b2=0.95, weight_decay=1e-4))
 
     def loss_of(trained: Params, frozen: Params, minibatch: CloningBatch) -> jax.Array:
-        joined = {**params, "actor_backbone": partition.join(trained, frozen)}
+        joined = {**params, ACTOR: partition.join(trained, frozen)}
         return cloning_loss(policy, joined, minibatch, temperature=CLONING_TEMPERATURE)
 
     @jax.jit
@@ -156,7 +157,7 @@ def clone(
         updates, state = optimizer.update(gradients, state, trained)
         return optax.apply_updates(trained, updates), state, loss
 
-    trained, frozen = partition.split(params["actor_backbone"])
+    trained, frozen = partition.split(params[ACTOR])
     state = optimizer.init(trained)
     random = np.random.default_rng(config.run.seed)
     for number in range(1, settings.bc_steps + 1):
@@ -164,7 +165,7 @@ def clone(
         trained, state, loss = step(trained, frozen, state, minibatch)
         on_step(float(loss))
         on_params(number, partition.join(trained, frozen))
-    return {**params, "actor_backbone": partition.join(trained, frozen)}
+    return {**params, ACTOR: partition.join(trained, frozen)}
 
 
 def _partition(actor_backbone: Params, config: TrainConfig) -> Partition:
@@ -217,7 +218,7 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     batch = tokenize(demonstrations, tokenizer)
     with cloning_progress(settings.bc_steps) as on_step:
         params = clone(policy, params, batch, config, on_step=on_step, on_params=on_params)
-    return save(directory, params["actor_backbone"])
+    return save(directory, params[ACTOR])
 
 
 def _check_demonstrable(config: TrainConfig) -> None:

@@ -24,6 +24,7 @@ from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fi
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.episode import Episode, seen_starts
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
@@ -102,7 +103,7 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
         after = score(params)
         print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats per token before, {after:.3f} after")
     return save_openpi_checkpoint(
-        directory, params["actor_backbone"], write_assets=tokenizer.save, settings=_settings(config, episodes)
+        directory, params[ACTOR], write_assets=tokenizer.save, settings=_settings(config, episodes)
     )
 
 

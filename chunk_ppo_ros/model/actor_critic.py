@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, Shaped
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Key, Params, Scalar
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.model import decoding
 from chunk_ppo_ros.model.backbone.gemma_attention import KVCache
@@ -80,8 +81,8 @@ class Pi0FASTActorCritic:
     def _init(self, key: Key) -> Params:
         backbone_key, value_key = jax.random.split(key)
         return {
-            "actor_backbone": self.backbone.init(key=backbone_key),
-            "value_head": self.value_head.init(key=value_key),
+            ACTOR: self.backbone.init(key=backbone_key),
+            VALUE: self.value_head.init(key=value_key),
         }
 
     def sample_actions(
@@ -105,7 +106,7 @@ class Pi0FASTActorCritic:
             greedy: take the likeliest legal token instead; the log-probabilities are still those at `temperature`.
         """
         decoder = self.decoder
-        actor, layout = params["actor_backbone"], self._layout(observation)
+        actor, layout = params[ACTOR], self._layout(observation)
         prefix, cache = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         blocks = self.backbone.arrange(actor)
 
@@ -158,7 +159,7 @@ class Pi0FASTActorCritic:
             The scores. A token that the constraint forbids has a log-probability of about -2e38.
         """
         decoder = self.decoder
-        actor, layout = params["actor_backbone"], self._layout(observation)
+        actor, layout = params[ACTOR], self._layout(observation)
         prefix = self._prefix.embed(actor, observation)
         action_tokens, token_mask = jnp.asarray(action_tokens), jnp.asarray(token_mask)
         tokens = self.backbone.embed_tokens(actor, action_tokens[:, : decoder.max_tokens - 1])
@@ -196,7 +197,7 @@ class Pi0FASTActorCritic:
 
     def compute_observation_value(self, params: Params, observation: AnyObservation) -> Float32[Array, "B"]:
         """Returns V(s), in units of reward, of an observation with one batch axis."""
-        actor, layout = params["actor_backbone"], self._layout(observation)
+        actor, layout = params[ACTOR], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         return self._value(params, prefix, layout).mean
 
@@ -213,7 +214,7 @@ class Pi0FASTActorCritic:
         Raises:
             ValueError: where `model.chunk_value` is none, or the actions have another shape or too many steps.
         """
-        actor, layout = params["actor_backbone"], self._layout(observation)
+        actor, layout = params[ACTOR], self._layout(observation)
         prefix, _ = self.backbone.run(actor, self._prefix.embed(actor, observation), layout)
         return self._chunk_value(params, prefix, layout, actions).mean
 
@@ -222,7 +223,7 @@ class Pi0FASTActorCritic:
 
         No gradient flows into the image tower, so this is for training that leaves the image tower as it is.
         """
-        return self._prefix.embed_images(params["actor_backbone"], observation)
+        return self._prefix.embed_images(params[ACTOR], observation)
 
     @property
     def _prefix(self) -> Prefix:
@@ -233,13 +234,13 @@ class Pi0FASTActorCritic:
 
     def _value(self, params: Params, prefix: Float[Array, "B prefix W"], layout: Layout) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]
-        return self.value_head.observation_value(params["value_head"], prefix, valid)
+        return self.value_head.observation_value(params[VALUE], prefix, valid)
 
     def _chunk_value(
         self, params: Params, prefix: Float[Array, "B prefix W"], layout: Layout, actions: Float[AnyArray, "B H D"]
     ) -> ValueEstimate:
         valid = layout.valid[:, : self.prefix_slots]
-        return self.value_head.chunk_value(params["value_head"], prefix, valid, jnp.asarray(actions))
+        return self.value_head.chunk_value(params[VALUE], prefix, valid, jnp.asarray(actions))
 
     def _with_forced_slots(self, leaf: Shaped[Array, "B sampled"]) -> Shaped[Array, "B T"]:
         """Returns numbers of the sampled tokens, with zeros appended for the slots that only forced tokens reach."""

@@ -15,8 +15,9 @@ from jaxtyping import Bool, Float, Int, PyTree
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Array, Params, Tree
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.rl import losses
-from chunk_ppo_ros.rl.optimizer import ACTOR, VALUE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.optimizer import ActorCriticOptimizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.rl.policy_scores import Evaluate, score
 from chunk_ppo_ros.rl.rollout import RolloutBatch

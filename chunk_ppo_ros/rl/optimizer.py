@@ -10,10 +10,9 @@ from jaxtyping import PyTree
 
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core_jax.arrays import Scalar, ShapeTree, Tree
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.rl.partition import Partition
 
-ACTOR = "actor_backbone"
-VALUE = "value_head"
 LR_SCALE = "rate_scale"
 """The key in the optimizer state of the factor on the actor's learning rate, which is 1 unless updates were undone.
 

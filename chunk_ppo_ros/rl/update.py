@@ -17,10 +17,11 @@ from jaxtyping import PyTree
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core_jax.arrays import Key, Params, Tree
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
 from chunk_ppo_ros.rl.gradient_step import GradientStep, OptState, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
-from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, ActorCriticOptimizer
+from chunk_ppo_ros.rl.optimizer import LR_SCALE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.policy_scores import Evaluate
 from chunk_ppo_ros.rl.rollout import RolloutBatch
 from chunk_ppo_ros.rl.targets import Targets, chunk_value_metrics, compute_targets

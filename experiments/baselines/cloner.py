@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from chunk_ppo_ros.config import PPOConfig
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 
 
@@ -39,14 +40,14 @@ class Cloner:
         @jax.jit
         def step(params: Any, state: Any, minibatch: CloningBatch) -> tuple[Any, Any, jax.Array]:
             def loss_of(actor: Any) -> jax.Array:
-                return loss({**params, "actor_backbone": actor}, minibatch)
+                return loss({**params, ACTOR: actor}, minibatch)
 
-            value, gradients = jax.value_and_grad(loss_of)(params["actor_backbone"])
-            updates, state = optimizer.update(gradients, state, params["actor_backbone"])
-            return {**params, "actor_backbone": optax.apply_updates(params["actor_backbone"], updates)}, state, value
+            value, gradients = jax.value_and_grad(loss_of)(params[ACTOR])
+            updates, state = optimizer.update(gradients, state, params[ACTOR])
+            return {**params, ACTOR: optax.apply_updates(params[ACTOR], updates)}, state, value
 
         self.params = params
-        self.state = optimizer.init(params["actor_backbone"])
+        self.state = optimizer.init(params[ACTOR])
         self._step, self._config, self._random = step, config, np.random.default_rng(seed)
 
     def clone(self, batch: CloningBatch) -> float:

@@ -22,6 +22,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints import compatibility
@@ -30,7 +31,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.gradient_step import OptState
-from chunk_ppo_ros.rl.optimizer import ACTOR, LR_SCALE, make_optimizer
+from chunk_ppo_ros.rl.optimizer import LR_SCALE, make_optimizer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
 from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
 from chunk_ppo_ros.core_jax.arrays import AnyArray
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.evaluation.bench.bench_inputs import random_chunk, transition_of
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -110,7 +111,7 @@ class BenchPolicy:
         embedded before (`embedded`). As in training, a step overwrites the memory of the old parameters.
         """
         optimizer = make_optimizer(ppo)
-        trained = FrozenTowers.of(ppo).trained_leaves(self.params["actor_backbone"])
+        trained = FrozenTowers.of(ppo).trained_leaves(self.params[ACTOR])
         step = GradientStep(self.policy.evaluate, optimizer, ppo, trained=trained)
         opt_state = optimizer.init(self.params, trained=trained)
         states = [step.begin(self.params, opt_state, policy_frozen=False, donate=True)]

@@ -24,7 +24,7 @@ from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.named_leaves import HasShape
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.checkpoint import ACTOR_PREFIX, Checkpoint
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -164,7 +164,7 @@ def _model_config(
 
     The rank of adapters and the size of images follow from the shapes of the stored parameters.
     """
-    leaves = {name.removeprefix("actor_backbone/PaliGemma/"): leaf for name, leaf in stored.items()}
+    leaves = {name.removeprefix(f"{ACTOR_PREFIX}PaliGemma/"): leaf for name, leaf in stored.items()}
     ranks = {leaf.shape[-1] for name, leaf in leaves.items() if name.endswith("einsum/lora_a")}
     cameras = sorted(
         name.removeprefix(_IMAGE) for name in inputs if name.startswith(_IMAGE) and not name.startswith(_IMAGE_MASK)

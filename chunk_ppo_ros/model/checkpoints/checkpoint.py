@@ -21,11 +21,12 @@ import jax
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
+from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_metadata
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
-ACTOR = "actor_backbone/"
+ACTOR_PREFIX = f"{ACTOR}/"
 """The prefix of the names of the backbone's leaves."""
 
 PARAMS, TRAIN_STATE, ASSETS = "params", "train_state", "assets"
@@ -70,7 +71,7 @@ class Checkpoint:
         with _readable(path):
             root = _root(path)
             stored = orbax_trees.stored_shapes(root / PARAMS)
-            if {name.split("/")[0] for name in stored} == {"actor_backbone", "value_head"}:
+            if {name.split("/")[0] for name in stored} == {ACTOR, VALUE}:
                 metadata, checksums = read_metadata(root / METADATA)
                 return cls(root, "own", stored, {name: name for name in stored}, checksums, metadata, metadata.settings)
             names = _openpi_names(path, stored)
@@ -141,10 +142,10 @@ class Checkpoint:
 
     def load_actor(self, expected: ShapeTree, *, sharding: PyTree = None) -> Params:
         """Returns the backbone's parameters, {"PaliGemma": ...}, without a value head; see `load_leaves`."""
-        heads = [name for name in self.leaves if not name.startswith(ACTOR)]
-        places = None if sharding is None else {"actor_backbone": sharding}
-        loaded = self.load_leaves({"actor_backbone": expected}, ignored=heads, sharding=places)
-        return loaded["actor_backbone"]
+        heads = [name for name in self.leaves if not name.startswith(ACTOR_PREFIX)]
+        places = None if sharding is None else {ACTOR: sharding}
+        loaded = self.load_leaves({ACTOR: expected}, ignored=heads, sharding=places)
+        return loaded[ACTOR]
 
     def load_train_state(
         self, expected: ShapeTree, *, absent: Mapping[str, AnyArray | Scalar] = MappingProxyType({})
@@ -217,11 +218,11 @@ def _openpi_names(path: Path, stored: Collection[str]) -> dict[str, str]:
     if not all(name.startswith("params/PaliGemma/") for name in stored):
         tops = ", ".join(sorted({name.split("/")[0] for name in stored}))
         raise CheckpointError(
-            f"{path} must hold actor_backbone and value_head, or openpi's params/PaliGemma, got {tops}; it is a "
+            f"{path} must hold {ACTOR} and {VALUE}, or openpi's params/PaliGemma, got {tops}; it is a "
             "checkpoint of another program"
         )
     suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # openpi's trainer writes the suffix.
-    return {ACTOR + name.removeprefix("params/").removesuffix(suffix): name for name in stored}
+    return {ACTOR_PREFIX + name.removeprefix("params/").removesuffix(suffix): name for name in stored}
 
 
 def _read_checksums(root: Path) -> dict[str, int]:

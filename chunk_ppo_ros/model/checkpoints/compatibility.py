@@ -14,6 +14,7 @@ from pathlib import Path
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, model_size
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core_jax.parameter_groups import VALUE
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.backbone.lora import is_adapter
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
@@ -21,8 +22,8 @@ from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 _FREE = {"paligemma_variant", "tower_sizes", "temperature", "detach_value", "dtype", "constrain_decoding"}
 _ACTION_SETTINGS = ("model.action_dim", "model.action_horizon", "model.delta_actions", "model.adapt_to_pi")
-_CHUNK_HEAD = "value_head/chunk/"
-_VALUE_HEAD = "value_head/"
+_VALUE_HEAD = f"{VALUE}/"
+_CHUNK_HEAD = f"{_VALUE_HEAD}chunk/"
 
 
 @dataclasses.dataclass(frozen=True)
