@@ -66,12 +66,12 @@ class Measured:
     @classmethod
     def of(cls, evaluation: EvaluationResult, *, minutes: float) -> Measured:
         """Returns the figures of an evaluation."""
-        record = evaluation.record()
+        summary = evaluation.summary
         return cls(
-            success=float(record["success_mean"]),
-            success_low=float(record["success_low"]),
-            success_high=float(record["success_high"]),
-            reward=float(record["reward_mean"]),
+            success=summary.success_mean,
+            success_low=summary.success_low,
+            success_high=summary.success_high,
+            reward=summary.reward_mean,
             outcomes="".join("1" if solved else "0" for solved in evaluation.success),
             decoding=evaluation.decoding,
             minutes=minutes,

@@ -1,7 +1,9 @@
 """Trains a curve until its number of chunks is reached, and measures points on validation starts in between.
 
-The time of training includes rollouts, updates, checkpoints and compiling, but no points. Updates that a kill lost are
-made again and count once, because the records of a version that is made again replace the earlier ones.
+Beside the metrics of its method, an update has `time/total`, in s: the time of its rollout, of the update itself and of
+its checkpoint. That of the first update includes loading and compiling. Points are not part of these times. Updates
+that a kill lost are made again and count once, because the records of a version that is made again replace the earlier
+ones.
 """
 
 from __future__ import annotations

@@ -88,9 +88,9 @@ def test_episodes_are_counted_and_every_chunk_has_a_key_of_its_own(monkeypatch: 
     np.testing.assert_array_equal(result.reward, [0.5, 1.0, 0.5, 1.0])
     np.testing.assert_array_equal(result.num_chunks, [1, 2, 1, 2])
     np.testing.assert_array_equal(result.invalid, [0, 1, 0, 1])
-    record = result.record()
-    assert (record["success_mean"], record["episodes"], record["decoding"]) == (0.5, 4, "sample")
-    assert record["invalid_fraction"] == pytest.approx(2 / 6)
+    summary = result.summary
+    assert (summary.success_mean, summary.episodes, result.decoding) == (0.5, 4, "sample")
+    assert summary.invalid_fraction == pytest.approx(2 / 6)
     assert "2 of 6 chunks invalid" in str(result)
     assert ACTORS[-1].sequence_numbers == [0, 10_000, 10_001, 20_000, 30_000, 30_001]
     assert ended == [1, 2, 3, 4]

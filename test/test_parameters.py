@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.config import parameter_file
 from chunk_ppo_ros.config.renamed import RENAMED
+from chunk_ppo_ros.core.rounding import MAX_LOGP_GAPS
 from chunk_ppo_ros.nodes.wire import parameters
 
 NodeMaker = Callable[..., Node]
@@ -223,6 +224,16 @@ def test_the_old_limit_of_the_dtype_in_use_is_kept(
     path = write_settings(tmp_path / "params.yaml", ppo=ppo)  # the dtype is the base's
     base = config_lib.from_dict(config_lib.TrainConfig, {"model": {"dtype": dtype}})
     assert parameters.load_config_file(path, base=base).ppo.logp_gap_limit(dtype) == limit
+
+
+def test_an_old_limit_is_kept_when_the_default_becomes_another(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MAX_LOGP_GAPS, "float32", 0.01)
+    path = write_settings(tmp_path / "params.yaml", ppo={"max_logp_gap": 0.001, "max_logp_gap_bfloat16": 0.9})
+    assert parameters.load_config_file(path).ppo.logp_gap_limit("float32") == 0.001
+    path = write_settings(tmp_path / "params.yaml", ppo={"max_logp_gap_bfloat16": 0.9})
+    assert parameters.load_config_file(path).ppo.logp_gap_limit("float32") == 0.01
 
 
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 0.01), ("bfloat16", 0.9)])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chunk_ppo_ros.config.model_size import NAMES as SIZE_NAMES
+from chunk_ppo_ros.core.rounding import MAX_LOGP_GAPS
 
 Carry = Callable[[dict[str, Any], Any, str], None]
 """A function that carries an old value over. It takes the section's settings, which it changes, the old value, and the
@@ -49,16 +50,13 @@ def _size_carrier(size_name: str) -> Carry:
     return carry
 
 
-_OLD_GAPS = {"float32": 1e-3, "bfloat16": 0.9}
-"""The default limits of earlier versions, which are the limits of today as well."""
-
-
 def _carry_gap(section: dict[str, Any], value: Any, dtype: str) -> None:
     """Keeps the limit of the dtype in use. An earlier version had one for each dtype.
 
-    An old limit that is the default is left out, because the default is the same today.
+    A limit that is missing stands for the default. A limit that is the default of today is left out, and any other one
+    is kept, also where it was the default of the earlier version.
     """
-    limits = {"float32": section.pop("max_logp_gap", _OLD_GAPS["float32"]), "bfloat16": value}
+    limits = {"float32": section.pop("max_logp_gap", MAX_LOGP_GAPS["float32"]), "bfloat16": value}
     if dtype not in limits:
         return  # The check of model.dtype refuses it.
     limit = limits[dtype]
@@ -67,7 +65,7 @@ def _carry_gap(section: dict[str, Any], value: Any, dtype: str) -> None:
             f"ppo.max_logp_gap must be above 0 to be carried over, got 0 for {dtype}, which refused every gap in an "
             "earlier version and stands for the default now; write the limit that you want"
         )
-    if limit != _OLD_GAPS[dtype]:
+    if limit != MAX_LOGP_GAPS[dtype]:
         section["max_logp_gap"] = limit
 
 
@@ -125,7 +123,7 @@ def carry_over(
     old = [f"{name}.{key}" for name, section in sections.items() for key in section if f"{name}.{key}" in RENAMED]
     values = {name: dict(section) for name, section in sections.items()}
     if any(name.startswith("model.") for name in old) and "max_logp_gap" in values.get("ppo", {}):
-        values["ppo"].setdefault("max_logp_gap_bfloat16", _OLD_GAPS["bfloat16"])
+        values["ppo"].setdefault("max_logp_gap_bfloat16", MAX_LOGP_GAPS["bfloat16"])
     dtype = values.get("model", {}).get("dtype", dtype)
     for name, section in values.items():
         for key in [key for key in section if f"{name}.{key}" in RENAMED]:

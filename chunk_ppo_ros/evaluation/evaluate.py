@@ -58,6 +58,31 @@ class ActedChunk(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class EvaluationSummary:
+    """The figures of an evaluation over all episodes, with 95 % intervals.
+
+    Attributes:
+        episodes: the number of measured episodes.
+        success_mean: the share of episodes in which the task was solved, 0..1.
+        success_low: the lower end of its interval.
+        success_high: the upper end of its interval.
+        reward_mean: the mean reward of an episode.
+        reward_low: the lower end of its interval.
+        reward_high: the upper end of its interval.
+        invalid_fraction: the share of chunks whose tokens stood for no actions, 0..1.
+    """
+
+    episodes: int
+    success_mean: float
+    success_low: float
+    success_high: float
+    reward_mean: float
+    reward_low: float
+    reward_high: float
+    invalid_fraction: float
+
+
+@dataclasses.dataclass(frozen=True)
 class EvaluationResult:
     """The results of a checkpoint. Arrays have one entry per episode, in the order of the starts.
 
@@ -82,36 +107,51 @@ class EvaluationResult:
         """The checkpoint and the way of decoding, as labels for the metrics file."""
         return {"evaluation/checkpoint": self.checkpoint, "evaluation/decoding": self.decoding}
 
-    def metrics(self) -> Metrics:
-        """Returns the summary for the metrics file, with 95 % intervals."""
+    @property
+    def summary(self) -> EvaluationSummary:
+        """The figures over all episodes."""
         successes, episodes = int(self.success.sum()), len(self.success)
         success_low, success_high = success_interval(successes, episodes)
         reward_low, reward_high = mean_interval(self.reward)
+        return EvaluationSummary(
+            episodes=episodes,
+            success_mean=successes / episodes,
+            success_low=success_low,
+            success_high=success_high,
+            reward_mean=float(self.reward.mean()),
+            reward_low=reward_low,
+            reward_high=reward_high,
+            invalid_fraction=float(self.invalid.sum() / self.num_chunks.sum()),
+        )
+
+    def metrics(self) -> Metrics:
+        """Returns the summary for the metrics file."""
+        summary = self.summary
         return Metrics(
             {
-                "evaluation/episodes": episodes,
-                "evaluation/success_mean": successes / episodes,
-                "evaluation/success_low": success_low,
-                "evaluation/success_high": success_high,
-                "evaluation/reward_mean": float(self.reward.mean()),
-                "evaluation/reward_low": reward_low,
-                "evaluation/reward_high": reward_high,
-                "evaluation/invalid_fraction": float(self.invalid.sum() / self.num_chunks.sum()),
+                "evaluation/episodes": summary.episodes,
+                "evaluation/success_mean": summary.success_mean,
+                "evaluation/success_low": summary.success_low,
+                "evaluation/success_high": summary.success_high,
+                "evaluation/reward_mean": summary.reward_mean,
+                "evaluation/reward_low": summary.reward_low,
+                "evaluation/reward_high": summary.reward_high,
+                "evaluation/invalid_fraction": summary.invalid_fraction,
             }
         )
 
-    def record(self) -> dict[str, float | str]:
-        """Returns labels and metrics for a file of their own, by names without "evaluation/"."""
-        named: dict[str, float | str] = {**self.labels, **self.metrics()}
-        return {name.removeprefix("evaluation/"): value for name, value in named.items()}
+    def to_json(self) -> str:
+        """Returns the text of a file with the checkpoint, the way of decoding and the summary."""
+        origin = {"checkpoint": self.checkpoint, "decoding": self.decoding}
+        return json.dumps({**origin, **dataclasses.asdict(self.summary)}, indent=2) + "\n"
 
     def __str__(self) -> str:
-        record = self.record()
+        summary = self.summary
         held = f", {self.invalid.sum()} of {self.num_chunks.sum()} chunks invalid" if self.invalid.any() else ""
         return (
-            f"{self.checkpoint}: success {record['success_mean']:.1%} "
-            f"[{record['success_low']:.1%}, {record['success_high']:.1%}], mean reward {record['reward_mean']:.3f} "
-            f"[{record['reward_low']:.3f}, {record['reward_high']:.3f}] over {record['episodes']} episodes, "
+            f"{self.checkpoint}: success {summary.success_mean:.1%} "
+            f"[{summary.success_low:.1%}, {summary.success_high:.1%}], mean reward {summary.reward_mean:.3f} "
+            f"[{summary.reward_low:.3f}, {summary.reward_high:.3f}] over {summary.episodes} episodes, "
             f"{self.decoding} decoding{held}, 95 % intervals"
         )
 
@@ -207,5 +247,5 @@ def main(arguments: Sequence[str]) -> int:
     result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
     print(result)
     if parsed.json:
-        parsed.json.write_text(json.dumps(result.record(), indent=2) + "\n")
+        parsed.json.write_text(result.to_json())
     return 0

@@ -11,9 +11,8 @@ from chunk_ppo_ros import config as config_lib
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.reporting import wandb_sink
+from chunk_ppo_ros.reporting.metric_table import METRICS, Kind
 from chunk_ppo_ros.reporting.metrics_file import MetricsFile
-
-KINDS = ("update", "episode", "evaluation")
 
 
 class MetricsLog:
@@ -53,22 +52,22 @@ class MetricsLog:
         return cls(file, sink)
 
     def write(
-        self, kind: str, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str] | None = None
+        self, kind: Kind, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str] | None = None
     ) -> None:
         """Writes one record.
 
         Args:
-            kind: one of `KINDS`.
+            kind: the kind of the record, a key of `METRICS`.
             metrics: metrics of the update, episode or evaluation. Numbers that are not finite become null.
             counters: progress of the run.
             labels: further texts of the record, by names such as "evaluation/decoding".
 
         Raises:
             OSError: when the file cannot be written, as on a full disk; wandb never raises.
-            ValueError: when the kind is not one of `KINDS`.
+            ValueError: when the kind is not a key of `METRICS`.
         """
-        if kind not in KINDS:
-            raise ValueError(f"the kind of a record must be one of {', '.join(KINDS)}, got {kind!r}")
+        if kind not in METRICS:
+            raise ValueError(f"the kind of a record must be one of {', '.join(METRICS)}, got {kind!r}")
         progress = {
             "num_chunks": counters.num_chunks,
             "num_steps": counters.num_steps,

@@ -147,20 +147,25 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
     lines += ["| checkpoint | decoding | episodes | success | mean reward |", "|---|---|---|---|---|"]
     tests = []
     for record in evaluations:
-        value = {name.removeprefix("evaluation/"): number for name, number in record.items()}
-        success = f"{value['success_mean']:.1%} [{value['success_low']:.1%}, {value['success_high']:.1%}]"
-        reward = f"{value['reward_mean']:.3f} [{value['reward_low']:.3f}, {value['reward_high']:.3f}]"
+        name = Path(record["evaluation/checkpoint"]).name
+        success = f"{record['evaluation/success_mean']:.1%} {_interval(record, 'evaluation/success', '.1%')}"
+        reward = f"{record['evaluation/reward_mean']:.3f} {_interval(record, 'evaluation/reward', '.3f')}"
         lines.append(
-            f"| {Path(value['checkpoint']).name} | {value['decoding']} | {value['episodes']} | {success} | {reward} |"
+            f"| {name} | {record['evaluation/decoding']} | {record['evaluation/episodes']} | {success} | {reward} |"
         )
-        if "p_greater" in value:
+        if "evaluation/p_greater" in record:
             tests.append(
-                f"Success of {Path(value['checkpoint']).name} against the one before it, paired by start: "
-                f"{value['difference']:+.1%}, "
-                f"p {probability_text(value['p_greater'])} one-sided, "
-                f"p {probability_text(value['p_two_sided'])} two-sided."
+                f"Success of {name} against the one before it, paired by start: "
+                f"{record['evaluation/difference']:+.1%}, "
+                f"p {probability_text(record['evaluation/p_greater'])} one-sided, "
+                f"p {probability_text(record['evaluation/p_two_sided'])} two-sided."
             )
     return "\n".join([*lines, *([""] if tests else []), *tests])
+
+
+def _interval(record: Record, metric: str, form: str) -> str:
+    """Returns the 95 % interval of a metric, whose ends are recorded as `<metric>_low` and `<metric>_high`."""
+    return f"[{record[f'{metric}_low']:{form}}, {record[f'{metric}_high']:{form}}]"
 
 
 def _places(run_dir: Path, config: Mapping[str, Any]) -> dict[str, str]:

@@ -85,7 +85,12 @@ class FilteredBC:
         return self._evaluated
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
-        """Makes one round, which samples chunks and then clones all kept chunks. See `methods.Method`."""
+        """Makes one round, which samples chunks and then clones all kept chunks.
+
+        Returns:
+            What `methods.Method` says, and three metrics of its own: `cloning/new_chunks` (kept of this rollout),
+            `cloning/chunks` (kept so far) and `cloning/nats_per_token` (the mean loss of this round's cloning).
+        """
         began = time.monotonic()
         transitions, episodes = self._worker.collect(self._config.ppo.num_chunks_per_update)
         sampled = time.monotonic()

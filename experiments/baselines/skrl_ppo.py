@@ -118,7 +118,12 @@ class GaussianPPO:
         return self._actor
 
     def update(self) -> tuple[Metrics, Sequence[EpisodeSummary]]:
-        """Makes one rollout, and skrl's update after its last chunk, as `methods.Method.update` says."""
+        """Makes one rollout, and skrl's update after its last chunk.
+
+        Returns:
+            What `methods.Method` says, and a metric of its own: `gaussian/std`, the standard deviation of the policy as
+            a mean over the dimensions of its actions.
+        """
         began, num_chunks = time.monotonic(), self._config.ppo.num_chunks_per_update
         for number in range(self.counters.num_chunks, self.counters.num_chunks + num_chunks):
             self._trainer.train(timestep=number, timesteps=self._config.ppo.total_timesteps)

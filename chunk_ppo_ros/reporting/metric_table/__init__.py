@@ -13,7 +13,7 @@ from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 from chunk_ppo_ros.reporting.metric_table.update_rows import UPDATES
 
 Kind = Literal["update", "episode", "evaluation"]
-"""The kinds of records that have metrics; see `metrics_log.KINDS`."""
+"""The kinds of records that have metrics. `metrics_log.py` writes no other kind beside the record of a start."""
 
 METRICS: dict[Kind, tuple[MetricRow, ...]] = {"update": UPDATES, "episode": EPISODES, "evaluation": EVALUATIONS}
 """The metrics of each kind of record."""

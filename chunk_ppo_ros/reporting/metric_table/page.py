@@ -22,6 +22,9 @@ The unit "share" stands for a number within 0..1.
 This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it by hand, but run
 `python -m chunk_ppo_ros.reporting.metric_table.page > docs/metrics.md`.
 
+The methods and curves of `experiments/` log metrics of their own beside these, such as `time/total`. They are
+described where they are computed, not here.
+
 The line that is printed after an update shows `kl/approx` and `kl/after`. Decide by `kl/after`: it is measured over
 the whole rollout once the update is made, and it is what `ppo.max_kl` limits. Which values call for which setting is
 in [troubles.md](troubles.md) and [learning.md](learning.md).
