@@ -9,6 +9,7 @@ from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.reporting.metric_table import Kind
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.run_metrics import episode_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
@@ -69,7 +70,7 @@ class TrainingLog:
         stamp = self._node.get_clock().now().nanoseconds
         self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp, sender=sender))
 
-    def _write(self, kind: str, metrics: Metrics, counters: Counters) -> None:
+    def _write(self, kind: Kind, metrics: Metrics, counters: Counters) -> None:
         if self.file is None:
             return
         try:
