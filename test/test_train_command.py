@@ -90,7 +90,7 @@ def test_a_run_that_has_nothing_to_resume_makes_no_folder(tmp_path: Path) -> Non
 class QuickLearner:
     """Is done after two updates, each of which counts what it is given."""
 
-    opening = ("a line to begin with",)
+    startup_messages = ("a line to begin with",)
     provenance = Provenance("scratch")
 
     def __init__(self, events: list[object]) -> None:
