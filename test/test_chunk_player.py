@@ -12,12 +12,15 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
+SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
+
 
 def make_player(*, lockstep: bool = False) -> ChunkPlayer:
-    return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=lockstep)
+    return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=lockstep, trust=SIMULATED)
 
 
 def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[ExecutionResult]]:
@@ -299,3 +302,63 @@ def test_targets_never_leave_the_joint_ranges() -> None:
     send(player, targets, now=1.0)
     sent = [player.tick(1.0 + DT * step) for step in range(1, 4)]
     np.testing.assert_allclose([target[1] for target in sent if target is not None], [1.25, 1.25664, 1.25664])
+
+
+def test_what_comes_again_with_the_stamp_of_the_running_chunk_makes_no_second_result() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.01), now=1.0)
+    player.tick(1.02)
+    send(player, ramp(4, 0.01), now=1.02)
+    player.refuse(1, "left arm: a half of it cannot be read")
+    _, results = play(player, 1.02)
+    assert only(results).status == Status.EXECUTED
+    player.watch(9.0)
+    assert player.take_results() == []
+
+
+def make_braking_player() -> ChunkPlayer:
+    config = RobotConfig(max_velocity=1.5, max_acceleration=10.0)
+    return ChunkPlayer(config, state_timeout=0.5, states_on_demand=False, trust=SIMULATED)
+
+
+def test_a_robot_with_limited_acceleration_brakes_where_a_chunk_is_cancelled() -> None:
+    player, now = make_braking_player(), 1.0
+    observe(player, now)
+    send(player, ramp(16, 0.02), now=now)
+    sent = [HOME]
+    for step in range(40):
+        if step == 8:
+            player.suspend("paused")
+        now += DT
+        observe(player, now)
+        target = player.tick(now)
+        if target is not None:
+            sent.append(target)
+    steps = np.diff(np.array(sent)[:, 0])
+    assert len(steps) < 20 and steps[-1] == 0.0  # it sends nothing more at rest
+    assert steps[7] > 0.01 and np.all(np.abs(np.diff(steps)) <= 0.004 + 1e-12)
+
+
+def test_no_chunk_starts_while_the_robot_brakes() -> None:
+    player = make_braking_player()
+    observe(player, 1.0)
+    send(player, ramp(16, 0.02), now=1.0)
+    for step in range(1, 8):
+        observe(player, 1.0 + step * DT)
+        player.tick(1.0 + step * DT)
+    player.suspend("paused")
+    player.resume()
+    send(player, ramp(16, 0.02), now=1.15, stamp=2)
+    results = player.take_results()
+    assert "the robot still comes to rest" in results[-1].message
+
+
+def test_a_chunk_that_the_limits_slow_too_much_ends_as_limited() -> None:
+    player = make_braking_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.3)[:4], now=1.0)
+    sent, results = play(player, 1.0)
+    result = only(results)
+    assert (result.status, result.num_steps, len(sent)) == (Status.LIMITED, 4, 6)
+    assert result.message == "the limits made it too slow"

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
 from chunk_ppo_ros.core import types
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
@@ -124,7 +125,7 @@ def test_a_measurement_that_is_not_known_is_nan_on_the_wire() -> None:
 def test_the_numbers_of_status_and_causes_are_those_of_the_message() -> None:
     for member in (*Status, *Cause):
         assert getattr(msg.ExecutionResult, str(member.name)) == member.value
-    assert max(len(Status), len(Cause)) == 5  # of all constants of the message, none is left out
+    assert (len(Status), len(Cause)) == (6, 5)  # none of the constants of the message is left out
 
 
 COUNTERS = Counters(run_id="run", policy_version=3, num_chunks=7)
@@ -242,7 +243,7 @@ NAN = float("nan")
         ("chunk.num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
         ("chunk.entropy", NAN, "entropy must be finite, got nan"),
         ("outcome.execution.num_clamped_steps", 12, r"num_clamped_steps must be that of causes \(4\), got 12"),
-        ("outcome.execution.status", 5, "status must be within 0..4, got 5"),
+        ("outcome.execution.status", 6, "status must be within 0..5, got 6"),
         ("outcome.execution.action_dim", 13, "commanded must have 143 elements"),
         ("outcome.execution.commanded", array.array("f", [NAN] * 154), "commanded must be finite"),
         ("outcome.execution.causes", array.array("B", [32] * 11), "causes must be bits of 31, got 32 as well"),
@@ -279,7 +280,7 @@ def test_no_steps_asked_is_refused() -> None:
 
 
 def test_a_point_without_a_position_for_each_joint_is_refused() -> None:
-    message = joints.arm_trajectory_to_message(np.zeros((3, 7)), stamp=5, period=0.02)
+    message = joints.arm_trajectory_to_message(np.zeros((3, 7)), stamp=5, period=0.02, origin=ChunkOrigin("run", 1, 4))
     message.points[1].positions = [0.0] * 6
     with pytest.raises(ValueError, match="point 1 must have 7 positions, got 6"):
         joints.arm_trajectory_from_message(message)
@@ -289,4 +290,4 @@ def test_an_execution_result_that_cannot_be_read_is_a_fault_of_its_chunk() -> No
     message = msg.ExecutionResult(header=header_of(7), end=time_from_ns(9), status=9, num_steps=4)
     report = reports.execution_report(message)
     assert (report.status, report.num_steps, report.stamp, report.end) == (Status.FAULT, 0, 7, 9)
-    assert report.message == "malformed execution_result: status must be within 0..4, got 9"
+    assert report.message == "malformed execution_result: status must be within 0..5, got 9"

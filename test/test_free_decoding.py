@@ -20,7 +20,8 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.safety import TargetLimiter, check_chunk
+from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter
+from chunk_ppo_ros.robot.safety import check_chunk
 from support import small_policy
 
 FREE = dataclasses.replace(small_policy.MODEL, constrain_decoding=False)
@@ -114,9 +115,9 @@ def test_the_robot_holds_on_tokens_that_mean_nothing(checkpoint: Path) -> None:
     config = RobotConfig()
     times = np.arange(4) / config.control_rate
     assert check_chunk(times, chunk.actions, measured=POSE, age=0.0, config=config) is None
-    limiter = TargetLimiter(config)
+    limiter = CommandLimiter(config)
     for target in chunk.actions:
-        limited = limiter.limit(target, POSE, 1 / config.control_rate)
+        limited = limiter.limit(target, Command.at_rest(POSE))
         np.testing.assert_allclose(limited.target, POSE, atol=1e-6)
         assert not limited.clamped
 
@@ -130,7 +131,7 @@ def test_holding_where_the_robot_is_out_of_its_range(checkpoint: Path) -> None:
     config = RobotConfig()
     times = np.arange(4) / config.control_rate
     assert check_chunk(times, chunk.actions, measured=sleep, age=0.0, config=config) is None
-    step = TargetLimiter(config).limit(chunk.actions[0], sleep, 1 / config.control_rate).target - sleep
+    step = CommandLimiter(config).limit(chunk.actions[0], Command.at_rest(sleep)).target - sleep
     assert np.abs(step).max() <= config.max_velocity / config.control_rate + 1e-6
 
 

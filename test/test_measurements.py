@@ -18,6 +18,7 @@ from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.rewards.terms import chunk_terms
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.measurements import ExecutedStep
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from chunk_ppo_ros.sim.simulator import make_simulator
@@ -54,6 +55,8 @@ def broken(steps):
 SHORTFALL = (0.1 - REACH) * (1 + 2 + 3)
 """The shortfall of three steps of 0.1 rad each, in which the limit allows REACH each, rad."""
 
+SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
+
 
 @pytest.fixture
 def package(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +92,7 @@ def test_a_measurement_that_raises_is_not_known_and_the_robot_goes_on(
 
 
 def make_player() -> ChunkPlayer:
-    return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False)
+    return ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, trust=SIMULATED)
 
 
 def play(player: ChunkPlayer) -> ExecutionResult:

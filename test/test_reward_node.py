@@ -529,7 +529,7 @@ def test_what_cannot_be_read_costs_the_episode_and_is_told(graph: Graph) -> None
     result = Result(header=header_of(stamp(2)), end=time_from_ns(stamp(2) + 7), status=9, num_steps=HORIZON)
     graph.others.result.publish(result)
     graph.until(lambda: graph.event_names()[-1][0] == 3)
-    assert "malformed execution_result: status must be within 0..4, got 9" in graph.others.outcomes[-1].message
+    assert "malformed execution_result: status must be within 0..5, got 9" in graph.others.outcomes[-1].message
 
 
 def test_another_run_ends_the_episode_and_begins_with_its_own_number(graph: Graph) -> None:

@@ -11,21 +11,24 @@ import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from sensor_msgs.msg import JointState
+from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_to_message
+from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
-from support.robot_rig import PERIOD, Graph, running_graph
+from support.robot_rig import CONVENTION, PERIOD, Graph, running_graph, trajectory
 
 pytestmark = pytest.mark.graph
 
 REACH = 3.14159 * PERIOD
+HORIZON = 100
+"""The number of points that a chunk may have, two seconds, so that tests can interrupt one."""
 
 
 @pytest.fixture
 def real_time() -> Iterator[Graph]:
-    with running_graph() as graph:
+    with running_graph(model__action_horizon=str(HORIZON)) as graph:
         yield graph
 
 
@@ -90,14 +93,15 @@ def test_joint_states_that_stop_are_a_fault_and_the_robot_holds(real_time: Graph
 
 
 def test_fast_steps_are_limited_and_counted(real_time: Graph) -> None:
-    # The chunk asks for 0.1, 0.2, ... rad, and gets 1, 2, ... times 0.0628318. After four steps 0.4 - 0.2513272 =
-    # 0.1486728 is left.
+    # The chunk asks for 0.1, 0.2, ... rad, and gets at most 1, 2, ... times 0.0628318. A step whose timer is early is
+    # shorter. After four steps at least 0.4 - 0.2513272 = 0.1486728 is left.
     real_time.rig.send(ramp(4, 0.1))
     result = real_time.result()
     assert list(result.causes) == [ExecutionResult.VELOCITY] * 4
     assert (result.status, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 4)
-    assert result.max_clamp == pytest.approx(0.1486728, abs=1e-5)
-    np.testing.assert_allclose(np.array(real_time.rig.targets)[:, 0], REACH * np.arange(1, 5), atol=1e-6)
+    assert 0.1486 < result.max_clamp <= 0.4
+    steps = np.diff(np.array(real_time.rig.targets)[:, 0], prepend=0.0)
+    assert len(steps) == 4 and np.all((steps >= 0.0) & (steps <= REACH + 1e-6))
 
 
 def test_half_a_pair_is_refused(real_time: Graph) -> None:
@@ -110,7 +114,7 @@ def test_half_a_pair_is_refused(real_time: Graph) -> None:
 def test_wrong_joint_names_are_refused_once(real_time: Graph) -> None:
     stamp = real_time.rig.now()
     for side in aloha.SIDES:
-        message = arm_trajectory_to_message(ramp(16, 0.0)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message = trajectory(ramp(16, 0.0)[:, aloha.side_slice(side)], stamp=stamp)
         message.joint_names = ["hip", *message.joint_names[1:]]
         real_time.rig.send_half(side, message)
     result = real_time.result()
@@ -124,7 +128,7 @@ def test_wrong_joint_names_are_refused_once(real_time: Graph) -> None:
 def test_joints_may_come_in_any_order(real_time: Graph) -> None:
     stamp = real_time.rig.now()
     for side in aloha.SIDES:
-        message = arm_trajectory_to_message(ramp(4, 0.01)[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
+        message = trajectory(ramp(4, 0.01)[:, aloha.side_slice(side)], stamp=stamp)
         message.joint_names.reverse()
         for point in message.points:
             point.positions.reverse()
@@ -201,8 +205,8 @@ def test_a_human_takes_over_drives_and_hands_back(real_time: Graph) -> None:
     rig.leader = None
     real_time.until(lambda: not rig.takeovers[-1].human)
     segments = [result for result in rig.results if result.human]
-    assert [(segments[0].status, segments[0].num_steps)] == [(ExecutionResult.EXECUTED, 16)]
-    assert len(segments[0].commanded) == 16 * 14
+    assert [(segments[0].status, segments[0].num_steps)] == [(ExecutionResult.EXECUTED, HORIZON)]
+    assert len(segments[0].commanded) == HORIZON * 14
     assert time_to_ns(rig.takeovers[-1].segment) == time_to_ns(segments[-1].header.stamp)
     rig.results.clear()
     rig.send(np.tile(aloha.START_POSE, (8, 1)))
@@ -287,3 +291,131 @@ def test_a_wrong_setting_ends_the_process_with_the_reason() -> None:
     assert done.returncode == 2
     assert "robot.control_rat" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def failed_read(graph: Graph, value: float) -> None:
+    """Publishes what a driver reports after a failed read: each joint of the left arm at `value`, rad."""
+    message = StateMessage(CONVENTION).fill(aloha.START_POSE[:7], stamp=graph.rig.now())
+    message.position = [value] * len(message.name)
+    graph.rig.publish_state(message, "left")
+
+
+@pytest.mark.parametrize("value", [-3.14159, 0.0])
+def test_joint_states_of_a_failed_read_stop_a_chunk_and_move_nothing(real_time: Graph, value: float) -> None:
+    real_time.rig.send(ramp(16, 0.01))
+    real_time.until(lambda: len(real_time.rig.targets) >= 4)
+    failed_read(real_time, value)
+    result = real_time.result()
+    assert result.status == ExecutionResult.FAULT
+    assert "joint states of the left arm are not believed" in result.message
+    real_time.spin(0.1)
+    commands = np.array([aloha.START_POSE, *real_time.rig.targets])
+    assert np.max(np.abs(np.diff(commands, axis=0))) <= 0.01 + 1e-6
+    assert np.max(np.abs(commands[-1] - commands[result.num_steps])) < 1e-6
+
+
+@pytest.mark.parametrize("value", [-3.14159, 0.0])
+def test_no_chunk_is_executed_where_every_fifth_reading_fails(real_time: Graph, value: float) -> None:
+    """The readings must agree for a while, and they never do for long enough."""
+    real_time.rig.create_timer(5 * PERIOD, lambda: failed_read(real_time, value))
+    real_time.spin(0.3)
+    for _ in range(5):
+        real_time.rig.send(ramp(16, 0.01))
+        result = real_time.result()
+        assert result.status in (ExecutionResult.REFUSED, ExecutionResult.FAULT)
+        assert "joint states of the left arm are not believed" in result.message
+    commands = np.array([aloha.START_POSE, *real_time.rig.targets])
+    assert np.max(np.abs(commands - aloha.START_POSE)) < 0.1
+
+
+def test_a_chunk_of_a_robot_with_limited_acceleration_starts_and_ends_at_rest() -> None:
+    with running_graph(robot__max_acceleration="10.0") as graph:
+        graph.rig.send(ramp(16, 0.01))
+        result = graph.result()
+        assert (result.status, result.num_steps) == (ExecutionResult.EXECUTED, 16)
+        commands = np.array([aloha.START_POSE, *graph.rig.targets])
+    steps = np.diff(commands, axis=0)
+    changes = np.diff(steps, axis=0, prepend=np.zeros((1, 14)))
+    assert np.max(np.abs(changes[:, aloha.ARM_INDICES])) <= 10.0 * PERIOD**2 + 1e-6
+    assert np.max(np.abs(steps[-1])) <= 10.0 * PERIOD**2 + 1e-6
+    np.testing.assert_allclose(commands[-1], ramp(16, 0.01)[-1], atol=1e-6)
+    assert len(result.causes) > 16 and result.causes[0] == ExecutionResult.ACCELERATION
+
+
+def long_half(graph: Graph, num_points: int) -> JointTrajectory:
+    targets = np.tile(aloha.START_POSE[:7], (num_points, 1))
+    return trajectory(targets, stamp=graph.rig.now())
+
+
+@pytest.mark.parametrize(
+    ("num_points", "text"),
+    [(101, "at most 100 points (model.action_horizon), got 101"), (30_000, "at most 29696 bytes for 100 points")],
+)
+def test_a_half_with_too_many_points_is_refused(real_time: Graph, num_points: int, text: str) -> None:
+    message = long_half(real_time, num_points)
+    real_time.rig.send_half("left", message)
+    result = real_time.result()
+    assert (result.status, time_to_ns(result.header.stamp)) == (
+        ExecutionResult.REFUSED,
+        time_to_ns(message.header.stamp),
+    )
+    assert text in result.message
+
+
+def test_a_chunk_that_no_controller_listens_to_is_not_executed(real_time: Graph) -> None:
+    silent = real_time.rig.command_subscriptions.pop()
+    topic = silent.topic_name
+    real_time.rig.send(ramp(16, 0.01))
+    real_time.until(lambda: bool(real_time.rig.targets))
+    real_time.rig.destroy_subscription(silent)
+    result = real_time.result()
+    assert result.status == ExecutionResult.FAULT
+    assert f"nobody listens to {topic}; start the controllers" in result.message
+    real_time.rig.send(ramp(16, 0.01))
+    assert real_time.result().status == ExecutionResult.REFUSED
+
+
+def test_an_arm_that_does_not_follow_is_a_fault_and_is_not_pressed_on() -> None:
+    with running_graph(robot__max_following_error="0.05", robot__max_velocity="1.0") as graph:
+        graph.rig.follows = False
+        for _ in range(4):
+            graph.rig.send(ramp(16, 0.01))
+            result = graph.result()
+            if result.status == ExecutionResult.FAULT:
+                break
+        assert "does not follow: it is at" in result.message and "(robot.max_following_error)" in result.message
+        graph.spin(0.5)
+        np.testing.assert_allclose(graph.rig.targets[-1], aloha.START_POSE, atol=1e-6)
+
+
+def send_from(graph: Graph, *, run_id: str = "run", age: float = 0.0) -> ExecutionResult:
+    """Sends a chunk of a run whose observation has an age, s, and returns its result."""
+    stamp = graph.rig.now()
+    for side in aloha.SIDES:
+        half = ramp(16, 0.01)[:, aloha.side_slice(side)]
+        graph.rig.send_half(side, trajectory(half, stamp=stamp, seen=stamp - round(age * 1e9), run_id=run_id))
+    return graph.result()
+
+
+def test_a_chunk_from_an_old_observation_is_refused(real_time: Graph) -> None:
+    result = send_from(real_time, age=2.5)
+    assert result.status == ExecutionResult.REFUSED
+    assert "must not be older than 2.0 s (robot.max_observation_age), got 2.5" in result.message
+    assert send_from(real_time, age=1.0).status == ExecutionResult.EXECUTED
+
+
+def test_a_chunk_of_another_run_is_refused(real_time: Graph) -> None:
+    real_time.rig.tell(EpisodeEvent.STARTED)
+    real_time.spin(0.2)
+    result = send_from(real_time, run_id="other")
+    assert (result.status, real_time.rig.targets) == (ExecutionResult.REFUSED, [])
+    assert "a chunk must be of the run run, got other; stop the other policy" in result.message
+
+
+def test_a_trajectory_that_does_not_say_its_chunk_is_refused(real_time: Graph) -> None:
+    message = trajectory(ramp(16, 0.01)[:, :7], stamp=real_time.rig.now())
+    message.header.frame_id = "world"
+    real_time.rig.send_half("left", message)
+    result = real_time.result()
+    assert result.status == ExecutionResult.REFUSED
+    assert "header.frame_id must be RUN/NUMBER/STAMP" in result.message and "got 'world'" in result.message

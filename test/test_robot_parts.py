@@ -21,11 +21,14 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.executions import execution
 from support.fake_node import FakeNode
 
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
+
+SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
 
 
 # The tests below check the diagnostics of robot_node.
@@ -82,6 +85,7 @@ def test_the_diagnostics_count_results_and_steps() -> None:
         "chunks_fault": "0",
         "chunks_takeover": "0",
         "chunks_cancelled": "0",
+        "chunks_limited": "0",
         "num_steps": "7",
         "num_clamped_steps": "3",
         "last_result": "REFUSED late",
@@ -119,7 +123,7 @@ def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> Non
 
 def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_leader() -> None:
     node, diagnostics, ticks = FakeNode(), RobotDiagnostics(), []
-    player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False)
+    player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, trust=SIMULATED)
     JointStateIntake(
         node,  # type: ignore[arg-type]
         player,

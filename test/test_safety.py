@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.safety import CLAMP_TOLERANCE, TargetLimiter, check_chunk
+from chunk_ppo_ros.robot.gate.command_limiter import CLAMP_TOLERANCE, Command, CommandLimiter
+from chunk_ppo_ros.robot.safety import check_chunk
 
 CONFIG = RobotConfig()
 DT = 0.02
@@ -36,14 +37,14 @@ def chunk(first: np.ndarray = aloha.START_POSE) -> np.ndarray:
 
 def test_a_target_in_reach_passes_unchanged() -> None:
     target = moved(3, 0.06)
-    limited = TargetLimiter(CONFIG).limit(target, aloha.START_POSE, DT)
+    limited = CommandLimiter(CONFIG).limit(target, Command.at_rest(aloha.START_POSE))
     np.testing.assert_allclose(limited.target, target)
     assert not limited.clamped
     assert limited.causes == Cause(0)
 
 
 def test_a_fast_target_is_cut_to_the_speed_limit() -> None:
-    limited = TargetLimiter(CONFIG).limit(moved(3, -0.1), aloha.START_POSE, DT)
+    limited = CommandLimiter(CONFIG).limit(moved(3, -0.1), Command.at_rest(aloha.START_POSE))
     np.testing.assert_allclose(limited.target, moved(3, -REACH))
     assert limited.clamped
     assert limited.causes == Cause.VELOCITY
@@ -52,7 +53,7 @@ def test_a_fast_target_is_cut_to_the_speed_limit() -> None:
 
 
 def test_the_gripper_has_its_own_speed_limit() -> None:
-    limited = TargetLimiter(CONFIG).limit(moved(13, 0.8), aloha.START_POSE, DT)
+    limited = CommandLimiter(CONFIG).limit(moved(13, 0.8), Command.at_rest(aloha.START_POSE))
     # The limit is 8 openings/s * 0.02 s = 0.16.
     assert limited.target[13] == pytest.approx(0.1 + 0.16)
 
@@ -60,21 +61,21 @@ def test_the_gripper_has_its_own_speed_limit() -> None:
 def test_a_target_out_of_range_is_cut_to_the_range() -> None:
     near = np.array(aloha.START_POSE)
     near[1] = 1.25
-    limited = TargetLimiter(CONFIG).limit(moved(1, 0.05, near), near, DT)
+    limited = CommandLimiter(CONFIG).limit(moved(1, 0.05, near), Command.at_rest(near))
     assert limited.target[1] == pytest.approx(1.25664)
     assert limited.max_clamp == pytest.approx(0.04336)
     assert limited.causes == Cause.POSITION
 
 
 def test_a_target_far_out_of_range_is_cut_to_the_range_and_to_the_speed() -> None:
-    limited = TargetLimiter(CONFIG).limit(moved(1, 9.0), aloha.START_POSE, DT)
+    limited = CommandLimiter(CONFIG).limit(moved(1, 9.0), Command.at_rest(aloha.START_POSE))
     assert limited.causes == Cause.POSITION | Cause.VELOCITY
 
 
 def test_an_arm_outside_its_range_is_led_back_without_a_jump() -> None:
     asleep = np.array(aloha.START_POSE)
     asleep[1] = -2.05
-    limited = TargetLimiter(CONFIG).limit(asleep, asleep, DT)
+    limited = CommandLimiter(CONFIG).limit(asleep, Command.at_rest(asleep))
     # The range begins at -1.85005, which is 0.2 rad away. This is more than one step at the speed limit.
     assert limited.target[1] == pytest.approx(-2.05 + REACH)
 
@@ -85,7 +86,7 @@ finite = st.floats(-10.0, 10.0)
 @given(target=hnp.arrays(float, 14, elements=finite), previous=hnp.arrays(float, 14, elements=finite))
 def test_limited_targets_are_in_reach_and_in_range(target: np.ndarray, previous: np.ndarray) -> None:
     inside = np.clip(previous, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
-    result = TargetLimiter(CONFIG).limit(target, inside, DT)
+    result = CommandLimiter(CONFIG).limit(target, Command.at_rest(inside))
     limited = result.target
     assert bool(result.causes) == (np.max(np.abs(limited - target)) > CLAMP_TOLERANCE)
     reach = np.where(np.isin(np.arange(14), aloha.GRIPPER_INDICES), 8.0 * DT, REACH)
@@ -96,14 +97,14 @@ def test_limited_targets_are_in_reach_and_in_range(target: np.ndarray, previous:
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_errors(bad: float) -> None:
     with pytest.raises(ValueError, match="^target must be finite"):
-        TargetLimiter(CONFIG).limit(moved(0, bad), aloha.START_POSE, DT)
+        CommandLimiter(CONFIG).limit(moved(0, bad), Command.at_rest(aloha.START_POSE))
     with pytest.raises(ValueError, match="previous target must be finite"):
-        TargetLimiter(CONFIG).limit(aloha.START_POSE, moved(0, bad), DT)
+        CommandLimiter(CONFIG).limit(aloha.START_POSE, Command.at_rest(moved(0, bad)))
 
 
 def test_wrong_shape_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"target must have shape \(14,\), got \(7,\)"):
-        TargetLimiter(CONFIG).limit(np.zeros(7), aloha.START_POSE, DT)
+        CommandLimiter(CONFIG).limit(np.zeros(7), Command.at_rest(aloha.START_POSE))
 
 
 def reason(times: np.ndarray = TIMES, targets: np.ndarray | None = None, age: float = 0.0) -> str | None:

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
@@ -28,9 +28,10 @@ from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROL
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, arm_trajectory_to_message
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, duration_of
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
+from support.robot_rig import trajectory
 from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
@@ -208,8 +209,7 @@ def test_time_stands_still_until_all_four_controllers_have_a_command(lockstep: G
     lockstep.until(lambda: bool(lockstep.listener.clocks))
     start = time_to_ns(lockstep.listener.clocks[-1].clock)
     message = JointTrajectory(header=header_of(1), joint_names=["left_finger"])
-    message.points = arm_trajectory_to_message(np.full((1, 7), 0.03), stamp=1, period=0.02).points
-    message.points[0].positions = [0.03]
+    message.points = [JointTrajectoryPoint(positions=[0.03], time_from_start=duration_of(0.02))]
     lockstep.listener.commands[topics.GRIPPER_COMMANDS["left"].name].publish(message)
     lockstep.spin(0.3)
     assert lockstep.simulator.num_steps == 0
@@ -428,7 +428,7 @@ def test_robot_node_and_the_kinematic_simulator_play_chunks_in_lockstep() -> Non
             state = aloha.side_state(states[side].name, states[side].position, CONVENTION)
             targets = np.tile(state, (16, 1))
             targets[:, 0] += np.linspace(0.01, 0.16, 16)
-            publisher.publish(arm_trajectory_to_message(targets, stamp=stamp, period=0.02))
+            publisher.publish(trajectory(targets, stamp=stamp))
         graph.until(lambda: results and rewards)
         assert (results[0].status, results[0].num_steps) == (ExecutionResult.EXECUTED, 16), results[0].message
         assert time_to_ns(results[0].end) >= start + 16 * PERIOD_NS

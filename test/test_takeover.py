@@ -11,17 +11,22 @@ import pytest
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.player_inputs import DT, HOME, REACH, observe, only, ramp, send
 
 STEPS = 4  # H, of a full segment
+
+SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
 
 
 class Operator:
     """A player in real time, and a human at its leaders. The robot is always where it was sent."""
 
     def __init__(self) -> None:
-        self.player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, segment_steps=STEPS)
+        self.player = ChunkPlayer(
+            RobotConfig(), state_timeout=0.5, states_on_demand=False, trust=SIMULATED, segment_steps=STEPS
+        )
         self.now = 1.0
         self.state = np.array(HOME)
         self.sent: list[np.ndarray] = []
@@ -197,7 +202,7 @@ def test_a_pause_holds_the_human_too_and_a_reset_is_not_recorded(operator: Opera
 
 
 def test_in_lockstep_a_human_waits_for_the_cameras_before_each_segment() -> None:
-    player = ChunkPlayer(RobotConfig(), state_timeout=5.0, states_on_demand=True, segment_steps=STEPS)
+    player = ChunkPlayer(RobotConfig(), state_timeout=5.0, states_on_demand=True, trust=SIMULATED, segment_steps=STEPS)
     player.take_over()
     sent = []
     for number in range(30):
@@ -250,8 +255,11 @@ def test_a_robot_that_was_moved_while_nobody_drove_it_does_not_jump_back(operato
     operator.step(HOME)
     for _ in range(30):  # 0.6 s in which the leaders are silent
         operator.step()
+    # Moved by hand to a place that is more than robot.max_start_jump (0.5 rad) from the last command.
+    for angle in np.arange(0.05, 0.81, 0.05):
+        operator.state = ramp(1, angle)[0]
+        operator.step()
     operator.sent.clear()
-    operator.state = ramp(1, 0.8)[0]  # by hand: more than robot.max_start_jump (0.5 rad) from the last command
     operator.step(HOME)
     assert "left leader's waist is more than 0.5 rad" in operator.player.teleoperation_problem
     operator.step(ramp(1, 1.0)[0])

@@ -15,11 +15,26 @@ class RobotConfig(Checked):
     max_velocity: float = setting(
         3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159
     )
+    max_acceleration: float = setting(
+        0.0, "joint acceleration above which targets are limited, rad/s^2; 0 for no limit", minimum=0.0
+    )
     max_gripper_velocity: float = setting(8.0, "gripper speed limit, normalized opening per second", minimum=0.01)
     max_start_jump: float = setting(
         0.5, "a chunk is refused where a joint is farther than this from its first target, rad", minimum=0.0
     )
+    max_following_error: float = setting(
+        0.0,
+        "distance of a joint from its command that stops the motion after half a second, rad; 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
+    max_observation_age: float = setting(
+        2.0,
+        "a chunk is refused where its observation is older than this when it arrives, s",
+        minimum=0.01,
+        graph_only=True,
+    )
     pair_timeout: float = setting(
         0.2, "longest wait for the other arm's trajectory with the same stamp, s", minimum=0.001, graph_only=True
     )

@@ -20,6 +20,7 @@ class Status(enum.IntEnum):
     FAULT = 2
     TAKEOVER = 3
     CANCELLED = 4
+    LIMITED = 5
 
 
 class Cause(enum.IntFlag):

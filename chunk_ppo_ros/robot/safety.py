@@ -1,90 +1,14 @@
-"""Limits each target that goes to the robot, and checks each chunk before its first step.
-
-These are pure functions of their arguments, and the chunk player applies them. Nothing else protects the motors from a
-policy, because the robot's driver limits neither speed nor jumps.
-"""
+"""Checks each chunk before its first step. `gate/` limits the commands that follow."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 
-CLAMP_TOLERANCE = 1e-6
-"""The largest change to a target that counts as rounding and not as limiting; rad, grippers normalized."""
 PERIOD_TOLERANCE = 0.01
 """The allowed relative error of the time between two points of a trajectory."""
-
-
-@dataclasses.dataclass(frozen=True)
-class LimitedTarget:
-    """Holds a target after limiting.
-
-    Attributes:
-        target: float64 [14], the target that may be sent, rad and normalized grippers.
-        causes: the limits that changed a dimension by more than `CLAMP_TOLERANCE`; empty where none did.
-        max_clamp: the largest change of a dimension, rad, or normalized where it is a gripper.
-    """
-
-    target: np.ndarray
-    causes: Cause
-    max_clamp: float
-
-    @property
-    def clamped(self) -> bool:
-        """Whether any dimension was changed by more than `CLAMP_TOLERANCE`."""
-        return self.causes != Cause(0)
-
-
-class TargetLimiter:
-    """Limits targets to the joint ranges and to the speeds of `RobotConfig`."""
-
-    def __init__(self, config: RobotConfig) -> None:
-        self._max_speed = np.full(aloha.ACTION_DIM, config.max_velocity)
-        self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
-
-    def limit(self, target: np.ndarray, previous: np.ndarray, dt: float) -> LimitedTarget:
-        """Returns the target nearest to `target` that the joint ranges and the speed limits allow.
-
-        The speed limit is the stronger one. `previous` may lie outside the joint ranges, as ALOHA's sleep pose does.
-        Then the result moves towards the range at no more than the speed limit, and does not jump to its border.
-
-        Args:
-            target: float [14], the wanted target, rad and normalized grippers.
-            previous: float [14], the last target that was sent, or the measured state before the first one.
-            dt: the time between `previous` and `target`, s, > 0.
-
-        Raises:
-            ValueError: if a shape is wrong or a number is not finite.
-        """
-        for name, value in (("target", target), ("previous target", previous)):
-            if np.shape(value) != (aloha.ACTION_DIM,):
-                raise ValueError(f"{name} must have shape ({aloha.ACTION_DIM},), got {np.shape(value)}")
-            if not np.all(np.isfinite(value)):
-                raise ValueError(f"{name} must be finite, got {np.asarray(value).tolist()}")
-        in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
-        reach = self._max_speed * dt
-        limited = previous + np.clip(in_range - previous, -reach, reach)
-        max_clamp = float(np.max(np.abs(limited - target)))
-        causes = _causes(target, in_range, limited) if max_clamp > CLAMP_TOLERANCE else Cause(0)
-        return LimitedTarget(limited, causes, max_clamp)
-
-
-def _causes(asked: np.ndarray, in_range: np.ndarray, limited: np.ndarray) -> Cause:
-    """Returns which limits changed a target.
-
-    Each limit has half of the tolerance, so that a change that both made together has a cause too.
-    """
-    causes = Cause(0)
-    if np.max(np.abs(in_range - asked)) > CLAMP_TOLERANCE / 2:
-        causes |= Cause.POSITION
-    if np.max(np.abs(limited - in_range)) > CLAMP_TOLERANCE / 2:
-        causes |= Cause.VELOCITY
-    return causes
 
 
 def check_chunk(

@@ -8,9 +8,9 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.gate import Gate
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
-from chunk_ppo_ros.robot.safety import LimitedTarget, TargetLimiter
 from chunk_ppo_ros.sim.chunk_rewards import ChunkReward, ChunkRewards
 from chunk_ppo_ros.sim.interface import Simulator
 
@@ -24,17 +24,16 @@ class ChunkExecutor:
         Raises:
             RegistryError: for a measurement of another package that cannot be used.
         """
-        self._simulator, self._max_start_jump = simulator, config.max_start_jump
-        self._limiter = TargetLimiter(config)
+        self._simulator = simulator
+        self._gate = Gate(config)
         self._rewards = ChunkRewards()
         self._measurer = Measurer()
-        self._commanded: np.ndarray | None = None
 
     def reset(self, *, seed: int) -> None:
         """Starts an episode of the simulator."""
         self._simulator.reset(seed=seed)
         self._rewards.reset()
-        self._commanded = None
+        self._gate.release()
 
     def execute(self, actions: np.ndarray) -> tuple[ExecutionResult, ChunkReward]:
         """Sends the targets one by one until the task or the chunk ends.
@@ -45,18 +44,20 @@ class ChunkExecutor:
         Returns:
             The result of the execution, with efforts in N m, and the judgment of the task.
         """
-        previous, period = self._starting_point(), 1.0 / self._simulator.control_rate
-        limited, steps = [], []
+        self._gate.anchor(self._simulator.state().astype(float))
+        limited: list[LimitedTarget] = []
+        steps: list[ExecutedStep] = []
+        status: Status | None = None
         self._rewards.begin()
-        for target in actions:
-            limited.append(self._limiter.limit(target, previous, period))
-            self._commanded = previous = limited[-1].target
-            reward = self._simulator.step(previous)
+        while status is None:
+            left = actions[min(len(steps), len(actions) - 1) :]
+            limited.append(self._gate.send(left[0], now=None, room=Room.of(left)))
+            reward = self._simulator.step(limited[-1].target)
             self._rewards.add(reward)
-            steps.append(ExecutedStep(target, previous, self._simulator.state().astype(float), self._effort()))
-            if reward.terminated:
-                break
-        result = _result(limited, steps, period)
+            measured = self._simulator.state().astype(float)
+            steps.append(ExecutedStep(left[0], limited[-1].target, measured, self._effort()))
+            status = Status.EXECUTED if reward.terminated else self._gate.ending(actions, len(steps))
+        result = _result(status, limited, steps, num_asked=len(actions), period=1.0 / self._simulator.control_rate)
         return dataclasses.replace(result, measurements=self._measurer.measure(steps)), self._rewards.finish()
 
     def _effort(self) -> float | None:
@@ -64,22 +65,13 @@ class ChunkExecutor:
         efforts = self._simulator.efforts()
         return None if efforts is None else float(np.mean(np.abs(efforts)))
 
-    def _starting_point(self) -> np.ndarray:
-        """Returns the position from which the first step's speed is limited, as in the chunk player.
 
-        It is the last command where the joints have followed it, otherwise the measured position.
-        """
-        measured = self._simulator.state().astype(float)
-        if self._commanded is None:
-            return measured
-        lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
-        return self._commanded if np.all(lag <= self._max_start_jump) else measured
-
-
-def _result(limited: list[LimitedTarget], steps: list[ExecutedStep], period: float) -> ExecutionResult:
+def _result(
+    status: Status, limited: list[LimitedTarget], steps: list[ExecutedStep], *, num_asked: int, period: float
+) -> ExecutionResult:
     return ExecutionResult(
-        status=Status.EXECUTED,
-        num_steps=len(limited),
+        status=status,
+        num_steps=min(len(limited), num_asked),
         max_clamp=max(one.max_clamp for one in limited),
         effort=_sum_efforts([step.effort for step in steps]),
         duration=len(limited) * period,

@@ -15,7 +15,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.safety import TargetLimiter
+from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, rotate, split_arms
@@ -82,7 +82,7 @@ class KinematicSimulator:
         self.prompt = prompt or task.prompt
         self._task, self._size, self._start_noise = task, image_size, start_noise
         self._markers = _read_markers(task)
-        self._limiter = TargetLimiter(robot)
+        self._limiter = CommandLimiter(dataclasses.replace(robot, max_acceleration=0.0))  # The joints have no mass.
         self._convention = grippers.GRIPPER_CONVENTIONS[robot.gripper_convention]
         self.reset(seed=0)
 
@@ -95,7 +95,7 @@ class KinematicSimulator:
 
     def step(self, target: np.ndarray) -> StepReward:
         """Moves for one control period towards `target` [14], rad and normalized grippers."""
-        moved = self._limiter.limit(np.asarray(target, dtype=float), self._state, 1.0 / self.control_rate).target
+        moved = self._limiter.limit(np.asarray(target, dtype=float), Command.at_rest(self._state)).target
         self._velocities = (moved - self._state) * self.control_rate
         self._state = moved
         before, self._scene = self._scene, self._current_scene()

@@ -12,10 +12,12 @@ from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, TakeoverState
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
@@ -35,10 +37,12 @@ class Rig(Node):
         super().__init__("rig")
         self.state = np.array(aloha.START_POSE)
         self.alive = True
+        self.follows = True  # whether the arms move where they are told
         self.targets: list[np.ndarray] = []
         self.results: list[ExecutionResult] = []
         self.diagnostics: list[DiagnosticArray] = []
         self._join = CommandJoin(CONVENTION)
+        self.command_subscriptions: list[Subscription] = []
         self._lockstep = lockstep
         states = qos.JOINT_STATES_LOCKSTEP if lockstep else qos.JOINT_STATES
         self._states = {s: self.create_publisher(JointState, f"follower_{s}/joint_states", states) for s in aloha.SIDES}
@@ -60,7 +64,9 @@ class Rig(Node):
                 (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
             ):
                 on_command = functools.partial(self._on_command, side, controller)
-                topic.create_subscription(self, on_command)
+                self.command_subscriptions.append(
+                    self.create_subscription(topic.message_type, topic.name, on_command, topic.read_profile)
+                )
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
         self.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, qos.RELIABLE)
         if not lockstep:
@@ -95,9 +101,7 @@ class Rig(Node):
     def send(self, targets: np.ndarray, *, stamp: int | None = None, sides: tuple[str, ...] = aloha.SIDES) -> int:
         stamp = self.now() if stamp is None else stamp
         for side in sides:
-            self.send_half(
-                side, arm_trajectory_to_message(targets[:, aloha.side_slice(side)], stamp=stamp, period=PERIOD)
-            )
+            self.send_half(side, trajectory(targets[:, aloha.side_slice(side)], stamp=stamp))
         return stamp
 
     def send_half(self, side: str, message: JointTrajectory) -> None:
@@ -113,9 +117,15 @@ class Rig(Node):
             return
         self.targets.append(target)
         if self.alive:
-            self.state = target
+            self.state = target if self.follows else self.state
             if self._lockstep:
                 self.publish_states()
+
+
+def trajectory(positions: np.ndarray, *, stamp: int, seen: int | None = None, run_id: str = "run") -> JointTrajectory:
+    """Returns an arm's half of a chunk of a run, from an observation of the time `seen`, ns, by default the stamp."""
+    origin = ChunkOrigin(run_id, 0, stamp if seen is None else seen)
+    return arm_trajectory_to_message(positions, stamp=stamp, period=PERIOD, origin=origin)
 
 
 class Graph(Spinner):

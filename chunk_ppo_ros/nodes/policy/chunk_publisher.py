@@ -9,6 +9,7 @@ from rclpy.publisher import Publisher
 
 from chunk_ppo_ros.agent.next_step.human_segments import Segment
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
 from chunk_ppo_ros.nodes.wire import conversions, joints, topics
 from chunk_ppo_ros.robot import aloha
@@ -53,9 +54,11 @@ class ChunkPublisher:
         sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
         self._chunks.publish(conversions.chunk_to_message(id, sampled, stamp=self._stamp))
         targets = chunk.asked_actions[:max_steps]
+        origin = ChunkOrigin(id.run_id, id.sequence_number, readings.stamp)
         for side, publisher in self._trajectories.items():
             half = targets[:, aloha.side_slice(side)]
-            publisher.publish(joints.arm_trajectory_to_message(half, stamp=self._stamp, period=self._period))
+            message = joints.arm_trajectory_to_message(half, stamp=self._stamp, period=self._period, origin=origin)
+            publisher.publish(message)
 
     def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
         """Publishes a chunk that a human drove. The robot has executed it already."""

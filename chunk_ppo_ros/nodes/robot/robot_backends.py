@@ -9,7 +9,7 @@ the back end in use.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from rclpy.node import Node
@@ -28,6 +28,17 @@ class RobotBackend(Protocol):
         Args:
             target: float64 [14], within the limits, in rad with normalized grippers.
             stamp: the ROS time of the step, ns.
+        """
+
+
+@runtime_checkable
+class ReportsProblem(Protocol):
+    """A back end that knows whether its commands arrive."""
+
+    def problem(self) -> str:
+        """Returns why a target that is sent now would not move the arms, or an empty string. It is asked at each step.
+
+        While there is a problem, no chunk starts, and a running one ends as a FAULT.
         """
 
 
@@ -52,3 +63,8 @@ def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
     if not hasattr(backend, "send"):
         raise RegistryError(f"robot.backend {config.backend!r} must make a RobotBackend, got {backend!r} without send")
     return backend
+
+
+def problem_of(backend: RobotBackend) -> str:
+    """Returns why a back end cannot move the arms now, or an empty string, also where it does not know."""
+    return backend.problem() if isinstance(backend, ReportsProblem) else ""

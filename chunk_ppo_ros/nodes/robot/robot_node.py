@@ -11,7 +11,6 @@ publishes the change on `takeover_state`.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Sequence
 from typing import NoReturn
@@ -21,24 +20,23 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import SetBool
-from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
-from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
-from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
-from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_from_message
 from chunk_ppo_ros.robot import grippers
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
@@ -59,13 +57,16 @@ class RobotNode(Node):
         super().__init__("robot_node")
         config = parameters.declare(self, "robot", "env", "model")
         self._lockstep = config.env.is_lockstep
+        self._horizon = config.model.action_horizon
+        self._max_observation_age = config.robot.max_observation_age
         self._human_resets = config.env.is_real
         self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
             config.robot,
             state_timeout=self._state_timeout(config),
             states_on_demand=self._lockstep,
-            segment_steps=config.model.action_horizon,
+            trust=TrustRule.of(config.robot, simulated=not self._human_resets),
+            segment_steps=self._horizon,
         )
         period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot)
@@ -130,11 +131,19 @@ class RobotNode(Node):
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             on_arm_states=self._on_arm_states,
         )
-        for side, topic in topics.CHUNK_TRAJECTORIES.items():
-            topic.create_subscription(self, functools.partial(self._on_trajectory, side))
+        self._trajectories = TrajectoryIntake(
+            self,
+            self._player,
+            horizon=self._horizon,
+            max_observation_age=self._max_observation_age,
+            run_id=lambda: self._run_id,
+            on_trajectory=self._on_trajectory,
+        )
 
     def _on_event(self, message: EpisodeEvent) -> None:
         self._run_id = message.run_id
+        if message.event == EpisodeEvent.RESET and not self._human_resets:
+            self._player.expect_leap()
         if message.event in _SUSPENDING_EVENTS:
             # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
             freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
@@ -167,17 +176,8 @@ class RobotNode(Node):
         stamps = self._player.state_stamps
         return all(stamps[side] != self._states_at_step.get(side) for side in stamps)
 
-    def _on_trajectory(self, side: str, message: JointTrajectory) -> None:
-        stamp = time_to_ns(message.header.stamp)
-        was_playing = self._player.playing
-        try:
-            trajectory = arm_trajectory_from_message(message)
-        except ValueError as error:
-            self._player.refuse(stamp, f"{side} arm: {error}")
-        else:
-            age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
-            self._player.receive(side, trajectory, age=age, now=time.monotonic())
-        if self._lockstep and self._player.playing and not was_playing:
+    def _on_trajectory(self) -> None:
+        if self._lockstep and self._player.playing and self._player.awaits_first_step:
             self._tick()
         self._publish_results()
 
@@ -186,6 +186,7 @@ class RobotNode(Node):
             self._tick()
 
     def _watch(self) -> None:
+        self._player.note_obstacle(problem_of(self._backend))
         self._player.watch(time.monotonic())
         self._publish_results()
 
@@ -194,6 +195,7 @@ class RobotNode(Node):
 
         In lockstep a position to hold is not sent, because the simulated robot stands still by itself.
         """
+        self._player.note_obstacle(problem_of(self._backend))
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
             self._states_at_step = self._player.state_stamps

@@ -29,8 +29,14 @@ class Ros2ControlBackend:
         self._convention = convention
         self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
         self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
-        self._arms = {side: topic.create_publisher(node).publish for side, topic in topics.ARM_COMMANDS.items()}
-        self._grippers = {side: topic.create_publisher(node).publish for side, topic in topics.GRIPPER_COMMANDS.items()}
+        self._arms = {side: topic.create_publisher(node) for side, topic in topics.ARM_COMMANDS.items()}
+        self._grippers = {side: topic.create_publisher(node) for side, topic in topics.GRIPPER_COMMANDS.items()}
+
+    def problem(self) -> str:
+        """Returns which topics no controller listens to, or an empty string."""
+        publishers = [*self._arms.values(), *self._grippers.values()]
+        unheard = [publisher.topic_name for publisher in publishers if not publisher.get_subscription_count()]
+        return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms" if unheard else ""
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends four messages, one for the arm and one for the gripper of each side."""
@@ -39,8 +45,8 @@ class Ros2ControlBackend:
             finger = min(
                 max(self._convention.finger_from_opening(opening), grippers.FINGER_LIMITS[0]), grippers.FINGER_LIMITS[1]
             )
-            self._arms[side](self._arm_message.fill(arm, stamp=stamp))
-            self._grippers[side](self._gripper_message.fill([finger], stamp=stamp))
+            self._arms[side].publish(self._arm_message.fill(arm, stamp=stamp))
+            self._grippers[side].publish(self._gripper_message.fill([finger], stamp=stamp))
 
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:

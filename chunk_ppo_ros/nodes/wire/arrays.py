@@ -33,9 +33,9 @@ def time_from_ns(nanoseconds: int) -> Time:
     return Time(sec=seconds, nanosec=rest)
 
 
-def header_of(stamp: int) -> Header:
-    """Returns a header with a stamp, given in nanoseconds, and no frame."""
-    return Header(stamp=time_from_ns(stamp))
+def header_of(stamp: int, *, frame_id: str = "") -> Header:
+    """Returns a header with a stamp, given in nanoseconds, and a frame."""
+    return Header(stamp=time_from_ns(stamp), frame_id=frame_id)
 
 
 def to_array(values: np.ndarray, dtype: str) -> NumberField:

@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Duration
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
@@ -30,16 +31,19 @@ def duration_of(seconds: float) -> Duration:
     return Duration(sec=sec, nanosec=nanosec)
 
 
-def arm_trajectory_to_message(positions: np.ndarray, *, stamp: int, period: float) -> JointTrajectory:
+def arm_trajectory_to_message(
+    positions: np.ndarray, *, stamp: int, period: float, origin: ChunkOrigin
+) -> JointTrajectory:
     """Returns the trajectory of one arm's half of a chunk. The first point is due one period after the stamp.
 
     Args:
         positions: float [k, 7], rad and normalized gripper.
         stamp: the stamp of the chunk, ROS time in ns.
         period: the time between two points, s.
+        origin: the chunk that it belongs to, which becomes header.frame_id.
     """
     return JointTrajectory(
-        header=header_of(stamp),
+        header=header_of(stamp, frame_id=str(origin)),
         joint_names=list(CHUNK_JOINTS),
         points=[
             JointTrajectoryPoint(positions=row.astype(float).tolist(), time_from_start=duration_of(step * period))

@@ -2,38 +2,42 @@
 
 The chunk player is a pure state machine. Its owner gives it trajectories and joint states, calls `tick` once per
 control step, sends the target that `tick` returns, and publishes the results. A person may stand beside this robot.
-Therefore nothing that fails a check is played, and the robot holds the last commanded position when something goes
-wrong during a chunk. While a human drives, chunks are refused, and `human_driving.py` makes the steps.
+Therefore nothing that fails a check is played, and the robot brakes and holds when something goes wrong during a chunk.
+While a human drives, chunks are refused, and `human_driving.py` makes the steps.
 
 `now` is the time of a steady clock in s. Stamps are ROS times in ns, which only join and order messages.
 """
 
 from __future__ import annotations
 
-import collections
-
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
+from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
+from chunk_ppo_ros.robot.player.result_log import ResultLog
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
 from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
 from chunk_ppo_ros.robot.safety import check_chunk
-
-REMEMBERED_STAMPS = 256
-"""The number of reported stamps that are remembered, so that a late half of a reported chunk is ignored."""
 
 
 class ChunkPlayer:
     """Plays one chunk at a time. Every pair of trajectories and every human's segment ends in exactly one result."""
 
     def __init__(
-        self, config: RobotConfig, *, state_timeout: float, states_on_demand: bool, segment_steps: int = 16
+        self,
+        config: RobotConfig,
+        *,
+        state_timeout: float,
+        states_on_demand: bool,
+        trust: TrustRule,
+        segment_steps: int = 16,
     ) -> None:
         """Starts idle and not suspended.
 
@@ -42,28 +46,34 @@ class ChunkPlayer:
             state_timeout: the age of joint states, s, beyond which the motion stops.
             states_on_demand: whether joint states come only in answer to a step (lockstep). Then their age counts from
                 the last step, and it does not matter while the robot is idle.
+            trust: says which joint states are believed.
             segment_steps: the number H of control steps in a full segment that a human drives.
 
         Raises:
             RegistryError: for a measurement of another package that cannot be used.
         """
         self._config = config
-        self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand)
+        self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand, rule=trust)
         self._pairs = TrajectoryPairs(config.pair_timeout)
-        self._motion = MotionExecutor(config, self._readings, self._report)
+        self._results = ResultLog()
+        self._motion = MotionExecutor(config, self._readings, self._results.report, lockstep=states_on_demand)
         self._leaders = LeaderArms(config)
         self._human = HumanDriving(
             self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
         )
         self._suspended = ""
         self._frozen = False
-        self._results: list[ExecutionResult] = []
-        self._reported: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
+        self._obstacle = ""
 
     @property
     def playing(self) -> bool:
         """Whether a chunk of the policy or a segment of a human is being executed."""
         return self._motion.running is not None
+
+    @property
+    def awaits_first_step(self) -> bool:
+        """Whether a chunk or segment is being executed of which nothing has been sent yet."""
+        return self._motion.running is not None and self._motion.running.num_commands == 0
 
     @property
     def human_drives(self) -> bool:
@@ -87,7 +97,7 @@ class ChunkPlayer:
 
     @property
     def state_stamps(self) -> dict[str, int]:
-        """The stamp of the newest joint states of each arm that has sent any, ns."""
+        """The stamp of the newest joint states of each arm, ns."""
         return self._readings.stamps
 
     def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None = None) -> None:
@@ -95,7 +105,9 @@ class ChunkPlayer:
 
         Joint states whose stamp is repeated are ignored, and the arm counts as silent.
         """
-        self._readings.observe(side, state, stamp=stamp, now=now, effort=effort)
+        commanded = self._motion.commanded
+        last = None if commanded is None else commanded[aloha.side_slice(side)]
+        self._readings.observe(side, state, stamp=stamp, now=now, effort=effort, commanded=last)
 
     def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
         """Takes one arm's half of a chunk. With the second half it starts the chunk or refuses it.
@@ -106,7 +118,7 @@ class ChunkPlayer:
             age: the ROS time of arrival minus the stamp, s.
             now: the steady time, s.
         """
-        if trajectory.stamp in self._reported:
+        if self._has_result(trajectory.stamp):
             return
         self._human.note_stamp(trajectory.stamp)
         pair = self._pairs.add(side, trajectory, age=age, now=now)
@@ -116,8 +128,8 @@ class ChunkPlayer:
     def refuse(self, stamp: int, reason: str) -> None:
         """Refuses the chunk of this stamp (ns), for example because a half of it cannot be read."""
         self._pairs.drop(stamp)
-        if stamp not in self._reported:
-            self._report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
+        if not self._has_result(stamp):
+            self._results.report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
 
     def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
         """Takes a leader arm's joint states, float [7]. They are followed only while a human drives."""
@@ -149,13 +161,22 @@ class ChunkPlayer:
             self.stop(Status.CANCELLED, reason)
 
     def resume(self) -> None:
-        """Allows chunks again.
+        """Allows chunks again. The operator has seen that the robot may start from where it stands.
 
         The next motion starts from the measured position, unless a human went on to drive while chunks were refused.
         """
+        self._readings.confirm()
         if self._frozen or not self.human_drives:
             self._motion.forget_command()
         self._suspended, self._frozen = "", False
+
+    def expect_leap(self) -> None:
+        """Lets the next joint states be anywhere, because our simulator is reset. A robot's never leap."""
+        self._readings.expect_leap()
+
+    def note_obstacle(self, reason: str) -> None:
+        """Records why commands would not move the arms, or an empty string. No chunk is played then."""
+        self._obstacle = reason
 
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
@@ -165,9 +186,11 @@ class ChunkPlayer:
         """Refuses chunks whose second half did not come in time, and stops the motion when joint states are overdue."""
         for stamp, reason in self._pairs.overdue(now).items():
             self.refuse(stamp, reason)
-        overdue = self._motion.overdue(now)
-        if overdue:
-            self.stop(Status.FAULT, overdue)
+        obstacle = self._obstacle or self._readings.doubt or self._motion.overdue(now)
+        if obstacle:
+            self.stop(Status.FAULT, obstacle)
+        elif obstruction := self._motion.obstruction(now):
+            self._motion.give_way(Status.FAULT, obstruction)
 
     def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
         """Returns the target of this control step, float64 [14], or None when there is nothing to send.
@@ -181,30 +204,27 @@ class ChunkPlayer:
         """
         self.watch(now)
         if self.human_drives:
-            return self._human.step(now, stamp, suspended=self._suspended, frozen=self._frozen)
+            suspended = self._obstacle or self._suspended
+            return self._human.step(now, stamp, suspended=suspended, frozen=self._frozen or bool(self._obstacle))
         chunk = self._motion.running
         if not isinstance(chunk, PlayedChunk):
-            return self._motion.take_hold()
-        if chunk.num_steps == len(chunk.targets):
-            self._motion.finish(Status.EXECUTED, "")
-            return None
-        return self._motion.send(chunk, chunk.targets[chunk.num_steps], now=now, stamp=stamp)
+            return self._motion.take_hold(now)
+        return self._motion.play(chunk, now=now, stamp=stamp)
 
     def take_results(self) -> list[ExecutionResult]:
         """Returns the results since the last call, oldest first.
 
         The owner fills in their `end`, `run_id` and `sender`.
         """
-        results, self._results = self._results, []
-        return results
+        return self._results.take()
 
     def _start(self, pair: TrajectoryPair, now: float) -> None:
         reason = self._unready(now) or pair.mismatch() or self._unsafe(pair)
         if reason:
             self.refuse(pair.stamp, reason)
         else:
-            start = self._motion.starting_point()
-            self._motion.begin(PlayedChunk(pair.stamp, start, now, targets=pair.targets))
+            self._motion.anchor()
+            self._motion.begin(PlayedChunk(pair.stamp, now, targets=pair.targets))
 
     def _unready(self, now: float) -> str | None:
         """Returns why no chunk can start now."""
@@ -214,13 +234,16 @@ class ChunkPlayer:
             return f"the robot must be free to move, but it is suspended: {self._suspended}"
         if self.playing:
             return "a chunk is already playing; send the next one after its execution result"
-        return self._readings.blind(now)
+        if self._motion.comes_to_rest:
+            return "the robot still comes to rest after a stop; send the chunk again"
+        return self._obstacle or self._readings.blind(now)
 
     def _unsafe(self, pair: TrajectoryPair) -> str | None:
         """Returns why the chunk must not be played."""
         measured = self._readings.positions()
         return check_chunk(pair.left.times, pair.targets, measured=measured, age=pair.age, config=self._config)
 
-    def _report(self, result: ExecutionResult) -> None:
-        self._reported.append(result.stamp)
-        self._results.append(result)
+    def _has_result(self, stamp: int) -> bool:
+        """Returns whether the chunk of this stamp has a result, or gets one because it is being executed."""
+        running = self._motion.running
+        return self._results.has(stamp) or (running is not None and running.stamp == stamp)

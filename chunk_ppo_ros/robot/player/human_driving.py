@@ -105,20 +105,22 @@ class HumanDriving:
         obstacle = suspended if frozen else self._readings.blind(now)
         if obstacle:
             self._leaders.release(obstacle)
-            return motion.take_hold()
-        held = motion.held(follows_leader=self._leaders.any_followed)
-        target = self._leaders.target(held, now=now)
+            return motion.take_hold(now)
+        was_followed = self._leaders.any_followed
+        target = self._leaders.target(motion.held(follows_leader=was_followed), now=now)
         if target is None:
             motion.hand_over(Status.CANCELLED, self._leaders.problem)
-            return motion.take_hold()
+            return motion.take_hold(now)
+        if not was_followed:
+            motion.anchor()
         if suspended:
-            return motion.follow(target, held)
-        segment = motion.running or self._begin_segment(held, now, stamp)
+            return motion.follow(target, now=now)
+        segment = motion.running or self._begin_segment(now, stamp)
         return motion.send(segment, target, now=now, stamp=stamp)
 
-    def _begin_segment(self, held: np.ndarray, now: float, stamp: int) -> DrivenSegment:
+    def _begin_segment(self, now: float, stamp: int) -> DrivenSegment:
         """Begins a segment whose stamp differs from that of every chunk, even of one that was stamped at this time."""
         self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
-        segment = DrivenSegment(self._segment, held, now)
+        segment = DrivenSegment(self._segment, now)
         self._motion.begin(segment)
         return segment

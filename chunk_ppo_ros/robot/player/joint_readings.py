@@ -1,4 +1,4 @@
-"""Keeps the newest joint states of both arms, and says why it is not known where the robot stands.
+"""Keeps the newest joint states of both arms that are believed, and says why it is not known where the robot stands.
 
 `now` is the time of a steady clock in s. Stamps are ROS times in ns.
 """
@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust, TrustRule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +31,14 @@ class JointReadings:
         timeout: the age of joint states, s, beyond which they are too old.
         on_demand: whether joint states come only in answer to a step (lockstep). Then their age counts from the last
             step, and it does not matter while the robot is idle.
+        rule: says which joint states are believed. The others are not kept.
     """
 
-    def __init__(self, *, timeout: float, on_demand: bool) -> None:
+    def __init__(self, *, timeout: float, on_demand: bool, rule: TrustRule) -> None:
         self._timeout = timeout
         self._on_demand = on_demand
+        self._trust = {side: ReadingTrust(side, rule) for side in aloha.SIDES}
+        self._stamps: dict[str, int] = {}  # the stamp of each arm's newest joint states, believed or not
         self._readings: dict[str, _Reading] = {}
 
     @property
@@ -42,11 +46,46 @@ class JointReadings:
         """The stamp of the newest joint states of each arm that has sent any, ns."""
         return {side: reading.stamp for side, reading in self._readings.items()}
 
-    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None) -> None:
-        """Takes an arm's joint states, float [7], and its mean |effort|, which is None where it is unknown."""
-        known = self._readings.get(side)
-        if known is None or stamp != known.stamp:
+    @property
+    def doubt(self) -> str:
+        """The reasons why joint states of the arms are not believed; empty where they are."""
+        return "; ".join(trust.doubt for trust in self._trust.values() if trust.doubt)
+
+    def observe(
+        self,
+        side: str,
+        state: np.ndarray,
+        *,
+        stamp: int,
+        now: float,
+        effort: float | None,
+        commanded: np.ndarray | None,
+    ) -> None:
+        """Takes an arm's joint states.
+
+        Args:
+            side: "left" or "right".
+            state: float [7], rad and normalized opening.
+            stamp: the ROS time of the joint states, ns.
+            now: the steady time, s.
+            effort: the mean |effort| of the arm, or None where it is unknown.
+            commanded: float [7], the last command for the arm, or None before the first.
+        """
+        if self._stamps.get(side) == stamp:
+            return
+        self._stamps[side] = stamp
+        if self._trust[side].judge(state, now=now, commanded=commanded):
             self._readings[side] = _Reading(stamp, now, state, effort)
+
+    def confirm(self) -> None:
+        """Records that the operator lets the arms start from where they stand."""
+        for trust in self._trust.values():
+            trust.confirm()
+
+    def expect_leap(self) -> None:
+        """Lets the next joint states be anywhere, because our simulator is reset."""
+        for trust in self._trust.values():
+            trust.forget()
 
     def positions(self) -> np.ndarray:
         """Returns the newest joint positions of both arms, float64 [14]. Both must have sent joint states."""
@@ -58,9 +97,8 @@ class JointReadings:
 
     def blind(self, now: float) -> str | None:
         """Returns why it is not known where the robot stands, or None where it is known."""
-        for side in aloha.SIDES:
-            if side not in self._readings:
-                return f"joint states of the {side} arm must have come before a chunk; check its driver"
+        if self.doubt:
+            return self.doubt
         return None if self._on_demand else self.overdue(now, last_step=-math.inf)
 
     def overdue(self, now: float, *, last_step: float) -> str | None:

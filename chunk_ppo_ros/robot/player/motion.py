@@ -11,47 +11,88 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.command_limiter import Room
+from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch
+from chunk_ppo_ros.robot.gate.gate import Gate
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
-from chunk_ppo_ros.robot.player.running_execution import RunningExecution
-from chunk_ppo_ros.robot.safety import TargetLimiter
+from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
 
 
 class MotionExecutor:
-    """Executes one chunk or segment at a time.
+    """Executes one chunk or segment at a time, and sends every command through the gate.
 
     Args:
         config: the control rate and the limits.
         readings: the newest joint states.
         report: is called with the result of each execution.
+        lockstep: whether one control period passes between two commands, whatever the clock says.
 
     Raises:
         RegistryError: for a measurement of another package that cannot be used.
     """
 
-    def __init__(self, config: RobotConfig, readings: JointReadings, report: Callable[[ExecutionResult], None]) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: RobotConfig,
+        readings: JointReadings,
+        report: Callable[[ExecutionResult], None],
+        *,
+        lockstep: bool,
+    ) -> None:
         self._period = 1.0 / config.control_rate
         self._readings = readings
         self._report = report
-        self._limiter = TargetLimiter(config)
+        self._lockstep = lockstep
+        self._gate = Gate(config)
         self._measurer = Measurer()
         self._running: RunningExecution | None = None
-        self._commanded: np.ndarray | None = None
-        self._hold: np.ndarray | None = None
+        self._following = FollowingWatch(config.max_following_error)
+        self._yields_to: np.ndarray | None = None  # where the robot gives way to an obstacle
+        self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
 
     @property
     def running(self) -> RunningExecution | None:
-        """The chunk or segment that is being executed, or None."""
+        """What is being executed, or None."""
         return self._running
 
+    @property
+    def commanded(self) -> np.ndarray | None:
+        """The last command, float64 [14], or None before the first."""
+        return self._gate.commanded
+
+    @property
+    def comes_to_rest(self) -> bool:
+        """Whether the robot still moves after a stop. A simulator in lockstep stands still by itself."""
+        return self._stops and not self._lockstep and not self._gate.can_rest
+
+    def anchor(self) -> None:
+        """Begins a motion from the last command or the measured position; see `Gate.starting_point`."""
+        self._gate.anchor(self._readings.positions())
+
     def begin(self, execution: RunningExecution) -> None:
-        """Begins to execute a chunk or segment. A position to hold is no longer sent."""
-        self._hold = None
+        """Begins to execute a chunk or segment from the anchor. The robot no longer comes to rest."""
+        self._stops, self._yields_to = False, None
         self._running = execution
 
-    def send(self, running: RunningExecution, target: np.ndarray, *, now: float, stamp: int) -> np.ndarray:
+    def play(self, chunk: PlayedChunk, *, now: float, stamp: int) -> np.ndarray | None:
+        """Returns the next step of a chunk, float64 [14], or None where the chunk has ended.
+
+        Args:
+            chunk: the chunk that is being executed.
+            now: the steady time, s.
+            stamp: the ROS time of the step, ns.
+        """
+        ending = self._gate.ending(chunk.targets, chunk.num_commands)
+        if ending is not None:
+            self.finish(ending, "the limits made it too slow" if ending is Status.LIMITED else "")
+            return None
+        left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
+        return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left))
+
+    def send(
+        self, running: RunningExecution, target: np.ndarray, *, now: float, stamp: int, room: Room | None = None
+    ) -> np.ndarray:
         """Returns the next step of what is being executed, float64 [14], within the limits.
 
         Args:
@@ -59,17 +100,16 @@ class MotionExecutor:
             target: float64 [14], the target that is asked for.
             now: the steady time, s.
             stamp: the ROS time of the step, ns.
+            room: where the commands that follow may lead, or None where only this target is known.
         """
-        limited = self._limiter.limit(target, running.previous, self._period)
+        limited = self._gate.send(target, now=self._time(now), room=room)
         running.record(target, limited, self._readings, now=now, stamp=stamp)
-        self._commanded = limited.target
         return limited.target
 
-    def follow(self, target: np.ndarray, held: np.ndarray) -> np.ndarray:
-        """Returns a step from `held` that is not recorded, float64 [14], within the limits."""
-        self._hold = None  # The robot leaves the position that it held.
-        self._commanded = self._limiter.limit(target, held, self._period).target
-        return self._commanded
+    def follow(self, target: np.ndarray, *, now: float) -> np.ndarray:
+        """Returns a step from the anchor that is not recorded, float64 [14], within the limits."""
+        self._stops, self._yields_to = False, None  # The robot leaves the position that it held.
+        return self._gate.send(target, now=self._time(now)).target
 
     def finish(self, status: Status, message: str) -> None:
         """Ends what is being executed, and reports its result. The motors hold the last command."""
@@ -80,42 +120,51 @@ class MotionExecutor:
             )
 
     def stop(self, status: Status, reason: str) -> None:
-        """Ends what is being executed, if anything is. The robot holds its position.
+        """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
 
         The next motion starts from the measured position.
         """
-        if self._running is None:
-            return
-        self._hold = self._limiter.limit(self._running.previous, self._running.previous, self._period).target
-        self.finish(status, reason)
-        self._commanded = None
+        if self._running is not None:
+            self.hand_over(status, reason)
+            self._gate.release()
 
     def hand_over(self, status: Status, reason: str) -> None:
-        """Stops like `stop`, and remembers the held position, from which the policy or the human starts next."""
-        previous = self._running.previous if self._running is not None else self._commanded
+        """Stops like `stop`, but the policy or the human starts from the last command next."""
+        if self._running is not None:
+            self._stops = True
+            self.finish(status, reason)
+
+    def obstruction(self, now: float) -> str:
+        """Returns which joint has not followed its command for too long, or an empty string."""
+        commanded = self._gate.commanded
+        if self._running is None or commanded is None:
+            return ""
+        return self._following.obstruction(commanded, self._readings.positions(), now=now)
+
+    def give_way(self, status: Status, reason: str) -> None:
+        """Stops like `stop`, and moves the command to the measured position once.
+
+        The last command would press what is in the way with all the strength of the motors. The robot does not give way
+        again, because gravity would then let the arms creep down.
+        """
         self.stop(status, reason)
-        self._commanded = previous
+        self._yields_to = self._readings.positions()
 
     def forget_command(self) -> None:
         """Lets the next motion start from the measured position."""
-        self._commanded = None
+        self._gate.release()
 
-    def take_hold(self) -> np.ndarray | None:
-        """Returns the position to hold, float64 [14], once after a stop, and then None."""
-        hold, self._hold = self._hold, None
+    def take_hold(self, now: float) -> np.ndarray | None:
+        """Returns the next command, float64 [14], of a robot that comes to rest after a stop, and then None."""
+        if not self._stops:
+            return None
+        if self._yields_to is None:
+            hold = self._gate.stop(now=self._time(now)).target
+            self._stops = not self._gate.rests
+        else:
+            hold = self._gate.send(self._yields_to, now=self._time(now)).target
+            self._stops = not self._gate.has_arrived(self._yields_to)
         return hold
-
-    def starting_point(self) -> np.ndarray:
-        """Returns the position from which the first step's speed is limited, float [14].
-
-        It is the last command, because the motors hold it between two chunks and the measured position only lags behind
-        it. It is the measured position where there is no command, or where the two lie too far apart.
-        """
-        measured = self._readings.positions()
-        if self._commanded is None:
-            return measured
-        lag = np.abs(self._commanded - measured)[aloha.ARM_INDICES]
-        return self._commanded if np.all(lag <= self._config.max_start_jump) else measured
 
     def held(self, *, follows_leader: bool) -> np.ndarray:
         """Returns the position that the motors hold, float [14].
@@ -123,12 +172,16 @@ class MotionExecutor:
         While a leader is followed it is the last command. Otherwise it is found as at the start of a chunk, because
         people may have moved the arms meanwhile, or the arms may have lost their power.
         """
-        if follows_leader and self._commanded is not None:
-            return self._commanded
-        return self.starting_point()
+        if follows_leader and self._gate.commanded is not None:
+            return self._gate.commanded
+        return self._gate.starting_point(self._readings.positions())
 
     def overdue(self, now: float) -> str | None:
         """Returns which arm's joint states are too old while something is executed, or None."""
         if self._running is None:
             return None
         return self._readings.overdue(now, last_step=self._running.last_step)
+
+    def _time(self, now: float) -> float | None:
+        """Returns the steady time for the gate, which counts control periods in lockstep."""
+        return None if self._lockstep else now

@@ -8,9 +8,9 @@ import numpy as np
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings, mean
-from chunk_ppo_ros.robot.safety import LimitedTarget
 
 
 @dataclasses.dataclass
@@ -19,7 +19,6 @@ class RunningExecution:
 
     Attributes:
         stamp: the stamp of the chunk or segment, ns.
-        previous: float [14], the last commanded target, or the position from which the first step starts.
         last_step: the time of the last step, steady s.
         stamps: the ROS time of each command, ns.
         asked: the target float64 [14] of each step before limiting.
@@ -31,7 +30,6 @@ class RunningExecution:
     """
 
     stamp: int
-    previous: np.ndarray
     last_step: float
     stamps: list[int] = dataclasses.field(default_factory=list)
     asked: list[np.ndarray] = dataclasses.field(default_factory=list)
@@ -42,9 +40,14 @@ class RunningExecution:
     measured: list[np.ndarray] = dataclasses.field(default_factory=list)
 
     @property
-    def num_steps(self) -> int:
-        """The number of steps that were sent."""
+    def num_commands(self) -> int:
+        """The number of commands that were sent."""
         return len(self.commanded)
+
+    @property
+    def num_steps(self) -> int:
+        """The number of steps that count: those that were asked for and sent."""
+        return self.num_commands
 
     def record(
         self, asked: np.ndarray, limited: LimitedTarget, readings: JointReadings, *, now: float, stamp: int
@@ -66,7 +69,6 @@ class RunningExecution:
         self.stamps.append(stamp)
         self.causes.append(int(limited.causes))
         self.max_clamp = max(self.max_clamp, limited.max_clamp)
-        self.previous = limited.target
         self.last_step = now
 
     def result(
@@ -90,7 +92,7 @@ class RunningExecution:
             message=message,
             human_driven=isinstance(self, DrivenSegment),
             max_clamp=self.max_clamp,
-            effort=None if effort is None else effort * self.num_steps,
+            effort=None if effort is None else effort * self.num_commands,
             duration=(self.stamps[-1] - self.stamps[0]) * 1e-9 + period if self.stamps else None,
             measurements=measurer.measure(self._steps([*self.measured, readings.positions()], efforts)),
             commanded=np.array(self.commanded, np.float32).reshape(-1, aloha.ACTION_DIM),
@@ -110,6 +112,11 @@ class PlayedChunk(RunningExecution):
     """Represents a chunk of the policy that is being executed. Its targets are float64 [k, 14]."""
 
     targets: np.ndarray = dataclasses.field(kw_only=True)
+
+    @property
+    def num_steps(self) -> int:
+        """The number of targets that were sent. More commands follow them where the robot must come to rest."""
+        return min(self.num_commands, len(self.targets))
 
 
 @dataclasses.dataclass

@@ -1,0 +1,110 @@
+"""Hands the trajectories of the policy to the chunk player, after a look at their size."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
+from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_from_message
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+
+BYTES_OF_POINT = 256
+"""More bytes than a serialized point of seven positions has."""
+BYTES_OF_REST = 4096
+"""More bytes than the rest of a serialized trajectory has."""
+
+
+class TrajectoryIntake:
+    """Subscribes to `robot/<side>/joint_trajectory`.
+
+    A message of 30,000 points takes half a second to read, in which no command is sent. Therefore messages are taken as
+    bytes, and one that is too large for a chunk is refused unread.
+
+    Args:
+        node: the node that subscribes.
+        player: the chunk player.
+        horizon: the largest number H of points in a trajectory.
+        max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
+        run_id: returns the run that the robot serves, or an empty string while it is not known.
+        on_trajectory: is called after each message that the player took or refused.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        player: ChunkPlayer,
+        *,
+        horizon: int,
+        max_observation_age: float,
+        run_id: Callable[[], str],
+        on_trajectory: Callable[[], None],
+    ) -> None:
+        self._node = node
+        self._player = player
+        self._horizon = horizon
+        self._max_observation_age = max_observation_age
+        self._run_id = run_id
+        self._on_trajectory = on_trajectory
+        for side, topic in topics.CHUNK_TRAJECTORIES.items():
+            topic.create_raw_subscription(node, functools.partial(self._on_bytes, side))
+
+    def _on_bytes(self, side: str, data: bytes) -> None:
+        largest = BYTES_OF_REST + self._horizon * BYTES_OF_POINT
+        if len(data) > largest:
+            reason = f"a message must have at most {largest} bytes for {self._horizon} points, got {len(data)}"
+            self._player.refuse(stamp_of(data), f"{side} arm: {reason}")
+        else:
+            self._take(side, deserialize_message(data, JointTrajectory))
+        self._on_trajectory()
+
+    def _take(self, side: str, message: JointTrajectory) -> None:
+        stamp = time_to_ns(message.header.stamp)
+        now = self._node.get_clock().now().nanoseconds
+        try:
+            self._check_origin(ChunkOrigin.parse(message.header.frame_id), now)
+            if len(message.points) > self._horizon:
+                raise ValueError(
+                    f"a chunk must have at most {self._horizon} points (model.action_horizon), got "
+                    f"{len(message.points)}"
+                )
+            trajectory = arm_trajectory_from_message(message)
+        except ValueError as error:
+            self._player.refuse(stamp, f"{side} arm: {error}")
+            return
+        self._player.receive(side, trajectory, age=(now - stamp) / NANOSECONDS, now=time.monotonic())
+
+    def _check_origin(self, origin: ChunkOrigin, now: int) -> None:
+        """Refuses a chunk of another run, and one that was made from what the robot saw too long ago.
+
+        Raises:
+            ValueError: where the chunk must not be executed.
+        """
+        run_id = self._run_id()
+        if run_id and origin.run_id != run_id:
+            raise ValueError(f"a chunk must be of the run {run_id}, got {origin.run_id}; stop the other policy")
+        age = (now - origin.observation_stamp) / NANOSECONDS
+        if age > self._max_observation_age:
+            raise ValueError(
+                f"the observation of a chunk must not be older than {self._max_observation_age} s "
+                f"(robot.max_observation_age), got {age:.2f} s; see whether policy_node is too slow or was stopped"
+            )
+
+
+def stamp_of(data: bytes) -> int:
+    """Returns the stamp of a serialized message that begins with a header, ns.
+
+    The first four bytes say how the rest is serialized; the second is 1 for little-endian numbers. Then come the
+    seconds, int32, and the nanoseconds, uint32.
+    """
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(seconds) * NANOSECONDS + int(nanoseconds)

@@ -1,0 +1,1 @@
+"""Decides what may be commanded: the limits of each step, and which joint states are believed."""

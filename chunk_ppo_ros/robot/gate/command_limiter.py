@@ -1,0 +1,225 @@
+"""Limits each command to the joint ranges, the speeds and the accelerations of `RobotConfig`.
+
+These are pure functions of their arguments. Nothing else protects the motors from a policy, because the robot's driver
+limits neither speed nor jumps.
+
+A step is the change of the command in one control period. Speed and acceleration are counted by steps: with the period
+T, a speed v is a step of v T, and an acceleration a changes the step by a T^2 from one command to the next.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import Cause
+from chunk_ppo_ros.robot import aloha
+
+CLAMP_TOLERANCE = 1e-6
+"""The largest change to a target that counts as rounding and not as limiting; rad, grippers normalized."""
+MAX_GAP = 3.0
+"""The number of control periods without a command after which the robot counts as being at rest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Holds a command, and the step that led to it.
+
+    Attributes:
+        target: float64 [14], rad and normalized grippers.
+        step: float64 [14], this target minus the one before; 0 where the robot was at rest.
+    """
+
+    target: np.ndarray
+    step: np.ndarray
+
+    @classmethod
+    def at_rest(cls, target: np.ndarray) -> Command:
+        """Returns the command of a robot that stands still at `target`, float [14]."""
+        return cls(np.asarray(target, np.float64), np.zeros(aloha.ACTION_DIM))
+
+    @property
+    def rests(self) -> bool:
+        """Whether the last step was 0."""
+        return not np.any(self.step)
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """Holds the range of the targets that follow. The robot is never so fast that it would overshoot all of them.
+
+    Attributes:
+        lowest: float [14], the smallest of the targets that follow, this one among them.
+        highest: float [14], the largest of them.
+    """
+
+    lowest: np.ndarray
+    highest: np.ndarray
+
+    @classmethod
+    def of(cls, targets: np.ndarray) -> Room:
+        """Returns the room of the targets [k, 14] that are left, k >= 1."""
+        return cls(np.min(targets, axis=0), np.max(targets, axis=0))
+
+
+@dataclasses.dataclass(frozen=True)
+class LimitedTarget:
+    """Holds a target after limiting.
+
+    Attributes:
+        command: the command that may be sent.
+        causes: the limits that changed a dimension by more than `CLAMP_TOLERANCE`; empty where none did.
+        max_clamp: the largest change of a dimension, rad, or normalized where it is a gripper.
+    """
+
+    command: Command
+    causes: Cause
+    max_clamp: float
+
+    @property
+    def target(self) -> np.ndarray:
+        """The target of the command, float64 [14]."""
+        return self.command.target
+
+    @property
+    def clamped(self) -> bool:
+        """Whether any dimension was changed by more than `CLAMP_TOLERANCE`."""
+        return self.causes != Cause(0)
+
+
+class CommandLimiter:
+    """Limits targets to the joint ranges, speeds and accelerations of `RobotConfig`, at its control rate.
+
+    Where limits conflict, the speed counts before the acceleration, and the acceleration before the joint range. They
+    do not conflict for a robot that kept them so far, because a joint is never faster than it can stop at its limit.
+    """
+
+    def __init__(self, config: RobotConfig) -> None:
+        self._period = 1.0 / config.control_rate
+        self._max_speed = np.full(aloha.ACTION_DIM, config.max_velocity)
+        self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
+        acceleration = config.max_acceleration or np.inf
+        self._max_change = np.full(aloha.ACTION_DIM, acceleration * self._period**2)
+        self._max_change[aloha.GRIPPER_INDICES] = np.inf  # A gripper is light, and its speed is limited.
+
+    def limit(
+        self, target: np.ndarray, last: Command, *, dt: float | None = None, room: Room | None = None
+    ) -> LimitedTarget:
+        """Returns the command nearest to `target` that the limits allow.
+
+        The last target may lie outside the joint ranges, as ALOHA's sleep pose does. Then the command moves toward the
+        range, and does not jump to its border.
+
+        Args:
+            target: float [14], the wanted target, rad and normalized grippers.
+            last: the last command that was sent, or the measured position at rest before the first one.
+            dt: the time since the last command, s, > 0. The default is the control period. See `_since`.
+            room: where the commands that follow may lead. The default is the target alone, so that the robot stops at
+                it.
+
+        Raises:
+            ValueError: if a shape is wrong or a number is not finite.
+        """
+        check_target("target", target)
+        check_target("previous target", last.target)
+        last, reach = self._since(last, dt)
+        in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        wanted = in_range - last.target
+        in_speed = np.clip(wanted, -reach, reach)
+        step = np.clip(self._accelerate(in_speed, last, room or Room(in_range, in_range)), -reach, reach)
+        limited = last.target + step
+        max_clamp = float(np.max(np.abs(limited - target)))
+        changes = {
+            Cause.POSITION: in_range - target,
+            Cause.VELOCITY: in_speed - wanted,
+            Cause.ACCELERATION: step - in_speed,
+        }
+        causes = _causes(changes) if max_clamp > CLAMP_TOLERANCE else Cause(0)
+        return LimitedTarget(Command(limited, step), causes, max_clamp)
+
+    def stop(self, last: Command, *, dt: float | None = None) -> LimitedTarget:
+        """Returns the next command of a robot that comes to rest as quickly as the acceleration allows.
+
+        Args:
+            last: the last command that was sent.
+            dt: the time since the last command, s, > 0, as in `limit`.
+        """
+        last, reach = self._since(last, dt)
+        slower = np.sign(last.step) * np.maximum(np.abs(last.step) - self._max_change, 0.0)
+        step = np.clip(slower, -reach, reach)
+        return LimitedTarget(Command(last.target + step, step), Cause.HOLD, float(np.max(np.abs(step))))
+
+    @property
+    def limits_acceleration(self) -> bool:
+        """Whether robot.max_acceleration limits the arm joints."""
+        return bool(np.all(np.isfinite(self._max_change[aloha.ARM_INDICES])))
+
+    def can_rest(self, last: Command) -> bool:
+        """Returns whether the acceleration allows that no arm joint moves in the next step."""
+        return bool(np.all(np.abs(last.step)[aloha.ARM_INDICES] <= self._max_change[aloha.ARM_INDICES]))
+
+    def _since(self, last: Command, dt: float | None) -> tuple[Command, np.ndarray]:
+        """Returns the command before the next one, and the longest step that the speed allows, float64 [14].
+
+        A time above the control period allows no longer step, so that missed steps are not made up for. After more
+        than `MAX_GAP` periods the robot has come to rest at the last target.
+        """
+        if dt is None:
+            return last, self._max_speed * self._period
+        if dt > MAX_GAP * self._period:
+            last = Command.at_rest(last.target)
+        return last, self._max_speed * min(dt, self._period)
+
+    def _accelerate(self, wanted: np.ndarray, last: Command, room: Room) -> np.ndarray:
+        """Returns the step nearest to `wanted` that the acceleration allows, and from which the robot can stop in time.
+
+        It can stop where the room ends, if the room did not become smaller, and in any case at the joint limits.
+        """
+        lowest = np.clip(room.lowest, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        highest = np.clip(room.highest, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        down = stopping_step(last.target - lowest, self._max_change)
+        up = stopping_step(highest - last.target, self._max_change)
+        return np.clip(np.clip(wanted, -down, up), last.step - self._max_change, last.step + self._max_change)
+
+
+def stopping_step(distance: np.ndarray, max_change: np.ndarray) -> np.ndarray:
+    """Returns the longest step toward a point after which a joint can still stop at the point.
+
+    A step s that becomes smaller by c from one command to the next ends within s^2 / (2 c). The longest step is that
+    with s + s^2 / (2 c) = d, or the whole distance d where it is within c.
+
+    Args:
+        distance: float [14], the distance d to the point, rad. It is negative where the joint is beyond the point,
+            which gives a step of 0.
+        max_change: float [14], the largest change c of a step, rad; infinite where the acceleration is not limited.
+    """
+    ahead = np.maximum(distance, 0.0)
+    change = np.where(np.isfinite(max_change), max_change, 0.0)
+    return np.where(ahead <= max_change, ahead, np.sqrt(change**2 + 2.0 * change * ahead) - change)
+
+
+def check_target(name: str, target: np.ndarray) -> None:
+    """Makes sure that a target has 14 finite numbers.
+
+    Raises:
+        ValueError: if the shape is wrong or a number is not finite; the text begins with `name`.
+    """
+    if np.shape(target) != (aloha.ACTION_DIM,):
+        raise ValueError(f"{name} must have shape ({aloha.ACTION_DIM},), got {np.shape(target)}")
+    if not np.all(np.isfinite(target)):
+        raise ValueError(f"{name} must be finite, got {np.asarray(target).tolist()}")
+
+
+def _causes(changes: Mapping[Cause, np.ndarray]) -> Cause:
+    """Returns which limits changed a target, from the change that each made.
+
+    Each limit has a part of the tolerance, so that a change that several made together has a cause too.
+    """
+    causes = Cause(0)
+    for cause, change in changes.items():
+        if np.max(np.abs(change)) > CLAMP_TOLERANCE / len(changes):
+            causes |= cause
+    return causes

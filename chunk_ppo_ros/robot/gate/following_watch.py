@@ -1,0 +1,51 @@
+"""Notices an arm that does not follow its commands: it is blocked, its torque is off, or its driver is in another mode.
+
+`now` is the time of a steady clock in s.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chunk_ppo_ros.robot import aloha
+
+PATIENCE = 0.5
+"""The time for which an arm may be farther from its command than allowed, s."""
+
+
+class FollowingWatch:
+    """Compares the commands with the measured positions of the arm joints.
+
+    Grippers are left out, because one that holds an object is far from its command by intent.
+
+    Args:
+        max_error: the distance from the command that counts as following, rad; 0 for any.
+    """
+
+    def __init__(self, max_error: float) -> None:
+        self._max_error = max_error
+        self._behind_since: float | None = None
+
+    def obstruction(self, commanded: np.ndarray, measured: np.ndarray, *, now: float) -> str:
+        """Returns which joint has not followed for too long, or an empty string.
+
+        Args:
+            commanded: float [14], the last command.
+            measured: float [14], the newest measured position.
+            now: the steady time, s.
+        """
+        error = np.abs(commanded - measured)[aloha.ARM_INDICES]
+        if not self._max_error or np.all(error <= self._max_error):
+            self._behind_since = None
+            return ""
+        if self._behind_since is None:
+            self._behind_since = now
+        if now - self._behind_since < PATIENCE:
+            return ""
+        worst = int(aloha.ARM_INDICES[np.argmax(error)])
+        side, joint = aloha.SIDES[worst // aloha.SIDE_DIM], aloha.ARM_JOINTS[worst % aloha.SIDE_DIM]
+        return (
+            f"the {side} {joint} does not follow: it is at {measured[worst]:.2f} rad, {np.max(error):.2f} rad from its "
+            f"command, more than {self._max_error} rad (robot.max_following_error) for {PATIENCE} s; look whether "
+            "something blocks it or its torque is off"
+        )

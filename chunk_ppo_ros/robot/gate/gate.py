@@ -1,0 +1,139 @@
+"""The gate stands between every source of targets and the robot: a policy, a human, a hold.
+
+It knows the last command and its speed, and lets each command follow from them within the limits. The same gate serves
+robot_node and the simulator's script form, so that both execute a chunk alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, LimitedTarget, Room
+
+MAX_SLOWDOWN = 1.5
+"""The factor by which the limits may make a chunk longer."""
+ARRIVAL_TOLERANCE = 1e-9
+"""The distance from a target within which a command is at it, rad."""
+
+
+class Gate:
+    """Gives one limited command for each control step.
+
+    `now` is the time of a steady clock in s. It is None in lockstep, where one control period passes between two
+    commands.
+    """
+
+    def __init__(self, config: RobotConfig) -> None:
+        self._limiter = CommandLimiter(config)
+        self._max_start_jump = config.max_start_jump
+        self._last: Command | None = None
+        self._sent: float | None = None  # the time of the last command, None before the first and in lockstep
+        self._is_anchored = False
+
+    @property
+    def commanded(self) -> np.ndarray | None:
+        """The last command, float64 [14], or None before the first."""
+        return None if self._last is None else self._last.target
+
+    def starting_point(self, measured: np.ndarray) -> np.ndarray:
+        """Returns where the next motion starts, float [14].
+
+        It is the last command with its speed, because the motors hold it between two chunks, and the measured position
+        only lags behind it. It is the measured position at rest where there is no command, after `release`, and where
+        an arm joint is farther than robot.max_start_jump from the last command.
+
+        Args:
+            measured: float [14], the measured position.
+        """
+        last = self._last
+        if last is not None and self._is_anchored:
+            lag = np.abs(last.target - measured)[aloha.ARM_INDICES]
+            if np.all(lag <= self._max_start_jump):
+                return last.target
+        return measured
+
+    def anchor(self, measured: np.ndarray) -> None:
+        """Begins a motion from `starting_point`: the next command follows from there.
+
+        Args:
+            measured: float [14], the measured position.
+        """
+        start = self.starting_point(measured)
+        if self._last is None or start is not self._last.target:
+            self._last, self._sent = Command.at_rest(start), None
+        self._is_anchored = True
+
+    def release(self) -> None:
+        """Lets the next motion start from the measured position, because the arms may have been moved meanwhile."""
+        self._is_anchored = False
+
+    def send(self, target: np.ndarray, *, now: float | None, room: Room | None = None) -> LimitedTarget:
+        """Returns the next command toward a target, within the limits.
+
+        Args:
+            target: float [14], the wanted target, rad and normalized grippers.
+            now: the steady time, s, or None.
+            room: where the commands that follow may lead; see `CommandLimiter.limit`.
+
+        Raises:
+            RuntimeError: without an anchor.
+        """
+        return self._sent_at(now, self._limiter.limit(target, self._anchored(), dt=self._since(now), room=room))
+
+    def stop(self, *, now: float | None) -> LimitedTarget:
+        """Returns the next command of a robot that comes to rest as quickly as the acceleration allows.
+
+        Raises:
+            RuntimeError: before the first command.
+        """
+        if self._last is None:
+            raise RuntimeError("the gate must have a command to stop, got none; anchor it first")
+        return self._sent_at(now, self._limiter.stop(self._last, dt=self._since(now)))
+
+    def ending(self, targets: np.ndarray, num_sent: int) -> Status | None:
+        """Returns how a chunk ends after a number of commands, or None where it goes on.
+
+        Where the acceleration is limited, a chunk goes on until the robot can rest at its last target. A chunk that
+        takes more than `MAX_SLOWDOWN` times as long as asked ends before.
+
+        Args:
+            targets: float [k, 14], the targets of the chunk.
+            num_sent: the number of commands that were sent of it.
+        """
+        if num_sent < len(targets):
+            return None
+        if not self._limiter.limits_acceleration or self.has_arrived(targets[-1]):
+            return Status.EXECUTED
+        return Status.LIMITED if num_sent >= MAX_SLOWDOWN * len(targets) else None
+
+    @property
+    def can_rest(self) -> bool:
+        """Whether the acceleration allows that the robot does not move in the next step."""
+        return self._last is None or self._limiter.can_rest(self._last)
+
+    @property
+    def rests(self) -> bool:
+        """Whether the last command was sent at rest, or there is none."""
+        return self._last is None or self._last.rests
+
+    def has_arrived(self, target: np.ndarray) -> bool:
+        """Returns whether the arm joints are commanded to a target, float [14], and can rest there at once."""
+        last = self._anchored()
+        in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        is_near = np.abs(last.target - in_range)[aloha.ARM_INDICES] <= ARRIVAL_TOLERANCE
+        return bool(np.all(is_near)) and self.can_rest
+
+    def _anchored(self) -> Command:
+        if self._last is None:
+            raise RuntimeError("the gate must know where the robot is before a command, got nothing; anchor it first")
+        return self._last
+
+    def _since(self, now: float | None) -> float | None:
+        return None if now is None or self._sent is None else now - self._sent
+
+    def _sent_at(self, now: float | None, limited: LimitedTarget) -> LimitedTarget:
+        self._last, self._sent = limited.command, now
+        return limited

@@ -1,0 +1,176 @@
+"""Decides which joint states of an arm are believed.
+
+A driver may report joint states that are not the arm's. Interbotix's driver publishes -pi for every joint after a
+failed read, and goes on. A reading that cannot be right is not used, and neither are the next ones until several in a
+row agree with each other. Meanwhile nothing moves.
+
+`now` is the time of a steady clock in s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+
+RANGE_MARGIN = 0.35
+"""The angle by which a joint may be outside its range, rad. ALOHA's sleep pose is, and -pi of a failed read is not."""
+OPENING_RANGE = (-0.6, 1.6)
+"""The range of a believed gripper opening. A gripper that is read by the constants of another linkage is within it."""
+MOTOR_SPEED = 3.14159
+"""The speed of the motors, rad/s. A setting for the speed of commands does not change it."""
+SPEED_MARGIN = 1.5
+NOISE = 0.01
+"""The change of a reading that is always believed, rad."""
+NUM_AGREEING = 5
+"""The number of readings in a row that must agree before they are believed."""
+AGREEING_TIME = 0.1
+"""The shortest time over which these readings must come, s."""
+
+
+TIME_TOLERANCE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class TrustRule:
+    """Says when joint states are believed.
+
+    Attributes:
+        period: the control period, s. Joint states need not be more frequent.
+        max_start_jump: the distance from the last command within which an arm goes on by itself after a doubt, rad.
+        num_agreeing: the number of readings in a row that must agree.
+        agreeing_time: the shortest time over which they must come, s.
+        asks: whether an operator must confirm a pose that is far from the last command.
+    """
+
+    period: float
+    max_start_jump: float
+    num_agreeing: int = NUM_AGREEING
+    agreeing_time: float = AGREEING_TIME
+    asks: bool = True
+
+    @classmethod
+    def of(cls, config: RobotConfig, *, simulated: bool) -> TrustRule:
+        """Returns the rule for a robot, or for our simulator.
+
+        A reset of the simulator moves the arms at once, and its time may stand still. So it need not agree with itself
+        for a while, and it asks nobody.
+        """
+        period = 1.0 / config.control_rate
+        if simulated:
+            return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, asks=False)
+        return cls(period, config.max_start_jump)
+
+
+class ReadingTrust:
+    """Believes the joint states of one arm, or says why it does not.
+
+    Args:
+        side: "left" or "right".
+        rule: says when joint states are believed.
+    """
+
+    def __init__(self, side: str, rule: TrustRule) -> None:
+        self._side, self._rule = side, rule
+        self._newest: np.ndarray | None = None  # the newest reading, believed or not
+        self._newest_time = -np.inf
+        self._believed: np.ndarray | None = None  # the newest reading that was believed
+        self._zeros_are_confirmed = False
+        self._num_agreeing, self._agreeing_since = 0, 0.0  # the newest readings that agree with each other
+        self._is_believed = False
+        self._reason = f"joint states of the {side} arm must have come before a chunk; check its driver"
+        self._question = ""
+
+    @property
+    def doubt(self) -> str:
+        """The reason why the joint states are not believed, and what to do; empty where they are."""
+        if not self._is_believed:
+            return self._reason
+        return self._question
+
+    def confirm(self) -> None:
+        """Records that the operator has looked at the robot and lets it start from where it stands."""
+        self._question = ""
+        self._zeros_are_confirmed = True
+
+    def forget(self) -> None:
+        """Lets the next reading be anywhere, because our simulator has moved the arm."""
+        self._newest = self._believed = None
+        self._question = ""
+
+    def judge(self, state: np.ndarray, *, now: float, commanded: np.ndarray | None) -> bool:
+        """Returns whether a reading is believed.
+
+        Args:
+            state: float [7], the joints of the arm, rad and normalized opening.
+            now: the time of its arrival, steady s.
+            commanded: float [7], the last command for the arm, or None before the first.
+        """
+        wrong = self._out_of_range(state) or self._all_zero(state, commanded) or self._leap(state, now)
+        self._newest, self._newest_time = np.array(state), now
+        if wrong:
+            self._is_believed, self._num_agreeing = False, 0
+            self._reason = f"joint states of the {self._side} arm are not believed: {wrong}; check its driver"
+            return False
+        if not self._is_believed:
+            self._believe_again(state, now, commanded)
+        if self._is_believed:
+            self._believed = self._newest
+        return self._is_believed
+
+    def _believe_again(self, state: np.ndarray, now: float, commanded: np.ndarray | None) -> None:
+        """Believes the arm where enough readings agree, and asks the operator where it is far from the last command."""
+        if self._num_agreeing == 0:
+            self._agreeing_since = now
+        self._num_agreeing += 1
+        enough = self._num_agreeing >= self._rule.num_agreeing
+        if not enough or now - self._agreeing_since < self._rule.agreeing_time - TIME_TOLERANCE:
+            return
+        self._is_believed = True
+        if commanded is None or not self._rule.asks:
+            return
+        away = np.abs(state - commanded)[: len(aloha.ARM_JOINTS)]
+        worst = int(np.argmax(away))
+        if away[worst] > self._rule.max_start_jump:
+            self._question = (
+                f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
+                f"{self._rule.max_start_jump} rad (robot.max_start_jump); look at the robot, then start an episode"
+            )
+
+    def _out_of_range(self, state: np.ndarray) -> str:
+        part = aloha.side_slice(self._side)
+        low, high = np.array(aloha.LOWER_LIMITS[part]) - RANGE_MARGIN, np.array(aloha.UPPER_LIMITS[part]) + RANGE_MARGIN
+        low[-1], high[-1] = OPENING_RANGE
+        bad = np.flatnonzero((state < low) | (state > high) | ~np.isfinite(state))
+        if not len(bad):
+            return ""
+        joint = int(bad[0])
+        name, unit = ((*aloha.ARM_JOINTS, aloha.GRIPPER)[joint], " rad" if joint < len(aloha.ARM_JOINTS) else "")
+        return f"{name} must be within {low[joint]:.2f}..{high[joint]:.2f}{unit}, got {state[joint]:.4f}"
+
+    def _all_zero(self, state: np.ndarray, commanded: np.ndarray | None) -> str:
+        """Doubts six joints at exactly 0, unless the arm was seen or sent near there. A failed read may look so."""
+        arm = slice(0, len(aloha.ARM_JOINTS))
+        if np.any(state[arm]) or self._zeros_are_confirmed:
+            return ""
+        known = commanded if self._believed is None else self._believed
+        if known is not None and np.max(np.abs(known[arm])) <= self._rule.max_start_jump:
+            return ""
+        return "all six joints are exactly 0; where the arm really stands so, start an episode to confirm it"
+
+    def _leap(self, state: np.ndarray, now: float) -> str:
+        if self._newest is None:
+            return ""
+        change = np.abs(state - self._newest)[: len(aloha.ARM_JOINTS)]
+        since = max(now - self._newest_time, self._rule.period)
+        allowed = SPEED_MARGIN * MOTOR_SPEED * since + NOISE
+        worst = int(np.argmax(change))
+        if change[worst] <= allowed:
+            return ""
+        return (
+            f"{aloha.ARM_JOINTS[worst]} changed by {change[worst]:.2f} rad in {since:.3f} s, and its motor can turn it "
+            f"by {allowed:.2f} rad"
+        )

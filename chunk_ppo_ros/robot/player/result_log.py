@@ -1,0 +1,32 @@
+"""Keeps the results until they are taken, and knows which chunks have one."""
+
+from __future__ import annotations
+
+import collections
+
+from chunk_ppo_ros.core.execution import ExecutionResult
+
+REMEMBERED_STAMPS = 256
+"""The number of reported stamps that are remembered, so that a late half of a reported chunk is ignored."""
+
+
+class ResultLog:
+    """Holds the results that nobody has taken yet, and the stamps of those before."""
+
+    def __init__(self) -> None:
+        self._results: list[ExecutionResult] = []
+        self._stamps: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
+
+    def report(self, result: ExecutionResult) -> None:
+        """Adds the result of a chunk or segment."""
+        self._stamps.append(result.stamp)
+        self._results.append(result)
+
+    def has(self, stamp: int) -> bool:
+        """Returns whether the chunk of this stamp (ns) has a result, as far as it is remembered."""
+        return stamp in self._stamps
+
+    def take(self) -> list[ExecutionResult]:
+        """Returns the results since the last call, oldest first."""
+        results, self._results = self._results, []
+        return results
