@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import signal
 import subprocess
 import sys
@@ -11,10 +12,13 @@ import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
-from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import CONVENTION, PERIOD, Graph, running_graph, trajectory
@@ -419,3 +423,76 @@ def test_a_trajectory_that_does_not_say_its_chunk_is_refused(real_time: Graph) -
     result = real_time.result()
     assert result.status == ExecutionResult.REFUSED
     assert "header.frame_id must be RUN/NUMBER/STAMP" in result.message and "got 'world'" in result.message
+
+
+def call_emergency_stop(graph: Graph, stop: bool) -> SetBool.Response:
+    client = graph.rig.create_client(SetBool, "emergency_stop")
+    graph.until(client.service_is_ready)
+    future = client.call_async(SetBool.Request(data=stop))
+    graph.until(future.done)
+    return future.result()
+
+
+def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(tmp_path: pathlib.Path) -> None:
+    parameters = {"robot__max_acceleration": "10.0", "run__run_dir": str(tmp_path), "model__action_horizon": "100"}
+    with running_graph(**parameters) as graph:
+        publisher = graph.rig.create_publisher(Bool, "emergency_stop", qos.RELIABLE)
+        graph.until(lambda: bool(publisher.get_subscription_count()))
+        graph.rig.send(ramp(100, 0.01))
+        graph.until(lambda: len(graph.rig.targets) >= 20)
+        publisher.publish(Bool(data=True))
+        result = graph.result()
+        assert result.status == ExecutionResult.FAULT
+        assert "emergency stop: by the topic emergency_stop; look at the robot, then call" in result.message
+        publisher.publish(Bool(data=False))  # clears nothing
+        graph.spin(0.3)
+        steps = np.diff(np.array(graph.rig.targets)[:, 0])
+        assert np.max(np.abs(np.diff(steps))) <= 10.0 * PERIOD**2 + 1e-6 and steps[-1] == 0.0
+        graph.rig.diagnostics.clear()
+        graph.until(lambda: bool(graph.rig.diagnostics))
+        assert "the robot does not move: emergency stop" in graph.rig.diagnostics[-1].status[0].message
+    with running_graph(**parameters) as graph:
+        graph.rig.send(ramp(16, 0.01))
+        refused = graph.result()
+        assert (refused.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
+        assert "emergency stop: by the topic emergency_stop" in refused.message
+        assert call_emergency_stop(graph, False).success
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+        answer = call_emergency_stop(graph, True)
+        assert answer.success and "by the service emergency_stop" in answer.message
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.REFUSED
+
+
+def test_a_released_switch_stops_the_robot_and_a_pressed_one_lets_it_go_on() -> None:
+    with running_graph(robot__deadman_timeout="0.3", model__action_horizon=str(HORIZON)) as graph:
+        publisher = graph.rig.create_publisher(Bool, "deadman", qos.RELIABLE)
+        graph.until(lambda: bool(publisher.get_subscription_count()))
+        graph.rig.send(ramp(16, 0.01))
+        assert "the switch on the topic deadman is not pressed" in graph.result().message
+        pressing = graph.rig.create_timer(0.05, lambda: publisher.publish(Bool(data=True)))
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.005))
+        assert graph.result().status == ExecutionResult.EXECUTED
+        graph.rig.send(ramp(HORIZON, 0.002))
+        graph.until(lambda: len(graph.rig.targets) > 20)
+        pressing.cancel()  # The message that it is released may be lost: silence counts as released.
+        result = graph.result()
+        assert (result.status, "robot.deadman_timeout 0.3 s" in result.message) == (ExecutionResult.FAULT, True)
+
+
+def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None:
+    with running_graph(robot__confirm_start="true") as graph:
+        before = EpisodeEvent(header=header_of(graph.rig.now() - 10**10), run_id="run", event=EpisodeEvent.STARTED)
+        before.format.version = before.format.VERSION
+        graph.rig.events.publish(before)
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.01))
+        result = graph.result()
+        assert (result.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
+        assert "robot_node has started (robot.confirm_start); look at the robot" in result.message
+        graph.rig.tell(EpisodeEvent.STARTED)
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED

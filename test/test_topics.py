@@ -51,6 +51,9 @@ TOPICS = {
     "leader_right/joint_states": ("sensor_msgs/msg/JointState", qos.JOINT_STATES, qos.JOINT_STATES),
     "/clock": ("rosgraph_msgs/msg/Clock", qos.SENSOR, qos.SENSOR),
     "/diagnostics": ("diagnostic_msgs/msg/DiagnosticArray", qos.RELIABLE, qos.RELIABLE),
+    "emergency_stop": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
+    "deadman": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
+    "emergency_stop_state": ("std_msgs/msg/Bool", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "~/ready": ("std_msgs/msg/Bool", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
 }
 """The topics of the graph but those of the cameras: the type, and the profiles of publishers and subscriptions."""

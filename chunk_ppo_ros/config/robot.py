@@ -41,6 +41,17 @@ class RobotConfig(Checked):
     state_timeout: float = setting(
         0.5, "joint states older than this stop the motion, s", minimum=0.01, graph_only=True
     )
+    deadman_timeout: float = setting(
+        0.0,
+        "the robot holds unless the topic deadman says within this time that a switch is pressed, s; 0 for no switch",
+        minimum=0.0,
+        graph_only=True,
+    )
+    confirm_start: bool = setting(
+        False,
+        "after robot_node has started, the robot moves only when an operator has started or resumed an episode",
+        graph_only=True,
+    )
     backend: str = setting(
         "ros2_control", "what commands the motors; other packages register more, see docs/robot.md", graph_only=True
     )

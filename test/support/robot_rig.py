@@ -57,7 +57,7 @@ class Rig(Node):
         self.create_subscription(TakeoverState, "takeover_state", self.takeovers.append, qos.LATCHED_SUBSCRIPTION)
         self.takeover = self.create_client(SetBool, "takeover")
         self.create_timer(PERIOD, self._publish_leaders, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
+        self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         for side in aloha.SIDES:
             for controller, topic in (
                 (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
@@ -75,7 +75,7 @@ class Rig(Node):
     @property
     def connected(self) -> bool:
         """Whether robot_node listens to all topics of the rig."""
-        publishers = [*self._states.values(), *self._chunks.values(), *self._leaders.values(), self._events]
+        publishers = [*self._states.values(), *self._chunks.values(), *self._leaders.values(), self.events]
         listened = all(publisher.get_subscription_count() for publisher in publishers)
         return listened and self.takeover.service_is_ready() and bool(self.takeovers)
 
@@ -108,7 +108,7 @@ class Rig(Node):
         self._chunks[side].publish(message)
 
     def tell(self, event: int) -> None:
-        self._events.publish(EpisodeEvent(header=header_of(self.now()), run_id="run", event=event))
+        self.events.publish(EpisodeEvent(header=header_of(self.now()), run_id="run", event=event))
 
     def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
         assert len(message.points) == 1

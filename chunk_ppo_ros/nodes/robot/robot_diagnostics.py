@@ -36,7 +36,7 @@ class RobotDiagnostics:
         self._bad_states.pop(arm, None)
 
     def status(
-        self, *, playing: bool, suspended: str, arms: tuple[str, ...], human: bool, problem: str
+        self, *, playing: bool, suspended: str, arms: tuple[str, ...], human: bool, problem: str, obstacle: str = ""
     ) -> DiagnosticStatus:
         """Returns the node's state.
 
@@ -46,8 +46,9 @@ class RobotDiagnostics:
             arms: the arms that have sent joint states.
             human: whether a human drives.
             problem: why an arm does not follow its leader while a human drives, or empty.
+            obstacle: why the robot must not move or cannot, or empty.
         """
-        level, message = self._summary(playing, suspended, arms)
+        level, message = self._summary(playing, suspended, arms, obstacle)
         if human and level == DiagnosticStatus.OK:
             level = DiagnosticStatus.WARN if problem else level
             message = f"a human drives; {problem}" if problem else "a human drives"
@@ -63,7 +64,9 @@ class RobotDiagnostics:
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
 
-    def _summary(self, playing: bool, suspended: str, arms: tuple[str, ...]) -> tuple[bytes, str]:
+    def _summary(self, playing: bool, suspended: str, arms: tuple[str, ...], obstacle: str) -> tuple[bytes, str]:
+        if obstacle:
+            return DiagnosticStatus.ERROR, f"the robot does not move: {obstacle}"
         if self._bad_states:
             bad = "; ".join(f"{arm} arm: {reason}" for arm, reason in sorted(self._bad_states.items()))
             return DiagnosticStatus.ERROR, f"joint states cannot be used: {bad}"

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chunk_ppo_msgs.msg import EpisodeEvent
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -26,9 +25,10 @@ from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
-from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
+from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
@@ -41,12 +41,6 @@ from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 WATCH_PERIOD = 0.05  # s, steady clock
 
-_SUSPENDING_EVENTS = {
-    EpisodeEvent.RESET: "the episode is being reset",
-    EpisodeEvent.ENDED: "the episode has ended",
-    EpisodeEvent.PAUSED: "paused",
-}
-
 
 class RobotNode(Node):
     """Connects the chunk player to topics, clocks and the back end."""
@@ -55,27 +49,23 @@ class RobotNode(Node):
 
     def __init__(self) -> None:
         super().__init__("robot_node")
-        config = parameters.declare(self, "robot", "env", "model")
+        config = parameters.declare(self, "robot", "env", "model", "run")
         self._lockstep = config.env.is_lockstep
-        self._horizon = config.model.action_horizon
-        self._max_observation_age = config.robot.max_observation_age
-        self._human_resets = config.env.is_real
         self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
         self._player = ChunkPlayer(
             config.robot,
             state_timeout=self._state_timeout(config),
             states_on_demand=self._lockstep,
-            trust=TrustRule.of(config.robot, simulated=not self._human_resets),
-            segment_steps=self._horizon,
+            trust=TrustRule.of(config.robot, simulated=not config.env.is_real),
+            segment_steps=config.model.action_horizon,
         )
         period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot)
         self._diagnostics = RobotDiagnostics()
-        self._run_id = ""  # the run of the newest episode event
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
-        self._create_topics()
+        self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
             self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
@@ -116,12 +106,19 @@ class RobotNode(Node):
         timeout = config.robot.state_timeout
         return max(timeout, config.env.sensor_timeout) if self._lockstep else timeout
 
-    def _create_topics(self) -> None:
+    def _create_topics(self, config: TrainConfig) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
         self._results = topics.EXECUTION_RESULT.create_publisher(self)
         self._diagnostics_publisher = topics.DIAGNOSTICS.create_publisher(self)
         self.create_service(SetBool, "takeover", self._on_takeover)
-        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_event)
+        self._episodes = EpisodeIntake(
+            self,
+            self._player,
+            self._conditions,
+            is_real=config.env.is_real,
+            confirm_start=config.robot.confirm_start,
+            on_event=self._publish_results,
+        )
         self._intake = JointStateIntake(
             self,
             self._player,
@@ -131,26 +128,18 @@ class RobotNode(Node):
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             on_arm_states=self._on_arm_states,
         )
+        stop_file = config.run.folder / "emergency_stop"
+        self._stops = OperatorStops(
+            self, stop_file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch
+        )
         self._trajectories = TrajectoryIntake(
             self,
             self._player,
-            horizon=self._horizon,
-            max_observation_age=self._max_observation_age,
-            run_id=lambda: self._run_id,
+            horizon=config.model.action_horizon,
+            max_observation_age=config.robot.max_observation_age,
+            run_id=lambda: self._episodes.run_id,
             on_trajectory=self._on_trajectory,
         )
-
-    def _on_event(self, message: EpisodeEvent) -> None:
-        self._run_id = message.run_id
-        if message.event == EpisodeEvent.RESET and not self._human_resets:
-            self._player.expect_leap()
-        if message.event in _SUSPENDING_EVENTS:
-            # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
-            freeze = message.event == EpisodeEvent.PAUSED or not self._human_resets
-            self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
-        else:
-            self._player.resume()
-        self._publish_results()
 
     def _on_arm_states(self) -> None:
         if self._lockstep and self._player.playing and not self._player.human_drives:
@@ -181,12 +170,16 @@ class RobotNode(Node):
             self._tick()
         self._publish_results()
 
+    def _obstacle(self) -> str:
+        """Returns why the robot must not move, or an empty string."""
+        return self._stops.reason or self._episodes.unconfirmed or problem_of(self._backend)
+
     def _tick_if_states_are_new(self) -> None:
         if self._states_are_new():
             self._tick()
 
     def _watch(self) -> None:
-        self._player.note_obstacle(problem_of(self._backend))
+        self._player.note_obstacle(self._obstacle())
         self._player.watch(time.monotonic())
         self._publish_results()
 
@@ -195,7 +188,7 @@ class RobotNode(Node):
 
         In lockstep a position to hold is not sent, because the simulated robot stands still by itself.
         """
-        self._player.note_obstacle(problem_of(self._backend))
+        self._player.note_obstacle(self._obstacle())
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
             self._states_at_step = self._player.state_stamps
@@ -215,14 +208,14 @@ class RobotNode(Node):
             if result.status in (Status.REFUSED, Status.FAULT):
                 text = f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
                 self.get_logger().warning(text)
-            filled = dataclasses.replace(result, end=self._now(), run_id=self._run_id, sender=DEFAULT_SENDER)
+            filled = dataclasses.replace(result, end=self._now(), run_id=self._episodes.run_id, sender=DEFAULT_SENDER)
             self._results.publish(execution_to_message(filled))
         self._publish_driver()
 
     def _publish_driver(self) -> None:
         player = self._player
         self._driver.update(
-            run_id=self._run_id,
+            run_id=self._episodes.run_id,
             human=player.human_drives,
             segment=player.segment,
             problem=player.teleoperation_problem,
@@ -235,6 +228,7 @@ class RobotNode(Node):
             arms=self.arms_seen,
             human=self._player.human_drives,
             problem=self._player.teleoperation_problem,
+            obstacle=self._obstacle(),
         )
         stamp = self.get_clock().now().nanoseconds
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))

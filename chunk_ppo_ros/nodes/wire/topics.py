@@ -133,6 +133,11 @@ CLOCK = Topic("/clock", Clock, qos.SENSOR)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.RELIABLE)
 READY = Topic("~/ready", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 
+# People and their devices publish these, and robot_node says on the last whether there is an emergency stop.
+EMERGENCY_STOP = Topic("emergency_stop", Bool, qos.RELIABLE)
+DEADMAN = Topic("deadman", Bool, qos.RELIABLE)
+EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATCHED_SUBSCRIPTION)
+
 RECORDED = (
     ACTION_CHUNK,
     BOOTSTRAP,

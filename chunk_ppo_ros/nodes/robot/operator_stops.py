@@ -1,0 +1,93 @@
+"""Lets people stop the robot: by an emergency stop that holds until it is cleared, or by releasing a switch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
+
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
+
+CLEAR = "ros2 service call /emergency_stop std_srvs/srv/SetBool '{data: false}'"
+
+
+class OperatorStops:
+    """Takes the topic and the service `emergency_stop` and the topic `deadman`, and publishes `emergency_stop_state`.
+
+    The service begins and clears an emergency stop. The topic can only begin one, so that a message that is lost or
+    late clears nothing.
+
+    Args:
+        node: the node that subscribes.
+        file: the file that holds an emergency stop over a restart.
+        deadman_timeout: the time within which the pressed switch must be reported again, s; 0 for no switch.
+        on_change: is called after each change, so that the robot stops at once.
+    """
+
+    def __init__(self, node: Node, file: Path, *, deadman_timeout: float, on_change: Callable[[], None]) -> None:
+        self._node = node
+        self._stop = EmergencyStop(file)
+        self._deadman_timeout = deadman_timeout
+        self._pressed_at: float | None = None  # steady s
+        self._on_change = on_change
+        self._state = topics.EMERGENCY_STOP_STATE.create_publisher(node)
+        topics.EMERGENCY_STOP.create_subscription(node, self._on_stop)
+        node.create_service(SetBool, "emergency_stop", self._on_service)
+        if deadman_timeout:
+            topics.DEADMAN.create_subscription(node, self._on_deadman)
+        self._state.publish(Bool(data=bool(self._stop.reason)))
+        if self._stop.reason:
+            node.get_logger().error(f"{self.reason}; it was begun before this node started")
+
+    @property
+    def reason(self) -> str:
+        """The reason why the robot must stand still, and what ends it; empty where it may move."""
+        if self._stop.reason:
+            return f"emergency stop: {self._stop.reason}; look at the robot, then call {CLEAR}"
+        if not self._deadman_timeout:
+            return ""
+        if self._pressed_at is None or time.monotonic() - self._pressed_at > self._deadman_timeout:
+            return f"the switch on the topic deadman is not pressed (robot.deadman_timeout {self._deadman_timeout} s)"
+        return ""
+
+    def _on_stop(self, message: Bool) -> None:
+        if message.data:
+            self._begin("by the topic emergency_stop")
+
+    def _on_service(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if request.data:
+            self._begin("by the service emergency_stop")
+            response.success, response.message = True, self.reason
+            return response
+        try:
+            self._stop.clear()
+        except OSError as error:
+            response.success, response.message = False, f"the emergency stop holds: its file cannot be removed: {error}"
+            return response
+        self._changed("the emergency stop is cleared")
+        response.success, response.message = True, "the emergency stop is cleared; the robot may move"
+        return response
+
+    def _begin(self, reason: str) -> None:
+        if self._stop.reason:
+            return
+        try:
+            self._stop.stop(reason)
+        except OSError as error:
+            self._node.get_logger().error(f"the emergency stop holds, but not over a restart of this node: {error}")
+        self._changed(self.reason)
+
+    def _changed(self, text: str) -> None:
+        self._node.get_logger().warning(text)
+        self._state.publish(Bool(data=bool(self._stop.reason)))
+        self._on_change()
+
+    def _on_deadman(self, message: Bool) -> None:
+        self._pressed_at = time.monotonic() if message.data else None
+        if not message.data:
+            self._on_change()

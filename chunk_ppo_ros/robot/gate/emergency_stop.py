@@ -1,0 +1,44 @@
+"""Keeps an emergency stop, also over a restart of the process that keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chunk_ppo_ros.core.atomic_file import write_atomically
+
+
+class EmergencyStop:
+    """Is stopped from `stop` until `clear`. A file holds the reason while it is, so that a restart changes nothing.
+
+    Args:
+        file: the file that exists while there is an emergency stop.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._reason = file.read_text() if file.is_file() else ""
+
+    @property
+    def reason(self) -> str:
+        """The reason of the emergency stop, or an empty string where there is none."""
+        return self._reason
+
+    def stop(self, reason: str) -> None:
+        """Begins an emergency stop. An earlier one keeps its reason.
+
+        Raises:
+            OSError: where the file cannot be written. The stop holds nevertheless, until this process ends.
+        """
+        if self._reason:
+            return
+        self._reason = reason
+        write_atomically(self._file, lambda file: file.write(reason.encode()))
+
+    def clear(self) -> None:
+        """Ends the emergency stop, because an operator has looked at the robot.
+
+        Raises:
+            OSError: where the file cannot be removed. The stop holds then.
+        """
+        self._file.unlink(missing_ok=True)
+        self._reason = ""
