@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
@@ -496,3 +497,23 @@ def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None
         graph.spin(0.2)
         graph.rig.send(ramp(16, 0.01))
         assert graph.result().status == ExecutionResult.EXECUTED
+
+
+def test_a_second_node_that_publishes_trajectories_is_named_and_not_followed(real_time: Graph) -> None:
+    real_time.rig.send(ramp(16, 0.01))
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    intruder = Node("intruder")
+    publisher = intruder.create_publisher(JointTrajectory, "robot/left/joint_trajectory", qos.COMMAND)
+    real_time.until(lambda: bool(publisher.get_subscription_count()))
+    real_time.until(lambda: real_time.robot.count_publishers("robot/left/joint_trajectory") == 2)
+    real_time.rig.targets.clear()
+    stamp = real_time.rig.now()
+    publisher.publish(trajectory(ramp(16, 0.01)[:, :7], stamp=stamp))
+    real_time.rig.send(ramp(16, 0.01), stamp=stamp, sides=("right",))
+    result = real_time.result()
+    assert (result.status, real_time.rig.targets) == (ExecutionResult.REFUSED, [])
+    assert "/intruder publishes on robot/left/joint_trajectory beside /rig; stop one of them" in result.message
+    intruder.destroy_node()
+    real_time.until(lambda: real_time.robot.count_publishers("robot/left/joint_trajectory") == 1)
+    real_time.rig.send(ramp(16, 0.01))
+    assert real_time.result().status == ExecutionResult.EXECUTED

@@ -56,6 +56,20 @@ NOBODY_LISTENS = Condition(
     cleared="robot_node and reward_node listen",
     renewed_by=("topics",),
 )
+FOREIGN_RUN = Condition(
+    key="announcements of another run",
+    text="the announcement of run {run_id} is not followed: {publishers}",
+    cleared="the announcements come from one trainer again",
+    renewed_by=("run_id",),
+    is_error=True,
+)
+FOREIGN_PUBLISHER = Condition(
+    key="foreign publishers",
+    text="the robot holds: {publishers}",
+    cleared="no node publishes beside another any more",
+    renewed_by=("publishers",),
+    is_error=True,
+)
 TRAINER_LEFT = Condition(
     key="trainer_node",
     text="trainer_node left the graph; the policy fills its rollout and waits",

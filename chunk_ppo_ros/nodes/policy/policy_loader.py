@@ -13,6 +13,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
@@ -42,6 +43,7 @@ class PolicyLoader:
         self._sequence_file = sequence_file
         self._on_change = on_change
         self._announced: msg.PolicyVersion | None = None
+        self._guard = RunGuard(node, node)
         subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version)
 
     @property
@@ -59,6 +61,8 @@ class PolicyLoader:
         self.actor = None
 
     def _on_policy_version(self, message: msg.PolicyVersion) -> None:
+        if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
+            return
         self._announced = message
         if self._node.is_configured:
             self._load(message)

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
@@ -54,6 +55,7 @@ class RewardNode(Node):
         self._director = EpisodeDirector(
             self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
         )
+        self._guard = RunGuard(self, conditions)
         self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
         subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
         topics.ACTION_CHUNK.create_subscription(self, self._on_chunk)
@@ -72,6 +74,8 @@ class RewardNode(Node):
 
     def _on_version(self, version: msg.PolicyVersion) -> None:
         records = self._records
+        if not self._guard.admits(version, records.run_id):
+            return
         if version.run_id != records.run_id:
             self._begin_run(version)
         self._director.final = version.final

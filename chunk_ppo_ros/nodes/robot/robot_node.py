@@ -24,6 +24,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
+from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
@@ -65,6 +66,7 @@ class RobotNode(Node):
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
+        self._intruders = ForeignPublishers(self, [topic.name for topic in topics.PUBLISHED_BY_ONE])
         self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
@@ -99,10 +101,7 @@ class RobotNode(Node):
         super().destroy_node()
 
     def _state_timeout(self, config: TrainConfig) -> float:
-        """Returns the seconds without joint states after which the motion stops.
-
-        In lockstep nothing moves while a step is computed. The time is then long, so that only a dead simulator counts.
-        """
+        """Returns the seconds without joint states after which the motion stops: many while a simulator computes."""
         timeout = config.robot.state_timeout
         return max(timeout, config.env.sensor_timeout) if self._lockstep else timeout
 
@@ -136,6 +135,7 @@ class RobotNode(Node):
             self,
             self._player,
             horizon=config.model.action_horizon,
+            look=self._look_for_intruders,
             max_observation_age=config.robot.max_observation_age,
             run_id=lambda: self._episodes.run_id,
             on_trajectory=self._on_trajectory,
@@ -170,9 +170,15 @@ class RobotNode(Node):
             self._tick()
         self._publish_results()
 
+    def _look_for_intruders(self) -> None:
+        """Looks at who publishes trajectories, so that no chunk of another node is played in the meantime."""
+        self._intruders.look(*(topic.name for topic in topics.CHUNK_TRAJECTORIES.values()))
+        self._player.note_obstacle(self._obstacle())
+
     def _obstacle(self) -> str:
         """Returns why the robot must not move, or an empty string."""
-        return self._stops.reason or self._episodes.unconfirmed or problem_of(self._backend)
+        reasons = (self._stops.reason, self._intruders.found, self._episodes.unconfirmed)
+        return next(filter(None, reasons), "") or problem_of(self._backend)
 
     def _tick_if_states_are_new(self) -> None:
         if self._states_are_new():
@@ -222,6 +228,7 @@ class RobotNode(Node):
         )
 
     def _publish_diagnostics(self) -> None:
+        self._intruders.report(self._conditions)
         status = self._diagnostics.status(
             playing=self._player.playing,
             suspended=self.suspended,

@@ -34,6 +34,7 @@ class TrajectoryIntake:
         node: the node that subscribes.
         player: the chunk player.
         horizon: the largest number H of points in a trajectory.
+        look: looks at who publishes trajectories, before one is taken.
         max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
         on_trajectory: is called after each message that the player took or refused.
@@ -45,6 +46,7 @@ class TrajectoryIntake:
         player: ChunkPlayer,
         *,
         horizon: int,
+        look: Callable[[], object],
         max_observation_age: float,
         run_id: Callable[[], str],
         on_trajectory: Callable[[], None],
@@ -52,6 +54,7 @@ class TrajectoryIntake:
         self._node = node
         self._player = player
         self._horizon = horizon
+        self._look = look
         self._max_observation_age = max_observation_age
         self._run_id = run_id
         self._on_trajectory = on_trajectory
@@ -59,6 +62,7 @@ class TrajectoryIntake:
             topic.create_raw_subscription(node, functools.partial(self._on_bytes, side))
 
     def _on_bytes(self, side: str, data: bytes) -> None:
+        self._look()
         largest = BYTES_OF_REST + self._horizon * BYTES_OF_POINT
         if len(data) > largest:
             reason = f"a message must have at most {largest} bytes for {self._horizon} points, got {len(data)}"

@@ -138,6 +138,16 @@ EMERGENCY_STOP = Topic("emergency_stop", Bool, qos.RELIABLE)
 DEADMAN = Topic("deadman", Bool, qos.RELIABLE)
 EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATCHED_SUBSCRIPTION)
 
+PUBLISHED_BY_ONE = (
+    *CHUNK_TRAJECTORIES.values(),
+    *FOLLOWER_STATES.values(),
+    EXECUTION_RESULT,
+    EPISODE_EVENT,
+    TAKEOVER_STATE,
+    POLICY_VERSION,
+)
+"""The topics on which one node alone may publish. A second one would move the robot, or take the run over."""
+
 RECORDED = (
     ACTION_CHUNK,
     BOOTSTRAP,
