@@ -54,32 +54,11 @@ def test_gripper_units_invert(opening: float, name: str) -> None:
     assert convention.opening_from_motor(convention.motor_from_opening(opening)) == pytest.approx(opening, abs=1e-9)
 
 
-@given(motor=st.floats(-1.5, 1.5))
-def test_linkage_inverts(motor: float) -> None:
-    finger = grippers.finger_from_motor(np.array(motor))
-    assert grippers.motor_from_finger(finger) == pytest.approx(motor, abs=1e-7)
-
-
-@pytest.mark.parametrize("name", sorted(grippers.GRIPPER_CONVENTIONS))
-def test_both_conventions_agree_with_the_linkage(name: str) -> None:
-    convention = grippers.GRIPPER_CONVENTIONS[name]
-    assert grippers.finger_from_motor(np.array(convention.motor_open)) == pytest.approx(
-        convention.finger_open, abs=2e-4
-    )
-    closed = grippers.finger_from_motor(np.array(convention.motor_closed))
-    assert closed == pytest.approx(convention.finger_closed, abs=2e-4)
-
-
-def test_linkage_beyond_its_reach_gives_its_end() -> None:
-    # It reaches from 0.036 - 0.022 to 0.036 + 0.022 m.
-    np.testing.assert_allclose(grippers.motor_from_finger(np.array([0.010, 0.070])), [-np.pi / 2, np.pi / 2])
-
-
 @given(order=st.permutations(range(len(NAMES))))
 def test_state_does_not_depend_on_the_order_of_names(order: list[int]) -> None:
     state = aloha.side_state([NAMES[i] for i in order], [POSITIONS[i] for i in order], OPENPI)
-    # The finger at 0.058 m is fully open in openpi's convention. The motor angle is not used.
-    np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0])
+    # The motor is fully open in openpi's convention. The linkage has its finger at 0.05789 m, not quite at 0.058 m.
+    np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.99715], atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "motor"), [("openpi", -0.18795), ("interbotix", 0.3873)])
@@ -90,11 +69,17 @@ def test_a_leader_asks_for_half_an_opening(name: str, motor: float) -> None:
     np.testing.assert_allclose(state, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.5], atol=1e-6)
 
 
-def test_missing_joint_is_named() -> None:
-    with pytest.raises(ValueError, match="without elbow, left_finger"):
-        aloha.side_state(
-            [name for name in NAMES if name not in ("elbow", "left_finger")], [0.0] * (len(NAMES) - 2), OPENPI
-        )
+@pytest.mark.parametrize(
+    ("absent", "text"),
+    [
+        (("elbow", "left_finger"), "without elbow;"),
+        (("elbow", "gripper", "left_finger"), "without elbow, left_finger;"),
+    ],
+)
+def test_missing_joint_is_named(absent: tuple[str, ...], text: str) -> None:
+    names = [name for name in NAMES if name not in absent]
+    with pytest.raises(ValueError, match=text):
+        aloha.side_state(names, [0.0] * len(names), OPENPI)
 
 
 def test_misnamed_joint_is_shown_beside_the_wanted_ones() -> None:
@@ -108,8 +93,10 @@ def test_nan_joint_is_named() -> None:
 
 
 def test_a_joint_that_is_not_read_may_be_nan() -> None:
-    positions = [*POSITIONS[:6], float("nan"), 0.058, float("nan")]
+    positions = [*POSITIONS[:6], 1.5707963, float("nan"), float("nan")]
     assert aloha.side_state(NAMES, positions, OPENPI)[-1] == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="joint gripper must be finite"):
+        aloha.side_state(NAMES, [*POSITIONS[:6], float("nan"), 0.058, -0.058], OPENPI)
 
 
 def test_lengths_must_agree() -> None:

@@ -41,7 +41,8 @@ def chunks(num_arms: int) -> st.SearchStrategy[np.ndarray]:
 
 
 def all_transforms() -> list[AlohaTransforms]:
-    return [AlohaTransforms(gripper, delta) for gripper in (None, OPENPI, INTERBOTIX) for delta in (False, True)]
+    conventions = (None, *grippers.GRIPPER_CONVENTIONS.values())
+    return [AlohaTransforms(gripper, delta) for gripper in conventions for delta in (False, True)]
 
 
 @pytest.mark.parametrize(("opening", "adapted"), [(0.0, -1.080), (0.5, -0.140), (1.0, 0.946)])
@@ -137,6 +138,19 @@ def test_transforms_of_a_configuration() -> None:
     assert AlohaTransforms.from_config(MODELS["gemma_2b"]) == AlohaTransforms(OPENPI, delta_actions=True)
     config = dataclasses.replace(MODELS["gemma_2b"], adapt_gripper="interbotix", delta_actions=False)
     assert AlohaTransforms.from_config(config) == AlohaTransforms(INTERBOTIX, delta_actions=False)
+
+
+def test_own_gripper_numbers_adapt_to_pi() -> None:
+    """An own gripper that opens at 1.2 rad and closes at -0.4 rad says so by settings (openpi's issue 360)."""
+    own = dataclasses.replace(MODELS["gemma_2b"], adapt_gripper_numbers=("motor_open=1.2", "motor_closed=-0.4"))
+    transforms = AlohaTransforms.from_config(dataclasses.replace(own, delta_actions=False))
+    state = np.array(arm(0, 0, 0, 0, 0, 0, gripper=1.0))
+    # The fingers follow from the motor by the linkage, so that an open gripper is its motor at 1.2 rad: for a state
+    # (1.2 - 0.5476) / 1.082, and for an action 1.2 - 0.5476.
+    assert transforms.encode_state(state)[6] == pytest.approx(0.60296, abs=1e-4)
+    assert transforms.encode_actions(state[None], state)[0, 6] == pytest.approx(0.6524, abs=1e-6)
+    with pytest.raises(ValueError, match=r"model.adapt_gripper_numbers must be entries NAME=NUMBER"):
+        dataclasses.replace(own, adapt_gripper_numbers=("open=1",))
 
 
 def test_other_robots_pass_with_both_steps_off() -> None:

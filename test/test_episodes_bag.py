@@ -54,15 +54,17 @@ class Recording:
         data = bytes(self._types.serialize_cdr(again, TYPES[topic]))
         self._recorder.write(name, TYPES[topic], self._time, data)
 
-    def joints(self, first_ms: int, last_ms: int, *, every_ms: int = 10, offset: float = 0.0) -> None:
+    def joints(
+        self, first_ms: int, last_ms: int, *, every_ms: int = 10, offset: float = 0.0, motor: float = 0.396059
+    ) -> None:
         """Writes joint states.
 
         The left waist is at its time in s since START plus the offset, and the right one at minus this position. The
-        fingers are half open (0.03822 m).
+        fingers are half open (0.03822 m), and so are their motors by the linkage.
         """
         for time in range(first_ms, last_ms + 1, every_ms):
             for side, sign in (("left", 1.0), ("right", -1.0)):
-                position = array.array("d", [sign * (time / 1000 + offset), *[0.0] * 6, 0.03822, -0.03822])
+                position = array.array("d", [sign * (time / 1000 + offset), *[0.0] * 5, motor, 0.03822, -0.03822])
                 names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
                 message = JointState(header=header_of(START + time * MS), name=names, position=position)
                 self._write(f"follower_{side}/joint_states", message)
@@ -161,6 +163,24 @@ def test_between_joint_states_the_state_is_interpolated(folder: pathlib.Path) ->
     recording.close()
     (episode,) = read_episodes(folder, CONFIG)
     np.testing.assert_allclose(episode.states[:, 0], [0.105, 0.125, 0.145, 0.165], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("motor", "opening"),
+    [
+        # An older sim_node published -0.6213 + 0.5 * 2.1123 rad for half an opening. The finger is read there.
+        (-0.6213 + 0.5 * 2.1123, 0.5),
+        # By the linkage the finger is at 0.022 sin 0.4347 + sqrt(0.036^2 - (0.022 cos 0.4347)^2) = 0.039229 m.
+        (0.4347, 0.52551),
+    ],
+)
+def test_the_gripper_of_a_recording_is_read_from_its_motor(folder: pathlib.Path, motor: float, opening: float) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400, motor=motor)
+    recording.chunk(0, 100)
+    recording.close()
+    (episode,) = read_episodes(folder, CONFIG)
+    np.testing.assert_allclose(episode.states[:, [6, 13]], opening, atol=2e-5)
 
 
 def test_grippers_of_the_other_convention(folder: pathlib.Path) -> None:

@@ -54,7 +54,7 @@ class Recording:
         """Writes joint states every 10 ms.
 
         Waists are at their time in s, and leaders are 1 rad further. On the right both are negative. Grippers are half
-        open, which is 0.03822 m of a follower's finger and -0.18795 rad of a leader's motor.
+        open, which is 0.39606 rad of a follower's motor, 0.03822 m of its finger and -0.18795 rad of a leader's motor.
         """
         names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
         nothing = np.zeros(0)
@@ -62,7 +62,8 @@ class Recording:
             for part in parts:
                 for side, sign in (("left", 1.0), ("right", -1.0)):
                     waist = sign * (time / 1000 + (part == "leader"))
-                    position = np.array([waist, *[0.0] * 5, -0.18795, 0.03822, -0.03822])
+                    motor = -0.18795 if part == "leader" else 0.396059
+                    position = np.array([waist, *[0.0] * 5, motor, 0.03822, -0.03822])
                     fields = {"name": names, "position": position, "velocity": nothing, "effort": nothing}
                     self.write(f"/lab/{part}_{side}/joint_states", "sensor_msgs/msg/JointState", time, **fields)
 

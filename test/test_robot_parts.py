@@ -19,7 +19,7 @@ from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, leader_message
+from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StateMessage, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
@@ -158,6 +158,34 @@ def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_lea
     target = player.tick(time.monotonic())
     assert target is not None
     np.testing.assert_allclose(target, aloha.START_POSE, atol=1e-6)  # The right leader is followed.
+
+
+def test_a_finger_where_it_cannot_be_is_named_once() -> None:
+    """The motor is read, so that the arm goes on. Without a motor the gate doubts the gripper."""
+    node = FakeNode()
+    player = ChunkPlayer(RobotConfig(), state_timeout=0.5, states_on_demand=False, trust=SIMULATED)
+    JointStateIntake(
+        node,  # type: ignore[arg-type]
+        player,
+        CONVENTION,
+        diagnostics=RobotDiagnostics(),
+        conditions=Conditions(node),  # type: ignore[arg-type]
+        profile=qos.JOINT_STATES,
+        on_arm_states=lambda: None,
+    )
+    for finger in (0.2, 0.2, 0.03):
+        message = StateMessage(CONVENTION).fill(aloha.START_POSE[:7], stamp=9)
+        message.position[STATE_JOINTS.index("left_finger")] = finger
+        node.subscribers["follower_left/joint_states"](message)
+    assert node.take_lines() == [
+        (
+            "warning",
+            "left arm: left_finger must be within 0.004..0.068 m (the reach of the gripper's linkage and 0.01 m), got "
+            "0.2; check the gripper and its driver",
+        ),
+        ("info", "the finger of the left arm is where it can be again"),
+    ]
+    assert player.state_stamps == {"left": 9}
 
 
 def test_fingers_stay_within_their_joint_although_a_gripper_is_asked_for_more() -> None:

@@ -196,10 +196,10 @@ def test_joint_states_are_those_of_the_driver(lockstep: Graph) -> None:
     lockstep.until(lambda: all(lockstep.listener.states.values()))
     message = lockstep.listener.states["right"][-1]
     assert tuple(message.name) == STATE_JOINTS
-    # The pose is the start pose with the gripper opened by 0.1. Its motor is at -0.6213 + 0.1 * 2.1123, and its finger
-    # at 0.01844 + 0.1 * 0.03956.
+    # The pose is the start pose with the gripper opened by 0.1. Its finger is at 0.01844 + 0.1 * 0.03956, and its motor
+    # at arcsin((0.022^2 + 0.022396^2 - 0.036^2) / (2 * 0.022 * 0.022396)) = arcsin -0.315011 by the linkage.
     np.testing.assert_allclose(
-        message.position, [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, -0.41007, 0.022396, -0.022396], atol=1e-6
+        message.position, [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, -0.320468, 0.022396, -0.022396], atol=1e-6
     )
     np.testing.assert_array_equal(message.effort, [6.0, 7.0, 8.0, 9.0, 10.0, 11.0, np.nan, np.nan, np.nan])
     assert aloha.side_effort(message.name, message.effort) == 8.5

@@ -6,6 +6,7 @@ import dataclasses
 
 from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.config.model_size import parse_settings
+from chunk_ppo_ros.config.robot import GRIPPER_CONVENTION_NAMES, parse_gripper_numbers
 from chunk_ppo_ros.config.schema import Checked, setting
 
 
@@ -66,12 +67,16 @@ class Pi0FASTActorCriticConfig(Checked):
         False, "the policy uses pi's joint signs and gripper angles, as openpi's published ALOHA policies do"
     )
     adapt_gripper: str = setting(
-        "openpi", "gripper constants that adapt_to_pi converts with", choices=("openpi", "interbotix")
+        "openpi", "gripper numbers that adapt_to_pi converts with", choices=GRIPPER_CONVENTION_NAMES
+    )
+    adapt_gripper_numbers: tuple[str, ...] = setting(
+        (), "own gripper numbers that replace those of adapt_gripper, as in robot.gripper_numbers"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_settings(self.tower_sizes)
+        parse_gripper_numbers("model.adapt_gripper_numbers", self.adapt_gripper_numbers)
         if self.value_bins > 1 and not self.value_min < self.value_max:
             raise ValueError(
                 f"model.value_max must be above model.value_min ({self.value_min}), got {self.value_max}; name the "

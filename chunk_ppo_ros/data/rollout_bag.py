@@ -51,7 +51,7 @@ class RolloutBagReader:
         """Yields the episodes of a recording, as `read_bag` returns them."""
         yield from read_bag(
             path,
-            convention=grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention],
+            convention=grippers.convention_of(config.robot),
             rate=config.robot.control_rate,
             cameras=camera_names(config),
             prompt=config.run.prompt,

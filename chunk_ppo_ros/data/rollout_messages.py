@@ -18,6 +18,7 @@ EpisodeKey = tuple[str, str, int]
 """What an episode is identified by: its run, its sender and its number."""
 
 _SIDES = {topic: side for side, topic in FOLLOWER_STATES.items()}
+_SAME_ANGLE = 1e-9  # rad
 _REQUIRED = (ACTION_CHUNK, EXECUTION_RESULT, *_SIDES)
 
 
@@ -134,9 +135,24 @@ def _read(
             key = message.run_id, message.sender, message.episode
             recording.outcomes.setdefault(key, []).append(bool(message.success))
         else:
-            state = aloha.side_state(message.name, message.position, convention)
+            state = _side_state(message, convention)
             arms = recording.joints[_SIDES[name]]
             arms.setdefault(connection.topic.removesuffix(name), []).append((stamp * 1e-9, state))
+
+
+def _side_state(message: Any, convention: grippers.GripperConvention) -> np.ndarray:
+    """Returns an arm's joint states as its seven numbers.
+
+    Older versions of sim_node published a motor angle in proportion to the finger, against the linkage. The finger is
+    read from their recordings.
+    """
+    joints = dict(zip(message.name, message.position, strict=False))
+    motor, finger = (joints.get(name, np.nan) for name in (aloha.GRIPPER, aloha.LEFT_FINGER))
+    proportional = convention.motor_from_opening(convention.opening_from_finger(finger))
+    if not abs(motor - proportional) < _SAME_ANGLE:
+        return aloha.side_state(message.name, message.position, convention)
+    del joints[aloha.GRIPPER]
+    return aloha.side_state(tuple(joints), tuple(joints.values()), convention)
 
 
 def _to_chunk(message: Any, topic: str, stamp: int, received: int) -> RecordedChunk:

@@ -185,7 +185,7 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
     Raises:
         EpisodesError: where an arm has sent nothing.
     """
-    convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    convention = grippers.convention_of(config.robot)
     pattern = re.compile(_camera_pattern(aloha.camera_topic(config.robot.image_topic, "{camera}")))
     arms = {
         each.topic: arm for each in reader.connections for topic, arm in _ARMS.items() if ends_with(each.topic, topic)

@@ -120,7 +120,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _settings(model: Pi0FASTActorCriticConfig) -> str:
     """Returns the settings that the statistics depend on. The policy must have the same."""
-    gripper = f", adapt_gripper {model.adapt_gripper}" if model.adapt_to_pi else ""
+    numbers = " ".join(("", *model.adapt_gripper_numbers))
+    gripper = f", adapt_gripper {model.adapt_gripper}{numbers}" if model.adapt_to_pi else ""
     return (
         f"for action_horizon {model.action_horizon}, adapt_to_pi {model.adapt_to_pi}{gripper}, "
         f"delta_actions {model.delta_actions}"

@@ -112,7 +112,10 @@ def leader_state(names: Sequence[str], positions: Sequence[float], convention: G
 
 
 def side_state(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
-    """Returns an arm's joint states as its seven numbers. The gripper is read from the left finger's position.
+    """Returns an arm's joint states as its seven numbers.
+
+    The gripper is read from its motor, which was measured. Drivers compute fingers from the motor, by linkages of their
+    own. Where the joint states lack the motor, the gripper is read from the left finger.
 
     Args:
         names: the joint names of a JointState.
@@ -125,9 +128,20 @@ def side_state(names: Sequence[str], positions: Sequence[float], convention: Gri
     Raises:
         ValueError: if `select_joints` cannot pick the joints.
     """
-    state = select_joints(names, positions, (*ARM_JOINTS, LEFT_FINGER))
-    state[-1] = convention.opening_from_finger(state[-1])
+    has_motor = GRIPPER in names
+    state = select_joints(names, positions, (*ARM_JOINTS, GRIPPER if has_motor else LEFT_FINGER))
+    read = convention.state_opening_from_motor if has_motor else convention.state_opening_from_driver
+    state[-1] = read(state[-1])
     return state
+
+
+def finger_problem(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> str:
+    """Returns why the left finger of an arm's joint states cannot be where they say; empty where it can, or is unknown.
+
+    Arguments are those of `side_state`.
+    """
+    finger = dict(zip(names, positions, strict=False)).get(LEFT_FINGER)
+    return "" if finger is None else convention.problem_of(finger)
 
 
 def side_effort(names: Sequence[str], efforts: Sequence[float]) -> float | None:

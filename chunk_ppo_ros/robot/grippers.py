@@ -1,4 +1,10 @@
-"""Defines the measures of ALOHA's grippers: what open and closed mean, and the linkage from motor to fingers."""
+"""Defines the measures of ALOHA's grippers: what open and closed mean, and the linkage from motor to fingers.
+
+The opening of a state is linear in the position of a finger, and the opening of an action is linear in the angle of the
+motor, as in the original ALOHA. The linkage joins the two. A driver computes the fingers that it reports from the angle
+of the motor, and may do so by another linkage than the one that an opening is defined by. The motor's angle is what was
+measured, so a state is read from it where there is one.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +13,68 @@ from typing import TypeVar
 
 import numpy as np
 
+from chunk_ppo_ros.config.robot import GripperNumbers, RobotConfig, parse_gripper_numbers
+
 FloatT = TypeVar("FloatT", float, np.ndarray)
 
 FINGER_LIMITS = (0.021, 0.057)
 """The range of a follower's finger joint in the URDF of Interbotix's aloha_vx300s, m.
 
-Both conventions for grippers reach beyond it.
+All conventions for grippers reach beyond it.
+"""
+
+REACH_MARGIN = 0.01
+"""The distance beyond the reach of a linkage at which a finger is still taken for real, m.
+
+The reaches of the known linkages differ by less.
 """
 
 
 @dataclasses.dataclass(frozen=True)
+class GripperLinkage:
+    """Links the angle of a gripper's motor to the position of its fingers.
+
+    Attributes:
+        horn_radius: the radius r of the horn on the motor, m.
+        arm_length: the length l of the arm between the horn and a finger, m. It is longer than the radius.
+    """
+
+    horn_radius: float
+    arm_length: float
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The innermost and the outermost position of a finger, m."""
+        return self.arm_length - self.horn_radius, self.arm_length + self.horn_radius
+
+    def finger_from_motor(self, motor: FloatT) -> FloatT:
+        """Returns the finger position in m for a motor's angle q in rad: r sin q + sqrt(l^2 - r^2 cos^2 q)."""
+        root = np.sqrt(self.arm_length**2 - (self.horn_radius * np.cos(motor)) ** 2)
+        return self.horn_radius * np.sin(motor) + root
+
+    def motor_from_finger(self, finger: FloatT) -> FloatT:
+        """Returns the motor's angle in rad for a finger position in m > 0. It inverts `finger_from_motor`.
+
+        Angles lie within -pi/2..pi/2 rad, which is the reach of the linkage. A finger beyond one end gives the angle at
+        that end, as in openpi, whose convention calls the outer end fully open.
+        """
+        sine = (self.horn_radius**2 + finger**2 - self.arm_length**2) / (2 * self.horn_radius * finger)
+        return np.arcsin(np.clip(sine, -1.0, 1.0))
+
+
+VX300S = GripperLinkage(horn_radius=0.022, arm_length=0.036)
+"""The linkage of Interbotix's driver for the vx300s, the arm of the original ALOHA."""
+
+ALOHA_VX300S = GripperLinkage(horn_radius=0.0275, arm_length=0.035)
+"""The linkage of Interbotix's driver for aloha_vx300s, the model that aloha_bringup launches for followers."""
+
+LINKAGES = {"vx300s": VX300S, "aloha_vx300s": ALOHA_VX300S}
+"""The known linkages, by the name of the arm in Interbotix's driver."""
+
+
+@dataclasses.dataclass(frozen=True)
 class GripperConvention:
-    """Defines what open and closed mean for grippers. All maps are linear in the normalized opening.
+    """Defines what open and closed mean for grippers.
 
     Attributes:
         finger_open: the finger position of an open follower, m.
@@ -27,6 +83,8 @@ class GripperConvention:
         motor_closed: the motor angle of a closed follower, rad.
         leader_open: the motor angle of an open leader, rad.
         leader_closed: the motor angle of a closed leader, rad.
+        linkage: the linkage with which these finger positions and motor angles agree.
+        driver_linkage: the linkage by which the robot's driver computes fingers from motors; None where it is the same.
     """
 
     finger_open: float
@@ -35,25 +93,56 @@ class GripperConvention:
     motor_closed: float
     leader_open: float
     leader_closed: float
+    linkage: GripperLinkage = VX300S
+    driver_linkage: GripperLinkage | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("motor", "finger", "leader"):
+            opened, closed = getattr(self, f"{part}_open"), getattr(self, f"{part}_closed")
+            if opened == closed:
+                raise ValueError(f"{part}_open must differ from {part}_closed, got {opened} for both; correct one")
 
     def finger_from_opening(self, opening: FloatT) -> FloatT:
-        """Returns the finger position in m for a normalized opening."""
+        """Returns the finger position in m for the normalized opening of a state, by the linkage of the convention."""
         return self.finger_closed + opening * (self.finger_open - self.finger_closed)
 
     def opening_from_finger(self, finger: FloatT) -> FloatT:
-        """Returns the normalized opening for a finger position in m.
+        """Returns the normalized opening of a state for a finger position in m, by the linkage of the convention.
 
         The opening lies outside 0..1 where the finger lies outside the convention's range.
         """
         return (finger - self.finger_closed) / (self.finger_open - self.finger_closed)
 
     def motor_from_opening(self, opening: FloatT) -> FloatT:
-        """Returns the motor angle in rad that is commanded for a normalized opening."""
+        """Returns the motor angle in rad that is commanded for the normalized opening of an action."""
         return self.motor_closed + opening * (self.motor_open - self.motor_closed)
 
     def opening_from_motor(self, motor: FloatT) -> FloatT:
-        """Returns the normalized opening for which a motor angle in rad is commanded."""
+        """Returns the normalized opening of the action that commands a motor angle in rad."""
         return (motor - self.motor_closed) / (self.motor_open - self.motor_closed)
+
+    def state_opening_from_motor(self, motor: FloatT) -> FloatT:
+        """Returns the normalized opening of a state whose motor is at an angle in rad.
+
+        It does not depend on the linkage by which the driver computes fingers.
+        """
+        return self.opening_from_finger(self.linkage.finger_from_motor(motor))
+
+    def motor_from_state_opening(self, opening: FloatT) -> FloatT:
+        """Returns the motor angle in rad at which a state has an opening. It inverts `state_opening_from_motor`."""
+        return self.linkage.motor_from_finger(self.finger_from_opening(opening))
+
+    def state_opening_from_driver(self, finger: FloatT) -> FloatT:
+        """Returns the normalized opening of a state for a finger position in m that the driver reports."""
+        if self._driver == self.linkage:
+            return self.opening_from_finger(finger)
+        return self.state_opening_from_motor(self._driver.motor_from_finger(finger))
+
+    def driver_finger_from_opening(self, opening: FloatT) -> FloatT:
+        """Returns the finger position in m by which the driver knows an opening. It inverts the method above."""
+        if self._driver == self.linkage:
+            return self.finger_from_opening(opening)
+        return self._driver.finger_from_motor(self.motor_from_state_opening(opening))
 
     def opening_from_leader(self, motor: FloatT) -> FloatT:
         """Returns the normalized opening that a leader's gripper at a motor angle in rad asks for."""
@@ -62,6 +151,21 @@ class GripperConvention:
     def leader_from_opening(self, opening: FloatT) -> FloatT:
         """Returns the motor angle in rad of a leader for an opening. It inverts `opening_from_leader`."""
         return self.leader_closed + opening * (self.leader_open - self.leader_closed)
+
+    def problem_of(self, finger: float) -> str:
+        """Returns why a finger position in m that the driver reports cannot be, or an empty string. NaN is unknown."""
+        low, high = self._driver.reach
+        if not (finger < low - REACH_MARGIN or finger > high + REACH_MARGIN):
+            return ""
+        return (
+            f"left_finger must be within {low - REACH_MARGIN:.3f}..{high + REACH_MARGIN:.3f} m (the reach of the "
+            f"gripper's linkage and {REACH_MARGIN} m), got {finger:.4g}; check the gripper and its driver"
+        )
+
+    @property
+    def _driver(self) -> GripperLinkage:
+        """The linkage by which the driver computes fingers."""
+        return self.driver_linkage or self.linkage
 
 
 GRIPPER_CONVENTIONS = {
@@ -83,31 +187,51 @@ GRIPPER_CONVENTIONS = {
         leader_open=0.8298,
         leader_closed=-0.0552,
     ),
+    # These are the motor angles of Interbotix's ROS 2 package, with the fingers that its driver reports at them for the
+    # model that aloha_bringup launches.
+    "aloha_vx300s": GripperConvention(
+        finger_open=0.06244,
+        finger_closed=0.04288,
+        motor_open=1.6214,
+        motor_closed=0.6197,
+        leader_open=0.8298,
+        leader_closed=-0.0552,
+        linkage=ALOHA_VX300S,
+    ),
 }
 
 
-HORN_RADIUS = 0.022
-"""Radius of the horn on a follower's gripper motor, m; Interbotix's driver has this value for the vx300s.
-
-The horn and the gripper arm link the motor to the fingers. Motor angles and finger positions of both conventions agree
-with this linkage.
-"""
-
-GRIPPER_ARM_LENGTH = 0.036
-"""Length of the arm between a follower's gripper horn and its fingers, m; Interbotix's driver for the vx300s."""
+def convention_of(config: RobotConfig) -> GripperConvention:
+    """Returns the convention of a robot: that of `robot.gripper_convention` with the numbers of `gripper_numbers`."""
+    numbers = parse_gripper_numbers("robot.gripper_numbers", config.gripper_numbers)
+    return with_numbers(GRIPPER_CONVENTIONS[config.gripper_convention], numbers)
 
 
-def finger_from_motor(motor: np.ndarray) -> np.ndarray:
-    """Returns the finger position in m for a gripper motor's angle q in rad: r sin q + sqrt(l^2 - r^2 cos^2 q)."""
-    root = np.sqrt(GRIPPER_ARM_LENGTH**2 - (HORN_RADIUS * np.cos(motor)) ** 2)
-    return HORN_RADIUS * np.sin(motor) + root
+def with_numbers(convention: GripperConvention, numbers: GripperNumbers) -> GripperConvention:
+    """Returns a convention in which a user's own numbers replace the known ones.
 
-
-def motor_from_finger(finger: np.ndarray) -> np.ndarray:
-    """Returns the gripper motor's angle in rad for a finger position in m. It inverts `finger_from_motor`.
-
-    Angles lie within -pi/2..pi/2 rad, which is 0.014..0.058 m. A finger beyond one end gives the angle at that end, as
-    in openpi, whose convention calls the outer end fully open.
+    Where a motor angle or the linkage is replaced, finger positions that are not given follow from the motor angles by
+    the linkage.
     """
-    sine = (HORN_RADIUS**2 + finger**2 - GRIPPER_ARM_LENGTH**2) / (2 * HORN_RADIUS * finger)
-    return np.arcsin(np.clip(sine, -1.0, 1.0))
+    linkage = GripperLinkage(*numbers.linkage) if numbers.linkage else convention.linkage
+    driver_linkage = GripperLinkage(*numbers.driver_linkage) if numbers.driver_linkage else convention.driver_linkage
+    motor_open = _first(numbers.motor_open, convention.motor_open)
+    motor_closed = _first(numbers.motor_closed, convention.motor_closed)
+    finger_open, finger_closed = convention.finger_open, convention.finger_closed
+    if numbers.linkage or numbers.motor_open is not None or numbers.motor_closed is not None:
+        finger_open = float(linkage.finger_from_motor(motor_open))
+        finger_closed = float(linkage.finger_from_motor(motor_closed))
+    return GripperConvention(
+        finger_open=_first(numbers.finger_open, finger_open),
+        finger_closed=_first(numbers.finger_closed, finger_closed),
+        motor_open=motor_open,
+        motor_closed=motor_closed,
+        leader_open=_first(numbers.leader_open, convention.leader_open),
+        leader_closed=_first(numbers.leader_closed, convention.leader_closed),
+        linkage=linkage,
+        driver_linkage=driver_linkage,
+    )
+
+
+def _first(own: float | None, known: float) -> float:
+    return known if own is None else own

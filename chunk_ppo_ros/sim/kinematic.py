@@ -83,7 +83,7 @@ class KinematicSimulator:
         self._task, self._size, self._start_noise = task, image_size, start_noise
         self._markers = _read_markers(task)
         self._limiter = CommandLimiter(dataclasses.replace(robot, max_acceleration=0.0))  # The joints have no mass.
-        self._convention = grippers.GRIPPER_CONVENTIONS[robot.gripper_convention]
+        self._convention = grippers.convention_of(robot)
         self.reset(seed=0)
 
     def reset(self, *, seed: int) -> None:

@@ -55,7 +55,7 @@ class MujocoSimulator:
         """
         self.prompt = prompt or task.prompt
         self._task, self._start_noise = task, start_noise
-        self._convention = grippers.GRIPPER_CONVENTIONS[robot.gripper_convention]
+        self._convention = grippers.convention_of(robot)
         self._model = build_model(task.objects, image_size)
         self._data = mujoco.MjData(self._model)
         self._substeps = round(1.0 / (self.control_rate * TIME_STEP))

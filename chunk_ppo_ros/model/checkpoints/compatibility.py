@@ -146,7 +146,8 @@ def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> Non
     Raises:
         CheckpointError: when settings differ; each is listed with both values.
     """
-    names = [*_ACTION_SETTINGS, *(["model.adapt_gripper"] if config.model.adapt_to_pi else [])]
+    grippers = ["model.adapt_gripper", "model.adapt_gripper_numbers"] if config.model.adapt_to_pi else []
+    names = [*_ACTION_SETTINGS, *grippers]
     differing = settings.only(names).changes(config)
     if differing:
         raise CheckpointError(

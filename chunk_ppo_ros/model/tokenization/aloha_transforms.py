@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Real
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
+from chunk_ppo_ros.config.robot import parse_gripper_numbers
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS, GripperConvention, finger_from_motor, motor_from_finger
+from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS, GripperConvention, with_numbers
 
 JOINT_SIGNS = np.array([1.0, -1.0, -1.0, 1.0, 1.0, 1.0, 1.0])
 """The sign that pi's runtime gives each joint of an arm, and its gripper; openpi's ALOHA policy."""
@@ -49,7 +50,10 @@ class AlohaTransforms:
     @classmethod
     def from_config(cls, config: Pi0FASTActorCriticConfig) -> AlohaTransforms:
         """Returns the steps of a model's configuration."""
-        gripper = GRIPPER_CONVENTIONS[config.adapt_gripper] if config.adapt_to_pi else None
+        if not config.adapt_to_pi:
+            return cls(gripper=None, delta_actions=config.delta_actions)
+        numbers = parse_gripper_numbers("model.adapt_gripper_numbers", config.adapt_gripper_numbers)
+        gripper = with_numbers(GRIPPER_CONVENTIONS[config.adapt_gripper], numbers)
         return cls(gripper=gripper, delta_actions=config.delta_actions)
 
     def check_dims(self, state_dim: int, action_dim: int) -> None:
@@ -78,14 +82,14 @@ class AlohaTransforms:
         if self.gripper is None:
             return np.asarray(state, np.float32)
         adapted, grippers = _flip(state)
-        motor = motor_from_finger(self.gripper.finger_from_opening(adapted[..., grippers]))
+        motor = self.gripper.motor_from_state_opening(adapted[..., grippers])
         adapted[..., grippers] = (motor - PI_GRIPPER_MIN) / (PI_GRIPPER_MAX - PI_GRIPPER_MIN)
         return adapted.astype(np.float32)
 
     def decode_state(self, state: Real[np.ndarray, "*batch S"]) -> Float32[np.ndarray, "*batch S"]:
         """Returns the robot's state from which `encode_state` made this one.
 
-        It is the same state where its fingers were within the range of the linkage (`motor_from_finger`).
+        It is the same state where its fingers were within the reach of the linkage.
 
         Args:
             state: a state in the policy's space, not normalized.
@@ -94,7 +98,7 @@ class AlohaTransforms:
             return np.asarray(state, np.float32)
         restored, grippers = _flip(state)
         motor = restored[..., grippers] * (PI_GRIPPER_MAX - PI_GRIPPER_MIN) + PI_GRIPPER_MIN
-        restored[..., grippers] = self.gripper.opening_from_finger(finger_from_motor(motor))
+        restored[..., grippers] = self.gripper.state_opening_from_motor(motor)
         return restored.astype(np.float32)
 
     def encode_actions(

@@ -110,7 +110,7 @@ def _deserialize(serialized: list[tuple[bytes, type]]) -> None:
 def _message(kind: type, config: TrainConfig, random: np.random.Generator, *, stamp: int) -> Image | JointState:
     if kind is Image:
         return image_to_message(random_image(random, *CAMERA_SIZE), stamp=stamp, frame_id="camera")
-    convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+    convention = grippers.convention_of(config.robot)
     return StateMessage(convention).fill(random_state(random)[: aloha.SIDE_DIM], stamp=stamp)
 
 

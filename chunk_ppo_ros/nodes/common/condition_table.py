@@ -40,6 +40,11 @@ JOINT_STATES_UNUSED = Condition(
     cleared="joint states of the {arm} are used again",
     is_error=True,
 )
+FINGER_IMPOSSIBLE = Condition(
+    key="finger of the {arm}",
+    text="{arm}: {reason}",
+    cleared="the finger of the {arm} is where it can be again",
+)
 CAMERA_LATE = Condition(
     key="{camera} after a chunk",
     text="{camera} after a chunk is silent: no image after the end of the chunk for {timeout} s; check the driver and "

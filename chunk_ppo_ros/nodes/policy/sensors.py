@@ -35,7 +35,7 @@ class Sensors:
         self._config = config
         self._on_news = on_news
         self._waiting_since: float | None = None
-        self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._convention = grippers.convention_of(config.robot)
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR

@@ -62,6 +62,7 @@ class JointStateIntake:
             self._note_bad_states(side, f"{side} arm", str(error))
             return
         self._note_good_states(side, f"{side} arm")
+        self._note_finger(f"{side} arm", message)
         effort = aloha.side_effort(message.name, message.effort)
         self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
         self._on_arm_states()
@@ -74,6 +75,13 @@ class JointStateIntake:
             return
         self._note_good_states(f"leader_{side}", f"{side} leader")
         self._player.observe_leader(side, state, now=time.monotonic())
+
+    def _note_finger(self, arm: str, message: JointState) -> None:
+        reason = aloha.finger_problem(message.name, message.position, self._convention)
+        if reason:
+            self._conditions.raise_condition(condition_table.FINGER_IMPOSSIBLE, arm=arm, reason=reason)
+        else:
+            self._conditions.clear_condition(condition_table.FINGER_IMPOSSIBLE, arm=arm)
 
     def _note_bad_states(self, key: str, arm: str, reason: str) -> None:
         self._diagnostics.note_bad_states(key, reason)

@@ -52,7 +52,7 @@ class RobotNode(Node):
         super().__init__("robot_node")
         config = parameters.declare(self, "robot", "env", "model", "run")
         self._lockstep = config.env.is_lockstep
-        self._convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        self._convention = grippers.convention_of(config.robot)
         self._player = ChunkPlayer(
             config.robot,
             state_timeout=self._state_timeout(config),

@@ -43,7 +43,8 @@ class Ros2ControlBackend:
         for side in aloha.SIDES:
             *arm, opening = target[aloha.side_slice(side)].tolist()
             finger = min(
-                max(self._convention.finger_from_opening(opening), grippers.FINGER_LIMITS[0]), grippers.FINGER_LIMITS[1]
+                max(float(self._convention.driver_finger_from_opening(opening)), grippers.FINGER_LIMITS[0]),
+                grippers.FINGER_LIMITS[1],
             )
             self._arms[side].publish(self._arm_message.fill(arm, stamp=stamp))
             self._grippers[side].publish(self._gripper_message.fill([finger], stamp=stamp))
@@ -51,5 +52,5 @@ class Ros2ControlBackend:
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
     """Makes the back end of a configuration."""
-    convention = grippers.GRIPPER_CONVENTIONS[config.gripper_convention]
+    convention = grippers.convention_of(config)
     return Ros2ControlBackend(node, convention=convention, period=1.0 / config.control_rate)

@@ -50,7 +50,7 @@ class CommandJoin:
         stamp = time_to_ns(message.header.stamp)
         parts = self._parts.setdefault(stamp, {})
         if controller == GRIPPER_CONTROLLER:
-            positions[0] = self._convention.opening_from_finger(positions[0])
+            positions[0] = self._convention.state_opening_from_driver(positions[0])
         parts[side, controller] = positions
         if len(parts) < NUM_PARTS:
             while len(self._parts) > MAX_UNFINISHED:

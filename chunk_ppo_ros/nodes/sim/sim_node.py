@@ -56,7 +56,7 @@ class SimNode(Node):
             check_rewards(self.simulator, config)  # reward_node has no terms to look at before the first chunk.
         self._lockstep = not config.env.realtime
         self._period = 1.0 / self.simulator.control_rate
-        convention = grippers.GRIPPER_CONVENTIONS[config.robot.gripper_convention]
+        convention = grippers.convention_of(config.robot)
         self._commands = CommandJoin(convention)
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}

@@ -102,7 +102,10 @@ class StepMessage:
 
 @dataclasses.dataclass(frozen=True)
 class StateMessage:
-    """An arm's joint states as its driver sends them. The same message is filled again at every step."""
+    """An arm's joint states as its driver sends them. The same message is filled again at every step.
+
+    The finger follows from the motor by the linkage, as in a driver.
+    """
 
     convention: grippers.GripperConvention
     message: JointState = dataclasses.field(default_factory=lambda: JointState(name=list(STATE_JOINTS)))
@@ -117,8 +120,9 @@ class StateMessage:
                 gripper are NaN in the message.
         """
         *arm, opening = state.astype(float).tolist()
-        finger = self.convention.finger_from_opening(opening)
+        finger = float(self.convention.driver_finger_from_opening(opening))
+        motor = float(self.convention.motor_from_state_opening(opening))
         self.message.header.stamp = time_from_ns(stamp)
-        self.message.position = [*arm, self.convention.motor_from_opening(opening), finger, -finger]
+        self.message.position = [*arm, motor, finger, -finger]
         self.message.effort = [] if efforts is None else [*efforts.astype(float).tolist(), *_GRIPPER_EFFORTS]
         return self.message
