@@ -11,7 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
@@ -517,3 +520,37 @@ def test_a_second_node_that_publishes_trajectories_is_named_and_not_followed(rea
     real_time.until(lambda: real_time.robot.count_publishers("robot/left/joint_trajectory") == 1)
     real_time.rig.send(ramp(16, 0.01))
     assert real_time.result().status == ExecutionResult.EXECUTED
+
+
+def test_robot_node_moves_the_robot_only_while_it_is_active() -> None:
+    with running_graph(run__autostart="false", model__action_horizon=str(HORIZON)) as graph:
+        graph.rig.send(ramp(16, 0.01))
+        refused = graph.result()
+        assert (refused.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
+        assert "robot_node is not active; activate it by `ros2 lifecycle set /robot_node`" in refused.message
+        assert graph.robot.trigger_configure() == graph.robot.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        graph.rig.send(ramp(HORIZON, 0.002))
+        graph.until(lambda: len(graph.rig.targets) > 5)
+        graph.robot.trigger_deactivate()
+        assert graph.result().status == ExecutionResult.FAULT
+        sent = len(graph.rig.targets)
+        graph.spin(0.2)
+        assert len(graph.rig.targets) <= sent + 1  # the position to hold
+        graph.robot.trigger_activate()
+        graph.rig.send(ramp(16, 0.0) + graph.rig.targets[-1] - aloha.START_POSE)
+        assert graph.result().status == ExecutionResult.EXECUTED
+
+
+def test_the_speed_can_be_lowered_while_the_node_runs(real_time: Graph) -> None:
+    def set_speed(value: float) -> SetParametersResult:
+        return real_time.robot.set_parameters([Parameter("robot.max_velocity", value=value)])[0]
+
+    assert set_speed(0.5).successful
+    real_time.rig.send(ramp(16, 0.02))
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    steps = np.diff(np.array(real_time.rig.targets)[:, 0], prepend=0.0)
+    assert 0.009 < np.max(steps) <= 0.5 * PERIOD + 1e-6
+    assert not set_speed(3.2).successful
+    assert not set_speed(0.0).successful
+    assert real_time.robot.get_parameter("robot.max_velocity").value == 0.5
+    assert set_speed(3.14159).successful

@@ -78,7 +78,11 @@ class RobotConfig(Checked):
 
     control_rate: float = setting(50.0, "control steps per second, Hz", minimum=1.0, maximum=500.0)
     max_velocity: float = setting(
-        3.14159, "joint speed above which targets are limited, rad/s", minimum=0.01, maximum=3.14159
+        3.14159,
+        "joint speed above which targets are limited, rad/s; robot_node takes lower values while it runs",
+        minimum=0.01,
+        maximum=3.14159,
+        adjustable=True,
     )
     max_acceleration: float = setting(
         0.0, "joint acceleration above which targets are limited, rad/s^2; 0 for no limit", minimum=0.0

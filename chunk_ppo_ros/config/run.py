@@ -28,7 +28,9 @@ class RunConfig(Checked):
     prompt: str = setting("", "the task in words; empty takes the task's own")
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
-    autostart: bool = setting(True, "policy_node and trainer_node configure and activate themselves", graph_only=True)
+    autostart: bool = setting(
+        True, "policy_node, trainer_node and robot_node configure and activate themselves", graph_only=True
+    )
     bag_part_size: int = setting(
         512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576, graph_only=True
     )

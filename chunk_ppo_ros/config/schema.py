@@ -28,12 +28,15 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
     graph_only: bool = False,
+    adjustable: bool = False,
 ) -> Any:
     """Returns a dataclass field with a description and, where given, an inclusive range or the allowed values.
 
     `graph_only` says that only the nodes of the graph read the field, so that the script form has no use for it.
+    `adjustable` says that the node that reads it takes other values while it runs.
     """
     metadata = {"help": help, "minimum": minimum, "maximum": maximum, "choices": choices, "graph_only": graph_only}
+    metadata["adjustable"] = adjustable
     return dataclasses.field(default=default, metadata=metadata)
 
 

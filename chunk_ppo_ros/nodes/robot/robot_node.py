@@ -17,7 +17,6 @@ from typing import NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config import TrainConfig
@@ -29,21 +28,22 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
 from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.robot import grippers
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
-from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.player.make_player import make_player
 
 WATCH_PERIOD = 0.05  # s, steady clock
 
 
-class RobotNode(Node):
+class RobotNode(MotionLifecycle):
     """Connects the chunk player to topics, clocks and the back end."""
 
     _made = False  # ROS also destroys a node whose constructor failed.
@@ -53,13 +53,7 @@ class RobotNode(Node):
         config = parameters.declare(self, "robot", "env", "model", "run")
         self._lockstep = config.env.is_lockstep
         self._convention = grippers.convention_of(config.robot)
-        self._player = ChunkPlayer(
-            config.robot,
-            state_timeout=self._state_timeout(config),
-            states_on_demand=self._lockstep,
-            trust=TrustRule.of(config.robot, simulated=not config.env.is_real),
-            segment_steps=config.model.action_horizon,
-        )
+        self._player = make_player(config)
         period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot)
         self._diagnostics = RobotDiagnostics()
@@ -76,7 +70,9 @@ class RobotNode(Node):
             self.create_timer(period, self._tick, clock=steady)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         self._publish_driver()
+        SpeedParameter(self, largest=config.robot.max_velocity, apply=self._player.set_max_velocity)
         self._made = True
+        self.start(autostart=config.run.autostart)
         pace = "in lockstep" if self._lockstep else "in real time"
         self.get_logger().info(f"plays chunks at {config.robot.control_rate:g} Hz {pace}")
 
@@ -90,6 +86,10 @@ class RobotNode(Node):
         """The reason why no chunk may be played, or empty."""
         return self._player.suspended
 
+    def halted(self) -> None:
+        """Stops the robot at once."""
+        self._watch()
+
     def destroy_node(self) -> None:
         """Cancels a running chunk and publishes its result before the node is destroyed."""
         if self._made and self.context.ok():
@@ -99,11 +99,6 @@ class RobotNode(Node):
                 self._tick()
             self._publish_results()
         super().destroy_node()
-
-    def _state_timeout(self, config: TrainConfig) -> float:
-        """Returns the seconds without joint states after which the motion stops: many while a simulator computes."""
-        timeout = config.robot.state_timeout
-        return max(timeout, config.env.sensor_timeout) if self._lockstep else timeout
 
     def _create_topics(self, config: TrainConfig) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
@@ -177,7 +172,7 @@ class RobotNode(Node):
 
     def _obstacle(self) -> str:
         """Returns why the robot must not move, or an empty string."""
-        reasons = (self._stops.reason, self._intruders.found, self._episodes.unconfirmed)
+        reasons = (self._stops.reason, self.inactive, self._intruders.found, self._episodes.unconfirmed)
         return next(filter(None, reasons), "") or problem_of(self._backend)
 
     def _tick_if_states_are_new(self) -> None:

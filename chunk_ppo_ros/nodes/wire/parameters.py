@@ -1,6 +1,7 @@
 """Declares ROS parameters from the configuration's dataclasses.
 
-Each setting is the read-only parameter `section.field` with its description and range. Values are checked by
+Each setting is the parameter `section.field` with its description and range, which is read-only unless the setting is
+adjustable. Values are checked by
 `config/` before they are declared, so that a node and the command line refuse the same values with the same errors.
 """
 
@@ -88,7 +89,7 @@ def _declare_field(node: Node, section_name: str, section: Any, field: dataclass
 def _descriptor(field: dataclasses.Field[Any], hint: type) -> ParameterDescriptor:
     metadata = field.metadata
     low, high, choices = metadata.get("minimum"), metadata.get("maximum"), metadata.get("choices")
-    descriptor = ParameterDescriptor(description=metadata["help"], read_only=True)
+    descriptor = ParameterDescriptor(description=metadata["help"], read_only=not metadata["adjustable"])
     if choices:
         descriptor.additional_constraints = f"one of {', '.join(choices)}"
     elif low is not None and high is not None:

@@ -152,6 +152,10 @@ class CommandLimiter:
         step = np.clip(slower, -reach, reach)
         return LimitedTarget(Command(last.target + step, step), Cause.HOLD, float(np.max(np.abs(step))))
 
+    def set_max_velocity(self, max_velocity: float) -> None:
+        """Limits the speed of the arm joints to another value from the next command on, rad/s."""
+        self._max_speed[aloha.ARM_INDICES] = max_velocity
+
     @property
     def limits_acceleration(self) -> bool:
         """Whether robot.max_acceleration limits the arm joints."""

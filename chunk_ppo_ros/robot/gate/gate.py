@@ -93,6 +93,10 @@ class Gate:
             raise RuntimeError("the gate must have a command to stop, got none; anchor it first")
         return self._sent_at(now, self._limiter.stop(self._last, dt=self._since(now)))
 
+    def set_max_velocity(self, max_velocity: float) -> None:
+        """Limits the speed of the arm joints to another value from the next command on, rad/s."""
+        self._limiter.set_max_velocity(max_velocity)
+
     def ending(self, targets: np.ndarray, num_sent: int) -> Status | None:
         """Returns how a chunk ends after a number of commands, or None where it goes on.
 

@@ -136,10 +136,7 @@ class ChunkPlayer:
         self._leaders.observe(side, state, now=now)
 
     def take_over(self) -> None:
-        """Records that a human drives from now on.
-
-        The running chunk ends after the step that was sent, and the robot holds that position.
-        """
+        """Records that a human drives from now on. The running chunk ends, and the robot comes to rest."""
         self._human.take_over()
 
     def give_back(self) -> None:
@@ -173,6 +170,10 @@ class ChunkPlayer:
     def expect_leap(self) -> None:
         """Lets the next joint states be anywhere, because our simulator is reset. A robot's never leap."""
         self._readings.expect_leap()
+
+    def set_max_velocity(self, max_velocity: float) -> None:
+        """Limits the speed of the arm joints to another value from the next command on, rad/s."""
+        self._motion.gate.set_max_velocity(max_velocity)
 
     def note_obstacle(self, reason: str) -> None:
         """Records why commands would not move the arms, or an empty string. No chunk is played then."""

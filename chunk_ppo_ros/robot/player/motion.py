@@ -62,6 +62,11 @@ class MotionExecutor:
         return self._gate.commanded
 
     @property
+    def gate(self) -> Gate:
+        """The gate that every command passes."""
+        return self._gate
+
+    @property
     def comes_to_rest(self) -> bool:
         """Whether the robot still moves after a stop. A simulator in lockstep stands still by itself."""
         return self._stops and not self._lockstep and not self._gate.can_rest

@@ -1,0 +1,51 @@
+"""Gives a node the lifecycle of ROS 2 by which an operator lets the robot move, or not."""
+
+from __future__ import annotations
+
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+INACTIVE = "robot_node is not active; activate it by `ros2 lifecycle set /robot_node` configure and activate"
+
+
+class MotionLifecycle(LifecycleNode):
+    """A lifecycle node that may move the robot while it is active. It reads sensors and answers in every state."""
+
+    _may_move = False
+
+    @property
+    def inactive(self) -> str:
+        """The reason why the node must not move the robot, or an empty string while it is active."""
+        return "" if self._may_move else INACTIVE
+
+    def start(self, *, autostart: bool) -> None:
+        """Configures and activates the node if `autostart` is set. Otherwise an operator does."""
+        if autostart:
+            self.trigger_configure()
+            self.trigger_activate()
+
+    def halted(self) -> None:
+        """Is called when the node must not move the robot from now on."""
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets the robot move."""
+        self._may_move = True
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops the robot, which brakes and holds."""
+        self._halt()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops the robot for good."""
+        self._halt()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops the robot after a transition that failed. The node can be configured again."""
+        self._halt()
+        return super().on_error(state)
+
+    def _halt(self) -> None:
+        self._may_move = False
+        self.halted()
