@@ -55,6 +55,7 @@ os.environ.pop("ROS_STATIC_PEERS", None)
 os.environ.pop("ROS_LOCALHOST_ONLY", None)
 
 from support import shape_checks  # noqa: E402  (it imports JAX, which reads the environment)
+from support.interbotix_messages import interface_folder  # noqa: E402
 
 shape_checks.install()
 
@@ -106,3 +107,11 @@ def shared_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder ../shared with the reference data is not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def interbotix_messages() -> Iterator[Path]:
+    """Puts the stand-in of Interbotix's interface package on sys.path. It is built where it is not in the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder := interface_folder())
+        yield folder

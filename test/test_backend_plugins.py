@@ -62,11 +62,13 @@ def test_another_package_adds_a_back_end(node: Node) -> None:
     backend.send(np.zeros(14), stamp=7)
     assert backend.sent[0][1] == 7
     assert (backend.node, backend.config) == (node, config)
-    assert ROBOT_BACKENDS.names() == ("ros2_control", "nothing", "recorder")
+    assert ROBOT_BACKENDS.names() == ("ros2_control", "interbotix", "nothing", "recorder")
 
 
 def test_an_unknown_back_end_lists_what_there_is(node: Node) -> None:
-    with pytest.raises(RegistryError, match=r"robot\.backend must be one of ros2_control, nothing, recorder, got"):
+    with pytest.raises(
+        RegistryError, match=r"robot\.backend must be one of ros2_control, interbotix, nothing, recorder, got"
+    ):
         make_backend(node, RobotConfig(backend="ros_control"))
 
 

@@ -1,5 +1,7 @@
 """Builds the interface package chunk_ppo_msgs (the folder `msg/`) with CMake and rosidl, and installs it.
 
+Tests also build the interface package of their fake driver with it, from another folder and into a cache.
+
 `setup.py` (colcon, pip) and `make setup` use it. Both install into the prefix that the Python package goes to. It takes
 the ROS 2 that is sourced. Where none is sourced, it takes the wheels in the environment of the running interpreter. It
 imports the standard library only, because the build tools run this file with whatever Python they have.
@@ -84,12 +86,13 @@ def run(command: list[str], *, environ: Mapping[str, str], log: Path) -> None:
         raise MessageBuildError(f"{tail}\n{' '.join(command)} ended with {status}; the whole log is {log}")
 
 
-def build_messages(prefix: Path, *, build_folder: Path) -> None:
-    """Configures, builds and installs chunk_ppo_msgs.
+def build_messages(prefix: Path, *, build_folder: Path, source: Path = SOURCE) -> None:
+    """Configures, builds and installs an interface package.
 
     Args:
         prefix: the folder to install into. The files go to its `share/chunk_ppo_msgs`, its `lib` and its site-packages.
         build_folder: the folder of objects and logs. Where it is kept, a second build compiles only what changed.
+        source: the folder of the interface package.
 
     Raises:
         MessageBuildError: when ROS or a tool is missing, or a step of the build failed.
@@ -102,10 +105,11 @@ def build_messages(prefix: Path, *, build_folder: Path) -> None:
     cmake = find_tool("cmake", environment=environment)
     build_folder.mkdir(parents=True, exist_ok=True)
     (build_folder / "COLCON_IGNORE").touch()
-    configure = [cmake, "-S", str(SOURCE), "-B", str(build_folder), "--fresh", "-DCMAKE_BUILD_TYPE=Release"]
+    configure = [cmake, "-S", str(source), "-B", str(build_folder), "--fresh", "-DCMAKE_BUILD_TYPE=Release"]
     configure += ["-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={sys.executable}", f"-DCMAKE_INSTALL_PREFIX={prefix}"]
     jobs = str(os.cpu_count() or 1)
-    print(f"building chunk_ppo_msgs for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)
+    name = "chunk_ppo_msgs" if source == SOURCE else source.name
+    print(f"building {name} for {prefix} ({jobs} jobs, about a minute on two cores)", flush=True)
     run(configure, environ=environ, log=build_folder / "configure.log")
     run([cmake, "--build", str(build_folder), "--parallel", jobs], environ=environ, log=build_folder / "build.log")
     run([cmake, "--install", str(build_folder)], environ=environ, log=build_folder / "install.log")
@@ -116,9 +120,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("prefix", type=Path, help="the folder to install into")
     parser.add_argument("build_folder", type=Path, help="the folder of objects and logs")
+    parser.add_argument("--source", type=Path, default=SOURCE, help="the folder of the interface package")
     arguments = parser.parse_args()
+    places = {"build_folder": arguments.build_folder.absolute(), "source": arguments.source.absolute()}
     try:
-        build_messages(arguments.prefix.absolute(), build_folder=arguments.build_folder.absolute())
+        build_messages(arguments.prefix.absolute(), **places)
     except MessageBuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -122,7 +122,9 @@ class RobotConfig(Checked):
         graph_only=True,
     )
     backend: str = setting(
-        "ros2_control", "what commands the motors; other packages register more, see docs/robot.md", graph_only=True
+        "ros2_control",
+        "what commands the motors: interbotix or ros2_control; other packages register more, see docs/robot.md",
+        graph_only=True,
     )
     gripper_convention: str = setting(
         "openpi", "gripper numbers: what open and closed mean", choices=GRIPPER_CONVENTION_NAMES

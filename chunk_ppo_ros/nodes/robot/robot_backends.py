@@ -1,9 +1,9 @@
 """Back ends send targets to the robot. A back end sends every target it gets, because limits are applied before.
 
-A back end of this package is one file in this folder and one line in `ROBOT_BACKENDS`. A back end of another package is
-an entry point of the group `chunk_ppo_ros.robot_backends`. The entry point is a function that takes the node and the
-`RobotConfig` and returns a `RobotBackend`, whose publishers and timers the node owns. The setting `robot.backend` names
-the back end in use.
+A back end of this package is one file or folder in this folder, and one line in `ROBOT_BACKENDS`. A back end of another
+package is an entry point of the group `chunk_ppo_ros.robot_backends`. The entry point is a function that takes the node
+and the `RobotConfig` and returns a `RobotBackend`, whose publishers and timers the node owns. The setting
+`robot.backend` names the back end in use.
 """
 
 from __future__ import annotations
@@ -48,7 +48,10 @@ MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
     "robot.backend",
     group="chunk_ppo_ros.robot_backends",
-    own={"ros2_control": "chunk_ppo_ros.nodes.robot.ros2_control:make_ros2_control"},
+    own={
+        "ros2_control": "chunk_ppo_ros.nodes.robot.ros2_control:make_ros2_control",
+        "interbotix": "chunk_ppo_ros.nodes.robot.interbotix.backend:make_interbotix",
+    },
     attributes=("__call__",),
 )
 

@@ -1,0 +1,120 @@
+"""The topics and services of one follower's driver."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from chunk_ppo_ros.data import topic_names
+from chunk_ppo_ros.nodes.robot.interbotix.messages import DriverInterfaces
+from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.robot import aloha
+
+ARM_GROUP = "arm"
+"""The driver's name of the six joints of the arm."""
+
+FRESH_STATES = 10
+"""The number of joint states that must come after a change of modes, a third of a second at the driver's 30 Hz."""
+
+
+class DriverLink:
+    """Commands, calls and listens to the driver of one follower.
+
+    Args:
+        node: the node that owns publishers, clients and the subscription.
+        side: "left" or "right".
+        interfaces: the types of Interbotix's messages and services.
+    """
+
+    def __init__(self, node: Node, side: str, interfaces: DriverInterfaces) -> None:
+        self.name = f"follower_{side}"
+        self._node = node
+        self._interfaces = interfaces
+        self._states_topic = topic_names.FOLLOWER_STATES[side]
+        self._arm = node.create_publisher(interfaces.group_command, f"{self.name}/commands/joint_group", qos.COMMAND)
+        self._gripper = node.create_publisher(
+            interfaces.single_command, f"{self.name}/commands/joint_single", qos.COMMAND
+        )
+        self._info: Any = node.create_client(interfaces.robot_info, f"{self.name}/get_robot_info")
+        self._modes: Any = node.create_client(interfaces.operating_modes, f"{self.name}/set_operating_modes")
+        self._reboots: Any = node.create_client(interfaces.reboot, f"{self.name}/reboot_motors")
+        self._registers: Any = node.create_client(interfaces.register_values, f"{self.name}/get_motor_registers")
+        self._num_states = 0
+        self._arrivals: list[float] = []  # the steady times of the last joint states, s
+        node.create_subscription(JointState, self._states_topic, self._on_states, qos.SENSOR)
+
+    @property
+    def state_rate(self) -> float:
+        """The rate of the last joint states, Hz, or 0 before there are two."""
+        times = self._arrivals
+        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+
+    def drivers(self) -> frozenset[bytes]:
+        """Returns the ids of all that publish the arm's joint states. A driver that was started again has a new id."""
+        found = self._node.get_publishers_info_by_topic(self._states_topic)
+        return frozenset(bytes(info.endpoint_gid) for info in found)
+
+    def absence(self, drivers: frozenset[bytes]) -> str:
+        """Returns what is missing where the driver does not run, or an empty string.
+
+        Args:
+            drivers: what `drivers` has returned.
+        """
+        publishers = (self._arm, self._gripper)
+        unheard = [each.topic_name for each in publishers if not each.get_subscription_count()]
+        if unheard:
+            return f"nobody listens to {', '.join(unheard)}; start the driver of the arm"
+        return "" if drivers else f"nobody publishes {self._states_topic}; start the driver of the arm"
+
+    def send_arm(self, positions: list[float]) -> None:
+        """Commands the six joints, rad."""
+        self._arm.publish(self._interfaces.group_command(name=ARM_GROUP, cmd=positions))
+
+    def send_gripper(self, motor: float) -> None:
+        """Commands the gripper's motor, rad. The driver needs at least 10 ms for it."""
+        self._gripper.publish(self._interfaces.single_command(name=aloha.GRIPPER, cmd=motor))
+
+    def arm_info(self) -> ServiceCall:
+        """Asks for mode, joints and limits of the arm."""
+        return self._call(self._info, self._interfaces.robot_info, cmd_type="group", name=ARM_GROUP)
+
+    def gripper_info(self) -> ServiceCall:
+        """Asks for the mode of the gripper."""
+        return self._call(self._info, self._interfaces.robot_info, cmd_type="single", name=aloha.GRIPPER)
+
+    def arm_register(self, register: str) -> ServiceCall:
+        """Reads a register of the six joints' motors."""
+        values = {"cmd_type": "group", "name": ARM_GROUP, "reg": register}
+        return self._call(self._registers, self._interfaces.register_values, **values)
+
+    def gripper_register(self, register: str) -> ServiceCall:
+        """Reads a register of the gripper's motor."""
+        values = {"cmd_type": "single", "name": aloha.GRIPPER, "reg": register}
+        return self._call(self._registers, self._interfaces.register_values, **values)
+
+    def reboot_gripper(self) -> ServiceCall:
+        """Reboots the gripper's motor, after which it has torque again."""
+        values = {"cmd_type": "single", "name": aloha.GRIPPER, "enable": True, "smart_reboot": False}
+        return self._call(self._reboots, self._interfaces.reboot, **values)
+
+    def set_gripper_mode(self, mode: str) -> ServiceCall:
+        """Sets the operating mode of the gripper, which has no torque meanwhile."""
+        values = {"cmd_type": "single", "name": aloha.GRIPPER, "mode": mode, "profile_type": "velocity"}
+        return self._call(self._modes, self._interfaces.operating_modes, **values)
+
+    def fresh_states(self) -> CountReached:
+        """Waits for joint states that were sent after now."""
+        self._arrivals.clear()
+        reason = f"waits for joint states on {self._states_topic}; check that the driver reads its motors"
+        return CountReached(lambda: self._num_states, growth=FRESH_STATES, reason=reason)
+
+    def _call(self, client: Any, kind: Any, **values: object) -> ServiceCall:
+        return ServiceCall(client, kind.Request(**values))
+
+    def _on_states(self, message: JointState) -> None:
+        self._num_states += 1
+        self._arrivals = [*self._arrivals, time.monotonic()][-FRESH_STATES:]

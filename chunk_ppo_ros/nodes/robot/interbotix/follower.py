@@ -1,0 +1,132 @@
+"""One follower: it is prepared whenever its driver is new, watched while nothing moves, and commanded in between."""
+
+from __future__ import annotations
+
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused
+from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
+from chunk_ppo_ros.nodes.robot.interbotix.preparation import Routine, look_after, prepare
+from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall, Wait
+
+GRIPPER_STEP = 0.005
+"""The smallest change of a gripper's motor that is sent, rad. Each command costs the driver 10 ms."""
+PERIOD = 1.0
+"""The seconds between two attempts to prepare, and between two looks at the motors."""
+IDLE_TIME = 0.5
+"""The seconds without a command after which the motors may be looked at."""
+ANOTHER_DRIVER = "another driver publishes its joint states; the arm is prepared again"
+
+
+class Follower:
+    """Commands one arm as long as its driver is prepared.
+
+    Args:
+        link: the topics and services of the driver.
+    """
+
+    def __init__(self, link: DriverLink) -> None:
+        self._link = link
+        self._drivers: frozenset[bytes] = frozenset()
+        self._is_prepared = False
+        self._problem = "is not prepared yet"
+        self._routine: Routine | None = None
+        self._wait: Wait | None = None
+        self._may_reboot = True  # once for each driver, and when the operator asks for it
+        self._next_at = 0.0  # the steady time at which the next routine may begin, s
+        self._sent_at = 0.0  # the steady time of the last command, s
+        self._sent_gripper: float | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why a command would not move the arm, or an empty string."""
+        if self._problem:
+            return f"{self._link.name}: {self._problem}"
+        return ""
+
+    @property
+    def state_rate(self) -> float:
+        """The rate of the last joint states, Hz."""
+        return self._link.state_rate
+
+    @property
+    def name(self) -> str:
+        """The namespace of the arm's driver."""
+        return self._link.name
+
+    def prepare_again(self, reason: str) -> None:
+        """Forgets that the arm is prepared. Nothing is sent to it until it is prepared again."""
+        self._end_routine()
+        self._is_prepared, self._problem, self._sent_gripper = False, reason, None
+        self._may_reboot, self._next_at = True, 0.0
+
+    def step(self, now: float) -> None:
+        """Goes on with the preparation, or with a look at the motors. It returns at once.
+
+        Args:
+            now: the steady time, s.
+        """
+        if not self._driver_is_there():
+            return
+        if self._is_prepared and self._is_moving(now):
+            self._end_routine()
+        if self._routine is None and self._may_begin(now):
+            self._routine = self._begin()
+        if self._routine is not None:
+            self._go_on(self._routine, now)
+
+    def send(self, arm: list[float], motor: float, *, now: float) -> None:
+        """Commands the arm, and the gripper where its target has changed. Sends nothing to an arm that is not prepared.
+
+        Args:
+            arm: the targets of the six joints, rad.
+            motor: the target of the gripper's motor, rad.
+            now: the steady time, s.
+        """
+        if not self._is_prepared:
+            return
+        self._sent_at = now
+        self._link.send_arm(arm)
+        if self._sent_gripper is None or abs(motor - self._sent_gripper) >= GRIPPER_STEP:
+            self._sent_gripper = motor
+            self._link.send_gripper(motor)
+
+    def _driver_is_there(self) -> bool:
+        """Notices a driver that has gone, and one that has come, for example because it was started again."""
+        before, self._drivers = self._drivers, self._link.drivers()
+        absence = self._link.absence(self._drivers)
+        is_another = bool(self._drivers - before) and (self._is_prepared or self._routine is not None)
+        if absence or is_another:
+            self.prepare_again(absence or ANOTHER_DRIVER)
+        return not absence
+
+    def _begin(self) -> Routine:
+        if self._is_prepared:
+            return look_after(self._link)
+        may_reboot, self._may_reboot = self._may_reboot, False
+        return prepare(self._link, may_reboot=may_reboot)
+
+    def _may_begin(self, now: float) -> bool:
+        return now >= self._next_at and not (self._is_prepared and self._is_moving(now))
+
+    def _is_moving(self, now: float) -> bool:
+        return now - self._sent_at < IDLE_TIME
+
+    def _go_on(self, routine: Routine, now: float) -> None:
+        try:
+            while self._wait is None or self._wait.is_over(now):
+                self._wait = next(routine)
+        except StopIteration:
+            self._finish("", now)
+            self._is_prepared = True
+        except DriverRefused as error:
+            self._finish(str(error), now)
+        else:
+            self._problem = self._problem if self._is_prepared else self._wait.reason
+
+    def _finish(self, problem: str, now: float) -> None:
+        self._end_routine()
+        self._problem, self._next_at = problem, now + PERIOD
+
+    def _end_routine(self) -> None:
+        if isinstance(self._wait, ServiceCall):
+            self._wait.cancel()
+        self._routine, self._wait = None, None

@@ -1,0 +1,56 @@
+"""Imports Interbotix's interface package, which is installed on the robot's workstation and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from typing import Any
+
+from chunk_ppo_ros.core.errors import RegistryError
+
+PACKAGE = "interbotix_xs_msgs"
+"""The interface package of Interbotix's driver for X-series motors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DriverInterfaces:
+    """The types of the messages and services of an arm's driver.
+
+    Attributes:
+        group_command: JointGroupCommand, which commands all joints of a group.
+        single_command: JointSingleCommand, which commands one joint.
+        operating_modes: OperatingModes, which sets the mode of a joint.
+        reboot: Reboot, which reboots a motor.
+        register_values: RegisterValues, which reads a register of motors.
+        robot_info: RobotInfo, which tells the joints and the mode of a group or a joint.
+    """
+
+    group_command: Any
+    single_command: Any
+    operating_modes: Any
+    reboot: Any
+    register_values: Any
+    robot_info: Any
+
+
+def load_interfaces() -> DriverInterfaces:
+    """Imports the interface package.
+
+    Raises:
+        RegistryError: if it is not installed. The text says what to do.
+    """
+    try:
+        messages, services = (importlib.import_module(f"{PACKAGE}.{kind}") for kind in ("msg", "srv"))
+    except ImportError as error:
+        raise RegistryError(
+            f"robot.backend 'interbotix' needs the ROS package {PACKAGE}, but importing it gave {error!r}; source the "
+            "workspace of Interbotix's driver (interbotix_ros_core) before the graph, or build that package there"
+        ) from error
+    return DriverInterfaces(
+        group_command=messages.JointGroupCommand,
+        single_command=messages.JointSingleCommand,
+        operating_modes=services.OperatingModes,
+        reboot=services.Reboot,
+        register_values=services.RegisterValues,
+        robot_info=services.RobotInfo,
+    )

@@ -1,0 +1,99 @@
+"""Things that the preparation of an arm waits for, none of which blocks: the answer of a service, and joint states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from rclpy.client import Client
+from rclpy.task import Future
+
+ANSWER_TIMEOUT = 10.0
+"""The seconds without an answer after which a service is asked again. A reboot of one motor takes about a second."""
+
+
+PATIENCE = 2.0
+"""The seconds after which a service that has not answered is named."""
+
+
+class Wait(Protocol):
+    """Something that is waited for."""
+
+    @property
+    def reason(self) -> str:
+        """What is waited for, as a sentence for the operator."""
+
+    def is_over(self, now: float) -> bool:
+        """Returns whether it has come. It is asked again and again.
+
+        Args:
+            now: the steady time, s.
+        """
+
+
+class ServiceCall:
+    """One call of a service. It is sent when the service is there, and sent again where no answer comes.
+
+    Args:
+        client: the client of the service.
+        request: the request.
+    """
+
+    def __init__(self, client: Client, request: Any) -> None:
+        self._client = client
+        self._request = request
+        self._future: Future | None = None
+        self._sent_at = 0.0
+        self._waited = 0.0
+
+    @property
+    def reason(self) -> str:
+        """Whether the service is missing, or is late with its answer."""
+        if self._future is None:
+            return f"the service {self._client.srv_name} is not there yet; check that the driver of the arm runs"
+        if self._waited < PATIENCE:
+            return "its driver is being prepared"
+        return f"the service {self._client.srv_name} has not answered yet; check the log of the arm's driver"
+
+    @property
+    def answer(self) -> Any:
+        """The response, once the call is over."""
+        return None if self._future is None else self._future.result()
+
+    def is_over(self, now: float) -> bool:
+        """Returns whether the answer has come. Sends the request first where it was not sent."""
+        if self._future is None:
+            if self._client.service_is_ready():
+                self._future, self._sent_at = self._client.call_async(self._request), now
+            return False
+        self._waited = now - self._sent_at
+        if self._future.done():
+            return True
+        if self._waited > ANSWER_TIMEOUT:
+            self.cancel()
+        return False
+
+    def cancel(self) -> None:
+        """Forgets the answer that is waited for. A late one is not used."""
+        if self._future is not None:
+            self._client.remove_pending_request(self._future)
+            self._future = None
+
+
+class CountReached:
+    """Waits until a count that only grows has grown by some number.
+
+    Args:
+        count: returns the count.
+        growth: the number.
+        reason: what is waited for.
+    """
+
+    def __init__(self, count: Callable[[], int], *, growth: int, reason: str) -> None:
+        self._count = count
+        self._end = count() + growth
+        self.reason = reason
+
+    def is_over(self, now: float) -> bool:
+        """Returns whether the count has grown."""
+        return self._count() >= self._end

@@ -1,0 +1,87 @@
+"""The motors of one follower as Interbotix's driver sees them, with modes, torque, errors and the gripper's linkage."""
+
+from __future__ import annotations
+
+import math
+
+from chunk_ppo_ros.robot import aloha
+
+ARM_POSE = aloha.START_POSE[:6].tolist()
+MOTOR_SPEED = 6.0  # rad/s, as fast as the motors turn without a limit in their profile
+HORN_RADIUS, ARM_LENGTH = 0.0275, 0.035  # m, the linkage of aloha_vx300s
+FINGER_VELOCITY = FINGER_EFFORT = 0.0  # the driver publishes these constants
+CURRENT = 120.0  # mA
+READ_FAILURE = -math.pi  # what a failed read is taken for, rad
+
+
+def finger_of(motor: float) -> float:
+    """Returns the finger position in m for an angle of the gripper's motor in rad."""
+    return HORN_RADIUS * math.sin(motor) + math.sqrt(ARM_LENGTH**2 - (HORN_RADIUS * math.cos(motor)) ** 2)
+
+
+class FakeMotors:
+    """Seven motors. Commands that harm a real driver are kept in `mistakes`.
+
+    Attributes:
+        positions: the angle of each motor, rad.
+        modes: the operating mode of each motor.
+        torque: whether each motor has torque.
+        errors: Hardware_Error_Status of each motor.
+        stuck: whether errors are still there after a reboot.
+        reads: whether the motors answer.
+        mistakes: what a driver must never be told.
+        commands: the commands that arrived, as ("arm", angles) or ("gripper", number).
+    """
+
+    def __init__(self) -> None:
+        self.names = (*aloha.ARM_JOINTS, aloha.GRIPPER)
+        self.positions = dict(zip(self.names, [*ARM_POSE, 0.0], strict=True))
+        self.goals = dict(self.positions)
+        self.modes = dict.fromkeys(aloha.ARM_JOINTS, "position") | {aloha.GRIPPER: "linear_position"}
+        self.torque = dict.fromkeys(self.names, True)
+        self.errors = dict.fromkeys(self.names, 0)
+        self.stuck = False
+        self.reads = True
+        self.mistakes: list[str] = []
+        self.commands: list[tuple[str, list[float]]] = []
+
+    def command_arm(self, angles: list[float]) -> None:
+        """Takes a command of the group arm, rad."""
+        self.commands.append(("arm", angles))
+        if len(angles) != len(aloha.ARM_JOINTS) or not all(map(math.isfinite, angles)):
+            self.mistakes.append(f"a command of the arm is malformed: {angles}")
+            return
+        self.goals.update(zip(aloha.ARM_JOINTS, angles, strict=True))
+
+    def command_gripper(self, number: float) -> None:
+        """Takes a command of the gripper, whose unit its mode decides: rad, or m between both fingers."""
+        self.commands.append(("gripper", [number]))
+        if self.modes[aloha.GRIPPER] == "linear_position" or not math.isfinite(number):
+            self.mistakes.append(f"the gripper is told {number} in {self.modes[aloha.GRIPPER]}")
+            return
+        self.goals[aloha.GRIPPER] = number
+
+    def set_mode(self, name: str, mode: str) -> None:
+        """Changes the mode, which drops the goal and leaves the motor with torque."""
+        self.modes[name], self.torque[name], self.goals[name] = mode, True, self.positions[name]
+
+    def reboot(self, name: str, *, enable: bool) -> None:
+        """Clears the error, unless it is there to stay, and drops the goal."""
+        self.errors[name] = self.errors[name] if self.stuck else 0
+        self.torque[name], self.goals[name] = enable, self.positions[name]
+
+    def move(self, seconds: float) -> None:
+        """Turns the motors that have torque towards their goals."""
+        reach = MOTOR_SPEED * seconds
+        for name in self.names:
+            if self.torque[name] and not self.errors[name]:
+                step = self.goals[name] - self.positions[name]
+                self.positions[name] += min(max(step, -reach), reach)
+
+    def reading(self) -> tuple[list[str], list[float], list[float]]:
+        """Returns names, positions and efforts as the driver publishes them. The efforts are currents in mA."""
+        angles = [self.positions[name] if self.reads else READ_FAILURE for name in self.names]
+        finger = finger_of(angles[-1])
+        names = [*self.names, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
+        current = CURRENT if self.reads else 0.0
+        return names, [*angles, finger, -finger], [*[current] * len(angles), FINGER_EFFORT, FINGER_EFFORT]

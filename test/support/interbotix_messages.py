@@ -1,0 +1,42 @@
+"""Builds the stand-in of Interbotix's interface package, the folder `interbotix_xs_msgs` beside this file.
+
+It is built once for each state of its files, kept below `.cache/`, and never installed. It has the few messages and
+services that the fake driver needs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = Path(__file__).with_name("interbotix_xs_msgs")
+BUILDER = ROOT / "tools" / "build_messages.py"
+CACHE = ROOT / ".cache" / "interbotix_xs_msgs"
+
+
+def _key() -> str:
+    """Returns what the build depends on: the files, the interpreter, and the ROS that is sourced."""
+    digest = hashlib.sha256(f"{sys.executable} {sys.version} {os.environ.get('AMENT_PREFIX_PATH', '')}".encode())
+    for path in (BUILDER, *sorted(path for path in SOURCE.rglob("*") if path.is_file())):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def interface_folder() -> Path:
+    """Returns the folder to put on sys.path. The first call builds the package, which takes about 20 s on two cores."""
+    place = CACHE / _key()
+    place.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the workers of pytest-xdist start at once
+        if not (place / "built").exists():
+            command = [sys.executable, BUILDER, place / "prefix", place / "build", "--source", SOURCE]
+            result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+            assert result.returncode == 0, result.stderr
+            (place / "built").touch()
+    (package,) = (place / "prefix").rglob("interbotix_xs_msgs/msg/__init__.py")
+    return package.parents[2]

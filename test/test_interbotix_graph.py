@@ -1,0 +1,140 @@
+"""Tests robot_node with the back end `interbotix` and a fake driver for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory
+
+from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.arrays import header_of
+from chunk_ppo_ros.robot import aloha
+from support.robot_rig import PERIOD, trajectory
+from support.spinner import Spinner
+
+pytestmark = [pytest.mark.graph, pytest.mark.usefixtures("interbotix_messages")]
+
+PARAMETERS = {
+    "env.simulator": "none",
+    "robot.backend": "interbotix",
+    "robot.max_following_error": 0.3,
+    "robot.max_velocity": 1.5,
+    "robot.max_acceleration": 10.0,
+    "model.action_horizon": 100,
+}
+MAX_STEP = 1.5 * PERIOD + 1e-6  # rad; commands are rounded to float32
+
+
+class Policy(Node):
+    """Sends chunks as policy_node does, starts episodes as reward_node does, and collects the results."""
+
+    def __init__(self) -> None:
+        super().__init__("policy", use_global_arguments=False)
+        self.results: list[ExecutionResult] = []
+        self._chunks = {
+            side: self.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
+            for side in aloha.SIDES
+        }
+        self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
+        self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+
+    def start_episode(self) -> None:
+        stamp = self.get_clock().now().nanoseconds
+        self._events.publish(EpisodeEvent(header=header_of(stamp), run_id="run", event=EpisodeEvent.STARTED))
+
+    def send(self, targets: np.ndarray) -> None:
+        stamp = self.get_clock().now().nanoseconds
+        for side, publisher in self._chunks.items():
+            publisher.publish(trajectory(targets[:, aloha.side_slice(side)], stamp=stamp))
+
+
+class Graph(Spinner):
+    """robot_node, the policy, and the drivers of both arms, which run in threads of their own."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        from support.fake_driver import running_driver
+
+        self.policy, self.robot = Policy(), RobotNode()
+        super().__init__(self.policy, self.robot)
+        self.drivers = {side: stack.enter_context(running_driver(side, register_time=0.01)) for side in aloha.SIDES}
+        self.policy.start_episode()
+
+    def chunk(self, targets: np.ndarray) -> ExecutionResult:
+        """Sends a chunk and waits for its result."""
+        self.policy.send(targets)
+        self.until(lambda: bool(self.policy.results))
+        return self.policy.results.pop()
+
+    def until_prepared(self) -> None:
+        """Sends chunks in which nothing moves until one is executed."""
+        still = np.tile(aloha.START_POSE, (2, 1))
+        self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED, timeout=20.0)
+
+    def arm_commands(self, side: str) -> np.ndarray:
+        return np.array([angles for kind, angles in self.drivers[side].motors.commands if kind == "arm"])
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    parameters = {**PARAMETERS, "run.run_dir": str(tmp_path)}
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    rclpy.init(args=["--ros-args", *words])
+    with ExitStack() as stack:
+        graph = Graph(stack)
+        stack.callback(graph.close)
+        yield graph
+    rclpy.shutdown()
+
+
+def ramp(num_steps: int) -> np.ndarray:
+    """Returns a motion of both waists by 0.01 rad a step, and of both grippers by 0.02 of their range."""
+    targets = np.tile(aloha.START_POSE, (num_steps, 1))
+    steps = np.arange(1, num_steps + 1)[:, None]
+    targets[:, [0, 7]] += 0.01 * steps
+    targets[:, aloha.GRIPPER_INDICES] += 0.02 * steps
+    return targets
+
+
+def test_a_chunk_is_executed_and_the_motors_follow(graph: Graph) -> None:
+    refused = graph.chunk(ramp(4))
+    assert refused.status == ExecutionResult.REFUSED
+    assert "follower_left: " in refused.message
+    graph.until_prepared()
+    result = graph.chunk(ramp(30))
+    assert (result.status, result.num_steps) == (ExecutionResult.EXECUTED, 30), result.message
+    graph.spin(0.3)
+    for driver in graph.drivers.values():
+        assert driver.motors.positions["waist"] == pytest.approx(0.3, abs=0.02)
+        # The opening is 0.1 + 30 0.02 = 0.7: -0.6213 + 0.7 * 2.1123 = 0.85731 rad. The last 0.005 rad are not sent.
+        assert driver.motors.positions["gripper"] == pytest.approx(0.85731, abs=0.05)
+        assert driver.motors.mistakes == []
+    for side in aloha.SIDES:
+        assert np.abs(np.diff(graph.arm_commands(side), axis=0)).max() <= MAX_STEP
+
+
+def test_a_failed_read_moves_nothing(graph: Graph) -> None:
+    graph.until_prepared()
+    graph.policy.send(ramp(100))
+    left = graph.drivers["left"]
+    graph.until(lambda: left.motors.positions["waist"] > 0.1)
+    left.motors.reads = False
+    graph.until(lambda: bool(graph.policy.results))
+    result = graph.policy.results.pop()
+    assert result.status == ExecutionResult.FAULT and result.num_steps < 100
+    graph.spin(0.5)
+    stopped = dict(left.motors.positions)
+    for side in aloha.SIDES:
+        commands = graph.arm_commands(side)
+        assert np.abs(np.diff(commands, axis=0)).max() <= MAX_STEP
+        assert np.all(np.abs(commands) < 1.5)  # No command goes to -pi.
+    assert graph.chunk(np.tile(aloha.START_POSE, (4, 1))).status == ExecutionResult.REFUSED
+    graph.spin(0.3)
+    assert left.motors.positions == pytest.approx(stopped)
