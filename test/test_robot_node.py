@@ -554,3 +554,15 @@ def test_the_speed_can_be_lowered_while_the_node_runs(real_time: Graph) -> None:
     assert not set_speed(0.0).successful
     assert real_time.robot.get_parameter("robot.max_velocity").value == 0.5
     assert set_speed(3.14159).successful
+
+
+def test_commands_are_not_for_later_than_now_where_the_clock_was_set_back(real_time: Graph) -> None:
+    """The newest joint states then have stamps of the time to come."""
+    real_time.rig.clock_offset = 5.0
+    real_time.spin(0.1)
+    real_time.rig.clock_offset = 0.0
+    real_time.rig.send(ramp(16, 0.01))
+    result = real_time.result()
+    assert result.status == ExecutionResult.EXECUTED
+    assert max(real_time.rig.stamps) <= real_time.rig.now()
+    assert time_to_ns(result.end) <= real_time.rig.now()

@@ -21,7 +21,7 @@ from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
@@ -37,6 +37,8 @@ class Rig(Node):
         super().__init__("rig")
         self.state = np.array(aloha.START_POSE)
         self.alive = True
+        self.clock_offset = 0.0  # how far the clock of the driver is ahead, s
+        self.stamps: list[int] = []  # the stamps of all commands, ns
         self.follows = True  # whether the arms move where they are told
         self.targets: list[np.ndarray] = []
         self.results: list[ExecutionResult] = []
@@ -84,7 +86,7 @@ class Rig(Node):
 
     def publish_states(self) -> None:
         if self.alive:
-            stamp = self.now()
+            stamp = self.now() + round(self.clock_offset * 1e9)
             for side in aloha.SIDES:
                 self.publish_state(StateMessage(CONVENTION).fill(self.state[aloha.side_slice(side)], stamp=stamp), side)
 
@@ -112,6 +114,7 @@ class Rig(Node):
 
     def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
         assert len(message.points) == 1
+        self.stamps.append(time_to_ns(message.header.stamp))
         target = self._join.add(side, controller, message)
         if target is None:
             return

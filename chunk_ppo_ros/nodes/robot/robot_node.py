@@ -197,11 +197,13 @@ class RobotNode(MotionLifecycle):
         self._publish_results()
 
     def _now(self) -> int:
-        """Returns the ROS time in ns, which is never before the stamp of the newest joint states.
+        """Returns the ROS time in ns, in lockstep never before the stamp of the newest joint states.
 
-        The clock of a simulator may arrive after the joint states.
+        The clock of a simulator may arrive after the joint states. In real time a stamp of the driver may be of a clock
+        that was set back since, and commands must not be for later than now.
         """
-        return max(self.get_clock().now().nanoseconds, *self._player.state_stamps.values(), 0)
+        now = self.get_clock().now().nanoseconds
+        return max(now, *self._player.state_stamps.values(), 0) if self._lockstep else now
 
     def _publish_results(self) -> None:
         for result in self._player.take_results():
