@@ -361,4 +361,4 @@ def test_a_chunk_that_the_limits_slow_too_much_ends_as_limited() -> None:
     sent, results = play(player, 1.0)
     result = only(results)
     assert (result.status, result.num_steps, len(sent)) == (Status.LIMITED, 4, 6)
-    assert result.message == "the limits made it too slow"
+    assert result.message == "the limits of the robot made the chunk too slow"

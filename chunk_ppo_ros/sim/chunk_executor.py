@@ -9,7 +9,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget, Room
-from chunk_ppo_ros.robot.gate.gate import Gate
+from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.sim.chunk_rewards import ChunkReward, ChunkRewards
 from chunk_ppo_ros.sim.interface import Simulator
@@ -71,6 +71,7 @@ def _result(
 ) -> ExecutionResult:
     return ExecutionResult(
         status=status,
+        message=WHY_LIMITED if status is Status.LIMITED else "",
         num_steps=min(len(limited), num_asked),
         max_clamp=max(one.max_clamp for one in limited),
         effort=_sum_efforts([step.effort for step in steps]),

@@ -13,6 +13,8 @@ from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, LimitedTarget, Room
 
+WHY_LIMITED = "the limits of the robot made the chunk too slow"
+"""The message of the result of a chunk that ends as LIMITED."""
 MAX_SLOWDOWN = 1.5
 """The factor by which the limits may make a chunk longer."""
 ARRIVAL_TOLERANCE = 1e-9

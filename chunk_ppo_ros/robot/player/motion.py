@@ -13,7 +13,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch
-from chunk_ppo_ros.robot.gate.gate import Gate
+from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
@@ -90,7 +90,7 @@ class MotionExecutor:
         """
         ending = self._gate.ending(chunk.targets, chunk.num_commands)
         if ending is not None:
-            self.finish(ending, "the limits made it too slow" if ending is Status.LIMITED else "")
+            self.finish(ending, WHY_LIMITED if ending is Status.LIMITED else "")
             return None
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left))
