@@ -117,6 +117,10 @@ def test_camera_names() -> None:
     assert aloha.MODEL_CAMERAS["cam_high"] == "base_0_rgb"
     with pytest.raises(ValueError, match=r"image_topic must contain \{camera\}, .*, got 'image_raw'"):
         RobotConfig(image_topic="image_raw")
+    with pytest.raises(ValueError, match=r"in each topic, got '\{camera\}/image image_raw'"):
+        RobotConfig(image_topic="{camera}/image image_raw")
+    with pytest.raises(ValueError, match=r"image_topic must contain"):
+        RobotConfig(image_topic=" ")
 
 
 @pytest.mark.parametrize(

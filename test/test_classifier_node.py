@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import array
 import dataclasses
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import jax
 import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import ExecutionResult, TaskReward
-from sensor_msgs.msg import Image
+from PIL import Image as PillowImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, init
 from chunk_ppo_ros.nodes.classifier.classifier_node import ClassifierNode
@@ -93,6 +96,39 @@ def test_a_chunk_is_judged_by_images_from_after_its_end(graph: Graph, trained: P
     expected = SuccessClassifier.load(trained).probability(dict.fromkeys(CAMERAS, IMAGE))
     assert (term.name, term.weight) == ("solved_probability", 1.0)
     assert term.value == pytest.approx(expected, rel=1e-5)
+
+
+class CompressedRig(Rig):
+    """Plays the same with cameras that send PNG files alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for camera, publisher in self._cameras.items():
+            self.destroy_publisher(publisher)
+            topic = f"{camera}/camera/color/image_raw/compressed"
+            self._cameras[camera] = self.create_publisher(CompressedImage, topic, qos.IMAGE_PUBLISHER)
+
+    def show(self, camera: str, stamp: int, *, encoding: str = "rgb8") -> None:
+        PillowImage.fromarray(IMAGE).save(buffer := io.BytesIO(), "png")
+        data = array.array("B", buffer.getvalue())
+        self._cameras[camera].publish(CompressedImage(header=header_of(stamp), format=encoding, data=data))
+
+
+def test_compressed_images_are_judged_as_the_raw_ones(
+    trained: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    reward = {"sources": ("classifier",), "classifier": str(trained)}
+    with running_graph(node_config(tmp_path, reward=reward), tmp_path, CompressedRig, capfd) as graph:
+        graph.add(ClassifierNode())
+        graph.until(graph.peer.is_connected)
+        graph.peer.end(50, end=100)
+        for camera in CAMERAS:
+            graph.peer.show(camera, stamp=100)
+        graph.until(lambda: graph.peer.rewards)
+        ((term,),) = [reward.terms for reward in graph.peer.rewards]
+        expected = SuccessClassifier.load(trained).probability(dict.fromkeys(CAMERAS, IMAGE))
+        assert term.value == pytest.approx(expected, rel=1e-5)
+        assert graph.logged("reads cam_high from cam_high/camera/color/image_raw/compressed")
 
 
 @pytest.mark.parametrize(("threshold", "ends"), [(0.9999, True), (1e-6, False)])

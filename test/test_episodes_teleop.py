@@ -24,6 +24,7 @@ START = 1_700_000_000_000_000_000  # ns of ROS time
 MS = 1_000_000
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+RAW = "/lab/cam_high/camera/color/image_raw"
 HIGH, LOW = (f"/lab/{camera}/camera/color/image_rect_raw" for camera in ("cam_high", "cam_low"))
 
 
@@ -127,6 +128,33 @@ def test_compressed_images(tmp_path: pathlib.Path) -> None:
     assert image.shape == (8, 16, 3) and np.abs(image.astype(int) - [200, 0, 50]).max() <= 3
     with pytest.raises(EpisodesError, match=r"whole JPEG or PNG .* 100 bytes in /lab/cam_high/.*, step 3 of .*one"):
         episode.cameras["cam_high"](3)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "read"),
+    [
+        ((RAW,), RAW),
+        ((RAW, HIGH), HIGH),
+        ((f"{HIGH}/compressed", RAW), RAW),
+        ((f"{RAW}/compressed", f"{HIGH}/compressed"), f"{HIGH}/compressed"),
+    ],
+)
+def test_a_camera_is_read_from_one_of_its_topics(tmp_path: pathlib.Path, recorded: tuple[str, ...], read: str) -> None:
+    """The topic that robot.image_topic names first is preferred, and raw images are."""
+    recording = Recording(tmp_path / "one")
+    recording.arms(0, 100)
+    for number, topic in enumerate(recorded):
+        gray = np.full((2, 4, 3), 50 * number, np.uint8)
+        if topic.endswith("/compressed"):
+            Image.fromarray(gray).save(buffer := io.BytesIO(), "PNG")
+            recording.write(topic, COMPRESSED, 0, format="png", data=np.frombuffer(buffer.getvalue(), np.uint8))
+        else:
+            fields = {"height": 2, "width": 4, "encoding": "bgr8", "is_bigendian": 0, "step": 12}
+            recording.write(topic, IMAGE, 0, **fields, data=gray.reshape(-1))
+    recording.close()
+    (episode,) = read_episodes(tmp_path / "one", CONFIG)
+    assert list(episode.cameras) == ["cam_high"]
+    np.testing.assert_array_equal(episode.cameras["cam_high"](3), np.full((2, 4, 3), 50 * recorded.index(read)))
 
 
 def test_a_camera_that_paused_is_refused_where_it_is_needed(tmp_path: pathlib.Path) -> None:

@@ -98,7 +98,11 @@ def test_a_silent_sensor_is_named_only_while_readings_are_waited_for(rig: Rig) -
     rig.sense(stamp=2 * SECOND, cameras=CAMERAS[:2])
     assert rig.sensors.take(newer_than=0) is None  # It still waits since the first time.
     rig.sensors.watch()
-    text = "cam_right_wrist is silent for 2.5 s; the policy holds, check the drivers and topic names"
+    text = (
+        "cam_right_wrist is silent for 2.5 s on cam_right_wrist/camera/color/image_rect_raw or "
+        "cam_right_wrist/camera/color/image_raw; the policy holds, check the drivers and topic names "
+        "(robot.image_topic, also with /compressed)"
+    )
     assert rig.node.take_lines() == [("warning", text)]
     rig.show("cam_right_wrist", stamp=2 * SECOND)
     readings = rig.sensors.take(newer_than=2 * SECOND)

@@ -103,9 +103,9 @@ def test_the_topics_by_side_are_those_of_their_side() -> None:
 
 def test_the_images_of_a_camera_have_the_topic_that_the_robot_s_setting_says() -> None:
     images = "sensor_msgs/msg/Image", qos.IMAGE_PUBLISHER, qos.SENSOR
-    topic = topics.camera_images("cam_high", RobotConfig())
+    topic = topics.simulated_images("cam_high", RobotConfig())
     assert (topic.name, described(topic)) == ("cam_high/camera/color/image_rect_raw", images)
-    topic = topics.camera_images("cam_high", RobotConfig(image_topic="usb/{camera}"))
+    topic = topics.simulated_images("cam_high", RobotConfig(image_topic="usb/{camera}"))
     assert (topic.name, described(topic)) == ("usb/cam_high", images)
 
 

@@ -134,14 +134,20 @@ class RobotConfig(Checked):
     )
     optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
     image_topic: str = setting(
-        "{camera}/camera/color/image_rect_raw", "image topic of a camera; {camera} stands for its name"
+        "{camera}/camera/color/image_rect_raw {camera}/camera/color/image_raw",
+        "image topics that a camera may send on, with spaces between them; {camera} stands for its name",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_gripper_numbers("robot.gripper_numbers", self.gripper_numbers)
-        if "{camera}" not in self.image_topic:
+        if not self.image_topics or not all("{camera}" in pattern for pattern in self.image_topics):
             raise ValueError(
-                f"robot.image_topic must contain {{camera}}, which stands for the camera's name, got "
+                f"robot.image_topic must contain {{camera}}, which stands for the camera's name, in each topic, got "
                 f"'{self.image_topic}'; add it"
             )
+
+    @property
+    def image_topics(self) -> tuple[str, ...]:
+        """The patterns of `image_topic`, in the order in which topics are preferred."""
+        return tuple(self.image_topic.split())

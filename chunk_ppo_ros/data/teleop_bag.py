@@ -186,17 +186,15 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
         EpisodesError: where an arm has sent nothing.
     """
     convention = grippers.convention_of(config.robot)
-    pattern = re.compile(_camera_pattern(aloha.camera_topic(config.robot.image_topic, "{camera}")))
     arms = {
         each.topic: arm for each in reader.connections for topic, arm in _ARMS.items() if ends_with(each.topic, topic)
     }
-    cameras = {each.topic: match["camera"] for each in reader.connections if (match := pattern.search(each.topic))}
+    cameras = _camera_topics([each.topic for each in reader.connections], config.robot.image_topics)
     wanted = [each for each in reader.connections if each.topic in arms or each.topic in cameras]
     for connection, received, data in reader.messages(wanted):
         if connection.topic in cameras:
-            known = recording.images.setdefault(cameras[connection.topic], (connection.topic, []))
-            if known[0] == connection.topic:  # Of raw and compressed images, the first topic counts.
-                known[1].append((stamp_of(data), received))
+            _, images = recording.images.setdefault(cameras[connection.topic], (connection.topic, []))
+            images.append((stamp_of(data), received))
             continue
         message, (part, side) = deserialize(reader, data, connection.msgtype), arms[connection.topic]
         state_of = aloha.side_state if part == "follower" else aloha.leader_state
@@ -211,7 +209,21 @@ def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pa
         )
 
 
+def _camera_topics(topics: list[str], image_topics: tuple[str, ...]) -> dict[str, str]:
+    """Returns the camera of each topic that is read: one for each camera, an earlier pattern and raw images first."""
+    chosen: dict[str, str] = {}
+    for raw in (True, False):
+        for image_topic in image_topics:
+            pattern = re.compile(_camera_pattern(image_topic))
+            for topic in sorted(topics):
+                match = pattern.search(topic)
+                if match and topic.endswith(aloha.COMPRESSED) != raw:
+                    chosen.setdefault(match["camera"], topic)
+    return {topic: camera for camera, topic in chosen.items()}
+
+
 def _camera_pattern(image_topic: str) -> str:
     """Returns a regular expression for the raw and compressed image topics of all cameras in any namespace."""
-    before, after = (re.escape(part) for part in image_topic.removeprefix("/").split("{camera}", 1))
-    return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:/compressed)?$"
+    name = image_topic.removeprefix("/").removesuffix(aloha.COMPRESSED)
+    before, after = (re.escape(part) for part in name.split("{camera}", 1))
+    return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:{aloha.COMPRESSED})?$"

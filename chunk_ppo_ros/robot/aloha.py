@@ -47,6 +47,8 @@ CONTROL_RATE = RobotConfig().control_rate
 
 CAMERAS = tuple(ROBOT_CAMERAS.values())
 """The names of the cameras on the robot. The model has no input for ALOHA's cam_low."""
+COMPRESSED = "/compressed"
+"""The end of the topics of compressed images, as image_transport names them."""
 MODEL_CAMERAS = {camera: key for key, camera in ROBOT_CAMERAS.items()}
 """The camera key of the model for each camera name on the robot."""
 

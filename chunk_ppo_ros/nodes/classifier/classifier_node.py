@@ -18,12 +18,13 @@ from chunk_ppo_msgs.msg import ExecutionResult
 from rclpy.clock import Clock, ClockType
 from rclpy.context import Context
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import CLASSIFIER_SOURCE
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -65,9 +66,17 @@ class ClassifierNode(Node):
         self._publisher = topics.TASK_REWARD.create_publisher(self)
         subscribe(self, self._conditions, topics.EXECUTION_RESULT, self._on_result)
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
-        for camera in self._classifier.cameras:
-            topic = topics.camera_images(camera, config.robot)
-            topic.create_subscription(self, functools.partial(self._on_image, camera), profile=profile)
+        self._readers = {
+            camera: CameraReader(
+                self,
+                camera,
+                config.robot,
+                profile=profile,
+                timeout=self._timeout,
+                on_image=functools.partial(self._on_image, camera),
+            )
+            for camera in self._classifier.cameras
+        }
         self.create_timer(WATCH_PERIOD, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(
             f"judges chunks by {config.reward.classifier}, whose accuracy was {self._classifier.held_out_accuracy:.1%} "
@@ -80,7 +89,7 @@ class ClassifierNode(Node):
         self._results.append((message, time.monotonic()))
         self._judge()
 
-    def _on_image(self, camera: str, message: Image) -> None:
+    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         try:
             image = image_from_message(message)
         except ValueError as error:
@@ -109,11 +118,16 @@ class ClassifierNode(Node):
         return [camera for camera in self._classifier.cameras if self._images.get(camera, (-1, None))[0] < end]
 
     def _watch(self) -> None:
+        for reader in self._readers.values():
+            reader.watch()
         overdue = self._results and time.monotonic() - self._results[0][1] > self._timeout
         missing = self._missing(self._results[0][0]) if overdue else []
         for camera in self._classifier.cameras:
             if camera in missing:
-                self._conditions.raise_condition(condition_table.CAMERA_LATE, camera=camera, timeout=self._timeout)
+                names = self._readers[camera].topic_names
+                self._conditions.raise_condition(
+                    condition_table.CAMERA_LATE, camera=camera, timeout=self._timeout, topics=names
+                )
             else:
                 self._conditions.clear_condition(condition_table.CAMERA_LATE, camera=camera)
 

@@ -12,7 +12,7 @@ from chunk_ppo_ros.nodes.common.conditions import Condition
 
 SENSORS_SILENT = Condition(
     key="silent sensors",
-    text="{sensors}; the policy holds, check the drivers and topic names",
+    text="{sensors}; the policy holds, check the drivers and topic names (robot.image_topic, also with /compressed)",
     cleared="all sensors are back",
     renewed_by=("names",),
 )
@@ -47,8 +47,8 @@ FINGER_IMPOSSIBLE = Condition(
 )
 CAMERA_LATE = Condition(
     key="{camera} after a chunk",
-    text="{camera} after a chunk is silent: no image after the end of the chunk for {timeout} s; check the driver and "
-    "the clocks",
+    text="{camera} after a chunk is silent: no image after the end of the chunk for {timeout} s on {topics}; check the "
+    "driver, the topic (robot.image_topic) and the clocks",
     cleared="{camera} after a chunk is back",
     is_error=True,
 )

@@ -7,18 +7,19 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.images import resize_with_pad
-from chunk_ppo_ros.robot.sensor_sync import SensorSync, SyncedSensors
+from chunk_ppo_ros.robot.sensor_sync import SensorSync, SilentSensor, SyncedSensors
 
 
 class Sensors:
@@ -39,9 +40,17 @@ class Sensors:
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
-        for camera in cameras:
-            topic = topics.camera_images(camera, config.robot)
-            topic.create_subscription(node, partial(self._on_image, camera), profile=profile)
+        self._readers = {
+            camera: CameraReader(
+                node,
+                camera,
+                config.robot,
+                profile=profile,
+                timeout=config.env.sensor_timeout,
+                on_image=partial(self._on_image, camera),
+            )
+            for camera in cameras
+        }
         for side, topic in topics.FOLLOWER_STATES.items():
             topic.create_subscription(node, partial(self._on_joint_state, side), profile=profile)
 
@@ -66,20 +75,28 @@ class Sensors:
         self._waiting_since = None
 
     def watch(self) -> None:
-        """Reports which sensors have been waited for too long."""
+        """Looks for cameras on other topics, and reports which sensors have been waited for too long."""
+        for reader in self._readers.values():
+            reader.watch()
         now, timeout = time.monotonic(), self._config.env.sensor_timeout
         if self._waiting_since is None or now - self._waiting_since <= timeout:
             return
         silent = self._sync.silent(now, timeout)
         if silent:
-            sensors, names = ", ".join(str(sensor) for sensor in silent), tuple(sensor.name for sensor in silent)
+            sensors, names = ", ".join(map(self._named, silent)), tuple(sensor.name for sensor in silent)
             self._node.raise_condition(condition_table.SENSORS_SILENT, sensors=sensors, names=names)
         else:
             waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
             self._node.clear_condition(condition_table.SENSORS_SILENT)
             self._node.raise_condition(condition_table.SENSORS_APART, waited=waited, tolerance=tolerance)
 
-    def _on_image(self, camera: str, message: Image) -> None:
+    def _named(self, sensor: SilentSensor) -> str:
+        """Returns which sensor is silent, for how long and on which topics."""
+        if sensor.name in self._readers:
+            return f"{sensor} on {self._readers[sensor.name].topic_names}"
+        return f"{sensor} on {topics.FOLLOWER_STATES[sensor.name.removesuffix(' arm')].name}"
+
+    def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         try:
             image = image_from_message(message)
         except ValueError as error:

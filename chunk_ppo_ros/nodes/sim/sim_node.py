@@ -83,7 +83,7 @@ class SimNode(Node):
     def _create_topics(self, config: TrainConfig) -> None:
         self._state_publishers = {side: topic.create_publisher(self) for side, topic in topics.FOLLOWER_STATES.items()}
         self._image_publishers = {
-            camera: topics.camera_images(camera, config.robot).create_publisher(self)
+            camera: topics.simulated_images(camera, config.robot).create_publisher(self)
             for camera in self.simulator.camera_names
         }
         self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
+from chunk_ppo_ros.data.image_file import decode_image_file
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, to_array
 from chunk_ppo_ros.robot.images import decode_image
 
 
-def image_from_message(message: Image) -> np.ndarray:
+def image_from_message(message: Image | CompressedImage) -> np.ndarray:
     """Returns the image of a message, uint8 [h, w, 3], RGB. It may share memory with the message.
 
     Raises:
-        ValueError: for an encoding that is not supported, or sizes that do not fit.
+        ValueError: for an encoding that is not supported, sizes that do not fit, or a damaged JPEG or PNG file.
     """
+    if isinstance(message, CompressedImage):
+        return decode_image_file(bytes(message.data))
     return decode_image(
         message.data, height=message.height, width=message.width, encoding=message.encoding, step=message.step
     )

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float32
 from trajectory_msgs.msg import JointTrajectory
 
@@ -122,9 +122,34 @@ FOLLOWER_STATES = {
 LEADER_STATES = {side: Topic(name, JointState, qos.JOINT_STATES) for side, name in topic_names.LEADER_STATES.items()}
 
 
-def camera_images(camera: str, config: RobotConfig) -> Topic:
-    """Returns the topic of a camera's images, whose name is a setting of the robot."""
-    return Topic(aloha.camera_topic(config.image_topic, camera), Image, qos.IMAGE_PUBLISHER, read=qos.SENSOR)
+def camera_images(camera: str, config: RobotConfig) -> tuple[Topic, ...]:
+    """Returns the topics that a camera may send images on, whose names are a setting of the robot.
+
+    Topics that are preferred come first, raw ones before compressed ones.
+    """
+    names = [aloha.camera_topic(pattern, camera) for pattern in config.image_topics]
+    raw = [name for name in names if not name.endswith(aloha.COMPRESSED)]
+    compressed = [name for name in names if name.endswith(aloha.COMPRESSED)]
+    compressed += [name + aloha.COMPRESSED for name in raw]
+    return (
+        *(Topic(name, Image, qos.IMAGE_PUBLISHER, read=qos.SENSOR) for name in raw),
+        *(Topic(name, CompressedImage, qos.IMAGE_PUBLISHER, read=qos.SENSOR) for name in compressed),
+    )
+
+
+def simulated_images(camera: str, config: RobotConfig) -> Topic:
+    """Returns the topic that sim_node publishes a camera's images on, the first that may have raw ones.
+
+    Raises:
+        ValueError: where the settings name topics of compressed images only.
+    """
+    first = camera_images(camera, config)[0]
+    if first.message_type is not Image:
+        raise ValueError(
+            f"robot.image_topic must name a topic of raw images for a simulator, got '{config.image_topic}'; leave "
+            f"{aloha.COMPRESSED} out"
+        )
+    return first
 
 
 # sim_node publishes the time in lockstep. Each node that has diagnostics publishes them. A node whose work is slow
