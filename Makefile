@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -35,6 +35,9 @@ test-slow: setup ## run the slow tests: the colcon build, and graphs that train 
 
 mutants: setup ## change lines of the package at random and say which changes no test notices: SEED=1 COUNT=100
 	@$(PYTHON_VENV) tools/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),100) --jobs $(JOBS) $(ARGS)
+
+faults: setup ## inject faults into robot_node's parts, and count what its commands do: SEED=1 ARGS=--long
+	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m faults --seed $(or $(SEED),1) $(ARGS)
 
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)

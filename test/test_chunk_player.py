@@ -14,6 +14,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+from chunk_ppo_ros.robot.player.result_log import REMEMBERED_STAMPS
 from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
 SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
@@ -33,6 +34,15 @@ def play(player: ChunkPlayer, start: float) -> tuple[list[np.ndarray], list[Exec
         if target is not None:
             sent.append(target)
     return sent, player.take_results()
+
+
+def brake(player: ChunkPlayer, start: float) -> list[np.ndarray]:
+    """Returns the commands from a time until there is none, without joint states."""
+    targets = []
+    while (target := player.tick(start)) is not None:
+        targets.append(target)
+        start += DT
+    return targets
 
 
 def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
@@ -140,11 +150,11 @@ def test_a_pair_that_comes_again_is_not_played_again() -> None:
     assert player.take_results() == []
 
 
-def test_the_newest_256_stamps_are_remembered() -> None:
+def test_the_newest_stamps_are_remembered() -> None:
     player = make_player()
-    for stamp in range(1, 258):
+    for stamp in range(1, REMEMBERED_STAMPS + 2):
         player.refuse(stamp, "unreadable")
-    assert len(player.take_results()) == 257
+    assert len(player.take_results()) == REMEMBERED_STAMPS + 1
     for stamp in (2, 1):  # The first was forgotten, so its half is waited for once more.
         player.receive("left", halves(ramp(2, 0.0), stamp)["left"], age=0.0, now=1.0)
         player.watch(2.0)
@@ -360,5 +370,62 @@ def test_a_chunk_that_the_limits_slow_too_much_ends_as_limited() -> None:
     send(player, ramp(4, 0.3)[:4], now=1.0)
     sent, results = play(player, 1.0)
     result = only(results)
-    assert (result.status, result.num_steps, len(sent)) == (Status.LIMITED, 4, 6)
+    assert (result.status, result.num_steps) == (Status.LIMITED, 4)
     assert result.message == "the limits of the robot made the chunk too slow"
+    assert len(result.commanded) == 6
+    sent += brake(player, 1.0 + 8 * DT)
+    steps = np.diff([HOME, *sent], axis=0)[:, 0]
+    assert np.allclose(steps, 0.004 * np.array([1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 0]))
+
+
+def test_a_chunk_after_a_limited_one_goes_on_with_the_speed_that_is_left() -> None:
+    player = make_braking_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.3), now=1.0)
+    sent, _ = play(player, 1.0)
+    observe(player, 1.14, sent[-1])
+    send(player, np.tile(sent[-1] + 0.1, (4, 1)), now=1.14, stamp=2)
+    after = player.tick(1.16)
+    assert after is not None and np.isclose(after[0] - sent[-1][0], 0.024)
+
+
+def test_a_chunk_that_fails_before_its_first_step_moves_nothing() -> None:
+    player = make_braking_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.001), now=1.0)
+    sent, _ = play(player, 1.0)
+    observe(player, 2.0, ramp(1, 0.1)[0])
+    send(player, ramp(4, 0.001), now=2.0, stamp=2)
+    assert all(np.array_equal(target, sent[-1]) for target in brake(player, 4.0))
+    assert player.take_results()[-1].status is Status.FAULT
+
+
+def test_the_start_of_an_episode_during_a_chunk_does_not_move_the_start_of_the_next() -> None:
+    player = make_braking_player()
+    observe(player, 1.0)
+    send(player, ramp(4, 0.001), now=1.0)
+    player.tick(1.02)
+    player.resume()
+    sent, _ = play(player, 1.02)
+    observe(player, 1.2, sent[-1] - 0.02)
+    send(player, np.tile(sent[-1], (2, 1)), now=1.2, stamp=2)
+    after, _ = play(player, 1.2)
+    assert np.array_equal(after[0], sent[-1])
+
+
+def test_an_arm_that_left_its_last_command_moves_only_after_the_operator_has_looked() -> None:
+    config = RobotConfig(max_start_jump=0.2)
+    player = ChunkPlayer(config, state_timeout=0.5, states_on_demand=False, trust=TrustRule.of(config, simulated=False))
+    for step in range(10):
+        observe(player, 0.8 + step * DT)
+    send(player, ramp(1, 0.0), now=1.0)
+    play(player, 1.0)
+    fallen = ramp(1, -0.3)[0]
+    for step in range(1, 60):  # slowly, so that each reading is plausible
+        observe(player, 1.04 + step * DT, HOME + (fallen - HOME) * min(1.0, step / 50))
+    send(player, fallen[None], now=2.2, stamp=2)
+    assert "the left waist is 0.30 rad from the last command" in only(player.take_results()).message
+    player.resume()
+    send(player, fallen[None], now=2.2, stamp=3)
+    target = player.tick(2.22)
+    assert target is not None and np.allclose(target, fallen)

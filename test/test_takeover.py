@@ -289,3 +289,71 @@ def test_after_a_reset_by_the_simulator_a_human_begins_where_the_robot_is(operat
     operator.state = np.array(HOME)
     operator.step(HOME)
     np.testing.assert_allclose(operator.sent[-1], HOME, atol=1e-6)
+
+
+def make_real_operator() -> Operator:
+    """Returns an operator of a robot with the limits of a real one, at whose arms the joint states are believed."""
+    operator = Operator()
+    config = RobotConfig(max_velocity=1.5, max_acceleration=10.0, max_start_jump=0.2, max_following_error=0.3)
+    operator.player = ChunkPlayer(
+        config, state_timeout=0.5, states_on_demand=False, trust=TrustRule.of(config, simulated=False)
+    )
+    for _ in range(10):
+        operator.step()
+    operator.player.take_over()
+    return operator
+
+
+@pytest.mark.parametrize("end", ["hand back", "fall silent"])
+def test_the_robot_brakes_where_a_human_who_is_not_recorded_lets_go(end: str) -> None:
+    operator, leader = make_real_operator(), np.array(HOME)
+    operator.player.suspend("the episode has ended", freeze=False)
+    for _ in range(12):
+        leader = leader + 0.02 * (np.arange(14) == 0)
+        operator.step(leader)
+    if end == "hand back":
+        operator.player.give_back()
+    for _ in range(50):
+        operator.step()
+    steps = np.diff(np.array(operator.sent)[:, 0])
+    assert np.max(steps) > 0.019 and abs(steps[-1]) < 1e-12
+    assert np.all(np.abs(np.diff(steps)) <= 0.004 + 1e-12)
+
+
+def test_a_human_who_presses_against_an_obstacle_must_come_back_to_the_arm() -> None:
+    operator, leader = make_real_operator(), np.array(HOME)
+    for _ in range(100):
+        leader = np.minimum(leader + 0.02, np.where(np.arange(14) == 0, 1.0, HOME))
+        operator.state = np.array(HOME)
+        operator.step(leader)
+    faults = [result for result in operator.player.take_results() if result.status is Status.FAULT]
+    assert "the left waist does not follow" in only(faults).message
+    assert np.allclose(operator.sent[-1], HOME)
+
+
+def test_a_forged_stamp_does_not_become_the_stamp_of_segments(operator: Operator) -> None:
+    send(operator.player, ramp(2, 0.0), now=operator.now, stamp=2**60, age=-1e9)
+    operator.player.take_over()
+    operator.step(HOME)
+    assert abs(operator.player.segment - operator.now * 1e9) < 1e4
+
+
+def test_an_arm_that_left_its_last_command_follows_no_leader_before_the_operator_has_looked() -> None:
+    operator, moved = make_real_operator(), np.array(HOME)
+    operator.step(HOME)
+    sent = operator.sent[-1]
+    for step in range(60):
+        moved[0] = min(0.4, 0.01 * step)
+        operator.state = moved
+        operator.step()
+    for _ in range(5):
+        operator.state = moved
+        operator.step(moved)
+    assert np.array_equal(operator.sent[-1], sent)
+    assert "look at the robot" in operator.player.teleoperation_problem
+    operator.player.resume()
+    operator.player.suspend("the episode has ended", freeze=False)
+    operator.player.resume()
+    operator.state = moved
+    operator.step(moved)
+    assert np.allclose(operator.sent[-1], moved)

@@ -130,15 +130,25 @@ class ReadingTrust:
         if not enough or now - self._agreeing_since < self._rule.agreeing_time - TIME_TOLERANCE:
             return
         self._is_believed = True
+        self._question = self.question(state, commanded)
+
+    def question(self, state: np.ndarray, commanded: np.ndarray | None) -> str:
+        """Returns what the operator is asked about an arm that is far from its last command, or an empty string.
+
+        Args:
+            state: float [7], where the arm is.
+            commanded: float [7], its last command, or None before the first.
+        """
         if commanded is None or not self._rule.asks:
-            return
+            return ""
         away = np.abs(state - commanded)[: len(aloha.ARM_JOINTS)]
         worst = int(np.argmax(away))
-        if away[worst] > self._rule.max_start_jump:
-            self._question = (
-                f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
-                f"{self._rule.max_start_jump} rad (robot.max_start_jump); look at the robot, then start an episode"
-            )
+        if away[worst] <= self._rule.max_start_jump:
+            return ""
+        return (
+            f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
+            f"{self._rule.max_start_jump} rad (robot.max_start_jump); look at the robot, then start an episode"
+        )
 
     def _out_of_range(self, state: np.ndarray) -> str:
         part = aloha.side_slice(self._side)

@@ -120,7 +120,8 @@ class ChunkPlayer:
         """
         if self._has_result(trajectory.stamp):
             return
-        self._human.note_stamp(trajectory.stamp)
+        if abs(age) <= self._config.chunk_deadline:  # Otherwise a forged stamp would set the stamps of segments.
+            self._human.note_stamp(trajectory.stamp)
         pair = self._pairs.add(side, trajectory, age=age, now=now)
         if pair is not None:
             self._start(pair, now)
@@ -158,12 +159,9 @@ class ChunkPlayer:
             self.stop(Status.CANCELLED, reason)
 
     def resume(self) -> None:
-        """Allows chunks again. The operator has seen that the robot may start from where it stands.
-
-        The next motion starts from the measured position, unless a human went on to drive while chunks were refused.
-        """
+        """Allows chunks again. The operator has seen where the robot is, and the next motion starts from there."""
         self._readings.confirm()
-        if self._frozen or not self.human_drives:
+        if not self.playing and (self._frozen or not self._leaders.any_followed):
             self._motion.forget_command()
         self._suspended, self._frozen = "", False
 
@@ -192,6 +190,7 @@ class ChunkPlayer:
             self.stop(Status.FAULT, obstacle)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction)
+            self._leaders.release(obstruction)
 
     def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
         """Returns the target of this control step, float64 [14], or None when there is nothing to send.
@@ -224,7 +223,6 @@ class ChunkPlayer:
         if reason:
             self.refuse(pair.stamp, reason)
         else:
-            self._motion.anchor()
             self._motion.begin(PlayedChunk(pair.stamp, now, targets=pair.targets))
 
     def _unready(self, now: float) -> str | None:
@@ -237,7 +235,7 @@ class ChunkPlayer:
             return "a chunk is already playing; send the next one after its execution result"
         if self._motion.comes_to_rest:
             return "the robot still comes to rest after a stop; send the chunk again"
-        return self._obstacle or self._readings.blind(now)
+        return self._obstacle or self._readings.blind(now) or self._motion.strayed()
 
     def _unsafe(self, pair: TrajectoryPair) -> str | None:
         """Returns why the chunk must not be played."""

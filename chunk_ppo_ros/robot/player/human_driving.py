@@ -103,8 +103,11 @@ class HumanDriving:
         if self._settling and self._settles:
             return None
         obstacle = suspended if frozen else self._readings.blind(now)
+        if not obstacle and not self._leaders.any_followed:
+            obstacle = motion.strayed()
         if obstacle:
             self._leaders.release(obstacle)
+            motion.brake()
             return motion.take_hold(now)
         was_followed = self._leaders.any_followed
         target = self._leaders.target(motion.held(follows_leader=was_followed), now=now)

@@ -77,6 +77,18 @@ class JointReadings:
         if self._trust[side].judge(state, now=now, commanded=commanded):
             self._readings[side] = _Reading(stamp, now, state, effort)
 
+    def strayed(self, commanded: np.ndarray) -> str:
+        """Returns which arm is so far from its last command that the operator must look, or an empty string.
+
+        Args:
+            commanded: float [14], the last command.
+        """
+        texts = (
+            self._trust[side].question(self._readings[side].state, commanded[aloha.side_slice(side)])
+            for side in aloha.SIDES
+        )
+        return "; ".join(text for text in texts if text)
+
     def confirm(self) -> None:
         """Records that the operator lets the arms start from where they stand."""
         for trust in self._trust.values():

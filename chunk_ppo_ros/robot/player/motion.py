@@ -50,6 +50,8 @@ class MotionExecutor:
         self._following = FollowingWatch(config.max_following_error)
         self._yields_to: np.ndarray | None = None  # where the robot gives way to an obstacle
         self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
+        self._is_confirmed = False  # whether the operator has seen where the robot is since the last motion
+        self._is_free = False  # whether a chunk may start before the robot is at rest
 
     @property
     def running(self) -> RunningExecution | None:
@@ -68,16 +70,17 @@ class MotionExecutor:
 
     @property
     def comes_to_rest(self) -> bool:
-        """Whether the robot still moves after a stop. A simulator in lockstep stands still by itself."""
-        return self._stops and not self._lockstep and not self._gate.can_rest
+        """Whether the robot still moves after a stop, so that no chunk may start. A simulator in lockstep does not."""
+        return self._stops and not self._is_free and not self._lockstep and not self._gate.can_rest
 
     def anchor(self) -> None:
         """Begins a motion from the last command or the measured position; see `Gate.starting_point`."""
         self._gate.anchor(self._readings.positions())
 
     def begin(self, execution: RunningExecution) -> None:
-        """Begins to execute a chunk or segment from the anchor. The robot no longer comes to rest."""
+        """Begins to execute a chunk or segment. The robot no longer comes to rest."""
         self._stops, self._yields_to = False, None
+        self._is_confirmed = False
         self._running = execution
 
     def play(self, chunk: PlayedChunk, *, now: float, stamp: int) -> np.ndarray | None:
@@ -89,11 +92,25 @@ class MotionExecutor:
             stamp: the ROS time of the step, ns.
         """
         ending = self._gate.ending(chunk.targets, chunk.num_commands)
+        if ending is Status.LIMITED:
+            return self._cut_short(now)
         if ending is not None:
-            self.finish(ending, WHY_LIMITED if ending is Status.LIMITED else "")
+            self.finish(ending, "")
             return None
+        if not chunk.num_commands:
+            self.anchor()
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left))
+
+    def _cut_short(self, now: float) -> np.ndarray | None:
+        """Ends a chunk that the limits made too slow, and returns the next command.
+
+        The robot may still be fast. It brakes until the next chunk, which starts with the speed that is left. In
+        lockstep no time passes until then.
+        """
+        self.finish(Status.LIMITED, WHY_LIMITED)
+        self._stops = self._is_free = not self._lockstep
+        return self.take_hold(now)
 
     def send(
         self, running: RunningExecution, target: np.ndarray, *, now: float, stamp: int, room: Room | None = None
@@ -135,9 +152,15 @@ class MotionExecutor:
 
     def hand_over(self, status: Status, reason: str) -> None:
         """Stops like `stop`, but the policy or the human starts from the last command next."""
+        self.brake()
         if self._running is not None:
-            self._stops = True
             self.finish(status, reason)
+
+    def brake(self) -> None:
+        """Lets the robot come to rest, unless it is at rest."""
+        has_moved = self._running is not None and self._running.num_commands > 0
+        if has_moved or not self._gate.rests:
+            self._stops, self._is_free = True, False
 
     def obstruction(self, now: float) -> str:
         """Returns which joint has not followed its command for too long, or an empty string."""
@@ -156,8 +179,20 @@ class MotionExecutor:
         self._yields_to = self._readings.positions()
 
     def forget_command(self) -> None:
-        """Lets the next motion start from the measured position."""
+        """Lets the next motion start from the measured position, because the operator has seen where the robot is."""
+        self._is_confirmed = True
         self._gate.release()
+
+    def strayed(self) -> str:
+        """Returns which arm is not where it was commanded while nothing is executed, or an empty string.
+
+        The arm may have lost its torque, or its joint states may stand still. A motion would begin with a leap, unless
+        the operator has looked.
+        """
+        commanded = self._gate.commanded
+        if commanded is None or self._is_confirmed or self._running is not None:
+            return ""
+        return self._readings.strayed(commanded)
 
     def take_hold(self, now: float) -> np.ndarray | None:
         """Returns the next command, float64 [14], of a robot that comes to rest after a stop, and then None."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import collections
-
 from chunk_ppo_ros.core.execution import ExecutionResult
 
-REMEMBERED_STAMPS = 256
-"""The number of reported stamps that are remembered, so that a late half of a reported chunk is ignored."""
+REMEMBERED_STAMPS = 65_536
+"""The number of reported stamps that are remembered, so that a late or repeated half of a reported chunk is ignored."""
 
 
 class ResultLog:
@@ -15,11 +13,13 @@ class ResultLog:
 
     def __init__(self) -> None:
         self._results: list[ExecutionResult] = []
-        self._stamps: collections.deque[int] = collections.deque(maxlen=REMEMBERED_STAMPS)
+        self._stamps: dict[int, None] = {}  # a dict keeps their order and finds one quickly
 
     def report(self, result: ExecutionResult) -> None:
         """Adds the result of a chunk or segment."""
-        self._stamps.append(result.stamp)
+        self._stamps[result.stamp] = None
+        if len(self._stamps) > REMEMBERED_STAMPS:
+            del self._stamps[next(iter(self._stamps))]
         self._results.append(result)
 
     def has(self, stamp: int) -> bool:

@@ -1,0 +1,170 @@
+"""Judges a stream of commands by what the commands are, without the gate that made them.
+
+A command follows from the one before by a step. The rules of a step, for each joint:
+
+- It is at most v min(dt, T), for the speed v, the real time dt since the command before and the control period T.
+- It differs from the step before by at most a T^2, for the acceleration a, counted by command index. After more than
+  3 T without a command the step before counts as 0. Where a short dt allows less speed than the acceleration needs, the
+  speed counts, and the step must be the longest that it allows. Grippers have no limit of acceleration.
+- The command is within the joint's range. From outside it is not farther outside than the command before.
+
+A command that breaks these rules may be a new anchor: it then follows at rest from a reading of the last half second.
+This is allowed only before the first command, or where a fault or an operator stopped the motion before. Each new
+anchor is counted, with its distance from the command before. Where an arm joint is farther than `robot.max_start_jump`
+from it, an operator must have started an episode since the motion was stopped.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.robot import aloha
+from faults.counts import Counts
+
+TOLERANCE = 1e-9
+"""The difference that counts as rounding, rad."""
+MAX_GAP = 3.0
+"""The number of control periods without a command after which the robot counts as being at rest."""
+ANCHOR_WINDOW = 0.5
+"""The age up to which a reading can be a new anchor, s."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The limits of a step.
+
+    Attributes:
+        period: the control period T, s.
+        speed: float [14], the largest speed v, rad/s.
+        change: float [14], the largest change a T^2 of a step, rad; infinite for grippers.
+        start_jump: the distance from the last command from which a motion may start without an operator, rad.
+        ramp_steps: the number of control steps within which a stop must have ended: v / (a T) + 2.
+    """
+
+    period: float
+    speed: np.ndarray
+    change: np.ndarray
+    start_jump: float
+    ramp_steps: int
+
+    @classmethod
+    def of(cls, config: RobotConfig) -> Limits:
+        """Returns the limits of a configuration that limits the acceleration."""
+        period = 1.0 / config.control_rate
+        speed = np.full(aloha.ACTION_DIM, config.max_velocity)
+        speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
+        change = np.full(aloha.ACTION_DIM, config.max_acceleration * period**2)
+        change[aloha.GRIPPER_INDICES] = np.inf
+        ramp_steps = int(np.ceil(config.max_velocity / config.max_acceleration / period)) + 2
+        return cls(period, speed, change, config.max_start_jump + 0.01, ramp_steps)
+
+
+class StreamCheck:
+    """Judges one command after the other.
+
+    Args:
+        limits: the limits.
+        counts: what is found is counted here.
+        report: is called with the name of a broken rule and the numbers.
+    """
+
+    def __init__(self, limits: Limits, counts: Counts, report: Callable[[str, str], None]) -> None:
+        self._limits, self._counts, self._report = limits, counts, report
+        self.last: np.ndarray | None = None
+        self.step = np.zeros(aloha.ACTION_DIM)
+        self.sent = -np.inf
+        self._may_anchor, self._is_confirmed = True, True
+        self._readings: dict[str, collections.deque[tuple[float, np.ndarray]]] = {
+            side: collections.deque(maxlen=64) for side in aloha.SIDES
+        }
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the last command was too fast for the robot to stop at once."""
+        return bool(np.any(np.abs(self.step) > self._limits.change + TOLERANCE))
+
+    def note_reading(self, side: str, state: np.ndarray, now: float) -> None:
+        """Records a reading, float [7], that was given to the robot."""
+        self._readings[side].append((now, np.array(state)))
+
+    def allow_anchor(self, *, confirmed: bool) -> None:
+        """Records that the next motion may start from a reading, because a fault or an operator stopped the last.
+
+        Args:
+            confirmed: whether an operator has looked where the robot is.
+        """
+        self._may_anchor = True
+        self._is_confirmed |= confirmed
+
+    def command(self, target: np.ndarray, now: float, *, playing: bool) -> None:
+        """Judges a command.
+
+        Args:
+            target: float [14], rad and normalized grippers.
+            now: the steady time at which it was sent, s.
+            playing: whether it belongs to a chunk or segment. Otherwise it brakes, or is not recorded.
+        """
+        self._counts.commands += 1
+        if not np.all(np.isfinite(target)):
+            self._report("outside_limits", f"the command is not finite: {target.tolist()}")
+            return
+        gap = now - self.sent
+        before = self.step if gap <= MAX_GAP * self._limits.period else np.zeros(aloha.ACTION_DIM)
+        start, reach = self.last, self._limits.speed * min(gap, self._limits.period)
+        found = ["over_velocity"] if start is None else list(self._broken(target - start, before, reach))
+        if found and self._may_anchor and (anchor := self._anchor(target, now)) is not None:
+            if start is not None:
+                self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
+            start, found = anchor, []
+        for rule in found:
+            step = "" if start is None else f" by {np.round(target - start, 4).tolist()}"
+            self._report(rule, f"{gap:.4f} s after a step of {np.round(before, 4).tolist()}{step}")
+        if start is not None:
+            self._check_range(target, start)
+            self.step = target - start
+        self.last, self.sent = np.array(target), now
+        if playing:
+            self._may_anchor = self._is_confirmed = False
+
+    def _broken(self, step: np.ndarray, before: np.ndarray, reach: np.ndarray) -> Iterator[str]:
+        """Yields the rules that a step breaks, which follows the step `before` and may be `reach` long; float [14]."""
+        if np.any(np.abs(step) > reach + TOLERANCE):
+            yield "over_velocity"
+        low = np.clip(before - self._limits.change, -reach, reach)
+        high = np.clip(before + self._limits.change, -reach, reach)
+        if np.any((step < low - TOLERANCE) | (step > high + TOLERANCE)):
+            yield "over_acceleration"
+        self._counts.forced += bool(np.any(np.abs(step - before) > self._limits.change + TOLERANCE))
+
+    def _anchor(self, target: np.ndarray, now: float) -> np.ndarray | None:
+        """Returns the readings, float [14], from which a command follows at rest, or None."""
+        rest = np.minimum(self._limits.change, self._limits.speed * self._limits.period) + TOLERANCE
+        found = []
+        for side in aloha.SIDES:
+            part = aloha.side_slice(side)
+            near = [
+                state
+                for arrival, state in self._readings[side]
+                if now - arrival <= ANCHOR_WINDOW and np.all(np.abs(target[part] - state) <= rest[part])
+            ]
+            if not near:
+                return None
+            found.append(near[-1])
+        return np.concatenate(found)
+
+    def _note_jump(self, jump: float) -> None:
+        self._counts.anchors += 1
+        self._counts.anchor_jumps.append(jump)
+        if jump > self._limits.start_jump and not self._is_confirmed:
+            self._report("unconfirmed_leaps", f"a motion begins {jump:.3f} rad from the command before")
+
+    def _check_range(self, target: np.ndarray, start: np.ndarray) -> None:
+        low = np.minimum(start, aloha.LOWER_LIMITS) - TOLERANCE
+        high = np.maximum(start, aloha.UPPER_LIMITS) + TOLERANCE
+        if bad := np.flatnonzero((target < low) | (target > high)).tolist():
+            self._report("outside_limits", f"dimensions {bad} from {start[bad].tolist()} to {target[bad].tolist()}")
