@@ -28,12 +28,16 @@ class Arm:
         self.now = 100.0
         self.commanded: np.ndarray | None = None
 
+    def stamp(self) -> int:
+        """Returns the ROS time, which is that of the steady clock here, ns."""
+        return round(self.now * 1e9)
+
     def read(self, *states: np.ndarray, after: float = 0.01) -> list[bool]:
         """Whether each reading is believed."""
         found = []
         for state in states:
             self.now += after
-            found.append(self.trust.judge(state, now=self.now, commanded=self.commanded))
+            found.append(self.trust.judge(state, stamp=self.stamp(), now=self.now, commanded=self.commanded))
         return found
 
 
@@ -128,14 +132,22 @@ def test_a_motion_at_the_speed_of_the_motors_is_believed(arm: Arm) -> None:
     assert all(arm.read(*[moved(0, 0.0314 * step) for step in range(1, 60)]))
 
 
+def test_readings_that_waited_for_this_process_are_believed(arm: Arm) -> None:
+    """Both arrive at once. The first was read 0.09 s before the second, in which the motors turn by 0.28 rad."""
+    now, stamp = arm.now + 0.1, arm.stamp() + 10_000_000
+    assert arm.trust.judge(moved(0, 0.03), stamp=stamp, now=now, commanded=POSE)
+    assert arm.trust.judge(moved(0, 0.31), stamp=stamp + 90_000_000, now=now, commanded=POSE)
+    later = stamp + 10_000_000_000  # A clock that was set forward makes no leap of this size right.
+    assert not arm.trust.judge(moved(0, 1.31), stamp=later, now=now, commanded=POSE)
+
+
 def test_a_reset_of_our_simulator_is_believed_at_once() -> None:
     arm = Arm(TrustRule.of(RobotConfig(), simulated=True))
     assert arm.read(POSE) == [True]
     arm.commanded = POSE
-    arm.trust.forget()
-    assert arm.read(moved(2, -1.0)) == [True]
+    assert arm.read(moved(2, -1.0), moved(2, -0.7)) == [True, True]
     assert arm.trust.doubt == ""
-    assert arm.read(FAILED, POSE) == [False, False]
+    assert arm.read(FAILED, POSE) == [False, True]
 
 
 @given(st.lists(st.sampled_from([POSE, FAILED, np.zeros(7), SLEEP]), min_size=1, max_size=60))

@@ -59,8 +59,6 @@ class EpisodeIntake:
 
     def _on_message(self, message: EpisodeEvent) -> None:
         self.run_id = message.run_id
-        if message.event == EpisodeEvent.RESET and not self._is_real:
-            self._player.expect_leap()
         if message.event in _SUSPENDING_EVENTS:
             # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
             freeze = message.event == EpisodeEvent.PAUSED or not self._is_real

@@ -14,6 +14,7 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 
 RANGE_MARGIN = 0.35
@@ -23,8 +24,11 @@ OPENING_RANGE = (-0.6, 1.6)
 MOTOR_SPEED = 3.14159
 """The speed of the motors, rad/s. A setting for the speed of commands does not change it."""
 SPEED_MARGIN = 1.5
+"""The factor by which an arm may seem to be faster than its motors."""
 NOISE = 0.01
 """The change of a reading that is always believed, rad."""
+MAX_WAIT = 0.1
+"""The longest time for which readings may have waited for this process, s."""
 NUM_AGREEING = 5
 """The number of readings in a row that must agree before they are believed."""
 AGREEING_TIME = 0.1
@@ -43,6 +47,7 @@ class TrustRule:
         max_start_jump: the distance from the last command within which an arm goes on by itself after a doubt, rad.
         num_agreeing: the number of readings in a row that must agree.
         agreeing_time: the shortest time over which they must come, s.
+        max_speed: the largest speed of a joint that is believed, rad/s.
         asks: whether an operator must confirm a pose that is far from the last command.
     """
 
@@ -50,18 +55,19 @@ class TrustRule:
     max_start_jump: float
     num_agreeing: int = NUM_AGREEING
     agreeing_time: float = AGREEING_TIME
+    max_speed: float = SPEED_MARGIN * MOTOR_SPEED
     asks: bool = True
 
     @classmethod
     def of(cls, config: RobotConfig, *, simulated: bool) -> TrustRule:
         """Returns the rule for a robot, or for our simulator.
 
-        A reset of the simulator moves the arms at once, and its time may stand still. So it need not agree with itself
-        for a while, and it asks nobody.
+        A reset of the simulator moves the arms at once, its joints have no largest speed, and its time may stand still.
+        So it need not agree with itself for a while, and it asks nobody.
         """
         period = 1.0 / config.control_rate
         if simulated:
-            return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, asks=False)
+            return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, max_speed=np.inf, asks=False)
         return cls(period, config.max_start_jump)
 
 
@@ -76,7 +82,7 @@ class ReadingTrust:
     def __init__(self, side: str, rule: TrustRule) -> None:
         self._side, self._rule = side, rule
         self._newest: np.ndarray | None = None  # the newest reading, believed or not
-        self._newest_time = -np.inf
+        self._newest_stamp, self._newest_time = 0, -np.inf
         self._believed: np.ndarray | None = None  # the newest reading that was believed
         self._zeros_are_confirmed = False
         self._num_agreeing, self._agreeing_since = 0, 0.0  # the newest readings that agree with each other
@@ -96,21 +102,17 @@ class ReadingTrust:
         self._question = ""
         self._zeros_are_confirmed = True
 
-    def forget(self) -> None:
-        """Lets the next reading be anywhere, because our simulator has moved the arm."""
-        self._newest = self._believed = None
-        self._question = ""
-
-    def judge(self, state: np.ndarray, *, now: float, commanded: np.ndarray | None) -> bool:
+    def judge(self, state: np.ndarray, *, stamp: int, now: float, commanded: np.ndarray | None) -> bool:
         """Returns whether a reading is believed.
 
         Args:
             state: float [7], the joints of the arm, rad and normalized opening.
+            stamp: the ROS time of the reading, ns.
             now: the time of its arrival, steady s.
             commanded: float [7], the last command for the arm, or None before the first.
         """
-        wrong = self._out_of_range(state) or self._all_zero(state, commanded) or self._leap(state, now)
-        self._newest, self._newest_time = np.array(state), now
+        wrong = self._out_of_range(state) or self._all_zero(state, commanded) or self._leap(state, stamp, now)
+        self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
             self._is_believed, self._num_agreeing = False, 0
             self._reason = f"joint states of the {self._side} arm are not believed: {wrong}; check its driver"
@@ -171,12 +173,18 @@ class ReadingTrust:
             return ""
         return "all six joints are exactly 0; where the arm really stands so, start an episode to confirm it"
 
-    def _leap(self, state: np.ndarray, now: float) -> str:
+    def _leap(self, state: np.ndarray, stamp: int, now: float) -> str:
+        """Doubts a change that the motors cannot make.
+
+        The time since the last reading is that between their arrivals. Readings that waited for this process arrive at
+        once, so that a longer time between their stamps counts up to `MAX_WAIT`.
+        """
         if self._newest is None:
             return ""
         change = np.abs(state - self._newest)[: len(aloha.ARM_JOINTS)]
-        since = max(now - self._newest_time, self._rule.period)
-        allowed = SPEED_MARGIN * MOTOR_SPEED * since + NOISE
+        between_stamps = min((stamp - self._newest_stamp) / NANOSECONDS, MAX_WAIT)
+        since = max(now - self._newest_time, between_stamps, self._rule.period)
+        allowed = self._rule.max_speed * since + NOISE
         worst = int(np.argmax(change))
         if change[worst] <= allowed:
             return ""

@@ -165,10 +165,6 @@ class ChunkPlayer:
             self._motion.forget_command()
         self._suspended, self._frozen = "", False
 
-    def expect_leap(self) -> None:
-        """Lets the next joint states be anywhere, because our simulator is reset. A robot's never leap."""
-        self._readings.expect_leap()
-
     def set_max_velocity(self, max_velocity: float) -> None:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
         self._motion.gate.set_max_velocity(max_velocity)

@@ -74,7 +74,7 @@ class JointReadings:
         if self._stamps.get(side) == stamp:
             return
         self._stamps[side] = stamp
-        if self._trust[side].judge(state, now=now, commanded=commanded):
+        if self._trust[side].judge(state, stamp=stamp, now=now, commanded=commanded):
             self._readings[side] = _Reading(stamp, now, state, effort)
 
     def strayed(self, commanded: np.ndarray) -> str:
@@ -93,11 +93,6 @@ class JointReadings:
         """Records that the operator lets the arms start from where they stand."""
         for trust in self._trust.values():
             trust.confirm()
-
-    def expect_leap(self) -> None:
-        """Lets the next joint states be anywhere, because our simulator is reset."""
-        for trust in self._trust.values():
-            trust.forget()
 
     def positions(self) -> np.ndarray:
         """Returns the newest joint positions of both arms, float64 [14]. Both must have sent joint states."""
