@@ -86,6 +86,7 @@ def test_what_stops_a_part_of_the_run_is_an_error_and_what_it_waits_for_is_a_war
         "SENSORS_APART",
         "IMAGE_UNREADABLE",
         "ARM_UNREADABLE",
+        "CAMERA_DOUBTFUL",
         "FINGER_IMPOSSIBLE",
         "NOBODY_LISTENS",
         "TRAINER_LEFT",

@@ -13,7 +13,7 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
 from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, SampleChunk
-from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
@@ -52,16 +52,16 @@ def node() -> FakeNode:
 class Rig:
     """The sensors of a fake node, and what sends to them."""
 
-    def __init__(self, node: FakeNode, clock: SteadyClock) -> None:
+    def __init__(self, node: FakeNode, clock: SteadyClock, config: TrainConfig = CONFIG) -> None:
         self.node, self.clock = node, clock
         self.num_news = 0
-        self.sensors = Sensors(node, CONFIG, on_news=self._count)  # type: ignore[arg-type]
+        self.sensors = Sensors(node, config, on_news=self._count)  # type: ignore[arg-type]
 
     def _count(self) -> None:
         self.num_news += 1
 
-    def show(self, camera: str, *, stamp: int, encoding: str = "rgb8") -> None:
-        message = image_to_message(IMAGE, stamp=stamp, frame_id=camera)
+    def show(self, camera: str, *, stamp: int, encoding: str = "rgb8", gray: int = 9) -> None:
+        message = image_to_message(np.full_like(IMAGE, gray), stamp=stamp, frame_id=camera)
         message.encoding = encoding
         self.node.subscribers[f"{camera}/camera/color/image_rect_raw"](message)
 
@@ -149,6 +149,54 @@ def test_readings_that_cannot_be_used_are_told_once_and_are_no_news(rig: Rig) ->
     rig.sense(stamp=3)
     texts = ["the images of cam_high are valid again", "the right arm's joint states are valid again"]
     assert rig.node.take_lines() == [("info", text) for text in texts]
+
+
+def freeze(rig: Rig, camera: str, *, first: int) -> None:
+    """Sends one picture of a camera under many new stamps, and other pictures of the other sensors."""
+    for number in range(first, first + 20):
+        for other in CAMERAS:
+            rig.show(other, stamp=number * SECOND, gray=100 if other == camera else 100 + number % 7)
+        for side in aloha.SIDES:
+            rig.feel(side, stamp=number * SECOND)
+
+
+def with_camera_fault(*, is_real: bool, holds: bool) -> TrainConfig:
+    env = dataclasses.replace(CONFIG.env, simulator="none" if is_real else CONFIG.env.simulator, realtime=is_real)
+    return dataclasses.replace(CONFIG, env=env, robot=dataclasses.replace(CONFIG.robot, hold_on_camera_fault=holds))
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_a_camera_that_stands_still_is_named_and_holds_the_policy_where_the_setting_says_so(
+    node: FakeNode, monkeypatch: pytest.MonkeyPatch, holds: bool
+) -> None:
+    clock = SteadyClock()
+    monkeypatch.setattr(sensors, "time", clock)
+    rig = Rig(node, clock, with_camera_fault(is_real=True, holds=holds))
+    assert rig.sensors.take(newer_than=0) is None  # It waits for readings from now on.
+    freeze(rig, "cam_left_wrist", first=1)
+    hold = "; the policy holds (robot.hold_on_camera_fault)" if holds else ""
+    text = (
+        "cam_left_wrist cannot be right: more than 15 images in a row are equal to the bit, although their stamps are "
+        f"new; start its driver again{hold}"
+    )
+    assert node.take_lines() == [("warning", text)]
+    assert (rig.sensors.take(newer_than=0) is None) == holds
+    clock.now += 50.0
+    rig.sensors.watch()
+    assert node.take_lines() == []  # The camera holds the policy, not silence or the stamps.
+    assert rig.sensors.hold_reason == ("cam_left_wrist cannot be right (robot.hold_on_camera_fault)" if holds else "")
+    assert rig.sensors.peek() is not None
+    rig.show("cam_left_wrist", stamp=20 * SECOND + 1, gray=50)
+    assert node.take_lines() == [("info", "the pictures of cam_left_wrist can be right again")]
+    assert rig.sensors.take(newer_than=0) is not None
+    assert not rig.sensors.hold_reason
+
+
+def test_a_scene_of_a_simulator_may_stand_still(node: FakeNode) -> None:
+    rig = Rig(node, SteadyClock(), with_camera_fault(is_real=False, holds=True))
+    freeze(rig, "cam_high", first=1)
+    assert node.take_lines() == []
+    assert rig.sensors.take(newer_than=0) is not None
 
 
 def test_a_missing_image_is_blank_and_masked() -> None:

@@ -133,6 +133,11 @@ class RobotConfig(Checked):
         (), "own gripper numbers that replace those of gripper_convention, such as motor_open=1.4 (see docs/data.md)"
     )
     optional_cameras: tuple[str, ...] = setting((), "cameras that may be absent, by name; the model sees them masked")
+    hold_on_camera_fault: bool = setting(
+        False,
+        "the policy holds while a camera of a real robot stands still, is dark, or has changed its size of images",
+        graph_only=True,
+    )
     image_topic: str = setting(
         "{camera}/camera/color/image_rect_raw {camera}/camera/color/image_raw",
         "image topics that a camera may send on, with spaces between them; {camera} stands for its name",

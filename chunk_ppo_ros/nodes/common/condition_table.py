@@ -28,6 +28,12 @@ IMAGE_UNREADABLE = Condition(
     cleared="the images of {camera} are valid again",
     renewed_by=("reason",),
 )
+CAMERA_DOUBTFUL = Condition(
+    key="pictures of {camera}",
+    text="{camera} cannot be right: {reason}",
+    cleared="the pictures of {camera} can be right again",
+    renewed_by=("kind",),
+)
 ARM_UNREADABLE = Condition(
     key="joint states of the {side} arm",
     text="{side} arm: {reason}",

@@ -201,7 +201,7 @@ class PolicyNode(WorkerNode):
     def activity(self) -> str:
         """Returns why the node holds, or that it acts."""
         step = self._facts.state.next_step()
-        return step.reason if isinstance(step, Hold) else "acting"
+        return step.reason if isinstance(step, Hold) else self._sensors.hold_reason or "acting"
 
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""

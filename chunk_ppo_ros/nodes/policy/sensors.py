@@ -18,6 +18,7 @@ from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.camera_watch import CameraWatch
 from chunk_ppo_ros.robot.images import resize_with_pad
 from chunk_ppo_ros.robot.sensor_sync import SensorSync, SilentSensor, SyncedSensors
 
@@ -38,6 +39,8 @@ class Sensors:
         self._waiting_since: float | None = None
         self._convention = grippers.convention_of(config.robot)
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
+        self._watches = {camera: CameraWatch() for camera in cameras} if config.env.is_real else {}
+        self._doubtful: set[str] = set()  # the cameras whose pictures cannot be right
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         self._readers = {
@@ -54,8 +57,21 @@ class Sensors:
         for side, topic in topics.FOLLOWER_STATES.items():
             topic.create_subscription(node, partial(self._on_joint_state, side), profile=profile)
 
+    @property
+    def hold_reason(self) -> str:
+        """Why the policy must hold although the sensors send, or an empty string."""
+        if not self._doubtful or not self._config.robot.hold_on_camera_fault:
+            return ""
+        return f"{', '.join(sorted(self._doubtful))} cannot be right (robot.hold_on_camera_fault)"
+
     def take(self, *, newer_than: int) -> SyncedSensors | None:
-        """Returns one reading of each sensor, none older than `newer_than` (ns of ROS time), or None."""
+        """Returns one reading of each sensor, none older than `newer_than` (ns of ROS time), or None.
+
+        It is None too while a camera cannot be right, if `robot.hold_on_camera_fault` is set.
+        """
+        if self.hold_reason:
+            self.stop_waiting()
+            return None
         readings = self._sync.take(newer_than=newer_than, tolerance=self._config.env.sync_tolerance)
         if readings is not None:
             self._waiting_since = None
@@ -104,8 +120,24 @@ class Sensors:
             return
         self._node.clear_condition(condition_table.IMAGE_UNREADABLE, camera=camera)
         stamp = time_to_ns(message.header.stamp)
+        self._watch_content(camera, image, stamp)
         self._sync.add_image(camera, image, stamp=stamp, now=time.monotonic())
         self._on_news()
+
+    def _watch_content(self, camera: str, image: np.ndarray, stamp: int) -> None:
+        """Reports a camera of a real robot whose images cannot be right. In a simulator a scene may stand still."""
+        if camera not in self._watches:
+            return
+        faults = self._watches[camera].see(image, stamp=stamp)
+        if faults:
+            self._doubtful.add(camera)
+            kind, reason = tuple(fault.kind for fault in faults), "; ".join(fault.text for fault in faults)
+            if self._config.robot.hold_on_camera_fault:
+                reason += "; the policy holds (robot.hold_on_camera_fault)"
+            self._node.raise_condition(condition_table.CAMERA_DOUBTFUL, camera=camera, kind=kind, reason=reason)
+        else:
+            self._doubtful.discard(camera)
+            self._node.clear_condition(condition_table.CAMERA_DOUBTFUL, camera=camera)
 
     def _on_joint_state(self, side: str, message: JointState) -> None:
         try:
