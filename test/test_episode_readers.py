@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 
 import h5py
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import RobotConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data import teleop_bag
 from chunk_ppo_ros.data.readers import READERS, iterate_episodes, read_all
@@ -36,6 +37,21 @@ class Reader:
 def write_hdf5(path: pathlib.Path, first: float = 0.0) -> None:
     with h5py.File(path, "w") as file:
         file["observations/qpos"] = file["action"] = np.full((3, 14), first, np.float32)
+
+
+def test_a_file_that_was_recorded_with_another_linkage_is_corrected(tmp_path: pathlib.Path) -> None:
+    """ALOHA's recorder reads 1.11 and -0.19 where aloha_vx300s is open and closed, at 1.4910 and -0.6213 rad."""
+    path = tmp_path / "episode_0.hdf5"
+    recorded = np.zeros((2, 14), np.float32)
+    recorded[:, 6], recorded[:, 13] = (0.06234 - 0.01844) / 0.03956, (0.01092 - 0.01844) / 0.03956
+    with h5py.File(path, "w") as file:
+        file["observations/qpos"] = file["action"] = recorded
+    (plain,) = read_all([path], CONFIG)
+    np.testing.assert_array_equal(plain.states, recorded)
+    robot = RobotConfig(gripper_numbers=("driver_linkage=0.0275/0.035",))
+    (corrected,) = read_all([path], dataclasses.replace(CONFIG, robot=robot))
+    np.testing.assert_allclose(corrected.states[0, [6, 13]], [1.0, 0.0], atol=0.005)
+    np.testing.assert_array_equal(corrected.actions, recorded)
 
 
 def install(folder: pathlib.Path, patch: pytest.MonkeyPatch, name: str = "npy") -> None:

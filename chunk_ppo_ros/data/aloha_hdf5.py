@@ -19,7 +19,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file
-from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot import aloha, grippers
 
 SUFFIXES = (".hdf5", ".h5")
 """The ends of the names of the recorders' files."""
@@ -40,7 +40,7 @@ class AlohaFileReader:
 
     def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
         """Yields the one episode of the file."""
-        yield read_hdf5(path, prompt=config.run.prompt)
+        yield read_hdf5(path, convention=grippers.convention_of(config.robot), prompt=config.run.prompt)
 
 
 class AlohaFolderReader:
@@ -56,7 +56,7 @@ class AlohaFolderReader:
         """Yields one episode for each file, with episode_2 before episode_10."""
         files = [file for file in path.iterdir() if file.suffix in SUFFIXES]
         for file in sorted(files, key=_by_number):
-            yield read_hdf5(file, prompt=config.run.prompt)
+            yield read_hdf5(file, convention=grippers.convention_of(config.robot), prompt=config.run.prompt)
 
 
 def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
@@ -64,11 +64,12 @@ def _by_number(file: pathlib.Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.stem)]
 
 
-def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
+def read_hdf5(path: pathlib.Path, *, convention: grippers.GripperConvention, prompt: str = "") -> Episode:
     """Returns the episode of a file.
 
     Args:
         path: the path of the file.
+        convention: the convention by which the recorder normalized grippers, with the linkage of its driver.
         prompt: the prompt that replaces the file's own where it is not empty.
 
     Raises:
@@ -94,7 +95,19 @@ def read_hdf5(path: pathlib.Path, *, prompt: str = "") -> Episode:
             success = _truth(file.attrs["success"], path) if "success" in file.attrs else None
     except OSError as error:
         raise EpisodesError(f"episode must be a readable HDF5 file, got {path}: {error}; record it again") from error
+    states = _with_true_openings(states, convention)
     return Episode(str(path), states, actions, aloha.CONTROL_RATE, prompt, success, cameras)
+
+
+def _with_true_openings(states: np.ndarray, convention: grippers.GripperConvention) -> np.ndarray:
+    """Returns states [T, 7 or 14] whose grippers do not depend on the linkage of the recording robot's driver."""
+    num_arms, rest = divmod(states.shape[-1], aloha.SIDE_DIM)
+    if rest:
+        return states
+    indices = aloha.GRIPPER_INDICES[:num_arms]
+    corrected = states.copy()
+    corrected[:, indices] = convention.state_opening_from_recorder(states[:, indices].astype(float))
+    return corrected
 
 
 def _words(attribute: str | bytes) -> str:

@@ -144,6 +144,16 @@ class GripperConvention:
             return self.finger_from_opening(opening)
         return self._driver.finger_from_motor(self.motor_from_state_opening(opening))
 
+    def state_opening_from_recorder(self, opening: FloatT) -> FloatT:
+        """Returns the normalized opening of a state for one that a recorder computed from the driver's finger.
+
+        A recorder that takes the constants of the convention does not ask by which linkage the driver computed the
+        finger. Where that is the convention's own, the opening is returned as it is.
+        """
+        if self._driver == self.linkage:
+            return opening
+        return self.state_opening_from_driver(self.finger_from_opening(opening))
+
     def opening_from_leader(self, motor: FloatT) -> FloatT:
         """Returns the normalized opening that a leader's gripper at a motor angle in rad asks for."""
         return (motor - self.leader_closed) / (self.leader_open - self.leader_closed)
