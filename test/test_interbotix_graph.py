@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -138,3 +140,10 @@ def test_a_failed_read_moves_nothing(graph: Graph) -> None:
     assert graph.chunk(np.tile(aloha.START_POSE, (4, 1))).status == ExecutionResult.REFUSED
     graph.spin(0.3)
     assert left.motors.positions == pytest.approx(stopped)
+
+
+def test_a_command_finds_the_interface_package_beside_the_fake_drivers(repository: Path) -> None:
+    program = "import interbotix_xs_msgs.srv as srv, sys; sys.exit(len(srv.RobotInfo.Response().joint_names) + 3)"
+    runner = repository / "test" / "support" / "run_fake_drivers.py"
+    result = subprocess.run([sys.executable, runner, sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert result.returncode == 3, result.stderr

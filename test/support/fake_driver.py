@@ -62,6 +62,7 @@ class FakeDriver(Node):
         self.limits = {"lower": aloha.LOWER_LIMITS[:6].tolist(), "upper": aloha.UPPER_LIMITS[:6].tolist()}
         self.calls: list[str] = []  # the services that were called, with what they were called for
         self.answer_time = 0.0  # seconds, beside those of registers and reboots
+        self.is_silent = False  # whether no joint states come
         self.keeps_modes = False  # whether the driver ignores what its modes are set to
         self._register_time, self._reboot_time = register_time, reboot_time
         self._is_simulation = is_simulation
@@ -130,6 +131,8 @@ class FakeDriver(Node):
             response.values.append(int(table[name]))
 
     def _publish(self) -> None:
+        if self.is_silent:
+            return
         now = time.monotonic()
         self.motors.move(float("inf") if self._is_simulation else now - self._moved_at)
         self._moved_at = now

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data import topic_names
+from chunk_ppo_ros.nodes.common.foreign_publishers import UNKNOWN
 from chunk_ppo_ros.nodes.robot.interbotix.messages import DriverInterfaces
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
@@ -70,6 +71,16 @@ class DriverLink:
             return f"nobody listens to {', '.join(unheard)}; start the driver of the arm"
         return "" if drivers else f"nobody publishes {self._states_topic}; start the driver of the arm"
 
+    def rivals(self) -> str:
+        """Returns the nodes that command the arm beside this one, or an empty string."""
+        names = {
+            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            for publisher in (self._arm, self._gripper)
+            for info in self._node.get_publishers_info_by_topic(publisher.topic_name)
+            if info.node_name != UNKNOWN
+        }
+        return ", ".join(sorted(names - {self._node.get_fully_qualified_name()}))
+
     def send_arm(self, positions: list[float]) -> None:
         """Commands the six joints, rad."""
         self._arm.publish(self._interfaces.group_command(name=ARM_GROUP, cmd=positions))
@@ -109,8 +120,8 @@ class DriverLink:
     def fresh_states(self) -> CountReached:
         """Waits for joint states that were sent after now."""
         self._arrivals.clear()
-        reason = f"waits for joint states on {self._states_topic}; check that the driver reads its motors"
-        return CountReached(lambda: self._num_states, growth=FRESH_STATES, reason=reason)
+        missing = f"no joint states come on {self._states_topic}; check that the driver reads its motors"
+        return CountReached(lambda: self._num_states, growth=FRESH_STATES, missing=missing)
 
     def _call(self, client: Any, kind: Any, **values: object) -> ServiceCall:
         return ServiceCall(client, kind.Request(**values))

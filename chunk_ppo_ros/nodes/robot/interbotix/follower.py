@@ -28,6 +28,7 @@ class Follower:
         self._drivers: frozenset[bytes] = frozenset()
         self._is_prepared = False
         self._problem = "is not prepared yet"
+        self._rivals = ""  # the nodes that command the arm beside this one
         self._routine: Routine | None = None
         self._wait: Wait | None = None
         self._may_reboot = True  # once for each driver, and when the operator asks for it
@@ -40,6 +41,8 @@ class Follower:
         """Why a command would not move the arm, or an empty string."""
         if self._problem:
             return f"{self._link.name}: {self._problem}"
+        if self._rivals:
+            return f"{self._link.name}: {self._rivals} commands it too; stop that node"
         return ""
 
     @property
@@ -66,6 +69,7 @@ class Follower:
         """
         if not self._driver_is_there():
             return
+        self._rivals = self._link.rivals()
         if self._is_prepared and self._is_moving(now):
             self._end_routine()
         if self._routine is None and self._may_begin(now):

@@ -13,7 +13,10 @@ ANSWER_TIMEOUT = 10.0
 
 
 PATIENCE = 2.0
-"""The seconds after which a service that has not answered is named."""
+"""The seconds after which what has not come is named."""
+
+PREPARING = "its driver is being prepared"
+"""The reason before that."""
 
 
 class Wait(Protocol):
@@ -52,7 +55,7 @@ class ServiceCall:
         if self._future is None:
             return f"the service {self._client.srv_name} is not there yet; check that the driver of the arm runs"
         if self._waited < PATIENCE:
-            return "its driver is being prepared"
+            return PREPARING
         return f"the service {self._client.srv_name} has not answered yet; check the log of the arm's driver"
 
     @property
@@ -86,14 +89,23 @@ class CountReached:
     Args:
         count: returns the count.
         growth: the number.
-        reason: what is waited for.
+        missing: what is missing where the count does not grow, as a sentence for the operator.
     """
 
-    def __init__(self, count: Callable[[], int], *, growth: int, reason: str) -> None:
+    def __init__(self, count: Callable[[], int], *, growth: int, missing: str) -> None:
         self._count = count
         self._end = count() + growth
-        self.reason = reason
+        self._missing = missing
+        self._begun_at: float | None = None
+        self._is_late = False
+
+    @property
+    def reason(self) -> str:
+        """That the driver is being prepared, or what is missing."""
+        return self._missing if self._is_late else PREPARING
 
     def is_over(self, now: float) -> bool:
         """Returns whether the count has grown."""
+        self._begun_at = now if self._begun_at is None else self._begun_at
+        self._is_late = now - self._begun_at >= PATIENCE
         return self._count() >= self._end

@@ -1,0 +1,84 @@
+"""Runs the back end `interbotix` in a node, beside fake drivers that a test starts and stops.
+
+The interface package must be on sys.path, by the fixture `interbotix_messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+import rclpy
+from std_srvs.srv import Trigger
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
+from chunk_ppo_ros.robot import aloha
+from support.spinner import Spinner
+
+if TYPE_CHECKING:
+    from support.fake_driver import FakeDriver
+
+TARGET = np.array(aloha.START_POSE)
+
+
+class Bench(Spinner):
+    """A node with the back end, and drivers that are started and stopped."""
+
+    def __init__(self) -> None:
+        self.node = rclpy.create_node("bench")
+        super().__init__(self.node)
+        self.backend = make_backend(self.node, RobotConfig(backend="interbotix"))
+        self._running: dict[str, ExitStack] = {}
+
+    def start(self, side: str, **options: object) -> FakeDriver:
+        from support.fake_driver import running_driver
+
+        self._running[side] = ExitStack()
+        return self._running[side].enter_context(running_driver(side, **options))
+
+    def stop(self, side: str) -> None:
+        self._running.pop(side).close()
+
+    def send(self, target: np.ndarray = TARGET) -> None:
+        self.backend.send(target, stamp=0)
+
+    def until_prepared(self) -> None:
+        self.until(lambda: not self.backend.problem())
+
+    def until_problem(self, text: str) -> str:
+        self.until(lambda: text in self.backend.problem())
+        return self.backend.problem()
+
+    def seen(self) -> str:
+        return f"the problem is: {self.backend.problem()}"
+
+    def close(self) -> None:
+        for side in list(self._running):
+            self.stop(side)
+        super().close()
+
+    def prepare(self) -> Trigger.Response:
+        """Asks the back end to prepare the arms again, and waits for the answer."""
+        future = self.node.create_client(Trigger, "prepare_robot").call_async(Trigger.Request())
+        self.until(future.done)
+        return future.result()
+
+
+@contextmanager
+def running_bench() -> Iterator[Bench]:
+    """Runs ROS with a bench."""
+    rclpy.init()
+    bench = Bench()
+    try:
+        yield bench
+    finally:
+        bench.close()
+        rclpy.shutdown()
+
+
+def gripper_commands(driver: FakeDriver) -> list[float]:
+    """Returns the numbers that a driver was told for its gripper."""
+    return [numbers[0] for kind, numbers in driver.motors.commands if kind == "gripper"]
