@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 from faults.chunk_trial import run_trial
 from faults.command import main, robot_limits
 from faults.counts import Counts, Violation, total
+from faults.graph_cells import UNSEEN, Cell, all_cells, sample
+from faults.graph_run import run_cells
 from faults.result_check import ResultCheck
 from faults.stop_watch import StopWatch
 from faults.stream_check import Limits, StreamCheck
@@ -177,4 +179,24 @@ def test_the_command_prints_its_counts_last(capsys: pytest.CaptureFixture[str]) 
     assert main(["--seed", "5", "--chunks", "20", "--cells", "0"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "chunks=20 " in lines[0]
+    assert all(any(reason in line for line in lines) for reason in UNSEEN.values())
     assert lines[-1].startswith("faults=") and " double_results=0 hold_ms_p99=" in lines[-1]
+
+
+def test_a_sample_of_cells_has_none_that_cannot_be_reached_and_a_seed_repeats_it() -> None:
+    reachable = [cell for cell in all_cells() if not cell.unreachable]
+    assert set(sample(None, 1)) == set(reachable) and len(reachable) < len(all_cells())
+    assert sample(5, 1) == sample(None, 1)[:5] != sample(5, 2)
+
+
+@pytest.mark.graph
+def test_faults_in_a_graph_break_no_rule() -> None:
+    cells = [
+        Cell("follower_left", "playing", "minus_pi"),
+        Cell("leader_right", "driving", "leaping"),
+        Cell("policy_node", "idle", "forged_stamp"),
+        Cell("robot_node", "playing", "stopped"),
+    ]
+    counts = run_cells(robot_limits(), cells, seed=1)
+    assert counts.broken == {}, counts.violations
+    assert counts.faults == 4 and counts.chunks >= 8 and counts.commands > 30

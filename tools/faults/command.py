@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from chunk_ppo_ros.config import RobotConfig
 from faults.chunk_trial import run_trial
 from faults.counts import Counts, total
+from faults.graph_cells import all_cells, sample
+from faults.graph_run import run_cells
 
 CHUNKS_PER_TRIAL = 500
 """The number of chunks that one simulated robot gets."""
@@ -32,7 +34,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--chunks", type=int, default=NUM_CHUNKS, help="number of hostile chunks without ROS")
     parser.add_argument("--long", action="store_true", help=f"{NUM_CHUNKS_LONG} hostile chunks")
     parser.add_argument("--trial", type=int, help="run only the trial of this number, to see a broken rule again")
-    parser.add_argument("--cells", type=int, default=0, help="number of faults in the graph")
+    parser.add_argument("--cells", type=int, help="number of faults in the graph, drawn by the seed; all by default")
     parser.add_argument("--jobs", type=int, default=1, help="number of processes for the chunks without ROS")
     return parser.parse_args(arguments)
 
@@ -40,6 +42,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def run_chunks(options: argparse.Namespace) -> Counts:
     """Sends hostile chunks through the chunk player, and returns the counts."""
     num_chunks = NUM_CHUNKS_LONG if options.long else options.chunks
+    if not num_chunks:
+        return Counts()
     size = min(num_chunks, CHUNKS_PER_TRIAL)
     numbers = range(-(-num_chunks // size)) if options.trial is None else [options.trial]
     trial = functools.partial(run_trial, robot_limits(), options.seed, num_chunks=size)
@@ -49,12 +53,30 @@ def run_chunks(options: argparse.Namespace) -> Counts:
         return total(pool.map(trial, numbers))
 
 
+def run_graph(options: argparse.Namespace) -> Counts:
+    """Injects faults into a graph with robot_node, says which cannot be injected, and returns the counts."""
+    unreachable = {f"{cell.node}: {cell.unreachable}": cell.node for cell in all_cells() if cell.unreachable}
+    cells = sample(options.cells, options.seed)
+    every = all_cells()
+    num_unreachable = sum(bool(cell.unreachable) for cell in every)
+    print(f"{len(every)} cells of node, state and fault, {num_unreachable} of them unreachable, {len(cells)} are run")
+    for reason in unreachable:
+        print(f"  unreachable: {reason}")
+    return run_cells(robot_limits(), cells, seed=options.seed) if cells else Counts()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the faults, prints what they did, and returns 1 where a rule was broken."""
     options = parse(arguments)
-    start = time.monotonic()
-    counts = run_chunks(options)
-    print(f"without ROS ({time.monotonic() - start:.0f} s): {counts.details()}", flush=True)
+    parts = {"without ROS": run_chunks}
+    if options.trial is None:
+        parts["in the graph"] = run_graph
+    found = []
+    for name, run in parts.items():
+        start = time.monotonic()
+        found.append(run(options))
+        print(f"{name} ({time.monotonic() - start:.0f} s): {found[-1].details()}", flush=True)
+    counts = total(found)
     for violation in counts.violations:
         print(violation)
     print(counts.closing_line())

@@ -43,6 +43,7 @@ class Counts:
         late_holds: causes of a stop after which no command decelerated within two control steps.
         stopped_at_speed: control steps without a command although the last command was too fast to stop at once.
         unconfirmed_leaps: anchors far from the command before that no operator had confirmed.
+        not_recovered: faults after whose end no chunk was executed within some seconds.
         stamps_ahead: segments of a human whose stamp is ahead of the clock by more than a chunk's may be.
         crashes: exceptions.
         faults: injected faults.
@@ -64,6 +65,7 @@ class Counts:
     late_holds: int = 0
     stopped_at_speed: int = 0
     unconfirmed_leaps: int = 0
+    not_recovered: int = 0
     stamps_ahead: int = 0
     crashes: int = 0
     faults: int = 0
@@ -111,7 +113,7 @@ class Counts:
         return float(np.percentile(self.hold_ms, percent)) if self.hold_ms else 0.0
 
 
-MUST_BE_ZERO = tuple(field.name for field in dataclasses.fields(Counts))[:11]
+MUST_BE_ZERO = tuple(field.name for field in dataclasses.fields(Counts))[:12]
 """The names of the rules that must never be broken."""
 IN_CLOSING_LINE = (
     "faults",

@@ -71,10 +71,14 @@ class StreamCheck:
         limits: the limits.
         counts: what is found is counted here.
         report: is called with the name of a broken rule and the numbers.
+        slack: how far the times of the commands may be from those that the gate counted by, s. A command must keep the
+            rules for one of the times that are possible.
     """
 
-    def __init__(self, limits: Limits, counts: Counts, report: Callable[[str, str], None]) -> None:
-        self._limits, self._counts, self._report = limits, counts, report
+    def __init__(
+        self, limits: Limits, counts: Counts, report: Callable[[str, str], None], *, slack: float = 0.0
+    ) -> None:
+        self._limits, self._counts, self._report, self._slack = limits, counts, report, slack
         self.last: np.ndarray | None = None
         self.step = np.zeros(aloha.ACTION_DIM)
         self.sent = -np.inf
@@ -113,10 +117,8 @@ class StreamCheck:
         if not np.all(np.isfinite(target)):
             self._report("outside_limits", f"the command is not finite: {target.tolist()}")
             return
-        gap = now - self.sent
-        before = self.step if gap <= MAX_GAP * self._limits.period else np.zeros(aloha.ACTION_DIM)
-        start, reach = self.last, self._limits.speed * min(gap, self._limits.period)
-        found = ["over_velocity"] if start is None else list(self._broken(target - start, before, reach))
+        gap, before, start = now - self.sent, self.step, self.last
+        found = ["over_velocity"] if start is None else self._broken(target - start, gap)
         if found and self._may_anchor and (anchor := self._anchor(target, now)) is not None:
             if start is not None:
                 self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
@@ -131,15 +133,24 @@ class StreamCheck:
         if playing:
             self._may_anchor = self._is_confirmed = False
 
-    def _broken(self, step: np.ndarray, before: np.ndarray, reach: np.ndarray) -> Iterator[str]:
-        """Yields the rules that a step breaks, which follows the step `before` and may be `reach` long; float [14]."""
+    def _broken(self, step: np.ndarray, gap: float) -> list[str]:
+        """Returns the rules that a step, float [14], breaks for the best of the possible times, about `gap` s."""
+        times = {gap, *np.linspace(max(0.0, gap - self._slack), gap + self._slack, 9)} if self._slack else {gap}
+        return min((list(self._broken_at(step, time)) for time in sorted(times)), key=len)
+
+    def _broken_at(self, step: np.ndarray, gap: float) -> Iterator[str]:
+        """Yields the rules that a step breaks which follows the step before after `gap` s."""
+        before = self.step if gap <= MAX_GAP * self._limits.period else np.zeros(aloha.ACTION_DIM)
+        reach = self._limits.speed * min(gap, self._limits.period)
         if np.any(np.abs(step) > reach + TOLERANCE):
             yield "over_velocity"
         low = np.clip(before - self._limits.change, -reach, reach)
         high = np.clip(before + self._limits.change, -reach, reach)
-        if np.any((step < low - TOLERANCE) | (step > high + TOLERANCE)):
+        rounding = TOLERANCE + self._limits.speed * self._slack / 8.0
+        if np.any((step < low - rounding) | (step > high + rounding)):
             yield "over_acceleration"
-        self._counts.forced += bool(np.any(np.abs(step - before) > self._limits.change + TOLERANCE))
+        elif np.any(np.abs(step - before) > self._limits.change + rounding):
+            self._counts.forced += 1
 
     def _anchor(self, target: np.ndarray, now: float) -> np.ndarray | None:
         """Returns the readings, float [14], from which a command follows at rest, or None."""

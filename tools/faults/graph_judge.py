@@ -1,0 +1,114 @@
+"""Judges what robot_node commands and reports, as the nodes around it see it."""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterable
+
+import numpy as np
+from chunk_ppo_msgs.msg import ExecutionResult
+
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.robot import aloha
+from faults.counts import Counts, Violation
+from faults.stream_check import TOLERANCE, Limits, StreamCheck
+
+TIME_SLACK = 0.02
+"""How far the stamp of a command may be from the time that the gate counted by, s. A busy machine delays the stamp."""
+STEPS_TO_GIVE_WAY = 60
+"""The number of control steps in which a robot that gives way must be at rest."""
+
+
+class GraphJudge:
+    """Counts the commands and results of robot_node.
+
+    Args:
+        limits: the limits of robot_node.
+        where: the arguments that repeat the run.
+    """
+
+    def __init__(self, limits: Limits, where: str) -> None:
+        self.counts = Counts()
+        self._limits = limits
+        self._where = where
+        self._inputs: collections.deque[str] = collections.deque(maxlen=14)
+        self._results: collections.Counter[int] = collections.Counter()
+        self.outstanding: set[int] = set()
+        self.statuses: dict[int, int] = {}
+        self.human_moves = False
+        self.num_commands = 0  # since the start of the cell
+        self._num_moves_after_end = 0
+        self._allowed = limits.ramp_steps
+        self._cause: float | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets the commands before, because robot_node was started anew."""
+        self.stream = StreamCheck(self._limits, self.counts, self.report, slack=TIME_SLACK)
+
+    def begin(self, cell: str) -> None:
+        """Begins a cell. An operator has looked at the robot."""
+        self._inputs.clear()
+        self.note(cell)
+        self.num_commands = 0
+        self.stream.allow_anchor(confirmed=True)
+
+    def note(self, text: str) -> None:
+        """Keeps an input for the report of a broken rule."""
+        self._inputs.append(text)
+
+    def report(self, rule: str, text: str) -> None:
+        """Counts a broken rule."""
+        self.counts.add(Violation(rule, self._where, text, tuple(self._inputs)))
+
+    def sent(self, stamps: Iterable[int]) -> None:
+        """Records that halves of chunks of these stamps, ns, were sent, each of which must have a result."""
+        new = set(stamps) - set(self._results)
+        self.outstanding |= new
+        self.counts.chunks += len(new)
+
+    def cause(self) -> None:
+        """Records that the robot must stop from now on."""
+        self._cause = time.monotonic()
+
+    def on_reading(self, side: str, state: np.ndarray) -> None:
+        """Takes the joint states that an arm has, float [7]."""
+        self.stream.note_reading(side, state, time.time())
+
+    def on_command(self, target: np.ndarray, stamp: int) -> None:
+        """Judges a command, float [14], that was sent at the ROS time `stamp`, ns."""
+        self.num_commands += 1
+        before, last = self.stream.step, self.stream.last
+        is_active = bool(self.outstanding) or self.human_moves
+        self.stream.command(target, stamp * 1e-9, playing=is_active)
+        moves = last is not None and np.any(np.abs(target - last) > TOLERANCE)
+        self._num_moves_after_end = 0 if is_active else self._num_moves_after_end + bool(moves)
+        if self._num_moves_after_end > self._allowed:
+            self.report("moved_after_stop", f"{self._num_moves_after_end} commands after the end of the last motion")
+        slower = np.abs(before) - 0.5 * self._limits.change
+        if self._cause is not None and np.any((np.abs(self.stream.step) < slower)[aloha.ARM_INDICES]):
+            self.counts.hold_ms.append(1e3 * (time.monotonic() - self._cause))
+            self._cause = None
+
+    def on_result(self, result: ExecutionResult) -> None:
+        """Judges a result."""
+        stamp = time_to_ns(result.header.stamp)
+        self.note(f"result {result.status} {result.message[:90]}")
+        self._results[stamp] += 1
+        if self._results[stamp] > 1:
+            self.report("double_results", f"{self._results[stamp]} results for {stamp}: {result.message[:90]}")
+        self.outstanding.discard(stamp)
+        self.statuses[stamp] = result.status
+        if result.status != ExecutionResult.REFUSED:
+            self.stream.allow_anchor(confirmed=False)
+            gives_way = "does not follow" in result.message
+            self._allowed = STEPS_TO_GIVE_WAY if gives_way else self._limits.ramp_steps
+
+    def finish(self, *, lost: bool) -> None:
+        """Ends a cell. Each chunk must have a result, unless the process that had them was killed (`lost`)."""
+        self._cause = None
+        for stamp in sorted(self.outstanding):
+            if not lost:
+                self.report("missing_results", f"no result for {stamp}")
+        self.outstanding.clear()

@@ -1,0 +1,242 @@
+"""Injects the faults of `graph_cells.py` into a graph with a real robot_node, over loopback and in real time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+import rclpy
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import SetBool
+
+from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.runtime.ros_domain import claim_domain
+from faults.counts import Counts
+from faults.graph_cells import TIMED, Cell
+from faults.graph_faults import inject_chunks, inject_event, intruder
+from faults.graph_judge import GraphJudge
+from faults.graph_rig import Rig
+from faults.stream_check import Limits
+
+LOG = "robot_node.log"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HORIZON = 50
+"""The largest number of points of a chunk."""
+FAULT_TIME = 0.6
+"""The time for which a fault goes on, s."""
+REST_TIME = 0.3
+"""The time after which the robot is at rest, s."""
+PATIENCE = 20.0
+"""The longest wait for robot_node, s."""
+SPEED = 0.01
+"""The speed of the motions, rad in a control period."""
+
+
+class GraphRun:
+    """A robot_node in a process of its own, and the rig that surrounds it.
+
+    Args:
+        config: the limits of robot_node.
+        folder: where robot_node keeps its files.
+        seed: the seed of the order of the cells.
+    """
+
+    def __init__(self, config: RobotConfig, folder: pathlib.Path, seed: int) -> None:
+        self._folder = folder
+        self.judge = GraphJudge(Limits.of(config), f"--seed {seed} --chunks 0")
+        self.rig = Rig(self.judge.on_command, self._on_reading, self.judge.on_result)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self.rig)
+        self._to_time = ""  # the joint states whose fault is the cause of a stop
+        self._processes: list[subprocess.Popen[bytes]] = []  # all that were started, the newest last
+
+    def start(self) -> None:
+        """Starts robot_node, and waits until it listens and has executed a chunk."""
+        known = self.rig.robot_nodes()
+        settings = {
+            "env.simulator": "none",
+            "robot.backend": "ros2_control",
+            "model.action_horizon": HORIZON,
+            "run.run_dir": self._folder,
+        }
+        words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
+        file = ROOT / "config/robot.yaml"
+        module = "chunk_ppo_ros.nodes.robot.robot_node"
+        command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(file), *words]
+        with (self._folder / LOG).open("a") as log:
+            self._processes.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+        self.until(lambda: self.rig.is_connected and self.rig.robot_nodes() - known, "robot_node listens")
+        self.spin(1.0)
+        self._recover()
+
+    def close(self) -> None:
+        """Ends robot_node and the rig."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+            try:
+                process.wait(5.0)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._executor.shutdown()
+        self.rig.destroy_node()
+
+    def until(self, condition: Callable[[], object], what: str, *, patience: float = PATIENCE) -> None:
+        """Spins until a condition holds.
+
+        Raises:
+            TimeoutError: if it does not hold in time; the text says what was waited for.
+        """
+        deadline = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"waited {patience} s in vain until {what}; robot_node's log ends with\n{self.log()}"
+                )
+            self._executor.spin_once(timeout_sec=0.01)
+
+    def log(self) -> str:
+        """Returns the last lines of robot_node's log."""
+        return "\n".join((self._folder / LOG).read_text().splitlines()[-5:])
+
+    def spin(self, seconds: float) -> None:
+        """Spins for some seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=0.01)
+
+    def run(self, cell: Cell) -> None:
+        """Brings robot_node into the state of the cell, injects the fault, and ends it again."""
+        self.judge.begin(str(cell))
+        self.judge.counts.faults += 1
+        lost = cell.node == "robot_node" and cell.fault == "killed"
+        try:
+            playing = self._enter(cell.state)
+            self._inject(cell)
+            self._leave(cell)
+            if cell.must_stop and self.judge.statuses.get(playing) == ExecutionResult.EXECUTED:
+                self.judge.report("late_holds", f"the chunk was executed although {cell.node} was {cell.fault}")
+            self._recover()
+        except TimeoutError as error:
+            self.judge.report("not_recovered", str(error))
+        self.judge.finish(lost=lost)
+
+    def _enter(self, state: str) -> int:
+        """Brings robot_node into a state. Returns the stamp of the chunk that plays, or 0."""
+        if state == "idle":
+            return 0
+        if state == "driving":
+            self._take_over()
+            return 0
+        stamp = self._send_motion(HORIZON)
+        self.until(lambda: self.judge.num_commands >= 6, "a chunk plays", patience=3.0)
+        if state == "paused":
+            self.judge.cause()
+            self.rig.tell(EpisodeEvent.PAUSED)
+            self.until(lambda: stamp not in self.judge.outstanding, "the pause ends the chunk", patience=3.0)
+            self.spin(REST_TIME)
+            return 0
+        return stamp
+
+    def _inject(self, cell: Cell) -> None:
+        if cell.node == "robot_node":
+            self._processes[-1].send_signal(signal.SIGKILL if cell.fault == "killed" else signal.SIGSTOP)
+        elif cell.node == "policy_node":
+            if cell.fault == "second_publisher":
+                with intruder():
+                    self.spin(FAULT_TIME)
+            else:
+                self.judge.sent(inject_chunks(self.rig, cell.fault))
+        elif cell.node == "reward_node":
+            inject_event(self.rig, cell.fault)
+        else:
+            name = cell.node.removeprefix("follower_")
+            self._to_time = name if cell.state == "playing" and cell.fault in TIMED and cell.node != name else ""
+            self.rig.faults[name].begin(cell.fault)
+        self.spin(FAULT_TIME)
+
+    def _leave(self, cell: Cell) -> None:
+        """Ends the fault and the state."""
+        for fault in self.rig.faults.values():
+            fault.begin("")
+        if cell.node == "robot_node" and cell.fault == "killed":
+            self._processes[-1].wait()
+            self.judge.outstanding.clear()
+            self.judge.restart()
+            self.start()
+        elif cell.node == "robot_node":
+            self._processes[-1].send_signal(signal.SIGCONT)
+        if cell.state == "driving":
+            self._call_takeover(False)
+            self.rig.leader = None
+            self.judge.human_moves = False
+        self.spin(0.2)
+
+    def _recover(self) -> None:
+        """Starts an episode, and sends small chunks until one is executed."""
+        deadline = time.monotonic() + 5.0
+        self.rig.tell(EpisodeEvent.STARTED)
+        self.judge.stream.allow_anchor(confirmed=True)
+        while time.monotonic() < deadline:
+            stamp = self._send_motion(4, speed=0.002)
+            self.until(lambda: not self.judge.outstanding, "all chunks have results", patience=3.0)
+            if self.judge.statuses.get(stamp) == ExecutionResult.EXECUTED:
+                return
+            self.spin(0.1)
+        raise TimeoutError("no chunk was executed within 5 s after the end of the fault")
+
+    def _send_motion(self, num_steps: int, speed: float = SPEED) -> int:
+        stamp = self.rig.send(self.rig.chunk(self.rig.motion(num_steps, speed)))
+        self.judge.sent([stamp])
+        return stamp
+
+    def _take_over(self) -> None:
+        self.judge.human_moves = True
+        self.rig.leader, self.rig.leader_speed = self.rig.command.copy(), 0.3 * SPEED
+        self._call_takeover(True)
+        self.until(lambda: self.judge.num_commands >= 6, "the human moves the robot", patience=3.0)
+
+    def _call_takeover(self, human: bool) -> None:
+        future = self.rig.takeover.call_async(SetBool.Request(data=human))
+        self.until(future.done, "robot_node answers takeover", patience=5.0)
+
+    def _on_reading(self, side: str, state: object) -> None:
+        self.judge.on_reading(side, state)  # type: ignore[arg-type]
+        if side == self._to_time:
+            self._to_time = ""
+            self.judge.cause()
+
+
+@contextlib.contextmanager
+def running_graph(config: RobotConfig, seed: int) -> Iterator[GraphRun]:
+    """Runs robot_node and the rig in a ROS domain of their own, within this machine."""
+    with contextlib.ExitStack() as stack:
+        domain = stack.enter_context(claim_domain())
+        variables = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        stack.enter_context(mock.patch.dict(os.environ, variables))
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults_")))
+        rclpy.init(domain_id=domain)
+        stack.callback(rclpy.shutdown)
+        graph = GraphRun(config, folder, seed)
+        stack.callback(graph.close)
+        graph.start()
+        yield graph
+
+
+def run_cells(config: RobotConfig, cells: list[Cell], *, seed: int) -> Counts:
+    """Injects the faults of these cells one after the other, and returns the counts."""
+    with running_graph(config, seed) as graph:
+        for cell in cells:
+            graph.run(cell)
+        return graph.judge.counts
