@@ -99,3 +99,14 @@ def test_without_the_interface_package_the_error_says_what_to_source(monkeypatch
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RegistryError, match="needs the ROS package interbotix_xs_msgs.*source the workspace"):
         make_backend(None, RobotConfig(backend="interbotix"))  # type: ignore[arg-type]
+
+
+def test_a_look_at_the_motors_ends_when_the_robot_moves(bench: Bench) -> None:
+    left, _ = (bench.start(side) for side in aloha.SIDES)
+    bench.until_prepared()
+    left.answer_time, num_calls = 0.3, len(left.calls)
+    bench.until(lambda: len(left.calls) > num_calls)
+    for _ in range(30):
+        bench.send()
+        bench.spin(0.02)
+    assert left.calls[num_calls:] == ["get_motor_registers arm Hardware_Error_Status"]

@@ -48,7 +48,12 @@ class InterbotixBackend:
         node.create_timer(STEP_PERIOD, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def problem(self) -> str:
-        """Returns what the drivers wait for or lack, or an empty string."""
+        """Returns what the drivers wait for or lack, or an empty string.
+
+        It looks for new drivers first. A driver in its first mode must not get a command for the mode of the last one.
+        """
+        for follower in self._followers.values():
+            follower.watch_driver()
         return "; ".join(filter(None, [self._bad_target, *(arm.problem for arm in self._followers.values())]))
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:

@@ -61,13 +61,25 @@ class Follower:
         self._is_prepared, self._problem, self._sent_gripper = False, reason, None
         self._may_reboot, self._next_at = True, 0.0
 
+    def watch_driver(self) -> bool:
+        """Notices a driver that has gone, and one that has come, for example because it was started again.
+
+        Returns whether there is a driver.
+        """
+        before, self._drivers = self._drivers, self._link.drivers()
+        absence = self._link.absence(self._drivers)
+        is_another = bool(self._drivers - before) and (self._is_prepared or self._routine is not None)
+        if absence or is_another:
+            self.prepare_again(absence or ANOTHER_DRIVER)
+        return not absence
+
     def step(self, now: float) -> None:
         """Goes on with the preparation, or with a look at the motors. It returns at once.
 
         Args:
             now: the steady time, s.
         """
-        if not self._driver_is_there():
+        if not self.watch_driver():
             return
         self._rivals = self._link.rivals()
         if self._is_prepared and self._is_moving(now):
@@ -92,15 +104,6 @@ class Follower:
         if self._sent_gripper is None or abs(motor - self._sent_gripper) >= GRIPPER_STEP:
             self._sent_gripper = motor
             self._link.send_gripper(motor)
-
-    def _driver_is_there(self) -> bool:
-        """Notices a driver that has gone, and one that has come, for example because it was started again."""
-        before, self._drivers = self._drivers, self._link.drivers()
-        absence = self._link.absence(self._drivers)
-        is_another = bool(self._drivers - before) and (self._is_prepared or self._routine is not None)
-        if absence or is_another:
-            self.prepare_again(absence or ANOTHER_DRIVER)
-        return not absence
 
     def _begin(self) -> Routine:
         if self._is_prepared:

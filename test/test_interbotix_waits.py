@@ -1,0 +1,48 @@
+"""Tests how the answer of a driver's service is waited for, with a client that has no ROS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rclpy.task import Future
+
+from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall
+
+
+class FakeClient:
+    """A service that is there from the start, and answers when the test sets the result of a future."""
+
+    srv_name = "follower_left/get_robot_info"
+
+    def __init__(self) -> None:
+        self.futures: list[Future] = []
+        self.forgotten: list[Future] = []
+
+    def service_is_ready(self) -> bool:
+        return True
+
+    def call_async(self, request: Any) -> Future:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+    def remove_pending_request(self, future: Future) -> None:
+        self.forgotten.append(future)
+
+
+def test_a_service_that_never_answers_is_asked_again_and_a_late_answer_is_not_used() -> None:
+    client = FakeClient()
+    call = ServiceCall(client, "request")  # type: ignore[arg-type]
+    assert call.answer is None
+    assert not call.is_over(100.0) and not call.is_over(101.0)
+    assert call.reason == "its driver is being prepared"
+    assert not call.is_over(103.0)
+    assert "follower_left/get_robot_info has not answered yet" in call.reason
+    assert not call.is_over(110.1)  # Ten seconds are over, and the answer is forgotten.
+    assert client.forgotten == client.futures
+    assert not call.is_over(110.2)
+    first, second = client.futures
+    first.set_result("late")
+    assert not call.is_over(110.3)
+    second.set_result("answer")
+    assert call.is_over(110.4)
+    assert call.answer == "answer"
