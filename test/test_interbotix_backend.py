@@ -48,6 +48,9 @@ def test_a_malformed_target_is_not_sent_and_is_a_problem(bench: Bench) -> None:
     for target in (bad, TARGET[:13]):
         bench.send(target)
         assert "must be 14 finite numbers" in bench.backend.problem()
+    assert bench.prepare().success
+    bench.until_prepared()
+    bench.send(bad)
     bench.send()
     assert bench.backend.problem() == ""
     bench.until(lambda: all(driver.motors.commands for driver in drivers))

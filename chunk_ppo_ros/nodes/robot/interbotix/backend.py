@@ -87,10 +87,13 @@ class InterbotixBackend:
         """Prepares both arms again, which reboots a gripper that has stopped with an error."""
         response.success = time.monotonic() - self._sent_at >= IDLE_TIME
         if response.success:
+            self._bad_target = ""
             for follower in self._followers.values():
                 follower.prepare_again("is prepared again, as was asked for")
         response.message = (
-            "the arms are prepared again" if response.success else "the robot moves; pause or end the episode first"
+            "the preparation of both arms has begun"
+            if response.success
+            else "the robot moves; pause or end the episode first"
         )
         return response
 
@@ -98,9 +101,7 @@ class InterbotixBackend:
 def _malformed(target: np.ndarray) -> str:
     """Returns why a target must not be sent, or an empty string. A driver in simulation ends at a malformed command."""
     if target.shape != (aloha.ACTION_DIM,) or not np.all(np.isfinite(target)):
-        return (
-            f"a target must be {aloha.ACTION_DIM} finite numbers, got {target.tolist()}; this is a fault of the player"
-        )
+        return f"a target must be {aloha.ACTION_DIM} finite numbers, got {target.tolist()}; this is a mistake in the program, so report it"
     return ""
 
 
