@@ -101,7 +101,8 @@ class InterbotixBackend:
 def _malformed(target: np.ndarray) -> str:
     """Returns why a target must not be sent, or an empty string. A driver in simulation ends at a malformed command."""
     if target.shape != (aloha.ACTION_DIM,) or not np.all(np.isfinite(target)):
-        return f"a target must be {aloha.ACTION_DIM} finite numbers, got {target.tolist()}; this is a mistake in the program, so report it"
+        wanted = f"a target must be {aloha.ACTION_DIM} finite numbers"
+        return f"{wanted}, got {target.tolist()}; this is a mistake in the program, so report it"
     return ""
 
 
