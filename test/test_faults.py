@@ -14,7 +14,8 @@ from faults.chunk_trial import run_trial
 from faults.command import main, robot_limits
 from faults.counts import Counts, Violation, total
 from faults.graph_cells import UNSEEN, Cell, all_cells, sample
-from faults.graph_run import run_cells
+from faults.graph_chunks import send_hostile_chunks
+from faults.graph_run import running_graph
 from faults.result_check import ResultCheck
 from faults.stop_watch import StopWatch
 from faults.stream_check import Limits, StreamCheck
@@ -176,7 +177,7 @@ def test_counts_are_added_and_a_broken_rule_is_shown_with_its_inputs() -> None:
 
 
 def test_the_command_prints_its_counts_last(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--seed", "5", "--chunks", "20", "--cells", "0"]) == 0
+    assert main(["--seed", "5", "--chunks", "20", "--cells", "0", "--graph-chunks", "0"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "chunks=20 " in lines[0]
     assert all(any(reason in line for line in lines) for reason in UNSEEN.values())
@@ -197,6 +198,10 @@ def test_faults_in_a_graph_break_no_rule() -> None:
         Cell("policy_node", "idle", "forged_stamp"),
         Cell("robot_node", "playing", "stopped"),
     ]
-    counts = run_cells(robot_limits(), cells, seed=1)
+    with running_graph(robot_limits(), 1) as graph:
+        for cell in cells:
+            graph.run(cell)
+        send_hostile_chunks(graph, 12, seed=1)
+    counts = graph.judge.counts
     assert counts.broken == {}, counts.violations
-    assert counts.faults == 4 and counts.chunks >= 8 and counts.commands > 30
+    assert counts.faults > 4 and counts.chunks >= 20 and counts.commands > 30

@@ -12,7 +12,8 @@ from chunk_ppo_ros.config import RobotConfig
 from faults.chunk_trial import run_trial
 from faults.counts import Counts, total
 from faults.graph_cells import all_cells, sample
-from faults.graph_run import run_cells
+from faults.graph_chunks import send_hostile_chunks
+from faults.graph_run import running_graph
 
 CHUNKS_PER_TRIAL = 500
 """The number of chunks that one simulated robot gets."""
@@ -35,6 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help=f"{NUM_CHUNKS_LONG} hostile chunks")
     parser.add_argument("--trial", type=int, help="run only the trial of this number, to see a broken rule again")
     parser.add_argument("--cells", type=int, help="number of faults in the graph, drawn by the seed; all by default")
+    parser.add_argument("--graph-chunks", type=int, default=1000, help="number of hostile chunks in the graph")
     parser.add_argument("--jobs", type=int, default=1, help="number of processes for the chunks without ROS")
     return parser.parse_args(arguments)
 
@@ -62,7 +64,13 @@ def run_graph(options: argparse.Namespace) -> Counts:
     print(f"{len(every)} cells of node, state and fault, {num_unreachable} of them unreachable, {len(cells)} are run")
     for reason in unreachable:
         print(f"  unreachable: {reason}")
-    return run_cells(robot_limits(), cells, seed=options.seed) if cells else Counts()
+    if not cells and not options.graph_chunks:
+        return Counts()
+    with running_graph(robot_limits(), options.seed) as graph:
+        for cell in cells:
+            graph.run(cell)
+        send_hostile_chunks(graph, options.graph_chunks, seed=options.seed)
+        return graph.judge.counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

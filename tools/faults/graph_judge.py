@@ -64,7 +64,7 @@ class GraphJudge:
 
     def sent(self, stamps: Iterable[int]) -> None:
         """Records that halves of chunks of these stamps, ns, were sent, each of which must have a result."""
-        new = set(stamps) - set(self._results)
+        new = set(stamps) - set(self._results) - self.outstanding
         self.outstanding |= new
         self.counts.chunks += len(new)
 
@@ -81,7 +81,7 @@ class GraphJudge:
         self.num_commands += 1
         before, last = self.stream.step, self.stream.last
         is_active = bool(self.outstanding) or self.human_moves
-        self.stream.command(target, stamp * 1e-9, playing=is_active)
+        self.stream.command(target, stamp * 1e-9, playing=bool(self.outstanding))
         moves = last is not None and np.any(np.abs(target - last) > TOLERANCE)
         self._num_moves_after_end = 0 if is_active else self._num_moves_after_end + bool(moves)
         if self._num_moves_after_end > self._allowed:

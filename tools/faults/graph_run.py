@@ -20,7 +20,6 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.runtime.ros_domain import claim_domain
-from faults.counts import Counts
 from faults.graph_cells import TIMED, Cell
 from faults.graph_faults import inject_chunks, inject_event, intruder
 from faults.graph_judge import GraphJudge
@@ -232,11 +231,3 @@ def running_graph(config: RobotConfig, seed: int) -> Iterator[GraphRun]:
         stack.callback(graph.close)
         graph.start()
         yield graph
-
-
-def run_cells(config: RobotConfig, cells: list[Cell], *, seed: int) -> Counts:
-    """Injects the faults of these cells one after the other, and returns the counts."""
-    with running_graph(config, seed) as graph:
-        for cell in cells:
-            graph.run(cell)
-        return graph.judge.counts

@@ -9,9 +9,9 @@ A command follows from the one before by a step. The rules of a step, for each j
 - The command is within the joint's range. From outside it is not farther outside than the command before.
 
 A command that breaks these rules may be a new anchor: it then follows at rest from a reading of the last half second.
-This is allowed only before the first command, or where a fault or an operator stopped the motion before. Each new
-anchor is counted, with its distance from the command before. Where an arm joint is farther than `robot.max_start_jump`
-from it, an operator must have started an episode since the motion was stopped.
+This is allowed only before the first command, or where a fault or an operator stopped the motion before, and the robot
+may be at rest. Each new anchor is counted, with its distance from the command before. Where an arm joint is farther
+than `robot.max_start_jump` from it, an operator must have started an episode since the motion was stopped.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ class StreamCheck:
         self._limits, self._counts, self._report, self._slack = limits, counts, report, slack
         self.last: np.ndarray | None = None
         self.step = np.zeros(aloha.ACTION_DIM)
+        self._other_step: np.ndarray | None = None  # the last step, if the last command was a new anchor
         self.sent = -np.inf
         self._may_anchor, self._is_confirmed = True, True
         self._readings: dict[str, collections.deque[tuple[float, np.ndarray]]] = {
@@ -117,40 +118,61 @@ class StreamCheck:
         if not np.all(np.isfinite(target)):
             self._report("outside_limits", f"the command is not finite: {target.tolist()}")
             return
-        gap, before, start = now - self.sent, self.step, self.last
-        found = ["over_velocity"] if start is None else self._broken(target - start, gap)
-        if found and self._may_anchor and (anchor := self._anchor(target, now)) is not None:
+        gap, start = now - self.sent, self.last
+        found, anchor = ["over_velocity"] if start is None else self._best(target - start, gap), None
+        if self._may_anchor and (start is None or self._is_slow(gap)):
+            anchor = self._anchor(target, now)
+        if start is not None and not found:
+            self._note_forced(target - start, gap)
+        elif anchor is not None:
             if start is not None:
                 self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
             start, found = anchor, []
         for rule in found:
             step = "" if start is None else f" by {np.round(target - start, 4).tolist()}"
-            self._report(rule, f"{gap:.4f} s after a step of {np.round(before, 4).tolist()}{step}")
+            self._report(rule, f"{gap:.4f} s after a step of {np.round(self.step, 4).tolist()}{step}")
         if start is not None:
             self._check_range(target, start)
             self.step = target - start
+        self._other_step = None if anchor is None else target - anchor
         self.last, self.sent = np.array(target), now
         if playing:
             self._may_anchor = self._is_confirmed = False
 
-    def _broken(self, step: np.ndarray, gap: float) -> list[str]:
-        """Returns the rules that a step, float [14], breaks for the best of the possible times, about `gap` s."""
-        times = {gap, *np.linspace(max(0.0, gap - self._slack), gap + self._slack, 9)} if self._slack else {gap}
-        return min((list(self._broken_at(step, time)) for time in sorted(times)), key=len)
+    def _is_slow(self, gap: float) -> bool:
+        """Returns whether the robot can be at rest `gap` seconds after the last command."""
+        return not self.is_fast or gap + self._slack > MAX_GAP * self._limits.period
 
-    def _broken_at(self, step: np.ndarray, gap: float) -> Iterator[str]:
-        """Yields the rules that a step breaks which follows the step before after `gap` s."""
-        before = self.step if gap <= MAX_GAP * self._limits.period else np.zeros(aloha.ACTION_DIM)
+    def _note_forced(self, step: np.ndarray, gap: float) -> None:
+        is_forced = bool(np.any(np.abs(step - self.step) > self._limits.change + TOLERANCE))
+        self._counts.forced += is_forced and gap <= MAX_GAP * self._limits.period
+
+    def _best(self, step: np.ndarray, gap: float) -> list[str]:
+        """Returns the rules that a step, float [14], breaks after the step before.
+
+        Where the command before may have been a new anchor close to the command before it, its step may have been
+        counted from either. The step must keep the rules after one of them.
+        """
+        steps = [self.step] if self._other_step is None else [self.step, self._other_step]
+        return min((self._broken(step, before, gap) for before in steps), key=len)
+
+    def _broken(self, step: np.ndarray, before: np.ndarray, gap: float) -> list[str]:
+        """Returns the rules that a step, float [14], breaks for the best of the possible times, about `gap` s."""
+        earliest, latest = max(0.0, gap - self._slack), gap + self._slack
+        needed = float(np.clip(np.max(np.abs(step) / self._limits.speed), earliest, latest))
+        return min((list(self._broken_at(step, before, time)) for time in (gap, needed, earliest, latest)), key=len)
+
+    def _broken_at(self, step: np.ndarray, before: np.ndarray, gap: float) -> Iterator[str]:
+        """Yields the rules that a step breaks which follows the step `before` after `gap` s."""
+        if gap > MAX_GAP * self._limits.period:
+            before = np.zeros(aloha.ACTION_DIM)
         reach = self._limits.speed * min(gap, self._limits.period)
         if np.any(np.abs(step) > reach + TOLERANCE):
             yield "over_velocity"
         low = np.clip(before - self._limits.change, -reach, reach)
         high = np.clip(before + self._limits.change, -reach, reach)
-        rounding = TOLERANCE + self._limits.speed * self._slack / 8.0
-        if np.any((step < low - rounding) | (step > high + rounding)):
+        if np.any((step < low - TOLERANCE) | (step > high + TOLERANCE)):
             yield "over_acceleration"
-        elif np.any(np.abs(step - before) > self._limits.change + rounding):
-            self._counts.forced += 1
 
     def _anchor(self, target: np.ndarray, now: float) -> np.ndarray | None:
         """Returns the readings, float [14], from which a command follows at rest, or None."""

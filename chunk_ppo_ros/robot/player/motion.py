@@ -181,7 +181,8 @@ class MotionExecutor:
     def forget_command(self) -> None:
         """Lets the next motion start from the measured position, because the operator has seen where the robot is."""
         self._is_confirmed = True
-        self._gate.release()
+        if not self._stops:  # A robot that still brakes goes on from its last command.
+            self._gate.release()
 
     def strayed(self) -> str:
         """Returns which arm is not where it was commanded while nothing is executed, or an empty string.
