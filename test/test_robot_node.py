@@ -276,6 +276,23 @@ def test_unusable_joint_states_show_in_the_diagnostics(real_time: Graph) -> None
     real_time.until(reported)
 
 
+def test_an_arm_that_must_be_looked_after_shows_in_the_diagnostics(real_time: Graph) -> None:
+    rig = real_time.rig
+
+    def reported(text: str) -> bool:
+        return any(each.status[0].message.startswith(text) for each in rig.diagnostics)
+
+    real_time.until(lambda: reported("idle"))
+    rig.send(ramp(2, 0.01))
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    for _ in range(20):  # The arm sinks, more slowly than its motors can turn.
+        rig.state = rig.state - 0.04 * (np.arange(14) == 0)
+        real_time.spin(0.04)
+    real_time.until(lambda: reported("the robot does not move: the left waist is 0.8"))
+    rig.alive = False
+    real_time.until(lambda: reported("the robot does not move: no joint states of the left arm for "))
+
+
 def test_the_process_has_no_jax_and_ends_cleanly() -> None:
     code = (
         "import sys; from chunk_ppo_ros.nodes.robot import robot_node; assert 'jax' not in sys.modules;"

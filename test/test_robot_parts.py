@@ -71,6 +71,8 @@ def test_a_fault_and_bad_joint_states_are_errors_until_they_are_over() -> None:
         diagnostics.note_good_states(arm)
     diagnostics.note_result(ExecutionResult.whole(4))
     assert said(diagnostics) == (DiagnosticStatus.OK, "idle")
+    waiting = said(diagnostics, waits="no joint states", suspended="paused")
+    assert waiting == (DiagnosticStatus.ERROR, "the robot does not move: no joint states")
 
 
 def test_the_diagnostics_count_results_and_steps() -> None:

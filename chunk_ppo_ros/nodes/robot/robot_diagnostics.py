@@ -36,7 +36,15 @@ class RobotDiagnostics:
         self._bad_states.pop(arm, None)
 
     def status(
-        self, *, playing: bool, suspended: str, arms: tuple[str, ...], human: bool, problem: str, obstacle: str = ""
+        self,
+        *,
+        playing: bool,
+        suspended: str,
+        arms: tuple[str, ...],
+        human: bool,
+        problem: str,
+        obstacle: str = "",
+        waits: str = "",
     ) -> DiagnosticStatus:
         """Returns the node's state.
 
@@ -47,8 +55,9 @@ class RobotDiagnostics:
             human: whether a human drives.
             problem: why an arm does not follow its leader while a human drives, or empty.
             obstacle: why the robot must not move or cannot, or empty.
+            waits: why the arms must be looked after before the robot moves, or empty.
         """
-        level, message = self._summary(playing, suspended, arms, obstacle)
+        level, message = self._summary(playing, suspended, arms, obstacle=obstacle, waits=waits)
         if human and level == DiagnosticStatus.OK:
             level = DiagnosticStatus.WARN if problem else level
             message = f"a human drives; {problem}" if problem else "a human drives"
@@ -64,7 +73,9 @@ class RobotDiagnostics:
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
 
-    def _summary(self, playing: bool, suspended: str, arms: tuple[str, ...], obstacle: str) -> tuple[bytes, str]:
+    def _summary(
+        self, playing: bool, suspended: str, arms: tuple[str, ...], *, obstacle: str, waits: str
+    ) -> tuple[bytes, str]:
         if obstacle:
             return DiagnosticStatus.ERROR, f"the robot does not move: {obstacle}"
         if self._bad_states:
@@ -73,6 +84,8 @@ class RobotDiagnostics:
         missing = [side for side in aloha.SIDES if side not in arms]
         if missing:
             return DiagnosticStatus.WARN, f"no joint states yet of: {', '.join(missing)}"
+        if waits:
+            return DiagnosticStatus.ERROR, f"the robot does not move: {waits}"
         if self._last is not None and self._last.status is Status.FAULT and not playing:
             return DiagnosticStatus.ERROR, f"stopped: {self._last.message}"
         if suspended:

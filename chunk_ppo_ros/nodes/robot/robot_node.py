@@ -233,6 +233,7 @@ class RobotNode(MotionLifecycle):
             human=self._player.human_drives,
             problem=self._player.teleoperation_problem,
             obstacle=self._obstacle(),
+            waits=self._player.waits(time.monotonic()),
         )
         stamp = self.get_clock().now().nanoseconds
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))

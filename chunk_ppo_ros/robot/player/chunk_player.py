@@ -173,6 +173,10 @@ class ChunkPlayer:
         """Records why commands would not move the arms, or an empty string. No chunk is played then."""
         self._obstacle = reason
 
+    def waits(self, now: float) -> str:
+        """Returns why the arms must be looked after before the robot moves, or an empty string. `now` is steady s."""
+        return self._readings.blind(now) or self._motion.strayed()
+
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
         self._motion.stop(status, reason)
@@ -231,7 +235,7 @@ class ChunkPlayer:
             return "a chunk is already playing; send the next one after its execution result"
         if self._motion.comes_to_rest:
             return "the robot still comes to rest after a stop; send the chunk again"
-        return self._obstacle or self._readings.blind(now) or self._motion.strayed()
+        return self._obstacle or self.waits(now)
 
     def _unsafe(self, pair: TrajectoryPair) -> str | None:
         """Returns why the chunk must not be played."""
