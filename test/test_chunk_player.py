@@ -372,10 +372,11 @@ def test_a_chunk_that_the_limits_slow_too_much_ends_as_limited() -> None:
     result = only(results)
     assert (result.status, result.num_steps) == (Status.LIMITED, 4)
     assert result.message == "the limits of the robot made the chunk too slow"
-    assert len(result.commanded) == 6
-    sent += brake(player, 1.0 + 8 * DT)
+    assert len(result.commanded) == 4 + 10  # a short chunk has the time to brake from full speed
+    sent += brake(player, 1.0 + 16 * DT)
     steps = np.diff([HOME, *sent], axis=0)[:, 0]
-    assert np.allclose(steps, 0.004 * np.array([1, 2, 3, 4, 5, 6, 5, 4, 3, 2, 1, 0]))
+    rise, fall = 0.004 * np.arange(1, 8), 0.002 + 0.004 * np.arange(6, -1, -1)
+    assert np.allclose(steps, [*rise, *[0.03] * 7, *fall, 0.0])
 
 
 def test_a_chunk_after_a_limited_one_goes_on_with_the_speed_that_is_left() -> None:
@@ -383,10 +384,10 @@ def test_a_chunk_after_a_limited_one_goes_on_with_the_speed_that_is_left() -> No
     observe(player, 1.0)
     send(player, ramp(4, 0.3), now=1.0)
     sent, _ = play(player, 1.0)
-    observe(player, 1.14, sent[-1])
-    send(player, np.tile(sent[-1] + 0.1, (4, 1)), now=1.14, stamp=2)
-    after = player.tick(1.16)
-    assert after is not None and np.isclose(after[0] - sent[-1][0], 0.024)
+    observe(player, 1.30, sent[-1])
+    send(player, np.tile(sent[-1] + 0.1, (4, 1)), now=1.30, stamp=2)
+    after = player.tick(1.32)
+    assert after is not None and np.isclose(after[0] - sent[-1][0], 0.02457, atol=1e-5)
 
 
 def test_the_start_of_an_episode_lets_a_robot_that_brakes_go_on_from_its_last_command() -> None:
@@ -441,3 +442,27 @@ def test_an_arm_that_left_its_last_command_moves_only_after_the_operator_has_loo
     send(player, fallen[None], now=2.2, stamp=3)
     target = player.tick(2.22)
     assert target is not None and np.allclose(target, fallen)
+
+
+def test_after_a_pause_a_robot_goes_on_from_the_command_that_its_motors_hold() -> None:
+    """Its arms lag by 0.05 rad. From the measured position the first command would leap."""
+    config = RobotConfig(max_velocity=1.5, max_acceleration=10.0, max_start_jump=0.2)
+    trust = TrustRule.of(config, simulated=False)
+    player = ChunkPlayer(config, state_timeout=0.5, states_on_demand=False, trust=trust)
+    lagging, now = np.array(HOME) - np.where(np.arange(14) == 1, 0.05, 0.0), 1.0
+    for _ in range(20):
+        now += DT
+        observe(player, now, HOME)
+    send(player, ramp(1, 0.0), now=now)
+    now += DT
+    first = player.tick(now)
+    player.suspend("paused")
+    for _ in range(10):
+        now += DT
+        observe(player, now, lagging)
+        player.tick(now)
+    player.resume(confirmed=False)
+    send(player, np.tile(HOME, (4, 1)), now=now, stamp=2)
+    now += DT
+    observe(player, now, lagging)
+    np.testing.assert_allclose(player.tick(now), first)

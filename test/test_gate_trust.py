@@ -157,3 +157,27 @@ def test_a_believed_reading_is_within_the_range_and_follows_ten_plausible_ones(s
         if arm.read(state) == [True]:
             assert state is not FAILED
             assert all(earlier is state for earlier in states[index - 9 : index])
+
+
+def test_readings_after_a_silence_must_agree_again() -> None:
+    arm = Arm(TrustRule(0.02, 0.2, max_silence=0.2))
+    arm.read(*[POSE] * 12)
+    arm.commanded = POSE
+    assert arm.read(POSE, after=0.19) == [True]
+    assert arm.read(POSE, after=0.21) == [False]
+    assert "came back and must agree for a while" in arm.trust.doubt
+    assert arm.read(*[POSE] * 12)[-1] and arm.trust.doubt == ""
+    arm.read(moved(1, -1.0), after=1.0)  # The allowed change does not grow with the silence.
+    assert "shoulder changed by 1.00 rad" in arm.trust.doubt
+
+
+def test_a_confirmation_of_zeros_is_for_this_time_alone() -> None:
+    arm = Arm()
+    arm.read(*[POSE] * 12)
+    arm.trust.confirm()  # before there are any
+    arm.read(*[np.zeros(7)] * 20)
+    assert "all six joints are exactly 0" in arm.trust.doubt
+    arm.trust.confirm()
+    assert arm.read(*[np.zeros(7)] * 12)[-1]
+    arm.read(*[POSE] * 14)
+    assert arm.read(*[np.zeros(7)] * 14)[-1] is False

@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
@@ -409,8 +409,7 @@ def test_an_arm_that_does_not_follow_is_a_fault_and_is_not_pressed_on() -> None:
             if result.status == ExecutionResult.FAULT:
                 break
         assert "does not follow: it is at" in result.message and "(robot.max_following_error)" in result.message
-        graph.spin(0.5)
-        np.testing.assert_allclose(graph.rig.targets[-1], aloha.START_POSE, atol=1e-6)
+        graph.until(lambda: np.allclose(graph.rig.targets[-1], aloha.START_POSE, rtol=0.0, atol=1e-6))
 
 
 def send_from(graph: Graph, *, run_id: str = "run", age: float = 0.0) -> ExecutionResult:
@@ -513,6 +512,19 @@ def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None
         result = graph.result()
         assert (result.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
         assert "robot_node has started (robot.confirm_start); look at the robot" in result.message
+        graph.rig.tell(EpisodeEvent.RESUMED)  # A pause may end by itself.
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.REFUSED
+        confirm = graph.rig.create_client(Trigger, "confirm_motion")
+        graph.until(confirm.service_is_ready)
+        future = confirm.call_async(Trigger.Request())
+        graph.until(future.done)
+        answer = future.result()
+        assert answer is not None and answer.success and answer.message == "the robot may move from where it is"
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+    with running_graph(robot__confirm_start="true") as graph:
         graph.rig.tell(EpisodeEvent.STARTED)
         graph.spin(0.2)
         graph.rig.send(ramp(16, 0.01))

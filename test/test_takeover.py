@@ -322,7 +322,7 @@ def test_the_robot_brakes_where_a_human_who_is_not_recorded_lets_go(end: str) ->
 
 def test_a_human_who_presses_against_an_obstacle_must_come_back_to_the_arm() -> None:
     operator, leader = make_real_operator(), np.array(HOME)
-    for _ in range(100):
+    for _ in range(300):
         leader = np.minimum(leader + 0.02, np.where(np.arange(14) == 0, 1.0, HOME))
         operator.state = np.array(HOME)
         operator.step(leader)

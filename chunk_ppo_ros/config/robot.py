@@ -118,7 +118,7 @@ class RobotConfig(Checked):
     )
     confirm_start: bool = setting(
         False,
-        "after robot_node has started, the robot moves only when an operator has started or resumed an episode",
+        "after robot_node has started, the robot moves only when an operator has confirmed it or started an episode",
         graph_only=True,
     )
     backend: str = setting(

@@ -54,8 +54,17 @@ class StopWatch:
             on_time: whether the step came at the nominal period.
         """
         last, before = self._stream.last, self._stream.step
-        is_late = now - self._stream.sent > 3.0 * self._limits.period
-        if target is None and not is_late and self._stream.is_fast and self._stream.sent != self._silent_after:
+        since, period = now - self._stream.sent, self._limits.period
+        changes = (self._limits.change / (self._limits.speed * period))[aloha.ARM_INDICES]
+        is_early = since < period * (1.0 - float(np.min(changes)))  # A step so short must wait for the next.
+        is_late = since > 3.0 * period
+        if (
+            target is None
+            and not is_early
+            and not is_late
+            and self._stream.is_fast
+            and self._stream.sent != self._silent_after
+        ):
             self._silent_after = self._stream.sent
             self._report("stopped_at_speed", f"no command after a step of {np.round(before, 4).tolist()}")
         self._num_idle = 0 if playing or leads else self._num_idle + 1

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from chunk_ppo_msgs.msg import EpisodeEvent
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
-UNCONFIRMED = (
-    "robot_node has started (robot.confirm_start); look at the robot, then start an episode, or pause and go on"
-)
+UNCONFIRMED = f"robot_node has started (robot.confirm_start); {CONFIRM}"
 
 _SUSPENDING_EVENTS = {
     EpisodeEvent.RESET: "the episode is being reset",
@@ -25,15 +25,15 @@ _SUSPENDING_EVENTS = {
 
 
 class EpisodeIntake:
-    """Subscribes to `episode_event`.
+    """Subscribes to `episode_event`, and serves `confirm_motion`, by which an operator lets a robot that waits move.
 
     Args:
         node: the node that subscribes.
         player: the chunk player.
         conditions: the conditions of the node.
         is_real: whether the robot is real, so that a human moves it to the start between episodes.
-        confirm_start: whether the robot must not move before an operator has started or resumed an episode after the
-            node has started.
+        confirm_start: whether the robot must not move after the start of the node before an operator has confirmed it,
+            or has started an episode.
         on_event: is called after each event.
     """
 
@@ -56,6 +56,7 @@ class EpisodeIntake:
         self.unconfirmed = UNCONFIRMED if confirm_start else ""
         """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
         subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message)
+        node.create_service(Trigger, "confirm_motion", self._on_confirm)
 
     def _on_message(self, message: EpisodeEvent) -> None:
         self.run_id = message.run_id
@@ -64,7 +65,18 @@ class EpisodeIntake:
             freeze = message.event == EpisodeEvent.PAUSED or not self._is_real
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
-            if time_to_ns(message.header.stamp) >= self._started:  # The newest event of before is received again.
+            # A pause may end by itself, and the newest event of before the start of this node is received again.
+            is_new = time_to_ns(message.header.stamp) >= self._started
+            confirmed = not self._is_real or (message.event == EpisodeEvent.STARTED and is_new)
+            if confirmed:
                 self.unconfirmed = ""
-            self._player.resume()
+            self._player.resume(confirmed=confirmed)
         self._on_event()
+
+    def _on_confirm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = not self._player.playing
+        if response.success:
+            self.unconfirmed = ""
+            self._player.confirm()
+        response.message = "the robot may move from where it is" if response.success else "the robot moves; pause first"
+        return response

@@ -41,6 +41,7 @@ from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
 
 WATCH_PERIOD = 0.05  # s, steady clock
+LONGEST_BRAKING = 0.5  # s, within the time that a node has to end
 
 
 class RobotNode(MotionLifecycle):
@@ -54,7 +55,7 @@ class RobotNode(MotionLifecycle):
         self._lockstep = config.env.is_lockstep
         self._convention = grippers.convention_of(config.robot)
         self._player = make_player(config)
-        period = 1.0 / config.robot.control_rate
+        self._period = period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot)
         self._diagnostics = RobotDiagnostics()
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
@@ -95,8 +96,10 @@ class RobotNode(MotionLifecycle):
         if self._made and self.context.ok():
             self._made = False
             self._player.suspend("robot_node is shutting down")
-            if not self._lockstep:
+            deadline = time.monotonic() + LONGEST_BRAKING
+            while self._player.stops and not self._lockstep and time.monotonic() < deadline:
                 self._tick()
+                time.sleep(self._period)
             self._publish_results()
         super().destroy_node()
 

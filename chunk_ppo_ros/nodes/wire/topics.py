@@ -165,6 +165,8 @@ EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATC
 
 PUBLISHED_BY_ONE = (
     *CHUNK_TRAJECTORIES.values(),
+    *ARM_COMMANDS.values(),
+    *GRIPPER_COMMANDS.values(),
     *FOLLOWER_STATES.values(),
     EXECUTION_RESULT,
     EPISODE_EVENT,

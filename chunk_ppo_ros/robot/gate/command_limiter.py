@@ -93,8 +93,9 @@ class LimitedTarget:
 class CommandLimiter:
     """Limits targets to the joint ranges, speeds and accelerations of `RobotConfig`, at its control rate.
 
-    Where limits conflict, the speed counts before the acceleration, and the acceleration before the joint range. They
-    do not conflict for a robot that kept them so far, because a joint is never faster than it can stop at its limit.
+    Where limits conflict, the acceleration counts before the others. They do not conflict for a robot that kept them so
+    far, because a joint is never faster than it can stop at its limit. When the speed limit is lowered, the robot slows
+    down to it.
     """
 
     def __init__(self, config: RobotConfig) -> None:
@@ -106,7 +107,13 @@ class CommandLimiter:
         self._max_change[aloha.GRIPPER_INDICES] = np.inf  # A gripper is light, and its speed is limited.
 
     def limit(
-        self, target: np.ndarray, last: Command, *, dt: float | None = None, room: Room | None = None
+        self,
+        target: np.ndarray,
+        last: Command,
+        *,
+        dt: float | None = None,
+        room: Room | None = None,
+        speed: float = 1.0,
     ) -> LimitedTarget:
         """Returns the command nearest to `target` that the limits allow.
 
@@ -119,6 +126,7 @@ class CommandLimiter:
             dt: the time since the last command, s, > 0. The default is the control period. See `_since`.
             room: where the commands that follow may lead. The default is the target alone, so that the robot stops at
                 it.
+            speed: the part of the speed limit that is used, 0..1. The robot slows down to it within the acceleration.
 
         Raises:
             ValueError: if a shape is wrong or a number is not finite.
@@ -126,6 +134,7 @@ class CommandLimiter:
         check_target("target", target)
         check_target("previous target", last.target)
         last, reach = self._since(last, dt)
+        reach = np.maximum(speed * reach, np.abs(last.step) - self._max_change)
         in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
         wanted = in_range - last.target
         in_speed = np.clip(wanted, -reach, reach)
@@ -149,6 +158,7 @@ class CommandLimiter:
         """
         last, reach = self._since(last, dt)
         slower = np.sign(last.step) * np.maximum(np.abs(last.step) - self._max_change, 0.0)
+        reach = np.maximum(reach, np.abs(last.step) - self._max_change)
         step = np.clip(slower, -reach, reach)
         return LimitedTarget(Command(last.target + step, step), Cause.HOLD, float(np.max(np.abs(step))))
 
@@ -160,6 +170,21 @@ class CommandLimiter:
     def limits_acceleration(self) -> bool:
         """Whether robot.max_acceleration limits the arm joints."""
         return bool(np.all(np.isfinite(self._max_change[aloha.ARM_INDICES])))
+
+    @property
+    def num_braking_steps(self) -> int:
+        """The number of commands in which a robot at full speed comes to rest, and two more."""
+        changes = self._max_speed[aloha.ARM_INDICES] * self._period / self._max_change[aloha.ARM_INDICES]
+        return int(np.ceil(np.max(changes))) + 2
+
+    def is_early(self, dt: float | None) -> bool:
+        """Returns whether a command must wait for the next control step, because the last one was sent just before.
+
+        A shorter time allows a shorter step. If it were shorter by more than the acceleration allows, no step would be
+        right at full speed.
+        """
+        changes = self._max_change[aloha.ARM_INDICES] / (self._max_speed[aloha.ARM_INDICES] * self._period)
+        return dt is not None and dt < self._period * (1.0 - min(0.5, float(np.min(changes))))
 
     def can_rest(self, last: Command) -> bool:
         """Returns whether the acceleration allows that no arm joint moves in the next step."""

@@ -72,18 +72,22 @@ class Gate:
         """Lets the next motion start from the measured position, because the arms may have been moved meanwhile."""
         self._is_anchored = False
 
-    def send(self, target: np.ndarray, *, now: float | None, room: Room | None = None) -> LimitedTarget:
+    def send(
+        self, target: np.ndarray, *, now: float | None, room: Room | None = None, speed: float = 1.0
+    ) -> LimitedTarget:
         """Returns the next command toward a target, within the limits.
 
         Args:
             target: float [14], the wanted target, rad and normalized grippers.
             now: the steady time, s, or None.
             room: where the commands that follow may lead; see `CommandLimiter.limit`.
+            speed: the part of the speed limit that is used, 0..1.
 
         Raises:
             RuntimeError: without an anchor.
         """
-        return self._sent_at(now, self._limiter.limit(target, self._anchored(), dt=self._since(now), room=room))
+        limited = self._limiter.limit(target, self._anchored(), dt=self._since(now), room=room, speed=speed)
+        return self._sent_at(now, limited)
 
     def stop(self, *, now: float | None) -> LimitedTarget:
         """Returns the next command of a robot that comes to rest as quickly as the acceleration allows.
@@ -99,11 +103,15 @@ class Gate:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
         self._limiter.set_max_velocity(max_velocity)
 
+    def is_early(self, now: float | None) -> bool:
+        """Returns whether the last command was sent so shortly before that the next one must wait for another step."""
+        return self._limiter.is_early(self._since(now))
+
     def ending(self, targets: np.ndarray, num_sent: int) -> Status | None:
         """Returns how a chunk ends after a number of commands, or None where it goes on.
 
         Where the acceleration is limited, a chunk goes on until the robot can rest at its last target. A chunk that
-        takes more than `MAX_SLOWDOWN` times as long as asked ends before.
+        takes more than `MAX_SLOWDOWN` times as long as asked ends before. A short chunk has the time to brake at least.
 
         Args:
             targets: float [k, 14], the targets of the chunk.
@@ -113,7 +121,8 @@ class Gate:
             return None
         if not self._limiter.limits_acceleration or self.has_arrived(targets[-1]):
             return Status.EXECUTED
-        return Status.LIMITED if num_sent >= MAX_SLOWDOWN * len(targets) else None
+        allowed = max(MAX_SLOWDOWN * len(targets), len(targets) + self._limiter.num_braking_steps)
+        return Status.LIMITED if num_sent >= allowed else None
 
     @property
     def can_rest(self) -> bool:

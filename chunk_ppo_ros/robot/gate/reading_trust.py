@@ -38,6 +38,10 @@ AGREEING_TIME = 0.1
 TIME_TOLERANCE = 1e-6
 
 
+CONFIRM = "look at the robot, then call `ros2 service call /confirm_motion std_srvs/srv/Trigger` or start an episode"
+"""The way out where the robot waits for an operator."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TrustRule:
     """Says when joint states are believed.
@@ -48,6 +52,7 @@ class TrustRule:
         num_agreeing: the number of readings in a row that must agree.
         agreeing_time: the shortest time over which they must come, s.
         max_speed: the largest speed of a joint that is believed, rad/s.
+        max_silence: the time without joint states after which they must agree again, s.
         asks: whether an operator must confirm a pose that is far from the last command.
     """
 
@@ -56,6 +61,7 @@ class TrustRule:
     num_agreeing: int = NUM_AGREEING
     agreeing_time: float = AGREEING_TIME
     max_speed: float = SPEED_MARGIN * MOTOR_SPEED
+    max_silence: float = np.inf
     asks: bool = True
 
     @classmethod
@@ -68,7 +74,7 @@ class TrustRule:
         period = 1.0 / config.control_rate
         if simulated:
             return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, max_speed=np.inf, asks=False)
-        return cls(period, config.max_start_jump)
+        return cls(period, config.max_start_jump, max_silence=config.state_timeout)
 
 
 class ReadingTrust:
@@ -84,7 +90,7 @@ class ReadingTrust:
         self._newest: np.ndarray | None = None  # the newest reading, believed or not
         self._newest_stamp, self._newest_time = 0, -np.inf
         self._believed: np.ndarray | None = None  # the newest reading that was believed
-        self._zeros_are_confirmed = False
+        self._are_zeros_doubted, self._zeros_are_confirmed = False, False
         self._num_agreeing, self._agreeing_since = 0, 0.0  # the newest readings that agree with each other
         self._is_believed = False
         self._reason = f"joint states of the {side} arm must have come before a chunk; check its driver"
@@ -100,7 +106,7 @@ class ReadingTrust:
     def confirm(self) -> None:
         """Records that the operator has looked at the robot and lets it start from where it stands."""
         self._question = ""
-        self._zeros_are_confirmed = True
+        self._zeros_are_confirmed = self._are_zeros_doubted
 
     def judge(self, state: np.ndarray, *, stamp: int, now: float, commanded: np.ndarray | None) -> bool:
         """Returns whether a reading is believed.
@@ -111,6 +117,10 @@ class ReadingTrust:
             now: the time of its arrival, steady s.
             commanded: float [7], the last command for the arm, or None before the first.
         """
+        if self._newest is not None and now - self._newest_time > self._rule.max_silence:
+            # The arm may have been moved meanwhile.
+            self._is_believed, self._num_agreeing = False, 0
+            self._reason = f"joint states of the {self._side} arm came back and must agree for a while"
         wrong = self._out_of_range(state) or self._all_zero(state, commanded) or self._leap(state, stamp, now)
         self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
@@ -149,7 +159,7 @@ class ReadingTrust:
             return ""
         return (
             f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
-            f"{self._rule.max_start_jump} rad (robot.max_start_jump); look at the robot, then start an episode"
+            f"{self._rule.max_start_jump} rad (robot.max_start_jump); {CONFIRM}"
         )
 
     def _out_of_range(self, state: np.ndarray) -> str:
@@ -166,24 +176,29 @@ class ReadingTrust:
     def _all_zero(self, state: np.ndarray, commanded: np.ndarray | None) -> str:
         """Doubts six joints at exactly 0, unless the arm was seen or sent near there. A failed read may look so."""
         arm = slice(0, len(aloha.ARM_JOINTS))
-        if np.any(state[arm]) or self._zeros_are_confirmed:
+        if np.any(state[arm]):
+            self._are_zeros_doubted = self._zeros_are_confirmed = False  # A confirmation is for this time alone.
+            return ""
+        if self._zeros_are_confirmed:
             return ""
         known = commanded if self._believed is None else self._believed
         if known is not None and np.max(np.abs(known[arm])) <= self._rule.max_start_jump:
             return ""
-        return "all six joints are exactly 0; where the arm really stands so, start an episode to confirm it"
+        self._are_zeros_doubted = True
+        return f"all six joints are exactly 0; where the arm really stands so, {CONFIRM}"
 
     def _leap(self, state: np.ndarray, stamp: int, now: float) -> str:
         """Doubts a change that the motors cannot make.
 
-        The time since the last reading is that between their arrivals. Readings that waited for this process arrive at
-        once, so that a longer time between their stamps counts up to `MAX_WAIT`.
+        The time since the last reading is that between their arrivals, or between their stamps where this is longer,
+        because readings that waited for this process arrive at once. It counts up to `MAX_WAIT`, so that the change
+        that is believed does not grow with a silence.
         """
         if self._newest is None:
             return ""
         change = np.abs(state - self._newest)[: len(aloha.ARM_JOINTS)]
-        between_stamps = min((stamp - self._newest_stamp) / NANOSECONDS, MAX_WAIT)
-        since = max(now - self._newest_time, between_stamps, self._rule.period)
+        between_stamps = (stamp - self._newest_stamp) / NANOSECONDS
+        since = max(min(max(now - self._newest_time, between_stamps), MAX_WAIT), self._rule.period)
         allowed = self._rule.max_speed * since + NOISE
         worst = int(np.argmax(change))
         if change[worst] <= allowed:

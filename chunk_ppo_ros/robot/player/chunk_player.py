@@ -56,7 +56,9 @@ class ChunkPlayer:
         self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand, rule=trust)
         self._pairs = TrajectoryPairs(config.pair_timeout)
         self._results = ResultLog()
-        self._motion = MotionExecutor(config, self._readings, self._results.report, lockstep=states_on_demand)
+        self._motion = MotionExecutor(
+            config, self._readings, self._results.report, lockstep=states_on_demand, simulated=not trust.asks
+        )
         self._leaders = LeaderArms(config)
         self._human = HumanDriving(
             self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
@@ -74,6 +76,11 @@ class ChunkPlayer:
     def awaits_first_step(self) -> bool:
         """Whether a chunk or segment is being executed of which nothing has been sent yet."""
         return self._motion.running is not None and self._motion.running.num_commands == 0
+
+    @property
+    def stops(self) -> bool:
+        """Whether commands are left to send until the robot is at rest after a stop."""
+        return self._motion.stops
 
     @property
     def human_drives(self) -> bool:
@@ -158,11 +165,16 @@ class ChunkPlayer:
         else:
             self.stop(Status.CANCELLED, reason)
 
-    def resume(self) -> None:
-        """Allows chunks again. The operator has seen where the robot is, and the next motion starts from there."""
+    def confirm(self) -> None:
+        """Records that the operator has seen where the robot is. The next motion may start from there."""
         self._readings.confirm()
         if not self.playing and (self._frozen or not self._leaders.any_followed):
             self._motion.forget_command()
+
+    def resume(self, *, confirmed: bool = True) -> None:
+        """Allows chunks again, and confirms where the robot is if the operator has looked."""
+        if confirmed:
+            self.confirm()
         self._suspended, self._frozen = "", False
 
     def set_max_velocity(self, max_velocity: float) -> None:
@@ -187,6 +199,7 @@ class ChunkPlayer:
             self.refuse(stamp, reason)
         obstacle = self._obstacle or self._readings.doubt or self._motion.overdue(now)
         if obstacle:
+            self._motion.stop_yielding()
             self.stop(Status.FAULT, obstacle)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction)
@@ -203,6 +216,8 @@ class ChunkPlayer:
                 with this step takes its own stamp from it.
         """
         self.watch(now)
+        if self._motion.is_early(now):
+            return None
         if self.human_drives:
             suspended = self._obstacle or self._suspended
             return self._human.step(now, stamp, suspended=suspended, frozen=self._frozen or bool(self._obstacle))

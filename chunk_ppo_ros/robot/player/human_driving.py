@@ -96,6 +96,8 @@ class HumanDriving:
             frozen: whether the human cannot move the robot while it is suspended.
         """
         motion = self._motion
+        if motion.yields:
+            return motion.take_hold(now)
         if motion.running is not None and motion.running.num_steps == self._segment_steps:
             motion.finish(Status.EXECUTED, "")
             self._settling = SETTLING_STEPS

@@ -11,12 +11,16 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch
 from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
+
+YIELDING_SPEED = 0.3
+"""The part of robot.max_velocity at which the robot gives way to an obstacle."""
 
 
 class MotionExecutor:
@@ -27,6 +31,7 @@ class MotionExecutor:
         readings: the newest joint states.
         report: is called with the result of each execution.
         lockstep: whether one control period passes between two commands, whatever the clock says.
+        simulated: whether the arms are our simulator's, which moves them by itself between two motions.
 
     Raises:
         RegistryError: for a measurement of another package that cannot be used.
@@ -39,11 +44,13 @@ class MotionExecutor:
         report: Callable[[ExecutionResult], None],
         *,
         lockstep: bool,
+        simulated: bool,
     ) -> None:
         self._period = 1.0 / config.control_rate
         self._readings = readings
         self._report = report
         self._lockstep = lockstep
+        self._simulated = simulated
         self._gate = Gate(config)
         self._measurer = Measurer()
         self._running: RunningExecution | None = None
@@ -71,7 +78,22 @@ class MotionExecutor:
     @property
     def comes_to_rest(self) -> bool:
         """Whether the robot still moves after a stop, so that no chunk may start. A simulator in lockstep does not."""
-        return self._stops and not self._is_free and not self._lockstep and not self._gate.can_rest
+        is_moving = self._yields_to is not None or not self._gate.can_rest
+        return self._stops and not self._is_free and not self._lockstep and is_moving
+
+    @property
+    def yields(self) -> bool:
+        """Whether the robot gives way to an obstacle at present."""
+        return self._stops and self._yields_to is not None
+
+    @property
+    def stops(self) -> bool:
+        """Whether commands are left to send until the robot is at rest."""
+        return self._stops
+
+    def is_early(self, now: float) -> bool:
+        """Returns whether a command at this time would come too shortly after the last one."""
+        return self._gate.is_early(self._time(now))
 
     def anchor(self) -> None:
         """Begins a motion from the last command or the measured position; see `Gate.starting_point`."""
@@ -144,11 +166,11 @@ class MotionExecutor:
     def stop(self, status: Status, reason: str) -> None:
         """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
 
-        The next motion starts from the measured position.
+        The next motion starts from the last command, which the motors hold. A simulator may have moved its arms.
         """
         if self._running is not None:
             self.hand_over(status, reason)
-            self._gate.release()
+            self._release_if_simulated()
 
     def hand_over(self, status: Status, reason: str) -> None:
         """Stops like `stop`, but the policy or the human starts from the last command next."""
@@ -161,6 +183,10 @@ class MotionExecutor:
         has_moved = self._running is not None and self._running.num_commands > 0
         if has_moved or not self._gate.rests:
             self._stops, self._is_free = True, False
+
+    def stop_yielding(self) -> None:
+        """Lets the robot brake where it gives way to an obstacle, because it must not move at all."""
+        self._yields_to = None
 
     def obstruction(self, now: float) -> str:
         """Returns which joint has not followed its command for too long, or an empty string."""
@@ -176,12 +202,19 @@ class MotionExecutor:
         again, because gravity would then let the arms creep down.
         """
         self.stop(status, reason)
-        self._yields_to = self._readings.positions()
+        measured, commanded = self._readings.positions(), self._gate.commanded
+        if commanded is not None:
+            measured[aloha.GRIPPER_INDICES] = commanded[aloha.GRIPPER_INDICES]  # They go on holding what they hold.
+        self._yields_to = measured
 
     def forget_command(self) -> None:
-        """Lets the next motion start from the measured position, because the operator has seen where the robot is."""
+        """Lets the next motion start where the arms are, because the operator has looked, or a simulator is reset."""
         self._is_confirmed = True
         if not self._stops:  # A robot that still brakes goes on from its last command.
+            self._release_if_simulated()
+
+    def _release_if_simulated(self) -> None:
+        if self._simulated:
             self._gate.release()
 
     def strayed(self) -> str:
@@ -203,7 +236,7 @@ class MotionExecutor:
             hold = self._gate.stop(now=self._time(now)).target
             self._stops = not self._gate.rests
         else:
-            hold = self._gate.send(self._yields_to, now=self._time(now)).target
+            hold = self._gate.send(self._yields_to, now=self._time(now), speed=YIELDING_SPEED).target
             self._stops = not self._gate.has_arrived(self._yields_to)
         return hold
 
