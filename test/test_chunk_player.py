@@ -396,10 +396,10 @@ def test_the_start_of_an_episode_lets_a_robot_that_brakes_go_on_from_its_last_co
     send(player, ramp(4, 0.3), now=1.0)
     sent, _ = play(player, 1.0)
     player.resume()
-    observe(player, 1.14, sent[-1] - 0.02)
-    send(player, np.tile(sent[-1] + 0.1, (4, 1)), now=1.14, stamp=2)
-    after = player.tick(1.16)
-    assert after is not None and np.isclose(after[0] - sent[-1][0], 0.024)
+    observe(player, 1.30, sent[-1] - 0.02)
+    send(player, np.tile(sent[-1] + 0.1, (4, 1)), now=1.30, stamp=2)
+    after = player.tick(1.32)
+    assert after is not None and np.isclose(after[0] - sent[-1][0], 0.02457, atol=1e-5)
 
 
 def test_a_chunk_that_fails_before_its_first_step_moves_nothing() -> None:
