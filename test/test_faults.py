@@ -198,7 +198,7 @@ def test_faults_in_a_graph_break_no_rule() -> None:
         Cell("policy_node", "idle", "forged_stamp"),
         Cell("robot_node", "playing", "stopped"),
     ]
-    with running_graph(robot_limits(), 1) as graph:
+    with running_graph(robot_limits()) as graph:
         for cell in cells:
             graph.run(cell)
         send_hostile_chunks(graph, 12, seed=1)

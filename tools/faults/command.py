@@ -36,7 +36,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--long", action="store_true", help=f"{NUM_CHUNKS_LONG} hostile chunks")
     parser.add_argument("--trial", type=int, help="run only the trial of this number, to see a broken rule again")
     parser.add_argument("--cells", type=int, help="number of faults in the graph, drawn by the seed; all by default")
-    parser.add_argument("--graph-chunks", type=int, default=1000, help="number of hostile chunks in the graph")
+    parser.add_argument("--cell", help="run only this fault in the graph, to see a broken rule again; NODE/STATE/FAULT")
+    parser.add_argument("--graph-chunks", type=int, default=500, help="number of hostile chunks in the graph")
     parser.add_argument("--jobs", type=int, default=1, help="number of processes for the chunks without ROS")
     return parser.parse_args(arguments)
 
@@ -59,6 +60,8 @@ def run_graph(options: argparse.Namespace) -> Counts:
     """Injects faults into a graph with robot_node, says which cannot be injected, and returns the counts."""
     unreachable = {f"{cell.node}: {cell.unreachable}": cell.node for cell in all_cells() if cell.unreachable}
     cells = sample(options.cells, options.seed)
+    if options.cell:
+        cells = [cell for cell in cells if str(cell) == options.cell]
     every = all_cells()
     num_unreachable = sum(bool(cell.unreachable) for cell in every)
     print(f"{len(every)} cells of node, state and fault, {num_unreachable} of them unreachable, {len(cells)} are run")
@@ -66,19 +69,22 @@ def run_graph(options: argparse.Namespace) -> Counts:
         print(f"  unreachable: {reason}")
     if not cells and not options.graph_chunks:
         return Counts()
-    with running_graph(robot_limits(), options.seed) as graph:
+    with running_graph(robot_limits()) as graph:
         for cell in cells:
             graph.run(cell)
-        send_hostile_chunks(graph, options.graph_chunks, seed=options.seed)
+        if not options.cell:
+            send_hostile_chunks(graph, options.graph_chunks, seed=options.seed)
         return graph.judge.counts
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the faults, prints what they did, and returns 1 where a rule was broken."""
     options = parse(arguments)
-    parts = {"without ROS": run_chunks}
-    if options.trial is None:
-        parts["in the graph"] = run_graph
+    parts = {"without ROS": run_chunks, "in the graph": run_graph}
+    if options.trial is not None:
+        del parts["in the graph"]
+    elif options.cell:
+        del parts["without ROS"]
     found = []
     for name, run in parts.items():
         start = time.monotonic()

@@ -50,7 +50,8 @@ class Counts:
         chunks: chunks of which a half was delivered.
         commands: commands that were judged.
         anchors: commands that did not follow from the one before, but from a reading at rest; see `stream_check.py`.
-        anchor_jumps: distance of each of these from the command before, rad.
+        anchor_jumps: distance of each of these from the command before, rad, after an operator has looked.
+        free_jumps: distances of the others, rad, which a fault alone allowed.
         forced: commands that could not keep the acceleration because a short control step allowed them less speed.
         hold_ms: time from each cause of a stop to the first decelerating command, ms.
         violations: the first of the broken rules.
@@ -74,6 +75,7 @@ class Counts:
     anchors: int = 0
     forced: int = 0
     anchor_jumps: list[float] = dataclasses.field(default_factory=list)
+    free_jumps: list[float] = dataclasses.field(default_factory=list)
     hold_ms: list[float] = dataclasses.field(default_factory=list)
     violations: list[Violation] = dataclasses.field(default_factory=list)
 
@@ -100,11 +102,12 @@ class Counts:
     def details(self) -> str:
         """Returns the counts that the closing line does not have."""
         rest = [name for name in MUST_BE_ZERO if name not in IN_CLOSING_LINE]
-        jump = max(self.anchor_jumps, default=0.0)
+        looked, free = (max(jumps, default=0.0) for jumps in (self.anchor_jumps, self.free_jumps))
         return (
             f"chunks={self.chunks} {' '.join(f'{name}={getattr(self, name)}' for name in rest)}\n"
-            f"  new anchors at a reading: {self.anchors}, up to {jump:.3f} rad from the command before; commands with "
-            f"less acceleration than promised because of a short control step: {self.forced}\n"
+            f"  new anchors at a reading: {self.anchors}, up to {looked:.3f} rad from the command before where an "
+            f"operator has looked, and up to {free:.3f} rad after a fault alone ({len(self.free_jumps)} of them)\n"
+            f"  commands that a short control step forced to change speed faster: {self.forced}\n"
             f"  stops that were timed: {len(self.hold_ms)}, hold_ms p50={self.hold(50):.0f} p99={self.hold(99):.0f}"
         )
 

@@ -34,7 +34,7 @@ def send_hostile_chunks(graph: GraphRun, num_chunks: int, *, seed: int) -> None:
     for number in range(num_chunks):
         if number % CHUNKS_PER_EPISODE == 0:
             rig.tell(EpisodeEvent.STARTED)
-            judge.begin(f"hostile chunks from number {number} on")
+            judge.begin(f"hostile chunks from number {number} on", f"--seed {seed} --chunks 0 --cells 0")
         deliveries = source.deliveries(rig.command, now=time.monotonic(), clock=rig.now())
         judge.counts.faults += deliveries[0].kind != WHOLE
         for delivery in deliveries:

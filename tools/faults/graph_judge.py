@@ -25,13 +25,12 @@ class GraphJudge:
 
     Args:
         limits: the limits of robot_node.
-        where: the arguments that repeat the run.
     """
 
-    def __init__(self, limits: Limits, where: str) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.counts = Counts()
         self._limits = limits
-        self._where = where
+        self._where = "the start of robot_node"
         self._inputs: collections.deque[str] = collections.deque(maxlen=14)
         self._results: collections.Counter[int] = collections.Counter()
         self.outstanding: set[int] = set()
@@ -47,8 +46,9 @@ class GraphJudge:
         """Forgets the commands before, because robot_node was started anew."""
         self.stream = StreamCheck(self._limits, self.counts, self.report, slack=TIME_SLACK)
 
-    def begin(self, cell: str) -> None:
-        """Begins a cell. An operator has looked at the robot."""
+    def begin(self, cell: str, where: str) -> None:
+        """Begins a cell, which `where` repeats. An operator has looked at the robot."""
+        self._where = where
         self._inputs.clear()
         self.note(cell)
         self.num_commands = 0

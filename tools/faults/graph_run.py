@@ -46,12 +46,11 @@ class GraphRun:
     Args:
         config: the limits of robot_node.
         folder: where robot_node keeps its files.
-        seed: the seed of the order of the cells.
     """
 
-    def __init__(self, config: RobotConfig, folder: pathlib.Path, seed: int) -> None:
+    def __init__(self, config: RobotConfig, folder: pathlib.Path) -> None:
         self._folder = folder
-        self.judge = GraphJudge(Limits.of(config), f"--seed {seed} --chunks 0")
+        self.judge = GraphJudge(Limits.of(config))
         self.rig = Rig(self.judge.on_command, self._on_reading, self.judge.on_result)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.rig)
@@ -117,7 +116,7 @@ class GraphRun:
 
     def run(self, cell: Cell) -> None:
         """Brings robot_node into the state of the cell, injects the fault, and ends it again."""
-        self.judge.begin(str(cell))
+        self.judge.begin(str(cell), f"--cell {cell}")
         self.judge.counts.faults += 1
         lost = cell.node == "robot_node" and cell.fault == "killed"
         try:
@@ -218,7 +217,7 @@ class GraphRun:
 
 
 @contextlib.contextmanager
-def running_graph(config: RobotConfig, seed: int) -> Iterator[GraphRun]:
+def running_graph(config: RobotConfig) -> Iterator[GraphRun]:
     """Runs robot_node and the rig in a ROS domain of their own, within this machine."""
     with contextlib.ExitStack() as stack:
         domain = stack.enter_context(claim_domain())
@@ -227,7 +226,7 @@ def running_graph(config: RobotConfig, seed: int) -> Iterator[GraphRun]:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults_")))
         rclpy.init(domain_id=domain)
         stack.callback(rclpy.shutdown)
-        graph = GraphRun(config, folder, seed)
+        graph = GraphRun(config, folder)
         stack.callback(graph.close)
         graph.start()
         yield graph

@@ -81,7 +81,7 @@ class StreamCheck:
         self._limits, self._counts, self._report, self._slack = limits, counts, report, slack
         self.last: np.ndarray | None = None
         self.step = np.zeros(aloha.ACTION_DIM)
-        self._other_step: np.ndarray | None = None  # the last step, if the last command was a new anchor
+        self._other_steps: dict[str, list[np.ndarray]] = {}  # the last steps of each arm if the command was an anchor
         self.sent = -np.inf
         self._may_anchor, self._is_confirmed = True, True
         self._readings: dict[str, collections.deque[tuple[float, np.ndarray]]] = {
@@ -119,12 +119,12 @@ class StreamCheck:
             self._report("outside_limits", f"the command is not finite: {target.tolist()}")
             return
         gap, start = now - self.sent, self.last
-        found, anchor = ["over_velocity"] if start is None else self._best(target - start, gap), None
-        if self._may_anchor and (start is None or self._is_slow(gap)):
-            anchor = self._anchor(target, now)
+        found = ["over_velocity"] if start is None else self._best(target - start, gap)
+        anchors = self._near(target, now) if self._may_anchor and (start is None or self._is_slow(gap)) else {}
         if start is not None and not found:
             self._note_forced(target - start, gap)
-        elif anchor is not None:
+        elif anchors:
+            anchor = np.concatenate([anchors[side][-1] for side in aloha.SIDES])
             if start is not None:
                 self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
             start, found = anchor, []
@@ -134,7 +134,9 @@ class StreamCheck:
         if start is not None:
             self._check_range(target, start)
             self.step = target - start
-        self._other_step = None if anchor is None else target - anchor
+        self._other_steps = {
+            side: [target[aloha.side_slice(side)] - start for start in anchors[side]] for side in anchors
+        }
         self.last, self.sent = np.array(target), now
         if playing:
             self._may_anchor = self._is_confirmed = False
@@ -151,10 +153,14 @@ class StreamCheck:
         """Returns the rules that a step, float [14], breaks after the step before.
 
         Where the command before may have been a new anchor close to the command before it, its step may have been
-        counted from either. The step must keep the rules after one of them.
+        counted from either. The step must keep the rules after one of them, for each arm.
         """
-        steps = [self.step] if self._other_step is None else [self.step, self._other_step]
-        return min((self._broken(step, before, gap) for before in steps), key=len)
+        before = self.step.copy()
+        for side, steps in self._other_steps.items():
+            part = aloha.side_slice(side)
+            distances = [np.max(np.abs(step[part] - other)[:-1]) for other in (before[part], *steps)]
+            before[part] = (before[part], *steps)[int(np.argmin(distances))]
+        return self._broken(step, before, gap)
 
     def _broken(self, step: np.ndarray, before: np.ndarray, gap: float) -> list[str]:
         """Returns the rules that a step, float [14], breaks for the best of the possible times, about `gap` s."""
@@ -174,25 +180,22 @@ class StreamCheck:
         if np.any((step < low - TOLERANCE) | (step > high + TOLERANCE)):
             yield "over_acceleration"
 
-    def _anchor(self, target: np.ndarray, now: float) -> np.ndarray | None:
-        """Returns the readings, float [14], from which a command follows at rest, or None."""
+    def _near(self, target: np.ndarray, now: float) -> dict[str, list[np.ndarray]]:
+        """Returns the readings of each arm from which a command follows at rest, or nothing where an arm has none."""
         rest = np.minimum(self._limits.change, self._limits.speed * self._limits.period) + TOLERANCE
-        found = []
+        found: dict[str, list[np.ndarray]] = {}
         for side in aloha.SIDES:
             part = aloha.side_slice(side)
-            near = [
+            found[side] = [
                 state
                 for arrival, state in self._readings[side]
                 if now - arrival <= ANCHOR_WINDOW and np.all(np.abs(target[part] - state) <= rest[part])
             ]
-            if not near:
-                return None
-            found.append(near[-1])
-        return np.concatenate(found)
+        return found if all(found.values()) else {}
 
     def _note_jump(self, jump: float) -> None:
         self._counts.anchors += 1
-        self._counts.anchor_jumps.append(jump)
+        (self._counts.anchor_jumps if self._is_confirmed else self._counts.free_jumps).append(jump)
         if jump > self._limits.start_jump and not self._is_confirmed:
             self._report("unconfirmed_leaps", f"a motion begins {jump:.3f} rad from the command before")
 
