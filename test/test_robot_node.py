@@ -358,7 +358,7 @@ def test_a_chunk_of_a_robot_with_limited_acceleration_starts_and_ends_at_rest() 
         graph.rig.send(ramp(16, 0.01))
         result = graph.result()
         assert (result.status, result.num_steps) == (ExecutionResult.EXECUTED, 16)
-        commands = np.array([aloha.START_POSE, *graph.rig.targets])
+        commands = np.array([aloha.START_POSE, *np.reshape(result.commanded, (-1, 14))])
     steps = np.diff(commands, axis=0)
     changes = np.diff(steps, axis=0, prepend=np.zeros((1, 14)))
     assert np.max(np.abs(changes[:, aloha.ARM_INDICES])) <= 10.0 * PERIOD**2 + 1e-6
@@ -401,15 +401,15 @@ def test_a_chunk_that_no_controller_listens_to_is_not_executed(real_time: Graph)
 
 
 def test_an_arm_that_does_not_follow_is_a_fault_and_is_not_pressed_on() -> None:
-    with running_graph(robot__max_following_error="0.05", robot__max_velocity="1.0") as graph:
-        graph.rig.follows = False
-        for _ in range(4):
-            graph.rig.send(ramp(16, 0.01))
-            result = graph.result()
-            if result.status == ExecutionResult.FAULT:
-                break
+    parameters = {"robot__max_following_error": "0.05", "robot__max_velocity": "1.0"}
+    with running_graph(model__action_horizon=str(HORIZON), **parameters) as graph:
+        graph.rig.send(ramp(HORIZON, 0.01))
+        graph.until(lambda: len(graph.rig.targets) > 10)
+        graph.rig.follows = False  # it meets an obstacle
+        result = graph.result()
+        assert (result.status, result.num_steps) == (ExecutionResult.FAULT, 0)
         assert "does not follow: it is at" in result.message and "(robot.max_following_error)" in result.message
-        graph.until(lambda: np.allclose(graph.rig.targets[-1], aloha.START_POSE, rtol=0.0, atol=1e-6))
+        graph.until(lambda: np.allclose(graph.rig.targets[-1], graph.rig.state, rtol=0.0, atol=1e-6))
 
 
 def send_from(graph: Graph, *, run_id: str = "run", age: float = 0.0) -> ExecutionResult:
@@ -595,3 +595,12 @@ def test_commands_are_not_for_later_than_now_where_the_clock_was_set_back(real_t
     assert result.status == ExecutionResult.EXECUTED
     assert max(real_time.rig.stamps) <= real_time.rig.now()
     assert time_to_ns(result.end) <= real_time.rig.now()
+
+
+def test_a_chunk_of_an_arm_without_torque_is_a_fault_and_has_no_step_that_counts() -> None:
+    with running_graph(robot__max_following_error="0.3") as graph:
+        graph.rig.follows = False
+        graph.rig.send(ramp(16, 0.01))
+        result = graph.result()
+        assert (result.status, result.num_steps) == (ExecutionResult.FAULT, 0)
+        assert "waist did not move: it was commanded by 0.15 rad and turned by 0.000 rad" in result.message

@@ -5,6 +5,7 @@ A chunk of the policy and a segment of a human are executed by the same methods,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
-from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch
+from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
 from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
@@ -117,12 +118,19 @@ class MotionExecutor:
         if ending is Status.LIMITED:
             return self._cut_short(now)
         if ending is not None:
-            self.finish(ending, "")
+            still = self._stood_still(chunk)
+            self.finish(Status.FAULT if still else ending, still, counts=not still)
             return None
         if not chunk.num_commands:
             self.anchor()
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left))
+
+    def _stood_still(self, chunk: PlayedChunk) -> str:
+        """Returns which joint the chunk did not move, or an empty string, also where no arm must follow."""
+        if not self._following.is_on or not chunk.measured:
+            return ""
+        return stood_still(np.array(chunk.commanded), chunk.measured[0], self._readings.positions())
 
     def _cut_short(self, now: float) -> np.ndarray | None:
         """Ends a chunk that the limits made too slow, and returns the next command.
@@ -155,28 +163,33 @@ class MotionExecutor:
         self._stops, self._yields_to = False, None  # The robot leaves the position that it held.
         return self._gate.send(target, now=self._time(now)).target
 
-    def finish(self, status: Status, message: str) -> None:
-        """Ends what is being executed, and reports its result. The motors hold the last command."""
+    def finish(self, status: Status, message: str, *, counts: bool = True) -> None:
+        """Ends what is being executed, and reports its result. The motors hold the last command.
+
+        Args:
+            status: how it ended.
+            message: the reason, or empty.
+            counts: whether the steps that were sent count. Those of an arm that did not follow do not.
+        """
         done, self._running = self._running, None
         if done is not None:
-            self._report(
-                done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
-            )
+            result = done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
+            self._report(result if counts else dataclasses.replace(result, num_steps=0))
 
-    def stop(self, status: Status, reason: str) -> None:
+    def stop(self, status: Status, reason: str, *, counts: bool = True) -> None:
         """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
 
         The next motion starts from the last command, which the motors hold. A simulator may have moved its arms.
         """
         if self._running is not None:
-            self.hand_over(status, reason)
+            self.hand_over(status, reason, counts=counts)
             self._release_if_simulated()
 
-    def hand_over(self, status: Status, reason: str) -> None:
+    def hand_over(self, status: Status, reason: str, *, counts: bool = True) -> None:
         """Stops like `stop`, but the policy or the human starts from the last command next."""
         self.brake()
         if self._running is not None:
-            self.finish(status, reason)
+            self.finish(status, reason, counts=counts)
 
     def brake(self) -> None:
         """Lets the robot come to rest, unless it is at rest."""
@@ -201,7 +214,7 @@ class MotionExecutor:
         The last command would press what is in the way with all the strength of the motors. The robot does not give way
         again, because gravity would then let the arms creep down.
         """
-        self.stop(status, reason)
+        self.stop(status, reason, counts=False)
         measured, commanded = self._readings.positions(), self._gate.commanded
         if commanded is not None:
             measured[aloha.GRIPPER_INDICES] = commanded[aloha.GRIPPER_INDICES]  # They go on holding what they hold.
