@@ -112,4 +112,4 @@ def test_a_look_at_the_motors_ends_when_the_robot_moves(bench: Bench) -> None:
     for _ in range(30):
         bench.send()
         bench.spin(0.02)
-    assert left.calls[num_calls:] == ["get_motor_registers arm Hardware_Error_Status"]
+    assert left.calls[num_calls:] == ["get_robot_info arm"]

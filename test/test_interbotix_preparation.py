@@ -177,3 +177,32 @@ def test_a_driver_whose_predecessor_is_not_known_to_be_dead_is_prepared(bench: B
         bench.until_prepared()
         bench.until(lambda: again.motors.modes["gripper"] == "current_based_position")
         assert again.motors.commands == []
+
+
+@pytest.mark.parametrize(
+    ("joint", "mode", "text"),
+    [
+        (
+            "gripper",
+            "linear_position",
+            "the gripper's operating mode must be current_based_position, got linear_position",
+        ),
+        ("waist", "velocity", "the operating mode of the group arm must be position, got velocity"),
+    ],
+)
+def test_a_mode_that_another_program_sets_is_noticed_before_anything_is_sent(bench: Bench, joint, mode, text) -> None:
+    left = bench.start("left")
+    bench.start("right")
+    bench.until_prepared()
+    bench.send()
+    bench.until(lambda: len(left.motors.commands) == 2)
+    left.motors.modes[joint] = mode
+    bench.until_problem(f"follower_left: {text}")
+    bench.send()
+    bench.spin(0.3)
+    assert len(left.motors.commands) == 2
+    left.motors.modes["waist"] = "position"  # The gripper's mode is set again by the back end.
+    bench.until_prepared()
+    bench.send()
+    bench.until(lambda: len(left.motors.commands) == 4)
+    assert left.motors.modes["gripper"] == "current_based_position" and left.motors.mistakes == []

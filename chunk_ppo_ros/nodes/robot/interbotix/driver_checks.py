@@ -27,6 +27,10 @@ class DriverRefused(Exception):
     """The driver or its motors are not in the state in which the arm may be commanded. The text says what to do."""
 
 
+class WrongMode(DriverRefused):
+    """Motors are in another operating mode, in which the numbers of a command would mean something else."""
+
+
 def check_arm(
     *, mode: str, names: Sequence[str], ids: Sequence[int], lower: Sequence[float], upper: Sequence[float]
 ) -> None:
@@ -40,7 +44,8 @@ def check_arm(
         upper: the upper limits of these joints, rad.
 
     Raises:
-        DriverRefused: if the mode, the order of the joints, the ids or a limit is not what this package takes it for.
+        DriverRefused: if the order of the joints, the ids or a limit is not what this package takes it for.
+        WrongMode: if the mode is not.
     """
     if list(names) != list(aloha.ARM_JOINTS):
         raise DriverRefused(
@@ -48,7 +53,7 @@ def check_arm(
             f"{', '.join(names) or 'none'}; start the driver with the motor configuration of aloha_vx300s"
         )
     if mode != ARM_MODE:
-        raise DriverRefused(
+        raise WrongMode(
             f"the operating mode of the group arm must be {ARM_MODE}, got {mode or 'none'}; support the arm and set "
             "the mode by the driver's set_operating_modes, which drops the torque for a moment"
         )
@@ -82,12 +87,12 @@ def check_gripper_mode(mode: str) -> None:
     """Checks the mode that the driver tells of the gripper after it was set.
 
     Raises:
-        DriverRefused: if it is not `GRIPPER_MODE`. In linear_position an angle would be taken for a distance.
+        WrongMode: if it is not `GRIPPER_MODE`. In linear_position an angle would be taken for a distance.
     """
     if mode != GRIPPER_MODE:
-        raise DriverRefused(
+        raise WrongMode(
             f"the gripper's operating mode must be {GRIPPER_MODE}, got {mode or 'none'} after it was set; check the "
-            "log of the driver"
+            "log of the driver, and whether another program sets it"
         )
 
 

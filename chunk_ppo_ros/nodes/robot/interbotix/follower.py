@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, WrongMode
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
-from chunk_ppo_ros.nodes.robot.interbotix.preparation import Routine, look_after, prepare
+from chunk_ppo_ros.nodes.robot.interbotix.preparation import Routine, prepare, watch
 from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall, Wait
 
 GRIPPER_STEP = 0.005
@@ -27,6 +27,7 @@ class Follower:
         self._link = link
         self._drivers: frozenset[bytes] = frozenset()
         self._is_prepared = False
+        self._is_refused = False  # whether the problem is what the driver was refused for, which stays until it is over
         self._problem = "is not prepared yet"
         self._rivals = ""  # the nodes that command the arm beside this one
         self._routine: Routine | None = None
@@ -58,7 +59,8 @@ class Follower:
     def prepare_again(self, reason: str) -> None:
         """Forgets that the arm is prepared. Nothing is sent to it until it is prepared again."""
         self._end_routine()
-        self._is_prepared, self._problem, self._sent_gripper = False, reason, None
+        self._is_prepared, self._is_refused = False, False
+        self._problem, self._sent_gripper = reason, None
         self._may_reboot, self._next_at = True, 0.0
 
     def watch_driver(self) -> bool:
@@ -107,7 +109,7 @@ class Follower:
 
     def _begin(self) -> Routine:
         if self._is_prepared:
-            return look_after(self._link)
+            return watch(self._link)
         may_reboot, self._may_reboot = self._may_reboot, False
         return prepare(self._link, may_reboot=may_reboot)
 
@@ -123,11 +125,19 @@ class Follower:
                 self._wait = next(routine)
         except StopIteration:
             self._finish("", now)
-            self._is_prepared = True
+            self._is_prepared, self._is_refused = True, False
         except DriverRefused as error:
-            self._finish(str(error), now)
+            self._refuse(error, now)
         else:
-            self._problem = self._problem if self._is_prepared else self._wait.reason
+            if not self._is_prepared and not self._is_refused:
+                self._problem = self._wait.reason
+
+    def _refuse(self, error: DriverRefused, now: float) -> None:
+        """Keeps the problem until it is over. An arm in another mode is sent nothing until it is prepared again."""
+        self._finish(str(error), now)
+        self._is_refused = True
+        if isinstance(error, WrongMode):
+            self._is_prepared, self._sent_gripper = False, None
 
     def _finish(self, problem: str, now: float) -> None:
         self._end_routine()

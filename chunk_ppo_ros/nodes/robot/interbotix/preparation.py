@@ -41,6 +41,20 @@ def prepare(link: DriverLink, *, may_reboot: bool) -> Routine:
     yield link.fresh_states()
 
 
+def watch(link: DriverLink) -> Routine:
+    """Looks whether a prepared arm still is as it was prepared. Another program may have set the modes meanwhile.
+
+    Raises:
+        DriverRefused: if a motor has an error or no torque.
+        WrongMode: if a mode is another one.
+    """
+    yield from _check_arm(link)
+    call = link.gripper_info()
+    yield call
+    driver_checks.check_gripper_mode(call.answer.mode)
+    yield from look_after(link)
+
+
 def look_after(link: DriverLink) -> Routine:
     """Reads the errors and the torque of all motors. Each read takes the driver some 10 ms for each motor.
 
