@@ -119,7 +119,9 @@ class StreamCheck:
             self._report("outside_limits", f"the command is not finite: {target.tolist()}")
             return
         gap, start = now - self.sent, self.last
-        found = ["over_velocity"] if start is None else self._best(target - start, gap)
+        found = ["over_velocity"]
+        if start is not None:
+            found = [*self._best(target - start, gap), *self._outside(target, start)]
         anchors = self._near(target, now) if self._may_anchor and (start is None or self._is_slow(gap)) else {}
         if start is not None and not found:
             self._note_forced(target - start, gap)
@@ -127,12 +129,12 @@ class StreamCheck:
             anchor = np.concatenate([anchors[side][-1] for side in aloha.SIDES])
             if start is not None:
                 self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
-            start, found = anchor, []
+            start, found = anchor, self._outside(target, anchor)
         for rule in found:
             step = "" if start is None else f" by {np.round(target - start, 4).tolist()}"
-            self._report(rule, f"{gap:.4f} s after a step of {np.round(self.step, 4).tolist()}{step}")
+            where = f" to {np.round(target, 4).tolist()}"
+            self._report(rule, f"{gap:.4f} s after a step of {np.round(self.step, 4).tolist()}{step}{where}")
         if start is not None:
-            self._check_range(target, start)
             self.step = target - start
         self._other_steps = {
             side: [target[aloha.side_slice(side)] - start for start in anchors[side]] for side in anchors
@@ -199,8 +201,8 @@ class StreamCheck:
         if jump > self._limits.start_jump and not self._is_confirmed:
             self._report("unconfirmed_leaps", f"a motion begins {jump:.3f} rad from the command before")
 
-    def _check_range(self, target: np.ndarray, start: np.ndarray) -> None:
+    def _outside(self, target: np.ndarray, start: np.ndarray) -> list[str]:
+        """Returns the rule about the range, if a command breaks it that follows from `start`; both are float [14]."""
         low = np.minimum(start, aloha.LOWER_LIMITS) - TOLERANCE
         high = np.maximum(start, aloha.UPPER_LIMITS) + TOLERANCE
-        if bad := np.flatnonzero((target < low) | (target > high)).tolist():
-            self._report("outside_limits", f"dimensions {bad} from {start[bad].tolist()} to {target[bad].tolist()}")
+        return ["outside_limits"] if np.any((target < low) | (target > high)) else []
