@@ -466,8 +466,9 @@ def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(t
         assert "emergency stop: by the topic emergency_stop; look at the robot, then call" in result.message
         publisher.publish(Bool(data=False))  # clears nothing
         graph.spin(0.3)
-        steps = np.diff(np.array(graph.rig.targets)[:, 0])
-        assert np.max(np.abs(np.diff(steps))) <= 10.0 * PERIOD**2 + 1e-6 and steps[-1] == 0.0
+        executed = np.reshape(result.commanded, (-1, 14))[:, 0]
+        graph.until(lambda: not graph.robot.moves)
+        assert graph.rig.targets[-1][0] > executed[-1]  # It has braked.
         graph.rig.diagnostics.clear()
         graph.until(lambda: bool(graph.rig.diagnostics))
         assert "the robot does not move: emergency stop" in graph.rig.diagnostics[-1].status[0].message

@@ -83,6 +83,11 @@ class RobotNode(MotionLifecycle):
         return tuple(self._player.state_stamps)
 
     @property
+    def moves(self) -> bool:
+        """Whether commands are left to send until the robot is at rest."""
+        return self._player.playing or self._player.stops
+
+    @property
     def suspended(self) -> str:
         """The reason why no chunk may be played, or empty."""
         return self._player.suspended
