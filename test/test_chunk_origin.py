@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
@@ -11,6 +11,7 @@ from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 STAMPS = st.integers(0, 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(st.builds(ChunkOrigin, st.text(min_size=1), STAMPS, STAMPS))
 def test_an_origin_is_read_as_it_was_written(origin: ChunkOrigin) -> None:
     assert ChunkOrigin.parse(str(origin)) == origin

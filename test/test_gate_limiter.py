@@ -110,6 +110,7 @@ def test_a_chunk_ends_at_rest_at_its_last_target_without_overshoot(targets: np.n
     assert np.all(commands <= np.max(asked, axis=0) + 1e-12) and np.all(commands >= np.min(asked, axis=0) - 1e-12)
 
 
+@settings(deadline=None)
 @given(start=anywhere, target=anywhere)
 def test_an_arm_outside_its_range_moves_toward_it_and_never_away(start: np.ndarray, target: np.ndarray) -> None:
     limiter, last = CommandLimiter(CONFIG), Command.at_rest(start)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import RobotConfig
@@ -150,6 +150,7 @@ def test_a_reset_of_our_simulator_is_believed_at_once() -> None:
     assert arm.read(FAILED, POSE) == [False, True]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([POSE, FAILED, np.zeros(7), SLEEP]), min_size=1, max_size=60))
 def test_a_believed_reading_is_within_the_range_and_follows_ten_plausible_ones(states: list[np.ndarray]) -> None:
     arm = Arm()

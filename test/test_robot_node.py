@@ -25,11 +25,11 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
-from support.robot_rig import CONVENTION, PERIOD, Graph, running_graph, trajectory
+from support.robot_rig import CONVENTION, MAX_VELOCITY, PERIOD, Graph, running_graph, trajectory
 
 pytestmark = pytest.mark.graph
 
-REACH = 3.14159 * PERIOD
+REACH = MAX_VELOCITY * PERIOD
 HORIZON = 100
 """The number of points that a chunk may have, two seconds, so that tests can interrupt one."""
 
@@ -101,13 +101,13 @@ def test_joint_states_that_stop_are_a_fault_and_the_robot_holds(real_time: Graph
 
 
 def test_fast_steps_are_limited_and_counted(real_time: Graph) -> None:
-    # The chunk asks for 0.1, 0.2, ... rad, and gets at most 1, 2, ... times 0.0628318. A step whose timer is early is
-    # shorter. After four steps at least 0.4 - 0.2513272 = 0.1486728 is left.
+    # The chunk asks for 0.1, 0.2, ... rad, and gets at most 1, 2, ... times 0.03. A step whose timer is early is
+    # shorter. After four steps at least 0.4 - 0.12 = 0.28 is left.
     real_time.rig.send(ramp(4, 0.1))
     result = real_time.result()
     assert list(result.causes) == [ExecutionResult.VELOCITY] * 4
     assert (result.status, result.num_clamped_steps) == (ExecutionResult.EXECUTED, 4)
-    assert 0.1486 < result.max_clamp <= 0.4
+    assert 0.2799 < result.max_clamp <= 0.4
     steps = np.diff(np.array(real_time.rig.targets)[:, 0], prepend=0.0)
     assert len(steps) == 4 and np.all((steps >= 0.0) & (steps <= REACH + 1e-6))
 
@@ -580,10 +580,10 @@ def test_the_speed_can_be_lowered_while_the_node_runs(real_time: Graph) -> None:
     assert real_time.result().status == ExecutionResult.EXECUTED
     steps = np.diff(np.array(real_time.rig.targets)[:, 0], prepend=0.0)
     assert 0.009 < np.max(steps) <= 0.5 * PERIOD + 1e-6
-    assert not set_speed(3.2).successful
+    assert not set_speed(1.6).successful
     assert not set_speed(0.0).successful
     assert real_time.robot.get_parameter("robot.max_velocity").value == 0.5
-    assert set_speed(3.14159).successful
+    assert set_speed(1.5).successful
 
 
 def test_commands_are_not_for_later_than_now_where_the_clock_was_set_back(real_time: Graph) -> None:

@@ -27,6 +27,8 @@ from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
 
 PERIOD = 0.02
+MAX_VELOCITY = 1.5
+"""The speed limit of the arms of the rig in real time, rad/s."""
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 
 
@@ -155,10 +157,14 @@ class Graph(Spinner):
 def running_graph(**parameters: str) -> Iterator[Graph]:
     """Runs robot_node with these parameters, connected and with joint states.
 
+    The arms of the rig reach each target at once. So that they do not seem faster than their motors where this process
+    waits for its turn, they are commanded at half of that speed unless a test says otherwise.
+
     Parameter names have two underscores for a dot.
     """
     lockstep = parameters.get("env__simulator", "none") != "none"
-    values = {"env__simulator": "none", **parameters}
+    slow = {} if lockstep else {"robot__max_velocity": str(MAX_VELOCITY)}
+    values = {"env__simulator": "none", **slow, **parameters}
     overrides = [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
     rclpy.init(args=["--ros-args", *overrides])
     graph = Graph(lockstep=lockstep)
