@@ -11,6 +11,7 @@ from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
@@ -26,6 +27,8 @@ from faults.state_faults import StateFault
 PERIOD = 0.02
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 RUN = "faults"
+EVERY_COMMAND = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
+"""The QoS profile with which no command is lost that robot_node sends."""
 LAG = 0.5
 """The part of the way to its command that an arm moves in a control period."""
 
@@ -52,7 +55,7 @@ class Rig(Node):
         self.leader_speed = 0.0  # of the waists, rad in a control period
         self.faults = {name: StateFault() for name in (*topics.FOLLOWER_STATES, *_leader_names())}
         self._on_command, self._on_reading = on_command, on_reading
-        self._join = CommandJoin(CONVENTION)
+        self.forget_commands()
         self._numbers = 0
         self._states = {side: topic.create_publisher(self) for side, topic in topics.FOLLOWER_STATES.items()}
         self._leaders = {side: topic.create_publisher(self) for side, topic in topics.LEADER_STATES.items()}
@@ -65,7 +68,8 @@ class Rig(Node):
                 (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
                 (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
             ):
-                topic.create_subscription(self, functools.partial(self._take_command, side, controller))
+                on_part = functools.partial(self._take_command, side, controller)
+                topic.create_subscription(self, on_part, profile=EVERY_COMMAND)
         self.create_timer(PERIOD, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -74,6 +78,11 @@ class Rig(Node):
         publishers = [*self._states.values(), *self._leaders.values(), *self._chunks.values(), self._events]
         listened = all(publisher.get_subscription_count() for publisher in publishers)
         return listened and self.takeover.service_is_ready()
+
+    def forget_commands(self) -> None:
+        """Forgets the parts of commands that are not complete, because robot_node was killed."""
+        self._joins: dict[int, CommandJoin] = {}  # the parts of each command by its stamp, ns
+        self._complete: dict[int, np.ndarray] = {}
 
     def robot_nodes(self) -> set[bytes]:
         """Returns the identities of the publishers of results. One that was killed stays among them for a while."""
@@ -146,10 +155,18 @@ class Rig(Node):
                     self._leaders[side].publish(sent)
 
     def _take_command(self, side: str, controller: str, message: JointTrajectory) -> None:
-        target = self._join.add(side, controller, message)
+        """Takes a part of a command. Commands are handed on in the order of their stamps, and none is left out.
+
+        The parts come on four topics, and a busy machine delivers them topic by topic.
+        """
+        stamp = time_to_ns(message.header.stamp)
+        target = self._joins.setdefault(stamp, CommandJoin(CONVENTION)).add(side, controller, message)
         if target is not None:
-            self.command = target
-            self._on_command(target, time_to_ns(message.header.stamp))
+            self._complete[stamp] = target
+        while self._joins and (oldest := min(self._joins)) in self._complete:
+            del self._joins[oldest]
+            self.command = self._complete.pop(oldest)
+            self._on_command(self.command, oldest)
 
 
 def _leader_names() -> list[str]:

@@ -172,6 +172,7 @@ class GraphRun:
             self._processes[-1].wait()
             self.judge.outstanding.clear()
             self.judge.restart()
+            self.rig.forget_commands()
             self.start()
         elif cell.node == "robot_node":
             self._processes[-1].send_signal(signal.SIGCONT)
