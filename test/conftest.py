@@ -70,8 +70,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     distributed = config.pluginmanager.hasplugin("xdist")
     for item in items:
         if distributed:
-            is_graph = item.get_closest_marker("graph") is not None
-            item.add_marker(pytest.mark.xdist_group("graph" if is_graph else item.path.stem))
+            # Tests marked graph("drivers"), which mostly wait for a driver, are a group of their own.
+            graph = item.get_closest_marker("graph")
+            group = item.path.stem if graph is None else "_".join(["graph", *graph.args])
+            item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("slow") is not None and not config.getoption("slow"):
             item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
 

@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.robot import aloha
 from support.interbotix_bench import TARGET, Bench, gripper_commands, running_bench
 
-pytestmark = [pytest.mark.graph, pytest.mark.usefixtures("interbotix_messages")]
+pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
 
 
 @pytest.fixture

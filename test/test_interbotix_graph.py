@@ -22,7 +22,7 @@ from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, trajectory
 from support.spinner import Spinner
 
-pytestmark = [pytest.mark.graph, pytest.mark.usefixtures("interbotix_messages")]
+pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
 
 PARAMETERS = {
     "env.simulator": "none",

@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_ros.robot import aloha
 from support.interbotix_bench import TARGET, Bench, gripper_commands, running_bench
 
-pytestmark = [pytest.mark.graph, pytest.mark.usefixtures("interbotix_messages")]
+pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
 
 PREPARATION = [
     "get_motor_registers gripper Hardware_Error_Status",
