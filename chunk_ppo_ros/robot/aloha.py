@@ -68,6 +68,12 @@ def side_slice(side: str) -> slice:
     return slice(start, start + SIDE_DIM)
 
 
+def worst_joint(distances: np.ndarray) -> tuple[int, str]:
+    """Returns the arm joint with the largest of 14 distances: its index among the 14, and its name ("left elbow")."""
+    index = int(ARM_INDICES[np.argmax(distances[ARM_INDICES])])
+    return index, f"{SIDES[index // SIDE_DIM]} {ARM_JOINTS[index % SIDE_DIM]}"
+
+
 def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequence[str]) -> np.ndarray:
     """Returns the values of the wanted joints, which are found by their names.
 

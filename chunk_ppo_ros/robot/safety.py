@@ -64,12 +64,11 @@ def _check_age(age: float, deadline: float) -> str | None:
 
 
 def _check_start(first: np.ndarray, measured: np.ndarray, max_jump: float) -> str | None:
-    jump = np.abs(first - measured)[aloha.ARM_INDICES]
-    if not np.all(jump <= max_jump):
-        worst = int(aloha.ARM_INDICES[np.argmax(jump)])
-        side, joint = aloha.SIDES[worst // aloha.SIDE_DIM], aloha.ARM_JOINTS[worst % aloha.SIDE_DIM]
+    jump = np.abs(first - measured)
+    if not np.all(jump[aloha.ARM_INDICES] <= max_jump):
+        worst, name = aloha.worst_joint(jump)
         return (
             f"first target must be within {max_jump} rad of the measured joint (robot.max_start_jump), got "
-            f"{first[worst]:.3f} for {side} {joint} at {measured[worst]:.3f}"
+            f"{first[worst]:.3f} for {name} at {measured[worst]:.3f}"
         )
     return None

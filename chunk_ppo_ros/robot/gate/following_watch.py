@@ -45,18 +45,17 @@ class FollowingWatch:
             measured: float [14], the newest measured position.
             now: the steady time, s.
         """
-        error = np.abs(commanded - measured)[aloha.ARM_INDICES]
-        if not self._max_error or np.all(error <= self._max_error):
+        error = np.abs(commanded - measured)
+        if not self._max_error or np.all(error[aloha.ARM_INDICES] <= self._max_error):
             self._behind_since = None
             return ""
         if self._behind_since is None:
             self._behind_since = now
         if now - self._behind_since < PATIENCE:
             return ""
-        worst = int(aloha.ARM_INDICES[np.argmax(error)])
-        side, joint = aloha.SIDES[worst // aloha.SIDE_DIM], aloha.ARM_JOINTS[worst % aloha.SIDE_DIM]
+        worst, name = aloha.worst_joint(error)
         return (
-            f"the {side} {joint} does not follow: it is at {measured[worst]:.2f} rad, {np.max(error):.2f} rad from its "
+            f"the {name} does not follow: it is at {measured[worst]:.2f} rad, {error[worst]:.2f} rad from its "
             f"command, more than {self._max_error} rad (robot.max_following_error) for {PATIENCE} s; look whether "
             "something blocks it or its torque is off"
         )
@@ -75,14 +74,11 @@ def stood_still(commanded: np.ndarray, before: np.ndarray, after: np.ndarray) ->
     """
     if len(commanded) < FEWEST_COMMANDS:
         return ""
-    asked = np.abs(commanded[-1] - commanded[0])[aloha.ARM_INDICES]
-    moved = np.abs(after - before)[aloha.ARM_INDICES]
-    worst = int(np.argmax(asked))
+    asked, moved = np.abs(commanded[-1] - commanded[0]), np.abs(after - before)
+    worst, name = aloha.worst_joint(asked)
     if asked[worst] < LEAST_MOTION or moved[worst] >= LEAST_PART * asked[worst]:
         return ""
-    index = int(aloha.ARM_INDICES[worst])
-    side, joint = aloha.SIDES[index // aloha.SIDE_DIM], aloha.ARM_JOINTS[index % aloha.SIDE_DIM]
     return (
-        f"the {side} {joint} did not move: it was commanded by {asked[worst]:.2f} rad and turned by "
+        f"the {name} did not move: it was commanded by {asked[worst]:.2f} rad and turned by "
         f"{moved[worst]:.3f} rad; look whether its torque is off or its driver is in another mode"
     )
