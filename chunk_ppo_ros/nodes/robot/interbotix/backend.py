@@ -10,9 +10,9 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces, load_interfaces
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
-from chunk_ppo_ros.nodes.robot.interbotix.messages import DriverInterfaces, load_interfaces
 from chunk_ppo_ros.robot import aloha, grippers
 
 STEP_PERIOD = 0.05

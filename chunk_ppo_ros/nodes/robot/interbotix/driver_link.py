@@ -10,13 +10,15 @@ from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data import topic_names
 from chunk_ppo_ros.nodes.common.foreign_publishers import UNKNOWN
-from chunk_ppo_ros.nodes.robot.interbotix.messages import DriverInterfaces
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
+    ARM_GROUP,
+    GROUP_COMMANDS,
+    SINGLE_COMMANDS,
+    DriverInterfaces,
+)
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
-
-ARM_GROUP = "arm"
-"""The driver's name of the six joints of the arm."""
 
 FRESH_STATES = 10
 """The number of joint states that must come after a change of modes, a third of a second at the driver's 30 Hz."""
@@ -36,10 +38,8 @@ class DriverLink:
         self._node = node
         self._interfaces = interfaces
         self._states_topic = topic_names.FOLLOWER_STATES[side]
-        self._arm = node.create_publisher(interfaces.group_command, f"{self.name}/commands/joint_group", qos.COMMAND)
-        self._gripper = node.create_publisher(
-            interfaces.single_command, f"{self.name}/commands/joint_single", qos.COMMAND
-        )
+        self._arm = node.create_publisher(interfaces.group_command, f"{self.name}/{GROUP_COMMANDS}", qos.COMMAND)
+        self._gripper = node.create_publisher(interfaces.single_command, f"{self.name}/{SINGLE_COMMANDS}", qos.COMMAND)
         self._info: Any = node.create_client(interfaces.robot_info, f"{self.name}/get_robot_info")
         self._modes: Any = node.create_client(interfaces.operating_modes, f"{self.name}/set_operating_modes")
         self._reboots: Any = node.create_client(interfaces.reboot, f"{self.name}/reboot_motors")

@@ -1,4 +1,7 @@
-"""Imports Interbotix's interface package, which is installed on the robot's workstation and nowhere else."""
+"""Imports Interbotix's interface package, which is installed on the robot's workstation and nowhere else.
+
+robot_node speaks to a driver by it, and sim_node answers as a driver.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,13 @@ from chunk_ppo_ros.core.errors import RegistryError
 PACKAGE = "interbotix_xs_msgs"
 """The interface package of Interbotix's driver for X-series motors."""
 
+ARM_GROUP = "arm"
+"""The driver's name of the six joints of an arm."""
+GROUP_COMMANDS = "commands/joint_group"
+"""The topic of the commands of a group, below the namespace of an arm's driver."""
+SINGLE_COMMANDS = "commands/joint_single"
+"""The topic of the commands of one joint, below the namespace of an arm's driver."""
+
 
 @dataclasses.dataclass(frozen=True)
 class DriverInterfaces:
@@ -21,8 +31,10 @@ class DriverInterfaces:
         single_command: JointSingleCommand, which commands one joint.
         operating_modes: OperatingModes, which sets the mode of a joint.
         reboot: Reboot, which reboots a motor.
-        register_values: RegisterValues, which reads a register of motors.
+        register_values: RegisterValues, which reads or writes a register of motors.
         robot_info: RobotInfo, which tells the joints and the mode of a group or a joint.
+        torque_enable: TorqueEnable, which switches the torque of motors on or off.
+        motor_gains: MotorGains, which sets the gains of motors.
     """
 
     group_command: Any
@@ -31,6 +43,8 @@ class DriverInterfaces:
     reboot: Any
     register_values: Any
     robot_info: Any
+    torque_enable: Any
+    motor_gains: Any
 
 
 def load_interfaces() -> DriverInterfaces:
@@ -53,4 +67,6 @@ def load_interfaces() -> DriverInterfaces:
         reboot=services.Reboot,
         register_values=services.RegisterValues,
         robot_info=services.RobotInfo,
+        torque_enable=services.TorqueEnable,
+        motor_gains=services.MotorGains,
     )
