@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants faults lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults command-stream lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -38,6 +38,14 @@ mutants: setup ## change lines of the package at random and say which changes no
 
 faults: setup ## inject faults into robot_node's parts, and count what its commands do: SEED=1 ARGS=--long
 	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m faults --seed $(or $(SEED),1) $(ARGS)
+
+STREAM := runs/command-stream
+command-stream: setup ## record 300 chunks in real time beside a training policy, and plot the commands: CHECKPOINT=DIR
+	@rm -rf $(STREAM) checkpoints/command-stream
+	@XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" $(PYTHON_VENV) -m chunk_ppo_ros graph \
+	  --config demo --exp_name command-stream --pretrained_checkpoint_path $(CHECKPOINT) --on_load_failure fail --no_wandb \
+	  --realtime --max_velocity 1.5 --max_acceleration 10 --total_timesteps 4800 --num_chunks_per_update 64 --record $(ARGS)
+	@$(PYTHON_VENV) -m chunk_ppo_ros command-stream $(STREAM)/bag
 
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)

@@ -27,6 +27,10 @@ COMMANDS = {
         "evaluation.positions",
         "find which position rule a checkpoint prefers: ours or that of openpi's sampler",
     ),
+    "command-stream": (
+        "evaluation.command_stream.command",
+        "measure and draw how evenly the robot was commanded in a recorded run",
+    ),
     "bench": ("evaluation.bench.bench", "print medians of acting, updating, observing and the topics"),
 }
 """The module of each command, below the package, and what the command does."""

@@ -119,6 +119,7 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
         name=node.name,
         parameters=[str(graph.parameter_file), {"use_sim_time": node.use_sim_time}],
         additional_env=dict(node.environment),
+        prefix=" ".join(node.prefix),
         output="screen",
         respawn=on_node_exit == "respawn" and node.name != graph.ends_with,
         respawn_delay=RESPAWN_DELAY,

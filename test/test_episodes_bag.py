@@ -14,7 +14,7 @@ from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
+from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.robot import aloha

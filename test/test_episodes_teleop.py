@@ -14,7 +14,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bag_messages import Track, read_message
+from chunk_ppo_ros.data.bags.bag_messages import Track, read_message
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.robot import aloha
 

@@ -14,7 +14,7 @@ from chunk_ppo_ros import nodes
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core.types import RewardTerm
-from chunk_ppo_ros.data.bag_writer import BagRecorder
+from chunk_ppo_ros.data.bags.bag_writer import BagRecorder
 from chunk_ppo_ros.data.journal import TransitionJournal
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.readers import read_episodes

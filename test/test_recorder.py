@@ -21,7 +21,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
 
-from chunk_ppo_ros.data.bag_writer import BagRecorder, find_definition, load_types
+from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, find_definition, load_types
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.runtime import supervisor

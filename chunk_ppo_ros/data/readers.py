@@ -47,8 +47,8 @@ READERS: Registry[type[EpisodeReader]] = Registry(
     own={
         "aloha_hdf5_file": "chunk_ppo_ros.data.aloha_hdf5:AlohaFileReader",
         "lerobot": "chunk_ppo_ros.data.lerobot:LeRobotReader",
-        "teleop_bag": "chunk_ppo_ros.data.teleop_bag:TeleopBagReader",
-        "rollout_bag": "chunk_ppo_ros.data.rollout_bag:RolloutBagReader",
+        "teleop_bag": "chunk_ppo_ros.data.bags.teleop_bag:TeleopBagReader",
+        "rollout_bag": "chunk_ppo_ros.data.bags.rollout_bag:RolloutBagReader",
         "aloha_hdf5_folder": "chunk_ppo_ros.data.aloha_hdf5:AlohaFolderReader",
     },
     attributes=("description", "recognizes", "read"),

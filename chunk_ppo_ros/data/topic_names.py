@@ -14,3 +14,5 @@ FOLLOWER_STATES = {side: f"follower_{side}/joint_states" for side in aloha.SIDES
 """The topic of the joint states of each side's arm of the robot."""
 LEADER_STATES = {side: f"leader_{side}/joint_states" for side in aloha.SIDES}
 """The topic of the joint states of each side's leader arm, by which a human drives."""
+ARM_COMMANDS = {side: f"follower_{side}/arm_controller/joint_trajectory" for side in aloha.SIDES}
+"""The topic of the commands to the six joints of each side's arm of the robot, with the back end ros2_control."""

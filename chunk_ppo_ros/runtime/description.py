@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _JAX = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2", **_ONE_THREAD}  # XLA has its own threads
 
+BEHIND_CONTROL = ("nice", "-n", "10")
+"""Starts a process that computes for long, so that the control of the robot goes before it where cores are few."""
+
 LOGS = "logs"
 """The name of the folder, within the folder of a run, that holds the log of each node."""
 
@@ -97,6 +100,7 @@ class NodeDescription:
         use_sim_time: whether the node reads its time from /clock.
         environment: variables that are set for its process, where the user has not set them.
         respawn_arguments: ROS arguments that are added when the node is started anew.
+        prefix: the program that starts the process, such as `nice`, and its arguments; empty where none does.
     """
 
     name: str
@@ -104,6 +108,7 @@ class NodeDescription:
     use_sim_time: bool
     environment: Mapping[str, str]
     respawn_arguments: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

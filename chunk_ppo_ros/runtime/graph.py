@@ -13,7 +13,7 @@ from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder
-from chunk_ppo_ros.runtime.description import NODES, Graph, NodeDescription
+from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, NODES, Graph, NodeDescription
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
 
@@ -50,6 +50,7 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
             use_sim_time=lockstep and entry.reads_simulated_time,
             environment=entry.environment,
             respawn_arguments=entry.respawn_arguments,
+            prefix=BEHIND_CONTROL if entry.uses_jax and not lockstep else (),
         )
         for entry in NODES
         if entry.is_part(config, record)

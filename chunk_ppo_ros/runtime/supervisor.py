@@ -129,10 +129,11 @@ class Supervisor:
         arguments = ["--ros-args", "--params-file", str(self._graph.parameter_file)]
         arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
         arguments += node.respawn_arguments if anew else ()
+        module = [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module]
         self._started_at[node.name] = time.monotonic()
         self._children[node.name] = Child(
             node.name,
-            [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module, *arguments],
+            [*node.prefix, *module, *arguments],
             environment={**node.environment, **self._environment},
             log=self._logs / f"{node.name}.log",
             output=self._output,

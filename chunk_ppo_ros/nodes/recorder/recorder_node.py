@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from rclpy.node import Node
 
-from chunk_ppo_ros.data.bag_writer import BagRecorder, load_types
+from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
@@ -27,19 +27,20 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
-        run = parameters.declare(self, "run").run
+        config = parameters.declare(self, "run", "env")
+        run, recorded = config.run, topics.recorded(config)
         self._conditions = Conditions(self)
         folder = run.folder / "bag"
         self._recorder: BagRecorder | None = BagRecorder(
             folder,
-            load_types(topic.type_name for topic in topics.RECORDED),
+            load_types(topic.type_name for topic in recorded),
             part_bytes=run.bag_part_size * MEBIBYTE,
             total_bytes=run.bag_total_size * MEBIBYTE,
         )
-        for topic in topics.RECORDED:
+        for topic in recorded:
             record = functools.partial(self._record, self.resolve_topic_name(topic.name), topic.type_name)
             topic.create_raw_subscription(self, record)
-        self.get_logger().info(f"records {len(topics.RECORDED)} topics to {folder.resolve()}")
+        self.get_logger().info(f"records {len(recorded)} topics to {folder.resolve()}")
 
     def _record(self, topic: str, type_name: str, data: bytes) -> None:
         if self._recorder is None:

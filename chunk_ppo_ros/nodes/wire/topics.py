@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float32
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.config import RobotConfig, TrainConfig
 from chunk_ppo_ros.data import topic_names
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
@@ -87,10 +87,7 @@ CHUNK_TRAJECTORIES = {
 # robot_node publishes these. The commands go to the controllers of the robot's drivers, or to sim_node.
 EXECUTION_RESULT = Topic(topic_names.EXECUTION_RESULT, msg.ExecutionResult, qos.RELIABLE)
 TAKEOVER_STATE = Topic("takeover_state", msg.TakeoverState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
-ARM_COMMANDS = {
-    side: Topic(f"follower_{side}/arm_controller/joint_trajectory", JointTrajectory, qos.COMMAND)
-    for side in aloha.SIDES
-}
+ARM_COMMANDS = {side: Topic(name, JointTrajectory, qos.COMMAND) for side, name in topic_names.ARM_COMMANDS.items()}
 """The topics of the controllers that move each arm's six joints."""
 GRIPPER_COMMANDS = {
     side: Topic(f"follower_{side}/gripper_controller/joint_trajectory", JointTrajectory, qos.COMMAND)
@@ -189,4 +186,12 @@ RECORDED = (
     TRAINING_METRICS,
     *FOLLOWER_STATES.values(),
 )
-"""The topics that recorder_node records."""
+"""The topics that recorder_node records of every run."""
+
+COMMANDS = (*ARM_COMMANDS.values(), *GRIPPER_COMMANDS.values())
+"""The topics of all commands to the robot. In lockstep `execution_result` alone says what was commanded."""
+
+
+def recorded(config: TrainConfig) -> tuple[Topic, ...]:
+    """Returns the topics that recorder_node records of a run, in real time with each command to the robot."""
+    return RECORDED if config.env.is_lockstep else (*RECORDED, *COMMANDS)

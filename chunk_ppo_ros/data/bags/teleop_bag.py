@@ -20,7 +20,7 @@ from rosbags.highlevel import AnyReader
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.data.bag_messages import (
+from chunk_ppo_ros.data.bags.bag_messages import (
     METADATA,
     Track,
     custom_data,

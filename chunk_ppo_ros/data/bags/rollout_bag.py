@@ -17,15 +17,15 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bag_messages import (
+from chunk_ppo_ros.data.bags.bag_messages import (
     METADATA,
     Track,
     check_format,
     find_bags,
     read_message,
 )
+from chunk_ppo_ros.data.bags.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
 from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
-from chunk_ppo_ros.data.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
 from chunk_ppo_ros.data.topic_names import FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 

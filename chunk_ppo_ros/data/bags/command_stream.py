@@ -1,0 +1,128 @@
+"""Reads from a recording what robot_node commanded and when, and which of it belongs to which chunk. It needs no ROS.
+
+recorder_node records the commands of a run in real time. A chunk's own commands are found by their numbers, because
+`execution_result` repeats them. Commands between two chunks, in which the robot brakes, belong to none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rosbags.highlevel import AnyReader
+
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.data.bags.bag_messages import check_format, deserialize, ends_with, find_bags, opened, stamp_of
+from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT
+from chunk_ppo_ros.robot import aloha
+
+_SAME = 1e-5
+"""How far a command and its copy in `execution_result`, which has fewer digits, may differ, rad."""
+_NEAR = 5
+"""The number of the newest commands before a result, and of those after it, that may be the chunk's last one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PlayedSpan:
+    """Says which commands of a stream belong to one chunk.
+
+    Attributes:
+        first: the index of the chunk's first command.
+        last: the index of its last command.
+        episode: the episode of the chunk, as its run and number; None where its `action_chunk` is not recorded.
+        status: how it ended.
+    """
+
+    first: int
+    last: int
+    episode: tuple[str, int] | None
+    status: Status
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandStream:
+    """Holds the commands to the joints of one arm, in the order in which they were received.
+
+    Attributes:
+        received: float64 [n], the times at which the recorder received them, s of the wall clock.
+        positions: float64 [n, 6], the commanded angles of the arm's joints, rad.
+        spans: the chunks of which commands were sent, in order.
+    """
+
+    received: np.ndarray
+    positions: np.ndarray
+    spans: tuple[PlayedSpan, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Result:
+    """Holds the part of an `execution_result` that is kept; `commanded` is [n, 6], of one arm."""
+
+    received: float
+    stamp: int
+    status: Status
+    commanded: np.ndarray
+
+
+def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
+    """Returns the commands to one arm that a recording holds.
+
+    Args:
+        folder: a bag, or a folder of the parts of a recording.
+        side: "left" or "right".
+
+    Raises:
+        EpisodesError: where the recording cannot be read, or has no commands or no results.
+    """
+    bags = find_bags(folder)
+    if not bags:
+        raise EpisodesError(f"a recording must be a rosbag2 folder or hold some, got {folder}; name a folder of bags")
+    for bag in bags:
+        check_format(bag)
+    received: list[float] = []
+    positions: list[Any] = []
+    results: list[_Result] = []
+    episodes: dict[int, tuple[str, int]] = {}
+    with opened(bags) as reader:
+        for name, time, stamp, message in _messages(reader, (ARM_COMMANDS[side], EXECUTION_RESULT, ACTION_CHUNK)):
+            if name == ACTION_CHUNK:
+                episodes[stamp] = (message.run_id, message.episode)
+            elif name == EXECUTION_RESULT and message.action_dim:
+                arm = np.reshape(message.commanded, (-1, message.action_dim))[:, aloha.side_slice(side)]
+                results.append(_Result(time, stamp, Status(message.status), arm[:, :-1]))
+            elif name == ARM_COMMANDS[side]:
+                received.append(time)
+                positions.append(message.points[0].positions)
+    if not (received and results):
+        raise EpisodesError(
+            f"a recording must have {ARM_COMMANDS[side]} and {EXECUTION_RESULT} of chunks that were played, got "
+            f"{len(received)} commands and {len(results)} results in {folder}; record a run in real time"
+        )
+    times, angles = np.array(received), np.array(positions)
+    spans = [_find_span(times, angles, result, episodes.get(result.stamp)) for result in results]
+    return CommandStream(times, angles, tuple(span for span in spans if span is not None))
+
+
+def _messages(reader: AnyReader, names: Sequence[str]) -> Any:
+    """Yields the relative name of the topic, the time of arrival, s, the stamp, ns, and each message of some topics."""
+    wanted = {each.topic: name for each in reader.connections for name in names if ends_with(each.topic, name)}
+    for connection, received, data in reader.messages([c for c in reader.connections if c.topic in wanted]):
+        message = deserialize(reader, data, connection.msgtype)
+        yield wanted[connection.topic], received / NANOSECONDS, stamp_of(data), message
+
+
+def _find_span(
+    received: np.ndarray, positions: np.ndarray, result: _Result, episode: tuple[str, int] | None
+) -> PlayedSpan | None:
+    """Returns the commands whose last ones are those of a result, or None where the recorder missed some of them."""
+    commanded, newest = result.commanded, int(np.searchsorted(received, result.received))
+    for last in range(min(newest + _NEAR, len(received)) - 1, max(newest - _NEAR, len(commanded) - 1) - 1, -1):
+        first = last - len(commanded) + 1
+        if np.allclose(positions[first : last + 1], commanded, rtol=0.0, atol=_SAME):
+            return PlayedSpan(first, last, episode, result.status)
+    return None
