@@ -27,6 +27,7 @@ class Arm:
         self.trust = ReadingTrust("left", rule)
         self.now = 100.0
         self.commanded: np.ndarray | None = None
+        self.age = 0.0  # of readings when they arrive, s
 
     def stamp(self) -> int:
         """Returns the ROS time, which is that of the steady clock here, ns."""
@@ -37,7 +38,9 @@ class Arm:
         found = []
         for state in states:
             self.now += after
-            found.append(self.trust.judge(state, stamp=self.stamp(), now=self.now, commanded=self.commanded))
+            stamp = self.stamp() - round(self.age * 1e9)
+            known = self.trust.judge(state, stamp=stamp, now=self.now, commanded=self.commanded, age=self.age)
+            found.append(known)
         return found
 
 
@@ -170,6 +173,18 @@ def test_readings_after_a_silence_must_agree_again() -> None:
     assert arm.read(*[POSE] * 12)[-1] and arm.trust.doubt == ""
     arm.read(moved(1, -1.0), after=1.0)  # The allowed change does not grow with the silence.
     assert "shoulder changed by 1.00 rad" in arm.trust.doubt
+
+
+@pytest.mark.parametrize(("age", "side"), [(0.3, "before"), (-0.3, "after"), (3600.0, "before")])
+def test_readings_whose_stamps_are_far_from_this_clock_are_not_believed(age: float, side: str) -> None:
+    arm = Arm(TrustRule.of(RobotConfig(state_timeout=0.2), simulated=False))
+    arm.read(*[POSE] * 12)
+    arm.age = age
+    assert arm.read(*[POSE] * 12) == [False] * 12
+    for text in ("within 0.2 s of this clock (robot.state_timeout)", f"got {abs(age):.1f} s {side} it", "chrony"):
+        assert text in arm.trust.doubt
+    arm.age = 0.19
+    assert arm.read(*[POSE] * 12)[-1]
 
 
 def test_a_confirmation_of_zeros_is_for_this_time_alone() -> None:

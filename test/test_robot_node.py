@@ -425,6 +425,8 @@ def test_a_chunk_from_an_old_observation_is_refused(real_time: Graph) -> None:
     result = send_from(real_time, age=2.5)
     assert result.status == ExecutionResult.REFUSED
     assert "must not be older than 2.0 s (robot.max_observation_age), got 2.5" in result.message
+    ahead = send_from(real_time, age=-3.0)
+    assert ahead.status == ExecutionResult.REFUSED and "must not be 3.00 s ahead of this clock" in ahead.message[:90]
     assert send_from(real_time, age=1.0).status == ExecutionResult.EXECUTED
 
 
@@ -586,12 +588,20 @@ def test_the_speed_can_be_lowered_while_the_node_runs(real_time: Graph) -> None:
     assert set_speed(1.5).successful
 
 
-def test_commands_are_not_for_later_than_now_where_the_clock_was_set_back(real_time: Graph) -> None:
-    """The newest joint states then have stamps of the time to come."""
-    real_time.rig.clock_offset = 5.0
-    real_time.spin(0.1)
+@pytest.mark.parametrize("offset", [5.0, -5.0])
+def test_a_driver_whose_clock_is_wrong_is_named_and_the_robot_goes_on_within_a_second_of_its_mending(
+    real_time: Graph, offset: float
+) -> None:
+    real_time.rig.send(ramp(50, 0.01))
+    real_time.until(lambda: len(real_time.rig.targets) > 5)
+    real_time.rig.clock_offset = offset
+    result = real_time.result()
+    assert result.status == ExecutionResult.FAULT
+    assert "got 5.0 s " in result.message and "synchronize the clock of the driver's machine" in result.message
+    real_time.spin(0.3)
     real_time.rig.clock_offset = 0.0
-    real_time.rig.send(ramp(16, 0.01))
+    real_time.spin(0.8)
+    real_time.rig.send(real_time.rig.state + ramp(16, 0.01) - aloha.START_POSE)
     result = real_time.result()
     assert result.status == ExecutionResult.EXECUTED
     assert max(real_time.rig.stamps) <= real_time.rig.now()

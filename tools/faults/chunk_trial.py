@@ -145,16 +145,19 @@ class ChunkTrial:
                 self._take_reading(reading)
 
     def _take_reading(self, reading: Reading) -> None:
-        if reading.fault in UNBELIEVABLE:
+        age = (self._clock() - reading.stamp) / NANOSECONDS
+        newest = self._stamps.get(reading.side, 0)
+        is_out_of_time = abs(age) > self._config.state_timeout and reading.stamp != newest
+        if reading.fault in UNBELIEVABLE or is_out_of_time:
             if self._player.playing:
-                self._stops.cause(self._happens, f"joint states: {reading.fault}")
+                self._stops.cause(self._happens, f"joint states: {reading.fault}, {age:.2f} s old")
             self._stream.allow_anchor(confirmed=False)
         else:
             self._stream.note_reading(reading.side, reading.state, self._happens)
-            if self._stamps.get(reading.side) != reading.stamp:
+            if reading.stamp != newest:
                 self._read_at[reading.side] = self._happens
         self._stamps[reading.side] = reading.stamp
-        self._player.observe(reading.side, reading.state, stamp=reading.stamp, now=self._happens)
+        self._player.observe(reading.side, reading.state, stamp=reading.stamp, now=self._happens, age=age)
 
     def _send_chunk(self) -> None:
         deliveries = self._chunks.deliveries(self._held(), now=self._now, clock=START + round(self._now * 1e9))

@@ -50,9 +50,11 @@ UNSEEN = {
     "classifier_node": "robot_node reads nothing of classifier_node",
 }
 """Nodes whose faults cannot reach robot_node, with the reason."""
-STOPPING = frozenset({"minus_pi", "zero", "leaping", "cut", "nan", "renamed", "oversized"})
+STOPPING = frozenset(
+    {"minus_pi", "zero", "leaping", "cut", "delayed", "nan", "renamed", "oversized", "clock_ahead", "clock_behind"}
+)
 """The faults of a follower's joint states that must end a running chunk before it is executed."""
-TIMED = frozenset({"minus_pi", "zero", "leaping"})
+TIMED = frozenset({"minus_pi", "zero", "leaping", "clock_ahead", "clock_behind"})
 """The faults of which the first message is the cause of a stop."""
 
 

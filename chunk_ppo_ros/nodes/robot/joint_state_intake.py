@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
@@ -44,6 +45,7 @@ class JointStateIntake:
         profile: QoSProfile,
         on_arm_states: Callable[[], None],
     ) -> None:
+        self._clock = node.get_clock()
         self._player = player
         self._convention = convention
         self._diagnostics = diagnostics
@@ -64,7 +66,9 @@ class JointStateIntake:
         self._note_good_states(side, f"{side} arm")
         self._note_finger(f"{side} arm", message)
         effort = aloha.side_effort(message.name, message.effort)
-        self._player.observe(side, state, stamp=time_to_ns(message.header.stamp), now=time.monotonic(), effort=effort)
+        stamp = time_to_ns(message.header.stamp)
+        age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
+        self._player.observe(side, state, stamp=stamp, now=time.monotonic(), age=age, effort=effort)
         self._on_arm_states()
 
     def _on_leader(self, side: str, message: JointState) -> None:

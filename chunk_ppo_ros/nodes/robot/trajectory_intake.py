@@ -88,7 +88,7 @@ class TrajectoryIntake:
         self._player.receive(side, trajectory, age=(now - stamp) / NANOSECONDS, now=time.monotonic())
 
     def _check_origin(self, origin: ChunkOrigin, now: int) -> None:
-        """Refuses a chunk of another run, and one that was made from what the robot saw too long ago.
+        """Refuses a chunk of another run, and one that was made from what the robot saw too long ago, or not yet.
 
         Raises:
             ValueError: where the chunk must not be executed.
@@ -101,6 +101,11 @@ class TrajectoryIntake:
             raise ValueError(
                 f"the observation of a chunk must not be older than {self._max_observation_age} s "
                 f"(robot.max_observation_age), got {age:.2f} s; see whether policy_node is too slow or was stopped"
+            )
+        if -age > self._max_observation_age:
+            raise ValueError(
+                f"the observation of a chunk must not be {-age:.2f} s ahead of this clock; synchronize the clocks of "
+                "the machines that drivers, cameras and nodes run on (chrony does)"
             )
 
 

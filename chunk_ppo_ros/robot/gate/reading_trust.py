@@ -53,6 +53,7 @@ class TrustRule:
         agreeing_time: the shortest time over which they must come, s.
         max_speed: the largest speed of a joint that is believed, rad/s.
         max_silence: the time without joint states after which they must agree again, s.
+        max_age: the largest difference between the stamp of joint states and the clock at their arrival, s.
         asks: whether an operator must confirm a pose that is far from the last command.
     """
 
@@ -62,6 +63,7 @@ class TrustRule:
     agreeing_time: float = AGREEING_TIME
     max_speed: float = SPEED_MARGIN * MOTOR_SPEED
     max_silence: float = np.inf
+    max_age: float = np.inf
     asks: bool = True
 
     @classmethod
@@ -69,12 +71,13 @@ class TrustRule:
         """Returns the rule for a robot, or for our simulator.
 
         A reset of the simulator moves the arms at once, its joints have no largest speed, and its time may stand still.
-        So it need not agree with itself for a while, and it asks nobody.
+        So it need not agree with itself for a while, its stamps are believed, and it asks nobody.
         """
         period = 1.0 / config.control_rate
         if simulated:
             return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, max_speed=np.inf, asks=False)
-        return cls(period, config.max_start_jump, max_silence=config.state_timeout)
+        timeout = config.state_timeout
+        return cls(period, config.max_start_jump, max_silence=timeout, max_age=timeout)
 
 
 class ReadingTrust:
@@ -108,20 +111,28 @@ class ReadingTrust:
         self._question = ""
         self._zeros_are_confirmed = self._are_zeros_doubted
 
-    def judge(self, state: np.ndarray, *, stamp: int, now: float, commanded: np.ndarray | None) -> bool:
+    def judge(
+        self, state: np.ndarray, *, stamp: int, now: float, commanded: np.ndarray | None, age: float = 0.0
+    ) -> bool:
         """Returns whether a reading is believed.
 
         Args:
             state: float [7], the joints of the arm, rad and normalized opening.
             stamp: the ROS time of the reading, ns.
             now: the time of its arrival, steady s.
+            age: the ROS time of its arrival minus the stamp, s.
             commanded: float [7], the last command for the arm, or None before the first.
         """
         if self._newest is not None and now - self._newest_time > self._rule.max_silence:
             # The arm may have been moved meanwhile.
             self._is_believed, self._num_agreeing = False, 0
             self._reason = f"joint states of the {self._side} arm came back and must agree for a while"
-        wrong = self._out_of_range(state) or self._all_zero(state, commanded) or self._leap(state, stamp, now)
+        wrong = (
+            self._out_of_time(age)
+            or self._out_of_range(state)
+            or self._all_zero(state, commanded)
+            or self._leap(state, stamp, now)
+        )
         self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
             self._is_believed, self._num_agreeing = False, 0
@@ -160,6 +171,17 @@ class ReadingTrust:
         return (
             f"the {self._side} {aloha.ARM_JOINTS[worst]} is {away[worst]:.2f} rad from the last command, more than "
             f"{self._rule.max_start_jump} rad (robot.max_start_jump); {CONFIRM}"
+        )
+
+    def _out_of_time(self, age: float) -> str:
+        """Doubts a stamp that is far from this clock, because the reading is late or the clocks differ."""
+        if abs(age) <= self._rule.max_age:
+            return ""
+        side = "before" if age > 0.0 else "after"
+        return (
+            f"their stamp must be within {self._rule.max_age} s of this clock (robot.state_timeout), got "
+            f"{abs(age):.1f} s {side} it; synchronize the clock of the driver's machine (chrony does), or see why "
+            "they come late"
         )
 
     def _out_of_range(self, state: np.ndarray) -> str:

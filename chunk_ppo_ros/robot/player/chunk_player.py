@@ -107,14 +107,24 @@ class ChunkPlayer:
         """The stamp of the newest joint states of each arm, ns."""
         return self._readings.stamps
 
-    def observe(self, side: str, state: np.ndarray, *, stamp: int, now: float, effort: float | None = None) -> None:
+    def observe(
+        self, side: str, state: np.ndarray, *, stamp: int, now: float, age: float = 0.0, effort: float | None = None
+    ) -> None:
         """Takes an arm's joint states, float [7], and its mean |effort|, which is None where it is unknown.
 
-        Joint states whose stamp is repeated are ignored, and the arm counts as silent.
+        Joint states whose stamp is not new are ignored, and the arm counts as silent.
+
+        Args:
+            side: "left" or "right".
+            state: float [7], rad and normalized opening.
+            stamp: the ROS time of the joint states, ns.
+            now: the steady time, s.
+            age: the ROS time of arrival minus the stamp, s.
+            effort: the mean |effort| of the arm, or None where it is unknown.
         """
         commanded = self._motion.commanded
         last = None if commanded is None else commanded[aloha.side_slice(side)]
-        self._readings.observe(side, state, stamp=stamp, now=now, effort=effort, commanded=last)
+        self._readings.observe(side, state, stamp=stamp, now=now, age=age, effort=effort, commanded=last)
 
     def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
         """Takes one arm's half of a chunk. With the second half it starts the chunk or refuses it.

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust, TrustRule
 
@@ -25,7 +26,7 @@ class _Reading:
 
 
 class JointReadings:
-    """Keeps one reading of each arm. A reading whose stamp is repeated is ignored, and the arm counts as silent.
+    """Keeps one reading of each arm. A reading whose stamp is not new is ignored, and the arm counts as silent.
 
     Args:
         timeout: the age of joint states, s, beyond which they are too old.
@@ -36,6 +37,7 @@ class JointReadings:
 
     def __init__(self, *, timeout: float, on_demand: bool, rule: TrustRule) -> None:
         self._timeout = timeout
+        self._max_age = rule.max_age
         self._on_demand = on_demand
         self._trust = {side: ReadingTrust(side, rule) for side in aloha.SIDES}
         self._stamps: dict[str, int] = {}  # the stamp of each arm's newest joint states, believed or not
@@ -60,6 +62,7 @@ class JointReadings:
         now: float,
         effort: float | None,
         commanded: np.ndarray | None,
+        age: float = 0.0,
     ) -> None:
         """Takes an arm's joint states.
 
@@ -70,12 +73,25 @@ class JointReadings:
             now: the steady time, s.
             effort: the mean |effort| of the arm, or None where it is unknown.
             commanded: float [7], the last command for the arm, or None before the first.
+            age: the ROS time of their arrival minus the stamp, s.
         """
-        if self._stamps.get(side) == stamp:
+        if not self._is_new(side, stamp, age):
             return
         self._stamps[side] = stamp
-        if self._trust[side].judge(state, stamp=stamp, now=now, commanded=commanded):
+        if self._trust[side].judge(state, stamp=stamp, now=now, commanded=commanded, age=age):
             self._readings[side] = _Reading(stamp, now, state, effort)
+
+    def _is_new(self, side: str, stamp: int, age: float) -> bool:
+        """Returns whether a stamp is another one than the newest, and not one that came in the wrong order.
+
+        Where a stamp or the newest one is far from this clock, they say nothing about the order.
+        """
+        newest = self._stamps.get(side)
+        if newest is None or stamp == newest:
+            return newest is None
+        ahead = (newest - stamp) / NANOSECONDS - age  # how far the newest is ahead of this clock, s
+        in_time = max(ahead, abs(age)) <= self._max_age
+        return stamp > newest or not in_time or math.isinf(self._max_age)
 
     def strayed(self, commanded: np.ndarray) -> str:
         """Returns which arm is so far from its last command that the operator must look, or an empty string.
