@@ -16,6 +16,7 @@ TOPICS = {
     "robot/left/joint_trajectory": ("trajectory_msgs/msg/JointTrajectory", qos.COMMAND, qos.COMMAND),
     "robot/right/joint_trajectory": ("trajectory_msgs/msg/JointTrajectory", qos.COMMAND, qos.COMMAND),
     "execution_result": ("chunk_ppo_msgs/msg/ExecutionResult", qos.RELIABLE, qos.RELIABLE),
+    "scripted_motion": ("chunk_ppo_msgs/msg/ScriptedMotion", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "takeover_state": ("chunk_ppo_msgs/msg/TakeoverState", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "follower_left/arm_controller/joint_trajectory": (
         "trajectory_msgs/msg/JointTrajectory",
@@ -68,6 +69,7 @@ RECORDED = {
     "transition_ack",
     "episode_event",
     "takeover_state",
+    "scripted_motion",
     "policy_version",
     "training_metrics",
     "follower_left/joint_states",

@@ -97,6 +97,13 @@ class RobotConfig(Checked):
         minimum=0.0,
         graph_only=True,
     )
+    scripted_velocity: float = setting(
+        0.5,
+        "largest joint speed of a scripted motion, as to the start pose, rad/s",
+        minimum=0.01,
+        maximum=3.14159,
+        graph_only=True,
+    )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
     max_observation_age: float = setting(
         2.0,

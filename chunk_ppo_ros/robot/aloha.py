@@ -42,6 +42,13 @@ START_POSE = np.tile([0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.1], 2)
 It is ALOHA's start pose with grippers nearly closed, as in gym-aloha (finger at 0.0224 m).
 """
 
+SLEEP_POSE = np.tile([0.0, -2.05, 1.7, 0.0, -2.0, 0.0, 0.0], 2).clip(LOWER_LIMITS, UPPER_LIMITS)
+"""The pose in which the arms are put down, rad and normalized grippers.
+
+It is the sleep pose in Interbotix's motor configuration of aloha_vx300s, as near as the ranges allow. The same file
+gives the motors these ranges, and a motor takes no goal beyond its own range.
+"""
+
 CONTROL_RATE = RobotConfig().control_rate
 """The control rate of ALOHA's own control loop and recorders, Hz."""
 
@@ -52,7 +59,7 @@ COMPRESSED = "/compressed"
 MODEL_CAMERAS = {camera: key for key, camera in ROBOT_CAMERAS.items()}
 """The camera key of the model for each camera name on the robot."""
 
-for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE):
+for _constant in (LOWER_LIMITS, UPPER_LIMITS, START_POSE, SLEEP_POSE):
     _constant.setflags(write=False)
 
 

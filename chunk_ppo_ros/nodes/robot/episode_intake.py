@@ -53,6 +53,8 @@ class EpisodeIntake:
         self._started = node.get_clock().now().nanoseconds
         self.run_id = ""
         """The run of the newest event, or empty before any."""
+        self.episode = ""
+        """The reason why an episode does not let anything but its chunks move the robot; empty where none runs."""
         self.unconfirmed = UNCONFIRMED if confirm_start else ""
         """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
         subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message)
@@ -63,8 +65,10 @@ class EpisodeIntake:
         if message.event in _SUSPENDING_EVENTS:
             # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
             freeze = message.event == EpisodeEvent.PAUSED or not self._is_real
+            self.episode = "the episode is paused; end it first" if message.event == EpisodeEvent.PAUSED else ""
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
+            self.episode = "an episode is running; end it first by the service end_episode"
             # A pause may end by itself, and the newest event of before the start of this node is received again.
             is_new = time_to_ns(message.header.stamp) >= self._started
             confirmed = not self._is_real or (message.event == EpisodeEvent.STARTED and is_new)

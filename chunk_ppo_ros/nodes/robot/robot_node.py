@@ -32,12 +32,13 @@ from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.robot.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
 from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
-from chunk_ppo_ros.robot import grippers
+from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
 
 WATCH_PERIOD = 0.05  # s, steady clock
@@ -144,6 +145,21 @@ class RobotNode(MotionLifecycle):
             on_trajectory=self._on_trajectory,
         )
 
+        self._scripted = ScriptedMotions(
+            self,
+            self._player,
+            speed=config.robot.scripted_velocity,
+            unready=self._unready_for_scripted_motion,
+            sleep_pose=lambda: aloha.SLEEP_POSE,
+            run_id=lambda: self._episodes.run_id,
+            on_begin=self._on_trajectory,
+        )
+
+    def _unready_for_scripted_motion(self) -> str:
+        """Returns why no scripted motion may begin, beside the reasons of the player, or an empty string."""
+        self._watch()
+        return self._episodes.episode
+
     def _on_arm_states(self) -> None:
         if self._lockstep and self._player.playing and not self._player.human_drives:
             self._tick_if_states_are_new()
@@ -221,6 +237,7 @@ class RobotNode(MotionLifecycle):
                 self.get_logger().warning(text)
             filled = dataclasses.replace(result, end=self._now(), run_id=self._episodes.run_id, sender=DEFAULT_SENDER)
             self._results.publish(execution_to_message(filled))
+        self._scripted.update()
         self._publish_driver()
 
     def _publish_driver(self) -> None:

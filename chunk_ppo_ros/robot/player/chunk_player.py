@@ -23,6 +23,7 @@ from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.result_log import ResultLog
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
+from chunk_ppo_ros.robot.player.scripted_motion import MotionRefused, MotionRequest, ScriptedMotion, check_request
 from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
 from chunk_ppo_ros.robot.safety import check_chunk
 
@@ -161,6 +162,26 @@ class ChunkPlayer:
         """Ends the human's segment. The robot holds its position, and chunks may be played again."""
         self._human.give_back()
 
+    def move_to(self, request: MotionRequest, *, now: float) -> ScriptedMotion:
+        """Begins a scripted motion, which may move a suspended robot. No chunk is played before its end.
+
+        Args:
+            request: where to.
+            now: the steady time, s.
+
+        Raises:
+            MotionRefused: where it must not begin. The reasons are those of a chunk, but for the suspension.
+        """
+        check_request(request, self._config)
+        if reason := self._busy(now):
+            raise MotionRefused(reason)
+        return self._motion.begin_scripted(request, now=now)
+
+    def end_scripted(self, reason: str) -> None:
+        """Ends a scripted motion, if there is one. The robot brakes and holds its position."""
+        if isinstance(self._motion.running, ScriptedMotion):
+            self.stop(Status.CANCELLED, reason)
+
     def suspend(self, reason: str, *, freeze: bool = True) -> None:
         """Cancels the running chunk and refuses all others until `resume`.
 
@@ -183,6 +204,7 @@ class ChunkPlayer:
 
     def resume(self, *, confirmed: bool = True) -> None:
         """Allows chunks again, and confirms where the robot is if the operator has looked."""
+        self.end_scripted("an episode goes on")
         if confirmed:
             self.confirm()
         self._suspended, self._frozen = "", False
@@ -252,10 +274,16 @@ class ChunkPlayer:
 
     def _unready(self, now: float) -> str | None:
         """Returns why no chunk can start now."""
+        if self._suspended and not self.human_drives:
+            return f"the robot must be free to move, but it is suspended: {self._suspended}"
+        return self._busy(now)
+
+    def _busy(self, now: float) -> str | None:
+        """Returns why nothing can start now, whether the robot is suspended or not."""
         if self.human_drives:
             return "a human drives the robot; hand it back by the service takeover with data: false"
-        if self._suspended:
-            return f"the robot must be free to move, but it is suspended: {self._suspended}"
+        if isinstance(self._motion.running, ScriptedMotion):
+            return f"a scripted motion is under way: {self._motion.running.name}; wait until it has ended"
         if self.playing:
             return "a chunk is already playing; send the next one after its execution result"
         if self._motion.comes_to_rest:

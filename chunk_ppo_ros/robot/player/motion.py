@@ -19,6 +19,7 @@ from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
+from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, plan
 
 YIELDING_SPEED = 0.3
 """The part of robot.max_velocity at which the robot gives way to an obstacle."""
@@ -47,6 +48,7 @@ class MotionExecutor:
         lockstep: bool,
         simulated: bool,
     ) -> None:
+        self._config = config
         self._period = 1.0 / config.control_rate
         self._readings = readings
         self._report = report
@@ -106,6 +108,19 @@ class MotionExecutor:
         self._is_confirmed = False
         self._running = execution
 
+    def begin_scripted(self, request: MotionRequest, *, now: float) -> ScriptedMotion:
+        """Begins a scripted motion from the last command or the measured position, and returns it.
+
+        Args:
+            request: where to, which was checked.
+            now: the steady time, s.
+        """
+        self.anchor()
+        motion = plan(request, self._gate.starting_point(self._readings.positions()), self._config)
+        motion.last_step = now
+        self.begin(motion)
+        return motion
+
     def play(self, chunk: PlayedChunk, *, now: float, stamp: int) -> np.ndarray | None:
         """Returns the next step of a chunk, float64 [14], or None where the chunk has ended.
 
@@ -124,7 +139,8 @@ class MotionExecutor:
         if not chunk.num_commands:
             self.anchor()
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
-        return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left))
+        speed = chunk.speed if isinstance(chunk, ScriptedMotion) else 1.0
+        return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left), speed=speed)
 
     def _stood_still(self, chunk: PlayedChunk) -> str:
         """Returns which joint the chunk did not move, or an empty string, also where no arm must follow."""
@@ -143,7 +159,14 @@ class MotionExecutor:
         return self.take_hold(now)
 
     def send(
-        self, running: RunningExecution, target: np.ndarray, *, now: float, stamp: int, room: Room | None = None
+        self,
+        running: RunningExecution,
+        target: np.ndarray,
+        *,
+        now: float,
+        stamp: int,
+        room: Room | None = None,
+        speed: float = 1.0,
     ) -> np.ndarray:
         """Returns the next step of what is being executed, float64 [14], within the limits.
 
@@ -153,8 +176,9 @@ class MotionExecutor:
             now: the steady time, s.
             stamp: the ROS time of the step, ns.
             room: where the commands that follow may lead, or None where only this target is known.
+            speed: the part of the speed limit that is used, 0..1.
         """
-        limited = self._gate.send(target, now=self._time(now), room=room)
+        limited = self._gate.send(target, now=self._time(now), room=room, speed=speed)
         running.record(target, limited, self._readings, now=now, stamp=stamp)
         return limited.target
 
@@ -166,13 +190,17 @@ class MotionExecutor:
     def finish(self, status: Status, message: str, *, counts: bool = True) -> None:
         """Ends what is being executed, and reports its result. The motors hold the last command.
 
+        The result of a scripted motion is in the motion itself.
+
         Args:
             status: how it ended.
             message: the reason, or empty.
             counts: whether the steps that were sent count. Those of an arm that did not follow do not.
         """
         done, self._running = self._running, None
-        if done is not None:
+        if isinstance(done, ScriptedMotion):
+            done.end = MotionEnd(status, message)
+        elif done is not None:
             result = done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
             self._report(result if counts else dataclasses.replace(result, num_steps=0))
 
