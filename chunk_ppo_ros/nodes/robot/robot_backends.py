@@ -42,6 +42,14 @@ class ReportsProblem(Protocol):
         """
 
 
+@runtime_checkable
+class ServesLockstep(Protocol):
+    """A back end that leaves out messages which would change nothing, and that can send all of them instead."""
+
+    def send_all(self) -> None:
+        """Sends every message of each target from now on, because a simulator in lockstep waits for all of them."""
+
+
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 """A function that makes a back end for a node."""
 
@@ -56,8 +64,13 @@ ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
 )
 
 
-def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
+def make_backend(node: Node, config: RobotConfig, *, lockstep: bool = False) -> RobotBackend:
     """Makes the back end that `robot.backend` names.
+
+    Args:
+        node: the node that owns its publishers and timers.
+        config: the settings of the robot.
+        lockstep: whether a simulator waits for the messages of each step.
 
     Raises:
         RegistryError: for a name that is not registered, or a registered function that makes no back end.
@@ -65,6 +78,8 @@ def make_backend(node: Node, config: RobotConfig) -> RobotBackend:
     backend = ROBOT_BACKENDS.get(config.backend)(node, config)
     if not hasattr(backend, "send"):
         raise RegistryError(f"robot.backend {config.backend!r} must make a RobotBackend, got {backend!r} without send")
+    if lockstep and isinstance(backend, ServesLockstep):
+        backend.send_all()
     return backend
 
 

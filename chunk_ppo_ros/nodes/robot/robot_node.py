@@ -57,7 +57,7 @@ class RobotNode(MotionLifecycle):
         self._convention = grippers.convention_of(config.robot)
         self._player = make_player(config)
         self._period = period = 1.0 / config.robot.control_rate
-        self._backend = make_backend(self, config.robot)
+        self._backend = make_backend(self, config.robot, lockstep=self._lockstep)
         self._diagnostics = RobotDiagnostics()
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)

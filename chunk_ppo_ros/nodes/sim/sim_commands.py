@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
+from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
+from chunk_ppo_ros.nodes.sim.command_source import OnTarget
+from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
 
@@ -63,3 +68,37 @@ class CommandJoin:
     def clear(self) -> None:
         """Forgets all targets that are not complete."""
         self._parts.clear()
+
+
+class ControllerCommands:
+    """Plays ros2_control's trajectory controllers of both arms. It is a `CommandSource`.
+
+    Args:
+        node: the node that subscribes to the topics of the controllers.
+        convention: the finger positions of an open and a closed gripper.
+        on_target: is called with each target that is complete.
+    """
+
+    def __init__(self, node: Node, convention: grippers.GripperConvention, on_target: OnTarget) -> None:
+        self._logger = node.get_logger()
+        self._join = CommandJoin(convention)
+        self._on_target = on_target
+        for side in aloha.SIDES:
+            for controller, topic in (
+                (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
+                (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
+            ):
+                topic.create_subscription(node, functools.partial(self._on_command, side, controller))
+
+    def reset(self, state: np.ndarray) -> None:
+        """Forgets all targets that are not complete. The pose `state` of the arms is not used."""
+        self._join.clear()
+
+    def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
+        try:
+            target = self._join.add(side, controller, message)
+        except ValueError as error:
+            self._logger.error(f"command of the {side} {controller} controller is not used: {error}")
+            return
+        if target is not None:
+            self._on_target(target)

@@ -1,13 +1,13 @@
 """sim_node runs a simulated ALOHA with the topics of the real robot, and its task as a reward source.
 
-In lockstep time stands still until the commands of both arms for the next control step have arrived. The node then
-publishes /clock. In real time the physics follows the wall clock and holds the last target, and the cameras have their
-own rate. All work, including rendering, runs in the thread that spins the node.
+It takes the commands of the back end that `robot.backend` names. In lockstep time stands still until the commands of
+both arms for the next control step have arrived. The node then publishes /clock. In real time the physics follows the
+wall clock and holds the last target, and the cameras have their own rate. All work, including rendering, runs in the
+thread that spins the node.
 """
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Sequence
 from typing import NoReturn
@@ -18,7 +18,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import Image
-from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.agent.env import check_rewards
 from chunk_ppo_ros.config import TASK_SOURCE, RewardConfig, TrainConfig
@@ -26,8 +25,8 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.sim.command_sources import make_command_source
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
-from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
@@ -57,7 +56,6 @@ class SimNode(Node):
         self._lockstep = not config.env.realtime
         self._period = 1.0 / self.simulator.control_rate
         convention = grippers.convention_of(config.robot)
-        self._commands = CommandJoin(convention)
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
         self._starter = EpisodeStarter(self)
@@ -88,12 +86,7 @@ class SimNode(Node):
         }
         self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None
         self._reward_publisher = topics.TASK_REWARD.create_publisher(self)
-        for side in aloha.SIDES:
-            for controller, topic in (
-                (ARM_CONTROLLER, topics.ARM_COMMANDS[side]),
-                (GRIPPER_CONTROLLER, topics.GRIPPER_COMMANDS[side]),
-            ):
-                topic.create_subscription(self, functools.partial(self._on_command, side, controller))
+        self._commands = make_command_source(self, config, self._on_target)
         conditions = Conditions(self)
         subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)
         subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event)
@@ -118,20 +111,13 @@ class SimNode(Node):
         """Makes a new scene. One control period passes, so that its readings have new stamps."""
         self.simulator.reset(seed=seed)
         self._target = self.simulator.state().astype(float)
-        self._commands.clear()
+        self._commands.reset(self._target)
         self._rewards.reset()
         self._pass_time()
         self._publish_states()
         self._publish_images()
 
-    def _on_command(self, side: str, controller: str, message: JointTrajectory) -> None:
-        try:
-            target = self._commands.add(side, controller, message)
-        except ValueError as error:
-            self.get_logger().error(f"command of the {side} {controller} controller is not used: {error}")
-            return
-        if target is None:
-            return
+    def _on_target(self, target: np.ndarray) -> None:
         self._target = target
         self._rewards.begin()
         if self._lockstep:

@@ -56,6 +56,11 @@ class InterbotixBackend:
             follower.watch_driver()
         return "; ".join(filter(None, [self._bad_target, *(arm.problem for arm in self._followers.values())]))
 
+    def send_all(self) -> None:
+        """Commands the grippers at each step from now on, which a simulator in lockstep waits for."""
+        for follower in self._followers.values():
+            follower.gripper_step = 0.0
+
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends a target to the arms that are prepared. A target that is malformed is not sent, and is a problem."""
         self._bad_target = _malformed(target)

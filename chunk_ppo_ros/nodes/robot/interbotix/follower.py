@@ -8,7 +8,7 @@ from chunk_ppo_ros.nodes.robot.interbotix.preparation import Routine, prepare, w
 from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall, Wait
 
 GRIPPER_STEP = 0.005
-"""The smallest change of a gripper's motor that is sent, rad. Each command costs the driver 10 ms."""
+"""The smallest change of a gripper's motor that is sent to a real driver, rad. Each command costs it 10 ms."""
 PERIOD = 1.0
 """The seconds between two attempts to prepare, and between two looks at the motors."""
 IDLE_TIME = 0.5
@@ -25,6 +25,8 @@ class Follower:
 
     def __init__(self, link: DriverLink) -> None:
         self._link = link
+        self.gripper_step = GRIPPER_STEP
+        """The smallest change of a gripper's motor that is sent, rad."""
         self._drivers: frozenset[bytes] = frozenset()
         self._is_prepared = False
         self._is_refused = False  # whether the problem is what the driver was refused for, which stays until it is over
@@ -103,7 +105,7 @@ class Follower:
             return
         self._sent_at = now
         self._link.send_arm(arm)
-        if self._sent_gripper is None or abs(motor - self._sent_gripper) >= GRIPPER_STEP:
+        if self._sent_gripper is None or abs(motor - self._sent_gripper) >= self.gripper_step:
             self._sent_gripper = motor
             self._link.send_gripper(motor)
 

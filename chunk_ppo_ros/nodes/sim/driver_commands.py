@@ -1,0 +1,111 @@
+"""Plays Interbotix's drivers of both followers: joins their commands into targets of all 14 joints.
+
+A command of these drivers has no stamp, so that commands are joined in the order in which they come.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
+    ARM_GROUP,
+    GROUP_COMMANDS,
+    SINGLE_COMMANDS,
+    load_interfaces,
+)
+from chunk_ppo_ros.nodes.sim.command_source import OnTarget
+from chunk_ppo_ros.nodes.sim.driver_motors import DriverMotors
+from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.robot import aloha, grippers
+
+GRIPPER_MODE = "current_based_position"
+"""The operating mode in which a command of the gripper is the angle of its motor."""
+
+NUM_PARTS = 4
+"""The number of messages that make one target in lockstep, two for each side."""
+
+
+class DriverCommands:
+    """Plays the drivers of both followers. It is a `CommandSource`.
+
+    In lockstep a target is complete when each arm and each gripper has a new command, whatever their order. The back
+    end sends all four in each step there. In real time a gripper is commanded only where its target has changed, and
+    each command makes a target with what the other joints were told last.
+
+    A gripper's command is taken for the opening of an action, as the simulators and their script form take it. The
+    angles of a command are float32, which is the only difference to a target of ros2_control's controllers.
+
+    Args:
+        node: the node that subscribes and serves.
+        convention: the motor angles of an open and a closed gripper.
+        on_target: is called with each target.
+        lockstep: whether a target needs a command of each part.
+
+    Raises:
+        RegistryError: if Interbotix's interface package is not installed.
+    """
+
+    def __init__(
+        self, node: Node, convention: grippers.GripperConvention, on_target: OnTarget, *, lockstep: bool
+    ) -> None:
+        self._logger = node.get_logger()
+        self._convention = convention
+        self._on_target = on_target
+        self._parts_needed = NUM_PARTS if lockstep else 1
+        self._motors = {side: DriverMotors() for side in aloha.SIDES}
+        self._target = np.array(aloha.START_POSE)
+        self._new_parts: set[tuple[str, str]] = set()
+        interfaces = load_interfaces()
+        for side, motors in self._motors.items():
+            namespace = f"follower_{side}"
+            DriverServices(node, namespace, interfaces, motors)
+            for kind, topic, on_command in (
+                (interfaces.group_command, GROUP_COMMANDS, self._on_group),
+                (interfaces.single_command, SINGLE_COMMANDS, self._on_single),
+            ):
+                callback = functools.partial(on_command, side)
+                node.create_subscription(kind, f"{namespace}/{topic}", callback, qos.COMMAND)
+
+    def reset(self, state: np.ndarray) -> None:
+        """Forgets the commands so far. Joints that get none stay at `state`, float64 [14]."""
+        self._target = state.copy()
+        self._new_parts.clear()
+
+    def _on_group(self, side: str, message: Any) -> None:
+        if message.name != ARM_GROUP or len(message.cmd) != len(aloha.ARM_JOINTS) or not _are_finite(message.cmd):
+            self._refuse(side, f"six finite angles of the group {ARM_GROUP}", f"{message.name} {list(message.cmd)}")
+            return
+        first = aloha.side_slice(side).start
+        follows = [self._motors[side].follows(name) for name in aloha.ARM_JOINTS]
+        np.copyto(self._target[first : first + len(follows)], np.asarray(message.cmd, float), where=follows)
+        self._note_new(side, ARM_GROUP)
+
+    def _on_single(self, side: str, message: Any) -> None:
+        mode = self._motors[side].modes[aloha.GRIPPER]
+        if message.name != aloha.GRIPPER or mode != GRIPPER_MODE or not _are_finite([message.cmd]):
+            wanted = f"a finite angle of the {aloha.GRIPPER} in the mode {GRIPPER_MODE}"
+            self._refuse(side, wanted, f"{message.name} {message.cmd} in the mode {mode}")
+            return
+        if self._motors[side].follows(aloha.GRIPPER):
+            self._target[aloha.side_slice(side).stop - 1] = self._convention.opening_from_motor(message.cmd)
+        self._note_new(side, aloha.GRIPPER)
+
+    def _note_new(self, side: str, part: str) -> None:
+        self._new_parts.add((side, part))
+        if len(self._new_parts) >= self._parts_needed:
+            self._new_parts.clear()
+            self._on_target(self._target.copy())
+
+    def _refuse(self, side: str, wanted: str, got: str) -> None:
+        self._logger.error(f"a command of follower_{side} is not used: it must be {wanted}, got {got}")
+
+
+def _are_finite(numbers: Sequence[float]) -> bool:
+    return all(map(math.isfinite, numbers))
