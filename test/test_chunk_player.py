@@ -17,6 +17,7 @@ from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from chunk_ppo_ros.robot.player.result_log import REMEMBERED_STAMPS
 from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
+SECOND = 1_000_000_000  # ns
 SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
 
 
@@ -51,17 +52,27 @@ def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
     send(player, ramp(4, 0.01), now=1.0)
     sent, results = play(player, 1.0)
     np.testing.assert_allclose(sent, ramp(4, 0.01))
-    assert only(results) == ExecutionResult(status=Status.EXECUTED, num_steps=4, stamp=1, duration=0.02)
+    assert only(results) == ExecutionResult(status=Status.EXECUTED, num_steps=4, stamp=1, duration=pytest.approx(0.08))
 
 
 def test_a_chunk_lasts_from_its_first_command_to_a_period_after_its_last() -> None:
     player = make_player()
     observe(player, 1.0)
     send(player, ramp(3, 0.01), now=1.0)
-    for step, stamp in enumerate((100, 150, 180)):  # ms; the second step came late
-        player.tick(1.0 + 0.02 * step, stamp=stamp * 1_000_000)
-    player.tick(1.06, stamp=999_000_000)
+    for milliseconds in (100, 150, 180):  # The second step comes late.
+        player.tick(1.0 + 1e-3 * milliseconds, stamp=10 * SECOND - milliseconds)  # The ROS clock is set back.
+    player.tick(1.2)
     assert only(player.take_results()).duration == pytest.approx(0.08 + 0.02)
+
+
+def test_in_lockstep_a_chunk_lasts_as_long_as_simulated_time() -> None:
+    player = make_player(lockstep=True)
+    observe(player, 1.0)
+    send(player, ramp(2, 0.01), now=1.0)
+    for step in range(3):
+        observe(player, 1.0 + step)
+        player.tick(1.0 + step, stamp=SECOND + 20_000_000 * step)
+    assert only(player.take_results()).duration == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize(("right", "expected"), [(3.0, 12.0), (None, None)])
@@ -267,7 +278,7 @@ def test_a_cancelled_chunk_says_how_far_it_came() -> None:
     player.suspend("paused by the operator")
     result = only(player.take_results())
     assert result == ExecutionResult(
-        status=Status.CANCELLED, num_steps=2, stamp=1, message="paused by the operator", duration=0.02
+        status=Status.CANCELLED, num_steps=2, stamp=1, message="paused by the operator", duration=pytest.approx(0.04)
     )
     np.testing.assert_array_equal(player.tick(1.06), sent[-1])
 

@@ -257,6 +257,19 @@ def test_a_segment_of_an_episode_that_is_over_is_nothing_even_if_its_observation
     assert segments.next is None
 
 
+def test_a_segment_begins_although_the_clock_was_set_back_since_the_one_before() -> None:
+    segments = HumanSegments()
+    segments.begin(5_000_000_000)
+    segments.clear()
+    segments.note_clock(4_950_000_000)
+    segments.add_readings(readings(1_000, 2_000))
+    segments.begin(2_000)
+    assert not segments.has_open
+    segments.note_clock(1_000)
+    segments.begin(2_000)
+    assert segments.has_open and segments.end(2_000, drive(2)) == ""
+
+
 def test_segments_that_nobody_takes_are_dropped_and_that_is_said() -> None:
     segments = HumanSegments()
     segments.add_readings(readings(0, 0))

@@ -326,3 +326,13 @@ def test_the_awaited_chunk_is_the_one_being_executed():
     assert state.awaited_chunk == chunk(0)
     outcome(0)(state)
     assert state.awaited_chunk is None
+
+
+def test_after_the_clock_was_set_back_an_observation_of_now_suffices() -> None:
+    state = RolloutState()
+    for event in (announced(), loaded(), active, started(0, stamp=9_000_000_000)):
+        event(state)
+    state.note_clock(8_950_000_000)
+    assert state.next_step() == SampleChunk(chunk(0), 0, 9_000_000_000)
+    state.note_clock(6_000_000_000)
+    assert state.next_step() == SampleChunk(chunk(0), 0, 6_000_000_000)

@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from chunk_ppo_ros.core.stamps import FARTHEST_AHEAD
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
 REMEMBERED_READINGS = 32
@@ -58,6 +59,11 @@ class HumanSegments:
     def has_open(self) -> bool:
         """Whether a segment has begun and robot_node has not yet reported what was commanded."""
         return bool(self._open)
+
+    def note_clock(self, now: int) -> None:
+        """Records the ROS time, ns. Segments that are over later than now were stamped by a clock that was set back."""
+        if max(self._newest_begun, self._newest_over) > now + FARTHEST_AHEAD:
+            self._newest_begun = self._newest_over = now
 
     def add_readings(self, readings: SyncedSensors) -> None:
         """Keeps the newest sensor readings, because a segment may begin with them as its observation."""

@@ -12,6 +12,7 @@ from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress, Last
 from chunk_ppo_ros.agent.next_step.human_segments import HumanSegments
 from chunk_ppo_ros.agent.next_step.rollout_fill import RolloutFill
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
+from chunk_ppo_ros.core.stamps import FARTHEST_AHEAD
 from chunk_ppo_ros.core.types import ChunkId
 
 
@@ -46,6 +47,16 @@ class RolloutState:
     def deactivate(self) -> None:
         """Makes the policy hold until it is activated."""
         self._active = False
+
+    def note_clock(self, now: int) -> None:
+        """Records the ROS time, ns, where it is that of a real clock.
+
+        What is known to have happened later than now was stamped by a clock that was set back since. The policy would
+        otherwise wait until the clock is there again.
+        """
+        if self._newer_than > now + FARTHEST_AHEAD:
+            self._newer_than = now
+        self.segments.note_clock(now)
 
     # The methods below report facts about weights.
 

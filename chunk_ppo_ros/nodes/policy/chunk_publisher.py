@@ -10,6 +10,7 @@ from rclpy.publisher import Publisher
 from chunk_ppo_ros.agent.next_step.human_segments import Segment
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
+from chunk_ppo_ros.core.stamps import StampSource
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
 from chunk_ppo_ros.nodes.wire import conversions, joints, topics
 from chunk_ppo_ros.robot import aloha
@@ -29,6 +30,7 @@ class ChunkPublisher:
         self._clock = node.get_clock()
         self._prompt = prompt
         self._period = 1.0 / control_rate
+        self._stamps = StampSource()
         self._stamp = 0  # the stamp of the newest chunk, ns of ROS time
         self._chunks = topics.ACTION_CHUNK.create_publisher(node)
         self._bootstraps = topics.BOOTSTRAP.create_publisher(node)
@@ -50,7 +52,7 @@ class ChunkPublisher:
             readings: the sensor readings that it was sampled from.
             max_steps: the greatest number of steps to send, at least 1.
         """
-        self._stamp = max(self._clock.now().nanoseconds, self._stamp + 1)
+        self._stamp = self._stamps.next(self._clock.now().nanoseconds)
         sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
         self._chunks.publish(conversions.chunk_to_message(id, sampled, stamp=self._stamp))
         targets = chunk.asked_actions[:max_steps]
@@ -64,7 +66,8 @@ class ChunkPublisher:
         """Publishes a chunk that a human drove. The robot has executed it already."""
         driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, self._prompt))
         self._chunks.publish(conversions.chunk_to_message(id, driven, stamp=segment.stamp))
-        self._stamp = max(self._stamp, segment.stamp)
+        self._stamps.note(segment.stamp)
+        self._stamp = segment.stamp
 
     def publish_bootstrap(
         self, step: Bootstrap, observation: ModelObservation, value: float, readings: SyncedSensors

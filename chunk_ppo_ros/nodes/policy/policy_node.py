@@ -103,6 +103,8 @@ class PolicyNode(WorkerNode):
 
     def _next_step(self) -> Step:
         """Returns the next step. The policy holds while nobody listens, because its messages would be lost."""
+        if not self.config.env.is_lockstep:
+            self._facts.state.note_clock(self.get_clock().now().nanoseconds)
         step = self._facts.state.next_step()
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 

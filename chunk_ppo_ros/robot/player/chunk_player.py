@@ -244,8 +244,8 @@ class ChunkPlayer:
 
         Args:
             now: the steady time, s.
-            stamp: the ROS time of the step, ns. The duration of a chunk is counted by it. A human's segment that begins
-                with this step takes its own stamp from it.
+            stamp: the ROS time of the step, ns. A human's segment that begins with this step takes its own stamp from
+                it. In lockstep it counts the duration of a chunk, and else `now` does.
         """
         self.watch(now)
         if self._motion.is_early(now):

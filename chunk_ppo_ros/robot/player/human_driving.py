@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.stamps import StampSource
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
@@ -48,7 +49,7 @@ class HumanDriving:
         self._segment_steps = segment_steps
         self._is_driving = False
         self._settling = 0
-        self._newest_stamp = 0
+        self._stamps = StampSource()
         self._segment = 0
 
     @property
@@ -67,8 +68,8 @@ class HumanDriving:
         return self._leaders.problem if self._is_driving else ""
 
     def note_stamp(self, stamp: int) -> None:
-        """Records the stamp of a chunk, ns. The stamps of later segments are newer."""
-        self._newest_stamp = max(self._newest_stamp, stamp)
+        """Records the stamp of a chunk, ns. The stamps of later segments are others, and newer."""
+        self._stamps.note(stamp)
 
     def take_over(self) -> None:
         """Records that a human drives from now on. What is being executed ends, and the robot holds its position."""
@@ -125,7 +126,7 @@ class HumanDriving:
 
     def _begin_segment(self, now: float, stamp: int) -> DrivenSegment:
         """Begins a segment whose stamp differs from that of every chunk, even of one that was stamped at this time."""
-        self._segment = self._newest_stamp = max(stamp, self._newest_stamp) + SEGMENT_STAMP_OFFSET
+        self._segment = self._stamps.next(stamp, offset=SEGMENT_STAMP_OFFSET)
         segment = DrivenSegment(self._segment, now)
         self._motion.begin(segment)
         return segment

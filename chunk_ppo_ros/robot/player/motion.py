@@ -12,6 +12,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
@@ -179,7 +180,9 @@ class MotionExecutor:
             speed: the part of the speed limit that is used, 0..1.
         """
         limited = self._gate.send(target, now=self._time(now), room=room, speed=speed)
-        running.record(target, limited, self._readings, now=now, stamp=stamp)
+        # The steady clock counts durations, because a ROS clock may be set. In lockstep they are in simulated time.
+        time = stamp if self._lockstep else round(now * NANOSECONDS)
+        running.record(target, limited, self._readings, now=now, time=time)
         return limited.target
 
     def follow(self, target: np.ndarray, *, now: float) -> np.ndarray:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
@@ -20,7 +21,7 @@ class RunningExecution:
     Attributes:
         stamp: the stamp of the chunk or segment, ns.
         last_step: the time of the last step, steady s.
-        stamps: the ROS time of each command, ns.
+        times: the time of each command, ns, by which the duration is counted.
         asked: the target float64 [14] of each step before limiting.
         commanded: the commanded target float64 [14] of each step.
         causes: the limits that changed the target of each step, as the number of a `Cause`.
@@ -31,7 +32,7 @@ class RunningExecution:
 
     stamp: int
     last_step: float
-    stamps: list[int] = dataclasses.field(default_factory=list)
+    times: list[int] = dataclasses.field(default_factory=list)
     asked: list[np.ndarray] = dataclasses.field(default_factory=list)
     commanded: list[np.ndarray] = dataclasses.field(default_factory=list)
     causes: list[int] = dataclasses.field(default_factory=list)
@@ -50,7 +51,7 @@ class RunningExecution:
         return self.num_commands
 
     def record(
-        self, asked: np.ndarray, limited: LimitedTarget, readings: JointReadings, *, now: float, stamp: int
+        self, asked: np.ndarray, limited: LimitedTarget, readings: JointReadings, *, now: float, time: int
     ) -> None:
         """Records a step that is sent, and what was measured after the step before.
 
@@ -59,14 +60,14 @@ class RunningExecution:
             limited: the target within the limits.
             readings: the newest joint states.
             now: the steady time, s.
-            stamp: the ROS time of the step, ns.
+            time: the time by which the duration is counted, ns.
         """
         if self.commanded:
             self.efforts.append(readings.effort())
             self.measured.append(readings.positions())
         self.asked.append(asked)
         self.commanded.append(limited.target)
-        self.stamps.append(stamp)
+        self.times.append(time)
         self.causes.append(int(limited.causes))
         self.max_clamp = max(self.max_clamp, limited.max_clamp)
         self.last_step = now
@@ -93,7 +94,7 @@ class RunningExecution:
             human_driven=isinstance(self, DrivenSegment),
             max_clamp=self.max_clamp,
             effort=None if effort is None else effort * self.num_commands,
-            duration=(self.stamps[-1] - self.stamps[0]) * 1e-9 + period if self.stamps else None,
+            duration=(self.times[-1] - self.times[0]) / NANOSECONDS + period if self.times else None,
             measurements=measurer.measure(self._steps([*self.measured, readings.positions()], efforts)),
             commanded=np.array(self.commanded, np.float32).reshape(-1, aloha.ACTION_DIM),
             causes=np.array(self.causes, np.uint8),
