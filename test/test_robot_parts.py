@@ -192,7 +192,7 @@ def test_a_finger_where_it_cannot_be_is_named_once() -> None:
 
 def test_fingers_stay_within_their_joint_although_a_gripper_is_asked_for_more() -> None:
     node = FakeNode()
-    backend = Ros2ControlBackend(node, convention=CONVENTION, period=0.02)  # type: ignore[arg-type]
+    backend = Ros2ControlBackend(node, RobotConfig())  # type: ignore[arg-type]
     target = np.array(aloha.START_POSE)
     target[aloha.GRIPPER_INDICES] = [0.0, 1.0]
     backend.send(target, stamp=7)

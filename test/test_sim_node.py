@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image, JointState
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
@@ -102,7 +103,7 @@ class Listener(Node):
             self.create_subscription(Image, topic, self.images[camera].append, qos.SENSOR)
         self.create_subscription(Clock, "/clock", self.clocks.append, qos.SENSOR)
         self.create_subscription(TaskReward, "task_reward", self.rewards.append, qos.RELIABLE)
-        self.backend = Ros2ControlBackend(self, convention=CONVENTION, period=0.02)
+        self.backend = Ros2ControlBackend(self, RobotConfig())
         self.commands = {
             topic: self.create_publisher(JointTrajectory, topic, qos.COMMAND)
             for side in aloha.SIDES

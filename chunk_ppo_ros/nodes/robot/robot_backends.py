@@ -8,6 +8,7 @@ and the `RobotConfig` and returns a `RobotBackend`, whose publishers and timers 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +18,8 @@ from rclpy.node import Node
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.features import RobotFeatures
 
 
 class RobotBackend(Protocol):
@@ -50,6 +53,37 @@ class ServesLockstep(Protocol):
         """Sends every message of each target from now on, because a simulator in lockstep waits for all of them."""
 
 
+@runtime_checkable
+class HasFeatures(Protocol):
+    """A back end that says what its drivers take and tell."""
+
+    def features(self) -> RobotFeatures:
+        """Returns names, units, rates and limits."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that a back end has measured or read of a driver.
+
+    Attributes:
+        name: what it is about, such as "follower_left bus".
+        value: what was found, for people.
+        advice: what to do where it is not as it should be, or empty. The robot may move all the same.
+    """
+
+    name: str
+    value: str
+    advice: str = ""
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """A back end that measures and reads what its drivers and motors are like. /diagnostics shows it."""
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Returns the newest findings. It returns at once, and reads nothing itself."""
+
+
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 """A function that makes a back end for a node."""
 
@@ -81,6 +115,22 @@ def make_backend(node: Node, config: RobotConfig, *, lockstep: bool = False) -> 
     if lockstep and isinstance(backend, ServesLockstep):
         backend.send_all()
     return backend
+
+
+def features_of(backend: RobotBackend) -> RobotFeatures | None:
+    """Returns what the drivers of a back end take and tell, or None where it does not say."""
+    return backend.features() if isinstance(backend, HasFeatures) else None
+
+
+def sleep_pose_of(backend: RobotBackend) -> np.ndarray:
+    """Returns where the arms of a back end are put down, float64 [14]."""
+    features = features_of(backend)
+    return aloha.SLEEP_POSE if features is None else features.sleep_pose
+
+
+def findings_of(backend: RobotBackend) -> tuple[Finding, ...]:
+    """Returns what a back end has found, which is nothing where it does not look."""
+    return backend.diagnose() if isinstance(backend, Diagnoses) else ()
 
 
 def problem_of(backend: RobotBackend) -> str:

@@ -25,12 +25,13 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
 from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops
-from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
@@ -38,7 +39,7 @@ from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
-from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
 
 WATCH_PERIOD = 0.05  # s, steady clock
@@ -150,7 +151,7 @@ class RobotNode(MotionLifecycle):
             self._player,
             speed=config.robot.scripted_velocity,
             unready=self._unready_for_scripted_motion,
-            sleep_pose=lambda: aloha.SLEEP_POSE,
+            sleep_pose=sleep_pose_of(self._backend),
             run_id=lambda: self._episodes.run_id,
             on_begin=self._on_trajectory,
         )
@@ -261,7 +262,8 @@ class RobotNode(MotionLifecycle):
             waits=self._player.waits(time.monotonic()),
         )
         stamp = self.get_clock().now().nanoseconds
-        self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status]))
+        statuses = [status, backend_status(self._backend)]
+        self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -9,6 +9,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.joints import StepMessage
 from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.features import RobotFeatures, ros2_control_features
 
 
 class Ros2ControlBackend:
@@ -18,15 +19,16 @@ class Ros2ControlBackend:
     stay within the range of their joint, which is a little smaller than the range of the gripper conventions.
     """
 
-    def __init__(self, node: Node, *, convention: grippers.GripperConvention, period: float) -> None:
+    def __init__(self, node: Node, config: RobotConfig) -> None:
         """Makes the publishers.
 
         Args:
             node: the node that owns the publishers.
-            convention: the joint positions of an open and a closed gripper.
-            period: the control period, s.
+            config: the control rate, and the joint positions of an open and a closed gripper.
         """
-        self._convention = convention
+        self._config = config
+        self._convention = grippers.convention_of(config)
+        period = 1.0 / config.control_rate
         self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
         self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
         self._arms = {side: topic.create_publisher(node) for side, topic in topics.ARM_COMMANDS.items()}
@@ -37,6 +39,10 @@ class Ros2ControlBackend:
         publishers = [*self._arms.values(), *self._grippers.values()]
         unheard = [publisher.topic_name for publisher in publishers if not publisher.get_subscription_count()]
         return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms" if unheard else ""
+
+    def features(self) -> RobotFeatures:
+        """Returns names, units, rates and limits of commands and states."""
+        return ros2_control_features(self._config)
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends four messages, one for the arm and one for the gripper of each side."""
@@ -52,5 +58,4 @@ class Ros2ControlBackend:
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
     """Makes the back end of a configuration."""
-    convention = grippers.convention_of(config)
-    return Ros2ControlBackend(node, convention=convention, period=1.0 / config.control_rate)
+    return Ros2ControlBackend(node, config)

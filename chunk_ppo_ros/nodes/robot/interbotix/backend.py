@@ -14,6 +14,7 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces, l
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
 from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.robot.features import RobotFeatures, interbotix_features
 
 STEP_PERIOD = 0.05
 """The seconds between two steps of the preparation."""
@@ -26,20 +27,17 @@ class InterbotixBackend:
     sent. When the node ends, the commands end, and the motors hold their last goals with torque.
     """
 
-    def __init__(
-        self, node: Node, *, interfaces: DriverInterfaces, convention: grippers.GripperConvention, rate: float
-    ) -> None:
+    def __init__(self, node: Node, config: RobotConfig, *, interfaces: DriverInterfaces) -> None:
         """Makes publishers, clients, the timer and the service `prepare_robot`.
 
         Args:
             node: the node that owns them.
+            config: the control rate, and the motor angles of an open and a closed gripper.
             interfaces: the types of Interbotix's messages and services.
-            convention: the motor angles of an open and a closed gripper.
-            rate: the control rate, Hz.
         """
         self._logger = node.get_logger()
-        self._convention = convention
-        self._rate = rate
+        self._config = config
+        self._convention = grippers.convention_of(config)
         self._followers = {side: Follower(DriverLink(node, side, interfaces)) for side in aloha.SIDES}
         self._bad_target = ""
         self._sent_at = 0.0
@@ -60,6 +58,10 @@ class InterbotixBackend:
         """Commands the grippers at each step from now on, which a simulator in lockstep waits for."""
         for follower in self._followers.values():
             follower.gripper_step = 0.0
+
+    def features(self) -> RobotFeatures:
+        """Returns names, units, rates and limits of commands and states."""
+        return interbotix_features(self._config)
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends a target to the arms that are prepared. A target that is malformed is not sent, and is a problem."""
@@ -85,7 +87,9 @@ class InterbotixBackend:
             self._logger.warning(f"the arms are not commanded: {problem}")
         else:
             rates = ", ".join(f"{arm.name} {arm.state_rate:.0f} Hz" for arm in self._followers.values())
-            self._logger.info(f"the arms are prepared; joint states come at {rates}, commands go at {self._rate:g} Hz")
+            self._logger.info(
+                f"the arms are prepared; joint states come at {rates}, commands go at {self._config.control_rate:g} Hz"
+            )
         self._logged = problem
 
     def _on_prepare(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -117,5 +121,4 @@ def make_interbotix(node: Node, config: RobotConfig) -> InterbotixBackend:
     Raises:
         RegistryError: if Interbotix's interface package is not installed.
     """
-    convention = grippers.convention_of(config)
-    return InterbotixBackend(node, interfaces=load_interfaces(), convention=convention, rate=config.control_rate)
+    return InterbotixBackend(node, config, interfaces=load_interfaces())
