@@ -89,10 +89,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def ros_log_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Returns the folder that nodes under test write their logs to, instead of the user's home."""
+    """Returns the folder that nodes under test write their logs to. They keep nothing in the user's home."""
     folder = tmp_path_factory.mktemp("ros_log")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_LOG_DIR", str(folder))
+        patch.setenv("ROS_HOME", str(tmp_path_factory.mktemp("ros_home")))
         yield folder
 
 

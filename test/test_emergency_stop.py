@@ -38,3 +38,17 @@ def test_it_holds_where_its_file_cannot_be_removed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="emergency_stop"):
         stop.clear()
     assert stop.reason == "a person called it"
+
+
+def test_a_file_that_says_nothing_or_cannot_be_read_counts(tmp_path: Path) -> None:
+    file = tmp_path / "emergency_stop"
+    file.touch()
+    stop = EmergencyStop(file)
+    assert stop.reason == f"{file} is there, and is empty"
+    stop.clear()
+    assert EmergencyStop(file).reason == ""
+    file.write_bytes(b"\xff\xfe")
+    assert EmergencyStop(file).reason != ""
+    file.unlink()
+    file.mkdir()
+    assert "cannot be read" in EmergencyStop(file).reason

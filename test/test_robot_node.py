@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -412,6 +413,19 @@ def test_an_arm_that_does_not_follow_is_a_fault_and_is_not_pressed_on() -> None:
         graph.until(lambda: np.allclose(graph.rig.targets[-1], graph.rig.state, rtol=0.0, atol=1e-6))
 
 
+def test_a_pause_stops_a_robot_that_gives_way() -> None:
+    parameters = {"robot__max_following_error": "0.05", "robot__max_velocity": "1.0"}
+    with running_graph(model__action_horizon=str(HORIZON), **parameters) as graph:
+        graph.rig.send(ramp(HORIZON, 0.01))
+        graph.until(lambda: len(graph.rig.targets) > 10)
+        graph.rig.follows = False
+        assert graph.result().status == ExecutionResult.FAULT
+        graph.rig.tell(EpisodeEvent.PAUSED)
+        graph.until(lambda: not graph.robot.moves)
+        graph.spin(0.5)
+        assert np.max(np.abs(graph.rig.targets[-1] - graph.rig.state)) > 0.1  # It would have come there else.
+
+
 def send_from(graph: Graph, *, run_id: str = "run", age: float = 0.0) -> ExecutionResult:
     """Sends a chunk of a run whose observation has an age, s, and returns its result."""
     stamp = graph.rig.now()
@@ -455,7 +469,10 @@ def call_emergency_stop(graph: Graph, stop: bool) -> SetBool.Response:
     return future.result()
 
 
-def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(tmp_path: pathlib.Path) -> None:
+def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros"))
     parameters = {"robot__max_acceleration": "10.0", "run__run_dir": str(tmp_path), "model__action_horizon": "100"}
     with running_graph(**parameters) as graph:
         publisher = graph.rig.create_publisher(Bool, "emergency_stop", qos.RELIABLE)
@@ -474,7 +491,8 @@ def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(t
         graph.rig.diagnostics.clear()
         graph.until(lambda: bool(graph.rig.diagnostics))
         assert "the robot does not move: emergency stop" in graph.rig.diagnostics[-1].status[0].message
-    with running_graph(**parameters) as graph:
+    assert (tmp_path / "ros/chunk_ppo_ros/emergency_stop").read_text() == "by the topic emergency_stop"
+    with running_graph(run__exp_name="another_run", **parameters) as graph:
         graph.rig.send(ramp(16, 0.01))
         refused = graph.result()
         assert (refused.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
@@ -505,11 +523,28 @@ def test_a_released_switch_stops_the_robot_and_a_pressed_one_lets_it_go_on() -> 
         assert (result.status, "robot.deadman_timeout 0.3 s" in result.message) == (ExecutionResult.FAULT, True)
 
 
+def test_messages_of_a_switch_that_have_waited_do_not_count() -> None:
+    with running_graph(robot__deadman_timeout="0.3") as graph:
+        publisher = graph.rig.create_publisher(Bool, "deadman", qos.RELIABLE)
+        graph.until(lambda: bool(publisher.get_subscription_count()))
+        for _ in range(5):
+            publisher.publish(Bool(data=True))
+        time.sleep(1.0)  # Nobody takes them, as where robot_node was stopped for a while.
+        graph.spin(0.1)
+        graph.rig.send(ramp(16, 0.01))
+        text = graph.result().message
+        assert "deadman is not pressed" in text and "a message was sent 1." in text and "see whether it is late" in text
+        publisher.publish(Bool(data=True))
+        graph.spin(0.1)
+        graph.rig.send(ramp(2, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+
+
 def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None:
     with running_graph(robot__confirm_start="true") as graph:
-        before = EpisodeEvent(header=header_of(graph.rig.now() - 10**10), run_id="run", event=EpisodeEvent.STARTED)
-        before.format.version = before.format.VERSION
-        graph.rig.events.publish(before)
+        for seconds in (-10, 10):  # from before the start, by this clock or by one that was set back since
+            header = header_of(graph.rig.now() + seconds * 10**9)
+            graph.rig.events.publish(EpisodeEvent(header=header, run_id="run", event=EpisodeEvent.STARTED))
         graph.spin(0.2)
         graph.rig.send(ramp(16, 0.01))
         result = graph.result()

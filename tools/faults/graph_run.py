@@ -222,9 +222,10 @@ def running_graph(config: RobotConfig) -> Iterator[GraphRun]:
     """Runs robot_node and the rig in a ROS domain of their own, within this machine."""
     with contextlib.ExitStack() as stack:
         domain = stack.enter_context(claim_domain())
-        variables = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-        stack.enter_context(mock.patch.dict(os.environ, variables))
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faults_")))
+        variables = {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+        variables["ROS_HOME"] = str(folder / "ros")  # An emergency stop of the machine is not that of this robot.
+        stack.enter_context(mock.patch.dict(os.environ, variables))
         rclpy.init(domain_id=domain)
         stack.callback(rclpy.shutdown)
         graph = GraphRun(config, folder)

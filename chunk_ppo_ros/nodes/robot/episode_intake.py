@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from chunk_ppo_msgs.msg import EpisodeEvent
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import topics
@@ -15,6 +17,8 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
+FARTHEST_AHEAD = 1.0
+"""The time by which the clock of reward_node may be ahead of this one, s."""
 UNCONFIRMED = f"robot_node has started (robot.confirm_start); {CONFIRM}"
 
 _SUSPENDING_EVENTS = {
@@ -50,7 +54,8 @@ class EpisodeIntake:
         self._player = player
         self._is_real = is_real
         self._on_event = on_event
-        self._started = node.get_clock().now().nanoseconds
+        self._clock = node.get_clock()
+        self._started = time.monotonic()
         self.run_id = ""
         """The run of the newest event, or empty before any."""
         self.episode = ""
@@ -69,13 +74,22 @@ class EpisodeIntake:
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
             self.episode = "an episode is running; end it first by the service end_episode"
-            # A pause may end by itself, and the newest event of before the start of this node is received again.
-            is_new = time_to_ns(message.header.stamp) >= self._started
-            confirmed = not self._is_real or (message.event == EpisodeEvent.STARTED and is_new)
+            # A pause may end by itself.
+            is_start = message.event == EpisodeEvent.STARTED and self._is_new(message)
+            confirmed = not self._is_real or is_start
             if confirmed:
                 self.unconfirmed = ""
             self._player.resume(confirmed=confirmed)
         self._on_event()
+
+    def _is_new(self, message: EpisodeEvent) -> bool:
+        """Returns whether an event was sent after the start of this node. The newest of before is received again.
+
+        Its age is compared with the time since the start, so that a clock that was set since then changes nothing. An
+        event from ahead of the clock was sent before the clock was set back.
+        """
+        age = (self._clock.now().nanoseconds - time_to_ns(message.header.stamp)) / NANOSECONDS
+        return -FARTHEST_AHEAD <= age <= time.monotonic() - self._started
 
     def _on_confirm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = not self._player.playing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,29 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 
 CLEAR = "ros2 service call /emergency_stop std_srvs/srv/SetBool '{data: false}'"
+
+
+def stop_file(config: TrainConfig, namespace: str) -> Path:
+    """Returns the file that holds an emergency stop over a restart.
+
+    For a real robot there is one on this machine, for the namespace of the node, whatever the name of the run. It is
+    in the folder of ROS, ~/.ros or $ROS_HOME. A simulated robot has one in the folder of its run.
+
+    Args:
+        config: the settings of the run.
+        namespace: the namespace of robot_node.
+    """
+    if not config.env.is_real:
+        return config.run.folder / "emergency_stop"
+    home = Path(os.environ.get("ROS_HOME") or Path.home() / ".ros")
+    return home / "chunk_ppo_ros" / f"emergency_stop{namespace.rstrip('/').replace('/', '_')}"
 
 
 class OperatorStops:
@@ -34,12 +54,13 @@ class OperatorStops:
         self._stop = EmergencyStop(file)
         self._deadman_timeout = deadman_timeout
         self._pressed_at: float | None = None  # steady s
+        self._out_of_time = ""  # why messages of the switch do not count, or empty
         self._on_change = on_change
         self._state = topics.EMERGENCY_STOP_STATE.create_publisher(node)
         topics.EMERGENCY_STOP.create_subscription(node, self._on_stop)
         node.create_service(SetBool, "emergency_stop", self._on_service)
         if deadman_timeout:
-            topics.DEADMAN.create_subscription(node, self._on_deadman)
+            topics.DEADMAN.create_subscription(node, WithOrigin(self._on_deadman))
         self._state.publish(Bool(data=bool(self._stop.reason)))
         if self._stop.reason:
             node.get_logger().error(f"{self.reason}; it was begun before this node started")
@@ -52,7 +73,8 @@ class OperatorStops:
         if not self._deadman_timeout:
             return ""
         if self._pressed_at is None or time.monotonic() - self._pressed_at > self._deadman_timeout:
-            return f"the switch on the topic deadman is not pressed (robot.deadman_timeout {self._deadman_timeout} s)"
+            timeout = f"robot.deadman_timeout {self._deadman_timeout} s"
+            return f"the switch on the topic deadman is not pressed ({timeout}){self._out_of_time}"
         return ""
 
     def _on_stop(self, message: Bool) -> None:
@@ -87,7 +109,16 @@ class OperatorStops:
         self._state.publish(Bool(data=bool(self._stop.reason)))
         self._on_change()
 
-    def _on_deadman(self, message: Bool) -> None:
-        self._pressed_at = time.monotonic() if message.data else None
+    def _on_deadman(self, message: Bool, origin: MessageOrigin) -> None:
+        """Counts the switch as pressed from when the message was sent. It may have waited for a process that stood."""
+        age = (time.time_ns() - origin.sent) / NANOSECONDS
         if not message.data:
+            self._pressed_at, self._out_of_time = None, ""
             self._on_change()
+        elif abs(age) <= self._deadman_timeout:
+            self._pressed_at, self._out_of_time = time.monotonic() - max(age, 0.0), ""
+        else:
+            self._out_of_time = (
+                f"; a message was sent {abs(age):.1f} s {'ago' if age > 0.0 else 'ahead of this clock'}, see whether "
+                "it is late, or the clock of the switch's machine is wrong"
+            )

@@ -30,7 +30,7 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
-from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops
+from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.scripted_motions import ScriptedMotions
@@ -132,10 +132,8 @@ class RobotNode(MotionLifecycle):
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             on_arm_states=self._on_arm_states,
         )
-        stop_file = config.run.folder / "emergency_stop"
-        self._stops = OperatorStops(
-            self, stop_file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch
-        )
+        file = stop_file(config, self.get_namespace())
+        self._stops = OperatorStops(self, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch)
         self._trajectories = TrajectoryIntake(
             self,
             self._player,

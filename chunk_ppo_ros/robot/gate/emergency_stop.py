@@ -16,7 +16,7 @@ class EmergencyStop:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._reason = file.read_text() if file.is_file() else ""
+        self._reason = _stored_reason(file)
 
     @property
     def reason(self) -> str:
@@ -42,3 +42,13 @@ class EmergencyStop:
         """
         self._file.unlink(missing_ok=True)
         self._reason = ""
+
+
+def _stored_reason(file: Path) -> str:
+    """Returns the reason in a file, or an empty string where there is no file. A file that says nothing counts too."""
+    try:
+        return file.read_text(errors="replace") or f"{file} is there, and is empty"
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return f"whether there is one cannot be read: {error}"

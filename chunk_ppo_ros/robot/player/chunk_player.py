@@ -191,6 +191,8 @@ class ChunkPlayer:
                 human, but its motion is not recorded as a segment.
         """
         self._suspended, self._frozen = reason, freeze
+        if freeze:
+            self._motion.stop_yielding()
         if self.human_drives:
             self._motion.hand_over(Status.CANCELLED, reason)
         else:
