@@ -12,13 +12,18 @@ from rclpy.serialization import serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.__main__ import main
+from chunk_ppo_ros.config import EnvConfig, RobotConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.bags.command_stream import CommandStream, PlayedSpan, read_command_stream
 from chunk_ppo_ros.evaluation.command_stream.stream_figures import StreamFigures, boundaries
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
+from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
+
+pytestmark = pytest.mark.graph("drivers")  # one process at a time builds Interbotix's interfaces
 
 MS = 1_000_000
 START = 1_700_000_000_000_000_000  # ns of the wall clock
@@ -73,16 +78,17 @@ def test_a_stream_without_boundaries_has_text_and_values() -> None:
 class Recording:
     """Writes a recording of the left arm's commands as recorder_node does."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._types = load_types(TYPES.values())
+    def __init__(self, folder: pathlib.Path, types: dict[str, str] = TYPES) -> None:
+        self._names = types
+        self._types = load_types(types.values())
         self._recorder = BagRecorder(folder, self._types, part_bytes=1 << 30, total_bytes=1 << 40)
 
     def write(self, topic: str, message: object, at_ms: float) -> None:
-        definition = self._types.get_msgdef(TYPES[topic])
+        definition = self._types.get_msgdef(self._names[topic])
         body = serialize_message(message)[4:]
         again, _ = definition.deserialize_cdr_le(body, 0, definition.cls, self._types)
-        data = bytes(self._types.serialize_cdr(again, TYPES[topic]))
-        self._recorder.write(f"/lab/{topic}", TYPES[topic], START + int(at_ms * MS), data)
+        data = bytes(self._types.serialize_cdr(again, self._names[topic]))
+        self._recorder.write(f"/lab/{topic}", self._names[topic], START + int(at_ms * MS), data)
 
     def command(self, waist: float, at_ms: float) -> None:
         point = JointTrajectoryPoint(positions=[waist, *[0.0] * 5])
@@ -130,6 +136,38 @@ def test_the_command_writes_a_picture_and_a_record(
     assert record["num_chunks"] == 2
     assert record["gaps"]["median"] == pytest.approx(0.1, abs=1e-6)
     assert "2 chunks, 8 commands, 1 boundaries" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("interbotix_messages")
+def test_the_commands_to_interbotix_s_drivers_are_read_too(tmp_path: pathlib.Path) -> None:
+    group = "follower_left/commands/joint_group"
+    recording = Recording(tmp_path / "bag", TYPES | {group: "interbotix_xs_msgs/msg/JointGroupCommand"})
+    for number, waist in enumerate(RAMP):
+        command = load_interfaces().group_command(name="arm", cmd=[float(waist), *[0.0] * 5])
+        recording.write(group, command, 20 * number)
+    recording.chunk(0, RAMP, -10, result_ms=70)
+    recording.close()
+    stream = read_command_stream(tmp_path / "bag", side="left")
+    assert stream.spans == (span(0, 3),)
+    np.testing.assert_allclose(stream.positions[:, 0], RAMP, atol=1e-7)
+
+
+def config_of(backend: str, *, realtime: bool = True) -> TrainConfig:
+    return TrainConfig(env=EnvConfig(simulator="kinematic", realtime=realtime), robot=RobotConfig(backend=backend))
+
+
+@pytest.mark.usefixtures("interbotix_messages")
+def test_each_command_is_recorded_in_real_time_only() -> None:
+    sent = {topic.name for topic in (*topics.ARM_COMMANDS.values(), *topics.GRIPPER_COMMANDS.values())}
+    assert {topic.name for topic in command_topics(config_of("ros2_control"))} == sent
+    assert {topic.name: topic.type_name for topic in command_topics(config_of("interbotix"))} == {
+        "follower_left/commands/joint_group": "interbotix_xs_msgs/msg/JointGroupCommand",
+        "follower_right/commands/joint_group": "interbotix_xs_msgs/msg/JointGroupCommand",
+        "follower_left/commands/joint_single": "interbotix_xs_msgs/msg/JointSingleCommand",
+        "follower_right/commands/joint_single": "interbotix_xs_msgs/msg/JointSingleCommand",
+    }
+    assert not command_topics(config_of("ros2_control", realtime=False))
+    assert not command_topics(config_of("of_another_package"))
 
 
 def test_a_recording_without_commands_is_refused(tmp_path: pathlib.Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chunk_ppo_ros.config import EnvConfig, RobotConfig, TrainConfig
+from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.wire import qos, topics
 from support.fake_node import FakeNode
 
@@ -114,13 +114,6 @@ def test_the_images_of_a_camera_have_the_topic_that_the_robot_s_setting_says() -
 def test_the_rollout_and_the_joint_states_are_recorded() -> None:
     assert {topic.name for topic in topics.RECORDED} == RECORDED
     assert len(topics.RECORDED) == len(RECORDED)
-
-
-def test_each_command_is_recorded_in_real_time_only() -> None:
-    lockstep, real = EnvConfig(simulator="kinematic"), EnvConfig(simulator="kinematic", realtime=True)
-    assert topics.recorded(TrainConfig(env=lockstep)) == topics.RECORDED
-    commands = {topic.name for topic in topics.recorded(TrainConfig(env=real))} - RECORDED
-    assert commands == {topic.name for topic in (*topics.ARM_COMMANDS.values(), *topics.GRIPPER_COMMANDS.values())}
 
 
 class Node(FakeNode):

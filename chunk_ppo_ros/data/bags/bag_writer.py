@@ -6,6 +6,7 @@ newest are readable while the recording grows, and the oldest can be removed.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -23,18 +24,26 @@ def find_definition(name: str) -> pathlib.Path:
     """Returns the path of the installed `.msg` file of a type such as 'std_msgs/msg/Header'.
 
     ROS from apt names its prefixes in AMENT_PREFIX_PATH. A virtual environment with the wheels of ROS is a prefix
-    itself.
+    itself. A package that Python finds elsewhere has its definitions in the prefix that its modules are in.
 
     Raises:
         FileNotFoundError: where no prefix has the file.
     """
     package, kind, message = name.split("/")
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
+    prefixes += _prefix_of_modules(package)
     for prefix in prefixes:
         path = pathlib.Path(prefix) / "share" / package / kind / f"{message}.msg"
         if path.is_file():
             return path
     raise FileNotFoundError(f"the definition of {name} must be installed, found none below {', '.join(prefixes)}")
+
+
+def _prefix_of_modules(package: str) -> list[str]:
+    """Returns the prefix PREFIX of a package in PREFIX/lib/pythonX.Y/site-packages, or nothing without the package."""
+    spec = importlib.util.find_spec(package)
+    found = (spec.submodule_search_locations or []) if spec else []
+    return [str(pathlib.Path(place).parents[3]) for place in found]
 
 
 def load_types(names: Iterable[str]) -> Typestore:

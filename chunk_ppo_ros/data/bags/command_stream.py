@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_messages import check_format, deserialize, ends_with, find_bags, opened, stamp_of
-from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT
+from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT, JOINT_GROUP_COMMANDS
 from chunk_ppo_ros.robot import aloha
 
 _SAME = 1e-5
@@ -84,23 +84,24 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
         raise EpisodesError(f"a recording must be a rosbag2 folder or hold some, got {folder}; name a folder of bags")
     for bag in bags:
         check_format(bag)
+    commands = (ARM_COMMANDS[side], JOINT_GROUP_COMMANDS[side])
     received: list[float] = []
     positions: list[Any] = []
     results: list[_Result] = []
     episodes: dict[int, tuple[str, int]] = {}
     with opened(bags) as reader:
-        for name, time, stamp, message in _messages(reader, (ARM_COMMANDS[side], EXECUTION_RESULT, ACTION_CHUNK)):
+        for name, time, data, message in _messages(reader, (*commands, EXECUTION_RESULT, ACTION_CHUNK)):
             if name == ACTION_CHUNK:
-                episodes[stamp] = (message.run_id, message.episode)
-            elif name == EXECUTION_RESULT and message.action_dim:
-                arm = np.reshape(message.commanded, (-1, message.action_dim))[:, aloha.side_slice(side)]
-                results.append(_Result(time, stamp, Status(message.status), arm[:, :-1]))
-            elif name == ARM_COMMANDS[side]:
+                episodes[stamp_of(data)] = (message.run_id, message.episode)
+            elif name in commands:
                 received.append(time)
-                positions.append(message.points[0].positions)
+                positions.append(message.points[0].positions if name == ARM_COMMANDS[side] else message.cmd)
+            elif message.action_dim:
+                arm = np.reshape(message.commanded, (-1, message.action_dim))[:, aloha.side_slice(side)]
+                results.append(_Result(time, stamp_of(data), Status(message.status), arm[:, :-1]))
     if not (received and results):
         raise EpisodesError(
-            f"a recording must have {ARM_COMMANDS[side]} and {EXECUTION_RESULT} of chunks that were played, got "
+            f"a recording must have {' or '.join(commands)}, and {EXECUTION_RESULT} of chunks that were played, got "
             f"{len(received)} commands and {len(results)} results in {folder}; record a run in real time"
         )
     times, angles = np.array(received), np.array(positions)
@@ -108,12 +109,11 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
     return CommandStream(times, angles, tuple(span for span in spans if span is not None))
 
 
-def _messages(reader: AnyReader, names: Sequence[str]) -> Any:
-    """Yields the relative name of the topic, the time of arrival, s, the stamp, ns, and each message of some topics."""
+def _messages(reader: AnyReader, names: Sequence[str]) -> Iterator[tuple[str, float, bytes, Any]]:
+    """Yields the relative name of the topic, the time of arrival, s, the bytes, and the message, of some topics."""
     wanted = {each.topic: name for each in reader.connections for name in names if ends_with(each.topic, name)}
-    for connection, received, data in reader.messages([c for c in reader.connections if c.topic in wanted]):
-        message = deserialize(reader, data, connection.msgtype)
-        yield wanted[connection.topic], received / NANOSECONDS, stamp_of(data), message
+    for connection, received, data in reader.messages([each for each in reader.connections if each.topic in wanted]):
+        yield wanted[connection.topic], received / NANOSECONDS, data, deserialize(reader, data, connection.msgtype)
 
 
 def _find_span(

@@ -1,6 +1,7 @@
 """recorder_node records the serialized messages of the rollout topics into rosbag2 folders in run_dir/exp_name/bag.
 
-Camera topics are not recorded, because `action_chunk` and `transition` hold the images that the model got.
+In real time it also records each command to the robot. Camera topics are not recorded, because `action_chunk` and
+`transition` hold the images that the model got.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.wire import parameters, topics
 
 MEBIBYTE = 1 << 20
@@ -27,8 +29,8 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder_node")
-        config = parameters.declare(self, "run", "env")
-        run, recorded = config.run, topics.recorded(config)
+        config = parameters.declare(self, "run", "env", "robot")
+        run, recorded = config.run, (*topics.RECORDED, *command_topics(config))
         self._conditions = Conditions(self)
         folder = run.folder / "bag"
         self._recorder: BagRecorder | None = BagRecorder(

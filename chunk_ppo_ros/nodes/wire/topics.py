@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool, Float32
 from trajectory_msgs.msg import JointTrajectory
 
-from chunk_ppo_ros.config import RobotConfig, TrainConfig
+from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.data import topic_names
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
@@ -190,11 +190,3 @@ RECORDED = (
     *FOLLOWER_STATES.values(),
 )
 """The topics that recorder_node records of every run."""
-
-COMMANDS = (*ARM_COMMANDS.values(), *GRIPPER_COMMANDS.values())
-"""The topics of all commands to the robot. In lockstep `execution_result` alone says what was commanded."""
-
-
-def recorded(config: TrainConfig) -> tuple[Topic, ...]:
-    """Returns the topics that recorder_node records of a run, in real time with each command to the robot."""
-    return RECORDED if config.env.is_lockstep else (*RECORDED, *COMMANDS)
