@@ -15,7 +15,8 @@ setup: ## make .venv and build the messages; a second run does nothing
 	@PYTHON="$(PYTHON)" tools/setup.sh
 
 demo: setup ## fine-tune a small policy in the simulator over ROS 2 topics, and show what it learned
-	@$(PYTHON_VENV) -m chunk_ppo_ros demo $(ARGS)
+	@folder=$$($(PYTHON_VENV) test/support/interbotix_messages.py) && \
+	PYTHONPATH="$$folder:$$PYTHONPATH" $(PYTHON_VENV) -m chunk_ppo_ros demo --backend interbotix $(ARGS)
 
 experiment: setup ## learn one curve: NAME=reach SEED=1 [VARIANT=token]; goes on where it was stopped
 	@$(if $(filter gaussian_ppo%,$(VARIANT)),$(PYTHON_VENV) -m pip install -q -c requirements/constraints.txt -r requirements/experiments.txt)

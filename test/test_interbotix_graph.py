@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,3 +148,12 @@ def test_a_command_finds_the_interface_package_beside_the_fake_drivers(repositor
     runner = repository / "test" / "support" / "run_fake_drivers.py"
     result = subprocess.run([sys.executable, runner, sys.executable, "-c", program], capture_output=True, timeout=60)
     assert result.returncode == 3, result.stderr
+
+
+def test_the_folder_of_the_stand_in_is_printed_where_the_package_is_not_installed(repository: Path) -> None:
+    program = [sys.executable, repository / "test" / "support" / "interbotix_messages.py"]
+    printed = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    assert (Path(printed) / "interbotix_xs_msgs" / "srv" / "__init__.py").is_file()
+    environment = os.environ | {"PYTHONPATH": printed}
+    again = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True, env=environment)
+    assert again.stdout == ""

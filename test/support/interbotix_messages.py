@@ -1,13 +1,15 @@
 """Builds the stand-in of Interbotix's interface package, the folder `interbotix_xs_msgs` beside this file.
 
 It is built once for each state of its files, kept below `.cache/`, and never installed. It has the few messages and
-services that the fake driver needs.
+services that the fake driver and the simulated drivers of sim_node need. Run as a program, this file prints the folder
+to put on PYTHONPATH, or nothing where Interbotix's own package is there.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -40,3 +42,9 @@ def interface_folder() -> Path:
             (place / "built").touch()
     (package,) = (place / "prefix").rglob("interbotix_xs_msgs/msg/__init__.py")
     return package.parents[2]
+
+
+if __name__ == "__main__":
+    found = importlib.util.find_spec(SOURCE.name)
+    if found is None or found.origin is None:  # The folder of the stand-in's sources is no package.
+        print(interface_folder())

@@ -58,7 +58,8 @@ def load_interfaces() -> DriverInterfaces:
     except ImportError as error:
         raise RegistryError(
             f"robot.backend 'interbotix' needs the ROS package {PACKAGE}, but importing it gave {error!r}; source the "
-            "workspace of Interbotix's driver (interbotix_ros_core) before the graph, or build that package there"
+            "workspace of Interbotix's driver (interbotix_ros_core) before the graph, or build that package there; for "
+            "a simulation, CONTRIBUTING.md says how to get a stand-in"
         ) from error
     return DriverInterfaces(
         group_command=messages.JointGroupCommand,
