@@ -391,6 +391,9 @@ def test_a_half_with_too_many_points_is_refused(real_time: Graph, num_points: in
 def test_a_chunk_that_no_controller_listens_to_is_not_executed(real_time: Graph) -> None:
     silent = real_time.rig.command_subscriptions.pop()
     topic = silent.topic_name
+    recorder = Node("rosbag2_recorder")  # It listens, and moves nothing.
+    recorder.create_subscription(JointTrajectory, topic, print, qos.COMMAND)
+    real_time.until(lambda: real_time.robot.count_subscribers(topic) == 2)
     real_time.rig.send(ramp(16, 0.01))
     real_time.until(lambda: bool(real_time.rig.targets))
     real_time.rig.destroy_subscription(silent)
@@ -399,6 +402,7 @@ def test_a_chunk_that_no_controller_listens_to_is_not_executed(real_time: Graph)
     assert f"nobody listens to {topic}; start the controllers" in result.message
     real_time.rig.send(ramp(16, 0.01))
     assert real_time.result().status == ExecutionResult.REFUSED
+    recorder.destroy_node()
 
 
 def test_an_arm_that_does_not_follow_is_a_fault_and_is_not_pressed_on() -> None:

@@ -36,6 +36,7 @@ class FakeNode:
         subscribers: what is called with the messages of a topic, by topic.
         timers: what the timers call.
         present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
+        listening: the names of the nodes that listen to a topic, by topic; one named listener by default.
         now: the ROS time, ns.
     """
 
@@ -45,6 +46,7 @@ class FakeNode:
         self.subscribers: dict[str, Callable[[Any], None]] = {}
         self.services: dict[str, Callable[[Any, Any], Any]] = {}
         self.present: dict[str, list[str]] = {}
+        self.listening: dict[str, list[str]] = {}
         self.now = 0
         self._conditions = Conditions(self)  # type: ignore[arg-type]
 
@@ -83,6 +85,10 @@ class FakeNode:
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         names = self.present.get(topic, [])
         return [types.SimpleNamespace(node_name=name, endpoint_gid=name.encode()) for name in names]
+
+    def get_subscriptions_info_by_topic(self, topic: str) -> list[Any]:
+        names = self.listening.get(topic, ["listener"])
+        return [types.SimpleNamespace(node_name=name) for name in names]
 
     def get_clock(self) -> FakeNode:
         """Returns the node itself, which stands for its clock. The clock's `now` is the attribute of this name."""

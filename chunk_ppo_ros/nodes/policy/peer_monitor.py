@@ -10,6 +10,7 @@ from rclpy.publisher import Publisher
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.listeners import Listeners
 from chunk_ppo_ros.nodes.common.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import topics
@@ -26,7 +27,7 @@ class PeerMonitor:
 
     def __init__(self, node: WorkerNode, config: TrainConfig, publishers: Sequence[Publisher]) -> None:
         self._node = node
-        self._publishers = publishers
+        self._listeners = Listeners(node, publishers)
         self._presence = PresenceWatch(node, [topics.POLICY_VERSION.name])
         duration = config.model.action_horizon / config.robot.control_rate
         self._execution_timeout = duration + config.robot.chunk_deadline + config.reward.source_timeout
@@ -34,7 +35,7 @@ class PeerMonitor:
 
     def all_listen(self) -> bool:
         """Returns whether all nodes that execute and count chunks listen. Messages are lost before that."""
-        deaf = [publisher.topic_name for publisher in self._publishers if not publisher.get_subscription_count()]
+        deaf = self._listeners.unheard()
         if deaf:
             self._node.raise_condition(condition_table.NOBODY_LISTENS, topics=", ".join(deaf))
         else:

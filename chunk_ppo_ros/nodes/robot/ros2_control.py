@@ -6,6 +6,7 @@ import numpy as np
 from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.listeners import Listeners
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.joints import StepMessage
 from chunk_ppo_ros.robot import aloha, grippers
@@ -33,11 +34,11 @@ class Ros2ControlBackend:
         self._gripper_message = StepMessage((aloha.LEFT_FINGER,), period=period)
         self._arms = {side: topic.create_publisher(node) for side, topic in topics.ARM_COMMANDS.items()}
         self._grippers = {side: topic.create_publisher(node) for side, topic in topics.GRIPPER_COMMANDS.items()}
+        self._listeners = Listeners(node, [*self._arms.values(), *self._grippers.values()])
 
     def problem(self) -> str:
         """Returns which topics no controller listens to, or an empty string."""
-        publishers = [*self._arms.values(), *self._grippers.values()]
-        unheard = [publisher.topic_name for publisher in publishers if not publisher.get_subscription_count()]
+        unheard = self._listeners.unheard()
         return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms" if unheard else ""
 
     def features(self) -> RobotFeatures:

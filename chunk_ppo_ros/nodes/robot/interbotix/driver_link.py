@@ -16,6 +16,7 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     SINGLE_COMMANDS,
     DriverInterfaces,
 )
+from chunk_ppo_ros.nodes.common.listeners import Listeners
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha
@@ -40,6 +41,7 @@ class DriverLink:
         self._states_topic = topic_names.FOLLOWER_STATES[side]
         self._arm = node.create_publisher(interfaces.group_command, f"{self.name}/{GROUP_COMMANDS}", qos.COMMAND)
         self._gripper = node.create_publisher(interfaces.single_command, f"{self.name}/{SINGLE_COMMANDS}", qos.COMMAND)
+        self._listeners = Listeners(node, [self._arm, self._gripper])
         self._info: Any = node.create_client(interfaces.robot_info, f"{self.name}/get_robot_info")
         self._modes: Any = node.create_client(interfaces.operating_modes, f"{self.name}/set_operating_modes")
         self._reboots: Any = node.create_client(interfaces.reboot, f"{self.name}/reboot_motors")
@@ -65,8 +67,7 @@ class DriverLink:
         Args:
             drivers: what `drivers` has returned.
         """
-        publishers = (self._arm, self._gripper)
-        unheard = [each.topic_name for each in publishers if not each.get_subscription_count()]
+        unheard = self._listeners.unheard()
         if unheard:
             return f"nobody listens to {', '.join(unheard)}; start the driver of the arm"
         return "" if drivers else f"nobody publishes {self._states_topic}; start the driver of the arm"
