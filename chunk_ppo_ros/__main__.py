@@ -13,6 +13,7 @@ COMMANDS = {
         "train in one process without ROS: train --config debug|demo|full --exp_name NAME [--no_wandb]",
     ),
     "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
+    "doctor": ("nodes.doctor.command", "check a workstation and a running robot, and say what to do; commands nothing"),
     "pretrain": (
         "imitation.command",
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",

@@ -59,6 +59,8 @@ OUTSIDE = {"experiments", "tools", "examples", "test"}
 """The folders beside the package. Their files may import the package, never the other way."""
 NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
+NO_NODES = ("bench", "doctor")
+"""The folders of nodes/ that belong to no node, and may import the folders of several."""
 NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE)
 
 
@@ -184,12 +186,13 @@ def test_only_nodes_import_ros() -> None:
 def test_the_folder_of_a_node_imports_no_other_node() -> None:
     """What two nodes share is in nodes/wire or nodes/common.
 
-    nodes/bench is no node, because it measures parts of several.
+    nodes/bench is no node, because it measures parts of several, and nodes/doctor is none, because it checks what
+    several need.
     """
     offenders = {}
     for module in MODULES:
         room_name, *rest = module.split(".")
-        if room_name == "nodes" and rest and rest[0] != "bench":
+        if room_name == "nodes" and rest and rest[0] not in NO_NODES:
             allowed = {f"nodes.{folder}" for folder in (rest[0], *NODES_SHARE)}
             offenders[module] = {
                 name for name in own(module) if room(name) == "nodes" and ".".join(name.split(".")[:2]) not in allowed

@@ -1,0 +1,1 @@
+"""The command `doctor`, which looks at a workstation and at a running robot, and changes nothing."""

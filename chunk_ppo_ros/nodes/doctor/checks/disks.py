@@ -1,0 +1,41 @@
+"""Checks whether the disks have room for checkpoints and recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chunk_ppo_ros.nodes.doctor.facts import Disk, Facts
+from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, warn
+
+GIBIBYTE = 1 << 30
+MEBIBYTE = 1 << 20
+
+
+def checkpoints(facts: Facts) -> Iterator[Finding]:
+    """Compares the free space with the checkpoints that are kept, and the one that is written."""
+    number = facts.config.run.keep_checkpoints + 2  # one is in use, and one is being written
+    size, disk = facts.model.checkpoint_size, facts.disk.checkpoints
+    found = f"{_free(disk)}; {number} checkpoints of {size / GIBIBYTE:.2f} GiB need {number * size / GIBIBYTE:.1f} GiB"
+    if disk.free >= number * size:
+        yield ok("checkpoints", found)
+    else:
+        advice = "free some space, set run.checkpoint_root to another disk, or lower run.keep_checkpoints"
+        yield error("checkpoints", found, advice)
+
+
+def recordings(facts: Facts) -> Iterator[Finding]:
+    """Compares the free space with the largest size of a recording. A run need not be recorded."""
+    size, disk = facts.config.run.bag_total_size * MEBIBYTE, facts.disk.recordings
+    found = f"{_free(disk)}; a recording may grow to {size / GIBIBYTE:.1f} GiB (run.bag_total_size)"
+    if disk.free >= size:
+        yield ok("recordings", found)
+    else:
+        advice = "free some space, set run.run_dir to another disk, or lower run.bag_total_size"
+        yield warn("recordings", found, advice)
+
+
+def _free(disk: Disk) -> str:
+    return f"{disk.free / GIBIBYTE:.1f} GiB are free for {disk.folder}"
+
+
+CHECKS = (checkpoints, recordings)

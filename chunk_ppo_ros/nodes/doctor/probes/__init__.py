@@ -1,0 +1,1 @@
+"""Collects the facts that the command `doctor` judges. Each probe ends within a time limit, and commands nothing."""

@@ -1,0 +1,59 @@
+"""Keeps when the messages of a topic arrived, and the newest of them, without reading all of their content."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.doctor.facts import TopicFacts
+from chunk_ppo_ros.nodes.wire import qos
+from chunk_ppo_ros.nodes.wire.topics import Topic
+
+_STAMP_OFFSET = 4
+"""The bytes of the header of a serialized message, after which the stamp of its own header comes."""
+
+
+class TopicLog:
+    """Subscribes to a topic whose messages begin with a header.
+
+    Args:
+        node: the node that subscribes.
+        topic: the topic.
+    """
+
+    def __init__(self, node: Node, topic: Topic) -> None:
+        self.topic = topic
+        self._node = node
+        self._arrivals: list[float] = []
+        self._ages: list[float] = []
+        self._newest = b""
+        node.create_subscription(topic.message_type, topic.name, self._on_bytes, qos.JOINT_STATES, raw=True)
+
+    def facts(self) -> TopicFacts:
+        """Returns what has come so far."""
+        return TopicFacts(
+            self.topic.name, publishers_of(self._node, self.topic.name), tuple(self._arrivals), tuple(self._ages)
+        )
+
+    def newest(self) -> Any:
+        """Returns the newest message, or None where none came."""
+        return deserialize_message(self._newest, self.topic.message_type) if self._newest else None
+
+    def _on_bytes(self, data: bytes) -> None:
+        order = "<" if data[1] & 1 else ">"
+        seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, _STAMP_OFFSET)
+        arrival = time.time_ns()
+        self._arrivals.append(arrival / NANOSECONDS)
+        self._ages.append((arrival - seconds * NANOSECONDS - nanoseconds) / NANOSECONDS)
+        self._newest = data
+
+
+def publishers_of(node: Node, topic: str) -> tuple[str, ...]:
+    """Returns the full names of the nodes that publish on a topic."""
+    found = node.get_publishers_info_by_topic(topic)
+    return tuple(sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found}))
