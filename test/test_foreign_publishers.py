@@ -18,6 +18,7 @@ class Endpoint:
 
     node_name: str
     node_namespace: str = "/"
+    endpoint_gid: bytes = b"1"
 
 
 class Graph(FakeNode):
@@ -55,10 +56,46 @@ def test_a_node_that_was_started_anew_is_the_same_node(graph: Graph) -> None:
     publishers = watch(graph, "a")
     graph.seen["a"] = [Endpoint("policy_node")]
     publishers.look()
-    graph.seen["a"] = [Endpoint("policy_node"), Endpoint("policy_node"), Endpoint("_NODE_NAME_UNKNOWN_")]
+    graph.seen["a"] = [
+        Endpoint("policy_node"),
+        Endpoint("policy_node", endpoint_gid=b"2"),
+        Endpoint("_NODE_NAME_UNKNOWN_"),
+    ]
     assert publishers.look() == ""
     graph.seen["a"] = [Endpoint("policy_node"), Endpoint("_CREATED_BY_BARE_DDS_APP_")]
     assert "_CREATED_BY_BARE_DDS_APP_ publishes on a" in publishers.look()
+
+
+class Topic:
+    """A topic with messages of two publishers of the same name."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.publishers = watch(graph, "a")
+        self.got: list[object] = []
+        self._callback = self.publishers.on_message("a", self.got.append)
+
+    def send(self, id: bytes) -> None:
+        self._callback("message", {"source_timestamp": 1, "publisher_gid": {"data": id}})
+
+
+def test_two_nodes_of_one_name_are_found_when_both_send(graph: Graph) -> None:
+    topic = Topic(graph)
+    graph.seen["a"] = [Endpoint("policy_node")]
+    topic.publishers.look()
+    topic.send(b"1")
+    graph.seen["a"] = [Endpoint("policy_node"), Endpoint("policy_node", endpoint_gid=b"2")]
+    assert topic.publishers.look() == ""
+    topic.send(b"2")  # It was started anew, for all that is known.
+    assert topic.publishers.look() == ""
+    topic.send(b"1")
+    assert topic.publishers.look() == "two nodes are named /policy_node and publish on a; stop one of them"
+    assert topic.publishers.look() != "" and topic.got == ["message"] * 3
+    graph.seen["a"] = [Endpoint("policy_node", endpoint_gid=b"2")]
+    assert topic.publishers.look() == ""
+    graph.seen["a"].append(Endpoint("policy_node"))
+    topic.publishers.look()
+    topic.send(b"1")
+    assert topic.publishers.look() == ""
 
 
 def test_a_look_at_some_topics_keeps_what_was_found_on_others(graph: Graph) -> None:
@@ -97,3 +134,18 @@ def test_a_trainer_of_another_run_is_not_followed_while_the_first_is_there(graph
     graph.seen["policy_version"] = [Endpoint("other")]
     assert guard.admits(msg.PolicyVersion(run_id="two"), "one")
     assert conditions.texts == []
+
+
+def test_a_trainer_of_the_same_name_and_another_run_is_followed_when_the_first_has_left(graph: Graph) -> None:
+    conditions = Conditions(graph)  # type: ignore[arg-type]
+    guard = RunGuard(graph, conditions)  # type: ignore[arg-type]
+    graph.seen["policy_version"] = [Endpoint("trainer_node")]
+    assert guard.admits(msg.PolicyVersion(run_id="one"), "")
+    graph.seen["policy_version"].append(Endpoint("trainer_node", endpoint_gid=b"2"))
+    assert guard.admits(msg.PolicyVersion(run_id="one"), "one")  # The trainer was started anew.
+    other = msg.PolicyVersion(run_id="two")
+    assert not guard.admits(other, "one") and guard.take_refused() is None
+    assert "/trainer_node has 2 publishers of policy_version" in conditions.texts[0]
+    graph.seen["policy_version"] = [Endpoint("trainer_node", endpoint_gid=b"2")]
+    assert guard.take_refused() == other and guard.take_refused() is None
+    assert guard.admits(other, "one") and conditions.texts == []

@@ -16,6 +16,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -571,6 +572,44 @@ def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None
         graph.spin(0.2)
         graph.rig.send(ramp(16, 0.01))
         assert graph.result().status == ExecutionResult.EXECUTED
+
+
+def send_from_twin(graph: Graph, publishers: dict[str, Publisher]) -> None:
+    stamp = graph.rig.now()
+    for side, publisher in publishers.items():
+        publisher.publish(trajectory(ramp(16, 0.01)[:, aloha.side_slice(side)], stamp=stamp))
+
+
+def test_two_policy_nodes_of_one_name_are_found_and_neither_is_followed(real_time: Graph) -> None:
+    names = {side: f"robot/{side}/joint_trajectory" for side in aloha.SIDES}
+    twin = Node("rig")
+    publishers = {side: twin.create_publisher(JointTrajectory, name, qos.COMMAND) for side, name in names.items()}
+    real_time.until(lambda: real_time.robot.count_publishers(names["left"]) == 2)
+    real_time.until(lambda: all(publisher.get_subscription_count() for publisher in publishers.values()))
+    real_time.spin(1.1)  # It looks once a second.
+    send_from_twin(real_time, publishers)  # A policy_node that was started anew looks like this.
+    assert real_time.result().status == ExecutionResult.EXECUTED
+    for send in (lambda: real_time.rig.send(ramp(16, 0.01)), lambda: send_from_twin(real_time, publishers)):
+        send()
+        result = real_time.result()
+        assert result.status == ExecutionResult.REFUSED
+        assert "two nodes are named /rig and publish on robot/left/joint_trajectory" in result.message
+    twin.destroy_node()
+    real_time.until(lambda: real_time.robot.count_publishers(names["left"]) == 1)
+    real_time.rig.send(real_time.rig.state + ramp(16, 0.01) - aloha.START_POSE)
+    assert real_time.result().status == ExecutionResult.EXECUTED
+
+
+def test_a_second_robot_node_is_found(real_time: Graph) -> None:
+    twin = Node("robot_node")
+    twin.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
+    real_time.until(lambda: real_time.robot.count_publishers("execution_result") == 2)
+    real_time.spin(1.1)
+    real_time.rig.send(ramp(16, 0.01))
+    result = real_time.result()
+    assert result.status == ExecutionResult.REFUSED
+    assert "two nodes are named /robot_node and publish on execution_result; stop one of them" in result.message
+    twin.destroy_node()
 
 
 def test_a_second_node_that_publishes_trajectories_is_named_and_not_followed(real_time: Graph) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 import types
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rclpy.time import Time
 
 from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
+from chunk_ppo_ros.nodes.common.message_origin import WithOrigin
 
 
 class FakePublisher:
@@ -77,7 +79,10 @@ class FakeNode:
         return self.publishers.setdefault(topic, FakePublisher(topic))
 
     def create_subscription(self, kind: type, topic: str, on_message: Callable[[Any], None], profile: Any) -> None:
-        self.subscribers[topic] = on_message
+        if isinstance(on_message, WithOrigin):
+            self.subscribers[topic] = lambda message: on_message(message, {"source_timestamp": time.time_ns()})
+        else:
+            self.subscribers[topic] = on_message
 
     def create_service(self, kind: type, name: str, on_request: Callable[[Any, Any], Any]) -> None:
         self.services[name] = on_request

@@ -27,11 +27,17 @@ class ConditionReporter(Protocol):
         """Clears a condition."""
 
 
+NoteSender = Callable[[str, Callable[[Any], None]], Callable[..., None]]
+"""A function of a topic and of what is called with its messages, such as `ForeignPublishers.on_message`."""
+
+
 def subscribe(
     node: Node,
     conditions: ConditionReporter,
     topic: Topic,
     on_message: Callable[[Any], None],
+    *,
+    note_sender: NoteSender = lambda topic, callback: callback,
 ) -> None:
     """Subscribes to a topic. A message of another format is reported as a condition, and is not handed on.
 
@@ -40,6 +46,7 @@ def subscribe(
         conditions: reports the condition of the node.
         topic: the topic, whose messages have a field `format`.
         on_message: is called with each message of the present format.
+        note_sender: returns the callback of the subscription, which also notes who sends.
     """
 
     def check(message: Any) -> None:
@@ -51,4 +58,4 @@ def subscribe(
         conditions.clear_condition(condition_table.FORMAT_REFUSED, topic=topic.name)
         on_message(message)
 
-    topic.create_subscription(node, check)
+    topic.create_subscription(node, note_sender(topic.name, check))

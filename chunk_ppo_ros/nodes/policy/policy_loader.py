@@ -60,6 +60,12 @@ class PolicyLoader:
         """Drops the weights."""
         self.actor = None
 
+    def watch(self) -> None:
+        """Follows another run whose announcement was refused, where the trainer of the first run has left since."""
+        refused = self._guard.take_refused()
+        if refused is not None:
+            self._on_policy_version(refused)
+
     def _on_policy_version(self, message: msg.PolicyVersion) -> None:
         if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
             return

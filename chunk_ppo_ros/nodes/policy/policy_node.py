@@ -207,6 +207,7 @@ class PolicyNode(WorkerNode):
 
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
+        self._loader.watch()
         self._tick()
         self._sensors.watch()
         if not self._loader.is_final:

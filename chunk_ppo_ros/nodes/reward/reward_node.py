@@ -215,6 +215,8 @@ class RewardNode(Node):
     def _tick(self) -> None:
         if self._director.final:
             return
+        if (refused := self._guard.take_refused()) is not None:
+            self._on_version(refused)
         now, records, delivery = time.monotonic(), self._records, self.outbox.delivery
         self.outbox.send_due(now)
         for name in self._watch.restarted(now):

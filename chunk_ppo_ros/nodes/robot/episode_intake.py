@@ -11,7 +11,7 @@ from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.common.subscriptions import NoteSender, subscribe
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
@@ -38,6 +38,7 @@ class EpisodeIntake:
         is_real: whether the robot is real, so that a human moves it to the start between episodes.
         confirm_start: whether the robot must not move after the start of the node before an operator has confirmed it,
             or has started an episode.
+        note_sender: notes who sends the events.
         on_event: is called after each event.
     """
 
@@ -49,6 +50,7 @@ class EpisodeIntake:
         *,
         is_real: bool,
         confirm_start: bool,
+        note_sender: NoteSender,
         on_event: Callable[[], None],
     ) -> None:
         self._player = player
@@ -62,7 +64,7 @@ class EpisodeIntake:
         """The reason why an episode does not let anything but its chunks move the robot; empty where none runs."""
         self.unconfirmed = UNCONFIRMED if confirm_start else ""
         """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
-        subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message)
+        subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message, note_sender=note_sender)
         node.create_service(Trigger, "confirm_motion", self._on_confirm)
 
     def _on_message(self, message: EpisodeEvent) -> None:

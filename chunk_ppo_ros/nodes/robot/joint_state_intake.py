@@ -13,6 +13,7 @@ from sensor_msgs.msg import JointState
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -31,6 +32,7 @@ class JointStateIntake:
         diagnostics: the diagnostics of the node.
         conditions: the conditions of the node.
         profile: the QoS profile of the followers' joint states.
+        note_sender: notes who sends the followers' joint states.
         on_arm_states: is called after usable joint states of a follower.
     """
 
@@ -43,6 +45,7 @@ class JointStateIntake:
         diagnostics: RobotDiagnostics,
         conditions: Conditions,
         profile: QoSProfile,
+        note_sender: NoteSender,
         on_arm_states: Callable[[], None],
     ) -> None:
         self._clock = node.get_clock()
@@ -53,7 +56,8 @@ class JointStateIntake:
         self._on_arm_states = on_arm_states
         for side in aloha.SIDES:
             on_follower = functools.partial(self._on_follower, side)
-            topics.FOLLOWER_STATES[side].create_subscription(node, on_follower, profile=profile)
+            topic = topics.FOLLOWER_STATES[side]
+            topic.create_subscription(node, note_sender(topic.name, on_follower), profile=profile)
             on_leader = functools.partial(self._on_leader, side)
             topics.LEADER_STATES[side].create_subscription(node, on_leader)
 

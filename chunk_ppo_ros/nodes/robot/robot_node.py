@@ -63,7 +63,8 @@ class RobotNode(MotionLifecycle):
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
-        self._intruders = ForeignPublishers(self, [topic.name for topic in topics.PUBLISHED_BY_ONE])
+        names = [topic.name for topic in topics.PUBLISHED_BY_ONE]
+        self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
         self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
@@ -121,6 +122,7 @@ class RobotNode(MotionLifecycle):
             self._conditions,
             is_real=config.env.is_real,
             confirm_start=config.robot.confirm_start,
+            note_sender=self._intruders.on_message,
             on_event=self._publish_results,
         )
         self._intake = JointStateIntake(
@@ -130,6 +132,7 @@ class RobotNode(MotionLifecycle):
             diagnostics=self._diagnostics,
             conditions=self._conditions,
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
+            note_sender=self._intruders.on_message,
             on_arm_states=self._on_arm_states,
         )
         file = stop_file(config, self.get_namespace())
@@ -139,6 +142,7 @@ class RobotNode(MotionLifecycle):
             self._player,
             horizon=config.model.action_horizon,
             look=self._look_for_intruders,
+            note_sender=self._intruders.on_message,
             max_observation_age=config.robot.max_observation_age,
             run_id=lambda: self._episodes.run_id,
             on_trajectory=self._on_trajectory,

@@ -13,6 +13,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_from_message
@@ -35,6 +36,7 @@ class TrajectoryIntake:
         player: the chunk player.
         horizon: the largest number H of points in a trajectory.
         look: looks at who publishes trajectories, before one is taken.
+        note_sender: notes who sends the trajectories.
         max_observation_age: the age of the observation of a chunk, s, beyond which the chunk is refused.
         run_id: returns the run that the robot serves, or an empty string while it is not known.
         on_trajectory: is called after each message that the player took or refused.
@@ -47,6 +49,7 @@ class TrajectoryIntake:
         *,
         horizon: int,
         look: Callable[[], object],
+        note_sender: NoteSender,
         max_observation_age: float,
         run_id: Callable[[], str],
         on_trajectory: Callable[[], None],
@@ -59,7 +62,8 @@ class TrajectoryIntake:
         self._run_id = run_id
         self._on_trajectory = on_trajectory
         for side, topic in topics.CHUNK_TRAJECTORIES.items():
-            topic.create_raw_subscription(node, functools.partial(self._on_bytes, side))
+            take = functools.partial(self._on_bytes, side)
+            topic.create_raw_subscription(node, note_sender(topic.name, take))
 
     def _on_bytes(self, side: str, data: bytes) -> None:
         self._look()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from chunk_ppo_msgs import msg
 from diagnostic_msgs.msg import DiagnosticArray
@@ -60,18 +59,18 @@ class Topic:
         return node.create_publisher(self.message_type, self.name, self.profile)
 
     def create_subscription(
-        self, node: Node, on_message: Callable[[Any], None], *, profile: QoSProfile | None = None
+        self, node: Node, on_message: Callable[..., None], *, profile: QoSProfile | None = None
     ) -> None:
         """Subscribes a node to this topic. Nothing checks the format of the messages.
 
         Args:
             node: the node that subscribes.
-            on_message: is called with each message.
+            on_message: is called with each message, and a `WithOrigin` also with who sent it and when.
             profile: a profile that replaces that of the topic. Sensors are read in another way in lockstep.
         """
         node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile)
 
-    def create_raw_subscription(self, node: Node, on_bytes: Callable[[bytes], None]) -> None:
+    def create_raw_subscription(self, node: Node, on_bytes: Callable[..., None]) -> None:
         """Subscribes a node to this topic. `on_bytes` is called with each message as it was serialized."""
         node.create_subscription(self.message_type, self.name, on_bytes, self.read_profile, raw=True)
 
