@@ -35,7 +35,7 @@ class FakeSimulator:
         self.targets: list[np.ndarray] = []
         self.lag = np.zeros(14)
 
-    def reset(self, *, seed: int) -> None:
+    def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
         self.targets = []
 
     def step(self, target: np.ndarray) -> StepReward:

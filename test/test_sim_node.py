@@ -56,10 +56,10 @@ class CountingSimulator:
         self.num_renders = 0
         self.closed = False
 
-    def reset(self, *, seed: int) -> None:
+    def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
         self.seeds.append(seed)
         self.num_steps = 0
-        self._state = np.array(aloha.START_POSE)
+        self._state = np.array(aloha.START_POSE if pose is None else pose)
 
     def step(self, target: np.ndarray) -> StepReward:
         self.num_steps += 1
@@ -160,7 +160,7 @@ class Graph(Spinner):
 def running(monkeypatch: pytest.MonkeyPatch, **parameters: str) -> Iterator[Graph]:
     """Runs sim_node around a CountingSimulator, connected. Parameter names have two underscores for a dot."""
     simulator = CountingSimulator()
-    monkeypatch.setattr(sim_node, "make_simulator", lambda config: simulator)
+    monkeypatch.setattr(sim_node, "make_simulator", lambda config, name: simulator)
     overrides = [word for name, value in parameters.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
     rclpy.init(args=["--ros-args", *overrides] if overrides else [])
     graph = Graph(simulator)
@@ -443,7 +443,7 @@ def test_a_machine_without_rendering_gets_the_reason_and_an_exit_code() -> None:
     code = (
         "import sys; from chunk_ppo_ros.core.errors import SimulatorUnavailable\n"
         "from chunk_ppo_ros.nodes.sim import sim_node\n"
-        "def refuse(config): raise SimulatorUnavailable('no OpenGL here; install libegl1')\n"
+        "def refuse(config, name): raise SimulatorUnavailable('no OpenGL here; install libegl1')\n"
         "sim_node.make_simulator = refuse; assert 'jax' not in sys.modules; sys.exit(sim_node.main([]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20.0, check=False)

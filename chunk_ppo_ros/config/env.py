@@ -26,11 +26,42 @@ class EnvConfig(Checked):
     realtime: bool = setting(
         False, "run in real time; false waits for the policy and else runs as fast as possible", graph_only=True
     )
+    mirror: str = setting(
+        REAL_ROBOT,
+        "simulator that stands for cameras and judge of a real robot: it takes the pose of the arms from the joint "
+        "states of their drivers; none where the robot has cameras",
+        choices=(*SIMULATORS, REAL_ROBOT),
+        graph_only=True,
+    )
     camera_rate: float = setting(30.0, "camera rate in real time, Hz", minimum=0.1, maximum=120.0, graph_only=True)
     sync_tolerance: float = setting(0.1, "largest time between the readings of one observation, s", minimum=0.001)
     sensor_timeout: float = setting(
         5.0, "a sensor silent for longer is reported and the policy holds, s", minimum=0.01, graph_only=True
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.is_mirrored and not self.is_real:
+            raise ValueError(
+                f"env.mirror must be {REAL_ROBOT} with env.simulator {self.simulator}, got {self.mirror}; a mirror "
+                f"stands beside drivers that another program runs, so set env.simulator to {REAL_ROBOT}, or leave the "
+                "mirror out"
+            )
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether a simulator shows where the arms of a real robot are, and stands for its cameras and judge."""
+        return self.mirror != REAL_ROBOT
+
+    @property
+    def scene_simulator(self) -> str:
+        """The simulator that sim_node runs, or `REAL_ROBOT` where a run has no sim_node."""
+        return self.mirror if self.is_real else self.simulator
+
+    @property
+    def has_scene(self) -> bool:
+        """Whether sim_node is part of a run."""
+        return self.scene_simulator != REAL_ROBOT
 
     @property
     def is_real(self) -> bool:

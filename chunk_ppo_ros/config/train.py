@@ -49,7 +49,7 @@ class TrainConfig:
                 f"reward.effort_penalty must be 0 with env.simulator {KINEMATIC}, got {self.reward.effort_penalty}; "
                 f"that simulator has no forces, so set env.simulator to {MUJOCO}"
             )
-        if self.reward.scene_terms and self.env.is_real:
+        if self.reward.scene_terms and not self.env.has_scene:
             raise ValueError(
                 f"reward.scene_terms must be empty with env.simulator {REAL_ROBOT}, got "
                 f"{', '.join(self.reward.scene_terms)}; a real robot has no simulated scene, so write a reward source "

@@ -85,7 +85,7 @@ NODES = (
         "sim_node",
         "sim",
         reads_simulated_time=False,
-        is_part=lambda config, record: not config.env.is_real,
+        is_part=lambda config, record: config.env.has_scene,
     ),
 )
 

@@ -46,8 +46,13 @@ class Simulator(Protocol):
     camera_names: tuple[str, ...]
     prompt: str
 
-    def reset(self, *, seed: int) -> None:
-        """Starts an episode. The start of the robot and of the scene is drawn from `seed` alone."""
+    def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
+        """Starts an episode. The start of the robot and of the scene is drawn from `seed` alone.
+
+        Args:
+            seed: the seed of the episode, >= 0.
+            pose: float [14], a start of the robot that replaces the drawn one, rad and normalized grippers.
+        """
 
     def step(self, target: np.ndarray) -> StepReward:
         """Moves for one control period towards a target, and returns the judgment of the task.

@@ -86,10 +86,11 @@ class KinematicSimulator:
         self._convention = grippers.convention_of(robot)
         self.reset(seed=0)
 
-    def reset(self, *, seed: int) -> None:
-        """Starts an episode that is drawn from `seed` alone."""
+    def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
+        """Starts an episode that is drawn from `seed` alone, but for the robot's `pose` [14] where it is given."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
-        self._state, self._poses = start.state, start.layout.poses
+        self._state = start.state if pose is None else np.array(pose, float)
+        self._poses = start.layout.poses
         self._velocities = np.zeros(aloha.ACTION_DIM)
         self._scene = self._current_scene()
 

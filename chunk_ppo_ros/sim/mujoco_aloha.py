@@ -65,11 +65,11 @@ class MujocoSimulator:
         self._renderer = _make_renderer(self._model, image_size) if render else None
         self.reset(seed=0)
 
-    def reset(self, *, seed: int) -> None:
-        """Starts an episode that is drawn from `seed` alone, with the robot at rest."""
+    def reset(self, *, seed: int, pose: np.ndarray | None = None) -> None:
+        """Starts an episode that is drawn from `seed` alone, with the robot at rest, and at `pose` [14] if given."""
         start = sample_start(self._task, seed=seed, noise=self._start_noise)
         mujoco.mj_resetData(self._model, self._data)
-        self._command(start.state)
+        self._command(start.state if pose is None else np.asarray(pose, float))
         self._data.qpos[self._positions] = self._data.ctrl[self._actuators]
         self._place(start.layout)
         mujoco.mj_forward(self._model, self._data)

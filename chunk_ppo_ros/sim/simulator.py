@@ -15,12 +15,13 @@ from chunk_ppo_ros.sim.tasks.scene_terms import with_scene_terms
 from chunk_ppo_ros.sim.tasks.task import Task
 
 
-def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
+def make_simulator(config: TrainConfig, *, render: bool = True, name: str | None = None) -> Simulator:
     """Returns the configured simulator, with the terms of `reward.scene_terms`.
 
     Args:
         config: the settings, of which `env.simulator`, `env.task`, `model.image_size` and `robot` are read.
         render: whether images are wanted. Without them no OpenGL is needed, and `Simulator.render` must not be called.
+        name: the simulator in the place of `env.simulator`.
 
     Raises:
         SimulatorUnavailable: when images are wanted and MuJoCo cannot render here, or the robot's meshes are missing.
@@ -28,11 +29,11 @@ def make_simulator(config: TrainConfig, *, render: bool = True) -> Simulator:
         SettingError: for a value of `env.simulator` that names no simulator (`none` stands for a real robot), a control
             rate that is not ALOHA's, or a task that the simulator cannot honor.
     """
-    make = MAKERS.get(config.env.simulator)
+    name = config.env.simulator if name is None else name
+    make = MAKERS.get(name)
     if make is None:
         raise SettingError(
-            f"env.simulator must be {' or '.join(MAKERS)} to simulate, got {config.env.simulator!r}; {REAL_ROBOT} is "
-            "for a real robot"
+            f"env.simulator must be {' or '.join(MAKERS)} to simulate, got {name!r}; {REAL_ROBOT} is for a real robot"
         )
     check_control_rate(config, aloha.CONTROL_RATE)
     return make(with_scene_terms(make_task(config.env), config), config, render)

@@ -12,7 +12,14 @@ OnTarget = Callable[[np.ndarray], None]
 
 
 class CommandSource(Protocol):
-    """Subscribes to the commands of a back end, and calls an `OnTarget` with each target of all joints."""
+    """Subscribes to the commands of a back end, and calls an `OnTarget` with each target of all joints.
+
+    Attributes:
+        pose: where the arms are, float64 [14], where other drivers move them; None where the simulator does.
+    """
+
+    @property
+    def pose(self) -> np.ndarray | None: ...
 
     def reset(self, state: np.ndarray) -> None:
         """Forgets the commands so far, because the simulator was reset.

@@ -52,6 +52,8 @@ class DriverCommands:
         RegistryError: if Interbotix's interface package is not installed.
     """
 
+    pose = None
+
     def __init__(
         self, node: Node, convention: grippers.GripperConvention, on_target: OnTarget, *, lockstep: bool
     ) -> None:

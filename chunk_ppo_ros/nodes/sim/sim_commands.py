@@ -79,6 +79,8 @@ class ControllerCommands:
         on_target: is called with each target that is complete.
     """
 
+    pose = None
+
     def __init__(self, node: Node, convention: grippers.GripperConvention, on_target: OnTarget) -> None:
         self._logger = node.get_logger()
         self._join = CommandJoin(convention)

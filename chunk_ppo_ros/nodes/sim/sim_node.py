@@ -4,6 +4,10 @@ It takes the commands of the back end that `robot.backend` names. In lockstep ti
 both arms for the next control step have arrived. The node then publishes /clock. In real time the physics follows the
 wall clock and holds the last target, and the cameras have their own rate. All work, including rendering, runs in the
 thread that spins the node.
+
+With `env.mirror` the node runs beside drivers of a real robot, or of another simulation. It takes no commands then: its
+arms follow the joint states of these drivers, it renders the cameras and judges the task, and an operator starts the
+episodes.
 """
 
 from __future__ import annotations
@@ -50,17 +54,18 @@ class SimNode(Node):
     def __init__(self) -> None:
         super().__init__("sim_node")
         config = parameters.declare(self, "env", "model", "robot", "reward", "run")
-        self.simulator = make_simulator(config)
+        self.simulator = make_simulator(config, name=config.env.scene_simulator)
         if config.reward.sources == (TASK_SOURCE,) and config.reward != RewardConfig():
             check_rewards(self.simulator, config)  # reward_node has no terms to look at before the first chunk.
-        self._lockstep = not config.env.realtime
+        self._lockstep = config.env.is_lockstep
         self._period = 1.0 / self.simulator.control_rate
         convention = grippers.convention_of(config.robot)
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
-        self._starter = EpisodeStarter(self)
+        self._is_mirror = config.env.is_mirrored
+        self._starter = None if self._is_mirror else EpisodeStarter(self)
         # Lockstep time starts at the wall clock's time, so that no stamp is used twice when the node is started again.
-        self._stamp = self.get_clock().now().nanoseconds if config.env.realtime else time.time_ns()
+        self._stamp = time.time_ns() if self._lockstep else self.get_clock().now().nanoseconds
         self._images: list[Image] = []
         self._images_stamp = -1
         self._moved = True
@@ -69,7 +74,8 @@ class SimNode(Node):
         self._reset(config.run.seed)
         self._made = True
         pace = "in lockstep" if self._lockstep else "in real time"
-        self.get_logger().info(f"simulates {config.env.task} with {config.env.simulator} {pace}")
+        source = ", as a mirror of the arms' joint states" if self._is_mirror else ""
+        self.get_logger().info(f"simulates {config.env.task} with {config.env.scene_simulator} {pace}{source}")
 
     def destroy_node(self) -> None:
         """Closes the simulator with the node."""
@@ -79,7 +85,8 @@ class SimNode(Node):
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
-        self._state_publishers = {side: topic.create_publisher(self) for side, topic in topics.FOLLOWER_STATES.items()}
+        drivers = {} if self._is_mirror else topics.FOLLOWER_STATES
+        self._state_publishers = {side: topic.create_publisher(self) for side, topic in drivers.items()}
         self._image_publishers = {
             camera: topics.simulated_images(camera, config.robot).create_publisher(self)
             for camera in self.simulator.camera_names
@@ -103,13 +110,20 @@ class SimNode(Node):
     def _on_event(self, message: EpisodeEvent) -> None:
         if message.event == EpisodeEvent.RESET:
             self._reset(message.seed)
+        if self._starter is None:
+            if message.event == EpisodeEvent.STARTED:
+                self._rewards.reset()  # Whatever moved the arms before is not judged.
+        elif message.event == EpisodeEvent.RESET:
             self._starter.request()
         elif message.event in (EpisodeEvent.STARTED, EpisodeEvent.ENDED):
             self._starter.cancel()
 
     def _reset(self, seed: int) -> None:
-        """Makes a new scene. One control period passes, so that its readings have new stamps."""
-        self.simulator.reset(seed=seed)
+        """Makes a new scene. One control period passes, so that its readings have new stamps.
+
+        The arms of a mirror stay where their drivers have them.
+        """
+        self.simulator.reset(seed=seed, pose=self._commands.pose)
         self._target = self.simulator.state().astype(float)
         self._commands.reset(self._target)
         self._rewards.reset()
@@ -164,6 +178,8 @@ class SimNode(Node):
     def _publish_states(self) -> None:
         if self._clock_publisher is not None:
             self._clock_publisher.publish(ClockMessage(clock=time_from_ns(self._stamp)))
+        if not self._state_publishers:
+            return
         state, efforts = self.simulator.state(), self.simulator.efforts()
         halves = (None, None) if efforts is None else np.split(efforts, len(aloha.SIDES))
         for (side, publisher), half in zip(self._state_publishers.items(), halves, strict=True):
