@@ -14,6 +14,7 @@ from support.interbotix_bench import TARGET, Bench, gripper_commands, running_be
 pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
 
 PREPARATION = [
+    "get_motor_registers arm Hardware_Error_Status",
     "get_motor_registers gripper Hardware_Error_Status",
     "get_robot_info arm",
     "get_robot_info gripper",
@@ -22,6 +23,15 @@ PREPARATION = [
     "get_motor_registers arm Hardware_Error_Status",
     "get_motor_registers gripper Hardware_Error_Status",
     "get_motor_registers arm Torque_Enable",
+    *["get_motor_registers gripper Present_Temperature"] * 10,
+    "get_motor_registers arm Present_Temperature",
+    "get_motor_registers gripper Present_Temperature",
+    "get_motor_registers arm Position_P_Gain",
+    "get_motor_registers gripper Position_P_Gain",
+    "get_motor_registers arm Profile_Velocity",
+    "get_motor_registers gripper Profile_Velocity",
+    "get_motor_registers gripper Current_Limit",
+    "get_motor_registers gripper Goal_Current",
 ]
 
 
@@ -85,7 +95,7 @@ def test_drivers_are_prepared_in_order_and_then_commanded(bench: Bench) -> None:
         (
             lambda driver: driver.motors.errors.update(shoulder=4),
             lambda driver: driver.motors.errors.update(shoulder=0),
-            "are limp: shoulder (overheating)",
+            "are limp: shoulder (it tells no register, as a motor with an error does)",
         ),
     ],
     ids=["mode of the arm", "order of joints", "limits", "mode of the gripper", "torque", "error of a motor"],
@@ -110,8 +120,10 @@ def test_a_gripper_that_has_stopped_is_rebooted_once_and_then_when_it_is_asked_f
     right.motors.stuck = True
     left.offer_services()
     right.offer_services()
-    bench.until_problem("follower_right: the motor of the gripper is limp: gripper (overload)")
-    assert left.calls[:3] == [PREPARATION[0], "reboot_motors gripper", "get_robot_info arm"]
+    bench.until_problem("follower_right: the motor of the gripper is limp: gripper (")
+    errors = PREPARATION[:2]  # They are read three times, because an answer may be lost on the bus.
+    registers = ["get_motor_registers gripper Position_P_Gain", "get_motor_registers gripper Profile_Velocity"]
+    assert left.calls[:10] == [*errors * 3, "reboot_motors gripper", *registers, "get_robot_info arm"]
     bench.spin(1.5)  # It is prepared in vain again and again, and not rebooted.
     assert right.calls.count("reboot_motors gripper") == 1
     right.motors.stuck = False

@@ -133,6 +133,20 @@ class RobotConfig(Checked):
         "what commands the motors: interbotix or ros2_control; other packages register more, see docs/robot.md",
         graph_only=True,
     )
+    position_gain: int = setting(
+        0,
+        "Position_P_Gain that the arms' motors are set to with robot.backend interbotix; 0 leaves what they have",
+        minimum=0,
+        maximum=16383,
+        graph_only=True,
+    )
+    profile_velocity: float = setting(
+        0.0,
+        "speed that the arms' motors limit themselves to with robot.backend interbotix, rad/s; 0 leaves what they have",
+        minimum=0.0,
+        maximum=10.0,
+        graph_only=True,
+    )
     gripper_convention: str = setting(
         "openpi", "gripper numbers: what open and closed mean", choices=GRIPPER_CONVENTION_NAMES
     )
@@ -153,6 +167,11 @@ class RobotConfig(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_gripper_numbers("robot.gripper_numbers", self.gripper_numbers)
+        if 0.0 < self.profile_velocity < self.max_velocity:
+            raise ValueError(
+                f"robot.profile_velocity must be 0, or at least robot.max_velocity, {self.max_velocity} rad/s, got "
+                f"{self.profile_velocity}; the arms could not follow"
+            )
         if not self.image_topics or not all("{camera}" in pattern for pattern in self.image_topics):
             raise ValueError(
                 f"robot.image_topic must contain {{camera}}, which stands for the camera's name, in each topic, got "

@@ -71,6 +71,19 @@ class RobotFeatures:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class MotorTemperature:
+    """Holds the temperature of a motor.
+
+    Attributes:
+        motor: the side and the joint, such as "left elbow".
+        celsius: the temperature, degrees Celsius.
+    """
+
+    motor: str
+    celsius: float
+
+
 def interbotix_features(config: RobotConfig) -> RobotFeatures:
     """Returns the features of a robot behind Interbotix's drivers. Grippers are the angles of their motors, rad."""
     convention = grippers.convention_of(config)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
-from interbotix_xs_msgs.srv import OperatingModes, Reboot, RegisterValues, RobotInfo
+from interbotix_xs_msgs.srv import OperatingModes, Reboot, RegisterValues, RobotInfo, TorqueEnable
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -30,6 +30,7 @@ MOTOR_IDS = {
     "wrist_rotate": 8,
     "gripper": 9,
 }
+SLEEP_POSITIONS = (0.0, -2.05, 1.7, 0.0, -2.0, 0.0)  # rad, outside of the limits
 FINGER_RANGE = (0.021, 0.057)  # m
 
 
@@ -64,6 +65,7 @@ class FakeDriver(Node):
         self.answer_time = 0.0  # seconds, beside those of registers and reboots
         self.is_silent = False  # whether no joint states come
         self.keeps_modes = False  # whether the driver ignores what its modes are set to
+        self.tells_errors = False  # whether registers are read although their motor has an error
         self._register_time, self._reboot_time = register_time, reboot_time
         self._is_simulation = is_simulation
         self._states = self.create_publisher(JointState, "joint_states", 10)
@@ -80,6 +82,8 @@ class FakeDriver(Node):
         self._offer(OperatingModes, "set_operating_modes", self._on_modes)
         self._offer(Reboot, "reboot_motors", self._on_reboot)
         self._offer(RegisterValues, "get_motor_registers", self._on_registers)
+        self._offer(RegisterValues, "set_motor_registers", self._on_set_registers)
+        self._offer(TorqueEnable, "torque_enable", self._on_torque)
 
     def _offer(self, kind: Any, name: str, answer: Callable[[Any, Any], None]) -> None:
         def on_call(request: Any, response: Any) -> Any:
@@ -99,7 +103,9 @@ class FakeDriver(Node):
         self.motors.command_gripper(message.cmd)
 
     def _names(self, request: Any) -> list[str]:
-        return list(self.joints) if request.cmd_type == "group" else [request.name]
+        if request.cmd_type != "group":
+            return [request.name]
+        return list(self.joints) if request.name == "arm" else [*self.joints, aloha.GRIPPER]
 
     def _on_info(self, request: Any, response: Any) -> None:
         is_arm = request.cmd_type == "group"
@@ -109,6 +115,7 @@ class FakeDriver(Node):
         response.joint_ids = [MOTOR_IDS.get(name, 0) for name in names]
         response.joint_lower_limits = self.limits["lower"] if is_arm else [FINGER_RANGE[0]]
         response.joint_upper_limits = self.limits["upper"] if is_arm else [FINGER_RANGE[1]]
+        response.joint_sleep_positions = list(SLEEP_POSITIONS) if is_arm else [0.0]
         response.num_joints = len(names)
 
     def _on_modes(self, request: Any, response: Any) -> None:
@@ -123,12 +130,24 @@ class FakeDriver(Node):
             self.motors.reboot(name, enable=request.enable)
 
     def _on_registers(self, request: Any, response: Any) -> None:
+        """Reads motor by motor, and ends the list before one that cannot be read, as one with an error."""
         if self._is_simulation:
             return
-        table = {"Hardware_Error_Status": self.motors.errors, "Torque_Enable": self.motors.torque}[request.reg]
         for name in self._names(request):
             time.sleep(self._register_time)
-            response.values.append(int(table[name]))
+            value = self.motors.register(request.reg, name)
+            if value is None or (self.motors.errors[name] and not self.tells_errors):
+                return
+            response.values.append(value)
+
+    def _on_set_registers(self, request: Any, response: Any) -> None:
+        for name in self._names(request):
+            time.sleep(self._register_time)
+            self.motors.write_register(request.reg, name, request.value)
+
+    def _on_torque(self, request: Any, response: Any) -> None:
+        for name in self._names(request):
+            self.motors.torque[name] = request.enable
 
     def _publish(self) -> None:
         if self.is_silent:

@@ -12,6 +12,18 @@ HORN_RADIUS, ARM_LENGTH = 0.0275, 0.035  # m, the linkage of aloha_vx300s
 FINGER_VELOCITY = FINGER_EFFORT = 0.0  # the driver publishes these constants
 CURRENT = 120.0  # mA
 READ_FAILURE = -math.pi  # what a failed read is taken for, rad
+COUNTS = 4096 / (2 * math.pi)  # of a position register in a radian
+MEMORY = {
+    "Position_P_Gain": 800,
+    "Position_I_Gain": 0,
+    "Position_D_Gain": 0,
+    "Profile_Velocity": 0,
+    "Profile_Acceleration": 0,
+    "Goal_Current": 200,
+}
+"""The registers that a motor loses by a reboot, and what they are then."""
+KEPT = {"Current_Limit": 200, "Present_Temperature": 35}
+"""Other registers of a motor."""
 
 
 def finger_of(motor: float) -> float:
@@ -29,6 +41,9 @@ class FakeMotors:
         errors: Hardware_Error_Status of each motor.
         stuck: whether errors are still there after a reboot.
         reads: whether the motors answer.
+        registers: the registers beside those of errors, torque and positions, by name and motor.
+        speed: how fast they turn, rad/s.
+        stubborn: registers that keep their values whatever is written.
         mistakes: what a driver must never be told.
         commands: the commands that arrived, as ("arm", angles) or ("gripper", number).
     """
@@ -40,6 +55,9 @@ class FakeMotors:
         self.modes = dict.fromkeys(aloha.ARM_JOINTS, "position") | {aloha.GRIPPER: "linear_position"}
         self.torque = dict.fromkeys(self.names, True)
         self.errors = dict.fromkeys(self.names, 0)
+        self.registers = {name: dict.fromkeys(self.names, value) for name, value in (MEMORY | KEPT).items()}
+        self.stubborn: set[str] = set()
+        self.speed = MOTOR_SPEED
         self.stuck = False
         self.reads = True
         self.mistakes: list[str] = []
@@ -68,11 +86,30 @@ class FakeMotors:
     def reboot(self, name: str, *, enable: bool) -> None:
         """Clears the error, unless it is there to stay, and drops the goal."""
         self.errors[name] = self.errors[name] if self.stuck else 0
+        for register, value in MEMORY.items():
+            self.registers[register][name] = value
         self.torque[name], self.goals[name] = enable, self.positions[name]
+
+    def register(self, register: str, name: str) -> int | None:
+        """Returns the value of a motor's register, or None where it has no register of this name."""
+        if register == "Hardware_Error_Status":
+            return self.errors[name]
+        if register == "Torque_Enable":
+            return int(self.torque[name])
+        if register in ("Goal_Position", "Present_Position"):
+            angles = self.goals if register == "Goal_Position" else self.positions
+            return 2048 + round(angles[name] * COUNTS)
+        return self.registers[register][name] if register in self.registers else None
+
+    def write_register(self, register: str, name: str, value: int) -> None:
+        """Writes a register. As in the motors, an unknown one changes nothing, and some are locked under torque."""
+        locked = register == "Current_Limit" and self.torque[name]
+        if register in self.registers and register not in self.stubborn and not locked:
+            self.registers[register][name] = value
 
     def move(self, seconds: float) -> None:
         """Turns the motors that have torque towards their goals."""
-        reach = MOTOR_SPEED * seconds
+        reach = self.speed * seconds
         for name in self.names:
             if self.torque[name] and not self.errors[name]:
                 step = self.goals[name] - self.positions[name]

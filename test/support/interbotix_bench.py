@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from support.fake_driver import FakeDriver
 
 TARGET = np.array(aloha.START_POSE)
+CONFIG = RobotConfig(backend="interbotix")
 
 
 class Bench(Spinner):
     """A node with the back end, and drivers that are started and stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: RobotConfig) -> None:
         self.node = rclpy.create_node("bench")
         super().__init__(self.node)
-        self.backend = make_backend(self.node, RobotConfig(backend="interbotix"))
+        self.backend = make_backend(self.node, config)
         self._running: dict[str, ExitStack] = {}
 
     def start(self, side: str, **options: object) -> FakeDriver:
@@ -68,10 +69,10 @@ class Bench(Spinner):
 
 
 @contextmanager
-def running_bench() -> Iterator[Bench]:
+def running_bench(config: RobotConfig = CONFIG) -> Iterator[Bench]:
     """Runs ROS with a bench."""
     rclpy.init()
-    bench = Bench()
+    bench = Bench(config)
     try:
         yield bench
     finally:

@@ -19,7 +19,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.features import RobotFeatures
+from chunk_ppo_ros.robot.features import MotorTemperature, RobotFeatures
 
 
 class RobotBackend(Protocol):
@@ -84,6 +84,22 @@ class Diagnoses(Protocol):
         """Returns the newest findings. It returns at once, and reads nothing itself."""
 
 
+@runtime_checkable
+class TellsTemperatures(Protocol):
+    """A back end that reads the temperatures of the motors while the robot stands still."""
+
+    def temperatures(self) -> tuple[MotorTemperature, ...]:
+        """Returns the newest temperatures, which are none before the first were read. It reads nothing itself."""
+
+
+@runtime_checkable
+class CountsLosses(Protocol):
+    """A back end that knows when the motors of an arm have lost their goals."""
+
+    def goals_dropped(self) -> int:
+        """Returns how often that may have been, because their torque was off or their driver was started again."""
+
+
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 """A function that makes a back end for a node."""
 
@@ -131,6 +147,16 @@ def sleep_pose_of(backend: RobotBackend) -> np.ndarray:
 def findings_of(backend: RobotBackend) -> tuple[Finding, ...]:
     """Returns what a back end has found, which is nothing where it does not look."""
     return backend.diagnose() if isinstance(backend, Diagnoses) else ()
+
+
+def temperatures_of(backend: RobotBackend) -> tuple[MotorTemperature, ...]:
+    """Returns the temperatures that a back end has read, which are none where it does not read them."""
+    return backend.temperatures() if isinstance(backend, TellsTemperatures) else ()
+
+
+def goals_dropped(backend: RobotBackend) -> int:
+    """Returns how often the motors of an arm may have lost their goals, which is 0 where a back end does not know."""
+    return backend.goals_dropped() if isinstance(backend, CountsLosses) else 0
 
 
 def problem_of(backend: RobotBackend) -> str:

@@ -153,7 +153,7 @@ class RobotNode(MotionLifecycle):
             self._player,
             speed=config.robot.scripted_velocity,
             unready=self._unready_for_scripted_motion,
-            sleep_pose=sleep_pose_of(self._backend),
+            sleep_pose=lambda: sleep_pose_of(self._backend),
             run_id=lambda: self._episodes.run_id,
             on_begin=self._on_trajectory,
         )

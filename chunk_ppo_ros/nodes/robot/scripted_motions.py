@@ -36,7 +36,7 @@ class ScriptedMotions:
         player: the chunk player.
         speed: the largest speed of a joint, rad/s.
         unready: returns why no scripted motion may begin now although the player would begin one, or an empty string.
-        sleep_pose: float [14], where the arms are put down.
+        sleep_pose: returns where the arms are put down, float [14].
         run_id: returns the run that the robot serves, or an empty string while it is not known.
         on_begin: is called when a motion has begun.
     """
@@ -48,7 +48,7 @@ class ScriptedMotions:
         *,
         speed: float,
         unready: Callable[[], str],
-        sleep_pose: np.ndarray,
+        sleep_pose: Callable[[], np.ndarray],
         run_id: Callable[[], str],
         on_begin: Callable[[], None],
     ) -> None:
@@ -102,7 +102,7 @@ class ScriptedMotions:
 
     async def _on_sleep_pose(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Goes to the start pose first, as ALOHA's own script does. The grippers stay as they are."""
-        poses = np.array([aloha.START_POSE, self._sleep_pose])
+        poses = np.array([aloha.START_POSE, self._sleep_pose()])
         poses[:, aloha.GRIPPER_INDICES] = np.nan
         return await self._answer(MotionRequest("sleep pose", poses, self._speed), response)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -11,13 +12,17 @@ from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces, load_interfaces
+from chunk_ppo_ros.nodes.robot.interbotix import motor_facts
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
+from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, findings_of
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
+from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes
+from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.features import RobotFeatures, interbotix_features
+from chunk_ppo_ros.robot.features import MotorTemperature, RobotFeatures, interbotix_features
 
-STEP_PERIOD = 0.05
-"""The seconds between two steps of the preparation."""
+STEP_PERIOD = 0.02
+"""The seconds between two steps of the preparation. Joint states come in between."""
 
 
 class InterbotixBackend:
@@ -38,7 +43,9 @@ class InterbotixBackend:
         self._logger = node.get_logger()
         self._config = config
         self._convention = grippers.convention_of(config)
-        self._followers = {side: Follower(DriverLink(node, side, interfaces)) for side in aloha.SIDES}
+        wishes = MotorWishes.of(config)
+        self._followers = {side: Follower(DriverLink(node, side, interfaces), wishes) for side in aloha.SIDES}
+        self._is_paced = False  # whether joint states come only in answer to commands
         self._bad_target = ""
         self._sent_at = 0.0
         self._logged = ""
@@ -58,10 +65,40 @@ class InterbotixBackend:
         """Commands the grippers at each step from now on, which a simulator in lockstep waits for."""
         for follower in self._followers.values():
             follower.gripper_step = 0.0
+        self._is_paced = True
 
     def features(self) -> RobotFeatures:
-        """Returns names, units, rates and limits of commands and states."""
-        return interbotix_features(self._config)
+        """Returns names, units, rates and limits of commands and states, with the sleep poses that the drivers tell."""
+        features = interbotix_features(self._config)
+        pose = features.sleep_pose.copy()
+        for side, follower in self._followers.items():
+            told = follower.facts.sleep_positions
+            if len(told) == len(aloha.ARM_JOINTS):
+                pose[aloha.side_slice(side)][: len(told)] = told
+        return dataclasses.replace(features, sleep_pose=pose.clip(aloha.LOWER_LIMITS, aloha.UPPER_LIMITS))
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Returns what the drivers have told of their buses and motors."""
+        period = 1.0 / self._config.control_rate
+        return tuple(
+            finding
+            for arm in self._followers.values()
+            for finding in findings_of(
+                arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced
+            )
+        )
+
+    def temperatures(self) -> tuple[MotorTemperature, ...]:
+        """Returns the newest temperatures that the drivers have told, while the robot stood still."""
+        return tuple(
+            MotorTemperature(f"{side} {motor}", float(value))
+            for side, arm in self._followers.items()
+            for motor, value in arm.facts.values(motor_facts.TEMPERATURE).items()
+        )
+
+    def goals_dropped(self) -> int:
+        """Returns how often motors of an arm may have lost their goals: their torque was off, or their driver new."""
+        return sum(arm.num_losses for arm in self._followers.values())
 
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends a target to the arms that are prepared. A target that is malformed is not sent, and is a problem."""
@@ -79,17 +116,18 @@ class InterbotixBackend:
         self._log_change()
 
     def _log_change(self) -> None:
-        """Logs the problem once when it changes, and the rates of the joint states when there is none any more."""
+        """Logs the problem once when it changes, and how fast the buses are when there is none any more."""
         problem = self.problem()
         if problem == self._logged:
             return
         if problem:
             self._logger.warning(f"the arms are not commanded: {problem}")
         else:
-            rates = ", ".join(f"{arm.name} {arm.state_rate:.0f} Hz" for arm in self._followers.values())
-            self._logger.info(
-                f"the arms are prepared; joint states come at {rates}, commands go at {self._config.control_rate:g} Hz"
-            )
+            findings = self.diagnose()
+            buses = "; ".join(f"{each.name}: {each.value}" for each in findings if each.name.endswith("bus"))
+            self._logger.info(f"the arms are prepared; commands go at {self._config.control_rate:g} Hz; {buses}")
+            if advice := advice_of(findings):
+                self._logger.warning(advice)
         self._logged = problem
 
     def _on_prepare(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

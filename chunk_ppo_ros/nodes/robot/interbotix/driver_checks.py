@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chunk_ppo_ros.robot import aloha
 
@@ -25,6 +25,10 @@ _HARDWARE_ERRORS = {
 
 class DriverRefused(Exception):
     """The driver or its motors are not in the state in which the arm may be commanded. The text says what to do."""
+
+
+class LostTorque(DriverRefused):
+    """Motors of the arm have no torque, or have stopped with an error. Their memory and their goals may be lost."""
 
 
 class WrongMode(DriverRefused):
@@ -96,14 +100,13 @@ def check_gripper_mode(mode: str) -> None:
         )
 
 
-def hardware_errors(names: Sequence[str], statuses: Sequence[int]) -> str:
+def hardware_errors(statuses: Mapping[str, int]) -> str:
     """Returns the motors whose Hardware_Error_Status is not 0, with the errors, or an empty string.
 
-    Interbotix's simulation tells no registers and answers with an empty list. Then nothing is known.
+    Args:
+        statuses: the register by motor. Interbotix's simulation tells none.
     """
-    if len(statuses) != len(names):
-        return ""
-    return ", ".join(f"{name} ({_errors(status)})" for name, status in zip(names, statuses, strict=True) if status)
+    return ", ".join(f"{name} ({_errors(status)})" for name, status in statuses.items() if status)
 
 
 def _errors(status: int) -> str:
@@ -111,8 +114,11 @@ def _errors(status: int) -> str:
     return " and ".join(names) or f"Hardware_Error_Status {status}"
 
 
-def limp_motors(names: Sequence[str], torques: Sequence[int]) -> str:
-    """Returns the motors whose Torque_Enable is 0, or an empty string, also where the driver tells no registers."""
-    if len(torques) != len(names):
-        return ""
-    return ", ".join(name for name, torque in zip(names, torques, strict=True) if not torque)
+def silent_motor(name: str) -> str:
+    """Returns what it means that a motor tells no register although others do, or an empty string without a name."""
+    return f"{name} (it tells no register, as a motor with an error does)" if name else ""
+
+
+def limp_motors(torques: Mapping[str, int]) -> str:
+    """Returns the motors whose Torque_Enable is 0, or an empty string. The argument is as in `hardware_errors`."""
+    return ", ".join(name for name, torque in torques.items() if not torque)

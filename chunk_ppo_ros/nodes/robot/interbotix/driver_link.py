@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 import time
 from typing import Any
 
@@ -23,6 +25,11 @@ from chunk_ppo_ros.robot import aloha
 
 FRESH_STATES = 10
 """The number of joint states that must come after a change of modes, a third of a second at the driver's 30 Hz."""
+
+NUM_ARRIVALS = 100
+"""The number of joint states whose arrivals are remembered, a second at the driver's 100 Hz."""
+ALL_GROUP = "all"
+"""The driver's name of all joints of an arm with the gripper."""
 
 
 class DriverLink:
@@ -46,15 +53,17 @@ class DriverLink:
         self._modes: Any = node.create_client(interfaces.operating_modes, f"{self.name}/set_operating_modes")
         self._reboots: Any = node.create_client(interfaces.reboot, f"{self.name}/reboot_motors")
         self._registers: Any = node.create_client(interfaces.register_values, f"{self.name}/get_motor_registers")
+        self._settings: Any = node.create_client(interfaces.register_values, f"{self.name}/set_motor_registers")
+        self._torque: Any = node.create_client(interfaces.torque_enable, f"{self.name}/torque_enable")
         self._num_states = 0
-        self._arrivals: list[float] = []  # the steady times of the last joint states, s
+        # the steady times of the last joint states, s
+        self._arrivals: collections.deque[float] = collections.deque(maxlen=NUM_ARRIVALS)
         node.create_subscription(JointState, self._states_topic, self._on_states, qos.SENSOR)
 
     @property
-    def state_rate(self) -> float:
-        """The rate of the last joint states, Hz, or 0 before there are two."""
-        times = self._arrivals
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+    def state_periods(self) -> list[float]:
+        """The times between the last joint states, s."""
+        return [later - earlier for earlier, later in itertools.pairwise(self._arrivals)]
 
     def drivers(self) -> frozenset[bytes]:
         """Returns the ids of all that publish the arm's joint states. A driver that was started again has a new id."""
@@ -108,6 +117,21 @@ class DriverLink:
         values = {"cmd_type": "single", "name": aloha.GRIPPER, "reg": register}
         return self._call(self._registers, self._interfaces.register_values, **values)
 
+    def set_arm_register(self, register: str, value: int) -> ServiceCall:
+        """Writes a register of the six joints' motors. The answer does not say whether they took it."""
+        values = {"cmd_type": "group", "name": ARM_GROUP, "reg": register, "value": value}
+        return self._call(self._settings, self._interfaces.register_values, **values)
+
+    def set_gripper_register(self, register: str, value: int) -> ServiceCall:
+        """Writes a register of the gripper's motor."""
+        values = {"cmd_type": "single", "name": aloha.GRIPPER, "reg": register, "value": value}
+        return self._call(self._settings, self._interfaces.register_values, **values)
+
+    def switch_torque_off(self) -> ServiceCall:
+        """Switches the torque of all motors off. The arm falls where nothing supports it."""
+        values = {"cmd_type": "group", "name": ALL_GROUP, "enable": False}
+        return self._call(self._torque, self._interfaces.torque_enable, **values)
+
     def reboot_gripper(self) -> ServiceCall:
         """Reboots the gripper's motor, after which it has torque again."""
         values = {"cmd_type": "single", "name": aloha.GRIPPER, "enable": True, "smart_reboot": False}
@@ -129,4 +153,4 @@ class DriverLink:
 
     def _on_states(self, message: JointState) -> None:
         self._num_states += 1
-        self._arrivals = [*self._arrivals, time.monotonic()][-FRESH_STATES:]
+        self._arrivals.append(time.monotonic())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, WrongMode
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, LostTorque, WrongMode
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
-from chunk_ppo_ros.nodes.robot.interbotix.preparation import Routine, prepare, watch
+from chunk_ppo_ros.nodes.robot.interbotix.motor_facts import MotorFacts
+from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes, Routine
+from chunk_ppo_ros.nodes.robot.interbotix.preparation import prepare, watch
 from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall, Wait
 
 GRIPPER_STEP = 0.005
@@ -21,10 +23,16 @@ class Follower:
 
     Args:
         link: the topics and services of the driver.
+        wishes: what the motors of the arm are set to.
     """
 
-    def __init__(self, link: DriverLink) -> None:
+    def __init__(self, link: DriverLink, wishes: MotorWishes) -> None:
         self._link = link
+        self._wishes = wishes
+        self.facts = MotorFacts()
+        """What the driver has told of the motors."""
+        self.num_losses = 0
+        """How often the arm's motors may have lost their goals, since they were prepared first."""
         self.gripper_step = GRIPPER_STEP
         """The smallest change of a gripper's motor that is sent, rad."""
         self._drivers: frozenset[bytes] = frozenset()
@@ -49,9 +57,9 @@ class Follower:
         return ""
 
     @property
-    def state_rate(self) -> float:
-        """The rate of the last joint states, Hz."""
-        return self._link.state_rate
+    def state_periods(self) -> list[float]:
+        """The times between the last joint states, s."""
+        return self._link.state_periods
 
     @property
     def name(self) -> str:
@@ -74,7 +82,9 @@ class Follower:
         absence = self._link.absence(self._drivers)
         is_another = bool(self._drivers - before) and (self._is_prepared or self._routine is not None)
         if absence or is_another:
+            self._lose_goals()
             self.prepare_again(absence or ANOTHER_DRIVER)
+            self.facts = MotorFacts()
         return not absence
 
     def step(self, now: float) -> None:
@@ -111,9 +121,9 @@ class Follower:
 
     def _begin(self) -> Routine:
         if self._is_prepared:
-            return watch(self._link)
+            return watch(self._link, self.facts)
         may_reboot, self._may_reboot = self._may_reboot, False
-        return prepare(self._link, may_reboot=may_reboot)
+        return prepare(self._link, self.facts, self._wishes, may_reboot=may_reboot)
 
     def _may_begin(self, now: float) -> bool:
         return now >= self._next_at and not (self._is_prepared and self._is_moving(now))
@@ -135,11 +145,16 @@ class Follower:
                 self._problem = self._wait.reason
 
     def _refuse(self, error: DriverRefused, now: float) -> None:
-        """Keeps the problem until it is over. An arm in another mode is sent nothing until it is prepared again."""
+        """Keeps the problem until it is over. An arm in another mode or without torque is prepared again first."""
         self._finish(str(error), now)
         self._is_refused = True
-        if isinstance(error, WrongMode):
+        if isinstance(error, WrongMode | LostTorque):
+            self._lose_goals()
             self._is_prepared, self._sent_gripper = False, None
+
+    def _lose_goals(self) -> None:
+        """Counts that a prepared arm may have lost its goals: a driver that starts switches the torque off and on."""
+        self.num_losses += self._is_prepared
 
     def _finish(self, problem: str, now: float) -> None:
         self._end_routine()

@@ -5,22 +5,18 @@ A routine is a generator. It gives the next thing that is waited for, and its ow
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
-from chunk_ppo_ros.nodes.robot.interbotix import driver_checks
-from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused
+from chunk_ppo_ros.nodes.robot.interbotix import driver_checks, motor_facts, motor_settings
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, LostTorque
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
-from chunk_ppo_ros.nodes.robot.interbotix.waits import Wait
+from chunk_ppo_ros.nodes.robot.interbotix.motor_facts import MotorFacts
+from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes, Routine
 from chunk_ppo_ros.robot import aloha
 
-ERROR_REGISTER = "Hardware_Error_Status"
-TORQUE_REGISTER = "Torque_Enable"
-
-Routine = Generator[Wait, None, None]
-"""Gives what is waited for. It ends when the arm may be commanded, or raises `DriverRefused`."""
+NUM_ATTEMPTS = 3
+"""The number of reads after which a motor that does not answer is taken for one with an error."""
 
 
-def prepare(link: DriverLink, *, may_reboot: bool) -> Routine:
+def prepare(link: DriverLink, facts: MotorFacts, wishes: MotorWishes, *, may_reboot: bool) -> Routine:
     """Reboots a gripper that has stopped, checks the arm, and brings the gripper into its mode.
 
     The order is that of ALOHA's own scripts: first the reboot, then the modes. The arm's motors are never rebooted and
@@ -28,57 +24,88 @@ def prepare(link: DriverLink, *, may_reboot: bool) -> Routine:
 
     Args:
         link: the topics and services of the driver.
+        facts: what the driver tells of the motors, which is filled.
+        wishes: what the arm's motors are set to.
         may_reboot: whether a gripper that has stopped with an error is rebooted.
 
     Raises:
         DriverRefused: if something is not as it must be. The text says what to do.
     """
-    if may_reboot:
-        yield from _revive_gripper(link)
-    yield from _check_arm(link)
+    yield from _read_errors(link, facts)
+    if may_reboot and _gripper_error(facts):
+        yield from motor_settings.reboot_gripper(link, facts)
+    yield from _check_arm(link, facts)
     yield from _set_gripper_mode(link)
-    yield from look_after(link)
+    yield from look_after(link, facts)
+    yield from motor_settings.settle(link, facts, wishes)
     yield link.fresh_states()
 
 
-def watch(link: DriverLink) -> Routine:
+def watch(link: DriverLink, facts: MotorFacts) -> Routine:
     """Looks whether a prepared arm still is as it was prepared. Another program may have set the modes meanwhile.
 
     Raises:
-        DriverRefused: if a motor has an error or no torque.
+        DriverRefused: if the gripper has an error.
+        LostTorque: if a motor of the arm has an error or no torque.
         WrongMode: if a mode is another one.
     """
-    yield from _check_arm(link)
+    yield from _check_arm(link, facts)
     call = link.gripper_info()
     yield call
     driver_checks.check_gripper_mode(call.answer.mode)
-    yield from look_after(link)
+    yield from look_after(link, facts)
+    yield from motor_settings.read(link, facts, motor_facts.TEMPERATURE)
 
 
-def look_after(link: DriverLink) -> Routine:
-    """Reads the errors and the torque of all motors. Each read takes the driver some 10 ms for each motor.
+def look_after(link: DriverLink, facts: MotorFacts) -> Routine:
+    """Reads the errors and the torque of all motors. Each read takes the driver some ms for each motor.
 
     Raises:
-        DriverRefused: if a motor has an error or no torque. The text names the motor.
+        DriverRefused: if the gripper has an error.
+        LostTorque: if a motor of the arm has an error or no torque. The text names the motor.
     """
-    arm_errors = link.arm_register(ERROR_REGISTER)
-    yield arm_errors
-    gripper_errors = link.gripper_register(ERROR_REGISTER)
-    yield gripper_errors
-    if failed := driver_checks.hardware_errors(aloha.ARM_JOINTS, arm_errors.answer.values):
-        raise DriverRefused(
+    yield from _read_errors(link, facts)
+    if failed := _errors(facts, aloha.ARM_JOINTS):
+        raise LostTorque(
             f"motors of the arm have stopped with an error and are limp: {failed}; support the arm, and reboot them by "
             "the driver's reboot_motors"
         )
-    if failed := driver_checks.hardware_errors((aloha.GRIPPER,), gripper_errors.answer.values):
+    if failed := _gripper_error(facts):
         raise DriverRefused(f"the motor of the gripper is limp: {failed}; the service prepare_robot reboots it")
-    torque = link.arm_register(TORQUE_REGISTER)
+    torque = link.arm_register(motor_facts.TORQUE)
     yield torque
-    if limp := driver_checks.limp_motors(aloha.ARM_JOINTS, torque.answer.values):
-        raise DriverRefused(f"motors have no torque: {limp}; switch it on by the driver's torque_enable")
+    facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
+    if limp := driver_checks.limp_motors(facts.values(motor_facts.TORQUE, aloha.ARM_JOINTS)):
+        raise LostTorque(f"motors have no torque: {limp}; switch it on by the driver's torque_enable")
 
 
-def _check_arm(link: DriverLink) -> Routine:
+def switch_torque_off(link: DriverLink, facts: MotorFacts) -> Routine:
+    """Switches the torque of all motors of an arm off, and reads it back."""
+    yield link.switch_torque_off()
+    torque = link.arm_register(motor_facts.TORQUE)
+    yield torque
+    facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
+
+
+def _read_errors(link: DriverLink, facts: MotorFacts) -> Routine:
+    """Reads the errors of all motors, again where a motor did not answer. An answer may be lost on the bus."""
+    for _ in range(NUM_ATTEMPTS):
+        yield from motor_settings.read(link, facts, motor_facts.ERROR)
+        if not facts.silent(motor_facts.ERROR, motor_facts.MOTORS):
+            return
+
+
+def _errors(facts: MotorFacts, motors: tuple[str, ...]) -> str:
+    found = driver_checks.hardware_errors(facts.values(motor_facts.ERROR, motors))
+    silent = driver_checks.silent_motor(facts.silent(motor_facts.ERROR, motors))
+    return ", ".join(filter(None, [found, silent]))
+
+
+def _gripper_error(facts: MotorFacts) -> str:
+    return _errors(facts, (aloha.GRIPPER,))
+
+
+def _check_arm(link: DriverLink, facts: MotorFacts) -> Routine:
     call = link.arm_info()
     yield call
     info = call.answer
@@ -89,14 +116,7 @@ def _check_arm(link: DriverLink) -> Routine:
         lower=info.joint_lower_limits,
         upper=info.joint_upper_limits,
     )
-
-
-def _revive_gripper(link: DriverLink) -> Routine:
-    errors = link.gripper_register(ERROR_REGISTER)
-    yield errors
-    if driver_checks.hardware_errors((aloha.GRIPPER,), errors.answer.values):
-        yield link.reboot_gripper()
-        yield link.fresh_states()
+    facts.sleep_positions = tuple(info.joint_sleep_positions)
 
 
 def _set_gripper_mode(link: DriverLink) -> Routine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -48,6 +49,7 @@ class ServiceCall:
         self._future: Future | None = None
         self._sent_at = 0.0
         self._waited = 0.0
+        self._asked_at = self._answered_at = 0.0
 
     @property
     def reason(self) -> str:
@@ -63,11 +65,18 @@ class ServiceCall:
         """The response, once the call is over."""
         return None if self._future is None else self._future.result()
 
+    @property
+    def took(self) -> float:
+        """The time between the request and its answer, s, once the call is over."""
+        return self._answered_at - self._asked_at
+
     def is_over(self, now: float) -> bool:
         """Returns whether the answer has come. Sends the request first where it was not sent."""
         if self._future is None:
             if self._client.service_is_ready():
                 self._future, self._sent_at = self._client.call_async(self._request), now
+                self._asked_at = time.monotonic()
+                self._future.add_done_callback(self._note_answer)
             return False
         self._waited = now - self._sent_at
         if self._future.done():
@@ -75,6 +84,9 @@ class ServiceCall:
         if self._waited > ANSWER_TIMEOUT:
             self.cancel()
         return False
+
+    def _note_answer(self, future: Future) -> None:
+        self._answered_at = time.monotonic()
 
     def cancel(self) -> None:
         """Forgets the answer that is waited for. A late one is not used."""
