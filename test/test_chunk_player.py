@@ -477,3 +477,35 @@ def test_after_a_pause_a_robot_goes_on_from_the_command_that_its_motors_hold() -
     now += DT
     observe(player, now, lagging)
     np.testing.assert_allclose(player.tick(now), first)
+
+
+def test_motors_that_lost_their_goals_start_where_they_are_once_the_operator_has_looked() -> None:
+    config = RobotConfig()
+    player = ChunkPlayer(config, state_timeout=0.5, states_on_demand=False, trust=TrustRule.of(config, simulated=False))
+    now = 1.0
+
+    def step(state: np.ndarray) -> np.ndarray | None:
+        nonlocal now
+        now += DT
+        observe(player, now, state)
+        return player.tick(now)
+
+    for _ in range(10):
+        step(HOME)
+    player.note_losses(0)
+    send(player, ramp(4, 0.05), now=now)
+    while player.playing:
+        step(HOME)
+    assert only(player.take_results()).status is Status.EXECUTED
+    player.note_losses(1)
+    player.note_losses(1)
+    sunk = HOME + 0.1 * (np.arange(14) == 0)  # 0.1 rad from the last command, 0.2
+    for _ in range(10):
+        step(sunk)
+    send(player, ramp(4, 0.05), now=now, stamp=2)
+    assert "the motors of an arm have lost their goals" in only(player.take_results()).message
+    assert "lost their goals" in player.waits(now)
+    player.confirm()
+    send(player, np.tile(sunk, (2, 1)), now=now, stamp=3)
+    first = step(sunk)
+    assert first is not None and first[0] == pytest.approx(0.1)

@@ -143,6 +143,25 @@ def test_a_failed_read_moves_nothing(graph: Graph) -> None:
     assert left.motors.positions == pytest.approx(stopped)
 
 
+def test_an_arm_that_had_no_torque_starts_where_it_is_once_the_operator_has_looked(graph: Graph) -> None:
+    graph.until_prepared()
+    assert graph.chunk(ramp(20)).status == ExecutionResult.EXECUTED  # Both waists are at 0.2 rad.
+    left = graph.drivers["left"].motors
+    left.torque["waist"] = False
+    left.positions["waist"] = left.goals["waist"] = 0.1  # It sinks, by less than robot.max_start_jump.
+    still = np.tile(aloha.START_POSE, (2, 1))
+    graph.until(lambda: graph.spin(0.8) or "have no torque: waist" in graph.chunk(still).message, timeout=30.0)
+    left.torque["waist"] = True
+    graph.until(lambda: "have lost their goals" in graph.chunk(still).message, timeout=20.0)
+    graph.policy.start_episode()  # The operator does.
+    count = len(graph.arm_commands("left"))
+    targets = np.tile(aloha.START_POSE, (4, 1))
+    targets[:, [0, 7]] = 0.1
+    graph.until(lambda: graph.chunk(targets).status == ExecutionResult.EXECUTED)
+    first = graph.arm_commands("left")[count]
+    assert abs(first[0] - 0.1) <= 0.01  # It does not leap back to 0.2 rad.
+
+
 def test_a_command_finds_the_interface_package_beside_the_fake_drivers(repository: Path) -> None:
     program = "import interbotix_xs_msgs.srv as srv, sys; sys.exit(len(srv.RobotInfo.Response().joint_names) + 3)"
     runner = repository / "test" / "support" / "run_fake_drivers.py"

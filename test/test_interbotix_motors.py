@@ -111,8 +111,8 @@ def test_temperatures_are_read_while_nothing_moves(bench: Bench) -> None:
 
 
 def test_a_slow_bus_is_named(bench: Bench) -> None:
-    bench.start("left", register_time=0.012)
-    bench.start("right", register_time=0.0005)
+    bench.start("left", read_time=0.012)
+    bench.start("right")
     bench.until_prepared()
     (slow,) = [each for each in bench.backend.diagnose() if each.name == "follower_left bus"]
     assert "too long for 50 Hz; set the latency_timer of its USB adapter to 1 ms" in slow.advice

@@ -40,7 +40,8 @@ class FakeDriver(Node):
     Args:
         side: "left" or "right".
         rate: the rate of the joint states, Hz: 100 of the real driver, 30 of its simulation.
-        register_time: the seconds that a register takes; 0.01 in the real driver.
+        register_time: the seconds that it takes to write a register; 0.01 in the real driver.
+        read_time: the seconds that it takes to read one; some 2 ms where the USB adapter is fast, 17 where it is slow.
         reboot_time: the seconds that a reboot takes; 1 in the real driver.
         is_simulation: whether the quirks are those of Interbotix's simulation: no velocities and efforts, motors that
             are at their goals at once, and no registers.
@@ -53,6 +54,7 @@ class FakeDriver(Node):
         *,
         rate: float = 100.0,
         register_time: float = 0.001,
+        read_time: float = 0.001,
         reboot_time: float = 0.05,
         is_simulation: bool = False,
         has_services: bool = True,
@@ -66,7 +68,7 @@ class FakeDriver(Node):
         self.is_silent = False  # whether no joint states come
         self.keeps_modes = False  # whether the driver ignores what its modes are set to
         self.tells_errors = False  # whether registers are read although their motor has an error
-        self._register_time, self._reboot_time = register_time, reboot_time
+        self._register_time, self._read_time, self._reboot_time = register_time, read_time, reboot_time
         self._is_simulation = is_simulation
         self._states = self.create_publisher(JointState, "joint_states", 10)
         self.create_subscription(JointGroupCommand, "commands/joint_group", self._on_group, 10)
@@ -134,7 +136,7 @@ class FakeDriver(Node):
         if self._is_simulation:
             return
         for name in self._names(request):
-            time.sleep(self._register_time)
+            time.sleep(self._read_time)
             value = self.motors.register(request.reg, name)
             if value is None or (self.motors.errors[name] and not self.tells_errors):
                 return

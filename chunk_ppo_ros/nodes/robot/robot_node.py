@@ -31,7 +31,7 @@ from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
-from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, problem_of, sleep_pose_of
+from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped, make_backend, problem_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
@@ -199,6 +199,7 @@ class RobotNode(MotionLifecycle):
 
     def _obstacle(self) -> str:
         """Returns why the robot must not move, or an empty string."""
+        self._player.note_losses(goals_dropped(self._backend))
         reasons = (self._stops.reason, self.inactive, self._intruders.found, self._episodes.unconfirmed)
         return next(filter(None, reasons), "") or problem_of(self._backend)
 

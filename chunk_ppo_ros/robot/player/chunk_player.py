@@ -67,6 +67,7 @@ class ChunkPlayer:
         self._suspended = ""
         self._frozen = False
         self._obstacle = ""
+        self._num_losses = 0
 
     @property
     def playing(self) -> bool:
@@ -218,6 +219,12 @@ class ChunkPlayer:
     def note_obstacle(self, reason: str) -> None:
         """Records why commands would not move the arms, or an empty string. No chunk is played then."""
         self._obstacle = reason
+
+    def note_losses(self, count: int) -> None:
+        """Records how often the motors may have lost their goals. After a loss the operator must look first."""
+        if count != self._num_losses:
+            self._motion.drop_goals()
+        self._num_losses = count
 
     def waits(self, now: float) -> str:
         """Returns why the arms must be looked after before the robot moves, or an empty string. `now` is steady s."""

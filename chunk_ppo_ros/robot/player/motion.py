@@ -17,11 +17,14 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
 from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
+from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
 from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, plan
 
+DROPPED = f"the motors of an arm have lost their goals, because their torque was off or their driver is new; {CONFIRM}"
+"""The reason why the robot waits for an operator after such a loss."""
 YIELDING_SPEED = 0.3
 """The part of robot.max_velocity at which the robot gives way to an obstacle."""
 
@@ -63,6 +66,7 @@ class MotionExecutor:
         self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
         self._is_confirmed = False  # whether the operator has seen where the robot is since the last motion
         self._is_free = False  # whether a chunk may start before the robot is at rest
+        self._dropped = ""  # why the last command is no longer what the motors hold, until the operator has looked
 
     @property
     def running(self) -> RunningExecution | None:
@@ -253,7 +257,7 @@ class MotionExecutor:
 
     def forget_command(self) -> None:
         """Lets the next motion start where the arms are, because the operator has looked, or a simulator is reset."""
-        self._is_confirmed = True
+        self._is_confirmed, self._dropped = True, ""
         if not self._stops:  # A robot that still brakes goes on from its last command.
             self._release_if_simulated()
 
@@ -261,12 +265,19 @@ class MotionExecutor:
         if self._simulated:
             self._gate.release()
 
+    def drop_goals(self) -> None:
+        """Lets the next motion start where the arms are, because the motors no longer hold the last command."""
+        self._gate.release()
+        self._dropped = "" if self._simulated else DROPPED
+
     def strayed(self) -> str:
         """Returns which arm is not where it was commanded while nothing is executed, or an empty string.
 
         The arm may have lost its torque, or its joint states may stand still. A motion would begin with a leap, unless
         the operator has looked.
         """
+        if self._dropped:
+            return self._dropped
         commanded = self._gate.commanded
         if commanded is None or self._is_confirmed or self._running is not None:
             return ""
