@@ -28,7 +28,6 @@ from support.spinner import Spinner
 pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
 
 HORIZON = 16
-GRIPPER_RANGE = 1.4910 - -0.6213  # rad, of openpi's follower
 
 
 def call(spinner: Spinner, node: Node, service: str, kind: type, /, **request: object) -> object:
@@ -167,9 +166,11 @@ def test_in_real_time_a_gripper_that_rests_is_commanded_once(tmp_path: Path) -> 
         target[[0, 6]] += [0.2, 0.3]
         result = graph.chunk(np.tile(target, (HORIZON, 1)))
         assert result.status == ExecutionResult.EXECUTED, result.message
-        np.testing.assert_allclose(graph.sim.simulator.state()[[0, 6]], target[[0, 6]], atol=1e-4)
-    # The openings of openpi are -0.6213..1.4910 rad, and a gripper opens by 8 a second, 0.16 a step.
-    np.testing.assert_allclose(np.diff(heard)[-2:], [0.16 * GRIPPER_RANGE, 0.14 * GRIPPER_RANGE], atol=1e-3)
+        graph.until(lambda: np.allclose(graph.sim.simulator.state()[[0, 6]], target[[0, 6]], atol=1e-4))
+    # The openings of openpi are -0.6213..1.4910 rad. A gripper opens by 8 a second, which is 0.3 in two steps of 16, or
+    # in a few more where a busy machine makes steps at short intervals.
+    assert heard[-1] == pytest.approx(-0.6213 + 2.1123 * target[6], abs=0.005)
+    assert 2 <= len(heard) <= HORIZON // 2
 
 
 class Drivers(Spinner):
