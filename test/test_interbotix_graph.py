@@ -14,6 +14,7 @@ import pytest
 import rclpy
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
@@ -31,6 +32,7 @@ PARAMETERS = {
     "robot.max_following_error": 0.3,
     "robot.max_velocity": 1.5,
     "robot.max_acceleration": 10.0,
+    "robot.scripted_velocity": 1.5,
     "model.action_horizon": 100,
 }
 MAX_STEP = 1.5 * PERIOD + 1e-6  # rad; commands are rounded to float32
@@ -53,6 +55,10 @@ class Policy(Node):
         stamp = self.get_clock().now().nanoseconds
         self._events.publish(EpisodeEvent(header=header_of(stamp), run_id="run", event=EpisodeEvent.STARTED))
 
+    def end_episode(self) -> None:
+        stamp = self.get_clock().now().nanoseconds
+        self._events.publish(EpisodeEvent(header=header_of(stamp), run_id="run", event=EpisodeEvent.ENDED))
+
     def send(self, targets: np.ndarray) -> None:
         stamp = self.get_clock().now().nanoseconds
         for side, publisher in self._chunks.items():
@@ -69,6 +75,18 @@ class Graph(Spinner):
         super().__init__(self.policy, self.robot)
         self.drivers = {side: stack.enter_context(running_driver(side, register_time=0.01)) for side in aloha.SIDES}
         self.policy.start_episode()
+
+    def end_episode(self) -> None:
+        self.policy.end_episode()
+        self.until(lambda: "ended" in self.robot.suspended)
+
+    def call(self, service: str) -> tuple[bool, str]:
+        """Calls a service of robot_node and returns its answer."""
+        client = self.policy.create_client(Trigger, service)
+        self.until(client.service_is_ready)
+        future = client.call_async(Trigger.Request())
+        self.until(future.done, timeout=30.0)
+        return future.result().success, future.result().message
 
     def chunk(self, targets: np.ndarray) -> ExecutionResult:
         """Sends a chunk and waits for its result."""
@@ -160,6 +178,34 @@ def test_an_arm_that_had_no_torque_starts_where_it_is_once_the_operator_has_look
     graph.until(lambda: graph.chunk(targets).status == ExecutionResult.EXECUTED)
     first = graph.arm_commands("left")[count]
     assert abs(first[0] - 0.1) <= 0.01  # It does not leap back to 0.2 rad.
+
+
+def test_the_torque_is_switched_off_from_the_sleep_pose_when_it_is_asked_for_twice(graph: Graph) -> None:
+    graph.until_prepared()
+    graph.end_episode()
+    success, message = graph.call("torque_off")
+    assert not success and message.startswith("the torque stays on: the left wrist_angle must be within 0.1 rad of")
+    assert graph.call("go_to_sleep_pose") == (True, "the robot is there")
+    success, message = graph.call("torque_off")
+    assert not success and "call torque_off again within 10 s" in message
+    assert all(all(driver.motors.torque.values()) for driver in graph.drivers.values())
+    assert graph.call("torque_off") == (True, "the torque of both arms is off")
+    for driver in graph.drivers.values():
+        assert not any(driver.motors.torque.values())
+        assert driver.motors.positions["shoulder"] == pytest.approx(-1.85005, abs=1e-3)
+    assert "torque_enable interbotix_xs_msgs/srv/TorqueEnable" in graph.call("go_to_start_pose")[1]
+    for driver in graph.drivers.values():
+        driver.motors.positions["shoulder"] = driver.motors.goals["shoulder"] = -2.05  # The arms sink.
+        driver.motors.torque.update(dict.fromkeys(driver.motors.torque, True))
+    graph.until(lambda: graph.spin(0.5) or "lost their goals" in graph.call("go_to_start_pose")[1], timeout=20.0)
+    assert graph.call("confirm_motion")[0]
+    count = {side: len(graph.arm_commands(side)) for side in aloha.SIDES}
+    assert graph.call("go_to_start_pose") == (True, "the robot is there")
+    for side in aloha.SIDES:
+        commands = graph.arm_commands(side)[count[side] :]
+        assert commands[0][1] == pytest.approx(-2.05, abs=0.02)
+        assert np.abs(np.diff(commands, axis=0)).max() <= MAX_STEP
+        np.testing.assert_allclose(commands[-1], aloha.START_POSE[:6], atol=1e-6)
 
 
 def test_a_command_finds_the_interface_package_beside_the_fake_drivers(repository: Path) -> None:

@@ -10,7 +10,14 @@ from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.player.scripted_motion import MotionRefused, MotionRequest, ScriptedMotion, check_request, plan
+from chunk_ppo_ros.robot.player.scripted_motion import (
+    MotionRefused,
+    MotionRequest,
+    ScriptedMotion,
+    away_from,
+    check_request,
+    plan,
+)
 from support.player_inputs import DT, HOME, observe, only, ramp, send
 
 CONFIG = RobotConfig(max_velocity=1.5, max_acceleration=10.0, max_following_error=0.3)
@@ -206,3 +213,22 @@ def test_a_lowered_speed_limit_holds_for_a_motion_too() -> None:
     arms.until_end(motion)
     assert motion.end is not None and motion.end.status is Status.LIMITED
     assert np.abs(np.diff(arms.sent[count + 10 :], axis=0)).max() <= 0.1 * DT + 1e-9
+
+
+def test_an_arm_is_at_a_pose_within_a_tolerance_and_beyond_the_range() -> None:
+    measured = np.array(aloha.SLEEP_POSE)
+    assert away_from(aloha.SLEEP_POSE, measured) == ""
+    measured[1], measured[2], measured[6] = -2.05, 1.7, 0.9  # The driver's sleep pose; a gripper does not count.
+    assert away_from(aloha.SLEEP_POSE, measured) == ""
+    measured[8] += 0.11
+    assert away_from(aloha.SLEEP_POSE, measured) == "the right shoulder must be within 0.1 rad of -1.85 rad, got -1.74"
+
+
+def test_a_robot_that_moves_or_is_not_believed_rests_nowhere() -> None:
+    arms = Arms()
+    assert arms.player.not_at(HOME, now=arms.now) == ""
+    assert "left elbow must be within" in arms.player.not_at(HOME + 0.2 * (np.arange(14) == 2), now=arms.now)
+    motion = arms.move(to({0: 0.1}))
+    assert arms.player.not_at(HOME, now=arms.now) == "the robot moves"
+    arms.until_end(motion)
+    assert "no joint states" in arms.player.not_at(HOME, now=arms.now + 1.0)

@@ -128,6 +128,11 @@ def test_a_motion_is_ended(real: Operator, kind: str) -> None:
         real.answer(real.call(SetBool, "emergency_stop", data=False))
 
 
+def test_the_torque_stays_on_with_a_back_end_that_cannot_switch_it_off(real: Operator) -> None:
+    success, message = real.answer(real.call(Trigger, "torque_off"))
+    assert not success and message.startswith("this robot.backend cannot switch the torque off")
+
+
 def test_poses_that_are_no_poses_are_refused(real: Operator) -> None:
     future = real.call(MoveArms, "move_arms", poses=[0.0] * 13)
     assert real.answer(future) == (

@@ -100,6 +100,14 @@ class CountsLosses(Protocol):
         """Returns how often that may have been, because their torque was off or their driver was started again."""
 
 
+@runtime_checkable
+class SwitchesTorque(Protocol):
+    """A back end that can switch the torque of the motors off. Nothing but the service `torque_off` asks it to."""
+
+    async def switch_torque_off(self) -> str:
+        """Switches the torque of both arms off. Returns why it is still on, or an empty string."""
+
+
 MakeBackend = Callable[[Node, RobotConfig], RobotBackend]
 """A function that makes a back end for a node."""
 

@@ -26,6 +26,8 @@ from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
 from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
+from chunk_ppo_ros.nodes.robot.between_episodes.scripted_motions import ScriptedMotions
+from chunk_ppo_ros.nodes.robot.between_episodes.torque_off import TorqueOff
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
@@ -33,7 +35,6 @@ from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
 from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped, make_backend, problem_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
-from chunk_ppo_ros.nodes.robot.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
 from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
@@ -157,6 +158,8 @@ class RobotNode(MotionLifecycle):
             run_id=lambda: self._episodes.run_id,
             on_begin=self._on_trajectory,
         )
+
+        TorqueOff(self, self._player, self._backend, sleep_pose=lambda: sleep_pose_of(self._backend))
 
     def _unready_for_scripted_motion(self) -> str:
         """Returns why no scripted motion may begin, beside the reasons of the player, or an empty string."""

@@ -23,7 +23,13 @@ from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.result_log import ResultLog
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
-from chunk_ppo_ros.robot.player.scripted_motion import MotionRefused, MotionRequest, ScriptedMotion, check_request
+from chunk_ppo_ros.robot.player.scripted_motion import (
+    MotionRefused,
+    MotionRequest,
+    ScriptedMotion,
+    away_from,
+    check_request,
+)
 from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
 from chunk_ppo_ros.robot.safety import check_chunk
 
@@ -225,6 +231,12 @@ class ChunkPlayer:
         if count != self._num_losses:
             self._motion.drop_goals()
         self._num_losses = count
+
+    def not_at(self, pose: np.ndarray, *, now: float) -> str:
+        """Returns why both arms do not rest at a pose, float [14], or an empty string. `now` is the steady time, s."""
+        if self.human_drives or self.playing or self.stops:
+            return "the robot moves"
+        return self._readings.blind(now) or away_from(pose, self._readings.positions())
 
     def waits(self, now: float) -> str:
         """Returns why the arms must be looked after before the robot moves, or an empty string. `now` is steady s."""

@@ -25,6 +25,8 @@ SPEED_MARGIN = 1.2
 """The factor by which the gate lets a motion be faster than planned, so that the plan is what counts."""
 STAMP = -1
 """The stamp of a scripted motion in the player. No chunk has it."""
+AT_POSE = 0.1
+"""The distance from a pose within which an arm counts as there, rad. An arm sags by some of it."""
 TOLERANCE = 1e-6
 """The distance by which a pose may lie outside the ranges because numbers are rounded; rad, grippers normalized."""
 
@@ -98,6 +100,20 @@ def check_request(request: MotionRequest, config: RobotConfig) -> None:
             f"the speed must be above 0 and at most {config.scripted_velocity:g} rad/s (robot.scripted_velocity), got "
             f"{request.speed:g}"
         )
+
+
+def away_from(pose: np.ndarray, measured: np.ndarray) -> str:
+    """Returns which arm joint is not at a pose, or an empty string. Beyond the range an arm counts as at its border.
+
+    Args:
+        pose: float [14], within the joint ranges.
+        measured: float [14], where the robot is.
+    """
+    distance = np.abs(np.clip(measured, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS) - pose)
+    worst, name = aloha.worst_joint(distance)
+    if distance[worst] <= AT_POSE:
+        return ""
+    return f"the {name} must be within {AT_POSE} rad of {pose[worst]:.2f} rad, got {measured[worst]:.2f}"
 
 
 def plan(request: MotionRequest, start: np.ndarray, config: RobotConfig) -> ScriptedMotion:

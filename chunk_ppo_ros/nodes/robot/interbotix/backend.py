@@ -100,6 +100,11 @@ class InterbotixBackend:
         """Returns how often motors of an arm may have lost their goals: their torque was off, or their driver new."""
         return sum(arm.num_losses for arm in self._followers.values())
 
+    async def switch_torque_off(self) -> str:
+        """Switches the torque of both arms off, the left first. Returns why it is still on, or an empty string."""
+        problems = [await arm.switch_torque_off() for arm in self._followers.values()]
+        return "; ".join(problem for problem in problems if problem)
+
     def send(self, target: np.ndarray, *, stamp: int) -> None:
         """Sends a target to the arms that are prepared. A target that is malformed is not sent, and is a problem."""
         self._bad_target = _malformed(target)

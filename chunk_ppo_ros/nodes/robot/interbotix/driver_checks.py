@@ -122,3 +122,12 @@ def silent_motor(name: str) -> str:
 def limp_motors(torques: Mapping[str, int]) -> str:
     """Returns the motors whose Torque_Enable is 0, or an empty string. The argument is as in `hardware_errors`."""
     return ", ".join(name for name, torque in torques.items() if not torque)
+
+
+def torque_on(driver: str) -> str:
+    """Returns how the torque of an arm is switched on again, for people. `driver` is the namespace of its driver."""
+    request = "{cmd_type: group, name: all, enable: true}"
+    return (
+        f"support the arm and switch it on by `ros2 service call /{driver}/torque_enable "
+        f"interbotix_xs_msgs/srv/TorqueEnable '{request}'`"
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from rclpy.task import Future
+
 from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, LostTorque, WrongMode
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
 from chunk_ppo_ros.nodes.robot.interbotix.motor_facts import MotorFacts
 from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes, Routine
-from chunk_ppo_ros.nodes.robot.interbotix.preparation import prepare, watch
+from chunk_ppo_ros.nodes.robot.interbotix.preparation import prepare, switch_torque_off, watch
 from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall, Wait
 
 GRIPPER_STEP = 0.005
@@ -46,6 +48,7 @@ class Follower:
         self._next_at = 0.0  # the steady time at which the next routine may begin, s
         self._sent_at = 0.0  # the steady time of the last command, s
         self._sent_gripper: float | None = None
+        self._switched_off: Future[str] | None = None  # what waits until the torque is off
 
     @property
     def problem(self) -> str:
@@ -69,9 +72,20 @@ class Follower:
     def prepare_again(self, reason: str) -> None:
         """Forgets that the arm is prepared. Nothing is sent to it until it is prepared again."""
         self._end_routine()
+        self._answer(reason)
         self._is_prepared, self._is_refused = False, False
         self._problem, self._sent_gripper = reason, None
         self._may_reboot, self._next_at = True, 0.0
+
+    def switch_torque_off(self) -> Future[str]:
+        """Begins to switch the torque off. The result is why it is still on, or an empty string."""
+        self._end_routine()
+        self._answer("it was asked for again")
+        self._lose_goals()
+        self._is_prepared, self._is_refused, self._sent_gripper = False, True, None
+        self._problem = "its torque is being switched off"
+        self._routine, self._switched_off = switch_torque_off(self._link, self.facts), Future()
+        return self._switched_off
 
     def watch_driver(self) -> bool:
         """Notices a driver that has gone, and one that has come, for example because it was started again.
@@ -148,9 +162,16 @@ class Follower:
         """Keeps the problem until it is over. An arm in another mode or without torque is prepared again first."""
         self._finish(str(error), now)
         self._is_refused = True
+        self._answer("" if isinstance(error, LostTorque) else str(error))
         if isinstance(error, WrongMode | LostTorque):
             self._lose_goals()
             self._is_prepared, self._sent_gripper = False, None
+
+    def _answer(self, problem: str) -> None:
+        """Answers whoever waits until the torque is off, if anybody does."""
+        if self._switched_off is not None:
+            self._switched_off.set_result(f"{self._link.name}: {problem}" if problem else "")
+        self._switched_off = None
 
     def _lose_goals(self) -> None:
         """Counts that a prepared arm may have lost its goals: a driver that starts switches the torque off and on."""

@@ -76,15 +76,23 @@ def look_after(link: DriverLink, facts: MotorFacts) -> Routine:
     yield torque
     facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
     if limp := driver_checks.limp_motors(facts.values(motor_facts.TORQUE, aloha.ARM_JOINTS)):
-        raise LostTorque(f"motors have no torque: {limp}; switch it on by the driver's torque_enable")
+        raise LostTorque(f"motors have no torque: {limp}; {driver_checks.torque_on(link.name)}")
 
 
 def switch_torque_off(link: DriverLink, facts: MotorFacts) -> Routine:
-    """Switches the torque of all motors of an arm off, and reads it back."""
+    """Switches the torque of all motors of an arm off, and reads it back.
+
+    Raises:
+        LostTorque: at its end, because the arm must not be commanded then.
+        DriverRefused: if motors still have torque.
+    """
     yield link.switch_torque_off()
     torque = link.arm_register(motor_facts.TORQUE)
     yield torque
     facts.note(motor_facts.TORQUE, aloha.ARM_JOINTS, torque.answer.values)
+    if on := [motor for motor, value in facts.values(motor_facts.TORQUE, aloha.ARM_JOINTS).items() if value]:
+        raise DriverRefused(f"motors still have torque: {', '.join(on)}; see the log of the driver")
+    raise LostTorque(f"its torque is off, as was asked for; {driver_checks.torque_on(link.name)}")
 
 
 def _read_errors(link: DriverLink, facts: MotorFacts) -> Routine:
