@@ -38,6 +38,8 @@ TOPICS = {
         qos.COMMAND,
         qos.COMMAND,
     ),
+    "robot/left/shadow_command": ("trajectory_msgs/msg/JointTrajectory", qos.COMMAND, qos.COMMAND),
+    "robot/right/shadow_command": ("trajectory_msgs/msg/JointTrajectory", qos.COMMAND, qos.COMMAND),
     "episode_event": ("chunk_ppo_msgs/msg/EpisodeEvent", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "chunk_outcome": ("chunk_ppo_msgs/msg/ChunkOutcome", qos.RELIABLE, qos.RELIABLE),
     "transition": ("chunk_ppo_msgs/msg/Transition", qos.TRANSITION, qos.TRANSITION),

@@ -128,6 +128,12 @@ class RobotConfig(Checked):
         "after robot_node has started, the robot moves only when an operator has confirmed it or started an episode",
         graph_only=True,
     )
+    shadow: bool = setting(
+        False,
+        "shadow mode: the policy acts, but nothing moves the robot and nothing is trained on; what would be commanded "
+        "is published on robot/<side>/shadow_command",
+        graph_only=True,
+    )
     backend: str = setting(
         "ros2_control",
         "what commands the motors: interbotix or ros2_control; other packages register more, see docs/robot.md",

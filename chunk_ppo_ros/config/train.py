@@ -55,6 +55,11 @@ class TrainConfig:
                 f"{', '.join(self.reward.scene_terms)}; a real robot has no simulated scene, so write a reward source "
                 "(docs/rewards.md)"
             )
+        if self.robot.shadow and self.env.is_lockstep:
+            raise ValueError(
+                "robot.shadow must be false in lockstep, got true; simulated time stands still there without commands, "
+                "so set env.realtime"
+            )
         _check_chunk_length(self.chunk_length, self.model, self.ppo)
 
     @property

@@ -110,3 +110,23 @@ class ExecutionResult:
                 "package that registers it where the robot or the simulator runs, or leave out the term that reads it"
             )
         return value
+
+
+WHY_SHADOW = "shadow mode (robot.shadow): nothing moved the robot, so that nothing counts"
+"""The message of the result of a chunk in shadow mode."""
+
+
+def uncounted(result: ExecutionResult) -> ExecutionResult:
+    """Returns a result of which no step counts. What was commanded stays in it."""
+    return dataclasses.replace(result, num_steps=0)
+
+
+def shadowed(result: ExecutionResult) -> ExecutionResult:
+    """Returns the result of a chunk that nothing moved the robot by. Its commands stay in it, and no step counts.
+
+    A chunk that would have been executed is CANCELLED. Without a step that counts this makes no transition, and is
+    neither a fault nor a refusal.
+    """
+    if result.status in (Status.EXECUTED, Status.LIMITED):
+        result = dataclasses.replace(result, status=Status.CANCELLED, message=WHY_SHADOW)
+    return uncounted(result)

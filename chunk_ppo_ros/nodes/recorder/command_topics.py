@@ -15,6 +15,8 @@ from chunk_ppo_ros.robot import aloha
 def command_topics(config: TrainConfig) -> tuple[Topic, ...]:
     """Returns the topics of all commands that robot_node sends in real time.
 
+    In shadow mode they are what robot_node would command, and what other programs command meanwhile.
+
     There are none in lockstep, where `execution_result` alone says what was commanded, and none that are known of a
     back end of another package.
 
@@ -22,7 +24,8 @@ def command_topics(config: TrainConfig) -> tuple[Topic, ...]:
         RegistryError: if the back end is `interbotix`, and Interbotix's interface package is not installed.
     """
     find = _BY_BACKEND.get(config.robot.backend)
-    return () if config.env.is_lockstep or find is None else find()
+    shadow = (*topics.SHADOW_COMMANDS.values(),) if config.robot.shadow else ()
+    return () if config.env.is_lockstep else (*shadow, *(find() if find is not None else ()))
 
 
 def _ros2_control() -> tuple[Topic, ...]:

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import RegistryError
 from chunk_ppo_ros.core.registry import Registry
+from chunk_ppo_ros.nodes.robot.shadow_backend import make_shadow
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.features import MotorTemperature, RobotFeatures
 
@@ -123,7 +124,7 @@ ROBOT_BACKENDS: Registry[MakeBackend] = Registry(
 
 
 def make_backend(node: Node, config: RobotConfig, *, lockstep: bool = False) -> RobotBackend:
-    """Makes the back end that `robot.backend` names.
+    """Makes the back end that `robot.backend` names, or in shadow mode the one that moves nothing.
 
     Args:
         node: the node that owns its publishers and timers.
@@ -133,7 +134,7 @@ def make_backend(node: Node, config: RobotConfig, *, lockstep: bool = False) -> 
     Raises:
         RegistryError: for a name that is not registered, or a registered function that makes no back end.
     """
-    backend = ROBOT_BACKENDS.get(config.backend)(node, config)
+    backend = make_shadow(node, config) if config.shadow else ROBOT_BACKENDS.get(config.backend)(node, config)
     if not hasattr(backend, "send"):
         raise RegistryError(f"robot.backend {config.backend!r} must make a RobotBackend, got {backend!r} without send")
     if lockstep and isinstance(backend, ServesLockstep):

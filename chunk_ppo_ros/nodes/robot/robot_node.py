@@ -35,6 +35,7 @@ from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
 from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped, make_backend, problem_of, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
 from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
@@ -60,11 +61,12 @@ class RobotNode(MotionLifecycle):
         self._player = make_player(config)
         self._period = period = 1.0 / config.robot.control_rate
         self._backend = make_backend(self, config.robot, lockstep=self._lockstep)
+        self._shadow = NOTICE if config.robot.shadow else ""
         self._diagnostics = RobotDiagnostics()
         self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
-        names = [topic.name for topic in topics.PUBLISHED_BY_ONE]
+        names = [topic.name for topic in topics.published_by_one(config.robot)]
         self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
         self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -164,7 +166,7 @@ class RobotNode(MotionLifecycle):
     def _unready_for_scripted_motion(self) -> str:
         """Returns why no scripted motion may begin, beside the reasons of the player, or an empty string."""
         self._watch()
-        return self._episodes.episode
+        return self._shadow or self._episodes.episode
 
     def _on_arm_states(self) -> None:
         if self._lockstep and self._player.playing and not self._player.human_drives:
@@ -172,6 +174,9 @@ class RobotNode(MotionLifecycle):
 
     def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         """Lets a human take over, or the policy go on. A request for the present driver changes nothing."""
+        if self._shadow:
+            response.success, response.message = False, self._shadow
+            return response
         if request.data:
             self._player.take_over()
         else:
@@ -268,7 +273,7 @@ class RobotNode(MotionLifecycle):
             waits=self._player.waits(time.monotonic()),
         )
         stamp = self.get_clock().now().nanoseconds
-        statuses = [status, backend_status(self._backend)]
+        statuses = [status, shadow_status() if self._shadow else backend_status(self._backend)]
         self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))
 
 

@@ -95,6 +95,9 @@ GRIPPER_COMMANDS = {
 }
 """The topics of the controllers that move each arm's gripper."""
 
+SHADOW_COMMANDS = {side: Topic(f"robot/{side}/shadow_command", JointTrajectory, qos.COMMAND) for side in aloha.SIDES}
+"""The topics of what robot_node would command in shadow mode. No driver listens to them."""
+
 # reward_node publishes these.
 EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
@@ -172,6 +175,16 @@ PUBLISHED_BY_ONE = (
     POLICY_VERSION,
 )
 """The topics on which one node alone may publish. A second one would move the robot, or take the run over."""
+
+
+def published_by_one(config: RobotConfig) -> tuple[Topic, ...]:
+    """Returns the topics on which one node alone may publish beside a robot.
+
+    In shadow mode a person may move the arms by another program, which then publishes the commands.
+    """
+    commands = (*ARM_COMMANDS.values(), *GRIPPER_COMMANDS.values()) if config.shadow else ()
+    return tuple(topic for topic in PUBLISHED_BY_ONE if topic not in commands)
+
 
 RECORDED = (
     ACTION_CHUNK,

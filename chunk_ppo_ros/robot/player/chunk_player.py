@@ -130,7 +130,7 @@ class ChunkPlayer:
             age: the ROS time of arrival minus the stamp, s.
             effort: the mean |effort| of the arm, or None where it is unknown.
         """
-        commanded = self._motion.commanded
+        commanded = None if self._config.shadow else self._motion.commanded
         last = None if commanded is None else commanded[aloha.side_slice(side)]
         self._readings.observe(side, state, stamp=stamp, now=now, age=age, effort=effort, commanded=last)
 

@@ -5,13 +5,12 @@ A chunk of the policy and a segment of a human are executed by the same methods,
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.core.execution import ExecutionResult, Status, shadowed, uncounted
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
@@ -57,11 +56,12 @@ class MotionExecutor:
         self._readings = readings
         self._report = report
         self._lockstep = lockstep
+        self._shadow = config.shadow
         self._simulated = simulated
         self._gate = Gate(config)
         self._measurer = Measurer()
         self._running: RunningExecution | None = None
-        self._following = FollowingWatch(config.max_following_error)
+        self._following = FollowingWatch(0.0 if config.shadow else config.max_following_error)
         self._yields_to: np.ndarray | None = None  # where the robot gives way to an obstacle
         self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
         self._is_confirmed = False  # whether the operator has seen where the robot is since the last motion
@@ -160,7 +160,7 @@ class MotionExecutor:
         lockstep no time passes until then.
         """
         self.finish(Status.LIMITED, WHY_LIMITED)
-        self._stops = self._is_free = not self._lockstep
+        self._stops = self._is_free = not (self._lockstep or self._shadow)
         return self.take_hold(now)
 
     def send(
@@ -209,7 +209,9 @@ class MotionExecutor:
             done.end = MotionEnd(status, message)
         elif done is not None:
             result = done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
-            self._report(result if counts else dataclasses.replace(result, num_steps=0))
+            self._report(shadowed(result) if self._shadow else result if counts else uncounted(result))
+        if self._shadow:
+            self._gate.release()  # The next chunk starts where a person has moved the arms meanwhile.
 
     def stop(self, status: Status, reason: str, *, counts: bool = True) -> None:
         """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
@@ -228,6 +230,8 @@ class MotionExecutor:
 
     def brake(self) -> None:
         """Lets the robot come to rest, unless it is at rest."""
+        if self._shadow:
+            return
         has_moved = self._running is not None and self._running.num_commands > 0
         if has_moved or not self._gate.rests:
             self._stops, self._is_free = True, False
@@ -279,7 +283,7 @@ class MotionExecutor:
         if self._dropped:
             return self._dropped
         commanded = self._gate.commanded
-        if commanded is None or self._is_confirmed or self._running is not None:
+        if self._shadow or commanded is None or self._is_confirmed or self._running is not None:
             return ""
         return self._readings.strayed(commanded)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import time
 from typing import Any
@@ -32,7 +33,8 @@ class TopicLog:
         self._arrivals: list[float] = []
         self._ages: list[float] = []
         self._newest = b""
-        node.create_subscription(topic.message_type, topic.name, self._on_bytes, qos.JOINT_STATES, raw=True)
+        topic_in_depth = dataclasses.replace(topic, read=qos.JOINT_STATES)  # None of a few that come at once is lost.
+        topic_in_depth.create_raw_subscription(node, self._on_bytes)
 
     def facts(self) -> TopicFacts:
         """Returns what has come so far."""
