@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import gc
 import io
 import json
 import os
@@ -90,6 +91,7 @@ class Doctor:
 
 @pytest.fixture
 def doctor(interbotix_messages: Path, repository: Path) -> Doctor:
+    gc.collect()  # Nodes of earlier tests of this process are seen until the last reference to them is gone.
     return Doctor(interbotix_messages, repository)
 
 
