@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as hnp
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, Room, stopping_step
+from chunk_ppo_ros.robot.gate.braking import stopping_step
+from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, Room
 
 DT = 0.02
 CONFIG = RobotConfig(max_velocity=1.5, max_acceleration=10.0)

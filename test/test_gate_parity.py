@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import PRESETS, RobotConfig, TrainConfig
-from chunk_ppo_ros.core.execution import ExecutionResult
+from chunk_ppo_ros.core.execution import Cause, ExecutionResult
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
@@ -21,7 +22,7 @@ HORIZON = 16
 PERIOD = 0.02
 
 
-def configure(**robot: float) -> TrainConfig:
+def configure(**robot: Any) -> TrainConfig:
     base = PRESETS["debug"]
     return dataclasses.replace(base, robot=dataclasses.replace(base.robot, **robot))
 
@@ -61,15 +62,26 @@ def play(player: ChunkPlayer, simulator: Simulator, chunk: np.ndarray, stamp: in
 
 
 @pytest.mark.parametrize(
-    "limits", [{}, {"max_velocity": 1.5, "max_acceleration": 10.0}], ids=["simulated presets", "a robot's limits"]
+    "limits",
+    [
+        {},
+        {"max_velocity": 1.5, "max_acceleration": 10.0},
+        {
+            "max_velocity": 1.5,
+            "max_acceleration": 10.0,
+            "table_height": 0.2,
+            "workspace_box": ("x=-0.4/0.5", "y=-0.3/0.3"),
+        },
+    ],
+    ids=["simulated presets", "a robot's limits", "a robot's workspace"],
 )
-def test_the_script_form_and_the_chunk_player_send_the_same_commands(limits: dict[str, float]) -> None:
+def test_the_script_form_and_the_chunk_player_send_the_same_commands(limits: dict[str, Any]) -> None:
     config = configure(**limits)
     simulators = [make_simulator(config) for _ in range(2)]
     executor, player = ChunkExecutor(simulators[0], config.robot), make_player(config)
     executor.reset(seed=3)
     simulators[1].reset(seed=3)
-    statuses = set()
+    statuses, causes = set(), Cause(0)
     for number, chunk in enumerate(random_chunks(60)):
         expected, _ = executor.execute(chunk)
         found = play(player, simulators[1], chunk, stamp=(number + 1) * 1_000)
@@ -82,5 +94,7 @@ def test_the_script_form_and_the_chunk_player_send_the_same_commands(limits: dic
         np.testing.assert_array_equal(found.commanded, expected.commanded)
         np.testing.assert_array_equal(found.causes, expected.causes)
         assert found.max_clamp == expected.max_clamp
+        causes |= Cause(int(np.bitwise_or.reduce(found.causes)))
     assert len(statuses) == (2 if limits else 1)  # With a robot's limits some chunks are too slow.
+    assert (Cause.WORKSPACE in causes) == ("table_height" in limits)
     assert RobotConfig().max_acceleration == 0.0

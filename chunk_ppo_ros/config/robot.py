@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from chunk_ppo_ros.config.entries.workspace_box import NO_TABLE, WorkspaceBoxes, parse_workspace_box
 from chunk_ppo_ros.config.schema import Checked, setting
 
 GRIPPER_CONVENTION_NAMES = ("openpi", "interbotix", "aloha_vx300s")
@@ -104,6 +105,16 @@ class RobotConfig(Checked):
         maximum=3.14159,
         graph_only=True,
     )
+    table_height: float = setting(
+        NO_TABLE,
+        "height of the table in the frame of an arm's base, m; finger tips may touch it; -1 for none",
+        minimum=NO_TABLE,
+        maximum=1.0,
+    )
+    workspace_box: tuple[str, ...] = setting(
+        (),
+        "ranges of x, y and z in the frame of an arm's base that the arm keeps, m, such as x=-0.4/0.6 or left.z=0/0.7",
+    )
     chunk_deadline: float = setting(1.0, "a trajectory older than this on arrival is refused, s", minimum=0.01)
     max_observation_age: float = setting(
         2.0,
@@ -178,11 +189,17 @@ class RobotConfig(Checked):
                 f"robot.profile_velocity must be 0, or at least robot.max_velocity, {self.max_velocity} rad/s, got "
                 f"{self.profile_velocity}; the arms could not follow"
             )
+        parse_workspace_box("robot.workspace_box", self.workspace_box)
         if not self.image_topics or not all("{camera}" in pattern for pattern in self.image_topics):
             raise ValueError(
                 f"robot.image_topic must contain {{camera}}, which stands for the camera's name, in each topic, got "
                 f"'{self.image_topic}'; add it"
             )
+
+    @property
+    def workspace_boxes(self) -> WorkspaceBoxes:
+        """The boxes of `workspace_box`."""
+        return parse_workspace_box("robot.workspace_box", self.workspace_box)
 
     @property
     def image_topics(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Cause(enum.IntFlag):
     HOLD = 16
 
 
-CLAMPING_CAUSES = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION
+CLAMPING_CAUSES = Cause.POSITION | Cause.VELOCITY | Cause.ACCELERATION | Cause.WORKSPACE
 """The causes that make a step count as clamped."""
 
 

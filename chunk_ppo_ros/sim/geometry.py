@@ -1,9 +1,9 @@
 """Computes gripper poses, Jacobians and inverse kinematics of the two ViperX 300 S arms at the simulated table.
 
-Lengths, axes and base poses are those of the MJCF that the `gym-aloha` wheel ships (vx300s_left.xml, vx300s_right.xml,
-version 0.1.5), so that the kinematic and the MuJoCo simulator agree. All arrays have a leading axis [2] for the left
-and the right arm. In the world frame, x points from the left base to the right base, y away from the operator, and z up
-from the table top.
+Lengths and axes are those of `robot/kinematics.py`. Base poses are those of the MJCF that the `gym-aloha` wheel ships
+(vx300s_left.xml, vx300s_right.xml, version 0.1.5), so that the kinematic and the MuJoCo simulator agree. All arrays
+have a leading axis [2] for the left and the right arm. In the world frame, x points from the left base to the right
+base, y away from the operator, and z up from the table top.
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ from collections.abc import Iterable
 import numpy as np
 
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.kinematics import JOINT_AXES, JOINT_OFFSETS
 
 NUM_ARM_JOINTS = len(aloha.ARM_JOINTS)
 # The positions, m, and the rotations about z, rad, of the two bases in the world frame.
 BASE_POSITIONS = np.array([[-0.469, 0.5, 0.0], [0.469, 0.5, 0.0]])
 BASE_YAWS = np.array([0.0, np.pi])
-# The offset of each joint from the joint before it (the first: from the base), in the frame of that joint, m.
-JOINT_OFFSETS = np.array(
-    [[0, 0, 0.079], [0, 0, 0.04805], [0.05955, 0, 0.3], [0.2, 0, 0], [0.1, 0, 0], [0.069744, 0, 0]], dtype=float
-)
-JOINT_AXES = (2, 1, 1, 0, 1, 0)  # 0 is x, 1 is y, 2 is z
 # The point between the fingers at which they pinch, in the gripper's frame, m. The pads of the fingers reach from 0.064
 # to 0.154 m (bounds of the finger mesh).
 GRASP_OFFSET = np.array([0.13, 0.0, 0.0])

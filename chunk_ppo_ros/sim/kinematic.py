@@ -16,6 +16,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter
+from chunk_ppo_ros.robot.kinematics import FINGER_END, FINGER_INSET
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw
 from chunk_ppo_ros.sim.geometry import GRASP_OFFSET, arm_poses, rotate, split_arms
@@ -29,10 +30,10 @@ FINGER_COLOR = np.array([190, 190, 180])
 # The colors have the same order.
 RADII = (0.035, 0.03, 0.03, 0.02, 0.011, 0.011)
 COLORS = (ARM_COLOR, ARM_COLOR, ARM_COLOR, ARM_COLOR, FINGER_COLOR, FINGER_COLOR)
-# Measures of the gripper in its own frame, m: the middle and the half width of the carriage, and the two ends of the
-# fingers. At finger position p the middle of a finger lies FINGER_INSET nearer to the center than p.
+# Measures of the gripper in its own frame, m: the middle and the half width of the carriage, and where fingers start.
+# At finger position p the middle of a finger lies FINGER_INSET nearer to the center than p.
 CARRIAGE, CARRIAGE_HALF_WIDTH = 0.047, 0.055
-FINGER_START, FINGER_END, FINGER_INSET = 0.065, 0.150, 0.010
+FINGER_START = 0.065
 
 
 @dataclasses.dataclass(frozen=True)

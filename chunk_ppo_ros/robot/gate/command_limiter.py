@@ -1,4 +1,4 @@
-"""Limits each command to the joint ranges, the speeds and the accelerations of `RobotConfig`.
+"""Limits each command to the joint ranges, the speeds, the accelerations and the workspaces of `RobotConfig`.
 
 These are pure functions of their arguments. Nothing else protects the motors from a policy, because the robot's driver
 limits neither speed nor jumps.
@@ -10,13 +10,15 @@ T, a speed v is a step of v T, and an acceleration a changes the step by a T^2 f
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.braking import stopping_step
+from chunk_ppo_ros.robot.gate.workspace_limiter import Reach, WorkspaceLimiter
 
 CLAMP_TOLERANCE = 1e-6
 """The largest change to a target that counts as rounding and not as limiting; rad, grippers normalized."""
@@ -96,9 +98,14 @@ class CommandLimiter:
     Where limits conflict, the acceleration counts before the others. They do not conflict for a robot that kept them so
     far, because a joint is never faster than it can stop at its limit. When the speed limit is lowered, the robot slows
     down to it.
+
+    Args:
+        config: the limits.
+        workspaces: keep the arms in their workspaces; none where nothing limits them.
     """
 
-    def __init__(self, config: RobotConfig) -> None:
+    def __init__(self, config: RobotConfig, workspaces: Sequence[WorkspaceLimiter] = ()) -> None:
+        self._workspaces = workspaces
         self._period = 1.0 / config.control_rate
         self._max_speed = np.full(aloha.ACTION_DIM, config.max_velocity)
         self._max_speed[aloha.GRIPPER_INDICES] = config.max_gripper_velocity
@@ -138,13 +145,15 @@ class CommandLimiter:
         in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
         wanted = in_range - last.target
         in_speed = np.clip(wanted, -reach, reach)
-        step = np.clip(self._accelerate(in_speed, last, room or Room(in_range, in_range)), -reach, reach)
+        slow = np.clip(self._accelerate(in_speed, last, room or Room(in_range, in_range)), -reach, reach)
+        step = self._keep_inside(slow, last, reach)
         limited = last.target + step
         max_clamp = float(np.max(np.abs(limited - target)))
         changes = {
             Cause.POSITION: in_range - target,
             Cause.VELOCITY: in_speed - wanted,
-            Cause.ACCELERATION: step - in_speed,
+            Cause.ACCELERATION: slow - in_speed,
+            **({Cause.WORKSPACE: step - slow} if self._workspaces else {}),
         }
         causes = _causes(changes) if max_clamp > CLAMP_TOLERANCE else Cause(0)
         return LimitedTarget(Command(limited, step), causes, max_clamp)
@@ -202,6 +211,19 @@ class CommandLimiter:
             last = Command.at_rest(last.target)
         return last, self._max_speed * min(dt, self._period)
 
+    def _keep_inside(self, step: np.ndarray, last: Command, reach: np.ndarray) -> np.ndarray:
+        """Returns the step, float64 [14], with which the arms stay in their workspaces."""
+        if not self._workspaces:
+            return step
+        lowest = np.clip(last.step - self._max_change, -reach, reach)
+        highest = np.clip(last.step + self._max_change, -reach, reach)
+        kept = step.copy()
+        for workspace in self._workspaces:
+            part = workspace.part
+            allowed = Reach(lowest[part], highest[part], self._max_change[part])
+            kept[part] = workspace.limit(step[part], last.target[part], last.step[part], allowed)
+        return kept
+
     def _accelerate(self, wanted: np.ndarray, last: Command, room: Room) -> np.ndarray:
         """Returns the step nearest to `wanted` that the acceleration allows, and from which the robot can stop in time.
 
@@ -212,22 +234,6 @@ class CommandLimiter:
         down = stopping_step(last.target - lowest, self._max_change)
         up = stopping_step(highest - last.target, self._max_change)
         return np.clip(np.clip(wanted, -down, up), last.step - self._max_change, last.step + self._max_change)
-
-
-def stopping_step(distance: np.ndarray, max_change: np.ndarray) -> np.ndarray:
-    """Returns the longest step toward a point after which a joint can still stop at the point.
-
-    A step s that becomes smaller by c from one command to the next ends within s^2 / (2 c). The longest step is that
-    with s + s^2 / (2 c) = d, or the whole distance d where it is within c.
-
-    Args:
-        distance: float [14], the distance d to the point, rad. It is negative where the joint is beyond the point,
-            which gives a step of 0.
-        max_change: float [14], the largest change c of a step, rad; infinite where the acceleration is not limited.
-    """
-    ahead = np.maximum(distance, 0.0)
-    change = np.where(np.isfinite(max_change), max_change, 0.0)
-    return np.where(ahead <= max_change, ahead, np.sqrt(change**2 + 2.0 * change * ahead) - change)
 
 
 def check_target(name: str, target: np.ndarray) -> None:

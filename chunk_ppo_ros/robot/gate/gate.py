@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.execution import Cause, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.workspace import workspaces_of
+from chunk_ppo_ros.robot.gate.workspace_limiter import WorkspaceLimiter
 
 WHY_LIMITED = "the limits of the robot made the chunk too slow"
 """The message of the result of a chunk that ends as LIMITED."""
@@ -19,6 +21,8 @@ MAX_SLOWDOWN = 1.5
 """The factor by which the limits may make a chunk longer."""
 ARRIVAL_TOLERANCE = 1e-9
 """The distance from a target within which a command is at it, rad."""
+STANDSTILL = 1e-4
+"""The largest step of an arm that stands still at the border of its workspace, rad."""
 
 
 class Gate:
@@ -29,11 +33,14 @@ class Gate:
     """
 
     def __init__(self, config: RobotConfig) -> None:
-        self._limiter = CommandLimiter(config)
+        self._workspaces = workspaces_of(config)
+        workspaces = [WorkspaceLimiter(side, workspace) for side, workspace in self._workspaces.items()]
+        self._limiter = CommandLimiter(config, workspaces)
         self._max_start_jump = config.max_start_jump
         self._last: Command | None = None
         self._sent: float | None = None  # the time of the last command, None before the first and in lockstep
         self._is_anchored = False
+        self._is_at_border = False  # whether the last command stood still because the workspace ends
 
     @property
     def commanded(self) -> np.ndarray | None:
@@ -134,8 +141,18 @@ class Gate:
         """Whether the last command was sent at rest, or there is none."""
         return self._last is None or self._last.rests
 
+    def outside(self, pose: np.ndarray) -> str:
+        """Returns which arm in a pose, float [14], is outside its workspace, and how far, or an empty string."""
+        problems = {side: found.problem(pose[aloha.side_slice(side)]) for side, found in self._workspaces.items()}
+        return "; ".join(f"the {side} arm's {problem}" for side, problem in problems.items() if problem)
+
     def has_arrived(self, target: np.ndarray) -> bool:
-        """Returns whether the arm joints are commanded to a target, float [14], and can rest there at once."""
+        """Returns whether the arm joints are commanded to a target, float [14], and can rest there at once.
+
+        A target outside the workspace counts where the last command stands still at the border before it.
+        """
+        if self._is_at_border:
+            return True
         last = self._anchored()
         in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
         is_near = np.abs(last.target - in_range)[aloha.ARM_INDICES] <= ARRIVAL_TOLERANCE
@@ -151,4 +168,6 @@ class Gate:
 
     def _sent_at(self, now: float | None, limited: LimitedTarget) -> LimitedTarget:
         self._last, self._sent = limited.command, now
+        steps = np.abs(limited.command.step)[aloha.ARM_INDICES]
+        self._is_at_border = Cause.WORKSPACE in limited.causes and bool(np.all(steps <= STANDSTILL)) and self.can_rest
         return limited

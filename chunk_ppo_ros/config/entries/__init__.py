@@ -1,0 +1,1 @@
+"""Reads settings whose value is a list of entries."""
