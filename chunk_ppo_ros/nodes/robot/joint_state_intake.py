@@ -71,8 +71,7 @@ class JointStateIntake:
         self._note_finger(f"{side} arm", message)
         effort = aloha.side_effort(message.name, message.effort)
         stamp = time_to_ns(message.header.stamp)
-        age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
-        self._player.observe(side, state, stamp=stamp, now=time.monotonic(), age=age, effort=effort)
+        self._player.observe(side, state, stamp=stamp, now=time.monotonic(), age=self._age(stamp), effort=effort)
         self._on_arm_states()
 
     def _on_leader(self, side: str, message: JointState) -> None:
@@ -82,7 +81,12 @@ class JointStateIntake:
             self._note_bad_states(f"leader_{side}", f"{side} leader", str(error))
             return
         self._note_good_states(f"leader_{side}", f"{side} leader")
-        self._player.observe_leader(side, state, now=time.monotonic())
+        stamp = time_to_ns(message.header.stamp)
+        self._player.observe_leader(side, state, now=time.monotonic(), stamp=stamp, age=self._age(stamp))
+
+    def _age(self, stamp: int) -> float:
+        """Returns the ROS time minus a stamp in ns, s."""
+        return (self._clock.now().nanoseconds - stamp) / NANOSECONDS
 
     def _note_finger(self, arm: str, message: JointState) -> None:
         reason = aloha.finger_problem(message.name, message.position, self._convention)

@@ -43,6 +43,41 @@ CONFIRM = "look at the robot, then call `ros2 service call /confirm_motion std_s
 
 
 @dataclasses.dataclass(frozen=True)
+class ArmKind:
+    """Says where the joints of an arm can be.
+
+    Attributes:
+        name: what the arm is called beside its side.
+        lower: the lower limits of the six joints, rad.
+        upper: the upper limits, rad.
+        opening: the range of a believed gripper opening.
+        mover: what turns the joints.
+    """
+
+    name: str
+    lower: tuple[float, ...]
+    upper: tuple[float, ...]
+    opening: tuple[float, float]
+    mover: str
+
+
+_ARM = slice(0, len(aloha.ARM_JOINTS))
+FOLLOWER = ArmKind(
+    "arm", tuple(aloha.LOWER_LIMITS[_ARM]), tuple(aloha.UPPER_LIMITS[_ARM]), OPENING_RANGE, mover="its motor"
+)
+LEADER = ArmKind(
+    "leader",
+    (-3.14158, -1.88496, -2.14675, -3.14158, -1.74533, -3.14158),
+    (3.14158, 1.98968, 1.60570, 3.14158, 2.14675, 3.14158),
+    (-1.5, 2.5),
+    mover="a hand",
+)
+"""A leader; the ranges are those of the URDF of Interbotix's aloha_wx250s. Its gripper is read by several constants."""
+LEADER_SPEED = 10.0
+"""The largest speed of a leader's joint that is believed, rad/s. A hand turns it faster than its motor could."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TrustRule:
     """Says when joint states are believed.
 
@@ -79,6 +114,10 @@ class TrustRule:
         timeout = config.state_timeout
         return cls(period, config.max_start_jump, max_silence=timeout, max_age=timeout)
 
+    def for_leaders(self) -> TrustRule:
+        """Returns the rule for the leaders beside a robot with this rule. Nobody is asked about where a leader is."""
+        return dataclasses.replace(self, max_speed=max(self.max_speed, LEADER_SPEED), asks=False)
+
 
 class ReadingTrust:
     """Believes the joint states of one arm, or says why it does not.
@@ -86,17 +125,19 @@ class ReadingTrust:
     Args:
         side: "left" or "right".
         rule: says when joint states are believed.
+        kind: says where the joints can be.
     """
 
-    def __init__(self, side: str, rule: TrustRule) -> None:
-        self._side, self._rule = side, rule
+    def __init__(self, side: str, rule: TrustRule, kind: ArmKind = FOLLOWER) -> None:
+        self._side, self._rule, self._kind = side, rule, kind
+        self._arm = f"{side} {kind.name}"
         self._newest: np.ndarray | None = None  # the newest reading, believed or not
         self._newest_stamp, self._newest_time = 0, -np.inf
         self._believed: np.ndarray | None = None  # the newest reading that was believed
         self._are_zeros_doubted, self._zeros_are_confirmed = False, False
         self._num_agreeing, self._agreeing_since = 0, 0.0  # the newest readings that agree with each other
         self._is_believed = False
-        self._reason = f"joint states of the {side} arm must have come before a chunk; check its driver"
+        self._reason = f"joint states of the {self._arm} must have come before a chunk; check its driver"
         self._question = ""
 
     @property
@@ -126,7 +167,7 @@ class ReadingTrust:
         if self._newest is not None and now - self._newest_time > self._rule.max_silence:
             # The arm may have been moved meanwhile.
             self._is_believed, self._num_agreeing = False, 0
-            self._reason = f"joint states of the {self._side} arm came back and must agree for a while"
+            self._reason = f"joint states of the {self._arm} came back and must agree for a while"
         wrong = (
             self._out_of_time(age)
             or self._out_of_range(state)
@@ -136,7 +177,7 @@ class ReadingTrust:
         self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
             self._is_believed, self._num_agreeing = False, 0
-            self._reason = f"joint states of the {self._side} arm are not believed: {wrong}; check its driver"
+            self._reason = f"joint states of the {self._arm} are not believed: {wrong}; check its driver"
             return False
         if not self._is_believed:
             self._believe_again(state, now, commanded)
@@ -185,9 +226,9 @@ class ReadingTrust:
         )
 
     def _out_of_range(self, state: np.ndarray) -> str:
-        part = aloha.side_slice(self._side)
-        low, high = np.array(aloha.LOWER_LIMITS[part]) - RANGE_MARGIN, np.array(aloha.UPPER_LIMITS[part]) + RANGE_MARGIN
-        low[-1], high[-1] = OPENING_RANGE
+        kind = self._kind
+        low = np.array([*(limit - RANGE_MARGIN for limit in kind.lower), kind.opening[0]])
+        high = np.array([*(limit + RANGE_MARGIN for limit in kind.upper), kind.opening[1]])
         bad = np.flatnonzero((state < low) | (state > high) | ~np.isfinite(state))
         if not len(bad):
             return ""
@@ -226,6 +267,6 @@ class ReadingTrust:
         if change[worst] <= allowed:
             return ""
         return (
-            f"{aloha.ARM_JOINTS[worst]} changed by {change[worst]:.2f} rad in {since:.3f} s, and its motor can turn it "
-            f"by {allowed:.2f} rad"
+            f"{aloha.ARM_JOINTS[worst]} changed by {change[worst]:.2f} rad in {since:.3f} s, and {self._kind.mover} "
+            f"can turn it by {allowed:.2f} rad"
         )

@@ -66,7 +66,7 @@ class ChunkPlayer:
         self._motion = MotionExecutor(
             config, self._readings, self._results.report, lockstep=states_on_demand, simulated=not trust.asks
         )
-        self._leaders = LeaderArms(config)
+        self._leaders = LeaderArms(config, trust.for_leaders())
         self._human = HumanDriving(
             self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
         )
@@ -157,9 +157,9 @@ class ChunkPlayer:
         if not self._has_result(stamp):
             self._results.report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
 
-    def observe_leader(self, side: str, state: np.ndarray, *, now: float) -> None:
-        """Takes a leader arm's joint states, float [7]. They are followed only while a human drives."""
-        self._leaders.observe(side, state, now=now)
+    def observe_leader(self, side: str, state: np.ndarray, *, now: float, stamp: int = 0, age: float = 0.0) -> None:
+        """Takes a leader's joint states; see `LeaderArms.observe`. They are followed only while a human drives."""
+        self._leaders.observe(side, state, now=now, stamp=stamp, age=age)
 
     def take_over(self) -> None:
         """Records that a human drives from now on. The running chunk ends, and the robot comes to rest."""
@@ -208,6 +208,7 @@ class ChunkPlayer:
     def confirm(self) -> None:
         """Records that the operator has seen where the robot is. The next motion may start from there."""
         self._readings.confirm()
+        self._leaders.confirm()
         if not self.playing and (self._frozen or not self._leaders.any_followed):
             self._motion.forget_command()
 

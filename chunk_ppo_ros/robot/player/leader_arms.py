@@ -6,20 +6,11 @@ not limit speed and range. The chunk player applies those limits to a human's ta
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-
-
-@dataclasses.dataclass(frozen=True)
-class _Reading:
-    """Holds a leader's newest joint states, float [7], and the time of their arrival, steady s."""
-
-    state: np.ndarray
-    arrival: float
+from chunk_ppo_ros.robot.gate.reading_trust import LEADER, ReadingTrust, TrustRule
 
 
 class LeaderArms:
@@ -27,14 +18,20 @@ class LeaderArms:
 
     A leader that is far away would make its follower jump. Therefore a leader is followed only once all its joints are
     within `robot.max_start_jump` of the held position. A chunk's first target keeps the same rule. A leader that is
-    silent for `robot.state_timeout` is no longer followed, and must come to its follower again. The grippers of both
-    may differ, because the speed of a gripper is limited.
+    silent for `robot.state_timeout`, or whose joint states are not believed, is no longer followed, and must come to
+    its follower again. The grippers of both may differ, because the speed of a gripper is limited.
+
+    Args:
+        config: the largest jump, and the time after which a leader is silent.
+        rule: says which joint states are believed. A driver reports -pi for all joints of a leader too.
     """
 
-    def __init__(self, config: RobotConfig) -> None:
+    def __init__(self, config: RobotConfig, rule: TrustRule) -> None:
         self._max_jump = config.max_start_jump
         self._timeout = config.state_timeout
-        self._readings: dict[str, _Reading] = {}
+        self._trust = {side: ReadingTrust(side, rule, LEADER) for side in aloha.SIDES}
+        self._arrivals: dict[str, float] = {}  # of the newest joint states, steady s
+        self._states: dict[str, np.ndarray] = {}  # the newest joint states that were believed, float [7]
         self._followed: set[str] = set()
         self._problems: dict[str, str] = {}
 
@@ -48,9 +45,24 @@ class LeaderArms:
         """Whether a leader was followed at the last target."""
         return bool(self._followed)
 
-    def observe(self, side: str, state: np.ndarray, *, now: float) -> None:
-        """Takes a leader's joint states, float [7], rad and normalized gripper, that arrived at `now`, steady s."""
-        self._readings[side] = _Reading(state, now)
+    def observe(self, side: str, state: np.ndarray, *, now: float, stamp: int = 0, age: float = 0.0) -> None:
+        """Takes a leader's joint states.
+
+        Args:
+            side: "left" or "right".
+            state: float [7], rad and normalized gripper.
+            now: the time of their arrival, steady s.
+            stamp: their ROS time, ns.
+            age: the ROS time of their arrival minus the stamp, s.
+        """
+        self._arrivals[side] = now
+        if self._trust[side].judge(state, stamp=stamp, now=now, commanded=None, age=age):
+            self._states[side] = state
+
+    def confirm(self) -> None:
+        """Records that the operator has looked at the arms."""
+        for trust in self._trust.values():
+            trust.confirm()
 
     def release(self, reason: str = "") -> None:
         """Stops following the leaders until each comes to its follower again. `reason` becomes the reported problem."""
@@ -70,17 +82,18 @@ class LeaderArms:
             return None
         target = np.array(held, dtype=np.float64)
         for side in self._followed:
-            target[aloha.side_slice(side)] = self._readings[side].state
+            target[aloha.side_slice(side)] = self._states[side]
         return target
 
     def _obstacle(self, side: str, held: np.ndarray, now: float) -> str:
         """Returns the reason why a leader may not be followed now, or an empty string where it may."""
-        reading = self._readings.get(side)
-        if reading is None or now - reading.arrival > self._timeout:
+        if now - self._arrivals.get(side, -np.inf) > self._timeout:
             return f"no joint states of the {side} leader within {self._timeout} s"
+        if doubt := self._trust[side].doubt:
+            return doubt
         if side in self._followed:
             return ""
-        away = np.abs(reading.state - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
+        away = np.abs(self._states[side] - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
         worst = int(np.argmax(away))
         if away[worst] <= self._max_jump:
             return ""
