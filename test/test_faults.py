@@ -112,6 +112,24 @@ def test_a_command_outside_the_range_must_move_toward_it(judge: Judge) -> None:
     assert judge.broken == ["outside_limits"]
 
 
+def test_a_finger_below_the_table_must_not_go_lower(judge: Judge) -> None:
+    shoulder = np.eye(14)[1]
+    below = HOME + 1.0 * shoulder  # The arm leans forward, until its fingers are below the table.
+    judge.stream.last = below
+    judge.command(below - 0.001 * shoulder)
+    judge.command(below)
+    assert judge.broken == ["outside_limits"]
+
+
+def test_a_robot_slows_down_to_a_speed_that_was_lowered(judge: Judge) -> None:
+    last = speed_up(judge)
+    judge.stream.set_max_velocity(0.1)
+    judge.command(last + 2 * A_T2 * WAIST)
+    assert judge.broken == []
+    judge.command(last + 4 * A_T2 * WAIST)
+    assert judge.broken == ["over_velocity", "over_acceleration"]
+
+
 def test_only_a_stop_lets_a_motion_start_from_a_reading(judge: Judge) -> None:
     away = HOME + 0.3 * WAIST
     for side in aloha.SIDES:

@@ -64,7 +64,12 @@ class ChunkTrial:
         self._arms = Arms(self._random)
         self._drivers = [Driver(side, self._random) for side in aloha.SIDES]
         self._chunks = ChunkSource(self._random, self._period)
-        self._operator = Operator(self._player, self._random)
+        self._operator = Operator(
+            self._player,
+            self._random,
+            max_velocity=config.max_velocity,
+            on_speed=self._stream.set_max_velocity,
+        )
         self._queue: list[tuple[float, int, Delivery]] = []
         self._order = itertools.count()
         self._now = self._reported = self._happens = 100.0
@@ -107,7 +112,8 @@ class ChunkTrial:
         if event := self._operator.act(self._held(), self._happens):
             self._note(event)
             self._stream.allow_anchor(confirmed=event == EPISODE_STARTS)
-            if was_playing and self._player.suspended and not self._player.human_drives:
+            holds = self._player.suspended or self._operator.has_stopped
+            if was_playing and holds and not self._player.human_drives:
                 self._stops.cause(self._happens, event)
         self._watch_silence()
         self._tick(dt)
@@ -185,7 +191,8 @@ class ChunkTrial:
         target = self._player.tick(self._now, stamp=self._clock())
         for result in self._player.take_results():
             self._take_result(result)
-        leads = self._player.human_drives and not self._operator.has_frozen and self._operator.leads(self._now)
+        is_free = not self._operator.has_frozen and not self._operator.has_stopped
+        leads = self._player.human_drives and is_free and self._operator.leads(self._now)
         playing = self._player.playing
         self._stops.step(target, self._now, playing=playing, leads=leads, on_time=dt <= 1.5 * self._period)
         if target is not None:

@@ -24,7 +24,13 @@ NUM_CHUNKS_LONG = 1_000_000
 def robot_limits() -> RobotConfig:
     """Returns the limits of config/robot.yaml."""
     return RobotConfig(
-        max_velocity=1.5, max_acceleration=10.0, max_start_jump=0.2, max_following_error=0.3, state_timeout=0.2
+        max_velocity=1.5,
+        max_acceleration=10.0,
+        max_start_jump=0.2,
+        max_following_error=0.3,
+        state_timeout=0.2,
+        table_height=0.0,
+        workspace_box=("x=-0.4/0.6", "y=-0.5/0.5", "z=-0.1/0.7"),
     )
 
 

@@ -34,7 +34,8 @@ class Counts:
     """Counts of a run or of a part of it. The rules that must never be broken come first.
 
     Attributes:
-        outside_limits: joints that were commanded outside their range, and not monotonically toward it.
+        outside_limits: commands in which a joint was outside its range, or a watched point outside its arm's workspace,
+            and not monotonically toward it.
         over_velocity: commands whose step is longer than the speed allows for min(real time, control period).
         over_acceleration: commands whose step differs from the step before by more than the acceleration allows.
         moved_after_stop: commands that differ from the one before after the ramp of a stop must have ended.

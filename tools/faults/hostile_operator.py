@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from chunk_ppo_ros.robot import aloha
@@ -16,10 +18,21 @@ class Operator:
     Args:
         player: the chunk player.
         random: the source of everything random.
+        max_velocity: the largest speed of the arm joints at the start, rad/s. It is lowered and raised again.
+        on_speed: is called with each new largest speed.
     """
 
-    def __init__(self, player: ChunkPlayer, random: np.random.Generator) -> None:
+    def __init__(
+        self,
+        player: ChunkPlayer,
+        random: np.random.Generator,
+        *,
+        max_velocity: float,
+        on_speed: Callable[[float], None],
+    ) -> None:
         self._player, self._random = player, random
+        self._max_velocity, self._on_speed = max_velocity, on_speed
+        self.has_stopped = False  # whether there is an emergency stop
         self._leader = np.zeros(aloha.ACTION_DIM)
         self._speed = np.zeros(aloha.ACTION_DIM)
         self._silent_for = 0
@@ -50,6 +63,15 @@ class Operator:
 
     def _event(self, draw: float) -> str:
         player = self._player
+        if 0.6 < draw < (0.62 if self.has_stopped else 0.6015):
+            self.has_stopped = not self.has_stopped
+            player.note_obstacle("an emergency stop" if self.has_stopped else "")
+            return "an emergency stop" if self.has_stopped else "the emergency stop is cleared"
+        if 0.7 < draw < 0.703:
+            speed = float(self._max_velocity * self._random.choice([1.0, self._random.uniform(0.02, 1.0)]))
+            player.set_max_velocity(speed)
+            self._on_speed(speed)
+            return f"the largest speed is {speed:.3f} rad/s"
         if draw < (0.05 if player.suspended else 0.001 if player.playing else 0.01):
             self.has_frozen = False
             player.resume()

@@ -7,6 +7,9 @@ A command follows from the one before by a step. The rules of a step, for each j
   3 T without a command the step before counts as 0. Where a short dt allows less speed than the acceleration needs, the
   speed counts, and the step must be the longest that it allows. Grippers have no limit of acceleration.
 - The command is within the joint's range. From outside it is not farther outside than the command before.
+- The watched points of each arm are in its workspace. From outside none is farther beyond a side than before.
+
+When the largest speed is lowered, a step may be longer where it is shorter than the one before by the largest change.
 
 A command that breaks these rules may be a new anchor: it then follows at rest from a reading of the last half second.
 This is allowed only before the first command, or where a fault or an operator stopped the motion before, and the robot
@@ -18,18 +21,21 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.workspace import Workspace, workspaces_of
 from faults.counts import Counts
 
 TOLERANCE = 1e-9
 """The difference that counts as rounding, rad."""
 MAX_GAP = 3.0
 """The number of control periods without a command after which the robot counts as being at rest."""
+WORKSPACE_TOLERANCE = 1e-6
+"""The distance that counts as rounding where commands went over topics, m."""
 ANCHOR_WINDOW = 0.5
 """The age up to which a reading can be a new anchor, s."""
 
@@ -44,6 +50,7 @@ class Limits:
         change: float [14], the largest change a T^2 of a step, rad; infinite for grippers.
         start_jump: the distance from the last command from which a motion may start without an operator, rad.
         ramp_steps: the number of control steps within which a stop must have ended: v / (a T) + 2.
+        workspaces: the workspaces of the arms that have one, by side.
     """
 
     period: float
@@ -51,6 +58,7 @@ class Limits:
     change: np.ndarray
     start_jump: float
     ramp_steps: int
+    workspaces: Mapping[str, Workspace] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, config: RobotConfig) -> Limits:
@@ -61,7 +69,13 @@ class Limits:
         change = np.full(aloha.ACTION_DIM, config.max_acceleration * period**2)
         change[aloha.GRIPPER_INDICES] = np.inf
         ramp_steps = int(np.ceil(config.max_velocity / config.max_acceleration / period)) + 2
-        return cls(period, speed, change, config.max_start_jump + 0.01, ramp_steps)
+        return cls(period, speed, change, config.max_start_jump + 0.01, ramp_steps, workspaces_of(config))
+
+    def at_most(self, max_velocity: float) -> Limits:
+        """Returns the limits with another largest speed of the arm joints, rad/s."""
+        speed = self.speed.copy()
+        speed[aloha.ARM_INDICES] = max_velocity
+        return dataclasses.replace(self, speed=speed)
 
 
 class StreamCheck:
@@ -93,6 +107,10 @@ class StreamCheck:
         """Whether the last command was too fast for the robot to stop at once."""
         return bool(np.any(np.abs(self.step) > self._limits.change + TOLERANCE))
 
+    def set_max_velocity(self, max_velocity: float) -> None:
+        """Judges by another largest speed of the arm joints from now on, rad/s."""
+        self._limits = self._limits.at_most(max_velocity)
+
     def note_reading(self, side: str, state: np.ndarray, now: float) -> None:
         """Records a reading, float [7], that was given to the robot."""
         self._readings[side].append((now, np.array(state)))
@@ -121,7 +139,8 @@ class StreamCheck:
         gap, start = now - self.sent, self.last
         found = ["over_velocity"]
         if start is not None:
-            found = [*self._best(target - start, gap), *self._outside(target, start)]
+            befores = {side: [start[aloha.side_slice(side)]] for side in aloha.SIDES}
+            found = [*self._best(target - start, gap), *self._outside(target, befores)]
         anchors = self._near(target, now) if self._may_anchor and (start is None or self._is_slow(gap)) else {}
         if start is not None and not found:
             self._note_forced(target - start, gap)
@@ -129,7 +148,7 @@ class StreamCheck:
             anchor = np.concatenate([anchors[side][-1] for side in aloha.SIDES])
             if start is not None:
                 self._note_jump(float(np.max(np.abs(anchor - start)[aloha.ARM_INDICES])))
-            start, found = anchor, self._outside(target, anchor)
+            start, found = anchor, self._outside(target, anchors)
         for rule in found:
             step = "" if start is None else f" by {np.round(target - start, 4).tolist()}"
             where = f" to {np.round(target, 4).tolist()}"
@@ -174,7 +193,9 @@ class StreamCheck:
         """Yields the rules that a step breaks which follows the step `before` after `gap` s."""
         if gap > MAX_GAP * self._limits.period:
             before = np.zeros(aloha.ACTION_DIM)
-        reach = self._limits.speed * min(gap, self._limits.period)
+        too_fast = np.abs(before) > self._limits.speed * self._limits.period + TOLERANCE  # The speed was lowered.
+        slowing = np.where(too_fast, np.abs(before) - self._limits.change, 0.0)
+        reach = np.maximum(self._limits.speed * min(gap, self._limits.period), slowing)
         if np.any(np.abs(step) > reach + TOLERANCE):
             yield "over_velocity"
         low = np.clip(before - self._limits.change, -reach, reach)
@@ -201,8 +222,25 @@ class StreamCheck:
         if jump > self._limits.start_jump and not self._is_confirmed:
             self._report("unconfirmed_leaps", f"a motion begins {jump:.3f} rad from the command before")
 
-    def _outside(self, target: np.ndarray, start: np.ndarray) -> list[str]:
-        """Returns the rule about the range, if a command breaks it that follows from `start`; both are float [14]."""
-        low = np.minimum(start, aloha.LOWER_LIMITS) - TOLERANCE
-        high = np.maximum(start, aloha.UPPER_LIMITS) + TOLERANCE
-        return ["outside_limits"] if np.any((target < low) | (target > high)) else []
+    def _outside(self, target: np.ndarray, befores: Mapping[str, list[np.ndarray]]) -> list[str]:
+        """Returns the rule about range and workspace, if a command breaks it.
+
+        Args:
+            target: float [14], the command.
+            befores: the poses, float [7], that each arm may have started from. It must keep the rule from one of them.
+        """
+        for side, starts in befores.items():
+            if not any(self._is_inside(side, target[aloha.side_slice(side)], start) for start in starts):
+                return ["outside_limits"]
+        return []
+
+    def _is_inside(self, side: str, target: np.ndarray, start: np.ndarray) -> bool:
+        part = aloha.side_slice(side)
+        low = np.minimum(start, aloha.LOWER_LIMITS[part]) - TOLERANCE
+        high = np.maximum(start, aloha.UPPER_LIMITS[part]) + TOLERANCE
+        if np.any((target < low) | (target > high)):
+            return False
+        if side not in self._limits.workspaces:
+            return True
+        before, after = self._limits.workspaces[side].excess(np.stack([start, target]))
+        return bool(np.all(after <= np.maximum(before, 0.0) + WORKSPACE_TOLERANCE))
