@@ -52,7 +52,9 @@ def test_a_chunk_is_sent_step_by_step_and_reported_once() -> None:
     send(player, ramp(4, 0.01), now=1.0)
     sent, results = play(player, 1.0)
     np.testing.assert_allclose(sent, ramp(4, 0.01))
-    assert only(results) == ExecutionResult(status=Status.EXECUTED, num_steps=4, stamp=1, duration=pytest.approx(0.08))
+    assert only(results) == ExecutionResult(
+        status=Status.EXECUTED, num_steps=4, stamp=1, start_error=0.0, duration=pytest.approx(0.08)
+    )
 
 
 def test_a_chunk_lasts_from_its_first_command_to_a_period_after_its_last() -> None:
@@ -254,7 +256,8 @@ def test_joint_states_that_stop_are_a_fault_and_the_robot_holds() -> None:
     assert player.take_results() == []
     hold = player.tick(1.52)
     result = only(player.take_results())
-    assert (result.status, result.num_steps) == (Status.FAULT, 25)
+    assert (result.status, result.num_steps) == (Status.FAULT, 0)  # It is not known whether the arms followed.
+    assert len(result.commanded) == 25
     assert "left arm for 0.52 s" in result.message
     np.testing.assert_array_equal(hold, sent[-1])
     assert player.tick(1.54) is None
@@ -278,7 +281,12 @@ def test_a_cancelled_chunk_says_how_far_it_came() -> None:
     player.suspend("paused by the operator")
     result = only(player.take_results())
     assert result == ExecutionResult(
-        status=Status.CANCELLED, num_steps=2, stamp=1, message="paused by the operator", duration=pytest.approx(0.04)
+        status=Status.CANCELLED,
+        num_steps=2,
+        stamp=1,
+        message="paused by the operator",
+        start_error=0.0,
+        duration=pytest.approx(0.04),
     )
     np.testing.assert_array_equal(player.tick(1.06), sent[-1])
 
@@ -310,7 +318,7 @@ def test_in_lockstep_a_step_without_an_answer_is_a_fault() -> None:
     assert player.playing
     player.watch(60.51)
     result = only(player.take_results())
-    assert (result.status, result.num_steps) == (Status.FAULT, 1)
+    assert (result.status, result.num_steps) == (Status.FAULT, 0)
 
 
 def test_targets_never_leave_the_joint_ranges() -> None:
@@ -381,7 +389,7 @@ def test_a_chunk_that_the_limits_slow_too_much_ends_as_limited() -> None:
     send(player, ramp(4, 0.3)[:4], now=1.0)
     sent, results = play(player, 1.0)
     result = only(results)
-    assert (result.status, result.num_steps) == (Status.LIMITED, 4)
+    assert (result.status, result.num_steps) == (Status.LIMITED, 1)  # It came to 0.34 rad, across the first target.
     assert result.message == "the limits of the robot made the chunk too slow"
     assert len(result.commanded) == 4 + 10  # a short chunk has the time to brake from full speed
     sent += brake(player, 1.0 + 16 * DT)
@@ -509,3 +517,30 @@ def test_motors_that_lost_their_goals_start_where_they_are_once_the_operator_has
     send(player, np.tile(sunk, (2, 1)), now=now, stamp=3)
     first = step(sunk)
     assert first is not None and first[0] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_the_steps_before_an_obstacle_count_where_the_robot_did_what_it_was_commanded(counts: bool) -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(10, 0.01), now=1.0)
+    for step in range(1, 4):
+        observe(player, 1.0 + DT * step)
+        player.tick(1.0 + DT * step)
+    player.note_obstacle("an obstacle", counts=counts)
+    player.watch(1.07)
+    result = only(player.take_results())
+    assert (result.status, result.num_steps) == (Status.FAULT, 3 if counts else 0)
+    assert result.message == "an obstacle" and len(result.commanded) == 3
+
+
+def test_a_result_says_how_far_the_arms_were_from_where_the_chunk_began() -> None:
+    player = make_player()
+    observe(player, 1.0)
+    send(player, ramp(1, 0.05), now=1.0)
+    play(player, 1.0)  # The arms do not follow, and stay 0.05 rad behind.
+    send(player, ramp(1, 0.02), now=1.1, stamp=2)
+    _, results = play(player, 1.1)
+    assert only(results).start_error == pytest.approx(0.05)
+    send(player, ramp(1, 0.9), now=1.2, stamp=3)
+    assert only(player.take_results()).start_error is None  # refused

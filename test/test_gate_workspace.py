@@ -161,13 +161,15 @@ def test_a_target_inside_is_not_changed():
         assert one.causes == other.causes
 
 
-def test_a_chunk_that_ends_outside_is_executed_where_it_stands_still():
+def test_a_chunk_that_ends_outside_ends_where_it_stands_still_and_passes_no_target():
     gate, target = anchored(aloha.START_POSE), reaching_down(0.3)
     hold_to(gate, target)
     targets = np.tile(target, (16, 1))
-    for _ in range(16):
-        gate.send(target, now=None)
-    assert gate.ending(targets, 15) is None and gate.ending(targets, 16) is Status.EXECUTED
+    gate.anchor(gate.commanded)
+    commanded = [gate.send(target, now=None).target for _ in range(16)]
+    ending = gate.ending(targets, commanded)
+    assert gate.ending(targets, commanded[:15]) is None and ending is not None and ending.has_arrived
+    assert (ending.status, gate.num_passed(targets, commanded)) == (Status.LIMITED, 0)
 
 
 def test_arms_leave_the_sleep_pose():

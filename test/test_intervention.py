@@ -270,6 +270,14 @@ def test_a_segment_begins_although_the_clock_was_set_back_since_the_one_before()
     assert segments.has_open and segments.end(2_000, drive(2)) == ""
 
 
+def test_a_segment_without_a_step_that_counts_is_over_and_becomes_no_chunk() -> None:
+    segments = HumanSegments()
+    segments.add_readings(readings(1, 2))
+    segments.begin(10)
+    assert segments.end(10, drive(0)) == ""
+    assert not segments.has_open and segments.next is None
+
+
 def test_segments_that_nobody_takes_are_dropped_and_that_is_said() -> None:
     segments = HumanSegments()
     segments.add_readings(readings(0, 0))

@@ -366,6 +366,23 @@ def test_a_robot_that_keeps_failing_is_held_until_the_operator_goes_on(graph: Gr
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
 
 
+def test_a_chunk_that_the_robot_did_not_execute_ends_the_episode_and_the_chunk_before_counts(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.sample(0)
+    graph.execute(0)
+    graph.judge(0)
+    graph.until(lambda: graph.others.outcomes)
+    graph.sample(1, chunk=1, value=4.0)
+    graph.execute(1, status=Result.FAULT, num_steps=0, message="the waist did not move")
+    graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
+    graph.until(lambda: graph.others.transitions)
+    assert [each.chunk.sequence_number for each in graph.others.transitions[:1]] == [0]
+    assert graph.others.transitions[0].next_value == 4.0
+    assert not graph.others.outcomes[-1].valid
+    assert all(event.outcome != Event.DISCARDED for event in graph.others.events)
+
+
 def test_a_fault_after_some_steps_cuts_the_segment_there(graph: Graph) -> None:
     graph.announce()
     graph.start()

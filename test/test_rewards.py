@@ -327,6 +327,7 @@ def test_sources_are_summed_and_any_of_them_ends_it() -> None:
         (joined(status=1, executed=0, message="too old"), "REFUSED: too old", False),
         (joined(status=2, executed=0), "FAULT: no step was executed", True),
         (joined(status=4, executed=0, message="paused"), "CANCELLED: paused", False),
+        (joined(status=5, executed=0, message="too slow"), "LIMITED: too slow", False),
         (joined(status=3, executed=0), "TAKEOVER: no step was executed", False),
         (joined(executed=5, task=source()), r"at most those asked \(4\), got 5", True),
         (joined(task=chunk_join.SourceReport("task", (), error="NaN")), "NaN", True),
@@ -341,6 +342,43 @@ def test_chunks_that_cannot_be_trained_on(entry: chunk_join.Joined, text: str, r
     assert not judged.outcome.cut_by_takeover  # nothing was cut
     assert re.search(text, judged.reason)
     assert judged.outcome.execution.message == judged.reason
+
+
+ENDINGS: dict[tuple[Status, int], tuple[float | None, bool]] = {
+    # The status of a chunk and the number of its steps that count: the value after it, and whether its episode fails.
+    # None is a gap. 3 is the value of the next chunk's observation, and 7 is that of a bootstrap, where it is cut.
+    (Status.EXECUTED, 4): (3.0, False),
+    (Status.LIMITED, 2): (3.0, False),
+    (Status.LIMITED, 0): (None, False),
+    (Status.REFUSED, 0): (None, False),
+    (Status.CANCELLED, 2): (3.0, False),
+    (Status.CANCELLED, 0): (None, False),
+    (Status.TAKEOVER, 2): (7.0, False),
+    (Status.TAKEOVER, 0): (None, False),
+    (Status.FAULT, 2): (7.0, True),
+    (Status.FAULT, 0): (None, True),
+}
+
+
+@pytest.mark.parametrize(("status", "num_steps"), ENDINGS)
+def test_what_the_end_of_a_chunk_makes_of_it_and_of_the_chunk_before(status: Status, num_steps: int) -> None:
+    """The chunk before bootstraps from the observation of a chunk that is dropped."""
+    value, fails = ENDINGS[status, num_steps]
+    assembler = TransitionAssembler(PPOConfig(discount_per_step=True, gamma_step=0.9))
+    ends = [joined(task=source()), joined(status=status, executed=num_steps, message="why", task=source())]
+    judged = [judge(end) for end in [*ends, joined(task=source(terminated=True))]]
+    for number, one in enumerate(judged):
+        id = ChunkId("run", number, 0, number)
+        assembler.add_chunk(id, make_chunk(number + 1.0))
+        if number < 2 or value != 7.0:  # After a cut no chunk follows before its bootstrap.
+            assembler.add_outcome(id, one.outcome)
+    if value == 7.0:
+        assert judged[1].outcome.truncated or judged[1].outcome.cut_by_takeover
+        assembler.add_bootstrap(1, OBSERVATION, 7.0)
+    made = {each.id.sequence_number: (each.next_value, each.discount) for each in assembler.pop_complete()}
+    assert made[0] == (2.0, pytest.approx(0.9**4))
+    assert made.get(1) == (None if value is None else (value, pytest.approx(0.9**num_steps)))
+    assert (judged[1].robot_fault or bool(judged[1].outcome.fault and judged[1].valid)) == fails
 
 
 def test_faults_and_takeovers_after_some_steps() -> None:

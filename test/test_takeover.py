@@ -180,7 +180,7 @@ def test_followers_that_fall_silent_are_a_fault_also_under_a_human(operator: Ope
     operator.step(HOME)
     operator.player.watch(operator.now + 0.6)
     result = only(operator.player.take_results())
-    assert (result.status, result.human_driven, result.num_steps) == (Status.FAULT, True, 1)
+    assert (result.status, result.human_driven, result.num_steps) == (Status.FAULT, True, 0)
 
 
 @pytest.mark.parametrize("freeze", [True, False])

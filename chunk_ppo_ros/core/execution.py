@@ -45,7 +45,9 @@ class ExecutionResult:
 
     Attributes:
         status: how the execution ended.
-        num_steps: executed control steps k of the chunk, 0..H; fewer than requested where the chunk was cut.
+        num_steps: executed control steps k of the chunk that count, 0..H: those whose targets were sent, and where the
+            acceleration is limited those whose targets were passed; 0 where the robot may not have done what it was
+            commanded.
         stamp: time stamp of the chunk's trajectories or of the human's segment, ns of ROS time; 0 without ROS.
         end: time when the last executed step ended, ns of ROS time; 0 without ROS.
         message: why the status is not EXECUTED.
@@ -53,7 +55,7 @@ class ExecutionResult:
         max_clamp: largest change that limiting made to a target, rad (grippers: normalized).
         effort: sum over the steps of the mean |effort| of the arm joints, in the driver's unit; None where unknown.
         start_error: largest distance over the arm joints between where the robot stood at the first step and where it
-            was meant to start, rad; None where it is not recorded.
+            was meant to start, rad; None where nothing was executed or a human drove.
         duration: time from the first command to one control period after the last, s; None where nothing was executed.
         run_id: identity of the run; empty where the robot does not know it.
         sender: name of the robot in the run; empty where it is not recorded.

@@ -17,13 +17,14 @@ from chunk_ppo_ros.rewards import terms as terms_lib
 from chunk_ppo_ros.rewards.chunk_join import Joined, SourceReport
 from chunk_ppo_ros.rewards.episodes import Ending
 
-NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED)
-"""The statuses that are harmless where no step was executed.
+NO_FAULT = (Status.REFUSED, Status.TAKEOVER, Status.CANCELLED, Status.LIMITED)
+"""The statuses that are harmless where no step counts.
 
-Nothing has moved then. The chunk is a gap, and the episode continues from the same state.
+Nothing has moved then, or not as far as the first target. The chunk is a gap, and the episode continues from where the
+robot is.
 """
 MAX_REFUSALS = 10
-"""The number of chunks that may be refused in a row before a person has to look for the cause."""
+"""The number of chunks of which no step counts that may come in a row before a person has to look for the cause."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget, Room
-from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
+from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.sim.chunk_rewards import ChunkReward, ChunkRewards
 from chunk_ppo_ros.sim.interface import Simulator
@@ -44,21 +44,28 @@ class ChunkExecutor:
         Returns:
             The result of the execution, with efforts in N m, and the judgment of the task.
         """
-        self._gate.anchor(self._simulator.state().astype(float))
+        start_error = self._gate.anchor(self._simulator.state().astype(float))
         limited: list[LimitedTarget] = []
         steps: list[ExecutedStep] = []
-        status: Status | None = None
+        ending: ChunkEnding | None = None
         self._rewards.begin()
-        while status is None:
+        while ending is None:
             left = actions[min(len(steps), len(actions) - 1) :]
             limited.append(self._gate.send(left[0], now=None, room=Room.of(left)))
             reward = self._simulator.step(limited[-1].target)
             self._rewards.add(reward)
             measured = self._simulator.state().astype(float)
             steps.append(ExecutedStep(left[0], limited[-1].target, measured, self._effort()))
-            status = Status.EXECUTED if reward.terminated else self._gate.ending(actions, len(steps))
-        result = _result(status, limited, steps, num_asked=len(actions), period=1.0 / self._simulator.control_rate)
-        return dataclasses.replace(result, measurements=self._measurer.measure(steps)), self._rewards.finish()
+            commanded = [one.target for one in limited]
+            ending = ChunkEnding(Status.EXECUTED) if reward.terminated else self._gate.ending(actions, commanded)
+        result = _result(ending, limited, steps, period=1.0 / self._simulator.control_rate)
+        result = dataclasses.replace(
+            result,
+            num_steps=self._gate.num_passed(actions, commanded),
+            start_error=start_error,
+            measurements=self._measurer.measure(steps),
+        )
+        return result, self._rewards.finish()
 
     def _effort(self) -> float | None:
         """Returns the mean |effort| of the arm joints after the last step, N m, or None where it is unknown."""
@@ -67,12 +74,11 @@ class ChunkExecutor:
 
 
 def _result(
-    status: Status, limited: list[LimitedTarget], steps: list[ExecutedStep], *, num_asked: int, period: float
+    ending: ChunkEnding, limited: list[LimitedTarget], steps: list[ExecutedStep], *, period: float
 ) -> ExecutionResult:
     return ExecutionResult(
-        status=status,
-        message=WHY_LIMITED if status is Status.LIMITED else "",
-        num_steps=min(len(limited), num_asked),
+        status=ending.status,
+        message=ending.message,
         max_clamp=max(one.max_clamp for one in limited),
         effort=_sum_efforts([step.effort for step in steps]),
         duration=len(limited) * period,

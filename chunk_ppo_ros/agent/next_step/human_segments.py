@@ -86,7 +86,8 @@ class HumanSegments:
 
         Args:
             stamp: the stamp of the segment, ns of ROS time.
-            commanded: float32 [k, D], the targets that were sent, in rad with normalized grippers.
+            commanded: float32 [k, D], the targets that were sent, in rad with normalized grippers. Where no step counts
+                there is none, and the segment becomes no chunk.
 
         Returns:
             Why a segment cannot become a chunk. The text is empty if all segments can.
@@ -96,6 +97,8 @@ class HumanSegments:
         if readings is None and stamp <= self._newest_over:
             return ""
         self._newest_over = max(self._newest_over, stamp)
+        if not len(commanded):
+            return ""
         if readings is None:
             return "the sensors gave no observation just before it"
         full = len(self._ended) == MAX_WAITING

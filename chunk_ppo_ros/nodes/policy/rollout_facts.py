@@ -135,11 +135,13 @@ class RolloutFacts:
         self._on_change()
 
     def _commanded(self, execution: ExecutionResult) -> np.ndarray:
-        """Returns float32 [k, D], the targets of a segment that a human drove.
+        """Returns float32 [k, D], the targets of a segment that a human drove, without any where no step counts.
 
         Raises:
             ValueError: when they are not recorded, or have the shape of another robot.
         """
+        if not execution.num_steps:
+            return np.zeros((0, self._action_dim), np.float32)
         shape = (execution.num_steps, self._action_dim)
         if execution.commanded.shape != shape:
             raise ValueError(f"commanded must have shape {shape}, got {execution.commanded.shape}")

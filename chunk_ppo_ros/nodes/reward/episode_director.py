@@ -101,8 +101,24 @@ class EpisodeDirector:
         if self._records.episodes.phase is Phase.IDLE:
             self._logger.error(message)
             return
-        self._faults += 1
         self.discard(message)
+        self.note_fault(message)
+
+    def fail(self, message: str) -> None:
+        """Ends the episode, because the robot did not do what it was commanded.
+
+        The chunks before count. The value after the last of them is that of the observation of the chunk that failed,
+        of which nothing counts.
+        """
+        if self._records.episodes.phase is Phase.IDLE:
+            self._logger.error(message)
+            return
+        self.close(Ending.FAILURE, f"robot fault: {message}")
+        self.note_fault(message)
+
+    def note_fault(self, message: str) -> None:
+        """Counts an episode that failed, and pauses after too many in a row."""
+        self._faults += 1
         if self._faults >= MAX_FAULTS:
             self.hold(f"{self._faults} episodes in a row failed, the last by: {message}")
 

@@ -154,9 +154,11 @@ class RewardNode(Node):
         """
         records, id, execution = self._records, joined.chunk.id, joined.execution
         judged = self._judge(joined)
-        if judged.robot_fault:
+        if judged.robot_fault and execution.status is Status.FAULT and records.mark is None:
+            self._director.fail(judged.reason)
+        elif judged.robot_fault:
             self._director.spoil(judged.reason)
-        elif execution.status is Status.REFUSED:
+        elif not judged.valid and execution.status in (Status.REFUSED, Status.LIMITED):
             self._director.note_refusal(judged.reason)
         self._publish_outcome(id, judged)
         records.assembler.add_outcome(id, judged.outcome)
@@ -180,7 +182,8 @@ class RewardNode(Node):
         """Adds a valid chunk to its episode. The time limit counts only the policy's steps."""
         records, outcome = self._records, judged.outcome
         records.last = None if outcome.cut_by_takeover else id
-        self._director.forget_failures()
+        if not outcome.fault:
+            self._director.forget_failures()
         records.episodes.add_chunk(outcome.reward, num_steps=0 if human_driven else outcome.num_steps)
         if records.mark is not None:
             return

@@ -32,8 +32,9 @@ from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
+from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
 from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
-from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped, make_backend, problem_of, sleep_pose_of
+from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
 from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
@@ -140,6 +141,12 @@ class RobotNode(MotionLifecycle):
         )
         file = stop_file(config, self.get_namespace())
         self._stops = OperatorStops(self, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch)
+        self._obstacles = Obstacles(
+            self._player,
+            self._backend,
+            stops=(lambda: self._stops.reason, lambda: self.inactive, lambda: self._episodes.unconfirmed),
+            doubts=(lambda: self._intruders.found,),
+        )
         self._trajectories = TrajectoryIntake(
             self,
             self._player,
@@ -203,20 +210,14 @@ class RobotNode(MotionLifecycle):
     def _look_for_intruders(self) -> None:
         """Looks at who publishes trajectories, so that no chunk of another node is played in the meantime."""
         self._intruders.look(*(topic.name for topic in topics.CHUNK_TRAJECTORIES.values()))
-        self._player.note_obstacle(self._obstacle())
-
-    def _obstacle(self) -> str:
-        """Returns why the robot must not move, or an empty string."""
-        self._player.note_losses(goals_dropped(self._backend))
-        reasons = (self._stops.reason, self.inactive, self._intruders.found, self._episodes.unconfirmed)
-        return next(filter(None, reasons), "") or problem_of(self._backend)
+        self._obstacles.look()
 
     def _tick_if_states_are_new(self) -> None:
         if self._states_are_new():
             self._tick()
 
     def _watch(self) -> None:
-        self._player.note_obstacle(self._obstacle())
+        self._obstacles.look()
         self._player.watch(time.monotonic())
         self._publish_results()
 
@@ -225,7 +226,7 @@ class RobotNode(MotionLifecycle):
 
         In lockstep a position to hold is not sent, because the simulated robot stands still by itself.
         """
-        self._player.note_obstacle(self._obstacle())
+        self._obstacles.look()
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
             self._states_at_step = self._player.state_stamps
@@ -269,7 +270,7 @@ class RobotNode(MotionLifecycle):
             arms=self.arms_seen,
             human=self._player.human_drives,
             problem=self._player.teleoperation_problem,
-            obstacle=self._obstacle(),
+            obstacle=self._obstacles.look(),
             waits=self._player.waits(time.monotonic()),
         )
         stamp = self.get_clock().now().nanoseconds

@@ -6,23 +6,42 @@ robot_node and the simulator's script form, so that both execute a chunk alike.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.passed_points import num_passed
 from chunk_ppo_ros.robot.gate.workspace import workspaces_of
 from chunk_ppo_ros.robot.gate.workspace_limiter import WorkspaceLimiter
 
 WHY_LIMITED = "the limits of the robot made the chunk too slow"
-"""The message of the result of a chunk that ends as LIMITED."""
+"""The message of the result of a chunk that ends before its last target."""
 MAX_SLOWDOWN = 1.5
 """The factor by which the limits may make a chunk longer."""
 ARRIVAL_TOLERANCE = 1e-9
 """The distance from a target within which a command is at it, rad."""
 STANDSTILL = 1e-4
 """The largest step of an arm that stands still at the border of its workspace, rad."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChunkEnding:
+    """Says how the limits let a chunk end.
+
+    Attributes:
+        status: EXECUTED where each of its targets was passed, and otherwise LIMITED.
+        message: the reason where it is LIMITED.
+        has_arrived: whether the robot can rest at the last target. Otherwise it may still be fast.
+    """
+
+    status: Status
+    message: str = ""
+    has_arrived: bool = True
 
 
 class Gate:
@@ -41,6 +60,7 @@ class Gate:
         self._sent: float | None = None  # the time of the last command, None before the first and in lockstep
         self._is_anchored = False
         self._is_at_border = False  # whether the last command stood still because the workspace ends
+        self._start = np.zeros(aloha.ACTION_DIM)  # where the newest motion began
 
     @property
     def commanded(self) -> np.ndarray | None:
@@ -64,16 +84,21 @@ class Gate:
                 return last.target
         return measured
 
-    def anchor(self, measured: np.ndarray) -> None:
+    def anchor(self, measured: np.ndarray) -> float:
         """Begins a motion from `starting_point`: the next command follows from there.
 
         Args:
             measured: float [14], the measured position.
+
+        Returns:
+            The largest distance of an arm joint from there, rad.
         """
         start = self.starting_point(measured)
         if self._last is None or start is not self._last.target:
             self._last, self._sent = Command.at_rest(start), None
         self._is_anchored = True
+        self._start = self._last.target
+        return float(np.max(np.abs(self._start - measured)[aloha.ARM_INDICES]))
 
     def release(self) -> None:
         """Lets the next motion start from the measured position, because the arms may have been moved meanwhile."""
@@ -114,22 +139,41 @@ class Gate:
         """Returns whether the last command was sent so shortly before that the next one must wait for another step."""
         return self._limiter.is_early(self._since(now))
 
-    def ending(self, targets: np.ndarray, num_sent: int) -> Status | None:
+    def num_passed(self, targets: np.ndarray, commanded: Sequence[np.ndarray]) -> int:
+        """Returns how many targets of the motion that began last count as executed.
+
+        Where the acceleration is not limited, they are those that were sent. Otherwise they are those that were passed.
+
+        Args:
+            targets: float [k, 14], the targets of the chunk.
+            commanded: the commands float [14] that were sent of it.
+        """
+        if not self._limiter.limits_acceleration:
+            return min(len(commanded), len(targets))
+        return num_passed(targets, np.array(commanded), self._start)
+
+    def ending(self, targets: np.ndarray, commanded: Sequence[np.ndarray]) -> ChunkEnding | None:
         """Returns how a chunk ends after a number of commands, or None where it goes on.
 
         Where the acceleration is limited, a chunk goes on until the robot can rest at its last target. A chunk that
         takes more than `MAX_SLOWDOWN` times as long as asked ends before. A short chunk has the time to brake at least.
+        It is LIMITED too where it did not pass each target.
 
         Args:
             targets: float [k, 14], the targets of the chunk.
-            num_sent: the number of commands that were sent of it.
+            commanded: the commands float [14] that were sent of it.
         """
-        if num_sent < len(targets):
+        num_asked = len(targets)
+        if len(commanded) < num_asked:
             return None
-        if not self._limiter.limits_acceleration or self.has_arrived(targets[-1]):
-            return Status.EXECUTED
-        allowed = max(MAX_SLOWDOWN * len(targets), len(targets) + self._limiter.num_braking_steps)
-        return Status.LIMITED if num_sent >= allowed else None
+        if not self._limiter.limits_acceleration:
+            return ChunkEnding(Status.EXECUTED)
+        if self.has_arrived(targets[-1]):
+            passed = self.num_passed(targets, commanded)
+            why = f"the limits of the robot let it pass {passed} of {num_asked} targets"
+            return ChunkEnding(Status.EXECUTED) if passed == num_asked else ChunkEnding(Status.LIMITED, why)
+        allowed = max(MAX_SLOWDOWN * num_asked, num_asked + self._limiter.num_braking_steps)
+        return ChunkEnding(Status.LIMITED, WHY_LIMITED, has_arrived=False) if len(commanded) >= allowed else None
 
     @property
     def can_rest(self) -> bool:

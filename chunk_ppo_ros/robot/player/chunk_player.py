@@ -72,7 +72,7 @@ class ChunkPlayer:
         )
         self._suspended = ""
         self._frozen = False
-        self._obstacle = ""
+        self._obstacle, self._obstacle_counts = "", True
         self._num_losses = 0
 
     @property
@@ -223,9 +223,14 @@ class ChunkPlayer:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
         self._motion.gate.set_max_velocity(max_velocity)
 
-    def note_obstacle(self, reason: str) -> None:
-        """Records why commands would not move the arms, or an empty string. No chunk is played then."""
-        self._obstacle = reason
+    def note_obstacle(self, reason: str, *, counts: bool = True) -> None:
+        """Records why the robot must not move. No chunk is played then.
+
+        Args:
+            reason: the reason, or an empty string.
+            counts: whether the steps before count. They do not where the robot may not have done what it was commanded.
+        """
+        self._obstacle, self._obstacle_counts = reason, counts
 
     def note_losses(self, count: int) -> None:
         """Records how often the motors may have lost their goals. After a loss the operator must look first."""
@@ -253,8 +258,10 @@ class ChunkPlayer:
             self.refuse(stamp, reason)
         obstacle = self._obstacle or self._readings.doubt or self._motion.overdue(now)
         if obstacle:
+            # Where joint states are doubted or silent, it is not known whether the arms followed.
+            counts = bool(self._obstacle) and self._obstacle_counts
             self._motion.stop_yielding()
-            self.stop(Status.FAULT, obstacle)
+            self._motion.stop(Status.FAULT, obstacle, counts=counts)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction)
             self._leaders.release(obstruction)

@@ -99,7 +99,7 @@ class HumanDriving:
         motion = self._motion
         if motion.yields:
             return motion.take_hold(now)
-        if motion.running is not None and motion.running.num_steps == self._segment_steps:
+        if motion.running is not None and motion.running.num_commands == self._segment_steps:
             motion.finish(Status.EXECUTED, "")
             self._settling = SETTLING_STEPS
         self._settling = max(0, self._settling - 1)

@@ -5,6 +5,7 @@ A chunk of the policy and a segment of a human are executed by the same methods,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -15,7 +16,7 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
-from chunk_ppo_ros.robot.gate.gate import WHY_LIMITED, Gate
+from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
@@ -103,9 +104,9 @@ class MotionExecutor:
         """Returns whether a command at this time would come too shortly after the last one."""
         return self._gate.is_early(self._time(now))
 
-    def anchor(self) -> None:
-        """Begins a motion from the last command or the measured position; see `Gate.starting_point`."""
-        self._gate.anchor(self._readings.positions())
+    def anchor(self) -> float:
+        """Begins a motion from the last command or the measured position; see `Gate.anchor`."""
+        return self._gate.anchor(self._readings.positions())
 
     def begin(self, execution: RunningExecution) -> None:
         """Begins to execute a chunk or segment. The robot no longer comes to rest."""
@@ -134,15 +135,15 @@ class MotionExecutor:
             now: the steady time, s.
             stamp: the ROS time of the step, ns.
         """
-        ending = self._gate.ending(chunk.targets, chunk.num_commands)
-        if ending is Status.LIMITED:
-            return self._cut_short(now)
+        ending = self._gate.ending(chunk.targets, chunk.commanded)
+        if ending is not None and not ending.has_arrived:
+            return self._cut_short(ending, now)
         if ending is not None:
             still = self._stood_still(chunk)
-            self.finish(Status.FAULT if still else ending, still, counts=not still)
+            self.finish(Status.FAULT if still else ending.status, still or ending.message, counts=not still)
             return None
         if not chunk.num_commands:
-            self.anchor()
+            chunk.start_error = self.anchor()
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
         speed = chunk.speed if isinstance(chunk, ScriptedMotion) else 1.0
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left), speed=speed)
@@ -153,13 +154,13 @@ class MotionExecutor:
             return ""
         return stood_still(np.array(chunk.commanded), chunk.measured[0], self._readings.positions())
 
-    def _cut_short(self, now: float) -> np.ndarray | None:
+    def _cut_short(self, ending: ChunkEnding, now: float) -> np.ndarray | None:
         """Ends a chunk that the limits made too slow, and returns the next command.
 
         The robot may still be fast. It brakes until the next chunk, which starts with the speed that is left. In
         lockstep no time passes until then.
         """
-        self.finish(Status.LIMITED, WHY_LIMITED)
+        self.finish(ending.status, ending.message)
         self._stops = self._is_free = not (self._lockstep or self._shadow)
         return self.take_hold(now)
 
@@ -209,9 +210,16 @@ class MotionExecutor:
             done.end = MotionEnd(status, message)
         elif done is not None:
             result = done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
+            result = dataclasses.replace(result, num_steps=self._num_steps(done))
             self._report(shadowed(result) if self._shadow else result if counts else uncounted(result))
         if self._shadow:
             self._gate.release()  # The next chunk starts where a person has moved the arms meanwhile.
+
+    def _num_steps(self, done: RunningExecution) -> int:
+        """Returns how many control steps of a chunk or segment count. A chunk counts the targets that it passed."""
+        if isinstance(done, PlayedChunk):
+            return self._gate.num_passed(done.targets, done.commanded)
+        return done.num_commands
 
     def stop(self, status: Status, reason: str, *, counts: bool = True) -> None:
         """Ends what is being executed, if anything is. The robot comes to rest and holds its position.

@@ -28,6 +28,8 @@ class RunningExecution:
         max_clamp: the largest change of a target by the limits, rad, or normalized where it is a gripper.
         efforts: the mean |effort| of each step but the last; None where it is unknown.
         measured: the joint positions float64 [14] after each step but the last.
+        start_error: how far the arms were from where the motion began, as the largest distance of a joint, rad; None
+            before its first command, and where it is not recorded.
     """
 
     stamp: int
@@ -39,16 +41,12 @@ class RunningExecution:
     max_clamp: float = 0.0
     efforts: list[float | None] = dataclasses.field(default_factory=list)
     measured: list[np.ndarray] = dataclasses.field(default_factory=list)
+    start_error: float | None = None
 
     @property
     def num_commands(self) -> int:
         """The number of commands that were sent."""
         return len(self.commanded)
-
-    @property
-    def num_steps(self) -> int:
-        """The number of steps that count: those that were asked for and sent."""
-        return self.num_commands
 
     def record(
         self, asked: np.ndarray, limited: LimitedTarget, readings: JointReadings, *, now: float, time: int
@@ -88,11 +86,12 @@ class RunningExecution:
         effort = mean(efforts)
         return ExecutionResult(
             status=status,
-            num_steps=self.num_steps,
+            num_steps=self.num_commands,
             stamp=self.stamp,
             message=message,
             human_driven=isinstance(self, DrivenSegment),
             max_clamp=self.max_clamp,
+            start_error=self.start_error,
             effort=None if effort is None else effort * self.num_commands,
             duration=(self.times[-1] - self.times[0]) / NANOSECONDS + period if self.times else None,
             measurements=measurer.measure(self._steps([*self.measured, readings.positions()], efforts)),
@@ -113,11 +112,6 @@ class PlayedChunk(RunningExecution):
     """Represents a chunk of the policy that is being executed. Its targets are float64 [k, 14]."""
 
     targets: np.ndarray = dataclasses.field(kw_only=True)
-
-    @property
-    def num_steps(self) -> int:
-        """The number of targets that were sent. More commands follow them where the robot must come to rest."""
-        return min(self.num_commands, len(self.targets))
 
 
 @dataclasses.dataclass
