@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import rclpy
+from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
@@ -140,3 +142,25 @@ def test_the_sleep_pose_is_that_of_the_driver_within_the_limits(bench: Bench) ->
     bench.start("left"), bench.start("right")
     bench.until_prepared()
     np.testing.assert_allclose(bench.backend.features().sleep_pose, aloha.SLEEP_POSE, atol=1e-6)
+
+
+def test_who_commands_a_leader_is_told_and_two_are_named(bench: Bench) -> None:
+    from interbotix_xs_msgs.msg import JointGroupCommand
+
+    assert not any(each.name.startswith("leader") for each in bench.backend.diagnose())
+    driver = bench.add(rclpy.create_node("xs_sdk", namespace="leader_left"))
+    driver.create_publisher(JointState, "joint_states", 10)
+    bench.until(lambda: any(each.name == "leader_left" for each in bench.backend.diagnose()))
+    assert found(bench, "leader_left") == "no node commands it"
+    gravity = bench.add(rclpy.create_node("gravity_compensation", namespace="leader_left"))
+    gravity.create_publisher(JointGroupCommand, "commands/joint_group", 10)
+    one = "commanded by /leader_left/gravity_compensation (gravity compensation)"
+    bench.until(lambda: found(bench, "leader_left") == one)
+    assert "leader" not in advice(bench)
+    teleoperation = bench.add(rclpy.create_node("teleoperation"))
+    teleoperation.create_publisher(JointGroupCommand, "leader_left/commands/joint_group", 10)
+    bench.until(
+        lambda: (
+            "/leader_left/gravity_compensation and /teleoperation both command it; stop one of them" in advice(bench)
+        )
+    )

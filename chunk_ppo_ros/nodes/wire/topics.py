@@ -168,6 +168,7 @@ PUBLISHED_BY_ONE = (
     *ARM_COMMANDS.values(),
     *GRIPPER_COMMANDS.values(),
     *FOLLOWER_STATES.values(),
+    *LEADER_STATES.values(),
     EXECUTION_RESULT,
     EPISODE_EVENT,
     TAKEOVER_STATE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 
 import numpy as np
@@ -16,6 +17,7 @@ from chunk_ppo_ros.nodes.robot.interbotix import motor_facts
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
 from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, findings_of
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
+from chunk_ppo_ros.nodes.robot.interbotix.leaders import leader_findings
 from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.robot import aloha, grippers
@@ -40,7 +42,7 @@ class InterbotixBackend:
             config: the control rate, and the motor angles of an open and a closed gripper.
             interfaces: the types of Interbotix's messages and services.
         """
-        self._logger = node.get_logger()
+        self._node = node
         self._config = config
         self._convention = grippers.convention_of(config)
         wishes = MotorWishes.of(config)
@@ -78,15 +80,13 @@ class InterbotixBackend:
         return dataclasses.replace(features, sleep_pose=pose.clip(aloha.LOWER_LIMITS, aloha.UPPER_LIMITS))
 
     def diagnose(self) -> tuple[Finding, ...]:
-        """Returns what the drivers have told of their buses and motors."""
+        """Returns what the drivers have told of their buses and motors, and who commands the leaders."""
         period = 1.0 / self._config.control_rate
-        return tuple(
-            finding
+        findings = (
+            findings_of(arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced)
             for arm in self._followers.values()
-            for finding in findings_of(
-                arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced
-            )
         )
+        return (*itertools.chain.from_iterable(findings), *leader_findings(self._node))
 
     def temperatures(self) -> tuple[MotorTemperature, ...]:
         """Returns the newest temperatures that the drivers have told, while the robot stood still."""
@@ -126,13 +126,15 @@ class InterbotixBackend:
         if problem == self._logged:
             return
         if problem:
-            self._logger.warning(f"the arms are not commanded: {problem}")
+            self._node.get_logger().warning(f"the arms are not commanded: {problem}")
         else:
             findings = self.diagnose()
             buses = "; ".join(f"{each.name}: {each.value}" for each in findings if each.name.endswith("bus"))
-            self._logger.info(f"the arms are prepared; commands go at {self._config.control_rate:g} Hz; {buses}")
+            self._node.get_logger().info(
+                f"the arms are prepared; commands go at {self._config.control_rate:g} Hz; {buses}"
+            )
             if advice := advice_of(findings):
-                self._logger.warning(advice)
+                self._node.get_logger().warning(advice)
         self._logged = problem
 
     def _on_prepare(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
