@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
-from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos, topics

@@ -89,7 +89,7 @@ class FakeNode:
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         names = self.present.get(topic, [])
-        return [types.SimpleNamespace(node_name=name, endpoint_gid=name.encode()) for name in names]
+        return [types.SimpleNamespace(node_name=name, node_namespace="/", endpoint_gid=name.encode()) for name in names]
 
     def get_subscriptions_info_by_topic(self, topic: str) -> list[Any]:
         names = self.listening.get(topic, ["listener"])

@@ -10,6 +10,7 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
 class DriverPublisher:
@@ -25,6 +26,12 @@ class DriverPublisher:
         self._conditions = conditions
         self._published: tuple[bool, int] | None = None  # (whether a human drives, stamp of the segment)
         self._publisher = topics.TAKEOVER_STATE.create_publisher(node)
+
+    def follow(self, player: ChunkPlayer, *, run_id: str) -> None:
+        """Publishes and logs what has changed in the chunk player, for a run or an empty string."""
+        self.update(
+            run_id=run_id, human=player.human_drives, segment=player.segment, problem=player.teleoperation_problem
+        )
 
     def update(self, *, run_id: str, human: bool, segment: int, problem: str) -> None:
         """Publishes and logs what has changed.

@@ -10,38 +10,35 @@ publishes the change on `takeover_state`.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.execution import Status
-from chunk_ppo_ros.core.types import DEFAULT_SENDER
-from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
+from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.between_episodes.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.between_episodes.torque_off import TorqueOff
+from chunk_ppo_ros.nodes.robot.diagnostics_publisher import DiagnosticsPublisher
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
-from chunk_ppo_ros.nodes.robot.episode_intake import EpisodeIntake
-from chunk_ppo_ros.nodes.robot.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.intake.episode_intake import EpisodeIntake
+from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.intake.operator_stops import OperatorStops, stop_file
+from chunk_ppo_ros.nodes.robot.intake.speed_parameter import SpeedParameter
+from chunk_ppo_ros.nodes.robot.intake.takeover_service import TakeoverService
+from chunk_ppo_ros.nodes.robot.intake.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
-from chunk_ppo_ros.nodes.robot.operator_stops import OperatorStops, stop_file
+from chunk_ppo_ros.nodes.robot.result_publisher import ResultPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, sleep_pose_of
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.shadow_backend import NOTICE, shadow_status
-from chunk_ppo_ros.nodes.robot.speed_parameter import SpeedParameter
-from chunk_ppo_ros.nodes.robot.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.wire import parameters, qos, topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.nodes.wire.conversions import execution_to_message
 from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
 
@@ -76,8 +73,9 @@ class RobotNode(MotionLifecycle):
             self._human_timer = self.create_timer(period, self._tick_if_states_are_new, clock=steady, autostart=False)
         else:
             self.create_timer(period, self._tick, clock=steady)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self._publish_driver()
+        shows = shadow_status if self._shadow else functools.partial(backend_status, self._backend)
+        DiagnosticsPublisher(self, self._player, self._diagnostics, look=self._look_at_all, backend=shows)
+        self._driver.follow(self._player, run_id=self._episodes.run_id)
         SpeedParameter(self, largest=config.robot.max_velocity, apply=self._player.set_max_velocity)
         self._made = True
         self.start(autostart=config.run.autostart)
@@ -112,14 +110,15 @@ class RobotNode(MotionLifecycle):
             while self._player.stops and not self._lockstep and time.monotonic() < deadline:
                 self._tick()
                 time.sleep(self._period)
-            self._publish_results()
+            self._results.publish(at_once=True)
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
         """Makes the publishers before the subscriptions, so that a result of the first message can be sent."""
-        self._results = topics.EXECUTION_RESULT.create_publisher(self)
-        self._diagnostics_publisher = topics.DIAGNOSTICS.create_publisher(self)
-        self.create_service(SetBool, "takeover", self._on_takeover)
+        self._results = ResultPublisher(
+            self, self._player, self._diagnostics, now=self._now, run_id=lambda: self._episodes.run_id
+        )
+        TakeoverService(self, self._player, refusal=lambda: self._shadow, on_driver=self._on_driver)
         self._episodes = EpisodeIntake(
             self,
             self._player,
@@ -179,23 +178,12 @@ class RobotNode(MotionLifecycle):
         if self._lockstep and self._player.playing and not self._player.human_drives:
             self._tick_if_states_are_new()
 
-    def _on_takeover(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Lets a human take over, or the policy go on. A request for the present driver changes nothing."""
-        if self._shadow:
-            response.success, response.message = False, self._shadow
-            return response
-        if request.data:
-            self._player.take_over()
-        else:
-            self._player.give_back()
-        if self._lockstep and request.data:
+    def _on_driver(self, human: bool) -> None:
+        if self._lockstep and human:
             self._human_timer.reset()
         elif self._lockstep:
             self._human_timer.cancel()
         self._publish_results()
-        response.success = True
-        response.message = "a human drives" if request.data else "the policy drives"
-        return response
 
     def _states_are_new(self) -> bool:
         """Returns whether both arms have sent joint states since the last step."""
@@ -243,39 +231,14 @@ class RobotNode(MotionLifecycle):
         return max(now, *self._player.state_stamps.values(), 0) if self._lockstep else now
 
     def _publish_results(self) -> None:
-        for result in self._player.take_results():
-            self._diagnostics.note_result(result)
-            if result.status in (Status.REFUSED, Status.FAULT):
-                text = f"chunk {result.status.name} after {result.num_steps} steps: {result.message}"
-                self.get_logger().warning(text)
-            filled = dataclasses.replace(result, end=self._now(), run_id=self._episodes.run_id, sender=DEFAULT_SENDER)
-            self._results.publish(execution_to_message(filled))
+        self._results.publish()
         self._scripted.update()
-        self._publish_driver()
+        self._driver.follow(self._player, run_id=self._episodes.run_id)
 
-    def _publish_driver(self) -> None:
-        player = self._player
-        self._driver.update(
-            run_id=self._episodes.run_id,
-            human=player.human_drives,
-            segment=player.segment,
-            problem=player.teleoperation_problem,
-        )
-
-    def _publish_diagnostics(self) -> None:
+    def _look_at_all(self) -> str:
+        """Looks at the publishers of all topics too, and returns why the robot must not move, or an empty string."""
         self._intruders.report(self._conditions)
-        status = self._diagnostics.status(
-            playing=self._player.playing,
-            suspended=self.suspended,
-            arms=self.arms_seen,
-            human=self._player.human_drives,
-            problem=self._player.teleoperation_problem,
-            obstacle=self._obstacles.look(),
-            waits=self._player.waits(time.monotonic()),
-        )
-        stamp = self.get_clock().now().nanoseconds
-        statuses = [status, shadow_status() if self._shadow else backend_status(self._backend)]
-        self._diagnostics_publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))
+        return self._obstacles.look()
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

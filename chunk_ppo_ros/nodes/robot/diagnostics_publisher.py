@@ -1,0 +1,59 @@
+"""Publishes once a second on /diagnostics what robot_node does, and what its back end knows of the drivers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD
+from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import header_of
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+
+
+class DiagnosticsPublisher:
+    """Publishes the status of the chunk player, and that of the back end.
+
+    Args:
+        node: the node that publishes.
+        player: the chunk player.
+        diagnostics: what was counted of its results.
+        look: looks why the robot must not move, and returns it, or an empty string.
+        backend: returns the status of the back end.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        player: ChunkPlayer,
+        diagnostics: RobotDiagnostics,
+        *,
+        look: Callable[[], str],
+        backend: Callable[[], DiagnosticStatus],
+    ) -> None:
+        self._node = node
+        self._player = player
+        self._diagnostics = diagnostics
+        self._look = look
+        self._backend = backend
+        self._publisher = topics.DIAGNOSTICS.create_publisher(node)
+        node.create_timer(DIAGNOSTICS_PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _publish(self) -> None:
+        player = self._player
+        status = self._diagnostics.status(
+            playing=player.playing,
+            suspended=player.suspended,
+            arms=tuple(player.state_stamps),
+            human=player.human_drives,
+            problem=player.teleoperation_problem,
+            obstacle=self._look(),
+            waits=player.waits(time.monotonic()),
+        )
+        stamp = self._node.get_clock().now().nanoseconds
+        self._publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status, self._backend()]))
