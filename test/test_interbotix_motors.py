@@ -82,6 +82,17 @@ def test_a_setting_that_a_motor_does_not_take_is_named(wishing: Bench) -> None:
     )
 
 
+def test_a_speed_is_not_set_where_the_motors_take_it_for_a_time(wishing: Bench) -> None:
+    wishing.start("left")
+    right = wishing.start("right", has_services=False)
+    right.profile_type = "time"
+    right.offer_services()
+    wishing.until_problem(
+        "follower_right: the profile type of the group arm must be velocity for robot.profile_velocity"
+    )
+    assert set(right.motors.registers["Profile_Velocity"].values()) == {0}
+
+
 def test_a_gripper_gets_its_settings_back_after_a_reboot(bench: Bench) -> None:
     left, _ = bench.start("left"), bench.start("right")
     left.motors.registers["Position_P_Gain"]["gripper"] = 500

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -202,6 +204,18 @@ def test_from_the_sleep_pose_of_a_driver_an_arm_comes_into_its_range_slowly() ->
     outside = shoulder < aloha.LOWER_LIMITS[1]
     assert np.all(np.diff(shoulder[outside]) >= 0.0) and not np.any(outside[np.argmin(outside) :])
     np.testing.assert_allclose(path[-1], aloha.START_POSE)
+
+
+def test_a_table_in_the_way_is_named() -> None:
+    """The tips of the fingers are at 0.17 m in the start pose, and the table is at 0.1 m."""
+    config = dataclasses.replace(CONFIG, table_height=0.1)
+    arms = Arms(config)
+    motion = arms.move(to({1: 0.2}))
+    arms.until_end(motion)
+    assert motion.end is not None and motion.end.status is Status.LIMITED
+    assert motion.end.message.startswith("the limits of the robot keep the left ")
+    assert motion.end.message.endswith(" rad away from the pose")
+    assert arms.player.take_results() == []
 
 
 def test_a_lowered_speed_limit_holds_for_a_motion_too() -> None:

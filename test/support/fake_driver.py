@@ -66,6 +66,7 @@ class FakeDriver(Node):
         self.calls: list[str] = []  # the services that were called, with what they were called for
         self.answer_time = 0.0  # seconds, beside those of registers and reboots
         self.is_silent = False  # whether no joint states come
+        self.profile_type = "velocity"
         self.keeps_modes = False  # whether the driver ignores what its modes are set to
         self.tells_errors = False  # whether registers are read although their motor has an error
         self._register_time, self._read_time, self._reboot_time = register_time, read_time, reboot_time
@@ -118,7 +119,7 @@ class FakeDriver(Node):
         response.joint_lower_limits = self.limits["lower"] if is_arm else [FINGER_RANGE[0]]
         response.joint_upper_limits = self.limits["upper"] if is_arm else [FINGER_RANGE[1]]
         response.joint_sleep_positions = list(SLEEP_POSITIONS) if is_arm else [0.0]
-        response.num_joints = len(names)
+        response.num_joints, response.profile_type = len(names), self.profile_type
 
     def _on_modes(self, request: Any, response: Any) -> None:
         for name in self._names(request):

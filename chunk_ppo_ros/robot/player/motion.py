@@ -21,7 +21,7 @@ from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
-from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, plan
+from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, ending_of, plan
 
 DROPPED = f"the motors of an arm have lost their goals, because their torque was off or their driver is new; {CONFIRM}"
 """The reason why the robot waits for an operator after such a loss."""
@@ -135,7 +135,9 @@ class MotionExecutor:
             now: the steady time, s.
             stamp: the ROS time of the step, ns.
         """
-        ending = self._gate.ending(chunk.targets, chunk.commanded)
+        scripted = chunk if isinstance(chunk, ScriptedMotion) else None
+        gate = self._gate
+        ending = ending_of(scripted, gate) if scripted else gate.ending(chunk.targets, chunk.commanded)
         if ending is not None and not ending.has_arrived:
             return self._cut_short(ending, now)
         if ending is not None:
@@ -145,7 +147,7 @@ class MotionExecutor:
         if not chunk.num_commands:
             chunk.start_error = self.anchor()
         left = chunk.targets[min(chunk.num_commands, len(chunk.targets) - 1) :]
-        speed = chunk.speed if isinstance(chunk, ScriptedMotion) else 1.0
+        speed = scripted.speed if scripted else 1.0
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left), speed=speed)
 
     def _stood_still(self, chunk: PlayedChunk) -> str:

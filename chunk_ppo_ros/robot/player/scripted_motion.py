@@ -13,6 +13,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.gate import MAX_SLOWDOWN, ChunkEnding, Gate
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
 
 ACCELERATION = 2.0
@@ -27,6 +28,8 @@ STAMP = -1
 """The stamp of a scripted motion in the player. No chunk has it."""
 AT_POSE = 0.1
 """The distance from a pose within which an arm counts as there, rad. An arm sags by some of it."""
+LEAST_PATIENCE = 50
+"""The commands that a motion may take longer than planned, whatever its length."""
 TOLERANCE = 1e-6
 """The distance by which a pose may lie outside the ranges because numbers are rounded; rad, grippers normalized."""
 
@@ -100,6 +103,25 @@ def check_request(request: MotionRequest, config: RobotConfig) -> None:
             f"the speed must be above 0 and at most {config.scripted_velocity:g} rad/s (robot.scripted_velocity), got "
             f"{request.speed:g}"
         )
+
+
+def ending_of(motion: ScriptedMotion, gate: Gate) -> ChunkEnding | None:
+    """Returns how a scripted motion ends after the commands that were sent, or None where it goes on.
+
+    It ends when the robot can rest at the last pose. If the limits keep it away for half as long as the motion was
+    planned to take, it is LIMITED, and also where a limit keeps it away for good.
+    """
+    num_asked, last = len(motion.targets), motion.targets[-1]
+    if motion.num_commands < num_asked:
+        return None
+    distance = np.abs(motion.commanded[-1] - last)
+    worst, name = aloha.worst_joint(distance)
+    if distance[worst] <= TOLERANCE and gate.has_arrived(last):
+        return ChunkEnding(Status.EXECUTED)
+    if motion.num_commands < MAX_SLOWDOWN * num_asked + LEAST_PATIENCE:
+        return None
+    why = f"the limits of the robot keep the {name} {distance[worst]:.2f} rad away from the pose"
+    return ChunkEnding(Status.LIMITED, why, has_arrived=False)
 
 
 def away_from(pose: np.ndarray, measured: np.ndarray) -> str:

@@ -43,12 +43,14 @@ class MotorFacts:
     Attributes:
         tells_registers: whether the driver has told a register that Interbotix's simulation does not know.
         round_trips: the seconds of the last reads of one register of one motor.
+        profile_type: what the arm's Profile_Velocity means, "velocity" or "time"; empty while it is not known.
         sleep_positions: where the driver puts the six joints down, rad; empty while it is not known.
     """
 
     def __init__(self) -> None:
         self.tells_registers = False
         self.round_trips: collections.deque[float] = collections.deque(maxlen=NUM_ROUND_TRIPS)
+        self.profile_type = ""
         self.sleep_positions: tuple[float, ...] = ()
         self._values: dict[str, dict[str, int]] = collections.defaultdict(dict)
 

@@ -20,6 +20,8 @@ NUM_TIMED_READS = 10
 """The number of reads by which the bus is timed."""
 MAX_LAG = 0.05
 """The largest distance of a motor from its goal at which its gain is raised, rad. It goes to the goal at once then."""
+VELOCITY_PROFILE = "velocity"
+"""The profile type of a group whose Profile_Velocity is a speed. With "time" it is the ms that a motion takes."""
 LOST_BY_REBOOT = (motor_facts.POSITION_GAIN, motor_facts.PROFILE_VELOCITY)
 """The registers that a gripper gets back after its reboot."""
 
@@ -78,6 +80,12 @@ def settle(link: DriverLink, facts: MotorFacts, wishes: MotorWishes) -> Routine:
         yield from _check_lag(link, facts)
         yield from _set_arm(link, facts, motor_facts.POSITION_GAIN, wishes.position_gain, setting="position_gain")
     if _differs(facts, motor_facts.PROFILE_VELOCITY, wishes.profile_velocity):
+        if facts.profile_type != VELOCITY_PROFILE:
+            raise DriverRefused(
+                f"the profile type of the group arm must be {VELOCITY_PROFILE} for robot.profile_velocity, got "
+                f"{facts.profile_type or 'none'}, with which the motors take the number for a time; set profile_type "
+                "in the driver's modes file, or robot.profile_velocity to 0"
+            )
         register, value = motor_facts.PROFILE_VELOCITY, wishes.profile_velocity
         yield from _set_arm(link, facts, register, value, setting="profile_velocity")
 

@@ -124,7 +124,7 @@ def _check_arm(link: DriverLink, facts: MotorFacts) -> Routine:
         lower=info.joint_lower_limits,
         upper=info.joint_upper_limits,
     )
-    facts.sleep_positions = tuple(info.joint_sleep_positions)
+    facts.profile_type, facts.sleep_positions = info.profile_type, tuple(info.joint_sleep_positions)
 
 
 def _set_gripper_mode(link: DriverLink) -> Routine:
