@@ -192,8 +192,12 @@ def test_a_camera_that_stands_still_is_named_and_holds_the_policy_where_the_sett
     assert not rig.sensors.hold_reason
 
 
-def test_a_scene_of_a_simulator_may_stand_still(node: FakeNode) -> None:
-    rig = Rig(node, SteadyClock(), with_camera_fault(is_real=False, holds=True))
+@pytest.mark.parametrize("is_mirror", [False, True])
+def test_a_scene_of_a_simulator_may_stand_still(node: FakeNode, is_mirror: bool) -> None:
+    config = with_camera_fault(is_real=is_mirror, holds=True)
+    if is_mirror:
+        config = dataclasses.replace(config, env=dataclasses.replace(config.env, mirror="kinematic"))
+    rig = Rig(node, SteadyClock(), config)
     freeze(rig, "cam_high", first=1)
     assert node.take_lines() == []
     assert rig.sensors.take(newer_than=0) is not None

@@ -23,6 +23,7 @@ from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
 from chunk_ppo_ros.model.tokenization.normalization import compute_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
+from chunk_ppo_ros.robot import aloha
 
 MODEL = Pi0FASTActorCriticConfig(
     action_horizon=4,
@@ -68,6 +69,16 @@ def make_tokenizer(action_dim: int = 14) -> PolicyTokenizer:
     )
 
 
+def make_gentle_tokenizer() -> PolicyTokenizer:
+    """Returns tokenizers with which every chunk stays near the pose at its start, as a real robot needs it."""
+    random = np.random.default_rng(0)
+    noise = random.uniform(-1, 1, (16, MODEL.action_horizon, 14))
+    chunks = 0.02 * noise  # rad, relative to the pose
+    chunks[..., aloha.GRIPPER_INDICES] += 0.3  # Openings are not relative.
+    stats = compute_norm_stats(aloha.START_POSE + 0.5 * noise[:, 0], chunks)
+    return dataclasses.replace(make_tokenizer(), norm_stats=stats)
+
+
 def make_policy(model: Pi0FASTActorCriticConfig) -> Pi0FASTActorCritic:
     """Returns the policy of a configuration with 14 action dimensions."""
     tokenizer = dataclasses.replace(make_tokenizer(), config=model)
@@ -92,11 +103,17 @@ def save_openpi(directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, ass
 
 
 def save_own(
-    directory: Path, model: Pi0FASTActorCriticConfig = MODEL, *, step: int = 0, config: TrainConfig | None = None
+    directory: Path,
+    model: Pi0FASTActorCriticConfig = MODEL,
+    *,
+    step: int = 0,
+    config: TrainConfig | None = None,
+    tokenizer: PolicyTokenizer | None = None,
 ) -> Path:
     """Saves a checkpoint of version 7 of another run, and returns its folder.
 
-    Its training state means nothing, and its settings are those of `config`.
+    Its training state means nothing, its settings are those of `config`, and `tokenizer` replaces that of
+    `make_tokenizer`.
     """
     metadata = Metadata.of(
         config or dataclasses.replace(PRESETS["debug"], model=model),
@@ -104,7 +121,7 @@ def save_own(
         provenance=Provenance("scratch"),
     )
     with tempfile.TemporaryDirectory() as assets:
-        make_tokenizer().save(assets)
+        (tokenizer or make_tokenizer()).save(assets)
         return save_checkpoint(
             directory,
             step=step,

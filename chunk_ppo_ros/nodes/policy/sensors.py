@@ -39,7 +39,8 @@ class Sensors:
         self._waiting_since: float | None = None
         self._convention = grippers.convention_of(config.robot)
         cameras = tuple(aloha.ROBOT_CAMERAS[key] for key in config.model.cameras)
-        self._watches = {camera: CameraWatch() for camera in cameras} if config.env.is_real else {}
+        # What sim_node renders has no noise.
+        self._watches = {} if config.env.has_scene else {camera: CameraWatch() for camera in cameras}
         self._doubtful: set[str] = set()  # the cameras whose pictures cannot be right
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
