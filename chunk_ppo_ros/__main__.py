@@ -14,6 +14,10 @@ COMMANDS = {
     ),
     "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
     "doctor": ("nodes.doctor.command", "check a workstation and a running robot, and say what to do; commands nothing"),
+    "start-of-day": (
+        "nodes.start_of_day.command",
+        "move each joint by 2 degrees and the grippers, look through the cameras, and write a report",
+    ),
     "pretrain": (
         "imitation.command",
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",

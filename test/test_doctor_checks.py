@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chunk_ppo_ros.nodes.doctor import report
+from chunk_ppo_ros.core.findings import text as report
+from chunk_ppo_ros.core.findings.finding import Finding, Level, ok
 from chunk_ppo_ros.nodes.doctor.check_table import GROUPS, Group, run_checks
 from chunk_ppo_ros.nodes.doctor.facts import (
     CvBridgeFacts,
@@ -25,7 +26,6 @@ from chunk_ppo_ros.nodes.doctor.facts import (
     TopicFacts,
     WeightFacts,
 )
-from chunk_ppo_ros.nodes.doctor.findings import Finding, Level, ok
 from chunk_ppo_ros.robot.grippers import ALOHA_VX300S
 from support.doctor_facts import (
     CONFIG,

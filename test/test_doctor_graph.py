@@ -9,16 +9,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
 from PIL import Image as PillowImage
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -54,20 +52,6 @@ class Cameras(Node):
         self._compressed.publish(file)
 
 
-@contextmanager
-def running(node: Node) -> Iterator[None]:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
-    try:
-        yield
-    finally:
-        executor.shutdown()
-        thread.join()
-        node.destroy_node()
-
-
 @pytest.fixture
 def ros() -> Iterator[None]:
     rclpy.init()
@@ -96,12 +80,12 @@ def doctor(interbotix_messages: Path, repository: Path) -> Doctor:
 
 
 def test_it_finds_what_drivers_and_cameras_do_and_commands_nothing(ros: None, doctor: Doctor) -> None:
-    from support.fake_driver import running_driver
+    from support.fake_driver import running_driver, spinning
 
     with ExitStack() as stack:
         drivers = [stack.enter_context(running_driver(side)) for side in aloha.SIDES]
         drivers[1].motors.modes["gripper"] = "pwm"
-        stack.enter_context(running(Cameras()))
+        stack.enter_context(spinning(Cameras()))
         found = doctor()
         for side in aloha.SIDES:
             assert found[f"follower_{side}/joint_states"]["level"] == "OK"

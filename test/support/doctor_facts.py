@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 from chunk_ppo_ros.config import MODELS, EnvConfig, PPOConfig, RobotConfig, TrainConfig
+from chunk_ppo_ros.core.findings.finding import Finding
 from chunk_ppo_ros.nodes.doctor.check_table import run_checks
 from chunk_ppo_ros.nodes.doctor.facts import (
     CvBridgeFacts,
@@ -23,7 +24,6 @@ from chunk_ppo_ros.nodes.doctor.facts import (
     TopicFacts,
     WeightFacts,
 )
-from chunk_ppo_ros.nodes.doctor.findings import Finding
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import VX300S
 from chunk_ppo_ros.runtime.description import NODES

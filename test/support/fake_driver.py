@@ -170,13 +170,20 @@ class FakeDriver(Node):
 def running_driver(side: str, **options: Any) -> Iterator[FakeDriver]:
     """Runs a driver in a thread of its own until the block ends."""
     driver = FakeDriver(side, **options)
+    with spinning(driver):
+        yield driver
+
+
+@contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Spins a node in a thread of its own until the block ends, and destroys it."""
     executor = SingleThreadedExecutor()
-    executor.add_node(driver)
-    thread = threading.Thread(target=executor.spin, name=f"driver of {side}")
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, name=node.get_fully_qualified_name())
     thread.start()
     try:
-        yield driver
+        yield
     finally:
         executor.shutdown()
         thread.join()
-        driver.destroy_node()
+        node.destroy_node()

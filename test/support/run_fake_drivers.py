@@ -1,4 +1,6 @@
-"""Runs a command beside fake drivers of both followers, with the times of the real ones, to try the back end by hand.
+"""Runs a command beside fake cameras and fake drivers of both followers, to try commands and the back end by hand.
+
+The drivers have the times of the real ones.
 
     .venv/bin/python test/support/run_fake_drivers.py .venv/bin/python -m chunk_ppo_ros.nodes.robot.robot_node \\
         --ros-args -p robot.backend:=interbotix -p env.simulator:=none
@@ -28,14 +30,17 @@ def main(command: Sequence[str]) -> int:
     """Runs the command until it ends or is interrupted, and returns its exit status."""
     folder = str(interface_folder())
     sys.path.insert(0, folder)
-    from support.fake_driver import running_driver
+    from support.fake_cameras import FakeCameras
+    from support.fake_driver import running_driver, spinning
 
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with ExitStack() as stack:
         stack.callback(rclpy.shutdown)
-        for side in ("left", "right"):
-            stack.enter_context(running_driver(side, register_time=REGISTER_TIME, reboot_time=REBOOT_TIME))
+        times = {"register_time": REGISTER_TIME, "reboot_time": REBOOT_TIME}
+        drivers = {side: stack.enter_context(running_driver(side, **times)) for side in ("left", "right")}
+        shown = {side: side for side in drivers}
+        stack.enter_context(spinning(FakeCameras(lambda side: drivers[side].motors.positions["gripper"], shown)))
         process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
         while True:
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
+from chunk_ppo_ros.core.findings.finding import Finding, error
 from chunk_ppo_ros.nodes.doctor.checks import (
     clocks,
     controllers,
@@ -20,7 +21,6 @@ from chunk_ppo_ros.nodes.doctor.checks import (
     weights,
 )
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error
 
 Check = Callable[[Facts], Iterable[Finding]]
 """A function that judges facts. It gives a finding for each thing that it looks at, also for what is right."""

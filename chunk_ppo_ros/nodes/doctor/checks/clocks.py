@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import Facts, TopicFacts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, skipped, warn
 
 AHEAD = 0.02
 """How far stamps may be ahead of this clock, s."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, ok, skipped, warn
 
 
 def cv_bridge(facts: Facts) -> Iterator[Finding]:

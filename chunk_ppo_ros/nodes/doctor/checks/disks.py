@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, warn
 from chunk_ppo_ros.nodes.doctor.facts import Disk, Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, warn
 
 GIBIBYTE = 1 << 30
 MEBIBYTE = 1 << 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, skipped, warn
 
 MEBIBYTE = 1 << 20
 SMALL = 100_000_000

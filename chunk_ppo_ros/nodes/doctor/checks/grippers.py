@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import Facts, JointFacts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, ok, skipped, warn
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import LINKAGES, GripperConvention, convention_of
 

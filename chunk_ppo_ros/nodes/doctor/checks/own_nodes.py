@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.runtime.description import NODES
 
 
@@ -21,10 +21,10 @@ def presence(facts: Facts) -> Iterator[Finding]:
     if not there:
         yield skipped("graph", "no node of this package runs; start the graph when the rest is as it should be")
     elif missing:
-        found = f"{', '.join(there)} run, and {', '.join(missing)} do not"
+        found = f"running: {', '.join(there)}; not running: {', '.join(missing)}"
         yield warn("graph", found, "look into the logs of those nodes, in the folder of the run")
     else:
-        yield ok("graph", f"{', '.join(there)} run")
+        yield ok("graph", f"running: {', '.join(there)}")
 
 
 def health(facts: Facts) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS
 
 PRIVATE_RANGES = ("LOCALHOST", "OFF")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from chunk_ppo_ros.config import to_dict
 from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.facts import Facts
-from chunk_ppo_ros.nodes.doctor.findings import Finding, error, ok, skipped, warn
 
 MEANING = (
     "model.action_dim",

@@ -1,4 +1,4 @@
-"""What a check of the command `doctor` finds."""
+"""What a check finds: the command `doctor` and the check at the start of a day say it alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes the findings of the command `doctor` as a table for people, or as JSON for programs."""
+"""Writes findings as a table for people, or as JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from chunk_ppo_ros.nodes.doctor.findings import Finding, Level
+from chunk_ppo_ros.core.findings.finding import Finding, Level
 
 FORMAT = 1
 """The version of the JSON object. It counts up when the meaning of a key changes."""
