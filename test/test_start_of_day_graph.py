@@ -29,6 +29,7 @@ PARAMETERS = {
     "robot.max_velocity": 1.5,
     "robot.max_acceleration": 10.0,
     "robot.max_following_error": 0.3,
+    "robot.state_timeout": 3.0,  # This process also runs the drivers, beside other tests.
 }
 
 

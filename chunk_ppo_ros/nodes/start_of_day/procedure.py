@@ -76,7 +76,7 @@ class StartOfDay:
             return
         try:
             self._robot.call("confirm_motion")
-            self._robot.call("go_to_start_pose")
+            self._persist(lambda: self._robot.call("go_to_start_pose"))
             for index in aloha.ARM_INDICES:
                 self._try_joint(int(index))
             self._try_grippers(cameras)
@@ -104,14 +104,17 @@ class StartOfDay:
         self._add("joints", judge_joint(JointMotion(index, asked, before, there, self._measured())))
 
     def _move(self, pose: np.ndarray, *, speed: float) -> None:
-        """Moves the robot. A motion that fails is made again where the operator has looked and agrees.
+        self._persist(lambda: self._robot.move(pose, speed=speed))
+
+    def _persist(self, move: collections.abc.Callable[[], None]) -> None:
+        """Makes a motion. One that fails is made again where the operator has looked and agrees.
 
         Raises:
             MotionFailed: where the operator does not agree, or too many motions have failed.
         """
         while True:
             try:
-                return self._robot.move(pose, speed=speed)
+                return move()
             except MotionFailed as failure:
                 self._num_failed += 1
                 if self._num_failed > MAX_FAILED or not self._operator.agrees(f"{failure}. {TRY_AGAIN}"):

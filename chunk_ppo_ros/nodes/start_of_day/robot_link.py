@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import time
 from collections.abc import Callable
@@ -25,6 +26,10 @@ from chunk_ppo_ros.robot import aloha, grippers
 MOTION_NAME = "start of day"
 MOTION_TIMEOUT = 60.0
 """The longest wait for the end of a motion, s."""
+FRESH_STATES = 2
+"""The joint states of an arm of which the last was measured after they were asked for."""
+STATE_TIMEOUT = 3.0
+"""The longest wait for them, s."""
 SPIN = 0.02
 """The longest wait for a message before conditions are looked at again, s."""
 
@@ -40,7 +45,11 @@ class Robot(Protocol):
     """A robot that can be moved slowly and looked at."""
 
     def state(self) -> np.ndarray:
-        """Returns the newest joint positions of both arms, float64 [14]."""
+        """Returns joint positions of both arms that were measured after the call, float64 [14].
+
+        Raises:
+            MotionFailed: where an arm is silent.
+        """
 
     def pictures(self) -> dict[str, np.ndarray]:
         """Returns the newest picture of each camera that sends, uint8 [h, w, 3]."""
@@ -80,11 +89,13 @@ class RobotLink(Node):
         self._executor_of_waits = executor
         self._convention = grippers.convention_of(config.robot)
         self._states: dict[str, np.ndarray] = {}
+        self._num_states: collections.Counter[str] = collections.Counter()
         self._pictures: dict[str, np.ndarray] = {}
         self._on_picture: OnPicture | None = None
         self._move: Any = self.create_client(MoveArms, "move_arms")
         for side, topic in topics.FOLLOWER_STATES.items():
-            topic.create_subscription(self, functools.partial(self._on_states, side))
+            on_states = functools.partial(self._on_states, side)
+            topic.create_subscription(self, on_states, profile=qos.SENSOR)
         self.cameras = [ROBOT_CAMERAS[key] for key in config.model.cameras]
         self._readers = [self._reader(camera, config) for camera in self.cameras]
         executor.add_node(self)
@@ -117,6 +128,12 @@ class RobotLink(Node):
         return missing + [camera for camera in self.cameras if with_cameras and camera not in self._pictures]
 
     def state(self) -> np.ndarray:
+        enough = {side: self._num_states[side] + FRESH_STATES for side in aloha.SIDES}
+        deadline = time.monotonic() + STATE_TIMEOUT
+        while silent := [side for side in aloha.SIDES if self._num_states[side] < enough[side]]:
+            if time.monotonic() > deadline:
+                raise MotionFailed(f"no joint states of the {' and the '.join(silent)} arm for {STATE_TIMEOUT:g} s")
+            self._executor_of_waits.spin_once(timeout_sec=SPIN)
         return np.concatenate([self._states[side] for side in aloha.SIDES])
 
     def pictures(self) -> dict[str, np.ndarray]:
@@ -155,6 +172,7 @@ class RobotLink(Node):
     def _on_states(self, side: str, message: JointState) -> None:
         try:
             self._states[side] = aloha.side_state(message.name, message.position, self._convention)
+            self._num_states[side] += 1
         except ValueError as error:
             self.get_logger().warning(str(error), once=True)
 
