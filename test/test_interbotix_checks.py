@@ -90,7 +90,7 @@ def test_a_motor_that_tells_nothing_is_silent_only_where_another_one_told_someth
     [
         ([0.002] * 10, [0.01] * 20, ""),
         ([0.017] * 10, [0.01] * 20, "a register takes 17 ms, too long for 50 Hz; set the latency_timer of its USB"),
-        ([], [1 / 30] * 20, "joint states come at 30 Hz, and commands go at 50 Hz; set the latency_timer"),
+        ([], [1 / 30] * 20, "joint states come at 30 Hz, and commands go at 50 Hz; see `update_rate` in"),
         ([0.002] * 10, [0.01] * 18 + [0.09] * 2, "gaps of 90 ms between joint states"),
         ([0.017] * 4, [1 / 30] * 4, ""),  # too few to judge
     ],

@@ -7,6 +7,8 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common.listeners import Listeners
+from chunk_ppo_ros.nodes.robot.controller_checks import ControllerChecks
+from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.joints import StepMessage
 from chunk_ppo_ros.robot import aloha, grippers
@@ -20,14 +22,16 @@ class Ros2ControlBackend:
     stay within the range of their joint, which is a little smaller than the range of the gripper conventions.
     """
 
-    def __init__(self, node: Node, config: RobotConfig) -> None:
+    def __init__(self, node: Node, config: RobotConfig, *, checks: ControllerChecks | None = None) -> None:
         """Makes the publishers.
 
         Args:
             node: the node that owns the publishers.
             config: the control rate, and the joint positions of an open and a closed gripper.
+            checks: asks the controllers what they are like, or None where nobody does.
         """
         self._config = config
+        self._checks = checks
         self._convention = grippers.convention_of(config)
         period = 1.0 / config.control_rate
         self._arm_message = StepMessage(aloha.ARM_JOINTS, period=period)
@@ -37,9 +41,14 @@ class Ros2ControlBackend:
         self._listeners = Listeners(node, [*self._arms.values(), *self._grippers.values()])
 
     def problem(self) -> str:
-        """Returns which topics no controller listens to, or an empty string."""
-        unheard = self._listeners.unheard()
-        return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms" if unheard else ""
+        """Returns which topics no controller listens to, or which one is not as it must be, or an empty string."""
+        if unheard := self._listeners.unheard():
+            return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms"
+        return self._checks.problem() if self._checks else ""
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Returns what the controllers have told of themselves."""
+        return self._checks.findings() if self._checks else ()
 
     def features(self) -> RobotFeatures:
         """Returns names, units, rates and limits of commands and states."""
@@ -59,4 +68,4 @@ class Ros2ControlBackend:
 
 def make_ros2_control(node: Node, config: RobotConfig) -> Ros2ControlBackend:
     """Makes the back end of a configuration."""
-    return Ros2ControlBackend(node, config)
+    return Ros2ControlBackend(node, config, checks=ControllerChecks(node, control_rate=config.control_rate))

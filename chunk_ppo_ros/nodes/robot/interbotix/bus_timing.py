@@ -67,8 +67,8 @@ def advice(reads: Spread, periods: Spread, *, control_period: float) -> str:
         return ""
     if periods.median > SLOW_STATES * control_period:
         return (
-            f"joint states come at {1 / periods.median:.0f} Hz, and commands go at {1 / control_period:.0f} Hz; "
-            f"{LATENCY}, and see that nothing else reads the motors"
+            f"joint states come at {1 / periods.median:.0f} Hz, and commands go at {1 / control_period:.0f} Hz; see "
+            "`update_rate` in the driver's motor configuration, and that nothing else reads the motors"
         )
     if periods.p95 > LONG_GAP * control_period:
         return f"gaps of {1e3 * periods.p95:.0f} ms between joint states; see that nothing else reads the motors"
