@@ -215,6 +215,7 @@ def test_faults_in_a_graph_break_no_rule() -> None:
         Cell("leader_right", "driving", "leaping"),
         Cell("policy_node", "idle", "forged_stamp"),
         Cell("robot_node", "playing", "stopped"),
+        Cell("robot_node", "playing", "clock_behind"),
     ]
     with running_graph(robot_limits()) as graph:
         for cell in cells:

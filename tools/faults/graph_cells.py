@@ -23,6 +23,7 @@ STATE_FAULTS = (
     "reordered",
     "clock_ahead",
     "clock_behind",
+    "forged_stamp",
     "oversized",
 )
 """What can be wrong with the joint states of an arm."""
@@ -44,6 +45,8 @@ CHUNK_FAULTS = (
 EVENT_FAULTS = ("duplicated", "reordered", "forged_format")
 """What can be wrong with the episode events of reward_node."""
 PROCESS_FAULTS = ("killed", "stopped")
+CLOCK_FAULTS = ("clock_ahead", "clock_behind")
+"""What can be wrong with the clock of robot_node."""
 UNSEEN = {
     "cameras": "robot_node reads no images; policy_node holds where a camera is silent",
     "trainer_node": "robot_node reads nothing of trainer_node",
@@ -51,10 +54,22 @@ UNSEEN = {
 }
 """Nodes whose faults cannot reach robot_node, with the reason."""
 STOPPING = frozenset(
-    {"minus_pi", "zero", "leaping", "cut", "delayed", "nan", "renamed", "oversized", "clock_ahead", "clock_behind"}
+    {
+        "minus_pi",
+        "zero",
+        "leaping",
+        "cut",
+        "delayed",
+        "nan",
+        "renamed",
+        "oversized",
+        "clock_ahead",
+        "clock_behind",
+        "forged_stamp",
+    }
 )
 """The faults of a follower's joint states that must end a running chunk before it is executed."""
-TIMED = frozenset({"minus_pi", "zero", "leaping", "clock_ahead", "clock_behind"})
+TIMED = frozenset({"minus_pi", "zero", "leaping", "clock_ahead", "clock_behind", "forged_stamp"})
 """The faults of which the first message is the cause of a stop."""
 
 
@@ -77,7 +92,13 @@ class Cell:
     @property
     def must_stop(self) -> bool:
         """Whether the chunk that plays when the fault begins must not be executed to its end."""
-        return self.state == "playing" and self.node in FOLLOWERS and self.fault in STOPPING
+        is_states = self.node in FOLLOWERS and self.fault in STOPPING
+        return self.state == "playing" and (is_states or self.steps_clock)
+
+    @property
+    def steps_clock(self) -> bool:
+        """Whether the clock of robot_node is set, and set back at the end of the fault."""
+        return self.node == "robot_node" and self.fault in CLOCK_FAULTS
 
     def __str__(self) -> str:
         return f"{self.node}/{self.state}/{self.fault}"
@@ -89,7 +110,7 @@ def all_cells() -> list[Cell]:
         **dict.fromkeys((*FOLLOWERS, *LEADERS), STATE_FAULTS),
         "policy_node": CHUNK_FAULTS,
         "reward_node": EVENT_FAULTS,
-        "robot_node": PROCESS_FAULTS,
+        "robot_node": (*PROCESS_FAULTS, *CLOCK_FAULTS),
         **dict.fromkeys(UNSEEN, PROCESS_FAULTS),
     }
     pairs = ((node, fault) for node, names in faults.items() for fault in names)

@@ -5,32 +5,66 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from rosgraph_msgs.msg import Clock as ClockMessage
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
+from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
+from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from faults.state_faults import StateFault
 
 PERIOD = 0.02
+CLOCK_PERIOD = 0.005
+"""The time between two messages of the clock of robot_node, s."""
 CONVENTION = grippers.GRIPPER_CONVENTIONS["openpi"]
 RUN = "faults"
 EVERY_COMMAND = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 """The QoS profile with which no command is lost that robot_node sends."""
 LAG = 0.5
 """The part of the way to its command that an arm moves in a control period."""
+
+
+class RobotClock:
+    """Sets the clock of robot_node: as a simulated time, which is the real time and an offset.
+
+    Args:
+        node: the node that publishes the time.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._offset: float | None = None  # s, or None where the clock is not set
+        self._publisher = topics.CLOCK.create_publisher(node)
+        self._parameters = AsyncParameterClient(node, "robot_node")
+        node.create_timer(CLOCK_PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def step(self, offset: float | None) -> Future[Any]:
+        """Sets the clock ahead by an offset in s, or right again where it is None. Returns the answer of robot_node."""
+        self._offset = offset
+        self._publish()
+        return self._parameters.set_parameters([Parameter("use_sim_time", value=offset is not None)])
+
+    def _publish(self) -> None:
+        if self._offset is not None:
+            now = self._node.get_clock().now().nanoseconds + round(self._offset * NANOSECONDS)
+            self._publisher.publish(ClockMessage(clock=time_from_ns(now)))
 
 
 class Rig(Node):
@@ -62,6 +96,7 @@ class Rig(Node):
         self._chunks = {side: topic.create_publisher(self) for side, topic in topics.CHUNK_TRAJECTORIES.items()}
         self._events = topics.EPISODE_EVENT.create_publisher(self)
         self.takeover: Client = self.create_client(SetBool, "takeover")
+        self.clock = RobotClock(self)
         topics.EXECUTION_RESULT.create_subscription(self, on_result)
         for side in aloha.SIDES:
             for controller, topic in (
@@ -84,10 +119,16 @@ class Rig(Node):
         self._joins: dict[int, CommandJoin] = {}  # the parts of each command by its stamp, ns
         self._complete: dict[int, np.ndarray] = {}
 
-    def robot_nodes(self) -> set[bytes]:
-        """Returns the identities of the publishers of results. One that was killed stays among them for a while."""
-        found = self.get_publishers_info_by_topic(topics.EXECUTION_RESULT.name)
-        return {bytes(info.endpoint_gid) for info in found}
+    def ends_of_robot_nodes(self) -> list[set[bytes]]:
+        """Returns the ids of the publishers of results, and of the subscriptions of each topic that the rig sends.
+
+        Those of a robot_node that was killed stay among them for a while. What is sent reaches the next one only when
+        its subscriptions are there.
+        """
+        sent = (*self._states.values(), *self._leaders.values(), *self._chunks.values(), self._events)
+        found = [self.get_publishers_info_by_topic(topics.EXECUTION_RESULT.name)]
+        found += [self.get_subscriptions_info_by_topic(publisher.topic_name) for publisher in sent]
+        return [{bytes(info.endpoint_gid) for info in infos} for infos in found]
 
     def now(self) -> int:
         """Returns the ROS time, ns."""

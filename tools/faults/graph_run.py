@@ -24,6 +24,7 @@ from faults.graph_cells import TIMED, Cell
 from faults.graph_faults import inject_chunks, inject_event, intruder
 from faults.graph_judge import GraphJudge
 from faults.graph_rig import Rig
+from faults.state_faults import STAMP_STEPS
 from faults.stream_check import Limits
 
 LOG = "robot_node.log"
@@ -59,7 +60,7 @@ class GraphRun:
 
     def start(self) -> None:
         """Starts robot_node, and waits until it listens and has executed a chunk."""
-        known = self.rig.robot_nodes()
+        known = self.rig.ends_of_robot_nodes()
         settings = {
             "env.simulator": "none",
             "robot.backend": "ros2_control",
@@ -72,9 +73,13 @@ class GraphRun:
         command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(file), *words]
         with (self._folder / LOG).open("a") as log:
             self._processes.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
-        self.until(lambda: self.rig.is_connected and self.rig.robot_nodes() - known, "robot_node listens")
+        self.until(lambda: self.rig.is_connected and self._has_new_ends(known), "robot_node listens")
         self.spin(1.0)
         self._recover()
+
+    def _has_new_ends(self, known: list[set[bytes]]) -> bool:
+        """Returns whether each topic has an end of robot_node that is not known yet."""
+        return all(ends - before for ends, before in zip(self.rig.ends_of_robot_nodes(), known, strict=True))
 
     def close(self) -> None:
         """Ends robot_node and the rig."""
@@ -148,7 +153,9 @@ class GraphRun:
         return stamp
 
     def _inject(self, cell: Cell) -> None:
-        if cell.node == "robot_node":
+        if cell.steps_clock:
+            self._step_clock(STAMP_STEPS[cell.fault])
+        elif cell.node == "robot_node":
             self._processes[-1].send_signal(signal.SIGKILL if cell.fault == "killed" else signal.SIGSTOP)
         elif cell.node == "policy_node":
             if cell.fault == "second_publisher":
@@ -174,6 +181,8 @@ class GraphRun:
             self.judge.restart()
             self.rig.forget_commands()
             self.start()
+        elif cell.steps_clock:
+            self._step_clock(None)
         elif cell.node == "robot_node":
             self._processes[-1].send_signal(signal.SIGCONT)
         if cell.state == "driving":
@@ -209,6 +218,15 @@ class GraphRun:
     def _call_takeover(self, human: bool) -> None:
         future = self.rig.takeover.call_async(SetBool.Request(data=human))
         self.until(future.done, "robot_node answers takeover", patience=5.0)
+
+    def _step_clock(self, offset: float | None) -> None:
+        """Sets the clock of robot_node ahead by an offset, s, or right again. The judge does not trust it meanwhile."""
+        self.judge.trusts_stamps = False
+        answer = self.rig.clock.step(offset)
+        self.until(answer.done, "robot_node answers on its clock", patience=5.0)
+        if offset is None:
+            self.spin(REST_TIME)
+            self.judge.trusts_stamps = True
 
     def _on_reading(self, side: str, state: object) -> None:
         self.judge.on_reading(side, state)  # type: ignore[arg-type]

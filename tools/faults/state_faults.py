@@ -16,6 +16,8 @@ DELAY = 0.3
 """The time by which delayed joint states are late, s."""
 CLOCK_STEP = 3.0
 """The step of a driver's clock, s."""
+STAMP_STEPS = {"clock_ahead": CLOCK_STEP, "clock_behind": -CLOCK_STEP, "forged_stamp": 2.0e8}
+"""How far the stamps of each of these faults are ahead, s."""
 MANY = 20_000
 """The number of joints in a message that is too large."""
 
@@ -77,7 +79,7 @@ class StateFault:
         elif self.kind == "oversized":
             message.name = [f"joint_{number}" for number in range(MANY)]
             message.position = [0.0] * MANY
-        elif self.kind in ("clock_ahead", "clock_behind"):
-            step = CLOCK_STEP if self.kind == "clock_ahead" else -CLOCK_STEP
+        elif self.kind in STAMP_STEPS:
+            step = STAMP_STEPS[self.kind]
             message.header.stamp = time_from_ns(time_to_ns(message.header.stamp) + round(step * NANOSECONDS))
         return message
