@@ -33,8 +33,8 @@ class OperatorNode(Node):
         self.results: list[ExecutionResult] = []
         self.version = -1
         self.robot_says = ""
-        self._leaders = {side: topic.create_publisher(self) for side, topic in topics.LEADER_STATES.items()}
         if leaders:
+            self._leaders = {side: topic.create_publisher(self) for side, topic in topics.LEADER_STATES.items()}
             self.create_timer(LEADER_PERIOD, self._publish_leaders)
         self.create_subscription(EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
@@ -85,13 +85,14 @@ class Operator(Spinner):
         return bool(answer.success)
 
     def run_episodes(self, *, until_version: int) -> None:
-        """Starts each episode, until the policy has a version. Then ends the last episode."""
+        """Brings the arms to the start pose and starts each episode until the policy has a version. Then ends it."""
         started: set[int] = set()
 
         def has_version() -> bool:
             newest = self.node.events[-1] if self.node.events else None
             if newest is not None and newest.event == EpisodeEvent.RESET and newest.episode not in started:
                 started.add(newest.episode)
+                self.until_done("go_to_start_pose")
                 self.until_done("start_episode")
             return self.node.version >= until_version
 
