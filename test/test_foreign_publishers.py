@@ -8,7 +8,7 @@ import pytest
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers, RunGuard
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import ForeignPublishers, RunGuard
 from support.fake_node import FakeNode
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chunk_ppo_ros.nodes.common.listeners import LOOK_PERIOD, Listeners
+from chunk_ppo_ros.nodes.common.peers.listeners import LOOK_PERIOD, Listeners
 from support.fake_node import FakeNode, FakePublisher, SteadyClock
 
 

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
-from chunk_ppo_ros.nodes.common.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 
 pytestmark = pytest.mark.graph
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from chunk_ppo_ros.nodes.common.presence import PresenceChange, PresenceWatch
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceChange, PresenceWatch
 
 TOPIC = "policy_version"
 PATIENCE = 1.5

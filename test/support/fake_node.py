@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.time import Time
 
 from chunk_ppo_ros.nodes.common.conditions import Condition, Conditions
-from chunk_ppo_ros.nodes.common.message_origin import WithOrigin
+from chunk_ppo_ros.nodes.common.peers.message_origin import WithOrigin
 
 
 class FakePublisher:

@@ -10,8 +10,8 @@ from rclpy.publisher import Publisher
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.listeners import Listeners
-from chunk_ppo_ros.nodes.common.presence import PresenceWatch
+from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import topics
 

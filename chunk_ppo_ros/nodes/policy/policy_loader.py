@@ -13,7 +13,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.foreign_publishers import RunGuard
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode

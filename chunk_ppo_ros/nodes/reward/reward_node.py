@@ -18,7 +18,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.foreign_publishers import RunGuard
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector

@@ -7,7 +7,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.presence import PresenceWatch
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 

@@ -19,7 +19,7 @@ from rclpy.clock import Clock, ClockType
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.foreign_publishers import ForeignPublishers
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.between_episodes.scripted_motions import ScriptedMotions

@@ -6,7 +6,7 @@ import numpy as np
 from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.nodes.common.listeners import Listeners
+from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
 from chunk_ppo_ros.nodes.robot.controller_checks import ControllerChecks
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.nodes.wire import topics

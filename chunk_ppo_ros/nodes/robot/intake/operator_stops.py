@@ -13,7 +13,7 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.common.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 

@@ -11,14 +11,14 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data import topic_names
-from chunk_ppo_ros.nodes.common.foreign_publishers import UNKNOWN
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     ARM_GROUP,
     GROUP_COMMANDS,
     SINGLE_COMMANDS,
     DriverInterfaces,
 )
-from chunk_ppo_ros.nodes.common.listeners import Listeners
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN
+from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha

@@ -13,7 +13,7 @@ from chunk_ppo_msgs import msg
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common import condition_table
-from chunk_ppo_ros.nodes.common.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
 from chunk_ppo_ros.nodes.common.subscriptions import ConditionReporter
 from chunk_ppo_ros.nodes.wire import topics
 
