@@ -113,6 +113,15 @@ def test_the_error_of_a_motor_is_named_where_the_driver_tells_it(bench: Bench) -
     bench.until_problem("motors of the arm have stopped with an error and are limp: elbow (overheating)")
 
 
+def test_the_first_motor_and_the_gripper_with_an_error_do_not_pass_for_a_simulation(bench: Bench) -> None:
+    bench.start("left")
+    right = bench.start("right", has_services=False)
+    right.motors.errors.update(waist=32, gripper=32)
+    right.motors.stuck = True
+    right.offer_services()
+    bench.until_problem("motors of the arm have stopped with an error and are limp: waist (it tells no register")
+
+
 def test_temperatures_are_read_while_nothing_moves(bench: Bench) -> None:
     left, _ = bench.start("left"), bench.start("right")
     assert bench.backend.temperatures() == ()

@@ -105,6 +105,15 @@ def test_a_motion_is_refused_while_an_episode_runs_or_is_paused(real: Operator) 
     assert real.answer(real.move(0, 0.05)) == (True, "the robot is there")
 
 
+def test_the_arms_can_be_put_down_after_reward_node_has_died_in_an_episode(real: Operator) -> None:
+    real.rig.tell(EpisodeEvent.STARTED)
+    real.graph.spin(0.1)
+    assert not real.answer(real.move(0, 0.05))[0]
+    real.rig.destroy_publisher(real.rig.events)
+    real.graph.until(lambda: not real.graph.robot.count_publishers("episode_event"))
+    assert real.answer(real.move(0, 0.05)) == (True, "the robot is there")
+
+
 @pytest.mark.parametrize("kind", ["an episode that starts", "an emergency stop", "the service"])
 def test_a_motion_is_ended(real: Operator, kind: str) -> None:
     future = real.move(0, 0.5)

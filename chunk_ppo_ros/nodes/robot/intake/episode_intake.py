@@ -60,22 +60,30 @@ class EpisodeIntake:
         self._started = time.monotonic()
         self.run_id = ""
         """The run of the newest event, or empty before any."""
-        self.episode = ""
-        """The reason why an episode does not let anything but its chunks move the robot; empty where none runs."""
+        self._node = node
+        self._episode = ""
         self.unconfirmed = UNCONFIRMED if confirm_start else ""
         """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
         subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message, note_sender=note_sender)
         node.create_service(Trigger, "confirm_motion", self._on_confirm)
+
+    @property
+    def episode(self) -> str:
+        """The reason why an episode does not let anything but its chunks move the robot; empty where none runs.
+
+        Where nobody sends events any more, no episode can go on, and an operator may put the arms down.
+        """
+        return self._episode if self._node.count_publishers(topics.EPISODE_EVENT.name) else ""
 
     def _on_message(self, message: EpisodeEvent) -> None:
         self.run_id = message.run_id
         if message.event in _SUSPENDING_EVENTS:
             # Between episodes a human moves the real robot to the start. A pause holds both the human and the policy.
             freeze = message.event == EpisodeEvent.PAUSED or not self._is_real
-            self.episode = "the episode is paused; end it first" if message.event == EpisodeEvent.PAUSED else ""
+            self._episode = "the episode is paused; end it first" if message.event == EpisodeEvent.PAUSED else ""
             self._player.suspend(_SUSPENDING_EVENTS[message.event], freeze=freeze)
         else:
-            self.episode = "an episode is running; end it first by the service end_episode"
+            self._episode = "an episode is running; end it first by the service end_episode"
             # A pause may end by itself.
             is_start = message.event == EpisodeEvent.STARTED and self._is_new(message)
             confirmed = not self._is_real or is_start

@@ -112,9 +112,9 @@ class DriverLink:
         values = {"cmd_type": "group", "name": ARM_GROUP, "reg": register}
         return self._call(self._registers, self._interfaces.register_values, **values)
 
-    def gripper_register(self, register: str) -> ServiceCall:
-        """Reads a register of the gripper's motor."""
-        values = {"cmd_type": "single", "name": aloha.GRIPPER, "reg": register}
+    def motor_register(self, motor: str, register: str) -> ServiceCall:
+        """Reads a register of one motor."""
+        values = {"cmd_type": "single", "name": motor, "reg": register}
         return self._call(self._registers, self._interfaces.register_values, **values)
 
     def set_arm_register(self, register: str, value: int) -> ServiceCall:

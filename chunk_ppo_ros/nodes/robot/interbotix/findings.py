@@ -30,7 +30,7 @@ def findings_of(
     """
     found = [_bus(name, facts, state_periods, control_period=control_period, is_paced=is_paced)]
     if not facts.tells_registers:
-        return (*found, Finding(f"{name} motors", "the driver tells no registers of the motors, as in a simulation"))
+        return (*found, Finding(f"{name} motors", "the driver tells no registers, as in a simulation; none is set"))
     return (*found, _temperatures(name, facts), _gains(name, facts), _profile(name, facts), _currents(name, facts))
 
 

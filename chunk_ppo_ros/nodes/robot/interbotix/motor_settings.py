@@ -56,10 +56,15 @@ def read(link: DriverLink, facts: MotorFacts, register: str) -> Routine:
 
 
 def read_gripper(link: DriverLink, facts: MotorFacts, register: str) -> Routine:
-    """Reads a register of the gripper's motor into the facts, and how long that took."""
-    call = link.gripper_register(register)
+    """Reads a register of the gripper's motor into the facts."""
+    yield from read_motor(link, facts, aloha.GRIPPER, register)
+
+
+def read_motor(link: DriverLink, facts: MotorFacts, motor: str, register: str) -> Routine:
+    """Reads a register of one motor into the facts, and how long that took."""
+    call = link.motor_register(motor, register)
     yield call
-    facts.note(register, (aloha.GRIPPER,), call.answer.values)
+    facts.note(register, (motor,), call.answer.values)
     if len(call.answer.values):
         facts.round_trips.append(call.took)
 

@@ -96,11 +96,16 @@ def switch_torque_off(link: DriverLink, facts: MotorFacts) -> Routine:
 
 
 def _read_errors(link: DriverLink, facts: MotorFacts) -> Routine:
-    """Reads the errors of all motors, again where a motor did not answer. An answer may be lost on the bus."""
+    """Reads the errors of all motors, again where a motor did not answer. An answer may be lost on the bus.
+
+    Where no motor has told anything, each is asked for itself. A driver that tells nothing of any is a simulation.
+    """
     for _ in range(NUM_ATTEMPTS):
         yield from motor_settings.read(link, facts, motor_facts.ERROR)
-        if not facts.silent(motor_facts.ERROR, motor_facts.MOTORS):
+        if facts.tells_registers and not facts.silent(motor_facts.ERROR, motor_facts.MOTORS):
             return
+    for motor in () if facts.tells_registers else motor_facts.MOTORS:
+        yield from motor_settings.read_motor(link, facts, motor, motor_facts.ERROR)
 
 
 def _errors(facts: MotorFacts, motors: tuple[str, ...]) -> str:
