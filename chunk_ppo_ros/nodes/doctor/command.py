@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings import text as report
-from chunk_ppo_ros.nodes.common.robot_flags import robot_config, robot_parser
 from chunk_ppo_ros.nodes.doctor.check_table import run_checks
 from chunk_ppo_ros.nodes.doctor.facts import Facts
 from chunk_ppo_ros.nodes.doctor.probes.checkpoint import weight_facts
@@ -19,6 +18,7 @@ from chunk_ppo_ros.nodes.doctor.probes.cv_bridge_test import cv_bridge_facts
 from chunk_ppo_ros.nodes.doctor.probes.graph import look_at_graph
 from chunk_ppo_ros.nodes.doctor.probes.model import model_facts
 from chunk_ppo_ros.nodes.doctor.probes.workstation import disk_facts, gpu_facts, ros_facts
+from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
 
 SECONDS = 3.0
 """How long the command listens to the robot, s."""

@@ -18,12 +18,12 @@ from rclpy.signals import SignalHandlerOptions
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.text import has_errors
 from chunk_ppo_ros.core.folders import check_folder
-from chunk_ppo_ros.nodes.common.robot_flags import robot_config, robot_parser
 from chunk_ppo_ros.nodes.start_of_day.operator import Console, NobodyAsked, Operator
 from chunk_ppo_ros.nodes.start_of_day.procedure import Pace, StartOfDay, stopped
 from chunk_ppo_ros.nodes.start_of_day.report import folder_of, write_report
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, RobotLink
 from chunk_ppo_ros.robot.grippers import convention_of
+from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
 
 STARTING_TIMEOUT = 10.0
 """The seconds within which the arms, the cameras and robot_node must be found."""
