@@ -88,6 +88,8 @@ def test_what_stops_a_part_of_the_run_is_an_error_and_what_it_waits_for_is_a_war
         "ARM_UNREADABLE",
         "CAMERA_DOUBTFUL",
         "FINGER_IMPOSSIBLE",
+        "CURRENTS_UNKNOWN",
+        "MOTOR_HOT",
         "NOBODY_LISTENS",
         "TRAINER_LEFT",
         "CHUNK_UNFINISHED",

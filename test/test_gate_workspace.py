@@ -161,7 +161,7 @@ def test_a_target_inside_is_not_changed():
         assert one.causes == other.causes
 
 
-def test_a_chunk_that_ends_outside_ends_where_it_stands_still_and_passes_no_target():
+def test_a_chunk_outside_is_executed_where_it_stands_still():
     gate, target = anchored(aloha.START_POSE), reaching_down(0.3)
     hold_to(gate, target)
     targets = np.tile(target, (16, 1))
@@ -169,7 +169,15 @@ def test_a_chunk_that_ends_outside_ends_where_it_stands_still_and_passes_no_targ
     commanded = [gate.send(target, now=None).target for _ in range(16)]
     ending = gate.ending(targets, commanded)
     assert gate.ending(targets, commanded[:15]) is None and ending is not None and ending.has_arrived
-    assert (ending.status, gate.num_passed(targets, commanded)) == (Status.LIMITED, 0)
+    assert (ending.status, gate.num_passed(targets, commanded)) == (Status.EXECUTED, 16)
+
+
+def test_the_other_arm_must_pass_its_targets_all_the_same():
+    gate, target = anchored(aloha.START_POSE), reaching_down(0.3)
+    target[7] = 0.5  # of the right arm, which is inside and would need more steps
+    gate.anchor(gate.commanded)
+    commanded = [gate.send(target, now=None).target for _ in range(16)]
+    assert gate.num_passed(np.tile(target, (16, 1)), commanded) == 0
 
 
 def test_arms_leave_the_sleep_pose():

@@ -30,6 +30,9 @@ PARAMETERS = {
     "env.simulator": "none",
     "robot.backend": "interbotix",
     "robot.max_following_error": 0.3,
+    "robot.max_current": 3000.0,
+    "robot.max_gripper_current": 600.0,
+    "robot.max_temperature": 70.0,
     "robot.max_velocity": 1.5,
     "robot.max_acceleration": 10.0,
     "robot.scripted_velocity": 1.5,
@@ -159,6 +162,47 @@ def test_a_failed_read_moves_nothing(graph: Graph) -> None:
     assert graph.chunk(np.tile(aloha.START_POSE, (4, 1))).status == ExecutionResult.REFUSED
     graph.spin(0.3)
     assert left.motors.positions == pytest.approx(stopped)
+
+
+def test_a_gripper_that_goes_limp_in_a_chunk_is_a_fault_with_its_name(graph: Graph) -> None:
+    graph.until_prepared()
+    graph.policy.send(ramp(100))
+    left = graph.drivers["left"]
+    graph.until(lambda: left.motors.positions["waist"] > 0.1)
+    left.motors.errors["gripper"] = 32
+    graph.until(lambda: bool(graph.policy.results))
+    result = graph.policy.results.pop()
+    assert (result.status, result.num_steps) == (ExecutionResult.FAULT, 0)
+    assert "the left gripper has no torque" in result.message
+
+
+def test_a_motor_with_too_much_current_is_a_fault_and_the_robot_gives_way(graph: Graph) -> None:
+    graph.until_prepared()
+    graph.policy.send(ramp(100))
+    right = graph.drivers["right"].motors
+    graph.until(lambda: right.positions["waist"] > 0.1)
+    right.currents["gripper"] = 700.0
+    right.speed = 0.2
+    graph.until(lambda: bool(graph.policy.results))
+    result = graph.policy.results.pop()
+    assert result.status == ExecutionResult.FAULT
+    assert "the right gripper is obstructed: its motor needs 700 mA, more than 600 mA" in result.message
+    right.currents.clear()
+    pressed = right.goals["gripper"]
+    graph.spin(1.0)
+    assert right.goals["gripper"] < pressed - 0.05  # The gripper opens, and its command goes back to where it is.
+
+
+def test_a_motor_that_is_too_hot_lets_the_robot_hold(graph: Graph) -> None:
+    graph.until_prepared()
+    graph.drivers["left"].motors.registers["Present_Temperature"]["elbow"] = 75
+    still = np.tile(aloha.START_POSE, (2, 1))
+
+    def is_refused() -> bool:
+        graph.spin(2.0)  # Temperatures are read while nothing is sent.
+        return "the left elbow is too hot: 75 C" in graph.chunk(still).message
+
+    graph.until(is_refused, timeout=30.0)
 
 
 def test_an_arm_that_had_no_torque_starts_where_it_is_once_the_operator_has_looked(graph: Graph) -> None:

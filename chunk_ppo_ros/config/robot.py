@@ -105,6 +105,30 @@ class RobotConfig(Checked):
         maximum=3.14159,
         graph_only=True,
     )
+    max_current: float = setting(
+        0.0,
+        "current of an arm's motor that stops the motion after half a second, mA (wrist_rotate: 52 %); 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
+    max_gripper_current: float = setting(
+        0.0,
+        "current of a gripper's motor that stops the motion after half a second, mA; 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
+    warn_temperature: float = setting(
+        0.0,
+        "temperature of a motor above which it is named on /diagnostics, degrees Celsius; 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
+    max_temperature: float = setting(
+        0.0,
+        "temperature of a motor above which the robot holds, degrees Celsius; 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
     table_height: float = setting(
         NO_TABLE,
         "height of the table in the frame of an arm's base, m; finger tips may touch it; -1 for none",

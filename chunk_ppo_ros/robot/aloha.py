@@ -78,7 +78,12 @@ def side_slice(side: str) -> slice:
 def worst_joint(distances: np.ndarray) -> tuple[int, str]:
     """Returns the arm joint with the largest of 14 distances: its index among the 14, and its name ("left elbow")."""
     index = int(ARM_INDICES[np.argmax(distances[ARM_INDICES])])
-    return index, f"{SIDES[index // SIDE_DIM]} {ARM_JOINTS[index % SIDE_DIM]}"
+    return index, joint_name(index)
+
+
+def joint_name(index: int) -> str:
+    """Returns the name of one of the 14 dimensions, such as "left elbow" or "right gripper"."""
+    return f"{SIDES[index // SIDE_DIM]} {(*ARM_JOINTS, GRIPPER)[index % SIDE_DIM]}"
 
 
 def select_joints(names: Sequence[str], values: Sequence[float], wanted: Sequence[str]) -> np.ndarray:
@@ -171,6 +176,16 @@ def side_effort(names: Sequence[str], efforts: Sequence[float]) -> float | None:
     known = dict(zip(names, efforts, strict=False))
     arm = np.abs([known.get(joint, np.nan) for joint in ARM_JOINTS])
     return float(np.mean(arm)) if np.all(np.isfinite(arm)) else None
+
+
+def side_currents(names: Sequence[str], efforts: Sequence[float]) -> np.ndarray | None:
+    """Returns the efforts of an arm's seven motors, float64 [7], in the driver's unit; NaN where one is not told.
+
+    Returns None where the joint states tell no efforts. Arguments are those of `side_effort`.
+    """
+    known = dict(zip(names, efforts, strict=False))
+    motors = np.array([known.get(joint, np.nan) for joint in (*ARM_JOINTS, GRIPPER)], np.float64)
+    return None if np.all(np.isnan(motors)) else motors
 
 
 def camera_topic(pattern: str, camera: str) -> str:

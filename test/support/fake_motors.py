@@ -60,6 +60,7 @@ class FakeMotors:
         self.speed = MOTOR_SPEED
         self.stuck = False
         self.reads = True
+        self.currents: dict[str, float] = {}  # of the motors that have another current than `CURRENT`, mA
         self.mistakes: list[str] = []
         self.commands: list[tuple[str, list[float]]] = []
 
@@ -120,5 +121,9 @@ class FakeMotors:
         angles = [self.positions[name] if self.reads else READ_FAILURE for name in self.names]
         finger = finger_of(angles[-1])
         names = [*self.names, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
-        current = CURRENT if self.reads else 0.0
-        return names, [*angles, finger, -finger], [*[current] * len(angles), FINGER_EFFORT, FINGER_EFFORT]
+        currents = [self.current(name) if self.reads else 0.0 for name in self.names]
+        return names, [*angles, finger, -finger], [*currents, FINGER_EFFORT, FINGER_EFFORT]
+
+    def current(self, name: str) -> float:
+        """Returns the current of a motor, mA. One without torque has none."""
+        return self.currents.get(name, CURRENT) if self.torque[name] and not self.errors[name] else 0.0

@@ -46,6 +46,20 @@ JOINT_STATES_UNUSED = Condition(
     cleared="joint states of the {arm} are used again",
     is_error=True,
 )
+CURRENTS_UNKNOWN = Condition(
+    key="currents of the motors",
+    text="the joint states of these arms tell no currents in mA: {arms}; robot.max_current and "
+    "robot.max_gripper_current limit nothing there, and a motor without torque is found only by where its joint is",
+    cleared="the joint states of both arms tell currents again",
+    renewed_by=("arms",),
+)
+MOTOR_HOT = Condition(
+    key="temperature of a motor",
+    text="the {motor} is hot: {celsius:.0f} C, more than {limit:g} C (robot.warn_temperature); let the robot rest "
+    "in its sleep pose",
+    cleared="no motor is hot any more",
+    renewed_by=("motor",),
+)
 FINGER_IMPOSSIBLE = Condition(
     key="finger of the {arm}",
     text="{arm}: {reason}",

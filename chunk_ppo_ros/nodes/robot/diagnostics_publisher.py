@@ -17,7 +17,7 @@ from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
 class DiagnosticsPublisher:
-    """Publishes the status of the chunk player, and that of the back end.
+    """Publishes the status of the chunk player, that of the back end, and that of the motors.
 
     Args:
         node: the node that publishes.
@@ -25,6 +25,7 @@ class DiagnosticsPublisher:
         diagnostics: what was counted of its results.
         look: looks why the robot must not move, and returns it, or an empty string.
         backend: returns the status of the back end.
+        motors: returns the status of the motors.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class DiagnosticsPublisher:
         *,
         look: Callable[[], str],
         backend: Callable[[], DiagnosticStatus],
+        motors: Callable[[], DiagnosticStatus],
     ) -> None:
         self._node = node
         self._player = player
         self._diagnostics = diagnostics
         self._look = look
         self._backend = backend
+        self._motors = motors
         self._publisher = topics.DIAGNOSTICS.create_publisher(node)
         node.create_timer(DIAGNOSTICS_PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -56,4 +59,5 @@ class DiagnosticsPublisher:
             waits=player.waits(time.monotonic()),
         )
         stamp = self._node.get_clock().now().nanoseconds
-        self._publisher.publish(DiagnosticArray(header=header_of(stamp), status=[status, self._backend()]))
+        statuses = [status, self._backend(), self._motors()]
+        self._publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))

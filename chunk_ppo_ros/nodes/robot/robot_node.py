@@ -33,6 +33,7 @@ from chunk_ppo_ros.nodes.robot.intake.speed_parameter import SpeedParameter
 from chunk_ppo_ros.nodes.robot.intake.takeover_service import TakeoverService
 from chunk_ppo_ros.nodes.robot.intake.trajectory_intake import TrajectoryIntake
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
+from chunk_ppo_ros.nodes.robot.motor_reports import MotorReports, tells_currents
 from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
 from chunk_ppo_ros.nodes.robot.result_publisher import ResultPublisher
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend, sleep_pose_of
@@ -66,6 +67,7 @@ class RobotNode(MotionLifecycle):
         self._driver = DriverPublisher(self, self._conditions)
         names = [topic.name for topic in topics.published_by_one(config.robot)]
         self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
+        self._motors = MotorReports(self._backend, config.robot, self._conditions, self._player.motors)
         self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:
@@ -74,7 +76,14 @@ class RobotNode(MotionLifecycle):
         else:
             self.create_timer(period, self._tick, clock=steady)
         shows = shadow_status if self._shadow else functools.partial(backend_status, self._backend)
-        DiagnosticsPublisher(self, self._player, self._diagnostics, look=self._look_at_all, backend=shows)
+        DiagnosticsPublisher(
+            self,
+            self._player,
+            self._diagnostics,
+            look=self._look_at_all,
+            backend=shows,
+            motors=self._motors.status,
+        )
         self._driver.follow(self._player, run_id=self._episodes.run_id)
         SpeedParameter(self, largest=config.robot.max_velocity, apply=self._player.set_max_velocity)
         self._made = True
@@ -136,6 +145,7 @@ class RobotNode(MotionLifecycle):
             conditions=self._conditions,
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             note_sender=self._intruders.on_message,
+            tells_currents=tells_currents(self._backend),
             on_arm_states=self._on_arm_states,
         )
         file = stop_file(config, self.get_namespace())
@@ -143,7 +153,12 @@ class RobotNode(MotionLifecycle):
         self._obstacles = Obstacles(
             self._player,
             self._backend,
-            stops=(lambda: self._stops.reason, lambda: self.inactive, lambda: self._episodes.unconfirmed),
+            stops=(
+                lambda: self._stops.reason,
+                lambda: self.inactive,
+                lambda: self._episodes.unconfirmed,
+                self._motors.problem,
+            ),
             doubts=(lambda: self._intruders.found,),
         )
         self._trajectories = TrajectoryIntake(

@@ -150,7 +150,15 @@ class Gate:
         """
         if not self._limiter.limits_acceleration:
             return min(len(commanded), len(targets))
-        return num_passed(targets, np.array(commanded), self._start)
+        return num_passed(targets, np.array(commanded), self._start, self._reachable(targets))
+
+    def _reachable(self, targets: np.ndarray) -> np.ndarray:
+        """Returns which targets are in the workspaces, bool [k, 14], alike for all numbers of an arm."""
+        reachable = np.ones(targets.shape, bool)
+        for side, workspace in self._workspaces.items():
+            part = aloha.side_slice(side)
+            reachable[:, part] = np.all(workspace.excess(targets[:, part]) <= 0.0, axis=1)[:, None]
+        return reachable
 
     def ending(self, targets: np.ndarray, commanded: Sequence[np.ndarray]) -> ChunkEnding | None:
         """Returns how a chunk ends after a number of commands, or None where it goes on.
@@ -190,17 +198,21 @@ class Gate:
         problems = {side: found.problem(pose[aloha.side_slice(side)]) for side, found in self._workspaces.items()}
         return "; ".join(f"the {side} arm's {problem}" for side, problem in problems.items() if problem)
 
-    def has_arrived(self, target: np.ndarray) -> bool:
+    def has_arrived(self, target: np.ndarray, *, grippers: bool = False) -> bool:
         """Returns whether the arm joints are commanded to a target, float [14], and can rest there at once.
 
         A target outside the workspace counts where the last command stands still at the border before it.
+
+        Args:
+            target: float [14], the target.
+            grippers: whether the grippers must be commanded to it too.
         """
         if self._is_at_border:
             return True
         last = self._anchored()
         in_range = np.clip(target, aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
-        is_near = np.abs(last.target - in_range)[aloha.ARM_INDICES] <= ARRIVAL_TOLERANCE
-        return bool(np.all(is_near)) and self.can_rest
+        is_near = np.abs(last.target - in_range) <= ARRIVAL_TOLERANCE
+        return bool(np.all(is_near if grippers else is_near[aloha.ARM_INDICES])) and self.can_rest
 
     def _anchored(self) -> Command:
         if self._last is None:

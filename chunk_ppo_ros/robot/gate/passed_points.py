@@ -13,7 +13,9 @@ PASS_TOLERANCE = 0.01
 """The distance from a target within which a command has passed it, rad; half a degree, about what an arm repeats."""
 
 
-def num_passed(targets: np.ndarray, commanded: np.ndarray, start: np.ndarray) -> int:
+def num_passed(
+    targets: np.ndarray, commanded: np.ndarray, start: np.ndarray, reachable: np.ndarray | None = None
+) -> int:
     """Returns how many of the targets were passed, each after the one before and not earlier than it was asked.
 
     A target is passed when each arm joint has been commanded to it or across it. Joints may pass it in different steps.
@@ -24,6 +26,8 @@ def num_passed(targets: np.ndarray, commanded: np.ndarray, start: np.ndarray) ->
             the border of the range.
         commanded: float [n, 14], the commands, of which command i was the first toward target i.
         start: float [14], the command before the first.
+        reachable: bool [k, 14], whether a dimension must pass a target; None for all. An arm need not pass what is
+            outside its workspace.
     """
     if not len(commanded):
         return 0
@@ -34,9 +38,10 @@ def num_passed(targets: np.ndarray, commanded: np.ndarray, start: np.ndarray) ->
     high = np.maximum(path[:-1], path[1:]) + PASS_TOLERANCE
     steps = np.arange(len(commanded))[:, None]
     earliest = np.zeros(len(arms), int)  # the step in which each joint passed the target before
+    is_free = np.zeros_like(asked, bool) if reachable is None else ~reachable[:, arms]
     count = 0
     for number, target in enumerate(asked):
-        hits = (low <= target) & (target <= high) & (steps >= np.maximum(earliest, number))
+        hits = ((low <= target) & (target <= high) | is_free[number]) & (steps >= np.maximum(earliest, number))
         found = np.any(hits, axis=0)
         earliest = np.where(found, np.argmax(hits, axis=0), earliest)
         count += bool(np.all(found))

@@ -16,6 +16,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
+from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
 from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
@@ -104,6 +105,11 @@ class ChunkPlayer:
     def teleoperation_problem(self) -> str:
         """The reason why an arm does not follow its leader although a human drives; empty where both follow."""
         return self._human.problem
+
+    @property
+    def motors(self) -> MotorWatch:
+        """The watch of the motors' currents, which takes them from the joint states."""
+        return self._motion.motors
 
     @property
     def suspended(self) -> str:
@@ -263,7 +269,7 @@ class ChunkPlayer:
             self._motion.stop_yielding()
             self._motion.stop(Status.FAULT, obstacle, counts=counts)
         elif obstruction := self._motion.obstruction(now):
-            self._motion.give_way(Status.FAULT, obstruction)
+            self._motion.give_way(Status.FAULT, obstruction, now=now)
             self._leaders.release(obstruction)
 
     def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:

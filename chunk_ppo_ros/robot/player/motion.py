@@ -17,6 +17,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
+from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
@@ -63,6 +64,7 @@ class MotionExecutor:
         self._measurer = Measurer()
         self._running: RunningExecution | None = None
         self._following = FollowingWatch(0.0 if config.shadow else config.max_following_error)
+        self.motors = MotorWatch(config)
         self._yields_to: np.ndarray | None = None  # where the robot gives way to an obstacle
         self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
         self._is_confirmed = False  # whether the operator has seen where the robot is since the last motion
@@ -251,13 +253,15 @@ class MotionExecutor:
         self._yields_to = None
 
     def obstruction(self, now: float) -> str:
-        """Returns which joint has not followed its command for too long, or an empty string."""
+        """Returns which joint has not followed, or which motor was overloaded or limp, for too long, or nothing."""
         commanded = self._gate.commanded
-        if self._running is None or commanded is None:
+        if self._running is None or commanded is None or self._shadow:
             return ""
-        return self._following.obstruction(commanded, self._readings.positions(), now=now)
+        measured = self._readings.positions()
+        problem = self.motors.problem(commanded, measured, now=now)
+        return problem or self._following.obstruction(commanded, measured, now=now)
 
-    def give_way(self, status: Status, reason: str) -> None:
+    def give_way(self, status: Status, reason: str, *, now: float) -> None:
         """Stops like `stop`, and moves the command to the measured position once.
 
         The last command would press what is in the way with all the strength of the motors. The robot does not give way
@@ -266,7 +270,8 @@ class MotionExecutor:
         self.stop(status, reason, counts=False)
         measured, commanded = self._readings.positions(), self._gate.commanded
         if commanded is not None:
-            measured[aloha.GRIPPER_INDICES] = commanded[aloha.GRIPPER_INDICES]  # They go on holding what they hold.
+            holding = np.setdiff1d(aloha.GRIPPER_INDICES, self.motors.overloaded_grippers(now))
+            measured[holding] = commanded[holding]  # They go on holding what they hold.
         self._yields_to = measured
 
     def forget_command(self) -> None:
@@ -306,7 +311,7 @@ class MotionExecutor:
             self._stops = not self._gate.rests
         else:
             hold = self._gate.send(self._yields_to, now=self._time(now), speed=YIELDING_SPEED).target
-            self._stops = not self._gate.has_arrived(self._yields_to)
+            self._stops = not self._gate.has_arrived(self._yields_to, grippers=True)
         return hold
 
     def held(self, *, follows_leader: bool) -> np.ndarray:

@@ -33,6 +33,7 @@ class JointStateIntake:
         conditions: the conditions of the node.
         profile: the QoS profile of the followers' joint states.
         note_sender: notes who sends the followers' joint states.
+        tells_currents: whether the efforts in the joint states are the currents of the motors, mA.
         on_arm_states: is called after usable joint states of a follower.
     """
 
@@ -46,9 +47,11 @@ class JointStateIntake:
         conditions: Conditions,
         profile: QoSProfile,
         note_sender: NoteSender,
+        tells_currents: bool,
         on_arm_states: Callable[[], None],
     ) -> None:
         self._clock = node.get_clock()
+        self._tells_currents = tells_currents
         self._player = player
         self._convention = convention
         self._diagnostics = diagnostics
@@ -70,6 +73,8 @@ class JointStateIntake:
         self._note_good_states(side, f"{side} arm")
         self._note_finger(f"{side} arm", message)
         effort = aloha.side_effort(message.name, message.effort)
+        currents = aloha.side_currents(message.name, message.effort) if self._tells_currents else None
+        self._player.motors.observe(side, currents, now=time.monotonic())
         stamp = time_to_ns(message.header.stamp)
         self._player.observe(side, state, stamp=stamp, now=time.monotonic(), age=self._age(stamp), effort=effort)
         self._on_arm_states()
