@@ -21,8 +21,8 @@ FOLDERS = (
     "tools",
 )
 NAMED = re.compile(r"(?<![\w/.*<~-])((?:[\w.-]+/)*[\w-]+\.(?:py|yaml|sh))\b")
-NOT_OURS = {"metadata.yaml", "my_robot.yaml", "params.yaml", "p.yaml", "tokenizer.py"}
-"""These files are written by programs or by the reader, belong to a bag, or are openpi's."""
+NOT_OURS = {"metadata.yaml", "my_robot.yaml", "params.yaml", "p.yaml", "tokenizer.py", "xs_sdk_sim.py"}
+"""These files are written by programs or by the reader, belong to a bag, or are of openpi or of Interbotix."""
 
 TEXTS = [
     *ROOT.glob("*.md"),
