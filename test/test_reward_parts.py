@@ -152,7 +152,13 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
     )
     response = node.services["pause"](SetBool.Request(data=True), SetBool.Response())
     assert (response.success, response.message) == (True, "paused")
-    assert calls == [Ending.FAILURE, True]
+    stops = node.clients["stop_scripted_motion"]
+    assert stops.requests == [Trigger.Request()]  # Between episodes the robot may be under way to its start pose.
+    node.services["pause"](SetBool.Request(data=False), SetBool.Response())
+    stops.is_ready = False
+    node.services["pause"](SetBool.Request(data=True), SetBool.Response())
+    assert len(stops.requests) == 1
+    assert calls == [Ending.FAILURE, True, False, True]
 
 
 # The tests below check what reward_node remembers of chunks.

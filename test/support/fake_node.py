@@ -29,6 +29,20 @@ class FakePublisher:
         return self.num_subscribers
 
 
+class FakeClient:
+    """Keeps the requests. Tests set whether its service is there."""
+
+    def __init__(self) -> None:
+        self.is_ready = True
+        self.requests: list[Any] = []
+
+    def service_is_ready(self) -> bool:
+        return self.is_ready
+
+    def call_async(self, request: Any) -> None:
+        self.requests.append(request)
+
+
 class FakeNode:
     """A node and its logger in one. It keeps what is logged and published, and tests call what it subscribes to.
 
@@ -36,6 +50,7 @@ class FakeNode:
         lines: what is logged, as (level, text).
         publishers: the publishers by topic.
         subscribers: what is called with the messages of a topic, by topic.
+        clients: the clients by service.
         timers: what the timers call.
         present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
         listening: the names of the nodes that listen to a topic, by topic; one named listener by default.
@@ -46,6 +61,7 @@ class FakeNode:
         self.lines: list[tuple[str, str]] = []
         self.publishers: dict[str, FakePublisher] = {}
         self.subscribers: dict[str, Callable[[Any], None]] = {}
+        self.clients: dict[str, FakeClient] = {}
         self.services: dict[str, Callable[[Any, Any], Any]] = {}
         self.present: dict[str, list[str]] = {}
         self.listening: dict[str, list[str]] = {}
@@ -83,6 +99,9 @@ class FakeNode:
             self.subscribers[topic] = lambda message: on_message(message, {"source_timestamp": time.time_ns()})
         else:
             self.subscribers[topic] = on_message
+
+    def create_client(self, kind: type, name: str) -> FakeClient:
+        return self.clients.setdefault(name, FakeClient())
 
     def create_service(self, kind: type, name: str, on_request: Callable[[Any, Any], Any]) -> None:
         self.services[name] = on_request

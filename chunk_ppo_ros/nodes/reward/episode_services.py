@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.node import Node
@@ -18,6 +19,8 @@ def serve_episodes(
     node: Node, *, start: Callable[[], str], end: Callable[[Ending], str], pause: Callable[[bool], str]
 ) -> None:
     """Offers the services start_episode, end_episode and pause.
+
+    A pause also stops a scripted motion of robot_node, which moves between episodes, where no event tells of a pause.
 
     Each function returns in words what happened. If it raises a ValueError, the response of the service gives the
     reason.
@@ -39,8 +42,11 @@ def serve_episodes(
 
     def on_pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         response.success, response.message = _answer(lambda: pause(request.data))
+        if request.data and scripted_motion.service_is_ready():
+            scripted_motion.call_async(Trigger.Request())
         return response
 
+    scripted_motion: Any = node.create_client(Trigger, "stop_scripted_motion")
     node.create_service(Trigger, "start_episode", on_start)
     node.create_service(EndEpisode, "end_episode", on_end)
     node.create_service(SetBool, "pause", on_pause)
