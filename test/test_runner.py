@@ -44,6 +44,8 @@ class Probe(Node):
             raise runner.EndOfRun
         if self.mode == "user_error":
             raise UserError("the disk is full; make room")
+        if self.mode == "failure":
+            self.failure = UserError("the checkpoint does not load; name another")
         if self.mode == "bug":
             raise ValueError("a bug")
 
@@ -102,6 +104,12 @@ def test_exit_codes_and_one_line(parameter: str, code: int, text: str) -> None:
     assert process.returncode == code
     assert errors.endswith(text)
     assert "Traceback" not in errors
+
+
+def test_a_node_that_keeps_its_failure_ends_with_one_line_alone() -> None:
+    process = start("mode:=failure")
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (1, "error: the checkpoint does not load; name another\n")
 
 
 def test_the_end_of_a_run_logs_nothing_in_the_executor_of_trainer_node() -> None:

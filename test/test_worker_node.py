@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackReturn
 
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
 from support.node_harness import Graph, Peer, graph_starter
@@ -129,6 +130,15 @@ def test_a_node_that_cannot_drop_its_work_after_an_error_is_finalized(
     assert state_in_ros(graph) == "finalized"
     assert graph.peer.newest.startswith("finalized, not ready;")
     assert graph.logged("the lifecycle transition failed: the disk is full") == 1
+
+
+def test_an_error_for_the_user_in_the_outcome_of_a_job_is_kept_as_the_failure_of_the_node(graph: Graph) -> None:
+    def fail() -> None:
+        raise UserError("the checkpoint does not load")
+
+    graph.node.submit(fail, lambda outcome: outcome.result())
+    graph.until(lambda: graph.node.failure is not None)
+    assert str(graph.node.failure) == "the checkpoint does not load"
 
 
 def test_a_node_whose_error_is_handled_can_be_configured_again(graph: Graph) -> None:

@@ -24,12 +24,9 @@ def decode_file(content: bytes, where: str) -> np.ndarray:
         EpisodesError: where the bytes are no such file, or the file was cut short.
     """
     try:
-        return _pixels(content)
-    except (OSError, SyntaxError) as error:
-        raise EpisodesError(
-            f"image must be a whole JPEG or PNG file, got {len(content)} bytes in {where}: {error}; leave "
-            "the episode out"
-        ) from error
+        return _pixels(content, "image", place=f" in {where}", advice="leave the episode out")
+    except ValueError as error:
+        raise EpisodesError(str(error)) from error
 
 
 def decode_image_file(content: bytes) -> np.ndarray:
@@ -38,15 +35,25 @@ def decode_image_file(content: bytes) -> np.ndarray:
     Raises:
         ValueError: where the bytes are no such file, or the file was cut short.
     """
+    return _pixels(content, "compressed image", advice="check the camera's driver")
+
+
+def _pixels(content: bytes, what: str, *, place: str = "", advice: str) -> np.ndarray:
+    """Returns the pixels of a file.
+
+    Args:
+        content: the bytes of the file.
+        what: the name of the image in the error text.
+        place: the place of the file in the error text.
+        advice: what to do about a file that cannot be read.
+
+    Raises:
+        ValueError: where the bytes are no such file, or the file was cut short.
+    """
     try:
-        return _pixels(content)
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise ValueError(
-            f"compressed image must be a whole JPEG or PNG file, got {len(content)} bytes: {error}; check the camera's "
-            "driver"
+            f"{what} must be a whole JPEG or PNG file, got {len(content)} bytes{place}: {error}; {advice}"
         ) from error
-
-
-def _pixels(content: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB"))

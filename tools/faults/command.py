@@ -28,7 +28,7 @@ def robot_limits() -> RobotConfig:
         max_acceleration=10.0,
         max_start_jump=0.2,
         max_following_error=0.3,
-        state_timeout=0.2,
+        state_timeout=0.3,
         table_height=0.0,
         workspace_box=("x=-0.4/0.6", "y=-0.5/0.5", "z=-0.1/0.7"),
     )

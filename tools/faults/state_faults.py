@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns, time_to_ns
 
-DELAY = 0.3
+DELAY = 0.45
 """The time by which delayed joint states are late, s."""
 CLOCK_STEP = 3.0
 """The step of a driver's clock, s."""

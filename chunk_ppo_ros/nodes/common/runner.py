@@ -102,7 +102,7 @@ def run_node(
         node = _construct(factory)
         executor = make_executor()
         executor.add_node(node)
-        _spin(executor, signals)
+        _spin(executor, signals, node)
     except (_Stop, EndOfRun, ExternalShutdownException):
         code = 0
     except UserError as error:
@@ -126,10 +126,18 @@ def _construct(factory: Callable[[], Node]) -> Node:
         _leave(_report("configuration error", error, CONFIGURATION_ERROR))
 
 
-def _spin(executor: Executor, signals: _Signals) -> None:
+def _spin(executor: Executor, signals: _Signals, node: Node) -> None:
+    """Spins until a signal, or until the node has a failure.
+
+    EventsExecutor logs an exception of a callback as a fatal error with a traceback. A node that keeps a UserError as
+    its `failure` ends with one line.
+    """
     signals.spinning = True
     while not signals.received and executor.context.ok():
         executor.spin_once(timeout_sec=SPIN_PERIOD)
+        failure = getattr(node, "failure", None)
+        if failure is not None:
+            raise failure
 
 
 def _leave(code: int) -> NoReturn:

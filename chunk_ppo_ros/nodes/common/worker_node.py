@@ -14,6 +14,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Condition, Conditions
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, topics
@@ -46,6 +47,8 @@ class WorkerNode(LifecycleNode):
         # EventsExecutor supports no guard conditions. A timer that is reset from any thread fires once instead.
         self._wake = self.create_timer(0.0, self._deliver, clock=steady, autostart=False)
         self._worker = Worker(name=f"{name}_worker", wake=self._wake.reset)
+        self.failure: UserError | None = None
+        """The error with which the node must end, after which `run_node` ends the process."""
         self._generation = 0
         self._ready = False
         self._lifecycle = Lifecycle.UNCONFIGURED
@@ -199,7 +202,10 @@ class WorkerNode(LifecycleNode):
 
     def _deliver(self) -> None:
         self._wake.cancel()
-        self._worker.deliver()
+        try:
+            self._worker.deliver()
+        except UserError as error:
+            self.failure = error
 
     def _set_ready(self, ready: bool) -> None:
         self._ready = ready
