@@ -17,6 +17,7 @@ from chunk_ppo_ros.nodes.doctor.probes.checkpoint import weight_facts
 from chunk_ppo_ros.nodes.doctor.probes.cv_bridge_test import cv_bridge_facts
 from chunk_ppo_ros.nodes.doctor.probes.model import model_facts
 from chunk_ppo_ros.nodes.doctor.probes.workstation import disk_facts, gpu_facts, parse_gpus, ros_facts
+from support.small_policy import MODEL, save_openpi, save_own
 
 CV_BRIDGE = """
 import numpy as np
@@ -96,6 +97,18 @@ def test_a_checkpoint_that_is_not_there_is_a_problem_in_words(tmp_path: Path) ->
     assert "must be a folder" in facts.problem
 
 
+def test_a_checkpoint_says_its_settings_and_its_statistics(tmp_path: Path) -> None:
+    facts = weight_facts(RunConfig(pretrained_checkpoint_path=str(save_own(tmp_path / "run"))))
+    assert facts is not None
+    assert (facts.problem, facts.state_dim, facts.action_dim) == ("", 14, 14)
+    assert len(facts.ranges) == 14 and min(facts.ranges) > 0.0
+    assert facts.settings["model.action_horizon"] == MODEL.action_horizon
+    assert facts.size > 100_000  # bytes
+    without_settings = weight_facts(RunConfig(pretrained_checkpoint_path=str(save_openpi(tmp_path / "openpi"))))
+    assert without_settings is not None
+    assert (without_settings.problem, dict(without_settings.settings)) == ("", {})
+
+
 def test_cv_bridge_is_not_imported_where_it_is_not_installed() -> None:
     assert not cv_bridge_facts().is_installed
 
@@ -108,6 +121,7 @@ def test_cv_bridge_is_not_imported_where_it_is_not_installed() -> None:
         ("import os; os.abort()", "its self-test ended with -6"),
         ("raise ImportError('numpy.core.multiarray failed to import')", "numpy.core.multiarray failed to import"),
     ],
+    ids=["equal", "other arrays", "aborts", "no import"],
 )
 def test_cv_bridge_is_tested_in_another_process(
     source: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repository: Path

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.config import RunConfig, TrainConfig
 from chunk_ppo_ros.core.findings.finding import Finding, Level, ok, warn
 from chunk_ppo_ros.nodes.start_of_day import operator as operator_lib
+from chunk_ppo_ros.nodes.start_of_day.command import try_robot
 from chunk_ppo_ros.nodes.start_of_day.procedure import MAY_GRIP, MAY_MOVE, Pace, StartOfDay
 from chunk_ppo_ros.nodes.start_of_day.report import folder_of, write_report
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, OnPicture
@@ -268,6 +270,22 @@ def test_a_camera_that_sends_nothing_is_an_error() -> None:
 
     findings = check(Blind(), Answers())
     assert levels(findings["cameras"]) == [Level.ERROR] * 3 + [Level.SKIPPED]
+
+
+def test_ctrl_c_stops_the_robot_and_leaves_a_report(tmp_path: Path) -> None:
+    class Interrupted(NumberRobot):
+        cameras = CAMERAS
+
+        def move(self, pose: np.ndarray, *, speed: float) -> None:
+            if len(self.speeds) == 5:
+                raise KeyboardInterrupt
+            super().move(pose, speed=speed)
+
+    robot, config = Interrupted(), TrainConfig(run=RunConfig(run_dir=str(tmp_path)))
+    assert try_robot(robot, Answers(), config, Pace(settling=0.0)) == 0  # type: ignore[arg-type]
+    assert robot.calls[-1] == "stop_scripted_motion"
+    (report,) = tmp_path.glob("debug/start_of_day_*/report.md")
+    assert "| **WARN** | end | the check was stopped: by Ctrl-C |" in report.read_text()
 
 
 def test_an_answer_is_yes_only_where_the_person_says_so(
