@@ -215,6 +215,8 @@ def test_faults_in_a_graph_break_no_rule() -> None:
         Cell("leader_right", "driving", "leaping"),
         Cell("policy_node", "idle", "forged_stamp"),
         Cell("robot_node", "playing", "stopped"),
+        Cell("operator", "playing", "emergency_stop"),
+        Cell("operator", "driving", "speed_lowered"),
         Cell("robot_node", "playing", "clock_behind"),
     ]
     with running_graph(robot_limits()) as graph:

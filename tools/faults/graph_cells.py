@@ -45,6 +45,8 @@ CHUNK_FAULTS = (
 EVENT_FAULTS = ("duplicated", "reordered", "forged_format")
 """What can be wrong with the episode events of reward_node."""
 PROCESS_FAULTS = ("killed", "stopped")
+OPERATOR_FAULTS = ("emergency_stop", "speed_lowered")
+"""What an operator does at any moment. It is no fault, and robot_node must take it at any moment too."""
 CLOCK_FAULTS = ("clock_ahead", "clock_behind")
 """What can be wrong with the clock of robot_node."""
 UNSEEN = {
@@ -93,7 +95,7 @@ class Cell:
     def must_stop(self) -> bool:
         """Whether the chunk that plays when the fault begins must not be executed to its end."""
         is_states = self.node in FOLLOWERS and self.fault in STOPPING
-        return self.state == "playing" and (is_states or self.steps_clock)
+        return self.state == "playing" and (is_states or self.steps_clock or self.fault == "emergency_stop")
 
     @property
     def steps_clock(self) -> bool:
@@ -111,6 +113,7 @@ def all_cells() -> list[Cell]:
         "policy_node": CHUNK_FAULTS,
         "reward_node": EVENT_FAULTS,
         "robot_node": (*PROCESS_FAULTS, *CLOCK_FAULTS),
+        "operator": OPERATOR_FAULTS,
         **dict.fromkeys(UNSEEN, PROCESS_FAULTS),
     }
     pairs = ((node, fault) for node, names in faults.items() for fault in names)

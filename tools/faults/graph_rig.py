@@ -28,6 +28,7 @@ from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
 from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
+from faults.graph_operator import GraphOperator
 from faults.state_faults import StateFault
 
 PERIOD = 0.02
@@ -97,6 +98,7 @@ class Rig(Node):
         self._events = topics.EPISODE_EVENT.create_publisher(self)
         self.takeover: Client = self.create_client(SetBool, "takeover")
         self.clock = RobotClock(self)
+        self.operator = GraphOperator(self)
         topics.EXECUTION_RESULT.create_subscription(self, on_result)
         for side in aloha.SIDES:
             for controller, topic in (

@@ -39,6 +39,8 @@ PATIENCE = 20.0
 """The longest wait for robot_node, s."""
 SPEED = 0.01
 """The speed of the motions, rad in a control period."""
+LOW_SPEED = 0.1
+"""The largest speed that an operator sets, rad/s."""
 
 
 class GraphRun:
@@ -51,6 +53,7 @@ class GraphRun:
 
     def __init__(self, config: RobotConfig, folder: pathlib.Path) -> None:
         self._folder = folder
+        self._max_velocity = config.max_velocity
         self.judge = GraphJudge(Limits.of(config))
         self.rig = Rig(self.judge.on_command, self._on_reading, self.judge.on_result)
         self._executor = SingleThreadedExecutor()
@@ -153,7 +156,9 @@ class GraphRun:
         return stamp
 
     def _inject(self, cell: Cell) -> None:
-        if cell.steps_clock:
+        if cell.node == "operator":
+            self._operate(cell)
+        elif cell.steps_clock:
             self._step_clock(STAMP_STEPS[cell.fault])
         elif cell.node == "robot_node":
             self._processes[-1].send_signal(signal.SIGKILL if cell.fault == "killed" else signal.SIGSTOP)
@@ -181,6 +186,8 @@ class GraphRun:
             self.judge.restart()
             self.rig.forget_commands()
             self.start()
+        elif cell.node == "operator":
+            self._undo(cell.fault)
         elif cell.steps_clock:
             self._step_clock(None)
         elif cell.node == "robot_node":
@@ -218,6 +225,24 @@ class GraphRun:
     def _call_takeover(self, human: bool) -> None:
         future = self.rig.takeover.call_async(SetBool.Request(data=human))
         self.until(future.done, "robot_node answers takeover", patience=5.0)
+
+    def _operate(self, cell: Cell) -> None:
+        """Stops the robot, or lowers its speed. The judge judges by the lower speed once robot_node has taken it."""
+        if cell.fault == "emergency_stop":
+            if cell.state == "playing":
+                self.judge.cause()
+            self.until(self.rig.operator.stop(True).done, "robot_node stops", patience=5.0)
+        else:
+            self.until(self.rig.operator.set_max_velocity(LOW_SPEED).done, "robot_node is slow", patience=5.0)
+            self.judge.stream.set_max_velocity(LOW_SPEED)
+
+    def _undo(self, fault: str) -> None:
+        if fault == "emergency_stop":
+            self.until(self.rig.operator.stop(False).done, "robot_node clears the stop", patience=5.0)
+        else:
+            self.judge.stream.set_max_velocity(self._max_velocity)
+            answer = self.rig.operator.set_max_velocity(self._max_velocity)
+            self.until(answer.done, "robot_node is fast again", patience=5.0)
 
     def _step_clock(self, offset: float | None) -> None:
         """Sets the clock of robot_node ahead by an offset, s, or right again. The judge does not trust it meanwhile."""
