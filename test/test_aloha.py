@@ -22,6 +22,20 @@ def test_layout_is_left_arm_gripper_right_arm_gripper() -> None:
     assert aloha.ARM_INDICES.tolist() == [0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12]
 
 
+@pytest.mark.parametrize("name", sorted(grippers.GRIPPER_CONVENTIONS))
+def test_a_gripper_motor_that_is_farther_than_it_can_turn_gives_no_opening(name: str) -> None:
+    convention = grippers.GRIPPER_CONVENTIONS[name]
+
+    def opening(motor: float) -> float:
+        return float(aloha.follower_reading(NAMES, [*POSITIONS[:6], motor, 0.03, -0.03], convention)[-1])
+
+    assert opening(-np.pi) == -np.inf and opening(np.pi) == np.inf
+    assert opening(convention.motor_open) == pytest.approx(1.0, abs=0.01)
+    assert opening(convention.motor_closed) == pytest.approx(0.0, abs=0.01)
+    without_motor = aloha.follower_reading([*NAMES[:6], "left_finger"], [*POSITIONS[:6], 0.03], convention)
+    assert np.isfinite(without_motor[-1])
+
+
 def test_unknown_side_is_refused() -> None:
     with pytest.raises(ValueError, match="side must be one of left, right, got 'middle'"):
         aloha.side_slice("middle")

@@ -72,6 +72,7 @@ def test_nothing_is_believed_before_readings_agree_for_a_while() -> None:
     ("state", "text"),
     [
         (FAILED, "shoulder must be within -2.20..1.61 rad, got -3.1416"),
+        (np.append(POSE[:6], -np.inf), "the motor of the gripper is farther than it can turn"),
         (np.zeros(7), "all six joints are exactly 0"),
         (moved(2, 0.2), "elbow changed by 0.20 rad in 0.020 s, and its motor can turn it by 0.10 rad"),
         (moved(6, 4.0), "gripper must be within -0.60..1.60, got 4.1"),

@@ -134,6 +134,7 @@ def test_joint_states_that_cannot_be_used_are_reported_for_each_arm_and_each_lea
         conditions=Conditions(node),  # type: ignore[arg-type]
         profile=qos.JOINT_STATES,
         note_sender=lambda topic, callback: callback,
+        tells_currents=False,
         on_arm_states=lambda: ticks.append(1),
     )
     for topic in ("follower_left/joint_states", "leader_right/joint_states"):
@@ -175,6 +176,7 @@ def test_a_finger_where_it_cannot_be_is_named_once() -> None:
         conditions=Conditions(node),  # type: ignore[arg-type]
         profile=qos.JOINT_STATES,
         note_sender=lambda topic, callback: callback,
+        tells_currents=False,
         on_arm_states=lambda: None,
     )
     for finger in (0.2, 0.2, 0.03):

@@ -155,6 +155,18 @@ def side_state(names: Sequence[str], positions: Sequence[float], convention: Gri
     return state
 
 
+def follower_reading(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> np.ndarray:
+    """Returns `side_state`, with an infinite opening where the gripper's motor is at an angle at which it cannot be.
+
+    The opening alone does not tell: at -pi, which a driver reports after a failed read, the linkage gives 0.2.
+    """
+    state = side_state(names, positions, convention)
+    motor = dict(zip(names, positions, strict=True)).get(GRIPPER, 0.0)
+    if abs(motor) > convention.motor_limit:
+        state[-1] = np.copysign(np.inf, motor)
+    return state
+
+
 def finger_problem(names: Sequence[str], positions: Sequence[float], convention: GripperConvention) -> str:
     """Returns why the left finger of an arm's joint states cannot be where they say; empty where it can, or is unknown.
 

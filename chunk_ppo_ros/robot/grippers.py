@@ -23,6 +23,9 @@ FINGER_LIMITS = (0.021, 0.057)
 All conventions for grippers reach beyond it.
 """
 
+MOTOR_MARGIN = 0.35
+"""The angle beyond the ends of its way at which a gripper's motor is still taken for real, rad."""
+
 REACH_MARGIN = 0.01
 """The distance beyond the reach of a linkage at which a finger is still taken for real, m.
 
@@ -161,6 +164,11 @@ class GripperConvention:
     def leader_from_opening(self, opening: FloatT) -> FloatT:
         """Returns the motor angle in rad of a leader for an opening. It inverts `opening_from_leader`."""
         return self.leader_closed + opening * (self.leader_open - self.leader_closed)
+
+    @property
+    def motor_limit(self) -> float:
+        """The largest angle of a follower's motor that is taken for real, rad. The fingers turn back at pi/2."""
+        return max(np.pi / 2, abs(self.motor_open), abs(self.motor_closed)) + MOTOR_MARGIN
 
     def problem_of(self, finger: float) -> str:
         """Returns why a finger position in m that the driver reports cannot be, or an empty string. NaN is unknown."""

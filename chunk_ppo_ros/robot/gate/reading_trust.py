@@ -233,6 +233,8 @@ class ReadingTrust:
         if not len(bad):
             return ""
         joint = int(bad[0])
+        if np.isinf(state[joint]) and joint == len(aloha.ARM_JOINTS):
+            return "the motor of the gripper is farther than it can turn"
         name, unit = ((*aloha.ARM_JOINTS, aloha.GRIPPER)[joint], " rad" if joint < len(aloha.ARM_JOINTS) else "")
         return f"{name} must be within {low[joint]:.2f}..{high[joint]:.2f}{unit}, got {state[joint]:.4f}"
 

@@ -66,7 +66,7 @@ class JointStateIntake:
 
     def _on_follower(self, side: str, message: JointState) -> None:
         try:
-            state = aloha.side_state(message.name, message.position, self._convention)
+            state = aloha.follower_reading(message.name, message.position, self._convention)
         except ValueError as error:
             self._note_bad_states(side, f"{side} arm", str(error))
             return
