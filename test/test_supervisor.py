@@ -367,6 +367,15 @@ def test_console_writes_at_once() -> None:
     assert shown == ["line\n", "line\n\r\x1b[K1 of 2"]
 
 
+def test_a_tool_keeps_to_this_machine_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE")
+    ros_domain.keep_to_this_machine()
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    ros_domain.keep_to_this_machine()
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
 def test_two_graphs_get_two_domains() -> None:
     with ros_domain.claim_domain() as first, ros_domain.claim_domain() as second:
         assert first != second

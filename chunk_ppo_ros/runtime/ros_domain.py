@@ -20,6 +20,14 @@ DDS_DOMAINS = range(233)
 """The domains that DDS has ports for (RTPS 2.5, section 9.6.2.3)."""
 
 
+def keep_to_this_machine() -> None:
+    """Lets the ROS nodes of this process find and be found by this machine only, unless the user chose otherwise.
+
+    It sets ROS_AUTOMATIC_DISCOVERY_RANGE, and must be called before ROS is initialized.
+    """
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
 @contextlib.contextmanager
 def claim_domain(wanted: int | None = None) -> Iterator[int]:
     """Yields a ROS domain that no other graph on this machine uses, and holds it within the context.

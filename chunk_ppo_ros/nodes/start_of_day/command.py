@@ -24,6 +24,7 @@ from chunk_ppo_ros.nodes.start_of_day.report import folder_of, write_report
 from chunk_ppo_ros.nodes.start_of_day.robot_link import MotionFailed, RobotLink
 from chunk_ppo_ros.robot.grippers import convention_of
 from chunk_ppo_ros.runtime.robot_flags import robot_config, robot_parser
+from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
 
 STARTING_TIMEOUT = 10.0
 """The seconds within which the arms, the cameras and robot_node must be found."""
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     config = robot_config(parser, given)
     pace = Pace(speed=given.speed, gripper_speed=given.gripper_speed, settling=given.settling)
+    keep_to_this_machine()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         robot = RobotLink(config, SingleThreadedExecutor(), namespace=given.namespace)

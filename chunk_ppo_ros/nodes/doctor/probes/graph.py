@@ -20,6 +20,7 @@ from chunk_ppo_ros.nodes.doctor.probes.topic_log import TopicLog, publishers_of
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
 
 DISCOVERY_TIME = 1.0
 """The seconds until the other nodes are known."""
@@ -35,6 +36,7 @@ def look_at_graph(config: TrainConfig, *, seconds: float, namespace: str = "") -
         seconds: how long it listens after the other nodes are known.
         namespace: the namespace of the graph.
     """
+    keep_to_this_machine()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         probe = GraphProbe(config, namespace)
