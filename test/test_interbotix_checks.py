@@ -15,7 +15,7 @@ from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import (
     hardware_errors,
     limp_motors,
 )
-from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, findings_of
+from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, driver_findings
 from chunk_ppo_ros.nodes.robot.interbotix.motor_facts import MOTORS, MotorFacts
 from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes
 from chunk_ppo_ros.robot import aloha
@@ -111,7 +111,9 @@ def test_findings_say_what_the_motors_told() -> None:
     facts.note("Present_Temperature", MOTORS, [30, 31, 32, 30, 30, 30, 45])
     facts.note("Profile_Velocity", MOTORS, [131] * 6 + [0])
     facts.note("Current_Limit", ("gripper",), [200])
-    found = {each.name: each for each in findings_of("left", facts, [0.01] * 9, control_period=0.02, is_paced=False)}
+    found = {
+        each.name: each for each in driver_findings("left", facts, [0.01] * 9, control_period=0.02, is_paced=False)
+    }
     assert found["left bus"].value == (
         "a register takes not measured; joint states come at 100 Hz, period 10.0 ms median, 10.0 ms p95 of 9"
     )
@@ -121,12 +123,12 @@ def test_findings_say_what_the_motors_told() -> None:
     assert found["left gripper"].value == "Current_Limit 200 (538 mA)"
     assert not any(each.advice for each in found.values())
     facts.note("Position_P_Gain", MOTORS, [800, 100, 800, 800, 800, 800, 800])
-    advice_ = advice_of(findings_of("left", facts, [1 / 30] * 9, control_period=0.02, is_paced=True))
+    advice_ = advice_of(driver_findings("left", facts, [1 / 30] * 9, control_period=0.02, is_paced=True))
     assert advice_.startswith("left Position_P_Gain: the gain of shoulder is below 800, so that the arm sags")
 
 
 def test_a_simulation_tells_that_it_tells_nothing() -> None:
-    found = findings_of("left", MotorFacts(), [], control_period=0.02, is_paced=False)
+    found = driver_findings("left", MotorFacts(), [], control_period=0.02, is_paced=False)
     assert [each.name for each in found] == ["left bus", "left motors"]
 
 

@@ -158,6 +158,28 @@ def test_goals_are_lost_with_the_torque_and_with_another_driver(bench: Bench) ->
     assert bench.backend.goals_dropped() == 2
 
 
+def test_motors_that_keep_their_torque_are_named(bench: Bench) -> None:
+    left, right = bench.start("left"), bench.start("right")
+    bench.until_prepared()
+    right.keeps_torque = True
+    task = bench.node.executor.create_task(bench.backend.switch_torque_off)
+    bench.until(task.done)
+    assert task.result().startswith("follower_right: motors still have torque: waist, shoulder")
+    assert not any(left.motors.torque.values())
+    bench.until_problem("follower_left: motors have no torque: waist, shoulder")
+
+
+def test_a_driver_that_ends_while_the_torque_is_switched_off_is_named(bench: Bench) -> None:
+    left, _ = bench.start("left"), bench.start("right")
+    bench.until_prepared()
+    left.answer_time = 0.5
+    task = bench.node.executor.create_task(bench.backend.switch_torque_off)
+    bench.spin(0.1)
+    bench.stop("left")
+    bench.until(task.done)
+    assert "follower_left: nobody listens to" in task.result()
+
+
 def test_the_sleep_pose_is_that_of_the_driver_within_the_limits(bench: Bench) -> None:
     bench.start("left"), bench.start("right")
     bench.until_prepared()

@@ -68,6 +68,7 @@ class FakeDriver(Node):
         self.is_silent = False  # whether no joint states come
         self.profile_type = "velocity"
         self.keeps_modes = False  # whether the driver ignores what its modes are set to
+        self.keeps_torque = False  # whether the driver ignores the service torque_enable
         self.tells_errors = False  # whether registers are read although their motor has an error
         self._register_time, self._read_time, self._reboot_time = register_time, read_time, reboot_time
         self._is_simulation = is_simulation
@@ -149,7 +150,7 @@ class FakeDriver(Node):
             self.motors.write_register(request.reg, name, request.value)
 
     def _on_torque(self, request: Any, response: Any) -> None:
-        for name in self._names(request):
+        for name in [] if self.keeps_torque else self._names(request):
             self.motors.torque[name] = request.enable
 
     def _publish(self) -> None:

@@ -15,7 +15,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces, load_interfaces
 from chunk_ppo_ros.nodes.robot.interbotix import motor_facts
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
-from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, findings_of
+from chunk_ppo_ros.nodes.robot.interbotix.findings import advice_of, driver_findings
 from chunk_ppo_ros.nodes.robot.interbotix.follower import IDLE_TIME, Follower
 from chunk_ppo_ros.nodes.robot.interbotix.leaders import leader_findings
 from chunk_ppo_ros.nodes.robot.interbotix.motor_settings import MotorWishes
@@ -83,7 +83,7 @@ class InterbotixBackend:
         """Returns what the drivers have told of their buses and motors, and who commands the leaders."""
         period = 1.0 / self._config.control_rate
         findings = (
-            findings_of(arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced)
+            driver_findings(arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced)
             for arm in self._followers.values()
         )
         return (*itertools.chain.from_iterable(findings), *leader_findings(self._node))

@@ -16,7 +16,7 @@ SLEEP_TOLERANCE = 0.05
 """The largest difference of a driver's sleep pose from ours, rad."""
 
 
-def findings_of(
+def driver_findings(
     name: str, facts: MotorFacts, state_periods: list[float], *, control_period: float, is_paced: bool
 ) -> tuple[Finding, ...]:
     """Returns what is known of an arm's driver.
