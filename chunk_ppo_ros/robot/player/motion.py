@@ -13,21 +13,16 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status, shadowed, uncounted
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
-from chunk_ppo_ros.robot.gate.following_watch import FollowingWatch, stood_still
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
-from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.measurements import Measurer
+from chunk_ppo_ros.robot.player.coming_to_rest import ComingToRest
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
+from chunk_ppo_ros.robot.player.obstructions import Obstructions
+from chunk_ppo_ros.robot.player.operator_look import OperatorLook
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
 from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, ending_of, plan
-
-DROPPED = f"the motors of an arm have lost their goals, because their torque was off or their driver is new; {CONFIRM}"
-"""The reason why the robot waits for an operator after such a loss."""
-YIELDING_SPEED = 0.3
-"""The part of robot.max_velocity at which the robot gives way to an obstacle."""
 
 
 class MotionExecutor:
@@ -63,13 +58,9 @@ class MotionExecutor:
         self._gate = Gate(config)
         self._measurer = Measurer()
         self._running: RunningExecution | None = None
-        self._following = FollowingWatch(0.0 if config.shadow else config.max_following_error)
-        self.motors = MotorWatch(config)
-        self._yields_to: np.ndarray | None = None  # where the robot gives way to an obstacle
-        self._stops = False  # whether the robot has been told to come to rest, and has not been sent the last command
-        self._is_confirmed = False  # whether the operator has seen where the robot is since the last motion
-        self._is_free = False  # whether a chunk may start before the robot is at rest
-        self._dropped = ""  # why the last command is no longer what the motors hold, until the operator has looked
+        self._obstructions = Obstructions(config, readings)
+        self._rest = ComingToRest(self._gate)
+        self._look = OperatorLook(readings, needed=not simulated, shadow=config.shadow)
 
     @property
     def running(self) -> RunningExecution | None:
@@ -89,18 +80,22 @@ class MotionExecutor:
     @property
     def comes_to_rest(self) -> bool:
         """Whether the robot still moves after a stop, so that no chunk may start. A simulator in lockstep does not."""
-        is_moving = self._yields_to is not None or not self._gate.can_rest
-        return self._stops and not self._is_free and not self._lockstep and is_moving
+        return self._rest.blocks and not self._lockstep
 
     @property
     def yields(self) -> bool:
         """Whether the robot gives way to an obstacle at present."""
-        return self._stops and self._yields_to is not None
+        return self._rest.yields
 
     @property
     def stops(self) -> bool:
         """Whether commands are left to send until the robot is at rest."""
-        return self._stops
+        return self._rest.is_under_way
+
+    @property
+    def motors(self) -> MotorWatch:
+        """The watch of the motors' currents."""
+        return self._obstructions.motors
 
     def is_early(self, now: float) -> bool:
         """Returns whether a command at this time would come too shortly after the last one."""
@@ -112,8 +107,8 @@ class MotionExecutor:
 
     def begin(self, execution: RunningExecution) -> None:
         """Begins to execute a chunk or segment. The robot no longer comes to rest."""
-        self._stops, self._yields_to = False, None
-        self._is_confirmed = False
+        self._rest.leave()
+        self._look.moved()
         self._running = execution
 
     def begin_scripted(self, request: MotionRequest, *, now: float) -> ScriptedMotion:
@@ -143,7 +138,7 @@ class MotionExecutor:
         if ending is not None and not ending.has_arrived:
             return self._cut_short(ending, now)
         if ending is not None:
-            still = self._stood_still(chunk)
+            still = self._obstructions.stood_still(chunk)
             self.finish(Status.FAULT if still else ending.status, still or ending.message, counts=not still)
             return None
         if not chunk.num_commands:
@@ -152,12 +147,6 @@ class MotionExecutor:
         speed = scripted.speed if scripted else 1.0
         return self.send(chunk, left[0], now=now, stamp=stamp, room=Room.of(left), speed=speed)
 
-    def _stood_still(self, chunk: PlayedChunk) -> str:
-        """Returns which joint the chunk did not move, or an empty string, also where no arm must follow."""
-        if not self._following.is_on or not chunk.measured:
-            return ""
-        return stood_still(np.array(chunk.commanded), chunk.measured[0], self._readings.positions())
-
     def _cut_short(self, ending: ChunkEnding, now: float) -> np.ndarray | None:
         """Ends a chunk that the limits made too slow, and returns the next command.
 
@@ -165,7 +154,8 @@ class MotionExecutor:
         lockstep no time passes until then.
         """
         self.finish(ending.status, ending.message)
-        self._stops = self._is_free = not (self._lockstep or self._shadow)
+        if not self._lockstep and not self._shadow:
+            self._rest.brake(glides=True)
         return self.take_hold(now)
 
     def send(
@@ -196,7 +186,7 @@ class MotionExecutor:
 
     def follow(self, target: np.ndarray, *, now: float) -> np.ndarray:
         """Returns a step from the anchor that is not recorded, float64 [14], within the limits."""
-        self._stops, self._yields_to = False, None  # The robot leaves the position that it held.
+        self._rest.leave()
         return self._gate.send(target, now=self._time(now)).target
 
     def finish(self, status: Status, message: str, *, counts: bool = True) -> None:
@@ -246,20 +236,18 @@ class MotionExecutor:
             return
         has_moved = self._running is not None and self._running.num_commands > 0
         if has_moved or not self._gate.rests:
-            self._stops, self._is_free = True, False
+            self._rest.brake()
 
     def stop_yielding(self) -> None:
         """Lets the robot brake where it gives way to an obstacle, because it must not move at all."""
-        self._yields_to = None
+        self._rest.stop_yielding()
 
     def obstruction(self, now: float) -> str:
         """Returns which joint has not followed, or which motor was overloaded or limp, for too long, or nothing."""
         commanded = self._gate.commanded
-        if self._running is None or commanded is None or self._shadow:
+        if self._running is None or commanded is None:
             return ""
-        measured = self._readings.positions()
-        problem = self.motors.problem(commanded, measured, now=now)
-        return problem or self._following.obstruction(commanded, measured, now=now)
+        return self._obstructions.problem(commanded, now=now)
 
     def give_way(self, status: Status, reason: str, *, now: float) -> None:
         """Stops like `stop`, and moves the command to the measured position once.
@@ -268,16 +256,12 @@ class MotionExecutor:
         again, because gravity would then let the arms creep down.
         """
         self.stop(status, reason, counts=False)
-        measured, commanded = self._readings.positions(), self._gate.commanded
-        if commanded is not None:
-            holding = np.setdiff1d(aloha.GRIPPER_INDICES, self.motors.overloaded_grippers(now))
-            measured[holding] = commanded[holding]  # They go on holding what they hold.
-        self._yields_to = measured
+        self._rest.give_way(self._obstructions.way_out(self._gate.commanded, now=now))
 
     def forget_command(self) -> None:
         """Lets the next motion start where the arms are, because the operator has looked, or a simulator is reset."""
-        self._is_confirmed, self._dropped = True, ""
-        if not self._stops:  # A robot that still brakes goes on from its last command.
+        self._look.looked()
+        if not self._rest.is_under_way:  # A robot that still brakes goes on from its last command.
             self._release_if_simulated()
 
     def _release_if_simulated(self) -> None:
@@ -287,32 +271,15 @@ class MotionExecutor:
     def drop_goals(self) -> None:
         """Lets the next motion start where the arms are, because the motors no longer hold the last command."""
         self._gate.release()
-        self._dropped = "" if self._simulated else DROPPED
+        self._look.lost_goals()
 
     def strayed(self) -> str:
-        """Returns which arm is not where it was commanded while nothing is executed, or an empty string.
-
-        The arm may have lost its torque, or its joint states may stand still. A motion would begin with a leap, unless
-        the operator has looked.
-        """
-        if self._dropped:
-            return self._dropped
-        commanded = self._gate.commanded
-        if self._shadow or commanded is None or self._is_confirmed or self._running is not None:
-            return ""
-        return self._readings.strayed(commanded)
+        """Returns why the operator must look at the arms before the next motion, or an empty string."""
+        return self._look.reason(self._gate.commanded, moves=self._running is not None)
 
     def take_hold(self, now: float) -> np.ndarray | None:
         """Returns the next command, float64 [14], of a robot that comes to rest after a stop, and then None."""
-        if not self._stops:
-            return None
-        if self._yields_to is None:
-            hold = self._gate.stop(now=self._time(now)).target
-            self._stops = not self._gate.rests
-        else:
-            hold = self._gate.send(self._yields_to, now=self._time(now), speed=YIELDING_SPEED).target
-            self._stops = not self._gate.has_arrived(self._yields_to, grippers=True)
-        return hold
+        return self._rest.command(self._time(now))
 
     def held(self, *, follows_leader: bool) -> np.ndarray:
         """Returns the position that the motors hold, float [14].
