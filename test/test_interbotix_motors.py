@@ -85,7 +85,7 @@ def test_a_setting_that_a_motor_does_not_take_is_named(wishing: Bench) -> None:
 def test_a_speed_is_not_set_where_the_motors_take_it_for_a_time(wishing: Bench) -> None:
     wishing.start("left")
     right = wishing.start("right", has_services=False)
-    right.profile_type = "time"
+    right.motors.profile_type = "time"
     right.offer_services()
     wishing.until_problem(
         "follower_right: the profile type of the group arm must be velocity for robot.profile_velocity"
@@ -107,7 +107,7 @@ def test_a_gripper_gets_its_settings_back_after_a_reboot(bench: Bench) -> None:
 
 def test_the_error_of_a_motor_is_named_where_the_driver_tells_it(bench: Bench) -> None:
     left, _ = bench.start("left"), bench.start("right")
-    left.tells_errors = True
+    left.motors.tells_errors = True
     bench.until_prepared()
     left.motors.errors["elbow"] = 4
     bench.until_problem("motors of the arm have stopped with an error and are limp: elbow (overheating)")
@@ -161,7 +161,7 @@ def test_goals_are_lost_with_the_torque_and_with_another_driver(bench: Bench) ->
 def test_motors_that_keep_their_torque_are_named(bench: Bench) -> None:
     left, right = bench.start("left"), bench.start("right")
     bench.until_prepared()
-    right.keeps_torque = True
+    right.motors.keeps_torque = True
     task = bench.node.executor.create_task(bench.backend.switch_torque_off)
     bench.until(task.done)
     assert task.result().startswith("follower_right: motors still have torque: waist, shoulder")

@@ -73,18 +73,18 @@ def test_drivers_are_prepared_in_order_and_then_commanded(bench: Bench) -> None:
             "the operating mode of the group arm must be position, got pwm",
         ),
         (
-            lambda driver: driver.joints.reverse(),
-            lambda driver: driver.joints.reverse(),
+            lambda driver: driver.answers.joints.reverse(),
+            lambda driver: driver.answers.joints.reverse(),
             "in this order, got wrist_rotate, wrist_angle, forearm_roll, elbow, shoulder, waist",
         ),
         (
-            lambda driver: driver.limits["upper"].__setitem__(1, 1.2),
-            lambda driver: driver.limits["upper"].__setitem__(1, 1.25),
+            lambda driver: driver.answers.limits.update(shoulder=(-1.85, 1.2)),
+            lambda driver: driver.answers.limits.update(shoulder=(-1.85, 1.25)),
             "upper limits must be those of aloha_vx300s within 0.01 rad, got shoulder 1.200 (expected 1.257)",
         ),
         (
-            lambda driver: setattr(driver, "keeps_modes", True),
-            lambda driver: setattr(driver, "keeps_modes", False),
+            lambda driver: setattr(driver.motors, "keeps_modes", True),
+            lambda driver: setattr(driver.motors, "keeps_modes", False),
             "mode must be current_based_position, got linear_position after it was set",
         ),
         (

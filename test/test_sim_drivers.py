@@ -11,7 +11,6 @@ import pytest
 import rclpy
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rclpy.node import Node
-from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
@@ -136,22 +135,16 @@ def test_both_back_ends_execute_the_same_chunks_alike(tmp_path: Path) -> None:
     np.testing.assert_allclose(state[0], state[1], atol=1e-6)
 
 
-def test_a_gripper_that_stopped_is_refused_until_it_is_prepared_again(tmp_path: Path) -> None:
-    from interbotix_xs_msgs.srv import RegisterValues
-
+def test_an_arm_without_torque_is_refused_until_it_has_it_again(tmp_path: Path) -> None:
     with running(tmp_path, "interbotix") as graph:
         graph.until_prepared()
         still = np.tile(graph.sim.simulator.state().astype(float), (2, 1))
-        of_gripper = {"cmd_type": "single", "name": "gripper", "reg": "Hardware_Error_Status"}
-        call(graph, graph.policy, "follower_left/set_motor_registers", RegisterValues, value=1 << 5, **of_gripper)
+        switch, service = load_interfaces().torque_enable, "follower_left/torque_enable"
+        call(graph, graph.policy, service, switch, cmd_type="single", name="elbow", enable=False)
         # robot_node looks at the motors while it sends no commands.
-        graph.until(lambda: graph.spin(0.8) or "overload" in graph.chunk(still).message)
-        answer = call(graph, graph.policy, "prepare_robot", Trigger)
-        assert answer.success
-        graph.until_prepared()
-        assert list(
-            call(graph, graph.policy, "follower_left/get_motor_registers", RegisterValues, **of_gripper).values
-        ) == [0]
+        graph.until(lambda: graph.spin(0.8) or "no torque: elbow" in graph.chunk(still).message)
+        call(graph, graph.policy, service, switch, cmd_type="single", name="elbow", enable=True)
+        graph.until(lambda: graph.spin(0.8) or graph.chunk(still).status == ExecutionResult.EXECUTED, timeout=20.0)
 
 
 def test_in_real_time_a_gripper_that_rests_is_commanded_once(tmp_path: Path) -> None:
@@ -236,9 +229,9 @@ def test_gains_and_registers_are_kept_and_unknown_names_change_nothing(drivers: 
     interfaces = load_interfaces()
     of_arm = {"cmd_type": "group", "name": "arm"}
     called(drivers, "set_motor_pid_gains", interfaces.motor_gains, kp_pos=100, **of_arm)
-    called(drivers, "set_motor_registers", interfaces.register_values, reg="Current_Limit", value=300, **of_arm)
-    called(drivers, "set_motor_registers", interfaces.register_values, reg="current_limit", value=500, **of_arm)
-    for name, values in (("Position_P_Gain", [100] * 6), ("Current_Limit", [300] * 6), ("current_limit", [])):
+    called(drivers, "set_motor_registers", interfaces.register_values, reg="Goal_Current", value=300, **of_arm)
+    called(drivers, "set_motor_registers", interfaces.register_values, reg="goal_current", value=500, **of_arm)
+    for name, values in (("Position_P_Gain", [100] * 6), ("Goal_Current", [300] * 6), ("goal_current", [])):
         answer = called(drivers, "get_motor_registers", interfaces.register_values, reg=name, **of_arm)
         assert list(answer.values) == values
     called(drivers, "reboot_motors", interfaces.reboot, cmd_type="single", name="elbow", enable=False)

@@ -20,7 +20,7 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     load_interfaces,
 )
 from chunk_ppo_ros.nodes.sim.command_source import OnTarget
-from chunk_ppo_ros.nodes.sim.driver_motors import DriverMotors
+from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, DriverMotors
 from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha, grippers
@@ -62,12 +62,12 @@ class DriverCommands:
         self._on_target = on_target
         self._parts_needed = NUM_PARTS if lockstep else 1
         self._motors = {side: DriverMotors() for side in aloha.SIDES}
-        self._target = np.array(aloha.START_POSE)
         self._new_parts: set[tuple[str, str]] = set()
         interfaces = load_interfaces()
+        self.reset(aloha.START_POSE)
         for side, motors in self._motors.items():
             namespace = f"follower_{side}"
-            DriverServices(node, namespace, interfaces, motors)
+            DriverServices(node, interfaces, motors, namespace=namespace).offer()
             for kind, topic, on_command in (
                 (interfaces.group_command, GROUP_COMMANDS, self._on_group),
                 (interfaces.single_command, SINGLE_COMMANDS, self._on_single),
@@ -77,16 +77,18 @@ class DriverCommands:
 
     def reset(self, state: np.ndarray) -> None:
         """Forgets the commands so far. Joints that get none stay at `state`, float64 [14]."""
-        self._target = state.copy()
+        for side, motors in self._motors.items():
+            *arm, opening = state[aloha.side_slice(side)].tolist()
+            motors.go_to(dict(zip(MOTORS, [*arm, self._convention.motor_from_opening(opening)], strict=True)))
         self._new_parts.clear()
 
     def _on_group(self, side: str, message: Any) -> None:
         if message.name != ARM_GROUP or len(message.cmd) != len(aloha.ARM_JOINTS) or not _are_finite(message.cmd):
             self._refuse(side, f"six finite angles of the group {ARM_GROUP}", f"{message.name} {list(message.cmd)}")
             return
-        first = aloha.side_slice(side).start
-        follows = [self._motors[side].follows(name) for name in aloha.ARM_JOINTS]
-        np.copyto(self._target[first : first + len(follows)], np.asarray(message.cmd, float), where=follows)
+        motors = self._motors[side]
+        told = dict(zip(aloha.ARM_JOINTS, message.cmd, strict=True))
+        motors.go_to({name: angle for name, angle in told.items() if motors.follows(name)})
         self._note_new(side, ARM_GROUP)
 
     def _on_single(self, side: str, message: Any) -> None:
@@ -96,14 +98,19 @@ class DriverCommands:
             self._refuse(side, wanted, f"{message.name} {message.cmd} in the mode {mode}")
             return
         if self._motors[side].follows(aloha.GRIPPER):
-            self._target[aloha.side_slice(side).stop - 1] = self._convention.opening_from_motor(message.cmd)
+            self._motors[side].go_to({aloha.GRIPPER: message.cmd})
         self._note_new(side, aloha.GRIPPER)
 
     def _note_new(self, side: str, part: str) -> None:
         self._new_parts.add((side, part))
         if len(self._new_parts) >= self._parts_needed:
             self._new_parts.clear()
-            self._on_target(self._target.copy())
+            self._on_target(np.concatenate([self._pose(motors) for motors in self._motors.values()]))
+
+    def _pose(self, motors: DriverMotors) -> np.ndarray:
+        """Returns where the motors of an arm are, float64 [7], rad and the opening of an action."""
+        *arm, gripper = motors.positions.values()
+        return np.array([*arm, self._convention.opening_from_motor(gripper)])
 
     def _refuse(self, side: str, wanted: str, got: str) -> None:
         self._logger.error(f"a command of follower_{side} is not used: it must be {wanted}, got {got}")

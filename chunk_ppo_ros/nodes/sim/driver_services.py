@@ -11,17 +11,19 @@ from typing import Any
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import ARM_GROUP, DriverInterfaces
-from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, P_GAIN, DriverMotors
+from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, DriverMotors
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.gate.reading_trust import MOTOR_SPEED
 
-_GROUPS = {ARM_GROUP: aloha.ARM_JOINTS, "all": MOTORS}
 _IDS = dict(zip(MOTORS, (1, 2, 4, 6, 7, 8, 9), strict=True))
 """The id of each motor on the bus; Interbotix's motor configuration of aloha_vx300s."""
-_SLEEP_POSITIONS = (0.0, -2.05, 1.7, 0.0, -2.0, 0.0, 0.0)
+_SLEEP_POSITIONS = dict(zip(MOTORS, (0.0, -2.05, 1.7, 0.0, -2.0, 0.0, 0.0), strict=True))
 """Where each motor is when the arm lies down, rad; the same configuration. It is outside the limits."""
-_FINGER_INDEX = 7
-"""The index of the left finger in the driver's joint states. The driver tells of the gripper as of this finger."""
+_STATE_INDICES = dict(zip(MOTORS, (0, 1, 2, 3, 4, 5, 7), strict=True))
+"""Where the driver's joint states have what it tells of a motor. Of the gripper it tells the left finger."""
+
+BeforeAnswer = Callable[[str, Any, tuple[str, ...]], None]
+"""Is called with a service, its request and the motors that the request names, before the service does anything."""
 
 
 class DriverServices:
@@ -29,14 +31,31 @@ class DriverServices:
 
     Args:
         node: the node that serves.
-        namespace: the namespace of the driver, relative to that of the node.
         interfaces: the types of the services.
         motors: the motors.
+        namespace: the namespace of the driver, relative to that of the node.
+        before: is called before each answer, for example to take the time that the motors take.
+
+    Attributes:
+        joints: the joints of the group "arm", in the order of its commands.
+        limits: the lower and the upper limit of each joint in rad, and of the left finger in m.
     """
 
-    def __init__(self, node: Node, namespace: str, interfaces: DriverInterfaces, motors: DriverMotors) -> None:
+    def __init__(
+        self,
+        node: Node,
+        interfaces: DriverInterfaces,
+        motors: DriverMotors,
+        *,
+        namespace: str = "",
+        before: BeforeAnswer = lambda service, request, motors: None,
+    ) -> None:
         self._motors = motors
-        offers: tuple[tuple[Any, str, Callable[[Any, Any], None]], ...] = (
+        self._before = before
+        self.joints = list(aloha.ARM_JOINTS)
+        ranges = zip(aloha.LOWER_LIMITS.tolist(), aloha.UPPER_LIMITS.tolist(), strict=True)
+        self.limits = dict(zip(aloha.ARM_JOINTS, ranges, strict=False)) | {aloha.GRIPPER: grippers.FINGER_LIMITS}
+        self._offers = (
             (interfaces.robot_info, "get_robot_info", self._tell_info),
             (interfaces.operating_modes, "set_operating_modes", self._set_modes),
             (interfaces.torque_enable, "torque_enable", self._set_torque),
@@ -45,67 +64,70 @@ class DriverServices:
             (interfaces.register_values, "get_motor_registers", self._read_registers),
             (interfaces.register_values, "set_motor_registers", self._write_registers),
         )
-        for kind, name, answer in offers:
-            node.create_service(kind, f"{namespace}/{name}", _answering(answer))
+        self._node = node
+        self._prefix = f"{namespace}/" if namespace else ""
 
-    def _tell_info(self, request: Any, response: Any) -> None:
-        names = _motors_of(request)
-        if not names:
+    def offer(self) -> None:
+        """Makes the services."""
+        for kind, name, answer in self._offers:
+            self._node.create_service(kind, self._prefix + name, self._answering(name, answer))
+
+    def _answering(self, service: str, answer: Callable[[Any, Any, tuple[str, ...]], None]) -> Callable[..., Any]:
+        def on_call(request: Any, response: Any) -> Any:
+            motors = self._motors_of(request)
+            self._before(service, request, motors)
+            answer(request, response, motors)
+            return response
+
+        return on_call
+
+    def _motors_of(self, request: Any) -> tuple[str, ...]:
+        """Returns the motors that a request names, or nothing for an unknown name."""
+        if request.cmd_type != "group":
+            return (request.name,) if request.name in MOTORS else ()
+        groups = {ARM_GROUP: tuple(self.joints), "all": (*self.joints, aloha.GRIPPER)}
+        return groups.get(request.name, ())
+
+    def _tell_info(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        if not motors:
             return
-        fingers = names == (aloha.GRIPPER,)
-        indices = [MOTORS.index(name) for name in names]
-        response.mode, response.profile_type = self._motors.modes[names[0]], "velocity"
-        response.joint_names = [aloha.LEFT_FINGER] if fingers else list(names)
-        response.joint_ids = [_IDS[name] for name in names]
-        limits = [grippers.FINGER_LIMITS if name == aloha.GRIPPER else _arm_limits(name) for name in names]
-        response.joint_lower_limits, response.joint_upper_limits = (list(each) for each in zip(*limits, strict=True))
-        response.joint_velocity_limits = [MOTOR_SPEED] * len(names)
-        response.joint_sleep_positions = [_SLEEP_POSITIONS[index] for index in indices]
-        response.joint_state_indices = [_FINGER_INDEX] if fingers else indices
-        response.num_joints, response.name = len(names), [request.name]
+        response.mode, response.profile_type = self._motors.modes[motors[0]], self._motors.profile_type
+        response.joint_names = [aloha.LEFT_FINGER if name == aloha.GRIPPER else name for name in motors]
+        response.joint_ids = [_IDS[name] for name in motors]
+        response.joint_lower_limits = [self.limits[name][0] for name in motors]
+        response.joint_upper_limits = [self.limits[name][1] for name in motors]
+        response.joint_velocity_limits = [MOTOR_SPEED] * len(motors)
+        response.joint_sleep_positions = [_SLEEP_POSITIONS[name] for name in motors]
+        response.joint_state_indices = [_STATE_INDICES[name] for name in motors]
+        response.num_joints, response.name = len(motors), [request.name]
 
-    def _set_modes(self, request: Any, response: Any) -> None:
-        for name in _motors_of(request):
+    def _set_modes(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        for name in motors:
             self._motors.set_mode(name, request.mode)
 
-    def _set_torque(self, request: Any, response: Any) -> None:
-        for name in _motors_of(request):
-            self._motors.torque[name] = int(request.enable)
+    def _set_torque(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        for name in motors:
+            self._motors.set_torque(name, enable=request.enable)
 
-    def _reboot(self, request: Any, response: Any) -> None:
-        for name in _motors_of(request):
+    def _reboot(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        for name in motors:
             if self._motors.errors[name] or not request.smart_reboot:
                 self._motors.reboot(name, enable=request.enable)
 
-    def _set_gains(self, request: Any, response: Any) -> None:
-        for name in _motors_of(request):
-            self._motors.registers[P_GAIN][name] = request.kp_pos
+    def _set_gains(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        for name in motors:
+            for letter in "pid":
+                gain = getattr(request, f"k{letter}_pos")
+                self._motors.write(f"Position_{letter.upper()}_Gain", name, gain)
 
-    def _read_registers(self, request: Any, response: Any) -> None:
-        values = self._motors.registers.get(request.reg)
-        response.values = [] if values is None else [values[name] for name in _motors_of(request)]
+    def _read_registers(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        """Reads motor by motor, and ends the list before one that cannot be read."""
+        for name in motors:
+            value = self._motors.read(request.reg, name)
+            if value is None:
+                return
+            response.values.append(value)
 
-    def _write_registers(self, request: Any, response: Any) -> None:
-        values = self._motors.registers.get(request.reg)
-        if values is not None:
-            values.update(dict.fromkeys(_motors_of(request), request.value))
-
-
-def _answering(answer: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
-    def on_call(request: Any, response: Any) -> Any:
-        answer(request, response)
-        return response
-
-    return on_call
-
-
-def _motors_of(request: Any) -> tuple[str, ...]:
-    """Returns the motors that a request names, or nothing for an unknown name."""
-    if request.cmd_type == "group":
-        return _GROUPS.get(request.name, ())
-    return (request.name,) if request.name in MOTORS else ()
-
-
-def _arm_limits(name: str) -> tuple[float, float]:
-    index = aloha.ARM_JOINTS.index(name)
-    return float(aloha.LOWER_LIMITS[index]), float(aloha.UPPER_LIMITS[index])
+    def _write_registers(self, request: Any, response: Any, motors: tuple[str, ...]) -> None:
+        for name in motors:
+            self._motors.write(request.reg, name, request.value)
