@@ -90,6 +90,7 @@ def test_what_stops_a_part_of_the_run_is_an_error_and_what_it_waits_for_is_a_war
         "FINGER_IMPOSSIBLE",
         "CURRENTS_UNKNOWN",
         "MOTOR_HOT",
+        "OUTSIDE_WORKSPACE",
         "NOBODY_LISTENS",
         "TRAINER_LEFT",
         "CHUNK_UNFINISHED",

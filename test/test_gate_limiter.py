@@ -19,6 +19,7 @@ from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.braking import stopping_step
 from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, Room
+from chunk_ppo_ros.robot.gate.gate import Gate
 
 DT = 0.02
 CONFIG = RobotConfig(max_velocity=1.5, max_acceleration=10.0)
@@ -164,6 +165,25 @@ def test_a_lower_speed_is_reached_within_the_acceleration() -> None:
         last = limiter.limit(ramp(3.0, 1)[0], last).command
         steps.append(last.step[0])
     np.testing.assert_allclose(steps, [0.026, 0.022, 0.018, 0.014, 0.010, 0.010, 0.010, 0.010])
+
+
+def test_a_gate_must_know_where_the_robot_is_before_a_command() -> None:
+    gate = Gate(CONFIG)
+    with pytest.raises(RuntimeError, match="must know where the robot is before a command, got nothing; anchor it"):
+        gate.send(aloha.START_POSE, now=None)
+    with pytest.raises(RuntimeError, match="must have a command to stop, got none; anchor it first"):
+        gate.stop(now=None)
+    gate.anchor(np.array(aloha.START_POSE))
+    gate.set_max_velocity(0.05)
+    steps = [gate.send(ramp(1.0, 1)[0], now=None).command.step[0] for _ in range(3)]
+    np.testing.assert_allclose(steps, 0.001)
+
+
+def test_a_target_must_have_fourteen_finite_numbers() -> None:
+    with pytest.raises(ValueError, match=r"target must have shape \(14,\), got \(3,\)"):
+        CommandLimiter(CONFIG).limit(np.zeros(3), REST)
+    with pytest.raises(ValueError, match="previous target must be finite, got "):
+        CommandLimiter(CONFIG).limit(np.zeros(14), Command.at_rest(np.full(14, np.nan)))
 
 
 def test_a_command_that_would_come_too_early_waits() -> None:

@@ -212,6 +212,7 @@ def test_an_arm_may_have_a_box_of_its_own():
         (("middle.x=0/1",), "left.x for one arm alone"),
         (("x=0.5/0.1",), "LOW below HIGH"),
         (("x=0/nan",), "LOW below HIGH"),
+        (("x=a/b",), "LOW below HIGH"),
         (("x=0/1", "right.x=0/2"), "must give right.x once, got it again in 'right.x=0/2'; leave one out"),
     ],
 )

@@ -60,6 +60,12 @@ MOTOR_HOT = Condition(
     cleared="no motor is hot any more",
     renewed_by=("motor",),
 )
+OUTSIDE_WORKSPACE = Condition(
+    key="workspace",
+    text="{place} (robot.table_height, robot.workspace_box); from there it moves only inward; if a chunk does not move "
+    "it, lead it by its leader arm, or move it by hand without torque",
+    cleared="the arms are in their workspaces again",
+)
 FINGER_IMPOSSIBLE = Condition(
     key="finger of the {arm}",
     text="{arm}: {reason}",

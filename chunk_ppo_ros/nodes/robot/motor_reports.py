@@ -1,4 +1,4 @@
-"""Says which motors are hot, and of which arms the joint states tell no currents."""
+"""Says which motors are hot, which arms are outside their workspaces, and which tell no currents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.robot_backends import RobotBackend, features_of, temperatures_of
 from chunk_ppo_ros.robot.features import MotorTemperature
-from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch, hottest
+from chunk_ppo_ros.robot.gate.motor_watch import hottest
+from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 CURRENT_UNIT = "mA"
 """The unit of efforts that are the currents of motors."""
@@ -22,11 +23,11 @@ class MotorReports:
         backend: the back end.
         config: the limits of temperatures.
         conditions: the conditions of the node.
-        motors: the watch of the currents.
+        player: the chunk player, which has the watch of the currents.
     """
 
-    def __init__(self, backend: RobotBackend, config: RobotConfig, conditions: Conditions, motors: MotorWatch) -> None:
-        self._backend, self._config, self._conditions, self._motors = backend, config, conditions, motors
+    def __init__(self, backend: RobotBackend, config: RobotConfig, conditions: Conditions, player: ChunkPlayer) -> None:
+        self._backend, self._config, self._conditions, self._player = backend, config, conditions, player
 
     def problem(self) -> str:
         """Returns which motor is so hot that the robot holds, or an empty string."""
@@ -41,12 +42,12 @@ class MotorReports:
     def status(self) -> DiagnosticStatus:
         """Returns the status for /diagnostics, and logs what has changed."""
         hot = hottest(temperatures_of(self._backend), self._config.warn_temperature)
-        texts = [self.problem(), self._warn_of(hot), self._warn_of_currents()]
+        texts = [self.problem(), self._warn_of(hot), self._warn_of_currents(), self._warn_of_place()]
         level = DiagnosticStatus.ERROR if texts[0] else DiagnosticStatus.WARN if any(texts) else DiagnosticStatus.OK
         values = [KeyValue(key=each.motor, value=f"{each.celsius:.0f} C") for each in temperatures_of(self._backend)]
-        message = "; ".join(filter(None, texts)) or "no motor is too hot"
+        message = "; ".join(filter(None, texts)) or "the arms are in their workspaces, and no motor is hot"
         return DiagnosticStatus(
-            level=level, name="robot_node: motors", hardware_id="aloha", message=message, values=values
+            level=level, name="robot_node: arms", hardware_id="aloha", message=message, values=values
         )
 
     def _warn_of(self, hot: MotorTemperature | None) -> str:
@@ -58,8 +59,16 @@ class MotorReports:
         self._conditions.raise_condition(condition_table.MOTOR_HOT, motor=hot.motor, celsius=hot.celsius, limit=limit)
         return condition.text.format(motor=hot.motor, celsius=hot.celsius, limit=limit)
 
+    def _warn_of_place(self) -> str:
+        place = self._player.outside
+        if not place:
+            self._conditions.clear_condition(condition_table.OUTSIDE_WORKSPACE)
+            return ""
+        self._conditions.raise_condition(condition_table.OUTSIDE_WORKSPACE, place=place)
+        return condition_table.OUTSIDE_WORKSPACE.text.format(place=place)
+
     def _warn_of_currents(self) -> str:
-        arms = self._motors.untold
+        arms = self._player.motors.untold
         if not arms:
             self._conditions.clear_condition(condition_table.CURRENTS_UNKNOWN)
             return ""

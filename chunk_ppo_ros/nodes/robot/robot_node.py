@@ -67,7 +67,7 @@ class RobotNode(MotionLifecycle):
         self._driver = DriverPublisher(self, self._conditions)
         names = [topic.name for topic in topics.published_by_one(config.robot)]
         self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
-        self._motors = MotorReports(self._backend, config.robot, self._conditions, self._player.motors)
+        self._motors = MotorReports(self._backend, config.robot, self._conditions, self._player)
         self._create_topics(config)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._lockstep:

@@ -16,6 +16,8 @@ FACES = ("min x", "min y", "min z", "max x", "max y", "max z")
 """The names of the sides of a box, in the order of `Workspace.excess`."""
 TOLERANCE = 1e-9
 """The distance that counts as rounding, m."""
+SAG = 0.01
+"""The distance by which a measured arm may be beyond a side without being named, m."""
 FAR = 10.0
 """The distance of a side that is not given, m. No arm reaches it."""
 
@@ -58,10 +60,13 @@ class Workspace:
         return np.concatenate([self.lows - points, points - self.highs], axis=2).reshape(len(poses), -1)
 
     def problem(self, pose: np.ndarray) -> str:
-        """Returns which point of an arm in a pose, float [7], is farthest outside, or an empty string."""
+        """Returns which point of an arm in a pose, float [7], is farthest outside, or an empty string.
+
+        An arm that presses on the table, or that sags, counts as inside.
+        """
         excess = self.excess(pose[None])[0]
         worst = int(np.argmax(excess))
-        if excess[worst] <= TOLERANCE:
+        if excess[worst] <= SAG:
             return ""
         point, face = divmod(worst, len(FACES))
         return f"{POINT_NAMES[point]} is {excess[worst]:.3f} m beyond {FACES[face]}"

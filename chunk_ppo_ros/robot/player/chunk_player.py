@@ -112,6 +112,11 @@ class ChunkPlayer:
         return self._motion.motors
 
     @property
+    def outside(self) -> str:
+        """Which arm is outside its workspace, and how far, or an empty string."""
+        return self._motion.outside
+
+    @property
     def suspended(self) -> str:
         """The reason why no chunk may be played; empty when one may be played."""
         return self._suspended

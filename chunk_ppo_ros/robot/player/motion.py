@@ -97,6 +97,11 @@ class MotionExecutor:
         """The watch of the motors' currents."""
         return self._obstructions.motors
 
+    @property
+    def outside(self) -> str:
+        """Which arm is outside its workspace, and how far, or an empty string, also where an arm is not known."""
+        return self._gate.outside(self._readings.positions()) if len(self._readings.stamps) == len(aloha.SIDES) else ""
+
     def is_early(self, now: float) -> bool:
         """Returns whether a command at this time would come too shortly after the last one."""
         return self._gate.is_early(self._time(now))
