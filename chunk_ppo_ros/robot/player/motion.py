@@ -13,6 +13,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status, shadowed, uncounted
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
