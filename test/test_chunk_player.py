@@ -500,19 +500,19 @@ def test_motors_that_lost_their_goals_start_where_they_are_once_the_operator_has
 
     for _ in range(10):
         step(HOME)
-    player.note_losses(0)
+    player.readiness.note_losses(0)
     send(player, ramp(4, 0.05), now=now)
     while player.playing:
         step(HOME)
     assert only(player.take_results()).status is Status.EXECUTED
-    player.note_losses(1)
-    player.note_losses(1)
+    player.readiness.note_losses(1)
+    player.readiness.note_losses(1)
     sunk = HOME + 0.1 * (np.arange(14) == 0)  # 0.1 rad from the last command, 0.2
     for _ in range(10):
         step(sunk)
     send(player, ramp(4, 0.05), now=now, stamp=2)
     assert "the motors of an arm have lost their goals" in only(player.take_results()).message
-    assert "lost their goals" in player.waits(now)
+    assert "lost their goals" in player.readiness.waits(now)
     player.confirm()
     send(player, np.tile(sunk, (2, 1)), now=now, stamp=3)
     first = step(sunk)
@@ -527,7 +527,7 @@ def test_the_steps_before_an_obstacle_count_where_the_robot_did_what_it_was_comm
     for step in range(1, 4):
         observe(player, 1.0 + DT * step)
         player.tick(1.0 + DT * step)
-    player.note_obstacle("an obstacle", counts=counts)
+    player.readiness.note_obstacle("an obstacle", counts=counts)
     player.watch(1.07)
     result = only(player.take_results())
     assert (result.status, result.num_steps) == (Status.FAULT, 3 if counts else 0)

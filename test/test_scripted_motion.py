@@ -146,7 +146,7 @@ def test_a_suspended_robot_moves_and_a_chunk_waits() -> None:
     ("block", "text"),
     [
         (lambda player: player.take_over(), "a human drives the robot"),
-        (lambda player: player.note_obstacle("emergency stop"), "emergency stop"),
+        (lambda player: player.readiness.note_obstacle("emergency stop"), "emergency stop"),
         (lambda player: send(player, ramp(4, 0.01), now=1.2), "a chunk is already playing"),
         (lambda player: player.observe("left", np.full(7, -np.pi), stamp=9, now=1.21), "must be within"),
     ],
@@ -166,7 +166,7 @@ def test_it_is_refused_where_a_chunk_would_be(block, text: str) -> None:
         (lambda player: player.resume(), Status.CANCELLED, "an episode goes on"),
         (lambda player: player.take_over(), Status.TAKEOVER, "a human took over"),
         (lambda player: player.end_scripted("enough"), Status.CANCELLED, "enough"),
-        (lambda player: player.note_obstacle("emergency stop"), Status.FAULT, "emergency stop"),
+        (lambda player: player.readiness.note_obstacle("emergency stop"), Status.FAULT, "emergency stop"),
     ],
     ids=["pause", "episode", "human", "service", "emergency stop"],
 )

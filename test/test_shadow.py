@@ -83,7 +83,7 @@ def test_the_next_chunk_starts_where_the_robot_was_moved_to_meanwhile(player: Ch
     there[0] = -0.15  # 0.3 rad from the last command, less than robot.max_start_jump
     observe(player, now + DT, there)
     assert player.tick(now + DT) is None  # There is nothing to brake.
-    assert player.waits(now + DT) == ""
+    assert player.readiness.waits(now + DT) == ""
     chunk = np.tile(there, (4, 1))
     send(player, chunk, now=now + DT, stamp=2)
     observe(player, now + 2 * DT, there)

@@ -112,7 +112,7 @@ class ChunkTrial:
         if event := self._operator.act(self._held(), self._happens):
             self._note(event)
             self._stream.allow_anchor(confirmed=event == EPISODE_STARTS)
-            holds = self._player.suspended or self._operator.has_stopped
+            holds = self._player.readiness.suspended or self._operator.has_stopped
             if was_playing and holds and not self._player.human_drives:
                 self._stops.cause(self._happens, event)
         self._watch_silence()

@@ -18,6 +18,8 @@ TIME_SLACK = 0.02
 """How far the stamp of a command may be from the time that the gate counted by, s. A busy machine delays the stamp."""
 LONGEST_DELAY = 0.3
 """The longest time for which a command may be on its way, s."""
+TIP_SLACK = 0.002
+"""How far the finger tips of a command that is sent may be from those that the gate knows, m."""
 STEPS_TO_GIVE_WAY = 60
 """The number of control steps in which a robot that gives way must be at rest."""
 
@@ -47,7 +49,7 @@ class GraphJudge:
 
     def restart(self) -> None:
         """Forgets the commands before, because robot_node was started anew."""
-        self.stream = StreamCheck(self._limits, self.counts, self.report, slack=TIME_SLACK)
+        self.stream = StreamCheck(self._limits, self.counts, self.report, slack=TIME_SLACK, tip_slack=TIP_SLACK)
 
     def begin(self, cell: str, where: str) -> None:
         """Begins a cell, which `where` repeats. An operator has looked at the robot."""

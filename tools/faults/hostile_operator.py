@@ -65,14 +65,14 @@ class Operator:
         player = self._player
         if 0.6 < draw < (0.62 if self.has_stopped else 0.6015):
             self.has_stopped = not self.has_stopped
-            player.note_obstacle("an emergency stop" if self.has_stopped else "")
+            player.readiness.note_obstacle("an emergency stop" if self.has_stopped else "")
             return "an emergency stop" if self.has_stopped else "the emergency stop is cleared"
         if 0.7 < draw < 0.703:
             speed = float(self._max_velocity * self._random.choice([1.0, self._random.uniform(0.02, 1.0)]))
             player.set_max_velocity(speed)
             self._on_speed(speed)
             return f"the largest speed is {speed:.3f} rad/s"
-        if draw < (0.05 if player.suspended else 0.001 if player.playing else 0.01):
+        if draw < (0.05 if player.readiness.suspended else 0.001 if player.playing else 0.01):
             self.has_frozen = False
             player.resume()
             return EPISODE_STARTS

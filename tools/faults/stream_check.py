@@ -87,12 +87,21 @@ class StreamCheck:
         report: is called with the name of a broken rule and the numbers.
         slack: how far the times of the commands may be from those that the gate counted by, s. A command must keep the
             rules for one of the times that are possible.
+        tip_slack: how far the finger tips of a command may be from those that the gate counted by, m. A back end keeps
+            fingers within the range of their joint.
     """
 
     def __init__(
-        self, limits: Limits, counts: Counts, report: Callable[[str, str], None], *, slack: float = 0.0
+        self,
+        limits: Limits,
+        counts: Counts,
+        report: Callable[[str, str], None],
+        *,
+        slack: float = 0.0,
+        tip_slack: float = 0.0,
     ) -> None:
         self._limits, self._counts, self._report, self._slack = limits, counts, report, slack
+        self._tip_slack = WORKSPACE_TOLERANCE + tip_slack
         self.last: np.ndarray | None = None
         self.step = np.zeros(aloha.ACTION_DIM)
         self._other_steps: dict[str, list[np.ndarray]] = {}  # the last steps of each arm if the command was an anchor
@@ -243,4 +252,4 @@ class StreamCheck:
         if side not in self._limits.workspaces:
             return True
         before, after = self._limits.workspaces[side].excess(np.stack([start, target]))
-        return bool(np.all(after <= np.maximum(before, 0.0) + WORKSPACE_TOLERANCE))
+        return bool(np.all(after <= np.maximum(before, 0.0) + self._tip_slack))

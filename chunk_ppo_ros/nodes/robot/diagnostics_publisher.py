@@ -51,12 +51,12 @@ class DiagnosticsPublisher:
         player = self._player
         status = self._diagnostics.status(
             playing=player.playing,
-            suspended=player.suspended,
+            suspended=player.readiness.suspended,
             arms=tuple(player.state_stamps),
             human=player.human_drives,
             problem=player.teleoperation_problem,
             obstacle=self._look(),
-            waits=player.waits(time.monotonic()),
+            waits=player.readiness.waits(time.monotonic()),
         )
         stamp = self._node.get_clock().now().nanoseconds
         statuses = [status, self._backend(), self._motors()]

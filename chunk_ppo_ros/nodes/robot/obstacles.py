@@ -33,10 +33,10 @@ class Obstacles:
 
     def look(self) -> str:
         """Tells the player the first reason, and returns it, or an empty string where the robot may move."""
-        self._player.note_losses(goals_dropped(self._backend))
+        self._player.readiness.note_losses(goals_dropped(self._backend))
         stop = _first(self._stops)
         doubt = "" if stop else _first(self._doubts)
-        self._player.note_obstacle(stop or doubt, counts=not doubt)
+        self._player.readiness.note_obstacle(stop or doubt, counts=not doubt)
         return stop or doubt
 
 

@@ -104,7 +104,7 @@ class RobotNode(MotionLifecycle):
     @property
     def suspended(self) -> str:
         """The reason why no chunk may be played, or empty."""
-        return self._player.suspended
+        return self._player.readiness.suspended
 
     def halted(self) -> None:
         """Stops the robot at once."""

@@ -22,6 +22,7 @@ from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
+from chunk_ppo_ros.robot.player.readiness import Readiness
 from chunk_ppo_ros.robot.player.result_log import ResultLog
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
 from chunk_ppo_ros.robot.player.scripted_motion import (
@@ -71,10 +72,8 @@ class ChunkPlayer:
         self._human = HumanDriving(
             self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
         )
-        self._suspended = ""
-        self._frozen = False
-        self._obstacle, self._obstacle_counts = "", True
-        self._num_losses = 0
+        self.readiness = Readiness(self._motion, self._human, self._readings)
+        """Why the robot may not move now. The owner tells it what it knows."""
 
     @property
     def playing(self) -> bool:
@@ -89,7 +88,7 @@ class ChunkPlayer:
     @property
     def stops(self) -> bool:
         """Whether commands are left to send until the robot is at rest after a stop."""
-        return self._motion.stops
+        return self._motion.rest.is_under_way
 
     @property
     def human_drives(self) -> bool:
@@ -109,17 +108,13 @@ class ChunkPlayer:
     @property
     def motors(self) -> MotorWatch:
         """The watch of the motors' currents, which takes them from the joint states."""
-        return self._motion.motors
+        return self._motion.obstructions.motors
 
     @property
     def outside(self) -> str:
-        """Which arm is outside its workspace, and how far, or an empty string."""
-        return self._motion.outside
-
-    @property
-    def suspended(self) -> str:
-        """The reason why no chunk may be played; empty when one may be played."""
-        return self._suspended
+        """Which arm is outside its workspace, and how far, or an empty string, also where an arm is not known."""
+        known = len(self._readings.stamps) == len(aloha.SIDES)
+        return self._motion.gate.outside(self._readings.positions()) if known else ""
 
     @property
     def state_stamps(self) -> dict[str, int]:
@@ -141,7 +136,7 @@ class ChunkPlayer:
             age: the ROS time of arrival minus the stamp, s.
             effort: the mean |effort| of the arm, or None where it is unknown.
         """
-        commanded = None if self._config.shadow else self._motion.commanded
+        commanded = None if self._config.shadow else self._motion.gate.commanded
         last = None if commanded is None else commanded[aloha.side_slice(side)]
         self._readings.observe(side, state, stamp=stamp, now=now, age=age, effort=effort, commanded=last)
 
@@ -191,7 +186,7 @@ class ChunkPlayer:
             MotionRefused: where it must not begin. The reasons are those of a chunk, but for the suspension.
         """
         check_request(request, self._config)
-        if reason := self._busy(now):
+        if reason := self.readiness.busy(now):
             raise MotionRefused(reason)
         return self._motion.begin_scripted(request, now=now)
 
@@ -208,9 +203,9 @@ class ChunkPlayer:
             freeze: whether a human who has taken over cannot move the robot either. Otherwise the robot follows the
                 human, but its motion is not recorded as a segment.
         """
-        self._suspended, self._frozen = reason, freeze
+        self.readiness.suspended, self.readiness.is_frozen = reason, freeze
         if freeze:
-            self._motion.stop_yielding()
+            self._motion.rest.stop_yielding()
         if self.human_drives:
             self._motion.hand_over(Status.CANCELLED, reason)
         else:
@@ -220,7 +215,7 @@ class ChunkPlayer:
         """Records that the operator has seen where the robot is. The next motion may start from there."""
         self._readings.confirm()
         self._leaders.confirm()
-        if not self.playing and (self._frozen or not self._leaders.any_followed):
+        if not self.playing and (self.readiness.is_frozen or not self._leaders.any_followed):
             self._motion.forget_command()
 
     def resume(self, *, confirmed: bool = True) -> None:
@@ -228,36 +223,17 @@ class ChunkPlayer:
         self.end_scripted("an episode goes on")
         if confirmed:
             self.confirm()
-        self._suspended, self._frozen = "", False
+        self.readiness.suspended, self.readiness.is_frozen = "", False
 
     def set_max_velocity(self, max_velocity: float) -> None:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
         self._motion.gate.set_max_velocity(max_velocity)
-
-    def note_obstacle(self, reason: str, *, counts: bool = True) -> None:
-        """Records why the robot must not move. No chunk is played then.
-
-        Args:
-            reason: the reason, or an empty string.
-            counts: whether the steps before count. They do not where the robot may not have done what it was commanded.
-        """
-        self._obstacle, self._obstacle_counts = reason, counts
-
-    def note_losses(self, count: int) -> None:
-        """Records how often the motors may have lost their goals. After a loss the operator must look first."""
-        if count != self._num_losses:
-            self._motion.drop_goals()
-        self._num_losses = count
 
     def not_at(self, pose: np.ndarray, *, now: float) -> str:
         """Returns why both arms do not rest at a pose, float [14], or an empty string. `now` is the steady time, s."""
         if self.human_drives or self.playing or self.stops:
             return "the robot moves"
         return self._readings.blind(now) or away_from(pose, self._readings.positions())
-
-    def waits(self, now: float) -> str:
-        """Returns why the arms must be looked after before the robot moves, or an empty string. `now` is steady s."""
-        return self._readings.blind(now) or self._motion.strayed()
 
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
@@ -267,12 +243,10 @@ class ChunkPlayer:
         """Refuses chunks whose second half did not come in time, and stops the motion when joint states are overdue."""
         for stamp, reason in self._pairs.overdue(now).items():
             self.refuse(stamp, reason)
-        obstacle = self._obstacle or self._readings.doubt or self._motion.overdue(now)
-        if obstacle:
-            # Where joint states are doubted or silent, it is not known whether the arms followed.
-            counts = bool(self._obstacle) and self._obstacle_counts
-            self._motion.stop_yielding()
-            self._motion.stop(Status.FAULT, obstacle, counts=counts)
+        fault, counts = self.readiness.fault(now)
+        if fault:
+            self._motion.rest.stop_yielding()
+            self._motion.stop(Status.FAULT, fault, counts=counts)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction, now=now)
             self._leaders.release(obstruction)
@@ -291,8 +265,9 @@ class ChunkPlayer:
         if self._motion.is_early(now):
             return None
         if self.human_drives:
-            suspended = self._obstacle or self._suspended
-            return self._human.step(now, stamp, suspended=suspended, frozen=self._frozen or bool(self._obstacle))
+            obstacle = self.readiness.obstacle
+            frozen = self.readiness.is_frozen or bool(obstacle)
+            return self._human.step(now, stamp, suspended=obstacle or self.readiness.suspended, frozen=frozen)
         chunk = self._motion.running
         if not isinstance(chunk, PlayedChunk):
             return self._motion.take_hold(now)
@@ -306,29 +281,11 @@ class ChunkPlayer:
         return self._results.take()
 
     def _start(self, pair: TrajectoryPair, now: float) -> None:
-        reason = self._unready(now) or pair.mismatch() or self._unsafe(pair)
+        reason = self.readiness.unready(now) or pair.mismatch() or self._unsafe(pair)
         if reason:
             self.refuse(pair.stamp, reason)
         else:
             self._motion.begin(PlayedChunk(pair.stamp, now, targets=pair.targets))
-
-    def _unready(self, now: float) -> str | None:
-        """Returns why no chunk can start now."""
-        if self._suspended and not self.human_drives:
-            return f"the robot must be free to move, but it is suspended: {self._suspended}"
-        return self._busy(now)
-
-    def _busy(self, now: float) -> str | None:
-        """Returns why nothing can start now, whether the robot is suspended or not."""
-        if self.human_drives:
-            return "a human drives the robot; hand it back by the service takeover with data: false"
-        if isinstance(self._motion.running, ScriptedMotion):
-            return f"a scripted motion is under way: {self._motion.running.name}; wait until it has ended"
-        if self.playing:
-            return "a chunk is already playing; send the next one after its execution result"
-        if self._motion.comes_to_rest:
-            return "the robot still comes to rest after a stop; send the chunk again"
-        return self._obstacle or self.waits(now)
 
     def _unsafe(self, pair: TrajectoryPair) -> str | None:
         """Returns why the chunk must not be played."""

@@ -97,7 +97,7 @@ class HumanDriving:
             frozen: whether the human cannot move the robot while it is suspended.
         """
         motion = self._motion
-        if motion.yields:
+        if motion.rest.yields:
             return motion.take_hold(now)
         if motion.running is not None and motion.running.num_commands == self._segment_steps:
             motion.finish(Status.EXECUTED, "")
@@ -113,7 +113,7 @@ class HumanDriving:
             motion.brake()
             return motion.take_hold(now)
         was_followed = self._leaders.any_followed
-        target = self._leaders.target(motion.held(follows_leader=was_followed), now=now)
+        target = self._leaders.target(self._held(follows_leader=was_followed), now=now)
         if target is None:
             motion.hand_over(Status.CANCELLED, self._leaders.problem)
             return motion.take_hold(now)
@@ -123,6 +123,17 @@ class HumanDriving:
             return motion.follow(target, now=now)
         segment = motion.running or self._begin_segment(now, stamp)
         return motion.send(segment, target, now=now, stamp=stamp)
+
+    def _held(self, *, follows_leader: bool) -> np.ndarray:
+        """Returns the position that the motors hold, float [14].
+
+        While a leader is followed it is the last command. Otherwise it is found as at the start of a chunk, because
+        people may have moved the arms meanwhile, or the arms may have lost their power.
+        """
+        gate = self._motion.gate
+        if follows_leader and gate.commanded is not None:
+            return gate.commanded
+        return gate.starting_point(self._readings.positions())
 
     def _begin_segment(self, now: float, stamp: int) -> DrivenSegment:
         """Begins a segment whose stamp differs from that of every chunk, even of one that was stamped at this time."""

@@ -5,25 +5,22 @@ A chunk of the policy and a segment of a human are executed by the same methods,
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.core.execution import ExecutionResult, Status, shadowed, uncounted
+from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.command_limiter import Room
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
-from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
-from chunk_ppo_ros.robot.measurements import Measurer
 from chunk_ppo_ros.robot.player.coming_to_rest import ComingToRest
+from chunk_ppo_ros.robot.player.execution_report import ExecutionReport
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.obstructions import Obstructions
 from chunk_ppo_ros.robot.player.operator_look import OperatorLook
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk, RunningExecution
-from chunk_ppo_ros.robot.player.scripted_motion import MotionEnd, MotionRequest, ScriptedMotion, ending_of, plan
+from chunk_ppo_ros.robot.player.scripted_motion import MotionRequest, ScriptedMotion, ending_of, plan
 
 
 class MotionExecutor:
@@ -50,17 +47,18 @@ class MotionExecutor:
         simulated: bool,
     ) -> None:
         self._config = config
-        self._period = 1.0 / config.control_rate
         self._readings = readings
-        self._report = report
         self._lockstep = lockstep
         self._shadow = config.shadow
         self._simulated = simulated
-        self._gate = Gate(config)
-        self._measurer = Measurer()
+        self.gate = Gate(config)
+        """The gate that every command passes."""
+        self._report = ExecutionReport(config, self.gate, readings, report)
         self._running: RunningExecution | None = None
-        self._obstructions = Obstructions(config, readings)
-        self._rest = ComingToRest(self._gate)
+        self.obstructions = Obstructions(config, readings)
+        """Notices that the arms do not follow."""
+        self.rest = ComingToRest(self.gate)
+        """Brings the robot to rest after a stop."""
         self._look = OperatorLook(readings, needed=not simulated, shadow=config.shadow)
 
     @property
@@ -69,51 +67,21 @@ class MotionExecutor:
         return self._running
 
     @property
-    def commanded(self) -> np.ndarray | None:
-        """The last command, float64 [14], or None before the first."""
-        return self._gate.commanded
-
-    @property
-    def gate(self) -> Gate:
-        """The gate that every command passes."""
-        return self._gate
-
-    @property
     def comes_to_rest(self) -> bool:
         """Whether the robot still moves after a stop, so that no chunk may start. A simulator in lockstep does not."""
-        return self._rest.blocks and not self._lockstep
-
-    @property
-    def yields(self) -> bool:
-        """Whether the robot gives way to an obstacle at present."""
-        return self._rest.yields
-
-    @property
-    def stops(self) -> bool:
-        """Whether commands are left to send until the robot is at rest."""
-        return self._rest.is_under_way
-
-    @property
-    def motors(self) -> MotorWatch:
-        """The watch of the motors' currents."""
-        return self._obstructions.motors
-
-    @property
-    def outside(self) -> str:
-        """Which arm is outside its workspace, and how far, or an empty string, also where an arm is not known."""
-        return self._gate.outside(self._readings.positions()) if len(self._readings.stamps) == len(aloha.SIDES) else ""
+        return self.rest.blocks and not self._lockstep
 
     def is_early(self, now: float) -> bool:
         """Returns whether a command at this time would come too shortly after the last one."""
-        return self._gate.is_early(self._time(now))
+        return self.gate.is_early(self._time(now))
 
     def anchor(self) -> float:
         """Begins a motion from the last command or the measured position; see `Gate.anchor`."""
-        return self._gate.anchor(self._readings.positions())
+        return self.gate.anchor(self._readings.positions())
 
     def begin(self, execution: RunningExecution) -> None:
         """Begins to execute a chunk or segment. The robot no longer comes to rest."""
-        self._rest.leave()
+        self.rest.leave()
         self._look.moved()
         self._running = execution
 
@@ -125,7 +93,7 @@ class MotionExecutor:
             now: the steady time, s.
         """
         self.anchor()
-        motion = plan(request, self._gate.starting_point(self._readings.positions()), self._config)
+        motion = plan(request, self.gate.starting_point(self._readings.positions()), self._config)
         motion.last_step = now
         self.begin(motion)
         return motion
@@ -139,12 +107,12 @@ class MotionExecutor:
             stamp: the ROS time of the step, ns.
         """
         scripted = chunk if isinstance(chunk, ScriptedMotion) else None
-        gate = self._gate
+        gate = self.gate
         ending = ending_of(scripted, gate) if scripted else gate.ending(chunk.targets, chunk.commanded)
         if ending is not None and not ending.has_arrived:
             return self._cut_short(ending, now)
         if ending is not None:
-            still = self._obstructions.stood_still(chunk)
+            still = self.obstructions.stood_still(chunk)
             self.finish(Status.FAULT if still else ending.status, still or ending.message, counts=not still)
             return None
         if not chunk.num_commands:
@@ -161,7 +129,7 @@ class MotionExecutor:
         """
         self.finish(ending.status, ending.message)
         if not self._lockstep and not self._shadow:
-            self._rest.brake(glides=True)
+            self.rest.brake(glides=True)
         return self.take_hold(now)
 
     def send(
@@ -184,7 +152,7 @@ class MotionExecutor:
             room: where the commands that follow may lead, or None where only this target is known.
             speed: the part of the speed limit that is used, 0..1.
         """
-        limited = self._gate.send(target, now=self._time(now), room=room, speed=speed)
+        limited = self.gate.send(target, now=self._time(now), room=room, speed=speed)
         # The steady clock counts durations, because a ROS clock may be set. In lockstep they are in simulated time.
         time = stamp if self._lockstep else round(now * NANOSECONDS)
         running.record(target, limited, self._readings, now=now, time=time)
@@ -192,13 +160,11 @@ class MotionExecutor:
 
     def follow(self, target: np.ndarray, *, now: float) -> np.ndarray:
         """Returns a step from the anchor that is not recorded, float64 [14], within the limits."""
-        self._rest.leave()
-        return self._gate.send(target, now=self._time(now)).target
+        self.rest.leave()
+        return self.gate.send(target, now=self._time(now)).target
 
     def finish(self, status: Status, message: str, *, counts: bool = True) -> None:
         """Ends what is being executed, and reports its result. The motors hold the last command.
-
-        The result of a scripted motion is in the motion itself.
 
         Args:
             status: how it ended.
@@ -206,20 +172,10 @@ class MotionExecutor:
             counts: whether the steps that were sent count. Those of an arm that did not follow do not.
         """
         done, self._running = self._running, None
-        if isinstance(done, ScriptedMotion):
-            done.end = MotionEnd(status, message)
-        elif done is not None:
-            result = done.result(status, message, readings=self._readings, period=self._period, measurer=self._measurer)
-            result = dataclasses.replace(result, num_steps=self._num_steps(done))
-            self._report(shadowed(result) if self._shadow else result if counts else uncounted(result))
+        if done is not None:
+            self._report.end(done, status, message, counts=counts)
         if self._shadow:
-            self._gate.release()  # The next chunk starts where a person has moved the arms meanwhile.
-
-    def _num_steps(self, done: RunningExecution) -> int:
-        """Returns how many control steps of a chunk or segment count. A chunk counts the targets that it passed."""
-        if isinstance(done, PlayedChunk):
-            return self._gate.num_passed(done.targets, done.commanded)
-        return done.num_commands
+            self.gate.release()  # The next chunk starts where a person has moved the arms meanwhile.
 
     def stop(self, status: Status, reason: str, *, counts: bool = True) -> None:
         """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
@@ -241,19 +197,15 @@ class MotionExecutor:
         if self._shadow:
             return
         has_moved = self._running is not None and self._running.num_commands > 0
-        if has_moved or not self._gate.rests:
-            self._rest.brake()
-
-    def stop_yielding(self) -> None:
-        """Lets the robot brake where it gives way to an obstacle, because it must not move at all."""
-        self._rest.stop_yielding()
+        if has_moved or not self.gate.rests:
+            self.rest.brake()
 
     def obstruction(self, now: float) -> str:
         """Returns which joint has not followed, or which motor was overloaded or limp, for too long, or nothing."""
-        commanded = self._gate.commanded
+        commanded = self.gate.commanded
         if self._running is None or commanded is None:
             return ""
-        return self._obstructions.problem(commanded, now=now)
+        return self.obstructions.problem(commanded, now=now)
 
     def give_way(self, status: Status, reason: str, *, now: float) -> None:
         """Stops like `stop`, and moves the command to the measured position once.
@@ -262,40 +214,30 @@ class MotionExecutor:
         again, because gravity would then let the arms creep down.
         """
         self.stop(status, reason, counts=False)
-        self._rest.give_way(self._obstructions.way_out(self._gate.commanded, now=now))
+        self.rest.give_way(self.obstructions.way_out(self.gate.commanded, now=now))
 
     def forget_command(self) -> None:
         """Lets the next motion start where the arms are, because the operator has looked, or a simulator is reset."""
         self._look.looked()
-        if not self._rest.is_under_way:  # A robot that still brakes goes on from its last command.
+        if not self.rest.is_under_way:  # A robot that still brakes goes on from its last command.
             self._release_if_simulated()
 
     def _release_if_simulated(self) -> None:
         if self._simulated:
-            self._gate.release()
+            self.gate.release()
 
     def drop_goals(self) -> None:
         """Lets the next motion start where the arms are, because the motors no longer hold the last command."""
-        self._gate.release()
+        self.gate.release()
         self._look.lost_goals()
 
     def strayed(self) -> str:
         """Returns why the operator must look at the arms before the next motion, or an empty string."""
-        return self._look.reason(self._gate.commanded, moves=self._running is not None)
+        return self._look.reason(self.gate.commanded, moves=self._running is not None)
 
     def take_hold(self, now: float) -> np.ndarray | None:
         """Returns the next command, float64 [14], of a robot that comes to rest after a stop, and then None."""
-        return self._rest.command(self._time(now))
-
-    def held(self, *, follows_leader: bool) -> np.ndarray:
-        """Returns the position that the motors hold, float [14].
-
-        While a leader is followed it is the last command. Otherwise it is found as at the start of a chunk, because
-        people may have moved the arms meanwhile, or the arms may have lost their power.
-        """
-        if follows_leader and self._gate.commanded is not None:
-            return self._gate.commanded
-        return self._gate.starting_point(self._readings.positions())
+        return self.rest.command(self._time(now))
 
     def overdue(self, now: float) -> str | None:
         """Returns which arm's joint states are too old while something is executed, or None."""
