@@ -129,7 +129,7 @@ def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytes
     assert capsys.readouterr().out == "--backend, --autostart have no effect here, but only on the graph of nodes\n"
 
 
-GRAPH_ALONE = ("nodes/", "runtime/", "robot/player/", "robot/gate/reading_trust")
+GRAPH_ALONE = ("nodes/", "runtime/", "robot/player/", "robot/gate/trust_rule", "robot/gate/motor_watch")
 """The places that the script form does not use."""
 
 
@@ -149,9 +149,7 @@ def test_settings_are_said_to_be_of_the_graph_where_only_its_nodes_read_them() -
         if place.startswith("config/"):
             functions += [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
         else:
-            read[place.startswith(("nodes/", "runtime/", "robot/player/", "robot/gate/reading_trust"))] |= (
-                attributes_of(tree)
-            )
+            read[place.startswith(GRAPH_ALONE)] |= attributes_of(tree)
     for names in read.values():  # Who reads a property of a section reads the settings that the property reads.
         names |= set().union(*(attributes_of(function) for function in functions if function.name in names))
     sections = [getattr(TrainConfig(), section.name) for section in dataclasses.fields(TrainConfig)]

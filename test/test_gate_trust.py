@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust, TrustRule
+from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 
 POSE = np.array(aloha.START_POSE[:7])
 SLEEP = np.array([0.0, -2.05, 1.7, 0.0, -2.0, 0.0, 0.1])

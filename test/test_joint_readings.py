@@ -7,7 +7,7 @@ import pytest
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 
 POSE = np.array(aloha.START_POSE)

@@ -18,7 +18,7 @@ from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.rewards.terms import chunk_terms
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.measurements import ExecutedStep
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from chunk_ppo_ros.sim.simulator import make_simulator

@@ -9,7 +9,7 @@ from chunk_ppo_ros.nodes.common.hold_off import HOLD_OFF, MAX_KINDS, HoldOff
 from chunk_ppo_ros.nodes.robot import result_publisher
 from chunk_ppo_ros.nodes.robot.result_publisher import LONGEST_WAIT, ResultPublisher
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.fake_node import FakeNode, SteadyClock
 

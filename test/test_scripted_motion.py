@@ -10,7 +10,7 @@ import pytest
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from chunk_ppo_ros.robot.player.scripted_motion import (
     MotionRefused,

@@ -24,7 +24,7 @@ from chunk_ppo_ros.nodes.wire.joints import CHUNK_JOINTS
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.player_inputs import DT, HOME, observe, only, ramp, send
 from support.robot_rig import Graph, running_graph

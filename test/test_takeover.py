@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.player_inputs import DT, HOME, REACH, observe, only, ramp, send
 

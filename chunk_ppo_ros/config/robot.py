@@ -107,7 +107,7 @@ class RobotConfig(Checked):
     )
     max_current: float = setting(
         0.0,
-        "current of an arm's motor that stops the motion after half a second, mA (wrist_rotate: 52 %); 0 for none",
+        "current of an arm's motor that stops the motion after half a second, mA (half for wrist_rotate); 0 for none",
         minimum=0.0,
         graph_only=True,
     )

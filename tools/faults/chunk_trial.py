@@ -17,7 +17,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from faults.counts import Counts, Violation
 from faults.hostile_arms import UNBELIEVABLE, Arms, Driver, Reading

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import ARM_GROUP, DriverInterfaces
 from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, DriverMotors
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.gate.reading_trust import MOTOR_SPEED
+from chunk_ppo_ros.robot.gate.trust_rule import MOTOR_SPEED
 
 _IDS = dict(zip(MOTORS, (1, 2, 4, 6, 7, 8, 9), strict=True))
 """The id of each motor on the bus; Interbotix's motor configuration of aloha_vx300s."""

@@ -15,7 +15,8 @@ from chunk_ppo_ros.nodes.sim.command_source import OnTarget
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust, TrustRule
+from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 
 LOG_PERIOD = 10.0  # s, between two lines about joint states that are not believed
 

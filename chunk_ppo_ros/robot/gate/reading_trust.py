@@ -9,114 +9,39 @@ row agree with each other. Meanwhile nothing moves.
 
 from __future__ import annotations
 
-import dataclasses
+import enum
 
 import numpy as np
 
-from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
+from chunk_ppo_ros.robot.gate.trust_rule import FOLLOWER, ArmKind, TrustRule
 
 RANGE_MARGIN = 0.35
 """The angle by which a joint may be outside its range, rad. ALOHA's sleep pose is, and -pi of a failed read is not."""
-OPENING_RANGE = (-0.6, 1.6)
-"""The range of a believed gripper opening. A gripper that is read by the constants of another linkage is within it."""
-MOTOR_SPEED = 3.14159
-"""The speed of the motors, rad/s. A setting for the speed of commands does not change it."""
-SPEED_MARGIN = 1.5
-"""The factor by which an arm may seem to be faster than its motors."""
 NOISE = 0.01
 """The change of a reading that is always believed, rad."""
 MAX_WAIT = 0.1
 """The longest time for which readings may have waited for this process, s."""
-NUM_AGREEING = 5
-"""The number of readings in a row that must agree before they are believed."""
-AGREEING_TIME = 0.1
-"""The shortest time over which these readings must come, s."""
-
-
 TIME_TOLERANCE = 1e-6
-
-
 CONFIRM = "look at the robot, then call `ros2 service call /confirm_motion std_srvs/srv/Trigger` or start an episode"
 """The way out where the robot waits for an operator."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ArmKind:
-    """Says where the joints of an arm can be.
+class Trust(enum.Enum):
+    """Lists how far joint states are trusted. Those of an arm that an operator is asked about are believed."""
 
-    Attributes:
-        name: what the arm is called beside its side.
-        lower: the lower limits of the six joints, rad.
-        upper: the upper limits, rad.
-        opening: the range of a believed gripper opening.
-        mover: what turns the joints.
-    """
-
-    name: str
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
-    opening: tuple[float, float]
-    mover: str
+    DOUBTED = "they may be wrong"
+    ASKS = "they are believed, and the arm is far from its last command"
+    TRUSTED = "the arm may move"
 
 
-_ARM = slice(0, len(aloha.ARM_JOINTS))
-FOLLOWER = ArmKind(
-    "arm", tuple(aloha.LOWER_LIMITS[_ARM]), tuple(aloha.UPPER_LIMITS[_ARM]), OPENING_RANGE, mover="its motor"
-)
-LEADER = ArmKind(
-    "leader",
-    (-3.14158, -1.88496, -2.14675, -3.14158, -1.74533, -3.14158),
-    (3.14158, 1.98968, 1.60570, 3.14158, 2.14675, 3.14158),
-    (-1.5, 2.5),
-    mover="a hand",
-)
-"""A leader; the ranges are those of the URDF of Interbotix's aloha_wx250s. Its gripper is read by several constants."""
-LEADER_SPEED = 10.0
-"""The largest speed of a leader's joint that is believed, rad/s. A hand turns it faster than its motor could."""
+class Zeros(enum.Enum):
+    """Lists what is known about six joints at exactly 0, as a failed read may report them."""
 
-
-@dataclasses.dataclass(frozen=True)
-class TrustRule:
-    """Says when joint states are believed.
-
-    Attributes:
-        period: the control period, s. Joint states need not be more frequent.
-        max_start_jump: the distance from the last command within which an arm goes on by itself after a doubt, rad.
-        num_agreeing: the number of readings in a row that must agree.
-        agreeing_time: the shortest time over which they must come, s.
-        max_speed: the largest speed of a joint that is believed, rad/s.
-        max_silence: the time without joint states after which they must agree again, s.
-        max_age: the largest difference between the stamp of joint states and the clock at their arrival, s.
-        asks: whether an operator must confirm a pose that is far from the last command.
-    """
-
-    period: float
-    max_start_jump: float
-    num_agreeing: int = NUM_AGREEING
-    agreeing_time: float = AGREEING_TIME
-    max_speed: float = SPEED_MARGIN * MOTOR_SPEED
-    max_silence: float = np.inf
-    max_age: float = np.inf
-    asks: bool = True
-
-    @classmethod
-    def of(cls, config: RobotConfig, *, simulated: bool) -> TrustRule:
-        """Returns the rule for a robot, or for our simulator.
-
-        A reset of the simulator moves the arms at once, its joints have no largest speed, and its time may stand still.
-        So it need not agree with itself for a while, its stamps are believed, and it asks nobody.
-        """
-        period = 1.0 / config.control_rate
-        if simulated:
-            return cls(period, config.max_start_jump, num_agreeing=1, agreeing_time=0.0, max_speed=np.inf, asks=False)
-        timeout = config.state_timeout
-        return cls(period, config.max_start_jump, max_silence=timeout, max_age=timeout)
-
-    def for_leaders(self) -> TrustRule:
-        """Returns the rule for the leaders beside a robot with this rule. Nobody is asked about where a leader is."""
-        return dataclasses.replace(self, max_speed=max(self.max_speed, LEADER_SPEED), asks=False)
+    PLAUSIBLE = "there are none, or the arm was near there"
+    DOUBTED = "they came by surprise"
+    CONFIRMED = "the operator has seen the arm there"
 
 
 class ReadingTrust:
@@ -134,23 +59,22 @@ class ReadingTrust:
         self._newest: np.ndarray | None = None  # the newest reading, believed or not
         self._newest_stamp, self._newest_time = 0, -np.inf
         self._believed: np.ndarray | None = None  # the newest reading that was believed
-        self._are_zeros_doubted, self._zeros_are_confirmed = False, False
+        self._zeros = Zeros.PLAUSIBLE
         self._num_agreeing, self._agreeing_since = 0, 0.0  # the newest readings that agree with each other
-        self._is_believed = False
-        self._reason = f"joint states of the {self._arm} must have come before a chunk; check its driver"
-        self._question = ""
+        self._trust = Trust.DOUBTED
+        self._doubt = f"joint states of the {self._arm} must have come before a chunk; check its driver"
 
     @property
     def doubt(self) -> str:
-        """The reason why the joint states are not believed, and what to do; empty where they are."""
-        if not self._is_believed:
-            return self._reason
-        return self._question
+        """The reason why the arm must not move, and what to do; empty where its joint states are trusted."""
+        return "" if self._trust is Trust.TRUSTED else self._doubt
 
     def confirm(self) -> None:
         """Records that the operator has looked at the robot and lets it start from where it stands."""
-        self._question = ""
-        self._zeros_are_confirmed = self._are_zeros_doubted
+        if self._trust is Trust.ASKS:
+            self._trust = Trust.TRUSTED
+        if self._zeros is Zeros.DOUBTED:
+            self._zeros = Zeros.CONFIRMED
 
     def judge(
         self, state: np.ndarray, *, stamp: int, now: float, commanded: np.ndarray | None, age: float = 0.0
@@ -166,8 +90,7 @@ class ReadingTrust:
         """
         if self._newest is not None and now - self._newest_time > self._rule.max_silence:
             # The arm may have been moved meanwhile.
-            self._is_believed, self._num_agreeing = False, 0
-            self._reason = f"joint states of the {self._arm} came back and must agree for a while"
+            self._begin_doubt(f"joint states of the {self._arm} came back and must agree for a while")
         wrong = (
             self._out_of_time(age)
             or self._out_of_range(state)
@@ -176,14 +99,17 @@ class ReadingTrust:
         )
         self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
-            self._is_believed, self._num_agreeing = False, 0
-            self._reason = f"joint states of the {self._arm} are not believed: {wrong}; check its driver"
+            self._begin_doubt(f"joint states of the {self._arm} are not believed: {wrong}; check its driver")
             return False
-        if not self._is_believed:
+        if self._trust is Trust.DOUBTED:
             self._believe_again(state, now, commanded)
-        if self._is_believed:
+        is_believed = self._trust is not Trust.DOUBTED
+        if is_believed:
             self._believed = self._newest
-        return self._is_believed
+        return is_believed
+
+    def _begin_doubt(self, doubt: str) -> None:
+        self._trust, self._doubt, self._num_agreeing = Trust.DOUBTED, doubt, 0
 
     def _believe_again(self, state: np.ndarray, now: float, commanded: np.ndarray | None) -> None:
         """Believes the arm where enough readings agree, and asks the operator where it is far from the last command."""
@@ -193,8 +119,8 @@ class ReadingTrust:
         enough = self._num_agreeing >= self._rule.num_agreeing
         if not enough or now - self._agreeing_since < self._rule.agreeing_time - TIME_TOLERANCE:
             return
-        self._is_believed = True
-        self._question = self.question(state, commanded)
+        self._doubt = self.question(state, commanded)
+        self._trust = Trust.ASKS if self._doubt else Trust.TRUSTED
 
     def question(self, state: np.ndarray, commanded: np.ndarray | None) -> str:
         """Returns what the operator is asked about an arm that is far from its last command, or an empty string.
@@ -242,14 +168,14 @@ class ReadingTrust:
         """Doubts six joints at exactly 0, unless the arm was seen or sent near there. A failed read may look so."""
         arm = slice(0, len(aloha.ARM_JOINTS))
         if np.any(state[arm]):
-            self._are_zeros_doubted = self._zeros_are_confirmed = False  # A confirmation is for this time alone.
+            self._zeros = Zeros.PLAUSIBLE  # A confirmation is for this time alone.
             return ""
-        if self._zeros_are_confirmed:
+        if self._zeros is Zeros.CONFIRMED:
             return ""
         known = commanded if self._believed is None else self._believed
         if known is not None and np.max(np.abs(known[arm])) <= self._rule.max_start_jump:
             return ""
-        self._are_zeros_doubted = True
+        self._zeros = Zeros.DOUBTED
         return f"all six joints are exactly 0; where the arm really stands so, {CONFIRM}"
 
     def _leap(self, state: np.ndarray, stamp: int, now: float) -> str:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms

@@ -12,7 +12,8 @@ import numpy as np
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust, TrustRule
+from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.reading_trust import LEADER, ReadingTrust, TrustRule
+from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
+from chunk_ppo_ros.robot.gate.trust_rule import LEADER, TrustRule
 
 
 class LeaderArms:

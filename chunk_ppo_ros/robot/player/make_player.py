@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.robot.gate.reading_trust import TrustRule
+from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
