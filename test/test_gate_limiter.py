@@ -171,7 +171,7 @@ def test_a_gate_must_know_where_the_robot_is_before_a_command() -> None:
     gate = Gate(CONFIG)
     with pytest.raises(RuntimeError, match="must know where the robot is before a command, got nothing; anchor it"):
         gate.send(aloha.START_POSE, now=None)
-    with pytest.raises(RuntimeError, match="must have a command to stop, got none; anchor it first"):
+    with pytest.raises(RuntimeError, match="must know where the robot is before a command, got nothing; anchor it"):
         gate.stop(now=None)
     gate.anchor(np.array(aloha.START_POSE))
     gate.set_max_velocity(0.05)

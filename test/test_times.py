@@ -7,7 +7,7 @@ import signal
 from chunk_ppo_ros.nodes.classifier import classifier_node
 from chunk_ppo_ros.nodes.common import conditions, runner
 from chunk_ppo_ros.nodes.reward import reward_node
-from chunk_ppo_ros.nodes.robot import robot_node
+from chunk_ppo_ros.nodes.robot import control_pace
 from chunk_ppo_ros.nodes.sim import episode_starter, sim_node
 from chunk_ppo_ros.nodes.trainer import trainer_node
 from chunk_ppo_ros.runtime import interrupts, supervisor
@@ -17,7 +17,7 @@ def test_no_process_waits_for_longer_than_half_a_second_before_it_looks() -> Non
     periods = {
         "classifier_node": classifier_node.WATCH_PERIOD,
         "reward_node": reward_node.TICK,
-        "robot_node": robot_node.WATCH_PERIOD,
+        "robot_node": control_pace.WATCH_PERIOD,
         "sim_node": sim_node.HEARTBEAT_PERIOD,
         "start_episode": episode_starter.RETRY_PERIOD,
         "a signal": runner.SPIN_PERIOD,
@@ -29,7 +29,7 @@ def test_no_process_waits_for_longer_than_half_a_second_before_it_looks() -> Non
 
 def test_joint_states_are_overdue_before_the_watch_has_looked_twice() -> None:
     """robot_node stops the motion after `robot.state_timeout`, by default 0.5 s, and must see it soon."""
-    assert robot_node.WATCH_PERIOD <= 0.1
+    assert control_pace.WATCH_PERIOD <= 0.1
 
 
 def test_what_is_tried_again_is_tried_soon_and_not_all_the_time() -> None:

@@ -15,8 +15,6 @@ import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from rclpy.clock import Clock, ClockType
-
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import ForeignPublishers
@@ -24,6 +22,7 @@ from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
 from chunk_ppo_ros.nodes.robot.between_episodes.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.between_episodes.torque_off import TorqueOff
+from chunk_ppo_ros.nodes.robot.control_pace import ControlPace
 from chunk_ppo_ros.nodes.robot.diagnostics_publisher import DiagnosticsPublisher
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.intake.episode_intake import EpisodeIntake
@@ -43,7 +42,6 @@ from chunk_ppo_ros.nodes.wire import parameters, qos, topics
 from chunk_ppo_ros.robot import grippers
 from chunk_ppo_ros.robot.player.make_player import make_player
 
-WATCH_PERIOD = 0.05  # s, steady clock
 LONGEST_BRAKING = 0.5  # s, within the time that a node has to end
 
 
@@ -58,23 +56,19 @@ class RobotNode(MotionLifecycle):
         self._lockstep = config.env.is_lockstep
         self._convention = grippers.convention_of(config.robot)
         self._player = make_player(config)
-        self._period = period = 1.0 / config.robot.control_rate
+        self._period = 1.0 / config.robot.control_rate
+        self._pace = ControlPace(
+            self, self._player, lockstep=self._lockstep, period=self._period, step=self._tick, watch=self._watch
+        )
         self._backend = make_backend(self, config.robot, lockstep=self._lockstep)
         self._shadow = NOTICE if config.robot.shadow else ""
         self._diagnostics = RobotDiagnostics()
-        self._states_at_step: dict[str, int] = {}  # the stamps of the joint states at the last step, in lockstep
         self._conditions = Conditions(self)
         self._driver = DriverPublisher(self, self._conditions)
         names = [topic.name for topic in topics.published_by_one(config.robot)]
         self._intruders = ForeignPublishers(self, names, own=topics.EXECUTION_RESULT.name)
         self._motors = MotorReports(self._backend, config.robot, self._conditions, self._player)
         self._create_topics(config)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        if self._lockstep:
-            self.create_timer(WATCH_PERIOD, self._watch, clock=steady)
-            self._human_timer = self.create_timer(period, self._tick_if_states_are_new, clock=steady, autostart=False)
-        else:
-            self.create_timer(period, self._tick, clock=steady)
         shows = shadow_status if self._shadow else functools.partial(backend_status, self._backend)
         DiagnosticsPublisher(
             self,
@@ -146,7 +140,7 @@ class RobotNode(MotionLifecycle):
             profile=qos.JOINT_STATES_LOCKSTEP if self._lockstep else qos.JOINT_STATES,
             note_sender=self._intruders.on_message,
             tells_currents=tells_currents(self._backend),
-            on_arm_states=self._on_arm_states,
+            on_arm_states=self._pace.on_arm_states,
         )
         file = stop_file(config, self.get_namespace())
         self._stops = OperatorStops(self, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch)
@@ -189,35 +183,18 @@ class RobotNode(MotionLifecycle):
         self._watch()
         return self._shadow or self._episodes.episode
 
-    def _on_arm_states(self) -> None:
-        if self._lockstep and self._player.playing and not self._player.human_drives:
-            self._tick_if_states_are_new()
-
     def _on_driver(self, human: bool) -> None:
-        if self._lockstep and human:
-            self._human_timer.reset()
-        elif self._lockstep:
-            self._human_timer.cancel()
+        self._pace.on_driver(human=human)
         self._publish_results()
 
-    def _states_are_new(self) -> bool:
-        """Returns whether both arms have sent joint states since the last step."""
-        stamps = self._player.state_stamps
-        return all(stamps[side] != self._states_at_step.get(side) for side in stamps)
-
     def _on_trajectory(self) -> None:
-        if self._lockstep and self._player.playing and self._player.awaits_first_step:
-            self._tick()
+        self._pace.on_chunk()
         self._publish_results()
 
     def _look_for_intruders(self) -> None:
         """Looks at who publishes trajectories, so that no chunk of another node is played in the meantime."""
         self._intruders.look(*(topic.name for topic in topics.CHUNK_TRAJECTORIES.values()))
         self._obstacles.look()
-
-    def _tick_if_states_are_new(self) -> None:
-        if self._states_are_new():
-            self._tick()
 
     def _watch(self) -> None:
         self._obstacles.look()
@@ -232,7 +209,7 @@ class RobotNode(MotionLifecycle):
         self._obstacles.look()
         target = self._player.tick(time.monotonic(), stamp=self._now())
         if target is not None and (self._player.playing or not self._lockstep):
-            self._states_at_step = self._player.state_stamps
+            self._pace.note_step()
             self._backend.send(target, stamp=self._now())
         self._publish_results()
 

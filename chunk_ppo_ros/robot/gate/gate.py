@@ -125,11 +125,9 @@ class Gate:
         """Returns the next command of a robot that comes to rest as quickly as the acceleration allows.
 
         Raises:
-            RuntimeError: before the first command.
+            RuntimeError: without an anchor.
         """
-        if self._last is None:
-            raise RuntimeError("the gate must have a command to stop, got none; anchor it first")
-        return self._sent_at(now, self._limiter.stop(self._last, dt=self._since(now)))
+        return self._sent_at(now, self._limiter.stop(self._anchored(), dt=self._since(now)))
 
     def set_max_velocity(self, max_velocity: float) -> None:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
