@@ -14,7 +14,7 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
-from chunk_ppo_ros.robot.player.result_log import REMEMBERED_STAMPS
+from chunk_ppo_ros.robot.player.chunks.result_log import REMEMBERED_STAMPS
 from support.player_inputs import DT, HOME, REACH, halves, observe, only, ramp, send
 
 SECOND = 1_000_000_000  # ns

@@ -240,9 +240,9 @@ def test_an_arm_is_at_a_pose_within_a_tolerance_and_beyond_the_range() -> None:
 
 def test_a_robot_that_moves_or_is_not_believed_rests_nowhere() -> None:
     arms = Arms()
-    assert arms.player.not_at(HOME, now=arms.now) == ""
-    assert "left elbow must be within" in arms.player.not_at(HOME + 0.2 * (np.arange(14) == 2), now=arms.now)
+    assert arms.player.readiness.not_at(HOME, now=arms.now) == ""
+    assert "left elbow must be within" in arms.player.readiness.not_at(HOME + 0.2 * (np.arange(14) == 2), now=arms.now)
     motion = arms.move(to({0: 0.1}))
-    assert arms.player.not_at(HOME, now=arms.now) == "the robot moves"
+    assert arms.player.readiness.not_at(HOME, now=arms.now) == "the robot moves"
     arms.until_end(motion)
-    assert "no joint states" in arms.player.not_at(HOME, now=arms.now + 1.0)
+    assert "no joint states" in arms.player.readiness.not_at(HOME, now=arms.now + 1.0)

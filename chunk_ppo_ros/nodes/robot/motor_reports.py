@@ -60,7 +60,7 @@ class MotorReports:
         return condition.text.format(motor=hot.motor, celsius=hot.celsius, limit=limit)
 
     def _warn_of_place(self) -> str:
-        place = self._player.outside
+        place = self._player.readiness.outside
         if not place:
             self._conditions.clear_condition(condition_table.OUTSIDE_WORKSPACE)
             return ""

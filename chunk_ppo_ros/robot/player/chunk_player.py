@@ -18,22 +18,20 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
+from chunk_ppo_ros.robot.player.chunks.chunk_intake import ChunkIntake
+from chunk_ppo_ros.robot.player.chunks.result_log import ResultLog
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.readiness import Readiness
-from chunk_ppo_ros.robot.player.result_log import ResultLog
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
 from chunk_ppo_ros.robot.player.scripted_motion import (
     MotionRefused,
     MotionRequest,
     ScriptedMotion,
-    away_from,
     check_request,
 )
-from chunk_ppo_ros.robot.player.trajectory_pairs import TrajectoryPair, TrajectoryPairs
-from chunk_ppo_ros.robot.safety import check_chunk
 
 
 class ChunkPlayer:
@@ -63,7 +61,6 @@ class ChunkPlayer:
         """
         self._config = config
         self._readings = JointReadings(timeout=state_timeout, on_demand=states_on_demand, rule=trust)
-        self._pairs = TrajectoryPairs(config.pair_timeout)
         self._results = ResultLog()
         self._motion = MotionExecutor(
             config, self._readings, self._results.report, lockstep=states_on_demand, simulated=not trust.asks
@@ -74,6 +71,7 @@ class ChunkPlayer:
         )
         self.readiness = Readiness(self._motion, self._human, self._readings)
         """Why the robot may not move now. The owner tells it what it knows."""
+        self._intake = ChunkIntake(config, self._motion, self.readiness, self._readings, self._results)
 
     @property
     def playing(self) -> bool:
@@ -111,12 +109,6 @@ class ChunkPlayer:
         return self._motion.obstructions.motors
 
     @property
-    def outside(self) -> str:
-        """Which arm is outside its workspace, and how far, or an empty string, also where an arm is not known."""
-        known = len(self._readings.stamps) == len(aloha.SIDES)
-        return self._motion.gate.outside(self._readings.positions()) if known else ""
-
-    @property
     def state_stamps(self) -> dict[str, int]:
         """The stamp of the newest joint states of each arm, ns."""
         return self._readings.stamps
@@ -141,27 +133,14 @@ class ChunkPlayer:
         self._readings.observe(side, state, stamp=stamp, now=now, age=age, effort=effort, commanded=last)
 
     def receive(self, side: str, trajectory: ArmTrajectory, *, age: float, now: float) -> None:
-        """Takes one arm's half of a chunk. With the second half it starts the chunk or refuses it.
-
-        Args:
-            side: "left" or "right".
-            trajectory: the half of the chunk.
-            age: the ROS time of arrival minus the stamp, s.
-            now: the steady time, s.
-        """
-        if self._has_result(trajectory.stamp):
-            return
+        """Takes one arm's half of a chunk; see `ChunkIntake.receive`."""
         if abs(age) <= self._config.chunk_deadline:  # Otherwise a forged stamp would set the stamps of segments.
             self._human.note_stamp(trajectory.stamp)
-        pair = self._pairs.add(side, trajectory, age=age, now=now)
-        if pair is not None:
-            self._start(pair, now)
+        self._intake.receive(side, trajectory, age=age, now=now)
 
     def refuse(self, stamp: int, reason: str) -> None:
         """Refuses the chunk of this stamp (ns), for example because a half of it cannot be read."""
-        self._pairs.drop(stamp)
-        if not self._has_result(stamp):
-            self._results.report(ExecutionResult.nothing(Status.REFUSED, reason, stamp=stamp))
+        self._intake.refuse(stamp, reason)
 
     def observe_leader(self, side: str, state: np.ndarray, *, now: float, stamp: int = 0, age: float = 0.0) -> None:
         """Takes a leader's joint states; see `LeaderArms.observe`. They are followed only while a human drives."""
@@ -229,20 +208,13 @@ class ChunkPlayer:
         """Limits the speed of the arm joints to another value from the next command on, rad/s."""
         self._motion.gate.set_max_velocity(max_velocity)
 
-    def not_at(self, pose: np.ndarray, *, now: float) -> str:
-        """Returns why both arms do not rest at a pose, float [14], or an empty string. `now` is the steady time, s."""
-        if self.human_drives or self.playing or self.stops:
-            return "the robot moves"
-        return self._readings.blind(now) or away_from(pose, self._readings.positions())
-
     def stop(self, status: Status, reason: str) -> None:
         """Ends the running chunk, if there is one, with a status and a reason. The robot holds its position."""
         self._motion.stop(status, reason)
 
     def watch(self, now: float) -> None:
         """Refuses chunks whose second half did not come in time, and stops the motion when joint states are overdue."""
-        for stamp, reason in self._pairs.overdue(now).items():
-            self.refuse(stamp, reason)
+        self._intake.refuse_overdue(now)
         fault, counts = self.readiness.fault(now)
         if fault:
             self._motion.rest.stop_yielding()
@@ -274,25 +246,5 @@ class ChunkPlayer:
         return self._motion.play(chunk, now=now, stamp=stamp)
 
     def take_results(self) -> list[ExecutionResult]:
-        """Returns the results since the last call, oldest first.
-
-        The owner fills in their `end`, `run_id` and `sender`.
-        """
+        """Returns the results since the last call, oldest first. The owner fills in `end`, `run_id` and `sender`."""
         return self._results.take()
-
-    def _start(self, pair: TrajectoryPair, now: float) -> None:
-        reason = self.readiness.unready(now) or pair.mismatch() or self._unsafe(pair)
-        if reason:
-            self.refuse(pair.stamp, reason)
-        else:
-            self._motion.begin(PlayedChunk(pair.stamp, now, targets=pair.targets))
-
-    def _unsafe(self, pair: TrajectoryPair) -> str | None:
-        """Returns why the chunk must not be played."""
-        measured = self._readings.positions()
-        return check_chunk(pair.left.times, pair.targets, measured=measured, age=pair.age, config=self._config)
-
-    def _has_result(self, stamp: int) -> bool:
-        """Returns whether the chunk of this stamp has a result, or gets one because it is being executed."""
-        running = self._motion.running
-        return self._results.has(stamp) or (running is not None and running.stamp == stamp)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
-from chunk_ppo_ros.robot.player.scripted_motion import ScriptedMotion
+from chunk_ppo_ros.robot.player.scripted_motion import ScriptedMotion, away_from
 
 
 class Readiness:
@@ -60,6 +63,18 @@ class Readiness:
     def waits(self, now: float) -> str:
         """Returns why the arms must be looked after before the robot moves. `now` is steady s."""
         return self._readings.blind(now) or self._motion.strayed()
+
+    @property
+    def outside(self) -> str:
+        """Which arm is outside its workspace, and how far; empty also where an arm is not known."""
+        known = len(self._readings.stamps) == len(aloha.SIDES)
+        return self._motion.gate.outside(self._readings.positions()) if known else ""
+
+    def not_at(self, pose: np.ndarray, *, now: float) -> str:
+        """Returns why both arms do not rest at a pose, float [14]. `now` is steady s."""
+        if self._human.is_driving or self._motion.running is not None or self._motion.rest.is_under_way:
+            return "the robot moves"
+        return self._readings.blind(now) or away_from(pose, self._readings.positions())
 
     def unready(self, now: float) -> str:
         """Returns why no chunk can start. `now` is steady s."""

@@ -48,7 +48,7 @@ class TorqueOff:
         if not isinstance(backend, SwitchesTorque):
             response.message = "this robot.backend cannot switch the torque off; do it by the drivers of the arms"
             return response
-        if reason := self._player.not_at(self._sleep_pose(), now=now):
+        if reason := self._player.readiness.not_at(self._sleep_pose(), now=now):
             self._asked_at = -CONFIRM_TIME
             response.message = f"the torque stays on: {reason}; call go_to_sleep_pose first"
             return response
