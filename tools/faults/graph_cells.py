@@ -40,6 +40,7 @@ CHUNK_FAULTS = (
     "clock_ahead",
     "clock_behind",
     "second_publisher",
+    "twin_publisher",
 )
 """What can be wrong with the trajectories of policy_node."""
 EVENT_FAULTS = ("duplicated", "reordered", "forged_format")

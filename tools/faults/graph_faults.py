@@ -12,6 +12,7 @@ from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from faults.graph_rig import Rig
 
 TOO_MANY = 30_000
@@ -71,13 +72,29 @@ def inject_event(rig: Rig, fault: str) -> None:
         rig.publish_event(message)
 
 
+class Intruder(Node):
+    """A second node that publishes trajectories.
+
+    Args:
+        name: its name, which may be that of the rig.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, enable_rosout=False)
+        self._publishers_of = {side: topic.create_publisher(self) for side, topic in topics.CHUNK_TRAJECTORIES.items()}
+
+    def send(self, halves: dict[str, JointTrajectory]) -> list[int]:
+        """Publishes the halves of a chunk, and returns its stamp, ns."""
+        for side, message in halves.items():
+            self._publishers_of[side].publish(message)
+        return [time_to_ns(halves["left"].header.stamp)]
+
+
 @contextlib.contextmanager
-def intruder() -> Iterator[Node]:
+def intruder(name: str = "intruder") -> Iterator[Intruder]:
     """Lets a second node publish trajectories."""
-    node = Node("intruder")
+    node = Intruder(name)
     try:
-        for topic in topics.CHUNK_TRAJECTORIES.values():
-            topic.create_publisher(node)
         yield node
     finally:
         node.destroy_node()

@@ -33,6 +33,8 @@ HORIZON = 50
 """The largest number of points of a chunk."""
 FAULT_TIME = 0.6
 """The time for which a fault goes on, s."""
+LOOK_TIME = 1.1
+"""The time after which robot_node has looked at the publishers of all topics, s."""
 REST_TIME = 0.3
 """The time after which the robot is at rest, s."""
 PATIENCE = 20.0
@@ -166,6 +168,8 @@ class GraphRun:
             if cell.fault == "second_publisher":
                 with intruder():
                     self.spin(FAULT_TIME)
+            elif cell.fault == "twin_publisher":
+                self._inject_twin()
             else:
                 self.judge.sent(inject_chunks(self.rig, cell.fault))
         elif cell.node == "reward_node":
@@ -175,6 +179,18 @@ class GraphRun:
             self._to_time = name if cell.state == "playing" and cell.fault in TIMED and cell.node != name else ""
             self.rig.faults[name].begin(cell.fault)
         self.spin(FAULT_TIME)
+
+    def _inject_twin(self) -> None:
+        """Lets two nodes of the name of the rig send chunks in turn. Neither may be followed once both have sent."""
+        with intruder(self.rig.get_name()) as twin:
+            self.spin(LOOK_TIME)
+            for _ in range(2):
+                self.judge.sent(twin.send(self.rig.chunk(self.rig.motion(4, 0.002))))
+                self.spin(FAULT_TIME)
+                stamp = self._send_motion(4, speed=0.002)
+                self.until(lambda: not self.judge.outstanding, "all chunks have results", patience=3.0)
+            if self.judge.statuses[stamp] != ExecutionResult.REFUSED:
+                self.judge.report("late_holds", "a chunk was played although two nodes of one name send chunks")
 
     def _leave(self, cell: Cell) -> None:
         """Ends the fault and the state."""
