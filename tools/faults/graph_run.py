@@ -6,8 +6,6 @@ import contextlib
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +22,10 @@ from faults.graph_cells import TIMED, Cell
 from faults.graph_faults import inject_chunks, inject_event, intruder
 from faults.graph_judge import GraphJudge
 from faults.graph_rig import Rig
+from faults.robot_process import HORIZON, RobotProcesses
 from faults.state_faults import STAMP_STEPS
 from faults.stream_check import Limits
 
-LOG = "robot_node.log"
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-HORIZON = 50
-"""The largest number of points of a chunk."""
 FAULT_TIME = 0.6
 """The time for which a fault goes on, s."""
 LOOK_TIME = 1.1
@@ -54,30 +49,18 @@ class GraphRun:
     """
 
     def __init__(self, config: RobotConfig, folder: pathlib.Path) -> None:
-        self._folder = folder
         self._max_velocity = config.max_velocity
         self.judge = GraphJudge(Limits.of(config))
         self.rig = Rig(self.judge.on_command, self._on_reading, self.judge.on_result)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.rig)
         self._to_time = ""  # the joint states whose fault is the cause of a stop
-        self._processes: list[subprocess.Popen[bytes]] = []  # all that were started, the newest last
+        self._robot = RobotProcesses(folder)
 
     def start(self) -> None:
         """Starts robot_node, and waits until it listens and has executed a chunk."""
         known = self.rig.ends_of_robot_nodes()
-        settings = {
-            "env.simulator": "none",
-            "robot.backend": "ros2_control",
-            "model.action_horizon": HORIZON,
-            "run.run_dir": self._folder,
-        }
-        words = [word for name, value in settings.items() for word in ("-p", f"{name}:={value}")]
-        file = ROOT / "config/robot.yaml"
-        module = "chunk_ppo_ros.nodes.robot.robot_node"
-        command = [sys.executable, "-m", module, "--ros-args", "--params-file", str(file), *words]
-        with (self._folder / LOG).open("a") as log:
-            self._processes.append(subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log))
+        self._robot.start()
         self.until(lambda: self.rig.is_connected and self._has_new_ends(known), "robot_node listens")
         self.spin(1.0)
         self._recover()
@@ -88,15 +71,7 @@ class GraphRun:
 
     def close(self) -> None:
         """Ends robot_node and the rig."""
-        for process in self._processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.terminate()
-            try:
-                process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self._robot.close()
         self._executor.shutdown()
         self.rig.destroy_node()
 
@@ -110,13 +85,9 @@ class GraphRun:
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"waited {patience} s in vain until {what}; robot_node's log ends with\n{self.log()}"
+                    f"waited {patience} s in vain until {what}; robot_node's log ends with\n{self._robot.log()}"
                 )
             self._executor.spin_once(timeout_sec=0.01)
-
-    def log(self) -> str:
-        """Returns the last lines of robot_node's log."""
-        return "\n".join((self._folder / LOG).read_text().splitlines()[-5:])
 
     def spin(self, seconds: float) -> None:
         """Spins for some seconds."""
@@ -163,7 +134,7 @@ class GraphRun:
         elif cell.steps_clock:
             self._step_clock(STAMP_STEPS[cell.fault])
         elif cell.node == "robot_node":
-            self._processes[-1].send_signal(signal.SIGKILL if cell.fault == "killed" else signal.SIGSTOP)
+            self._robot.signal(signal.SIGKILL if cell.fault == "killed" else signal.SIGSTOP)
         elif cell.node == "policy_node":
             if cell.fault == "second_publisher":
                 with intruder():
@@ -197,7 +168,7 @@ class GraphRun:
         for fault in self.rig.faults.values():
             fault.begin("")
         if cell.node == "robot_node" and cell.fault == "killed":
-            self._processes[-1].wait()
+            self._robot.wait()
             self.judge.outstanding.clear()
             self.judge.restart()
             self.rig.forget_commands()
@@ -207,7 +178,7 @@ class GraphRun:
         elif cell.steps_clock:
             self._step_clock(None)
         elif cell.node == "robot_node":
-            self._processes[-1].send_signal(signal.SIGCONT)
+            self._robot.signal(signal.SIGCONT)
         if cell.state == "driving":
             self._call_takeover(False)
             self.rig.leader = None
