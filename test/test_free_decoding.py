@@ -20,7 +20,8 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import EncodedActions, PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter
+from chunk_ppo_ros.robot.gate.command_limiter import CommandLimiter
+from chunk_ppo_ros.robot.gate.commands import Command
 from chunk_ppo_ros.robot.safety import check_chunk
 from support import small_policy
 

@@ -18,7 +18,8 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.braking import stopping_step
-from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, Room
+from chunk_ppo_ros.robot.gate.command_limiter import CommandLimiter
+from chunk_ppo_ros.robot.gate.commands import Command, Room
 from chunk_ppo_ros.robot.gate.gate import Gate
 
 DT = 0.02

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause, Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.commands import LimitedTarget, Room
 from chunk_ppo_ros.robot.gate.gate import Gate
 from chunk_ppo_ros.robot.gate.workspace import workspaces_of
 from chunk_ppo_ros.robot.kinematics import POINT_RADII

@@ -8,7 +8,7 @@ import pytest
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import Room
+from chunk_ppo_ros.robot.gate.commands import Room
 from chunk_ppo_ros.robot.gate.gate import Gate
 from chunk_ppo_ros.robot.gate.passed_points import PASS_TOLERANCE, num_passed
 

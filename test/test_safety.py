@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import CLAMP_TOLERANCE, Command, CommandLimiter
+from chunk_ppo_ros.robot.gate.command_limiter import CLAMP_TOLERANCE, CommandLimiter
+from chunk_ppo_ros.robot.gate.commands import Command
 from chunk_ppo_ros.robot.safety import check_chunk
 
 CONFIG = RobotConfig()

@@ -8,7 +8,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
-from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.commands import LimitedTarget, Room
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.sim.chunk_rewards import ChunkReward, ChunkRewards

@@ -15,7 +15,8 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter
+from chunk_ppo_ros.robot.gate.command_limiter import CommandLimiter
+from chunk_ppo_ros.robot.gate.commands import Command
 from chunk_ppo_ros.robot.kinematics import FINGER_END, FINGER_INSET
 from chunk_ppo_ros.sim.cameras import HIGH_CAMERA, wrist_cameras
 from chunk_ppo_ros.sim.drawing import Capsules, draw

@@ -9,7 +9,6 @@ T, a speed v is a step of v T, and an acceleration a changes the step by a T^2 f
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,78 +17,13 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.braking import stopping_step
+from chunk_ppo_ros.robot.gate.commands import Command, LimitedTarget, Room
 from chunk_ppo_ros.robot.gate.workspace_limiter import Reach, WorkspaceLimiter
 
 CLAMP_TOLERANCE = 1e-6
 """The largest change to a target that counts as rounding and not as limiting; rad, grippers normalized."""
 MAX_GAP = 3.0
 """The number of control periods without a command after which the robot counts as being at rest."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Command:
-    """Holds a command, and the step that led to it.
-
-    Attributes:
-        target: float64 [14], rad and normalized grippers.
-        step: float64 [14], this target minus the one before; 0 where the robot was at rest.
-    """
-
-    target: np.ndarray
-    step: np.ndarray
-
-    @classmethod
-    def at_rest(cls, target: np.ndarray) -> Command:
-        """Returns the command of a robot that stands still at `target`, float [14]."""
-        return cls(np.asarray(target, np.float64), np.zeros(aloha.ACTION_DIM))
-
-    @property
-    def rests(self) -> bool:
-        """Whether the last step was 0."""
-        return not np.any(self.step)
-
-
-@dataclasses.dataclass(frozen=True)
-class Room:
-    """Holds the range of the targets that follow. The robot is never so fast that it would overshoot all of them.
-
-    Attributes:
-        lowest: float [14], the smallest of the targets that follow, this one among them.
-        highest: float [14], the largest of them.
-    """
-
-    lowest: np.ndarray
-    highest: np.ndarray
-
-    @classmethod
-    def of(cls, targets: np.ndarray) -> Room:
-        """Returns the room of the targets [k, 14] that are left, k >= 1."""
-        return cls(np.min(targets, axis=0), np.max(targets, axis=0))
-
-
-@dataclasses.dataclass(frozen=True)
-class LimitedTarget:
-    """Holds a target after limiting.
-
-    Attributes:
-        command: the command that may be sent.
-        causes: the limits that changed a dimension by more than `CLAMP_TOLERANCE`; empty where none did.
-        max_clamp: the largest change of a dimension, rad, or normalized where it is a gripper.
-    """
-
-    command: Command
-    causes: Cause
-    max_clamp: float
-
-    @property
-    def target(self) -> np.ndarray:
-        """The target of the command, float64 [14]."""
-        return self.command.target
-
-    @property
-    def clamped(self) -> bool:
-        """Whether any dimension was changed by more than `CLAMP_TOLERANCE`."""
-        return self.causes != Cause(0)
 
 
 class CommandLimiter:

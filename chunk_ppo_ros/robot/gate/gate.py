@@ -14,7 +14,8 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import Cause, Status
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import Command, CommandLimiter, LimitedTarget, Room
+from chunk_ppo_ros.robot.gate.command_limiter import CommandLimiter
+from chunk_ppo_ros.robot.gate.commands import Command, LimitedTarget, Room
 from chunk_ppo_ros.robot.gate.passed_points import num_passed
 from chunk_ppo_ros.robot.gate.workspace import workspaces_of
 from chunk_ppo_ros.robot.gate.workspace_limiter import WorkspaceLimiter

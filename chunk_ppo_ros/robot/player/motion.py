@@ -12,7 +12,7 @@ import numpy as np
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.robot.gate.command_limiter import Room
+from chunk_ppo_ros.robot.gate.commands import Room
 from chunk_ppo_ros.robot.gate.gate import ChunkEnding, Gate
 from chunk_ppo_ros.robot.player.coming_to_rest import ComingToRest
 from chunk_ppo_ros.robot.player.execution_report import ExecutionReport

@@ -9,7 +9,7 @@ import numpy as np
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.gate.command_limiter import LimitedTarget
+from chunk_ppo_ros.robot.gate.commands import LimitedTarget
 from chunk_ppo_ros.robot.measurements import ExecutedStep, Measurer
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings, mean
 
