@@ -128,3 +128,15 @@ def test_a_new_request_or_a_cancellation_drops_the_request_before(clock: Clock) 
     node.answer(1, success=False, message="too late")
     node.tick()
     assert (len(node.requests), node.lines) == (2, [])
+
+
+def test_it_waits_for_the_robot(clock: Clock) -> None:
+    node, ready = Node(), [False]
+    starter = EpisodeStarter(node, is_robot_ready=lambda: ready[0])  # type: ignore[arg-type]
+    starter.request()
+    node.tick()
+    assert node.requests == []
+    assert node.lines == ["waiting for robot_node, which prepares the drivers of the arms"]
+    ready[0] = True
+    node.tick()
+    assert len(node.requests) == 1

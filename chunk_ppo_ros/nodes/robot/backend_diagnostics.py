@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from chunk_ppo_ros.nodes.common.peers.robot_readiness import BACK_END_STATUS
 from chunk_ppo_ros.nodes.robot.robot_backends import RobotBackend, features_of, findings_of, problem_of
 
 
@@ -21,7 +22,7 @@ def backend_status(backend: RobotBackend) -> DiagnosticStatus:
         ]
     return DiagnosticStatus(
         level=level,
-        name="robot_node: back end",
+        name=BACK_END_STATUS,
         hardware_id="aloha",
         message=problem or advice or "commands reach the arms",
         values=values,

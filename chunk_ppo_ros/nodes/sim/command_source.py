@@ -15,8 +15,12 @@ class CommandSource(Protocol):
     """Subscribes to the commands of a back end, and calls an `OnTarget` with each target of all joints.
 
     Attributes:
+        is_ready: whether the back end would move the arms now, as far as it is known.
         pose: where the arms are, float64 [14], where other drivers move them; None where the simulator does.
     """
+
+    @property
+    def is_ready(self) -> bool: ...
 
     @property
     def pose(self) -> np.ndarray | None: ...

@@ -19,6 +19,7 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     SINGLE_COMMANDS,
     load_interfaces,
 )
+from chunk_ppo_ros.nodes.common.peers.robot_readiness import RobotReadiness
 from chunk_ppo_ros.nodes.sim.command_source import OnTarget
 from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, DriverMotors
 from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
@@ -59,6 +60,7 @@ class DriverCommands:
     ) -> None:
         self._logger = node.get_logger()
         self._convention = convention
+        self._robot = RobotReadiness(node)
         self._on_target = on_target
         self._parts_needed = NUM_PARTS if lockstep else 1
         self._motors = {side: DriverMotors() for side in aloha.SIDES}
@@ -74,6 +76,11 @@ class DriverCommands:
             ):
                 callback = functools.partial(on_command, side)
                 node.create_subscription(kind, f"{namespace}/{topic}", callback, qos.COMMAND)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether robot_node has prepared the drivers. It refuses every chunk before."""
+        return self._robot.is_ready
 
     def reset(self, state: np.ndarray) -> None:
         """Forgets the commands so far. Joints that get none stay at `state`, float64 [14]."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -15,9 +16,15 @@ ANSWER_TIMEOUT = 2.0  # s
 
 
 class EpisodeStarter:
-    """The client of the service start_episode."""
+    """The client of the service start_episode.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        node: the node that asks.
+        is_robot_ready: returns whether the robot can move. The service is not called before.
+    """
+
+    def __init__(self, node: Node, *, is_robot_ready: Callable[[], bool] = lambda: True) -> None:
+        self._is_robot_ready = is_robot_ready
         self._logger = node.get_logger()
         self._client: Any = node.create_client(Trigger, "start_episode")
         self._wanted = False
@@ -45,6 +52,9 @@ class EpisodeStarter:
                 return
             self._log(f"start_episode has not answered for {ANSWER_TIMEOUT} s; asking again")
             self._abandon()
+        if not self._is_robot_ready():
+            self._log("waiting for robot_node, which prepares the drivers of the arms")
+            return
         if not self._client.service_is_ready():
             self._log("waiting for the service start_episode of reward_node")
             return

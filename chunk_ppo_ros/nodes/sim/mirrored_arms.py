@@ -32,6 +32,8 @@ class MirroredArms:
         on_target: is called with each pose of both arms.
     """
 
+    is_ready = True
+
     def __init__(self, node: Node, config: RobotConfig, on_target: OnTarget) -> None:
         self._node = node
         self._convention = grippers.convention_of(config)

@@ -79,7 +79,7 @@ class ControllerCommands:
         on_target: is called with each target that is complete.
     """
 
-    pose = None
+    is_ready, pose = True, None
 
     def __init__(self, node: Node, convention: grippers.GripperConvention, on_target: OnTarget) -> None:
         self._logger = node.get_logger()

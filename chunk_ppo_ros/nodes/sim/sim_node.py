@@ -63,7 +63,6 @@ class SimNode(Node):
         self._rewards = ChunkRewards()
         self._state_messages = {side: StateMessage(convention) for side in aloha.SIDES}
         self._is_mirror = config.env.is_mirrored
-        self._starter = None if self._is_mirror else EpisodeStarter(self)
         # Lockstep time starts at the wall clock's time, so that no stamp is used twice when the node is started again.
         self._stamp = time.time_ns() if self._lockstep else self.get_clock().now().nanoseconds
         self._images: list[Image] = []
@@ -93,7 +92,9 @@ class SimNode(Node):
         }
         self._clock_publisher = topics.CLOCK.create_publisher(self) if self._lockstep else None
         self._reward_publisher = topics.TASK_REWARD.create_publisher(self)
-        self._commands = make_command_source(self, config, self._on_target)
+        self._commands = source = make_command_source(self, config, self._on_target)
+        starter = None if self._is_mirror else EpisodeStarter(self, is_robot_ready=lambda: source.is_ready)
+        self._starter = starter
         conditions = Conditions(self)
         subscribe(self, conditions, topics.EXECUTION_RESULT, self._on_result)
         subscribe(self, conditions, topics.EPISODE_EVENT, self._on_event)

@@ -1,0 +1,32 @@
+"""Says whether robot_node has told that its commands reach the arms."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+
+from chunk_ppo_ros.nodes.wire import topics
+
+BACK_END_STATUS = "robot_node: back end"
+"""The name of the status on /diagnostics in which robot_node says what its back end says of its drivers.
+
+Its level is ERROR where commands do not move the arms.
+"""
+
+
+class RobotReadiness:
+    """Listens to the status of robot_node's back end.
+
+    Args:
+        node: the node that listens.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.is_ready = False
+        """Whether commands moved the arms when robot_node last told; False before it has told anything."""
+        topics.DIAGNOSTICS.create_subscription(node, self._on_diagnostics)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == BACK_END_STATUS:
+                self.is_ready = status.level != DiagnosticStatus.ERROR
