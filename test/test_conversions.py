@@ -83,7 +83,7 @@ def test_what_the_robot_did_survives_the_wire_exactly() -> None:
     message = deserialize_message(serialize_message(message), msg.ExecutionResult)
     assert_same(conversions.execution_from_message(message), execution)
     assert (message.sender, message.run_id, message.action_dim) == ("robot_7", "run", 14)
-    assert message.num_clamped_steps == 4  # causes 1, 2, 3 and 4
+    assert message.num_clamped_steps == 5  # causes 1, 2, 3, 4 and 8
     assert [(one.name, one.value) for one in message.measurements] == [("lag", 0.1), ("strain", -2.5)]
     assert hash(conversions.execution_from_message(message)) == hash(execution)
 
@@ -242,7 +242,7 @@ NAN = float("nan")
         ("outcome.execution.num_steps", 13, r"num_steps must be within 1..12 \(num_steps_asked\), got 13"),
         ("chunk.num_steps_asked", 17, "num_steps_asked must be within 1..16, got 17"),
         ("chunk.entropy", NAN, "entropy must be finite, got nan"),
-        ("outcome.execution.num_clamped_steps", 12, r"num_clamped_steps must be that of causes \(4\), got 12"),
+        ("outcome.execution.num_clamped_steps", 12, r"num_clamped_steps must be that of causes \(5\), got 12"),
         ("outcome.execution.status", 6, "status must be within 0..5, got 6"),
         ("outcome.execution.action_dim", 13, "commanded must have 143 elements"),
         ("outcome.execution.commanded", array.array("f", [NAN] * 154), "commanded must be finite"),

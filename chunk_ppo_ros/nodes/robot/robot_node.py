@@ -207,10 +207,11 @@ class RobotNode(MotionLifecycle):
         In lockstep a position to hold is not sent, because the simulated robot stands still by itself.
         """
         self._obstacles.look()
-        target = self._player.tick(time.monotonic(), stamp=self._now())
+        now, stamp = time.monotonic(), self._now()
+        target = self._player.tick(now, stamp=stamp)
         if target is not None and (self._player.playing or not self._lockstep):
             self._pace.note_step()
-            self._backend.send(target, stamp=self._now())
+            self._backend.send(target, stamp=stamp)
         self._publish_results()
 
     def _now(self) -> int:
