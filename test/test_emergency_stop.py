@@ -52,3 +52,10 @@ def test_a_file_that_says_nothing_or_cannot_be_read_counts(tmp_path: Path) -> No
     file.unlink()
     file.mkdir()
     assert "cannot be read" in EmergencyStop(file).reason
+
+
+def test_the_robot_stops_before_the_file_is_written(tmp_path: Path) -> None:
+    file, seen = tmp_path / "emergency_stop", []
+    stop = EmergencyStop(file)
+    stop.stop("a person called it", first=lambda: seen.append((stop.reason, file.exists())))
+    assert seen == [("a person called it", False)] and file.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
@@ -23,8 +24,12 @@ class EmergencyStop:
         """The reason of the emergency stop, or an empty string where there is none."""
         return self._reason
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: str, *, first: Callable[[], object] = lambda: None) -> None:
         """Begins an emergency stop. An earlier one keeps its reason.
+
+        Args:
+            reason: the reason in words.
+            first: is called before the file is written, which may take a while, so that the robot stops at once.
 
         Raises:
             OSError: where the file cannot be written. The stop holds nevertheless, until this process ends.
@@ -32,6 +37,7 @@ class EmergencyStop:
         if self._reason:
             return
         self._reason = reason
+        first()
         write_atomically(self._file, lambda file: file.write(reason.encode()))
 
     def clear(self) -> None:

@@ -99,15 +99,14 @@ class OperatorStops:
         if self._stop.reason:
             return
         try:
-            self._stop.stop(reason)
+            self._stop.stop(reason, first=lambda: self._changed(self.reason))
         except OSError as error:
             self._node.get_logger().error(f"the emergency stop holds, but not over a restart of this node: {error}")
-        self._changed(self.reason)
 
     def _changed(self, text: str) -> None:
+        self._on_change()  # The robot stops before anything is told.
         self._node.get_logger().warning(text)
         self._state.publish(Bool(data=bool(self._stop.reason)))
-        self._on_change()
 
     def _on_deadman(self, message: Bool, origin: MessageOrigin) -> None:
         """Counts the switch as pressed from when the message was sent. It may have waited for a process that stood."""
