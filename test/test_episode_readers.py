@@ -11,7 +11,7 @@ import pytest
 
 from chunk_ppo_ros.config import RobotConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data import teleop_bag
+from chunk_ppo_ros.data.bags import teleop_bag
 from chunk_ppo_ros.data.readers import READERS, iterate_episodes, read_all
 from support import plugin_package
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import mujoco
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -11,8 +13,10 @@ from hypothesis.extra import numpy as hnp
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.kinematics import FINGER_END, FINGER_INSET, POINT_NAMES, POINT_RADII, watched_points
 from chunk_ppo_ros.sim.geometry import BASE_POSITIONS, BASE_YAWS, GRASP_OFFSET, arm_poses, axis_rotations
-from chunk_ppo_ros.sim.mujoco_scene import arm_prefix, build_model
+from chunk_ppo_ros.sim.rendering import rendering_available, select_backend
 
+REASON = rendering_available()
+needs_mujoco = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 joint_angles = hnp.arrays(float, (2, 6), elements=st.floats(-3.0, 3.0))
 
 
@@ -37,45 +41,59 @@ def test_the_simulators_have_the_same_elbow_wrist_and_gripper(joints: np.ndarray
     np.testing.assert_allclose(world[:, 0], poses.grasp_points + beyond, atol=1e-12)
 
 
+class Scene:
+    """The model of MuJoCo, which is imported after its OpenGL was chosen for all tests of this process."""
+
+    def __init__(self) -> None:
+        select_backend()
+        import mujoco
+
+        from chunk_ppo_ros.sim.mujoco_scene import arm_prefix, build_model
+
+        self.mujoco, self.prefix, self.model = mujoco, arm_prefix, build_model([], image_size=16)
+
+    def point(self, simulation: Any, side: str, name: str) -> np.ndarray:
+        """Returns a watched point by the bodies of the model, in the world, m."""
+        if name == "elbow":
+            return simulation.body(f"{self.prefix(side)}upper_forearm_link").xpos
+        if name == "wrist":
+            return simulation.body(f"{self.prefix(side)}wrist_link").xpos
+        sign = -1.0 if name.startswith("left") else 1.0
+        body = simulation.body(f"{self.prefix(side)}{name.split()[0]}_finger_link")
+        ahead = FINGER_END - self.model.body(body.name).pos[0]
+        return body.xpos + body.xmat.reshape(3, 3) @ [ahead, sign * FINGER_INSET, 0.0]
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return Scene()
+
+
+@needs_mujoco
 @settings(max_examples=20, deadline=None)
 @given(joints=joint_angles, finger=st.floats(0.021, 0.057))
-def test_mujoco_has_the_same_points(joints: np.ndarray, finger: float) -> None:
-    model = MODEL
-    simulation = mujoco.MjData(model)
+def test_mujoco_has_the_same_points(scene: Scene, joints: np.ndarray, finger: float) -> None:
+    simulation = scene.mujoco.MjData(scene.model)
     for side, angles in zip(aloha.SIDES, joints, strict=True):
         values = dict(zip(aloha.ARM_JOINTS, angles, strict=True)) | {"left_finger": finger, "right_finger": -finger}
         for name, value in values.items():
-            simulation.joint(arm_prefix(side) + name).qpos[0] = value
-    mujoco.mj_kinematics(model, simulation)
+            simulation.joint(scene.prefix(side) + name).qpos[0] = value
+    scene.mujoco.mj_kinematics(scene.model, simulation)
     for side, points in zip(aloha.SIDES, watched_points(joints, np.full(2, finger)), strict=True):
         base = simulation.body(f"vx300s_{side}")
         world = points @ base.xmat.reshape(3, 3).T + base.xpos
         for name, point in zip(POINT_NAMES, world, strict=True):
-            np.testing.assert_allclose(point, point_in_mujoco(simulation, side, name), atol=1e-9)
+            np.testing.assert_allclose(point, scene.point(simulation, side, name), atol=1e-9)
 
 
-MODEL = build_model([], image_size=16)
-
-
-def point_in_mujoco(simulation: mujoco.MjData, side: str, name: str) -> np.ndarray:
-    """Returns a watched point by the bodies of the model, in the world, m."""
-    if name == "elbow":
-        return simulation.body(f"{arm_prefix(side)}upper_forearm_link").xpos
-    if name == "wrist":
-        return simulation.body(f"{arm_prefix(side)}wrist_link").xpos
-    sign = -1.0 if name.startswith("left") else 1.0
-    finger = f"{arm_prefix(side)}{name.split()[0]}_finger_link"
-    ahead = FINGER_END - MODEL.body(finger).pos[0]
-    return simulation.body(finger).xpos + simulation.body(finger).xmat.reshape(3, 3) @ [ahead, sign * FINGER_INSET, 0.0]
-
-
-def test_the_balls_at_the_tips_hold_the_ends_of_the_fingers():
-    finger = f"{arm_prefix('left')}left_finger_link"
-    geometry = MODEL.geom(f"{arm_prefix('left')}10_left_gripper_finger")
-    mesh = MODEL.mesh(int(geometry.dataid[0]))
+@needs_mujoco
+def test_the_balls_at_the_tips_hold_the_ends_of_the_fingers(scene: Scene) -> None:
+    model, finger = scene.model, f"{scene.prefix('left')}left_finger_link"
+    geometry = model.geom(f"{scene.prefix('left')}10_left_gripper_finger")
+    mesh = model.mesh(int(geometry.dataid[0]))
     start, number = int(mesh.vertadr[0]), int(mesh.vertnum[0])
     rotation = np.empty(9)
-    mujoco.mju_quat2Mat(rotation, geometry.quat)
-    vertices = MODEL.mesh_vert[start : start + number] @ rotation.reshape(3, 3).T + geometry.pos
-    end = MODEL.body(finger).pos[0] + np.max(vertices[:, 0])
+    scene.mujoco.mju_quat2Mat(rotation, geometry.quat)
+    vertices = model.mesh_vert[start : start + number] @ rotation.reshape(3, 3).T + geometry.pos
+    end = model.body(finger).pos[0] + np.max(vertices[:, 0])
     assert FINGER_END < end <= FINGER_END + POINT_RADII[0]
