@@ -15,6 +15,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     ARM_GROUP,
+    GRIPPER_MODE,
     GROUP_COMMANDS,
     SINGLE_COMMANDS,
     load_interfaces,
@@ -25,9 +26,6 @@ from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS, DriverMotors
 from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.robot import aloha, grippers
-
-GRIPPER_MODE = "current_based_position"
-"""The operating mode in which a command of the gripper is the angle of its motor."""
 
 NUM_PARTS = 4
 """The number of messages that make one target in lockstep, two for each side."""

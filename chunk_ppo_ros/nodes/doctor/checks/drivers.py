@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import GRIPPER_MODE
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED
 from chunk_ppo_ros.nodes.doctor.facts import DriverFacts, Facts
 from chunk_ppo_ros.nodes.robot.interbotix import driver_checks
@@ -45,7 +46,7 @@ def _arm(driver: DriverFacts) -> Finding:
 
 def _gripper(driver: DriverFacts, *, is_prepared: bool) -> Finding:
     """Judges the mode of a gripper, which robot_node sets when it starts."""
-    name, mode, wanted = f"gripper of {driver.arm}", driver.gripper_mode, driver_checks.GRIPPER_MODE
+    name, mode, wanted = f"gripper of {driver.arm}", driver.gripper_mode, GRIPPER_MODE
     if mode == wanted:
         return ok(name, f"mode {mode}")
     if mode == FIRST_GRIPPER_MODE and not is_prepared:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import GRIPPER_MODE
 from chunk_ppo_ros.robot import aloha
 
 ARM_MODE = "position"
 """The operating mode of the arm's motors, in which commands are joint angles in rad."""
-GRIPPER_MODE = "current_based_position"
-"""The operating mode in which commands of the gripper are angles of its motor in rad, and its current is limited."""
 LIMIT_TOLERANCE = 0.01
 """The largest difference between a joint limit of the driver and the same limit of this package, rad."""
 

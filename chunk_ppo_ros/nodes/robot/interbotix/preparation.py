@@ -5,6 +5,7 @@ A routine is a generator. It gives the next thing that is waited for, and its ow
 
 from __future__ import annotations
 
+from chunk_ppo_ros.nodes.common.interbotix_interfaces import GRIPPER_MODE
 from chunk_ppo_ros.nodes.robot.interbotix import driver_checks, motor_facts, motor_settings
 from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused, LostTorque
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import DriverLink
@@ -135,9 +136,9 @@ def _check_arm(link: DriverLink, facts: MotorFacts) -> Routine:
 def _set_gripper_mode(link: DriverLink) -> Routine:
     before = link.gripper_info()
     yield before
-    if before.answer.mode == driver_checks.GRIPPER_MODE:
+    if before.answer.mode == GRIPPER_MODE:
         return
-    yield link.set_gripper_mode(driver_checks.GRIPPER_MODE)
+    yield link.set_gripper_mode(GRIPPER_MODE)
     after = link.gripper_info()
     yield after
     driver_checks.check_gripper_mode(after.answer.mode)
