@@ -121,6 +121,19 @@ def test_no_target_traps_the_arms(targets: list[np.ndarray], limits_acceleration
     assert max(moved) > 1e-4
 
 
+@pytest.mark.parametrize("seed", [2, 4, 5, 6, 7])
+def test_an_arm_that_presses_on_a_border_comes_to_rest(seed: int) -> None:
+    """Without a rule that each step must lead on, the arms swing along the border for ever with these seeds."""
+    random = np.random.default_rng(seed)
+    gate = anchored(aloha.START_POSE)
+    for _ in range(2):
+        target = random.uniform(aloha.LOWER_LIMITS, aloha.UPPER_LIMITS)
+        hold_to(gate, target, most=700)
+        assert gate.has_arrived(target)
+        still = [np.max(np.abs(gate.send(target, now=None).command.step)[ARM]) for _ in range(20)]
+        assert max(still[10:]) < 1e-4
+
+
 def test_a_pressed_arm_goes_back_to_the_start_pose():
     gate = anchored(aloha.START_POSE)
     hold_to(gate, reaching_down(0.5))

@@ -80,7 +80,7 @@ class CommandLimiter:
         wanted = in_range - last.target
         in_speed = np.clip(wanted, -reach, reach)
         slow = np.clip(self._accelerate(in_speed, last, room or Room(in_range, in_range)), -reach, reach)
-        step = self._keep_inside(slow, last, reach)
+        step = self._keep_inside(slow, in_range, last, reach)
         limited = last.target + step
         max_clamp = float(np.max(np.abs(limited - target)))
         changes = {
@@ -145,7 +145,7 @@ class CommandLimiter:
             last = Command.at_rest(last.target)
         return last, self._max_speed * min(dt, self._period)
 
-    def _keep_inside(self, step: np.ndarray, last: Command, reach: np.ndarray) -> np.ndarray:
+    def _keep_inside(self, step: np.ndarray, target: np.ndarray, last: Command, reach: np.ndarray) -> np.ndarray:
         """Returns the step, float64 [14], with which the arms stay in their workspaces."""
         if not self._workspaces:
             return step
@@ -155,7 +155,7 @@ class CommandLimiter:
         for workspace in self._workspaces:
             part = workspace.part
             allowed = Reach(lowest[part], highest[part], self._max_change[part])
-            kept[part] = workspace.limit(step[part], last.target[part], last.step[part], allowed)
+            kept[part] = workspace.limit(step[part], target[part], last.target[part], last.step[part], allowed)
         return kept
 
     def _accelerate(self, wanted: np.ndarray, last: Command, room: Room) -> np.ndarray:

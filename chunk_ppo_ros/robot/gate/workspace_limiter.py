@@ -26,6 +26,8 @@ DAMPING = 0.02
 """The damping of the corrections, m/rad. Larger ones are steadier where a point can hardly be moved."""
 DIFFERENCE = 1e-6
 """The difference of a joint for derivatives, rad."""
+PROGRESS = 1e-7
+"""The smallest change of the squared distance to a target that counts as nearer, rad^2."""
 NEAR = 0.03
 """The distance from a side within which a correction looks at it, m."""
 NUM_SWEEPS = 10
@@ -65,11 +67,17 @@ class WorkspaceLimiter:
         self._workspace = workspace
         self._lower, self._upper = aloha.LOWER_LIMITS[self.part], aloha.UPPER_LIMITS[self.part]
 
-    def limit(self, wanted: np.ndarray, start: np.ndarray, last_step: np.ndarray, reach: Reach) -> np.ndarray:
+    def limit(
+        self, wanted: np.ndarray, target: np.ndarray, start: np.ndarray, last_step: np.ndarray, reach: Reach
+    ) -> np.ndarray:
         """Returns the wanted step where it is allowed, else one along the border or a part of it, or braking.
+
+        A step in the place of the wanted one must lead nearer to the target: the place at which the arm would come to
+        rest must, which braking does not change. So the arm comes to rest at the border, and does not swing there.
 
         Args:
             wanted: float [7], the wanted step, which speed and acceleration allow.
+            target: float [7], where the step shall lead in the end.
             start: float [7], the last command.
             last_step: float [7], the step that led to it.
             reach: the steps that are allowed otherwise.
@@ -80,13 +88,13 @@ class WorkspaceLimiter:
         for number in range(NUM_CORRECTIONS + 1):
             path = braking_path(step[None], start, change)
             excess = self._excess(path)
-            if _are_allowed(excess)[0]:
+            if _are_allowed(excess)[0] and (number == 0 or self._leads_on(path, target, start, brake, change)[0]):
                 return step
             if number < NUM_CORRECTIONS:
                 rest = self._corrected(path[0, -1], excess[0], start)
                 longest = np.sign(rest - start) * stopping_step(np.abs(rest - start), reach.change)
                 step = _shortened(longest, brake, reach)
-        return self._part_of((step, wanted), start, brake, change)
+        return self._part_of((step, wanted), target, start, brake, change)
 
     def _excess(self, paths: np.ndarray) -> np.ndarray:
         """Returns the excess [n, k, 24] of the commands of n ways, float [n, k, 7]."""
@@ -106,14 +114,30 @@ class WorkspaceLimiter:
         return np.clip(rest, np.minimum(self._lower, start), np.maximum(self._upper, start))
 
     def _part_of(
-        self, ways: tuple[np.ndarray, ...], start: np.ndarray, brake: np.ndarray, change: np.ndarray
+        self,
+        ways: tuple[np.ndarray, ...],
+        target: np.ndarray,
+        start: np.ndarray,
+        brake: np.ndarray,
+        change: np.ndarray,
     ) -> np.ndarray:
         """Returns the largest allowed part of the first of the ways [7] that has one, else the step that brakes."""
         parts = np.append(PARTS, 0.0)[:, None]
         steps = np.concatenate([brake + parts * (way - brake) for way in ways])
         steps[:, -1] = np.repeat([way[-1] for way in ways], len(parts))  # A gripper has no speed to brake.
-        allowed = np.flatnonzero(_are_allowed(self._excess(braking_path(steps, start, change))))
+        paths = braking_path(steps, start, change)
+        leads_on = self._leads_on(paths, target, start, brake, change)
+        leads_on |= np.all(steps[:, :-1] == brake[:-1], axis=1)  # A gripper may move where the arm brakes.
+        allowed = np.flatnonzero(_are_allowed(self._excess(paths)) & leads_on)
         return steps[allowed[0]] if len(allowed) else brake
+
+    def _leads_on(
+        self, paths: np.ndarray, target: np.ndarray, start: np.ndarray, brake: np.ndarray, change: np.ndarray
+    ) -> np.ndarray:
+        """Returns which ways, float [n, k, 7], end nearer to the target than braking at once does, bool [n]."""
+        ends = np.concatenate([braking_path(brake[None], start, change)[:, -1], paths[:, -1]])
+        distances = np.sum((ends - target)[:, :-1] ** 2, axis=1)
+        return distances[1:] < distances[0] - PROGRESS
 
     def _jacobian(self, pose: np.ndarray) -> np.ndarray:
         """Returns the derivatives [24, 7] of the excess by the joints, m/rad, as differences."""
