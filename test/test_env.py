@@ -211,6 +211,29 @@ def test_refusals_in_a_row_come_to_an_end():
     assert len(simulator.targets) == 16
 
 
+SLOW = dataclasses.replace(CONFIG, robot=dataclasses.replace(CONFIG.robot, max_velocity=0.05, max_acceleration=10.0))
+
+
+def test_chunks_that_pass_no_target_come_to_an_end():
+    env = SimulatorEnv(FakeSimulator(), SLOW)
+    env.reset(seed=0)
+    far = HOLD + 0.4 * (np.arange(14) == 0)
+    for _ in range(9):
+        _, _, done, outcome = env.step_chunk(far)
+        assert (outcome.num_steps, outcome.truncated, done) == (0, False, False)
+    with pytest.raises(
+        ChunksRefused, match="10 chunks in a row passed no target, the last by: the limits of the robot"
+    ):
+        env.step_chunk(far)
+
+
+def test_a_step_that_ends_the_task_counts_on_the_way_to_the_first_target():
+    env = SimulatorEnv(FakeSimulator(success_at=3), SLOW)
+    env.reset(seed=0)
+    outcome = env.step_chunk(HOLD + 0.4 * (np.arange(14) == 0))[3]
+    assert (outcome.num_steps, outcome.terminated, outcome.success) == (1, True, True)
+
+
 def test_an_episode_must_be_reset_before_and_after():
     simulator = FakeSimulator(success_at=1)
     env = SimulatorEnv(simulator, CONFIG)

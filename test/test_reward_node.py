@@ -345,11 +345,24 @@ def test_refusals_in_a_row_are_held_until_the_operator_goes_on(graph: Graph) -> 
     assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
     refuse(graph, 19)
     graph.until(lambda: graph.event_names()[-1] == (0, Event.PAUSED, Event.NONE))
-    assert "10 chunks in a row were refused, the last by: REFUSED: first" in graph.others.events[-1].message
+    assert "10 chunks in a row passed no target, the last by: REFUSED: first" in graph.others.events[-1].message
     assert graph.call("pause", SetBool.Request(data=False)).success
     graph.until(lambda: graph.event_names()[-1] == (0, Event.RESUMED, Event.NONE))
     refuse(graph, 20)
     assert graph.event_names()[-1] == (0, Event.RESUMED, Event.NONE)
+
+
+def test_chunks_that_pass_no_target_go_on_and_are_held_after_ten(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    for number in range(10):
+        assert graph.event_names()[-1] == (0, Event.STARTED, Event.NONE)
+        graph.sample(number, chunk=number)
+        graph.execute(number, status=Result.LIMITED, num_steps=0, message="too slow")
+        graph.until(lambda number=number: len(graph.others.outcomes) == number + 1)
+        assert not graph.others.outcomes[-1].valid
+    graph.until(lambda: graph.event_names()[-1] == (0, Event.PAUSED, Event.NONE))
+    assert "10 chunks in a row passed no target, the last by: LIMITED: too slow" in graph.others.events[-1].message
 
 
 def test_a_robot_that_keeps_failing_is_held_until_the_operator_goes_on(graph: Graph) -> None:

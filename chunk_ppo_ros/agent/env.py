@@ -70,7 +70,7 @@ class SimulatorEnv:
         self._simulator, self._config = simulator, config
         self._executor = ChunkExecutor(simulator, config.robot)
         self._num_steps: int | None = None  # the executed steps of the episode, None between episodes
-        self._refusals = 0  # the number of chunks refused in a row
+        self._refusals = 0  # the number of chunks in a row of which no step counts
 
     def reset(self, *, seed: int) -> Observation:
         """Starts an episode. Its scene depends on `seed` alone."""
@@ -91,6 +91,7 @@ class SimulatorEnv:
             return self._observe(), 0.0, False, refusal
         left = self._config.max_episode_steps - self._num_steps
         outcome = self._execute(actions[:left], truncated=len(actions) >= left)
+        self._count_refusal("" if outcome.num_steps else outcome.execution.message)
         done = outcome.terminated or outcome.truncated
         self._num_steps = None if done else self._num_steps + outcome.num_steps
         return self._observe(), outcome.reward, done, outcome
@@ -116,15 +117,22 @@ class SimulatorEnv:
         measured = self._simulator.state().astype(float)
         reason = check_chunk(times, actions, measured=measured, age=0.0, config=self._config.robot)
         if reason is None:
-            self._refusals = 0
             return None
-        self._refusals += 1
+        self._count_refusal(reason)
+        return ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, reason))
+
+    def _count_refusal(self, reason: str) -> None:
+        """Counts the chunks in a row of which no step counts. The reason is empty where one counts.
+
+        Raises:
+            ChunksRefused: for too many.
+        """
+        self._refusals = self._refusals + 1 if reason else 0
         if self._refusals >= MAX_REFUSALS:
             raise ChunksRefused(
-                f"{self._refusals} chunks in a row were refused, the last by: {reason}; start from a policy whose "
+                f"{self._refusals} chunks in a row passed no target, the last by: {reason}; start from a policy whose "
                 "chunks begin where the robot is, or raise the limit in simulation"
             )
-        return ChunkOutcome.without_steps(ExecutionResult.nothing(Status.REFUSED, reason))
 
     def _execute(self, actions: np.ndarray, *, truncated: bool) -> ChunkOutcome:
         execution, reward = self._executor.execute(actions)

@@ -58,10 +58,12 @@ class ChunkExecutor:
             steps.append(ExecutedStep(left[0], limited[-1].target, measured, self._effort()))
             commanded = [one.target for one in limited]
             ending = ChunkEnding(Status.EXECUTED) if reward.terminated else self._gate.ending(actions, commanded)
+        # A step that ends the task counts, although the robot may be on its way to the first target.
+        num_steps = max(self._gate.num_passed(actions, commanded), int(reward.terminated))
         result = _result(ending, limited, steps, period=1.0 / self._simulator.control_rate)
         result = dataclasses.replace(
             result,
-            num_steps=self._gate.num_passed(actions, commanded),
+            num_steps=num_steps,
             start_error=start_error,
             measurements=self._measurer.measure(steps),
         )

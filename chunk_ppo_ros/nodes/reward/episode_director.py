@@ -190,10 +190,10 @@ class EpisodeDirector:
         return "paused" if episodes.paused else "not paused"
 
     def note_refusal(self, reason: str) -> None:
-        """Counts a refused chunk, and pauses after too many in a row.
+        """Counts a chunk that was refused or passed no target, and pauses after too many in a row.
 
-        The robot did not move, so the policy may sample again from the same pose.
+        The policy may sample again, because the robot is where the next observation sees it.
         """
         self._refusals += 1
         if self._refusals >= referee.MAX_REFUSALS:
-            self.hold(f"{self._refusals} chunks in a row were refused, the last by: {reason}")
+            self.hold(f"{self._refusals} chunks in a row passed no target, the last by: {reason}")
