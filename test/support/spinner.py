@@ -41,11 +41,13 @@ class Spinner:
         node.destroy_node()
 
     def until(self, condition: Callable[[], object], *, timeout: float = PATIENCE) -> None:
-        """Spins until a condition holds. Fails if it does not hold in time."""
+        """Spins until a condition holds. Fails if it does not hold in time, and raises the failure of a node."""
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, f"waited {timeout} s in vain; {self.seen()}"
             self._executor.spin_once(timeout_sec=_POLL)
+            for failure in filter(None, (getattr(node, "failure", None) for node in self.nodes)):
+                raise failure
 
     def spin(self, seconds: float) -> None:
         """Spins for some seconds, to see that nothing happens."""
