@@ -43,10 +43,12 @@ faults: setup ## inject faults into robot_node's parts, and count what its comma
 STREAM := runs/command-stream
 command-stream: setup ## record 300 chunks in real time beside a training policy, and plot the commands: CHECKPOINT=DIR
 	@rm -rf $(STREAM) checkpoints/command-stream
-	@XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" $(PYTHON_VENV) -m chunk_ppo_ros graph \
+	@folder=$$($(PYTHON_VENV) test/support/interbotix_messages.py) && export PYTHONPATH="$$folder:$$PYTHONPATH" && \
+	XLA_FLAGS="--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1" $(PYTHON_VENV) -m chunk_ppo_ros graph \
 	  --config demo --exp_name command-stream --pretrained_checkpoint_path $(CHECKPOINT) --on_load_failure fail --no_wandb \
-	  --realtime --max_velocity 1.5 --max_acceleration 10 --total_timesteps 4800 --num_chunks_per_update 64 --record $(ARGS)
-	@$(PYTHON_VENV) -m chunk_ppo_ros command-stream $(STREAM)/bag
+	  --backend interbotix --realtime --max_velocity 1.5 --max_acceleration 10 \
+	  --total_timesteps 4800 --num_chunks_per_update 64 --record $(ARGS) && \
+	$(PYTHON_VENV) -m chunk_ppo_ros command-stream $(STREAM)/bag
 
 lint: setup ## check format, style and types
 	$(PYTHON_VENV) -m ruff format --check $(ARGS)

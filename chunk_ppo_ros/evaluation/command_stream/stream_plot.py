@@ -32,8 +32,10 @@ def draw_stream(path: Path, stream: CommandStream, figures: StreamFigures, *, ra
     figure = Figure(figsize=(11.0, 7.5), layout="constrained")
     axes = figure.subplots(2, 2)
     figure.suptitle(f"Commands of {figures.num_chunks} chunks in real time", fontsize=13)
-    _histogram(axes[0, 0], 1e3 * figures.periods, "time between two commands of a chunk, ms")
-    _histogram(axes[0, 1], 1e3 * figures.gaps, "time from a chunk's last command to the next chunk's first, ms")
+    _histogram(axes[0, 0], 1e3 * figures.periods, "time between two commands of a chunk, ms", high=99)
+    _histogram(
+        axes[0, 1], 1e3 * figures.gaps, "time from a chunk's last command to the next chunk's first, ms", high=95
+    )
     _speeds(axes[1, 0], stream, rate)
     _example(axes[1, 1], stream)
     for axis in axes.flat:
@@ -46,18 +48,19 @@ def draw_stream(path: Path, stream: CommandStream, figures: StreamFigures, *, ra
     save(figure, path, dpi=110)
 
 
-def _histogram(axis: Axes, values: np.ndarray, label: str) -> None:
+def _histogram(axis: Axes, values: np.ndarray, label: str, *, high: int) -> None:
+    """Draws how often each time, ms, was measured, with the median and the percentile `high`."""
     axis.set_xlabel(label)
     axis.set_ylabel("number (logarithmic)")
-    if not len(values):
-        return
     drawn = values[values <= 1e3 * LONG]
+    if not len(drawn):
+        return
     axis.hist(drawn, bins=60, color=COLOR, log=True)
+    for percent, color in ((50, FAINT), (high, SECOND)):
+        value = float(np.percentile(values, percent))
+        axis.axvline(min(value, np.max(drawn)), color=color, label=f"{percent} % are at most {value:.1f} ms")
     if len(drawn) < len(values):
         axis.plot([], [], " ", label=f"{len(values) - len(drawn)} longer than {1e3 * LONG:.0f} ms are not drawn")
-    for percent, color in ((50, FAINT), (99, SECOND)):
-        value = float(np.percentile(values, percent))
-        axis.axvline(value, color=color, label=f"{percent} % are at most {value:.1f} ms")
 
 
 def _speeds(axis: Axes, stream: CommandStream, rate: float) -> None:
