@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
@@ -58,6 +59,10 @@ from support import shape_checks  # noqa: E402  (it imports JAX, which reads the
 from support.interbotix_messages import interface_folder  # noqa: E402
 
 shape_checks.install()
+
+# A test on a busy machine may stand still for half a second, and no test asserts how long something takes.
+hypothesis.settings.register_profile("no_deadline", deadline=None)
+hypothesis.settings.load_profile("no_deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -81,7 +81,7 @@ def test_a_motion_is_answered_at_its_end_and_told_on_its_topic(real: Operator) -
 
 
 def test_both_arms_go_to_sleep_and_back_to_the_start() -> None:
-    with running_graph(robot__scripted_velocity="1.5") as graph:
+    with running_graph(robot__scripted_velocity="1.5", robot__state_timeout="3.0") as graph:
         sleep_and_wake(Operator(graph))
 
 

@@ -137,11 +137,14 @@ def test_a_reset_moves_the_scene_and_not_the_arms_and_only_an_operator_starts(gr
 
 
 def test_only_what_happens_in_an_episode_is_judged(graph: Graph) -> None:
+    before = graph.balls()
     graph.drivers.tell(EpisodeEvent.RESET, seed=3)
+    graph.until(lambda: np.any(graph.balls() != before))
     graph.drivers.pose[1] = -0.6
     graph.until(graph.follows)
     graph.drivers.tell(EpisodeEvent.STARTED)
-    graph.spin(0.2)
+    for _ in range(50):  # so many callbacks at least, also where the machine is busy
+        graph.spin(0.01)
     assert abs(graph.reward().terms[0].value) < 1e-6
     graph.drivers.pose[1] = -0.9
     graph.until(graph.follows)
