@@ -437,6 +437,19 @@ def test_the_operator_marks_success_with_the_running_chunk(graph: Graph) -> None
     assert (message.outcome.terminated, message.outcome.success, message.next_value) == (True, True, 0.0)
 
 
+def test_a_mark_that_is_changed_before_the_chunk_has_ended_is_told(
+    graph: Graph, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph.announce()
+    graph.start()
+    graph.sample(0)
+    graph.spin(0.3)
+    graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS))
+    response = graph.call("end_episode", EndEpisode.Request(outcome=Event.FAILURE))
+    assert response.message == "episode 0 ends as FAILURE (was SUCCESS) with the running chunk"
+    assert "the operator has changed the mark" in capfd.readouterr().err
+
+
 def test_a_human_finishes_an_episode_that_the_policy_is_not_credited_with(graph: Graph) -> None:
     graph.announce()
     graph.start()

@@ -168,6 +168,9 @@ class EpisodeDirector:
         if phase is Phase.IDLE or (phase is Phase.RESETTING and ending is not Ending.DISCARDED):
             raise ValueError(f"no episode can end as {ending.name}: {phase.value}")
         answer = f"episode {episode} ends as {ending.name}"
+        if records.mark is not None and records.mark.ending is not ending:
+            answer += f" (was {records.mark.ending.name})"
+            self._logger.warning(f"{answer}: the operator has changed the mark")
         if ending is Ending.DISCARDED:
             self.discard("by the operator")
             return answer
