@@ -193,7 +193,7 @@ def test_a_motor_with_too_much_current_is_a_fault_and_the_robot_gives_way(graph:
     assert right.goals["gripper"] < pressed - 0.05  # The gripper opens, and its command goes back to where it is.
 
 
-def test_a_motor_that_is_too_hot_lets_the_robot_hold(graph: Graph) -> None:
+def test_a_motor_that_is_too_hot_lets_the_robot_hold_and_be_put_down(graph: Graph) -> None:
     graph.until_prepared()
     graph.drivers["left"].motors.registers["Present_Temperature"]["elbow"] = 75
     still = np.tile(aloha.START_POSE, (2, 1))
@@ -203,6 +203,8 @@ def test_a_motor_that_is_too_hot_lets_the_robot_hold(graph: Graph) -> None:
         return "the left elbow is too hot: 75 C" in graph.chunk(still).message
 
     graph.until(is_refused, timeout=30.0)
+    graph.end_episode()
+    assert graph.call("go_to_start_pose") == (True, "the robot is there")
 
 
 def test_an_arm_that_had_no_torque_starts_where_it_is_once_the_operator_has_looked(graph: Graph) -> None:
@@ -244,6 +246,7 @@ def test_the_torque_is_switched_off_from_the_sleep_pose_when_it_is_asked_for_twi
     graph.until(lambda: graph.spin(0.5) or "lost their goals" in graph.call("go_to_start_pose")[1], timeout=20.0)
     assert graph.call("confirm_motion")[0]
     count = {side: len(graph.arm_commands(side)) for side in aloha.SIDES}
+    graph.end_episode()
     assert graph.call("go_to_start_pose") == (True, "the robot is there")
     for side in aloha.SIDES:
         commands = graph.arm_commands(side)[count[side] :]

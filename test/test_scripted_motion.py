@@ -246,3 +246,18 @@ def test_a_robot_that_moves_or_is_not_believed_rests_nowhere() -> None:
     assert arms.player.readiness.not_at(HOME, now=arms.now) == "the robot moves"
     arms.until_end(motion)
     assert "no joint states" in arms.player.readiness.not_at(HOME, now=arms.now + 1.0)
+
+
+def test_an_obstacle_that_spares_scripted_motions_lets_the_robot_be_put_down_and_nothing_else() -> None:
+    arms = Arms()
+    arms.player.readiness.note_obstacle("a motor is too hot", spares_scripted=True)
+    send(arms.player, ramp(4, 0.01), stamp=int(arms.now * 1e9), now=arms.now)
+    assert only(arms.player.take_results()).message == "a motor is too hot"
+    motion = arms.move(to({0: 0.2}))
+    arms.until_end(motion)
+    assert motion.end is not None and motion.end.status is Status.EXECUTED
+    second = arms.move(to({0: 0.0}))
+    arms.step(5)
+    arms.player.readiness.note_obstacle("emergency stop")
+    arms.step()
+    assert second.end is not None and second.end.message == "emergency stop"

@@ -36,7 +36,7 @@ class MotorReports:
             return ""
         return (
             f"the {motor.motor} is too hot: {motor.celsius:.0f} C, more than {self._config.max_temperature:g} C "
-            "(robot.max_temperature); let the arm rest in its sleep pose until it is cooler"
+            "(robot.max_temperature); end the episode, call go_to_sleep_pose, and let the arms rest until it is cooler"
         )
 
     def status(self) -> DiagnosticStatus:

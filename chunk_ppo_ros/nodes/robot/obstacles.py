@@ -21,23 +21,34 @@ class Obstacles:
             count.
         doubts: reasons for which it is not known whether the robot did what it was commanded. Nothing of the chunk
             counts then, as with a problem of the back end.
+        strains: reasons for which the robot should be put down, which a scripted motion may do all the same. The steps
+            before them count.
     """
 
     def __init__(
-        self, player: ChunkPlayer, backend: RobotBackend, *, stops: Sequence[Reason], doubts: Sequence[Reason]
+        self,
+        player: ChunkPlayer,
+        backend: RobotBackend,
+        *,
+        stops: Sequence[Reason],
+        doubts: Sequence[Reason],
+        strains: Sequence[Reason] = (),
     ) -> None:
         self._player = player
         self._backend = backend
         self._stops = tuple(stops)
         self._doubts = (*doubts, lambda: problem_of(backend))
+        self._strains = tuple(strains)
 
     def look(self) -> str:
         """Tells the player the first reason, and returns it, or an empty string where the robot may move."""
         self._player.readiness.note_losses(goals_dropped(self._backend))
         stop = _first(self._stops)
         doubt = "" if stop else _first(self._doubts)
-        self._player.readiness.note_obstacle(stop or doubt, counts=not doubt)
-        return stop or doubt
+        strain = "" if stop or doubt else _first(self._strains)
+        reason = stop or doubt or strain
+        self._player.readiness.note_obstacle(reason, counts=not doubt, spares_scripted=bool(strain))
+        return reason
 
 
 def _first(reasons: Sequence[Reason]) -> str:

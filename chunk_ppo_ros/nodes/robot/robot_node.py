@@ -151,9 +151,9 @@ class RobotNode(MotionLifecycle):
                 lambda: self._stops.reason,
                 lambda: self.inactive,
                 lambda: self._episodes.unconfirmed,
-                self._motors.problem,
             ),
             doubts=(lambda: self._intruders.found,),
+            strains=(self._motors.problem,),
         )
         self._trajectories = TrajectoryIntake(
             self,

@@ -162,10 +162,11 @@ class ChunkPlayer:
             now: the steady time, s.
 
         Raises:
-            MotionRefused: where it must not begin. The reasons are those of a chunk, but for the suspension.
+            MotionRefused: where it must not begin. The reasons are those of a chunk, but for the suspension, and for an
+                obstacle that spares scripted motions.
         """
         check_request(request, self._config)
-        if reason := self.readiness.busy(now):
+        if reason := self.readiness.busy(now, scripted=True):
             raise MotionRefused(reason)
         return self._motion.begin_scripted(request, now=now)
 

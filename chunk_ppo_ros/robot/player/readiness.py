@@ -24,7 +24,7 @@ class Readiness:
         self._motion = motion
         self._human = human
         self._readings = readings
-        self._obstacle, self._obstacle_counts = "", True
+        self._obstacle, self._obstacle_counts, self._spares_scripted = "", True, False
         self._num_losses = 0
         self.suspended = ""
         """The reason why no chunk may be played; empty when one may be played."""
@@ -36,14 +36,15 @@ class Readiness:
         """Why the robot must not move at all."""
         return self._obstacle
 
-    def note_obstacle(self, reason: str, *, counts: bool = True) -> None:
+    def note_obstacle(self, reason: str, *, counts: bool = True, spares_scripted: bool = False) -> None:
         """Records why the robot must not move. No chunk is played then.
 
         Args:
             reason: the reason, or an empty string.
             counts: whether the steps before count. They do not where the robot may not have done what it was commanded.
+            spares_scripted: whether scripted motions may move the robot all the same, so that it can be put down.
         """
-        self._obstacle, self._obstacle_counts = reason, counts
+        self._obstacle, self._obstacle_counts, self._spares_scripted = reason, counts, spares_scripted
 
     def note_losses(self, count: int) -> None:
         """Records how often the motors may have lost their goals. After a loss the operator must look first."""
@@ -56,7 +57,8 @@ class Readiness:
 
         Where joint states are doubted or silent, it is not known whether the arms followed.
         """
-        if self._obstacle:
+        is_scripted = isinstance(self._motion.running, ScriptedMotion)
+        if self._obstacle and not (is_scripted and self._spares_scripted):
             return self._obstacle, self._obstacle_counts
         return self._readings.doubt or self._motion.overdue(now) or "", False
 
@@ -82,8 +84,13 @@ class Readiness:
             return f"the robot must be free to move, but it is suspended: {self.suspended}"
         return self.busy(now)
 
-    def busy(self, now: float) -> str:
-        """Returns why nothing can start, whether the robot is suspended or not. `now` is steady s."""
+    def busy(self, now: float, *, scripted: bool = False) -> str:
+        """Returns why nothing can start, whether the robot is suspended or not.
+
+        Args:
+            now: the steady time, s.
+            scripted: whether a scripted motion is to start, which some obstacles do not keep from it.
+        """
         running = self._motion.running
         if self._human.is_driving:
             return "a human drives the robot; hand it back by the service takeover with data: false"
@@ -93,4 +100,5 @@ class Readiness:
             return "a chunk is already playing; send the next one after its execution result"
         if self._motion.comes_to_rest:
             return "the robot still comes to rest after a stop; send the chunk again"
-        return self._obstacle or self.waits(now)
+        obstacle = "" if scripted and self._spares_scripted else self._obstacle
+        return obstacle or self.waits(now)
