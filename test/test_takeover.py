@@ -331,6 +331,33 @@ def test_a_human_who_presses_against_an_obstacle_must_come_back_to_the_arm() -> 
     assert np.allclose(operator.sent[-1], HOME)
 
 
+def test_a_human_who_is_not_recorded_presses_against_an_obstacle_no_longer_than_one_who_is() -> None:
+    operator, leader = make_real_operator(), np.array(HOME)
+    operator.player.suspend("the episode has ended", freeze=False)
+    for _ in range(300):
+        leader = np.minimum(leader + 0.02, np.where(np.arange(14) == 0, 1.0, HOME))
+        operator.state = np.array(HOME)
+        operator.step(leader)
+    assert np.allclose(operator.sent[-1], HOME)
+    assert operator.player.take_results() == []
+    assert "the left leader's waist is more than 0.2 rad" in operator.player.teleoperation_problem
+
+
+def test_what_the_operator_has_seen_before_an_unrecorded_motion_does_not_count_after_it() -> None:
+    operator = make_real_operator()
+    operator.player.suspend("the episode has ended", freeze=False)
+    operator.player.confirm()
+    for _ in range(5):
+        operator.step(HOME)
+    operator.player.give_back()
+    moved = np.array(HOME)
+    for step in range(60):
+        moved[0] = min(0.4, 0.01 * step)
+        operator.state = moved
+        operator.step()
+    assert "look at the robot" in operator.player.readiness.waits(operator.now)
+
+
 def test_a_forged_stamp_does_not_become_the_stamp_of_segments(operator: Operator) -> None:
     send(operator.player, ramp(2, 0.0), now=operator.now, stamp=2**60, age=-1e9)
     operator.player.take_over()

@@ -55,6 +55,7 @@ class MotionExecutor:
         """The gate that every command passes."""
         self._report = ExecutionReport(config, self.gate, readings, report)
         self._running: RunningExecution | None = None
+        self._follows = False  # whether a human moves the robot, and nothing of it is recorded
         self.obstructions = Obstructions(config, readings)
         """Notices that the arms do not follow."""
         self.rest = ComingToRest(self.gate)
@@ -83,7 +84,7 @@ class MotionExecutor:
         """Begins to execute a chunk or segment. The robot no longer comes to rest."""
         self.rest.leave()
         self._look.moved()
-        self._running = execution
+        self._running, self._follows = execution, False
 
     def begin_scripted(self, request: MotionRequest, *, now: float) -> ScriptedMotion:
         """Begins a scripted motion from the last command or the measured position, and returns it.
@@ -107,8 +108,7 @@ class MotionExecutor:
             stamp: the ROS time of the step, ns.
         """
         scripted = chunk if isinstance(chunk, ScriptedMotion) else None
-        gate = self.gate
-        ending = ending_of(scripted, gate) if scripted else gate.ending(chunk.targets, chunk.commanded)
+        ending = ending_of(scripted, self.gate) if scripted else self.gate.ending(chunk.targets, chunk.commanded)
         if ending is not None and not ending.has_arrived:
             return self._cut_short(ending, now)
         if ending is not None:
@@ -161,6 +161,8 @@ class MotionExecutor:
     def follow(self, target: np.ndarray, *, now: float) -> np.ndarray:
         """Returns a step from the anchor that is not recorded, float64 [14], within the limits."""
         self.rest.leave()
+        self._look.moved()
+        self._follows = True
         return self.gate.send(target, now=self._time(now)).target
 
     def finish(self, status: Status, message: str, *, counts: bool = True) -> None:
@@ -178,11 +180,11 @@ class MotionExecutor:
             self.gate.release()  # The next chunk starts where a person has moved the arms meanwhile.
 
     def stop(self, status: Status, reason: str, *, counts: bool = True) -> None:
-        """Ends what is being executed, if anything is. The robot comes to rest and holds its position.
+        """Ends what is being executed, or followed, if anything is. The robot comes to rest and holds its position.
 
         The next motion starts from the last command, which the motors hold. A simulator may have moved its arms.
         """
-        if self._running is not None:
+        if self._follows or self._running is not None:
             self.hand_over(status, reason, counts=counts)
             self._release_if_simulated()
 
@@ -196,14 +198,15 @@ class MotionExecutor:
         """Lets the robot come to rest, unless it is at rest."""
         if self._shadow:
             return
-        has_moved = self._running is not None and self._running.num_commands > 0
+        has_moved = self._follows or (self._running is not None and self._running.num_commands > 0)
+        self._follows = False
         if has_moved or not self.gate.rests:
             self.rest.brake()
 
     def obstruction(self, now: float) -> str:
         """Returns which joint has not followed, or which motor was overloaded or limp, for too long, or nothing."""
         commanded = self.gate.commanded
-        if self._running is None or commanded is None:
+        if commanded is None or not (self._follows or self._running is not None):
             return ""
         return self.obstructions.problem(commanded, now=now)
 
