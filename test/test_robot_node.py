@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -474,13 +476,15 @@ def call_emergency_stop(graph: Graph, stop: bool) -> SetBool.Response:
     return future.result()
 
 
+@pytest.mark.parametrize("profile", [qos.RELIABLE, qos.SENSOR], ids=["reliable", "best effort"])
 def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, profile: QoSProfile
 ) -> None:
     monkeypatch.setenv("ROS_HOME", str(tmp_path / "ros"))
     parameters = {"robot__max_acceleration": "10.0", "run__run_dir": str(tmp_path), "model__action_horizon": "100"}
     with running_graph(**parameters) as graph:
-        publisher = graph.rig.create_publisher(Bool, "emergency_stop", qos.RELIABLE)
+        quiet = PublisherEventCallbacks(use_default_callbacks=False)
+        publisher = graph.rig.create_publisher(Bool, "emergency_stop", profile, event_callbacks=quiet)
         graph.until(lambda: bool(publisher.get_subscription_count()))
         graph.rig.send(ramp(100, 0.01))
         graph.until(lambda: len(graph.rig.targets) >= 20)

@@ -35,6 +35,9 @@ COMMAND = _profile(8)
 RELIABLE = _profile(64)
 """Publishes and reads chunks, results, rewards, outcomes and metrics, which are sent one by one."""
 
+RELAXED = _profile(64, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Reads messages of a best-effort publisher, such as a wireless switch, beside a reliable subscription."""
+
 TRANSITION = _profile(8)
 """Publishes and reads transitions of about 450 kB. They are sent again until they are acknowledged, so a short history
 is enough."""

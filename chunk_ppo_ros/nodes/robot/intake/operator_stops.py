@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
@@ -14,7 +15,7 @@ from std_srvs.srv import SetBool
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
-from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 
 CLEAR = "ros2 service call /emergency_stop std_srvs/srv/SetBool '{data: false}'"
@@ -57,7 +58,11 @@ class OperatorStops:
         self._out_of_time = ""  # why messages of the switch do not count, or empty
         self._on_change = on_change
         self._state = topics.EMERGENCY_STOP_STATE.create_publisher(node)
-        topics.EMERGENCY_STOP.create_subscription(node, self._on_stop)
+        # ROS hands the message of a best-effort publisher to no reliable subscription, and warns of that by default.
+        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
+        for profile in (qos.RELIABLE, qos.RELAXED):
+            name = topics.EMERGENCY_STOP.name
+            node.create_subscription(Bool, name, self._on_stop, profile, event_callbacks=quiet)
         node.create_service(SetBool, "emergency_stop", self._on_service)
         if deadman_timeout:
             topics.DEADMAN.create_subscription(node, WithOrigin(self._on_deadman))
