@@ -262,7 +262,7 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, r
     ]
 
 
-def test_a_node_that_is_cleaned_up_drops_its_run_and_can_be_configured_again(graph, reports):
+def test_a_node_that_is_cleaned_up_drops_its_run(graph, reports):
     send(graph, 0)
     graph.node.trigger_deactivate()
     graph.node.trigger_cleanup()
@@ -272,6 +272,19 @@ def test_a_node_that_is_cleaned_up_drops_its_run_and_can_be_configured_again(gra
     graph.peer.end_episode(0, msg.EpisodeEvent.SUCCESS)
     graph.spin(0.1)
     assert graph.peer.metrics == []
+
+
+def test_a_run_goes_on_when_its_node_is_cleaned_up_and_configured_again(graph, journal):
+    send(graph, 0)
+    kept = journal()
+    graph.node.trigger_deactivate()
+    graph.node.trigger_cleanup()
+    graph.node.trigger_configure()
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    assert [version.version for version in graph.peer.versions] == [0, 0]
+    assert journal() == kept != []
+    (ack,) = send(graph, 1)
+    assert (ack.status, ack.num_accepted) == (ACK.ACCEPTED, 2)
 
 
 def test_a_start_that_fails_ends_the_node(start):

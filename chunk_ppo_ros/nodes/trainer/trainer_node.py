@@ -7,6 +7,7 @@ fails in between.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from typing import NoReturn
@@ -82,6 +83,8 @@ class TrainerNode(WorkerNode):
             self.raise_condition(condition_table.START_FAILED, reason=str(error))
             return
         self._run = run
+        # Its first checkpoint is on disk. A node that is cleaned up and configured again goes on with it.
+        self.config = dataclasses.replace(self.config, run=dataclasses.replace(self.config.run, resume=True))
         self._report.request()  # A run that is stopped before its first update has a page too.
         self.submit(run.learner.warm_up, lambda outcome: outcome.result())
         self.set_ready()
