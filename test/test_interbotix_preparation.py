@@ -133,6 +133,20 @@ def test_a_gripper_that_has_stopped_is_rebooted_once_and_then_when_it_is_asked_f
     assert right.calls.count("reboot_motors gripper") == 2
 
 
+def test_a_gripper_that_another_program_has_rebooted_gets_its_command_again(bench: Bench) -> None:
+    left = bench.start("left")
+    bench.start("right")
+    bench.until_prepared()
+    bench.send()
+    bench.until(lambda: len(left.motors.commands) == 2)
+    left.motors.errors["gripper"] = 32
+    bench.until_problem("follower_left: the motor of the gripper is limp: gripper (")
+    left.motors.reboot("gripper", enable=True)
+    bench.until_prepared()
+    bench.send()
+    bench.until(lambda: len(left.motors.commands) == 4)  # The reboot has cleared the goal, and the target is the same.
+
+
 def test_services_that_come_late_and_answer_late_are_waited_for(bench: Bench) -> None:
     bench.start("right")
     left = bench.start("left", has_services=False)

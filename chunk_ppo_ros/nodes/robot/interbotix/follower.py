@@ -151,6 +151,8 @@ class Follower:
                 self._wait = next(routine)
         except StopIteration:
             self._finish("", now)
+            if self._is_refused:
+                self._sent_gripper = None  # Whoever has rebooted a gripper with an error has cleared its goal.
             self._is_prepared, self._is_refused = True, False
         except DriverRefused as error:
             self._refuse(error, now)
