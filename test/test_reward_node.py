@@ -587,6 +587,15 @@ def test_another_run_ends_the_episode_and_begins_with_its_own_number(graph: Grap
     assert graph.others.outcomes == []
 
 
+def test_a_pause_stays_over_the_end_of_an_episode_and_the_start_of_the_next_one_says_so(graph: Graph) -> None:
+    graph.announce()
+    graph.start()
+    graph.call("pause", SetBool.Request(data=True))
+    graph.call("end_episode", EndEpisode.Request(outcome=Event.DISCARDED))
+    response = graph.call("start_episode", Trigger.Request())
+    assert response.message == "episode 1 has started, and is paused: call the service pause with data: false"
+
+
 def test_no_mark_ends_an_episode_that_has_not_begun_or_still_resets(graph: Graph) -> None:
     response = graph.call("end_episode", EndEpisode.Request(outcome=Event.SUCCESS))
     assert (response.success, response.message) == (False, "no episode can end as SUCCESS: there is no episode")

@@ -155,7 +155,8 @@ class EpisodeDirector:
             ValueError: when no reset was requested.
         """
         self.publish(self._records.episodes.start("the scene is ready"))
-        return f"episode {self._records.episodes.episode} has started"
+        paused = ", and is paused: call the service pause with data: false" if self._records.episodes.paused else ""
+        return f"episode {self._records.episodes.episode} has started{paused}"
 
     def end_episode(self, ending: Ending) -> str:
         """Ends the episode as the operator says, and returns in words what happens.
