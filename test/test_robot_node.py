@@ -641,7 +641,7 @@ def test_robot_node_moves_the_robot_only_while_it_is_active() -> None:
         graph.rig.send(ramp(16, 0.01))
         refused = graph.result()
         assert (refused.status, graph.rig.targets) == (ExecutionResult.REFUSED, [])
-        assert "robot_node is not active; activate it by `ros2 lifecycle set /robot_node`" in refused.message
+        assert "robot_node is not active; call `ros2 lifecycle set /robot_node activate`" in refused.message
         assert graph.robot.trigger_configure() == graph.robot.trigger_activate() == TransitionCallbackReturn.SUCCESS
         graph.rig.send(ramp(HORIZON, 0.002))
         graph.until(lambda: len(graph.rig.targets) > 5)

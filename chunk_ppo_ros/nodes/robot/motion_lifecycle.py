@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-INACTIVE = "robot_node is not active; activate it by `ros2 lifecycle set /robot_node` configure and activate"
+INACTIVE = (
+    "robot_node is not active; call `ros2 lifecycle set /robot_node activate`, "
+    "and before it `ros2 lifecycle set /robot_node configure` where it is unconfigured"
+)
 
 
 class MotionLifecycle(LifecycleNode):
