@@ -15,6 +15,7 @@ from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
 from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
+from chunk_ppo_ros.nodes.robot.robot_backends import goals_dropped
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos, topics
@@ -209,3 +210,14 @@ def test_fingers_stay_within_their_joint_although_a_gripper_is_asked_for_more() 
         assert gripper.header.stamp.nanosec == 7
         fingers.append(gripper.points[0].positions[0])
     assert fingers == [0.021, 0.057]  # The convention would give 0.01844 and 0.058 m.
+
+
+def test_controllers_that_were_gone_have_lost_the_goals_of_the_motors() -> None:
+    node = FakeNode()
+    backend = Ros2ControlBackend(node, RobotConfig())  # type: ignore[arg-type]
+    publisher = node.publishers[topics.ARM_COMMANDS["left"].name]
+    losses = []
+    for publisher.num_subscribers in (0, 1, 1, 0, 0, 1):  # At first they have not come yet.
+        assert bool(backend.problem()) == (publisher.num_subscribers == 0)
+        losses.append(goals_dropped(backend))
+    assert losses == [0, 0, 0, 1, 1, 1]

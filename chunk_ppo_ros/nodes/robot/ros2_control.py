@@ -39,12 +39,21 @@ class Ros2ControlBackend:
         self._arms = {side: topic.create_publisher(node) for side, topic in topics.ARM_COMMANDS.items()}
         self._grippers = {side: topic.create_publisher(node) for side, topic in topics.GRIPPER_COMMANDS.items()}
         self._listeners = Listeners(node, [*self._arms.values(), *self._grippers.values()])
+        self._is_heard = False  # whether controllers listened to all topics at the last look
+        self._num_losses = 0
 
     def problem(self) -> str:
         """Returns which topics no controller listens to, or which one is not as it must be, or an empty string."""
-        if unheard := self._listeners.unheard():
+        unheard = self._listeners.unheard()
+        self._num_losses += bool(unheard) and self._is_heard
+        self._is_heard = not unheard
+        if unheard:
             return f"nobody listens to {', '.join(unheard)}; start the controllers of the arms"
         return self._checks.problem() if self._checks else ""
+
+    def goals_dropped(self) -> int:
+        """Returns how often controllers have gone. Those that come again hold the arms where they are by then."""
+        return self._num_losses
 
     def diagnose(self) -> tuple[Finding, ...]:
         """Returns what the controllers have told of themselves."""
