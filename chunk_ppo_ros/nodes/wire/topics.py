@@ -174,8 +174,16 @@ PUBLISHED_BY_ONE = (
     TAKEOVER_STATE,
     SCRIPTED_MOTION,
     POLICY_VERSION,
+    ACTION_CHUNK,
+    BOOTSTRAP,
+    CHUNK_OUTCOME,
+    TRANSITION,
+    TRANSITION_ACK,
 )
-"""The topics on which one node alone may publish. A second one would move the robot, or take the run over."""
+"""The topics on which one node alone may publish.
+
+A second one would move the robot, take the run over, or mix what is trained on.
+"""
 
 
 def published_by_one(config: RobotConfig) -> tuple[Topic, ...]:
