@@ -459,6 +459,26 @@ def test_a_chunk_of_another_run_is_refused(real_time: Graph) -> None:
     assert "a chunk must be of the run run, got other; stop the other policy" in result.message
 
 
+def test_the_start_of_an_episode_that_comes_again_confirms_nothing() -> None:
+    with running_graph(robot__max_start_jump="0.2") as graph:
+        start = EpisodeEvent(header=header_of(graph.rig.now()), run_id="run", event=EpisodeEvent.STARTED)
+        graph.rig.events.publish(start)
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+        for number in range(1, 31):  # Somebody moves the arm away by 0.3 rad while nothing is executed.
+            graph.rig.state = graph.rig.targets[-1] + 0.01 * number * (np.arange(14) == 0)
+            graph.spin(0.02)
+        graph.spin(0.5)
+        graph.rig.events.publish(start)
+        graph.spin(0.2)
+        graph.rig.send(graph.rig.state + ramp(16, 0.01) - aloha.START_POSE)
+        assert graph.result().status == ExecutionResult.REFUSED
+        graph.rig.tell(EpisodeEvent.STARTED)
+        graph.spin(0.2)
+        graph.rig.send(graph.rig.state + ramp(16, 0.01) - aloha.START_POSE)
+        assert graph.result().status == ExecutionResult.EXECUTED
+
+
 def test_a_trajectory_that_does_not_say_its_chunk_is_refused(real_time: Graph) -> None:
     message = trajectory(ramp(16, 0.01)[:, :7], stamp=real_time.rig.now())
     message.header.frame_id = "world"
@@ -637,10 +657,11 @@ def test_a_second_node_that_publishes_trajectories_is_named_and_not_followed(rea
 
 
 def test_no_chunk_starts_while_two_nodes_send_what_is_trained_on(real_time: Graph) -> None:
-    for name in ("reward_node", "forger"):
-        node = Node(name)
-        node.create_publisher(Transition, "transition", qos.TRANSITION)
-        real_time.until(lambda: real_time.robot.count_publishers("transition") > (name == "forger"))
+    nodes = []
+    for number, name in enumerate(("reward_node", "forger")):
+        nodes.append(Node(name))
+        nodes[-1].create_publisher(Transition, "transition", qos.TRANSITION)
+        real_time.until(lambda number=number: real_time.robot.count_publishers("transition") > number)
         real_time.spin(1.1)  # It looks once a second.
     real_time.rig.send(ramp(16, 0.01))
     result = real_time.result()
@@ -678,7 +699,15 @@ def test_the_speed_can_be_lowered_while_the_node_runs(real_time: Graph) -> None:
     assert 0.009 < np.max(steps) <= 0.5 * PERIOD + 1e-6
     assert not set_speed(1.6).successful
     assert not set_speed(0.0).successful
+    both = [Parameter("robot.max_velocity", value=value) for value in (0.1, 1.6)]
+    assert not real_time.robot.set_parameters_atomically(both).successful
     assert real_time.robot.get_parameter("robot.max_velocity").value == 0.5
+    real_time.rig.targets.clear()
+    start = real_time.rig.state.copy()
+    real_time.rig.send(start + ramp(16, 0.02) - aloha.START_POSE)
+    real_time.result()
+    steps = np.diff(np.array(real_time.rig.targets)[:, 0], prepend=start[0])
+    assert 0.009 < np.max(steps) <= 0.5 * PERIOD + 1e-6
     assert set_speed(1.5).successful
 
 

@@ -58,6 +58,7 @@ class EpisodeIntake:
         self._on_event = on_event
         self._clock = node.get_clock()
         self._started = time.monotonic()
+        self._starts: set[int] = set()  # the stamps of the starts of episodes that confirmed where the robot is, ns
         self.run_id = ""
         """The run of the newest event, or empty before any."""
         self._node = node
@@ -86,6 +87,8 @@ class EpisodeIntake:
             self._episode = "an episode is running; end it first by the service end_episode"
             # A pause may end by itself.
             is_start = message.event == EpisodeEvent.STARTED and self._is_new(message)
+            if is_start:
+                self._starts.add(time_to_ns(message.header.stamp))
             confirmed = not self._is_real or is_start
             if confirmed:
                 self.unconfirmed = ""
@@ -93,13 +96,14 @@ class EpisodeIntake:
         self._on_event()
 
     def _is_new(self, message: EpisodeEvent) -> bool:
-        """Returns whether an event was sent after the start of this node. The newest of before is received again.
+        """Returns whether an event was sent after the start of this node, and is not received again.
 
         Its age is compared with the time since the start, so that a clock that was set since then changes nothing. An
         event from ahead of the clock was sent before the clock was set back.
         """
         age = (self._clock.now().nanoseconds - time_to_ns(message.header.stamp)) / NANOSECONDS
-        return -FARTHEST_AHEAD <= age <= time.monotonic() - self._started
+        is_repeated = time_to_ns(message.header.stamp) in self._starts
+        return not is_repeated and -FARTHEST_AHEAD <= age <= time.monotonic() - self._started
 
     def _on_confirm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = not self._player.playing

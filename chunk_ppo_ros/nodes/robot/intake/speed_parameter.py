@@ -27,15 +27,15 @@ class SpeedParameter:
         node.add_on_set_parameters_callback(self._on_parameters)
 
     def _on_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
-        for parameter in parameters:
-            if parameter.name != NAME:
-                continue
-            if not 0.0 < parameter.value <= self._largest:
+        wanted = [parameter.value for parameter in parameters if parameter.name == NAME]
+        for value in wanted:
+            if not 0.0 < value <= self._largest:
                 reason = (
-                    f"{NAME} must be above 0 and at most {self._largest} rad/s, its value at the start, got "
-                    f"{parameter.value}; start robot_node with a higher one"
+                    f"{NAME} must be above 0 and at most {self._largest} rad/s, its value at the start, got {value}; "
+                    "start robot_node with a higher one"
                 )
                 return SetParametersResult(successful=False, reason=reason)
-            self._apply(parameter.value)
-            self._node.get_logger().info(f"{NAME} is {parameter.value} rad/s from now on")
+        for value in wanted[-1:]:
+            self._apply(value)
+            self._node.get_logger().info(f"{NAME} is {value} rad/s from now on")
         return SetParametersResult(successful=True)
