@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult, Transition
+from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -654,19 +654,6 @@ def test_a_second_node_that_publishes_trajectories_is_named_and_not_followed(rea
     real_time.until(lambda: real_time.robot.count_publishers("robot/left/joint_trajectory") == 1)
     real_time.rig.send(ramp(16, 0.01))
     assert real_time.result().status == ExecutionResult.EXECUTED
-
-
-def test_no_chunk_starts_while_two_nodes_send_what_is_trained_on(real_time: Graph) -> None:
-    nodes = []
-    for number, name in enumerate(("reward_node", "forger")):
-        nodes.append(Node(name))
-        nodes[-1].create_publisher(Transition, "transition", qos.TRANSITION)
-        real_time.until(lambda number=number: real_time.robot.count_publishers("transition") > number)
-        real_time.spin(1.1)  # It looks once a second.
-    real_time.rig.send(ramp(16, 0.01))
-    result = real_time.result()
-    assert result.status == ExecutionResult.REFUSED
-    assert "/forger publishes on transition beside /reward_node; stop one of them" in result.message
 
 
 def test_robot_node_moves_the_robot_only_while_it_is_active() -> None:

@@ -28,7 +28,7 @@ from faults.stream_check import Limits
 
 FAULT_TIME = 0.6
 """The time for which a fault goes on, s."""
-LOOK_TIME = 1.1
+LOOK_TIME = 2.2
 """The time after which robot_node has looked at the publishers of all topics, s."""
 REST_TIME = 0.3
 """The time after which the robot is at rest, s."""

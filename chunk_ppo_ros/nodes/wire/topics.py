@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 from chunk_ppo_msgs import msg
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -59,7 +61,12 @@ class Topic:
         return node.create_publisher(self.message_type, self.name, self.profile)
 
     def create_subscription(
-        self, node: Node, on_message: Callable[..., None], *, profile: QoSProfile | None = None
+        self,
+        node: Node,
+        on_message: Callable[..., None],
+        *,
+        profile: QoSProfile | None = None,
+        events: SubscriptionEventCallbacks | None = None,
     ) -> None:
         """Subscribes a node to this topic. Nothing checks the format of the messages.
 
@@ -67,8 +74,10 @@ class Topic:
             node: the node that subscribes.
             on_message: is called with each message, and a `WithOrigin` also with who sent it and when.
             profile: a profile that replaces that of the topic. Sensors are read in another way in lockstep.
+            events: what is called for events of DDS; rclpy logs incompatible profiles by default.
         """
-        node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile)
+        named: dict[str, Any] = {} if events is None else {"event_callbacks": events}
+        node.create_subscription(self.message_type, self.name, on_message, profile or self.read_profile, **named)
 
     def create_raw_subscription(self, node: Node, on_bytes: Callable[..., None]) -> None:
         """Subscribes a node to this topic. `on_bytes` is called with each message as it was serialized."""
@@ -174,16 +183,8 @@ PUBLISHED_BY_ONE = (
     TAKEOVER_STATE,
     SCRIPTED_MOTION,
     POLICY_VERSION,
-    ACTION_CHUNK,
-    BOOTSTRAP,
-    CHUNK_OUTCOME,
-    TRANSITION,
-    TRANSITION_ACK,
 )
-"""The topics on which one node alone may publish.
-
-A second one would move the robot, take the run over, or mix what is trained on.
-"""
+"""The topics on which one node alone may publish. A second one would move the robot, or take the run over."""
 
 
 def published_by_one(config: RobotConfig) -> tuple[Topic, ...]:

@@ -61,8 +61,7 @@ class OperatorStops:
         # ROS hands the message of a best-effort publisher to no reliable subscription, and warns of that by default.
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
         for profile in (qos.RELIABLE, qos.RELAXED):
-            name = topics.EMERGENCY_STOP.name
-            node.create_subscription(Bool, name, self._on_stop, profile, event_callbacks=quiet)
+            topics.EMERGENCY_STOP.create_subscription(node, self._on_stop, profile=profile, events=quiet)
         node.create_service(SetBool, "emergency_stop", self._on_service)
         if deadman_timeout:
             topics.DEADMAN.create_subscription(node, WithOrigin(self._on_deadman))
