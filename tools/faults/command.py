@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--trial", type=int, help="run only the trial of this number, to see a broken rule again")
     parser.add_argument("--cells", type=int, help="number of faults in the graph, drawn by the seed; all by default")
     parser.add_argument("--cell", help="run only this fault in the graph, to see a broken rule again; NODE/STATE/FAULT")
-    parser.add_argument("--graph-chunks", type=int, default=500, help="number of hostile chunks in the graph")
+    parser.add_argument("--graph-chunks", type=int, default=1000, help="number of hostile chunks in the graph")
     parser.add_argument("--jobs", type=int, default=1, help="number of processes for the chunks without ROS")
     return parser.parse_args(arguments)
 
