@@ -20,6 +20,7 @@ from PIL import Image as PillowImage
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 
+from chunk_ppo_ros.nodes.doctor.probes.topic_log import UNNAMED
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
 from chunk_ppo_ros.robot import aloha
@@ -117,5 +118,6 @@ def test_a_silent_driver_keeps_nobody_waiting(ros: None, doctor: Doctor) -> None
     with running_driver("left") as driver:
         driver.is_silent, driver.answer_time = True, 4.0
         found = doctor()
-    assert found["follower_left/joint_states"]["found"] == "/follower_left/xs_sdk publishes on it, and nothing comes"
+    told = found["follower_left/joint_states"]["found"]  # On a busy machine the name may not be known in time.
+    assert told in {f"{node} publishes on it, and nothing comes" for node in ("/follower_left/xs_sdk", UNNAMED)}
     assert found["arm of follower_left"]["found"] == "the service follower_left/get_robot_info does not answer"

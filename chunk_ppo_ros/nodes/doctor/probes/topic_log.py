@@ -9,14 +9,18 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN
 from chunk_ppo_ros.nodes.doctor.facts import TopicFacts
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.topics import Topic
 
 _STAMP_OFFSET = 4
 """The bytes of the header of a serialized message, after which the stamp of its own header comes."""
+UNNAMED = "a node that is not known by name yet"
+"""What stands for the name of a node that discovery has not found yet, although it has found a publisher of it."""
 
 
 class TopicLog:
@@ -56,6 +60,10 @@ class TopicLog:
 
 
 def publishers_of(node: Node, topic: str) -> tuple[str, ...]:
-    """Returns the full names of the nodes that publish on a topic."""
+    """Returns the full names of the nodes that publish on a topic, and `UNNAMED` for one that DDS does not name yet."""
     found = node.get_publishers_info_by_topic(topic)
-    return tuple(sorted({f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found}))
+    return tuple(sorted({_full_name(info) for info in found}))
+
+
+def _full_name(info: TopicEndpointInfo) -> str:
+    return UNNAMED if info.node_name == UNKNOWN else f"{info.node_namespace.rstrip('/')}/{info.node_name}"
