@@ -326,6 +326,7 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
         try:
             graph.until(lambda: graph.peer.versions, timeout=60.0)
             send(graph, 1, 0, 3, 2)
+            graph.until(lambda: len(journal()) == 4)
             graph.spin(0.5)
             assert first.poll() is None
         finally:
