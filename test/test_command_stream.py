@@ -8,7 +8,6 @@ import pathlib
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
-from rclpy.serialization import serialize_message
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.__main__ import main
@@ -22,6 +21,7 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
 from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
+from support.recorded_bytes import recorded_bytes
 
 pytestmark = pytest.mark.graph("drivers")  # one process at a time builds Interbotix's interfaces
 
@@ -84,11 +84,9 @@ class Recording:
         self._recorder = BagRecorder(folder, self._types, part_bytes=1 << 30, total_bytes=1 << 40)
 
     def write(self, topic: str, message: object, at_ms: float) -> None:
-        definition = self._types.get_msgdef(self._names[topic])
-        body = serialize_message(message)[4:]
-        again, _ = definition.deserialize_cdr_le(body, 0, definition.cls, self._types)
-        data = bytes(self._types.serialize_cdr(again, self._names[topic]))
-        self._recorder.write(f"/lab/{topic}", self._names[topic], START + int(at_ms * MS), data)
+        kind = self._names[topic]
+        data = recorded_bytes(message, kind, self._types)
+        self._recorder.write(f"/lab/{topic}", kind, START + int(at_ms * MS), data)
 
     def command(self, waist: float, at_ms: float) -> None:
         point = JointTrajectoryPoint(positions=[waist, *[0.0] * 5])

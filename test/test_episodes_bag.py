@@ -9,7 +9,6 @@ import shutil
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
@@ -18,6 +17,7 @@ from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.robot import aloha
+from support.recorded_bytes import recorded_bytes
 
 CONFIG = TrainConfig()  # 50 Hz, openpi's grippers
 START = 1_700_000_000_000_000_000  # ns of ROS time, such as a wall clock shows
@@ -47,11 +47,7 @@ class Recording:
     def _write(self, topic: str, message: object) -> None:
         self._time += 1
         name = f"{self.namespace}/{topic}"
-        # rclpy's buffer is longer than what goes over the wire, so the message is written once more.
-        definition = self._types.get_msgdef(TYPES[topic])
-        body = serialize_message(message)[4:]
-        again, _ = definition.deserialize_cdr_le(body, 0, definition.cls, self._types)
-        data = bytes(self._types.serialize_cdr(again, TYPES[topic]))
+        data = recorded_bytes(message, TYPES[topic], self._types)
         self._recorder.write(name, TYPES[topic], self._time, data)
 
     def joints(

@@ -1,6 +1,8 @@
-"""Gives each chunk and each segment a stamp that no other has, also where the clock stands still or is set back."""
+"""Gives stamps that no chunk or segment had before, also where the clock is set back, and reads stamps of messages."""
 
 from __future__ import annotations
+
+import struct
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 
@@ -9,6 +11,16 @@ FARTHEST_AHEAD = NANOSECONDS // 10
 back since."""
 NUM_REMEMBERED = 4096
 """The number of stamps that are not given again."""
+
+
+def stamp_of(data: bytes) -> int:
+    """Returns the stamp of a serialized message that begins with a Header, ns, without deserializing the rest.
+
+    The first four bytes say how the rest is serialized; the second is 1 for little-endian numbers. Then come the
+    seconds, int32, and the nanoseconds, uint32.
+    """
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
 class StampSource:

@@ -16,5 +16,7 @@ LEADER_STATES = {side: f"leader_{side}/joint_states" for side in aloha.SIDES}
 """The topic of the joint states of each side's leader arm, by which a human drives."""
 ARM_COMMANDS = {side: f"follower_{side}/arm_controller/joint_trajectory" for side in aloha.SIDES}
 """The topic of the commands to the six joints of each side's arm of the robot, with the back end ros2_control."""
-JOINT_GROUP_COMMANDS = {side: f"follower_{side}/commands/joint_group" for side in aloha.SIDES}
+GROUP_COMMANDS = "commands/joint_group"
+"""The topic of the commands of a group of joints, below the namespace of an arm's driver of Interbotix."""
+JOINT_GROUP_COMMANDS = {side: f"follower_{side}/{GROUP_COMMANDS}" for side in aloha.SIDES}
 """The topic of the same commands with the back end interbotix."""

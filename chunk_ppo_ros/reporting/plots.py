@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,14 +62,19 @@ def draw_learning_curve(
     axes[2, 1].set_ylim(bottom=0.0)
     for axis in axes[2]:
         axis.set_xlabel("chunks")
-    for axis in axes.flat:
+    finish_panels(axes.flat, empty="no records")
+    save(figure, path, dpi=110)
+
+
+def finish_panels(axes: Iterable[Axes], *, empty: str) -> None:
+    """Gives panels their grid and their legend. A panel without data says the text `empty`."""
+    for axis in axes:
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
         if not axis.has_data():
-            axis.text(0.5, 0.5, "no records", transform=axis.transAxes, ha="center", color="gray")
+            axis.text(0.5, 0.5, empty, transform=axis.transAxes, ha="center", color="gray")
         elif axis.get_legend_handles_labels()[0]:
             axis.legend(fontsize=8, framealpha=0.8)
-    save(figure, path, dpi=110)
 
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:

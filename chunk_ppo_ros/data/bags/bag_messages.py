@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
-import struct
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.data.message_format import FORMAT
 
 METADATA = "metadata.yaml"
@@ -118,12 +117,6 @@ def custom_data(bag: pathlib.Path) -> dict[str, str]:
         return {} if custom in _NOTHING else dict(custom)
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise EpisodesError(f"recording must have {METADATA}, got {bag}: {error!r}; run ros2 bag reindex") from error
-
-
-def stamp_of(data: bytes) -> int:
-    """Returns the stamp, ns, of a serialized message that begins with a Header, without deserializing the rest."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(seconds) * NANOSECONDS + int(nanoseconds)
 
 
 class StoredMessages:

@@ -16,8 +16,9 @@ from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.execution import Status
+from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.data.bags.bag_messages import check_format, deserialize, ends_with, find_bags, opened, stamp_of
+from chunk_ppo_ros.data.bags.bag_messages import check_format, deserialize, ends_with, find_bags, opened
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT, JOINT_GROUP_COMMANDS
 from chunk_ppo_ros.robot import aloha
 

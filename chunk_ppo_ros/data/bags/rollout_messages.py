@@ -10,7 +10,8 @@ import numpy as np
 from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import deserialize, ends_with, opened, stamp_of
+from chunk_ppo_ros.core.stamps import stamp_of
+from chunk_ppo_ros.data.bags.bag_messages import deserialize, ends_with, opened
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, CHUNK_OUTCOME, EXECUTION_RESULT, FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 

@@ -19,6 +19,7 @@ from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_messages import (
     METADATA,
@@ -30,7 +31,6 @@ from chunk_ppo_ros.data.bags.bag_messages import (
     find_topics,
     opened,
     read_message,
-    stamp_of,
 )
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.data.image_file import decode_file

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from chunk_ppo_ros.data.bags.command_stream import CommandStream
 from chunk_ppo_ros.evaluation.command_stream.stream_figures import StreamFigures, boundaries, fastest
-from chunk_ppo_ros.reporting.plots import COLOR, FAINT, SECOND, save
+from chunk_ppo_ros.reporting.plots import COLOR, FAINT, SECOND, finish_panels, save
 
 AROUND = 12
 """The number of control steps before and after a boundary that are drawn."""
@@ -38,13 +38,7 @@ def draw_stream(path: Path, stream: CommandStream, figures: StreamFigures, *, ra
     )
     _speeds(axes[1, 0], stream, rate)
     _example(axes[1, 1], stream)
-    for axis in axes.flat:
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-        if not axis.has_data():
-            axis.text(0.5, 0.5, "nothing recorded", transform=axis.transAxes, ha="center", color="gray")
-        elif axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=8, framealpha=0.8)
+    finish_panels(axes.flat, empty="nothing recorded")
     save(figure, path, dpi=110)
 
 

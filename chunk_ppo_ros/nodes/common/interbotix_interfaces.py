@@ -18,8 +18,6 @@ ARM_GROUP = "arm"
 """The driver's name of the six joints of an arm."""
 GRIPPER_MODE = "current_based_position"
 """The operating mode in which commands of the gripper are angles of its motor in rad, and its current is limited."""
-GROUP_COMMANDS = "commands/joint_group"
-"""The topic of the commands of a group, below the namespace of an arm's driver."""
 SINGLE_COMMANDS = "commands/joint_single"
 """The topic of the commands of one joint, below the namespace of an arm's driver."""
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
+from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     ARM_GROUP,
     GRIPPER_MODE,
-    GROUP_COMMANDS,
     SINGLE_COMMANDS,
     load_interfaces,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from chunk_ppo_msgs import msg
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
@@ -93,10 +94,15 @@ class ForeignPublishers:
             conditions.clear_condition(condition_table.FOREIGN_PUBLISHER)
 
 
+def full_name(info: TopicEndpointInfo) -> str:
+    """Returns the namespace and the name of the node of a publisher or a subscription, as in "/lab/policy_node"."""
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+
+
 def publishers_of(node: Node, topic: str) -> list[tuple[str, bytes]]:
     """Returns the full name of the node and the id of each publisher of a topic whose node is known."""
     return [
-        (f"{info.node_namespace.rstrip('/')}/{info.node_name}", bytes(info.endpoint_gid))
+        (full_name(info), bytes(info.endpoint_gid))
         for info in node.get_publishers_info_by_topic(topic)
         if info.node_name != UNKNOWN
     ]

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 import time
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN, full_name
 from chunk_ppo_ros.nodes.doctor.facts import TopicFacts
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.topics import Topic
 
-_STAMP_OFFSET = 4
-"""The bytes of the header of a serialized message, after which the stamp of its own header comes."""
 UNNAMED = "a node that is not known by name yet"
 """What stands for the name of a node that discovery has not found yet, although it has found a publisher of it."""
 
@@ -51,19 +48,13 @@ class TopicLog:
         return deserialize_message(self._newest, self.topic.message_type) if self._newest else None
 
     def _on_bytes(self, data: bytes) -> None:
-        order = "<" if data[1] & 1 else ">"
-        seconds, nanoseconds = struct.unpack_from(f"{order}iI", data, _STAMP_OFFSET)
         arrival = time.time_ns()
         self._arrivals.append(arrival / NANOSECONDS)
-        self._ages.append((arrival - seconds * NANOSECONDS - nanoseconds) / NANOSECONDS)
+        self._ages.append((arrival - stamp_of(data)) / NANOSECONDS)
         self._newest = data
 
 
 def publishers_of(node: Node, topic: str) -> tuple[str, ...]:
     """Returns the full names of the nodes that publish on a topic, and `UNNAMED` for one that DDS does not name yet."""
     found = node.get_publishers_info_by_topic(topic)
-    return tuple(sorted({_full_name(info) for info in found}))
-
-
-def _full_name(info: TopicEndpointInfo) -> str:
-    return UNNAMED if info.node_name == UNKNOWN else f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+    return tuple(sorted({UNNAMED if info.node_name == UNKNOWN else full_name(info) for info in found}))

@@ -17,7 +17,7 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
-FARTHEST_AHEAD = 1.0
+CLOCK_DIFFERENCE = 1.0
 """The time by which the clock of reward_node may be ahead of this one, s."""
 UNCONFIRMED = f"robot_node has started (robot.confirm_start); {CONFIRM}"
 
@@ -103,7 +103,7 @@ class EpisodeIntake:
         """
         age = (self._clock.now().nanoseconds - time_to_ns(message.header.stamp)) / NANOSECONDS
         is_repeated = time_to_ns(message.header.stamp) in self._starts
-        return not is_repeated and -FARTHEST_AHEAD <= age <= time.monotonic() - self._started
+        return not is_repeated and -CLOCK_DIFFERENCE <= age <= time.monotonic() - self._started
 
     def _on_confirm(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = not self._player.playing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 import time
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
+from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.wire import topics
@@ -111,13 +111,3 @@ class TrajectoryIntake:
                 f"the observation of a chunk must not be {-age:.2f} s ahead of this clock; synchronize the clocks of "
                 "the machines that drivers, cameras and nodes run on (chrony does)"
             )
-
-
-def stamp_of(data: bytes) -> int:
-    """Returns the stamp of a serialized message that begins with a header, ns.
-
-    The first four bytes say how the rest is serialized; the second is 1 for little-endian numbers. Then come the
-    seconds, int32, and the nanoseconds, uint32.
-    """
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(seconds) * NANOSECONDS + int(nanoseconds)

@@ -11,13 +11,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.data import topic_names
+from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import (
     ARM_GROUP,
-    GROUP_COMMANDS,
     SINGLE_COMMANDS,
     DriverInterfaces,
 )
-from chunk_ppo_ros.nodes.common.peers.foreign_publishers import UNKNOWN
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
 from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
 from chunk_ppo_ros.nodes.robot.interbotix.waits import CountReached, ServiceCall
 from chunk_ppo_ros.nodes.wire import qos
@@ -84,10 +84,9 @@ class DriverLink:
     def rivals(self) -> str:
         """Returns the nodes that command the arm beside this one, or an empty string."""
         names = {
-            f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+            name
             for publisher in (self._arm, self._gripper)
-            for info in self._node.get_publishers_info_by_topic(publisher.topic_name)
-            if info.node_name != UNKNOWN
+            for name, _ in publishers_of(self._node, publisher.topic_name)
         }
         return ", ".join(sorted(names - {self._node.get_fully_qualified_name()}))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from chunk_ppo_ros.nodes.common.interbotix_interfaces import GROUP_COMMANDS
+from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.nodes.wire import topics
