@@ -68,7 +68,7 @@ class Doctor:
 
     def __call__(self) -> dict[str, dict[str, str]]:
         """Returns the findings by name. The command must find an error, and must end in time."""
-        command = [sys.executable, "-m", "chunk_ppo_ros", "doctor", "--json", "--seconds", "2"]
+        command = [sys.executable, "-m", "chunk_ppo_ros", "doctor", "--json", "--seconds", "5"]
         result = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60)
         assert result.returncode == 1, result.stderr
         return {finding["name"]: finding for finding in json.loads(result.stdout)["findings"]}
