@@ -14,7 +14,7 @@ from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common import camera_reader
 from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.image_messages import image_from_message, image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message, image_to_message
 from support.fake_node import FakeNode, SteadyClock
 
 RECT, RAW = "cam_high/camera/color/image_rect_raw", "cam_high/camera/color/image_raw"

@@ -19,7 +19,7 @@ from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessC
 from chunk_ppo_ros.nodes.classifier.classifier_node import ClassifierNode
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.robot import aloha
 from support.node_harness import Graph, Peer, node_config, running_graph
 

@@ -21,8 +21,9 @@ from chunk_ppo_ros.core.execution import Cause, ExecutionResult, Status
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.nodes.wire import conversions, joints, reports
+from chunk_ppo_ros.nodes.wire import conversions, reports
 from chunk_ppo_ros.nodes.wire.arrays import from_array, header_of, time_from_ns, time_to_ns, to_array
+from chunk_ppo_ros.nodes.wire.sensors import joints
 from chunk_ppo_ros.reporting.metric_table import METRICS
 from support.wire_transitions import SOURCE, make_transition, to_message
 

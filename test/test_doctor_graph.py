@@ -22,7 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.nodes.doctor.probes.topic_log import UNNAMED
 from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.robot import aloha
 
 pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]

@@ -29,7 +29,7 @@ class Node:
         self.lines.append(text)
 
     def create_client(self, kind: type, name: str) -> Node:
-        assert name == "start_episode"
+        assert name == "reward_node/start_episode"
         return self
 
     def create_timer(self, period: float, tick: Callable[[], None], **_: Any) -> None:

@@ -22,6 +22,7 @@ from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, trajectory
+from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
 pytestmark = [pytest.mark.graph("drivers"), pytest.mark.usefixtures("interbotix_messages")]
@@ -85,7 +86,7 @@ class Graph(Spinner):
 
     def call(self, service: str) -> tuple[bool, str]:
         """Calls a service of robot_node and returns its answer."""
-        client = self.policy.create_client(Trigger, service)
+        client = self.policy.create_client(Trigger, SERVICE_PATHS[service])
         self.until(client.service_is_ready)
         future = client.call_async(Trigger.Request())
         self.until(future.done, timeout=30.0)

@@ -58,7 +58,7 @@ def test_every_message_that_is_recorded_says_its_time_its_format_its_run_and_its
 
 
 def test_only_sensors_are_recorded_beside_our_messages() -> None:
-    assert len(OURS) == 12
+    assert len(OURS) == 14
     packages = {topic.type_name.split("/")[0] for topic in topics.RECORDED}
     assert packages == {"chunk_ppo_msgs", "sensor_msgs"}
 

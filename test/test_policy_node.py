@@ -14,8 +14,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, policy_node
-from chunk_ppo_ros.nodes.wire import conversions, image_messages, joints, qos
+from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
+from chunk_ppo_ros.nodes.wire.sensors import image_messages, joints
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.fake_actor import VALUE, FakeActor, FakeCheckpoint

@@ -25,8 +25,8 @@ from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
-from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from support.fake_actor import FakeActor, FakeCheckpoint

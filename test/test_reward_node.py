@@ -21,6 +21,7 @@ from chunk_ppo_ros.core import types
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
 pytestmark = pytest.mark.graph
@@ -77,7 +78,7 @@ class Neighbors(Node):
         self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self.outcomes.append, qos.RELIABLE)
         self.create_subscription(msg.Transition, "transition", self.on_transition, qos.TRANSITION)
         self.callers: dict[str, Any] = {
-            name: self.create_client(kind, name)
+            name: self.create_client(kind, SERVICE_PATHS[name])
             for name, kind in {"start_episode": Trigger, "end_episode": EndEpisode, "pause": SetBool}.items()
         }
 

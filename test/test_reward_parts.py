@@ -15,6 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.config import RewardConfig, TrainConfig
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
@@ -140,7 +141,7 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
         calls.append(paused)
         return "paused"
 
-    serve_episodes(node, start=start, end=end, pause=pause)  # type: ignore[arg-type]
+    serve_episodes(node, OperatorCalls(node, run_id=lambda: "run"), start=start, end=end, pause=pause)  # type: ignore[arg-type]
     response = node.services["start_episode"](Trigger.Request(), Trigger.Response())
     assert (response.success, response.message) == (False, "no reset was asked for")
     response = node.services["end_episode"](EndEpisode.Request(outcome=Ending.FAILURE), EndEpisode.Response())
@@ -152,7 +153,7 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
     )
     response = node.services["pause"](SetBool.Request(data=True), SetBool.Response())
     assert (response.success, response.message) == (True, "paused")
-    stops = node.clients["stop_scripted_motion"]
+    stops = node.clients["robot_node/stop_scripted_motion"]
     assert stops.requests == [Trigger.Request()]  # Between episodes the robot may be under way to its start pose.
     node.services["pause"](SetBool.Request(data=False), SetBool.Response())
     stops.is_ready = False

@@ -27,7 +27,7 @@ from trajectory_msgs.msg import JointTrajectory
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.wire import qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import CONVENTION, MAX_VELOCITY, PERIOD, Graph, running_graph, trajectory
 
@@ -489,7 +489,7 @@ def test_a_trajectory_that_does_not_say_its_chunk_is_refused(real_time: Graph) -
 
 
 def call_emergency_stop(graph: Graph, stop: bool) -> SetBool.Response:
-    client = graph.rig.create_client(SetBool, "emergency_stop")
+    client = graph.rig.create_client(SetBool, "robot_node/emergency_stop")
     graph.until(client.service_is_ready)
     future = client.call_async(SetBool.Request(data=stop))
     graph.until(future.done)
@@ -583,7 +583,7 @@ def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None
         graph.spin(0.2)
         graph.rig.send(ramp(16, 0.01))
         assert graph.result().status == ExecutionResult.REFUSED
-        confirm = graph.rig.create_client(Trigger, "confirm_motion")
+        confirm = graph.rig.create_client(Trigger, "robot_node/confirm_motion")
         graph.until(confirm.service_is_ready)
         future = confirm.call_async(Trigger.Request())
         graph.until(future.done)

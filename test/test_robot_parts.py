@@ -20,7 +20,7 @@ from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.robot.ros2_control import Ros2ControlBackend
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StateMessage, leader_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import STATE_JOINTS, StateMessage, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer

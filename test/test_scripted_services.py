@@ -15,6 +15,7 @@ from std_srvs.srv import SetBool, Trigger
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, Graph, running_graph
+from support.service_paths import SERVICE_PATHS
 
 pytestmark = pytest.mark.graph
 
@@ -30,7 +31,7 @@ class Operator:
         topics.SCRIPTED_MOTION.create_subscription(graph.rig, self.motions.append)
 
     def call(self, kind: Any, service: str, **values: object) -> Future:
-        client = self.rig.create_client(kind, service)
+        client = self.rig.create_client(kind, SERVICE_PATHS[service])
         self.graph.until(client.service_is_ready)
         return client.call_async(kind.Request(**values))
 

@@ -20,7 +20,7 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.recorder.command_topics import command_topics
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.joints import CHUNK_JOINTS
+from chunk_ppo_ros.nodes.wire.sensors.joints import CHUNK_JOINTS
 from chunk_ppo_ros.rewards import referee
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.robot import aloha
@@ -28,6 +28,7 @@ from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.player_inputs import DT, HOME, observe, only, ramp, send
 from support.robot_rig import Graph, running_graph
+from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Shadowed:
         graph.until(lambda: all(graph.rig.count_publishers(each.name) for each in topics.SHADOW_COMMANDS.values()))
 
     def call(self, kind: type, name: str, **values: object) -> object:
-        future = self.graph.rig.create_client(kind, name).call_async(kind.Request(**values))  # type: ignore[attr-defined]
+        future = self.graph.rig.create_client(kind, SERVICE_PATHS[name]).call_async(kind.Request(**values))  # type: ignore[attr-defined]
         self.graph.until(future.done)
         return future.result()
 

@@ -53,7 +53,7 @@ class Policy(Node):
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
         self._num_sent = 0
         self.num_starts = 0  # calls of start_episode
-        self.create_service(Trigger, "start_episode", self._on_start)
+        self.create_service(Trigger, "reward_node/start_episode", self._on_start)
         self.stamp = 0  # of the newest joint states, ns
         topics.FOLLOWER_STATES["right"].create_subscription(self, self._on_states)
 

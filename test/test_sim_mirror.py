@@ -18,7 +18,7 @@ from chunk_ppo_ros.config import PRESETS, EnvConfig
 from chunk_ppo_ros.nodes.sim.sim_node import SimNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
 from chunk_ppo_ros.runtime.graph import describe
@@ -46,7 +46,7 @@ class Drivers(Node):
         self.results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self.create_subscription(Image, "cam_high/camera/color/image_rect_raw", self.images.append, qos.SENSOR)
         self.create_subscription(TaskReward, "task_reward", self.rewards.append, qos.RELIABLE)
-        self.create_service(Trigger, "start_episode", self._on_start)
+        self.create_service(Trigger, "reward_node/start_episode", self._on_start)
 
     def now(self) -> int:
         return self.get_clock().now().nanoseconds

@@ -28,8 +28,8 @@ from chunk_ppo_ros.nodes.sim import sim_node
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
-from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
-from chunk_ppo_ros.nodes.wire.joints import STATE_JOINTS, StepMessage, duration_of
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import STATE_JOINTS, StepMessage, duration_of
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.interface import StepReward
 from support.robot_rig import trajectory
@@ -111,7 +111,7 @@ class Listener(Node):
         }
         self.results = self.create_publisher(ExecutionResult, "execution_result", qos.RELIABLE)
         self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
-        self.create_service(Trigger, "start_episode", self._start)
+        self.create_service(Trigger, "reward_node/start_episode", self._start)
 
     def _start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self.num_calls += 1

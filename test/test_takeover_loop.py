@@ -24,7 +24,7 @@ from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_node import SimNode
 from chunk_ppo_ros.nodes.wire import conversions, qos
-from chunk_ppo_ros.nodes.wire.joints import leader_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.experts.reach import plan_reach
 from chunk_ppo_ros.sim.tasks.reach import ReachTask
@@ -45,7 +45,7 @@ class HumanAndTrainer(Peer):
         super().__init__()
         self._checkpoint = checkpoint
         self._path: list[np.ndarray] = []
-        self.takeover = self.create_client(SetBool, "takeover")
+        self.takeover = self.create_client(SetBool, "robot_node/takeover")
         self._leaders = {
             side: self.create_publisher(JointState, f"leader_{side}/joint_states", qos.JOINT_STATES)
             for side in aloha.SIDES

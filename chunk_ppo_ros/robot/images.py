@@ -1,7 +1,7 @@
 """Turns raw pixel buffers of cameras into RGB images, and RGB images into the square that the model takes.
 
-This module knows no ROS. `nodes/wire/image_messages.py` passes the fields of a message to it. All supported encodings
-have one byte per channel, so that byte order does not matter.
+This module knows no ROS. `nodes/wire/sensors/image_messages.py` passes the fields of a message to it. All supported
+encodings have one byte per channel, so that byte order does not matter.
 """
 
 from __future__ import annotations

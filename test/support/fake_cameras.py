@@ -9,7 +9,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.nodes.wire import qos
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
 from chunk_ppo_ros.robot import aloha
 
 NOISE = 3

@@ -103,8 +103,13 @@ class FakeNode:
     def create_client(self, kind: type, name: str) -> FakeClient:
         return self.clients.setdefault(name, FakeClient())
 
-    def create_service(self, kind: type, name: str, on_request: Callable[[Any, Any], Any]) -> None:
-        self.services[name] = on_request
+    def create_service(
+        self, kind: type, name: str, on_request: Callable[[Any, Any], Any], *, callback_group: object = None
+    ) -> None:
+        self.services[name.removeprefix("~/")] = on_request
+
+    def get_name(self) -> str:
+        return "fake_node"
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         names = self.present.get(topic, [])

@@ -63,7 +63,7 @@ class Bench(Spinner):
 
     def prepare(self) -> Trigger.Response:
         """Asks the back end to prepare the arms again, and waits for the answer."""
-        future = self.node.create_client(Trigger, "prepare_robot").call_async(Trigger.Request())
+        future = self.node.create_client(Trigger, "robot_node/prepare_robot").call_async(Trigger.Request())
         self.until(future.done)
         return future.result()
 

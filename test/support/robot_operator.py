@@ -14,9 +14,10 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.joints import leader_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import leader_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
+from support.service_paths import SERVICE_PATHS
 from support.spinner import Spinner
 
 PATIENCE = 150.0
@@ -68,7 +69,7 @@ class Operator(Spinner):
 
     def call(self, kind: type, service: str, **request: Any) -> Any:
         """Calls a service, and returns its answer."""
-        client = self.node.create_client(kind, service)
+        client = self.node.create_client(kind, SERVICE_PATHS[service])
         self.until(client.service_is_ready, timeout=PATIENCE)
         future = client.call_async(kind.Request(**request))  # type: ignore[attr-defined]
         self.until(future.done, timeout=PATIENCE)

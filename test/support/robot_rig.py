@@ -22,7 +22,7 @@ from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from support.spinner import Spinner
 
@@ -59,7 +59,7 @@ class Rig(Node):
             s: self.create_publisher(JointState, f"leader_{s}/joint_states", qos.JOINT_STATES) for s in aloha.SIDES
         }
         self.create_subscription(TakeoverState, "takeover_state", self.takeovers.append, qos.LATCHED_SUBSCRIPTION)
-        self.takeover = self.create_client(SetBool, "takeover")
+        self.takeover = self.create_client(SetBool, "robot_node/takeover")
         self.create_timer(PERIOD, self._publish_leaders, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         for side in aloha.SIDES:

@@ -13,7 +13,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.nodes.wire.arrays import header_of
-from chunk_ppo_ros.nodes.wire.joints import CHUNK_JOINTS, duration_of
+from chunk_ppo_ros.nodes.wire.sensors.joints import CHUNK_JOINTS, duration_of
 from faults.graph_rig import PERIOD, RUN
 from faults.graph_run import GraphRun
 from faults.hostile_chunks import WHOLE, ChunkSource, Delivery

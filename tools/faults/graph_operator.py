@@ -20,7 +20,7 @@ class GraphOperator:
     """
 
     def __init__(self, node: Node) -> None:
-        self._stop: Client = node.create_client(SetBool, "emergency_stop")
+        self._stop: Client = node.create_client(SetBool, "robot_node/emergency_stop")
         self._parameters = AsyncParameterClient(node, "robot_node")
 
     def stop(self, stopped: bool) -> Future[Any]:

@@ -26,7 +26,7 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.sim.sim_commands import ARM_CONTROLLER, GRIPPER_CONTROLLER, CommandJoin
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns, time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import StateMessage, arm_trajectory_to_message, leader_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage, arm_trajectory_to_message, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from faults.graph_operator import GraphOperator
 from faults.state_faults import StateFault
@@ -96,7 +96,7 @@ class Rig(Node):
         self._leaders = {side: topic.create_publisher(self) for side, topic in topics.LEADER_STATES.items()}
         self._chunks = {side: topic.create_publisher(self) for side, topic in topics.CHUNK_TRAJECTORIES.items()}
         self._events = topics.EPISODE_EVENT.create_publisher(self)
-        self.takeover: Client = self.create_client(SetBool, "takeover")
+        self.takeover: Client = self.create_client(SetBool, "robot_node/takeover")
         self.clock = RobotClock(self)
         self.operator = GraphOperator(self)
         topics.EXECUTION_RESULT.create_subscription(self, on_result)

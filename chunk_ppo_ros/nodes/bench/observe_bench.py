@@ -26,8 +26,8 @@ from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, mi
 from chunk_ppo_ros.nodes.common.conditions import Condition
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
-from chunk_ppo_ros.nodes.wire.joints import StateMessage
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.robot import aloha, grippers
 
 CAMERA_SIZE = (480, 640)  # the rows and columns of images from the robot's cameras

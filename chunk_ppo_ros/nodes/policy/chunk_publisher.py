@@ -12,7 +12,8 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.stamps import StampSource
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
-from chunk_ppo_ros.nodes.wire import conversions, joints, topics
+from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.nodes.wire.sensors import joints
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 

@@ -16,7 +16,7 @@ from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.camera_watch import CameraWatch
 from chunk_ppo_ros.robot.images import resize_with_pad

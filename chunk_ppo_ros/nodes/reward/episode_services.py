@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
 
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.rewards.episodes import Ending
 
 OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
@@ -16,7 +17,12 @@ OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
 
 
 def serve_episodes(
-    node: Node, *, start: Callable[[], str], end: Callable[[Ending], str], pause: Callable[[bool], str]
+    node: Node,
+    calls: OperatorCalls,
+    *,
+    start: Callable[[], str],
+    end: Callable[[Ending], str],
+    pause: Callable[[bool], str],
 ) -> None:
     """Offers the services start_episode, end_episode and pause.
 
@@ -27,6 +33,7 @@ def serve_episodes(
 
     Args:
         node: the node that offers the services.
+        calls: serves, and publishes what was asked and answered.
         start: starts the episode whose scene is ready.
         end: ends the running episode.
         pause: pauses the episode or goes on.
@@ -46,10 +53,10 @@ def serve_episodes(
             scripted_motion.call_async(Trigger.Request())
         return response
 
-    scripted_motion: Any = node.create_client(Trigger, "stop_scripted_motion")
-    node.create_service(Trigger, "start_episode", on_start)
-    node.create_service(EndEpisode, "end_episode", on_end)
-    node.create_service(SetBool, "pause", on_pause)
+    scripted_motion = services.STOP_SCRIPTED_MOTION.create_client(node)
+    calls.serve(services.START_EPISODE, on_start)
+    calls.serve(services.END_EPISODE, on_end)
+    calls.serve(services.PAUSE, on_pause)
 
 
 def _answer(action: Callable[[], str]) -> tuple[bool, str]:

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
@@ -62,7 +63,8 @@ class RewardNode(Node):
         topics.BOOTSTRAP.create_subscription(self, self._on_bootstrap)
         self._intake = ReportIntake(self, reward, self._records, conditions, on_report=self._advance)
         director = self._director
-        serve_episodes(self, start=director.start_episode, end=director.end_episode, pause=director.pause)
+        calls = OperatorCalls(self, run_id=lambda: self._records.run_id)
+        serve_episodes(self, calls, start=director.start_episode, end=director.end_episode, pause=director.pause)
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property

@@ -102,6 +102,14 @@ class CountsLosses(Protocol):
 
 
 @runtime_checkable
+class PreparesAgain(Protocol):
+    """A back end that can prepare the motors of both arms again when an operator asks for it."""
+
+    def prepare_again(self) -> str:
+        """Begins the preparation of both arms. Returns why it does not begin, or an empty string."""
+
+
+@runtime_checkable
 class SwitchesTorque(Protocol):
     """A back end that can switch the torque of the motors off. Nothing but the service `torque_off` asks it to."""
 

@@ -17,9 +17,11 @@ from typing import NoReturn
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import ForeignPublishers
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.robot.backend_diagnostics import backend_status
+from chunk_ppo_ros.nodes.robot.between_episodes.prepare_service import serve_preparation
 from chunk_ppo_ros.nodes.robot.between_episodes.scripted_motions import ScriptedMotions
 from chunk_ppo_ros.nodes.robot.between_episodes.torque_off import TorqueOff
 from chunk_ppo_ros.nodes.robot.control_pace import ControlPace
@@ -121,9 +123,12 @@ class RobotNode(MotionLifecycle):
         self._results = ResultPublisher(
             self, self._player, self._diagnostics, now=self._now, run_id=lambda: self._episodes.run_id
         )
-        TakeoverService(self, self._player, refusal=lambda: self._shadow, on_driver=self._on_driver)
+        calls = OperatorCalls(self, run_id=lambda: self._episodes.run_id)
+        serve_preparation(calls, self._backend)
+        TakeoverService(calls, self._player, refusal=lambda: self._shadow, on_driver=self._on_driver)
         self._episodes = EpisodeIntake(
             self,
+            calls,
             self._player,
             self._conditions,
             is_real=config.env.is_real,
@@ -143,7 +148,9 @@ class RobotNode(MotionLifecycle):
             on_arm_states=self._pace.on_arm_states,
         )
         file = stop_file(config, self.get_namespace())
-        self._stops = OperatorStops(self, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch)
+        self._stops = OperatorStops(
+            self, calls, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch
+        )
         self._obstacles = Obstacles(
             self._player,
             self._backend,
@@ -168,6 +175,7 @@ class RobotNode(MotionLifecycle):
 
         self._scripted = ScriptedMotions(
             self,
+            calls,
             self._player,
             speed=config.robot.scripted_velocity,
             unready=self._unready_for_scripted_motion,
@@ -176,7 +184,7 @@ class RobotNode(MotionLifecycle):
             on_begin=self._on_trajectory,
         )
 
-        TorqueOff(self, self._player, self._backend, sleep_pose=lambda: sleep_pose_of(self._backend))
+        TorqueOff(self, calls, self._player, self._backend, sleep_pose=lambda: sleep_pose_of(self._backend))
 
     def _unready_for_scripted_motion(self) -> str:
         """Returns why no scripted motion may begin, beside the reasons of the player, or an empty string."""

@@ -10,7 +10,7 @@ from chunk_ppo_ros.nodes.common.peers.listeners import Listeners
 from chunk_ppo_ros.nodes.robot.controller_checks import ControllerChecks
 from chunk_ppo_ros.nodes.robot.robot_backends import Finding
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.nodes.wire.joints import StepMessage
+from chunk_ppo_ros.nodes.wire.sensors.joints import StepMessage
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.features import RobotFeatures, ros2_control_features
 

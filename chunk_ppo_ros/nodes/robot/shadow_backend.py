@@ -8,7 +8,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.nodes.wire.joints import CHUNK_JOINTS, StepMessage
+from chunk_ppo_ros.nodes.wire.sensors.joints import CHUNK_JOINTS, StepMessage
 from chunk_ppo_ros.robot import aloha
 
 NOTICE = (

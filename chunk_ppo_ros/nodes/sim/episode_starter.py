@@ -11,6 +11,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from chunk_ppo_ros.nodes.wire import services
+
 RETRY_PERIOD = 0.25  # s
 ANSWER_TIMEOUT = 2.0  # s
 
@@ -26,7 +28,7 @@ class EpisodeStarter:
     def __init__(self, node: Node, *, is_robot_ready: Callable[[], bool] = lambda: True) -> None:
         self._is_robot_ready = is_robot_ready
         self._logger = node.get_logger()
-        self._client: Any = node.create_client(Trigger, "start_episode")
+        self._client = services.START_EPISODE.create_client(node)
         self._wanted = False
         self._future: Future[Any] | None = None
         self._sent = 0.0

@@ -33,9 +33,9 @@ from chunk_ppo_ros.nodes.sim.command_sources import make_command_source
 from chunk_ppo_ros.nodes.sim.episode_starter import EpisodeStarter
 from chunk_ppo_ros.nodes.wire import parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_from_ns
-from chunk_ppo_ros.nodes.wire.image_messages import image_to_message
-from chunk_ppo_ros.nodes.wire.joints import StateMessage
 from chunk_ppo_ros.nodes.wire.reports import source_report_to_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_to_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import StateMessage
 from chunk_ppo_ros.rewards.chunk_join import SourceReport
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.sim.chunk_rewards import ChunkRewards

@@ -19,8 +19,8 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
-from chunk_ppo_ros.nodes.wire import qos, topics
-from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
+from chunk_ppo_ros.nodes.wire import qos, services, topics
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha, grippers
 
 MOTION_NAME = "start of day"
@@ -92,7 +92,7 @@ class RobotLink(Node):
         self._num_states: collections.Counter[str] = collections.Counter()
         self._pictures: dict[str, np.ndarray] = {}
         self._on_picture: OnPicture | None = None
-        self._move: Any = self.create_client(MoveArms, "move_arms")
+        self._move = services.MOVE_ARMS.create_client(self)
         for side, topic in topics.FOLLOWER_STATES.items():
             on_states = functools.partial(self._on_states, side)
             topic.create_subscription(self, on_states, profile=qos.SENSOR)
@@ -152,7 +152,7 @@ class RobotLink(Node):
         self._answer("move_arms", self._move.call_async(request))
 
     def call(self, service: str) -> None:
-        client: Any = self.create_client(Trigger, service)
+        client: Any = self.create_client(Trigger, f"robot_node/{service}")
         try:
             if not client.wait_for_service(timeout_sec=2.0):
                 raise MotionFailed(f"the service {service} must be there, got none; start robot_node")

@@ -109,6 +109,7 @@ SHADOW_COMMANDS = {side: Topic(f"robot/{side}/shadow_command", JointTrajectory, 
 
 # reward_node publishes these.
 EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
 TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)
 
@@ -172,6 +173,9 @@ EMERGENCY_STOP = Topic("emergency_stop", Bool, qos.RELIABLE)
 DEADMAN = Topic("deadman", Bool, qos.RELIABLE)
 EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATCHED_SUBSCRIPTION)
 
+# reward_node and robot_node publish what an operator has asked them for.
+OPERATOR_CALL = Topic("operator_call", msg.OperatorCall, qos.RELIABLE)
+
 PUBLISHED_BY_ONE = (
     *CHUNK_TRAJECTORIES.values(),
     *ARM_COMMANDS.values(),
@@ -180,6 +184,7 @@ PUBLISHED_BY_ONE = (
     *LEADER_STATES.values(),
     EXECUTION_RESULT,
     EPISODE_EVENT,
+    EPISODE_STATE,
     TAKEOVER_STATE,
     SCRIPTED_MOTION,
     POLICY_VERSION,
@@ -205,6 +210,8 @@ RECORDED = (
     TRANSITION,
     TRANSITION_ACK,
     EPISODE_EVENT,
+    EPISODE_STATE,
+    OPERATOR_CALL,
     TAKEOVER_STATE,
     SCRIPTED_MOTION,
     POLICY_VERSION,

@@ -24,7 +24,10 @@ NOISE = 0.01
 MAX_WAIT = 0.1
 """The longest time for which readings may have waited for this process, s."""
 TIME_TOLERANCE = 1e-6
-CONFIRM = "look at the robot, then call `ros2 service call /confirm_motion std_srvs/srv/Trigger` or start an episode"
+CONFIRM = (
+    "look at the robot, then call `ros2 service call /robot_node/confirm_motion std_srvs/srv/Trigger` or start an "
+    "episode"
+)
 """The way out where the robot waits for an operator."""
 
 

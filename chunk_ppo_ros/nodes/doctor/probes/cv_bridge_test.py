@@ -39,7 +39,7 @@ def differences() -> list[str]:
     from cv_bridge import CvBridge
     from sensor_msgs.msg import Image
 
-    from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
+    from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
     from chunk_ppo_ros.robot.images import ENCODINGS
 
     bridge, found, random = CvBridge(), [], np.random.default_rng(0)

@@ -18,7 +18,7 @@ from chunk_ppo_ros.nodes.doctor.facts import Diagnostic, GraphFacts, ImageFacts,
 from chunk_ppo_ros.nodes.doctor.probes.inquiry import DriverInquiry, ManagerInquiry
 from chunk_ppo_ros.nodes.doctor.probes.topic_log import TopicLog, publishers_of
 from chunk_ppo_ros.nodes.wire import topics
-from chunk_ppo_ros.nodes.wire.image_messages import image_from_message
+from chunk_ppo_ros.nodes.wire.sensors.image_messages import image_from_message
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.runtime.ros_domain import keep_to_this_machine
 

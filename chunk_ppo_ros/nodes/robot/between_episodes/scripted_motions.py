@@ -16,7 +16,8 @@ from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
-from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.wire import services, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, to_array
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
@@ -32,7 +33,8 @@ class ScriptedMotions:
     tells each begin and end.
 
     Args:
-        node: the node that owns the services and the publisher.
+        node: the node that owns the publisher.
+        calls: serves, and publishes what was asked and answered.
         player: the chunk player.
         speed: the largest speed of a joint, rad/s.
         unready: returns why no scripted motion may begin now although the player would begin one, or an empty string.
@@ -44,6 +46,7 @@ class ScriptedMotions:
     def __init__(
         self,
         node: Node,
+        calls: OperatorCalls,
         player: ChunkPlayer,
         *,
         speed: float,
@@ -64,13 +67,10 @@ class ScriptedMotions:
         self._publisher = topics.SCRIPTED_MOTION.create_publisher(node)
         # A service whose callback waits would hold up the others of its group.
         group = ReentrantCallbackGroup()
-        for kind, name, on_call in (
-            (MoveArms, "move_arms", self._on_move),
-            (Trigger, "go_to_start_pose", self._on_start_pose),
-            (Trigger, "go_to_sleep_pose", self._on_sleep_pose),
-        ):
-            node.create_service(kind, name, on_call, callback_group=group)
-        node.create_service(Trigger, "stop_scripted_motion", self._on_stop)
+        calls.serve(services.MOVE_ARMS, self._on_move, group=group)
+        calls.serve(services.GO_TO_START_POSE, self._on_start_pose, group=group)
+        calls.serve(services.GO_TO_SLEEP_POSE, self._on_sleep_pose, group=group)
+        calls.serve(services.STOP_SCRIPTED_MOTION, self._on_stop)
 
     @property
     def name(self) -> str:

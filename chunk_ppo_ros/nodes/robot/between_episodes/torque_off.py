@@ -10,7 +10,9 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.robot.robot_backends import RobotBackend, SwitchesTorque
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 CONFIRM_TIME = 10.0
@@ -25,14 +27,21 @@ class TorqueOff:
     """Serves `torque_off`. The first call says what will happen, and the second one does it.
 
     Args:
-        node: the node that serves.
+        node: the node, whose logger is used.
+        calls: serves, and publishes what was asked and answered.
         player: the chunk player.
         backend: the back end.
         sleep_pose: returns where the arms are put down, float [14].
     """
 
     def __init__(
-        self, node: Node, player: ChunkPlayer, backend: RobotBackend, *, sleep_pose: Callable[[], np.ndarray]
+        self,
+        node: Node,
+        calls: OperatorCalls,
+        player: ChunkPlayer,
+        backend: RobotBackend,
+        *,
+        sleep_pose: Callable[[], np.ndarray],
     ) -> None:
         self._logger = node.get_logger()
         self._player = player
@@ -40,7 +49,7 @@ class TorqueOff:
         self._sleep_pose = sleep_pose
         self._asked_at = -CONFIRM_TIME  # steady s
         group = ReentrantCallbackGroup()  # The answer waits for the drivers, which other callbacks must not.
-        node.create_service(Trigger, "torque_off", self._on_call, callback_group=group)
+        calls.serve(services.TORQUE_OFF, self._on_call, group=group)
 
     async def _on_call(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         now = time.monotonic()

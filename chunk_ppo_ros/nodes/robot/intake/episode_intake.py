@@ -11,8 +11,9 @@ from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender, subscribe
-from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.nodes.wire import services, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.gate.reading_trust import CONFIRM
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
@@ -33,6 +34,7 @@ class EpisodeIntake:
 
     Args:
         node: the node that subscribes.
+        calls: serves, and publishes what was asked and answered.
         player: the chunk player.
         conditions: the conditions of the node.
         is_real: whether the robot is real, so that a human moves it to the start between episodes.
@@ -45,6 +47,7 @@ class EpisodeIntake:
     def __init__(
         self,
         node: Node,
+        calls: OperatorCalls,
         player: ChunkPlayer,
         conditions: Conditions,
         *,
@@ -66,7 +69,7 @@ class EpisodeIntake:
         self.unconfirmed = UNCONFIRMED if confirm_start else ""
         """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
         subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message, note_sender=note_sender)
-        node.create_service(Trigger, "confirm_motion", self._on_confirm)
+        calls.serve(services.CONFIRM_MOTION, self._on_confirm)
 
     @property
     def episode(self) -> str:

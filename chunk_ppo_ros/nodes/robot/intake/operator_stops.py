@@ -14,11 +14,12 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.units import NANOSECONDS
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
-from chunk_ppo_ros.nodes.wire import qos, topics
+from chunk_ppo_ros.nodes.wire import qos, services, topics
 from chunk_ppo_ros.robot.gate.emergency_stop import EmergencyStop
 
-CLEAR = "ros2 service call /emergency_stop std_srvs/srv/SetBool '{data: false}'"
+CLEAR = "ros2 service call /robot_node/emergency_stop std_srvs/srv/SetBool '{data: false}'"
 
 
 def stop_file(config: TrainConfig, namespace: str) -> Path:
@@ -45,12 +46,21 @@ class OperatorStops:
 
     Args:
         node: the node that subscribes.
+        calls: serves, and publishes what was asked and answered.
         file: the file that holds an emergency stop over a restart.
         deadman_timeout: the time within which the pressed switch must be reported again, s; 0 for no switch.
         on_change: is called after each change, so that the robot stops at once.
     """
 
-    def __init__(self, node: Node, file: Path, *, deadman_timeout: float, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        calls: OperatorCalls,
+        file: Path,
+        *,
+        deadman_timeout: float,
+        on_change: Callable[[], None],
+    ) -> None:
         self._node = node
         self._stop = EmergencyStop(file)
         self._deadman_timeout = deadman_timeout
@@ -62,7 +72,8 @@ class OperatorStops:
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
         for profile in (qos.RELIABLE, qos.RELAXED):
             topics.EMERGENCY_STOP.create_subscription(node, self._on_stop, profile=profile, events=quiet)
-        node.create_service(SetBool, "emergency_stop", self._on_service)
+        self._calls = calls
+        calls.serve(services.EMERGENCY_STOP, self._on_service)
         if deadman_timeout:
             topics.DEADMAN.create_subscription(node, WithOrigin(self._on_deadman))
         self._state.publish(Bool(data=bool(self._stop.reason)))
@@ -82,8 +93,9 @@ class OperatorStops:
         return ""
 
     def _on_stop(self, message: Bool) -> None:
-        if message.data:
+        if message.data and not self._stop.reason:
             self._begin("by the topic emergency_stop")
+            self._calls.tell("topic emergency_stop", success=True, message=self.reason)
 
     def _on_service(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rclpy.node import Node
 from std_srvs.srv import SetBool
 
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
@@ -14,19 +15,24 @@ class TakeoverService:
     """Serves `takeover`. A request for the present driver changes nothing.
 
     Args:
-        node: the node that serves.
+        calls: serves, and publishes what was asked and answered.
         player: the chunk player.
         refusal: returns why nobody can take over, or an empty string.
         on_driver: is called after a request, with whether a human drives.
     """
 
     def __init__(
-        self, node: Node, player: ChunkPlayer, *, refusal: Callable[[], str], on_driver: Callable[[bool], None]
+        self,
+        calls: OperatorCalls,
+        player: ChunkPlayer,
+        *,
+        refusal: Callable[[], str],
+        on_driver: Callable[[bool], None],
     ) -> None:
         self._player = player
         self._refusal = refusal
         self._on_driver = on_driver
-        node.create_service(SetBool, "takeover", self._on_request)
+        calls.serve(services.TAKEOVER, self._on_request)
 
     def _on_request(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         refusal = self._refusal()

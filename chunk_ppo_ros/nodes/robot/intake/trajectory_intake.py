@@ -16,7 +16,7 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.nodes.common.subscriptions import NoteSender
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.nodes.wire.joints import arm_trajectory_from_message
+from chunk_ppo_ros.nodes.wire.sensors.joints import arm_trajectory_from_message
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 BYTES_OF_POINT = 256

@@ -9,7 +9,6 @@ import time
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import DriverInterfaces, load_interfaces
@@ -51,7 +50,6 @@ class InterbotixBackend:
         self._bad_target = ""
         self._sent_at = 0.0
         self._logged = ""
-        node.create_service(Trigger, "prepare_robot", self._on_prepare)
         node.create_timer(STEP_PERIOD, self._step, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def problem(self) -> str:
@@ -137,19 +135,14 @@ class InterbotixBackend:
                 self._node.get_logger().warning(advice)
         self._logged = problem
 
-    def _on_prepare(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def prepare_again(self) -> str:
         """Prepares both arms again, which reboots a gripper that has stopped with an error."""
-        response.success = time.monotonic() - self._sent_at >= IDLE_TIME
-        if response.success:
-            self._bad_target = ""
-            for follower in self._followers.values():
-                follower.prepare_again("is prepared again, as was asked for")
-        response.message = (
-            "the preparation of both arms has begun"
-            if response.success
-            else "the robot moves; pause or end the episode first"
-        )
-        return response
+        if time.monotonic() - self._sent_at < IDLE_TIME:
+            return "the robot moves; pause or end the episode first"
+        self._bad_target = ""
+        for follower in self._followers.values():
+            follower.prepare_again("is prepared again, as was asked for")
+        return ""
 
 
 def _malformed(target: np.ndarray) -> str:

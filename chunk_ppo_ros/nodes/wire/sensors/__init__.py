@@ -1,0 +1,1 @@
+"""Turns the messages of sensors into arrays and back."""

@@ -1,0 +1,76 @@
+"""All services by which an operator asks a node for something, each with the node that answers and its type.
+
+A service stands below the name of its node, such as `reward_node/start_episode`. A namespace moves it with the node.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from chunk_ppo_msgs.srv import EndEpisode, MoveArms
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """A service of one node.
+
+    Attributes:
+        node: the name of the node that answers.
+        name: the name below that of the node.
+        service_type: the type of the requests and responses.
+    """
+
+    node: str
+    name: str
+    service_type: type
+
+    @property
+    def path(self) -> str:
+        """The name by which a client in the same namespace finds the service."""
+        return f"{self.node}/{self.name}"
+
+    @property
+    def command(self) -> str:
+        """The start of the command that calls the service, to which the request is added where it has fields."""
+        package, kind, *_ = self.service_type.__module__.split(".")
+        return f"ros2 service call /{self.path} {package}/{kind}/{self.service_type.__name__}"
+
+    def create_client(self, node: Node) -> Any:
+        """Returns a client of this service for another node."""
+        return node.create_client(self.service_type, self.path)
+
+
+# reward_node directs episodes.
+START_EPISODE = Service("reward_node", "start_episode", Trigger)
+END_EPISODE = Service("reward_node", "end_episode", EndEpisode)
+PAUSE = Service("reward_node", "pause", SetBool)
+
+# robot_node moves the robot.
+TAKEOVER = Service("robot_node", "takeover", SetBool)
+EMERGENCY_STOP = Service("robot_node", "emergency_stop", SetBool)
+CONFIRM_MOTION = Service("robot_node", "confirm_motion", Trigger)
+MOVE_ARMS = Service("robot_node", "move_arms", MoveArms)
+GO_TO_START_POSE = Service("robot_node", "go_to_start_pose", Trigger)
+GO_TO_SLEEP_POSE = Service("robot_node", "go_to_sleep_pose", Trigger)
+STOP_SCRIPTED_MOTION = Service("robot_node", "stop_scripted_motion", Trigger)
+TORQUE_OFF = Service("robot_node", "torque_off", Trigger)
+PREPARE_ROBOT = Service("robot_node", "prepare_robot", Trigger)
+
+OPERATOR_SERVICES = (
+    START_EPISODE,
+    END_EPISODE,
+    PAUSE,
+    TAKEOVER,
+    EMERGENCY_STOP,
+    CONFIRM_MOTION,
+    MOVE_ARMS,
+    GO_TO_START_POSE,
+    GO_TO_SLEEP_POSE,
+    STOP_SCRIPTED_MOTION,
+    TORQUE_OFF,
+    PREPARE_ROBOT,
+)
+"""All of them, each with a name of its own."""
