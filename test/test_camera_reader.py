@@ -72,6 +72,17 @@ def test_a_camera_that_sends_on_both_topics_is_read_once(clock: SteadyClock) -> 
     assert [text for _, text in rig.node.take_lines()] == [f"reads cam_high from {topic}" for topic in (RAW, RECT)]
 
 
+def test_the_nodes_that_send_images_of_a_camera_are_known(clock: SteadyClock) -> None:
+    rig = Rig(clock)
+    rig.node.present = {RECT: ["sim_node"], RAW: ["camera"]}
+    assert rig.reader.senders(of_all_topics=True) == ()  # none of them has sent yet
+    rig.send(RECT)
+    assert rig.reader.senders(of_all_topics=False) == ("/sim_node",)
+    assert rig.reader.senders(of_all_topics=True) == ("/camera", "/sim_node")
+    rig.node.present[RECT] = ["camera", "camera"]  # one that was killed and started anew
+    assert rig.reader.senders(of_all_topics=True) == ("/camera",)
+
+
 def test_the_other_topic_takes_the_place_of_a_silent_one(clock: SteadyClock) -> None:
     rig = Rig(clock)
     assert rig.send(RECT)

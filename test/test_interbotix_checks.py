@@ -127,6 +127,26 @@ def test_findings_say_what_the_motors_told() -> None:
     assert advice_.startswith("left Position_P_Gain: the gain of shoulder is below 800, so that the arm sags")
 
 
+@pytest.mark.parametrize(
+    ("registers", "limit", "text"),
+    [
+        ({"Current_Limit": 300}, 600.0, "it grips with 807 mA, and robot.max_gripper_current is 600 mA"),
+        ({"Current_Limit": 300, "Goal_Current": 200}, 600.0, ""),  # the smaller one counts
+        ({"Current_Limit": 300}, 0.0, ""),  # nothing is limited
+        ({"Current_Limit": 200}, 600.0, ""),
+        ({}, 600.0, ""),
+    ],
+)
+def test_a_grip_that_would_be_taken_for_a_fault_is_named(registers: dict[str, int], limit: float, text: str) -> None:
+    facts = MotorFacts()
+    facts.note("Present_Temperature", MOTORS, [30] * 7)
+    for register, value in registers.items():
+        facts.note(register, ("gripper",), [value])
+    found = driver_findings("left", facts, [], control_period=0.02, is_paced=True, max_gripper_current=limit)
+    (gripper,) = [each for each in found if each.name == "left gripper"]
+    assert gripper.advice.startswith(text) and bool(gripper.advice) == bool(text)
+
+
 def test_a_simulation_tells_that_it_tells_nothing() -> None:
     found = driver_findings("left", MotorFacts(), [], control_period=0.02, is_paced=False)
     assert [each.name for each in found] == ["left bus", "left motors"]

@@ -192,6 +192,24 @@ def test_a_camera_that_stands_still_is_named_and_holds_the_policy_where_the_sett
     assert not rig.sensors.hold_reason
 
 
+def test_the_policy_holds_while_two_nodes_send_the_images_of_one_camera(rig: Rig) -> None:
+    rig.sense(stamp=1)
+    topic = "cam_high/camera/color/image_rect_raw"
+    rig.node.present = {topic: ["camera", "sim_node"]}
+    rig.sensors.watch()
+    text = (
+        "/camera and /sim_node send images of cam_high, and the policy cannot tell which is the camera, so that it "
+        "holds; stop all but one of them"
+    )
+    assert rig.node.take_lines() == [("error", text)]
+    assert rig.sensors.hold_reason == "several nodes send images of cam_high"
+    assert rig.sensors.take(newer_than=0) is None
+    rig.node.present[topic] = ["camera"]
+    rig.sensors.watch()
+    assert rig.node.take_lines() == [("info", "one node alone sends images of cam_high again")]
+    assert rig.sensors.take(newer_than=0) is not None
+
+
 @pytest.mark.parametrize("is_mirror", [False, True])
 def test_a_scene_of_a_simulator_may_stand_still(node: FakeNode, is_mirror: bool) -> None:
     config = with_camera_fault(is_real=is_mirror, holds=True)

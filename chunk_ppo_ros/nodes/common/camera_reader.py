@@ -15,6 +15,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
 from chunk_ppo_ros.nodes.wire import topics
 
 OnImage = Callable[[Image | CompressedImage], None]
@@ -60,6 +61,18 @@ class CameraReader:
         """The topics that the camera may send on, in words. Each raw one may also be a compressed one."""
         raw = [topic.name for topic in self._topics if topic.message_type is Image]
         return " or ".join(raw or [topic.name for topic in self._topics])
+
+    def senders(self, *, of_all_topics: bool) -> tuple[str, ...]:
+        """Returns the full names of the nodes that send images of this camera. Only one of them is the camera.
+
+        Args:
+            of_all_topics: whether all topics count. Otherwise only the one in use does, because another node may
+                publish the rectified images of a camera.
+        """
+        if self._in_use is None:
+            return ()
+        counted = self._topics if of_all_topics else (self._topics[self._in_use],)
+        return tuple(sorted({name for topic in counted for name, _ in publishers_of(self._node, topic.name)}))
 
     def watch(self) -> None:
         """Subscribes to a compressed topic where it alone has publishers. Call it about once a second."""

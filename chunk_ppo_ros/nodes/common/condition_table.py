@@ -28,6 +28,14 @@ IMAGE_UNREADABLE = Condition(
     cleared="the images of {camera} are valid again",
     renewed_by=("reason",),
 )
+CAMERA_SHARED = Condition(
+    key="publishers of {camera}",
+    text="{senders} send images of {camera}, and the policy cannot tell which is the camera, so that it holds; stop "
+    "all but one of them",
+    cleared="one node alone sends images of {camera} again",
+    renewed_by=("senders",),
+    is_error=True,
+)
 CAMERA_DOUBTFUL = Condition(
     key="pictures of {camera}",
     text="{camera} cannot be right: {reason}",

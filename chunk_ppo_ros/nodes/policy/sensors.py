@@ -42,6 +42,7 @@ class Sensors:
         # What sim_node renders has no noise.
         self._watches = {} if config.env.has_scene else {camera: CameraWatch() for camera in cameras}
         self._doubtful: set[str] = set()  # the cameras whose pictures cannot be right
+        self._shared: set[str] = set()  # the cameras for which several nodes send images
         self._sync = SensorSync(cameras, optional_cameras=config.robot.optional_cameras, now=time.monotonic())
         profile = qos.SENSOR_LOCKSTEP if config.env.is_lockstep else qos.SENSOR
         self._readers = {
@@ -61,6 +62,8 @@ class Sensors:
     @property
     def hold_reason(self) -> str:
         """Why the policy must hold although the sensors send, or an empty string."""
+        if self._shared:
+            return f"several nodes send images of {', '.join(sorted(self._shared))}"
         if not self._doubtful or not self._config.robot.hold_on_camera_fault:
             return ""
         return f"{', '.join(sorted(self._doubtful))} cannot be right (robot.hold_on_camera_fault)"
@@ -68,7 +71,8 @@ class Sensors:
     def take(self, *, newer_than: int) -> SyncedSensors | None:
         """Returns one reading of each sensor, none older than `newer_than` (ns of ROS time), or None.
 
-        It is None too while a camera cannot be right, if `robot.hold_on_camera_fault` is set.
+        It is None too while several nodes send the images of a camera, and while a camera cannot be right, if
+        `robot.hold_on_camera_fault` is set.
         """
         if self.hold_reason:
             self.stop_waiting()
@@ -93,8 +97,9 @@ class Sensors:
 
     def watch(self) -> None:
         """Looks for cameras on other topics, and reports which sensors have been waited for too long."""
-        for reader in self._readers.values():
+        for camera, reader in self._readers.items():
             reader.watch()
+            self._watch_senders(camera, reader.senders(of_all_topics=self._config.env.is_mirrored))
         now, timeout = time.monotonic(), self._config.env.sensor_timeout
         if self._waiting_since is None or now - self._waiting_since <= timeout:
             return
@@ -106,6 +111,15 @@ class Sensors:
             waited, tolerance = now - self._waiting_since, self._config.env.sync_tolerance
             self._node.clear_condition(condition_table.SENSORS_SILENT)
             self._node.raise_condition(condition_table.SENSORS_APART, waited=waited, tolerance=tolerance)
+
+    def _watch_senders(self, camera: str, senders: tuple[str, ...]) -> None:
+        """Reports a camera whose images come from several nodes, such as a mirror beside the camera itself."""
+        if len(senders) > 1:
+            self._shared.add(camera)
+            self._node.raise_condition(condition_table.CAMERA_SHARED, camera=camera, senders=" and ".join(senders))
+        else:
+            self._shared.discard(camera)
+            self._node.clear_condition(condition_table.CAMERA_SHARED, camera=camera)
 
     def _named(self, sensor: SilentSensor) -> str:
         """Returns which sensor is silent, for how long and on which topics."""

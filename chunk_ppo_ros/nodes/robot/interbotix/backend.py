@@ -81,7 +81,14 @@ class InterbotixBackend:
         """Returns what the drivers have told of their buses and motors, and who commands the leaders."""
         period = 1.0 / self._config.control_rate
         findings = (
-            driver_findings(arm.name, arm.facts, arm.state_periods, control_period=period, is_paced=self._is_paced)
+            driver_findings(
+                arm.name,
+                arm.facts,
+                arm.state_periods,
+                control_period=period,
+                is_paced=self._is_paced,
+                max_gripper_current=self._config.max_gripper_current,
+            )
             for arm in self._followers.values()
         )
         return (*itertools.chain.from_iterable(findings), *leader_findings(self._node))

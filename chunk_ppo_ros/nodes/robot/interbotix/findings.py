@@ -17,7 +17,13 @@ SLEEP_TOLERANCE = 0.05
 
 
 def driver_findings(
-    name: str, facts: MotorFacts, state_periods: list[float], *, control_period: float, is_paced: bool
+    name: str,
+    facts: MotorFacts,
+    state_periods: list[float],
+    *,
+    control_period: float,
+    is_paced: bool,
+    max_gripper_current: float = 0.0,
 ) -> tuple[Finding, ...]:
     """Returns what is known of an arm's driver.
 
@@ -27,11 +33,13 @@ def driver_findings(
         state_periods: the times between the last joint states, s.
         control_period: the time between two commands, s.
         is_paced: whether joint states come only in answer to commands, as from a simulator in lockstep.
+        max_gripper_current: the current of a gripper that stops the motion, mA; 0 for none.
     """
     found = [_bus(name, facts, state_periods, control_period=control_period, is_paced=is_paced)]
     if not facts.tells_registers:
         return (*found, Finding(f"{name} motors", "the driver tells no registers, as in a simulation; none is set"))
-    return (*found, _temperatures(name, facts), _gains(name, facts), _profile(name, facts), _currents(name, facts))
+    gripper = _currents(name, facts, largest=max_gripper_current)
+    return (*found, _temperatures(name, facts), _gains(name, facts), _profile(name, facts), gripper)
 
 
 def _bus(name: str, facts: MotorFacts, state_periods: list[float], *, control_period: float, is_paced: bool) -> Finding:
@@ -65,7 +73,8 @@ def _profile(name: str, facts: MotorFacts) -> Finding:
     return Finding(f"{name} {motor_facts.PROFILE_VELOCITY}", text if values else "not known")
 
 
-def _currents(name: str, facts: MotorFacts) -> Finding:
+def _currents(name: str, facts: MotorFacts, *, largest: float) -> Finding:
+    """Returns the limits of a gripper's current. A gripper that holds something has the smaller one all the time."""
     registers = (motor_facts.CURRENT_LIMIT, motor_facts.GOAL_CURRENT)
     found = {register: facts.value(register, aloha.GRIPPER) for register in registers}
     texts = [
@@ -73,7 +82,13 @@ def _currents(name: str, facts: MotorFacts) -> Finding:
         for register, value in found.items()
         if value is not None
     ]
-    return Finding(f"{name} gripper", ", ".join(texts) or "not known")
+    known = [value * motor_facts.CURRENT_UNIT for value in found.values() if value]
+    grip = min(known, default=0.0)
+    advice = (
+        f"it grips with {grip:.0f} mA, and robot.max_gripper_current is {largest:g} mA, so that each grasp ends as a "
+        f"FAULT; set it to {1.1 * grip:.0f} or more, or lower {motor_facts.CURRENT_LIMIT} of the motor"
+    )
+    return Finding(f"{name} gripper", ", ".join(texts) or "not known", advice if 0.0 < largest <= grip else "")
 
 
 def _listing(values: dict[str, int] | dict[str, float], unit: str = "") -> str:
