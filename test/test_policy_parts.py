@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +82,15 @@ def rig(node: FakeNode, monkeypatch: pytest.MonkeyPatch) -> Rig:
     clock = SteadyClock()
     monkeypatch.setattr(sensors, "time", clock)
     return Rig(node, clock)
+
+
+def test_the_ages_of_all_sensors_are_told_with_their_topics(rig: Rig) -> None:
+    rig.sense(stamp=1 * SECOND, cameras=CAMERAS[:2])
+    ages = {age.name: age for age in rig.sensors.ages}
+    assert set(ages) == {*CAMERAS, "left arm", "right arm"}
+    assert ages["left arm"].topic == "follower_left/joint_states"
+    assert ages[CAMERAS[0]].topic.startswith(f"{CAMERAS[0]}/camera/color/image_rect_raw or ")
+    assert [name for name, age in ages.items() if math.isnan(age.seconds)] == [CAMERAS[2]]
 
 
 def test_a_silent_sensor_is_named_only_while_readings_are_waited_for(rig: Rig) -> None:

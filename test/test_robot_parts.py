@@ -38,6 +38,7 @@ SIMULATED = TrustRule.of(RobotConfig(), simulated=True)
 def said(diagnostics: RobotDiagnostics, **changes: object) -> tuple[bytes, str]:
     """Returns the level and the text of an idle robot with joint states of both arms, but for `changes`."""
     idle: dict[str, object] = {"playing": False, "suspended": "", "arms": aloha.SIDES, "human": False, "problem": ""}
+    idle["now"] = 0
     status = diagnostics.status(**{**idle, **changes})  # type: ignore[arg-type]
     assert (status.name, status.hardware_id) == ("robot_node: chunk player", "aloha")
     return status.level, status.message
@@ -80,7 +81,7 @@ def test_the_diagnostics_count_results_and_steps() -> None:
     diagnostics = RobotDiagnostics()
     for result in (execution(3, clamped=2), execution(4, clamped=1), ExecutionResult.nothing(Status.REFUSED, "late")):
         diagnostics.note_result(result)
-    status = diagnostics.status(playing=False, suspended="", arms=aloha.SIDES, human=False, problem="")
+    status = diagnostics.status(playing=False, suspended="", arms=aloha.SIDES, human=False, problem="", now=0)
     values = {value.key: value.value for value in status.values}
     assert values == {
         "chunks_executed": "2",

@@ -57,6 +57,9 @@ class Node(WorkerNode):
     def cleaned_up(self) -> None:
         self._keep("cleaned_up")
 
+    def values(self) -> dict[str, str]:
+        return {"age of cam_high": "0.010 s"}
+
     def _keep(self, call: str) -> None:
         self.calls.append(call)
 
@@ -147,3 +150,9 @@ def test_a_node_whose_error_is_handled_can_be_configured_again(graph: Graph) -> 
     assert graph.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
     assert graph.node.is_configured
     assert graph.node.is_ready
+
+
+def test_the_diagnostics_tell_the_values_of_the_node(graph: Graph) -> None:
+    graph.until(lambda: graph.peer.heard["/diagnostics"])
+    (value,) = graph.peer.heard["/diagnostics"][-1].status[0].values
+    assert (value.key, value.value) == ("age of cam_high", "0.010 s")

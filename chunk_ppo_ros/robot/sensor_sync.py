@@ -111,6 +111,12 @@ class SensorSync:
         for source in (*self._cameras.values(), *self._arms.values()):
             source.quiet_since = max(source.quiet_since, now)
 
+    @property
+    def stamps(self) -> dict[str, int | None]:
+        """The stamp of the newest reading of each camera, "left arm" and "right arm", ns; None before any."""
+        named = self._cameras | {f"{side} arm": source for side, source in self._arms.items()}
+        return {name: None if source.reading is None else source.reading.stamp for name, source in named.items()}
+
     def silent(self, now: float, timeout: float) -> list[SilentSensor]:
         """Returns the sensors that have sent nothing newer for longer than `timeout`, s.
 

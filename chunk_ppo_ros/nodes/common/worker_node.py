@@ -16,6 +16,7 @@ from std_msgs.msg import Bool
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Condition, Conditions
+from chunk_ppo_ros.nodes.common.sensor_ages import key_values
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT, Worker
 from chunk_ppo_ros.nodes.wire import parameters, topics
 
@@ -32,8 +33,8 @@ class Lifecycle(enum.Enum):
 class WorkerNode(LifecycleNode):
     """A lifecycle node whose slow work runs in one worker thread.
 
-    Subclasses override `configure`, `activated`, `deactivated`, `cleaned_up`, `activity` and `watch`, and call `start`
-    when they are constructed.
+    Subclasses override `configure`, `activated`, `deactivated`, `cleaned_up`, `activity`, `values` and `watch`, and
+    call `start` when they are constructed.
 
     Args:
         name: the name of the node.
@@ -78,6 +79,10 @@ class WorkerNode(LifecycleNode):
     def activity(self) -> str:
         """Returns what the node does at the moment, in words, for the diagnostics."""
         return "working" if self.is_working else "idle"
+
+    def values(self) -> dict[str, str]:
+        """Returns facts that the diagnostics tell by name, such as the ages of sensors."""
+        return {}
 
     def watch(self) -> None:
         """Is called once a second of steady time."""
@@ -220,6 +225,7 @@ class WorkerNode(LifecycleNode):
         state = self._lifecycle.value + ("" if self._ready else ", not ready")
         message = "; ".join([state, self.activity(), *self._conditions.texts])
         status = DiagnosticStatus(name=self.get_name(), level=self._conditions.level, message=message)
+        status.values = key_values(self.values())
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(array)

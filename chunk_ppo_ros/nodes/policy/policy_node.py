@@ -16,6 +16,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.runner import run_node
+from chunk_ppo_ros.nodes.common.sensor_ages import age_values
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
@@ -204,6 +205,10 @@ class PolicyNode(WorkerNode):
         """Returns why the node holds, or that it acts."""
         step = self._facts.state.next_step()
         return step.reason if isinstance(step, Hold) else self._sensors.hold_reason or "acting"
+
+    def values(self) -> dict[str, str]:
+        """Returns the ages of the sensors."""
+        return age_values(self._sensors.ages)
 
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""

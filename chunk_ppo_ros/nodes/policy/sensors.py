@@ -13,6 +13,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
+from chunk_ppo_ros.nodes.common.sensor_ages import SensorAge, age_of
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
@@ -121,11 +122,22 @@ class Sensors:
             self._shared.discard(camera)
             self._node.clear_condition(condition_table.CAMERA_SHARED, camera=camera)
 
+    @property
+    def ages(self) -> list[SensorAge]:
+        """How old the newest reading of each camera and arm is."""
+        now = self._node.get_clock().now().nanoseconds
+        stamps = self._sync.stamps.items()
+        return [age_of(name, stamp, now=now, topic=self._topic_of(name)) for name, stamp in stamps]
+
     def _named(self, sensor: SilentSensor) -> str:
         """Returns which sensor is silent, for how long and on which topics."""
-        if sensor.name in self._readers:
-            return f"{sensor} on {self._readers[sensor.name].topic_names}"
-        return f"{sensor} on {topics.FOLLOWER_STATES[sensor.name.removesuffix(' arm')].name}"
+        return f"{sensor} on {self._topic_of(sensor.name)}"
+
+    def _topic_of(self, sensor: str) -> str:
+        """Returns the topics of a sensor, which is a camera, "left arm" or "right arm"."""
+        if sensor in self._readers:
+            return str(self._readers[sensor].topic_names)
+        return topics.FOLLOWER_STATES[sensor.removesuffix(" arm")].name
 
     def _on_image(self, camera: str, message: Image | CompressedImage) -> None:
         try:

@@ -48,7 +48,7 @@ class DiagnosticsPublisher:
         node.create_timer(DIAGNOSTICS_PERIOD, self._publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _publish(self) -> None:
-        player = self._player
+        player, stamp = self._player, self._node.get_clock().now().nanoseconds
         status = self._diagnostics.status(
             playing=player.playing,
             suspended=player.readiness.suspended,
@@ -57,7 +57,7 @@ class DiagnosticsPublisher:
             problem=player.teleoperation_problem,
             obstacle=self._look(),
             waits=player.readiness.waits(time.monotonic()),
+            now=stamp,
         )
-        stamp = self._node.get_clock().now().nanoseconds
         statuses = [status, self._backend(), self._motors()]
         self._publisher.publish(DiagnosticArray(header=header_of(stamp), status=statuses))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import collections
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
+from chunk_ppo_ros.nodes.common.sensor_ages import age_of, age_values, key_values
 from chunk_ppo_ros.robot import aloha
 
 
@@ -19,6 +20,7 @@ class RobotDiagnostics:
         self._num_clamped_steps = 0
         self._last: ExecutionResult | None = None
         self._bad_states: dict[str, str] = {}
+        self._stamps: dict[str, int] = {}  # of the newest joint states of each arm, ns
 
     def note_result(self, result: ExecutionResult) -> None:
         """Counts the result of a chunk."""
@@ -35,6 +37,10 @@ class RobotDiagnostics:
         """Forgets what was wrong with an arm's joint states."""
         self._bad_states.pop(arm, None)
 
+    def note_stamp(self, arm: str, stamp: int) -> None:
+        """Stores the stamp, ns, of the newest joint states of an arm, such as "left arm" or "left leader"."""
+        self._stamps[arm] = stamp
+
     def status(
         self,
         *,
@@ -45,6 +51,7 @@ class RobotDiagnostics:
         problem: str,
         obstacle: str = "",
         waits: str = "",
+        now: int,
     ) -> DiagnosticStatus:
         """Returns the node's state.
 
@@ -56,6 +63,7 @@ class RobotDiagnostics:
             problem: why an arm does not follow its leader while a human drives, or empty.
             obstacle: why the robot must not move or cannot, or empty.
             waits: why the arms must be looked after before the robot moves, or empty.
+            now: the ROS time, ns, for the ages of the joint states.
         """
         level, message = self._summary(playing, suspended, arms, obstacle=obstacle, waits=waits)
         if human and level == DiagnosticStatus.OK:
@@ -65,12 +73,13 @@ class RobotDiagnostics:
         values |= {"num_steps": str(self._num_steps), "num_clamped_steps": str(self._num_clamped_steps)}
         if self._last is not None:
             values["last_result"] = f"{self._last.status.name} {self._last.message}".strip()
+        values |= age_values(age_of(arm, stamp, now=now) for arm, stamp in sorted(self._stamps.items()))
         return DiagnosticStatus(
             level=level,
             name="robot_node: chunk player",
             hardware_id="aloha",
             message=message,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+            values=key_values(values),
         )
 
     def _summary(

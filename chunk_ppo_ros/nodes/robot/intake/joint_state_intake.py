@@ -76,6 +76,7 @@ class JointStateIntake:
         currents = aloha.side_currents(message.name, message.effort) if self._tells_currents else None
         self._player.motors.observe(side, currents, now=time.monotonic())
         stamp = time_to_ns(message.header.stamp)
+        self._diagnostics.note_stamp(f"{side} arm", stamp)
         self._player.observe(side, state, stamp=stamp, now=time.monotonic(), age=self._age(stamp), effort=effort)
         self._on_arm_states()
 
@@ -87,6 +88,7 @@ class JointStateIntake:
             return
         self._note_good_states(f"leader_{side}", f"{side} leader")
         stamp = time_to_ns(message.header.stamp)
+        self._diagnostics.note_stamp(f"{side} leader", stamp)
         self._player.observe_leader(side, state, now=time.monotonic(), stamp=stamp, age=self._age(stamp))
 
     def _age(self, stamp: int) -> float:
