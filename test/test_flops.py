@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import pytest
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.model_size import size_settings
+from chunk_ppo_ros.config.entries.model_size import size_settings
 from chunk_ppo_ros.evaluation.bench import flops
 from chunk_ppo_ros.model.backbone.pi0_fast import Pi0FAST
 

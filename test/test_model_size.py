@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, from_dict
-from chunk_ppo_ros.config.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
+from chunk_ppo_ros.config.entries.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 SIZE = ModelSize(

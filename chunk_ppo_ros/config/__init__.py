@@ -1,6 +1,7 @@
 """The configuration of a run as frozen dataclasses with presets. Each section is a file and needs no other package."""
 
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, SIMULATORS, ChunkLengthConfig, EnvConfig
+from chunk_ppo_ros.config.episode import EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
@@ -24,6 +25,7 @@ __all__ = [
     "TINY_MODEL",
     "ChunkLengthConfig",
     "EnvConfig",
+    "EpisodeConfig",
     "PPOConfig",
     "Pi0FASTActorCriticConfig",
     "PretrainConfig",

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chunk_ppo_ros.config.model_size import NAMES as SIZE_NAMES
+from chunk_ppo_ros.config.entries.model_size import NAMES as SIZE_NAMES
 from chunk_ppo_ros.core.rounding import MAX_LOGP_GAPS
 
 Carry = Callable[[dict[str, Any], Any, str], None]

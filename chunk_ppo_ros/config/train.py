@@ -6,6 +6,7 @@ import dataclasses
 
 from chunk_ppo_ros.config.cameras import check_cameras
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, ChunkLengthConfig, EnvConfig
+from chunk_ppo_ros.config.episode import OPERATOR, EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
 from chunk_ppo_ros.config.model import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.ppo import PPOConfig
@@ -21,6 +22,7 @@ class TrainConfig:
     model: Pi0FASTActorCriticConfig = dataclasses.field(default_factory=Pi0FASTActorCriticConfig)
     ppo: PPOConfig = dataclasses.field(default_factory=PPOConfig)
     env: EnvConfig = dataclasses.field(default_factory=EnvConfig)
+    episode: EpisodeConfig = dataclasses.field(default_factory=EpisodeConfig)
     chunk_length: ChunkLengthConfig = dataclasses.field(default_factory=ChunkLengthConfig)
     robot: RobotConfig = dataclasses.field(default_factory=RobotConfig)
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
@@ -54,6 +56,11 @@ class TrainConfig:
                 f"reward.scene_terms must be empty with env.simulator {REAL_ROBOT}, got "
                 f"{', '.join(self.reward.scene_terms)}; a real robot has no simulated scene, so write a reward source "
                 "(docs/rewards.md)"
+            )
+        if self.episode.reset != OPERATOR and not self.env.is_real:
+            raise ValueError(
+                f"episode.reset must be {OPERATOR} with env.simulator {self.env.simulator}, got {self.episode.reset}; "
+                f"the simulator resets its own scene, so leave it out, or set env.simulator to {REAL_ROBOT}"
             )
         if self.robot.shadow and self.env.is_lockstep:
             raise ValueError(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.model_size import size_settings
+from chunk_ppo_ros.config.entries.model_size import size_settings
 from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.evaluation.parity.parity_quantities import Model, list_quantities
 from chunk_ppo_ros.evaluation.parity.parity_set import ReferenceSet, read_reference_set

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from chunk_ppo_ros.config import PRESETS, Pi0FASTActorCriticConfig, TrainConfig
-from chunk_ppo_ros.config.model_size import size_settings
+from chunk_ppo_ros.config.entries.model_size import size_settings
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, Provenance

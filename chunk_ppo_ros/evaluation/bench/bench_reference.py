@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, PPOConfig
-from chunk_ppo_ros.config.model_size import GemmaSize, ModelSize, SigLIPSize
+from chunk_ppo_ros.config.entries.model_size import GemmaSize, ModelSize, SigLIPSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.evaluation.bench.bench_policy import ACTION_DIM, BenchPolicy, with_tokens

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.model_size import ModelSize
+from chunk_ppo_ros.config.entries.model_size import ModelSize
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.named_leaves import HasShape

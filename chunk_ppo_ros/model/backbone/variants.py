@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
-from chunk_ppo_ros.config.model_size import GemmaSize, ModelSize, SigLIPSize
+from chunk_ppo_ros.config.entries.model_size import GemmaSize, ModelSize, SigLIPSize
 
 _UNROLLED_DEPTH = 4  # Towers up to this depth run unrolled: a block has less overhead, and compiling stays short.
 

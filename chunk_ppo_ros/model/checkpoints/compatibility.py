@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, model_size
+from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
+from chunk_ppo_ros.config.entries import model_size
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.parameter_groups import VALUE
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers

@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
-_SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "run")
+_SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run")
 
 
 @dataclasses.dataclass(frozen=True)

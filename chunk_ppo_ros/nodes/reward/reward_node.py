@@ -44,7 +44,7 @@ class RewardNode(Node):
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
-        self._config = parameters.declare(self, "model", "ppo", "env", "reward", "run")
+        self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run")
         run, reward = self._config.run, self._config.reward
         check_settings(reward)
         self._records = RunRecords(self._config)

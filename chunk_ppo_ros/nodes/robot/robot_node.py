@@ -54,7 +54,7 @@ class RobotNode(MotionLifecycle):
 
     def __init__(self) -> None:
         super().__init__("robot_node")
-        config = parameters.declare(self, "robot", "env", "model", "run")
+        config = parameters.declare(self, "robot", "env", "episode", "model", "run")
         self._lockstep = config.env.is_lockstep
         self._convention = grippers.convention_of(config.robot)
         self._player = make_player(config)

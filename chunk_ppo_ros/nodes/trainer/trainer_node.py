@@ -37,7 +37,7 @@ from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
-_SECTIONS = ("model", "ppo", "env", "chunk_length", "robot", "reward", "pretrain", "run")
+_SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "pretrain", "run")
 SAVE_RETRY_PERIOD = 10.0  # s, steady time
 _LAST_WORDS_TIMEOUT = Duration(seconds=2)
 

@@ -1,0 +1,50 @@
+"""The settings of how robot and scene come to the start of an episode, and of how the episode starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+
+from chunk_ppo_ros.config.schema import Checked, setting
+
+OPERATOR, SCRIPTED, TELEOPERATED, COMMAND = "operator", "scripted", "teleoperated", "command"
+RESETS = (OPERATOR, SCRIPTED, TELEOPERATED, COMMAND)
+"""The values of `episode.reset`, which say who brings robot and scene to the start."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodeConfig(Checked):
+    """Settings of the reset and of the start of episodes, which docs/episodes.md explains."""
+
+    reset: str = setting(
+        OPERATOR,
+        "who brings a robot and its scene to the start of an episode: operator by any means, scripted moves the arms "
+        "to the start pose, teleoperated follows the leader arms, command runs reset_command",
+        choices=RESETS,
+    )
+    reset_command: str = setting(
+        "", "command line of a reset, a program and its arguments as a shell would quote them, but run without a shell"
+    )
+    return_to_start: bool = setting(
+        True, "after a teleoperated reset or a reset by a command the arms go to the start pose"
+    )
+    start_automatically: bool = setting(False, "an episode starts when it is ready, without the service start_episode")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.reset == COMMAND) != bool(self.reset_command.strip()):
+            raise ValueError(
+                f"episode.reset_command must be set where episode.reset is {COMMAND} and nowhere else, got "
+                f"'{self.reset_command}' with episode.reset {self.reset}; change one of them"
+            )
+        try:
+            self.reset_arguments  # noqa: B018 - A line that cannot be read is refused now.
+        except ValueError as error:
+            raise ValueError(
+                f"episode.reset_command must be a command line, got '{self.reset_command}' ({error}); close its quotes"
+            ) from error
+
+    @property
+    def reset_arguments(self) -> tuple[str, ...]:
+        """The program of `reset_command` and its arguments; empty where there is no command."""
+        return tuple(shlex.split(self.reset_command))
