@@ -12,7 +12,9 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.stamps import StampSource
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
+from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk
 from chunk_ppo_ros.nodes.wire import conversions, topics
+from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors import joints
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -25,12 +27,16 @@ class ChunkPublisher:
         node: the node that publishes, and whose clock gives the stamps.
         prompt: the task in words, which is sent with each observation.
         control_rate: the rate at which steps are executed, Hz.
+
+    Attributes:
+        newest: the newest chunk that was published, or None before any.
     """
 
     def __init__(self, node: Node, *, prompt: str, control_rate: float) -> None:
         self._clock = node.get_clock()
         self._prompt = prompt
         self._period = 1.0 / control_rate
+        self.newest: NewestChunk | None = None
         self._stamps = StampSource()
         self._stamp = 0  # the stamp of the newest chunk, ns of ROS time
         self._chunks = topics.ACTION_CHUNK.create_publisher(node)
@@ -55,7 +61,7 @@ class ChunkPublisher:
         """
         self._stamp = self._stamps.next(self._clock.now().nanoseconds)
         sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
-        self._chunks.publish(conversions.chunk_to_message(id, sampled, stamp=self._stamp))
+        self._publish_chunk(id, sampled, stamp=self._stamp)
         targets = chunk.asked_actions[:max_steps]
         origin = ChunkOrigin(id.run_id, id.sequence_number, readings.stamp)
         for side, publisher in self._trajectories.items():
@@ -66,9 +72,24 @@ class ChunkPublisher:
     def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
         """Publishes a chunk that a human drove. The robot has executed it already."""
         driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, self._prompt))
-        self._chunks.publish(conversions.chunk_to_message(id, driven, stamp=segment.stamp))
+        self._publish_chunk(id, driven, stamp=segment.stamp)
         self._stamps.note(segment.stamp)
         self._stamp = segment.stamp
+
+    def _publish_chunk(self, id: ChunkId, chunk: SampledChunk, *, stamp: int) -> None:
+        message = conversions.chunk_to_message(id, chunk, stamp=stamp)
+        self._chunks.publish(message)
+        self.newest = NewestChunk(
+            sequence_number=id.sequence_number,
+            episode=id.episode,
+            chunk=id.chunk,
+            policy_version=message.policy_version,
+            value=message.value,
+            num_steps=message.num_steps_asked,
+            human=message.human,
+            stamp=stamp,
+            observation_stamp=time_to_ns(message.observation.stamp),
+        )
 
     def publish_bootstrap(
         self, step: Bootstrap, observation: ModelObservation, value: float, readings: SyncedSensors

@@ -15,6 +15,7 @@ from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.newest_chunk import chunk_values
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.sensor_ages import age_values
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
@@ -207,8 +208,8 @@ class PolicyNode(WorkerNode):
         return step.reason if isinstance(step, Hold) else self._sensors.hold_reason or "acting"
 
     def values(self) -> dict[str, str]:
-        """Returns the ages of the sensors."""
-        return age_values(self._sensors.ages)
+        """Returns the ages of the sensors, and the newest chunk."""
+        return age_values(self._sensors.ages) | chunk_values(self._publisher.newest)
 
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
