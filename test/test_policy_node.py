@@ -312,6 +312,10 @@ def test_truncation_is_bootstrapped_and_the_next_episode_starts_with_chunk_0(gra
     graph.until(lambda: graph.peer.bootstraps)
     graph.peer.event(msg.EpisodeEvent.ENDED, outcome=msg.EpisodeEvent.TIME_LIMIT)
     graph.peer.event(msg.EpisodeEvent.RESET, episode=1)
+    graph.peer.event(msg.EpisodeEvent.READY, episode=1, stamp=2)
+    graph.peer.sense(4)
+    graph.spin(0.2)
+    assert len(graph.peer.chunks) == 1  # an episode that is ready waits for its start
     graph.peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=5)
     graph.spin(0.2)
     assert len(graph.peer.chunks) == 1  # what the sensors showed before the start is not of this episode

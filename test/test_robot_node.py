@@ -168,8 +168,8 @@ def test_unsafe_chunks_never_reach_the_controllers(
     assert real_time.rig.targets == []
 
 
-@pytest.mark.parametrize("event", [EpisodeEvent.PAUSED, EpisodeEvent.ENDED])
-def test_a_pause_and_an_end_cancel_the_chunk(real_time: Graph, event: int) -> None:
+@pytest.mark.parametrize("event", [EpisodeEvent.PAUSED, EpisodeEvent.ENDED, EpisodeEvent.READY])
+def test_a_pause_an_end_and_an_episode_that_waits_for_its_start_cancel_the_chunk(real_time: Graph, event: int) -> None:
     real_time.rig.send(ramp(100, 0.002))
     real_time.until(lambda: len(real_time.rig.targets) >= 3)
     real_time.rig.tell(event)

@@ -64,7 +64,7 @@ class RolloutFacts:
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
         stamp = time_to_ns(message.header.stamp)
-        if message.event == msg.EpisodeEvent.RESET:
+        if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.READY):
             self.state.episode_reset(message.episode)
         elif message.event == msg.EpisodeEvent.STARTED:
             self.state.episode_started(message.episode, stamp=stamp)

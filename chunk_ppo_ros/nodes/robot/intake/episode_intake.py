@@ -24,6 +24,7 @@ UNCONFIRMED = f"robot_node has started (robot.confirm_start); {CONFIRM}"
 
 _SUSPENDING_EVENTS = {
     EpisodeEvent.RESET: "the episode is being reset",
+    EpisodeEvent.READY: "the episode waits for its start",
     EpisodeEvent.ENDED: "the episode has ended",
     EpisodeEvent.PAUSED: "paused",
 }
