@@ -47,9 +47,13 @@ class Service:
 START_EPISODE = Service("reward_node", "start_episode", Trigger)
 END_EPISODE = Service("reward_node", "end_episode", EndEpisode)
 PAUSE = Service("reward_node", "pause", SetBool)
+RESET_DONE = Service("reward_node", "reset_done", Trigger)
+RESET = Service("reward_node", "reset", Trigger)
 
 # robot_node moves the robot.
 TAKEOVER = Service("robot_node", "takeover", SetBool)
+LEADERS_GRIPPED = Service("robot_node", "leaders_gripped", Trigger)
+RELEASE_LEADERS = Service("robot_node", "release_leaders", Trigger)
 EMERGENCY_STOP = Service("robot_node", "emergency_stop", SetBool)
 CONFIRM_MOTION = Service("robot_node", "confirm_motion", Trigger)
 MOVE_ARMS = Service("robot_node", "move_arms", MoveArms)
@@ -63,7 +67,11 @@ OPERATOR_SERVICES = (
     START_EPISODE,
     END_EPISODE,
     PAUSE,
+    RESET_DONE,
+    RESET,
     TAKEOVER,
+    LEADERS_GRIPPED,
+    RELEASE_LEADERS,
     EMERGENCY_STOP,
     CONFIRM_MOTION,
     MOVE_ARMS,
