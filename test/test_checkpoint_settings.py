@@ -17,7 +17,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, describe, setup_for_training
-from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, TrainConfig, flags, to_dict
+from chunk_ppo_ros.config import PRESETS, ChunkLengthConfig, EpisodeConfig, TrainConfig, flags, to_dict
 from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation import evaluate, positions
 from chunk_ppo_ros.model.checkpoints.atomic_folder import checksums
@@ -90,6 +90,23 @@ def test_a_flag_comes_first_and_what_it_changes_is_printed(tmp_path: Path, capsy
     assert line.count("\n") == 1
     for change in ("model.temperature 0.5 -> 1.0", "env.simulator 'mujoco' -> 'kinematic'", "'hand over' -> ''"):
         assert change in line.split("otherwise than in its run: ")[1]
+
+
+def test_prompts_are_those_of_the_checkpoint_and_flags_replace_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configure(tmp_path)
+    several = dataclasses.replace(config, episode=EpisodeConfig(prompts=("2=reach", "hold"), prompt_sampling="random"))
+    path = save_own(tmp_path / "several", config=several)
+    assert measured(path).episode == several.episode
+    assert "random prompts 'reach' (weight 2), 'hold' (weight 1); the settings" in capsys.readouterr().out
+    one = measured(path, "--prompt", "reach")
+    assert (one.run.prompt, one.episode.prompts) == ("reach", ())
+    assert "episode.prompts ['2=reach', 'hold'] -> []" in capsys.readouterr().out
+    assert measured(path, "--prompts", "wave").episode == EpisodeConfig(prompts=("wave",), prompt_sampling="random")
+    named = save_own(tmp_path / "named", config=unlike_presets(config))
+    found = measured(named, "--prompts", "wave", "reach")
+    assert (found.run.prompt, found.episode.prompts) == ("", ("wave", "reach"))
 
 
 def test_what_the_checkpoint_says_comes_before_the_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS, EnvConfig, PretrainConfig, TrainConfig
+from chunk_ppo_ros.config import PRESETS, EnvConfig, EpisodeConfig, PretrainConfig, TrainConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.sim.experts.demonstrations import (
     collect_demonstrations,
@@ -96,10 +96,17 @@ def test_recorded_arrays_belong_together():
     assert demonstrations.rewards.shape == demonstrations.episodes.shape == (chunks,)
     assert np.all(np.diff(demonstrations.episodes) >= 0)
     assert set(demonstrations.episodes) == set(range(5))
-    assert demonstrations.prompt == make_simulator(config).prompt
-    assert demonstrations.prompts == (demonstrations.prompt,) * 5
+    assert demonstrations.prompts == (make_simulator(config).prompt,) * 5
+
     # Each chunk starts next to the state that it was recorded with.
     assert np.abs(demonstrations.actions[:, 0] - demonstrations.state).max() < 0.05
+
+
+def test_demonstrations_have_the_prompts_of_the_run() -> None:
+    config = dataclasses.replace(
+        configuration(episodes=6, aim_noise=0.0), episode=EpisodeConfig(prompts=("2=reach", "touch both"))
+    )
+    assert collect_demonstrations(config, render=False).prompts == ("reach", "touch both", "reach") * 2
 
 
 @pytest.mark.parametrize("aim_noise", [0.0, 0.04])

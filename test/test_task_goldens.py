@@ -125,7 +125,7 @@ def test_the_cube_is_that_of_the_scene_that_gym_aloha_ships() -> None:
 
 def test_random_motions() -> None:
     config = dataclasses.replace(PRESETS["debug"], pretrain=PretrainConfig(num_demonstrations=2, min_pace=0.5))
-    motions = draw_motions(config, prompt="move")
+    motions = draw_motions(config, prompts=("move",))
     assert motions.prompts == ("move",)
     # These numbers of the left arm at the end of the second chunk of the second episode were printed at commit 554c103.
     expected = [0.0, -1.1205463, 0.9545708, -0.4845754, -0.3194800, -0.0054541, 0.7785449]

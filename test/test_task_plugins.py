@@ -190,14 +190,14 @@ def test_a_task_without_an_expert_fits_tokenizers_to_random_motions(capsys: pyte
     printed = capsys.readouterr().out
     assert "the task point has no scripted expert" in printed
     assert "60 chunks of random smooth motions" in printed  # 20 episodes of 3
-    motions = draw_motions(config, prompt="p")
+    motions = draw_motions(config, prompts=("p",))
     np.testing.assert_array_less(np.abs(np.diff(motions.actions, axis=1))[..., aloha.ARM_INDICES], 2.5 / 50 + 1e-5)
     assert np.all((motions.actions >= aloha.LOWER_LIMITS - 1e-5) & (motions.actions <= aloha.UPPER_LIMITS + 1e-5))
     assert tokenizer.norm_stats.state.dim == 14
 
 
 def test_random_motions_go_on_from_where_they_are_and_begin_each_episode_at_the_start_pose() -> None:
-    motions = draw_motions(configure("point"), prompt="p")
+    motions = draw_motions(configure("point"), prompts=("p",))
     starts = motions.state.reshape(20, 3, 14)
     np.testing.assert_array_equal(starts[:, 0], np.tile(aloha.START_POSE.astype(np.float32), (20, 1)))
     ends = motions.actions.reshape(20, 3, 16, 14)[:, :-1, -1]

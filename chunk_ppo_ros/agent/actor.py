@@ -18,7 +18,7 @@ from chunk_ppo_ros.core_jax.arrays import Key, Params
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
-from chunk_ppo_ros.sim.tasks.registry import prompt_of
+from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 
 class Actor:
@@ -33,7 +33,7 @@ class Actor:
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
-        SettingError: when the prompt cannot be encoded, or the task does not exist.
+        SettingError: when a prompt cannot be encoded, or the task does not exist.
     """
 
     def __init__(
@@ -41,7 +41,8 @@ class Actor:
     ) -> None:
         self._config = config
         bundle = restore.load(checkpoint, config)
-        bundle.tokenizer.check_prompt(prompt_of(config))
+        lengths = {prompt.text: bundle.tokenizer.check_prompt(prompt.text) for prompt in prompts_of(config)}
+        self._longest_prompt = max(lengths, key=lambda text: lengths[text])
         self._tokenizer, self._policy = bundle.tokenizer, bundle.policy
         self._params = bundle.params
         self.policy_version = policy_version
@@ -99,14 +100,14 @@ class Actor:
         self._params = None
 
     def warm_up(self) -> None:
-        """Compiles sampling and the value, so that the first chunk of an episode is not late."""
+        """Compiles sampling and the value with the longest prompt, so that no first chunk of an episode is late."""
         model = self._config.model
         shape = (len(model.cameras), model.image_size, model.image_size, 3)
         observation = Observation(
             images=np.zeros(shape, np.uint8),
             image_mask=np.ones(shape[0], bool),
             state=np.zeros(model.action_dim, np.float32),
-            prompt="warm up",
+            prompt=self._longest_prompt,
         )
         model_observation = self.observe(observation)
         self.act(model_observation, sequence_number=0)

@@ -33,7 +33,7 @@ from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
 from chunk_ppo_ros.robot.chunk_length import length_metrics
-from chunk_ppo_ros.sim.tasks.registry import prompt_of
+from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 
 class Learner:
@@ -79,10 +79,11 @@ class Learner:
 
         Raises:
             CheckpointError: when a checkpoint that must be loaded cannot be, or another run already uses the folder.
-            SettingError: when the prompt cannot be encoded, or the task does not exist.
+            SettingError: when a prompt cannot be encoded, or the task does not exist.
         """
         state = initial_state(config, open_start(config.run) if start is None else start)
-        state.policy.tokenizer.check_prompt(prompt_of(config))  # before anything is written that blocks another try
+        for prompt in prompts_of(config):  # before anything is written that blocks another try
+            state.policy.tokenizer.check_prompt(prompt.text)
         learner = cls(config, state)
         if state.checkpoint is None:
             learner.save()

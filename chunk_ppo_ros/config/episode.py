@@ -1,11 +1,14 @@
-"""The settings of how robot and scene come to the start of an episode, and of how the episode starts."""
+"""The settings of how robot and scene come to the start of an episode, how it starts, and which prompt it has."""
 
 from __future__ import annotations
 
 import dataclasses
 import shlex
 
+from chunk_ppo_ros.config.entries.prompts import parse_prompts
 from chunk_ppo_ros.config.schema import Checked, setting
+from chunk_ppo_ros.core.prompts.prompt_schedule import BALANCED, SAMPLINGS
+from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 
 OPERATOR, SCRIPTED, TELEOPERATED, COMMAND = "operator", "scripted", "teleoperated", "command"
 RESETS = (OPERATOR, SCRIPTED, TELEOPERATED, COMMAND)
@@ -14,7 +17,7 @@ RESETS = (OPERATOR, SCRIPTED, TELEOPERATED, COMMAND)
 
 @dataclasses.dataclass(frozen=True)
 class EpisodeConfig(Checked):
-    """Settings of the reset and of the start of episodes, which docs/episodes.md explains."""
+    """Settings of the reset, the start and the prompts of episodes, which docs/episodes.md explains."""
 
     reset: str = setting(
         OPERATOR,
@@ -29,9 +32,20 @@ class EpisodeConfig(Checked):
         True, "after a teleoperated reset or a reset by a command the arms go to the start pose"
     )
     start_automatically: bool = setting(False, "an episode starts when it is ready, without the service start_episode")
+    prompts: tuple[str, ...] = setting(
+        (),
+        "tasks in words, one for each episode, each as TEXT or WEIGHT=TEXT; empty takes run.prompt or the task's own",
+    )
+    prompt_sampling: str = setting(
+        BALANCED,
+        "how the prompt of an episode is chosen: balanced keeps to the weights and repeats the prompt of a discarded "
+        "episode, random draws by weight",
+        choices=SAMPLINGS,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.weighted_prompts  # noqa: B018 - An entry that cannot be used is refused now.
         if (self.reset == COMMAND) != bool(self.reset_command.strip()):
             raise ValueError(
                 f"episode.reset_command must be set where episode.reset is {COMMAND} and nowhere else, got "
@@ -48,3 +62,8 @@ class EpisodeConfig(Checked):
     def reset_arguments(self) -> tuple[str, ...]:
         """The program of `reset_command` and its arguments; empty where there is no command."""
         return tuple(shlex.split(self.reset_command))
+
+    @property
+    def weighted_prompts(self) -> tuple[WeightedPrompt, ...]:
+        """The prompts of `prompts` with their weights, in the order of the setting."""
+        return parse_prompts("episode.prompts", self.prompts)

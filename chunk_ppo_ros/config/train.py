@@ -62,6 +62,11 @@ class TrainConfig:
                 f"episode.reset must be {OPERATOR} with env.simulator {self.env.simulator}, got {self.episode.reset}; "
                 f"the simulator resets its own scene, so leave it out, or set env.simulator to {REAL_ROBOT}"
             )
+        if self.episode.prompts and self.run.prompt:
+            raise ValueError(
+                f"run.prompt must be empty where episode.prompts are given ({', '.join(self.episode.prompts)}), got "
+                f"'{self.run.prompt}'; leave it out, or add it to episode.prompts"
+            )
         if self.robot.shadow and self.env.is_lockstep:
             raise ValueError(
                 "robot.shadow must be false in lockstep, got true; simulated time stands still there without commands, "

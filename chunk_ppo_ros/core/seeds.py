@@ -2,7 +2,7 @@
 
 Demonstrations, training, validation and evaluation each draw their starts from a stream of random numbers that no other
 purpose uses. So an evaluation never sees a start of the training. A choice that is made by measuring, such as that of a
-checkpoint or an option, is made on the validation starts.
+checkpoint or an option, is made on the validation starts. The prompts of episodes are drawn from a stream of their own.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ DEMONSTRATION = 1
 TRAINING = 2
 EVALUATION = 3
 VALIDATION = 4
+PROMPT = 5
 
 
 def episode_seed(purpose: int, *, run_seed: int, episode: int) -> int:
-    """Returns the seed of one episode's reset, in 0 .. 2**63 - 1.
+    """Returns the seed of one episode's reset, or of its prompt, in 0 .. 2**63 - 1.
 
     Args:
-        purpose: DEMONSTRATION, TRAINING, EVALUATION or VALIDATION.
+        purpose: DEMONSTRATION, TRAINING, EVALUATION, VALIDATION or PROMPT.
         run_seed: `run.seed` of the configuration.
         episode: number of the episode within its stream, >= 0.
     """

@@ -33,6 +33,7 @@ from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.rl.partition import Partition
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
 from chunk_ppo_ros.sim.simulator import check_simulator_cameras, make_simulator
+from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 _NO_IMAGES = np.zeros((0,), np.uint8)
 
@@ -204,6 +205,8 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
         demonstrations = collect_demonstrations(config, on_episode=bar.update)
     print(f"the demonstrator solved {np.mean(demonstrations.success):.0%} of {settings.num_demonstrations} episodes")
     tokenizer = fit(demonstrations, config)
+    for prompt in prompts_of(config):  # A prompt that comes seldom may be in no demonstration.
+        tokenizer.check_prompt(prompt.text)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
 

@@ -11,9 +11,9 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint, 
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
+from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, PROMPTS, RunSettings
 
-TRAINED = ("model", "env", "chunk_length", "run.prompt")
+TRAINED = ("model", "env", "chunk_length", *PROMPTS)
 """The sections and settings that training takes from the checkpoint that it starts from."""
 
 MEASURED = (*TRAINED, "ppo")
@@ -91,17 +91,23 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
 
 
 def describe(config: TrainConfig) -> str:
-    """Returns one line with the task, simulator, time limit, temperature and prompt that a policy acts with."""
+    """Returns one line with the task, simulator, time limit, temperature and prompts that a policy acts with."""
     env, length = config.env, config.chunk_length
     executed = "" if length.length_rule == "fixed" else f", chunks executed by the rule {length.length_rule}"
     if length.length_rule == "fixed" and length.executed_steps:
         executed = f", {length.executed_steps} steps of each chunk executed"
-    prompt = f"prompt '{config.run.prompt}'" if config.run.prompt else "the task's own prompt"
     return (
         f"task {env.task}, simulator {env.simulator}, time limit {config.max_episode_steps} control steps "
         f"({env.max_episode_chunks} chunks of {config.model.action_horizon}), temperature {config.model.temperature:g}"
-        f"{executed}, {prompt}"
+        f"{executed}, {_prompts(config)}"
     )
+
+
+def _prompts(config: TrainConfig) -> str:
+    prompts = [f"'{prompt.text}' (weight {prompt.weight:g})" for prompt in config.episode.weighted_prompts]
+    if prompts:
+        return f"{config.episode.prompt_sampling} prompts {', '.join(prompts)}"
+    return f"prompt '{config.run.prompt}'" if config.run.prompt else "the task's own prompt"
 
 
 def _config(
@@ -112,11 +118,17 @@ def _config(
     names: Collection[str],
     base: TrainConfig | None = None,
 ) -> TrainConfig:
-    stored = checkpoint.settings.only(names).sections()
+    stored = _without_replaced_prompts(checkpoint.settings.only(names), parsed).sections()
     try:
         return flags.config_from_flags(parsed, base=base, stored=stored)
     except ValueError as error:
         parser.error(f"{error} (with the settings of {checkpoint.root}, which flags replace)")
+
+
+def _without_replaced_prompts(settings: RunSettings, parsed: argparse.Namespace) -> RunSettings:
+    """Returns the settings without a prompt that the flag of a list replaces, and without a list that --prompt does."""
+    replaced = "episode.prompts" if parsed.prompt is not None else "run.prompt" if parsed.prompts is not None else ""
+    return settings.only([name for name in settings.values if name != replaced])
 
 
 def _missing_flags(parsed: argparse.Namespace, checkpoint: Checkpoint) -> list[str]:

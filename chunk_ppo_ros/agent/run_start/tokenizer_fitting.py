@@ -19,7 +19,7 @@ from chunk_ppo_ros.model.tokenization.policy_tokenizer import PROMPT_MODEL, Poli
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PromptTokenizer, train_prompt_tokenizer
 from chunk_ppo_ros.sim.experts.demonstrations import collect_demonstrations
 from chunk_ppo_ros.sim.experts.random_motion import draw_motions
-from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.registry import make_task, prompts_of
 
 
 class Motions(Protocol):
@@ -54,7 +54,7 @@ def fit_tokenizer(config: TrainConfig) -> PolicyTokenizer:
     task = make_task(config.env)
     if task.make_expert(config) is not None:
         return fit(collect_demonstrations(config, render=False), config)
-    motions = draw_motions(config, prompt=config.run.prompt or task.prompt)
+    motions = draw_motions(config, prompts=tuple(prompt.text for prompt in prompts_of(config)))
     print(
         f"the task {config.env.task} has no scripted expert: norm_stats and FAST tokens are fitted to "
         f"{len(motions.actions)} chunks of random smooth motions within the joint limits, coarser ones than motions of "

@@ -14,7 +14,9 @@ from chunk_ppo_ros.config import TrainConfig, renamed
 from chunk_ppo_ros.config.parameter_file import flatten, known_names
 from chunk_ppo_ros.core.errors import CheckpointError
 
-OF_THE_TASK = ("model.temperature", "env", "chunk_length", "robot", "reward", "run.prompt")
+PROMPTS = ("run.prompt", "episode.prompts", "episode.prompt_sampling")
+"""The names of the settings that say which prompts episodes have."""
+OF_THE_TASK = ("model.temperature", "env", "chunk_length", "robot", "reward", *PROMPTS)
 """The names of sections and settings that decide a policy's task and limits. Where they differ, results differ too."""
 
 

@@ -125,17 +125,20 @@ class PolicyTokenizer:
             action_limit=self.config.action_limit,
         )
 
-    def check_prompt(self, prompt: str) -> None:
-        """Makes sure that a prompt can be encoded with every state.
+    def check_prompt(self, prompt: str) -> int:
+        """Makes sure that a prompt can be encoded with every state, and returns its largest number of tokens with one.
 
         Raises:
             SettingError: where the prompt has unknown characters, or more tokens than model.max_token_len with a state.
         """
         longest = np.zeros(self.norm_stats.state.dim, np.float32)  # Each number is in the middle bin, of three digits.
         try:
-            self.prompt.encode(prompt, longest)
+            _, mask = self.prompt.encode(prompt, longest)
         except ValueError as error:
-            raise SettingError(f"the task's prompt (run.prompt) cannot be used: {error}") from error
+            raise SettingError(
+                f"the prompt {prompt!r} (run.prompt, episode.prompts or the task's own) cannot be used: {error}"
+            ) from error
+        return int(mask.sum())
 
     def observe(self, observation: types.Observation) -> types.ModelObservation:
         """Returns the model's input.

@@ -18,7 +18,7 @@ from chunk_ppo_ros.sim.chunk_executor import ChunkExecutor
 from chunk_ppo_ros.sim.experts.expert import Expert
 from chunk_ppo_ros.sim.interface import Simulator
 from chunk_ppo_ros.sim.simulator import make_simulator
-from chunk_ppo_ros.sim.tasks.registry import make_task
+from chunk_ppo_ros.sim.tasks.registry import make_task, prompt_schedule
 from chunk_ppo_ros.sim.tasks.task import Task
 
 
@@ -34,7 +34,7 @@ class Demonstrations:
         rewards: float32 [N], the sum of the weighted terms of each chunk.
         episodes: int32 [N], the number of each chunk's episode, 0..E-1.
         success: bool [E], whether the expert solved the task in time.
-        prompt: the task in words.
+        prompts: the task of each of the E episodes in words.
     """
 
     images: np.ndarray
@@ -44,12 +44,7 @@ class Demonstrations:
     rewards: np.ndarray
     episodes: np.ndarray
     success: np.ndarray
-    prompt: str
-
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """The task of each of the E episodes in words."""
-        return (self.prompt,) * len(self.success)
+    prompts: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,11 +110,12 @@ def collect_demonstrations(
 ) -> Demonstrations:
     """Demonstrates `pretrain.num_demonstrations` episodes in the configured simulator.
 
-    The result does not depend on the number of workers, because each episode has its own seed.
+    The result does not depend on the number of workers, because each episode has its own seed. Where a run has several
+    prompts, they come as in its training. The expert does the same for all of them.
 
     Args:
-        config: the settings, of which `pretrain`, `run.seed`, the task, the simulator and the sizes of the model are
-            read.
+        config: the settings, of which `pretrain`, `run.seed`, the task, its prompts, the simulator and the sizes of the
+            model are read.
         render: whether to record images.
         on_episode: a function that is called after each episode, in order.
 
@@ -135,6 +131,7 @@ def collect_demonstrations(
         on_episode()
     lengths = [len(recording.actions) for recording in recordings]
     images = np.concatenate([recording.images for recording in recordings])
+    schedule = prompt_schedule(config)
     return Demonstrations(
         images=images,
         image_mask=np.ones(images.shape[:2], bool),
@@ -143,7 +140,7 @@ def collect_demonstrations(
         rewards=np.concatenate([recording.rewards for recording in recordings]),
         episodes=np.repeat(np.arange(len(recordings), dtype=np.int32), lengths),
         success=np.array([recording.success for recording in recordings]),
-        prompt=config.run.prompt or task.prompt,
+        prompts=tuple(schedule.prompt(episode=n, num_counted=n) for n in range(len(recordings))),
     )
 
 

@@ -20,7 +20,7 @@ class RandomMotions:
     Attributes:
         state: float32 [N, 14], the state at the start of each chunk, rad, grippers normalized.
         actions: float32 [N, H, 14], the absolute joint targets, rad, grippers normalized.
-        prompts: the task in words, as a single entry.
+        prompts: the tasks in words, of any number.
     """
 
     state: np.ndarray
@@ -28,7 +28,7 @@ class RandomMotions:
     prompts: tuple[str, ...]
 
 
-def draw_motions(config: TrainConfig, *, prompt: str) -> RandomMotions:
+def draw_motions(config: TrainConfig, *, prompts: tuple[str, ...]) -> RandomMotions:
     """Returns random chunks in `pretrain.num_demonstrations` episodes that begin at the start pose.
 
     Each chunk goes a random part of the way to random joints within the limits. Its path is a minimum-jerk path within
@@ -38,7 +38,7 @@ def draw_motions(config: TrainConfig, *, prompt: str) -> RandomMotions:
     Args:
         config: the settings, of which `pretrain`, `run.seed`, `env.max_episode_chunks` and `model.action_horizon` are
             read.
-        prompt: the task in words.
+        prompts: the tasks in words.
     """
     states, chunks = [], []
     for episode in range(config.pretrain.num_demonstrations):
@@ -53,4 +53,4 @@ def draw_motions(config: TrainConfig, *, prompt: str) -> RandomMotions:
             openings = goal[aloha.GRIPPER_INDICES]
             chunks.append(minimum_jerk_chunk(state, ways, horizon=config.model.action_horizon, openings=openings))
             state = chunks[-1][-1].astype(float)
-    return RandomMotions(np.array(states, np.float32), np.array(chunks), (prompt,))
+    return RandomMotions(np.array(states, np.float32), np.array(chunks), prompts)

@@ -11,6 +11,8 @@ from typing import Any
 
 from chunk_ppo_ros.config import EnvConfig, TrainConfig
 from chunk_ppo_ros.core.errors import RegistryError
+from chunk_ppo_ros.core.prompts.prompt_schedule import PromptSchedule
+from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
 from chunk_ppo_ros.core.registry import Registry
 from chunk_ppo_ros.sim.tasks.task import Task
 
@@ -48,11 +50,34 @@ def make_task(env: EnvConfig) -> Task[Any]:
     return task
 
 
-def prompt_of(config: TrainConfig) -> str:
-    """Returns the task in words, which are `run.prompt` or, where that is empty, those of the task `env.task`.
+def prompts_of(config: TrainConfig) -> tuple[WeightedPrompt, ...]:
+    """Returns the prompts of a run's episodes, at least one.
+
+    They are `episode.prompts`. Where that is empty there is one, which is `run.prompt` or, where that is empty too, the
+    words of the task `env.task`.
 
     Raises:
         RegistryError: where `make_task` raises it.
         ValueError: where `make_task` raises it.
     """
-    return config.run.prompt or make_task(config.env).prompt
+    return config.episode.weighted_prompts or (WeightedPrompt(config.run.prompt or make_task(config.env).prompt),)
+
+
+def prompt_schedule(config: TrainConfig) -> PromptSchedule:
+    """Returns what says which of these prompts an episode of a run has.
+
+    Raises:
+        RegistryError: where `make_task` raises it.
+        ValueError: where `make_task` raises it.
+    """
+    return PromptSchedule(prompts_of(config), sampling=config.episode.prompt_sampling, run_seed=config.run.seed)
+
+
+def prompt_of(config: TrainConfig) -> str:
+    """Returns the first of these prompts.
+
+    Raises:
+        RegistryError: where `make_task` raises it.
+        ValueError: where `make_task` raises it.
+    """
+    return prompts_of(config)[0].text
