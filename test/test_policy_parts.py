@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from chunk_ppo_msgs import msg
+from std_msgs.msg import Bool
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
-from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, SampleChunk
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, Hold, SampleChunk
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
@@ -497,13 +498,46 @@ def test_segments_of_a_human_that_cannot_be_used_are_told_until_one_can(facts: F
     assert (segment.stamp, segment.commanded.shape) == (100, (2, 14))
 
 
-def test_readings_are_kept_only_while_a_human_drives_and_the_driver_outlives_the_run(facts: Facts) -> None:
+def test_readings_are_kept_only_while_a_human_drives(facts: Facts) -> None:
     facts.begin_segment(100)
     facts.end_segment(100)
     assert facts.facts.state.segments.next is not None
-    facts.facts.forget()
     assert facts.facts.state.is_human_driven
-    assert facts.facts.state.segments.next is None
-    assert facts.facts.state.weights.run_id is None
     facts.hear("takeover_state", msg.TakeoverState(header=header_of(200), human=False))
     assert not facts.facts.state.is_human_driven
+    facts.readings = SyncedSensors((), np.ones(0, bool), np.zeros(14), stamp=250, newest=250)
+    facts.facts.on_readings()
+    facts.facts.state.segments.clear()
+    facts.readings = None
+    facts.hear("takeover_state", msg.TakeoverState(header=header_of(SECOND), human=True))
+    facts.end_segment(SECOND + 250)
+    assert facts.facts.state.segments.next is None
+
+
+def test_the_robot_and_a_referee_that_was_started_anew_are_heard_of(facts: Facts) -> None:
+    facts.facts.state.weights.loaded(0)
+    facts.facts.state.activate()
+    facts.facts.state.episode_started(0, stamp=0)
+    for active in (False, True):
+        facts.hear("robot_node/active", Bool(data=active))
+        step = facts.facts.state.next_step()
+        assert (step == Hold("robot_node is not active")) is not active
+    for number in range(4):
+        step = facts.facts.state.next_step()
+        assert isinstance(step, SampleChunk)
+        facts.facts.state.chunk_sent(step)
+        end = {"terminated": False, "truncated": False, "cut_by_takeover": False}
+        facts.facts.state.chunk_ended(number, end=0, num_steps=1, valid=True, **end)
+    bootstrap = facts.facts.state.next_step()
+    assert isinstance(bootstrap, Bootstrap)
+    facts.facts.state.bootstrap_sent(bootstrap)
+    facts.facts.state.episode_reset(1)
+    facts.facts.state.episode_started(1, stamp=0)
+    facts.node.present["episode_event"] = ["reward_node"]
+    facts.facts.watch()
+    step, changes = facts.facts.state.next_step(), facts.num_changes
+    assert isinstance(step, Hold) and "is full" in step.reason
+    facts.node.gids["reward_node"] = b"another"
+    facts.facts.watch()
+    assert isinstance(facts.facts.state.next_step(), SampleChunk)
+    assert facts.num_changes == changes + 1

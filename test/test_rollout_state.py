@@ -34,6 +34,14 @@ def inactive(state: RolloutState) -> None:
     state.deactivate()
 
 
+def dropped(state: RolloutState) -> None:
+    state.weights.drop()
+
+
+def robot(*, active: bool) -> Event:
+    return lambda state: state.robot_changed(active=active)
+
+
 def reset(episode: int) -> Event:
     return lambda state: state.episode_reset(episode)
 
@@ -157,6 +165,14 @@ HOLDS = {
     "truncated, bootstrapped": ((*RUNNING, sampled(0), outcome(0, "truncated"), bootstrapped(0)), "waiting for an"),
     "ended by the operator": ((*RUNNING, sampled(0), outcome(0), ended(0)), "waiting for an episode"),
     "ended while executing": ((*RUNNING, sampled(0), ended(0)), "waiting for an episode"),
+    "activated while a chunk is executed": ((*RUNNING, sampled(0), inactive, active), "being executed"),
+    "activated in a full rollout": ((*FULL, bootstrapped(2), inactive, active), "is full"),
+    "activated without weights": ((*RUNNING, inactive, dropped, active), "loading policy version 0"),
+    "the robot may not move": ((*RUNNING, robot(active=False)), "robot_node is not active"),
+    "full, and a trainer without its run": (
+        (*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), ack(2, 0, retry=True)),
+        "is full",
+    ),
     "full and bootstrapped": ((*FULL, bootstrapped(2)), "is full"),
     "full, all accepted": ((*FULL, bootstrapped(2), ack(0, 1), ack(1, 2), ack(2, 3)), "is full"),
     "full, one to be sent again": ((*FULL, bootstrapped(2), ack(0, 0, retry=True)), "is full"),
@@ -216,7 +232,17 @@ SAMPLES = {
         (*TWO_OF_THREE, sampled(2), outcome(2, "truncated"), ended(0, truncated=True), reset(1), started(1)),
         chunk(3, 1, 0),
     ),
-    "activated again": ((*FULL, bootstrapped(2), inactive, active), chunk(3)),
+    "activated after its chunk has ended": ((*RUNNING, sampled(0), inactive, outcome(0), active), chunk(1)),
+    "activated in a later episode": (
+        (*RUNNING, sampled(0), inactive, outcome(0, "terminated"), ended(0), reset(1), started(1), active),
+        chunk(1, 1, 0),
+    ),
+    "activated after the weights were dropped": ((*TWO_OF_THREE, inactive, dropped, loaded(), active), chunk(2)),
+    "the robot is active again": ((*RUNNING, robot(active=False), robot(active=True)), chunk(0)),
+    "the referee lost an episode": (
+        (*FULL, bootstrapped(2), reset(1), lambda state: state.referee_restarted(), started(1)),
+        chunk(3, 1, 0),
+    ),
 }
 
 
@@ -228,6 +254,12 @@ def test_the_next_chunk_has_the_expected_numbers(events, expected):
 
 
 BOOTSTRAPS = {
+    "truncated while inactive": ((*RUNNING, sampled(0), inactive, outcome(0, "truncated"), active), chunk(0)),
+    "full, and activated again": ((*FULL, inactive, active), chunk(2)),
+    "truncated, and the robot may not move": (
+        (*RUNNING, sampled(0), robot(active=False), outcome(0, "truncated")),
+        chunk(0),
+    ),
     "truncated": ((*RUNNING, sampled(0), outcome(0, "truncated")), chunk(0)),
     "truncated, the event first": ((*RUNNING, sampled(0), ended(0, truncated=True), outcome(0, "truncated")), chunk(0)),
     "truncated, the event after": ((*RUNNING, sampled(0), outcome(0, "truncated"), ended(0, truncated=True)), chunk(0)),

@@ -59,6 +59,7 @@ TOPICS = {
     "emergency_stop": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
     "deadman": ("std_msgs/msg/Bool", qos.RELIABLE, qos.RELIABLE),
     "emergency_stop_state": ("std_msgs/msg/Bool", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
+    "robot_node/active": ("std_msgs/msg/Bool", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "~/ready": ("std_msgs/msg/Bool", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
 }
 """The topics of the graph but those of the cameras: the type, and the profiles of publishers and subscriptions."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
-from chunk_ppo_ros.nodes.trainer import trainer_node
+from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_learner import FakeLearner, make_transition
+from support.lifecycle_operator import LifecycleOperator
 from support.node_harness import Peer, graph_starter, node_config
 from support.old_messages import load_old_types, old_message
 
@@ -85,7 +87,7 @@ def reports(monkeypatch):
 @pytest.fixture
 def start(tmp_path, monkeypatch, capfd, reports):
     """Starts trainer_node with settings and returns the graph once all are connected."""
-    monkeypatch.setattr(trainer_node, "Learner", FakeLearner)
+    monkeypatch.setattr(run_loader, "Learner", FakeLearner)
     for name, value in {"update_errors": [], "save_errors": [], "update_time": 0.0, "trained": []}.items():
         monkeypatch.setattr(FakeLearner, name, value)
     with graph_starter(tmp_path, trainer_node.TrainerNode, Rest, capfd) as start:
@@ -277,14 +279,124 @@ def test_a_node_that_is_cleaned_up_drops_its_run(graph, reports):
 def test_a_run_goes_on_when_its_node_is_cleaned_up_and_configured_again(graph, journal):
     send(graph, 0)
     kept = journal()
-    graph.node.trigger_deactivate()
-    graph.node.trigger_cleanup()
-    graph.node.trigger_configure()
+    configure_again(graph)
+    graph.spin(0.2)
+    assert not graph.node.is_active and len(graph.peer.versions) == 1
+    assert operator(graph).ask("activate", "activate") == [True, False]
     graph.until(lambda: len(graph.peer.versions) == 2)
     assert [version.version for version in graph.peer.versions] == [0, 0]
     assert journal() == kept != []
     (ack,) = send(graph, 1)
     assert (ack.status, ack.num_accepted) == (ACK.ACCEPTED, 2)
+
+
+def operator(graph):
+    return LifecycleOperator(graph.peer, "trainer_node", graph.until)
+
+
+def configure_again(graph):
+    """Cleans the node up and configures it, and returns when its run is loaded."""
+    assert operator(graph).ask("deactivate", "cleanup", "configure") == [True] * 3
+    graph.until(lambda: graph.node.is_ready)
+
+
+def test_a_transition_that_comes_while_the_node_has_no_run_is_accepted_once_when_it_has_one(graph):
+    send(graph, 0)
+    assert operator(graph).ask("deactivate", "cleanup") == [True] * 2
+    assert [ack.status for ack in send(graph, 0, 1)] == [ACK.RETRY] * 2
+    assert operator(graph).ask("configure") == [True]
+    graph.until(lambda: graph.node.is_ready)
+    assert [ack.status for ack in send(graph, 1)] == [ACK.RETRY]
+    assert operator(graph).ask("activate") == [True]
+    graph.until(lambda: graph.peer.versions[-1].num_accepted == 1)
+    assert [ack.status for ack in send(graph, 0, 1)] == [ACK.DUPLICATE, ACK.ACCEPTED]
+    send(graph, 2, 3)
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
+    assert FakeLearner.trained == [[0, 1, 2, 3]]
+
+
+def test_episodes_that_end_while_the_node_has_no_run_count_when_it_has_one(graph, journal):
+    send(graph, 0, episode=0)
+    send(graph, 1, episode=1)
+    assert operator(graph).ask("deactivate", "cleanup") == [True] * 2
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
+    graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, run_id="another run")
+    graph.peer.end_episode(2, msg.EpisodeEvent.SUCCESS)
+    graph.spin(0.1)
+    assert len(journal()) == 2 and graph.peer.metrics == []
+    assert operator(graph).ask("configure") == [True]
+    graph.until(lambda: graph.peer.metrics)
+    assert journal() == ["v0/1.cdr"]
+    assert [metric.value for metric in graph.peer.metrics[0].metrics if metric.name == "episode/episode"] == [2.0]
+    graph.until(lambda: graph.node.is_ready)
+    assert operator(graph).ask("activate") == [True]
+    graph.until(lambda: graph.peer.versions[-1].num_accepted == 1)
+
+
+@pytest.mark.parametrize("transitions", [("deactivate", "activate"), ("deactivate", "cleanup", "configure")])
+def test_an_update_during_which_the_node_is_led_through_its_lifecycle_counts_once(graph, journal, transitions):
+    FakeLearner.gate.clear()
+    send(graph, 0, 1, 2, 3)
+    assert all(operator(graph).ask(*transitions))
+    FakeLearner.gate.set()
+    graph.until(lambda: graph.node.is_ready)
+    if not graph.node.is_active:
+        assert operator(graph).ask("activate") == [True]
+    graph.until(lambda: graph.peer.versions[-1].version == 1)
+    graph.until(lambda: journal() == [])
+    assert send(graph, 4, version=1)[0].status == ACK.ACCEPTED
+    assert graph.peer.versions[-1].num_chunks == 4
+
+
+def test_a_run_that_is_cleaned_up_while_it_begins_goes_on(start, monkeypatch):
+    """The first checkpoint is written after the node was cleaned up, so that the run cannot begin a second time."""
+    begins, begun = threading.Event(), FakeLearner.start
+
+    def begin(config):
+        assert begins.wait(5.0)
+        return begun(config)
+
+    monkeypatch.setattr(FakeLearner, "start", begin)
+    graph = start()
+    assert operator(graph).ask("cleanup", "configure", "cleanup", "configure") == [True] * 4
+    begins.set()
+    graph.until(lambda: graph.node.is_ready)
+    graph.spin(0.1)
+    assert not graph.node.is_active
+    assert operator(graph).ask("activate") == [True]
+    graph.until(lambda: graph.peer.versions)
+    assert send(graph, 0)[0].status == ACK.ACCEPTED
+
+
+def test_a_node_that_an_operator_configures_in_vain_is_told_and_can_be_configured_again(graph, monkeypatch):
+    def fail(config):
+        raise OSError("the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeLearner, "start", fail)
+        assert operator(graph).ask("deactivate", "cleanup", "configure") == [True] * 3
+        graph.until(lambda: graph.logged("training cannot start: the disk is gone; when that is repaired, clean"))
+        assert operator(graph).ask("activate") == [False]
+    assert operator(graph).ask("cleanup", "configure") == [True] * 2
+    graph.until(lambda: graph.node.is_ready)
+    assert operator(graph).ask("activate") == [True]
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    assert graph.node.failure is None
+
+
+def test_an_update_that_does_not_compile_is_told_where_an_operator_configured_the_node(graph, monkeypatch):
+    def fail(learner):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(FakeLearner, "warm_up", fail)
+    configure_again(graph)
+    graph.until(lambda: graph.logged("training cannot start: out of memory"))
+
+
+def test_a_node_that_is_shut_down_asks_for_a_repetition_and_its_process_goes_on(graph):
+    assert operator(graph).ask("shutdown") == [True]
+    assert send(graph, 0)[0].status == ACK.RETRY
+    assert operator(graph).ask("configure") == [False]
 
 
 def test_a_start_that_fails_ends_the_node(start):

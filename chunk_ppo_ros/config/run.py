@@ -29,7 +29,10 @@ class RunConfig(Checked):
     tokenizer_dir: str = setting("", "folder of FAST and prompt tokenizers; empty takes the checkpoint's")
     wandb: bool = setting(True, "log to wandb; offline unless a login exists")
     autostart: bool = setting(
-        True, "policy_node, trainer_node and robot_node configure and activate themselves", graph_only=True
+        True,
+        "policy_node, trainer_node and robot_node configure and activate themselves when their process starts; what "
+        "an operator configures later, the operator activates",
+        graph_only=True,
     )
     bag_part_size: int = setting(
         512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576, graph_only=True

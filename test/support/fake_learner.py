@@ -132,10 +132,10 @@ def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14)
 
 def main(arguments):
     """Runs trainer_node with a learner whose updates take as long as the first argument says, s."""
-    from chunk_ppo_ros.nodes.trainer import trainer_node
+    from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
 
     FakeLearner.update_time = float(arguments[0])
-    trainer_node.Learner = FakeLearner
+    run_loader.Learner = FakeLearner
     return trainer_node.main(arguments[1:])
 
 

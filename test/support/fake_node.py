@@ -54,6 +54,7 @@ class FakeNode:
         timers: what the timers call.
         present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
         listening: the names of the nodes that listen to a topic, by topic; one named listener by default.
+        gids: the ids of the publishers of nodes, by the name of the node; where it has none, its name is its id.
         now: the ROS time, ns.
     """
 
@@ -65,6 +66,7 @@ class FakeNode:
         self.services: dict[str, Callable[[Any, Any], Any]] = {}
         self.present: dict[str, list[str]] = {}
         self.listening: dict[str, list[str]] = {}
+        self.gids: dict[str, bytes] = {}
         self.now = 0
         self._conditions = Conditions(self)  # type: ignore[arg-type]
 
@@ -113,7 +115,11 @@ class FakeNode:
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         names = self.present.get(topic, [])
-        return [types.SimpleNamespace(node_name=name, node_namespace="/", endpoint_gid=name.encode()) for name in names]
+        gids = [self.gids.get(name, name.encode()) for name in names]
+        return [
+            types.SimpleNamespace(node_name=name, node_namespace="/", endpoint_gid=gid)
+            for name, gid in zip(names, gids, strict=True)
+        ]
 
     def get_subscriptions_info_by_topic(self, topic: str) -> list[Any]:
         names = self.listening.get(topic, ["listener"])

@@ -70,6 +70,11 @@ class AnnouncedVersion:
             self.is_loaded = True
             self._load_failure = ""
 
+    def drop(self) -> None:
+        """Records that the weights are no longer in memory, and must be loaded before the policy acts."""
+        self.is_loaded = False
+        self._load_failure = ""
+
     def load_failed(self, reason: str) -> None:
         """Records that the announced weights could not be loaded."""
         self._load_failure = reason

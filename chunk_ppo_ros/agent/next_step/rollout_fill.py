@@ -40,6 +40,10 @@ class RolloutFill:
         """Stops counting the chunks of a discarded episode."""
         self._in_flight = {number: of for number, of in self._in_flight.items() if of != episode}
 
+    def keep_episode(self, episode: int | None) -> None:
+        """Stops counting the chunks of all other episodes. None is no episode."""
+        self._in_flight = {number: of for number, of in self._in_flight.items() if of == episode}
+
     def clear(self) -> None:
         """Stops counting all chunks that were sent so far."""
         self._in_flight.clear()

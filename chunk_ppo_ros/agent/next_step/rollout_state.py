@@ -29,6 +29,7 @@ class RolloutState:
         self.weights = AnnouncedVersion()
         self._human_drives = False
         self._active = False
+        self._robot_is_active = True  # until robot_node says something else
         self._next_sequence_number = 0
         self._fill = RolloutFill()
         self._episode = EpisodeProgress()
@@ -38,11 +39,10 @@ class RolloutState:
     def activate(self) -> None:
         """Lets the policy act from now on.
 
-        It does not wait for chunks that were sent before, because the nodes that held them may have been restarted too.
+        It goes on where it is, because the facts are reported while it is inactive too: it awaits the outcome of its
+        newest chunk, and sends the bootstrap that is due.
         """
         self._active = True
-        self._fill.clear()
-        self._last = None
 
     def deactivate(self) -> None:
         """Makes the policy hold until it is activated."""
@@ -57,6 +57,14 @@ class RolloutState:
         if self._newer_than > now + FARTHEST_AHEAD:
             self._newer_than = now
         self.segments.note_clock(now)
+
+    def robot_changed(self, *, active: bool) -> None:
+        """Records whether robot_node is active. Chunks would be refused while it is not, so none is sampled."""
+        self._robot_is_active = active
+
+    def referee_restarted(self) -> None:
+        """Records that reward_node was started anew, so that the chunks of earlier episodes make no transition."""
+        self._fill.keep_episode(self._episode.number)
 
     # The methods below report facts about weights.
 
@@ -192,10 +200,12 @@ class RolloutState:
             version: the policy version that the counts belong to.
             num_accepted: the number of transitions of this version that the trainer holds.
             num_required: the number of transitions that make an update.
-            retry: whether the transition must be sent again, so that its chunk stays in flight.
+            retry: whether the transition must be sent again, so that its chunk stays in flight. The counts mean nothing
+                then, because a trainer that has not loaded its run does not know them.
         """
-        if not retry:
-            self._fill.remove(sequence_number)
+        if retry:
+            return
+        self._fill.remove(sequence_number)
         if self.weights.is_version(version):
             self._fill.set_counts(num_accepted=num_accepted, num_required=num_required)
 
@@ -250,6 +260,8 @@ class RolloutState:
         """Returns why the policy may not sample in a running episode. The text is empty if it may."""
         if self._human_drives:
             return "a human drives"
+        if not self._robot_is_active:
+            return "robot_node is not active"
         if self.segments.has_open:
             return "waiting for robot_node to report the targets that the human commanded"
         if self._fill.is_full:

@@ -233,7 +233,7 @@ RECORDING_ENDED = Condition(
 
 START_FAILED = Condition(
     key="start",
-    text="training cannot start: {reason}",
+    text="training cannot start: {reason}; when that is repaired, clean trainer_node up and configure it again",
     cleared="training starts",
     is_error=True,
 )

@@ -52,6 +52,7 @@ class WorkerNode(LifecycleNode):
         """The error with which the node must end, after which `run_node` ends the process."""
         self._generation = 0
         self._ready = False
+        self._starts_itself = False  # whether the node is on its way from the start of its process to active
         self._lifecycle = Lifecycle.UNCONFIGURED
         self._conditions = Conditions(self, on_change=self._publish_diagnostics)
         self._ready_publisher = topics.READY.create_publisher(self)
@@ -88,14 +89,25 @@ class WorkerNode(LifecycleNode):
         """Is called once a second of steady time."""
 
     def start(self) -> None:
-        """Configures the node, and activates it when it is ready, if `run.autostart` is set."""
-        if self.config.run.autostart:
-            self.trigger_configure()
+        """Configures the node, and activates it when it is ready, if `run.autostart` is set.
 
-    def submit(self, job: Callable[[], ResultT], then: Callable[[Outcome[ResultT]], None]) -> None:
-        """Runs a job in the worker. `then` gets its outcome, unless the node was cleaned up in between."""
+        This holds for the start of the process. A node that an operator configures later is activated by an operator.
+        """
+        if self.config.run.autostart:
+            self._starts_itself = True
+            if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+                self._starts_itself = False
+
+    def submit(
+        self,
+        job: Callable[[], ResultT],
+        then: Callable[[Outcome[ResultT]], None],
+        *,
+        dropped: Callable[[Outcome[ResultT]], None] = lambda outcome: None,
+    ) -> None:
+        """Runs a job in the worker. `then` gets its outcome, or `dropped` if the node was cleaned up in between."""
         generation = self._generation
-        self._worker.submit(job, lambda outcome: then(outcome) if generation == self._generation else None)
+        self._worker.submit(job, lambda outcome: (then if generation == self._generation else dropped)(outcome))
 
     @property
     def is_working(self) -> bool:
@@ -113,14 +125,20 @@ class WorkerNode(LifecycleNode):
         return self._lifecycle is Lifecycle.ACTIVE
 
     @property
+    def starts_itself(self) -> bool:
+        """Whether `run.autostart` activates the node as soon as it is ready, because its process has just started."""
+        return self._starts_itself
+
+    @property
     def is_ready(self) -> bool:
         """Whether loading and compiling are done."""
         return self._ready
 
     def set_ready(self) -> None:
-        """Publishes readiness, and activates the node if `run.autostart` is set."""
+        """Publishes readiness, and activates a node that starts itself."""
         self._set_ready(True)
-        if self.config.run.autostart:
+        if self._starts_itself:
+            self._starts_itself = False
             self.trigger_activate()
 
     def raise_condition(self, condition: Condition, **values: Hashable) -> None:
@@ -155,6 +173,7 @@ class WorkerNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the lifecycle. The node holds, and its process goes on until it is stopped."""
+        self._starts_itself = False
         work = self.deactivated if self.is_active else lambda: None
         result = self._transition(work, super().on_shutdown, state, Lifecycle.FINALIZED)
         self._lifecycle = Lifecycle.FINALIZED  # whatever the result: a node that is shut down never acts again
@@ -172,6 +191,7 @@ class WorkerNode(LifecycleNode):
     def _begin_anew(self) -> None:
         """Forgets the conditions, the readiness, and the results of the jobs that still run."""
         self._generation += 1
+        self._starts_itself = False
         self._conditions.forget()
         self._set_ready(False)
 

@@ -59,6 +59,7 @@ class PolicyLoader:
     def drop(self) -> None:
         """Drops the weights."""
         self.actor = None
+        self._facts.state.weights.drop()
 
     def watch(self) -> None:
         """Follows another run whose announcement was refused, where the trainer of the first run has left since."""
@@ -70,12 +71,12 @@ class PolicyLoader:
         if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
             return
         self._announced = message
+        self._facts.state.announce(self._announcement(message))
         if self._node.is_configured:
             self._load(message)
 
     def _load(self, message: msg.PolicyVersion) -> None:
-        """Reports the announced version to the state and makes the worker load it, unless it is loaded."""
-        self._facts.state.announce(self._announcement(message))
+        """Makes the worker load the announced version, unless it is loaded."""
         if message.final or self._facts.state.weights.is_loaded:
             self._on_change()
             return

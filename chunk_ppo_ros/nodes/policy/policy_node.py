@@ -77,8 +77,7 @@ class PolicyNode(WorkerNode):
         self._sensors.stop_waiting()
 
     def cleaned_up(self) -> None:
-        """Drops the weights and the facts of the run."""
-        self._facts.forget()
+        """Drops the weights. The facts of the run stay, because the other nodes go on to report them."""
         self._loader.drop()
 
     # The methods below act.
@@ -214,6 +213,7 @@ class PolicyNode(WorkerNode):
     def watch(self) -> None:
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._loader.watch()
+        self._facts.watch()
         self._tick()
         self._sensors.watch()
         if not self._loader.is_final:

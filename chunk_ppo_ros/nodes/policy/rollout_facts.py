@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 from chunk_ppo_msgs import msg
+from std_msgs.msg import Bool
 
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import conversions, topics
@@ -48,12 +51,14 @@ class RolloutFacts:
         subscribe(node, node, topics.TRANSITION_ACK, self._on_transition_ack)
         subscribe(node, node, topics.TAKEOVER_STATE, self._on_takeover_state)
         topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
+        topics.ROBOT_ACTIVE.create_subscription(node, self._on_robot_active)
+        self._referee = PresenceWatch(node, [topics.EPISODE_EVENT.name])
 
-    def forget(self) -> None:
-        """Forgets all facts except who drives, because robot_node reports that only when it changes."""
-        human = self.state.is_human_driven
-        self.state = RolloutState()
-        self.state.driver_changed(human=human, stamp=0)
+    def watch(self) -> None:
+        """Notices that reward_node was started anew. It must be called once a second."""
+        if any(change.present for change in self._referee.update(time.monotonic())):
+            self.state.referee_restarted()
+            self._on_change()
 
     def on_readings(self) -> None:
         """Keeps new sensor readings while a human drives, because a segment may begin with any of them."""
@@ -112,6 +117,10 @@ class RolloutFacts:
         self.state.driver_changed(human=message.human, stamp=time_to_ns(message.header.stamp))
         self.on_readings()
         self.state.segments.begin(time_to_ns(message.segment))
+        self._on_change()
+
+    def _on_robot_active(self, message: Bool) -> None:
+        self.state.robot_changed(active=message.data)
         self._on_change()
 
     def _on_result(self, message: msg.ExecutionResult) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Bool
+
+from chunk_ppo_ros.nodes.wire import topics
 
 INACTIVE = (
     "robot_node is not active; call `ros2 lifecycle set /robot_node activate`, "
@@ -21,7 +24,9 @@ class MotionLifecycle(LifecycleNode):
         return "" if self._may_move else INACTIVE
 
     def start(self, *, autostart: bool) -> None:
-        """Configures and activates the node if `autostart` is set. Otherwise an operator does."""
+        """Configures and activates the node if `autostart` is set. Otherwise, and later, an operator does."""
+        self._active_publisher = topics.ROBOT_ACTIVE.create_publisher(self)
+        self._tell()
         if autostart:
             self.trigger_configure()
             self.trigger_activate()
@@ -32,6 +37,7 @@ class MotionLifecycle(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lets the robot move."""
         self._may_move = True
+        self._tell()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -51,4 +57,8 @@ class MotionLifecycle(LifecycleNode):
 
     def _halt(self) -> None:
         self._may_move = False
+        self._tell()  # Before the policy learns that its chunk is cancelled.
         self.halted()
+
+    def _tell(self) -> None:
+        self._active_publisher.publish(Bool(data=self._may_move))

@@ -103,7 +103,8 @@ class RobotNode(MotionLifecycle):
         return self._player.readiness.suspended
 
     def halted(self) -> None:
-        """Stops the robot at once."""
+        """Cancels the running chunk, so that the robot brakes and holds. The episode waits."""
+        self._player.cancel(self.inactive)
         self._watch()
 
     def destroy_node(self) -> None:

@@ -7,7 +7,6 @@ fails in between.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from typing import NoReturn
@@ -17,8 +16,6 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
 
-from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.data.journal import TransitionJournal
@@ -26,15 +23,15 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
-from chunk_ppo_ros.nodes.common.subscriptions import subscribe
-from chunk_ppo_ros.nodes.common.worker import Outcome
+from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
+from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions, topics
-from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "pretrain", "run")
@@ -49,6 +46,7 @@ class TrainerNode(WorkerNode):
         super().__init__("trainer_node", *_SECTIONS)
         folder = self.config.run.folder
         self._journal = TransitionJournal(folder / "journal")
+        self._loader = RunLoader(self.config)
         self._run: TrainingRun | None = None  # It exists from configuring to cleaning up.
         self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
         self._started_at = 0.0  # the start of the present rollout, s of steady time
@@ -57,7 +55,7 @@ class TrainerNode(WorkerNode):
         self._report = ReportWriter(folder)
         self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
-        subscribe(self, self, topics.EPISODE_EVENT, self._on_episode_event)
+        self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
         topics.TRANSITION.create_raw_subscription(self, self._on_transition)
         self.start()
 
@@ -65,41 +63,49 @@ class TrainerNode(WorkerNode):
 
     def configure(self) -> None:
         """Submits loading the learner. The update compiles after that, while the first rollout is collected."""
-        config = self.config
-        self._report = ReportWriter(config.run.folder)
+        self._report = ReportWriter(self.config.run.folder)
+        self.submit(self._loader.load, self._on_loaded, dropped=self._on_loaded_too_late)
 
-        def begin() -> tuple[Learner, MetricsLog]:
-            learner = Learner.start(config)
-            return learner, open_metrics(learner, config)
-
-        self.submit(begin, self._on_begun)
-
-    def _on_begun(self, outcome: Outcome[tuple[Learner, MetricsLog]]) -> None:
+    def _on_loaded(self, outcome: Outcome[LoadedRun]) -> None:
         try:
-            run = self._begin(*outcome.result())
-        except UserError as error:
-            if self.config.run.autostart:
-                raise
-            self.raise_condition(condition_table.START_FAILED, reason=str(error))
+            run = self._begin(outcome.result())
+        except Exception as error:
+            self._log.close()
+            self._on_start_failed(error, ends=self.starts_itself)
             return
         self._run = run
-        # Its first checkpoint is on disk. A node that is cleaned up and configured again goes on with it.
-        self.config = dataclasses.replace(self.config, run=dataclasses.replace(self.config.run, resume=True))
+        self._episodes.hand_on()
         self._report.request()  # A run that is stopped before its first update has a page too.
-        self.submit(run.learner.warm_up, lambda outcome: outcome.result())
+        ends = self.starts_itself
+        self.submit(run.learner.warm_up, lambda outcome: self._on_warm(outcome, ends=ends))
         self.set_ready()
 
-    def _begin(self, learner: Learner, file: MetricsLog) -> TrainingRun:
+    def _on_warm(self, outcome: Outcome[None], *, ends: bool) -> None:
+        if isinstance(outcome, Failed):
+            self._on_start_failed(outcome.error, ends=ends)
+
+    def _on_start_failed(self, error: Exception, *, ends: bool) -> None:
+        """Ends the process where the node starts itself. Where an operator has configured it, the operator is told."""
+        if ends:
+            raise error
+        self.raise_condition(condition_table.START_FAILED, reason=str(error))
+
+    def _on_loaded_too_late(self, outcome: Outcome[LoadedRun]) -> None:
+        """Closes the metrics of a run that was loaded after the node had been cleaned up."""
+        if isinstance(outcome, Succeeded):
+            outcome.value.metrics.close()
+
+    def _begin(self, loaded: LoadedRun) -> TrainingRun:
         """Returns the run of the loaded learner, with the transitions of its version that the journal holds.
 
         Raises:
             UserError: when the journal was written by another version of the package.
         """
-        self._log.file = file
-        for line in learner.startup_messages:
+        self._log.file = loaded.metrics
+        for line in loaded.learner.startup_messages:
             self.get_logger().info(line)
-        run = TrainingRun(learner, self.config.ppo.num_chunks_per_update, self._journal)
-        run.restore(self.get_logger(), resume=self.config.run.resume)
+        run = TrainingRun(loaded.learner, self.config.ppo.num_chunks_per_update, self._journal)
+        run.restore(self.get_logger(), resume=loaded.resumed)
         return run
 
     def activated(self) -> None:
@@ -141,9 +147,14 @@ class TrainerNode(WorkerNode):
             self._bar.update()
             self._update_if_complete(run)
 
-    def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
+    @property
+    def _run_id(self) -> str:
+        """The identity of the loaded run, or an empty string while there is none."""
+        return "" if self._run is None else self._run.learner.run_id
+
+    def _on_episode_end(self, message: msg.EpisodeEvent) -> None:
         run = self._run
-        if run is None or message.event != msg.EpisodeEvent.ENDED or message.run_id != run.learner.run_id:
+        if run is None:
             return
         if message.outcome == msg.EpisodeEvent.DISCARDED:
             self._discard(run, message.episode)

@@ -95,6 +95,7 @@ CHUNK_TRAJECTORIES = {
 # robot_node publishes these. The commands go to the controllers of the robot's drivers, or to sim_node.
 EXECUTION_RESULT = Topic(topic_names.EXECUTION_RESULT, msg.ExecutionResult, qos.RELIABLE)
 SCRIPTED_MOTION = Topic("scripted_motion", msg.ScriptedMotion, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
+ROBOT_ACTIVE = Topic("robot_node/active", Bool, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 TAKEOVER_STATE = Topic("takeover_state", msg.TakeoverState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 ARM_COMMANDS = {side: Topic(name, JointTrajectory, qos.COMMAND) for side, name in topic_names.ARM_COMMANDS.items()}
 """The topics of the controllers that move each arm's six joints."""

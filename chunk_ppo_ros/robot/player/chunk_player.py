@@ -186,6 +186,14 @@ class ChunkPlayer:
         self.readiness.suspended, self.readiness.is_frozen = reason, freeze
         if freeze:
             self._motion.rest.stop_yielding()
+        self.cancel(reason)
+
+    def cancel(self, reason: str) -> None:
+        """Ends the running chunk or segment, if there is one, whose steps count. The robot brakes and holds.
+
+        Args:
+            reason: the reason in words.
+        """
         if self.human_drives:
             self._motion.hand_over(Status.CANCELLED, reason)
         else:

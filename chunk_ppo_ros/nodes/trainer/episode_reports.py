@@ -1,0 +1,50 @@
+"""Hands the ends of episodes to trainer_node, also those that it heard of before its run was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chunk_ppo_msgs import msg
+
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.wire import topics
+
+
+class EpisodeReports:
+    """Subscribes to `episode_event`.
+
+    An episode that ends while trainer_node has no run, for example while it is cleaned up, is kept until there is one.
+    Otherwise the journal would give back the transitions of an episode that was discarded meanwhile.
+
+    Args:
+        node: the node that subscribes and reports the conditions.
+        run_id: returns the run of the node, or an empty string while it has none.
+        on_end: is called with the end of each episode of the run.
+    """
+
+    def __init__(
+        self, node: WorkerNode, *, run_id: Callable[[], str], on_end: Callable[[msg.EpisodeEvent], None]
+    ) -> None:
+        self._run_id = run_id
+        self._on_end = on_end
+        self._early: list[msg.EpisodeEvent] = []
+        subscribe(node, node, topics.EPISODE_EVENT, self._on_event)
+
+    def hand_on(self) -> None:
+        """Hands on the ends of episodes that were kept, because the node has a run now."""
+        early, self._early = self._early, []
+        for message in early:
+            self._hand_on(message)
+
+    def _on_event(self, message: msg.EpisodeEvent) -> None:
+        if message.event != msg.EpisodeEvent.ENDED:
+            return
+        if self._run_id():
+            self._hand_on(message)
+        else:
+            self._early.append(message)
+
+    def _hand_on(self, message: msg.EpisodeEvent) -> None:
+        if message.run_id == self._run_id():
+            self._on_end(message)
