@@ -90,7 +90,7 @@ def test_an_episode_is_published_and_its_number_stored_also_after_a_full_disk(
     node: FakeNode, tmp_path: pathlib.Path
 ) -> None:
     path = tmp_path / "run" / "episodes.json"
-    publisher = EpisodePublisher(node, Conditions(node), path, prompt="reach")  # type: ignore[arg-type]
+    publisher = EpisodePublisher(node, Conditions(node), path)  # type: ignore[arg-type]
     assert publisher.next_number("run") == 0
     path.parent.write_text("a file in the place of the folder")
     for _ in range(2):
@@ -110,8 +110,8 @@ def test_an_episode_is_published_and_its_number_stored_also_after_a_full_disk(
 def test_a_change_of_an_episode_is_logged_and_published_with_all_its_numbers(
     node: FakeNode, tmp_path: pathlib.Path
 ) -> None:
-    publisher = EpisodePublisher(node, Conditions(node), tmp_path / "e.json", prompt="reach")  # type: ignore[arg-type]
-    records = RunRecords(TrainConfig())
+    publisher = EpisodePublisher(node, Conditions(node), tmp_path / "e.json")  # type: ignore[arg-type]
+    records = RunRecords(TrainConfig(), prompt_for=lambda episode: f"task of {episode}")
     records.begin("run", next_episode=3)
     changes = [*records.episodes.begin("go"), *records.episodes.start("ready")]
     records.set_driver(human=True)
@@ -120,28 +120,44 @@ def test_a_change_of_an_episode_is_logged_and_published_with_all_its_numbers(
     publisher.publish("run", [*changes, *records.episodes.end(Ending.FAILURE, "dropped")])
     reset, started, ended = node.published("episode_event")
     assert [event.event for event in (reset, started, ended)] == [Event.RESET, Event.STARTED, Event.ENDED]
-    assert (ended.run_id, ended.sender, ended.prompt, ended.message) == ("run", DEFAULT_SENDER, "reach", "dropped")
+    assert (ended.run_id, ended.sender, ended.prompt, ended.message) == ("run", DEFAULT_SENDER, "task of 3", "dropped")
     assert (ended.episode, ended.outcome, ended.total_reward, ended.num_chunks) == (3, Ending.FAILURE, 1.5, 1)
     assert (reset.intervened, ended.intervened, reset.seed == ended.seed) == (False, True, True)
     assert (ended.header.stamp.sec, ended.header.stamp.nanosec) == (7, 9)
     assert node.take_lines()[-1] == ("info", "episode 3 ENDED dropped")
 
 
-def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None:
-    calls: list[object] = []
+class Answers:
+    """Answers the services, and keeps what it was asked."""
 
-    def start() -> str:
+    def __init__(self) -> None:
+        self.calls: list[object] = []
+
+    def start_episode(self) -> str:
         raise ValueError("no reset was asked for")
 
-    def end(ending: Ending) -> str:
-        calls.append(ending)
+    def end_episode(self, ending: Ending) -> str:
+        self.calls.append(ending)
         return "it ends"
 
-    def pause(paused: bool) -> str:
-        calls.append(paused)
+    def pause(self, paused: bool) -> str:
+        self.calls.append(paused)
         return "paused"
 
-    serve_episodes(node, OperatorCalls(node, run_id=lambda: "run"), start=start, end=end, pause=pause)  # type: ignore[arg-type]
+    def reset_done(self) -> str:
+        return "it is ready"
+
+    def reset(self) -> str:
+        raise ValueError("an episode runs")
+
+
+def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None:
+    answers = Answers()
+    serve_episodes(node, OperatorCalls(node, run_id=lambda: "run"), answers)  # type: ignore[arg-type]
+    response = node.services["reset_done"](Trigger.Request(), Trigger.Response())
+    assert (response.success, response.message) == (True, "it is ready")
+    response = node.services["reset"](Trigger.Request(), Trigger.Response())
+    assert (response.success, response.message) == (False, "an episode runs")
     response = node.services["start_episode"](Trigger.Request(), Trigger.Response())
     assert (response.success, response.message) == (False, "no reset was asked for")
     response = node.services["end_episode"](EndEpisode.Request(outcome=Ending.FAILURE), EndEpisode.Response())
@@ -159,7 +175,7 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
     stops.is_ready = False
     node.services["pause"](SetBool.Request(data=True), SetBool.Response())
     assert len(stops.requests) == 1
-    assert calls == [Ending.FAILURE, True, False, True]
+    assert answers.calls == [Ending.FAILURE, True, False, True]
 
 
 # The tests below check what reward_node remembers of chunks.

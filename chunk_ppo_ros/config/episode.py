@@ -26,12 +26,16 @@ class EpisodeConfig(Checked):
         choices=RESETS,
     )
     reset_command: str = setting(
-        "", "command line of a reset, a program and its arguments as a shell would quote them, but run without a shell"
+        "",
+        "command line of a reset, a program and its arguments as a shell would quote them, but run without a shell",
+        graph_only=True,
     )
     return_to_start: bool = setting(
-        True, "after a teleoperated reset or a reset by a command the arms go to the start pose"
+        True, "after a teleoperated reset or a reset by a command the arms go to the start pose", graph_only=True
     )
-    start_automatically: bool = setting(False, "an episode starts when it is ready, without the service start_episode")
+    start_automatically: bool = setting(
+        False, "an episode starts when it is ready, without the service start_episode", graph_only=True
+    )
     prompts: tuple[str, ...] = setting(
         (),
         "tasks in words, one for each episode, each as TEXT or WEIGHT=TEXT; empty takes run.prompt or the task's own",

@@ -1,10 +1,17 @@
-"""Keeps the life of episodes as a state machine, which returns each change for the caller to publish."""
+"""Keeps the life of episodes as a state machine, which returns each change for the caller to publish.
+
+docs/episodes.md has the picture, and says who may cause each change.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+OPERATOR, ROBOT, DELIVERY = "operator", "robot", "delivery"
+"""The names of reasons to pause: an operator asked for it, the robot failed too often, or transitions are not taken."""
 
 
 class Event(enum.IntEnum):
@@ -15,6 +22,7 @@ class Event(enum.IntEnum):
     ENDED = 2
     PAUSED = 3
     RESUMED = 4
+    READY = 5
 
 
 class Ending(enum.IntEnum):
@@ -32,6 +40,7 @@ class Phase(enum.Enum):
 
     IDLE = "there is no episode"
     RESETTING = "the scene is being reset"
+    READY = "the episode waits for its start"
     RUNNING = "the policy may act"
 
 
@@ -40,6 +49,7 @@ class EpisodeChange:
     """Describes one change of an episode.
 
     `total_reward`, `num_chunks` and `intervened` (whether a human took over) count the episode up to the change.
+    `prompt` is the task in words, which stays the same in all changes of an episode.
     """
 
     episode: int
@@ -49,6 +59,7 @@ class EpisodeChange:
     total_reward: float
     num_chunks: int
     intervened: bool
+    prompt: str
     message: str
 
 
@@ -58,23 +69,44 @@ class Episodes:
     Args:
         next_episode: the number of the first episode.
         seed: a function that returns the seed of an episode's reset from the number of the episode.
+        prompt: a function that returns the task of an episode in words from the number of the episode. It is called
+            once for each episode, when the episode begins.
     """
 
-    def __init__(self, *, next_episode: int, seed: Callable[[int], int]) -> None:
+    def __init__(
+        self, *, next_episode: int, seed: Callable[[int], int], prompt: Callable[[int], str] = lambda episode: ""
+    ) -> None:
         self.phase = Phase.IDLE
         self.episode = next_episode - 1
         self.num_chunks = 0
         self.num_steps = 0
         self.total_reward = 0.0
         self.intervened = False
+        self.prompt = ""
         self._human_drives = False
         self._seed = seed
+        self._prompt_for = prompt
         self._holds: dict[str, str] = {}
 
     @property
     def paused(self) -> bool:
         """Whether there is a reason to pause."""
         return bool(self._holds)
+
+    @property
+    def holds(self) -> Mapping[str, str]:
+        """The text of each reason to pause, by the name of the reason, in the order in which they came."""
+        return MappingProxyType(self._holds)
+
+    @property
+    def needs_operator(self) -> bool:
+        """Whether a reason to pause stands until an operator has looked. The delivery of transitions goes on alone."""
+        return any(reason != DELIVERY for reason in self._holds)
+
+    @property
+    def seed(self) -> int:
+        """The seed of the reset of the present episode."""
+        return self._seed(max(self.episode, 0))
 
     def begin(self, message: str) -> list[EpisodeChange]:
         """Begins the next episode, and asks for its reset.
@@ -87,7 +119,30 @@ class Episodes:
         self.phase, self.episode = Phase.RESETTING, self.episode + 1
         self.num_chunks, self.num_steps, self.total_reward = 0, 0, 0.0
         self.intervened = False
+        self.prompt = self._prompt_for(self.episode)
         return [self._change(Event.RESET, message)]
+
+    def begin_reset_again(self, message: str) -> list[EpisodeChange]:
+        """Asks anew for the reset of an episode that has not started.
+
+        Raises:
+            ValueError: where no episode waits for its reset or for its start.
+        """
+        if self.phase not in (Phase.RESETTING, Phase.READY):
+            raise ValueError(f"a reset can begin anew only before the start of an episode; {self.phase.value}")
+        self.phase = Phase.RESETTING
+        return [self._change(Event.RESET, message)]
+
+    def finish_reset(self, message: str) -> list[EpisodeChange]:
+        """Records that the reset is done, so that the episode waits for its start.
+
+        Raises:
+            ValueError: where no reset is under way.
+        """
+        if self.phase is not Phase.RESETTING:
+            raise ValueError(f"a reset can be done only after it was asked for; {self.phase.value}")
+        self.phase = Phase.READY
+        return [self._change(Event.READY, message)]
 
     def start(self, message: str) -> list[EpisodeChange]:
         """Starts the episode, because the scene is ready.
@@ -95,7 +150,7 @@ class Episodes:
         Raises:
             ValueError: where no reset was asked for.
         """
-        if self.phase is not Phase.RESETTING:
+        if self.phase not in (Phase.RESETTING, Phase.READY):
             raise ValueError(f"an episode can start only after a reset; {self.phase.value}")
         self.phase = Phase.RUNNING
         self.intervened = self._human_drives
@@ -143,11 +198,12 @@ class Episodes:
         episode = max(self.episode, 0)
         return EpisodeChange(
             episode,
-            self._seed(episode),
+            self.seed,
             event,
             ending,
             self.total_reward,
             self.num_chunks,
             self.intervened,
+            self.prompt,
             message,
         )

@@ -1,7 +1,8 @@
 """The table of all conditions that nodes report. Each has a key, a text, and a text for when it is cleared.
 
-A node logs a condition once when it is raised and once when it is cleared. policy_node and trainer_node also publish
-it on /diagnostics as long as it lasts. Names in braces are values that are given when a condition is raised.
+A node logs a condition once when it is raised and once when it is cleared. policy_node, trainer_node and reward_node
+also publish it on /diagnostics as long as it lasts. Names in braces are values that are given when a condition is
+raised.
 """
 
 from __future__ import annotations
@@ -208,6 +209,12 @@ EPISODE_NOT_STORED = Condition(
     key="count of episodes",
     text="the record of episodes cannot be written: {reason}",
     cleared="the record of episodes is written again",
+    is_error=True,
+)
+RUN_BOOKS_NOT_STORED = Condition(
+    key="counts and times of the run",
+    text="the counts and times of the run cannot be written: {reason}",
+    cleared="the counts and times of the run are written again",
     is_error=True,
 )
 METRICS_NOT_STORED = Condition(

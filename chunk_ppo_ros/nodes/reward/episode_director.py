@@ -11,8 +11,8 @@ from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome
 from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
 from chunk_ppo_ros.nodes.reward.run_records import Mark, RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
-from chunk_ppo_ros.rewards import human, referee
-from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Phase
+from chunk_ppo_ros.rewards import episodes, human, referee
+from chunk_ppo_ros.rewards.episodes import Ending, EpisodeChange, Event, Phase
 
 MAX_FAULTS = 3
 """The number of episodes in a row that may fail before reward_node pauses and asks the operator for help."""
@@ -28,10 +28,11 @@ class EpisodeDirector:
         outbox: the transitions that the trainer has not acknowledged.
         config: the configuration of rewards.
         refuse: publishes that a chunk with this stamp cannot be trained on, and why.
-        deliver: sends the transitions that are complete.
+        on_changes: takes the changes of an episode after they were published.
 
     Attributes:
         final: whether training has reached its end, so that no episode follows.
+        ended: the end of the last episode of the present run, or None.
     """
 
     def __init__(
@@ -43,21 +44,23 @@ class EpisodeDirector:
         config: RewardConfig,
         *,
         refuse: Callable[[ChunkId, int, str], None],
-        deliver: Callable[[], None],
+        on_changes: Callable[[Sequence[EpisodeChange]], None],
     ) -> None:
         self.final = False
+        self.ended: EpisodeChange | None = None
         self._logger = node.get_logger()
         self._records = records
         self._publisher = publisher
         self._outbox = outbox
         self._config = config
         self._refuse = refuse
-        self._deliver = deliver
+        self._on_changes = on_changes
         self._faults = 0
         self._refusals = 0
 
     def next_number(self, run_id: str) -> int:
         """Returns the first episode number that the run has not used, as the file on disk says."""
+        self.ended = None
         return self._publisher.next_number(run_id)
 
     def forget_failures(self) -> None:
@@ -67,6 +70,8 @@ class EpisodeDirector:
     def publish(self, changes: Sequence[EpisodeChange]) -> None:
         """Logs and publishes changes of the episode."""
         self._publisher.publish(self._records.run_id, changes)
+        self.ended = next((change for change in changes if change.event is Event.ENDED), self.ended)
+        self._on_changes(changes)
 
     def next_episode(self, message: str) -> None:
         """Asks for the reset of the next episode."""
@@ -125,7 +130,7 @@ class EpisodeDirector:
     def hold(self, text: str) -> None:
         """Pauses until the operator has looked at the robot."""
         self._logger.error(f"{text}; repair it and call the service pause with data: false")
-        self.publish(self._records.episodes.hold("robot", text))
+        self.publish(self._records.episodes.hold(episodes.ROBOT, text))
 
     def apply_mark(self, mark: Mark) -> None:
         """Ends the episode as the operator said. Its last valid chunk gets the reward of the mark."""
@@ -145,53 +150,6 @@ class EpisodeDirector:
     def _marking(self, ending: Ending) -> Callable[[ChunkOutcome], ChunkOutcome]:
         config, success = self._config, ending is Ending.SUCCESS
         return lambda outcome: human.marked(outcome, success=success, config=config)
-
-    # The services call the methods below.
-
-    def start_episode(self) -> str:
-        """Starts the episode whose scene is ready, and returns in words what happened.
-
-        Raises:
-            ValueError: when no reset was requested.
-        """
-        self.publish(self._records.episodes.start("the scene is ready"))
-        paused = ", and is paused: call the service pause with data: false" if self._records.episodes.paused else ""
-        return f"episode {self._records.episodes.episode} has started{paused}"
-
-    def end_episode(self, ending: Ending) -> str:
-        """Ends the episode as the operator says, and returns in words what happens.
-
-        Raises:
-            ValueError: when no episode can end in this way.
-        """
-        records = self._records
-        episode, phase = records.episodes.episode, records.episodes.phase
-        if phase is Phase.IDLE or (phase is Phase.RESETTING and ending is not Ending.DISCARDED):
-            raise ValueError(f"no episode can end as {ending.name}: {phase.value}")
-        answer = f"episode {episode} ends as {ending.name}"
-        if records.mark is not None and records.mark.ending is not ending:
-            answer += f" (was {records.mark.ending.name})"
-            self._logger.warning(f"{answer}: the operator has changed the mark")
-        if ending is Ending.DISCARDED:
-            self.discard("by the operator")
-            return answer
-        records.mark = Mark(ending, "by the operator")
-        if records.join.in_flight():
-            return f"{answer} with the running chunk"
-        self.apply_mark(records.mark)
-        self._deliver()
-        return answer
-
-    def pause(self, paused: bool) -> str:
-        """Pauses for the operator or goes on, and returns in words whether the episode is paused."""
-        episodes = self._records.episodes
-        if paused:
-            self.publish(episodes.hold("operator", "by the operator"))
-        else:
-            self.forget_failures()
-            for reason in ("robot", "operator"):
-                self.publish(episodes.release(reason, "by the operator"))
-        return "paused" if episodes.paused else "not paused"
 
     def note_refusal(self, reason: str) -> None:
         """Counts a chunk that was refused or passed no target, and pauses after too many in a row.

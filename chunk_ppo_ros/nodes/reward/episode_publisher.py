@@ -24,13 +24,11 @@ class EpisodePublisher:
         node: the node that publishes and logs.
         conditions: the conditions of the node.
         path: the file with the number of the next episode.
-        prompt: the task in words, which is sent with each event.
     """
 
-    def __init__(self, node: Node, conditions: Conditions, path: pathlib.Path, *, prompt: str) -> None:
+    def __init__(self, node: Node, conditions: Conditions, path: pathlib.Path) -> None:
         self._node = node
         self._conditions = conditions
-        self._prompt = prompt
         self._numbers = CounterFile(path, "next_episode", without="episodes go on from what trainer_node has seen")
         self._publisher = topics.EPISODE_EVENT.create_publisher(node)
 
@@ -70,7 +68,7 @@ class EpisodePublisher:
                 total_reward=change.total_reward,
                 num_chunks=change.num_chunks,
                 intervened=change.intervened,
-                prompt=self._prompt,
+                prompt=change.prompt,
                 message=change.message,
             )
             event.header.stamp = self._node.get_clock().now().to_msg()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.node import Node
@@ -16,47 +17,64 @@ OPERATOR_ENDINGS = (Ending.SUCCESS, Ending.FAILURE, Ending.DISCARDED)
 """The endings that an operator may choose."""
 
 
-def serve_episodes(
-    node: Node,
-    calls: OperatorCalls,
-    *,
-    start: Callable[[], str],
-    end: Callable[[Ending], str],
-    pause: Callable[[bool], str],
-) -> None:
-    """Offers the services start_episode, end_episode and pause.
+class EpisodeAnswers(Protocol):
+    """What the services ask for. Each method returns in words what happens, and raises a ValueError with the reason."""
+
+    def start_episode(self) -> str:
+        """Starts the episode whose scene is ready."""
+
+    def end_episode(self, ending: Ending) -> str:
+        """Ends the running episode."""
+
+    def pause(self, paused: bool) -> str:
+        """Pauses the episode or goes on."""
+
+    def reset_done(self) -> str:
+        """Takes a person's word that the reset is done."""
+
+    def reset(self) -> str:
+        """Begins the reset anew."""
+
+
+def serve_episodes(node: Node, calls: OperatorCalls, answers: EpisodeAnswers) -> None:
+    """Offers the services start_episode, end_episode, pause, reset_done and reset.
 
     A pause also stops a scripted motion of robot_node, which moves between episodes, where no event tells of a pause.
-
-    Each function returns in words what happened. If it raises a ValueError, the response of the service gives the
-    reason.
 
     Args:
         node: the node that offers the services.
         calls: serves, and publishes what was asked and answered.
-        start: starts the episode whose scene is ready.
-        end: ends the running episode.
-        pause: pauses the episode or goes on.
+        answers: does what is asked for.
     """
 
     def on_start(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success, response.message = _answer(start)
+        response.success, response.message = _answer(answers.start_episode)
         return response
 
     def on_end(request: EndEpisode.Request, response: EndEpisode.Response) -> EndEpisode.Response:
-        response.success, response.message = _answer(lambda: end(_operator_ending(request.outcome)))
+        response.success, response.message = _answer(lambda: answers.end_episode(_operator_ending(request.outcome)))
         return response
 
     def on_pause(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = _answer(lambda: pause(request.data))
+        response.success, response.message = _answer(lambda: answers.pause(request.data))
         if request.data and scripted_motion.service_is_ready():
             scripted_motion.call_async(Trigger.Request())
+        return response
+
+    def on_reset_done(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = _answer(answers.reset_done)
+        return response
+
+    def on_reset(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = _answer(answers.reset)
         return response
 
     scripted_motion = services.STOP_SCRIPTED_MOTION.create_client(node)
     calls.serve(services.START_EPISODE, on_start)
     calls.serve(services.END_EPISODE, on_end)
     calls.serve(services.PAUSE, on_pause)
+    calls.serve(services.RESET_DONE, on_reset_done)
+    calls.serve(services.RESET, on_reset)
 
 
 def _answer(action: Callable[[], str]) -> tuple[bool, str]:

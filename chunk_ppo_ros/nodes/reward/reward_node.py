@@ -18,23 +18,19 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
-from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
-from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
-from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
-from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
+from chunk_ppo_ros.nodes.reward.episode_control import EpisodeControl
 from chunk_ppo_ros.nodes.reward.report_intake import ReportIntake
 from chunk_ppo_ros.nodes.reward.reward_watch import RewardWatch
 from chunk_ppo_ros.nodes.reward.run_records import Closing, RunRecords
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.nodes.wire import conversions, parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
-from chunk_ppo_ros.rewards import chunk_join, referee
+from chunk_ppo_ros.rewards import chunk_join, episodes, referee
 from chunk_ppo_ros.rewards.episodes import Ending, Phase
 from chunk_ppo_ros.rewards.terms import check_settings
-from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 TICK = 0.1  # s, steady clock
 
@@ -45,26 +41,22 @@ class RewardNode(Node):
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
         self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run")
-        run, reward = self._config.run, self._config.reward
+        reward = self._config.reward
         check_settings(reward)
         self._records = RunRecords(self._config)
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)
         self.outbox = TransitionOutbox(self, conditions)
-        path = run.folder / "episodes.json"
-        publisher = EpisodePublisher(self, conditions, path, prompt=prompt_of(self._config))
-        self._director = EpisodeDirector(
-            self, self._records, publisher, self.outbox, reward, refuse=self._refuse, deliver=self._deliver
+        self._control = EpisodeControl(
+            self, self._config, self._records, self.outbox, conditions, refuse=self._refuse, deliver=self._deliver
         )
+        self._director = self._control.director
         self._guard = RunGuard(self, conditions)
         self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
         subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
         topics.ACTION_CHUNK.create_subscription(self, self._on_chunk)
         topics.BOOTSTRAP.create_subscription(self, self._on_bootstrap)
         self._intake = ReportIntake(self, reward, self._records, conditions, on_report=self._advance)
-        director = self._director
-        calls = OperatorCalls(self, run_id=lambda: self._records.run_id)
-        serve_episodes(self, calls, start=director.start_episode, end=director.end_episode, pause=director.pause)
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -80,6 +72,7 @@ class RewardNode(Node):
             return
         if version.run_id != records.run_id:
             self._begin_run(version)
+        self._control.note_version(version)
         self._director.final = version.final
         closing = records.closing
         if closing is not None and records.versions.get(closing.id.sequence_number) != version.version:
@@ -95,6 +88,7 @@ class RewardNode(Node):
         self.outbox.begin_run(version.run_id)
         next_episode = max(version.next_episode, self._director.next_number(version.run_id))
         records.begin(version.run_id, next_episode=next_episode)
+        self._control.begin_run(version.run_id)
         self.get_logger().info(f"run {records.run_id} begins with episode {records.episodes.episode + 1}")
         if not version.final:
             self._director.next_episode("the run begins")
@@ -218,6 +212,7 @@ class RewardNode(Node):
     # The methods below run at every tick.
 
     def _tick(self) -> None:
+        self._control.tick(time.monotonic())
         if self._director.final:
             return
         if (refused := self._guard.take_refused()) is not None:
@@ -235,9 +230,14 @@ class RewardNode(Node):
         )
         if delivery.full:
             text = f"{len(delivery)} transitions wait for trainer_node's answer"
-            self._director.publish(records.episodes.hold("delivery", text))
+            self._director.publish(records.episodes.hold(episodes.DELIVERY, text))
         elif delivery.eased:
-            self._director.publish(records.episodes.release("delivery", "trainer_node answers"))
+            self._director.publish(records.episodes.release(episodes.DELIVERY, "trainer_node answers"))
+
+    def destroy_node(self) -> None:
+        """Ends what a reset has started, stores the counts of the run, and destroys the node."""
+        self._control.close()
+        super().destroy_node()
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

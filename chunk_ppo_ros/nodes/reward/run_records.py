@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
@@ -10,6 +11,7 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.rewards.episodes import Ending, Episodes, Phase
+from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,8 @@ class RunRecords:
 
     Args:
         config: the configuration.
+        prompt_for: returns the task of an episode in words, from the number of the episode. It is called once for each
+            episode. None stands for the prompt of the configuration.
 
     Attributes:
         run_id: the identity of the run, or empty before the first run.
@@ -60,8 +64,9 @@ class RunRecords:
         human_drives: whether a human drives now.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, *, prompt_for: Callable[[int], str] | None = None) -> None:
         self._config = config
+        self._prompt_for = prompt_for or _always(prompt_of(config))
         self.human_drives = False
         self.begin("", next_episode=0)
 
@@ -75,7 +80,7 @@ class RunRecords:
         self.run_id = run_id
         self.assembler = TransitionAssembler(self._config.ppo)
         self.join = ChunkJoin(self._config.reward.sources)
-        self.episodes = Episodes(next_episode=next_episode, seed=self._seed)
+        self.episodes = Episodes(next_episode=next_episode, seed=self._seed, prompt=self._prompt_for)
         self.episodes.human_drives(self.human_drives)
         self.versions: dict[int, int] = {}
         self.forget_ending()
@@ -100,3 +105,7 @@ class RunRecords:
 
     def _seed(self, episode: int) -> int:
         return seeds.episode_seed(seeds.TRAINING, run_seed=self._config.run.seed, episode=episode)
+
+
+def _always(prompt: str) -> Callable[[int], str]:
+    return lambda episode: prompt

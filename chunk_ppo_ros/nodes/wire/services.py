@@ -63,6 +63,9 @@ STOP_SCRIPTED_MOTION = Service("robot_node", "stop_scripted_motion", Trigger)
 TORQUE_OFF = Service("robot_node", "torque_off", Trigger)
 PREPARE_ROBOT = Service("robot_node", "prepare_robot", Trigger)
 
+MOTION_REFUSED = "the motion is refused: "
+"""How robot_node's answer begins where a scripted motion has not begun. Other failures end a motion that has begun."""
+
 OPERATOR_SERVICES = (
     START_EPISODE,
     END_EPISODE,

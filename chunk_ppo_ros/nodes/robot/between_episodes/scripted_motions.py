@@ -117,7 +117,7 @@ class ScriptedMotions:
         try:
             self._begin(request)
         except MotionRefused as error:
-            response.success, response.message = False, f"the motion is refused: {error}"
+            response.success, response.message = False, f"{services.MOTION_REFUSED}{error}"
             return response
         end: Any = await self._ended
         response.success = end.status is Status.EXECUTED

@@ -1,0 +1,138 @@
+"""Puts together the parts of reward_node that direct episodes, reset them, answer operators and publish their state."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+
+from chunk_ppo_msgs import msg
+from rclpy.node import Node
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.types import ChunkId
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.reward.episode_calls import EpisodeCalls
+from chunk_ppo_ros.nodes.reward.episode_director import EpisodeDirector
+from chunk_ppo_ros.nodes.reward.episode_publisher import EpisodePublisher
+from chunk_ppo_ros.nodes.reward.episode_services import serve_episodes
+from chunk_ppo_ros.nodes.reward.operator_commands import OperatorCommands
+from chunk_ppo_ros.nodes.reward.resets.reset_conductor import ResetConductor
+from chunk_ppo_ros.nodes.reward.resets.reset_routines import ResetRoutines
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.nodes.reward.state.episode_state import EpisodeStatePublisher
+from chunk_ppo_ros.nodes.reward.state.run_books import RunBooks
+from chunk_ppo_ros.nodes.reward.state.run_facts import RunFacts
+from chunk_ppo_ros.nodes.reward.state.waits import Wait, Waits
+from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.rewards.episodes import EpisodeChange
+from chunk_ppo_ros.runtime.description import LOGS
+
+
+class EpisodeControl:
+    """Directs the episodes of a run.
+
+    Args:
+        node: the node.
+        config: the configuration.
+        records: the records of the run.
+        outbox: the transitions that the trainer has not acknowledged.
+        conditions: the conditions of the node.
+        refuse: publishes that a chunk with this stamp cannot be trained on, and why.
+        deliver: sends the transitions that are complete.
+
+    Attributes:
+        director: directs one episode after another.
+
+    Raises:
+        UserError: where the program of `episode.reset_command` is not there.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: TrainConfig,
+        records: RunRecords,
+        outbox: TransitionOutbox,
+        conditions: Conditions,
+        *,
+        refuse: Callable[[ChunkId, int, str], None],
+        deliver: Callable[[], None],
+    ) -> None:
+        _check_command(config.episode.reset_arguments)
+        self._records = records
+        folder, commands = config.run.folder, OperatorCommands.of(node)
+        self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
+        self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
+        publisher = EpisodePublisher(node, conditions, folder / "episodes.json")
+        self.director = EpisodeDirector(
+            node, records, publisher, outbox, config.reward, refuse=refuse, on_changes=self._note
+        )
+        routines = ResetRoutines(
+            node,
+            config.episode,
+            records,
+            commands,
+            folder=folder / LOGS,
+            robot_message=lambda: self._facts.human_message,
+        )
+        self._conductor = ResetConductor(node, records, routines, commands, publish=self.director.publish)
+        self._waits = Waits(
+            records,
+            commands,
+            has_simulator=not config.env.is_real,
+            starts_automatically=config.episode.start_automatically,
+        )
+        self._state = EpisodeStatePublisher(
+            node, records, self._books, conditions, reset=config.episode.reset, find_wait=self._find_wait
+        )
+        self._calls = EpisodeCalls(node, config.episode, records, self.director, self._conductor, deliver=deliver)
+        serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
+
+    def begin_run(self, run_id: str) -> None:
+        """Begins a run with the counts and times that the disk has of it, and takes its name into the records."""
+        self._books.begin_run(run_id, now=time.monotonic())
+
+    def note_version(self, version: msg.PolicyVersion) -> None:
+        """Takes the announcement of a version of the present run."""
+        self._facts.note_version(version)
+
+    def tick(self, now: float) -> None:
+        """Goes on with resets, starts episodes that start by themselves, and publishes the state.
+
+        Args:
+            now: the present time of a steady clock, s.
+        """
+        self._conductor.tick(now)
+        self._calls.start_if_ready()
+        self._update(now)
+
+    def close(self) -> None:
+        """Ends what a reset has started, and stores the counts and times."""
+        self._conductor.close()
+        self._update(time.monotonic())
+        self._books.store(time.monotonic())
+
+    def _note(self, changes: Sequence[EpisodeChange]) -> None:
+        now = time.monotonic()
+        for change in changes:
+            self._books.note(change, now=now)
+        self._update(now)
+
+    def _update(self, now: float) -> None:
+        self._books.update(self._facts.activity, moves=self._facts.moves, now=now)
+        self._state.update(now)
+
+    def _find_wait(self) -> Wait:
+        final, is_updating = self.director.final, self._facts.is_updating
+        return self._waits.find(step=self._conductor.step, final=final, is_updating=is_updating)
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    if arguments and shutil.which(arguments[0]) is None:
+        raise UserError(
+            f"episode.reset_command must name a program that can be run, got '{arguments[0]}'; give its whole path, or "
+            "make the file executable"
+        )

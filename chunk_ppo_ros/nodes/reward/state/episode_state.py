@@ -1,0 +1,126 @@
+"""Publishes where the episode is and what is waited for, on `episode_state`, in the log and on `/diagnostics`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from chunk_ppo_msgs import msg
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD, Conditions
+from chunk_ppo_ros.nodes.common.sensor_ages import key_values
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.nodes.reward.state.run_books import RunBooks
+from chunk_ppo_ros.nodes.reward.state.waits import Wait
+from chunk_ppo_ros.nodes.wire import topics
+from chunk_ppo_ros.rewards.episodes import Ending, Phase
+
+State = msg.EpisodeState
+_PHASES = {
+    Phase.IDLE: State.IDLE,
+    Phase.RESETTING: State.RESETTING,
+    Phase.READY: State.READY,
+    Phase.RUNNING: State.RUNNING,
+}
+_PHASE_NAMES = {
+    State.IDLE: "IDLE",
+    State.RESETTING: "RESETTING",
+    State.READY: "READY",
+    State.RUNNING: "RUNNING",
+    State.CLOSING: "CLOSING",
+}
+
+
+class EpisodeStatePublisher:
+    """Publishes the present state at each change and once a second, and logs each wait for a person once.
+
+    Args:
+        node: the node that publishes and logs.
+        records: the records of the run.
+        books: the counts and times of the run.
+        conditions: the conditions of the node, which the diagnostics tell too.
+        reset: who makes resets, which is `episode.reset`.
+        find_wait: returns what is waited for now.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        records: RunRecords,
+        books: RunBooks,
+        conditions: Conditions,
+        *,
+        reset: str,
+        find_wait: Callable[[], Wait],
+    ) -> None:
+        self._node = node
+        self._records = records
+        self._books = books
+        self._conditions = conditions
+        self._reset = reset
+        self._find_wait = find_wait
+        self._publisher = topics.EPISODE_STATE.create_publisher(node)
+        self._diagnostics = topics.DIAGNOSTICS.create_publisher(node)
+        self._published: tuple[object, ...] = ()
+        self._published_at = float("-inf")
+        self._logged = ""
+
+    @property
+    def phase(self) -> int:
+        """The phase, as EpisodeState.msg numbers it."""
+        return State.CLOSING if self._records.closing is not None else _PHASES[self._records.episodes.phase]
+
+    def update(self, now: float) -> None:
+        """Publishes where something has changed or a second has passed. `now` is the time of a steady clock, s."""
+        wait, records = self._find_wait(), self._records
+        told = Wait() if wait.is_brief else wait
+        state = (records.run_id, records.episodes.episode, self.phase, records.episodes.paused, records.mark, told)
+        if state != self._published or now - self._published_at >= DIAGNOSTICS_PERIOD:
+            self._published, self._published_at = state, now
+            self._log(wait)
+            self._publisher.publish(self._message(wait))
+            self._diagnostics.publish(self._status(wait))
+
+    def _log(self, wait: Wait) -> None:
+        if wait.is_brief or not wait.text or wait.line == self._logged:
+            return
+        self._logged = wait.line
+        self._node.get_logger().info(wait.line)
+
+    def _message(self, wait: Wait) -> msg.EpisodeState:
+        records, episodes = self._records, self._records.episodes
+        state = State(
+            run_id=records.run_id,
+            sender=DEFAULT_SENDER,
+            episode=max(episodes.episode, 0),
+            phase=self.phase,
+            paused=episodes.paused,
+            prompt=episodes.prompt,
+            reset=self._reset,
+            mark=int(Ending.NONE if records.mark is None else records.mark.ending),
+            waits_for=wait.text,
+            command=wait.command,
+            num_chunks=episodes.num_chunks,
+            num_steps=episodes.num_steps,
+            total_reward=episodes.total_reward,
+            counts=[msg.EpisodeCounts(**dataclasses.asdict(each)) for each in self._books.counts.by_prompt],
+            times=msg.RunTimes(**dataclasses.asdict(self._books.times.times)),
+        )
+        state.header.stamp = self._node.get_clock().now().to_msg()
+        return state
+
+    def _status(self, wait: Wait) -> DiagnosticArray:
+        """Returns the status of reward_node. It warns while a person is waited for."""
+        episodes, paused = self._records.episodes, ", paused" if self._records.episodes.paused else ""
+        where = f"episode {max(episodes.episode, 0)} {_PHASE_NAMES[self.phase]}{paused}"
+        waits = [wait.line] if wait.text else []
+        level = max(self._conditions.level, DiagnosticStatus.WARN if wait.command else DiagnosticStatus.OK)
+        message = "; ".join([where, *waits, *self._conditions.texts])
+        status = DiagnosticStatus(name=self._node.get_name(), level=level, message=message)
+        status.values = key_values({"waits for": wait.text, "command": wait.command})
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        return array
