@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from chunk_ppo_ros.agent.next_step.rollout_steps import SampleChunk
 from chunk_ppo_ros.config import PRESETS
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk, chunk_values, read_chunk
@@ -42,7 +43,7 @@ def test_a_chunk_that_cannot_be_read_is_none(change: dict[str, str]) -> None:
 def test_the_publisher_of_chunks_knows_the_newest(tmp_path: Path) -> None:
     node = FakeNode()
     node.now = 5_000_000_000
-    publisher = ChunkPublisher(node, prompt="reach", control_rate=50.0)  # type: ignore[arg-type]
+    publisher = ChunkPublisher(node, control_rate=50.0)  # type: ignore[arg-type]
     assert publisher.newest is None
     observation = ModelObservation(
         images=np.zeros((1, 2, 2, 3), np.uint8),
@@ -53,8 +54,7 @@ def test_the_publisher_of_chunks_knows_the_newest(tmp_path: Path) -> None:
     )
     actor = FakeActor(SimpleNamespace(model=PRESETS["debug"].model), tmp_path, policy_version=7)
     readings = SyncedSensors((), np.ones(0, bool), np.zeros(14), stamp=4_950_000_000, newest=4_960_000_000)
-    publisher.publish_sampled(
-        ChunkId("run", 17, 3, 2), actor.act(observation, sequence_number=17), readings, max_steps=16
-    )
+    step = SampleChunk(ChunkId("run", 17, 3, 2), policy_version=7, newer_than=0, prompt="reach")
+    publisher.publish_sampled(step, actor.act(observation, sequence_number=17), readings, max_steps=16)
     assert CHUNK.value == VALUE
     assert publisher.newest == CHUNK

@@ -368,8 +368,10 @@ def test_a_restarted_policy_goes_on_with_the_numbers(graph):
 
 
 def test_an_observation_that_the_model_refuses_holds(start):
-    graph = start(run={"prompt": "x" * 201})
-    begin_episode(graph)
+    """The prompt of the episode is one that only reward_node knows, so that policy_node has not checked it before."""
+    graph = start()
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED, prompt="x" * 201)
     graph.peer.sense(1)
     graph.until(lambda: graph.logged("the observation is refused, the policy holds: the prompt must fit"))
     graph.spin(1.2)
@@ -392,6 +394,74 @@ def test_a_node_that_is_shut_down_holds(graph):
     settle_newest(graph, end=2 * MILLISECOND)
     graph.spin(0.3)
     assert len(graph.peer.chunks) == 1
+
+
+def prompts(messages):
+    """Returns the prompt that each chunk or bootstrap was made with, and the length of what the actor saw."""
+    lengths = [conversions.observation_from_message(m.observation).prompt_tokens[0] for m in messages]
+    return [(message.observation.prompt, length) for message, length in zip(messages, lengths, strict=True)]
+
+
+def test_a_chunk_and_the_value_after_it_have_the_prompt_of_their_episode(start):
+    """Episode 0 ends by its time limit, and the value after it is of the same prompt. A human drives in episode 1."""
+    graph = start()
+    peer = graph.peer
+    peer.announce()
+    peer.event(msg.EpisodeEvent.RESET, prompt="cup")
+    peer.event(msg.EpisodeEvent.STARTED, prompt="cup")
+    peer.sense(1)
+    graph.until(lambda: peer.chunks)
+    settle_newest(graph, end=2, truncated=True)
+    graph.until(lambda: peer.bootstraps)
+    assert prompts([*peer.chunks, *peer.bootstraps]) == [("cup", 3), ("cup", 3)]
+    peer.event(msg.EpisodeEvent.ENDED, outcome=msg.EpisodeEvent.TIME_LIMIT, prompt="cup")
+    peer.event(msg.EpisodeEvent.RESET, episode=1, prompt="the door")
+    peer.event(msg.EpisodeEvent.READY, episode=1, prompt="the door")
+    peer.event(msg.EpisodeEvent.STARTED, episode=1, stamp=2, prompt="the door")
+    peer.sense(3)
+    graph.until(lambda: len(peer.chunks) == 2)
+    peer.take_over(stamp=4)
+    settle_newest(graph, end=5, num_steps=2, intervened=True)
+    graph.until(lambda: len(peer.bootstraps) == 2)
+    peer.sense(8)
+    peer.take_over(stamp=10, segment=10)
+    peer.drive(10, num_steps=16)
+    graph.until(lambda: len(peer.chunks) == 3)
+    assert peer.chunks[2].human
+    assert prompts([*peer.chunks[1:], peer.bootstraps[1]]) == [("the door", 8)] * 3
+
+
+@pytest.mark.parametrize("event", [msg.EpisodeEvent.STARTED, msg.EpisodeEvent.RESUMED])
+def test_a_policy_that_joins_an_episode_late_acts_with_its_prompt(start, event):
+    graph = start()
+    graph.peer.announce()
+    graph.peer.sense(1)
+    graph.until(lambda: graph.node.is_active)
+    assert graph.node.activity() == "waiting for an episode to start"
+    graph.peer.event(event, episode=7, prompt="the door")
+    graph.peer.sense(2)
+    graph.until(lambda: graph.peer.chunks)
+    assert graph.peer.chunks[0].episode == 7
+    assert prompts(graph.peer.chunks) == [("the door", 8)]
+
+
+def test_a_policy_that_is_cleaned_up_in_an_episode_goes_on_in_it(start):
+    """The episode has no further event, so what the policy knows of it must outlive the clean-up."""
+    graph = start()
+    graph.peer.announce()
+    graph.peer.event(msg.EpisodeEvent.STARTED, episode=2, prompt="the door")
+    graph.peer.sense(1)
+    graph.until(lambda: graph.peer.chunks)
+    settle_newest(graph, end=2, sense=False)
+    for trigger in ("deactivate", "cleanup", "configure"):
+        assert getattr(graph.node, f"trigger_{trigger}")() == TransitionCallbackReturn.SUCCESS
+    graph.until(lambda: graph.node.is_ready)
+    if not graph.node.is_active:
+        assert graph.node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    graph.peer.sense(3)
+    graph.until(lambda: len(graph.peer.chunks) == 2)
+    assert [(chunk.episode, chunk.chunk) for chunk in graph.peer.chunks] == [(2, 0), (2, 1)]
+    assert prompts(graph.peer.chunks) == [("the door", 8)] * 2
 
 
 def test_a_node_whose_shutdown_fails_does_not_stay_active(graph, monkeypatch):

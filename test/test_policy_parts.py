@@ -381,7 +381,7 @@ def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_ann
     ((level, text),) = loading.node.take_lines()[1:]
     assert (level, text.startswith("policy version 0 cannot be loaded, the policy holds: ")) == ("error", True)
     loading.facts.state.activate()
-    loading.facts.state.episode_started(0, stamp=0)
+    loading.facts.state.episode_started(0, prompt="reach", stamp=0)
     step = loading.facts.state.next_step()
     assert isinstance(step, Hold)
     assert "step_0 is missing" in step.reason
@@ -405,7 +405,7 @@ def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
     loading.announce(0, next_sequence_number=known_to_trainer)
     loading.node.work()
     loading.facts.state.activate()
-    loading.facts.state.episode_started(0, stamp=0)
+    loading.facts.state.episode_started(0, prompt="reach", stamp=0)
     step = loading.facts.state.next_step()
     assert isinstance(step, SampleChunk)
     assert step.chunk.sequence_number == number
@@ -517,7 +517,7 @@ def test_readings_are_kept_only_while_a_human_drives(facts: Facts) -> None:
 def test_the_robot_and_a_referee_that_was_started_anew_are_heard_of(facts: Facts) -> None:
     facts.facts.state.weights.loaded(0)
     facts.facts.state.activate()
-    facts.facts.state.episode_started(0, stamp=0)
+    facts.facts.state.episode_started(0, prompt="reach", stamp=0)
     for active in (False, True):
         facts.hear("robot_node/active", Bool(data=active))
         step = facts.facts.state.next_step()
@@ -531,8 +531,8 @@ def test_the_robot_and_a_referee_that_was_started_anew_are_heard_of(facts: Facts
     bootstrap = facts.facts.state.next_step()
     assert isinstance(bootstrap, Bootstrap)
     facts.facts.state.bootstrap_sent(bootstrap)
-    facts.facts.state.episode_reset(1)
-    facts.facts.state.episode_started(1, stamp=0)
+    facts.facts.state.episode_reset(1, prompt="reach")
+    facts.facts.state.episode_started(1, prompt="reach", stamp=0)
     facts.node.present["episode_event"] = ["reward_node"]
     facts.facts.watch()
     step, changes = facts.facts.state.next_step(), facts.num_changes

@@ -42,20 +42,25 @@ def robot(*, active: bool) -> Event:
     return lambda state: state.robot_changed(active=active)
 
 
+def prompt_of(episode: int) -> str:
+    """Returns the prompt of an episode, which is another one in each."""
+    return f"task {episode}"
+
+
 def reset(episode: int) -> Event:
-    return lambda state: state.episode_reset(episode)
+    return lambda state: state.episode_reset(episode, prompt=prompt_of(episode))
 
 
 def started(episode: int, stamp: int = 0) -> Event:
-    return lambda state: state.episode_started(episode, stamp=stamp)
+    return lambda state: state.episode_started(episode, prompt=prompt_of(episode), stamp=stamp)
 
 
 def paused(episode: int) -> Event:
-    return lambda state: state.episode_paused(episode, paused=True, stamp=0)
+    return lambda state: state.episode_paused(episode, prompt=prompt_of(episode), paused=True, stamp=0)
 
 
 def resumed(episode: int, stamp: int = 0) -> Event:
-    return lambda state: state.episode_paused(episode, paused=False, stamp=stamp)
+    return lambda state: state.episode_paused(episode, prompt=prompt_of(episode), paused=False, stamp=stamp)
 
 
 def ended(episode: int, **how: bool) -> Event:
@@ -73,6 +78,7 @@ def sampled(number: int, episode: int = 0, within: int | None = None) -> Event:
         step = state.next_step()
         assert isinstance(step, SampleChunk)
         assert step.chunk == chunk(number, episode, within)
+        assert step.prompt == prompt_of(episode)
         state.chunk_sent(step)
 
     return event
@@ -85,6 +91,7 @@ def bootstrapped(number: int, episode: int = 0) -> Event:
         step = state.next_step()
         assert isinstance(step, Bootstrap)
         assert step.chunk == chunk(number, episode)
+        assert step.prompt == prompt_of(episode)
         state.bootstrap_sent(step)
 
     return event
@@ -118,6 +125,7 @@ def encoded(number: int, segment: int, within: int) -> Event:
         step = state.next_step()
         assert isinstance(step, EncodeSegment)
         assert (step.chunk, step.segment.stamp) == (chunk(number, 0, within), segment)
+        assert step.prompt == prompt_of(0)
         state.chunk_sent(step)
 
     return event
@@ -365,6 +373,6 @@ def test_after_the_clock_was_set_back_an_observation_of_now_suffices() -> None:
     for event in (announced(), loaded(), active, started(0, stamp=9_000_000_000)):
         event(state)
     state.note_clock(8_950_000_000)
-    assert state.next_step() == SampleChunk(chunk(0), 0, 9_000_000_000)
+    assert state.next_step() == SampleChunk(chunk(0), 0, 9_000_000_000, prompt_of(0))
     state.note_clock(6_000_000_000)
-    assert state.next_step() == SampleChunk(chunk(0), 0, 6_000_000_000)
+    assert state.next_step() == SampleChunk(chunk(0), 0, 6_000_000_000, prompt_of(0))

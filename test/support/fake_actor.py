@@ -24,7 +24,7 @@ class FakeCheckpoint:
 
 
 class FakeActor:
-    """Asks the robot to stay where it is, because every action is the state."""
+    """Asks the robot to stay where it is, because every action is the state. Each token of a prompt is its length."""
 
     num_steps_asked = 16
     gate = threading.Event()
@@ -51,7 +51,7 @@ class FakeActor:
         return ModelObservation(
             images=observation.images,
             image_mask=observation.image_mask,
-            prompt_tokens=np.arange(4, dtype=np.int32),
+            prompt_tokens=np.full(4, len(observation.prompt), np.int32),
             prompt_mask=np.ones(4, bool),
             state=observation.state,
         )

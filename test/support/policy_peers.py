@@ -13,6 +13,7 @@ from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.nodes.wire.sensors import image_messages, joints
 from chunk_ppo_ros.robot import aloha, grippers
+from chunk_ppo_ros.sim.tasks.reach import ReachTask
 from support.node_harness import Peer
 
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -54,8 +55,8 @@ class PolicyPeers(Peer):
         message = {"run_id": "run", "version": version, "checkpoint": str(checkpoint), "num_required": 4, **fields}
         self.versions.publish(msg.PolicyVersion(**message))
 
-    def event(self, event, *, episode=0, stamp=0, **fields):
-        header = header_of(stamp)
+    def event(self, event, *, episode=0, stamp=0, prompt=ReachTask.prompt, **fields):
+        header, fields = header_of(stamp), {"prompt": prompt, **fields}
         self._events.publish(msg.EpisodeEvent(header=header, run_id="run", episode=episode, event=event, **fields))
 
     def sense(self, stamp, *, cameras=CAMERAS, angle=0.1):

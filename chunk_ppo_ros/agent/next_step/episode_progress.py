@@ -14,6 +14,7 @@ class LastChunk:
     Attributes:
         id: the identity of the chunk.
         policy_version: the version of the weights that made it.
+        prompt: the task of its episode in words.
         human_driven: whether a human drove it.
         outcome_known: whether reward_node said how it ended.
         owes_bootstrap: whether the value of the observation after it must be sent.
@@ -21,6 +22,7 @@ class LastChunk:
 
     id: ChunkId
     policy_version: int
+    prompt: str
     human_driven: bool
     outcome_known: bool = False
     owes_bootstrap: bool = False
@@ -32,6 +34,7 @@ class EpisodeProgress:
 
     Attributes:
         number: the number of the episode, or None before the first event.
+        prompt: the task of the episode in words.
         is_running: whether it has started and is not over.
         is_paused: whether the operator paused it.
         next_chunk: the number of its next chunk.
@@ -39,6 +42,7 @@ class EpisodeProgress:
     """
 
     number: int | None = None
+    prompt: str = ""
     is_running: bool = False
     is_paused: bool = False
     next_chunk: int = 0

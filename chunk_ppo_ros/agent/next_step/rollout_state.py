@@ -83,29 +83,34 @@ class RolloutState:
 
     # The methods below report facts about episodes.
 
-    def episode_reset(self, episode: int) -> None:
-        """Records that the scene is being reset. A chunk that still awaits its outcome or bootstrap is forgotten."""
+    def episode_reset(self, episode: int, *, prompt: str) -> None:
+        """Records that the scene is being reset. A chunk that still awaits its outcome or bootstrap is forgotten.
+
+        Args:
+            episode: the number of the episode.
+            prompt: the task of the episode in words.
+        """
         if self._last is not None:
             self._fill.remove(self._last.id.sequence_number)
         self._last = None
         self.segments.clear()
-        self._episode = EpisodeProgress(episode)
+        self._episode = EpisodeProgress(episode, prompt)
 
-    def episode_started(self, episode: int, *, stamp: int) -> None:
+    def episode_started(self, episode: int, *, prompt: str, stamp: int) -> None:
         """Lets the policy act on observations that are newer than the stamp (ns of ROS time)."""
         if episode != self._episode.number:
-            self.episode_reset(episode)
+            self.episode_reset(episode, prompt=prompt)
         self._episode.is_running = True
         self._episode.is_paused = False
         self._newer_than = max(self._newer_than, stamp)
 
-    def episode_paused(self, episode: int, *, paused: bool, stamp: int) -> None:
+    def episode_paused(self, episode: int, *, prompt: str, paused: bool, stamp: int) -> None:
         """Records that the episode is paused or goes on.
 
         An episode that goes on needs observations that are newer than the stamp (ns of ROS time).
         """
         if episode != self._episode.number:
-            self.episode_reset(episode)
+            self.episode_reset(episode, prompt=prompt)
         self._episode.is_running = True
         self._episode.is_paused = paused
         if not paused:
@@ -145,7 +150,7 @@ class RolloutState:
         if human_driven:
             self.segments.drop_oldest()
         self._fill.add(step.chunk)
-        self._last = LastChunk(step.chunk, step.policy_version, human_driven)
+        self._last = LastChunk(step.chunk, step.policy_version, step.prompt, human_driven)
         self._episode.next_chunk += 1
         self._next_sequence_number = step.chunk.sequence_number + 1
 
@@ -238,7 +243,7 @@ class RolloutState:
             return Hold("a chunk is being executed")
         segment_ends = last is not None and (last.owes_bootstrap or self._fill.is_full)
         if last is not None and segment_ends and last.policy_version == announced.version:
-            return Bootstrap(last.id, last.policy_version, self._newer_than)
+            return Bootstrap(last.id, last.policy_version, self._newer_than, last.prompt)
         return self._next_chunk_step(announced)
 
     def _next_chunk_step(self, announced: Announcement) -> Step:
@@ -251,10 +256,10 @@ class RolloutState:
             return Hold("waiting for an episode to start")
         chunk = ChunkId(announced.run_id, self._next_sequence_number, episode, self._episode.next_chunk)
         if segment is not None:
-            return EncodeSegment(chunk, announced.version, segment)
+            return EncodeSegment(chunk, announced.version, segment, self._episode.prompt)
         if self._episode.is_paused:
             return Hold("the episode is paused")
-        return SampleChunk(chunk, announced.version, self._newer_than)
+        return SampleChunk(chunk, announced.version, self._newer_than, self._episode.prompt)
 
     def _obstacle_to_sampling(self, announced: Announcement) -> str:
         """Returns why the policy may not sample in a running episode. The text is empty if it may."""

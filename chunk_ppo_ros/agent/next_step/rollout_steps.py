@@ -20,11 +20,13 @@ class SampleChunk:
         chunk: the identity of the chunk.
         policy_version: the version of the weights that must sample it.
         newer_than: the observation must be newer than this ROS time in ns.
+        prompt: the task of the chunk's episode in words.
     """
 
     chunk: ChunkId
     policy_version: int
     newer_than: int
+    prompt: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +37,13 @@ class EncodeSegment:
         chunk: the identity of the chunk.
         policy_version: the version of the weights that must encode and value it.
         segment: the segment that the human drove.
+        prompt: the task of the chunk's episode in words.
     """
 
     chunk: ChunkId
     policy_version: int
     segment: Segment
+    prompt: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +54,13 @@ class Bootstrap:
         chunk: the last chunk of the segment.
         policy_version: the version of the weights that must compute the value, the one that made the chunk.
         newer_than: the observation must be newer than this ROS time in ns.
+        prompt: the task of the chunk's episode in words.
     """
 
     chunk: ChunkId
     policy_version: int
     newer_than: int
+    prompt: str
 
 
 @dataclasses.dataclass(frozen=True)

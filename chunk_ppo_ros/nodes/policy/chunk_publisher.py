@@ -7,8 +7,7 @@ import dataclasses
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from chunk_ppo_ros.agent.next_step.human_segments import Segment
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap
+from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, SampleChunk
 from chunk_ppo_ros.core.chunk_origin import ChunkOrigin
 from chunk_ppo_ros.core.stamps import StampSource
 from chunk_ppo_ros.core.types import ChunkId, ModelObservation, ObservationSource, SampledChunk
@@ -25,16 +24,14 @@ class ChunkPublisher:
 
     Args:
         node: the node that publishes, and whose clock gives the stamps.
-        prompt: the task in words, which is sent with each observation.
         control_rate: the rate at which steps are executed, Hz.
 
     Attributes:
         newest: the newest chunk that was published, or None before any.
     """
 
-    def __init__(self, node: Node, *, prompt: str, control_rate: float) -> None:
+    def __init__(self, node: Node, *, control_rate: float) -> None:
         self._clock = node.get_clock()
-        self._prompt = prompt
         self._period = 1.0 / control_rate
         self.newest: NewestChunk | None = None
         self._stamps = StampSource()
@@ -48,31 +45,34 @@ class ChunkPublisher:
         """The publishers whose messages are lost if nobody listens."""
         return (self._chunks, self._bootstraps, *self._trajectories.values())
 
-    def publish_sampled(self, id: ChunkId, chunk: SampledChunk, readings: SyncedSensors, *, max_steps: int) -> None:
+    def publish_sampled(
+        self, step: SampleChunk, chunk: SampledChunk, readings: SyncedSensors, *, max_steps: int
+    ) -> None:
         """Publishes a sampled chunk, and then its trajectories, all with one stamp.
 
         The chunk is published first, so that a receiver of a trajectory can know its chunk.
 
         Args:
-            id: the identity of the chunk.
+            step: the step, which says the identity of the chunk and the prompt of its episode.
             chunk: the chunk.
             readings: the sensor readings that it was sampled from.
             max_steps: the greatest number of steps to send, at least 1.
         """
         self._stamp = self._stamps.next(self._clock.now().nanoseconds)
-        sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, self._prompt))
-        self._publish_chunk(id, sampled, stamp=self._stamp)
+        sampled = dataclasses.replace(chunk, source=ObservationSource(readings.stamp, step.prompt))
+        self._publish_chunk(step.chunk, sampled, stamp=self._stamp)
         targets = chunk.asked_actions[:max_steps]
-        origin = ChunkOrigin(id.run_id, id.sequence_number, readings.stamp)
+        origin = ChunkOrigin(step.chunk.run_id, step.chunk.sequence_number, readings.stamp)
         for side, publisher in self._trajectories.items():
             half = targets[:, aloha.side_slice(side)]
             message = joints.arm_trajectory_to_message(half, stamp=self._stamp, period=self._period, origin=origin)
             publisher.publish(message)
 
-    def publish_human_driven(self, id: ChunkId, chunk: SampledChunk, segment: Segment) -> None:
+    def publish_human_driven(self, step: EncodeSegment, chunk: SampledChunk) -> None:
         """Publishes a chunk that a human drove. The robot has executed it already."""
-        driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, self._prompt))
-        self._publish_chunk(id, driven, stamp=segment.stamp)
+        segment = step.segment
+        driven = dataclasses.replace(chunk, source=ObservationSource(segment.readings.stamp, step.prompt))
+        self._publish_chunk(step.chunk, driven, stamp=segment.stamp)
         self._stamps.note(segment.stamp)
         self._stamp = segment.stamp
 
@@ -106,7 +106,7 @@ class ChunkPublisher:
             conversions.bootstrap_to_message(
                 step.chunk,
                 observation,
-                ObservationSource(readings.stamp, self._prompt),
+                ObservationSource(readings.stamp, step.prompt),
                 stamp=self._stamp,
                 value=value,
                 policy_version=step.policy_version,

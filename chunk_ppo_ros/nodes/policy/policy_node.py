@@ -26,7 +26,6 @@ from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
-from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 _SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run")
 
@@ -45,13 +44,12 @@ class PolicyNode(WorkerNode):
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
         config = self.config
-        self._prompt = prompt_of(config)
         self._sequence_file = CounterFile(
             config.run.folder / "next_sequence_number.json",
             "next_sequence_number",
             without="chunks are numbered from what trainer_node has seen",
         )
-        self._publisher = ChunkPublisher(self, prompt=self._prompt, control_rate=config.robot.control_rate)
+        self._publisher = ChunkPublisher(self, control_rate=config.robot.control_rate)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())
         self._facts = RolloutFacts(
@@ -109,14 +107,14 @@ class PolicyNode(WorkerNode):
         step = self._facts.state.next_step()
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
-    def _observe(self, actor: Actor, readings: SyncedSensors) -> ModelObservation:
+    def _observe(self, actor: Actor, readings: SyncedSensors, prompt: str) -> ModelObservation:
         """Returns the observation for the model. This runs in the worker thread."""
         size = self.config.model.image_size
-        return actor.observe(make_observation(readings, image_size=size, prompt=self._prompt))
+        return actor.observe(make_observation(readings, image_size=size, prompt=prompt))
 
     def _sample(self, actor: Actor, step: SampleChunk, readings: SyncedSensors) -> None:
         def sample() -> SampledChunk:
-            return actor.act(self._observe(actor, readings), sequence_number=step.chunk.sequence_number)
+            return actor.act(self._observe(actor, readings, step.prompt), sequence_number=step.chunk.sequence_number)
 
         self.submit(sample, lambda outcome: self._on_sampled(actor, step, readings, outcome))
 
@@ -135,7 +133,7 @@ class PolicyNode(WorkerNode):
             self.raise_condition(condition_table.TOKENS_INVALID, reason=actor.why_invalid(chunk))
         # reward_node ends the episode. If it has counted fewer steps than this node, chunks of one step follow.
         num_left = max(1, self.config.max_episode_steps - self._facts.state.num_steps)
-        self._publisher.publish_sampled(step.chunk, chunk, readings, max_steps=num_left)
+        self._publisher.publish_sampled(step, chunk, readings, max_steps=num_left)
         self._peers.chunk_sent()
         self._facts.state.chunk_sent(step)
 
@@ -143,7 +141,7 @@ class PolicyNode(WorkerNode):
         segment = step.segment
 
         def encode() -> SampledChunk:
-            return actor.human_chunk(self._observe(actor, segment.readings), segment.commanded)
+            return actor.human_chunk(self._observe(actor, segment.readings, step.prompt), segment.commanded)
 
         self.submit(encode, lambda outcome: self._on_encoded(step, outcome))
 
@@ -161,13 +159,13 @@ class PolicyNode(WorkerNode):
             self.clear_condition(condition_table.SEGMENT_TOO_LONG)
         else:
             self.raise_condition(condition_table.SEGMENT_TOO_LONG)
-        self._publisher.publish_human_driven(step.chunk, chunk, step.segment)
+        self._publisher.publish_human_driven(step, chunk)
         self._peers.chunk_sent()
         self._facts.state.chunk_sent(step)
 
     def _bootstrap(self, actor: Actor, step: Bootstrap, readings: SyncedSensors) -> None:
         def value() -> _Valued:
-            observation = self._observe(actor, readings)
+            observation = self._observe(actor, readings, step.prompt)
             return _Valued(observation, actor.value(observation))
 
         self.submit(value, lambda outcome: self._on_valued(step, readings, outcome))

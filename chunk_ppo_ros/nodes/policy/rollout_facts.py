@@ -68,18 +68,18 @@ class RolloutFacts:
         self._on_change()
 
     def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
-        stamp = time_to_ns(message.header.stamp)
+        stamp, prompt = time_to_ns(message.header.stamp), message.prompt
         if message.event in (msg.EpisodeEvent.RESET, msg.EpisodeEvent.READY):
-            self.state.episode_reset(message.episode)
+            self.state.episode_reset(message.episode, prompt=prompt)
         elif message.event == msg.EpisodeEvent.STARTED:
-            self.state.episode_started(message.episode, stamp=stamp)
+            self.state.episode_started(message.episode, prompt=prompt, stamp=stamp)
         elif message.event == msg.EpisodeEvent.ENDED:
             discarded = message.outcome == msg.EpisodeEvent.DISCARDED
             truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
             self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated)
         else:
             paused = message.event == msg.EpisodeEvent.PAUSED
-            self.state.episode_paused(message.episode, paused=paused, stamp=stamp)
+            self.state.episode_paused(message.episode, prompt=prompt, paused=paused, stamp=stamp)
         self._on_change()
 
     def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
