@@ -172,10 +172,10 @@ def graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[G
     yield from make_graph(tmp_path, monkeypatch)
 
 
-def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+def make_graph(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Iterator[Graph]:
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     context = Context()
-    settings = [f"run.run_dir:={tmp_path}", "reward.source_timeout:=0.4"]
+    settings = [f"run.run_dir:={tmp_path}", "reward.source_timeout:=0.4", *more]
     settings += [f"model.action_horizon:={HORIZON}", "env.max_episode_chunks:=3"]
     rclpy.init(args=["--ros-args", *(part for one in settings for part in ("-p", one))], context=context)
     node, others = RewardNode(context=context), Neighbors(context)
@@ -683,4 +683,29 @@ def test_a_restarted_reward_node_goes_on_with_a_fresh_number(
         graph = next(graphs)
         graph.announce()
         assert graph.start() == expected
+        assert next(graphs, None) is None
+
+
+def test_each_episode_has_a_prompt_by_its_weight_and_a_discarded_one_comes_again_after_a_restart_too(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the weights 2, 1 the prompts are cup, door, cup, and so on, as the script form has them too.
+
+    The first door is discarded. The node is started anew while the second episode with the prompt door runs, which
+    therefore does not count.
+    """
+    runs = [
+        ([Event.SUCCESS, Event.DISCARDED], ["cup", "door", "door"]),
+        ([Event.FAILURE, Event.SUCCESS], ["door", "cup", "cup"]),
+    ]
+    for endings, expected in runs:
+        graphs = make_graph(tmp_path, monkeypatch, "episode.prompts:=['2=cup', 'door']")
+        graph = next(graphs)
+        graph.announce()
+        for ending in endings:
+            graph.start()
+            assert graph.call("end_episode", EndEpisode.Request(outcome=ending)).success
+        graph.start()
+        prompts = {(event.episode, event.prompt) for event in graph.others.events}  # one in all events of an episode
+        assert [prompt for _, prompt in sorted(prompts)] == expected
         assert next(graphs, None) is None

@@ -182,7 +182,7 @@ def test_a_service_answers_with_what_happened_or_why_not(node: FakeNode) -> None
 
 
 def test_a_source_that_is_not_configured_is_named_once_and_not_used(node: FakeNode) -> None:
-    records, reports = RunRecords(TrainConfig(reward=CONFIG)), []
+    records, reports = RunRecords(TrainConfig(reward=CONFIG), prompt_for=str), []
     ReportIntake(
         node,  # type: ignore[arg-type]
         CONFIG,
@@ -204,7 +204,7 @@ def test_a_source_that_is_not_configured_is_named_once_and_not_used(node: FakeNo
 
 
 def test_records_belong_to_one_run_and_a_takeover_takes_the_last_chunk_from_marks() -> None:
-    records = RunRecords(TrainConfig())
+    records = RunRecords(TrainConfig(), prompt_for=str)
     records.begin("run", next_episode=3)
     id = ChunkId("run", 0, 3, 0)
     assert not records.is_current(id)

@@ -29,6 +29,7 @@ from chunk_ppo_ros.nodes.reward.state.waits import Wait, Waits
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
 from chunk_ppo_ros.rewards.episodes import EpisodeChange
 from chunk_ppo_ros.runtime.description import LOGS
+from chunk_ppo_ros.sim.tasks.registry import prompt_schedule
 
 
 class EpisodeControl:
@@ -65,6 +66,7 @@ class EpisodeControl:
         self._records = records
         folder, commands = config.run.folder, OperatorCommands.of(node)
         self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
+        self._prompts = prompt_schedule(config)
         self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
         publisher = EpisodePublisher(node, conditions, folder / "episodes.json")
         self.director = EpisodeDirector(
@@ -90,6 +92,10 @@ class EpisodeControl:
         )
         self._calls = EpisodeCalls(node, config.episode, records, self.director, self._conductor, deliver=deliver)
         serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
+
+    def prompt_of(self, episode: int) -> str:
+        """Returns the task in words of an episode that begins, by what has been counted of the run so far."""
+        return self._prompts.prompt(episode=episode, num_counted=self._books.counts.num_counted)
 
     def begin_run(self, run_id: str) -> None:
         """Begins a run with the counts and times that the disk has of it, and takes its name into the records."""

@@ -43,7 +43,7 @@ class RewardNode(Node):
         self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run")
         reward = self._config.reward
         check_settings(reward)
-        self._records = RunRecords(self._config)
+        self._records = RunRecords(self._config, prompt_for=lambda episode: self._control.prompt_of(episode))
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions)
         self.outbox = TransitionOutbox(self, conditions)

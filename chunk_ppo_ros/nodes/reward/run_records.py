@@ -11,7 +11,6 @@ from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.rewards.assembler import TransitionAssembler
 from chunk_ppo_ros.rewards.chunk_join import ChunkJoin
 from chunk_ppo_ros.rewards.episodes import Ending, Episodes, Phase
-from chunk_ppo_ros.sim.tasks.registry import prompt_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +49,7 @@ class RunRecords:
     Args:
         config: the configuration.
         prompt_for: returns the task of an episode in words, from the number of the episode. It is called once for each
-            episode. None stands for the prompt of the configuration.
+            episode.
 
     Attributes:
         run_id: the identity of the run, or empty before the first run.
@@ -64,9 +63,9 @@ class RunRecords:
         human_drives: whether a human drives now.
     """
 
-    def __init__(self, config: TrainConfig, *, prompt_for: Callable[[int], str] | None = None) -> None:
+    def __init__(self, config: TrainConfig, *, prompt_for: Callable[[int], str]) -> None:
         self._config = config
-        self._prompt_for = prompt_for or _always(prompt_of(config))
+        self._prompt_for = prompt_for
         self.human_drives = False
         self.begin("", next_episode=0)
 
@@ -105,7 +104,3 @@ class RunRecords:
 
     def _seed(self, episode: int) -> int:
         return seeds.episode_seed(seeds.TRAINING, run_seed=self._config.run.seed, episode=episode)
-
-
-def _always(prompt: str) -> Callable[[int], str]:
-    return lambda episode: prompt

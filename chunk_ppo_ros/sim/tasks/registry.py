@@ -71,13 +71,3 @@ def prompt_schedule(config: TrainConfig) -> PromptSchedule:
         ValueError: where `make_task` raises it.
     """
     return PromptSchedule(prompts_of(config), sampling=config.episode.prompt_sampling, run_seed=config.run.seed)
-
-
-def prompt_of(config: TrainConfig) -> str:
-    """Returns the first of these prompts.
-
-    Raises:
-        RegistryError: where `make_task` raises it.
-        ValueError: where `make_task` raises it.
-    """
-    return prompts_of(config)[0].text
