@@ -21,7 +21,7 @@ from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare
 from chunk_ppo_ros.reporting.metric_table import METRICS, MetricRow
 from chunk_ppo_ros.reporting.metric_table.page import page
-from chunk_ppo_ros.reporting.run_metrics import episode_metrics, time_metrics
+from chunk_ppo_ros.reporting.run_metrics import RUN_TIMES, episode_metrics, run_time_metrics, time_metrics
 from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
@@ -52,7 +52,12 @@ def update_metrics() -> Metrics:
     result = update.run(params, optimizer.init(params), stack_transitions(transitions()), key=jax.random.key(0))
     shares = mean_shares(transition.outcome for transition in transitions())
     refused = Metrics({"transitions/refused": 0.0})
-    return result.metrics | length_metrics(transitions()) | shares | time_metrics(rollout=1.0, update=1.0) | refused
+    times = time_metrics(rollout=1.0, update=1.0) | all_run_times()
+    return result.metrics | length_metrics(transitions()) | shares | times | refused
+
+
+def all_run_times() -> Metrics:
+    return run_time_metrics(dict.fromkeys(RUN_TIMES, 1.0))
 
 
 def evaluation_metrics() -> Metrics:
@@ -61,7 +66,8 @@ def evaluation_metrics() -> Metrics:
 
 
 def all_episode_metrics() -> Metrics:
-    return episode_metrics(episode=0, total_reward=1.0, success=True, num_chunks=2, intervened=False)
+    own = episode_metrics(episode=0, total_reward=1.0, success=True, num_chunks=2, intervened=False)
+    return own | all_run_times()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,10 @@ def test_a_metric_is_written_in_the_file_that_the_table_names(row: MetricRow, re
 
 
 def test_the_rows_say_something_and_are_one_line() -> None:
-    assert len({row.name for row in ROWS}) == len(ROWS)
+    for rows in METRICS.values():
+        assert len({row.name for row in rows}) == len(rows)
+    meanings = {(row.name, row.unit, row.meaning, row.computed_in, row.good) for row in ROWS}
+    assert len({row.name for row in ROWS}) == len(meanings)  # A name means the same in all records.
     for row in ROWS:
         assert row.unit and row.meaning.endswith("."), row.name
         assert not row.good or row.good.endswith("."), row.name

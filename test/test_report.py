@@ -14,7 +14,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report import nearest_preset, write_report
-from chunk_ppo_ros.reporting.run_metrics import episode_metrics
+from chunk_ppo_ros.reporting.run_metrics import episode_metrics, run_time_metrics
 
 UPDATE = Metrics(
     {
@@ -52,7 +52,8 @@ def write_run(tmp_path, *, num_updates=4, start="fresh weights", is_fallback=Fal
             for episode in range(4 * number, 4 * number + 4):
                 record = episode_metrics(episode=episode, total_reward=1.0 + success, success=success, num_chunks=2)
                 log.write("episode", record, counters=Counters(8 * number, 128 * number, number))
-            log.write("update", UPDATE, counters=Counters(8 * (number + 1), 128 * (number + 1), number + 1))
+            times = run_time_metrics({"wall": 30.0 * number + 30.0, "running": 60.0, "motion": 30.0})
+            log.write("update", UPDATE | times, counters=Counters(8 * (number + 1), 128 * (number + 1), number + 1))
         for chunks, evaluation in evaluations:
             counters = Counters(chunks, 16 * chunks, chunks // 8)
             log.write("evaluation", evaluation.metrics, counters=counters, labels=evaluation.labels)
@@ -97,6 +98,9 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "| episodes solved | 0.0% | 100.0% |",
         "| reward of an episode | 1.000 | 2.000 |",
         "| `value/explained_variance` | undefined | undefined |",
+        "| the whole run | 2.0 | 100.0% |",
+        "| an episode ran | 1.0 | 50.0% |",
+        "| the robot was in motion | 0.5 | 25.0% |",
         "| step_0 | sample | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
         "| step_4 | sample | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
         "Success of step_4 against the one before it, paired by start: +25.0%, p = 1.85e-34 one-sided, p = 0.0246 "

@@ -181,6 +181,9 @@ def test_training_goes_on_until_it_is_done(
     last = records[-1]
     assert (last["num_chunks"], last["num_steps"], last["reward/chunk_mean"]) == (4 + 4, 64 + 8, 0.5)
     assert 0.0 <= last["time/rollout"] < 60.0 and 0.0 <= last["time/update"] < 60.0
+    walls = [record["run_time/wall"] for record in records if record["kind"] == "update"]
+    assert 0.0 <= walls[0] <= walls[1] < 60.0
+    assert {name for record in records for name in record if name.startswith("run_time/")} == {"run_time/wall"}
     assert (records[0]["start"], records[0]["is_fallback"]) == ("fresh weights", False)
     opening, *lines = capsys.readouterr().out.splitlines()
     assert opening == "a line to begin with"

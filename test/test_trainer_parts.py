@@ -200,7 +200,15 @@ def test_episodes_of_the_task_are_written_and_count_for_the_next_update(node: Fa
     log.write_update(Metrics({"loss/policy": 0.25}), counters)
     assert file.rows[-1] == ("update", {"loss/policy": 0.25})
     assert [message.sender for message in node.published("training_metrics")] == ["", ""]
-    first, second = (text for _, text in node.take_lines())
+    times = msg.RunTimes(wall=600.0, motion=150.0)
+    node.subscribers["episode_state"](msg.EpisodeState(run_id="run", times=times))
+    log.write_update(Metrics({"loss/policy": 0.25}), counters)
+    log.write_episode(ended(5, EVENT.SUCCESS), counters)
+    for _, row in file.rows[-2:]:
+        assert (row["run_time/wall"], row["run_time/motion"], row["run_time/paused"]) == (600.0, 150.0, 0.0)
+    for message in node.published("training_metrics"):
+        assert ("run_time/motion", 150.0) in [(metric.name, metric.value) for metric in message.metrics]
+    first, second, _ = (text for _, text in node.take_lines())
     assert "1/4 episodes solved" in first
     assert "0/0 episodes solved" in second  # The episodes counted for the update before.
 

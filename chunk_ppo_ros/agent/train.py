@@ -22,6 +22,7 @@ from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
+from chunk_ppo_ros.reporting.run_clock import RunClock
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
 
@@ -41,7 +42,7 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
         CheckpointError: when the checkpoint to start from cannot be loaded, or a checkpoint cannot be written.
         LogProbGapError: when sampling and scoring disagree before an update.
     """
-    config = setup.config
+    config, since = setup.config, time.monotonic()
     warn_of_large_rate(config)
     learner = Learner.start(config, setup.start)
     print("\n".join(learner.startup_messages))
@@ -56,8 +57,9 @@ def train(setup: TrainingSetup, env: ChunkEnv) -> Checkpoint:
     )
     with open_metrics(learner, config) as log, ReportWriter(config.run.folder) as report:
         report.request()  # A run that is stopped before its first update has a page too.
+        run_clock = RunClock(config.run.folder, since=since)
         while not learner.finished:
-            _iterate(config, learner, actor, worker, log)
+            _iterate(config, learner, actor, worker, log, run_clock)
             report.request()
     return learner.checkpoint
 
@@ -72,7 +74,9 @@ def warn_of_large_rate(config: TrainConfig) -> None:
         )
 
 
-def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog) -> None:
+def _iterate(
+    config: TrainConfig, learner: Learner, actor: Actor, worker: RolloutWorker, log: MetricsLog, run_clock: RunClock
+) -> None:
     """Collects one rollout, makes one update and writes one checkpoint."""
     started = time.monotonic()
     label = f"version {learner.policy_version}"
@@ -90,7 +94,7 @@ def _iterate(config: TrainConfig, learner: Learner, actor: Actor, worker: Rollou
         metrics = learner.update(transitions, progress=on_minibatch)
     actor.load(learner.save(), policy_version=learner.policy_version)
     metrics |= time_metrics(rollout=collected - started, update=time.monotonic() - collected)
-    log.write("update", metrics, counters=learner.counters)
+    log.write("update", metrics | run_clock.metrics(), counters=learner.counters)
     solved = [episode.success for episode in episodes]
     print(update_line(metrics, counters=learner.counters, ppo=config.ppo, solved=solved))
 

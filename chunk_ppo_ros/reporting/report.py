@@ -14,6 +14,7 @@ from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.units import probability_text
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
+from chunk_ppo_ros.reporting.time_section import time_section
 
 PLOT_NAME = "learning_curve.png"
 SUMMARY_NAME = "summary.md"
@@ -49,6 +50,7 @@ def write_report(run_dir: Path) -> Path:
     sections = [
         f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
         _training(updates, episodes),
+        time_section(records, updates),
         _evaluations(evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
         "## Files\n\n" + _table(_places(run_dir, config)),

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from chunk_ppo_ros.core.metrics import Metrics
+
+RUN_TIMES = ("wall", "motion", "resetting", "ready", "running", "paused", "waiting_for_trainer")
+"""The names of the times of a run, which are the fields of RunTimes.msg."""
+WALL = "run_time/wall"
+"""The logged name of the wall time of a run."""
 
 
 def episode_metrics(
@@ -27,6 +34,15 @@ def episode_metrics(
             **taken_over,
         }
     )
+
+
+def run_time_metrics(times: Mapping[str, float]) -> Metrics:
+    """Returns the metrics of where the time of a run went since its beginning.
+
+    Args:
+        times: times in seconds by names of `RUN_TIMES`. What is not known is left out.
+    """
+    return Metrics({f"run_time/{name}": times[name] for name in RUN_TIMES if name in times})
 
 
 def time_metrics(*, rollout: float, update: float) -> Metrics:

@@ -8,6 +8,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.trainer.run_times import RunTimesIntake
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metric_table import Kind
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
@@ -31,12 +32,14 @@ class TrainingLog:
         self.file: MetricsLog | None = None
         self._node = node
         self._solved: list[bool] = []  # whether each episode since the last update was solved
+        self._times = RunTimesIntake(node)
         self._publisher = topics.TRAINING_METRICS.create_publisher(node)
 
     def write_update(self, metrics: Metrics, counters: Counters) -> None:
         """Publishes, records and prints the update that produced `counters.policy_version`."""
-        self._publish(metrics, counters)
-        self._write("update", metrics, counters)
+        timed = metrics | self._times.metrics(counters.run_id)
+        self._publish(timed, counters)
+        self._write("update", timed, counters)
         line = update_line(metrics, counters=counters, ppo=self._node.config.ppo, solved=self._solved)
         self._node.get_logger().info(line)
         self._solved = []
@@ -57,6 +60,7 @@ class TrainingLog:
             intervened=event.intervened,
             num_chunks=event.num_chunks,
         )
+        metrics |= self._times.metrics(counters.run_id)
         self._publish(metrics, counters, sender=event.sender)
         self._write("episode", metrics, counters)
 

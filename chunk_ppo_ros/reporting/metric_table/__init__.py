@@ -10,12 +10,17 @@ from typing import Literal
 
 from chunk_ppo_ros.reporting.metric_table.episode_rows import EPISODES, EVALUATIONS
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
+from chunk_ppo_ros.reporting.metric_table.run_time_rows import run_time_rows
 from chunk_ppo_ros.reporting.metric_table.update_rows import UPDATES
 
 Kind = Literal["update", "episode", "evaluation"]
 """The kinds of records that have metrics. `metrics_log.py` writes no other kind beside the record of a start."""
 
-METRICS: dict[Kind, tuple[MetricRow, ...]] = {"update": UPDATES, "episode": EPISODES, "evaluation": EVALUATIONS}
+METRICS: dict[Kind, tuple[MetricRow, ...]] = {
+    "update": (*UPDATES, *run_time_rows()),
+    "episode": (*EPISODES, *run_time_rows(wall_when="the ROS graph trains")),
+    "evaluation": EVALUATIONS,
+}
 """The metrics of each kind of record."""
 
 __all__ = ["METRICS", "Kind", "MetricRow"]

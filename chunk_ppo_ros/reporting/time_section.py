@@ -1,0 +1,51 @@
+"""Makes the section of a run's page that says where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chunk_ppo_ros.reporting.metrics_file import Record
+from chunk_ppo_ros.reporting.run_metrics import WALL
+
+_PHASES = {
+    "run_time/running": "an episode ran",
+    "run_time/resetting": "robot and scene were reset",
+    "run_time/ready": "a ready episode waited for its start",
+    "run_time/paused": "an episode was paused",
+    "run_time/waiting_for_trainer": "an episode waited for the trainer",
+}
+"""The times that do not overlap, and what each of them is called on the page."""
+
+
+def time_section(records: Sequence[Record], updates: Sequence[Record]) -> str:
+    """Returns a table of times with their shares; empty where no record has the wall time of the run.
+
+    Args:
+        records: all records of the run.
+        updates: the records of its updates, each version once.
+    """
+    timed = [record for record in records if record.get(WALL) is not None]
+    if not timed:
+        return ""
+    newest = timed[-1]
+    wall, phases = newest[WALL], {name: newest[name] for name in _PHASES if newest.get(name) is not None}
+    rows = [("the whole run", wall), *((_PHASES[name], seconds) for name, seconds in phases.items())]
+    if phases:
+        rows.append(("the rest: starts of nodes, and between episodes", max(0.0, wall - sum(phases.values()))))
+    overlapping = [("the robot was in motion", newest.get("run_time/motion"))]
+    overlapping += [("rollouts", None if phases else _total(updates, "time/rollout"))]
+    overlapping += [("updates", _total(updates, "time/update"))]
+    rows += [(text, seconds) for text, seconds in overlapping if seconds is not None]
+    lines = [f"| {text} | {seconds / 60.0:.1f} | {_share(seconds, wall)} |" for text, seconds in rows]
+    note = "\n\nThe motion of the robot and the updates overlap with the rows above them." if phases else ""
+    return "## Where the time went\n\n| | minutes | share |\n|---|---|---|\n" + "\n".join(lines) + note
+
+
+def _total(updates: Sequence[Record], name: str) -> float | None:
+    """Returns the sum of a time over all updates, or None where none has it."""
+    times = [update[name] for update in updates if update.get(name) is not None]
+    return sum(times) if times else None
+
+
+def _share(seconds: float, wall: float) -> str:
+    return f"{seconds / wall:.1%}" if wall else ""
