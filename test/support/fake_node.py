@@ -29,18 +29,42 @@ class FakePublisher:
         return self.num_subscribers
 
 
+class FakeFuture:
+    """The answer to a request, which tests give."""
+
+    def __init__(self) -> None:
+        self.response: Any = None
+
+    def done(self) -> bool:
+        return self.response is not None
+
+    def result(self) -> Any:
+        return self.response
+
+
 class FakeClient:
-    """Keeps the requests. Tests set whether its service is there."""
+    """Keeps the requests, and answers the newest as tests say. Tests set whether its service is there."""
 
     def __init__(self) -> None:
         self.is_ready = True
         self.requests: list[Any] = []
+        self.future: FakeFuture | None = None
 
     def service_is_ready(self) -> bool:
         return self.is_ready
 
-    def call_async(self, request: Any) -> None:
+    def call_async(self, request: Any) -> FakeFuture:
         self.requests.append(request)
+        self.future = FakeFuture()
+        return self.future
+
+    def remove_pending_request(self, future: FakeFuture) -> None:
+        self.future = None
+
+    def answer(self, success: bool, message: str = "") -> None:
+        """Answers the newest request, for which somebody must wait."""
+        assert self.future is not None
+        self.future.response = types.SimpleNamespace(success=success, message=message)
 
 
 class FakeNode:
@@ -110,8 +134,14 @@ class FakeNode:
     ) -> None:
         self.services[name.removeprefix("~/")] = on_request
 
+    def get_namespace(self) -> str:
+        return "/"
+
     def get_name(self) -> str:
         return "fake_node"
+
+    def count_publishers(self, topic: str) -> int:
+        return len(self.present.get(topic, []))
 
     def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
         names = self.present.get(topic, [])

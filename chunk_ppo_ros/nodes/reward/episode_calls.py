@@ -118,7 +118,10 @@ class EpisodeCalls:
     def _last_end(self) -> str:
         """Returns how the last episode ended, because an operator who marks too late means that one."""
         ended = self._director.ended
-        return "" if ended is None else f"; episode {ended.episode} has ended as {ended.ending.name} and stays so"
+        if ended is None:
+            return ""
+        outcome = "without an outcome" if ended.ending is Ending.NONE else f"as {ended.ending.name}"
+        return f"; episode {ended.episode} has ended {outcome}"
 
     def pause(self, paused: bool) -> str:
         """Pauses for the operator or goes on. A reset that is under way ends, and begins anew after the pause."""
