@@ -69,12 +69,14 @@ class CommandProcess:
         return self.poll() is not None
 
     def close(self, timeout: float) -> None:
-        """Ends the command within `timeout` seconds."""
+        """Ends the command. It has `timeout` seconds to end by itself, and as many after it was killed."""
         self.terminate(time.monotonic())
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout)
         if self._kill_at is not None:
             self._send(signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
 
     def _send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -12,7 +12,7 @@ from chunk_ppo_ros.nodes.reward.resets.reset_step import OnDone, ResetStep, Rese
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.rewards.episodes import EpisodeChange, Phase
 
-CLOSING_TIME = 0.5
+CLOSING_TIME = 0.3
 """The time that a command has to end when reward_node ends, s."""
 
 

@@ -139,12 +139,14 @@ class ResetRoutines:
         try:
             while self._records.human_drives:
                 now, there = time.monotonic(), self._takeover.is_reachable
-                if there and now - asked >= RETRY_PERIOD:
-                    self._takeover.send(SetBool.Request(data=False))
-                    asked = now
                 answer = self._takeover.take_answer()
                 if answer is not None:
                     reason = "" if answer[0] else f": {answer[1]}"
+                if not there:
+                    self._takeover.abandon()
+                elif not self._takeover.is_open and now - asked >= RETRY_PERIOD:
+                    self._takeover.send(SetBool.Request(data=False))
+                    asked = now
                 absent = "" if there else ", which is not there"
                 text = f"robot_node{absent} to take the robot back from the person who drives{reason}"
                 yield ResetStep(text, self._commands.hand_back, OnDone.REFUSE if there else OnDone.FINISH)
