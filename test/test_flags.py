@@ -129,7 +129,14 @@ def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytes
     assert capsys.readouterr().out == "--backend, --autostart have no effect here, but only on the graph of nodes\n"
 
 
-GRAPH_ALONE = ("nodes/", "runtime/", "robot/player/", "robot/gate/trust_rule", "robot/gate/motor_watch")
+GRAPH_ALONE = (
+    "nodes/",
+    "runtime/",
+    "robot/player/",
+    "robot/leaders/",
+    "robot/gate/trust_rule",
+    "robot/gate/motor_watch",
+)
 """The places that the script form does not use."""
 
 

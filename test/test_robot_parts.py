@@ -23,6 +23,7 @@ from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.nodes.wire.sensors.joints import STATE_JOINTS, StateMessage, leader_message
 from chunk_ppo_ros.robot import aloha, grippers
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from support.executions import execution
 from support.fake_node import FakeNode
@@ -96,7 +97,7 @@ def test_the_diagnostics_count_results_and_steps() -> None:
     }
 
 
-# The test below checks what robot_node publishes of the driver.
+# The tests below check what robot_node publishes of the driver.
 
 
 def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> None:
@@ -112,8 +113,8 @@ def test_the_driver_is_published_when_it_changes_and_so_is_each_segment() -> Non
         driver.update(run_id="run", human=True, segment=0, problem=problem)
     driver.update(run_id="run", human=True, segment=77, problem="")
     driver.update(run_id="run", human=False, segment=77, problem="")
-    published = [(message.human, time_to_ns(message.segment)) for message in node.published("takeover_state")]
-    assert published == [(True, 0), (True, 77), (False, 77)]
+    published = [(each.human, time_to_ns(each.segment), each.message) for each in node.published("takeover_state")]
+    assert published == [(True, 0, "bring it there"), (True, 0, ""), (True, 77, ""), (False, 77, "")]
     assert node.take_lines() == [
         ("info", "a human drives"),
         ("warning", "the robot holds: bring it there"),
@@ -222,3 +223,18 @@ def test_controllers_that_were_gone_have_lost_the_goals_of_the_motors() -> None:
         assert bool(backend.problem()) == (publisher.num_subscribers == 0)
         losses.append(goals_dropped(backend))
     assert losses == [0, 0, 0, 1, 1, 1]
+
+
+def test_what_the_leaders_do_is_published_when_it_changes_and_what_is_waited_for_is_logged_once() -> None:
+    node = FakeNode()
+    driver = DriverPublisher(node, Conditions(node))  # type: ignore[arg-type]
+    for leaders, message in (
+        (Leaders.FREE, ""),
+        (Leaders.HOLDING, "release them"),
+        (Leaders.HOLDING, "release them"),
+        (Leaders.FREE, ""),
+    ):
+        driver.update(run_id="run", human=False, segment=0, problem="", leaders=leaders, message=message)
+    published = [(each.leaders, each.message) for each in node.published("takeover_state")]
+    assert published == [(0, ""), (2, "release them"), (0, "")]
+    assert node.take_lines() == [("info", "release them")]

@@ -169,6 +169,25 @@ class RobotConfig(Checked):
         "is published on robot/<side>/shadow_command",
         graph_only=True,
     )
+    align_leaders: bool = setting(
+        False,
+        "at a takeover the leader arms are driven to where the followers are, and hold until somebody grips them; it "
+        "needs robot.backend interbotix and the drivers of the leaders",
+        graph_only=True,
+    )
+    leader_velocity: float = setting(
+        0.3,
+        "largest joint speed at which a leader is driven, rad/s",
+        minimum=0.01,
+        maximum=1.0,
+        graph_only=True,
+    )
+    leader_max_current: float = setting(
+        0.0,
+        "current of a leader's motor that counts as resistance after half a second, mA; 0 for none",
+        minimum=0.0,
+        graph_only=True,
+    )
     backend: str = setting(
         "ros2_control",
         "what commands the motors: interbotix or ros2_control; other packages register more, see docs/robot.md",
@@ -212,6 +231,10 @@ class RobotConfig(Checked):
             raise ValueError(
                 f"robot.profile_velocity must be 0, or at least robot.max_velocity, {self.max_velocity} rad/s, got "
                 f"{self.profile_velocity}; the arms could not follow"
+            )
+        if self.align_leaders and self.backend != "interbotix":
+            raise ValueError(
+                f"robot.backend must be interbotix where robot.align_leaders is true, got {self.backend}; change one"
             )
         parse_workspace_box("robot.workspace_box", self.workspace_box)
         if not self.image_topics or not all("{camera}" in pattern for pattern in self.image_topics):

@@ -1,4 +1,4 @@
-"""Stands in for Interbotix's driver of one follower: its topics, its services and their quirks.
+"""Stands in for Interbotix's driver of one arm: its topics, its services and their quirks.
 
 As the real one it does one thing at a time: while it writes a register or reboots a motor, no joint states come.
 It runs in a thread of its own, because it sleeps. The interface package must be on sys.path before it is made.
@@ -34,6 +34,7 @@ class FakeDriver(Node):
         is_simulation: whether the quirks are those of Interbotix's simulation: no velocities and efforts, motors that
             are at their goals at once, and no registers.
         has_services: whether the services are there from the start. `offer_services` adds them.
+        arm: "follower" or "leader".
     """
 
     def __init__(
@@ -46,8 +47,9 @@ class FakeDriver(Node):
         reboot_time: float = 0.05,
         is_simulation: bool = False,
         has_services: bool = True,
+        arm: str = "follower",
     ) -> None:
-        super().__init__("xs_sdk", namespace=f"follower_{side}", use_global_arguments=False)
+        super().__init__("xs_sdk", namespace=f"{arm}_{side}", use_global_arguments=False)
         self.motors = FakeMotors(tells_registers=not is_simulation)
         self.answers = DriverServices(self, load_interfaces(), self.motors, before=self._take_time)
         self.calls: list[str] = []  # the services that were called, with what they were called for
@@ -56,7 +58,7 @@ class FakeDriver(Node):
         self._register_time, self._read_time, self._reboot_time = register_time, read_time, reboot_time
         self._is_simulation = is_simulation
         self._states = self.create_publisher(JointState, "joint_states", 10)
-        self.create_subscription(JointGroupCommand, "commands/joint_group", self._on_group, 10)
+        self.create_subscription(JointGroupCommand, "commands/joint_group", self.on_group, 10)
         self.create_subscription(JointSingleCommand, "commands/joint_single", self._on_single, 10)
         self.create_timer(1.0 / rate, self._publish)
         self._moved_at = time.monotonic()
@@ -79,7 +81,8 @@ class FakeDriver(Node):
         }
         time.sleep(self.answer_time + seconds.get(service, 0.0) * len(motors))
 
-    def _on_group(self, message: JointGroupCommand) -> None:
+    def on_group(self, message: JointGroupCommand) -> None:
+        """Takes a command of the group arm."""
         self.motors.command_arm(list(message.cmd))
 
     def _on_single(self, message: JointSingleCommand) -> None:

@@ -33,6 +33,8 @@ class FakeMotors(DriverMotors):
         currents: the currents of motors that have another one than `CURRENT`, mA.
         mistakes: what a driver must never be told.
         commands: the commands that arrived, as ("arm", angles) or ("gripper", number).
+        leaps: how far each motor that got torque was from its goal then, rad.
+        stops: how far motors turn at most, by name, because something is in their way, rad.
     """
 
     def __init__(self, *, tells_registers: bool = True) -> None:
@@ -47,6 +49,8 @@ class FakeMotors(DriverMotors):
         self.currents: dict[str, float] = {}
         self.mistakes: list[str] = []
         self.commands: list[tuple[str, list[float]]] = []
+        self.leaps: list[float] = []
+        self.stops: dict[str, float] = {}
 
     def command_arm(self, angles: list[float]) -> None:
         """Takes a command of the group arm, rad."""
@@ -71,6 +75,8 @@ class FakeMotors(DriverMotors):
 
     def set_torque(self, name: str, *, enable: bool) -> None:
         """Switches the torque of a motor that does not keep it."""
+        if enable and not self.torque[name]:
+            self.leaps.append(abs(self.goals[name] - self.positions[name]))
         if not self.keeps_torque:
             super().set_torque(name, enable=enable)
 
@@ -95,7 +101,8 @@ class FakeMotors(DriverMotors):
         for name in MOTORS:
             if self.follows(name):
                 step = self.goals[name] - self.positions[name]
-                self.positions[name] += min(max(step, -reach), reach)
+                moved = self.positions[name] + min(max(step, -reach), reach)
+                self.positions[name] = min(moved, self.stops.get(name, math.inf))
 
     def reading(self) -> tuple[list[str], list[float], list[float]]:
         """Returns names, positions and efforts as the driver publishes them. The efforts are currents in mA."""

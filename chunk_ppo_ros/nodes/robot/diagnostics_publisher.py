@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from chunk_ppo_ros.nodes.common.conditions import DIAGNOSTICS_PERIOD
+from chunk_ppo_ros.nodes.robot.leaders.takeover import Takeover
 from chunk_ppo_ros.nodes.robot.robot_diagnostics import RobotDiagnostics
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
@@ -23,6 +24,7 @@ class DiagnosticsPublisher:
         node: the node that publishes.
         player: the chunk player.
         diagnostics: what was counted of its results.
+        takeover: what the leaders do, and what is waited for.
         look: looks why the robot must not move, and returns it, or an empty string.
         backend: returns the status of the back end.
         motors: returns the status of the motors.
@@ -34,6 +36,7 @@ class DiagnosticsPublisher:
         player: ChunkPlayer,
         diagnostics: RobotDiagnostics,
         *,
+        takeover: Takeover,
         look: Callable[[], str],
         backend: Callable[[], DiagnosticStatus],
         motors: Callable[[], DiagnosticStatus],
@@ -41,6 +44,7 @@ class DiagnosticsPublisher:
         self._node = node
         self._player = player
         self._diagnostics = diagnostics
+        self._takeover = takeover
         self._look = look
         self._backend = backend
         self._motors = motors
@@ -54,7 +58,8 @@ class DiagnosticsPublisher:
             suspended=player.readiness.suspended,
             arms=tuple(player.state_stamps),
             human=player.human_drives,
-            problem=player.teleoperation_problem,
+            problem=player.teleoperation_problem or self._takeover.message,
+            leaders=": ".join(filter(None, [self._takeover.leaders.name, self._takeover.message])),
             obstacle=self._look(),
             waits=player.readiness.waits(time.monotonic()),
             now=stamp,

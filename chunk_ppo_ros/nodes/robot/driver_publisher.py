@@ -8,8 +8,10 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.robot.leaders.takeover import Takeover
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 
@@ -24,16 +26,30 @@ class DriverPublisher:
     def __init__(self, node: Node, conditions: Conditions) -> None:
         self._node = node
         self._conditions = conditions
-        self._published: tuple[bool, int] | None = None  # (whether a human drives, stamp of the segment)
+        self._published: tuple[bool, int, int, str] | None = None  # human, stamp of the segment, leaders, message
         self._publisher = topics.TAKEOVER_STATE.create_publisher(node)
 
-    def follow(self, player: ChunkPlayer, *, run_id: str) -> None:
-        """Publishes and logs what has changed in the chunk player, for a run or an empty string."""
+    def follow(self, player: ChunkPlayer, takeover: Takeover, *, run_id: str) -> None:
+        """Publishes and logs what has changed, for a run or an empty string."""
         self.update(
-            run_id=run_id, human=player.human_drives, segment=player.segment, problem=player.teleoperation_problem
+            run_id=run_id,
+            human=player.human_drives,
+            segment=player.segment,
+            problem=player.teleoperation_problem,
+            leaders=takeover.leaders,
+            message=takeover.message,
         )
 
-    def update(self, *, run_id: str, human: bool, segment: int, problem: str) -> None:
+    def update(
+        self,
+        *,
+        run_id: str,
+        human: bool,
+        segment: int,
+        problem: str,
+        leaders: Leaders = Leaders.FREE,
+        message: str = "",
+    ) -> None:
         """Publishes and logs what has changed.
 
         Args:
@@ -41,8 +57,13 @@ class DriverPublisher:
             human: whether a human drives.
             segment: the stamp of the segment that the human drives, ns of ROS time, or 0 if there is none.
             problem: why an arm does not follow its leader, or empty.
+            leaders: what the leaders do.
+            message: what is waited for, and what ends the wait; empty where nothing is.
         """
-        before, self._published = self._published, (human, segment)
+        if problem == message:  # The leaders are not ready yet, as the message says.
+            problem = ""
+        message = problem or message
+        before, self._published = self._published, (human, segment, int(leaders), message)
         if before != self._published:
             self._publisher.publish(
                 TakeoverState(
@@ -51,10 +72,14 @@ class DriverPublisher:
                     sender=DEFAULT_SENDER,
                     human=human,
                     segment=time_from_ns(segment),
+                    leaders=int(leaders),
+                    message=message,
                 )
             )
         if before is not None and before[0] != human:
             self._node.get_logger().info("a human drives" if human else "the policy drives")
+        if message and not problem and (before is None or before[3] != message):
+            self._node.get_logger().info(message)
         if problem:
             self._conditions.raise_condition(condition_table.LEADER_NOT_FOLLOWED, reason=problem)
         else:

@@ -51,6 +51,7 @@ class RobotDiagnostics:
         problem: str,
         obstacle: str = "",
         waits: str = "",
+        leaders: str = "",
         now: int,
     ) -> DiagnosticStatus:
         """Returns the node's state.
@@ -60,17 +61,22 @@ class RobotDiagnostics:
             suspended: why no chunk may be played, or empty.
             arms: the arms that have sent joint states.
             human: whether a human drives.
-            problem: why an arm does not follow its leader while a human drives, or empty.
+            problem: why an arm does not follow its leader, or what the human who drives is asked for; or empty.
             obstacle: why the robot must not move or cannot, or empty.
             waits: why the arms must be looked after before the robot moves, or empty.
+            leaders: what the leaders do, and what is waited for, or empty where it is not told.
             now: the ROS time, ns, for the ages of the joint states.
         """
         level, message = self._summary(playing, suspended, arms, obstacle=obstacle, waits=waits)
         if human and level == DiagnosticStatus.OK:
             level = DiagnosticStatus.WARN if problem else level
             message = f"a human drives; {problem}" if problem else "a human drives"
+        elif human and level == DiagnosticStatus.WARN and problem not in ("", suspended):
+            message = f"a human drives; {problem}"
         values = {f"chunks_{status.name.lower()}": str(self._counts[status]) for status in Status}
         values |= {"num_steps": str(self._num_steps), "num_clamped_steps": str(self._num_clamped_steps)}
+        if leaders:
+            values["leaders"] = leaders
         if self._last is not None:
             values["last_result"] = f"{self._last.status.name} {self._last.message}".strip()
         values |= age_values(age_of(arm, stamp, now=now) for arm, stamp in sorted(self._stamps.items()))

@@ -31,8 +31,8 @@ from chunk_ppo_ros.nodes.robot.intake.episode_intake import EpisodeIntake
 from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.intake.operator_stops import OperatorStops, stop_file
 from chunk_ppo_ros.nodes.robot.intake.speed_parameter import SpeedParameter
-from chunk_ppo_ros.nodes.robot.intake.takeover_service import TakeoverService
 from chunk_ppo_ros.nodes.robot.intake.trajectory_intake import TrajectoryIntake
+from chunk_ppo_ros.nodes.robot.leaders.teleoperated_reset import make_takeover
 from chunk_ppo_ros.nodes.robot.motion_lifecycle import MotionLifecycle
 from chunk_ppo_ros.nodes.robot.motor_reports import MotorReports, tells_currents
 from chunk_ppo_ros.nodes.robot.obstacles import Obstacles
@@ -76,11 +76,12 @@ class RobotNode(MotionLifecycle):
             self,
             self._player,
             self._diagnostics,
+            takeover=self._takeover,
             look=self._look_at_all,
             backend=shows,
             motors=self._motors.status,
         )
-        self._driver.follow(self._player, run_id=self._episodes.run_id)
+        self._driver.follow(self._player, self._takeover, run_id=self._episodes.run_id)
         SpeedParameter(self, largest=config.robot.max_velocity, apply=self._player.set_max_velocity)
         self._made = True
         self.start(autostart=config.run.autostart)
@@ -117,6 +118,7 @@ class RobotNode(MotionLifecycle):
                 self._tick()
                 time.sleep(self._period)
             self._results.publish(at_once=True)
+            self._takeover.close()
         super().destroy_node()
 
     def _create_topics(self, config: TrainConfig) -> None:
@@ -126,7 +128,9 @@ class RobotNode(MotionLifecycle):
         )
         calls = OperatorCalls(self, run_id=lambda: self._episodes.run_id)
         serve_preparation(calls, self._backend)
-        TakeoverService(calls, self._player, refusal=lambda: self._shadow, on_driver=self._on_driver)
+        self._takeover = make_takeover(
+            self, calls, self._player, config, refusal=lambda: self._shadow, on_driver=self._on_driver
+        )
         self._episodes = EpisodeIntake(
             self,
             calls,
@@ -135,7 +139,7 @@ class RobotNode(MotionLifecycle):
             is_real=config.env.is_real,
             confirm_start=config.robot.confirm_start,
             note_sender=self._intruders.on_message,
-            on_event=self._publish_results,
+            on_event=self._on_event,
         )
         self._intake = JointStateIntake(
             self,
@@ -192,6 +196,10 @@ class RobotNode(MotionLifecycle):
         self._watch()
         return self._shadow or self._episodes.episode
 
+    def _on_event(self, event: int) -> None:
+        self._takeover.on_event(event)
+        self._publish_results()
+
     def _on_driver(self, human: bool) -> None:
         self._pace.on_driver(human=human)
         self._publish_results()
@@ -235,7 +243,7 @@ class RobotNode(MotionLifecycle):
     def _publish_results(self) -> None:
         self._results.publish()
         self._scripted.update()
-        self._driver.follow(self._player, run_id=self._episodes.run_id)
+        self._driver.follow(self._player, self._takeover, run_id=self._episodes.run_id)
 
     def _look_at_all(self) -> str:
         """Looks at the publishers of all topics too, and returns why the robot must not move, or an empty string."""

@@ -18,11 +18,11 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 from chunk_ppo_ros.robot.gate.motor_watch import MotorWatch
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
+from chunk_ppo_ros.robot.leaders.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.chunks.chunk_intake import ChunkIntake
 from chunk_ppo_ros.robot.player.chunks.result_log import ResultLog
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
-from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.readiness import Readiness
 from chunk_ppo_ros.robot.player.running_execution import PlayedChunk
@@ -65,9 +65,10 @@ class ChunkPlayer:
         self._motion = MotionExecutor(
             config, self._readings, self._results.report, lockstep=states_on_demand, simulated=not trust.asks
         )
-        self._leaders = LeaderArms(config, trust.for_leaders())
+        self.leaders = LeaderArms(config, trust.for_leaders())
+        """The leader arms, which take their joint states and know whether they are ready to be followed."""
         self._human = HumanDriving(
-            self._leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
+            self.leaders, self._motion, self._readings, settles=states_on_demand, segment_steps=segment_steps
         )
         self.readiness = Readiness(self._motion, self._human, self._readings)
         """Why the robot may not move now. The owner tells it what it knows."""
@@ -144,7 +145,11 @@ class ChunkPlayer:
 
     def observe_leader(self, side: str, state: np.ndarray, *, now: float, stamp: int = 0, age: float = 0.0) -> None:
         """Takes a leader's joint states; see `LeaderArms.observe`. They are followed only while a human drives."""
-        self._leaders.observe(side, state, now=now, stamp=stamp, age=age)
+        self.leaders.observe(side, state, now=now, stamp=stamp, age=age)
+
+    def held(self, now: float) -> np.ndarray | None:
+        """Returns where the motors hold the robot, float [14], or None where that is not known now, steady s."""
+        return None if self._readings.blind(now) else self._human.held(follows_leader=self.leaders.any_followed)
 
     def take_over(self) -> None:
         """Records that a human drives from now on. The running chunk ends, and the robot comes to rest."""
@@ -202,8 +207,8 @@ class ChunkPlayer:
     def confirm(self) -> None:
         """Records that the operator has seen where the robot is. The next motion may start from there."""
         self._readings.confirm()
-        self._leaders.confirm()
-        if not self.playing and (self.readiness.is_frozen or not self._leaders.any_followed):
+        self.leaders.confirm()
+        if not self.playing and (self.readiness.is_frozen or not self.leaders.any_followed):
             self._motion.forget_command()
 
     def resume(self, *, confirmed: bool = True) -> None:
@@ -230,7 +235,7 @@ class ChunkPlayer:
             self._motion.stop(Status.FAULT, fault, counts=counts)
         elif obstruction := self._motion.obstruction(now):
             self._motion.give_way(Status.FAULT, obstruction, now=now)
-            self._leaders.release(obstruction)
+            self.leaders.release(obstruction)
 
     def tick(self, now: float, *, stamp: int = 0) -> np.ndarray | None:
         """Returns the target of this control step, float64 [14], or None when there is nothing to send.

@@ -10,8 +10,8 @@ import numpy as np
 
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.stamps import StampSource
+from chunk_ppo_ros.robot.leaders.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
-from chunk_ppo_ros.robot.player.leader_arms import LeaderArms
 from chunk_ppo_ros.robot.player.motion import MotionExecutor
 from chunk_ppo_ros.robot.player.running_execution import DrivenSegment
 
@@ -105,7 +105,7 @@ class HumanDriving:
         self._settling = max(0, self._settling - 1)
         if self._settling and self._settles:
             return None
-        obstacle = suspended if frozen else self._readings.blind(now)
+        obstacle = suspended if frozen else self._readings.blind(now) or self._leaders.not_ready
         if not obstacle and not self._leaders.any_followed:
             obstacle = motion.strayed()
         if obstacle:
@@ -113,7 +113,7 @@ class HumanDriving:
             motion.brake()
             return motion.take_hold(now)
         was_followed = self._leaders.any_followed
-        target = self._leaders.target(self._held(follows_leader=was_followed), now=now)
+        target = self._leaders.target(self.held(follows_leader=was_followed), now=now)
         if target is None:
             motion.hand_over(Status.CANCELLED, self._leaders.problem)
             return motion.take_hold(now)
@@ -124,7 +124,7 @@ class HumanDriving:
         segment = motion.running or self._begin_segment(now, stamp)
         return motion.send(segment, target, now=now, stamp=stamp)
 
-    def _held(self, *, follows_leader: bool) -> np.ndarray:
+    def held(self, *, follows_leader: bool) -> np.ndarray:
         """Returns the position that the motors hold, float [14].
 
         While a leader is followed it is the last command. Otherwise it is found as at the start of a chunk, because

@@ -42,7 +42,7 @@ class EpisodeIntake:
         confirm_start: whether the robot must not move after the start of the node before an operator has confirmed it,
             or has started an episode.
         note_sender: notes who sends the events.
-        on_event: is called after each event.
+        on_event: is called after each message, with its event.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class EpisodeIntake:
         is_real: bool,
         confirm_start: bool,
         note_sender: NoteSender,
-        on_event: Callable[[], None],
+        on_event: Callable[[int], None],
     ) -> None:
         self._player = player
         self._is_real = is_real
@@ -97,7 +97,7 @@ class EpisodeIntake:
             if confirmed:
                 self.unconfirmed = ""
             self._player.resume(confirmed=confirmed)
-        self._on_event()
+        self._on_event(message.event)
 
     def _is_new(self, message: EpisodeEvent) -> bool:
         """Returns whether an event was sent after the start of this node, and is not received again.

@@ -89,7 +89,9 @@ class JointStateIntake:
         self._note_good_states(f"leader_{side}", f"{side} leader")
         stamp = time_to_ns(message.header.stamp)
         self._diagnostics.note_stamp(f"{side} leader", stamp)
-        self._player.observe_leader(side, state, now=time.monotonic(), stamp=stamp, age=self._age(stamp))
+        currents = aloha.side_currents(message.name, message.effort) if self._tells_currents else None
+        now, age = time.monotonic(), self._age(stamp)
+        self._player.leaders.observe(side, state, now=now, stamp=stamp, age=age, currents=currents)
 
     def _age(self, stamp: int) -> float:
         """Returns the ROS time minus a stamp in ns, s."""

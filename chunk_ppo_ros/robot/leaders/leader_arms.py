@@ -6,12 +6,27 @@ not limit speed and range. The chunk player applies those limits to a human's ta
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
 from chunk_ppo_ros.robot.gate.trust_rule import LEADER, TrustRule
+
+
+@dataclasses.dataclass(frozen=True)
+class LeaderReading:
+    """The newest joint states of a leader that were believed.
+
+    Attributes:
+        state: float [7], rad and normalized gripper.
+        currents: float [7], the currents of its motors, mA, NaN where one is not told; None where none is.
+    """
+
+    state: np.ndarray
+    currents: np.ndarray | None = None
 
 
 class LeaderArms:
@@ -32,9 +47,11 @@ class LeaderArms:
         self._timeout = config.state_timeout
         self._trust = {side: ReadingTrust(side, rule, LEADER) for side in aloha.SIDES}
         self._arrivals: dict[str, float] = {}  # of the newest joint states, steady s
-        self._states: dict[str, np.ndarray] = {}  # the newest joint states that were believed, float [7]
+        self._readings: dict[str, LeaderReading] = {}
         self._followed: set[str] = set()
         self._problems: dict[str, str] = {}
+
+        self._not_ready = ""
 
     @property
     def problem(self) -> str:
@@ -42,11 +59,31 @@ class LeaderArms:
         return "; ".join(self._problems.values())
 
     @property
+    def not_ready(self) -> str:
+        """The reason why no leader is followed yet, such as that they are being aligned; empty where one may be."""
+        return self._not_ready
+
+    def hold_back(self, reason: str) -> None:
+        """Follows no leader while there is a reason. An empty one lets each be followed when it is at its follower."""
+        if reason != self._not_ready:
+            self._not_ready = reason
+            self.release(reason)
+
+    @property
     def any_followed(self) -> bool:
         """Whether a leader was followed at the last target."""
         return bool(self._followed)
 
-    def observe(self, side: str, state: np.ndarray, *, now: float, stamp: int = 0, age: float = 0.0) -> None:
+    def observe(
+        self,
+        side: str,
+        state: np.ndarray,
+        *,
+        now: float,
+        stamp: int = 0,
+        age: float = 0.0,
+        currents: np.ndarray | None = None,
+    ) -> None:
         """Takes a leader's joint states.
 
         Args:
@@ -55,10 +92,25 @@ class LeaderArms:
             now: the time of their arrival, steady s.
             stamp: their ROS time, ns.
             age: the ROS time of their arrival minus the stamp, s.
+            currents: float [7], the currents of the motors, mA, or None where they are not told.
         """
         self._arrivals[side] = now
         if self._trust[side].judge(state, stamp=stamp, now=now, commanded=None, age=age):
-            self._states[side] = state
+            self._readings[side] = LeaderReading(state, currents)
+
+    def reading(self, side: str, *, now: float) -> LeaderReading | None:
+        """Returns where a leader is at the steady time `now`, or None where that is not known; see `unknown`."""
+        return None if self.unknown(side, now=now) else self._readings[side]
+
+    def newest(self, side: str) -> np.ndarray:
+        """Returns the state, float [7], in which a leader was believed last. One must have been believed before."""
+        return self._readings[side].state
+
+    def unknown(self, side: str, *, now: float) -> str:
+        """Returns why it is not known where a leader is at the steady time `now`, or an empty string."""
+        if now - self._arrivals.get(side, -np.inf) > self._timeout:
+            return f"no joint states of the {side} leader within {self._timeout} s"
+        return self._trust[side].doubt
 
     def confirm(self) -> None:
         """Records that the operator has looked at the arms."""
@@ -83,18 +135,16 @@ class LeaderArms:
             return None
         target = np.array(held, dtype=np.float64)
         for side in self._followed:
-            target[aloha.side_slice(side)] = self._states[side]
+            target[aloha.side_slice(side)] = self._readings[side].state
         return target
 
     def _obstacle(self, side: str, held: np.ndarray, now: float) -> str:
         """Returns the reason why a leader may not be followed now, or an empty string where it may."""
-        if now - self._arrivals.get(side, -np.inf) > self._timeout:
-            return f"no joint states of the {side} leader within {self._timeout} s"
-        if doubt := self._trust[side].doubt:
-            return doubt
+        if unknown := self.unknown(side, now=now):
+            return unknown
         if side in self._followed:
             return ""
-        away = np.abs(self._states[side] - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
+        away = np.abs(self._readings[side].state - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
         worst = int(np.argmax(away))
         if away[worst] <= self._max_jump:
             return ""
