@@ -13,6 +13,10 @@ COMMANDS = {
         "train in one process without ROS: train --config debug|demo|full --exp_name NAME [--no_wandb]",
     ),
     "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
+    "deploy": (
+        "evaluation.deployment.command",
+        "let a checkpoint act without a trainer, in simulation or on a robot, and count its successes",
+    ),
     "doctor": ("nodes.doctor.command", "check a workstation and a running robot, and say what to do; commands nothing"),
     "start-of-day": (
         "nodes.start_of_day.command",
@@ -22,7 +26,7 @@ COMMANDS = {
         "imitation.command",
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",
     ),
-    "evaluate": ("evaluation.evaluate", "measure how often a checkpoint solves its task from unseen starts"),
+    "evaluate": ("evaluation.evaluate", "measure how often a checkpoint, or each of two, solves its task"),
     "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
     "norm-stats": ("imitation.norm_stats", "compute norm_stats.json from recorded episodes"),

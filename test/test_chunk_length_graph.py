@@ -18,7 +18,7 @@ from chunk_ppo_ros.agent.env import SimulatorEnv
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk, Transition
-from chunk_ppo_ros.nodes.policy import policy_loader, policy_node
+from chunk_ppo_ros.nodes.policy import actor_store, policy_node
 from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import robot_node
 from chunk_ppo_ros.nodes.sim import sim_node
@@ -119,8 +119,8 @@ def by_script(config: TrainConfig) -> list[Transition]:
 def test_both_forms_execute_what_is_asked_until_the_time_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(policy_loader, "Actor", LeaningActor)
-    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(actor_store, "Actor", LeaningActor)
+    monkeypatch.setattr(actor_store, "Checkpoint", FakeCheckpoint)
     config = node_config(tmp_path, **SECTIONS)
     graph, script = by_graph(config, tmp_path, capfd), by_script(config)
     for transitions in (graph, script):

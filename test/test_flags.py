@@ -132,6 +132,7 @@ def test_a_flag_that_only_nodes_read_is_named_where_there_are_none(capsys: pytes
 GRAPH_ALONE = (
     "nodes/",
     "runtime/",
+    "evaluation/deployment/",
     "robot/player/",
     "robot/leaders/",
     "robot/gate/trust_rule",

@@ -10,7 +10,7 @@ from chunk_ppo_msgs import msg
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, policy_node
+from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, policy_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot import aloha
@@ -27,8 +27,8 @@ MILLISECOND = 1_000_000  # ns
 @pytest.fixture
 def start(tmp_path, monkeypatch, capfd):
     """Starts policy_node with settings and returns the graph once all are connected."""
-    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
-    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(actor_store, "Actor", FakeActor)
+    monkeypatch.setattr(actor_store, "Checkpoint", FakeCheckpoint)
     FakeActor.gate.set()
     FakeActor.invalid = ()
     FakeActor.num_steps_asked = 16

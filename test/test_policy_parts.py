@@ -20,7 +20,7 @@ from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.worker import Failed, Succeeded
-from chunk_ppo_ros.nodes.policy import peer_monitor, policy_loader, sensors
+from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
@@ -344,8 +344,8 @@ class Loading:
 
 @pytest.fixture
 def loading(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Loading:
-    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
-    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(actor_store, "Actor", FakeActor)
+    monkeypatch.setattr(actor_store, "Checkpoint", FakeCheckpoint)
     return Loading(tmp_path)
 
 

@@ -159,7 +159,7 @@ FULL = (*TWO_OF_THREE, sampled(2), outcome(2))  # three in flight, nothing accep
 HOLDS = {
     "not activated": ((announced(), loaded(), started(0)), "not active"),
     "deactivated in an episode": ((*RUNNING, inactive), "not active"),
-    "nothing announced": ((active, started(0)), "waiting for trainer_node to announce"),
+    "nothing announced": ((active, started(0)), "waiting for a policy version to be announced"),
     "announced but not loaded": ((active, announced(), started(0)), "loading policy version 0"),
     "the new version is not loaded": ((*RUNNING, announced(version=1)), "loading policy version 1"),
     "an old version is loaded too late": ((*RUNNING, announced(version=1), loaded(0)), "loading policy version 1"),

@@ -18,7 +18,7 @@ from std_srvs.srv import SetBool
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
 from chunk_ppo_ros.core.types import Transition
-from chunk_ppo_ros.nodes.policy import policy_loader
+from chunk_ppo_ros.nodes.policy import actor_store
 from chunk_ppo_ros.nodes.policy.policy_node import PolicyNode
 from chunk_ppo_ros.nodes.reward.reward_node import RewardNode
 from chunk_ppo_ros.nodes.robot.robot_node import RobotNode
@@ -83,8 +83,8 @@ class HumanAndTrainer(Peer):
 
 @pytest.fixture
 def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
-    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
-    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(actor_store, "Actor", FakeActor)
+    monkeypatch.setattr(actor_store, "Checkpoint", FakeCheckpoint)
     parameters = tmp_path / "parameters.yaml"
     config = node_config(tmp_path, env={"max_episode_chunks": 10})
     write_parameter_file(config, parameters)

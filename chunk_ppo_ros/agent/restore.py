@@ -6,10 +6,12 @@ Stored parameters are read straight to the device, and only those that a checkpo
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Collection
 from pathlib import Path
+from typing import NoReturn
 
 import jax
 
@@ -26,6 +28,7 @@ from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 from chunk_ppo_ros.model.tokenization.assets import PolicyAssets
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
+from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,17 +91,50 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: PyTree = None
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
     """
+    tokenizer, policy = _model_of(checkpoint, config)
+    params, match = _load_params(checkpoint, policy, config, sharding=sharding)
+    # A resumed run may read this path again from another working folder, so it must be absolute.
+    provenance = Provenance(checkpoint.kind, str(checkpoint.root.resolve()), notes=match.notes)
+    return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings)
+
+
+def check(checkpoint: Checkpoint, config: TrainConfig) -> tuple[str, ...]:
+    """Makes sure that `load` can load a checkpoint, without reading its parameters.
+
+    Returns:
+        What of the policy would be fresh, in words.
+
+    Raises:
+        CheckpointError: when the checkpoint is damaged or does not fit the configuration.
+        SettingError: when the prompt cannot be encoded, or the task does not exist.
+    """
+    tokenizer, policy = _model_of(checkpoint, config)
+    for prompt in prompts_of(config):
+        tokenizer.check_prompt(prompt.text)
+    wanted = name_leaves(expected_params(policy))
+    match = compatibility.match_leaves(checkpoint.root, checkpoint.leaves, wanted)
+    read = {name: leaf for name, leaf in wanted.items() if name not in match.fresh}
+    with contextlib.suppress(_NothingIsWrong):
+        checkpoint.load_leaves(read, ignored=match.dropped, before_reading=_stop_before_reading)
+    return match.notes
+
+
+class _NothingIsWrong(Exception):
+    """Raised where only the reading of arrays is left, to leave it out."""
+
+
+def _stop_before_reading() -> NoReturn:
+    raise _NothingIsWrong
+
+
+def _model_of(checkpoint: Checkpoint, config: TrainConfig) -> tuple[PolicyTokenizer, Pi0FASTActorCritic]:
     if checkpoint.metadata is None:
         compatibility.check_actions(checkpoint.root, checkpoint.settings, config)
     else:
         compatibility.check_model_config(checkpoint.root, checkpoint.metadata.model, config.model)
         checkpoint.check_assets()
     tokenizer = load_tokenizer(checkpoint.assets, config)
-    policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
-    params, match = _load_params(checkpoint, policy, config, sharding=sharding)
-    # A resumed run may read this path again from another working folder, so it must be absolute.
-    provenance = Provenance(checkpoint.kind, str(checkpoint.root.resolve()), notes=match.notes)
-    return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings)
+    return tokenizer, Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
 
 
 def load_tokenizer(assets: Path, config: TrainConfig) -> PolicyTokenizer:

@@ -1,5 +1,6 @@
 """The configuration of a run as frozen dataclasses with presets. Each section is a file and needs no other package."""
 
+from chunk_ppo_ros.config.deploy import DeployConfig
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, SIMULATORS, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -24,6 +25,7 @@ __all__ = [
     "TASK_SOURCE",
     "TINY_MODEL",
     "ChunkLengthConfig",
+    "DeployConfig",
     "EnvConfig",
     "EpisodeConfig",
     "PPOConfig",

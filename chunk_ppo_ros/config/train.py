@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from chunk_ppo_ros.config.cameras import check_cameras
+from chunk_ppo_ros.config.deploy import DeployConfig
+from chunk_ppo_ros.config.entries.cameras import check_cameras
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import OPERATOR, EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -28,6 +29,7 @@ class TrainConfig:
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
     pretrain: PretrainConfig = dataclasses.field(default_factory=PretrainConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
+    deploy: DeployConfig = dataclasses.field(default_factory=DeployConfig)
 
     def __post_init__(self) -> None:
         check_cameras(self.model.cameras, self.robot.optional_cameras)

@@ -14,6 +14,7 @@ TRAINING = 2
 EVALUATION = 3
 VALIDATION = 4
 PROMPT = 5
+ORDER = 6
 
 
 def episode_seed(purpose: int, *, run_seed: int, episode: int) -> int:
@@ -26,3 +27,20 @@ def episode_seed(purpose: int, *, run_seed: int, episode: int) -> int:
     """
     words = np.random.SeedSequence([purpose, run_seed, episode]).generate_state(2, np.uint32)
     return (int(words[0]) << 31) ^ int(words[1])
+
+
+def random_order(run_seed: int, *, position: int, num_items: int, copies: int) -> int:
+    """Returns the item at a position of a random sequence of blocks, in each of which every item comes equally often.
+
+    Args:
+        run_seed: `run.seed` of the configuration.
+        position: the position in the sequence, >= 0.
+        num_items: the number of items, which are 0, 1, ...
+        copies: how often each item comes in a block.
+
+    Returns:
+        The item, within 0 .. num_items - 1.
+    """
+    block, place = divmod(position, num_items * copies)
+    random = np.random.default_rng(np.random.SeedSequence([ORDER, run_seed, block]))
+    return int(random.permutation(np.repeat(np.arange(num_items), copies))[place])

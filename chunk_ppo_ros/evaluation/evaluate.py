@@ -18,10 +18,12 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
 from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig, flags
+from chunk_ppo_ros.config.deploy import GREEDY, SAMPLE
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import Observation
+from chunk_ppo_ros.evaluation.deployment import over_graph
 from chunk_ppo_ros.evaluation.statistics import PairedTest, mean_interval, paired_test, success_interval
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 
@@ -227,24 +229,33 @@ def _run_episode(actor: Acting[ObservedT], env: ChunkEnv, *, episode: int, start
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs `python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`."""
+    """Runs `python -m chunk_ppo_ros evaluate CHECKPOINT --episodes N`, in this process or over the graph."""
     parser = flags.FlagParser(prog="chunk_ppo_ros evaluate", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="a step_<N> folder or an openpi checkpoint with tokenizers")
-    parser.add_argument("--episodes", type=int, default=64, help="unseen starts (64)")
+    parser.add_argument("--episodes", type=int, default=64, help="unseen starts, or episodes that count (64)")
     parser.add_argument("--greedy", action="store_true", help="take the likeliest token instead of sampling")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     flags.add_config_flags(parser, preset="debug")
+    over_graph.add_flags(parser)
     parsed = parser.parse_args(arguments)
     if parsed.episodes < 2:
         parser.error(f"--episodes must be at least 2 for an interval, got {parsed.episodes}")
     if parsed.json:
         check_file(parsed.json, "--json")
+    if parsed.decoding is None:
+        parsed.decoding = GREEDY if parsed.greedy else SAMPLE
+    if parsed.graph:
+        return over_graph.evaluate(parser, parsed)
+    over_graph.refuse_flags(parser, parsed)
     checkpoint = Checkpoint.open(parsed.checkpoint)
     config = config_for_measuring(parser, parsed, checkpoint)
     if config.env.is_real:
         names = " or ".join(SIMULATORS)
-        parser.error(f"env.simulator must be {names} to measure a checkpoint, got {REAL_ROBOT}; set --simulator")
-    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.greedy)
+        parser.error(
+            f"env.simulator must be {names} to measure a checkpoint, got {REAL_ROBOT}; set --simulator, or measure on "
+            "the robot by --graph"
+        )
+    result = evaluate_checkpoint(checkpoint, config, episodes=parsed.episodes, greedy=parsed.decoding == GREEDY)
     print(result)
     if parsed.json:
         parsed.json.write_text(result.to_json())

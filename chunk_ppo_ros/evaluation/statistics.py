@@ -121,3 +121,46 @@ def _swap_test(differences: np.ndarray, alternative: str, num_resamples: int) ->
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
+
+
+@dataclasses.dataclass(frozen=True)
+class RateComparison:
+    """The comparison of two success rates from episodes that have nothing in common.
+
+    Attributes:
+        difference: rate of after - before.
+        low: the lower end of its 95 % interval.
+        high: the upper end of its 95 % interval.
+        p_two_sided: probability of a difference at least this far from 0 on either side if neither is better.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_two_sided: float
+
+    def __str__(self) -> str:
+        """Returns the result in one line."""
+        return (
+            f"difference {self.difference:+.3f} [{self.low:+.3f}, {self.high:+.3f}], p "
+            f"{probability_text(self.p_two_sided)} two-sided (Barnard's test)"
+        )
+
+
+def compare_rates(before: tuple[int, int], after: tuple[int, int]) -> RateComparison:
+    """Returns the difference of two success rates with Newcombe's hybrid score interval and Barnard's exact test.
+
+    Sources: Newcombe 1998, "Interval estimation for the difference between independent proportions" (method 10);
+    Barnard 1945, "A new test for 2x2 tables".
+
+    Args:
+        before: successes and episodes of the first, of which there is at least 1.
+        after: successes and episodes of the second, of which there is at least 1.
+    """
+    (x, m), (y, n) = before, after
+    p, q = x / m, y / n
+    (p_low, p_high), (q_low, q_high) = success_interval(x, m), success_interval(y, n)
+    below, above = np.hypot(q - q_low, p_high - p), np.hypot(q_high - q, p - p_low)
+    # Barnard's statistic is undefined where both rates are 0 or both are 1, and then nothing differs.
+    p_value = 1.0 if p == q else float(stats.barnard_exact([[y, x], [n - y, m - x]]).pvalue)
+    return RateComparison(q - p, float(q - p - below), float(q - p + above), p_value)

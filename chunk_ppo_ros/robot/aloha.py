@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chunk_ppo_ros.config import RobotConfig
-from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS as ROBOT_CAMERAS
+from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS as ROBOT_CAMERAS
 from chunk_ppo_ros.robot.grippers import GripperConvention
 
 SIDES = ("left", "right")

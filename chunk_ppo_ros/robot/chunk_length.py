@@ -7,6 +7,7 @@ has no probability of its own. docs/chunk-length.md says why the ratio of PPO st
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 
@@ -46,6 +47,22 @@ def choose_num_steps(
     first = config.executed_steps or horizon
     share = _share(config, policy_version=policy_version, entropy=entropy, value=value)
     return math.floor(first + share * (config.end_steps - first) + 0.5)
+
+
+def without_schedule(config: ChunkLengthConfig, *, horizon: int, policy_version: int) -> ChunkLengthConfig:
+    """Returns the rule with which weights of a version act where they are not trained any more.
+
+    A schedule stands still at what it gives for the version. All other rules stay as they are.
+
+    Args:
+        config: the rule and its settings.
+        horizon: the number H of steps in a chunk.
+        policy_version: the version of the weights, as training counts it.
+    """
+    if config.length_rule != "scheduled":
+        return config
+    steps = choose_num_steps(config, horizon=horizon, policy_version=policy_version, entropy=0.0, value=0.0)
+    return dataclasses.replace(config, length_rule="fixed", executed_steps=steps)
 
 
 def _share(config: ChunkLengthConfig, *, policy_version: int, entropy: float, value: float) -> float:

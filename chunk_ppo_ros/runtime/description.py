@@ -60,8 +60,9 @@ class NodeEntry:
 
 
 # Nodes are started in this order. The recorder comes first, then the nodes that take long. sim_node makes the time that
-# the others read. The recorder stamps by the wall clock, which never stands still. trainer_node and classifier_node ask
-# for no time, so that no step of the simulated time wakes them (40 % of trainer_node's work while it collects).
+# the others read. The recorder stamps by the wall clock, which never stands still, and deployment_node writes when an
+# episode began and ended. trainer_node and classifier_node ask for no time, so that no step of the simulated time wakes
+# them (40 % of trainer_node's work while it collects).
 NODES = (
     NodeEntry("recorder_node", "recorder", reads_simulated_time=False, is_part=lambda config, record: record),
     NodeEntry(
@@ -70,6 +71,13 @@ NODES = (
         uses_jax=True,
         reads_simulated_time=False,
         respawn_arguments=("-p", "run.resume:=true"),
+        is_part=lambda config, record: not config.deploy.is_deployment,
+    ),
+    NodeEntry(
+        "deployment_node",
+        "deployment",
+        reads_simulated_time=False,
+        is_part=lambda config, record: config.deploy.is_deployment,
     ),
     NodeEntry("policy_node", "policy", uses_jax=True),
     NodeEntry(

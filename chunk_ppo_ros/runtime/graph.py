@@ -23,6 +23,9 @@ DISCOVERY = {"localhost": "LOCALHOST", "static_peers": "LOCALHOST", "subnet": "S
 ROS_STATIC_PEERS adds static peers.
 """
 
+GRAPH_FLAGS = ("params_file", "record", "domain_id", "discovery", "static_peers", "on_node_exit")
+"""The names of the flags that `add_graph_flags` adds."""
+
 
 def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     """Returns the graph of a configuration, and writes the parameter file into the folder of the run.
@@ -39,7 +42,8 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     """
     run_dir = config.run.folder.resolve()
     check_folder(run_dir, "run.run_dir")
-    check_folder(config.run.checkpoint_root, "run.checkpoint_root")
+    if not config.deploy.is_deployment:
+        check_folder(config.run.checkpoint_root, "run.checkpoint_root")
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
     lockstep = config.env.is_lockstep
@@ -55,7 +59,8 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
         for entry in NODES
         if entry.is_part(config, record)
     )
-    return Graph(nodes=nodes, parameter_file=parameter_file, run_dir=run_dir)
+    ends_with = "deployment_node" if config.deploy.is_deployment else "trainer_node"
+    return Graph(nodes=nodes, parameter_file=parameter_file, run_dir=run_dir, ends_with=ends_with)
 
 
 def network_environment(*, discovery: str, static_peers: str = "", domain_id: int | None = None) -> dict[str, str]:
@@ -105,12 +110,28 @@ def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | Non
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Starts the graph with the supervisor and returns the exit status."""
-    parser = _parser()
+    parser = flags.FlagParser(prog="chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.")
+    flags.add_config_flags(parser, preset="debug")
+    add_graph_flags(parser)
     given = parser.parse_args(arguments)
     try:
         base = PRESETS[given.config]
         base = load_config_file(given.params_file, base=base) if given.params_file else base
         config = flags.config_from_flags(given, base=base)
+    except ValueError as error:
+        parser.error(str(error))
+    return run_graph(parser, given, config)
+
+
+def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config: TrainConfig) -> int:
+    """Starts the graph of a configuration with the supervisor, and returns the exit status when it has ended.
+
+    Args:
+        parser: the parser, which exits with the usage if the flags do not fit.
+        given: the arguments that it parsed, with the flags of `add_graph_flags`.
+        config: the configuration of the run.
+    """
+    try:
         environment = network_environment(discovery=given.discovery, static_peers=given.static_peers)
         wanted = wanted_domain(given.domain_id, config)
     except ValueError as error:
@@ -126,9 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return supervisor.run()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = flags.FlagParser(prog="chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.")
-    flags.add_config_flags(parser, preset="debug")
+def add_graph_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the commands that start a graph."""
     group = parser.add_argument_group("graph")
     group.add_argument("--params_file", help="parameter file that replaces the preset's values, such as config/*.yaml")
     group.add_argument("--record", action="store_true", help="record the rollout topics to run_dir/exp_name/bag")
@@ -140,4 +160,3 @@ def _parser() -> argparse.ArgumentParser:
     group.add_argument(
         "--on_node_exit", choices=ON_NODE_EXIT, default="stop", help="what happens when a node ends by itself"
     )
-    return parser

@@ -18,6 +18,7 @@ class Announcement:
         num_required: the number of transitions that make an update.
         next_sequence_number: the lowest sequence number that is free.
         final: whether no update follows.
+        only_episode: the only episode in which the version acts, or None where it acts in all.
     """
 
     run_id: str
@@ -26,6 +27,7 @@ class Announcement:
     num_required: int
     next_sequence_number: int = 0
     final: bool = False
+    only_episode: int | None = None
 
 
 class AnnouncedVersion:
@@ -82,9 +84,9 @@ class AnnouncedVersion:
     def loaded_announcement(self) -> Announcement | Hold:
         """Returns the announcement if its version is loaded, else a step that holds until it is."""
         if self.newest is None:
-            return Hold("waiting for trainer_node to announce a policy version")
+            return Hold("waiting for a policy version to be announced")
         if self.newest.final:
-            return Hold("training has reached its end")
+            return Hold("the run has reached its end")
         if self._load_failure:
             return Hold(f"policy version {self.newest.version} cannot be loaded: {self._load_failure}")
         if not self.is_loaded:

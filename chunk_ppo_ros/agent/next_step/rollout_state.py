@@ -254,6 +254,8 @@ class RolloutState:
             return Hold(obstacle)
         if episode is None:
             return Hold("waiting for an episode to start")
+        if announced.only_episode not in (None, episode):
+            return Hold(f"waiting for deployment_node to announce which policy acts in episode {episode}")
         chunk = ChunkId(announced.run_id, self._next_sequence_number, episode, self._episode.next_chunk)
         if segment is not None:
             return EncodeSegment(chunk, announced.version, segment, self._episode.prompt)

@@ -21,6 +21,19 @@ MEASURED = (*TRAINED, "ppo")
 chunk lengths may need it."""
 
 
+OF_THE_POLICY = (
+    *("model", "chunk_length", "ppo", *PROMPTS),
+    *("env.task", "env.task_settings", "env.max_episode_chunks"),
+)
+"""The sections and settings that a deployment takes from a checkpoint where a parameter file describes the robot."""
+
+
+_TASK_UNKNOWN = (
+    "{root} does not say which task it was trained on; name the preset of its run, such as --config demo, "
+    "or give {flags}"
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingSetup:
     """The configuration and the start that the command line gives to a training.
@@ -59,15 +72,41 @@ def config_for_measuring(
     """
     missing = [] if parsed.config_is_given or not needs_task else _missing_flags(parsed, checkpoint)
     if missing:
-        raise SettingError(
-            f"{checkpoint.root} does not say which task it was trained on; name the preset of its run, such as "
-            f"--config demo, or give {', '.join(missing)}"
-        )
+        raise SettingError(_TASK_UNKNOWN.format(root=checkpoint.root, flags=", ".join(missing)))
     flags.print_unused(parsed)
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
     print(f"{describe(config)}; {_source(checkpoint, parsed.config)}{differs}", flush=True)
+    return config
+
+
+def config_for_deploying(
+    parser: argparse.ArgumentParser,
+    parsed: argparse.Namespace,
+    checkpoint: Checkpoint,
+    *,
+    robot: TrainConfig | None,
+) -> TrainConfig:
+    """Returns the configuration to let a checkpoint act with, without a trainer. It also prints it in one line.
+
+    Args:
+        parser: the parser, which exits with the usage if the flags do not fit.
+        parsed: the arguments that it parsed, with the flags of the configuration.
+        checkpoint: the checkpoint that acts.
+        robot: the configuration that describes the robot, the simulator and the rewards. None takes those of the
+            checkpoint and of the preset of `--config`, as `config_for_measuring` does.
+
+    Raises:
+        SettingError: when neither the checkpoint nor `robot` nor a flag says the task.
+    """
+    missing = [] if parsed.config_is_given or robot else _missing_flags(parsed, checkpoint)
+    if missing:
+        raise SettingError(_TASK_UNKNOWN.format(root=checkpoint.root, flags=", ".join(missing)))
+    names = OF_THE_POLICY if robot else MEASURED
+    config = _config(parser, parsed, checkpoint, names=names, base=robot)
+    source = f"the robot is that of {parsed.params_file}; " if robot else ""
+    print(f"{describe(config)}; {source}{_source(checkpoint, parsed.config)}", flush=True)
     return config
 
 

@@ -112,8 +112,8 @@ FOREIGN_PUBLISHER = Condition(
 )
 TRAINER_LEFT = Condition(
     key="trainer_node",
-    text="trainer_node left the graph; the policy fills its rollout and waits",
-    cleared="trainer_node is back in the graph",
+    text="{name} left the graph; the policy acts until its rollout is full or its transitions are not acknowledged",
+    cleared="{name} is back in the graph",
 )
 NODE_LEFT = Condition(
     key="{name} in the graph",
@@ -215,6 +215,12 @@ RUN_BOOKS_NOT_STORED = Condition(
     key="counts and times of the run",
     text="the counts and times of the run cannot be written: {reason}",
     cleared="the counts and times of the run are written again",
+    is_error=True,
+)
+RESULT_NOT_STORED = Condition(
+    key="results of episodes",
+    text="an episode does not count, because it cannot be written down: {reason}",
+    cleared="episodes are written down again",
     is_error=True,
 )
 METRICS_NOT_STORED = Condition(

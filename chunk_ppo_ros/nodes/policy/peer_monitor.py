@@ -59,9 +59,9 @@ class PeerMonitor:
     def _watch_trainer(self, now: float) -> None:
         for change in self._presence.update(now):
             if change.present:
-                self._node.clear_condition(condition_table.TRAINER_LEFT)
+                self._node.clear_condition(condition_table.TRAINER_LEFT, name=change.name)
             else:
-                self._node.raise_condition(condition_table.TRAINER_LEFT)
+                self._node.raise_condition(condition_table.TRAINER_LEFT, name=change.name)
 
     def _watch_execution(self, awaited: ChunkId | None, waited: float) -> None:
         if awaited is None:

@@ -1,4 +1,4 @@
-"""Loads the policy versions that trainer_node announces, in the worker thread of policy_node."""
+"""Loads the policy versions that trainer_node or deployment_node announces, in the worker thread of policy_node."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.errors import CheckpointError
-from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.policy.actor_store import ActorStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.wire import topics
 
@@ -38,6 +38,8 @@ class PolicyLoader:
         self, node: WorkerNode, facts: RolloutFacts, sequence_file: CounterFile, *, on_change: Callable[[], None]
     ) -> None:
         self.actor: Actor | None = None
+        self._actors = ActorStore(node.config)
+        self._deploy = node.config.deploy
         self._node = node
         self._facts = facts
         self._sequence_file = sequence_file
@@ -59,6 +61,7 @@ class PolicyLoader:
     def drop(self) -> None:
         """Drops the weights."""
         self.actor = None
+        self._actors = ActorStore(self._node.config)
         self._facts.state.weights.drop()
 
     def watch(self) -> None:
@@ -80,19 +83,12 @@ class PolicyLoader:
         if message.final or self._facts.state.weights.is_loaded:
             self._on_change()
             return
-        actor, config, path, version = self.actor, self._node.config, Path(message.checkpoint), message.version
-
-        def load() -> Actor:
-            checkpoint = Checkpoint.open(path)
-            if actor is not None:
-                actor.load(checkpoint, policy_version=version)
-                return actor
-            fresh = Actor(config, checkpoint, policy_version=version)
-            fresh.warm_up()
-            return fresh
-
-        self._node.get_logger().info(f"loading policy version {version} from {path}")
-        self._node.submit(load, lambda outcome: self._on_loaded(message, outcome))
+        actors, path, version = self._actors, Path(message.checkpoint), message.version
+        if not self._deploy.is_comparison:  # Otherwise the operator must not know which checkpoint acts.
+            self._node.get_logger().info(f"loading policy version {version} from {path}")
+        self._node.submit(
+            lambda: actors.actor_of(path, policy_version=version), lambda outcome: self._on_loaded(message, outcome)
+        )
 
     def _announcement(self, message: msg.PolicyVersion) -> Announcement:
         return Announcement(
@@ -102,12 +98,15 @@ class PolicyLoader:
             num_required=message.num_required,
             next_sequence_number=max(message.next_sequence_number, self._sequence_file.read(message.run_id)),
             final=message.final,
+            only_episode=message.next_episode if self._deploy.is_comparison else None,
         )
 
     def _on_loaded(self, message: msg.PolicyVersion, outcome: Outcome[Actor]) -> None:
         try:
             self.actor = outcome.result()
         except CheckpointError as error:
+            if self._deploy.is_deployment:
+                raise  # No other version will follow.
             self._node.raise_condition(
                 condition_table.CHECKPOINT_UNREADABLE,
                 version=message.version,

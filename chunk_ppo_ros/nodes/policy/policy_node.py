@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
 
-_SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run")
+_SECTIONS = ("model", "ppo", "env", "episode", "chunk_length", "robot", "reward", "run", "deploy")
 
 
 @dataclasses.dataclass(frozen=True)

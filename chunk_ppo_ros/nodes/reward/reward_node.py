@@ -40,7 +40,7 @@ class RewardNode(Node):
 
     def __init__(self, *, context: Context | None = None) -> None:
         super().__init__("reward_node", context=context)
-        self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run")
+        self._config = parameters.declare(self, "model", "ppo", "env", "episode", "reward", "run", "deploy")
         reward = self._config.reward
         check_settings(reward)
         self._records = RunRecords(self._config, prompt_for=lambda episode: self._control.prompt_of(episode))
@@ -79,7 +79,7 @@ class RewardNode(Node):
             # Chunks of another version get no value any more and are not trained on.
             self._director.close(closing.ending, closing.message)
         if version.final and records.episodes.phase is not Phase.IDLE:
-            self._director.publish(records.episodes.end(Ending.NONE, "training has reached its end"))
+            self._director.publish(records.episodes.end(Ending.NONE, "the run has reached its end"))
 
     def _begin_run(self, version: msg.PolicyVersion) -> None:
         records = self._records

@@ -103,4 +103,7 @@ class RunRecords:
         return running and self.closing is None
 
     def _seed(self, episode: int) -> int:
-        return seeds.episode_seed(seeds.TRAINING, run_seed=self._config.run.seed, episode=episode)
+        purpose, deployed = seeds.TRAINING, len(self._config.deploy.checkpoints)
+        if deployed:  # The starts are those of an evaluation, and each checkpoint acts once from each.
+            purpose, episode = seeds.EVALUATION, episode // deployed
+        return seeds.episode_seed(purpose, run_seed=self._config.run.seed, episode=episode)

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
+from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.camera_reader import CameraReader
 from chunk_ppo_ros.nodes.wire import qos, services, topics

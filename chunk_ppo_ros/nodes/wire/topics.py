@@ -114,7 +114,7 @@ EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.L
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
 TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)
 
-# trainer_node publishes these.
+# trainer_node publishes these. In a run without a trainer, deployment_node publishes the first two.
 POLICY_VERSION = Topic("policy_version", msg.PolicyVersion, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 TRANSITION_ACK = Topic("transition_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
 TRAINING_METRICS = Topic("training_metrics", msg.TrainingMetrics, qos.RELIABLE)

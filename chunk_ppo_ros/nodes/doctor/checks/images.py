@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
+from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.findings.finding import Finding, error, ok, skipped, warn
 from chunk_ppo_ros.nodes.doctor.checks.looking import NOT_LOOKED, in_words
 from chunk_ppo_ros.nodes.doctor.facts import Facts, ImageFacts

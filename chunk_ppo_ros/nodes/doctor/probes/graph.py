@@ -12,7 +12,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.config.cameras import ROBOT_CAMERAS
+from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.doctor.facts import Diagnostic, GraphFacts, ImageFacts, JointFacts
 from chunk_ppo_ros.nodes.doctor.probes.inquiry import DriverInquiry, ManagerInquiry

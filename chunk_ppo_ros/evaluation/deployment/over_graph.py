@@ -1,0 +1,41 @@
+"""The part of the command `evaluate` that measures by a run without a trainer, over the graph of nodes."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from chunk_ppo_ros.evaluation.deployment.command import run_deployment
+from chunk_ppo_ros.evaluation.deployment.results import JSON_FILE
+from chunk_ppo_ros.evaluation.deployment.setup import deployment_config
+from chunk_ppo_ros.runtime.graph import GRAPH_FLAGS, add_graph_flags
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the second checkpoint, `--graph`, and the flags of a graph."""
+    parser.add_argument("checkpoint_b", type=Path, nargs="?", help="another one to compare with, with --graph")
+    parser.add_argument("--graph", action="store_true", help="let the nodes act, in simulation or on a robot")
+    parser.set_defaults(run_kind="evaluate")
+    add_graph_flags(parser)
+
+
+def refuse_flags(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    """Exits with status 2 where something was given that means nothing without `--graph`."""
+    given = [f"--{name}" for name in GRAPH_FLAGS if getattr(parsed, name) != parser.get_default(name)]
+    given += [str(parsed.checkpoint_b)] if parsed.checkpoint_b else []
+    if given:
+        parser.error(f"--graph must be given with {', '.join(given)}, got none; add it, or leave them out")
+
+
+def evaluate(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> int:
+    """Measures by a run without a trainer, and returns the exit status.
+
+    Raises:
+        CheckpointError, SettingError: before any node is started, as `deployment_config` says.
+    """
+    config = deployment_config(parser, parsed)
+    status = run_deployment(parser, parsed, config)
+    results = config.run.folder / JSON_FILE
+    if parsed.json and results.exists():
+        parsed.json.write_bytes(results.read_bytes())
+    return status

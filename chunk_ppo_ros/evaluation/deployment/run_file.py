@@ -1,0 +1,97 @@
+"""Keeps on disk what a deployment runs, so that a run that was stopped goes on as it began."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from pathlib import Path
+
+from chunk_ppo_ros import config as config_module
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config.parameter_file import flatten
+from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.core.errors import SettingError, UserError
+
+FILE = "deployment.json"
+"""The name of the file in the folder of a run."""
+
+KEPT = (
+    "deploy.checkpoints",
+    "deploy.decoding",
+    "model.temperature",
+    "env.simulator",
+    "env.task",
+    "env.max_episode_chunks",
+    "run.seed",
+)
+"""The settings that must stay the same when a run goes on, because its episodes would not be comparable otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeployedRun:
+    """What a deployment runs.
+
+    Attributes:
+        run_id: the identity of the run.
+        settings: the values of the settings `KEPT`, by their names.
+    """
+
+    run_id: str
+    settings: dict[str, object]
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The folders of the checkpoints."""
+        names = self.settings["deploy.checkpoints"]
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    @property
+    def decoding(self) -> str:
+        """How the policy chooses its tokens: greedy or sample."""
+        return str(self.settings["deploy.decoding"])
+
+    @classmethod
+    def read(cls, folder: Path) -> DeployedRun:
+        """Returns what the run in a folder runs.
+
+        Raises:
+            UserError: when the file is missing or damaged.
+        """
+        path = folder / FILE
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            run = cls(content["run_id"], {name: content["settings"][name] for name in KEPT})
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{path} must be the file of a run without a trainer, got {error!r}; begin a run of another name"
+            ) from error
+        return run
+
+    @classmethod
+    def begin_or_continue(cls, config: TrainConfig) -> DeployedRun:
+        """Returns the run of a configuration, and writes its file where its folder has none yet.
+
+        Raises:
+            SettingError: when the run in the folder has other settings.
+            UserError: when the file in the folder is damaged.
+            OSError: when the file cannot be written.
+        """
+        folder = config.run.folder
+        settings = flatten(config_module.to_dict(config))
+        wanted = {name: settings[name] for name in KEPT}
+        if not (folder / FILE).exists():
+            run = cls(uuid.uuid4().hex[:12], wanted)
+            content = json.dumps(dataclasses.asdict(run), indent=2) + "\n"
+            write_atomically(folder / FILE, lambda file: file.write(content.encode()))
+            return run
+        run = cls.read(folder)
+        changed = [
+            f"{name} {run.settings[name]!r} -> {wanted[name]!r}" for name in KEPT if run.settings[name] != wanted[name]
+        ]
+        if changed:
+            raise SettingError(
+                f"the run in {folder} must go on with the settings that it began with, got other ones: "
+                f"{', '.join(changed)}; take those of the run, or another --exp_name"
+            )
+        return run

@@ -1,0 +1,1 @@
+"""deployment_node stands in the place of trainer_node where a checkpoint acts and nothing is trained."""

@@ -1,0 +1,176 @@
+"""deployment_node lets checkpoints act without a trainer, and counts how their episodes end.
+
+It stands in the place of trainer_node: it announces the policy that acts, and acknowledges transitions, which it does
+not keep. It writes each ended episode to disk before it announces the policy of the next. So a run that was stopped or
+killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from chunk_ppo_msgs import msg
+from rclpy.duration import Duration
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
+from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile, EpisodeRecord
+from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult, Rate
+from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
+from chunk_ppo_ros.nodes.common.subscriptions import subscribe
+from chunk_ppo_ros.nodes.deployment.episode_follower import EpisodeFollower
+from chunk_ppo_ros.nodes.wire import parameters, topics
+from chunk_ppo_ros.nodes.wire.arrays import header_of
+
+NEVER = 2**31
+"""The number of transitions after which policy_node would wait for a next version. A deployed policy never waits."""
+_LAST_WORDS_TIMEOUT = Duration(seconds=2)
+
+
+class DeploymentNode(Node):
+    """Announces which checkpoint acts, and follows episodes until there are enough."""
+
+    def __init__(self) -> None:
+        super().__init__("deployment_node")
+        config = parameters.declare(self, "env", "run", "deploy", "model")
+        if not config.deploy.is_deployment:
+            raise SettingError(
+                "deploy.checkpoints must name a checkpoint, got none; start the graph by the command deploy CHECKPOINT"
+            )
+        self._folder = config.run.folder
+        self._run = DeployedRun.begin_or_continue(config)
+        self._plan = DeploymentPlan.of(config)
+        self._file = EpisodeFile(self._folder)
+        self._records: list[EpisodeRecord] = self._file.read()
+        self._follower = EpisodeFollower(self._run.checkpoints)
+        self._version = max((record.version for record in self._records), default=-1)
+        self._next_sequence_number = 0
+        self._announced: int | None = None  # the episode for which the policy was announced last
+        self._conditions = Conditions(self)
+        self._versions = topics.POLICY_VERSION.create_publisher(self)
+        self._acknowledgments = topics.TRANSITION_ACK.create_publisher(self)
+        subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_episode_event)
+        subscribe(self, self._conditions, topics.TRANSITION, self._on_transition)
+        self.get_logger().info(f"run {self._run.run_id} in {self._folder}: {self._progress()}")
+        self._announce(self._next_episode)
+
+    @property
+    def _next_episode(self) -> int:
+        """The first episode number after those that have ended."""
+        return max((record.episode for record in self._records), default=-1) + 1
+
+    # The methods below follow episodes.
+
+    def _on_episode_event(self, message: msg.EpisodeEvent) -> None:
+        event = msg.EpisodeEvent
+        if message.run_id != self._run.run_id:
+            return
+        if message.event == event.ENDED:
+            if message.episode >= self._next_episode:
+                self._on_ended(message)
+            return
+        if self._plan.num_policies > 1 and message.episode != self._announced:
+            self._announce(message.episode)
+        if message.event == event.STARTED:
+            self._follower.started(message.episode)
+
+    def _on_ended(self, message: msg.EpisodeEvent) -> None:
+        policy = self._plan.policy_of(message.episode, self._records)
+        record = self._follower.ended(message, policy=policy, version=self._version)
+        try:
+            self._file.add(record)
+        except OSError as error:
+            self._conditions.raise_condition(condition_table.RESULT_NOT_STORED, reason=str(error))
+            return  # The episode is repeated, as one that does not count.
+        self._records.append(record)
+        self.get_logger().info(f"episode {record.episode} ended as {record.outcome}: {self._progress()}")
+        self._write_result()
+        if self._plan.is_complete(self._records):
+            self._end()
+
+    def _write_result(self) -> None:
+        try:
+            self._result().write(self._folder)
+        except OSError as error:
+            self._conditions.raise_condition(condition_table.RESULT_NOT_STORED, reason=str(error))
+            return
+        self._conditions.clear_condition(condition_table.RESULT_NOT_STORED)
+
+    def _result(self) -> DeploymentResult:
+        return DeploymentResult(self._run, self._plan, tuple(self._records))
+
+    def _progress(self) -> str:
+        """Returns how many episodes count. It tells the rate of no checkpoint while the operator must not know it."""
+        wanted = f" of {self._plan.num_episodes}" if self._plan.num_episodes else ""
+        if self._plan.num_policies > 1:
+            return f"{self._plan.num_done(self._records)}{wanted} episodes of each checkpoint count"
+        rate = Rate.of(self._plan.counted(self._records))
+        return f"{rate.episodes}{wanted} episodes count, {rate}" if rate.episodes else f"0{wanted} episodes count"
+
+    # The methods below announce policies and acknowledge transitions.
+
+    def _announce(self, episode: int) -> None:
+        """Announces the checkpoint that acts in an episode, as a new version if there are several checkpoints."""
+        if self._announced is None or self._plan.num_policies > 1:
+            self._version += 1
+        self._announced = episode
+        policy = self._plan.policy_of(episode, self._records)
+        self._versions.publish(self._announcement(self._run.checkpoints[policy], next_episode=episode))
+
+    def _announcement(self, checkpoint: str, *, next_episode: int, final: bool = False) -> msg.PolicyVersion:
+        return msg.PolicyVersion(
+            header=header_of(self.get_clock().now().nanoseconds),
+            run_id=self._run.run_id,
+            sender=DEFAULT_SENDER,
+            version=self._version,
+            checkpoint=str(Path(checkpoint).resolve()),
+            num_required=NEVER,
+            next_sequence_number=self._next_sequence_number,
+            next_episode=next_episode,
+            final=final,
+        )
+
+    def _on_transition(self, message: msg.Transition) -> None:
+        """Acknowledges a transition, so that it is not sent again. Nothing is trained on it."""
+        chunk, ack = message.chunk, msg.TransitionAck
+        known = chunk.run_id == self._run.run_id
+        self._next_sequence_number = max(self._next_sequence_number, chunk.sequence_number + 1 if known else 0)
+        self._acknowledgments.publish(
+            ack(
+                header=header_of(self.get_clock().now().nanoseconds),
+                run_id=chunk.run_id,
+                sender=chunk.sender,
+                sequence_number=chunk.sequence_number,
+                status=ack.ACCEPTED if known else ack.REFUSED_INVALID,
+                message="" if known else f"run_id must be '{self._run.run_id}', got '{chunk.run_id}'",
+                policy_version=self._version,
+                num_required=NEVER,
+            )
+        )
+
+    def _end(self) -> NoReturn:
+        """Tells all that the run has reached its end, prints the result, and ends the process."""
+        self._versions.publish(
+            self._announcement(self._run.checkpoints[0], next_episode=self._next_episode, final=True)
+        )
+        self.get_logger().info(f"the run has reached its end\n{self._result()}")
+        self._versions.wait_for_all_acked(_LAST_WORDS_TIMEOUT)
+        raise EndOfRun
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Runs the node until it is stopped, and ends the process."""
+    # The end of the run is the exception EndOfRun in a callback, which EventsExecutor would log as a fatal error.
+    run_node(DeploymentNode, args, make_executor=SingleThreadedExecutor)
+
+
+if __name__ == "__main__":
+    main()
