@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import importlib.util
 import pathlib
 
 import pytest
 
-from chunk_ppo_ros.config import EnvConfig, RewardConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.config import DeployConfig, EnvConfig, RewardConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.runtime import graph as graph_lib
 
@@ -36,6 +37,18 @@ def test_the_graph_of_a_simulation_in_lockstep(tmp_path: pathlib.Path) -> None:
     assert resuming == {"trainer_node": ("-p", "run.resume:=true")}  # it refuses a folder that is taken otherwise
     assert graph.parameter_file == tmp_path / "one" / "params.yaml"
     assert load_config_file(graph.parameter_file) == config
+
+
+def test_a_run_without_a_trainer_has_deployment_node_in_its_place(tmp_path: pathlib.Path) -> None:
+    config = make_config(tmp_path / "runs", simulator="kinematic")
+    config = dataclasses.replace(config, deploy=DeployConfig(checkpoints=("step_3",)))
+    root = tmp_path / "checkpoints"
+    config = dataclasses.replace(config, run=dataclasses.replace(config.run, checkpoint_root=str(root)))
+    graph = graph_lib.describe(config)
+    assert names(graph) == {"deployment_node", "policy_node", "reward_node", "robot_node", "sim_node"}
+    assert graph.ends_with == "deployment_node"
+    assert not [node.name for node in graph.nodes if node.respawn_arguments]  # it goes on by itself
+    assert not root.exists()
 
 
 def test_only_the_nodes_that_load_jax_get_its_settings_and_all_keep_to_one_thread(tmp_path: pathlib.Path) -> None:
@@ -169,27 +182,13 @@ def test_bad_arguments_are_one_line(
     assert not started
 
 
-def test_the_launch_file_describes_every_argument_and_uses_the_graph() -> None:
-    """Without the launch package, this test can only read the file's text. With it, the next test loads the file."""
-    tree = ast.parse((ROOT / "launch" / "training.launch.py").read_text())
-    rows = [
-        [element.value if isinstance(element, ast.Constant) else "computed" for element in row.elts]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "arguments"
-        for row in getattr(node.value, "elts", [])
-        if isinstance(row, ast.Tuple)
-    ]
-    assert {row[0] for row in rows} >= {"config", "sim", "task", "exp_name", "record", "discovery", "domain_id"}
-    assert all(row[2] for row in rows)
-    assert "graph_lib.describe(" in (ROOT / "launch" / "training.launch.py").read_text()
-
-
 def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path) -> None:
     launch = pytest.importorskip("launch", reason="the launch package comes with ROS from apt")
     launch_ros_actions = pytest.importorskip("launch_ros.actions", reason="launch_ros comes with ROS from apt")
     spec = importlib.util.spec_from_file_location("training_launch", ROOT / "launch" / "training.launch.py")
     assert spec is not None
     assert spec.loader is not None
+    graph_actions = importlib.import_module("chunk_ppo_ros.nodes.launching.graph_actions")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     context = launch.LaunchContext()
@@ -197,7 +196,7 @@ def test_the_launch_file_makes_one_process_for_each_node(tmp_path: pathlib.Path)
     given = {"config": str(ROOT / "config" / "training.yaml"), "exp_name": str(tmp_path / "one"), "sim": "kinematic"}
     given |= {"domain_id": "41", "on_node_exit": "stop", "record": "true", "discovery": "localhost"}
     context.launch_configurations.update({**empty, **given})
-    actions = module.start_graph(context)
+    actions = graph_actions.start_graph(context, module.configure)
     nodes = [action for action in actions if isinstance(action, launch_ros_actions.Node)]
     config = load_config_file(tmp_path / "one" / "params.yaml")
     assert [node.node_executable for node in nodes] == [

@@ -10,6 +10,7 @@ import pytest
 
 from chunk_ppo_ros.nodes.classifier import classifier_node
 from chunk_ppo_ros.nodes.common import executors, runner
+from chunk_ppo_ros.nodes.deployment import deployment_node
 from chunk_ppo_ros.nodes.policy import policy_node
 from chunk_ppo_ros.nodes.recorder import recorder_node
 from chunk_ppo_ros.nodes.reward import reward_node
@@ -22,6 +23,7 @@ from chunk_ppo_ros.nodes.trainer import trainer_node
     ("module", "node", "settings"),
     [
         (classifier_node, classifier_node.ClassifierNode, {}),
+        (deployment_node, deployment_node.DeploymentNode, {"make_executor": deployment_node.SingleThreadedExecutor}),
         (policy_node, policy_node.PolicyNode, {}),
         (recorder_node, recorder_node.RecorderNode, {"close_timeout": 3.0}),
         (reward_node, reward_node.RewardNode, {}),

@@ -352,10 +352,10 @@ def test_the_end_of_a_chunk_is_waited_for_from_when_it_was_sent(start, monkeypat
 def test_a_trainer_that_leaves_and_comes_back_is_told_once(graph):
     graph.spin(1.1)  # it has been seen
     graph.peer.destroy_publisher(graph.peer.versions)
-    graph.until(lambda: graph.logged("trainer_node left the graph"))
+    graph.until(lambda: graph.logged("peer left the graph"))
     graph.peer.versions = graph.peer.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-    graph.until(lambda: graph.logged("trainer_node is back in the graph"))
-    assert graph.logged("trainer_node left the graph") == 1
+    graph.until(lambda: graph.logged("peer is back in the graph"))
+    assert graph.logged("peer left the graph") == 1
 
 
 def test_a_restarted_policy_goes_on_with_the_numbers(graph):
