@@ -12,7 +12,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from std_msgs.msg import Bool
 
-from chunk_ppo_ros.nodes.policy import policy_loader, policy_node
+from chunk_ppo_ros.nodes.policy import actor_store, policy_node
 from chunk_ppo_ros.nodes.wire import conversions
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from support.fake_actor import FakeActor, FakeCheckpoint
@@ -80,8 +80,8 @@ def numbers(chunk: msg.ActionChunk) -> tuple[int, int, int, int]:
 def led(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Led]:
-    monkeypatch.setattr(policy_loader, "Actor", FakeActor)
-    monkeypatch.setattr(policy_loader, "Checkpoint", FakeCheckpoint)
+    monkeypatch.setattr(actor_store, "Actor", FakeActor)
+    monkeypatch.setattr(actor_store, "Checkpoint", FakeCheckpoint)
     FakeActor.gate.set()
     FakeActor.invalid, FakeActor.num_steps_asked = (), 16
     settings = {"max_episode_chunks": 3}
