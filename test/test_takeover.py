@@ -291,15 +291,16 @@ def test_after_a_reset_by_the_simulator_a_human_begins_where_the_robot_is(operat
     np.testing.assert_allclose(operator.sent[-1], HOME, atol=1e-6)
 
 
-def make_real_operator() -> Operator:
+def make_real_operator(leader: np.ndarray = HOME, *, robot: np.ndarray = HOME) -> Operator:
     """Returns an operator of a robot with the limits of a real one. The joint states of all arms are believed."""
     operator = Operator()
     config = RobotConfig(max_velocity=1.5, max_acceleration=10.0, max_start_jump=0.2, max_following_error=0.3)
     operator.player = ChunkPlayer(
         config, state_timeout=0.5, states_on_demand=False, trust=TrustRule.of(config, simulated=False)
     )
+    operator.state = np.array(robot)
     for _ in range(10):
-        operator.step(HOME)
+        operator.step(leader)
     operator.player.take_over()
     return operator
 
@@ -424,3 +425,16 @@ def test_a_leader_may_be_where_its_follower_cannot_go() -> None:
         operator.step(leader)
     assert operator.player.teleoperation_problem == ""
     assert operator.sent[-1][1] == pytest.approx(-1.85005)
+
+
+def test_a_follower_beyond_the_range_of_its_leader_is_led_back_within_the_limits() -> None:
+    """In the sleep pose a follower's wrist_angle is at -2 rad. A leader's ends at -1.74533 rad."""
+    sleeping, leader = np.array(HOME), np.array(HOME)
+    for wrist in aloha.ARM_INDICES[[4, 10]]:
+        sleeping[wrist], leader[wrist] = -2.0, -1.74533
+    operator = make_real_operator(leader, robot=sleeping)
+    for _ in range(40):
+        operator.step(leader)
+    assert operator.player.teleoperation_problem == ""
+    np.testing.assert_allclose(operator.sent[-1], leader, atol=1e-9)
+    assert np.max(np.abs(np.diff([sleeping, *operator.sent], axis=0))) <= 1.5 * DT + 1e-9

@@ -15,6 +15,8 @@ from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.reading_trust import ReadingTrust
 from chunk_ppo_ros.robot.gate.trust_rule import LEADER, TrustRule
 
+_ARM = slice(0, len(aloha.ARM_JOINTS))
+
 
 @dataclasses.dataclass(frozen=True)
 class LeaderReading:
@@ -33,7 +35,8 @@ class LeaderArms:
     """Follows each leader from the moment in which it stands where its follower stands.
 
     A leader that is far away would make its follower jump. Therefore a leader is followed only once all its joints are
-    within `robot.max_start_jump` of the held position. A chunk's first target keeps the same rule. A leader that is
+    within `robot.max_start_jump` of the held position, or of the end of the leader's own range where the follower is
+    beyond it, as in the sleep pose. A chunk's first target keeps the same rule. A leader that is
     silent for `robot.state_timeout`, or whose joint states are not believed, is no longer followed, and must come to
     its follower again. The grippers of both may differ, because the speed of a gripper is limited.
 
@@ -144,7 +147,8 @@ class LeaderArms:
             return unknown
         if side in self._followed:
             return ""
-        away = np.abs(self._readings[side].state - held[aloha.side_slice(side)])[: len(aloha.ARM_JOINTS)]
+        reachable = np.clip(held[aloha.side_slice(side)][_ARM], LEADER.lower, LEADER.upper)
+        away = np.abs(self._readings[side].state[_ARM] - reachable)
         worst = int(np.argmax(away))
         if away[worst] <= self._max_jump:
             return ""
