@@ -100,7 +100,7 @@ def test_summary_says_what_was_run_and_what_came_of_it(tmp_path):
         "| `value/explained_variance` | undefined | undefined |",
         "| the whole run | 2.0 | 100.0% |",
         "| an episode ran | 1.0 | 50.0% |",
-        "| the robot was in motion | 0.5 | 25.0% |",
+        "| the robot was in motion, in simulated time | 0.5 | |",
         "| step_0 | sample | 64 | 25.0% [15.0%, 35.0%] | 1.500 [1.250, 1.750] |",
         "| step_4 | sample | 64 | 50.0% [40.0%, 60.0%] | 1.500 [1.250, 1.750] |",
         "Success of step_4 against the one before it, paired by start: +25.0%, p = 1.85e-34 one-sided, p = 0.0246 "

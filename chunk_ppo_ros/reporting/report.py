@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chunk_ppo_ros import config as config_lib
+from chunk_ppo_ros.config.env import REAL_ROBOT
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.config.renamed import carry_over
 from chunk_ppo_ros.core.atomic_file import write_atomically
@@ -50,7 +51,7 @@ def write_report(run_dir: Path) -> Path:
     sections = [
         f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
         _training(updates, episodes),
-        time_section(records, updates),
+        time_section(records, updates, in_lockstep=_is_in_lockstep(config["env"])),
         _evaluations(evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
         "## Files\n\n" + _table(_places(run_dir, config)),
@@ -64,6 +65,11 @@ def write_report(run_dir: Path) -> Path:
 def _clip_range(ppo: Mapping[str, Any]) -> tuple[float, float]:
     """Returns the same range as `PPOConfig.clip_range`, from settings that may lack `clip_coef_high` (old runs)."""
     return 1.0 - ppo["clip_coef"], 1.0 + (ppo.get("clip_coef_high") or ppo["clip_coef"])
+
+
+def _is_in_lockstep(env: Mapping[str, Any]) -> bool:
+    """Returns the same as `EnvConfig.is_lockstep`, from settings that may be of an older version."""
+    return env["simulator"] != REAL_ROBOT and not env.get("realtime")
 
 
 def nearest_preset(settings: Mapping[str, Any]) -> str:

@@ -17,12 +17,13 @@ _PHASES = {
 """The times that do not overlap, and what each of them is called on the page."""
 
 
-def time_section(records: Sequence[Record], updates: Sequence[Record]) -> str:
+def time_section(records: Sequence[Record], updates: Sequence[Record], *, in_lockstep: bool) -> str:
     """Returns a table of times with their shares; empty where no record has the wall time of the run.
 
     Args:
         records: all records of the run.
         updates: the records of its updates, each version once.
+        in_lockstep: whether a simulator's time stood still between control steps. Motions are of simulated time then.
     """
     timed = [record for record in records if record.get(WALL) is not None]
     if not timed:
@@ -32,11 +33,13 @@ def time_section(records: Sequence[Record], updates: Sequence[Record]) -> str:
     rows = [("the whole run", wall), *((_PHASES[name], seconds) for name, seconds in phases.items())]
     if phases:
         rows.append(("the rest: starts of nodes, and between episodes", max(0.0, wall - sum(phases.values()))))
-    overlapping = [("the robot was in motion", newest.get("run_time/motion"))]
+    overlapping = [] if in_lockstep else [("the robot was in motion", newest.get("run_time/motion"))]
     overlapping += [("rollouts", None if phases else _total(updates, "time/rollout"))]
     overlapping += [("updates", _total(updates, "time/update"))]
     rows += [(text, seconds) for text, seconds in overlapping if seconds is not None]
-    lines = [f"| {text} | {seconds / 60.0:.1f} | {_share(seconds, wall)} |" for text, seconds in rows]
+    lines = [f"| {text} | {_minutes(seconds)} | {_share(seconds, wall)} |" for text, seconds in rows]
+    if in_lockstep and newest.get("run_time/motion") is not None:
+        lines.append(f"| the robot was in motion, in simulated time | {_minutes(newest['run_time/motion'])} | |")
     note = "\n\nThe motion of the robot and the updates overlap with the rows above them." if phases else ""
     return "## Where the time went\n\n| | minutes | share |\n|---|---|---|\n" + "\n".join(lines) + note
 
@@ -45,6 +48,10 @@ def _total(updates: Sequence[Record], name: str) -> float | None:
     """Returns the sum of a time over all updates, or None where none has it."""
     times = [update[name] for update in updates if update.get(name) is not None]
     return sum(times) if times else None
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60.0:.1f}"
 
 
 def _share(seconds: float, wall: float) -> str:

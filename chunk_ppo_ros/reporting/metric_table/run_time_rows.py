@@ -18,8 +18,8 @@ def run_time_rows(*, wall_when: str = "") -> tuple[MetricRow, ...]:
         MetricRow(
             "run_time/motion",
             "s",
-            "While the robot was commanded to move: by chunks, by a human and by scripted motions. Divide it by 60 for "
-            "robot-minutes.",
+            "While the robot was commanded to move: by chunks, by a human and by scripted motions. In lockstep the "
+            "time of chunks is simulated. Divide it by 60 for robot-minutes.",
             _RUN,
             "Its share of run_time/wall is what the robot was used for.",
             _GRAPH,
