@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
@@ -32,6 +33,8 @@ _PHASE_NAMES = {
     State.RUNNING: "RUNNING",
     State.CLOSING: "CLOSING",
 }
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 class EpisodeStatePublisher:
@@ -66,7 +69,7 @@ class EpisodeStatePublisher:
         self._diagnostics = topics.DIAGNOSTICS.create_publisher(node)
         self._published: tuple[object, ...] = ()
         self._published_at = float("-inf")
-        self._logged = ""
+        self._logged: tuple[object, ...] = ()
 
     @property
     def phase(self) -> int:
@@ -85,9 +88,11 @@ class EpisodeStatePublisher:
             self._diagnostics.publish(self._status(wait))
 
     def _log(self, wait: Wait) -> None:
-        if wait.is_brief or not wait.text or wait.line == self._logged:
+        """Logs a wait once in an episode. A reason may hold a number, such as a distance, that changes all the time."""
+        subject = (self._records.run_id, self._records.episodes.episode, _NUMBER.sub("", wait.line))
+        if wait.is_brief or not wait.text or subject == self._logged:
             return
-        self._logged = wait.line
+        self._logged = subject
         self._node.get_logger().info(wait.line)
 
     def _message(self, wait: Wait) -> msg.EpisodeState:
