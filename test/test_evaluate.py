@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chunk_ppo_ros.config import PRESETS, TrainConfig
+from chunk_ppo_ros.config import PRESETS, EpisodeConfig, TrainConfig
 from chunk_ppo_ros.core import seeds
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.types import ChunkOutcome
 from chunk_ppo_ros.evaluation import evaluate
@@ -169,3 +170,68 @@ def test_a_comparison_is_paired_by_start() -> None:
     )
     assert "invalid" not in str(after)
     assert evaluate.compare(before, after).difference == pytest.approx(0.75)
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """An observation of which the evaluation changes the prompt."""
+
+    prompt: str = "the task's own"
+
+
+class PromptEnv(FakeEnv):
+    """Shows observations with a prompt."""
+
+    def reset(self, *, seed: int) -> Any:
+        super().reset(seed=seed)
+        return Seen()
+
+    def step_chunk(self, actions: np.ndarray) -> Any:
+        return (Seen(), *super().step_chunk(actions)[1:])
+
+
+class PromptActor(FakeActor):
+    """Remembers the prompt of each chunk."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        self.prompts: list[str] = []
+
+    def observe(self, observation: Any) -> int:
+        self.prompts.append(observation.prompt)
+        return 0
+
+
+def evaluate_prompts(monkeypatch: pytest.MonkeyPatch, *prompts: str, episodes: int) -> Any:
+    monkeypatch.setattr(evaluate, "Actor", PromptActor)
+    monkeypatch.setattr(evaluate, "simulated", lambda config: contextlib.nullcontext(PromptEnv()))
+    config = dataclasses.replace(PRESETS["debug"], episode=EpisodeConfig(prompts=prompts))
+    return evaluate.evaluate_checkpoint(SOMEWHERE, config, episodes=episodes)
+
+
+def test_several_prompts_take_turns_and_are_reported_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The episodes of the prompt door have two chunks and succeed, whatever the weights are."""
+    result = evaluate_prompts(monkeypatch, "9=cup", "door", episodes=4)
+    assert ACTORS[-1].prompts == ["cup", "door", "door"] * 2  # type: ignore[attr-defined]
+    assert {prompt: (each.success_mean, each.episodes) for prompt, each in result.by_prompt.items()} == {
+        "cup": (0.0, 2),
+        "door": (1.0, 2),
+    }
+    metrics = result.metrics()
+    assert (metrics["evaluation/success_mean"], metrics["evaluation/success_mean/door"]) == (0.5, 1.0)
+    assert json.loads(result.to_json())["prompts"]["door"]["reward_mean"] == 1.0
+    whole, cup, door = str(result).splitlines()
+    assert "success 50.0%" in whole and "95 % intervals" in whole
+    assert cup.startswith("  'cup': success 0.0% [0.0%, 65.8%]")
+    assert door.startswith("  'door': success 100.0% [34.2%, 100.0%]") and door.endswith("over 2 episodes")
+
+
+def test_a_list_of_one_prompt_is_measured_and_not_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = evaluate_prompts(monkeypatch, "cup", episodes=2)
+    assert set(ACTORS[-1].prompts) == {"cup"}  # type: ignore[attr-defined]
+    assert (result.by_prompt, "prompts" in json.loads(result.to_json())) == ({}, False)
+
+
+def test_each_prompt_needs_two_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match="at least 2 episodes for each of 3 prompts, got 5; set --episodes 6 or"):
+        evaluate_prompts(monkeypatch, "cup", "door", "cube", episodes=5)

@@ -16,12 +16,19 @@ import pytest
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary
 from chunk_ppo_ros.config import PPOConfig
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import RewardTerm, Transition
+from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
+from chunk_ppo_ros.core.types import ObservationSource, RewardTerm, Transition
 from chunk_ppo_ros.core_jax.value_distribution import ValueEstimate
 from chunk_ppo_ros.evaluation.evaluate import EvaluationResult, compare
 from chunk_ppo_ros.reporting.metric_table import METRICS, MetricRow
 from chunk_ppo_ros.reporting.metric_table.page import page
-from chunk_ppo_ros.reporting.run_metrics import RUN_TIMES, episode_metrics, run_time_metrics, time_metrics
+from chunk_ppo_ros.reporting.run_metrics import (
+    RUN_TIMES,
+    episode_metrics,
+    prompt_metrics,
+    run_time_metrics,
+    time_metrics,
+)
 from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import stack_transitions
@@ -41,8 +48,15 @@ def evaluate(params, observation, action_tokens, token_mask, *, temperature, act
 
 def transitions() -> list[Transition]:
     made = [toy_policy.transition(number, human=number == 1, reward=float(number)) for number in range(2)]
-    terms = (RewardTerm("<term>", 1.0),)
-    return [dataclasses.replace(t, outcome=dataclasses.replace(t.outcome, reward_terms=terms)) for t in made]
+    terms, source = (RewardTerm("<term>", 1.0),), ObservationSource(prompt="<prompt>")
+    return [
+        dataclasses.replace(
+            one,
+            chunk=dataclasses.replace(one.chunk, source=source),
+            outcome=dataclasses.replace(one.outcome, reward_terms=terms),
+        )
+        for one in made
+    ]
 
 
 def update_metrics() -> Metrics:
@@ -53,7 +67,8 @@ def update_metrics() -> Metrics:
     shares = mean_shares(transition.outcome for transition in transitions())
     refused = Metrics({"transitions/refused": 0.0})
     times = time_metrics(rollout=1.0, update=1.0) | all_run_times()
-    return result.metrics | length_metrics(transitions()) | shares | times | refused
+    lengths, prompts = length_metrics(transitions()), prompt_metrics(transitions(), [WeightedPrompt("<prompt>")])
+    return result.metrics | lengths | shares | prompts | times | refused
 
 
 def all_run_times() -> Metrics:
@@ -61,12 +76,13 @@ def all_run_times() -> Metrics:
 
 
 def evaluation_metrics() -> Metrics:
-    result = EvaluationResult("step_1", "sample", np.array([0, 1]), np.zeros(2), np.zeros(2), np.ones(2))
+    columns = np.array([0, 1]), np.zeros(2), np.zeros(2), np.ones(2)
+    result = EvaluationResult("step_1", "sample", *columns, prompts=("<prompt>",) * 2)
     return result.metrics() | compare(result, dataclasses.replace(result, success=np.array([1, 1]))).metrics()
 
 
 def all_episode_metrics() -> Metrics:
-    own = episode_metrics(episode=0, total_reward=1.0, success=True, num_chunks=2, intervened=False)
+    own = episode_metrics(episode=0, total_reward=1.0, success=True, num_chunks=2, intervened=False, prompt="<prompt>")
     return own | all_run_times()
 
 

@@ -6,12 +6,14 @@ import dataclasses
 import functools
 
 import numpy as np
+import pytest
 
 from chunk_ppo_ros.agent.rollout_worker import EpisodeSummary, RolloutWorker
-from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.config import PRESETS, EpisodeConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, Observation, SampledChunk
+from chunk_ppo_ros.sim.tasks.registry import prompt_schedule
 
 CONFIG = PRESETS["debug"]
 EXECUTED = ChunkOutcome(1.0, (), ExecutionResult.whole(4), terminated=False, truncated=False)
@@ -21,10 +23,10 @@ SOLVED = dataclasses.replace(EXECUTED, terminated=True, success=True)
 
 
 class CountingActor:
-    """Gives the state as the value of an observation. Chunks are empty."""
+    """Gives the state as the value of an observation. Chunks are empty. The token of a prompt is its length."""
 
     def observe(self, observation: Observation) -> ModelObservation:
-        tokens = np.zeros(1, np.int32)
+        tokens = np.full(1, len(observation.prompt), np.int32)
         return ModelObservation(observation.images, observation.image_mask, tokens, tokens == 0, observation.state)
 
     def act(self, observation: ModelObservation, *, sequence_number: int) -> SampledChunk:
@@ -115,3 +117,33 @@ def test_a_run_that_goes_on_numbers_its_chunks_and_episodes_on() -> None:
         "episode/success": 1.0,
         "episode/num_chunks": 1,
     }
+
+
+@pytest.mark.parametrize("sampling", ["balanced", "random"])
+@pytest.mark.parametrize("first", [0, 5])
+def test_episodes_have_the_prompts_of_the_schedule_and_what_is_recorded_says_so(sampling: str, first: int) -> None:
+    """Each episode has two chunks. The rollout ends within the last one, which therefore has a next observation."""
+    episode = EpisodeConfig(prompts=("2=cup", "the door"), prompt_sampling=sampling)
+    config = dataclasses.replace(CONFIG, episode=episode)
+    env = ScriptedEnv(*[EXECUTED, TIME_LIMIT] * 6, EXECUTED, EXECUTED)
+    worker = RolloutWorker(CountingActor(), env, config=config, run_id="run", episode=first)  # type: ignore[arg-type]
+    transitions, episodes = worker.collect(13)
+    schedule = prompt_schedule(config)
+    expected = [schedule.prompt(episode=number, num_counted=number) for number in range(first, first + 7)]
+    assert set(expected) == {"cup", "the door"}
+    assert [one.chunk.source.prompt for one in transitions] == [prompt for prompt in expected for _ in range(2)][:13]
+    for one in transitions:
+        assert one.chunk.observation.prompt_tokens[0] == len(one.chunk.source.prompt)
+        if one.next_observation is not None:
+            assert one.next_observation.prompt_tokens[0] == len(one.next_source.prompt)
+            assert one.next_source == one.chunk.source
+    assert [(one.prompt, one.labels["episode/prompt"]) for one in episodes] == [(each, each) for each in expected[:6]]
+    assert episodes[0].metrics()[f"episode/success/{expected[0]}"] == 0.0
+    (cut,), _ = worker.collect(1)
+    assert (cut.id.episode, cut.chunk.source.prompt) == (first + 6, expected[6])
+
+
+def test_without_a_list_the_environment_says_the_prompt() -> None:
+    worker = RolloutWorker(CountingActor(), ScriptedEnv(SOLVED), config=CONFIG, run_id="run")  # type: ignore[arg-type]
+    (transition,), (episode,) = worker.collect(1)
+    assert (transition.chunk.source.prompt, episode.prompt, episode.labels) == ("", "", {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from rclpy.serialization import serialize_message
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import EpisodeConfig, TrainConfig
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkId, Transition
@@ -157,12 +158,14 @@ class File:
 
     def __init__(self) -> None:
         self.rows: list[tuple[str, dict[str, float]]] = []
+        self.labels: list[dict[str, str]] = []
         self.is_full = False
         self.is_closed = False
 
-    def write(self, kind: str, metrics: Metrics, *, counters: Counters) -> None:
+    def write(self, kind: str, metrics: Metrics, *, counters: Counters, labels: Mapping[str, str]) -> None:
         if self.is_full:
             raise OSError("the disk is full")
+        self.labels.append(dict(labels))
         self.rows.append((kind, dict(metrics)))
 
     def close(self) -> None:
@@ -211,6 +214,19 @@ def test_episodes_of_the_task_are_written_and_count_for_the_next_update(node: Fa
     first, second, _ = (text for _, text in node.take_lines())
     assert "1/4 episodes solved" in first
     assert "0/0 episodes solved" in second  # The episodes counted for the update before.
+
+
+@pytest.mark.parametrize(("prompts", "apart"), [(("cup", "door"), True), (("cup",), False), ((), False)])
+def test_an_episode_is_written_with_its_prompt_where_the_run_has_several(
+    node: FakeNode, log: TrainingLog, prompts: tuple[str, ...], apart: bool
+) -> None:
+    node.config = TrainConfig(episode=EpisodeConfig(prompts=prompts))  # type: ignore[attr-defined]
+    file = log.file = File()  # type: ignore[assignment]
+    log.write_episode(ended(0, EVENT.SUCCESS, prompt="cup"), Counters("run"))
+    assert file.labels == [{"episode/prompt": "cup"} if apart else {}]
+    (message,) = node.published("training_metrics")
+    of_prompt = {metric.name: metric.value for metric in message.metrics if metric.name.startswith("episode/success/")}
+    assert of_prompt == ({"episode/success/cup": 1.0} if apart else {})
 
 
 def test_a_full_disk_is_told_once_and_does_not_stop_training(node: FakeNode, log: TrainingLog) -> None:

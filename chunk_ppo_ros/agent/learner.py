@@ -27,6 +27,7 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
+from chunk_ppo_ros.reporting.run_metrics import prompt_metrics
 from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.gradient_step import committed
 from chunk_ppo_ros.rl.optimizer import make_optimizer
@@ -190,6 +191,8 @@ class Learner:
         )
         # These may raise, for example for a metric that two packages name alike, so they come before any change.
         metrics = result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
+        if self._config.episode.has_several_prompts:
+            metrics |= prompt_metrics(rewarded, self._config.episode.weighted_prompts)
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         if self._novelty is not None and novelty is not None:

@@ -1,7 +1,7 @@
 """Trains in one process without ROS. The process collects rollouts by `env.step_chunk` and learns from them.
 
 It uses the same actor, learner, checkpoints, metrics and configuration as the ROS graph. The model, the task, the time
-limit, the temperature and the prompt are those of the checkpoint that it starts from, unless a flag says otherwise.
+limit, the temperature and the prompts are those of the checkpoint that it starts from, unless a flag says otherwise.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _iterate(
         transitions, episodes = worker.collect(config.ppo.num_chunks_per_update, on_chunk=bar.update)
     collected = time.monotonic()
     for episode in episodes:
-        log.write("episode", episode.metrics(), counters=learner.counters)
+        log.write("episode", episode.metrics(), counters=learner.counters, labels=episode.labels)
     with tqdm(desc=f"{label} update", unit="minibatch", leave=False) as bar:
 
         def on_minibatch(done: int, total: int) -> None:

@@ -68,6 +68,11 @@ class EpisodeConfig(Checked):
         return tuple(shlex.split(self.reset_command))
 
     @property
+    def has_several_prompts(self) -> bool:
+        """Whether episodes have different prompts, so that they are counted apart."""
+        return len(self.prompts) > 1
+
+    @property
     def weighted_prompts(self) -> tuple[WeightedPrompt, ...]:
         """The prompts of `prompts` with their weights, in the order of the setting."""
         return parse_prompts("episode.prompts", self.prompts)

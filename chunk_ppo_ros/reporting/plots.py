@@ -12,9 +12,13 @@ from matplotlib.ticker import PercentFormatter
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.reporting.metrics_file import Record
+from chunk_ppo_ros.reporting.prompt_tables import PROMPT, episodes_by_prompt
 
 WINDOW = 32
 """The number of episodes in a running mean."""
+
+LABEL_LENGTH = 32
+"""The number of characters of a prompt that a legend shows."""
 
 COLOR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
 
@@ -85,6 +89,8 @@ def save(figure: Figure, path: Path, *, dpi: int) -> None:
 def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
     axis.set_title("Episodes solved while training", fontsize=10)
     _episode_curve(axis, episodes, "episode/success", points=False)
+    for prompt, records in episodes_by_prompt(episodes).items():
+        _prompt_curve(axis, episodes, records, prompt=prompt)
     _evaluation_points(axis, evaluations, "success")
     axis.set_ylim(-0.03, 1.03)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -107,6 +113,16 @@ def _episode_curve(axis: Axes, episodes: Sequence[Record], name: str, *, points:
     start = min(WINDOW, len(values)) // 2  # Means over only a few episodes are too noisy to draw.
     means = running_mean(values, WINDOW)
     axis.plot(chunks[start:], means[start:], color=COLOR, label=f"mean of the last {WINDOW} episodes")
+
+
+def _prompt_curve(axis: Axes, episodes: Sequence[Record], records: Sequence[Record], *, prompt: str) -> None:
+    """Draws a thin running mean of the success of one prompt's records, over the chunks of all episodes."""
+    chunks = np.cumsum([record["episode/num_chunks"] for record in episodes])
+    own = chunks[[record.get(PROMPT) == prompt for record in episodes]]
+    means = running_mean(np.array([record["episode/success"] for record in records], float), WINDOW)
+    start = min(WINDOW, len(means)) // 2
+    label = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[: LABEL_LENGTH - 3]} .."
+    axis.plot(own[start:], means[start:], linewidth=1.0, label=label)
 
 
 def _evaluation_points(axis: Axes, evaluations: Sequence[Record], name: str) -> None:

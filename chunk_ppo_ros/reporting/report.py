@@ -15,6 +15,7 @@ from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.units import probability_text
 from chunk_ppo_ros.reporting import plots
 from chunk_ppo_ros.reporting.metrics_file import FILE_NAME, Record, read_records
+from chunk_ppo_ros.reporting.prompt_tables import evaluation_rows, prompt_table
 from chunk_ppo_ros.reporting.time_section import time_section
 
 PLOT_NAME = "learning_curve.png"
@@ -51,6 +52,7 @@ def write_report(run_dir: Path) -> Path:
     sections = [
         f"# {run_dir.name}\n\n" + _table(_facts(runs, updates, episodes)),
         _training(updates, episodes),
+        prompt_table(episodes, window=plots.WINDOW),
         time_section(records, updates, in_lockstep=_is_in_lockstep(config["env"])),
         _evaluations(evaluations),
         f"## Learning curve\n\n![Learning curve]({PLOT_NAME})",
@@ -161,6 +163,7 @@ def _evaluations(evaluations: Sequence[Record]) -> str:
         lines.append(
             f"| {name} | {record['evaluation/decoding']} | {record['evaluation/episodes']} | {success} | {reward} |"
         )
+        lines += evaluation_rows(record)
         if "evaluation/p_greater" in record:
             tests.append(
                 f"Success of {name} against the one before it, paired by start: "

@@ -1,10 +1,15 @@
-"""Metrics of an episode and of the time of an update, which the script form and the ROS graph both measure."""
+"""Metrics of an episode, of the prompts of a rollout, and of the time of an update.
+
+The script form and the ROS graph both measure them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chunk_ppo_ros.core.metrics import Metrics
+from chunk_ppo_ros.core.prompts.weighted_prompt import WeightedPrompt
+from chunk_ppo_ros.core.types import Transition
 
 RUN_TIMES = ("wall", "motion", "resetting", "ready", "running", "paused", "waiting_for_trainer")
 """The names of the times of a run, which are the fields of RunTimes.msg."""
@@ -13,7 +18,13 @@ WALL = "run_time/wall"
 
 
 def episode_metrics(
-    *, episode: int, total_reward: float, success: bool, num_chunks: int, intervened: bool | None = None
+    *,
+    episode: int,
+    total_reward: float,
+    success: bool,
+    num_chunks: int,
+    intervened: bool | None = None,
+    prompt: str = "",
 ) -> Metrics:
     """Returns the metrics of a finished episode.
 
@@ -23,8 +34,11 @@ def episode_metrics(
         success: whether the policy solved the task by itself.
         num_chunks: number of its executed chunks.
         intervened: whether a human took over; None where no human can, which leaves the metric out.
+        prompt: the task in words where the run has several, so that each has a curve of its own; empty where it has
+            one.
     """
     taken_over = {} if intervened is None else {"episode/intervened": float(intervened)}
+    of_prompt = {f"episode/success/{prompt}": float(success)} if prompt else {}
     return Metrics(
         {
             "episode/episode": episode,
@@ -32,6 +46,7 @@ def episode_metrics(
             "episode/success": float(success),
             "episode/num_chunks": num_chunks,
             **taken_over,
+            **of_prompt,
         }
     )
 
@@ -43,6 +58,26 @@ def run_time_metrics(times: Mapping[str, float]) -> Metrics:
         times: times in seconds by names of `RUN_TIMES`. What is not known is left out.
     """
     return Metrics({f"run_time/{name}": times[name] for name in RUN_TIMES if name in times})
+
+
+def episode_labels(prompt: str) -> dict[str, str]:
+    """Returns the labels of an episode's record: its prompt where the run has several, otherwise none."""
+    return {"episode/prompt": prompt} if prompt else {}
+
+
+def prompt_metrics(transitions: Sequence[Transition], prompts: Sequence[WeightedPrompt]) -> Metrics:
+    """Returns the number of chunks of each prompt in a rollout, and their mean reward.
+
+    Args:
+        transitions: the transitions of a rollout.
+        prompts: the prompts of the run. A prompt without a chunk has a number, but no mean reward.
+    """
+    rewards: dict[str, list[float]] = {prompt.text: [] for prompt in prompts}
+    for transition in transitions:
+        rewards.setdefault(transition.chunk.source.prompt, []).append(transition.outcome.reward)
+    numbers = {f"rollout/num_chunks/{prompt}": len(of_prompt) for prompt, of_prompt in rewards.items()}
+    means = {f"reward/chunk_mean/{prompt}": sum(each) / len(each) for prompt, each in rewards.items() if each}
+    return Metrics({**numbers, **means})
 
 
 def time_metrics(*, rollout: float, update: float) -> Metrics:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.core.metrics import Metrics
@@ -12,7 +15,7 @@ from chunk_ppo_ros.nodes.trainer.run_times import RunTimesIntake
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.reporting.metric_table import Kind
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
-from chunk_ppo_ros.reporting.run_metrics import episode_metrics
+from chunk_ppo_ros.reporting.run_metrics import episode_labels, episode_metrics
 from chunk_ppo_ros.reporting.update_line import update_line
 
 _OUTCOMES = (msg.EpisodeEvent.SUCCESS, msg.EpisodeEvent.FAILURE, msg.EpisodeEvent.TIME_LIMIT)
@@ -51,6 +54,7 @@ class TrainingLog:
         """
         if event.outcome not in _OUTCOMES:
             return
+        prompt = event.prompt if self._node.config.episode.has_several_prompts else ""
         solved = event.outcome == msg.EpisodeEvent.SUCCESS and not event.intervened
         self._solved.append(solved)
         metrics = episode_metrics(
@@ -59,10 +63,11 @@ class TrainingLog:
             success=solved,
             intervened=event.intervened,
             num_chunks=event.num_chunks,
+            prompt=prompt,
         )
         metrics |= self._times.metrics(counters.run_id)
         self._publish(metrics, counters, sender=event.sender)
-        self._write("episode", metrics, counters)
+        self._write("episode", metrics, counters, labels=episode_labels(prompt))
 
     def close(self) -> None:
         """Closes the metrics file."""
@@ -74,11 +79,13 @@ class TrainingLog:
         stamp = self._node.get_clock().now().nanoseconds
         self._publisher.publish(conversions.metrics_to_message(metrics, counters, stamp=stamp, sender=sender))
 
-    def _write(self, kind: Kind, metrics: Metrics, counters: Counters) -> None:
+    def _write(
+        self, kind: Kind, metrics: Metrics, counters: Counters, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         if self.file is None:
             return
         try:
-            self.file.write(kind, metrics, counters=counters)
+            self.file.write(kind, metrics, counters=counters, labels=labels)
         except OSError as error:
             self._node.raise_condition(condition_table.METRICS_NOT_STORED, reason=str(error))
         else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 
-_RUN, _EVALUATE, _STATISTICS = "reporting/run_metrics.py", "evaluation/evaluate.py", "evaluation/statistics.py"
+_RUN, _EVALUATE, _STATISTICS = "reporting/run_metrics.py", "evaluation/results.py", "evaluation/statistics.py"
 _COMPARED = "two checkpoints were compared"
+_PROMPTS = "a run has several prompts (episode.prompts)"
 
 EPISODES = (
     MetricRow("episode/episode", "1", "The number of the episode within the run.", _RUN),
@@ -19,6 +20,14 @@ EPISODES = (
     ),
     MetricRow("episode/num_chunks", "chunks", "The executed chunks of the episode.", _RUN),
     MetricRow("episode/intervened", "0 or 1", "Whether a human took over.", _RUN, when="the ROS graph trains"),
+    MetricRow(
+        "episode/success/<prompt>",
+        "0 or 1",
+        "The same as episode/success, under the prompt that the episode had.",
+        _RUN,
+        "Its running mean rises to 1 for each prompt.",
+        _PROMPTS,
+    ),
 )
 
 EVALUATIONS = (
@@ -31,6 +40,30 @@ EVALUATIONS = (
     MetricRow("evaluation/reward_high", "reward", "The upper end of its 95 % interval.", _EVALUATE),
     MetricRow(
         "evaluation/invalid_fraction", "share", "The chunks whose tokens stood for no actions.", _EVALUATE, "It is 0."
+    ),
+    MetricRow(
+        "evaluation/episodes/<prompt>",
+        "episodes",
+        "The starts that were measured with the prompt.",
+        _EVALUATE,
+        "",
+        _PROMPTS,
+    ),
+    MetricRow("evaluation/success_mean/<prompt>", "share", "The solved ones of them.", _EVALUATE, "It is 1.", _PROMPTS),
+    MetricRow(
+        "evaluation/success_low/<prompt>", "share", "The lower end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/success_high/<prompt>", "share", "The upper end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/reward_mean/<prompt>", "reward", "The mean reward of these episodes.", _EVALUATE, when=_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/reward_low/<prompt>", "reward", "The lower end of its 95 % interval.", _EVALUATE, when=_PROMPTS
+    ),
+    MetricRow(
+        "evaluation/reward_high/<prompt>", "reward", "The upper end of its 95 % interval.", _EVALUATE, when=_PROMPTS
     ),
     MetricRow(
         "evaluation/difference",

@@ -6,6 +6,7 @@ from chunk_ppo_ros.reporting.metric_table.row import MetricRow
 
 _LOSSES, _TARGETS, _TRUST = "rl/losses.py", "rl/targets.py", "rl/trust_region.py"
 _LENGTH, _RUN = "robot/chunk_length.py", "reporting/run_metrics.py"
+_PROMPTS = "a run has several prompts (episode.prompts)"
 _CHUNK_VALUE, _REFERENCE = "model.chunk_value is not none", "ppo.ref_kl_coef is not 0"
 
 UPDATES = (
@@ -190,6 +191,22 @@ UPDATES = (
         "The chunks whose tokens stood for no actions, in which the robot held its pose.",
         _TARGETS,
         "It is 0 under constrained decoding.",
+    ),
+    MetricRow(
+        "rollout/num_chunks/<prompt>",
+        "chunks",
+        "The chunks of the rollout whose episode had the prompt.",
+        _RUN,
+        "Over many updates it follows the weights of episode.prompts and the lengths of the episodes.",
+        _PROMPTS,
+    ),
+    MetricRow(
+        "reward/chunk_mean/<prompt>",
+        "reward",
+        "The mean reward of these chunks; without any, it is not logged.",
+        _RUN,
+        "It rises for each prompt.",
+        _PROMPTS,
     ),
     MetricRow("rollout/human_fraction", "share", "The chunks that humans drove.", _TARGETS),
     MetricRow("chunk/num_steps_mean", "control steps", "The mean number of executed steps of a chunk.", _LENGTH),
