@@ -45,6 +45,19 @@ class DeployConfig(Checked):
         """Whether two checkpoints act in turn, so that the operator must not know which one does."""
         return len(self.checkpoints) > 1
 
+    def block_size(self, *, has_starts: bool) -> int:
+        """Returns the number of episodes in a block, in which each checkpoint acts equally often with one prompt.
+
+        In a block of two episodes an operator could tell the second checkpoint from the first. But two episodes have
+        the same start where a simulator draws it.
+
+        Args:
+            has_starts: whether a simulator draws the starts.
+        """
+        if not self.is_comparison:
+            return 1
+        return MAX_CHECKPOINTS if has_starts else 2 * MAX_CHECKPOINTS
+
     @property
     def is_greedy(self) -> bool:
         """Whether the policy takes the likeliest token. A policy in training never does."""

@@ -61,7 +61,7 @@ class FlagParser(argparse.ArgumentParser):
         for action in self._actions:
             name = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
             if not action.option_strings:
-                needed.append(f"{name} [{name} ...]" if action.nargs == "+" else name)
+                needed.append({"+": f"{name} [{name} ...]", "?": f"[{name}]"}.get(str(action.nargs), name))
             elif action.required:
                 needed.append(f"{action.option_strings[0]} {name}")
         return " ".join(["%(prog)s", *needed, "[flags]; --help lists the flags"])

@@ -9,10 +9,6 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core import seeds
 from chunk_ppo_ros.evaluation.deployment.records import EpisodeRecord
 
-PAIRS_IN_BLOCK = 2
-"""The number of times that each of two checkpoints acts in a block on a robot. In a block of two episodes the operator
-could tell the second one from the first."""
-
 
 @dataclasses.dataclass(frozen=True)
 class DeploymentPlan:
@@ -27,18 +23,21 @@ class DeploymentPlan:
         num_episodes: the number of episodes that count which each of them gets, or 0 for no end.
         seed: `run.seed`, from which the order is drawn.
         has_starts: whether a simulator draws the starts.
+        block_size: the number of episodes in which each of them acts equally often.
     """
 
     num_policies: int
     num_episodes: int
     seed: int
     has_starts: bool
+    block_size: int = 1
 
     @classmethod
     def of(cls, config: TrainConfig) -> DeploymentPlan:
         """Returns the plan of a configuration."""
-        deploy = config.deploy
-        return cls(len(deploy.checkpoints), deploy.num_episodes, config.run.seed, config.env.has_scene)
+        deploy, has_starts = config.deploy, config.env.has_scene
+        block = deploy.block_size(has_starts=has_starts)
+        return cls(len(deploy.checkpoints), deploy.num_episodes, config.run.seed, has_starts, block)
 
     @property
     def is_paired(self) -> bool:
@@ -54,10 +53,9 @@ class DeploymentPlan:
         """
         if self.num_policies == 1:
             return 0
-        if self.has_starts:
-            return seeds.random_order(self.seed, position=episode, num_items=2, copies=1)
-        position = sum(record.counts for record in records)
-        return seeds.random_order(self.seed, position=position, num_items=2, copies=PAIRS_IN_BLOCK)
+        position = episode if self.has_starts else sum(record.counts for record in records)
+        copies = self.block_size // self.num_policies
+        return seeds.random_order(self.seed, position=position, num_items=self.num_policies, copies=copies)
 
     def counted(self, records: Sequence[EpisodeRecord]) -> tuple[EpisodeRecord, ...]:
         """Returns the episodes that are in the result. Of paired episodes, both must count."""

@@ -67,6 +67,8 @@ class EpisodeControl:
         folder, commands = config.run.folder, OperatorCommands.of(node)
         self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
         self._prompts = prompt_schedule(config)
+        self._block_size = config.deploy.block_size(has_starts=config.env.has_scene)
+        self._is_paired = config.deploy.is_comparison and config.env.has_scene
         self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
         publisher = EpisodePublisher(node, conditions, folder / "episodes.json")
         self.director = EpisodeDirector(
@@ -94,8 +96,13 @@ class EpisodeControl:
         serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
 
     def prompt_of(self, episode: int) -> str:
-        """Returns the task in words of an episode that begins, by what has been counted of the run so far."""
-        return self._prompts.prompt(episode=episode, num_counted=self._books.counts.num_counted)
+        """Returns the task in words of an episode that begins, by what has been counted of the run so far.
+
+        Where two checkpoints are compared, all episodes of a block have the same prompt. In simulation the two episodes
+        of a block have the same start, whatever became of those before.
+        """
+        counted = episode if self._is_paired else self._books.counts.num_counted
+        return self._prompts.prompt(episode=episode // self._block_size, num_counted=counted // self._block_size)
 
     def begin_run(self, run_id: str) -> None:
         """Begins a run with the counts and times that the disk has of it, and takes its name into the records."""

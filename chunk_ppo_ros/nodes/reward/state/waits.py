@@ -58,7 +58,7 @@ class Waits:
         """
         episodes = self._records.episodes
         if not self._records.run_id:
-            return Wait("trainer_node to announce the run; its own status says what it does")
+            return Wait("trainer_node to announce the run, or deployment_node where nothing is trained")
         if episodes.phase is Phase.IDLE:
             return Wait() if final else Wait("the next episode", is_brief=True)
         if episodes.paused:
