@@ -56,16 +56,15 @@ def test_a_human_takes_over_in_mid_chunk_and_hands_back(graph: LeaderGraph) -> N
         assert leader.is_stiff
         assert np.max(np.abs(leader.pose - held[side])) < MAX_ERROR
     assert "leaders_gripped" in graph.state.message
-    graph.spin(0.3)
-    assert commanders(graph) == set()
+    graph.until(lambda: commanders(graph) == set())
     assert graph.largest_leader_step() <= LEADER_STEP
 
     graph.grip()
     assert all(leader.is_limp for leader in graph.leaders.values())
     graph.lead(0.15)
-    graph.spin(0.3)
-    for side in aloha.SIDES:
-        assert graph.follower_commands(side)[-1][0] - held[side][0] == pytest.approx(0.15, abs=MAX_ERROR)
+    for side, leader in graph.leaders.items():
+        graph.until(lambda side=side, leader=leader: abs(graph.follower_commands(side)[-1][0] - leader.pose[0]) < 1e-3)
+        assert leader.pose[0] - held[side][0] == pytest.approx(0.15, abs=MAX_ERROR)
 
     assert "the policy drives" in graph.takeover(False).message
     graph.until_leaders(TakeoverState.HOLDING)
@@ -73,8 +72,7 @@ def test_a_human_takes_over_in_mid_chunk_and_hands_back(graph: LeaderGraph) -> N
     stands = np.array(HOME)
     for side in aloha.SIDES:
         stands[aloha.side_slice(side)][ARM] = graph.follower_commands(side)[-1]
-    result = graph.chunk(np.tile(stands, (4, 1)))
-    assert result.status == ExecutionResult.EXECUTED, result.message
+    graph.until(lambda: graph.chunk(np.tile(stands, (4, 1))).status == ExecutionResult.EXECUTED)
     answer = graph.call(services.RELEASE_LEADERS)
     assert answer.success, answer.message
     graph.until_leaders(TakeoverState.FREE)
@@ -145,11 +143,10 @@ def test_a_human_makes_the_reset_and_nothing_of_it_is_recorded(tmp_path: Path) -
         graph.grip()
         assert "twice within 2 s" in graph.state.message
         graph.lead(0.15)
-        for opening, seconds in ((0.8, 0.2), (0.0, 0.2), (0.8, 0.2), (0.0, 0.2)):
-            graph.squeeze(opening, seconds)
-        graph.until(lambda: graph.peer.num_done == 1 and not graph.state.human)
+        graph.squeeze_twice()
+        graph.until(lambda: not graph.state.human)
         graph.until_leaders(TakeoverState.HOLDING)
-        assert graph.follower_commands("left")[-1][0] == pytest.approx(0.15, abs=MAX_ERROR)
+        graph.until(lambda: abs(graph.follower_commands("left")[-1][0] - 0.15) < MAX_ERROR)
         assert graph.peer.results == []
         graph.until(lambda: ("double squeeze of both leaders", True) in [(c.name, c.success) for c in graph.peer.calls])
 

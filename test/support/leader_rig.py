@@ -5,7 +5,8 @@ The interface package must be on sys.path, by the fixture `interbotix_messages`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -37,6 +38,7 @@ PARAMETERS = {
     "robot.max_velocity": MAX_VELOCITY,
     "robot.max_acceleration": 10.0,
     "robot.max_start_jump": 0.2,
+    "robot.state_timeout": 2.0,  # A busy machine is slow, and nothing here is timed.
     "robot.max_following_error": 0.3,
     "model.action_horizon": 100,
 }
@@ -136,10 +138,21 @@ class LeaderGraph(Spinner):
         self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED, timeout=20.0)
 
     def grip(self) -> None:
-        """Closes the grippers of both leaders until they are limp."""
-        for opening, seconds in ((0.8, 0.4), (0.0, 0.3)):
-            self.squeeze(opening, seconds)
+        """Closes the grippers of both leaders until they are limp. A busy machine may need it again."""
+        self._repeat(((0.8, 0.3), (0.0, 0.8)), lambda: self.state.leaders == TakeoverState.LIMP)
         self.until_leaders(TakeoverState.LIMP)
+
+    def squeeze_twice(self) -> None:
+        """Closes the grippers of both leaders twice in short order until robot_node has called `reset_done`."""
+        done = self.peer.num_done + 1
+        self._repeat(((0.8, 0.3), (0.0, 0.3), (0.8, 0.3), (0.0, 0.3)), lambda: self.peer.num_done == done)
+
+    def _repeat(self, gesture: Sequence[tuple[float, float]], has_worked: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30.0
+        while not has_worked():
+            assert time.monotonic() < deadline, self.seen()
+            for opening, seconds in gesture:
+                self.squeeze(opening, seconds)
 
     def squeeze(self, opening: float, seconds: float) -> None:
         """Moves both grippers of the leaders, and waits."""

@@ -11,7 +11,7 @@ from chunk_ppo_ros.nodes.robot.interbotix.waits import PREPARING, ServiceCall, W
 from chunk_ppo_ros.nodes.robot.leaders.leader_link import LeaderLink
 from chunk_ppo_ros.nodes.robot.leaders.leader_routines import let_go, take
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.leaders.alignment import Alignment
+from chunk_ppo_ros.robot.leaders.alignment import MAX_ERROR, Alignment
 from chunk_ppo_ros.robot.leaders.handover import LeaderReport, Order
 from chunk_ppo_ros.robot.leaders.leader_arms import LeaderArms
 
@@ -40,6 +40,7 @@ class Leader:
         self._period = 1.0 / config.control_rate
         self._order = Order.NOTHING
         self._alignment: Alignment | None = None  # exists while the leader has torque by us
+        self._held: np.ndarray | None = None  # the last goal, float [6], where the leader may still hold it
         self._is_limp = False  # whether we have switched the torque off since the order came
         self._routine: Routine | None = None
         self._wait: Wait | None = None
@@ -79,14 +80,18 @@ class Leader:
 
     def _begin(self, order: Order) -> None:
         changes = Order.LET_GO in (order, self._order) or Order.NOTHING in (order, self._order)
-        self._order, self._is_limp = order, False
+        self._is_limp = False
         if changes:
             self._end_routine()
+        if self._alignment is not None and (self._order, order) == (Order.HOLD, Order.ALIGN):
+            # Somebody may have switched gravity compensation on, or the torque off, since the last takeover.
+            self._held, self._alignment = self._alignment.commanded, None
         if order is Order.NOTHING:
             self._forget()
         if order is Order.LET_GO:
-            self._alignment = None
+            self._alignment = self._held = None
             self._link.close()
+        self._order = order
 
     def _look(self, now: float) -> None:
         """Notices that the driver is gone, is another one, or that another program commands the leader.
@@ -136,12 +141,12 @@ class Leader:
         if self._routine is None:
             if self._arms.reading(self._side, now=now) is None:
                 return LeaderReport(waits_for=self._arms.unknown(self._side, now=now))
-            self._routine = take(self._link, self._measured)
+            self._routine = take(self._link, self._start)
         if not self._is_over(self._routine, now):
             return LeaderReport(waits_for=self._waits_for())
         self._end_routine()
         speed, current = self._config.leader_velocity, self._config.leader_max_current
-        self._alignment = Alignment(self._measured(), speed=speed, max_current=current)
+        self._alignment = Alignment(self._start(), speed=speed, max_current=current)
         return LeaderReport()
 
     def _let_go(self, now: float) -> LeaderReport:
@@ -155,9 +160,15 @@ class Leader:
         self._is_limp = True
         return LeaderReport(is_done=True)
 
-    def _measured(self) -> np.ndarray:
-        """Returns where the leader was when its joint states were last believed, float [6]."""
-        return self._arms.newest(self._side)[_ARM]
+    def _start(self) -> np.ndarray:
+        """Returns where the leader is held when it gets torque, float [6].
+
+        It is its last goal where it still holds that, because it would sink a little if it were to hold where it was
+        measured. Otherwise it is where it was measured when its joint states were last believed.
+        """
+        measured = self._arms.newest(self._side)[_ARM]
+        holds = self._held is not None and np.max(np.abs(self._held - measured)) <= MAX_ERROR
+        return self._held if self._held is not None and holds else measured
 
     def _is_over(self, routine: Routine, now: float) -> bool:
         """Goes on with a routine, and returns whether it has ended.
@@ -180,7 +191,8 @@ class Leader:
 
     def _forget(self) -> None:
         self._end_routine()
-        self._alignment, self._drivers, self._looked_at = None, frozenset(), -LOOK_PERIOD
+        self._alignment = self._held = None
+        self._drivers, self._looked_at = frozenset(), -LOOK_PERIOD
         self._link.close()
 
     def _end_routine(self) -> None:

@@ -132,6 +132,8 @@ class Takeover:
         return response
 
     def _step(self) -> None:
+        if not self._player.human_drives and self.leaders is Leaders.FREE:
+            return
         now = time.monotonic()
         self._observe_gestures(now)
         order = self._handover.order
