@@ -9,7 +9,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from chunk_ppo_ros.config import EnvConfig
+from chunk_ppo_ros.config import DeployConfig, EnvConfig
 from chunk_ppo_ros.nodes.reward.operator_commands import OperatorCommands, command_in
 from chunk_ppo_ros.rewards.episodes import Ending
 from support.episode_rig import EpisodeRig
@@ -41,11 +41,16 @@ def waits(rig: EpisodeRig) -> tuple[str, str]:
 
 def test_before_a_run_and_after_the_training(make_rig: RIG) -> None:
     rig = make_rig(run_id="")
-    assert waits(rig) == ("trainer_node to announce the run; its own status says what it does", "")
+    assert waits(rig) == ("trainer_node to announce the run; its own status or its log says what it does", "")
     rig.begin_run("run")
     rig.control.director.final = True
     rig.control.director.publish(rig.records.episodes.end(Ending.NONE, "training has reached its end"))
     assert waits(rig) == ("", "")
+
+
+def test_a_deployment_is_announced_by_its_own_node(make_rig: RIG) -> None:
+    rig = make_rig(run_id="", deploy=DeployConfig(checkpoints=("step_5",)))
+    assert waits(rig)[0].startswith("deployment_node to announce the run")
 
 
 def test_an_operator_is_waited_for_with_the_command(make_rig: RIG) -> None:

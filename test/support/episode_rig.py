@@ -12,7 +12,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
 from std_srvs.srv import SetBool, Trigger
 
-from chunk_ppo_ros.config import PRESETS, EnvConfig, EpisodeConfig, TrainConfig
+from chunk_ppo_ros.config import PRESETS, DeployConfig, EnvConfig, EpisodeConfig, TrainConfig
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.reward import episode_control
@@ -44,6 +44,7 @@ class EpisodeRig:
         monkeypatch: sets the clock of the modules under test.
         run_id: the run, or an empty string for none yet.
         env: the settings of the environment, of a real robot by default.
+        deploy: the settings of a deployment, of none by default.
         episode: settings of episodes.
     """
 
@@ -54,12 +55,14 @@ class EpisodeRig:
         *,
         run_id: str = "run",
         env: EnvConfig | None = None,
+        deploy: DeployConfig | None = None,
         **episode: Any,
     ) -> None:
         base = PRESETS["debug"]
         run = dataclasses.replace(base.run, run_dir=str(folder), exp_name="robot")
         env = env or EnvConfig(simulator="none")
-        self.config = dataclasses.replace(base, env=env, run=run, episode=EpisodeConfig(**episode))
+        deploy = deploy or DeployConfig()
+        self.config = dataclasses.replace(base, env=env, run=run, deploy=deploy, episode=EpisodeConfig(**episode))
         self.clock = SteadyClock()
         for module in (episode_control, reset_routines):
             monkeypatch.setattr(module, "time", self.clock)

@@ -38,15 +38,23 @@ class Waits:
         commands: the command lines of an operator.
         has_simulator: whether sim_node resets the scene and starts episodes.
         starts_automatically: whether an episode starts when it is ready.
+        announcer: the node that announces the run and acknowledges its transitions.
     """
 
     def __init__(
-        self, records: RunRecords, commands: OperatorCommands, *, has_simulator: bool, starts_automatically: bool
+        self,
+        records: RunRecords,
+        commands: OperatorCommands,
+        *,
+        has_simulator: bool,
+        starts_automatically: bool,
+        announcer: str,
     ) -> None:
         self._records = records
         self._commands = commands
         self._has_simulator = has_simulator
         self._starts_automatically = starts_automatically
+        self._announcer = announcer
 
     def find(self, *, step: ResetStep | None, final: bool, is_updating: bool) -> Wait:
         """Returns what is waited for now.
@@ -58,7 +66,7 @@ class Waits:
         """
         episodes = self._records.episodes
         if not self._records.run_id:
-            return Wait("trainer_node to announce the run, or deployment_node where nothing is trained")
+            return Wait(f"{self._announcer} to announce the run; its own status or its log says what it does")
         if episodes.phase is Phase.IDLE:
             return Wait() if final else Wait("the next episode", is_brief=True)
         if episodes.paused:
@@ -74,7 +82,7 @@ class Waits:
         text = "; ".join(episodes.holds.values())
         if episodes.needs_operator:
             return Wait(f"the end of the pause ({text})", self._commands.go_on)
-        return Wait(f"trainer_node, and is paused until then ({text})")
+        return Wait(f"{self._announcer}, and is paused until then ({text})")
 
     def _resetting(self, step: ResetStep | None) -> Wait:
         if self._has_simulator:
