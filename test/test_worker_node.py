@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -14,6 +15,7 @@ from rclpy.lifecycle import LifecycleState, ManagedEntity, TransitionCallbackRet
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.wire import qos
+from support.lifecycle_operator import LifecycleOperator
 from support.node_harness import Graph, Peer, graph_starter
 
 pytestmark = pytest.mark.graph
@@ -84,6 +86,72 @@ def graph(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Graph]:
         graph = start(run={"autostart": False})
         graph.until(graph.peer.state.service_is_ready)
         yield graph
+
+
+class SelfStarting(Node):
+    """A node that is ready when a job of its worker is done, and whose first configuration a test may break.
+
+    The job waits until `gate` is set.
+    """
+
+    errors: ClassVar[list[UserError]] = []
+    gate = threading.Event()
+    gate.set()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start()
+
+    def configure(self) -> None:
+        self._keep("configure")
+        if self.errors:
+            raise self.errors.pop()
+        self.submit(lambda: self.gate.wait(5.0), lambda outcome: self.set_ready())
+
+
+@pytest.fixture
+def self_starting(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[[], Graph]]:
+    with graph_starter(tmp_path, SelfStarting, Operator, capfd) as start:
+        yield start
+
+
+def configure_by_hand(graph: Graph, *before: str) -> None:
+    """Configures the node, and checks that it is ready then, and activated only when it is asked to be."""
+    operator = LifecycleOperator(graph.peer, NAME, graph.until)
+    assert all(operator.ask(*before, "configure"))
+    graph.until(lambda: graph.node.is_ready)
+    graph.spin(0.1)
+    assert (graph.node.is_active, state_in_ros(graph)) == (False, "inactive")
+    assert operator.ask("configure", "activate", "activate") == [False, True, False]
+    assert graph.node.is_active
+
+
+def test_autostart_holds_for_the_start_of_the_process(self_starting: Callable[[], Graph]) -> None:
+    graph = self_starting()
+    graph.until(lambda: graph.node.is_active)
+    configure_by_hand(graph, "deactivate", "cleanup")
+
+
+def test_a_node_that_is_cleaned_up_while_it_starts_does_not_start_itself_later(
+    self_starting: Callable[[], Graph],
+) -> None:
+    SelfStarting.gate.clear()
+    graph = self_starting()
+    assert graph.node.starts_itself
+    assert LifecycleOperator(graph.peer, NAME, graph.until).ask("cleanup") == [True]
+    SelfStarting.gate.set()
+    graph.spin(0.1)
+    assert not graph.node.is_ready
+    configure_by_hand(graph)
+
+
+def test_a_node_that_cannot_be_configured_at_its_start_does_not_start_itself_later(
+    self_starting: Callable[[], Graph],
+) -> None:
+    SelfStarting.errors.append(UserError("the disk is full"))
+    graph = self_starting()
+    assert (state_in_ros(graph), graph.node.starts_itself) == ("unconfigured", False)
+    configure_by_hand(graph)
 
 
 def state_in_ros(graph: Graph) -> str:

@@ -173,7 +173,8 @@ class TrainerNode(WorkerNode):
         for id in dropped:
             self._acknowledger.acknowledge(id, discarded, run.buffer)
         self.get_logger().info(f"episode {episode} is discarded with {len(dropped)} transitions of this rollout")
-        self._open_bar(run)
+        if self.is_active:
+            self._open_bar(run)
 
     # The methods below update and save.
 

@@ -25,6 +25,9 @@ This page is made from `chunk_ppo_ros/reporting/metric_table/`; do not edit it b
 The methods and curves of `experiments/` log metrics of their own beside these, such as `time/total`. They are
 described where they are computed, not here.
 
+The times `run_time/...` are sums since the beginning of the run, over all its starts, at most about a second old. The
+page of a run, `summary.md`, has a table of their shares. `time/rollout` and `time/update` are of one update.
+
 The line that is printed after an update shows `kl/approx` and `kl/after`. Decide by `kl/after`: it is measured over
 the whole rollout once the update is made, and it is what `ppo.max_kl` limits. Which values call for which setting is
 in [troubles.md](troubles.md) and [learning.md](learning.md).
