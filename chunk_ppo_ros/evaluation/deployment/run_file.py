@@ -12,6 +12,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import SettingError, UserError
+from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS
 
 FILE = "deployment.json"
 """The name of the file in the folder of a run."""
@@ -24,6 +25,7 @@ KEPT = (
     "env.task",
     "env.max_episode_chunks",
     "run.seed",
+    *PROMPTS,
 )
 """The settings that must stay the same when a run goes on, because its episodes would not be comparable otherwise."""
 

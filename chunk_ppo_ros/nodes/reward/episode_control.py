@@ -27,6 +27,7 @@ from chunk_ppo_ros.nodes.reward.state.run_books import RunBooks
 from chunk_ppo_ros.nodes.reward.state.run_facts import RunFacts
 from chunk_ppo_ros.nodes.reward.state.waits import Wait, Waits
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.rewards.bookkeeping.episode_prompts import EpisodePrompts
 from chunk_ppo_ros.rewards.episodes import EpisodeChange
 from chunk_ppo_ros.runtime.description import LOGS
 from chunk_ppo_ros.sim.tasks.registry import prompt_schedule
@@ -66,9 +67,9 @@ class EpisodeControl:
         self._records = records
         folder, commands = config.run.folder, OperatorCommands.of(node)
         self._books = RunBooks(node, conditions, folder / "episode_counts.json", now=time.monotonic())
-        self._prompts = prompt_schedule(config)
-        self._block_size = config.deploy.block_size(has_starts=config.env.has_scene)
-        self._is_paired = config.deploy.is_comparison and config.env.has_scene
+        self._logger = node.get_logger()
+        self._tells_prompts = config.episode.has_several_prompts
+        self._prompts = EpisodePrompts(prompt_schedule(config), config.deploy, has_starts=config.env.has_scene)
         self._facts = RunFacts(node, records, conditions, add_motion=lambda s: self._books.times.add_motion(s))
         publisher = EpisodePublisher(node, conditions, folder / "episodes.json")
         self.director = EpisodeDirector(
@@ -97,13 +98,11 @@ class EpisodeControl:
         serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
 
     def prompt_of(self, episode: int) -> str:
-        """Returns the task in words of an episode that begins, by what has been counted of the run so far.
-
-        Where two checkpoints are compared, all episodes of a block have the same prompt. In simulation the two episodes
-        of a block have the same start, whatever became of those before.
-        """
-        counted = episode if self._is_paired else self._books.counts.num_counted
-        return self._prompts.prompt(episode=episode // self._block_size, num_counted=counted // self._block_size)
+        """Returns the task in words of an episode that begins. Where the run has several prompts, the log names it."""
+        prompt = self._prompts.prompt_of(episode, self._books.counts)
+        if self._tells_prompts:
+            self._logger.info(f"episode {episode} has the prompt '{prompt}'")
+        return prompt
 
     def begin_run(self, run_id: str) -> None:
         """Begins a run with the counts and times that the disk has of it, and takes its name into the records."""

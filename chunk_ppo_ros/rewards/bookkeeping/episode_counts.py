@@ -50,10 +50,12 @@ class EpisodeCounts:
     @property
     def num_counted(self) -> int:
         """The number of all episodes that were not discarded."""
-        return sum(
-            each.num_success + each.num_failure + each.num_time_limit + each.num_intervened
-            for each in self._counts.values()
-        )
+        return self.num_by_policy + sum(each.num_intervened for each in self._counts.values())
+
+    @property
+    def num_by_policy(self) -> int:
+        """The number of all episodes that were not discarded, and in which no human took over."""
+        return sum(each.num_success + each.num_failure + each.num_time_limit for each in self._counts.values())
 
     def add(self, change: EpisodeChange) -> bool:
         """Counts an episode that has ended, and returns whether the change was such an end.
