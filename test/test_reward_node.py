@@ -14,7 +14,7 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_msgs.srv import EndEpisode
 from rclpy.context import Context
 from rclpy.node import Node
-from std_msgs.msg import Float32
+from std_msgs.msg import Bool, Float32
 from std_srvs.srv import SetBool, Trigger
 
 from chunk_ppo_ros.core import types
@@ -73,6 +73,7 @@ class Neighbors(Node):
         self.reward = publish(msg.TaskReward, "task_reward", qos.RELIABLE)
         self.bootstrap = publish(msg.Bootstrap, "bootstrap", qos.RELIABLE)
         self.takeover = publish(msg.TakeoverState, "takeover_state", qos.LATCHED)
+        self.stop = publish(Bool, "emergency_stop_state", qos.LATCHED)
         self.acks = publish(Ack, "transition_ack", qos.ACKNOWLEDGMENT)
         self.create_subscription(msg.EpisodeEvent, "episode_event", self.events.append, qos.LATCHED_SUBSCRIPTION)
         self.create_subscription(msg.ChunkOutcome, "chunk_outcome", self.outcomes.append, qos.RELIABLE)
@@ -380,7 +381,14 @@ def test_a_robot_that_keeps_failing_is_held_until_the_operator_goes_on(graph: Gr
     graph.until(lambda: graph.event_names()[-1][1] == Event.RESUMED)
 
 
-def test_a_chunk_that_the_robot_did_not_execute_ends_the_episode_and_the_chunk_before_counts(graph: Graph) -> None:
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_chunk_that_the_robot_did_not_execute_ends_the_episode_and_the_chunk_before_counts(
+    graph: Graph, is_stopped: bool
+) -> None:
+    """A chunk that arrives after an emergency stop is refused, and ends the episode like one during which it came."""
+    if is_stopped:
+        graph.others.stop.publish(Bool(data=True))
+        graph.spin(0.2)
     graph.announce()
     graph.start()
     graph.sample(0)
@@ -388,7 +396,8 @@ def test_a_chunk_that_the_robot_did_not_execute_ends_the_episode_and_the_chunk_b
     graph.judge(0)
     graph.until(lambda: graph.others.outcomes)
     graph.sample(1, chunk=1, value=4.0)
-    graph.execute(1, status=Result.FAULT, num_steps=0, message="the waist did not move")
+    status = Result.REFUSED if is_stopped else Result.FAULT
+    graph.execute(1, status=status, num_steps=0, message="the waist did not move")
     graph.until(lambda: graph.event_names()[-2:] == [(0, Event.ENDED, Event.FAILURE), (1, Event.RESET, Event.NONE)])
     graph.until(lambda: graph.others.transitions)
     assert [each.chunk.sequence_number for each in graph.others.transitions[:1]] == [0]

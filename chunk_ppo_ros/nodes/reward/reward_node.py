@@ -150,7 +150,8 @@ class RewardNode(Node):
         """
         records, id, execution = self._records, joined.chunk.id, joined.execution
         judged = self._judge(joined)
-        if judged.robot_fault and execution.status is Status.FAULT and records.mark is None:
+        failed = judged.robot_fault and execution.status is Status.FAULT
+        if records.mark is None and (failed or self._watch.was_stopped(execution.status)):
             self._director.fail(judged.reason)
         elif judged.robot_fault:
             self._director.spoil(judged.reason)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from rclpy.node import Node
+from std_msgs.msg import Bool
 
 from chunk_ppo_ros.config import RewardConfig
+from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
@@ -28,6 +30,15 @@ class RewardWatch:
         self._config = config
         self._conditions = conditions
         self._presence = PresenceWatch(node, WATCHED_TOPICS)
+        self._is_stopped = False  # whether there is an emergency stop
+        topics.EMERGENCY_STOP_STATE.create_subscription(node, self._on_stop)
+
+    def was_stopped(self, status: Status) -> bool:
+        """Returns whether a chunk that ended with this status was refused because of an emergency stop."""
+        return status is Status.REFUSED and self._is_stopped
+
+    def _on_stop(self, message: Bool) -> None:
+        self._is_stopped = message.data
 
     def restarted(self, now: float) -> list[str]:
         """Returns the nodes that were started anew since the last call, and so have lost their state."""

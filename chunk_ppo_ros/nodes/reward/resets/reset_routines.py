@@ -98,7 +98,7 @@ class ResetRoutines:
     def _teleoperated(self) -> Routine:
         while not self._is_done:
             text = self._robot_message() or "a person to reset the scene by the leader arms"
-            yield ResetStep(text, self._commands.reset_done, OnDone.GO_ON)
+            yield ResetStep(text, command_in(text) or self._commands.reset_done, OnDone.GO_ON)
         yield from self._hand_back()
         if self._config.return_to_start:
             yield from self._go_to_start_pose()
