@@ -176,8 +176,13 @@ def test_a_teleoperated_reset_hands_back_and_returns_before_it_is_ready(make_rig
     rig = make_rig(reset="teleoperated")
     rig.tick()
     assert rig.state().command == "ros2 service call /reward_node/reset_done std_srvs/srv/Trigger"
-    rig.take_over(True, message="both leader grippers to close")
-    assert rig.state().waits_for == "both leader grippers to close"
+    gripped = "ros2 service call /robot_node/leaders_gripped std_srvs/srv/Trigger"
+    rig.take_over(True, message=f"grip both leaders, or call {gripped}")
+    state = rig.state()
+    assert (state.waits_for, state.command) == (
+        f"a person at the leader arms: grip both leaders, or call {gripped}",
+        gripped,
+    )
     rig.call("reset_done")
     rig.tick()
     takeover = rig.node.clients["robot_node/takeover"]

@@ -18,6 +18,7 @@ from chunk_ppo_ros.nodes.reward.resets.robot_requests import RobotRequest
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire import services
 
+LEADS = "a person to reset the scene by the leader arms"
 RETRY_PERIOD = 1.0
 """The time after which robot_node is asked again for a motion that it has refused, s of the steady clock."""
 ANSWERING_TIME = 0.5
@@ -97,8 +98,9 @@ class ResetRoutines:
 
     def _teleoperated(self) -> Routine:
         while not self._is_done:
-            text = self._robot_message() or "a person to reset the scene by the leader arms"
-            yield ResetStep(text, command_in(text) or self._commands.reset_done, OnDone.GO_ON)
+            message = self._robot_message()
+            text = f"a person at the leader arms: {message}" if message else LEADS
+            yield ResetStep(text, command_in(message) or self._commands.reset_done, OnDone.GO_ON)
         yield from self._hand_back()
         if self._config.return_to_start:
             yield from self._go_to_start_pose()
