@@ -17,6 +17,8 @@ from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile, EpisodeReco
 from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult
 from chunk_ppo_ros.evaluation.deployment.run_file import DeployedRun
 from chunk_ppo_ros.evaluation.statistics import compare_rates
+from chunk_ppo_ros.nodes.reward.run_records import RunRecords
+from chunk_ppo_ros.rewards.episodes import Ending
 from chunk_ppo_ros.robot.chunk_length import without_schedule
 
 
@@ -203,3 +205,17 @@ def test_a_deployed_policy_keeps_the_chunk_length_that_its_version_had() -> None
 def test_more_than_two_checkpoints_are_refused() -> None:
     with pytest.raises(ValueError, match="at most 2 checkpoints, got 3; compare two at a time"):
         DeployConfig(checkpoints=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("checkpoints", [("a",), ("a", "b")])
+def test_each_deployed_checkpoint_gets_the_starts_of_an_evaluation(
+    checkpoints: tuple[str, ...], tmp_path: Path
+) -> None:
+    records = RunRecords(config(tmp_path, *checkpoints), prompt_for=lambda episode: "reach")
+    seen = []
+    for _ in range(4):
+        (change,) = records.episodes.begin("the next episode")
+        records.episodes.end(Ending.NONE, "over")
+        seen.append(change.seed)
+    starts = [seeds.episode_seed(seeds.EVALUATION, run_seed=0, episode=episode) for episode in range(4)]
+    assert seen == (starts if len(checkpoints) == 1 else [starts[0], starts[0], starts[1], starts[1]])

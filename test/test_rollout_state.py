@@ -193,8 +193,17 @@ HOLDS = {
         "being executed",
     ),
     "what was driven in an episode that is over": ((*TAKEN_OVER, began(60), drove(60), ended(0)), "a human drives"),
+    "the policy of another episode": (
+        (active, announced(only_episode=1), loaded(), started(0)),
+        "waiting for deployment_node to announce which policy acts in episode 0",
+    ),
     "training has ended": ((*RUNNING, announced(version=1, final=True)), "reached its end"),
 }
+
+
+def test_a_policy_that_acts_in_one_episode_acts_in_that_one() -> None:
+    step = after(active, announced(only_episode=4), loaded(), started(4))
+    assert isinstance(step, SampleChunk) and step.chunk.episode == 4
 
 
 @pytest.mark.parametrize(("events", "reason"), HOLDS.values(), ids=HOLDS.keys())
