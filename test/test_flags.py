@@ -135,6 +135,7 @@ GRAPH_ALONE = (
     "evaluation/deployment/",
     "robot/player/",
     "robot/leaders/",
+    "rewards/bookkeeping/",
     "robot/gate/trust_rule",
     "robot/gate/motor_watch",
 )

@@ -598,6 +598,28 @@ def test_a_robot_whose_node_starts_in_an_episode_waits_for_an_operator() -> None
         assert graph.result().status == ExecutionResult.EXECUTED
 
 
+def test_a_cleared_emergency_stop_lets_nothing_move_before_an_operator_confirms_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_HOME", str(tmp_path))
+    with running_graph(robot__confirm_start="true") as graph:
+        graph.rig.tell(EpisodeEvent.STARTED)
+        assert call_emergency_stop(graph, False).success  # There is none, so that nothing is to be confirmed.
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+        call_emergency_stop(graph, True)
+        assert call_emergency_stop(graph, False).success
+        graph.rig.send(ramp(16, 0.01))
+        result = graph.result()
+        assert result.status == ExecutionResult.REFUSED
+        assert "an emergency stop was cleared (robot.confirm_start); look at the robot" in result.message
+        graph.rig.tell(EpisodeEvent.STARTED)
+        graph.spin(0.2)
+        graph.rig.send(ramp(16, 0.01))
+        assert graph.result().status == ExecutionResult.EXECUTED
+
+
 def send_from_twin(graph: Graph, publishers: dict[str, Publisher]) -> None:
     stamp = graph.rig.now()
     for side, publisher in publishers.items():

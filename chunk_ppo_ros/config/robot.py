@@ -160,7 +160,8 @@ class RobotConfig(Checked):
     )
     confirm_start: bool = setting(
         False,
-        "after robot_node has started, the robot moves only when an operator has confirmed it or started an episode",
+        "after robot_node has started, and after an emergency stop was cleared, the robot moves only when an operator "
+        "has confirmed it or started an episode",
         graph_only=True,
     )
     shadow: bool = setting(

@@ -27,7 +27,7 @@ from chunk_ppo_ros.nodes.robot.between_episodes.torque_off import TorqueOff
 from chunk_ppo_ros.nodes.robot.control_pace import ControlPace
 from chunk_ppo_ros.nodes.robot.diagnostics_publisher import DiagnosticsPublisher
 from chunk_ppo_ros.nodes.robot.driver_publisher import DriverPublisher
-from chunk_ppo_ros.nodes.robot.intake.episode_intake import EpisodeIntake
+from chunk_ppo_ros.nodes.robot.intake.episode_intake import STOP_CLEARED, EpisodeIntake
 from chunk_ppo_ros.nodes.robot.intake.joint_state_intake import JointStateIntake
 from chunk_ppo_ros.nodes.robot.intake.operator_stops import OperatorStops, stop_file
 from chunk_ppo_ros.nodes.robot.intake.speed_parameter import SpeedParameter
@@ -154,7 +154,12 @@ class RobotNode(MotionLifecycle):
         )
         file = stop_file(config, self.get_namespace())
         self._stops = OperatorStops(
-            self, calls, file, deadman_timeout=config.robot.deadman_timeout, on_change=self._watch
+            self,
+            calls,
+            file,
+            deadman_timeout=config.robot.deadman_timeout,
+            on_change=self._watch,
+            on_clear=lambda: self._episodes.await_confirmation(STOP_CLEARED),
         )
         self._obstacles = Obstacles(
             self._player,

@@ -20,7 +20,8 @@ from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 
 CLOCK_DIFFERENCE = 1.0
 """The time by which the clock of reward_node may be ahead of this one, s."""
-UNCONFIRMED = f"robot_node has started (robot.confirm_start); {CONFIRM}"
+STARTED, STOP_CLEARED = "robot_node has started", "an emergency stop was cleared"
+"""What happened, after which a robot waits for an operator where `robot.confirm_start` is set."""
 
 _SUSPENDING_EVENTS = {
     EpisodeEvent.RESET: "the episode is being reset",
@@ -39,8 +40,8 @@ class EpisodeIntake:
         player: the chunk player.
         conditions: the conditions of the node.
         is_real: whether the robot is real, so that a human moves it to the start between episodes.
-        confirm_start: whether the robot must not move after the start of the node before an operator has confirmed it,
-            or has started an episode.
+        confirm_start: whether the robot must not move after the start of the node, and after an emergency stop was
+            cleared, before an operator has confirmed it or has started an episode.
         note_sender: notes who sends the events.
         on_event: is called after each message, with its event.
     """
@@ -67,8 +68,10 @@ class EpisodeIntake:
         """The run of the newest event, or empty before any."""
         self._node = node
         self._episode = ""
-        self.unconfirmed = UNCONFIRMED if confirm_start else ""
-        """The reason why the robot waits for an operator after the start of the node; empty where it does not."""
+        self._confirm_start = confirm_start
+        self.unconfirmed = ""
+        """The reason why the robot waits until an operator has looked at it; empty where it does not."""
+        self.await_confirmation(STARTED)
         subscribe(node, conditions, topics.EPISODE_EVENT, self._on_message, note_sender=note_sender)
         calls.serve(services.CONFIRM_MOTION, self._on_confirm)
 
@@ -98,6 +101,15 @@ class EpisodeIntake:
                 self.unconfirmed = ""
             self._player.resume(confirmed=confirmed)
         self._on_event(message.event)
+
+    def await_confirmation(self, event: str) -> None:
+        """Lets the robot wait until an operator confirms that it may move, if `robot.confirm_start` is set.
+
+        Args:
+            event: what has happened, in words.
+        """
+        if self._confirm_start:
+            self.unconfirmed = f"{event} (robot.confirm_start); {CONFIRM}"
 
     def _is_new(self, message: EpisodeEvent) -> bool:
         """Returns whether an event was sent after the start of this node, and is not received again.

@@ -50,6 +50,7 @@ class OperatorStops:
         file: the file that holds an emergency stop over a restart.
         deadman_timeout: the time within which the pressed switch must be reported again, s; 0 for no switch.
         on_change: is called after each change, so that the robot stops at once.
+        on_clear: is called when an emergency stop has been cleared, before the robot can move again.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class OperatorStops:
         *,
         deadman_timeout: float,
         on_change: Callable[[], None],
+        on_clear: Callable[[], None],
     ) -> None:
         self._node = node
         self._stop = EmergencyStop(file)
@@ -67,6 +69,7 @@ class OperatorStops:
         self._pressed_at: float | None = None  # steady s
         self._out_of_time = ""  # why messages of the switch do not count, or empty
         self._on_change = on_change
+        self._on_clear = on_clear
         self._state = topics.EMERGENCY_STOP_STATE.create_publisher(node)
         # ROS hands the message of a best-effort publisher to no reliable subscription, and warns of that by default.
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
@@ -102,13 +105,16 @@ class OperatorStops:
             self._begin("by the service emergency_stop")
             response.success, response.message = True, self.reason
             return response
+        was_stopped = bool(self._stop.reason)
         try:
             self._stop.clear()
         except OSError as error:
             response.success, response.message = False, f"the emergency stop holds: its file cannot be removed: {error}"
             return response
+        if was_stopped:
+            self._on_clear()
         self._changed("the emergency stop is cleared")
-        response.success, response.message = True, "the emergency stop is cleared; the robot may move"
+        response.success, response.message = True, "the emergency stop is cleared"
         return response
 
     def _begin(self, reason: str) -> None:
