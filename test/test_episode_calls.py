@@ -269,6 +269,19 @@ def test_each_change_says_who_caused_it(make_rig: RIG) -> None:
     ]
 
 
+@pytest.mark.parametrize("situation", [by_operator, ready])
+def test_no_episode_of_a_robot_starts_while_a_human_drives(
+    make_rig: RIG, situation: Callable[[RIG], EpisodeRig]
+) -> None:
+    """The episode would count as one in which a human took over, although nobody meant that."""
+    rig = situation(make_rig)
+    rig.take_over(True)
+    success, message = rig.call("start_episode")
+    assert not success and "hand back first by the service takeover with data: false" in message
+    rig.take_over(False)
+    assert rig.call("start_episode") == (True, "episode 0 has started")
+
+
 def test_an_episode_starts_by_itself_where_nobody_has_paused_or_drives(make_rig: RIG) -> None:
     rig = make_rig(start_automatically=True)
     rig.tick()

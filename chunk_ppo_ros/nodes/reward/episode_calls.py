@@ -24,6 +24,7 @@ class EpisodeCalls:
         records: the records of the run.
         director: directs the episodes.
         conductor: conducts the resets.
+        is_real: whether the robot is real. A simulator starts its episodes by itself, also while a human drives.
         deliver: sends the transitions that are complete.
     """
 
@@ -35,8 +36,10 @@ class EpisodeCalls:
         director: EpisodeDirector,
         conductor: ResetConductor,
         *,
+        is_real: bool,
         deliver: Callable[[], None],
     ) -> None:
+        self._is_real = is_real
         self._logger = node.get_logger()
         self._config = config
         self._records = records
@@ -48,13 +51,19 @@ class EpisodeCalls:
         """Starts the episode whose scene is ready.
 
         Raises:
-            ValueError: where no episode waits for its start, or where somebody else makes the reset and it is not done.
+            ValueError: where no episode waits for its start, where somebody else makes the reset and it is not done, or
+                where a human drives a real robot.
         """
         episodes = self._records.episodes
         if episodes.phase is Phase.RESETTING and self._config.reset != OPERATOR:
             step = self._conductor.step
             waits = "" if step is None else f"; it waits for {step.waits_for}"
             raise ValueError(f"the reset of episode {episodes.episode} is not done ({self._config.reset}){waits}")
+        if self._is_real and self._records.human_drives:
+            raise ValueError(
+                "a human drives, so that the episode would count as one in which a human took over; hand back first by "
+                "the service takeover with data: false"
+            )
         self._director.publish(episodes.start("by the service start_episode"))
         paused = ", and is paused: call the service pause with data: false" if episodes.paused else ""
         return f"episode {episodes.episode} has started{paused}"

@@ -94,7 +94,9 @@ class EpisodeControl:
         self._state = EpisodeStatePublisher(
             node, records, self._books, conditions, reset=config.episode.reset, find_wait=self._find_wait
         )
-        self._calls = EpisodeCalls(node, config.episode, records, self.director, self._conductor, deliver=deliver)
+        self._calls = EpisodeCalls(
+            node, config.episode, records, self.director, self._conductor, is_real=config.env.is_real, deliver=deliver
+        )
         serve_episodes(node, OperatorCalls(node, run_id=lambda: records.run_id), self._calls)
 
     def prompt_of(self, episode: int) -> str:
