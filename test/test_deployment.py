@@ -137,6 +137,9 @@ def test_a_run_goes_on_with_its_identity_and_refuses_other_settings(tmp_path: Pa
         DeployedRun.begin_or_continue(config(tmp_path, decoding="sample"))
     with pytest.raises(SettingError, match=r"deploy.checkpoints \['a'\] -> \['a', 'b'\]"):
         DeployedRun.begin_or_continue(config(tmp_path, "a", "b"))
+    shorter = dataclasses.replace(config(tmp_path), chunk_length=ChunkLengthConfig(executed_steps=8))
+    with pytest.raises(SettingError, match="chunk_length.executed_steps 0 -> 8"):
+        DeployedRun.begin_or_continue(shorter)
     (tmp_path / "one" / "deployment.json").write_text("{}")
     with pytest.raises(UserError, match="must be the file of a run without a trainer"):
         DeployedRun.begin_or_continue(config(tmp_path))

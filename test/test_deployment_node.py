@@ -158,6 +158,17 @@ def test_the_run_ends_when_enough_episodes_count(start: Start, tmp_path: Path) -
     assert graph.logged("a: success 50.0%")
 
 
+def test_a_complete_run_that_is_started_anew_ends_without_another_episode(start: Start, tmp_path: Path) -> None:
+    graph = start(num_episodes=2)
+    end_episode(graph, tmp_path, 0)
+    with pytest.raises(EndOfRun):
+        end_episode(graph, tmp_path, 1)
+    graph.remove(graph.node)
+    with pytest.raises(EndOfRun):
+        DeploymentNode()
+    assert len(lines(tmp_path)) == 2
+
+
 def test_an_episode_that_cannot_be_written_does_not_count(start: Start, tmp_path: Path) -> None:
     graph = start()
     (tmp_path / "runs" / "debug" / "episodes.jsonl").mkdir()

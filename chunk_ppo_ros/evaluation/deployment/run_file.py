@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import SettingError, UserError
@@ -23,7 +23,10 @@ KEPT = (
     "model.temperature",
     "env.simulator",
     "env.task",
+    "env.task_settings",
     "env.max_episode_chunks",
+    "robot.control_rate",
+    *(f"chunk_length.{field.name}" for field in dataclasses.fields(ChunkLengthConfig)),
     "run.seed",
     *PROMPTS,
 )

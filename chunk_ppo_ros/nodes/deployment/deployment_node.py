@@ -60,6 +60,8 @@ class DeploymentNode(Node):
         subscribe(self, self._conditions, topics.EPISODE_EVENT, self._on_episode_event)
         subscribe(self, self._conditions, topics.TRANSITION, self._on_transition)
         self.get_logger().info(f"run {self._run.run_id} in {self._folder}: {self._progress()}")
+        if self._plan.is_complete(self._records):  # It was stopped after its last episode, or is asked for again.
+            self._end()
         self._announce(self._next_episode)
 
     @property
