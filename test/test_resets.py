@@ -280,6 +280,23 @@ def test_a_command_without_a_word_or_by_a_signal_says_so_too(make_rig: RIG) -> N
     assert "it wrote nothing to its standard error" in rig.state().waits_for
 
 
+def test_of_what_a_command_wrote_only_the_end_of_the_last_line_that_can_be_read_is_told(make_rig: RIG) -> None:
+    code = "import sys; sys.stderr.write('begin ' + 9000 * 'x' + ' the\\tend\\0\\33[0m\\n' + 3000 * '\\0'); sys.exit(1)"
+    rig = make_rig(reset="command", reset_command=python(code))
+    until(lambda: "has ended with status 1" in rig.state().waits_for, rig)
+    text = rig.state().waits_for
+    assert text.isprintable()
+    assert "x the end[0m; " in text
+    assert "begin" not in text.partition(";")[0] and len(text.partition(";")[0]) < 300
+
+
+def test_a_command_that_removes_its_own_log_does_not_end_the_node(make_rig: RIG, tmp_path: pathlib.Path) -> None:
+    code = f"import shutil, sys; shutil.rmtree({str(tmp_path / 'robot' / 'logs')!r}); sys.exit(3)"
+    rig = make_rig(reset="command", reset_command=python(code))
+    until(lambda: "has ended with status 3" in rig.state().waits_for, rig)
+    assert "what it wrote to its standard error cannot be read: " in rig.state().waits_for
+
+
 HANGS = (
     "import os, subprocess, sys, time; "
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); "

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 GRACE = 2.0
 """The time that a command has to end after SIGTERM, before it is killed, s."""
 _TAIL = 4096  # bytes of the standard error that are searched for its last line
+_LINE = 200  # characters of that line that are told
 
 
 class CommandProcess:
@@ -49,9 +50,19 @@ class CommandProcess:
         return self._process.poll()
 
     def last_line(self) -> str:
-        """Returns the last line that the command wrote to its standard error, or an empty string."""
-        lines = self.errors.read_bytes()[-_TAIL:].decode(errors="replace").strip().splitlines()
-        return lines[-1] if lines else ""
+        """Returns the last line that the command wrote to its standard error, or an empty string.
+
+        Control characters, which no message and no terminal should get, are left out, and so is the beginning of a long
+        line.
+
+        Raises:
+            OSError: where the file is no longer there, or cannot be read.
+        """
+        with self.errors.open("rb") as file:
+            file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
+            lines = file.read(_TAIL).decode(errors="replace").splitlines()
+        printable = ("".join(filter(str.isprintable, line.replace("\t", " "))).strip() for line in reversed(lines))
+        return next(filter(None, printable), "")[-_LINE:]
 
     def terminate(self, now: float) -> None:
         """Asks the command and all that it started to end. `now` is the time of a steady clock, s."""

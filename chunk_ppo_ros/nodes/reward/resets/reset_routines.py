@@ -123,8 +123,7 @@ class ResetRoutines:
             self._ending.append(process)
         if status:
             ended = f"was ended by signal {-status}" if status < 0 else f"has ended with status {status}"
-            line = process.last_line() or "it wrote nothing to its standard error"
-            raise ResetStopped(f"the command of the reset {ended} ({line}; {process.errors} has the rest)")
+            raise ResetStopped(f"the command of the reset {ended} ({_last_words(process)})")
 
     def _environment(self) -> Mapping[str, str]:
         episodes = self._records.episodes
@@ -197,3 +196,11 @@ class ResetRoutines:
         reason = refusal.removeprefix(services.MOTION_REFUSED)
         text = f"robot_node, which does not move the arms to the start pose ({reason}); it is asked again every second"
         return ResetStep(text, command_in(reason), OnDone.FINISH)
+
+
+def _last_words(process: CommandProcess) -> str:
+    try:
+        line = process.last_line()
+    except OSError as error:
+        return f"what it wrote to its standard error cannot be read: {error}"
+    return f"{line}; {process.errors} has the rest" if line else "it wrote nothing to its standard error"
