@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.robot.gate.trust_rule import LEADER
-from chunk_ppo_ros.robot.leaders.alignment import MAX_TRIES, REST_TIME, Alignment
+from chunk_ppo_ros.robot.leaders.alignment import GIVE_WAY_ERROR, MAX_ERROR, MAX_TRIES, REST_TIME, Alignment
 
 PERIOD = 0.02
 SPEED = 0.3
@@ -108,6 +108,44 @@ def test_a_current_above_the_limit_is_resistance_after_half_a_second() -> None:
     assert arm.alignment.resistance == ""
     arm.run(0.2)
     assert "is 900 mA, above 800 mA (robot.leader_max_current)" in arm.alignment.resistance
+
+
+def test_a_command_does_not_run_away_from_a_leader_that_is_kept_back() -> None:
+    """Not even where joint states come so unreliably that nothing lasts for half a second."""
+    arm = Arm()
+    arm.highest[0] = 0.1
+    for _ in range(50):
+        arm.run(0.3)
+        arm.alignment.rest()  # as after joint states of -pi
+        assert arm.sent[-1][0] - arm.pose[0] <= MAX_ERROR + SPEED * PERIOD
+    assert "something resists" in arm.alignment.resistance
+
+
+def test_a_leader_that_is_stopped_gives_way_to_what_it_presses_once() -> None:
+    arm = Arm()
+    arm.highest[0] = 0.1
+    while arm.alignment.commanded[0] - arm.pose[0] <= GIVE_WAY_ERROR:
+        arm.step()
+    arm.alignment.stay(arm.pose, now=arm.now, period=PERIOD)
+    assert arm.alignment.gives_way
+    for _ in range(50):
+        arm.alignment.stay(arm.pose - 0.3, now=arm.now, period=PERIOD)
+    np.testing.assert_allclose(arm.alignment.commanded, arm.pose)
+    assert not arm.alignment.gives_way
+    arm.highest[0] = np.inf
+    arm.now += REST_TIME
+    arm.run(4.0)
+    assert arm.alignment.is_aligned
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_leader_that_is_stopped_and_presses_nothing_stays(is_known: bool) -> None:
+    arm = Arm()
+    arm.run(1.0)
+    stands = arm.alignment.commanded
+    for _ in range(20):
+        arm.alignment.stay(arm.pose - 0.04 if is_known else None, now=arm.now, period=PERIOD)
+    np.testing.assert_array_equal(arm.alignment.commanded, stands)
 
 
 def test_without_a_limit_no_current_and_no_unknown_current_is_resistance() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import DriverRefused
 from chunk_ppo_ros.nodes.robot.leaders.leader import LONGEST_WAIT, Leader
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
@@ -22,15 +23,15 @@ GOAL = POSE + np.array([0.1, 0.0, 0.0, 0.0, 0.0, 0.0])
 
 
 class Call:
-    """A call of a service that is answered at once, or never."""
+    """A call of a service that is answered when its driver answers."""
 
-    def __init__(self, answer: object, *, is_answered: bool) -> None:
+    def __init__(self, answer: object, *, is_answered: Callable[[], bool]) -> None:
         self.answer = answer
         self.reason = "the service has not answered yet"
         self._is_answered = is_answered
 
     def is_over(self, now: float) -> bool:
-        return self._is_answered
+        return self._is_answered()
 
 
 class FakeLink:
@@ -62,8 +63,9 @@ class FakeLink:
     def rivals(self) -> str:
         return self.rival
 
-    def is_contradicted(self) -> bool:
-        return self.contradicted
+    def check_uncontradicted(self) -> None:
+        if self.contradicted:
+            raise DriverRefused("another program sends it commands")
 
     def open(self) -> None:
         self.is_open = self.is_connected = True
@@ -102,7 +104,7 @@ class FakeLink:
 
     def _call(self, name: str, **answer: object) -> Call:
         self.asked.append(name)
-        return Call(types.SimpleNamespace(**answer), is_answered=self.answers)
+        return Call(types.SimpleNamespace(**answer), is_answered=lambda: self.answers)
 
 
 class Bench:
@@ -115,6 +117,7 @@ class Bench:
         self.now = 1.0
         self.pose = np.array(POSE)
         self.is_silent = False
+        self.blocked: np.ndarray | None = None  # where something keeps the arm
         for _ in range(10):
             self.observe()
 
@@ -126,7 +129,7 @@ class Bench:
     def step(self, order: Order) -> LeaderReport:
         self.observe()
         report = self.leader.step(order, GOAL, now=self.now)
-        if self.link.torque and self.link.sent:
+        if self.link.torque and self.link.sent and self.blocked is None:
             self.pose = self.link.sent[-1]
         return report
 
@@ -154,7 +157,7 @@ def has_problem(report: LeaderReport) -> bool:
 def test_a_leader_gets_torque_with_its_pose_as_the_goal_before_and_after(bench: Bench) -> None:
     bench.step(Order.HOLD)
     bench.until(Order.HOLD, is_done)
-    assert bench.link.asked == ["gravity", "gripper limp", "info", "goal", "torque True", "goal", "Torque_Enable"]
+    assert bench.link.asked == ["info", "gripper limp", "info", "goal", "torque True", "goal", "Torque_Enable"]
     np.testing.assert_array_equal(bench.link.sent, [POSE, POSE])
     assert not bench.link.is_open
 
@@ -186,10 +189,49 @@ def test_a_leader_is_let_go_and_taken_again(bench: Bench) -> None:
     assert bench.link.torque
 
 
+def test_a_leader_that_holds_does_not_drop_when_it_is_taken_again(bench: Bench) -> None:
+    """The service of gravity compensation switches the torque of all motors off for a moment, also where it was off."""
+    bench.until(Order.ALIGN, is_done)
+    bench.until(Order.HOLD, is_done)
+    bench.until(Order.ALIGN, is_done)
+    assert "gravity" not in bench.link.asked
+    assert "mode" not in bench.link.asked
+
+
+def test_a_leader_gets_no_torque_while_it_is_not_known_where_it_is(bench: Bench) -> None:
+    """A hand may have moved it since. The driver reports -pi for all joints while it cannot read the motors."""
+    bench.link.answers = False
+    bench.step(Order.ALIGN)
+    bench.link.answers = True
+    bench.arms.observe("left", np.full(7, -np.pi), now=bench.now)
+    bench.is_silent = True
+    for _ in range(10):
+        bench.step(Order.ALIGN)
+    assert not bench.link.torque
+    bench.is_silent = False
+    bench.pose = POSE + 0.4
+    bench.until(Order.ALIGN, lambda report: bench.link.torque)
+    np.testing.assert_array_equal(bench.link.sent[0], POSE + 0.4)
+
+
+@pytest.mark.parametrize("order", [Order.WAIT, Order.HOLD])
+def test_a_leader_that_is_stopped_while_it_presses_something_gives_way(bench: Bench, order: Order) -> None:
+    """The stop or the hand-back may come because the leader presses a hand, before that counts as resistance."""
+    bench.until(Order.ALIGN, lambda report: len(bench.link.sent) > 10)
+    bench.blocked = bench.pose.copy()
+    bench.until(Order.ALIGN, lambda report: np.max(np.abs(bench.link.sent[-1] - bench.blocked)) > 0.06)
+    assert not bench.leader.step(order, GOAL, now=bench.now).is_done
+    for _ in range(100):
+        report = bench.step(order)
+    np.testing.assert_allclose(bench.link.sent[-1], bench.blocked)
+    assert report.is_done is (order is Order.HOLD)
+    assert np.max(np.abs(np.diff(bench.link.sent, axis=0))) <= CONFIG.leader_velocity * PERIOD + 1e-9
+
+
 def test_another_mode_is_set_and_read_back(bench: Bench) -> None:
     bench.link.mode = "current"
     bench.until(Order.HOLD, is_done)
-    assert bench.link.asked[:5] == ["gravity", "gripper limp", "info", "mode", "info"]
+    assert bench.link.asked[:6] == ["info", "gravity", "gripper limp", "info", "mode", "info"]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +240,10 @@ def test_another_mode_is_set_and_read_back(bench: Bench) -> None:
         ({"mode": "current", "keeps_mode": True}, "must be position after it was set, got current"),
         ({"keeps_torque": True}, "motors have no torque although it was switched on: waist, shoulder"),
         ({"names": ("waist", "elbow")}, "must be waist, shoulder, elbow"),
-        ({"gravity_refuses": "a motor did not answer"}, "was not switched off: a motor did not answer; see its log"),
+        (
+            {"mode": "current", "gravity_refuses": "a motor did not answer"},
+            "was not switched off: a motor did not answer; see its log",
+        ),
         ({"has_gravity_service": False, "gravity_node": True}, "gravity_compensation_enable is not there; end that"),
         ({"rival": "/teleop"}, "/teleop commands it too; stop that node"),
         ({"ids": frozenset()}, "nobody publishes its joint states; start its driver"),
@@ -266,7 +311,7 @@ def test_a_leader_that_held_is_taken_again_at_the_next_takeover(bench: Bench) ->
     del bench.link.asked[:], bench.link.sent[:]
     bench.pose = GOAL + 0.03
     bench.until(Order.ALIGN, is_done)
-    assert bench.link.asked[:6] == ["gravity", "gripper limp", "info", "goal", "torque True", "goal"]
+    assert bench.link.asked[:6] == ["info", "gripper limp", "info", "goal", "torque True", "goal"]
     np.testing.assert_array_equal(bench.link.sent[0], GOAL)
     bench.until(Order.HOLD, is_done)
     del bench.link.sent[:]

@@ -132,6 +132,38 @@ def test_other_commanders_a_pause_and_a_lost_driver(graph: LeaderGraph) -> None:
     assert graph.largest_follower_step() <= FOLLOWER_STEP
 
 
+def test_gestures_of_before_do_not_count_and_no_publisher_is_left(tmp_path: Path) -> None:
+    """A grip during a stop lets no leader go afterwards, and a squeeze in an episode does not end the next reset."""
+    with running_leader_graph(str(tmp_path), episode__reset="teleoperated") as graph:
+        graph.until_prepared()
+        graph.takeover(True)
+        graph.until_leaders(TakeoverState.HOLDING)
+        graph.peer.tell(EpisodeEvent.PAUSED)
+        graph.until(lambda: "paused" in graph.state.message)
+        graph.squeeze(0.8, 0.3)
+        graph.squeeze(0.0, 1.0)
+        graph.peer.tell(EpisodeEvent.RESUMED)
+        graph.until(lambda: "paused" not in graph.state.message)
+        graph.spin(1.0)
+        assert graph.state.leaders == TakeoverState.HOLDING
+
+        graph.grip()
+        for opening in (0.8, 0.0, 0.8, 0.0, 0.8):
+            graph.squeeze(opening, 0.3)
+        graph.peer.tell(EpisodeEvent.ENDED)
+        graph.peer.tell(EpisodeEvent.RESET)
+        graph.until(lambda: "twice within 2 s" in graph.state.message)
+        graph.spin(0.5)
+        assert (graph.state.human, graph.peer.num_done) == (True, 0)
+
+        graph.leaders["right"].answer_time = 0.3  # so that the other leader fails while this one gets its torque
+        graph.takeover(False)
+        graph.until(lambda: graph.peer.count_publishers("leader_right/commands/joint_group"))
+        graph.stop_leader("left")
+        graph.until(lambda: graph.state.leaders == TakeoverState.FREE)
+        graph.until(lambda: commanders(graph) == set())
+
+
 def test_a_human_makes_the_reset_and_nothing_of_it_is_recorded(tmp_path: Path) -> None:
     with running_leader_graph(str(tmp_path), episode__reset="teleoperated") as graph:
         graph.until_prepared()

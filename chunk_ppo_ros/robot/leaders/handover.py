@@ -150,6 +150,11 @@ class Handover:
         return self._phase in (_Phase.AWAITS_GRIP, _Phase.AWAITS_GRIP_OF_FREE)
 
     @property
+    def takes_grip(self) -> bool:
+        """Whether a grip counts now: it is waited for, and the robot may move."""
+        return self.awaits_grip and not self._is_halted
+
+    @property
     def message(self) -> str:
         """What is waited for, and what ends the wait; empty where nothing is."""
         return "; ".join(filter(None, [_MEANINGS[self._phase].message, self._reason, self._waits_for]))

@@ -109,19 +109,28 @@ class Leader:
             raise DriverRefused("its driver was started again, and the torque may be off")
         if rivals := self._link.rivals():
             raise DriverRefused(f"{rivals} commands it too; stop that node")
-        if self._link.is_contradicted():
-            raise DriverRefused("another program sends it commands; stop that program, such as gravity compensation")
+        self._link.check_uncontradicted()
 
     def _hold(self, order: Order, goal: np.ndarray | None, now: float) -> LeaderReport:
         if self._alignment is None:
             return self._take(now)
-        if order is Order.HOLD:
-            self._link.close()  # The motors hold the last goal.
-            return LeaderReport(is_done=True)
-        if order is Order.WAIT:
-            self._alignment.rest()
+        if order is Order.ALIGN:
+            return self._align(self._alignment, goal, now)
+        if self._gives_way(self._alignment, now) or order is Order.WAIT:
             return LeaderReport()
-        return self._align(self._alignment, goal, now)
+        self._link.close()  # The motors hold the last goal.
+        return LeaderReport(is_done=True)
+
+    def _gives_way(self, alignment: Alignment, now: float) -> bool:
+        """Goes on with a leader that was stopped on its way. Returns whether it still gives way to what it pressed."""
+        if not self._link.is_connected:
+            return False
+        reading = self._arms.reading(self._side, now=now)
+        before = alignment.commanded
+        command = alignment.stay(None if reading is None else reading.state[_ARM], now=now, period=self._period)
+        if command is not before:
+            self._link.send(command.tolist())
+        return alignment.gives_way
 
     def _align(self, alignment: Alignment, goal: np.ndarray | None, now: float) -> LeaderReport:
         reading = self._arms.reading(self._side, now=now)
@@ -141,7 +150,7 @@ class Leader:
         if self._routine is None:
             if self._arms.reading(self._side, now=now) is None:
                 return LeaderReport(waits_for=self._arms.unknown(self._side, now=now))
-            self._routine = take(self._link, self._start)
+            self._routine = take(self._link, self._start, lambda now: self._arms.unknown(self._side, now=now))
         if not self._is_over(self._routine, now):
             return LeaderReport(waits_for=self._waits_for())
         self._end_routine()

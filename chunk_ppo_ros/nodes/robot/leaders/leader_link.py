@@ -12,7 +12,7 @@ from std_srvs.srv import SetBool
 from chunk_ppo_ros.data.topic_names import GROUP_COMMANDS
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import ARM_GROUP, SINGLE_COMMANDS, DriverInterfaces
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
-from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import ARM_MODE
+from chunk_ppo_ros.nodes.robot.interbotix.driver_checks import ARM_MODE, DriverRefused
 from chunk_ppo_ros.nodes.robot.interbotix.driver_link import ALL_GROUP
 from chunk_ppo_ros.nodes.robot.interbotix.leaders import GRAVITY_COMPENSATION
 from chunk_ppo_ros.nodes.robot.interbotix.waits import ServiceCall
@@ -68,9 +68,14 @@ class LeaderLink:
         own = self._node.get_fully_qualified_name()
         return ", ".join(n for n in self._publishers() if n != own and not n.endswith(f"/{GRAVITY_COMPENSATION}"))
 
-    def is_contradicted(self) -> bool:
-        """Returns whether the driver was sent a command that is not ours since the publisher was made."""
-        return self._num_heard > self._num_sent
+    def check_uncontradicted(self) -> None:
+        """Checks that the driver was sent no command but ours since the publisher was made.
+
+        Raises:
+            DriverRefused: if it was.
+        """
+        if self._num_heard > self._num_sent:
+            raise DriverRefused("another program sends it commands; stop that program, such as gravity compensation")
 
     def open(self) -> None:
         """Makes the publisher, and listens to what is sent."""

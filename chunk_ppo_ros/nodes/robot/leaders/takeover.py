@@ -53,7 +53,7 @@ class Takeover:
         self._aligns = config.align_leaders and not config.shadow
         self._handover = Handover(aligns=self._aligns)
         self._gestures = GripperGestures()
-        self._gesture_of = (False, False)  # whether a grip was waited for, and whether the followers followed
+        self._gesture_of = (False, False)  # whether a grip counted, and whether the followers followed
         self._leaders = {side: self._make_leader(side, config) for side in aloha.SIDES} if self._aligns else {}
         self._told: tuple[bool, Leaders, str] | None = None
         self.task = ""
@@ -83,6 +83,8 @@ class Takeover:
     def begin(self, *, needs_grip: bool = False) -> None:
         """Lets a human drive. What is being executed ends, and the robot holds until the leaders are ready.
 
+        Gestures that were made before are forgotten.
+
         Args:
             needs_grip: whether the robot holds until the leaders are gripped, also where they are not aligned.
         """
@@ -90,6 +92,7 @@ class Takeover:
         self._handover.take_over(needs_grip=needs_grip or bool(self.task))
         for leader in self._leaders.values():
             leader.ask_again()
+        self._gestures.restart()
         self._change()
 
     def end(self) -> None:
@@ -121,20 +124,22 @@ class Takeover:
         return response
 
     def _on_gripped(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        refusal = self._handover.grip()
+        refusal = self._refusal() or self._handover.grip()
         self._change()
         response.success, response.message = not refusal, refusal or self.message or "the followers follow the leaders"
         return response
 
     def _on_release(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        refusal = self._handover.release()
+        refusal = self._refusal() or self._handover.release()
         response.success, response.message = not refusal, refusal or self.message
         return response
 
     def _step(self) -> None:
-        if not self._player.human_drives and self.leaders is Leaders.FREE:
-            return
         now = time.monotonic()
+        if not self._player.human_drives and self.leaders is Leaders.FREE:
+            for leader in self._leaders.values():
+                leader.step(Order.NOTHING, None, now=now)
+            return
         self._observe_gestures(now)
         order = self._handover.order
         held = self._player.held(now) if order is Order.ALIGN else None
@@ -145,7 +150,7 @@ class Takeover:
         readiness = self._player.readiness
         halted = readiness.obstacle or (readiness.suspended if readiness.is_frozen else "")
         self._handover.step(reports or (LeaderReport(is_done=True),), halted=halted)
-        if self._handover.awaits_grip and self._gestures.is_gripped and not self._handover.grip():
+        if self._handover.takes_grip and self._gestures.is_gripped and not self._handover.grip():
             self._calls.tell("grip of both leaders", success=True, message=self.message)
         self._change()
 
@@ -153,11 +158,11 @@ class Takeover:
         """Reads the grippers of the leaders. A gesture must begin after it is waited for."""
         readings = {side: self._player.leaders.reading(side, now=now) for side in aloha.SIDES}
         openings = {side: None if each is None else float(each.state[-1]) for side, each in readings.items()}
-        gesture_of = (self._handover.awaits_grip, self._handover.follows)
-        if gesture_of != self._gesture_of:
+        gesture_of = (self._handover.takes_grip, self._handover.follows)
+        self._gestures.observe(openings, now)
+        if gesture_of != self._gesture_of or not any(gesture_of):
             self._gesture_of = gesture_of
             self._gestures.restart()
-        self._gestures.observe(openings, now)
 
     def _change(self) -> None:
         """Tells the player whether the leaders may be followed, and the others who drives."""
