@@ -18,6 +18,10 @@ COMMANDS = {
         "let a checkpoint act without a trainer, in simulation or on a robot, and count its successes",
     ),
     "doctor": ("nodes.doctor.command", "check a workstation and a running robot, and say what to do; commands nothing"),
+    "operate": (
+        "nodes.operate.command",
+        "show what a run does and waits for, with keys and pedals for an operator",
+    ),
     "start-of-day": (
         "nodes.start_of_day.command",
         "move each joint by 2 degrees and the grippers, look through the cameras, and write a report",

@@ -62,7 +62,7 @@ NODES_SHARE = ("wire", "common")
 """The folders of nodes/ that the folder of a node may import, beside itself."""
 NO_NODES = ("bench", "doctor")
 """The folders of nodes/ that belong to no node, and may import the folders of several."""
-NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE)
+NODES_WITHOUT_JAX = (*(node.folder for node in NODES if not node.uses_jax), *NODES_SHARE, "operate")
 
 
 def imports(tree: ast.AST) -> set[str]:

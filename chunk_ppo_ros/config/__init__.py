@@ -1,6 +1,7 @@
 """The configuration of a run as frozen dataclasses with presets. Each section is a file and needs no other package."""
 
 from chunk_ppo_ros.config.deploy import DeployConfig
+from chunk_ppo_ros.config.entries.operate import OperateConfig
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, SIMULATORS, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -28,6 +29,7 @@ __all__ = [
     "DeployConfig",
     "EnvConfig",
     "EpisodeConfig",
+    "OperateConfig",
     "PPOConfig",
     "Pi0FASTActorCriticConfig",
     "PretrainConfig",

@@ -6,6 +6,7 @@ import dataclasses
 
 from chunk_ppo_ros.config.deploy import DeployConfig
 from chunk_ppo_ros.config.entries.cameras import check_cameras
+from chunk_ppo_ros.config.entries.operate import OperateConfig
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import OPERATOR, EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -27,6 +28,7 @@ class TrainConfig:
     chunk_length: ChunkLengthConfig = dataclasses.field(default_factory=ChunkLengthConfig)
     robot: RobotConfig = dataclasses.field(default_factory=RobotConfig)
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
+    operate: OperateConfig = dataclasses.field(default_factory=OperateConfig)
     pretrain: PretrainConfig = dataclasses.field(default_factory=PretrainConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     deploy: DeployConfig = dataclasses.field(default_factory=DeployConfig)
