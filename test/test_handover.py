@@ -124,6 +124,47 @@ def test_a_stop_holds_the_leaders_on_their_way_and_no_grip_counts() -> None:
     assert waiting.grip() == ""
 
 
+@pytest.mark.parametrize("aligns", [True, False])
+def test_leaders_that_were_followed_at_a_stop_must_be_gripped_again(aligns: bool) -> None:
+    """The person may have let them go, to run to the robot."""
+    made = handover(until="DRIVES") if aligns else handover(aligns=False)
+    if not aligns:
+        made.take_over(needs_grip=True)
+        assert made.grip() == ""
+    assert made.follows
+    made.step((DONE, DONE), halted="emergency stop")
+    assert (made.follows, made.takes_grip, made.order) == (False, False, Order.NOTHING)
+    assert "emergency stop" in made.grip()
+    made.step((DONE, DONE), halted="")
+    assert (made.follows, made.takes_grip) == (False, True)
+    assert "leaders_gripped" in made.message
+    assert made.grip() == ""
+    assert (made.leaders, made.follows) == (Leaders.LIMP, True)
+
+
+def test_a_hand_back_after_a_stop_of_limp_leaders_holds_them() -> None:
+    made = handover(until="DRIVES")
+    made.step((DONE, DONE), halted="emergency stop")
+    assert made.leaders is Leaders.LIMP
+    made.give_back()
+    assert seen(made) == (Leaders.HOLDING, Order.HOLD, False)
+
+
+def test_leaders_that_are_brought_by_hand_are_followed_after_a_stop_as_before() -> None:
+    made = handover(aligns=False)
+    made.take_over()
+    made.step((DONE,), halted="paused")
+    assert made.follows
+
+
+@pytest.mark.parametrize(("phase", "text"), [("ALIGNS", "takeover with data: false"), ("CATCHES", "release_leaders")])
+def test_a_wait_for_a_driver_names_the_way_out(phase: str, text: str) -> None:
+    made = handover(until=phase)
+    assert text not in made.message
+    made.step((DONE, LeaderReport(waits_for="leader_left: no joint states")), halted="")
+    assert text in made.message
+
+
 @pytest.mark.parametrize("phase", ["LETS_GO", "CATCHES"])
 def test_a_stop_does_not_keep_leaders_from_being_let_go_or_held(phase: str) -> None:
     made = handover(until=phase)

@@ -124,6 +124,15 @@ def test_other_commanders_a_pause_and_a_lost_driver(graph: LeaderGraph) -> None:
     answer = graph.call(services.LEADERS_GRIPPED)
     assert answer.success, answer.message
     graph.until_leaders(TakeoverState.LIMP)
+    graph.lead(0.05)
+    graph.peer.tell(EpisodeEvent.PAUSED)
+    graph.until(lambda: "paused" in graph.state.message)
+    graph.spin(0.2)
+    graph.peer.tell(EpisodeEvent.RESUMED)
+    graph.until(lambda: "the robot was stopped; bring the leaders to the followers" in graph.state.message)
+    num_commands = len(graph.follower_commands("left"))
+    graph.lead(0.05)
+    assert len(graph.follower_commands("left")) == num_commands
     graph.takeover(False)
     graph.until_leaders(TakeoverState.HOLDING)
     graph.stop_leader("left")

@@ -41,6 +41,7 @@ class _Phase(enum.Enum):
     ALIGNS = enum.auto()
     AWAITS_GRIP = enum.auto()
     AWAITS_GRIP_OF_FREE = enum.auto()  # the leaders are not commanded, and a grip is asked for
+    AWAITS_GRIP_OF_LIMP = enum.auto()  # the robot was stopped while the followers followed
     LETS_GO = enum.auto()
     DRIVES = enum.auto()
     CATCHES = enum.auto()
@@ -50,12 +51,16 @@ class _Phase(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class _Meaning:
-    """Says what a phase means for others, and which phase follows where both leaders have carried out the order."""
+    """Says what a phase means for others, and which phase follows where both leaders have carried out the order.
+
+    What else ends a wait for a leader's driver is the way out.
+    """
 
     leaders: Leaders
     order: Order
     message: str = ""
     following: _Phase | None = None
+    way_out: str = ""
 
 
 _MEANINGS = {
@@ -65,12 +70,18 @@ _MEANINGS = {
         Order.ALIGN,
         "the leaders are driven to the followers; keep clear of them",
         following=_Phase.AWAITS_GRIP,
+        way_out="or hand back by the service takeover with data: false",
     ),
     _Phase.AWAITS_GRIP: _Meaning(
         Leaders.HOLDING, Order.HOLD, f"hold the leaders and {GRIP}, or call {GRIPPED}; they go limp then"
     ),
     _Phase.AWAITS_GRIP_OF_FREE: _Meaning(
         Leaders.FREE, Order.NOTHING, f"bring the leaders to the followers and {GRIP}, or call {GRIPPED}"
+    ),
+    _Phase.AWAITS_GRIP_OF_LIMP: _Meaning(
+        Leaders.LIMP,
+        Order.NOTHING,
+        f"the robot was stopped; bring the leaders to the followers and {GRIP}, or call {GRIPPED}",
     ),
     _Phase.LETS_GO: _Meaning(
         Leaders.HOLDING,
@@ -84,6 +95,7 @@ _MEANINGS = {
         Order.HOLD,
         "keep holding the leaders; their torque is being switched on where they are",
         following=_Phase.HOLDS,
+        way_out=f"or put the leaders down and call {RELEASE}",
     ),
     _Phase.HOLDS: _Meaning(
         Leaders.HOLDING, Order.HOLD, f"the leaders hold; to let them go, support them and call {RELEASE}"
@@ -124,6 +136,7 @@ class Handover:
         self._aligns = aligns
         self._phase = _Phase.FREE
         self._human = False
+        self._needs_grip = aligns  # whether no leader is followed before a grip
         self._reason = ""  # why the leaders were left alone
         self._waits_for = ""
         self._is_halted = False
@@ -147,7 +160,7 @@ class Handover:
     @property
     def awaits_grip(self) -> bool:
         """Whether a grip of both leaders is waited for."""
-        return self._phase in (_Phase.AWAITS_GRIP, _Phase.AWAITS_GRIP_OF_FREE)
+        return self._phase in (_Phase.AWAITS_GRIP, _Phase.AWAITS_GRIP_OF_FREE, _Phase.AWAITS_GRIP_OF_LIMP)
 
     @property
     def takes_grip(self) -> bool:
@@ -157,7 +170,9 @@ class Handover:
     @property
     def message(self) -> str:
         """What is waited for, and what ends the wait; empty where nothing is."""
-        return "; ".join(filter(None, [_MEANINGS[self._phase].message, self._reason, self._waits_for]))
+        meaning = _MEANINGS[self._phase]
+        way_out = meaning.way_out if self._waits_for and not self._is_halted else ""
+        return "; ".join(filter(None, [meaning.message, self._reason, self._waits_for, way_out]))
 
     def take_over(self, *, needs_grip: bool = False) -> None:
         """Records that a human takes over, or asks again for leaders that were left alone.
@@ -169,6 +184,7 @@ class Handover:
         self._human, self._reason = True, ""
         if has_taken_over:
             return
+        self._needs_grip = self._aligns or needs_grip
         if self._aligns:
             self._phase = _Phase.ALIGNS
         else:
@@ -206,9 +222,12 @@ class Handover:
         Args:
             reports: of both leaders.
             halted: why the robot must not move, or empty. Leaders that are being aligned stop and hold meanwhile, and
-                no grip counts.
+                no grip counts. Leaders that are followed must be gripped again afterwards, because a person may have
+                let them go.
         """
         reports = tuple(reports)
+        if halted and self._phase is _Phase.DRIVES and self._needs_grip:
+            self._phase = _Phase.AWAITS_GRIP_OF_LIMP if self._aligns else _Phase.AWAITS_GRIP_OF_FREE
         stops = bool(halted) and (self._phase is _Phase.ALIGNS or self.awaits_grip)
         self._is_halted = stops
         waits = [halted] if stops else [report.waits_for for report in reports]

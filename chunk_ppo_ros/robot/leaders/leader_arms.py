@@ -112,7 +112,7 @@ class LeaderArms:
     def unknown(self, side: str, *, now: float) -> str:
         """Returns why it is not known where a leader is at the steady time `now`, or an empty string."""
         if now - self._arrivals.get(side, -np.inf) > self._timeout:
-            return f"no joint states of the {side} leader within {self._timeout} s"
+            return f"no joint states of the {side} leader within {self._timeout} s; check its driver"
         return self._trust[side].doubt
 
     def confirm(self) -> None:

@@ -137,10 +137,10 @@ class Leader:
         if goal is None or reading is None:
             alignment.rest()
             unknown = self._arms.unknown(self._side, now=now)
-            return LeaderReport(waits_for=unknown or "it is not known where its follower is")
+            return LeaderReport(waits_for=unknown or "it is not known where its follower is; check the driver of that")
         self._link.open()
         if not self._link.is_connected:
-            return LeaderReport(waits_for="its driver does not listen to commands yet")
+            return LeaderReport(waits_for="its driver does not listen to commands yet; check that it runs")
         currents = None if reading.currents is None else reading.currents[_ARM]
         command = alignment.step(goal, reading.state[_ARM], currents, now=now, period=self._period)
         self._link.send(command.tolist())
