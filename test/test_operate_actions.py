@@ -19,7 +19,7 @@ from chunk_ppo_ros.nodes.operate.actions import (
     key_table,
     with_keys,
 )
-from chunk_ppo_ros.nodes.operate.desk import PATIENCE, PEDAL_AGAIN, REPEAT, Desk
+from chunk_ppo_ros.nodes.operate.desk import PATIENCE, PEDAL_AGAIN, Desk
 from chunk_ppo_ros.nodes.operate.footer import footer_lines, offered_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.picture import Board, Driver, Leaders, Level, Phase, Picture, Status
@@ -185,8 +185,9 @@ def test_a_key_without_a_meaning_is_left_to_others(rig: Rig) -> None:
 
 
 def test_a_held_key_counts_once(rig: Rig) -> None:
-    for step in range(100):
-        rig.desk.press(key_of("takeover"), now=10.0 + step * (REPEAT - 0.1))
+    repeats = [10.0, *(10.66 + 0.04 * step for step in range(100))]  # as a terminal repeats it: first after 0.66 s
+    for now in repeats:
+        rig.desk.press(key_of("takeover"), now=now)
     assert rig.names == ["takeover"]
     rig.desk.press(key_of("takeover"), now=200.0)
     assert rig.names == ["takeover", "takeover"]
