@@ -163,6 +163,20 @@ def test_bad_ends_are_named_and_equal_ones_counted_together() -> None:
     assert training_lines(running(rollout=None, start_age=None), 80)[2] == "stale: ? versions, ? at start"
 
 
+def test_a_run_without_a_trainer_tells_nothing_by_which_its_checkpoint_is_known() -> None:
+    nodes = frozenset({"reward_node", "robot_node", "policy_node", "deployment_node"})
+    assert training_lines(running(nodes=nodes, rollout=Rollout(7, 0, 2**31)), 37) == [
+        "none: a checkpoint acts",
+        "chunk 941 of the policy: 16 steps",
+        "observation 0.12 s old at start",
+        "ended 4 EXECUTED",
+    ]
+    assert training_lines(running(nodes=nodes, chunk=None, start_age=None), 37)[1:3] == [
+        "no chunk yet",
+        "observation ? old at start",
+    ]
+
+
 def test_old_and_silent_sensors_are_marked() -> None:
     values = ages("cam_high") | ages("left arm", seconds=1.5) | ages("right arm", seconds=math.nan)
     picture = running(statuses={"policy_node": Status("policy_node", Level.OK, "", values)})

@@ -12,7 +12,7 @@ from chunk_ppo_msgs.srv import EndEpisode
 from std_msgs.msg import Float32
 from std_srvs.srv import SetBool, Trigger
 
-from chunk_ppo_ros.config import RewardConfig, TrainConfig
+from chunk_ppo_ros.config import DeployConfig, RewardConfig, TrainConfig
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
@@ -81,6 +81,14 @@ def test_each_part_that_is_silent_for_too_long_is_named_until_it_is_back(node: F
         "policy_node is silent: no bootstrap after a truncated episode for 2.0 s",
     ]
     assert look(14.0) == ["trainer_node is back", "policy_node is back"]
+
+
+@pytest.mark.parametrize(("checkpoints", "name"), [((), "trainer_node"), (("a",), "deployment_node")])
+def test_the_node_that_does_not_acknowledge_is_named(checkpoints: tuple[str, ...], name: str, node: FakeNode) -> None:
+    announcer = DeployConfig(checkpoints=checkpoints).announcer
+    watch = RewardWatch(node, CONFIG, Conditions(node), announcer=announcer)  # type: ignore[arg-type]
+    watch.look_for_silence(13.0, join=ChunkJoin(CONFIG.sources), unacknowledged_for=2.1, bootstrap_due_for=0.0)
+    assert [text.split()[0] for _, text in node.take_lines()] == [name]
 
 
 # The tests below check what reward_node publishes and stores of episodes.

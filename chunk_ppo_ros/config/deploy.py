@@ -41,6 +41,11 @@ class DeployConfig(Checked):
         return bool(self.checkpoints)
 
     @property
+    def announcer(self) -> str:
+        """The node that announces the policy that acts, and acknowledges transitions."""
+        return "deployment_node" if self.is_deployment else "trainer_node"
+
+    @property
     def is_comparison(self) -> bool:
         """Whether two checkpoints act in turn, so that the operator must not know which one does."""
         return len(self.checkpoints) > 1

@@ -72,6 +72,8 @@ def _sum(counts: Iterable[PromptCounts]) -> PromptCounts:
 
 def training_lines(picture: Picture, width: int) -> list[str]:
     """Returns the rollout, the newest chunk, how the last ones ended, and how stale the policy acts."""
+    if picture.is_deployment:
+        return [fitted(line, width) for line in _deployment_lines(picture)]
     rollout, chunk = picture.rollout, picture.chunk
     lines = [f"rollout {NOT_KNOWN}"]
     if rollout is not None:
@@ -84,6 +86,19 @@ def training_lines(picture: Picture, width: int) -> list[str]:
     age = "?" if picture.start_age is None else f"{picture.start_age:.2f} s"
     lines.append(f"stale: {behind} versions, {age} at start")
     return [fitted(line, width) for line in [*lines, f"ended {_ends(picture)}"]]
+
+
+def _deployment_lines(picture: Picture) -> list[str]:
+    """Returns what a run without a trainer does.
+
+    By the version or V(s) an operator could tell which of two checkpoints acts.
+    """
+    chunk, age = picture.chunk, picture.start_age
+    newest = "no chunk yet"
+    if chunk is not None:
+        newest = f"chunk {chunk.sequence_number} of {'you' if chunk.human else 'the policy'}: {chunk.num_steps} steps"
+    observed = "?" if age is None else f"{age:.2f} s"
+    return ["none: a checkpoint acts", newest, f"observation {observed} old at start", f"ended {_ends(picture)}"]
 
 
 def _ends(picture: Picture) -> str:

@@ -216,6 +216,11 @@ class Picture:
     question: str = ""
 
     @property
+    def is_deployment(self) -> bool:
+        """Whether a checkpoint acts without a trainer, as far as it is known."""
+        return self.nodes is not None and "deployment_node" in self.nodes
+
+    @property
     def phase(self) -> Phase:
         """Where the episode is, and IDLE before it is told."""
         return Phase.IDLE if self.episode is None else self.episode.phase

@@ -89,7 +89,7 @@ class EpisodeControl:
             commands,
             has_simulator=not config.env.is_real,
             starts_automatically=config.episode.start_automatically,
-            announcer="deployment_node" if config.deploy.is_deployment else "trainer_node",
+            announcer=config.deploy.announcer,
         )
         self._state = EpisodeStatePublisher(
             node, records, self._books, conditions, reset=config.episode.reset, find_wait=self._find_wait

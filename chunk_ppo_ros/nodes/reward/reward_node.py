@@ -45,7 +45,7 @@ class RewardNode(Node):
         check_settings(reward)
         self._records = RunRecords(self._config, prompt_for=lambda episode: self._control.prompt_of(episode))
         conditions = Conditions(self)
-        self._watch = RewardWatch(self, reward, conditions)
+        self._watch = RewardWatch(self, reward, conditions, announcer=self._config.deploy.announcer)
         self.outbox = TransitionOutbox(self, conditions)
         self._control = EpisodeControl(
             self, self._config, self._records, self.outbox, conditions, refuse=self._refuse, deliver=self._deliver
@@ -230,10 +230,12 @@ class RewardNode(Node):
             bootstrap_due_for=0.0 if records.closing is None else now - records.closing.since,
         )
         if delivery.full:
-            text = f"{len(delivery)} transitions wait for trainer_node's answer"
+            text = f"{len(delivery)} transitions wait for the answer of {self._config.deploy.announcer}"
             self._director.publish(records.episodes.hold(episodes.DELIVERY, text))
         elif delivery.eased:
-            self._director.publish(records.episodes.release(episodes.DELIVERY, "trainer_node answers"))
+            self._director.publish(
+                records.episodes.release(episodes.DELIVERY, f"{self._config.deploy.announcer} answers")
+            )
 
     def destroy_node(self) -> None:
         """Ends what a reset has started, stores the counts of the run, and destroys the node."""

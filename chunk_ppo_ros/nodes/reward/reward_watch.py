@@ -24,10 +24,14 @@ class RewardWatch:
         node: the node whose view of the graph is read.
         config: the configuration, with the names of the reward sources and the time after which a node is silent.
         conditions: the conditions of the node.
+        announcer: the node that announces the policy and acknowledges transitions.
     """
 
-    def __init__(self, node: Node, config: RewardConfig, conditions: Conditions) -> None:
+    def __init__(
+        self, node: Node, config: RewardConfig, conditions: Conditions, *, announcer: str = "trainer_node"
+    ) -> None:
         self._config = config
+        self._announcer = announcer
         self._conditions = conditions
         self._presence = PresenceWatch(node, WATCHED_TOPICS)
         self._is_stopped = False  # whether there is an emergency stop
@@ -59,7 +63,7 @@ class RewardWatch:
         Args:
             now: the present time.
             join: the chunks whose outcome is not known yet.
-            unacknowledged_for: the seconds for which trainer_node has not acknowledged, or 0 if no transition waits.
+            unacknowledged_for: the seconds for which nobody has acknowledged, or 0 if no transition waits.
             bootstrap_due_for: the seconds for which a bootstrap of policy_node is due, or 0 if none is.
         """
         timeout = self._config.source_timeout
@@ -69,7 +73,7 @@ class RewardWatch:
         for source in self._config.sources:
             self._report(f"reward source '{source}'", "task_reward after a chunk", silent=source in missing)
         transitions = "transition_ack (transitions are sent again)"
-        self._report("trainer_node", transitions, silent=unacknowledged_for > timeout)
+        self._report(self._announcer, transitions, silent=unacknowledged_for > timeout)
         self._report("policy_node", "bootstrap after a truncated episode", silent=bootstrap_due_for > timeout)
 
     def _report(self, part: str, message: str, *, silent: bool) -> None:
