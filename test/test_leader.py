@@ -73,6 +73,9 @@ class FakeLink:
     def close(self) -> None:
         self.is_open = self.is_connected = False
 
+    def leave(self) -> None:
+        self.close()
+
     def send(self, positions: list[float]) -> None:
         assert self.is_open
         self.asked.append("goal")
@@ -277,6 +280,13 @@ def test_what_happens_to_a_leader_that_has_torque_is_noticed(
         setattr(bench.link, name, value)
     assert text in bench.until(Order.ALIGN, has_problem).problem
     assert not bench.link.is_open
+
+
+def test_another_commander_of_a_leader_that_holds_is_noticed(bench: Bench) -> None:
+    bench.until(Order.ALIGN, is_done)
+    bench.until(Order.HOLD, is_done)
+    bench.link.contradicted = True
+    assert "another program sends it commands" in bench.until(Order.HOLD, has_problem).problem
 
 
 def test_a_motor_that_keeps_its_torque_is_said(bench: Bench) -> None:

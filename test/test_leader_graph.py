@@ -111,6 +111,12 @@ def test_other_commanders_a_pause_and_a_lost_driver(graph: LeaderGraph) -> None:
     gravity.refuses = False
     graph.takeover(True)
     graph.until(lambda: len(graph.leaders["right"].arm_commands()) > 10 and not gravity.is_on)
+    graph.until_leaders(TakeoverState.HOLDING)
+    gravity.is_on = True
+    graph.until(lambda: "leader_right: another program sends it commands" in graph.state.message)
+    gravity.is_on = False
+    graph.takeover(True)
+    graph.until(lambda: graph.state.leaders == TakeoverState.ALIGNING)
 
     graph.peer.tell(EpisodeEvent.PAUSED)
     graph.until(lambda: "paused" in graph.state.message)

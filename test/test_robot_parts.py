@@ -238,3 +238,7 @@ def test_what_the_leaders_do_is_published_when_it_changes_and_what_is_waited_for
     published = [(each.leaders, each.message) for each in node.published("takeover_state")]
     assert published == [(0, ""), (2, "release them"), (0, "")]
     assert node.take_lines() == [("info", "release them")]
+    for count in range(100):  # as where the joint states of a leader come unreliably
+        message = f"no joint states {count}" if count % 2 else "keep clear"
+        driver.update(run_id="run", human=False, segment=0, problem="", leaders=Leaders.ALIGNING, message=message)
+    assert node.take_lines() == []

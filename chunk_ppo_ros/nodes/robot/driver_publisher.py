@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from chunk_ppo_msgs.msg import TakeoverState
 from rclpy.node import Node
 
@@ -13,6 +15,9 @@ from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.robot.leaders.handover import Leaders
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
+
+LOG_PERIOD = 2.0
+"""The shortest time between two lines in the log about what is waited for, s. A driver may fail again and again."""
 
 
 class DriverPublisher:
@@ -27,6 +32,7 @@ class DriverPublisher:
         self._node = node
         self._conditions = conditions
         self._published: tuple[bool, int, int, str] | None = None  # human, stamp of the segment, leaders, message
+        self._logged, self._logged_at = "", -LOG_PERIOD  # the last message in the log, and its steady time, s
         self._publisher = topics.TAKEOVER_STATE.create_publisher(node)
 
     def follow(self, player: ChunkPlayer, takeover: Takeover, *, run_id: str) -> None:
@@ -78,9 +84,16 @@ class DriverPublisher:
             )
         if before is not None and before[0] != human:
             self._node.get_logger().info("a human drives" if human else "the policy drives")
-        if message and not problem and (before is None or before[3] != message):
-            self._node.get_logger().info(message)
+        self._log("" if problem else message)
         if problem:
             self._conditions.raise_condition(condition_table.LEADER_NOT_FOLLOWED, reason=problem)
         else:
             self._conditions.clear_condition(condition_table.LEADER_NOT_FOLLOWED)
+
+    def _log(self, message: str) -> None:
+        """Logs what is waited for when it changes. Changes in short order are left out."""
+        now = time.monotonic()
+        if message in ("", self._logged) or now - self._logged_at < LOG_PERIOD:
+            return
+        self._logged, self._logged_at = message, now
+        self._node.get_logger().info(message)

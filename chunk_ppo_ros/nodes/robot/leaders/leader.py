@@ -90,7 +90,7 @@ class Leader:
             self._forget()
         if order is Order.LET_GO:
             self._alignment = self._held = None
-            self._link.close()
+            self._link.leave()
         self._order = order
 
     def _look(self, now: float) -> None:
@@ -202,7 +202,7 @@ class Leader:
         self._end_routine()
         self._alignment = self._held = None
         self._drivers, self._looked_at = frozenset(), -LOOK_PERIOD
-        self._link.close()
+        self._link.leave()
 
     def _end_routine(self) -> None:
         if isinstance(self._wait, ServiceCall):

@@ -1,4 +1,7 @@
-"""The topics and services of one leader's driver. The publisher of its commands exists only while it is commanded."""
+"""The topics and services of one leader's driver.
+
+The publisher of its commands exists only while it is commanded. What others send is heard as long as the leader holds.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class LeaderLink:
         return ", ".join(n for n in self._publishers() if n != own and not n.endswith(f"/{GRAVITY_COMPENSATION}"))
 
     def check_uncontradicted(self) -> None:
-        """Checks that the driver was sent no command but ours since the publisher was made.
+        """Checks that the driver was sent no command but ours since `open`, until `leave`.
 
         Raises:
             DriverRefused: if it was.
@@ -79,19 +82,26 @@ class LeaderLink:
 
     def open(self) -> None:
         """Makes the publisher, and listens to what is sent."""
-        if self._commands is None:
-            topic = f"{self.name}/{GROUP_COMMANDS}"
+        topic, kind = f"{self.name}/{GROUP_COMMANDS}", self._interfaces.group_command
+        if self._heard is None:
             self._num_sent = self._num_heard = 0
-            kind = self._interfaces.group_command
             self._heard = self._node.create_subscription(kind, topic, self._on_command, qos.COMMAND)
+        if self._commands is None:
             self._commands = self._node.create_publisher(kind, topic, qos.COMMAND)
 
     def close(self) -> None:
-        """Removes the publisher. The motors hold their last goal."""
-        if self._commands is not None and self._heard is not None:
+        """Removes the publisher. The motors hold their last goal, and what others send is still heard."""
+        if self._commands is not None:
             self._node.destroy_publisher(self._commands)
+            self._commands = None
+
+    def leave(self) -> None:
+        """Removes the publisher, and listens no longer."""
+        self.close()
+        if self._heard is not None:
             self._node.destroy_subscription(self._heard)
-            self._commands = self._heard = None
+            self._heard = None
+        self._num_sent = self._num_heard = 0
 
     def send(self, positions: list[float]) -> None:
         """Commands the six joints, rad, where the publisher exists."""
