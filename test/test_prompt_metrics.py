@@ -104,3 +104,23 @@ def test_the_plot_has_a_curve_for_each_prompt(tmp_path: Path, monkeypatch: pytes
     lines = {line.get_label(): line.get_xydata() for line in drawn[0].axes[0].lines}
     np.testing.assert_allclose(lines["cup"], [[15, 1.0], [21, 1.0]])
     np.testing.assert_allclose(lines["open the door of the refriger .."], [[18, 1 / 3], [24, 0.5]])
+
+
+def test_many_prompts_have_no_curves_and_a_dollar_is_no_formula(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    save = plots.save
+    monkeypatch.setattr(
+        plots, "save", lambda figure, path, **sizes: (drawn.append(figure), save(figure, path, **sizes))
+    )
+    for number in (8, 9):
+        prompts = [r"pay $\frac$ now", *(f"task {each}" for each in range(1, number))] * 2
+        episodes = [
+            {**episode(place, prompt, success=True), "episode/prompt": prompt} for place, prompt in enumerate(prompts)
+        ]
+        plots.draw_learning_curve(
+            tmp_path / "plot.png", title="", updates=[], episodes=episodes, evaluations=[], clip_range=(0.8, 1.2)
+        )
+    few, many = (len(figure.axes[0].lines) for figure in drawn)
+    assert few - many == 8

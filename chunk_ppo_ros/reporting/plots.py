@@ -20,6 +20,9 @@ WINDOW = 32
 LABEL_LENGTH = 32
 """The number of characters of a prompt that a legend shows."""
 
+MAX_PROMPT_CURVES = 8
+"""The number of prompts up to which each has a curve. A legend of more would cover the plots below it."""
+
 COLOR, FAINT, SECOND = "#1f5fa8", "#9dbfe3", "#c4501b"
 
 
@@ -89,7 +92,8 @@ def save(figure: Figure, path: Path, *, dpi: int) -> None:
 def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:
     axis.set_title("Episodes solved while training", fontsize=10)
     _episode_curve(axis, episodes, "episode/success", points=False)
-    for prompt, records in episodes_by_prompt(episodes).items():
+    by_prompt = episodes_by_prompt(episodes)
+    for prompt, records in by_prompt.items() if len(by_prompt) <= MAX_PROMPT_CURVES else ():
         _prompt_curve(axis, episodes, records, prompt=prompt)
     _evaluation_points(axis, evaluations, "success")
     axis.set_ylim(-0.03, 1.03)
@@ -122,6 +126,7 @@ def _prompt_curve(axis: Axes, episodes: Sequence[Record], records: Sequence[Reco
     means = running_mean(np.array([record["episode/success"] for record in records], float), WINDOW)
     start = min(WINDOW, len(means)) // 2
     label = prompt if len(prompt) <= LABEL_LENGTH else f"{prompt[: LABEL_LENGTH - 3]} .."
+    label = label.replace("$", r"\$")  # Otherwise matplotlib would read a formula.
     axis.plot(own[start:], means[start:], linewidth=1.0, label=label)
 
 
