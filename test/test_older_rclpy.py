@@ -58,6 +58,8 @@ def parameter_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("entry", NODES, ids=lambda entry: entry.name)
 def test_a_node_spins_without_events_executor(entry: NodeEntry, parameter_file: Path) -> None:
     arguments = ["--ros-args", "--params-file", str(parameter_file)]
+    if entry.name == "deployment_node":
+        arguments += ["-p", f"deploy.checkpoints:=[{parameter_file.parent}]"]  # It is not opened before the run begins.
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, entry.module, *arguments],
         capture_output=True,

@@ -7,6 +7,7 @@ import os
 import pathlib
 import shlex
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -358,14 +359,14 @@ def test_a_command_ends_with_a_reward_node_that_is_killed(tmp_path: pathlib.Path
         f"CommandProcess([sys.executable, '-c', {HANGS.format(path=str(tmp_path / 'ids'))!r}], {{}}, "
         f"pathlib.Path({str(tmp_path)!r})); time.sleep(60)"
     )
-    parent = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", code])
+    parent = subprocess.Popen([sys.executable, "-c", code])
     deadline = time.monotonic() + 20.0
     while not (tmp_path / "ids").exists() or len((tmp_path / "ids").read_text().split()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     command, child = (int(word) for word in (tmp_path / "ids").read_text().split())
-    os.kill(parent, signal.SIGKILL)
-    os.waitpid(parent, 0)
+    parent.kill()
+    parent.wait()
     while is_alive(command):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -244,7 +244,9 @@ def test_the_robot_moves_in_chunks_by_script_and_by_hand(make_rig: RIG) -> None:
     assert spent(rig, 3.0) == {"resetting": 3.0}  # The followers hold.
     rig.take_over(True, leaders=Takeover.LIMP)
     assert spent(rig, 3.0) == {"motion": 3.0, "resetting": 3.0}
+    rig.take_over(False)
     rig.call("start_episode")
+    rig.take_over(True, leaders=Takeover.LIMP)
     assert spent(rig, 3.0) == {"running": 3.0}  # Segments tell their durations from now on.
     before, tell = rig.state().times.motion, rig.node.subscribers["execution_result"]
     tell(msg.ExecutionResult(run_id="run", duration=0.32))

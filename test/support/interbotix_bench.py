@@ -14,6 +14,8 @@ import rclpy
 from std_srvs.srv import Trigger
 
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.nodes.common.operator_calls import OperatorCalls
+from chunk_ppo_ros.nodes.robot.between_episodes.prepare_service import serve_preparation
 from chunk_ppo_ros.nodes.robot.robot_backends import make_backend
 from chunk_ppo_ros.robot import aloha
 from support.spinner import Spinner
@@ -32,6 +34,7 @@ class Bench(Spinner):
         self.node = rclpy.create_node("bench")
         super().__init__(self.node)
         self.backend = make_backend(self.node, config)
+        serve_preparation(OperatorCalls(self.node, run_id=str), self.backend)
         self._running: dict[str, ExitStack] = {}
 
     def start(self, side: str, **options: object) -> FakeDriver:
@@ -63,7 +66,7 @@ class Bench(Spinner):
 
     def prepare(self) -> Trigger.Response:
         """Asks the back end to prepare the arms again, and waits for the answer."""
-        future = self.node.create_client(Trigger, "robot_node/prepare_robot").call_async(Trigger.Request())
+        future = self.node.create_client(Trigger, "bench/prepare_robot").call_async(Trigger.Request())
         self.until(future.done)
         return future.result()
 

@@ -17,6 +17,10 @@ TRANSITIONS = {
 }
 
 
+PATIENCE = 40.0
+"""The seconds that a service is waited for. A busy machine is slow, and nothing here is timed."""
+
+
 class LifecycleOperator:
     """Asks one node for transitions of its lifecycle, by its service.
 
@@ -26,10 +30,10 @@ class LifecycleOperator:
         until: spins until a condition holds.
     """
 
-    def __init__(self, node: Node, name: str, until: Callable[[Callable[[], object]], None]) -> None:
+    def __init__(self, node: Node, name: str, until: Callable[..., None]) -> None:
         self._client = node.create_client(ChangeState, f"{name}/change_state")
         self._until = until
-        until(self._client.service_is_ready)
+        until(self._client.service_is_ready, timeout=PATIENCE)
 
     def ask(self, *transitions: str) -> list[bool]:
         """Asks for transitions one after another, and returns of each whether the node made it."""

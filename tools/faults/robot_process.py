@@ -29,6 +29,7 @@ class RobotProcesses:
         settings = {
             "env.simulator": "none",
             "robot.backend": "ros2_control",
+            "robot.align_leaders": "false",  # this back end does not command leaders
             "model.action_horizon": HORIZON,
             "run.run_dir": self._folder,
         }

@@ -23,7 +23,7 @@ from chunk_ppo_ros.nodes.operate import intake
 from chunk_ppo_ros.nodes.operate.actions import ACTIONS, Action, Request
 from chunk_ppo_ros.nodes.operate.pedals import Pedals
 from chunk_ppo_ros.nodes.operate.picture import Answer, Board, Picture
-from chunk_ppo_ros.nodes.wire import qos, services, topics
+from chunk_ppo_ros.nodes.wire import services, topics
 from chunk_ppo_ros.nodes.wire.services import Service
 from chunk_ppo_ros.nodes.wire.topics import Topic
 from chunk_ppo_ros.runtime.description import NODES
@@ -122,7 +122,7 @@ class OperatorLink(Node):
         topics.DIAGNOSTICS.create_subscription(self, self._on_diagnostics)
         topics.EMERGENCY_STOP_STATE.create_subscription(self, self._on_stop_state)
         # Best effort is heard from every publisher, and the next message repeats a state that was lost.
-        self.create_subscription(Joy, self._joy_topic, self._on_joy, qos.RELAXED)
+        topics.joy_buttons(self._joy_topic).create_subscription(self, self._on_joy)
 
     def _change(self, change: Callable[[Picture, Any], Picture], message: Any) -> None:
         self._board.change(lambda picture: change(picture, message))

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState, Joy
 from std_msgs.msg import Bool, Float32
 from trajectory_msgs.msg import JointTrajectory
 
@@ -176,6 +176,12 @@ EMERGENCY_STOP_STATE = Topic("emergency_stop_state", Bool, qos.LATCHED, qos.LATC
 
 # reward_node and robot_node publish what an operator has asked them for.
 OPERATOR_CALL = Topic("operator_call", msg.OperatorCall, qos.RELIABLE)
+
+
+def joy_buttons(name: str) -> Topic:
+    """Returns the topic of the buttons of pedals and pads, whose name is the setting `operate.joy_topic`."""
+    return Topic(name, Joy, qos.RELAXED)
+
 
 PUBLISHED_BY_ONE = (
     *CHUNK_TRAJECTORIES.values(),
