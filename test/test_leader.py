@@ -325,8 +325,8 @@ def test_a_leader_that_held_is_taken_again_at_the_next_takeover(bench: Bench) ->
     np.testing.assert_array_equal(bench.link.sent[0], GOAL)
     bench.until(Order.HOLD, is_done)
     del bench.link.sent[:]
-    bench.pose = GOAL + 0.2
+    bench.pose = GOAL + 0.07
     for _ in range(30):  # A leap is believed after five readings over 0.1 s.
         bench.observe()
     bench.step(Order.ALIGN)
-    np.testing.assert_array_equal(bench.link.sent[0], GOAL + 0.2)
+    np.testing.assert_array_equal(bench.link.sent[0], GOAL + 0.07)

@@ -15,7 +15,7 @@ from chunk_ppo_ros.robot.gate.trust_rule import LEADER
 MAX_ERROR = 0.1
 """The distance of a joint from its command, rad, up to which a leader is where it was commanded to be."""
 GIVE_WAY_ERROR = 0.05
-"""The distance of a joint from its command, rad, above which a leader that is stopped gives way."""
+"""The distance of a joint from its command, rad, up to which a leader that stands still holds the command."""
 RESISTANCE_TIME = 0.5
 """The seconds for which a joint must be farther, or its current too large, before that counts as resistance."""
 ACCELERATION = 1.0

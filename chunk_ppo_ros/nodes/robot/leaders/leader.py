@@ -11,7 +11,7 @@ from chunk_ppo_ros.nodes.robot.interbotix.waits import PREPARING, ServiceCall, W
 from chunk_ppo_ros.nodes.robot.leaders.leader_link import LeaderLink
 from chunk_ppo_ros.nodes.robot.leaders.leader_routines import let_go, take
 from chunk_ppo_ros.robot import aloha
-from chunk_ppo_ros.robot.leaders.alignment import MAX_ERROR, Alignment
+from chunk_ppo_ros.robot.leaders.alignment import GIVE_WAY_ERROR, Alignment
 from chunk_ppo_ros.robot.leaders.handover import LeaderReport, Order
 from chunk_ppo_ros.robot.leaders.leader_arms import LeaderArms
 
@@ -176,7 +176,7 @@ class Leader:
         measured. Otherwise it is where it was measured when its joint states were last believed.
         """
         measured = self._arms.newest(self._side)[_ARM]
-        holds = self._held is not None and np.max(np.abs(self._held - measured)) <= MAX_ERROR
+        holds = self._held is not None and np.max(np.abs(self._held - measured)) <= GIVE_WAY_ERROR
         return self._held if self._held is not None and holds else measured
 
     def _is_over(self, routine: Routine, now: float) -> bool:
