@@ -12,6 +12,7 @@ import pytest
 
 from chunk_ppo_ros.config import DeployConfig, EnvConfig, RewardConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.runtime import graph as graph_lib
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -49,6 +50,14 @@ def test_a_run_without_a_trainer_has_deployment_node_in_its_place(tmp_path: path
     assert graph.ends_with == "deployment_node"
     assert not [node.name for node in graph.nodes if node.respawn_arguments]  # it goes on by itself
     assert not root.exists()
+
+
+def test_a_training_in_the_folder_of_a_run_without_a_trainer_is_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "deployment.json").write_text("{}")
+    with pytest.raises(SettingError, match="must be a name that no run without a trainer has, got one"):
+        graph_lib.describe(make_config(tmp_path, simulator="kinematic"))
+    assert not (tmp_path / "one" / "params.yaml").exists()
 
 
 def test_only_the_nodes_that_load_jax_get_its_settings_and_all_keep_to_one_thread(tmp_path: pathlib.Path) -> None:

@@ -23,6 +23,9 @@ BEHIND_CONTROL = ("nice", "-n", "10")
 LOGS = "logs"
 """The name of the folder, within the folder of a run, that holds the log of each node."""
 
+DEPLOYMENT_FILE = "deployment.json"
+"""The file by which the folder of a run without a trainer is known."""
+
 
 def _always(config: TrainConfig, record: bool) -> bool:
     return True

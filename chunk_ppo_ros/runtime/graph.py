@@ -13,7 +13,7 @@ from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.core.folders import check_folder
-from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, NODES, Graph, NodeDescription
+from chunk_ppo_ros.runtime.description import BEHIND_CONTROL, DEPLOYMENT_FILE, NODES, Graph, NodeDescription
 from chunk_ppo_ros.runtime.ros_domain import DDS_DOMAINS, claim_domain
 from chunk_ppo_ros.runtime.supervisor import ON_NODE_EXIT, Supervisor
 
@@ -35,7 +35,8 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
         record: whether the rollout topics are recorded.
 
     Raises:
-        SettingError: for a folder of outputs that cannot be written.
+        SettingError: for a folder of outputs that cannot be written, and for a training in the folder of a run without
+            a trainer.
 
     Returns:
         The graph. The nodes that take long to start come first, the recorder before them.
@@ -44,6 +45,11 @@ def describe(config: TrainConfig, *, record: bool = False) -> Graph:
     check_folder(run_dir, "run.run_dir")
     if not config.deploy.is_deployment:
         check_folder(config.run.checkpoint_root, "run.checkpoint_root")
+        if (run_dir / DEPLOYMENT_FILE).exists():
+            raise SettingError(
+                f"run.exp_name must be a name that no run without a trainer has, got {config.run.exp_name}, which the "
+                f"one in {run_dir} has; take another name"
+            )
     parameter_file = run_dir / "params.yaml"
     write_parameter_file(config, parameter_file)
     lockstep = config.env.is_lockstep

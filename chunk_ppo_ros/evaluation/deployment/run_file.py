@@ -13,9 +13,7 @@ from chunk_ppo_ros.config.parameter_file import flatten
 from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS
-
-FILE = "deployment.json"
-"""The name of the file in the folder of a run."""
+from chunk_ppo_ros.runtime.description import DEPLOYMENT_FILE
 
 KEPT = (
     "deploy.checkpoints",
@@ -63,7 +61,7 @@ class DeployedRun:
         Raises:
             UserError: when the file is missing or damaged.
         """
-        path = folder / FILE
+        path = folder / DEPLOYMENT_FILE
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             run = cls(content["run_id"], {name: content["settings"][name] for name in KEPT})
@@ -85,10 +83,10 @@ class DeployedRun:
         folder = config.run.folder
         settings = flatten(config_module.to_dict(config))
         wanted = {name: settings[name] for name in KEPT}
-        if not (folder / FILE).exists():
+        if not (folder / DEPLOYMENT_FILE).exists():
             run = cls(uuid.uuid4().hex[:12], wanted)
             content = json.dumps(dataclasses.asdict(run), indent=2) + "\n"
-            write_atomically(folder / FILE, lambda file: file.write(content.encode()))
+            write_atomically(folder / DEPLOYMENT_FILE, lambda file: file.write(content.encode()))
             return run
         run = cls.read(folder)
         changed = [

@@ -20,6 +20,7 @@ from chunk_ppo_ros.config.parameter_file import load_config_file
 from chunk_ppo_ros.core.errors import CheckpointError, SettingError
 from chunk_ppo_ros.evaluation.deployment import run_file
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.runtime.description import DEPLOYMENT_FILE
 from chunk_ppo_ros.runtime.graph import add_graph_flags
 
 
@@ -99,7 +100,7 @@ def _check(checkpoint: Checkpoint, config: TrainConfig) -> None:
 def _check_folder(config: TrainConfig, *, resumes: bool) -> None:
     """Refuses the folder of another run, and a run to go on with that is not there or had other settings."""
     folder = config.run.folder
-    exists = (folder / run_file.FILE).exists()
+    exists = (folder / DEPLOYMENT_FILE).exists()
     if resumes:
         if not exists:
             raise SettingError(
