@@ -18,7 +18,9 @@ _LINE = 200  # characters of that line that are told
 
 
 class CommandProcess:
-    """A command that runs with its own group of processes. It ends with reward_node, however that ends.
+    """A command that runs with its own group of processes.
+
+    Its program ends with reward_node, however that ends. Where reward_node is killed, what the program started goes on.
 
     Args:
         arguments: the program and its arguments.
