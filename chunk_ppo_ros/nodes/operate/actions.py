@@ -167,7 +167,7 @@ ACTIONS = (
     Action(
         "confirm_motion",
         "m",
-        "let the robot move for the first time after its start",
+        "let the robot move after its start, and after a stop was cleared",
         services.CONFIRM_MOTION,
         _waits_for_confirmation,
         _says("confirm motion"),
@@ -202,12 +202,12 @@ ACTIONS = (
     Action(
         "clear_stop",
         "c",
-        "clear the emergency stop: the robot may move again",
+        "clear the emergency stop: look at the robot, and then let it move",
         services.EMERGENCY_STOP,
         lambda picture: bool(picture.stopped),
         _says("clear the stop"),
         fixed={"data": False},
-        question="Clear the emergency stop? Look at the robot first: it may move again.",
+        question="Clear the emergency stop? Look at the robot first.",
     ),
 )
 """All of them but the emergency stop, which no question and no other state delays."""
