@@ -29,9 +29,9 @@ class Driver:
             self.now, self.clock = self.now + 0.01, self.clock + 0.01
             self.send_one(self.clock - self.late)
 
-    def send_one(self, stamp: float) -> None:
+    def send_one(self, stamp: float, pose: np.ndarray = POSE) -> None:
         for side in aloha.SIDES:
-            state = POSE[aloha.side_slice(side)]
+            state = pose[aloha.side_slice(side)]
             age = self.clock - stamp
             self.readings.observe(
                 side, state, stamp=round(stamp * 1e9), now=self.now, age=age, effort=None, commanded=None
@@ -80,6 +80,25 @@ def test_joint_states_in_the_wrong_order_are_ignored(driver: Driver) -> None:
         driver.now += 0.01
         driver.send_one(driver.clock - 0.05)
     assert "no joint states of the left arm" in driver.blind
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(np.nan, "got nan"), (-np.pi, "got -3.14"), (0.0, "all six joints are exactly 0")]
+)
+@pytest.mark.parametrize("set_back", [0.15, 0.01], ids=["a clock that was set back", "a stamp that is repeated"])
+def test_a_failed_read_stops_the_arm_although_its_stamp_is_not_new(
+    driver: Driver, number: float, reason: str, set_back: float
+) -> None:
+    stamps = driver.readings.stamps
+    driver.clock -= set_back  # The driver runs on this machine, so that its stamps go back too.
+    driver.now, driver.clock = driver.now + 0.01, driver.clock + 0.01
+    driver.send_one(driver.clock, np.full(14, number))
+    assert reason in driver.blind and driver.readings.stamps == stamps
+    assert np.array_equal(driver.readings.positions(), POSE)
+    driver.send(set_back)  # None of these stamps is new.
+    assert reason in driver.blind
+    driver.send(0.15)
+    assert driver.blind == ""
 
 
 def test_the_time_of_a_simulator_may_go_back() -> None:

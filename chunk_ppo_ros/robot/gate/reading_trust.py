@@ -102,7 +102,7 @@ class ReadingTrust:
         )
         self._newest, self._newest_stamp, self._newest_time = np.array(state), stamp, now
         if wrong:
-            self._begin_doubt(f"joint states of the {self._arm} are not believed: {wrong}; check its driver")
+            self._doubt_for(wrong)
             return False
         if self._trust is Trust.DOUBTED:
             self._believe_again(state, now, commanded)
@@ -110,6 +110,22 @@ class ReadingTrust:
         if is_believed:
             self._believed = self._newest
         return is_believed
+
+    def judge_out_of_order(self, state: np.ndarray, *, commanded: np.ndarray | None) -> None:
+        """Doubts the arm where a reading cannot be right that is not used, because its stamp is not new.
+
+        Such a reading says nothing of where the arm is now. But one of a failed read shows that the driver fails. After
+        a clock was set back, all readings for some time have stamps that are not new.
+
+        Args:
+            state: float [7], the joints of the arm, rad and normalized opening.
+            commanded: float [7], the last command for the arm, or None before the first.
+        """
+        if wrong := self._out_of_range(state) or self._all_zero(state, commanded):
+            self._doubt_for(wrong)
+
+    def _doubt_for(self, wrong: str) -> None:
+        self._begin_doubt(f"joint states of the {self._arm} are not believed: {wrong}; check its driver")
 
     def _begin_doubt(self, doubt: str) -> None:
         self._trust, self._doubt, self._num_agreeing = Trust.DOUBTED, doubt, 0

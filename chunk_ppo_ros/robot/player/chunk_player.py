@@ -119,7 +119,7 @@ class ChunkPlayer:
     ) -> None:
         """Takes an arm's joint states, float [7], and its mean |effort|, which is None where it is unknown.
 
-        Joint states whose stamp is not new are ignored, and the arm counts as silent.
+        Joint states whose stamp is not new are not used, and the arm counts as silent.
 
         Args:
             side: "left" or "right".

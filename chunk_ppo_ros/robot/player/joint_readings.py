@@ -27,7 +27,9 @@ class _Reading:
 
 
 class JointReadings:
-    """Keeps one reading of each arm. A reading whose stamp is not new is ignored, and the arm counts as silent.
+    """Keeps one reading of each arm. A reading whose stamp is not new is not used, and the arm counts as silent.
+
+    It still stops the arm where it cannot be right, because it shows that the driver fails.
 
     Args:
         timeout: the age of joint states, s, beyond which they are too old.
@@ -77,6 +79,7 @@ class JointReadings:
             age: the ROS time of their arrival minus the stamp, s.
         """
         if not self._is_new(side, stamp, age):
+            self._trust[side].judge_out_of_order(state, commanded=commanded)
             return
         self._stamps[side] = stamp
         if self._trust[side].judge(state, stamp=stamp, now=now, commanded=commanded, age=age):
