@@ -15,6 +15,7 @@ from chunk_ppo_ros.robot.leaders.gestures import GRIP
 GRIPPED = "ros2 service call /robot_node/leaders_gripped std_srvs/srv/Trigger"
 AGAIN = "then call takeover again with data: true, or hand back"
 RELEASE = "ros2 service call /robot_node/release_leaders std_srvs/srv/Trigger"
+MAY_BE_STIFF = f"leaders that were left alone may still have torque; to switch it off, support them and call {RELEASE}"
 
 
 class Leaders(enum.IntEnum):
@@ -195,7 +196,7 @@ class Handover:
         if not self._human:
             return
         commanded = self._aligns and self._phase is not _Phase.FREE
-        self._human, self._reason = False, ""
+        self._human, self._reason = False, MAY_BE_STIFF if self._reason else ""
         self._phase = _Phase.CATCHES if commanded else _Phase.FREE
 
     def grip(self) -> str:
