@@ -135,8 +135,8 @@ UNSTARTED = {
     "go on": done("not paused", RESETTING),
 }
 STARTED = {
-    "start_episode": refused("an episode can start only after a reset; the policy may act", RUNNING),
-    "reset_done": refused("no reset is under way: the policy may act", RUNNING),
+    "start_episode": refused("an episode can start only after a reset; an episode runs", RUNNING),
+    "reset_done": refused("no reset is under way: an episode runs", RUNNING),
     "reset": refused("no reset can begin while episode 0 runs; end it first by the service end_episode", RUNNING),
     "success": done("episode 0 ends as SUCCESS", RESETTING),
     "failure": done("episode 0 ends as FAILURE", RESETTING),

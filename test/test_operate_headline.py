@@ -115,7 +115,7 @@ def status(level: Level, message: str, name: str = PLAYER, **values: str) -> dic
             "",
         ),
         (running(driver=Driver(False, Leaders.HOLDING, f"call {RELEASE}")), Kind.RUN, "EPISODE 12 RUNS", "The", "y"),
-        (running(rollout=Rollout(99, 0, 128, True)), Kind.RUN, "TRAINING HAS REACHED ITS END", "The last", ""),
+        (running(rollout=Rollout(99, 0, 128, True)), Kind.RUN, "THE RUN HAS REACHED ITS END", "The last", ""),
         (
             running(statuses=status(Level.ERROR, "the robot does not move: call confirm_motion")),
             Kind.WAIT,

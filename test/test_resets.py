@@ -335,7 +335,7 @@ def test_a_discard_in_a_reset_ends_the_command_before_the_next_one_begins(
     rig, first = hang(make_rig, tmp_path / "ids", code=stubborn)
     rig.call("discard")
     rig.tick()
-    assert rig.node.published("episode_state")[-1].waits_for == "the command of the reset before to end"
+    assert rig.node.published("episode_state")[-1].waits_for == "the end of the command of the last reset"
     until(lambda: len((tmp_path / "ids").read_text().split()) == 4, rig)
     assert not any(map(is_alive, first))
     assert [event for event in rig.events() if event[1] is READY] == []

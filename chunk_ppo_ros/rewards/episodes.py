@@ -41,7 +41,7 @@ class Phase(enum.Enum):
     IDLE = "there is no episode"
     RESETTING = "the scene is being reset"
     READY = "the episode waits for its start"
-    RUNNING = "the policy may act"
+    RUNNING = "an episode runs"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -136,7 +136,7 @@ def _leaders(picture: Picture) -> Headline | None:
 def _final(picture: Picture) -> Headline | None:
     if picture.rollout is None or not picture.rollout.final:
         return None
-    return Headline(Kind.RUN, "TRAINING HAS REACHED ITS END", f"The last policy version is {picture.rollout.version}.")
+    return Headline(Kind.RUN, "THE RUN HAS REACHED ITS END", f"The last policy version is {picture.rollout.version}.")
 
 
 def _waits(picture: Picture) -> Headline | None:

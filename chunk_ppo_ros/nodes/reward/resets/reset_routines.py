@@ -108,7 +108,7 @@ class ResetRoutines:
 
     def _run_command(self) -> Steps:
         while self._ending:
-            yield ResetStep("the command of the reset before to end")
+            yield ResetStep("the end of the command of the last reset")
         name = self._config.reset_arguments[0]
         try:
             process = CommandProcess(self._config.reset_arguments, self._environment(), self._folder)
