@@ -76,6 +76,13 @@ def test_hostile_chunks_break_no_rule_and_a_seed_repeats_them() -> None:
     assert run_trial(config, 1, 3, 150) == counts != run_trial(config, 2, 3, 150)
 
 
+def test_the_result_of_a_long_chunk_is_waited_for_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("faults.hostile_chunks.KINDS", ("long",))
+    for trial in (438, 571):  # Nothing ends their last chunks before 4 s have passed.
+        counts = run_trial(robot_limits(), 1, trial, 2)
+        assert counts.broken == {}, counts.violations
+
+
 def test_commands_within_the_limits_break_no_rule(judge: Judge) -> None:
     last = speed_up(judge)
     judge.command(last + 2 * A_T2 * WAIST)
@@ -144,11 +151,24 @@ def test_only_a_stop_lets_a_motion_start_from_a_reading(judge: Judge) -> None:
     assert judge.broken[1:] == ["over_velocity", "over_acceleration"]
 
 
-def test_a_robot_that_moves_long_after_a_stop_is_counted(judge: Judge) -> None:
+@pytest.mark.parametrize("held", [HOME, None])
+def test_a_robot_that_moves_long_after_a_stop_is_counted(judge: Judge, held: np.ndarray | None) -> None:
     for _ in range(10):
-        judge.command(HOME, playing=False)
+        judge.command(held, playing=False)
     judge.command(HOME + 0.001 * WAIST, playing=False)
     assert judge.broken == ["moved_after_stop"]
+
+
+def test_control_steps_that_are_too_early_for_a_command_do_not_lengthen_a_stop(judge: Judge) -> None:
+    target = np.array(HOME)
+    for size in range(1, 8):
+        target = target + size * A_T2 * WAIST
+        judge.command(target)
+    for size in range(6, 0, -1):
+        judge.command(None, dt=0.012, playing=False)
+        target = target + size * A_T2 * WAIST
+        judge.command(target, dt=0.008, playing=False)
+    assert judge.broken == []
 
 
 def test_the_end_of_the_commands_at_speed_is_counted_once(judge: Judge) -> None:

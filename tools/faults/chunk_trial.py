@@ -21,7 +21,7 @@ from chunk_ppo_ros.robot.gate.trust_rule import TrustRule
 from chunk_ppo_ros.robot.player.chunk_player import ChunkPlayer
 from faults.counts import Counts, Violation
 from faults.hostile_arms import UNBELIEVABLE, Arms, Driver, Reading
-from faults.hostile_chunks import HORIZON, WHOLE, ChunkSource, Delivery
+from faults.hostile_chunks import HORIZON, LONGEST, WHOLE, ChunkSource, Delivery
 from faults.hostile_operator import EPISODE_STARTS, Operator
 from faults.result_check import ResultCheck
 from faults.stop_watch import StopWatch
@@ -33,6 +33,13 @@ KEPT_INPUTS = 14
 """The number of inputs before a broken rule that are kept."""
 MAX_AHEAD = 60.0
 """The time by which the stamp of a human's segment may be ahead of a clock that was set back, s."""
+FEWEST_LAST_STEPS = 200
+"""The number of control steps after the last chunk that are judged in any case."""
+MOST_LAST_STEPS = 2 * LONGEST
+"""The number of control steps after the last chunk within which each chunk must have its result.
+
+The gate may make the longest chunk 1.5 times as long, and some control steps come too early for a command.
+"""
 MAX_STEPS_PER_CHUNK = 400
 """The number of control steps after which a trial ends although chunks are left."""
 
@@ -86,7 +93,9 @@ class ChunkTrial:
                 if self.counts.chunks >= num_chunks:
                     break
                 self._advance(sends=True)
-            for _ in range(200):
+            for number in range(MOST_LAST_STEPS):
+                if number >= FEWEST_LAST_STEPS and not self._results.outstanding:
+                    break
                 self._advance(sends=False)
         except Exception:
             self._report("crashes", traceback.format_exc())

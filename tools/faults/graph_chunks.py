@@ -16,12 +16,15 @@ from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.sensors.joints import CHUNK_JOINTS, duration_of
 from faults.graph_rig import PERIOD, RUN
 from faults.graph_run import GraphRun
-from faults.hostile_chunks import WHOLE, ChunkSource, Delivery
+from faults.hostile_chunks import LONGEST, WHOLE, ChunkSource, Delivery
 
 CHUNKS_PER_EPISODE = 50
 """The number of chunks after which the operator starts an episode."""
 EARLY = 0.15
 """The part of the chunks that do not wait for the result of the one before."""
+
+LONGEST_WAIT = 2.0 * LONGEST * PERIOD
+"""The time after the last chunk within which each must have its result, s. The longest takes up to 9.6 s."""
 
 
 def send_hostile_chunks(graph: GraphRun, num_chunks: int, *, seed: int) -> None:
@@ -42,7 +45,7 @@ def send_hostile_chunks(graph: GraphRun, num_chunks: int, *, seed: int) -> None:
         _deliver(graph, queue)
         if random.random() > EARLY:
             _wait(graph, queue, patience=1.0)
-    _wait(graph, queue, patience=5.0)
+    _wait(graph, queue, patience=LONGEST_WAIT)
     judge.finish(lost=False)
 
 

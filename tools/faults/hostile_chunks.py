@@ -12,6 +12,8 @@ from chunk_ppo_ros.robot.arm_trajectory import ArmTrajectory
 
 HORIZON = 16
 """The number of points of a chunk that is not spoiled."""
+LONGEST = 20 * HORIZON
+"""The number of points of the longest chunk."""
 SPOILED_TARGETS = (
     "jump",
     "jump_at_start",
@@ -108,7 +110,7 @@ class ChunkSource:
             targets[at[0] :, at[1]] = self._random.choice([-4.0, 4.0])
         elif kind == "reverse":
             targets[1::2] = 2.0 * targets[0] - targets[1::2]
-        lengths = {"no_points": 0, "one_point": 1, "long": HORIZON * 20}
+        lengths = {"no_points": 0, "one_point": 1, "long": LONGEST}
         return np.resize(targets, (lengths.get(kind, HORIZON), aloha.ACTION_DIM))
 
     def _spoil_times(self, times: np.ndarray, kind: str) -> np.ndarray:

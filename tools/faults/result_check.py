@@ -38,7 +38,12 @@ class ResultCheck:
         if ahead > limit:
             self._report("stamps_ahead", f"a segment has the stamp {result.stamp}, {ahead:.3f} s ahead of the clock")
 
+    @property
+    def outstanding(self) -> list[int]:
+        """The stamps that were received and have no result yet, ns, in order."""
+        return sorted(self._sent - set(self._results))
+
     def finish(self) -> None:
         """Reports the stamps without a result, at the end."""
-        for stamp in sorted(self._sent - set(self._results)):
+        for stamp in self.outstanding:
             self._report("missing_results", f"no result for {stamp}")

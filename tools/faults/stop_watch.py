@@ -30,7 +30,7 @@ class StopWatch:
         self._num_steps = 0  # control steps since the cause
         self._is_timed = True
         self._silent_after = -np.inf  # the time of the last command after which an early end was reported
-        self._num_idle = 0  # control steps since something was executed last
+        self._num_idle = 0  # control steps since something was executed last, without those too early for a command
         self._allowed = limits.ramp_steps
 
     def cause(self, now: float, reason: str) -> None:
@@ -67,7 +67,8 @@ class StopWatch:
         ):
             self._silent_after = self._stream.sent
             self._report("stopped_at_speed", f"no command after a step of {np.round(before, 4).tolist()}")
-        self._num_idle = 0 if playing or leads else self._num_idle + 1
+        must_wait = target is None and is_early
+        self._num_idle = 0 if playing or leads else self._num_idle + (not must_wait)
         if playing:
             self._allowed = self._limits.ramp_steps
         moves = target is not None and last is not None and bool(np.any(np.abs(target - last) > TOLERANCE))
