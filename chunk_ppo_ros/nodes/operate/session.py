@@ -19,6 +19,8 @@ from chunk_ppo_ros.nodes.operate.picture import Board, Place
 
 SPIN = 0.1
 """The longest wait for a message before the end of the session is looked for, s."""
+LEAVING_TIME = 5.0
+"""The longest time that the end of the session waits for the thread that listens, s."""
 RANGES = {
     "LOCALHOST": "this machine only",
     "SUBNET": "machines of this subnet",
@@ -90,9 +92,10 @@ def open_session(
         yield session
     finally:
         ended.set()
-        thread.join(timeout=2.0)
-        link.destroy_node()
-        rclpy.try_shutdown()
+        thread.join(timeout=LEAVING_TIME)
+        if not thread.is_alive():  # Otherwise the node is still in use. The thread ends with the process.
+            link.destroy_node()
+            rclpy.try_shutdown()
 
 
 def _listen(link: OperatorLink, session: Session, ended: threading.Event) -> None:
