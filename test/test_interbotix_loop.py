@@ -72,7 +72,8 @@ class Loop:
             stack.callback(rclpy.shutdown)
             self.drivers = {s: stack.enter_context(running_driver(s, register_time=0.01)) for s in aloha.SIDES}
             for driver in self.drivers.values():
-                driver.motors.positions.update(zip(aloha.ARM_JOINTS, SLEEPING, strict=True))
+                for angles in (driver.motors.positions, driver.motors.goals):
+                    angles.update(zip(aloha.ARM_JOINTS, SLEEPING, strict=True))
             self.operator = Operator(leaders=True)
             stack.callback(self.operator.close)
             log = stack.enter_context(self.log.open("w"))

@@ -92,14 +92,14 @@ class Led:
         self._operators: dict[str, LifecycleOperator] = {}
         self._random = random.Random(SEED)
 
-    def until(self, condition: Callable[[], object]) -> None:
+    def until(self, condition: Callable[[], object], *, timeout: float = PATIENCE) -> None:
         """Spins until a condition holds, and fails where the graph has ended."""
 
         def holds() -> bool:
             assert self._process.poll() is None, f"the graph has ended:\n{self._log.read_text()}"
             return bool(condition())
 
-        self._spinner.until(holds, timeout=PATIENCE)
+        self._spinner.until(holds, timeout=timeout)
 
     def cycle(self) -> str:
         """Leads a node down and up again at a random moment, and returns what was done."""

@@ -21,6 +21,10 @@ from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
 from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
 from support.fake_motors import FINGER_VELOCITY, FakeMotors
 
+COMMANDS_KEPT = 1000
+"""The commands that wait for this driver at most. The real one keeps 10, but tests judge each that was sent, and this
+driver runs in a thread that a busy machine may hold up for long."""
+
 
 class FakeDriver(Node):
     """The driver of one arm.
@@ -58,8 +62,8 @@ class FakeDriver(Node):
         self._register_time, self._read_time, self._reboot_time = register_time, read_time, reboot_time
         self._is_simulation = is_simulation
         self._states = self.create_publisher(JointState, "joint_states", 10)
-        self.create_subscription(JointGroupCommand, "commands/joint_group", self.on_group, 10)
-        self.create_subscription(JointSingleCommand, "commands/joint_single", self._on_single, 10)
+        self.create_subscription(JointGroupCommand, "commands/joint_group", self.on_group, COMMANDS_KEPT)
+        self.create_subscription(JointSingleCommand, "commands/joint_single", self._on_single, COMMANDS_KEPT)
         self.create_timer(1.0 / rate, self._publish)
         self._moved_at = time.monotonic()
         if has_services:
