@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,6 +48,20 @@ class ComingToRest:
     def blocks(self) -> bool:
         """Whether nothing may start yet, because the robot still moves."""
         return self.yields or (self._state is Rest.BRAKES and not self._gate.can_rest)
+
+    def unsettled(self, measured: Callable[[], np.ndarray]) -> str:
+        """Returns why no motion may begin yet, or an empty string.
+
+        The robot still brakes, and the motion would begin where the arms are measured, and not at the last command. The
+        command would leap there.
+
+        Args:
+            measured: returns the measured position, float [14].
+        """
+        if not self.is_under_way or self._gate.can_rest:
+            return ""
+        begins_elsewhere = self._gate.starting_point(measured()) is not self._gate.commanded
+        return "the robot must come to rest first" if begins_elsewhere else ""
 
     def leave(self) -> None:
         """Records that the robot moves by what is executed, and no longer comes to rest."""

@@ -107,7 +107,7 @@ class HumanDriving:
             return None
         obstacle = suspended if frozen else self._readings.blind(now) or self._leaders.not_ready
         if not obstacle and not self._leaders.any_followed:
-            obstacle = motion.strayed()
+            obstacle = motion.strayed() or motion.unsettled()
         if obstacle:
             self._leaders.release(obstacle)
             motion.brake()

@@ -70,7 +70,7 @@ class MotionExecutor:
     @property
     def comes_to_rest(self) -> bool:
         """Whether the robot still moves after a stop, so that no chunk may start. A simulator in lockstep does not."""
-        return self.rest.blocks and not self._lockstep
+        return (self.rest.blocks and not self._lockstep) or bool(self.unsettled())
 
     def is_early(self, now: float) -> bool:
         """Returns whether a command at this time would come too shortly after the last one."""
@@ -237,6 +237,10 @@ class MotionExecutor:
     def strayed(self) -> str:
         """Returns why the operator must look at the arms before the next motion, or an empty string."""
         return self._look.reason(self.gate.commanded, moves=self._running is not None)
+
+    def unsettled(self) -> str:
+        """Returns why no motion may begin yet; see `ComingToRest.unsettled`. A simulator in lockstep is at rest."""
+        return "" if self._lockstep else self.rest.unsettled(self._readings.positions)
 
     def take_hold(self, now: float) -> np.ndarray | None:
         """Returns the next command, float64 [14], of a robot that comes to rest after a stop, and then None."""
