@@ -171,6 +171,22 @@ def test_control_steps_that_are_too_early_for_a_command_do_not_lengthen_a_stop(j
     assert judge.broken == []
 
 
+def test_a_robot_that_gives_way_may_take_longer_at_a_lower_speed(judge: Judge) -> None:
+    judge.stops.give_way(1.0)  # It has 40 + 67 control steps for it.
+    judge.stops.set_max_velocity(0.15)
+    target = np.array(HOME)
+    for _ in range(200):
+        target = target + 0.0009 * WAIST
+        judge.command(target, playing=False)
+    assert judge.broken == []
+    judge.command(None, playing=False)
+    judge.stops.set_max_velocity(0.01)
+    for _ in range(600):
+        judge.command(target, playing=False)
+    judge.command(target + 0.0009 * WAIST, playing=False)
+    assert judge.broken == ["moved_after_stop"]
+
+
 def test_the_end_of_the_commands_at_speed_is_counted_once(judge: Judge) -> None:
     speed_up(judge)
     judge.command(None, playing=False)

@@ -75,7 +75,7 @@ class ChunkTrial:
             self._player,
             self._random,
             max_velocity=config.max_velocity,
-            on_speed=self._stream.set_max_velocity,
+            on_speed=self._set_max_velocity,
         )
         self._queue: list[tuple[float, int, Delivery]] = []
         self._order = itertools.count()
@@ -103,6 +103,10 @@ class ChunkTrial:
             self._results.finish()
         self.counts.faults += self._operator.num_events
         return self.counts
+
+    def _set_max_velocity(self, max_velocity: float) -> None:
+        self._stream.set_max_velocity(max_velocity)
+        self._stops.set_max_velocity(max_velocity)
 
     def _advance(self, *, sends: bool) -> None:
         """Goes on by one control step, and by what happens before it."""

@@ -32,6 +32,8 @@ class StopWatch:
         self._silent_after = -np.inf  # the time of the last command after which an early end was reported
         self._num_idle = 0  # control steps since something was executed last, without those too early for a command
         self._allowed = limits.ramp_steps
+        self._max_velocity = float(np.min(limits.speed[aloha.ARM_INDICES]))
+        self._way = 0.0  # how far the robot may move to give way, rad
 
     def cause(self, now: float, reason: str) -> None:
         """Records that the robot must stop from now on. Only the first cause of a moving robot is timed."""
@@ -40,8 +42,18 @@ class StopWatch:
 
     def give_way(self, distance: float) -> None:
         """Lets the robot move to where the blocked arm is, which is `distance` rad away."""
-        reach = float(np.min(self._limits.speed)) * self._limits.period
-        self._allowed = 4 * self._limits.ramp_steps + int(np.ceil(2.0 * distance / reach))
+        self._way = distance
+        self._allowed = self._steps_to_give_way()
+
+    def set_max_velocity(self, max_velocity: float) -> None:
+        """Judges by another largest speed of the arm joints from now on, rad/s. A robot that gives way takes longer."""
+        self._max_velocity = max_velocity
+        if self._way:
+            self._allowed = max(self._allowed, self._num_idle + self._steps_to_give_way())
+
+    def _steps_to_give_way(self) -> int:
+        reach = self._max_velocity * self._limits.period
+        return 4 * self._limits.ramp_steps + int(np.ceil(2.0 * self._way / reach))
 
     def step(self, target: np.ndarray | None, now: float, *, playing: bool, leads: bool, on_time: bool) -> None:
         """Judges a control step, before the stream judges its command.
@@ -71,6 +83,8 @@ class StopWatch:
         self._num_idle = 0 if playing or leads else self._num_idle + (not must_wait)
         if playing:
             self._allowed = self._limits.ramp_steps
+        if playing or (target is None and not is_early):
+            self._way = 0.0
         moves = target is not None and last is not None and bool(np.any(np.abs(target - last) > TOLERANCE))
         if moves and self._num_idle > self._allowed:
             self._report("moved_after_stop", f"{self._num_idle} control steps after the last that was executed")
