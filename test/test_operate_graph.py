@@ -230,9 +230,16 @@ def test_wrong_flags_are_refused(flags: list[str], message: str, capsys: pytest.
     assert message in capsys.readouterr().err
 
 
+PROGRAM = (
+    "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "runpy.run_module('chunk_ppo_ros', run_name='__main__', alter_sys=True)"
+)
+"""Runs the command as from a terminal. A process that a shell runs in the background ignores Ctrl-C."""
+
+
 def command(repository: Path, *flags: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "chunk_ppo_ros", "operate", *flags],
+        [sys.executable, "-c", PROGRAM, "operate", *flags],
         env={**os.environ, "PYTHONPATH": str(repository)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
