@@ -22,8 +22,9 @@ from chunk_ppo_ros.nodes.operate.actions import (
 from chunk_ppo_ros.nodes.operate.desk import PATIENCE, PEDAL_AGAIN, Desk
 from chunk_ppo_ros.nodes.operate.footer import footer_lines, offered_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
-from chunk_ppo_ros.nodes.operate.picture import Board, Driver, Leaders, Level, Phase, Picture, Status
+from chunk_ppo_ros.nodes.operate.picture import Board, Driver, Level, Phase, Picture, Status
 from chunk_ppo_ros.nodes.wire import services
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from support.operator_pictures import PLACE, FakeCalls, in_episode, running
 
 GRIPPED, RELEASE = services.LEADERS_GRIPPED.command, services.RELEASE_LEADERS.command

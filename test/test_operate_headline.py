@@ -10,8 +10,9 @@ import pytest
 from chunk_ppo_ros.nodes.operate.headline import Headline, Kind, headline
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
 from chunk_ppo_ros.nodes.operate.panels import warning_lines
-from chunk_ppo_ros.nodes.operate.picture import Driver, Leaders, Level, Phase, Picture, Rollout, Status
+from chunk_ppo_ros.nodes.operate.picture import Driver, Level, Phase, Picture, Rollout, Status
 from chunk_ppo_ros.nodes.wire import services
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from support.operator_pictures import PLACE, READY, in_episode, running
 
 RESET: dict[str, Any] = {

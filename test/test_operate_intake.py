@@ -21,20 +21,11 @@ from chunk_ppo_ros.nodes.operate.panels import (
     sensor_lines,
     training_lines,
 )
-from chunk_ppo_ros.nodes.operate.picture import (
-    Answer,
-    ChunkEnd,
-    Driver,
-    Leaders,
-    Level,
-    Phase,
-    Picture,
-    PromptCounts,
-    Rollout,
-    Status,
-    Times,
-)
+from chunk_ppo_ros.nodes.operate.picture import Answer, ChunkEnd, Driver, Level, Phase, Picture, Rollout, Status
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from support.operator_pictures import PLACE, ages, in_episode, running
 
 EMPTY = Picture(PLACE)

@@ -11,8 +11,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from chunk_ppo_ros.nodes.operate.actions import ACTIONS, HELP_KEY, LIST_KEY, STOP_KEYS, Action
-from chunk_ppo_ros.nodes.operate.picture import Answer, Driver, Leaders, Level, Picture, PromptCounts, Status
+from chunk_ppo_ros.nodes.operate.picture import Answer, Driver, Level, Picture, Status
 from chunk_ppo_ros.nodes.operate.screen import OperatorScreen
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 from support.operator_pictures import PLACE, READY, FakeSession, in_episode, running
 
 SIZES = ((80, 24), (120, 40), (200, 60), (40, 12), (20, 5))

@@ -16,17 +16,17 @@ from chunk_ppo_ros.nodes.operate.picture import (
     ChunkEnd,
     Driver,
     Episode,
-    Leaders,
     Level,
     Phase,
     Picture,
     Place,
-    PromptCounts,
     Rollout,
     Status,
-    Times,
 )
 from chunk_ppo_ros.nodes.operate.session import Session
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 
 PLACE = Place(37, "this machine only", "")
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")

@@ -8,8 +8,9 @@ import re
 
 from chunk_ppo_ros.nodes.operate.actions import Action, action_named, action_of_command, shown_key, with_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
-from chunk_ppo_ros.nodes.operate.picture import Episode, Leaders, Level, Phase, Picture
+from chunk_ppo_ros.nodes.operate.picture import Episode, Level, Phase, Picture
 from chunk_ppo_ros.nodes.wire import services
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 
 NEEDED = ("reward_node", "robot_node", "policy_node")
 """The nodes without which no episode runs."""

@@ -16,16 +16,16 @@ from chunk_ppo_ros.nodes.operate.picture import (
     ChunkEnd,
     Driver,
     Episode,
-    Leaders,
     Level,
     Phase,
     Picture,
-    PromptCounts,
     Rollout,
     Status,
-    Times,
 )
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 
 NUM_ENDS = 8
 """How many of the last chunks are kept."""

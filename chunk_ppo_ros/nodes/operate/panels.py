@@ -10,7 +10,10 @@ from chunk_ppo_ros.evaluation.statistics import success_interval
 from chunk_ppo_ros.nodes.common.sensor_ages import SensorAge, read_ages
 from chunk_ppo_ros.nodes.operate.actions import with_keys
 from chunk_ppo_ros.nodes.operate.intake import PLAYER
-from chunk_ppo_ros.nodes.operate.picture import Answer, Leaders, Level, Picture, PromptCounts, Status, Times
+from chunk_ppo_ros.nodes.operate.picture import Answer, Level, Picture, Status
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 
 OLD = 1.0
 """A sensor whose newest reading is older, s, is marked."""
@@ -40,7 +43,7 @@ def duration(seconds: float) -> str:
 
 def rate(counts: PromptCounts) -> str:
     """Returns the success rate of the policy's own episodes with its 95 % interval."""
-    total = counts.num_of_the_policy
+    total = counts.num_by_policy
     if not total:
         return "none ended yet"
     low, high = success_interval(counts.num_success, total)

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Mapping
 
 from chunk_ppo_ros.nodes.common.newest_chunk import NewestChunk
+from chunk_ppo_ros.rewards.bookkeeping.episode_counts import PromptCounts
+from chunk_ppo_ros.rewards.bookkeeping.run_times import Times
+from chunk_ppo_ros.robot.leaders.handover import Leaders
 
 
 class Phase(enum.IntEnum):
@@ -18,15 +21,6 @@ class Phase(enum.IntEnum):
     READY = 2
     RUNNING = 3
     CLOSING = 4
-
-
-class Leaders(enum.IntEnum):
-    """What the leader arms do, as TakeoverState.msg numbers it."""
-
-    FREE = 0
-    ALIGNING = 1
-    HOLDING = 2
-    LIMP = 3
 
 
 class Level(enum.IntEnum):
@@ -45,36 +39,6 @@ class Place:
     domain: int
     discovery: str
     namespace: str
-
-
-@dataclasses.dataclass(frozen=True)
-class PromptCounts:
-    """How the ended episodes of one prompt have ended, as EpisodeCounts.msg counts them."""
-
-    prompt: str
-    num_success: int = 0
-    num_failure: int = 0
-    num_time_limit: int = 0
-    num_intervened: int = 0
-    num_discarded: int = 0
-
-    @property
-    def num_of_the_policy(self) -> int:
-        """The episodes that the policy alone drove to their end."""
-        return self.num_success + self.num_failure + self.num_time_limit
-
-
-@dataclasses.dataclass(frozen=True)
-class Times:
-    """Where the time of a run went, s, as RunTimes.msg has it."""
-
-    wall: float = 0.0
-    motion: float = 0.0
-    resetting: float = 0.0
-    ready: float = 0.0
-    running: float = 0.0
-    paused: float = 0.0
-    waiting_for_trainer: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

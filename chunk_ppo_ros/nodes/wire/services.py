@@ -66,22 +66,5 @@ PREPARE_ROBOT = Service("robot_node", "prepare_robot", Trigger)
 MOTION_REFUSED = "the motion is refused: "
 """How robot_node's answer begins where a scripted motion has not begun. Other failures end a motion that has begun."""
 
-OPERATOR_SERVICES = (
-    START_EPISODE,
-    END_EPISODE,
-    PAUSE,
-    RESET_DONE,
-    RESET,
-    TAKEOVER,
-    LEADERS_GRIPPED,
-    RELEASE_LEADERS,
-    EMERGENCY_STOP,
-    CONFIRM_MOTION,
-    MOVE_ARMS,
-    GO_TO_START_POSE,
-    GO_TO_SLEEP_POSE,
-    STOP_SCRIPTED_MOTION,
-    TORQUE_OFF,
-    PREPARE_ROBOT,
-)
+OPERATOR_SERVICES = tuple(value for value in list(globals().values()) if isinstance(value, Service))
 """All of them, each with a name of its own."""

@@ -19,6 +19,11 @@ class PromptCounts:
     num_intervened: int = 0
     num_discarded: int = 0
 
+    @property
+    def num_by_policy(self) -> int:
+        """The number of episodes that were not discarded, and in which no human took over."""
+        return self.num_success + self.num_failure + self.num_time_limit
+
     def with_one_more(self, name: str) -> PromptCounts:
         """Returns the counts with one more episode in the number of this name."""
         return dataclasses.replace(self, **{name: getattr(self, name) + 1})
@@ -55,7 +60,7 @@ class EpisodeCounts:
     @property
     def num_by_policy(self) -> int:
         """The number of all episodes that were not discarded, and in which no human took over."""
-        return sum(each.num_success + each.num_failure + each.num_time_limit for each in self._counts.values())
+        return sum(each.num_by_policy for each in self._counts.values())
 
     def add(self, change: EpisodeChange) -> bool:
         """Counts an episode that has ended, and returns whether the change was such an end.
