@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chunk_ppo_msgs import msg
 from rclpy.parameter import Parameter
 
 from chunk_ppo_ros.agent.env import SimulatorEnv
@@ -22,11 +21,11 @@ from chunk_ppo_ros.nodes.policy import actor_store, policy_node
 from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import robot_node
 from chunk_ppo_ros.nodes.sim import sim_node
-from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps
 from chunk_ppo_ros.sim.simulator import make_simulator
+from support.accepting_trainer import AcceptingTrainer
 from support.fake_actor import FakeCheckpoint
-from support.node_harness import Peer, node_config, running_graph
+from support.node_harness import node_config, running_graph
 
 pytestmark = pytest.mark.graph
 
@@ -72,35 +71,14 @@ class LeaningActor:
         return float(np.float32(observation.state.sum()))
 
 
-class Trainer(Peer):
-    """Announces version 0, and accepts all transitions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.transitions: list[Transition] = []
-        self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
-        self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION)
-
-    def announce(self, checkpoint: Path) -> None:
-        checkpoint.mkdir()
-        self._versions.publish(msg.PolicyVersion(run_id="run", checkpoint=str(checkpoint), num_required=4))
-
-    def _on_transition(self, message: msg.Transition) -> None:
-        self.transitions.append(conversions.transition_from_message(message))
-        chunk, done = message.chunk, {"num_accepted": len(self.transitions), "num_required": 4}
-        ack = msg.TransitionAck(run_id="run", sender=chunk.sender, sequence_number=chunk.sequence_number, **done)
-        self._acks.publish(ack)
-
-
 def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[str]) -> list[Transition]:
     """Returns the transitions of a first episode from all nodes but trainer_node."""
-    with running_graph(config, folder, Trainer, capture) as graph:
+    with running_graph(config, folder, AcceptingTrainer, capture) as graph:
         makers = (sim_node.SimNode, robot_node.RobotNode, reward_node.RewardNode, policy_node.PolicyNode)
         for make in makers:
             graph.add(make()).set_parameters([Parameter("use_sim_time", value=True)])
         graph.until(graph.peer.is_connected)
-        graph.peer.announce(folder / "step_0")
+        graph.peer.announce(folder / "step_0", num_required=4)
         graph.until(lambda: len(graph.peer.transitions) == len(EXECUTED), timeout=30.0)
         return graph.peer.transitions
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chunk_ppo_msgs import msg
 from rclpy.parameter import Parameter
 
 from chunk_ppo_ros.agent.env import SimulatorEnv
@@ -16,10 +15,10 @@ from chunk_ppo_ros.nodes.policy import actor_store, policy_node
 from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import robot_node
 from chunk_ppo_ros.nodes.sim import sim_node
-from chunk_ppo_ros.nodes.wire import conversions, qos
 from chunk_ppo_ros.sim.simulator import make_simulator
+from support.accepting_trainer import AcceptingTrainer
 from support.fake_actor import FakeActor, FakeCheckpoint
-from support.node_harness import Peer, node_config, running_graph
+from support.node_harness import node_config, running_graph
 
 pytestmark = pytest.mark.graph
 
@@ -28,36 +27,13 @@ PROMPTS = ("reach both balls", "2=reach the left ball")
 BALANCED = ["reach the left ball", "reach both balls", "reach the left ball"]
 
 
-class Trainer(Peer):
-    """Announces version 0, and accepts all transitions."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.transitions: list[Transition] = []
-        self._versions = self.create_publisher(msg.PolicyVersion, "policy_version", qos.LATCHED)
-        self._acks = self.create_publisher(msg.TransitionAck, "transition_ack", qos.ACKNOWLEDGMENT)
-        self.create_subscription(msg.Transition, "transition", self._on_transition, qos.TRANSITION)
-
-    def announce(self, checkpoint: Path) -> None:
-        checkpoint.mkdir()
-        self._versions.publish(
-            msg.PolicyVersion(run_id="run", version=0, checkpoint=str(checkpoint), num_required=NUM_EPISODES)
-        )
-
-    def _on_transition(self, message: msg.Transition) -> None:
-        self.transitions.append(conversions.transition_from_message(message))
-        chunk, done = message.chunk, {"num_accepted": len(self.transitions), "num_required": NUM_EPISODES}
-        ack = msg.TransitionAck(run_id="run", sender=chunk.sender, sequence_number=chunk.sequence_number, **done)
-        self._acks.publish(ack)
-
-
 def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[str]) -> list[Transition]:
     """Returns the transitions of the first episodes from all nodes but trainer_node."""
-    with running_graph(config, folder, Trainer, capture) as graph:
+    with running_graph(config, folder, AcceptingTrainer, capture) as graph:
         for make in (sim_node.SimNode, robot_node.RobotNode, reward_node.RewardNode, policy_node.PolicyNode):
             graph.add(make()).set_parameters([Parameter("use_sim_time", value=True)])
         graph.until(graph.peer.is_connected)
-        graph.peer.announce(folder / "step_0")
+        graph.peer.announce(folder / "step_0", num_required=NUM_EPISODES)
         graph.until(lambda: len(graph.peer.transitions) == NUM_EPISODES, timeout=60.0)
         return graph.peer.transitions
 
