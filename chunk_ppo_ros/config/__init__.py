@@ -2,6 +2,7 @@
 
 from chunk_ppo_ros.config.deploy import DeployConfig
 from chunk_ppo_ros.config.entries.operate import OperateConfig
+from chunk_ppo_ros.config.entries.recordings import RecordingsConfig
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, SIMULATORS, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -33,6 +34,7 @@ __all__ = [
     "PPOConfig",
     "Pi0FASTActorCriticConfig",
     "PretrainConfig",
+    "RecordingsConfig",
     "RewardConfig",
     "RobotConfig",
     "RunConfig",

@@ -7,6 +7,7 @@ import dataclasses
 from chunk_ppo_ros.config.deploy import DeployConfig
 from chunk_ppo_ros.config.entries.cameras import check_cameras
 from chunk_ppo_ros.config.entries.operate import OperateConfig
+from chunk_ppo_ros.config.entries.recordings import RecordingsConfig
 from chunk_ppo_ros.config.env import KINEMATIC, MUJOCO, REAL_ROBOT, ChunkLengthConfig, EnvConfig
 from chunk_ppo_ros.config.episode import OPERATOR, EpisodeConfig
 from chunk_ppo_ros.config.imitation import PretrainConfig
@@ -30,6 +31,7 @@ class TrainConfig:
     reward: RewardConfig = dataclasses.field(default_factory=RewardConfig)
     operate: OperateConfig = dataclasses.field(default_factory=OperateConfig)
     pretrain: PretrainConfig = dataclasses.field(default_factory=PretrainConfig)
+    recordings: RecordingsConfig = dataclasses.field(default_factory=RecordingsConfig)
     run: RunConfig = dataclasses.field(default_factory=RunConfig)
     deploy: DeployConfig = dataclasses.field(default_factory=DeployConfig)
 

@@ -29,6 +29,13 @@ class EpisodesError(UserError):
     """Recorded episodes are missing or damaged, have an unknown format, or lack something that is needed."""
 
 
+class UnansweredQuestion(EpisodesError):
+    """Recorded episodes can be read in several ways, and only a person knows which is right.
+
+    The text names the flag that says it.
+    """
+
+
 class RewardError(UserError, ValueError):
     """Reward terms, or measurements that they need, cannot be computed or added up."""
 

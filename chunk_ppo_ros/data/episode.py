@@ -18,6 +18,43 @@ ReadImage = Callable[[int], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
+class RecordingFacts:
+    """Says what a recording holds, what was assumed to read it, and what is not used.
+
+    Attributes:
+        format: the format with its recorder or version, for example "LeRobot 3.0".
+        state_names: the names of the state's dimensions as recorded; empty where the recording has none.
+        action_names: the names of the action's dimensions as recorded; empty where the recording has none.
+        said: sentences about what the recording says itself, for example "meta/info.json says 50 Hz".
+        assumed: sentences about what was assumed because the recording does not say it.
+        unused: what the recording holds and nobody reads, each with its name, its shape, and what it is.
+    """
+
+    format: str = ""
+    state_names: tuple[str, ...] = ()
+    action_names: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """An episode that a reader found and did not use.
+
+    Attributes:
+        source: its name, as `Episode.source`.
+        reason: why it was left out.
+    """
+
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source} is left out: {self.reason}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Episode:
     """Holds T control steps of a robot.
 
@@ -32,6 +69,8 @@ class Episode:
         cameras: the function that reads a step's image, for each camera by name. Images are read only when it is
             called.
         image_steps: int [n], the steps that have images, rising; None where all steps have them.
+        times: float64 [T], the recorded times of the steps, s; None where the recording has none.
+        facts: what the recording says, what was assumed, and what is not used.
     """
 
     source: str
@@ -42,6 +81,8 @@ class Episode:
     success: bool | None = None
     cameras: Mapping[str, ReadImage] = dataclasses.field(default_factory=dict)
     image_steps: np.ndarray | None = None
+    times: np.ndarray | None = None
+    facts: RecordingFacts = RecordingFacts()
 
     def __post_init__(self) -> None:
         """Refuses episodes whose arrays do not fit each other, are empty or are not finite.
@@ -136,6 +177,7 @@ def at_rate(episode: Episode, rate: float) -> Episode:
         states=_interpolate(at, episode.states),
         actions=_interpolate(at, episode.actions),
         rate=rate,
+        times=None,
         cameras={name: functools.partial(_read_other, read, newest) for name, read in episode.cameras.items()},
     )
 

@@ -13,7 +13,8 @@ from typing import Protocol
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.registry import Registry
-from chunk_ppo_ros.data.episode import Episode, at_rate
+from chunk_ppo_ros.data.episode import Episode, LeftOut, at_rate
+from chunk_ppo_ros.data.left_out import is_left_out
 
 
 class EpisodeReader(Protocol):
@@ -28,16 +29,21 @@ class EpisodeReader(Protocol):
     def recognizes(self, path: pathlib.Path) -> bool:
         """Returns whether an existing file or folder is of this format, even if it is damaged. It reads very little."""
 
-    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
         """Yields the episodes of a path that the reader recognizes, in order. Each is read when it is asked for.
+
+        Where one episode cannot be used and the others can, it yields a `LeftOut` in the place of that episode. It
+        need not read the episodes that `left_out.is_left_out` names, so that damaged ones can be left out.
 
         Args:
             path: the file or folder.
             config: the settings. `run.prompt` replaces the prompts of the recording where it is not empty. `robot`,
-                `env.sync_tolerance` and the names of the cameras are for formats that do not hold them.
+                `env.sync_tolerance` and the names of the cameras are for formats that do not hold them, and
+                `recordings` for what files leave open.
 
         Raises:
             EpisodesError: where something is missing or damaged. The text names what was found.
+            UnansweredQuestion: where the recording can be read in several ways. The text names the flag that decides.
         """
 
 
@@ -63,13 +69,18 @@ Then the readers of this package are asked in this order. The first reader that 
 def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode]:
     """Returns all episodes of files and folders, in control steps of `robot.control_rate`.
 
-    It prints a line where episodes of another rate are resampled.
+    It prints a line for each episode that is left out, and where episodes of another rate are resampled.
 
     Raises:
         EpisodesError: where `iterate_episodes` raises it.
     """
     rate = config.robot.control_rate
-    episodes = [episode for path in paths for episode in iterate_episodes(path, config)]
+    episodes = []
+    for found in (found for path in paths for found in iterate_episodes(path, config)):
+        if isinstance(found, LeftOut):
+            print(found)
+        else:
+            episodes.append(found)
     others = sorted({episode.rate for episode in episodes} - {rate})
     if others:
         names = ", ".join(f"{each:g}" for each in others)
@@ -79,11 +90,13 @@ def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode
 
 def read_episodes(path: pathlib.Path, config: TrainConfig) -> list[Episode]:
     """Returns all episodes of a file or folder, as recorded. Errors are those of `iterate_episodes`."""
-    return list(iterate_episodes(path, config))
+    return [found for found in iterate_episodes(path, config) if isinstance(found, Episode)]
 
 
-def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
     """Yields the episodes of a file or folder in order, as recorded. Each is read when it is asked for.
+
+    Episodes that cannot be used and those that `recordings.leave_out_episodes` names are yielded as `LeftOut`.
 
     Args:
         path: a file or folder in a format of `READERS`.
@@ -94,7 +107,12 @@ def iterate_episodes(path: pathlib.Path, config: TrainConfig) -> Iterator[Episod
             found.
         RegistryError: where the reader of another package cannot be used.
     """
-    return find_reader(path).read(path, config)
+    names = config.recordings.leave_out_episodes
+    for found in find_reader(path).read(path, config):
+        if isinstance(found, Episode) and is_left_out(found.source, names):
+            yield LeftOut(found.source, "it is named by --leave_out_episodes")
+        else:
+            yield found
 
 
 def find_reader(path: pathlib.Path) -> EpisodeReader:
