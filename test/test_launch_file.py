@@ -83,6 +83,7 @@ def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
     ("name", "on_node_exit", "code", "reason"),
     [
         ("trainer_node", "respawn", 0, "trainer_node is done; the run has ended"),
+        ("trainer_node", "respawn", 3, "trainer_node is done, but it trained from fresh weights that nobody asked for"),
         (
             "trainer_node",
             "respawn",

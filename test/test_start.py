@@ -24,7 +24,7 @@ from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.learner_state import initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_start
 from chunk_ppo_ros.config import MODELS, TrainConfig
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.errors import CheckpointError, MissingCheckpoint
 from chunk_ppo_ros.core_jax.named_leaves import name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.lora import is_adapter
@@ -343,24 +343,38 @@ def failing(tmp_path: Path, imitation: Path, *, simulator: str = "kinematic", **
     return dataclasses.replace(config, env=dataclasses.replace(config.env, simulator=simulator))
 
 
+def damaged_copy(imitation: Path, folder: Path) -> str:
+    """Returns a copy of an imitation whose statistics are cut off."""
+    path = Path(shutil.copytree(imitation, folder / "damaged"))
+    (path / "assets" / "trossen" / "norm_stats.json").write_text('{"norm_')
+    return str(path)
+
+
 def test_the_simulator_falls_back_aloud_and_says_so_in_the_metadata(
     imitation: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    learner = Learner.start(failing(tmp_path, imitation))
+    learner = Learner.start(failing(tmp_path, imitation, pretrained_checkpoint_path=damaged_copy(imitation, tmp_path)))
     banner = capsys.readouterr().err
-    assert "!! fresh weights, because" in banner and "nowhere must be a folder, got none of that name" in banner
+    assert "!! fresh weights, because" in banner and "norm_stats.json cannot be used" in banner
     provenance = learner.checkpoint.require_metadata().provenance
     assert (provenance.kind, provenance.is_fallback) == ("scratch", True)
-    assert "nowhere" in provenance.reason
+    assert "norm_stats.json" in provenance.reason
 
 
 def test_nothing_falls_back_where_it_was_told_to_fail_or_moves_a_robot(imitation: Path, tmp_path: Path) -> None:
+    start = {"pretrained_checkpoint_path": damaged_copy(imitation, tmp_path)}
     for config in (
-        failing(tmp_path, imitation, on_load_failure="fail"),
-        failing(tmp_path, imitation, simulator="none", on_load_failure="fallback"),
+        failing(tmp_path, imitation, on_load_failure="fail", **start),
+        failing(tmp_path, imitation, simulator="none", on_load_failure="fallback", **start),
     ):
-        with pytest.raises(CheckpointError, match="nowhere must be a folder"):
+        with pytest.raises(CheckpointError, match=r"norm_stats.json cannot be used"):
             Learner.start(config)
+
+
+def test_a_path_that_is_not_there_is_an_error_also_where_a_run_may_fall_back(imitation: Path, tmp_path: Path) -> None:
+    for on_load_failure in ("fallback", "fail"):
+        with pytest.raises(MissingCheckpoint, match="nowhere must be a folder, got none of that name; check the path"):
+            Learner.start(failing(tmp_path, imitation, on_load_failure=on_load_failure))
 
 
 def test_a_new_run_takes_no_folder_of_another(imitation: Path, tmp_path: Path) -> None:
@@ -403,7 +417,7 @@ def test_a_run_goes_on_from_an_own_checkpoint_alone(imitation: Path, own: Path) 
 
 
 def test_a_resume_never_falls_back(imitation: Path, tmp_path: Path) -> None:
-    config = failing(tmp_path, imitation)
+    config = failing(tmp_path, imitation, pretrained_checkpoint_path="")
     resumed = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
     with pytest.raises(CheckpointError, match="holds no finished checkpoint to resume from"):
         Learner.start(resumed)

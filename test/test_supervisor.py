@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.runtime import ros_domain, supervisor
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
@@ -32,9 +33,10 @@ PROGRAMS = {
     "done": "print('made it', flush=True)",
     "idle": "import time\nprint('up', flush=True)\nwhile True: time.sleep(0.1)",
     "dying": "import sys\nprint('the disk is full', flush=True)\nsys.exit(3)",
+    "fresh": "import sys\nprint('trained', flush=True)\nsys.exit(3)",
     "killed": "import os\nos.kill(os.getpid(), 9)",
     "misconfigured": "import sys\nsys.exit(2)",
-    "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 3)",
+    "resuming": "import sys\nprint(*sys.argv[-2:], flush=True)\nsys.exit(0 if 'resume:=true' in sys.argv else 1)",
     # This program ignores SIGINT and SIGTERM, as a node does that compiles.
     "stubborn": (
         "import signal, time\nfor each in signal.SIGINT, signal.SIGTERM: signal.signal(each, signal.SIG_IGN)\n"
@@ -168,6 +170,15 @@ def test_a_dying_node_is_started_anew_some_times(
     assert time.monotonic() - began >= 2 * supervisor.RESPAWN_DELAY
     assert lines.count("[dying] the disk is full") == 3
     assert any("that does not help" in line for line in lines)
+
+
+def test_a_run_from_weights_that_nobody_asked_for_ends_with_a_status_of_its_own(
+    make_graph: Callable[..., Graph],
+) -> None:
+    lines: list[str] = []
+    graph = make_graph("idle", "fresh", ends_with="fresh")
+    assert supervisor.Supervisor(graph, domain_id=36, output=lines.append).run() == FRESH_UNASKED == 3
+    assert "fresh is done; the run has ended, but it was trained from fresh weights that nobody asked for (3)" in lines
 
 
 def test_a_node_that_is_started_anew_goes_on_where_it_stood(

@@ -34,7 +34,8 @@ def test_the_command_trains_with_its_flags_and_names_the_newest_checkpoint(
 
     def fake_train(setup: TrainingSetup, env: object) -> SimpleNamespace:
         trained.append((setup.config, env))
-        return SimpleNamespace(root=tmp_path / "step_7")
+        metadata = SimpleNamespace(provenance=Provenance("scratch"))
+        return SimpleNamespace(root=tmp_path / "step_7", require_metadata=lambda: metadata)
 
     monkeypatch.chdir(tmp_path)  # where the folder of the run is made
     monkeypatch.setattr(train, "train", fake_train)

@@ -255,8 +255,9 @@ def test_at_the_end_the_last_version_is_final_and_the_report_is_written(start, r
     graph.until(lambda: graph.peer.versions)
     for number in range(NUM_REQUIRED):
         graph.peer.send(number)
-    with pytest.raises(EndOfRun):
+    with pytest.raises(EndOfRun) as end:
         graph.until(lambda: False)
+    assert end.value.code == 0
     graph.until(lambda: len(graph.peer.versions) == 2)
     assert [version.final for version in graph.peer.versions] == [False, True]
     assert [(report.run_dir.name, report.calls) for report in reports if report.calls] == [

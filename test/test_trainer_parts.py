@@ -13,10 +13,12 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import EpisodeConfig, TrainConfig
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkId, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.nodes.common import progress_bars
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
@@ -148,6 +150,18 @@ def test_the_journal_gives_back_what_still_fits(node: FakeNode, tmp_path: pathli
     assert node.take_lines() == [("info", "journals of past versions or other runs are removed: v3")]
     fresh.restore(node, resume=True)  # type: ignore[arg-type]
     assert node.take_lines() == []
+
+
+def test_a_run_that_began_with_weights_that_nobody_asked_for_says_so_at_its_end(
+    node: FakeNode, tmp_path: pathlib.Path
+) -> None:
+    fallback = Provenance("scratch", "checkpoints/cup", is_fallback=True, reason="it is damaged")
+    for origin, code in ((Provenance("scratch"), 0), (fallback, FRESH_UNASKED)):
+        learner: Any = SimpleNamespace(run_id="run", policy_version=3, check=lambda transition: None, provenance=origin)
+        run = TrainingRun(learner, 2, TransitionJournal(tmp_path / "journal"))
+        assert run.exit_code(node) == code  # type: ignore[arg-type]
+    text = "the run was trained from fresh weights, because checkpoints/cup could not be loaded: it is damaged"
+    assert node.take_lines() == [("error", text)]
 
 
 # The tests below check what trainer_node writes of updates and episodes.

@@ -18,7 +18,7 @@ import jax
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, StartingCheckpoint
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import leaf_shardings, name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -61,19 +61,22 @@ def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBund
         start: the checkpoint at `run.pretrained_checkpoint_path`.
 
     Raises:
-        CheckpointError: when `run.pretrained_checkpoint_path` cannot be loaded, and `run.on_load_failure` is "fail" or
-            the robot is real. Also when the robot is real and both that path and `run.tokenizer_dir` are empty.
+        MissingCheckpoint: when no checkpoint is at `run.pretrained_checkpoint_path`.
+        ContradictedCheckpoint: when settings contradict those that the checkpoint was made with.
+        CheckpointError: when the checkpoint cannot be loaded, and `run.on_load_failure` is "fail" or the robot is real.
+            Also when the robot is real and both that path and `run.tokenizer_dir` are empty.
     """
     if isinstance(start, NoCheckpoint):
         return _from_scratch(config, Provenance("scratch"))
     try:
         return load(start.require(), config)
     except CheckpointError as error:
-        if config.run.on_load_failure == "fail" or config.env.is_real:
+        is_of_the_user = isinstance(error, (MissingCheckpoint, ContradictedCheckpoint))
+        if is_of_the_user or config.run.on_load_failure == "fail" or config.env.is_real:
             raise
         path = config.run.pretrained_checkpoint_path
         provenance = Provenance("scratch", path, is_fallback=True, reason=str(error))
-        print(_banner(str(provenance)), file=sys.stderr, flush=True)
+        print(banner(str(provenance)), file=sys.stderr, flush=True)
         return _from_scratch(config, provenance)
 
 
@@ -193,6 +196,7 @@ def _tokenizer_from_scratch(config: TrainConfig) -> PolicyTokenizer:
     return fit_tokenizer(config)
 
 
-def _banner(text: str) -> str:
+def banner(text: str) -> str:
+    """Returns a text between two lines that nobody overlooks."""
     line = "!" * 100
     return f"\n{line}\n!! {text}\n{line}\n"

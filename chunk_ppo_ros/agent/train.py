@@ -6,19 +6,22 @@ limit, the temperature and the prompts are those of the checkpoint that it start
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
-from chunk_ppo_ros.agent.run_start.run_log import open_metrics
+from chunk_ppo_ros.agent.run_start.run_log import has_trained, open_metrics
 from chunk_ppo_ros.config import TrainConfig, flags
-from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
+from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 from chunk_ppo_ros.reporting.report_writer import ReportWriter
@@ -108,9 +111,14 @@ def main(arguments: Sequence[str]) -> int:
     run = setup.config.run
     if run.resume:
         setup.start.require()  # A run that has nothing to resume makes no folder.
-    check_folder(run.folder, "run.run_dir")
-    check_folder(run.checkpoint_root, "run.checkpoint_root")
-    with simulated(setup.config) as env:
-        checkpoint = train(setup, env)
+    with removed_after_failure(run.folder, run.checkpoint_folder, unless=lambda: has_trained(run)):
+        check_folder(run.folder, "run.run_dir")
+        check_folder(run.checkpoint_root, "run.checkpoint_root")
+        with simulated(setup.config) as env:
+            checkpoint = train(setup, env)
     print(f"the newest checkpoint is {checkpoint.root}")
+    origin = checkpoint.require_metadata().provenance
+    if origin.is_fallback:
+        print(restore.banner(f"it was trained from {origin}"), file=sys.stderr, flush=True)
+        return FRESH_UNASKED
     return 0

@@ -20,7 +20,8 @@ class RunConfig(Checked):
     asset_id: str = setting("", "folder of norm_stats.json in an openpi checkpoint's assets; empty takes the only one")
     on_load_failure: str = setting(
         "fallback",
-        "what happens when pretrained_checkpoint_path cannot be loaded: fallback starts from fresh weights",
+        "what happens when the checkpoint at pretrained_checkpoint_path cannot be loaded: fallback starts from fresh "
+        "weights, and the exit code of the training is 3; a path without a checkpoint is an error in any case",
         choices=("fallback", "fail"),
     )
     resume: bool = setting(False, "go on from the newest checkpoint of this run; fails where there is none")

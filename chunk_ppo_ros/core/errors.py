@@ -9,12 +9,26 @@ CONFIGURATION_ERROR = 2
 """The exit code of a node that refuses its configuration. A restart would not help."""
 
 
+FRESH_UNASKED = 3
+"""The exit code of a training that ended well, but from fresh weights that nobody asked for.
+
+The checkpoint that it was to start from could not be loaded, and `run.on_load_failure` is "fallback"."""
+
+
 class UserError(Exception):
     """The base class of errors whose text is meant for the user."""
 
 
 class CheckpointError(UserError):
     """A checkpoint is missing or incomplete, has an unknown format, does not fit the model, or cannot be written."""
+
+
+class MissingCheckpoint(CheckpointError):
+    """No checkpoint is at the path that the user named, as after a typing mistake."""
+
+
+class ContradictedCheckpoint(CheckpointError):
+    """Settings mean something else than those that a checkpoint was made with."""
 
 
 class SimulatorUnavailable(UserError):

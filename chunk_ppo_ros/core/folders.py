@@ -1,8 +1,11 @@
-"""Checks the places of outputs before the work whose result is written there."""
+"""Checks the places of outputs before the work whose result is written there, and removes what a failed work made."""
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import SettingError
@@ -38,3 +41,42 @@ def check_file(file: Path, flag: str) -> None:
     if file.is_dir():
         raise SettingError(f"{flag} must be a file, got the folder {file}; add the name of the file")
     check_folder(file.parent, flag)
+
+
+@contextlib.contextmanager
+def removed_after_failure(*folders: Path, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Removes what is new in some folders where the `with` block raises an Exception, so that a corrected try works.
+
+    A folder that was there before stays with what it held then. Parent folders that are new go too, if nothing else is
+    in them. Ctrl-C is no failure, because the user may want to go on.
+
+    Args:
+        folders: the folders that the block makes, or in which it makes files and folders.
+        unless: returns whether the work already has a result, so that everything stays.
+    """
+    before = {folder: _children(folder) for folder in folders}
+    missing = [parent for folder in folders for parent in folder.parents if not parent.exists()]
+    try:
+        yield
+    except Exception:
+        if not unless():
+            for folder, kept in before.items():
+                _remove(folder, kept)
+            for parent in sorted(missing, key=lambda path: -len(path.parts)):
+                with contextlib.suppress(OSError):  # It is gone, or something else is in it.
+                    parent.rmdir()
+        raise
+
+
+def _children(folder: Path) -> set[Path] | None:
+    """Returns the files and folders in a folder, or None where it is missing."""
+    return set(folder.iterdir()) if folder.is_dir() else None
+
+
+def _remove(folder: Path, kept: set[Path] | None) -> None:
+    """Removes a folder, or what is new in it where `kept` lists what it held before."""
+    for path in [folder] if kept is None else (_children(folder) or set()) - kept:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.is_symlink() or path.is_file():
+            path.unlink()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chunk_ppo_ros.config import flags
+from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
 from chunk_ppo_ros.imitation.clone_recorded import clone_episodes
 
@@ -28,9 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     print(flags.preset_line(parsed))
     flags.print_unused(parsed)
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
-    if parsed.episodes:
-        written = clone_episodes(parsed.episodes, config, directory)
-    else:
-        written = clone_demonstrations(config, directory)
+    with removed_after_failure(directory):
+        if parsed.episodes:
+            written = clone_episodes(parsed.episodes, config, directory)
+        else:
+            written = clone_demonstrations(config, directory)
     print(f"wrote {written}")
     return 0

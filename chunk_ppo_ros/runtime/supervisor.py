@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
 
-from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import LOGS, Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
@@ -35,6 +35,8 @@ RESPAWNED_WELL = 300.0
 """The time after which a node that was started anew counts as healthy, s."""
 
 _TAIL_LINES = 15
+_IN_SPITE = {0: "", FRESH_UNASKED: f", but it was trained from fresh weights that nobody asked for ({FRESH_UNASKED})"}
+"""What else is said at the end of a run, by the exit code of the node that ends it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Supervisor:
 
         Returns:
             0 when the last node of the graph was done or `stop` was called, 1 when a node died, 128 + n after signal n.
+            FRESH_UNASKED when the last node was done, and had trained from fresh weights that nobody asked for.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         with self._signals():
@@ -150,8 +153,8 @@ class Supervisor:
                 continue
             del self._children[name]
             child.close()
-            if name == self._graph.ends_with and code == 0:
-                return _End(0, f"{name} is done; the run has ended")
+            if name == self._graph.ends_with and code in (0, FRESH_UNASKED):
+                return _End(code, f"{name} is done; the run has ended{_IN_SPITE[code]}")
             end = self._on_death(name, code, child, now)
             if end is not None:
                 return end

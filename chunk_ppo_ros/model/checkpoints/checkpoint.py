@@ -18,7 +18,7 @@ from typing import Literal
 
 import jax
 
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.errors import CheckpointError, MissingCheckpoint
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
@@ -65,7 +65,8 @@ class Checkpoint:
             path: the checkpoint's folder, or its `params`.
 
         Raises:
-            CheckpointError: when it is missing, incomplete, damaged, or of another program.
+            MissingCheckpoint: when the path is no folder, or the folder of a run, whose checkpoints are below it.
+            CheckpointError: when it is incomplete, damaged, or of another program.
         """
         path = Path(path)
         with _readable(path):
@@ -197,10 +198,16 @@ class Checkpoint:
 def _root(path: Path) -> Path:
     """Returns the checkpoint's folder, where `path` is that folder or its `params`."""
     if not path.is_dir():
-        raise CheckpointError(f"checkpoint {path} must be a folder, got none of that name; check the path")
+        raise MissingCheckpoint(f"checkpoint {path} must be a folder, got none of that name; check the path")
     if orbax_trees.is_tree(path):
         return path.parent
     if not (path / PARAMS).is_dir():
+        steps = sorted((file.parent.name for file in path.glob(f"*/{METADATA}")), key=lambda name: (len(name), name))
+        if steps:
+            raise MissingCheckpoint(
+                f"checkpoint {path} must be one checkpoint, got a folder of checkpoints; name one of them, such as "
+                f"{path / steps[-1]}"
+            )
         found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
         raise CheckpointError(
             f"checkpoint {path} must have a folder {PARAMS}, got: {found}; take a checkpoint of openpi's JAX models "

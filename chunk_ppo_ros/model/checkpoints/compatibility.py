@@ -14,7 +14,7 @@ from pathlib import Path
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig
 from chunk_ppo_ros.config.entries import model_size
-from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint
 from chunk_ppo_ros.core_jax.parameter_groups import VALUE
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.backbone.lora import is_adapter
@@ -96,7 +96,7 @@ def check_model_config(
             the optimizer's state must fit.
 
     Raises:
-        CheckpointError: when settings differ; each is listed with both values.
+        ContradictedCheckpoint: when settings differ; each is listed with both values.
     """
     found = _meaning(stored, resumes=resumes)
     wanted = _meaning(model, resumes=resumes)
@@ -106,7 +106,7 @@ def check_model_config(
         if name in found and found[name] != value
     ]
     if differing:
-        raise CheckpointError(
+        raise ContradictedCheckpoint(
             f"{path} was made with another model: {'; '.join(differing)}; use the checkpoint's settings"
         )
 
@@ -145,13 +145,13 @@ def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> Non
         config: the configuration that is to use the checkpoint.
 
     Raises:
-        CheckpointError: when settings differ; each is listed with both values.
+        ContradictedCheckpoint: when settings differ; each is listed with both values.
     """
     grippers = ["model.adapt_gripper", "model.adapt_gripper_numbers"] if config.model.adapt_to_pi else []
     names = [*_ACTION_SETTINGS, *grippers]
     differing = settings.only(names).changes(config)
     if differing:
-        raise CheckpointError(
+        raise ContradictedCheckpoint(
             f"{path} was made for other actions (checkpoint -> configuration): {'; '.join(differing)}; use the "
             "checkpoint's settings"
         )

@@ -31,7 +31,15 @@ SPIN_PERIOD = 0.1
 
 
 class EndOfRun(Exception):
-    """Raised in a callback to end the process with exit code 0, as trainer_node does when training is finished."""
+    """Raised in a callback to end the process, as trainer_node does when training is finished.
+
+    Args:
+        code: the exit code, 0 unless the user must be told something about the result.
+    """
+
+    def __init__(self, code: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class _Stop(BaseException):
@@ -84,8 +92,8 @@ def run_node(
     seconds for a library's threads, aborts where a job of a worker is inside the compiler, and has ended in a
     segmentation fault of ROS's libraries. All files that matter are written and renamed before.
 
-    The exit code is 0 after a signal or EndOfRun, 1 for a UserError while it runs, 2 for a configuration error. Other
-    exceptions pass through.
+    The exit code is 0 after a signal, that of EndOfRun after it, 1 for a UserError while it runs, 2 for a configuration
+    error. Other exceptions pass through.
 
     Args:
         factory: makes the node after ROS is initialized. A ValueError or UserError from it is a configuration error.
@@ -103,7 +111,9 @@ def run_node(
         executor = make_executor()
         executor.add_node(node)
         _spin(executor, signals, node)
-    except (_Stop, EndOfRun, ExternalShutdownException):
+    except EndOfRun as end:
+        code = end.code
+    except (_Stop, ExternalShutdownException):
         code = 0
     except UserError as error:
         code = _report("error", error, RUNTIME_ERROR)

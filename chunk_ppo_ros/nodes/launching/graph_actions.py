@@ -13,7 +13,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR
+from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
 from chunk_ppo_ros.runtime import graph as graph_lib
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
 from chunk_ppo_ros.runtime.supervisor import MAX_RESPAWNS, RESPAWN_DELAY, RESPAWNED_WELL
@@ -112,6 +112,8 @@ def node_action(node: graph_lib.NodeDescription, graph: graph_lib.Graph, *, on_n
 
     def on_exit(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
         how, now = f"{node.name} ended with exit code {event.returncode}", time.monotonic()
+        if node.name == graph.ends_with and event.returncode == FRESH_UNASKED:
+            return [Shutdown(reason=f"{node.name} is done, but it trained from fresh weights that nobody asked for")]
         if node.name == graph.ends_with and event.returncode == 0:
             return [Shutdown(reason=f"{node.name} is done; the run has ended")]
         if on_node_exit == "stop" or event.returncode == CONFIGURATION_ERROR:

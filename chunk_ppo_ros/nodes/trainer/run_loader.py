@@ -7,6 +7,7 @@ import dataclasses
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 
@@ -39,12 +40,15 @@ class RunLoader:
         """Returns the run. It begins, or goes on where `run.resume` is set. This runs in the worker thread.
 
         After the first call that did not fail, the first checkpoint is on disk. All later calls go on from the newest
-        one, also where the node was cleaned up before it knew of the first.
+        one, also where the node was cleaned up before it knew of the first. A first call that fails leaves no
+        checkpoint.
 
         Raises:
             UserError: when the run cannot begin or go on.
         """
         config = self._config
-        learner = Learner.start(config)
+        with removed_after_failure(config.run.checkpoint_folder, unless=lambda: config.run.resume):
+            learner = Learner.start(config)
+            metrics = open_metrics(learner, config)
         self._config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
-        return LoadedRun(learner, open_metrics(learner, config), config.run.resume)
+        return LoadedRun(learner, metrics, config.run.resume)

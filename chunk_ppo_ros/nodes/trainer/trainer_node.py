@@ -246,7 +246,7 @@ class TrainerNode(WorkerNode):
         except OSError as error:
             self.get_logger().error(f"the report cannot be written: {error}")
         self._version_publisher.wait_for_all_acked(_LAST_WORDS_TIMEOUT)
-        raise EndOfRun
+        raise EndOfRun(0 if self._run is None else self._run.exit_code(self.get_logger()))
 
     def _open_bar(self, run: TrainingRun) -> None:
         buffer = run.buffer

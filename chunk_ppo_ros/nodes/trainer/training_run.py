@@ -9,6 +9,7 @@ from chunk_ppo_msgs import msg
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.data.journal import TransitionJournal
@@ -90,6 +91,14 @@ class TrainingRun:
         with update_bar(self.learner.policy_version) as on_minibatch:
             metrics = self.learner.update(transitions, progress=on_minibatch)
         return metrics | time_metrics(rollout=rollout_time, update=time.monotonic() - started)
+
+    def exit_code(self, logger: RcutilsLogger) -> int:
+        """Returns the exit code of a run that is done, and logs again where nobody asked for its first weights."""
+        origin = self.learner.provenance
+        if not origin.is_fallback:
+            return 0
+        logger.error(f"the run was trained from {origin}")
+        return FRESH_UNASKED
 
     def announcement(self, *, stamp: int) -> msg.PolicyVersion:
         """Returns the message of the newest saved version, with its stamp in ns of ROS time.
