@@ -51,11 +51,11 @@ READERS: Registry[type[EpisodeReader]] = Registry(
     "the reader of episodes",
     group="chunk_ppo_ros.episode_readers",
     own={
-        "aloha_hdf5_file": "chunk_ppo_ros.data.aloha_hdf5:AlohaFileReader",
+        "aloha_hdf5_file": "chunk_ppo_ros.data.aloha_hdf5.reader:AlohaFileReader",
         "lerobot": "chunk_ppo_ros.data.lerobot:LeRobotReader",
         "teleop_bag": "chunk_ppo_ros.data.bags.teleop_bag:TeleopBagReader",
         "rollout_bag": "chunk_ppo_ros.data.bags.rollout_bag:RolloutBagReader",
-        "aloha_hdf5_folder": "chunk_ppo_ros.data.aloha_hdf5:AlohaFolderReader",
+        "aloha_hdf5_folder": "chunk_ppo_ros.data.aloha_hdf5.reader:AlohaFolderReader",
     },
     attributes=("description", "recognizes", "read"),
 )

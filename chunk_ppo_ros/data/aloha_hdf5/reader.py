@@ -1,0 +1,128 @@
+"""Reads an episode from an HDF5 file of ALOHA's recorders, and from a folder of such files.
+
+A file has `/observations/qpos` [T, 14], `/action` [T, 14] and `/observations/images/<camera>`. Images are uint8
+[T, h, w, 3], or, where the recorder compresses, JPEG files with padding behind, [T, length]. The recorders write
+neither rate nor prompt. The attributes `prompt` and `success` of the file are read where a person has added them.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterator
+
+import h5py
+import numpy as np
+
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
+from chunk_ppo_ros.data import conventions
+from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
+from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
+from chunk_ppo_ros.data.aloha_hdf5.opening import opened
+from chunk_ppo_ros.data.aloha_hdf5.vectors import ACTIONS, STATES, Vectors, vectors_of
+from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts, camera_names
+from chunk_ppo_ros.data.left_out import is_left_out
+from chunk_ppo_ros.robot import grippers
+
+
+class AlohaFileReader:
+    """Reads a single file, as an `EpisodeReader`."""
+
+    description = f"ALOHA files (*{', *'.join(files.SUFFIXES)})"
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Returns whether the path is a file whose name ends with one of `SUFFIXES`."""
+        return path.is_file() and path.suffix.lower() in files.SUFFIXES
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
+        """Yields the one episode of the file."""
+        yield _read_or_leave_out(path, config)
+
+
+class AlohaFolderReader:
+    """Reads the files of a folder and of the folders below it, as an `EpisodeReader`."""
+
+    description = AlohaFileReader.description
+
+    def recognizes(self, path: pathlib.Path) -> bool:
+        """Returns whether the path is a folder that has such a file in it or in a folder below it."""
+        return path.is_dir() and files.has_recordings(path)
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
+        """Yields one episode for each file, in the order of `files.walk`."""
+        for file in files.walk(path):
+            if file.is_dir():
+                yield LeftOut(str(file), "it is a folder of another format; name it by itself")
+            else:
+                yield _read_or_leave_out(file, config)
+
+
+def _read_or_leave_out(path: pathlib.Path, config: TrainConfig) -> Episode | LeftOut:
+    if is_left_out(str(path), config.recordings.leave_out_episodes):
+        return LeftOut(str(path), "it is named by --leave_out_episodes")
+    return read_hdf5(path, config)
+
+
+def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
+    """Returns the episode of a file.
+
+    Args:
+        path: the path of the file.
+        config: the settings, of which `EpisodeReader.read` says what is read.
+
+    Raises:
+        EpisodesError: where the file cannot be read, lacks states or actions, or lacks an image of a camera at a step.
+        UnansweredQuestion: where only a person knows how the file is meant.
+    """
+    recordings = config.recordings
+    with opened(path) as file:
+        vectors = vectors_of(file)
+        cameras = cameras_of(file, path, len(vectors.states), camera_names(config), recordings.channel_order)
+        prompt = config.run.prompt or labels.prompt_of(file)
+        success = labels.success_of(file)
+        rate = labels.rate_of(file, recordings)
+        facts = _facts(file, vectors, cameras, rate, config)
+    convention = grippers.convention_of(config.robot)
+    ordered = (
+        conventions.with_left_arm_first(each, recordings.arm_order) for each in (vectors.states, vectors.actions)
+    )
+    states, actions = ordered
+    return Episode(
+        source=str(path),
+        states=np.asarray(conventions.states_in_robot_units(states, recordings, convention), np.float32),
+        actions=np.asarray(conventions.actions_in_robot_units(actions, recordings, convention), np.float32),
+        rate=rate.rate,
+        prompt=prompt,
+        success=success,
+        cameras={name: camera.read for name, camera in cameras.by_name.items()},
+        facts=facts,
+    )
+
+
+def _facts(
+    file: h5py.File, vectors: Vectors, cameras: Cameras, rate: labels.Rate, config: TrainConfig
+) -> RecordingFacts:
+    """Returns what is known and assumed of a file.
+
+    Raises:
+        UnansweredQuestion: where only a person knows how the file is meant.
+    """
+    recordings = config.recordings
+    datasets = contents.datasets_of(file)
+    texts = [str(value) for value in file.attrs.values()]
+    recorder = recorders.recognize(cameras.recorded_names, texts, list(file))
+    dim = vectors.actions.shape[1]
+    order = recorders.arm_order_question(recorder, dim, recordings)
+    questions = [each for each in (order, recorders.gripper_question(vectors.states, recordings)) if each]
+    if questions:
+        raise UnansweredQuestion(f"an episode must say what it is, got {file.filename}: {'; '.join(questions)}")
+    if problem := recorders.repaired_in_vain(vectors.states, recordings):
+        raise EpisodesError(f"{problem} in {file.filename}; leave the flag out")
+    order_said, order_assumed = recorders.order_sentence(dim, recordings)
+    used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", *cameras.used}
+    return RecordingFacts(
+        format=f"HDF5 of {recorder.name}",
+        said=(*order_said, *cameras.said, *rate.said, *vectors.said),
+        assumed=(*order_assumed, *rate.assumed, *recorders.unit_sentences(recordings), *cameras.assumed),
+        unused=(*vectors.unused, *contents.unused(datasets, used)),
+    )

@@ -1,0 +1,123 @@
+"""Recognizes the recorder of a file, and what its states and actions leave open."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection
+
+import numpy as np
+
+from chunk_ppo_ros.config import RecordingsConfig
+from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RIGHT_FIRST
+from chunk_ppo_ros.robot import aloha
+
+INTERBOTIX_2_RECORDER = "Interbotix' ALOHA 2.0 recorder"
+
+INTERBOTIX_2_CAMERAS = {
+    "camera_high": "cam_high",
+    "camera_low": "cam_low",
+    "camera_wrist_left": "cam_left_wrist",
+    "camera_wrist_right": "cam_right_wrist",
+}
+"""ALOHA's name of each camera of Interbotix' ALOHA 2.0 recorder."""
+
+_INTERBOTIX_2_ROBOTS = ("aloha_stationary", "aloha_mobile", "aloha_solo")
+"""The names of the robots in the YAML files of that recorder."""
+
+_BROKEN_GRIPPERS = (30.0, 125.0)
+"""The range of the grippers in the states of that recorder, with some margin. Open is 113, and closed is 41."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorder:
+    """The program that wrote a file.
+
+    Attributes:
+        name: its name, or that of the robot.
+        order_varies: whether it writes the arms in an order that the file does not say.
+        evidence: by what it was recognized.
+    """
+
+    name: str
+    order_varies: bool = False
+    evidence: str = ""
+
+
+def recognize(cameras: Collection[str], attributes: Collection[str], datasets: Collection[str]) -> Recorder:
+    """Returns the recorder of a file.
+
+    Args:
+        cameras: the names of its cameras.
+        attributes: the texts of its attributes.
+        datasets: the names of its datasets.
+    """
+    known = [name for name in INTERBOTIX_2_CAMERAS if name in cameras]
+    robots = [name for name in _INTERBOTIX_2_ROBOTS if any(name in text for text in attributes)]
+    if known or robots:
+        evidence = f"cameras {', '.join(known)}" if known else f"robot {robots[0]}"
+        return Recorder(INTERBOTIX_2_RECORDER, order_varies=True, evidence=evidence)
+    if "base_action" in datasets:
+        return Recorder("Mobile ALOHA, or Interbotix' ALOHA 1.0 recorder")
+    return Recorder("ALOHA")
+
+
+def arm_order_question(recorder: Recorder, dim: int, recordings: RecordingsConfig) -> str:
+    """Returns what a person must say about the order of the arms, or an empty text where nothing is open."""
+    if not recorder.order_varies or dim != aloha.ACTION_DIM or recordings.arm_order:
+        return ""
+    return (
+        f"it is of {recorder.name} ({recorder.evidence}), which writes the arms in the order of its robot's YAML file, "
+        "and the YAML files that come with it begin with the right arm: set --arm_order right_first, or left_first "
+        "where yours begins with the left arm"
+    )
+
+
+def gripper_question(states: np.ndarray, recordings: RecordingsConfig) -> str:
+    """Returns what a person must say about grippers of the states [T, D], or an empty text where nothing is open."""
+    grippers = _grippers(states)
+    if recordings.state_gripper_unit != NORMALIZED or not grippers.size:
+        return ""
+    low, high = float(grippers.min()), float(grippers.max())
+    if low < _BROKEN_GRIPPERS[0] or high > _BROKEN_GRIPPERS[1]:
+        return ""
+    return (
+        f"the grippers of its states are {low:.4g}..{high:.4g} in place of 0..1, as {INTERBOTIX_2_RECORDER} writes "
+        f"them (41 closed, 113 open): set --state_gripper_unit {INTERBOTIX_2}, or another unit of --state_gripper_unit"
+    )
+
+
+def repaired_in_vain(states: np.ndarray, recordings: RecordingsConfig) -> str:
+    """Returns why the repair of that recorder's grippers does not fit the states [T, D], or an empty text."""
+    grippers = _grippers(states)
+    if recordings.state_gripper_unit != INTERBOTIX_2 or not grippers.size or np.abs(grippers).max() > 2.0:
+        return ""
+    return (
+        f"grippers of the state must be about 41..113 for --state_gripper_unit {INTERBOTIX_2}, got "
+        f"{grippers.min():.4g}..{grippers.max():.4g}"
+    )
+
+
+def order_sentence(dim: int, recordings: RecordingsConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns sentences about the order of the arms: what was said, and what was assumed."""
+    if dim != aloha.ACTION_DIM:
+        return (), ()
+    if not recordings.arm_order:
+        return (), ("The left arm is taken to come first (--arm_order).",)
+    side = "right" if recordings.arm_order == RIGHT_FIRST else "left"
+    return (f"The {side} arm comes first in the file, by --arm_order.",), ()
+
+
+def unit_sentences(recordings: RecordingsConfig) -> tuple[str, ...]:
+    """Returns sentences about the units of states and actions, which the file does not say."""
+    return (
+        f"Joints are taken to be in {recordings.joint_unit} (--joint_unit), grippers of states as "
+        f"{recordings.state_gripper_unit} (--state_gripper_unit) and those of actions as "
+        f"{recordings.action_gripper_unit} (--action_gripper_unit).",
+    )
+
+
+def _grippers(states: np.ndarray) -> np.ndarray:
+    num_arms, rest = divmod(states.shape[-1], aloha.SIDE_DIM)
+    if rest or num_arms not in (1, len(aloha.SIDES)):
+        return np.empty(0)
+    return states[:, aloha.GRIPPER_INDICES[:num_arms]]
