@@ -54,7 +54,7 @@ def png(image: np.ndarray) -> bytes:
 
 
 def write_lerobot(
-    folder: pathlib.Path, *, version: str = "v3.0", task_column: str = "task", fixed: bool = False
+    folder: pathlib.Path, *, version: Any = "v3.0", task_column: str = "task", fixed: bool = False
 ) -> pathlib.Path:
     """Writes episodes of 3, 2 and 4 steps in two files, of which the first ends within the second episode.
 
@@ -66,7 +66,7 @@ def write_lerobot(
         {
             "action": pyarrow.array(list(numbers(9) + 1), vectors),
             "observation.state": pyarrow.array(list(numbers(9)), vectors),
-            "timestamp": np.arange(9, dtype=np.float32),
+            "timestamp": np.concatenate([np.arange(length) for length in LENGTHS]).astype(np.float32) / FPS,
             "episode_index": episodes,
             "task_index": np.where(episodes == 1, 1, 0),
             "next.success": np.array([False] * 2 + [True] + [False] * 6),
@@ -127,18 +127,32 @@ def test_a_video_with_few_key_frames(tmp_path: pathlib.Path) -> None:
         assert abs(int(read(step)[16, 40, 1]) - int(frame(5 + step)[16, 40, 1])) <= 3
 
 
-def test_videos_that_are_damaged(tmp_path: pathlib.Path) -> None:
+def test_a_video_that_lacks_a_frame_in_the_middle(tmp_path: pathlib.Path) -> None:
     folder = write_lerobot(tmp_path)
-    files = [folder / "videos" / VIDEO / "chunk-000" / f"file-{number:03d}.mp4" for number in range(2)]
-    write_video(files[0], [0, -1, 2])
-    files[1].write_bytes(files[1].read_bytes()[:300])
+    write_video(folder / "videos" / VIDEO / "chunk-000" / "file-000.mp4", [0, -1, 2, 3])
     read = read_episodes(folder, CONFIG)
     with pytest.raises(EpisodesError, match=r"within 0\.0167 s of 0\.033 s, got one at 0\.067 s in .*lacks frames"):
         read[0].cameras["cam_high"](1)
     with pytest.raises(EpisodesError, match=r"frame within 0\.0167 s of 0\.133 s, got none in .*file-000\.mp4"):
         read[1].cameras["cam_high"](1)
-    with pytest.raises(EpisodesError, match=r"video must be readable, got .*file-001\.mp4.*download"):
-        read[2].cameras["cam_high"](0)
+
+
+def test_videos_that_are_cut_short_are_refused_before_an_image_is_read(tmp_path: pathlib.Path) -> None:
+    folder = write_lerobot(tmp_path)
+    file = folder / "videos" / VIDEO / "chunk-000" / "file-000.mp4"
+    write_video(file, [0, 1, 2])
+    with pytest.raises(
+        EpisodesError, match=r"video of cam_high must last to the end.* 0\.167 s, got 0\.1.*episode 1\)"
+    ):
+        read_episodes(folder, CONFIG)
+    write_video(file, [0, 1])
+    with pytest.raises(
+        EpisodesError, match=r"must have a frame for each step of its episodes, 3, got 2 in .*episode 0\)"
+    ):
+        read_episodes(folder, CONFIG)
+    file.write_bytes(file.read_bytes()[:300])
+    with pytest.raises(EpisodesError, match=r"video must be readable, got .*file-000\.mp4.*download"):
+        read_episodes(folder, CONFIG)
 
 
 def test_videos_without_their_places_are_refused(tmp_path: pathlib.Path) -> None:
@@ -163,9 +177,10 @@ def test_a_given_prompt_replaces_the_tasks(tmp_path: pathlib.Path) -> None:
     assert {each.prompt for each in read} == {"tidy up"}
 
 
-def test_other_versions_of_lerobot_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(EpisodesError, match=r"version v3, got v2\.1"):
-        read_episodes(write_lerobot(tmp_path, version="v2.1"), CONFIG)
+@pytest.mark.parametrize("version", ["v1.6", "2.1", "v4.0", "", 3])
+def test_other_versions_of_lerobot_are_refused(tmp_path: pathlib.Path, version: Any) -> None:
+    with pytest.raises(EpisodesError, match=rf"version v2\.0, v2\.1, v3, got {version} in .*convert it with LeRobot"):
+        read_episodes(write_lerobot(tmp_path, version=version), CONFIG)
 
 
 def test_a_damaged_dataset_is_refused(tmp_path: pathlib.Path) -> None:

@@ -52,7 +52,7 @@ READERS: Registry[type[EpisodeReader]] = Registry(
     group="chunk_ppo_ros.episode_readers",
     own={
         "aloha_hdf5_file": "chunk_ppo_ros.data.aloha_hdf5.reader:AlohaFileReader",
-        "lerobot": "chunk_ppo_ros.data.lerobot:LeRobotReader",
+        "lerobot": "chunk_ppo_ros.data.lerobot.reader:LeRobotReader",
         "teleop_bag": "chunk_ppo_ros.data.bags.teleop_bag:TeleopBagReader",
         "rollout_bag": "chunk_ppo_ros.data.bags.rollout_bag:RolloutBagReader",
         "aloha_hdf5_folder": "chunk_ppo_ros.data.aloha_hdf5.reader:AlohaFolderReader",
