@@ -30,6 +30,10 @@ COMMANDS = {
         "imitation.command",
         "imitate scripted demonstrations or recorded episodes; writes an openpi checkpoint",
     ),
+    "measure-imitation": (
+        "imitation.measuring.command",
+        "measure on recorded episodes, without a robot, how well a checkpoint learned to imitate",
+    ),
     "evaluate": ("evaluation.evaluate", "measure how often a checkpoint, or each of two, solves its task"),
     "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),

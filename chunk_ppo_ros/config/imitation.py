@@ -41,3 +41,8 @@ class PretrainConfig(Checked):
     validation_fraction: float = setting(
         0.1, "part of the recorded episodes that is held out and scored", minimum=0.0, maximum=0.5
     )
+    measured_chunks: int = setting(
+        256,
+        "largest number of held-out chunks whose likelihood and decoded actions are measured after an imitation",
+        minimum=1,
+    )

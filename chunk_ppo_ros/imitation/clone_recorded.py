@@ -30,6 +30,8 @@ from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
+from chunk_ppo_ros.imitation.measuring.held_out import HeldOut, measure_held_out
+from chunk_ppo_ros.imitation.measuring.imitated_data import ImitatedData
 from chunk_ppo_ros.imitation.norm_stats import check_dims
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
@@ -92,9 +94,11 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
     policy, params, tokenizer = start.policy, start.params, start.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
+    imitated = ImitatedData.of(split.training, split.held_out, training, batch, tokenizer)
     score = None
     if split.held_out:
-        held_out = _tokenize(_read(split.held_out, config, directory.parent), split.held_out, tokenizer)
+        held_chunks = _read(split.held_out, config, directory.parent)
+        held_out = _tokenize(held_chunks, split.held_out, tokenizer)
         score = make_score(policy, held_out, config)
         before = score(params)
     with behavior_cloning.cloning_progress(config.pretrain.bc_steps) as on_step:
@@ -102,9 +106,18 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
     if score is not None:
         after = score(params)
         print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats per token before, {after:.3f} after")
-    return save_openpi_checkpoint(
-        directory, params[ACTOR], write_assets=tokenizer.save, settings=_settings(config, episodes)
-    )
+
+    def write_assets(assets: Path) -> None:
+        tokenizer.save(assets)
+        imitated.save(assets)
+
+    settings = _settings(config, episodes)
+    save_openpi_checkpoint(directory, params[ACTOR], write_assets=write_assets, settings=settings)
+    if split.held_out:
+        trained = dataclasses.replace(start, params=params)
+        source = HeldOut(split.held_out, held_chunks, held_out)
+        measure_held_out(trained, source, imitated=imitated, settings=config.pretrain, directory=directory)
+    return directory
 
 
 def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:

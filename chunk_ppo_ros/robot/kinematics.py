@@ -31,6 +31,17 @@ _NUM_POINTS_MOVED = (4, 4, 4, 3, 3, 2)
 """The number of points that each joint moves. Wrist and elbow are on the axes of wrist_angle and elbow."""
 
 
+def gripper_positions(joints: np.ndarray) -> np.ndarray:
+    """Returns the point in the middle between the finger tips of an arm in its base frame, float64 [n, 3], m.
+
+    The opening of the gripper does not move it.
+
+    Args:
+        joints: float [n, 6], the joint angles in n poses, rad.
+    """
+    return watched_points(joints, np.full(len(joints), FINGER_INSET))[:, 0]
+
+
 def watched_points(joints: np.ndarray, fingers: np.ndarray) -> np.ndarray:
     """Returns the finger tips, the wrist and the elbow of an arm in its base frame (forward kinematics), m.
 
