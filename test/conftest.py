@@ -10,6 +10,7 @@ start inherit it. A user's ROS_DOMAIN_ID is never kept, because a real robot may
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -81,6 +82,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(group))
         if item.get_closest_marker("slow") is not None and not config.getoption("slow"):
             item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leaves what all imports have made out of garbage collections, which are a hundred times as quick then."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Removes the nodes of each graph when its test has ended.
+
+    rclpy's lifecycle nodes have references to themselves, and keep their DDS participant until they are collected. Some
+    thirty participants that are left in this process would hide it from the processes that later tests start.
+    """
+    result = yield
+    if item.get_closest_marker("graph") is not None:
+        gc.collect()
+    return result
 
 
 @pytest.hookimpl(trylast=True)

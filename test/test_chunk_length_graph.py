@@ -79,7 +79,7 @@ def by_graph(config: TrainConfig, folder: Path, capture: pytest.CaptureFixture[s
             graph.add(make()).set_parameters([Parameter("use_sim_time", value=True)])
         graph.until(graph.peer.is_connected)
         graph.peer.announce(folder / "step_0", num_required=4)
-        graph.until(lambda: len(graph.peer.transitions) == len(EXECUTED), timeout=30.0)
+        graph.until(lambda: len(graph.peer.transitions) == len(EXECUTED))
         return graph.peer.transitions
 
 

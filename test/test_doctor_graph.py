@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import gc
 import io
 import json
 import os
@@ -76,7 +75,6 @@ class Doctor:
 
 @pytest.fixture
 def doctor(interbotix_messages: Path, repository: Path) -> Doctor:
-    gc.collect()  # Nodes of earlier tests of this process are seen until the last reference to them is gone.
     return Doctor(interbotix_messages, repository)
 
 

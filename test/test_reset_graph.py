@@ -142,7 +142,7 @@ def test_the_example_of_a_command_moves_the_arms_and_the_episode_starts_by_itsel
     command = shlex.join([sys.executable, str(repository / "examples" / "reset_scene.py")])
     graph = start("episode.reset:=command", f"episode.reset_command:='{command}'", "episode.start_automatically:=true")
     graph.begin()
-    graph.until(lambda: graph.robot.asked, timeout=30.0)
+    graph.until(lambda: graph.robot.asked)
     (request,) = graph.robot.asked
     assert (request.name, len(request.poses)) == ("reset", 28)
     graph.robot.answer.set_result("")
@@ -157,7 +157,7 @@ def test_an_example_command_that_does_not_get_there_says_why(
     command = shlex.join([sys.executable, str(repository / "examples" / "reset_scene.py")])
     graph = start("episode.reset:=command", f"episode.reset_command:='{command}'")
     graph.begin()
-    graph.until(lambda: graph.robot.asked, timeout=30.0)
+    graph.until(lambda: graph.robot.asked)
     graph.robot.answer.set_result("an arm is blocked")
     graph.until(lambda: "(the arms did not get there: an arm is blocked; " in graph.others.states[-1].waits_for)
     assert graph.call("reset_done").success

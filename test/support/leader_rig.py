@@ -24,7 +24,7 @@ from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.nodes.wire.services import Service
 from chunk_ppo_ros.robot import aloha
 from support.robot_rig import PERIOD, trajectory
-from support.spinner import Spinner
+from support.spinner import PATIENCE, Spinner
 
 LEADER_VELOCITY = 1.0  # rad/s
 MAX_VELOCITY = 1.5  # rad/s
@@ -123,7 +123,7 @@ class LeaderGraph(Spinner):
 
     def until_leaders(self, leaders: int) -> None:
         """Waits until TakeoverState tells this of the leaders, and that nothing is under way."""
-        self.until(lambda: self.state.leaders == leaders and "being switched" not in self.state.message, timeout=20.0)
+        self.until(lambda: self.state.leaders == leaders and "being switched" not in self.state.message)
 
     def chunk(self, targets: np.ndarray) -> ExecutionResult:
         """Sends a chunk and waits for its result."""
@@ -135,7 +135,7 @@ class LeaderGraph(Spinner):
     def until_prepared(self) -> None:
         """Sends chunks in which nothing moves until one is executed."""
         still = np.tile(HOME, (2, 1))
-        self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED, timeout=20.0)
+        self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED)
 
     def grip(self) -> None:
         """Closes the grippers of both leaders until they are limp. A busy machine may need it again."""
@@ -148,7 +148,7 @@ class LeaderGraph(Spinner):
         self._repeat(((0.8, 0.3), (0.0, 0.3), (0.8, 0.3), (0.0, 0.3)), lambda: self.peer.num_done == done)
 
     def _repeat(self, gesture: Sequence[tuple[float, float]], has_worked: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30.0
+        deadline = time.monotonic() + PATIENCE
         while not has_worked():
             assert time.monotonic() < deadline, self.seen()
             for opening, seconds in gesture:

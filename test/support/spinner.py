@@ -10,8 +10,13 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-PATIENCE = 10.0  # s
-_POLL = 0.02  # s, the longest time between two looks at a condition
+PATIENCE = 60.0  # s; a busy machine may stand still for seconds, and a test that passes never waits for this long
+_POLL = 0.02
+"""The longest time between two looks at a condition, s.
+
+It is always the same: an rclpy executor forgets which callbacks are ready when its timeout changes, and calls only the
+first one again. A timer that is always late would keep the subscriptions waiting for as long as that goes on.
+"""
 
 
 class Spinner:
@@ -52,8 +57,8 @@ class Spinner:
     def spin(self, seconds: float) -> None:
         """Spins for some seconds, to see that nothing happens."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+        while time.monotonic() < deadline:
+            self._executor.spin_once(timeout_sec=_POLL)
 
     def seen(self) -> str:
         """Returns what was seen so far, for the text of a failure."""
