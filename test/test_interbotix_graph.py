@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rclpy
 from chunk_ppo_msgs.msg import EpisodeEvent, ExecutionResult
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -48,12 +49,14 @@ class Policy(Node):
     def __init__(self) -> None:
         super().__init__("policy", use_global_arguments=False)
         self.results: list[ExecutionResult] = []
+        self.robot_says = ""
         self._chunks = {
             side: self.create_publisher(JointTrajectory, f"robot/{side}/joint_trajectory", qos.COMMAND)
             for side in aloha.SIDES
         }
         self._events = self.create_publisher(EpisodeEvent, "episode_event", qos.LATCHED)
         self.create_subscription(ExecutionResult, "execution_result", self.results.append, qos.RELIABLE)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
 
     def start_episode(self) -> None:
         stamp = self.get_clock().now().nanoseconds
@@ -67,6 +70,11 @@ class Policy(Node):
         stamp = self.get_clock().now().nanoseconds
         for side, publisher in self._chunks.items():
             publisher.publish(trajectory(targets[:, aloha.side_slice(side)], stamp=stamp))
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "robot_node: chunk player":
+                self.robot_says = status.message
 
 
 class Graph(Spinner):
@@ -89,7 +97,7 @@ class Graph(Spinner):
         client = self.policy.create_client(Trigger, SERVICE_PATHS[service])
         self.until(client.service_is_ready)
         future = client.call_async(Trigger.Request())
-        self.until(future.done, timeout=30.0)
+        self.until(future.done)
         return future.result().success, future.result().message
 
     def chunk(self, targets: np.ndarray) -> ExecutionResult:
@@ -101,7 +109,7 @@ class Graph(Spinner):
     def until_prepared(self) -> None:
         """Sends chunks in which nothing moves until one is executed."""
         still = np.tile(aloha.START_POSE, (2, 1))
-        self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED, timeout=20.0)
+        self.until(lambda: self.chunk(still).status == ExecutionResult.EXECUTED)
 
     def arm_commands(self, side: str) -> np.ndarray:
         return np.array([angles for kind, angles in self.drivers[side].motors.commands if kind == "arm"])
@@ -203,7 +211,7 @@ def test_a_motor_that_is_too_hot_lets_the_robot_hold_and_be_put_down(graph: Grap
         graph.spin(2.0)  # Temperatures are read while nothing is sent.
         return "the left elbow is too hot: 75 C" in graph.chunk(still).message
 
-    graph.until(is_refused, timeout=30.0)
+    graph.until(is_refused)
     graph.end_episode()
     assert graph.call("go_to_start_pose") == (True, "the robot is there")
 
@@ -212,14 +220,18 @@ def test_an_arm_that_had_no_torque_starts_where_it_is_once_the_operator_has_look
     graph.until_prepared()
     assert graph.chunk(ramp(20)).status == ExecutionResult.EXECUTED  # Both waists are at 0.2 rad.
     left = graph.drivers["left"].motors
+    graph.until(lambda: left.positions["waist"] == left.goals["waist"] == pytest.approx(0.2))
     left.torque["waist"] = False
+    # Whether the motors have torque is read while nothing is sent, so that no chunk is sent before the robot knows it.
+    graph.until(lambda: "have no torque: waist" in graph.policy.robot_says)
     left.positions["waist"] = left.goals["waist"] = 0.1  # It sinks, by less than robot.max_start_jump.
     still = np.tile(aloha.START_POSE, (2, 1))
-    graph.until(lambda: graph.spin(0.8) or "have no torque: waist" in graph.chunk(still).message, timeout=30.0)
+    assert "have no torque: waist" in graph.chunk(still).message
+    assert left.positions["waist"] == left.goals["waist"] == 0.1
     left.torque["waist"] = True
-    graph.until(lambda: "have lost their goals" in graph.chunk(still).message, timeout=20.0)
-    graph.policy.start_episode()  # The operator does.
+    graph.until(lambda: "have lost their goals" in graph.chunk(still).message)
     count = len(graph.arm_commands("left"))
+    graph.policy.start_episode()  # The operator does.
     targets = np.tile(aloha.START_POSE, (4, 1))
     targets[:, [0, 7]] = 0.1
     graph.until(lambda: graph.chunk(targets).status == ExecutionResult.EXECUTED)
@@ -244,7 +256,7 @@ def test_the_torque_is_switched_off_from_the_sleep_pose_when_it_is_asked_for_twi
     for driver in graph.drivers.values():
         driver.motors.positions["shoulder"] = driver.motors.goals["shoulder"] = -2.05  # The arms sink.
         driver.motors.torque.update(dict.fromkeys(driver.motors.torque, True))
-    graph.until(lambda: graph.spin(0.5) or "lost their goals" in graph.call("go_to_start_pose")[1], timeout=20.0)
+    graph.until(lambda: graph.spin(0.5) or "lost their goals" in graph.call("go_to_start_pose")[1])
     assert graph.call("confirm_motion")[0]
     count = {side: len(graph.arm_commands(side)) for side in aloha.SIDES}
     graph.end_episode()

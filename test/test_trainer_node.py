@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,10 @@ class Rest(Peer):
     def end_episode(self, episode, outcome, **fields):
         fields = {"run_id": "run", "sender": "robot_7", "episode": episode, "outcome": outcome, **fields}
         self._events.publish(msg.EpisodeEvent(event=msg.EpisodeEvent.ENDED, **fields))
+
+    @property
+    def num_trainers(self):
+        return self._transitions.get_subscription_count()
 
     def statuses(self):
         return [(ack.sequence_number, ack.status, ack.num_accepted) for ack in self.acks]
@@ -118,13 +123,21 @@ def send(graph, *numbers, **fields):
     return graph.peer.acks[before:]
 
 
-def start_process(folder):
-    """Starts trainer_node as a process of its own, whose updates take a minute."""
-    parameters = folder / "process.yaml"
+@contextmanager
+def running_process(graph, folder):
+    """Runs trainer_node as a process of its own, which has announced its start. Its updates take ten minutes."""
+    parameters, log = folder / "process.yaml", folder / "process.log"
     write_parameter_file(node_config(folder), parameters)
-    command = [sys.executable, "-m", "support.fake_learner", "60", "--ros-args", "--params-file", str(parameters)]
+    command = [sys.executable, "-m", "support.fake_learner", "600", "--ros-args", "--params-file", str(parameters)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    with log.open("w") as file, subprocess.Popen(command, env=environment, stderr=file) as process:
+        try:
+            graph.until(lambda: graph.peer.num_trainers == 2 or process.poll() is not None, timeout=180.0)
+            graph.until(lambda: graph.peer.versions or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            yield process
+        finally:
+            process.kill()  # does nothing where it has ended
 
 
 def test_the_start_is_announced_when_it_is_on_disk(graph):
@@ -435,15 +448,12 @@ def test_a_journal_of_older_messages_ends_a_resume_and_stays(start, tmp_path, jo
 
 def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path, journal):
     graph = start(run={"autostart": False, "resume": True})
-    with start_process(tmp_path) as first:
-        try:
-            graph.until(lambda: graph.peer.versions, timeout=60.0)
-            send(graph, 1, 0, 3, 2)
-            graph.until(lambda: len(journal()) == 4)
-            graph.spin(0.5)
-            assert first.poll() is None
-        finally:
-            first.send_signal(signal.SIGKILL)
+    with running_process(graph, tmp_path) as first:
+        send(graph, 1, 0, 3, 2)
+        graph.until(lambda: len(journal()) == 4)
+        graph.spin(0.5)
+        assert first.poll() is None
+        first.send_signal(signal.SIGKILL)
     assert journal() == ["v0/0.cdr", "v0/1.cdr", "v0/2.cdr", "v0/3.cdr"]
     graph.node.trigger_configure()
     graph.until(lambda: graph.node.is_ready)
@@ -454,15 +464,11 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
     assert FakeLearner.trained == [[0, 1, 2, 3]]
 
 
-def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path):
+def test_a_stop_in_mid_update_ends_the_process_at_once(start, tmp_path, journal):
     graph = start(run={"autostart": False})
-    with start_process(tmp_path) as process:
-        try:
-            graph.until(lambda: graph.peer.versions, timeout=60.0)
-            send(graph, 0, 1, 2, 3)
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=2.0)
-        finally:
-            process.kill()  # does nothing where it has ended
-    assert process.returncode == 0
-    assert "Traceback" not in errors
+    with running_process(graph, tmp_path) as process:
+        send(graph, 0, 1, 2, 3)
+        graph.until(lambda: len(journal()) == 4)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20.0) == 0  # It does not wait for the update.
+    assert "Traceback" not in (tmp_path / "process.log").read_text()
