@@ -95,28 +95,25 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
     imitated = ImitatedData.of(split.training, split.held_out, training, batch, tokenizer)
-    score = None
-    if split.held_out:
-        held_chunks = _read(split.held_out, config, directory.parent)
-        held_out = _tokenize(held_chunks, split.held_out, tokenizer)
-        score = make_score(policy, held_out, config)
-        before = score(params)
+    held_out = _read_held_out(split.held_out, config, directory.parent, tokenizer) if split.held_out else None
+    score = None if held_out is None else make_score(policy, held_out.batch, config)
+    before = None if score is None else score(params)
     with behavior_cloning.cloning_progress(config.pretrain.bc_steps) as on_step:
         params = behavior_cloning.clone(policy, params, batch, config, on_step=on_step)
     if score is not None:
         after = score(params)
         print(f"{len(split.held_out)} held-out episodes: {before:.3f} nats per token before, {after:.3f} after")
-
-    def write_assets(assets: Path) -> None:
-        tokenizer.save(assets)
-        imitated.save(assets)
-
-    settings = _settings(config, episodes)
-    save_openpi_checkpoint(directory, params[ACTOR], write_assets=write_assets, settings=settings)
-    if split.held_out:
+    save_openpi_checkpoint(
+        directory,
+        params[ACTOR],
+        write_assets=lambda assets: imitated.save_with(tokenizer, assets),
+        settings=_settings(config, episodes),
+    )
+    if held_out is None:
+        print("no episode was held out, so nothing says what was learned; set --validation_fraction, or measure others")
+    else:
         trained = dataclasses.replace(start, params=params)
-        source = HeldOut(split.held_out, held_chunks, held_out)
-        measure_held_out(trained, source, imitated=imitated, settings=config.pretrain, directory=directory)
+        measure_held_out(trained, held_out, imitated=imitated, settings=config.pretrain, directory=directory)
     return directory
 
 
@@ -190,6 +187,13 @@ def _read(episodes: Sequence[Episode], config: TrainConfig, folder: Path) -> Rec
     num_chunks = sum(len(seen_starts(episode, stride=stride)) for episode in episodes)
     with tqdm(total=num_chunks, desc="reading images", unit="chunk") as bar:
         return read_chunks(episodes, config, folder=folder, stride=stride, on_chunk=bar.update)
+
+
+def _read_held_out(
+    episodes: tuple[Episode, ...], config: TrainConfig, folder: Path, tokenizer: PolicyTokenizer
+) -> HeldOut:
+    chunks = _read(episodes, config, folder)
+    return HeldOut(episodes, chunks, _tokenize(chunks, episodes, tokenizer))
 
 
 def _open_start(config: TrainConfig) -> Checkpoint | None:

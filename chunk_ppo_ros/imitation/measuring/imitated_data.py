@@ -127,6 +127,11 @@ class ImitatedData:
         }
         (assets / FILE).write_text(json.dumps(content) + "\n")
 
+    def save_with(self, tokenizer: PolicyTokenizer, assets: Path) -> None:
+        """Writes the file into the assets of a checkpoint, beside the tokenizers and norm_stats."""
+        tokenizer.save(assets)
+        self.save(assets)
+
     @classmethod
     def load(cls, assets: Path) -> ImitatedData | None:
         """Returns what the assets of a checkpoint keep; None where they keep nothing.
