@@ -154,7 +154,7 @@ def _open(folder: pathlib.Path, recordings: RecordingsConfig, prompt: str) -> _D
     files = find_data_files(info, kept)
     if info.file_per_episode:
         files = [file for file in files if file not in unread]
-    index = read_row_index(info, files)
+    index = read_row_index(info, files, entries)
     check_against_table(info, index.counts(), entries, left_out)
     check_places(info, used)
     tasks = {} if prompt or TASK_INDEX not in info.features else read_tasks(info)

@@ -104,12 +104,20 @@ def find_data_files(info: DatasetInfo, entries: Mapping[int, EpisodeEntry] | Non
     return files
 
 
-def read_row_index(info: DatasetInfo, files: Sequence[pathlib.Path]) -> RowIndex:
+def read_row_index(
+    info: DatasetInfo, files: Sequence[pathlib.Path], entries: Mapping[int, EpisodeEntry] | None
+) -> RowIndex:
     """Returns the rows of data files.
 
+    Args:
+        info: what meta/info.json says.
+        files: the data files.
+        entries: what the table of episodes says; None where there is none.
+
     Raises:
-        EpisodesError: where a file is damaged or lacks a column, or a row has no episode.
+        EpisodesError: where a file is damaged or lacks a column, or a row has no episode, or is in the file of another.
     """
+    owners = {entry.data_file: number for number, entry in (entries or {}).items() if info.file_per_episode}
     names = [EPISODE_INDEX, *(name for name in _OPTIONAL if name in info.features)]
     columns: dict[str, list[np.ndarray]] = {name: [] for name in names}
     lengths = []
@@ -118,6 +126,7 @@ def read_row_index(info: DatasetInfo, files: Sequence[pathlib.Path]) -> RowIndex
         for name in names:
             columns[name].append(numbers(table[name], name, path))
         _check_numbers(columns[EPISODE_INDEX][-1], path)
+        _check_owner(columns[EPISODE_INDEX][-1], owners.get(path), path)
         lengths.append(len(table))
     present = set(column_names(files[0]))
     _check_declared(info, present, files[0])
@@ -188,6 +197,16 @@ def _check_numbers(values: np.ndarray, path: pathlib.Path) -> None:
     if bad.size:
         raise EpisodesError(
             f"episode_index must be a whole number, got {values[bad[0]]:g} in row {bad[0]} of {path}; download it again"
+        )
+
+
+def _check_owner(values: np.ndarray, number: int | None, path: pathlib.Path) -> None:
+    """Refuses rows of another episode in the file of one episode."""
+    others = np.flatnonzero(values != number) if number is not None else np.array([], np.int64)
+    if others.size:
+        raise EpisodesError(
+            f"{path} must have the rows of episode {number}, got row {others[0]} of episode {values[others[0]]:g}; "
+            "download the dataset again"
         )
 
 

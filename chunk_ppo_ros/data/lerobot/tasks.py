@@ -34,6 +34,7 @@ def read_tasks(info: DatasetInfo) -> dict[int, str]:
     pairs = _of_lines(path) if info.file_per_episode else _of_table(path)
     tasks: dict[int, str] = {}
     for number, text in pairs:
+        number = int(number) if isinstance(number, float) and number.is_integer() else number
         if isinstance(number, bool) or not isinstance(number, int):
             raise EpisodesError(f"task_index must be a whole number, got {number!r:.80} in {path}; {_ADVICE}")
         if text is not None and not isinstance(text, str):
