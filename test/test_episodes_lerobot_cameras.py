@@ -196,6 +196,13 @@ def test_further_cameras_are_read_and_named(tmp_path: pathlib.Path) -> None:
     )
 
 
+def test_images_that_are_declared_as_something_else_are_refused(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet(camera="image")
+    data.features[CAMERA]["dtype"] = "float32"
+    with pytest.raises(EpisodesError, match=r"cam_high must hold what meta/info\.json declares, float32, got struct"):
+        read_episodes(data.write(tmp_path), CONFIG)
+
+
 def test_two_features_of_one_camera_are_refused(tmp_path: pathlib.Path) -> None:
     data = LeRobotSet(camera="image")
     data.rows["cam_high"], data.features["cam_high"] = data.rows[CAMERA], data.features[CAMERA]

@@ -317,7 +317,7 @@ def test_columns_that_are_no_numbers_are_refused(tmp_path: pathlib.Path) -> None
 def test_columns_that_are_declared_and_missing_are_named(tmp_path: pathlib.Path) -> None:
     data = rows_only().add("next.success", "bool", [True] * 5)
     del data.rows["next.success"]
-    with pytest.raises(EpisodesError, match=r"file-000\.parquet must have the columns .*; next\.success must be added"):
+    with pytest.raises(EpisodesError, match=r"file-000\.parquet must have the columns .*; add next\.success"):
         read_episodes(data.write(tmp_path / "a"), CONFIG)
     data = rows_only().add("observation.effort", "float32", [[0.0]] * 5)
     del data.rows["observation.effort"]
@@ -396,6 +396,20 @@ def test_checksums_of_pages_are_verified_where_there_are_some(tmp_path: pathlib.
     content[place] ^= 1
     (folder / ROWS).write_bytes(bytes(content))
     with pytest.raises(EpisodesError, match=r"must be whole, got .*file-000\.parquet, which cannot be read: .*CRC"):
+        read_episodes(folder, CONFIG)
+
+
+def test_values_beyond_what_the_file_keeps_of_them_are_refused(tmp_path: pathlib.Path) -> None:
+    """Without checksums, the smallest and largest values that Parquet files keep tell changes."""
+    folder = rows_only().write(tmp_path)
+    table = parquet.read_table(folder / ROWS)
+    parquet.write_table(table, folder / ROWS, compression="none", use_dictionary=False)
+    content = bytearray((folder / ROWS).read_bytes())
+    content[content.index(np.float32(numbers(5)[2, 3]).tobytes()) + 3] ^= 128
+    (folder / ROWS).write_bytes(bytes(content))
+    with pytest.raises(
+        EpisodesError, match=r"observation\.state is from -0\.3.* and was written as from 0\.0 to 0\.69"
+    ):
         read_episodes(folder, CONFIG)
 
 

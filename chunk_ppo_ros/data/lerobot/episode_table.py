@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.lerobot.features import VIDEO
 from chunk_ppo_ros.data.lerobot.info import DatasetInfo
-from chunk_ppo_ros.data.lerobot.parquet_files import column_names, read_columns
+from chunk_ppo_ros.data.lerobot.parquet_files.files import column_types, read_columns
 from chunk_ppo_ros.data.lerobot.success import SUCCESS_COLUMNS, success_of_value
 from chunk_ppo_ros.data.lerobot.tasks import json_lines
 
@@ -119,7 +119,7 @@ def _of_tables(info: DatasetInfo) -> list[EpisodeEntry] | None:
 
 
 def _of_table(info: DatasetInfo, part: pathlib.Path, videos: Sequence[str]) -> list[EpisodeEntry]:
-    present = set(column_names(part))
+    present = set(column_types(part))
     wanted = ["episode_index"]
     wanted += [f"videos/{name}/{field}" for name in videos for field in _VIDEO_FIELDS[:3]]
     optional = ["length", *SUCCESS_COLUMNS, *_DATA_PLACE, *(f"videos/{name}/{_VIDEO_FIELDS[3]}" for name in videos)]

@@ -12,7 +12,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import ReadImage
 from chunk_ppo_ros.data.image_file import decode_file
 from chunk_ppo_ros.data.lerobot.features import Feature
-from chunk_ppo_ros.data.lerobot.parquet_files import read_cell
+from chunk_ppo_ros.data.lerobot.parquet_files.files import read_cell
 from chunk_ppo_ros.data.lerobot.row_index import EpisodeRows
 
 _MODES = {

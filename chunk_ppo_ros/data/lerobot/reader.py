@@ -17,14 +17,14 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.conventions import actions_in_robot_units, states_in_robot_units
 from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts
 from chunk_ppo_ros.data.left_out import is_left_out
-from chunk_ppo_ros.data.lerobot.columns import check_type, vectors
 from chunk_ppo_ros.data.lerobot.dimensions import Dimensions, decide_dimensions
 from chunk_ppo_ros.data.lerobot.episode_table import EpisodeEntry, read_episode_table
 from chunk_ppo_ros.data.lerobot.facts import facts_of
 from chunk_ppo_ros.data.lerobot.features import IMAGE, Feature
 from chunk_ppo_ros.data.lerobot.images import row_camera
 from chunk_ppo_ros.data.lerobot.info import INFO, DatasetInfo, read_info
-from chunk_ppo_ros.data.lerobot.parquet_files import read_columns
+from chunk_ppo_ros.data.lerobot.parquet_files.columns import check_type, vectors
+from chunk_ppo_ros.data.lerobot.parquet_files.files import forget_files, read_columns
 from chunk_ppo_ros.data.lerobot.row_index import (
     TIMESTAMP,
     EpisodeRows,
@@ -57,6 +57,7 @@ class LeRobotReader:
                 contradict each other.
             UnansweredQuestion: where only a person knows what is meant.
         """
+        forget_files()
         dataset = _open(path, config.recordings, config.run.prompt)
         convention = convention_of(config.robot)
         for number in sorted({*dataset.index.counts(), *(dataset.entries or {})}):

@@ -7,12 +7,14 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pyarrow
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.lerobot.columns import numbers
 from chunk_ppo_ros.data.lerobot.episode_table import PARTS, EpisodeEntry
+from chunk_ppo_ros.data.lerobot.features import IMAGE
 from chunk_ppo_ros.data.lerobot.info import DatasetInfo
-from chunk_ppo_ros.data.lerobot.parquet_files import column_names, read_columns
+from chunk_ppo_ros.data.lerobot.parquet_files.columns import numbers
+from chunk_ppo_ros.data.lerobot.parquet_files.files import column_types, read_columns
 from chunk_ppo_ros.data.lerobot.success import ROW_SUCCESS
 from chunk_ppo_ros.data.lerobot.tasks import TASK_INDEX
 
@@ -128,8 +130,8 @@ def read_row_index(
         _check_numbers(columns[EPISODE_INDEX][-1], path)
         _check_owner(columns[EPISODE_INDEX][-1], owners.get(path), path)
         lengths.append(len(table))
-    present = set(column_names(files[0]))
-    _check_declared(info, present, files[0])
+        _check_declared(info, column_types(path), path)
+    present = set(column_types(files[0]))
     return RowIndex(
         files=files,
         file=np.repeat(np.arange(len(files)), lengths),
@@ -210,13 +212,26 @@ def _check_owner(values: np.ndarray, number: int | None, path: pathlib.Path) -> 
         )
 
 
-def _check_declared(info: DatasetInfo, present: set[str], path: pathlib.Path) -> None:
+def _check_declared(info: DatasetInfo, present: Mapping[str, pyarrow.DataType], path: pathlib.Path) -> None:
+    """Refuses files that lack a declared column, or whose images are declared as something else."""
     missing = [name for name, feature in info.features.items() if feature.dtype != "video" and name not in present]
     if missing:
         raise EpisodesError(
             f"data files must have the features of meta/info.json, got no {', '.join(missing)} in {path}; download the "
             "dataset again, or take them out of the features there"
         )
+    for name, feature in info.features.items():
+        if name in present and (feature.dtype == IMAGE) != _holds_images(present[name]):
+            raise EpisodesError(
+                f"{name} must hold what meta/info.json declares, {feature.dtype}, got {present[name]} in {path}; "
+                "correct the dtype there"
+            )
+
+
+def _holds_images(kind: pyarrow.DataType) -> bool:
+    if pyarrow.types.is_struct(kind):
+        return any(field.name == "bytes" for field in kind)
+    return bool(pyarrow.types.is_binary(kind) or pyarrow.types.is_large_binary(kind))
 
 
 def _check_frames(frames: np.ndarray, rows: EpisodeRows, source: str) -> None:

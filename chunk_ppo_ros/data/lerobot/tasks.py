@@ -11,7 +11,7 @@ import pyarrow
 
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data.lerobot.info import DatasetInfo
-from chunk_ppo_ros.data.lerobot.parquet_files import column_names, index_column, read_columns
+from chunk_ppo_ros.data.lerobot.parquet_files.files import column_types, index_column, read_columns
 
 TASKS, TASK_LINES = "meta/tasks.parquet", "meta/tasks.jsonl"
 TASK_INDEX = "task_index"
@@ -113,7 +113,7 @@ def json_lines(path: pathlib.Path) -> list[tuple[int, dict[str, object]]]:
 
 
 def _of_table(path: pathlib.Path) -> Iterable[tuple[object, object]]:
-    names = column_names(path)
+    names = tuple(column_types(path))
     if TASK_INDEX not in names:
         raise EpisodesError(f"tasks must have the column {TASK_INDEX}, got {', '.join(names)} in {path}; {_ADVICE}")
     table = read_columns(path, names)

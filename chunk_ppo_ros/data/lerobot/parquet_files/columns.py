@@ -82,7 +82,8 @@ def vectors(
     Raises:
         EpisodesError: where a row is missing, has another number of values, or a value that is not finite.
     """
-    array = _combined(column.take(pyarrow.array(rows)))
+    in_order = len(rows) > 0 and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows)))
+    array = _combined(column.slice(int(rows[0]), len(rows)) if in_order else column.take(pyarrow.array(rows)))
     _check_present(array, rows, name, path)
     depth = 0
     counts = np.ones(len(array), np.int64)

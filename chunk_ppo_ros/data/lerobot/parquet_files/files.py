@@ -12,6 +12,7 @@ import pyarrow
 from pyarrow import parquet
 
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.lerobot.parquet_files.statistics import check_statistics
 
 DAMAGE = (
     pyarrow.ArrowException,
@@ -43,29 +44,26 @@ def read_columns(path: pathlib.Path, names: Sequence[str]) -> pyarrow.Table:
     Raises:
         EpisodesError: where the file is damaged or lacks a column.
     """
+    present = column_types(path)
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise EpisodesError(
+            f"{path} must have the columns {', '.join(names)}, got {', '.join(present)}; add {', '.join(missing)}"
+        )
     try:
-        file = _opened(path, *_stamp(path))
-        missing = [name for name in names if name not in file.schema_arrow.names]
-        if not missing:
-            table = file.read(columns=list(names)).select(list(names))
-            table.validate(full=True)
-            return table
+        return _columns(path, *_stamp(path), tuple(names))
     except DAMAGE as error:
         raise damaged(path, error) from error
-    raise EpisodesError(
-        f"{path} must have the columns {', '.join(names)}, got {', '.join(file.schema_arrow.names)}; "
-        f"{', '.join(missing)} must be added"
-    )
 
 
-def column_names(path: pathlib.Path) -> tuple[str, ...]:
-    """Returns the names of a file's columns.
+def column_types(path: pathlib.Path) -> dict[str, pyarrow.DataType]:
+    """Returns the types of a file's columns by name.
 
     Raises:
         EpisodesError: where the file is damaged.
     """
     try:
-        return tuple(_opened(path, *_stamp(path)).schema_arrow.names)
+        return {field.name: field.type for field in _opened(path, *_stamp(path)).schema_arrow}
     except DAMAGE as error:
         raise damaged(path, error) from error
 
@@ -99,6 +97,12 @@ def read_cell(path: pathlib.Path, column: str, row: int) -> Any:
     raise EpisodesError(f"{path} must have all rows that were counted, got {row} too few; download it again")
 
 
+def forget_files() -> None:
+    """Closes the files that are kept open. It is called before a dataset is read, which may have changed since."""
+    for kept in (_opened, _columns, _group):
+        kept.cache_clear()
+
+
 def _stamp(path: pathlib.Path) -> tuple[int, int]:
     """Returns when a file was last changed and its size, so that a changed file is opened anew."""
     found = path.stat()
@@ -108,6 +112,16 @@ def _stamp(path: pathlib.Path) -> tuple[int, int]:
 @functools.lru_cache(maxsize=4)
 def _opened(path: pathlib.Path, _changed: int, _size: int) -> parquet.ParquetFile:
     return parquet.ParquetFile(path, page_checksum_verification=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _columns(path: pathlib.Path, changed: int, size: int, names: tuple[str, ...]) -> pyarrow.Table:
+    """Returns whole columns. The last ones are kept, because a file holds several episodes."""
+    file = _opened(path, changed, size)
+    table = file.read(columns=list(names)).select(list(names))
+    table.validate(full=True)
+    check_statistics(table, file.metadata)
+    return table
 
 
 @functools.lru_cache(maxsize=4)
