@@ -29,7 +29,8 @@ def read_numbers(dataset: h5py.Dataset) -> np.ndarray:
             f"{dataset.file.filename}; convert it"
         )
     check_written(dataset)
-    return np.asarray(dataset[()], np.float64)
+    with np.errstate(invalid="ignore"):  # NaN is refused by name, later
+        return np.asarray(dataset[()], np.float64)
 
 
 def check_written(dataset: h5py.Dataset) -> list[Segment]:

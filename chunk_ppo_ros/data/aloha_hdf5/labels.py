@@ -18,6 +18,9 @@ PROMPT_NAMES = ("prompt", "language_instruction", "instruction", "language_raw",
 RATE_NAMES = ("fps", "frequency", "hz", "rate", "control_rate", "control_frequency", "control_freq")
 """The names of an attribute that says the control steps per second."""
 
+_PLAIN = (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
+"""The classes of types that an attribute may have."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Rate:
@@ -74,8 +77,8 @@ def rate_of(file: h5py.File, recordings: RecordingsConfig) -> Rate:
     Raises:
         EpisodesError: where the file says several rates, one that cannot be, or another than --recorded_rate.
     """
-    said = {name: value for name in RATE_NAMES if (value := _number(file.attrs.get(name))) is not None}
-    said |= {name: 1 / value for name in ("dt", "DT") if (value := _number(file.attrs.get(name)))}
+    said = {name: value for name in RATE_NAMES if (value := _number(attribute(file, name))) is not None}
+    said |= {name: 1 / value for name in ("dt", "DT") if (value := _number(attribute(file, name)))}
     rates = {f"the attribute {name}": value for name, value in said.items()}
     if recordings.recorded_rate:
         rates["--recorded_rate"] = recordings.recorded_rate
@@ -95,11 +98,23 @@ def rate_of(file: h5py.File, recordings: RecordingsConfig) -> Rate:
     return Rate(first, said=(f"Its rate is {shown}, Hz.",))
 
 
+def attribute(file: h5py.File, name: str) -> object:
+    """Returns an attribute of a file, or None where there is none, or one that is neither text nor numbers.
+
+    The HDF5 library ends the process where it reads a damaged attribute of another type.
+    """
+    if name not in file.attrs:
+        return None
+    kind = file.attrs.get_id(name).get_type().get_class()
+    return file.attrs[name] if kind in _PLAIN else None
+
+
 def _stated(file: h5py.File, name: str) -> np.ndarray | None:
     """Returns the value of an attribute or a small dataset of the file, or None where there is none or it is empty."""
-    value = file.attrs.get(name)
+    value = attribute(file, name)
     if value is None and isinstance(dataset := file.get(name), h5py.Dataset):
-        value = dataset[()] if dataset.shape is None or dataset.size <= 1_000_000 else None
+        plain = dataset.id.get_type().get_class() in _PLAIN
+        value = dataset[()] if plain and (dataset.shape is None or dataset.size <= 1_000_000) else None
     return None if value is None or isinstance(value, h5py.Empty) else np.asarray(value)
 
 

@@ -18,6 +18,7 @@ from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data import conventions
 from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
 from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
+from chunk_ppo_ros.data.aloha_hdf5.heaps import check_heaps
 from chunk_ppo_ros.data.aloha_hdf5.opening import opened
 from chunk_ppo_ros.data.aloha_hdf5.vectors import ACTIONS, STATES, Vectors, vectors_of
 from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts, camera_names
@@ -76,12 +77,14 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
     """
     recordings = config.recordings
     with opened(path) as file:
+        datasets = contents.datasets_of(file)
+        check_heaps(path, whole=any(dataset.dtype.kind == "O" for dataset in datasets))
         vectors = vectors_of(file)
         cameras = cameras_of(file, path, len(vectors.states), camera_names(config), recordings.channel_order)
         prompt = config.run.prompt or labels.prompt_of(file)
         success = labels.success_of(file)
         rate = labels.rate_of(file, recordings)
-        facts = _facts(file, vectors, cameras, rate, config)
+        facts = _facts(file, datasets, vectors, cameras, rate, config)
     convention = grippers.convention_of(config.robot)
     ordered = (
         conventions.with_left_arm_first(each, recordings.arm_order) for each in (vectors.states, vectors.actions)
@@ -100,7 +103,12 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
 
 
 def _facts(
-    file: h5py.File, vectors: Vectors, cameras: Cameras, rate: labels.Rate, config: TrainConfig
+    file: h5py.File,
+    datasets: list[h5py.Dataset],
+    vectors: Vectors,
+    cameras: Cameras,
+    rate: labels.Rate,
+    config: TrainConfig,
 ) -> RecordingFacts:
     """Returns what is known and assumed of a file.
 
@@ -108,8 +116,7 @@ def _facts(
         UnansweredQuestion: where only a person knows how the file is meant.
     """
     recordings = config.recordings
-    datasets = contents.datasets_of(file)
-    texts = [str(value) for value in file.attrs.values()]
+    texts = [str(labels.attribute(file, name)) for name in file.attrs]
     recorder = recorders.recognize(cameras.recorded_names, texts, list(file))
     dim = vectors.actions.shape[1]
     order = recorders.arm_order_question(recorder, dim, recordings)
