@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
 
 from chunk_ppo_ros.core.errors import EpisodesError
+
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, LookupError, ArithmeticError, MemoryError, EOFError, TypeError, AttributeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
+"""The errors that Pillow raises for a damaged file. Their kind depends on the place of the damage."""
 
 
 def decode_file(content: bytes, where: str) -> np.ndarray:
@@ -52,8 +60,12 @@ def _pixels(content: bytes, what: str, *, place: str = "", advice: str) -> np.nd
     """
     try:
         with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:
+            mode = image.mode
+            pixels = np.asarray(image.convert("RGB"))
+    except _DAMAGE as error:
         raise ValueError(
             f"{what} must be a whole JPEG or PNG file, got {len(content)} bytes{place}: {error}; {advice}"
         ) from error
+    if mode.startswith(("I", "F")):  # Pillow clips such values to 255
+        raise ValueError(f"{what} must have 8 bits a channel, got more (Pillow's mode {mode}){place}; {advice}")
+    return pixels

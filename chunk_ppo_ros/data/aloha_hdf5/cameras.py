@@ -10,8 +10,9 @@ import h5py
 
 from chunk_ppo_ros.config.entries.recordings import BGR
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.aloha_hdf5.datasets import check_written, name_of
-from chunk_ppo_ros.data.aloha_hdf5.images import Camera, Compressed, Depth, Raw, form_of, needed_form
+from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, number
+from chunk_ppo_ros.data.aloha_hdf5.datasets import check_written
+from chunk_ppo_ros.data.aloha_hdf5.images import Camera, Compressed, Depth, Raw, form_of, needed_form, with_size
 from chunk_ppo_ros.data.aloha_hdf5.recorders import INTERBOTIX_2_CAMERAS
 
 IMAGES = "observations/images"
@@ -56,40 +57,43 @@ def cameras_of(
     Raises:
         EpisodesError: where a camera has not as many images as steps, or one that is needed cannot be read.
     """
-    found = dict(_image_datasets(file, needed))
-    renamed = {
-        name: INTERBOTIX_2_CAMERAS[name] for name in found if name in INTERBOTIX_2_CAMERAS and name not in needed
-    }
-    renamed = {name: known for name, known in renamed.items() if known not in found}
+    keys = dict(_image_datasets(file, needed))
+    renamed = _renamed(keys, needed)
     by_name: dict[str, Camera] = {}
-    for recorded, dataset in found.items():
-        name = renamed.get(recorded, recorded)
+    for recorded, key in keys.items():
+        name, dataset = renamed.get(recorded, recorded), file[key]
         form = Depth() if "depth" in recorded.lower() and recorded not in needed else form_of(dataset)
         if name not in needed and not isinstance(form, Compressed | Raw):
             continue
-        camera = Camera(path, name_of(dataset), needed_form(form, dataset), channel_order)
+        usable = needed_form(form, recorded, dataset)
         _check_steps(dataset, recorded, num_steps)
-        by_name[name] = camera
+        by_name[name] = with_size(Camera(path, key, usable, channel_order))
     said = tuple(f"Its camera {recorded} is ALOHA's {name}." for recorded, name in renamed.items() if name in by_name)
-    order_said, order_assumed = _sentences(by_name, channel_order)
-    return Cameras(by_name, tuple(found), (*said, *order_said), order_assumed)
+    colors_said, assumed = _color_sentences(by_name, channel_order)
+    return Cameras(by_name, tuple(keys), (*said, *colors_said), (*assumed, *_contradicted(file, by_name)))
 
 
-def _image_datasets(file: h5py.File, needed: Collection[str]) -> Iterator[tuple[str, h5py.Dataset]]:
-    """Yields the dataset of each camera by the camera's name."""
+def _renamed(recorded: Collection[str], needed: Collection[str]) -> dict[str, str]:
+    """Returns ALOHA's name of each camera of Interbotix' ALOHA 2.0 recorder, where no other camera has that name."""
+    names = {name: INTERBOTIX_2_CAMERAS[name] for name in recorded if name in INTERBOTIX_2_CAMERAS}
+    return {name: known for name, known in names.items() if name not in needed and known not in recorded}
+
+
+def _image_datasets(file: h5py.File, needed: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yields the name of each camera, and that of its dataset."""
     group = file.get(IMAGES)
     if not isinstance(group, h5py.Group):
         return
     for name in group:
         thing = group.get(name)
         if isinstance(thing, h5py.Group):
-            inner = {each: thing[each] for each in thing if isinstance(thing.get(each), h5py.Dataset)}
-            known = [each for each in _COLOR_NAMES if each in inner] or list(inner)[: len(inner) == 1]
+            inner = [each for each in thing if isinstance(thing.get(each), h5py.Dataset)]
+            known = [each for each in _COLOR_NAMES if each in inner] or inner[: len(inner) == 1]
             if known:
-                yield name, inner[known[0]]
+                yield name, f"{IMAGES}/{name}/{known[0]}"
                 continue
         if isinstance(thing, h5py.Dataset):
-            yield name, thing
+            yield name, f"{IMAGES}/{name}"
         elif name in needed or INTERBOTIX_2_CAMERAS.get(name) in needed:
             what = "a link to nothing" if thing is None else f"a group of {', '.join(list(thing)[:5]) or 'nothing'}"
             raise EpisodesError(f"camera {name} must be a dataset of images, got {what} in {file.filename}; convert it")
@@ -104,7 +108,7 @@ def _check_steps(dataset: h5py.Dataset, name: str, num_steps: int) -> None:
     check_written(dataset)
 
 
-def _sentences(cameras: dict[str, Camera], channel_order: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _color_sentences(cameras: dict[str, Camera], channel_order: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns sentences about colors: what the user said, and what was assumed."""
     said: list[str] = []
     assumed: list[str] = []
@@ -120,3 +124,13 @@ def _sentences(cameras: dict[str, Camera], channel_order: str) -> tuple[tuple[st
     if raw:
         assumed.append(f"The raw images of {', '.join(raw)} are taken as RGB.")
     return tuple(said), tuple(assumed)
+
+
+def _contradicted(file: h5py.File, cameras: dict[str, Camera]) -> tuple[str, ...]:
+    """Returns sentences about cameras whose images are not of the form that the attribute `compress` says."""
+    said = number(attribute(file, "compress"))
+    if said is None:
+        return ()
+    others = [name for name, camera in cameras.items() if isinstance(camera.form, Compressed) != bool(said)]
+    form = "raw" if said else "compressed"
+    return (f"The attribute compress is {bool(said)}, but {', '.join(others)} is taken as {form}.",) if others else ()

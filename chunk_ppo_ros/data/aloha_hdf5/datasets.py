@@ -47,6 +47,7 @@ def check_written(dataset: h5py.Dataset) -> list[Segment]:
         )
     if dataset.dtype.kind in "fiu" and h5py.h5t.py_create(dataset.dtype, logical=True) != dataset.id.get_type():
         raise EpisodesError(f"numbers must be of a usual type, got an unusual one in {where}; copy or record it again")
+    _check_filters(dataset, where)
     segments = _chunks(dataset, where) if dataset.chunks else _whole(dataset, where)
     check_apart(segments, where, dataset.file.id.get_filesize())
     return segments
@@ -81,6 +82,17 @@ def described(dataset: h5py.Dataset) -> str:
     shape = "nothing" if dataset.shape is None else f"[{', '.join(map(str, dataset.shape))}]"
     kind = "text or bytes" if dataset.dtype.kind in "OSU" else str(dataset.dtype)
     return f"{shape} of {kind}"
+
+
+def _check_filters(dataset: h5py.Dataset, where: str) -> None:
+    settings = dataset.id.get_create_plist()
+    filters = [settings.get_filter(index) for index in range(settings.get_nfilters())]
+    missing = [str(found[0]) for found in filters if not h5py.h5z.filter_avail(found[0])]
+    if missing:
+        raise EpisodesError(
+            f"arrays must be compressed by a filter that h5py has, got number {', '.join(missing)} in {where}; copy it "
+            "by h5repack with gzip"
+        )
 
 
 def _whole(dataset: h5py.Dataset, where: str) -> list[Segment]:

@@ -121,12 +121,14 @@ class Camera:
         dataset: the name of the dataset.
         form: the form of its images.
         channel_order: the order of the color channels of a compressed image once it is decoded.
+        size: the height and the width that each image must have, if it is known.
     """
 
     path: pathlib.Path
     dataset: str
     form: Compressed | Raw
     channel_order: str
+    size: tuple[int, ...] = ()
 
     def read(self, step: int) -> np.ndarray:
         """Returns the RGB image uint8 [h, w, 3] of a step.
@@ -145,12 +147,26 @@ class Camera:
         match self.form:
             case Compressed():
                 image = decode_file(_bytes_of(frame), where)
+                if self.size and image.shape[:2] != self.size:
+                    raise EpisodesError(
+                        f"images of a camera must be of one size, got {image.shape[:2]} after {self.size} in {where}; "
+                        "leave the episode out"
+                    )
                 return image[..., ::-1] if self.channel_order == BGR else image
             case Raw(channel_axis, white):
                 return _rgb(np.asarray(frame), channel_axis, white, where)
 
 
-def needed_form(form: Form, dataset: h5py.Dataset) -> Compressed | Raw:
+def with_size(camera: Camera) -> Camera:
+    """Returns a camera that knows the size of its images, where they are compressed, by the first of them.
+
+    Raises:
+        EpisodesError: where the first image is damaged.
+    """
+    return dataclasses.replace(camera, size=camera.read(0).shape[:2]) if camera.form == Compressed() else camera
+
+
+def needed_form(form: Form, camera: str, dataset: h5py.Dataset) -> Compressed | Raw:
     """Returns the form of a camera that is needed.
 
     Raises:
@@ -159,7 +175,6 @@ def needed_form(form: Form, dataset: h5py.Dataset) -> Compressed | Raw:
     if isinstance(form, Compressed | Raw):
         return form
     reason = form.reason if isinstance(form, Unreadable) else "have colors or gray levels, not distances"
-    camera = str(dataset.name).removeprefix("/observations/images/")
     raise EpisodesError(
         f"images of camera {camera} must {reason}, got {described(dataset)} in {dataset.file.filename}; convert "
         "them, or name other cameras by --episode_cameras"

@@ -17,9 +17,11 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data import conventions
 from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
+from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, unused_attributes
 from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
 from chunk_ppo_ros.data.aloha_hdf5.heaps import check_heaps
 from chunk_ppo_ros.data.aloha_hdf5.opening import opened
+from chunk_ppo_ros.data.aloha_hdf5.timing import PERIOD_NAMES, RATE_NAMES, Timing, timing_of
 from chunk_ppo_ros.data.aloha_hdf5.vectors import ACTIONS, STATES, Vectors, vectors_of
 from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts, camera_names
 from chunk_ppo_ros.data.left_out import is_left_out
@@ -83,8 +85,8 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         cameras = cameras_of(file, path, len(vectors.states), camera_names(config), recordings.channel_order)
         prompt = config.run.prompt or labels.prompt_of(file)
         success = labels.success_of(file)
-        rate = labels.rate_of(file, recordings)
-        facts = _facts(file, datasets, vectors, cameras, rate, config)
+        timing = timing_of(file, datasets, len(vectors.states), recordings)
+        facts = _facts(file, datasets, vectors, cameras, timing, config)
     convention = grippers.convention_of(config.robot)
     ordered = (
         conventions.with_left_arm_first(each, recordings.arm_order) for each in (vectors.states, vectors.actions)
@@ -94,9 +96,10 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         source=str(path),
         states=np.asarray(conventions.states_in_robot_units(states, recordings, convention), np.float32),
         actions=np.asarray(conventions.actions_in_robot_units(actions, recordings, convention), np.float32),
-        rate=rate.rate,
+        rate=timing.rate,
         prompt=prompt,
         success=success,
+        times=timing.times,
         cameras={name: camera.read for name, camera in cameras.by_name.items()},
         facts=facts,
     )
@@ -107,7 +110,7 @@ def _facts(
     datasets: list[h5py.Dataset],
     vectors: Vectors,
     cameras: Cameras,
-    rate: labels.Rate,
+    timing: Timing,
     config: TrainConfig,
 ) -> RecordingFacts:
     """Returns what is known and assumed of a file.
@@ -116,20 +119,28 @@ def _facts(
         UnansweredQuestion: where only a person knows how the file is meant.
     """
     recordings = config.recordings
-    texts = [str(labels.attribute(file, name)) for name in file.attrs]
+    texts = [str(attribute(file, name)) for name in file.attrs]
     recorder = recorders.recognize(cameras.recorded_names, texts, list(file))
     dim = vectors.actions.shape[1]
     order = recorders.arm_order_question(recorder, dim, recordings)
     questions = [each for each in (order, recorders.gripper_question(vectors.states, recordings)) if each]
     if questions:
         raise UnansweredQuestion(f"an episode must say what it is, got {file.filename}: {'; '.join(questions)}")
+    if problem := recorders.needless_flags(vectors.states, vectors.actions, recordings):
+        raise EpisodesError(f"{problem} in {file.filename}; leave the flag out")
     if problem := recorders.repaired_in_vain(vectors.states, recordings):
         raise EpisodesError(f"{problem} in {file.filename}; leave the flag out")
     order_said, order_assumed = recorders.order_sentence(dim, recordings)
-    used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", *cameras.used}
+    used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", timing.source, *cameras.used}
+    known = {*labels.PROMPT_NAMES, "success", "sim", "compress", *RATE_NAMES, *PERIOD_NAMES}
     return RecordingFacts(
         format=f"HDF5 of {recorder.name}",
-        said=(*order_said, *cameras.said, *rate.said, *vectors.said),
-        assumed=(*order_assumed, *rate.assumed, *recorders.unit_sentences(recordings), *cameras.assumed),
-        unused=(*vectors.unused, *contents.unused(datasets, used)),
+        said=(*order_said, *cameras.said, *timing.said, *vectors.said),
+        assumed=(
+            *order_assumed,
+            *timing.assumed,
+            *recorders.unit_sentences(vectors.states, vectors.actions, recordings),
+            *cameras.assumed,
+        ),
+        unused=(*vectors.unused, *contents.unused(file, datasets, used), *unused_attributes(file, known)),
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from chunk_ppo_ros.config import RecordingsConfig
-from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RIGHT_FIRST
+from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RADIANS, RIGHT_FIRST
 from chunk_ppo_ros.robot import aloha
 
 INTERBOTIX_2_RECORDER = "Interbotix' ALOHA 2.0 recorder"
@@ -107,8 +107,25 @@ def order_sentence(dim: int, recordings: RecordingsConfig) -> tuple[tuple[str, .
     return (f"The {side} arm comes first in the file, by --arm_order.",), ()
 
 
-def unit_sentences(recordings: RecordingsConfig) -> tuple[str, ...]:
-    """Returns sentences about the units of states and actions, which the file does not say."""
+def needless_flags(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> str:
+    """Returns why flags of units cannot hold for states [T, S] and actions [T, D], or an empty text."""
+    flags = {
+        "--joint_unit": recordings.joint_unit != RADIANS,
+        "--state_gripper_unit": recordings.state_gripper_unit != NORMALIZED,
+        "--action_gripper_unit": recordings.action_gripper_unit != NORMALIZED,
+        "--arm_order": recordings.arm_order == RIGHT_FIRST,
+    }
+    given = ", ".join(flag for flag, is_given in flags.items() if is_given)
+    if not given or (_is_arms(states) and _is_arms(actions)):
+        return ""
+    return f"{given} must be for states and actions of 7 or 14, got {states.shape[1]} and {actions.shape[1]}"
+
+
+def unit_sentences(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> tuple[str, ...]:
+    """Returns sentences about the units of states [T, S] and actions [T, D], which the file does not say."""
+    if not (_is_arms(states) and _is_arms(actions)):
+        sizes = f"States have {states.shape[1]} dimensions and actions {actions.shape[1]}"
+        return (f"{sizes}, which are not one or two arms of ALOHA. They are taken as they are.",)
     return (
         f"Joints are taken to be in {recordings.joint_unit} (--joint_unit), grippers of states as "
         f"{recordings.state_gripper_unit} (--state_gripper_unit) and those of actions as "
@@ -116,8 +133,9 @@ def unit_sentences(recordings: RecordingsConfig) -> tuple[str, ...]:
     )
 
 
+def _is_arms(values: np.ndarray) -> bool:
+    return values.shape[1] in (aloha.SIDE_DIM, aloha.ACTION_DIM)
+
+
 def _grippers(states: np.ndarray) -> np.ndarray:
-    num_arms, rest = divmod(states.shape[-1], aloha.SIDE_DIM)
-    if rest or num_arms not in (1, len(aloha.SIDES)):
-        return np.empty(0)
-    return states[:, aloha.GRIPPER_INDICES[:num_arms]]
+    return states[:, aloha.GRIPPER_INDICES[: states.shape[1] // aloha.SIDE_DIM]] if _is_arms(states) else np.empty(0)

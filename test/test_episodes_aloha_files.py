@@ -1,0 +1,69 @@
+"""Tests which HDF5 files of a folder are read, in which order, and what is left out."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from chunk_ppo_ros.config import RecordingsConfig, TrainConfig
+from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.episode import LeftOut
+from chunk_ppo_ros.data.readers import iterate_episodes, read_episodes
+from support.aloha_files import write_aloha
+
+CONFIG = TrainConfig()
+
+
+def names(folder: pathlib.Path) -> list[str]:
+    return [str(pathlib.Path(each.source).relative_to(folder)) for each in read_episodes(folder, CONFIG)]
+
+
+def test_files_of_a_mac_and_hidden_files_are_not_read(tmp_path: pathlib.Path) -> None:
+    write_aloha(tmp_path / "episode_0.hdf5")
+    (tmp_path / "._episode_0.hdf5").write_bytes(b"\0\5\x16\7 from a Mac")
+    (tmp_path / ".hidden.h5").touch()
+    write_aloha(tmp_path / ".Trash" / "episode_9.hdf5")
+    assert names(tmp_path) == ["episode_0.hdf5"]
+
+
+@pytest.mark.parametrize("name", ["a.hdf5", "a.HDF5", "a.h5", "a.H5", "a.Hdf5"])
+def test_names_end_in_small_or_capital_letters(tmp_path: pathlib.Path, name: str) -> None:
+    path = write_aloha(tmp_path / name)
+    assert names(tmp_path) == [name]
+    assert len(read_episodes(path, CONFIG)) == 1
+
+
+def test_folders_below_are_read_after_the_files_by_number(tmp_path: pathlib.Path) -> None:
+    wanted = ["b_2.hdf5", "b_10.hdf5", "task_2/x_1.hdf5", "task_2/deep/x_0.hdf5", "task_10/x_0.hdf5", "übung/x_0.hdf5"]
+    for name in reversed(wanted):
+        write_aloha(tmp_path / name)
+    (tmp_path / "notes").mkdir()
+    assert names(tmp_path) == wanted
+
+
+def test_a_link_to_the_folder_itself_does_not_repeat_it(tmp_path: pathlib.Path) -> None:
+    write_aloha(tmp_path / "task" / "x_0.hdf5")
+    (tmp_path / "task" / "again").symlink_to(tmp_path)
+    assert names(tmp_path) == ["task/x_0.hdf5"]
+
+
+@pytest.mark.parametrize("name", ["meta/info.json", "part_0.mcap", "part_0.db3"])
+def test_a_folder_of_another_format_is_left_out_by_name(tmp_path: pathlib.Path, name: str) -> None:
+    write_aloha(tmp_path / "task" / "x_0.hdf5")
+    (tmp_path / "z_bag" / name).parent.mkdir(parents=True)
+    (tmp_path / "z_bag" / name).touch()
+    found = list(iterate_episodes(tmp_path, CONFIG))
+    assert found[1] == LeftOut(str(tmp_path / "z_bag"), "it is a folder of another format; name it by itself")
+    assert len(found) == 2
+
+
+def test_an_empty_file_is_refused_and_can_be_left_out(tmp_path: pathlib.Path) -> None:
+    write_aloha(tmp_path / "episode_0.hdf5")
+    (tmp_path / "episode_1.hdf5").touch()
+    with pytest.raises(EpisodesError, match=r"got .*episode_1\.hdf5, which is empty"):
+        read_episodes(tmp_path, CONFIG)
+    config = TrainConfig(recordings=RecordingsConfig(leave_out_episodes=("episode_1.hdf5",)))
+    good, left = iterate_episodes(tmp_path, config)
+    assert str(left) == f"{tmp_path / 'episode_1.hdf5'} is left out: it is named by --leave_out_episodes"
+    assert not isinstance(good, LeftOut)
