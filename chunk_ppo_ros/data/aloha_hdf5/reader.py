@@ -87,15 +87,11 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         success = labels.success_of(file)
         timing = timing_of(file, datasets, len(vectors.states), recordings)
         facts = _facts(file, datasets, vectors, cameras, timing, config)
-    convention = grippers.convention_of(config.robot)
-    ordered = (
-        conventions.with_left_arm_first(each, recordings.arm_order) for each in (vectors.states, vectors.actions)
-    )
-    states, actions = ordered
+    states, actions = _of_robot(vectors, config)
     return Episode(
         source=str(path),
-        states=np.asarray(conventions.states_in_robot_units(states, recordings, convention), np.float32),
-        actions=np.asarray(conventions.actions_in_robot_units(actions, recordings, convention), np.float32),
+        states=states,
+        actions=actions,
         rate=timing.rate,
         prompt=prompt,
         success=success,
@@ -103,6 +99,17 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         cameras={name: camera.read for name, camera in cameras.by_name.items()},
         facts=facts,
     )
+
+
+def _of_robot(vectors: Vectors, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Returns states [T, S] and actions [T, D], float32, with the left arm first and in the units of the robot."""
+    recordings, convention = config.recordings, grippers.convention_of(config.robot)
+    states = conventions.with_left_arm_first(vectors.states, recordings.arm_order)
+    actions = conventions.with_left_arm_first(vectors.actions, recordings.arm_order)
+    with np.errstate(over="ignore"):  # infinity is refused by name, later
+        states = conventions.states_in_robot_units(states, recordings, convention).astype(np.float32)
+        actions = conventions.actions_in_robot_units(actions, recordings, convention).astype(np.float32)
+    return states, actions
 
 
 def _facts(
