@@ -86,7 +86,7 @@ def test_a_file_with_the_rows_of_another_episode_is_refused(tmp_path: pathlib.Pa
 def test_a_video_with_another_number_of_frames_than_steps_is_refused(tmp_path: pathlib.Path, frames: int) -> None:
     folder = LeRobotSet(version="v2.1").write(tmp_path)
     write_video(folder / VIDEO, range(frames))
-    with pytest.raises(EpisodesError, match=rf"one frame for each step, 2, got {frames} in .*episode_000001\.mp4"):
+    with pytest.raises(EpisodesError, match=rf"one frame for each step .*, 2, got {frames} in .*episode_000001"):
         read_episodes(folder, CONFIG)
 
 

@@ -101,10 +101,11 @@ def test_videos_of_another_rate_than_declared_are_refused(tmp_path: pathlib.Path
         read_episodes(data.write(tmp_path / "declared"), CONFIG)
 
 
-def test_videos_with_too_few_frames_are_refused(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("frames", [13, 15])
+def test_videos_with_another_number_of_frames_are_refused(tmp_path: pathlib.Path, frames: int) -> None:
     folder = LeRobotSet(lengths=LENGTHS).write(tmp_path)
-    write_video(folder / VIDEO, range(13))
-    with pytest.raises(EpisodesError, match=r"cam_high must have a frame for each step of its episodes, 14, got 13 in"):
+    write_video(folder / VIDEO, range(frames))
+    with pytest.raises(EpisodesError, match=rf"must have one frame for each step of its episodes, 14, got {frames} in"):
         read_episodes(folder, CONFIG)
 
 

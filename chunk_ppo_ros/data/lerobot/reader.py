@@ -36,7 +36,7 @@ from chunk_ppo_ros.data.lerobot.row_index import (
 from chunk_ppo_ros.data.lerobot.success import ROW_SUCCESS, agreed_success, success_of_rows
 from chunk_ppo_ros.data.lerobot.tasks import TASK_INDEX, read_tasks, task_of
 from chunk_ppo_ros.data.lerobot.timing import step_times
-from chunk_ppo_ros.data.lerobot.videos import check_places, check_video, frames_by_video, video_camera
+from chunk_ppo_ros.data.lerobot.videos import FrameCount, check_places, check_video, frames_by_video, video_camera
 from chunk_ppo_ros.robot.grippers import GripperConvention, convention_of
 
 
@@ -75,7 +75,7 @@ class _Dataset:
     entries: Mapping[int, EpisodeEntry] | None
     index: RowIndex
     tasks: Mapping[int, str]
-    video_frames: Mapping[tuple[str, pathlib.Path], int | None]
+    video_frames: Mapping[tuple[str, pathlib.Path], FrameCount]
 
     def source(self, number: int) -> str:
         """Returns the name of an episode."""
@@ -159,7 +159,7 @@ def _open(folder: pathlib.Path, recordings: RecordingsConfig, prompt: str) -> _D
     check_against_table(info, index.counts(), entries, left_out)
     check_places(info, used)
     tasks = {} if prompt or TASK_INDEX not in info.features else read_tasks(info)
-    return _Dataset(info, entries, index, tasks, frames_by_video(entries or {}))
+    return _Dataset(info, entries, index, tasks, frames_by_video(info, entries or {}))
 
 
 def _check_cameras(info: DatasetInfo) -> None:

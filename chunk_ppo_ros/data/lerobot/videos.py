@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -52,21 +53,44 @@ def check_places(info: DatasetInfo, entries: Mapping[int, EpisodeEntry]) -> None
                 )
 
 
-def frames_by_video(entries: Mapping[int, EpisodeEntry]) -> dict[tuple[str, pathlib.Path], int | None]:
-    """Returns the number of frames that all episodes in a video have together, by feature and path.
+@dataclasses.dataclass(frozen=True)
+class FrameCount:
+    """The frames that a video must have.
 
-    It is None where the length of one of them is not told.
+    Attributes:
+        number: the number of steps of all its episodes; None where the length of one is not told.
+        exact: whether the episodes fill it from its start without gaps, so that it must not have more frames.
     """
-    found: dict[tuple[str, pathlib.Path], int | None] = {}
+
+    number: int | None
+    exact: bool
+
+
+def frames_by_video(
+    info: DatasetInfo, entries: Mapping[int, EpisodeEntry]
+) -> dict[tuple[str, pathlib.Path], FrameCount]:
+    """Returns the frames that each video must have, by feature and path.
+
+    Episodes that were removed leave gaps, and their frames stay.
+    """
+    found: dict[tuple[str, pathlib.Path], list[tuple[VideoPlace, int | None]]] = {}
     for entry in entries.values():
         for name, place in entry.videos.items():
-            so_far = found.get((name, place.path), 0)
-            found[name, place.path] = None if so_far is None or entry.length is None else so_far + entry.length
-    return found
+            found.setdefault((name, place.path), []).append((place, entry.length))
+    return {key: _frame_count(info, places) for key, places in found.items()}
+
+
+def _frame_count(info: DatasetInfo, places: Sequence[tuple[VideoPlace, int | None]]) -> FrameCount:
+    lengths = [length for _, length in places if length is not None]
+    spans = sorted((place.begin, place.end) for place, _ in places if place.end is not None)
+    ends = [0.0, *(end for _, end in spans)]
+    joined = all(abs(begin - end) < 0.5 / info.rate for (begin, _), end in zip(spans, ends, strict=False))
+    filled = info.file_per_episode or (len(spans) == len(places) and joined)
+    return FrameCount(sum(lengths) if len(lengths) == len(places) else None, filled)
 
 
 def check_video(
-    info: DatasetInfo, feature: Feature, place: VideoPlace, num_frames: int | None, length: int, source: str
+    info: DatasetInfo, feature: Feature, place: VideoPlace, frames: FrameCount, length: int, source: str
 ) -> None:
     """Compares the head of a video with what is declared. A video that is not there is not compared.
 
@@ -74,7 +98,7 @@ def check_video(
         info: what meta/info.json says.
         feature: the feature of the camera.
         place: where the episode is.
-        num_frames: the number of frames of all episodes in this video; None where that is not known.
+        frames: the frames that the video must have.
         length: the number of steps of the episode.
         source: the name of the episode, for error texts.
 
@@ -90,10 +114,10 @@ def check_video(
     _check_rate(info, feature, facts, where)
     if facts.num_frames is None:
         return
-    exact = info.file_per_episode
-    wanted = num_frames if num_frames is not None else length
+    wanted = length if frames.number is None else frames.number
+    exact = frames.exact and frames.number is not None
     if facts.num_frames < wanted or (exact and facts.num_frames != wanted):
-        rule = "one frame for each step" if exact else "a frame for each step of its episodes"
+        rule = "one frame for each step of its episodes" if exact else "a frame for each step of its episodes"
         raise EpisodesError(
             f"video of {feature.camera} must have {rule}, {wanted}, got {facts.num_frames} in {where}; {_ADVICE}, or "
             "leave "
