@@ -168,7 +168,7 @@ def test_other_actions_are_refused_by_name_and_another_measurement_is_not(tmp_pa
     config = configure(tmp_path)
     path = save_imitation(tmp_path / "imitation", RunSettings.of(config))
     longer = dataclasses.replace(config, model=dataclasses.replace(config.model, action_horizon=8, adapt_to_pi=True))
-    message = r"made for other actions .*model.action_horizon 4 -> 8.*model.adapt_to_pi False -> True"
+    message = r"made for other actions or images .*model.action_horizon 4 -> 8.*model.adapt_to_pi False -> True"
     with pytest.raises(CheckpointError, match=message):
         restore.load(Checkpoint.open(path), longer)
     restore.load(Checkpoint.open(path), unlike_presets(config))
@@ -336,9 +336,10 @@ def test_a_resumed_run_says_where_it_goes_on_what_changed_and_that_it_is_done(
     )
     places = ("--resume", "--exp_name", "debug", "--checkpoint_root", str(tmp_path / "checkpoints"))
     assert setup_for_training(*parsed(*places)).config.model == config.model
-    of_the_run, others = capsys.readouterr().out.splitlines()
+    of_the_run, others, *history = capsys.readouterr().out.splitlines()
     assert of_the_run.endswith(f"the settings are those of {first.checkpoint.root} and the flags")
     assert others == "all other settings, such as those of ppo and reward, are those of preset debug (--config)"
+    assert [line.split()[1] for line in history[1:]] == ["foreign:", "training:"]
 
 
 # The test below checks that the commands of measurements refuse a real robot.

@@ -84,7 +84,11 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
     model = dataclasses.replace(config.model, cameras=TrainConfig().model.cameras)  # all that the simulator has
     config = dataclasses.replace(config, model=model, env=dataclasses.replace(config.env, max_episode_chunks=6))
     tokenizer = small_policy.make_tokenizer()
-    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: SimpleNamespace(success=[True]))
+    state, actions = np.zeros((3, 14), np.float32), np.ones((3, 4, 14), np.float32)
+    demonstrated = SimpleNamespace(
+        success=[True, False], prompts=("reach", "hold"), episodes=np.array([0, 0, 1]), state=state, actions=actions
+    )
+    monkeypatch.setattr(behavior_cloning, "collect_demonstrations", lambda *_, **__: demonstrated)
     monkeypatch.setattr(behavior_cloning, "fit", lambda *_: dataclasses.replace(tokenizer, config=config.model))
     monkeypatch.setattr(behavior_cloning, "tokenize", lambda *_: cloning_batch(tokenizer))
 
@@ -96,7 +100,14 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
     written = behavior_cloning.clone_demonstrations(config, tmp_path / "imitation", also_after=[1])
     assert sorted(child.name for child in written.iterdir()) == ["assets", "checksums.json", "params", "settings.json"]
     for folder in (written, tmp_path / "imitation-1"):
-        assert Checkpoint.open(folder).settings == RunSettings.of(config)
+        opened = Checkpoint.open(folder)
+        assert opened.settings == RunSettings.of(config)
+        fresh, imitation = opened.history.stages
+        assert (fresh.kind, imitation.kind, imitation.checkpoint) == ("fresh", "imitation", str(folder))
+        data = imitation.data
+        assert data is not None
+        assert (data.origin, data.num_episodes, data.num_steps) == ("task reach, simulator kinematic", 2, 3)
+        assert data.prompts == ("hold", "reach")
 
 
 def test_imitation_without_anything_to_train_is_refused(tmp_path: Path) -> None:

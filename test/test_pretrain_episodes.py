@@ -66,7 +66,10 @@ def test_a_checkpoint_that_training_starts_from(
     bundle = restore.load(opened, config)
     # The configured task and simulator had no part in the imitation. The checkpoint says the model, and the prompt of
     # the episodes.
-    assert {name.split(".")[0] for name in opened.settings.values} == {"model", "run"}
+    assert {name for name in opened.settings.values if not name.startswith("model.")} == {
+        *("run.prompt", "episode.prompts", "episode.prompt_sampling", "recordings.arm_order"),
+        *("recordings.channel_order", "robot.control_rate", "robot.gripper_convention", "robot.gripper_numbers"),
+    }
     assert opened.settings.values["run.prompt"] == "stack"
     assert bundle.provenance.kind == "openpi"
     # Joint 0 of an episode is 0, 0.14 .. 0.98. The starts are at 0, 0.28, 0.56 and 0.84.
@@ -130,7 +133,7 @@ def test_the_command_takes_several_places(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(command, "clone_episodes", lambda *given: called.append(given) or given[2])
+    monkeypatch.setattr(command, "clone_episodes", lambda *given, start: called.append(given) or given[2])
     arguments = ["--episodes", "a", "b", "--exp_name", "mine", "--checkpoint_root", str(tmp_path), "--bc_steps", "5"]
     assert main(["pretrain", *arguments]) == 0
     ((paths, config, directory),) = called

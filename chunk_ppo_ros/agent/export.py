@@ -13,9 +13,11 @@ import flax.traverse_util
 import jax
 import jax.numpy as jnp
 
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import print_history
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.flags import FlagParser
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.made_from.history import EXPORT, Stage
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.model.backbone import lora
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
@@ -61,8 +63,13 @@ def export(
     if not keep_adapters:
         actor, settings = lora.merge_adapters(actor, _model_of(checkpoint, actor)), _without_adapters(settings)
     actor = jax.tree.map(lambda leaf: leaf.astype(dtype), actor)
+    adapters = "" if keep_adapters else ", with adapters merged where there are some"
     return save_openpi_checkpoint(
-        directory, actor, write_assets=lambda assets: source.copy(assets / asset_id), settings=settings
+        directory,
+        actor,
+        write_assets=lambda assets: source.copy(assets / asset_id),
+        settings=settings,
+        history=checkpoint.history.then(Stage(EXPORT, f"the actor in openpi's layout, {dtype}{adapters}")),
     )
 
 
@@ -117,8 +124,10 @@ def main(arguments: Sequence[str]) -> int:
         "--keep_adapters", action="store_true", help="leave low-rank adapters as they are instead of merging them"
     )
     given = parser.parse_args(arguments)
+    checkpoint = Checkpoint.open(given.checkpoint)
+    print_history(checkpoint)
     written = export(
-        Checkpoint.open(given.checkpoint),
+        checkpoint,
         given.directory,
         asset_id=given.asset_id,
         from_asset_id=given.from_asset_id,

@@ -65,6 +65,7 @@ class Learner:
             reference=state.reference,
         )
         self._novelty = state.novelty
+        self._made_from = state.policy.history
         self._counters = state.counters
         self.provenance = state.policy.provenance
         self.directory = config.run.checkpoint_folder
@@ -225,7 +226,9 @@ class Learner:
                 params=self._params,
                 train_state=self._opt_state,
                 assets=Path(assets),
-                metadata=Metadata.of(self._config, counters=self._counters, provenance=self.provenance),
+                metadata=Metadata.of(
+                    self._config, counters=self._counters, provenance=self.provenance, made_from=self._made_from
+                ),
             )
         self._checkpoint = Checkpoint.open(folder)
         remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=folder)

@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, Star
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit_tokenizer
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, MissingCheckpoint
+from chunk_ppo_ros.core.made_from.history import FRESH, NO_HISTORY, History, Stage
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import leaf_shardings, name_leaves
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
@@ -41,6 +42,7 @@ class PolicyBundle:
         params: all parameters of the model.
         provenance: where the parameters came from.
         settings: the settings of the run that wrote the checkpoint, as far as it stores them. Fresh weights have none.
+        history: the stages in which the parameters were made.
     """
 
     tokenizer: PolicyTokenizer
@@ -48,6 +50,7 @@ class PolicyBundle:
     params: Params
     provenance: Provenance
     settings: RunSettings = NO_SETTINGS
+    history: History = NO_HISTORY
 
 
 def initial_policy(config: TrainConfig, start: StartingCheckpoint) -> PolicyBundle:
@@ -98,7 +101,7 @@ def load(checkpoint: Checkpoint, config: TrainConfig, *, sharding: PyTree = None
     params, match = _load_params(checkpoint, policy, config, sharding=sharding)
     # A resumed run may read this path again from another working folder, so it must be absolute.
     provenance = Provenance(checkpoint.kind, str(checkpoint.root.resolve()), notes=match.notes)
-    return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings)
+    return PolicyBundle(tokenizer, policy, params, provenance, checkpoint.settings, checkpoint.history)
 
 
 def check(checkpoint: Checkpoint, config: TrainConfig) -> tuple[str, ...]:
@@ -182,7 +185,13 @@ def _load_params(
 def _from_scratch(config: TrainConfig, provenance: Provenance) -> PolicyBundle:
     tokenizer = _tokenizer_from_scratch(config)
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
-    return PolicyBundle(tokenizer, policy, policy.init(key=jax.random.key(config.run.seed)), provenance)
+    params = policy.init(key=jax.random.key(config.run.seed))
+    return PolicyBundle(tokenizer, policy, params, provenance, history=fresh_history(provenance))
+
+
+def fresh_history(provenance: Provenance) -> History:
+    """Returns the history of fresh weights."""
+    return History((Stage(FRESH, str(provenance)),))
 
 
 def _tokenizer_from_scratch(config: TrainConfig) -> PolicyTokenizer:

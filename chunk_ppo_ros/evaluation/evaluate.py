@@ -16,7 +16,7 @@ import numpy as np
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.env import ChunkEnv, simulated
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, print_history
 from chunk_ppo_ros.config import REAL_ROBOT, SIMULATORS, TrainConfig, flags
 from chunk_ppo_ros.config.deploy import GREEDY, SAMPLE
 from chunk_ppo_ros.core import seeds
@@ -179,6 +179,7 @@ def main(arguments: Sequence[str]) -> int:
     over_graph.refuse_flags(parser, parsed)
     checkpoint = Checkpoint.open(parsed.checkpoint)
     config = config_for_measuring(parser, parsed, checkpoint)
+    print_history(checkpoint)
     if config.env.is_real:
         names = " or ".join(SIMULATORS)
         parser.error(

@@ -30,6 +30,7 @@ from chunk_ppo_ros.config import (
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
+from chunk_ppo_ros.data.fingerprint import record_of
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.evaluation.parity.parity_served import SERVED_SHIFT, generated_states
@@ -39,6 +40,7 @@ from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.layout import make_layout
 from chunk_ppo_ros.model.backbone.pi0_fast import embedding_table
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
 from chunk_ppo_ros.sim.experts.demonstrations import Demonstrations, collect_demonstrations
 
 NUM_DEMONSTRATIONS = 32
@@ -153,7 +155,9 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     """
     bundle = restore.load(checkpoint, config)
     demonstrations: Demonstrations | RecordedChunks = (
-        collect_demonstrations(config) if episodes is None else recorded_chunks_of(episodes, config)
+        collect_demonstrations(config)
+        if episodes is None
+        else recorded_chunks_of(episodes, config, checkpoint=checkpoint)
     )
     try:
         batch = tokenize(demonstrations, bundle.tokenizer)
@@ -162,9 +166,22 @@ def prefer_checkpoint(checkpoint: Checkpoint, config: TrainConfig, *, episodes: 
     return prefer(bundle.policy, bundle.params, batch, demonstrations.episodes)
 
 
-def recorded_chunks_of(path: Path, config: TrainConfig) -> RecordedChunks:
-    """Returns the chunks of the first `pretrain.num_demonstrations` recorded episodes, without overlap."""
-    recorded = read_all([path], config)[: config.pretrain.num_demonstrations]
+def recorded_chunks_of(path: Path, config: TrainConfig, *, checkpoint: Checkpoint | None = None) -> RecordedChunks:
+    """Returns the chunks of the first `pretrain.num_demonstrations` recorded episodes, without overlap.
+
+    Args:
+        path: the recorded episodes.
+        config: configuration of reading and of the model.
+        checkpoint: the checkpoint that is scored on them, whose own data they must not contradict.
+
+    Raises:
+        EpisodesError: when the episodes are missing, too few or of another robot.
+        ContradictedCheckpoint: when they were read with another meaning than the data of the checkpoint.
+    """
+    recorded = read_all([path], config)
+    if checkpoint is not None:
+        check_data(checkpoint, record_of(recorded, [path], config), insisted=config.recordings.insist)
+    recorded = recorded[: config.pretrain.num_demonstrations]
     if len(recorded) < 2:
         raise EpisodesError(f"episodes must be at least 2 for an interval, got {len(recorded)} in {path}; name more")
     folder = Path(tempfile.gettempdir())

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from tqdm import tqdm
 
+from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import SettingError, UserError
@@ -24,9 +25,11 @@ from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
+from chunk_ppo_ros.imitation.stages import imitation_stage, record_of_demonstrations
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
+from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
@@ -210,9 +213,13 @@ def clone_demonstrations(config: TrainConfig, directory: Path, *, also_after: Co
     policy = Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
     params = policy.init(key=jax.random.key(config.run.seed))
 
+    record = record_of_demonstrations(demonstrations, config)
+    history = restore.fresh_history(Provenance("scratch")).then(imitation_stage(config, record))
+
     def save(folder: Path, actor_backbone: Params) -> Path:
-        settings = RunSettings.of(config)
-        return save_openpi_checkpoint(folder, actor_backbone, write_assets=tokenizer.save, settings=settings)
+        return save_openpi_checkpoint(
+            folder, actor_backbone, write_assets=tokenizer.save, settings=RunSettings.of(config), history=history
+        )
 
     def on_params(step: int, actor_backbone: Params) -> None:
         if step in earlier:

@@ -19,13 +19,14 @@ from tqdm import tqdm
 
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.restore import PolicyBundle
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, open_pretrained
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import NoCheckpoint, StartingCheckpoint, open_pretrained
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import check_tokenizers, fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.data.episode import Episode, seen_starts
+from chunk_ppo_ros.data.fingerprint import record_of
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
@@ -33,11 +34,12 @@ from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, Clonin
 from chunk_ppo_ros.imitation.measuring.held_out import HeldOut, measure_held_out
 from chunk_ppo_ros.imitation.measuring.imitated_data import ImitatedData
 from chunk_ppo_ros.imitation.norm_stats import check_dims
+from chunk_ppo_ros.imitation.stages import imitation_stage, kept_settings
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.atomic_folder import check_is_free
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
-from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.tokenization.normalization import clip_actions
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
@@ -68,30 +70,37 @@ def split_episodes(episodes: Sequence[Episode], *, fraction: float, seed: int) -
     )
 
 
-def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) -> Path:
+def clone_episodes(
+    paths: Sequence[Path], config: TrainConfig, directory: Path, *, start: StartingCheckpoint | None = None
+) -> Path:
     """Clones recorded episodes and writes an openpi checkpoint.
 
     Args:
         paths: files and folders of episodes. Episodes that are marked as failures are left out.
         config: configuration of the cloning, of the model, of the robot's rate and cameras, and of the start.
         directory: folder of the checkpoint.
+        start: the checkpoint that the section `run` of the configuration names, if the caller has opened it.
 
     Returns:
         The checkpoint's folder, `directory`.
 
     Raises:
+        ContradictedCheckpoint: when episodes or settings mean something else than those that made the weights.
         CheckpointError: when the folder exists already, which is checked first, when it cannot be written, or when the
             weights to start from cannot be loaded.
         EpisodesError: when the episodes cannot be read or do not fit the model; the text names what was found.
     """
     check_is_free(directory)
-    start_from = _open_start(config)
+    start_from = _checkpoint_of(open_pretrained(config.run) if start is None else start, config)
     episodes = leave_out_failures(read_all(paths, config))
     check_dims(episodes, config.model)
+    record = record_of(episodes, paths, config)
+    if start_from is not None:
+        check_data(start_from, record, insisted=config.recordings.insist)
     split = split_episodes(episodes, fraction=config.pretrain.validation_fraction, seed=config.run.seed)
     training = _read(split.training, config, directory.parent)
-    start = _start(training, config, start_from)
-    policy, params, tokenizer = start.policy, start.params, start.tokenizer
+    bundle = _start(training, config, start_from)
+    policy, params, tokenizer = bundle.policy, bundle.params, bundle.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
     imitated = ImitatedData.of(split.training, split.held_out, training, batch, tokenizer)
@@ -107,25 +116,15 @@ def clone_episodes(paths: Sequence[Path], config: TrainConfig, directory: Path) 
         directory,
         params[ACTOR],
         write_assets=lambda assets: imitated.save_with(tokenizer, assets),
-        settings=_settings(config, episodes),
+        settings=kept_settings(config, record.prompts),
+        history=bundle.history.then(imitation_stage(config, record)),
     )
     if held_out is None:
         print("no episode was held out, so nothing says what was learned; set --validation_fraction, or measure others")
     else:
-        trained = dataclasses.replace(start, params=params)
+        trained = dataclasses.replace(bundle, params=params)
         measure_held_out(trained, held_out, imitated=imitated, settings=config.pretrain, directory=directory)
     return directory
-
-
-def _settings(config: TrainConfig, episodes: Sequence[Episode]) -> RunSettings:
-    """Returns the settings that the checkpoint keeps: the model, and the prompt where all episodes have the same.
-
-    It does not keep the task and the simulator of the configuration, because recorded episodes do not come from them.
-    """
-    prompts = {episode.prompt for episode in episodes}
-    prompt = prompts.pop() if len(prompts) == 1 else config.run.prompt
-    with_prompt = dataclasses.replace(config, run=dataclasses.replace(config.run, prompt=prompt))
-    return RunSettings.of(with_prompt).only(["model", "run.prompt"])
 
 
 def leave_out_failures(episodes: Sequence[Episode]) -> list[Episode]:
@@ -196,13 +195,12 @@ def _read_held_out(
     return HeldOut(episodes, chunks, _tokenize(chunks, episodes, tokenizer))
 
 
-def _open_start(config: TrainConfig) -> Checkpoint | None:
+def _checkpoint_of(start: StartingCheckpoint, config: TrainConfig) -> Checkpoint | None:
     """Returns the checkpoint to start from, or None for fresh weights, whose tokenizers are checked then.
 
     Raises:
         CheckpointError, UserError: when they are missing; the text says where they were looked for.
     """
-    start = open_pretrained(config.run)
     if isinstance(start, NoCheckpoint):
         check_tokenizers(config)
         return None
@@ -219,7 +217,8 @@ def _start(chunks: RecordedChunks, config: TrainConfig, checkpoint: Checkpoint |
     except ValueError as error:
         raise EpisodesError(f"the tokenizers must fit the model: {error}") from error
     params = policy.init(key=jax.random.key(config.run.seed))
-    return PolicyBundle(tokenizer, policy, params, Provenance("scratch"))
+    provenance = Provenance("scratch")
+    return PolicyBundle(tokenizer, policy, params, provenance, history=restore.fresh_history(provenance))
 
 
 def _tokenize(chunks: RecordedChunks, episodes: Sequence[Episode], tokenizer: PolicyTokenizer) -> CloningBatch:

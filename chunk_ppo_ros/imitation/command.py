@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import setup_for_imitation
 from chunk_ppo_ros.config import flags
 from chunk_ppo_ros.core.folders import removed_after_failure
 from chunk_ppo_ros.imitation.behavior_cloning import clone_demonstrations
@@ -25,13 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     flags.add_config_flags(parser, preset="debug")
     parsed = parser.parse_args(arguments)
-    config = flags.config_or_exit(parser, parsed)
     print(flags.preset_line(parsed))
     flags.print_unused(parsed)
+    setup = setup_for_imitation(parser, parsed)
+    config = setup.config
     directory = Path(config.run.checkpoint_root) / f"{config.run.exp_name}-imitation"
-    with removed_after_failure(directory):
+    with removed_after_failure(directory, unless=directory.is_dir):
         if parsed.episodes:
-            written = clone_episodes(parsed.episodes, config, directory)
+            written = clone_episodes(parsed.episodes, config, directory, start=setup.start)
         else:
             written = clone_demonstrations(config, directory)
     print(f"wrote {written}")

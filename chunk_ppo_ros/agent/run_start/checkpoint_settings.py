@@ -7,25 +7,43 @@ import dataclasses
 from collections.abc import Collection
 
 from chunk_ppo_ros import config as config_module
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import OpenedCheckpoint, StartingCheckpoint, open_start
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import (
+    OpenedCheckpoint,
+    StartingCheckpoint,
+    open_pretrained,
+    open_start,
+)
 from chunk_ppo_ros.config import PRESETS, RunConfig, TrainConfig, flags
 from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK, PROMPTS, RunSettings
 
-TRAINED = ("model", "env", "chunk_length", *PROMPTS)
+READING = ("recordings.arm_order", "recordings.channel_order")
+"""The settings that decide what recorded episodes mean, and that no check of their values would find wrong."""
+
+TRAINED = ("model", "env", "chunk_length", "robot.control_rate", *PROMPTS)
 """The sections and settings that training takes from the checkpoint that it starts from."""
 
-MEASURED = (*TRAINED, "ppo")
+MEASURED = (*TRAINED, "ppo", *READING)
 """The sections and settings that an evaluation takes from a checkpoint. `ppo` changes no measurement, but a rule for
 chunk lengths may need it."""
 
+
+IMITATED = ("model", "robot.control_rate", *READING)
+"""The settings that imitation takes from the checkpoint that it starts from. Prompts are those of the episodes."""
 
 OF_THE_POLICY = (
     *("model", "chunk_length", "ppo", *PROMPTS),
     *("env.task", "env.task_settings", "env.max_episode_chunks"),
 )
 """The sections and settings that a deployment takes from a checkpoint where a parameter file describes the robot."""
+
+
+ASSUMED = (
+    *("model.action_horizon", "model.delta_actions", "model.adapt_to_pi", "model.adapt_gripper"),
+    *("robot.control_rate", "robot.gripper_convention"),
+)
+"""The settings without which the actions of a checkpoint mean nothing."""
 
 
 _TASK_UNKNOWN = (
@@ -78,6 +96,7 @@ def config_for_measuring(
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
     print(f"{describe(config)}; {_source(checkpoint, parsed.config)}{differs}", flush=True)
+    print_assumptions(checkpoint, config)
     return config
 
 
@@ -107,6 +126,7 @@ def config_for_deploying(
     config = _config(parser, parsed, checkpoint, names=names, base=robot)
     source = f"the robot is that of {parsed.params_file}; " if robot else ""
     print(f"{describe(config)}; {source}{_source(checkpoint, parsed.config)}", flush=True)
+    print_assumptions(checkpoint, config)
     return config
 
 
@@ -126,7 +146,44 @@ def setup_for_training(parser: argparse.ArgumentParser, parsed: argparse.Namespa
     print(f"{describe(config)}; {_source(start.checkpoint, parsed.config)}")
     others = "all other settings, such as those of ppo and reward,"
     print(f"{others} are those of preset {parsed.config} (--config)", flush=True)
+    print_assumptions(start.checkpoint, config)
+    print_history(start.checkpoint)
     return TrainingSetup(config, start)
+
+
+def setup_for_imitation(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> TrainingSetup:
+    """Returns the configuration and the checkpoint of an imitation, and prints what of it is the checkpoint's.
+
+    A checkpoint that cannot be opened gives no settings. The imitation then refuses it.
+    """
+    start = open_pretrained(_run_section(parser, parsed))
+    if not isinstance(start, OpenedCheckpoint):
+        return TrainingSetup(flags.config_or_exit(parser, parsed), start)
+    config = _config(parser, parsed, start.checkpoint, names=IMITATED)
+    taken = [f"{name} {_shown(value)}" for name, value in start.checkpoint.settings.only(IMITATED[1:]).values.items()]
+    print(f"the model is that of {start.checkpoint.root}" + (f", and so are {', '.join(taken)}" if taken else ""))
+    print_assumptions(start.checkpoint, config)
+    print_history(start.checkpoint)
+    return TrainingSetup(config, start)
+
+
+def print_history(checkpoint: Checkpoint) -> None:
+    """Prints in which stages a checkpoint was made, one line for each."""
+    print(f"{checkpoint.root} was made in these stages:")
+    print("\n".join(f"  {line}" for line in checkpoint.history.lines()), flush=True)
+
+
+def print_assumptions(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Prints one line that says what is assumed of a checkpoint that does not say how its actions are meant."""
+    stored, assumed = checkpoint.settings.values, RunSettings.of(config)
+    missing = {name: assumed.values[name] for name in ASSUMED if name not in stored}
+    if missing:
+        values = ", ".join(f"{name} {_shown(value)}" for name, value in missing.items())
+        print(f"{checkpoint.root} does not say what its actions mean; assumed: {values}; flags change it", flush=True)
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 def describe(config: TrainConfig) -> str:

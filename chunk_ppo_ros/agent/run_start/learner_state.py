@@ -118,7 +118,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
     novelty, notes = _resumed_novelty(config, newest)
     absent = {LR_SCALE: jnp.ones((), jnp.float32)}
     return LearnerState(
-        PolicyBundle(tokenizer, policy, newest.load_leaves(expected), metadata.provenance),
+        PolicyBundle(tokenizer, policy, newest.load_leaves(expected), metadata.provenance, history=metadata.made_from),
         metadata.counters,
         newest.load_train_state(jax.eval_shape(init, expected), absent=absent),
         reference=reference,

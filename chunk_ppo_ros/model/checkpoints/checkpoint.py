@@ -19,11 +19,12 @@ from typing import Literal
 import jax
 
 from chunk_ppo_ros.core.errors import CheckpointError, MissingCheckpoint
+from chunk_ppo_ros.core.made_from.history import FOREIGN, NO_HISTORY, History, Stage
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
-from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_metadata
+from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_history, read_metadata
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
 ACTOR_PREFIX = f"{ACTOR}/"
@@ -47,6 +48,7 @@ class Checkpoint:
         checksums: CRC-32 of files by their path in the folder; empty where the checkpoint has no checksums.
         metadata: the content of an own checkpoint's metadata.json; None for openpi's layout.
         settings: the settings of the run that wrote the checkpoint, as far as the checkpoint has them.
+        history: the stages in which the checkpoint was made, the oldest first.
     """
 
     root: Path
@@ -56,6 +58,7 @@ class Checkpoint:
     checksums: Mapping[str, int]
     metadata: Metadata | None
     settings: RunSettings
+    history: History = NO_HISTORY
 
     @classmethod
     def open(cls, path: Path) -> Checkpoint:
@@ -74,10 +77,13 @@ class Checkpoint:
             stored = orbax_trees.stored_shapes(root / PARAMS)
             if {name.split("/")[0] for name in stored} == {ACTOR, VALUE}:
                 metadata, checksums = read_metadata(root / METADATA)
-                return cls(root, "own", stored, {name: name for name in stored}, checksums, metadata, metadata.settings)
+                own_names = {name: name for name in stored}
+                history = metadata.history.at(str(root.resolve()))
+                return cls(root, "own", stored, own_names, checksums, metadata, metadata.settings, history)
             names = _openpi_names(path, stored)
             leaves = {name: stored[stored_name] for name, stored_name in names.items()}
-            return cls(root, "openpi", leaves, names, _read_checksums(root), None, _read_settings(root))
+            settings, history = _read_settings(root)
+            return cls(root, "openpi", leaves, names, _read_checksums(root), None, settings, history)
 
     @staticmethod
     def is_at(path: Path) -> bool:
@@ -237,16 +243,19 @@ def _read_checksums(root: Path) -> dict[str, int]:
     return metadata_file.checked_checksums(file, metadata_file.read_json(file)) if file.exists() else {}
 
 
-def _read_settings(root: Path) -> RunSettings:
-    """Returns the settings beside a checkpoint of openpi's layout.
+def _read_settings(root: Path) -> tuple[RunSettings, History]:
+    """Returns the settings beside a checkpoint of openpi's layout, and the stages in which it was made.
 
-    They are empty where another program or an earlier release wrote the checkpoint.
+    The settings are empty where another program wrote the checkpoint.
     """
-    file = root / SETTINGS
+    file, unknown = root / SETTINGS, Stage(FOREIGN, "weights whose making is not known")
     if not file.exists():
-        return NO_SETTINGS
+        return NO_SETTINGS, History((unknown,)).at(str(root.resolve()))
     content = metadata_file.read_checked(file)
-    return RunSettings.read(file, metadata_file.section_of(file, content, "settings"))
+    content.setdefault("made_from", {})  # Earlier releases did not write it.
+    history = read_history(file, metadata_file.section_of(file, content, "made_from"))
+    settings = RunSettings.read(file, metadata_file.section_of(file, content, "settings"))
+    return settings, (history if history.stages else History((unknown,))).at(str(root.resolve()))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,10 @@ from chunk_ppo_ros.model.backbone.variants import resolve_variant
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
 _FREE = {"paligemma_variant", "tower_sizes", "temperature", "detach_value", "dtype", "constrain_decoding"}
-_ACTION_SETTINGS = ("model.action_dim", "model.action_horizon", "model.delta_actions", "model.adapt_to_pi")
+_MEANINGS = (
+    *("model.action_dim", "model.action_horizon", "model.delta_actions", "model.adapt_to_pi"),
+    *("model.cameras", "model.image_size"),
+)
 _VALUE_HEAD = f"{VALUE}/"
 _CHUNK_HEAD = f"{_VALUE_HEAD}chunk/"
 
@@ -137,7 +140,7 @@ def check_frozen(path: Path, stored: FrozenTowers, frozen: FrozenTowers) -> None
 
 
 def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> None:
-    """Refuses a configuration that decodes a checkpoint's action tokens to other actions.
+    """Refuses a configuration that decodes a checkpoint's action tokens to other actions, or shows it other images.
 
     Args:
         path: the checkpoint, for error texts.
@@ -148,12 +151,12 @@ def check_actions(path: Path, settings: RunSettings, config: TrainConfig) -> Non
         ContradictedCheckpoint: when settings differ; each is listed with both values.
     """
     grippers = ["model.adapt_gripper", "model.adapt_gripper_numbers"] if config.model.adapt_to_pi else []
-    names = [*_ACTION_SETTINGS, *grippers]
+    names = [*_MEANINGS, *grippers]
     differing = settings.only(names).changes(config)
     if differing:
         raise ContradictedCheckpoint(
-            f"{path} was made for other actions (checkpoint -> configuration): {'; '.join(differing)}; use the "
-            "checkpoint's settings"
+            f"{path} was made for other actions or images (checkpoint -> configuration): {'; '.join(differing)}; use "
+            "the checkpoint's settings"
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, TrainConfig, renamed
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.made_from.history import FOREIGN, FRESH, NO_HISTORY, TRAINING, History, Stage
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.metadata_file import (
@@ -20,7 +21,7 @@ from chunk_ppo_ros.model.checkpoints.metadata_file import (
 )
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 
-_LATER_SECTIONS = ("frozen", "settings")  # Earlier releases did not write these sections.
+_LATER_SECTIONS = ("frozen", "settings", "made_from")  # Earlier releases did not write these sections.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Metadata:
         frozen: the towers that the run did not train. Checkpoints of 0.1.0 do not have it, because that release
             trained both towers.
         settings: all settings of the run. Earlier checkpoints have only those of the model.
+        made_from: the stages in which the checkpoint was made that the run started from. Earlier checkpoints have none.
     """
 
     model: Pi0FASTActorCriticConfig
@@ -68,11 +70,27 @@ class Metadata:
     provenance: Provenance
     frozen: FrozenTowers
     settings: RunSettings
+    made_from: History = NO_HISTORY
 
     @classmethod
-    def of(cls, config: TrainConfig, *, counters: Counters, provenance: Provenance) -> Metadata:
+    def of(
+        cls, config: TrainConfig, *, counters: Counters, provenance: Provenance, made_from: History = NO_HISTORY
+    ) -> Metadata:
         """Returns the metadata that a run with this configuration writes."""
-        return cls(config.model, counters, provenance, FrozenTowers.of(config.ppo), RunSettings.of(config))
+        return cls(config.model, counters, provenance, FrozenTowers.of(config.ppo), RunSettings.of(config), made_from)
+
+    @property
+    def history(self) -> History:
+        """The stages in which this checkpoint was made. The last one is its own run."""
+        before = self.made_from
+        if not before.stages:
+            kind = FRESH if self.provenance.kind == "scratch" else FOREIGN
+            text = f"{self.provenance}" if kind == FRESH else f"{self.provenance}, whose making is not known"
+            before = History((Stage(kind, text),))
+        values, counters = self.settings.values, self.counters
+        task = f" on task {values['env.task']}, simulator {values['env.simulator']}" if "env.task" in values else ""
+        text = f"chunk PPO{task}, run {counters.run_id}, {counters.policy_version} updates, {counters.num_steps} steps"
+        return before.then(Stage(TRAINING, text))
 
 
 def read_metadata(file: Path) -> tuple[Metadata, dict[str, int]]:
@@ -95,6 +113,7 @@ def read_metadata(file: Path) -> tuple[Metadata, dict[str, int]]:
         provenance=parse_section(file, "provenance", sections["provenance"], Provenance),
         frozen=parse_section(file, "frozen", sections["frozen"], FrozenTowers),
         settings=RunSettings.read(file, {**sections["settings"], "model": config_module.to_dict(model)}),
+        made_from=read_history(file, sections["made_from"]),
     )
     return metadata, checked_checksums(file, sections["checksums"])
 
@@ -115,9 +134,28 @@ def write_metadata(file: Path, metadata: Metadata, *, step: int, checksums: Mapp
         "counters": dataclasses.asdict(metadata.counters),
         "provenance": dataclasses.asdict(metadata.provenance),
         "settings": metadata.settings.sections(without=["model"]),
+        "made_from": metadata.made_from.to_json(),
         "checksums": dict(checksums),
     }
     write_checked(file, content)
+
+
+def read_history(file: Path, section: Mapping[str, object]) -> History:
+    """Returns the stages in which a checkpoint was made.
+
+    Args:
+        file: the file of the section, for error texts.
+        section: the section `made_from`; empty where the file has none.
+
+    Raises:
+        CheckpointError: when something is missing or has a wrong type.
+    """
+    try:
+        return History.of_json(section)
+    except ValueError as error:
+        raise CheckpointError(
+            f"the section made_from of {file} cannot be used: {error}; use its own release"
+        ) from error
 
 
 def _read_model(file: Path, section: Mapping[str, object]) -> Pi0FASTActorCriticConfig:

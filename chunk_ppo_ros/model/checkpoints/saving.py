@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from chunk_ppo_ros.core.made_from.history import NO_HISTORY, History
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import ASSETS, CHECKSUMS, METADATA, PARAMS, SETTINGS, TRAIN_STATE
@@ -49,6 +50,7 @@ def save_openpi_checkpoint(
     *,
     write_assets: Callable[[Path], object],
     settings: RunSettings | None = None,
+    history: History = NO_HISTORY,
 ) -> Path:
     """Writes a checkpoint in openpi's layout, whole or not at all, and returns its path.
 
@@ -56,7 +58,8 @@ def save_openpi_checkpoint(
         directory: the checkpoint's folder, which must not exist.
         actor_backbone: the backbone's parameters, {"PaliGemma": ...}.
         write_assets: function that is called with the empty `assets` folder, which it fills.
-        settings: settings of the run that made the parameters; None or empty settings write no settings.json.
+        settings: settings of the run that made the parameters.
+        history: the stages in which the parameters were made. Without settings and stages there is no settings.json.
 
     Raises:
         CheckpointError: when the folder exists or cannot be written.
@@ -67,7 +70,9 @@ def save_openpi_checkpoint(
         (folder / ASSETS).mkdir()
         write_assets(folder / ASSETS)
         (folder / CHECKSUMS).write_text(json.dumps(atomic_folder.checksums(folder, below=PARAMS), indent=2) + "\n")
-        if settings is not None and settings.values:
-            metadata_file.write_checked(folder / SETTINGS, {"settings": settings.sections()})
+        sections = {} if settings is None else settings.sections()
+        if sections or history.stages:
+            content = {"settings": sections, "made_from": history.to_json()}
+            metadata_file.write_checked(folder / SETTINGS, content)
 
     return atomic_folder.write_atomically(directory, write)
