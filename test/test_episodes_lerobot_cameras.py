@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.config import RecordingsConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.readers import read_episodes
 from support.lerobot_sets import CAMERA, FPS, HEIGHT, VIDEO, WIDTH, LeRobotSet, frame, write_video
@@ -204,6 +205,21 @@ def test_images_that_are_declared_as_something_else_are_refused(tmp_path: pathli
         read_episodes(data.write(tmp_path), CONFIG)
 
 
+def test_videos_that_are_not_declared_are_named(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet()
+    del data.features[CAMERA]
+    episode = read_episodes(data.write(tmp_path), CONFIG)[0]
+    assert not episode.cameras and episode.facts.unused == (f"{CAMERA}, which meta/info.json does not declare",)
+
+
+def test_a_place_that_is_wrong_may_be_left_out(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet(lengths=LENGTHS)
+    data.episodes[1][f"videos/{CAMERA}/from_timestamp"] = None
+    left_out = TrainConfig(recordings=RecordingsConfig(leave_out_episodes=("episode 1",)))
+    (episode,) = read_episodes(data.write(tmp_path), left_out)
+    assert abs(shade(episode.cameras["cam_high"](7)) - shade(frame(7))) <= 3
+
+
 def test_two_features_of_one_camera_are_refused(tmp_path: pathlib.Path) -> None:
     data = LeRobotSet(camera="image")
     data.rows["cam_high"], data.features["cam_high"] = data.rows[CAMERA], data.features[CAMERA]
@@ -238,10 +254,13 @@ def set_with(content: bytes | None, channels: int = 3) -> LeRobotSet:
 @pytest.mark.parametrize(
     ("image", "error"),
     [
-        (Image.fromarray(GRAY), "must have 3 channels as declared in meta/info.json, got 1 in"),
-        (Image.fromarray(GRAY).convert("RGBA"), "must have 3 channels as declared in meta/info.json, got 4 in"),
-        (Image.fromarray(DEPTH), "must be of colors or gray of 8 bits, got gray of 16 bits in"),
-        (Image.new("RGB", (20, 10)), "must be 48x32 as declared in meta/info.json, got 20x10 in"),
+        (Image.fromarray(GRAY), "images of cam_high must have 3 channels as declared in meta/info.json, got 1 in"),
+        (
+            Image.fromarray(GRAY).convert("RGBA"),
+            "images of cam_high must have 3 channels as declared in meta/info.json, got 4 in",
+        ),
+        (Image.fromarray(DEPTH), "image must have 8 bits a channel, got more (Pillow's mode I;16) in"),
+        (Image.new("RGB", (20, 10)), "images of cam_high must be 48x32 as declared in meta/info.json, got 20x10 in"),
     ],
 )
 def test_images_in_the_rows_are_compared_when_they_are_read(
@@ -249,7 +268,7 @@ def test_images_in_the_rows_are_compared_when_they_are_read(
 ) -> None:
     camera = read_episodes(set_with(encoded(image)).write(tmp_path), CONFIG)[0].cameras["cam_high"]
     np.testing.assert_array_equal(camera(0), frame(0))
-    with pytest.raises(EpisodesError, match=rf"images of cam_high {error} {CAMERA}, row 1 of .*file-000\.parquet"):
+    with pytest.raises(EpisodesError, match=rf"{re.escape(error)} {CAMERA}, row 1 of .*file-000\.parquet"):
         camera(1)
 
 

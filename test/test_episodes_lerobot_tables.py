@@ -61,6 +61,7 @@ def test_two_takes_of_one_number_are_refused(tmp_path: pathlib.Path, listed: int
     folder = data.write(tmp_path)
     with pytest.raises(EpisodesError, match="episode 0 twice in|episode 0 must have the 4 steps .* got 7 rows"):
         read_episodes(folder, CONFIG)
+    assert read_episodes(folder, without("episode 0")) == []
     data.episodes, data.info["total_episodes"] = [{**data.episodes[0], "length": 7}], 1
     with pytest.raises(EpisodesError, match=r"must count the steps of .*episode 0 from 0 to 6, got 0 twice"):
         read_episodes(data.write(tmp_path / "whole"), CONFIG)
@@ -364,7 +365,7 @@ def test_what_is_not_used_is_named(tmp_path: pathlib.Path) -> None:
         "observation.velocity [14], velocities",
         "observation.effort [14], efforts",
         "action.base [2], the mobile base",
-        "remark, a column that meta/info.json does not declare",
+        "remark, which meta/info.json does not declare",
     )
     assert facts.format == "LeRobot 3.0" and "meta/info.json says 30 Hz" in facts.said
 

@@ -76,9 +76,14 @@ def decide_dimensions(info: DatasetInfo, sizes: tuple[int, int], recordings: Rec
     _check_flag(info, vectors, recordings)
     said, assumed = _nameless_orders(info, vectors, recordings)
     for vector in vectors:
-        if vector.arms and vector.arms.order not in ("", LEFT_FIRST):
-            first = "the right arm first" if vector.arms.order == RIGHT_FIRST else "the arms in another order"
-            said.append(f"the names of {vector.feature.name} put {first}; the left arm is taken first")
+        if vector.arms and vector.arms.order:
+            first = {LEFT_FIRST: "the left arm first", RIGHT_FIRST: "the right arm first"}.get(vector.arms.order)
+            said.append(f"the names of {vector.feature.name} put {first or 'the arms in another order'}")
+    if any(vector.arms and vector.arms.order == RIGHT_FIRST for vector in vectors):
+        assumed.append(
+            "the names are true, so the right arm that they put first is taken second; openpi's converter writes such "
+            f"names also over data that begin with the left arm (--arm_order {LEFT_FIRST} --insist {ARM_NAMES})"
+        )
     return Dimensions(
         state=_columns(vectors[0], vectors, recordings),
         action=_columns(vectors[1], vectors, recordings),

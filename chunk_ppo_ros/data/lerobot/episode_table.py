@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.lerobot.features import VIDEO
@@ -17,6 +17,8 @@ from chunk_ppo_ros.data.lerobot.tasks import json_lines
 EPISODES, EPISODE_LINES = "meta/episodes", "meta/episodes.jsonl"
 PARTS = "chunk-*/file-*.parquet"
 _DATA_PLACE = ("data/chunk_index", "data/file_index")
+_Row = tuple[pathlib.Path, str, Mapping[str, object]]
+"""A row of the table: its file, its place for error texts, and its values."""
 _VIDEO_FIELDS = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 
 
@@ -56,18 +58,25 @@ class EpisodeEntry:
     data_file: pathlib.Path | None
 
 
-def read_episode_table(info: DatasetInfo) -> dict[int, EpisodeEntry] | None:
+def read_episode_table(
+    info: DatasetInfo, is_left_out: Callable[[int], bool] = lambda number: False
+) -> dict[int, EpisodeEntry] | None:
     """Returns the entries of the episodes by number, or None where a dataset of version 3 has none and no videos.
+
+    Args:
+        info: what meta/info.json says.
+        is_left_out: whether the user leaves out the episode of a number. What is wrong with its entry does not count.
 
     Raises:
         EpisodesError: where files are missing or damaged, or two entries have one number.
     """
-    entries = _of_lines(info) if info.file_per_episode else _of_tables(info)
-    if entries is None:
+    rows = _lines(info) if info.file_per_episode else _table_rows(info)
+    if rows is None:
         return None
     found: dict[int, EpisodeEntry] = {}
-    for entry in entries:
-        if entry.number in found:
+    for path, where, row in rows:
+        entry = _entry(info, path, where, row, is_left_out)
+        if entry.number in found and not is_left_out(entry.number):
             raise EpisodesError(
                 f"episodes must have different numbers, got episode {entry.number} twice in {entry.listed_in}; it may "
                 "be "
@@ -77,72 +86,67 @@ def read_episode_table(info: DatasetInfo) -> dict[int, EpisodeEntry] | None:
     return found
 
 
-def _of_lines(info: DatasetInfo) -> list[EpisodeEntry]:
+def _lines(info: DatasetInfo) -> list[_Row]:
     path = info.folder / EPISODE_LINES
     if not path.is_file():
         raise EpisodesError(f"LeRobot dataset must have {EPISODE_LINES}, got none in {info.folder}; download it again")
-    entries = []
-    for line, row in json_lines(path):
-        where = f"line {line} of {path}"
-        number = _whole(row, "episode_index", where)
-        if number is None:
-            raise EpisodesError(
-                f"episode_index must be a whole number, got none in {where}; download the dataset again"
-            )
-        place = {"episode_chunk": number // info.chunks_size, "episode_index": number}
-        videos = {
-            name: VideoPlace(info.place(info.video_path, video_key=name, **place), 0.0, None) for name in _videos(info)
-        }
-        entries.append(
-            EpisodeEntry(
-                number=number,
-                listed_in=path,
-                length=_whole(row, "length", where),
-                success=_success(row, where),
-                videos=videos,
-                data_file=info.place(info.data_path, **place),
-            )
-        )
-    return entries
+    return [(path, f"line {line} of {path}", row) for line, row in json_lines(path)]
 
 
-def _of_tables(info: DatasetInfo) -> list[EpisodeEntry] | None:
+def _table_rows(info: DatasetInfo) -> list[_Row] | None:
     parts = sorted((info.folder / EPISODES).glob(PARTS))
     videos = _videos(info)
-    if not parts:
-        if not videos:
-            return None
+    if parts:
+        return [row for part in parts for row in _rows_of_table(part, videos)]
+    if videos:
         raise EpisodesError(
             f"LeRobot dataset with videos must have {EPISODES}/{PARTS}, got none in {info.folder}; download it again"
         )
-    return [entry for part in parts for entry in _of_table(info, part, videos)]
+    return None
 
 
-def _of_table(info: DatasetInfo, part: pathlib.Path, videos: Sequence[str]) -> list[EpisodeEntry]:
-    present = set(column_types(part))
-    wanted = ["episode_index"]
-    wanted += [f"videos/{name}/{field}" for name in videos for field in _VIDEO_FIELDS[:3]]
+def _rows_of_table(part: pathlib.Path, videos: Sequence[str]) -> Iterator[_Row]:
+    present = column_types(part)
+    wanted = ["episode_index", *(f"videos/{name}/{field}" for name in videos for field in _VIDEO_FIELDS[:3])]
     optional = ["length", *SUCCESS_COLUMNS, *_DATA_PLACE, *(f"videos/{name}/{_VIDEO_FIELDS[3]}" for name in videos)]
     rows = read_columns(part, [*wanted, *(name for name in optional if name in present)]).to_pylist()
-    entries = []
-    for line, row in enumerate(rows):
-        where = f"row {line} of {part}"
-        number = _whole(row, "episode_index", where)
-        if number is None:
-            raise EpisodesError(
-                f"episode_index must be a whole number, got null in {where}; download the dataset again"
-            )
-        entries.append(
-            EpisodeEntry(
-                number=number,
-                listed_in=part,
-                length=_whole(row, "length", where),
-                success=_success(row, where),
-                videos={name: _video_place(info, name, row, where) for name in videos},
-                data_file=_data_file(info, row, where),
-            )
-        )
-    return entries
+    return ((part, f"row {line} of {part}", row) for line, row in enumerate(rows))
+
+
+def _entry(
+    info: DatasetInfo, path: pathlib.Path, where: str, row: Mapping[str, object], is_left_out: Callable[[int], bool]
+) -> EpisodeEntry:
+    number = _whole(row, "episode_index", where)
+    if number is None:
+        raise EpisodesError(f"episode_index must be a whole number, got none in {where}; download it again")
+    try:
+        places = _places_of_version_2(info, number) if info.file_per_episode else _places(info, row, where)
+        return EpisodeEntry(number, path, _whole(row, "length", where), _success(row, where), *places)
+    except EpisodesError:
+        if not is_left_out(number):
+            raise
+        return EpisodeEntry(number, path, None, None, {}, None)
+
+
+def _places_of_version_2(info: DatasetInfo, number: int) -> tuple[dict[str, VideoPlace], pathlib.Path]:
+    place = {"episode_chunk": number // info.chunks_size, "episode_index": number}
+    videos = {
+        name: VideoPlace(info.place(info.video_path, video_key=name, **place), 0.0, None) for name in _videos(info)
+    }
+    return videos, info.place(info.data_path, **place)
+
+
+def _places(
+    info: DatasetInfo, row: Mapping[str, object], where: str
+) -> tuple[dict[str, VideoPlace], pathlib.Path | None]:
+    videos = {name: _video_place(info, name, row, where) for name in _videos(info)}
+    return videos, _data_file(info, row, where)
+
+
+def undeclared_videos(info: DatasetInfo) -> list[str]:
+    """Returns the names of cameras that have videos in the folder and are no feature of meta/info.json."""
+    folders = (info.folder / "videos").glob("chunk-*/*" if info.file_per_episode else "*")
+    return sorted({folder.name for folder in folders if folder.is_dir() and folder.name not in info.features})
 
 
 def _videos(info: DatasetInfo) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.data.episode import RecordingFacts, camera_names
@@ -27,9 +27,8 @@ _KINDS = {
 def facts_of(
     info: DatasetInfo,
     taken: Dimensions,
-    other_columns: tuple[str, ...],
-    has_stamps: bool,
-    times: np.ndarray | None,
+    undeclared: Sequence[str],
+    coarse_times: bool,
     config: TrainConfig,
 ) -> RecordingFacts:
     """Returns what is known of an episode.
@@ -37,9 +36,8 @@ def facts_of(
     Args:
         info: what meta/info.json says.
         taken: the dimensions that are taken.
-        other_columns: the columns that meta/info.json does not declare.
-        has_stamps: whether the rows have time stamps.
-        times: the times of the steps; None where they are not known.
+        undeclared: the columns and videos that meta/info.json does not declare.
+        coarse_times: whether time stamps are too coarse to tell steps apart.
         config: the settings.
     """
     recordings = config.recordings
@@ -51,7 +49,7 @@ def facts_of(
         f"(--state_gripper_unit), those of actions {recordings.action_gripper_unit} (--action_gripper_unit)"
     )
     assumed = [*taken.assumed, units]
-    if has_stamps and times is None:
+    if coarse_times:
         assumed.append(f"time stamps are too coarse to tell steps apart, so steps are {1 / info.rate:.4g} s apart")
     return RecordingFacts(
         format=f"LeRobot {info.version}",
@@ -59,17 +57,17 @@ def facts_of(
         action_names=info.features[info.action].names,
         said=tuple(said),
         assumed=tuple(assumed),
-        unused=(*taken.unused, *_unused(info, other_columns, config)),
+        unused=(*taken.unused, *_unused(info, undeclared, config)),
     )
 
 
-def _unused(info: DatasetInfo, other_columns: tuple[str, ...], config: TrainConfig) -> list[str]:
+def _unused(info: DatasetInfo, undeclared: Sequence[str], config: TrainConfig) -> list[str]:
     unused = []
     for feature in info.features.values():
         kind = _kind(feature, camera_names(config))
         if kind and feature.name not in (info.state, info.action, *_BOOKS):
             unused.append(f"{feature.name} {feature.shape_text}, {kind}")
-    return [*unused, *(f"{name}, a column that {INFO} does not declare" for name in other_columns)]
+    return [*unused, *(f"{name}, which {INFO} does not declare" for name in undeclared)]
 
 
 def _kind(feature: Feature, cameras: tuple[str, ...]) -> str:

@@ -15,15 +15,8 @@ from chunk_ppo_ros.data.lerobot.features import Feature
 from chunk_ppo_ros.data.lerobot.parquet_files.files import read_cell
 from chunk_ppo_ros.data.lerobot.row_index import EpisodeRows
 
-_MODES = {
-    "L": (1, 8),
-    "LA": (1, 8),
-    "1": (1, 1),
-    "I": (1, 32),
-    "F": (1, 32),
-    "RGBA": (4, 8),
-}
-"""The channels and bits of the kinds of images that Pillow tells apart. Others have 3 of 8 bits."""
+_CHANNELS = {"1": 1, "L": 1, "LA": 1, "RGBA": 4}
+"""The channels of the kinds of images that Pillow tells apart. Others, such as palettes, become three."""
 
 
 def check_size(feature: Feature, height: int, width: int, where: str) -> None:
@@ -79,6 +72,5 @@ def _read_image(feature: Feature, rows: EpisodeRows, step: int) -> np.ndarray:
     image = decode_file(content, where)
     check_size(feature, image.shape[0], image.shape[1], where)
     with Image.open(io.BytesIO(content)) as opened:
-        channels, bits = _MODES.get(opened.mode, (1, 16) if opened.mode.startswith("I") else (3, 8))
-    check_colors(feature, channels, bits, where)
+        check_colors(feature, _CHANNELS.get(opened.mode, 3), 8, where)
     return image

@@ -18,7 +18,7 @@ from chunk_ppo_ros.data.conventions import actions_in_robot_units, states_in_rob
 from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts
 from chunk_ppo_ros.data.left_out import is_left_out
 from chunk_ppo_ros.data.lerobot.dimensions import Dimensions, decide_dimensions
-from chunk_ppo_ros.data.lerobot.episode_table import EpisodeEntry, read_episode_table
+from chunk_ppo_ros.data.lerobot.episode_table import EpisodeEntry, read_episode_table, undeclared_videos
 from chunk_ppo_ros.data.lerobot.facts import facts_of
 from chunk_ppo_ros.data.lerobot.features import IMAGE, Feature
 from chunk_ppo_ros.data.lerobot.images import row_camera
@@ -138,17 +138,18 @@ class _Dataset:
         return cameras
 
     def _facts(self, taken: Dimensions, times: np.ndarray | None, config: TrainConfig) -> RecordingFacts:
-        return facts_of(self.info, taken, self.index.other_columns, TIMESTAMP in self.index.values, times, config)
+        coarse = TIMESTAMP in self.index.values and times is None
+        return facts_of(self.info, taken, [*self.index.other_columns, *undeclared_videos(self.info)], coarse, config)
 
 
 def _open(folder: pathlib.Path, recordings: RecordingsConfig, prompt: str) -> _Dataset:
     info = read_info(folder)
     _check_cameras(info)
-    entries = read_episode_table(info)
 
     def left_out(number: int) -> bool:
         return is_left_out(f"{folder}, episode {number}", recordings.leave_out_episodes)
 
+    entries = read_episode_table(info, left_out)
     used = {number: entry for number, entry in (entries or {}).items() if not left_out(number)}
     unread = {entry.data_file for number, entry in (entries or {}).items() if left_out(number)}
     kept = entries if entries is None else used

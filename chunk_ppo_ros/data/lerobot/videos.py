@@ -71,21 +71,22 @@ def frames_by_video(
 ) -> dict[tuple[str, pathlib.Path], FrameCount]:
     """Returns the frames that each video must have, by feature and path.
 
-    Episodes that were removed leave gaps, and their frames stay.
+    Episodes that were removed leave gaps, and their frames stay. So do those whose place is not known.
     """
+    all_placed = all(entry.videos for entry in entries.values())
     found: dict[tuple[str, pathlib.Path], list[tuple[VideoPlace, int | None]]] = {}
     for entry in entries.values():
         for name, place in entry.videos.items():
             found.setdefault((name, place.path), []).append((place, entry.length))
-    return {key: _frame_count(info, places) for key, places in found.items()}
+    return {key: _frame_count(info, places, all_placed) for key, places in found.items()}
 
 
-def _frame_count(info: DatasetInfo, places: Sequence[tuple[VideoPlace, int | None]]) -> FrameCount:
+def _frame_count(info: DatasetInfo, places: Sequence[tuple[VideoPlace, int | None]], all_placed: bool) -> FrameCount:
     lengths = [length for _, length in places if length is not None]
     spans = sorted((place.begin, place.end) for place, _ in places if place.end is not None)
     ends = [0.0, *(end for _, end in spans)]
     joined = all(abs(begin - end) < 0.5 / info.rate for (begin, _), end in zip(spans, ends, strict=False))
-    filled = info.file_per_episode or (len(spans) == len(places) and joined)
+    filled = info.file_per_episode or (all_placed and len(spans) == len(places) and joined)
     return FrameCount(sum(lengths) if len(lengths) == len(places) else None, filled)
 
 
