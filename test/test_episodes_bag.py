@@ -14,7 +14,8 @@ from sensor_msgs.msg import JointState
 from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
-from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.data.episode import Episode, LeftOut
+from chunk_ppo_ros.data.readers import iterate_episodes, read_episodes
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
 from chunk_ppo_ros.robot import aloha
 from support.recorded_bytes import recorded_bytes
@@ -249,13 +250,16 @@ def test_parts_are_one_recording(folder: pathlib.Path) -> None:
     assert len(episode) == H
 
 
-def test_states_that_were_not_recorded(folder: pathlib.Path) -> None:
+def test_an_episode_whose_states_were_not_recorded_is_left_out(folder: pathlib.Path) -> None:
     recording = Recording(folder)
     recording.joints(0, 100)
-    recording.chunk(7, 150)  # to 210 ms, 110 ms after the last joint states
+    recording.chunk(6, 20)
+    recording.chunk(7, 150, episode=1)  # to 210 ms, 110 ms after the last joint states
     recording.close()
-    with pytest.raises(EpisodesError, match="within 0.1 s of each step, got 0.11 s for the left arm at chunk 7 of run"):
-        read_episodes(folder, CONFIG)
+    first, second = iterate_episodes(folder, CONFIG)
+    assert isinstance(first, Episode) and len(first) == H
+    assert isinstance(second, LeftOut) and second.source == f"{folder}, run run, episode 1 of robot_0"
+    assert "within 0.1 s of each step, got 0.11 s for the left arm at chunk 7 of run" in second.reason
 
 
 def test_a_recording_of_something_else(folder: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pathlib
 from typing import Any
@@ -14,7 +15,8 @@ from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import Track, read_message
+from chunk_ppo_ros.data.bags.bag_messages import opened, read_message
+from chunk_ppo_ros.data.bags.track import Track
 from chunk_ppo_ros.data.readers import read_episodes
 from chunk_ppo_ros.robot import aloha
 
@@ -231,10 +233,15 @@ def test_a_message_that_is_gone_from_its_bag_is_told(tmp_path: pathlib.Path) -> 
     recording.images(HIGH, range(0, 60, 30))
     recording.close()
     bags = (tmp_path / "one",)
-    assert read_message(bags, HIGH, START + 31 * MS, START + 30 * MS).width == 4
-    for received, stamp in ((31, 29), (32, 30)):
-        with pytest.raises(EpisodesError, match=r"recording must be whole, got .*one: the message of .* is gone; copy"):
-            read_message(bags, HIGH, START + received * MS, START + stamp * MS)
+    with opened(bags) as reader:
+        first, second = reader.messages([HIGH])
+    assert read_message(bags, first.channel, second.place, START + 30 * MS).width == 4
+    text = r"recording must be whole, got .*one\.mcap: the message of .* with the stamp \d+ ns is gone; copy"
+    with pytest.raises(EpisodesError, match=text):
+        read_message(bags, first.channel, second.place, START + 31 * MS)
+    beyond = dataclasses.replace(second.place, place=dataclasses.replace(second.place.place, start=1 << 20))
+    with pytest.raises(EpisodesError, match=r"recording must be whole, got .*one\.mcap: the message is gone; copy"):
+        read_message(bags, first.channel, beyond, START + 30 * MS)
 
 
 def test_a_track_has_a_state_near_each_step() -> None:

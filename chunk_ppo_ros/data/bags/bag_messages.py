@@ -1,4 +1,8 @@
-"""Finds bags, reads their messages, and follows arms over time, for all readers of recorded bags."""
+"""Reads the messages of bags for all readers of recorded bags. Only topics that a reader names are decoded.
+
+rosbags defines types and decodes messages. Files are read by `storage/`, because rosbags reads no file that was cut off
+and refuses a whole bag for one topic that it does not understand.
+"""
 
 from __future__ import annotations
 
@@ -6,46 +10,86 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
+import tempfile
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import yaml
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.stamps import stamp_of
+from chunk_ppo_ros.data.bags.storage.bag_folder import (
+    METADATA,
+    PACKED,
+    BagFolder,
+    describe_bag,
+    is_sqlite,
+)
+from chunk_ppo_ros.data.bags.storage.bag_types import types_of
+from chunk_ppo_ros.data.bags.storage.compression import unpack_file, unpack_message
+from chunk_ppo_ros.data.bags.storage.errors import ERRORS, text_of
+from chunk_ppo_ros.data.bags.storage.mcap_file import McapFile
+from chunk_ppo_ros.data.bags.storage.sqlite_file import SqliteFile
+from chunk_ppo_ros.data.bags.storage.stored import BagFile, Channel, DamagedFile, Place
 from chunk_ppo_ros.data.message_format import FORMAT
-
-METADATA = "metadata.yaml"
-"""The file that makes a folder a bag of rosbag2."""
 
 _FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
 _FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))
-_MAX_GAP = 0.1  # s, the largest time from a control step to the nearest joint states
+_HEADER_SIZE = 12  # bytes, up to the end of the stamp of a serialized message
 
 
-def find_bags(folder: pathlib.Path) -> list[pathlib.Path]:
-    """Returns the folder itself where it is a bag, otherwise the bags that it holds, in the order of their names."""
-    if (folder / METADATA).is_file():
-        return [folder]
-    return sorted(path.parent for path in folder.glob(f"*/{METADATA}"))
+@dataclasses.dataclass(frozen=True)
+class MessagePlace:
+    """Says where a message is: in which bag and which of its files, each by its number, and where in the file."""
+
+    bag: int
+    file: int
+    place: Place
 
 
-def find_topics(folder: pathlib.Path) -> tuple[str, ...]:
-    """Returns the topics of the first bag in a folder, or no topics where the folder has no bag.
+@dataclasses.dataclass(frozen=True)
+class BagMessage:
+    """Holds a serialized message of a bag.
 
-    Raises:
-        EpisodesError: where the bag cannot be read.
+    Attributes:
+        channel: its topic and type.
+        received: the time when it was recorded, ns.
+        data: its bytes.
+        place: where it is.
+        file: its file, for error texts.
     """
-    bags = find_bags(folder)
-    if not bags:
-        return ()
-    with opened(bags[:1]) as reader:
-        return tuple(each.topic for each in reader.connections)
+
+    channel: Channel
+    received: int
+    data: bytes
+    place: MessagePlace
+    file: pathlib.Path
+
+    @property
+    def topic(self) -> str:
+        """The topic with its namespace."""
+        return self.channel.topic
+
+    def stamp(self) -> int:
+        """Returns the stamp of the message's header, ns.
+
+        Raises:
+            EpisodesError: where the message has no whole header.
+        """
+        with _guarded(self.file):
+            if len(self.data) < _HEADER_SIZE:
+                raise DamagedFile(f"a message of {self.topic} must have a header, got {len(self.data)} bytes")
+            return stamp_of(self.data)
+
+    def decode(self) -> Any:
+        """Returns the message, whose Python type is known only at run time.
+
+        Raises:
+            EpisodesError: where the message or the definition of its type is damaged.
+        """
+        with _guarded(self.file):
+            return _decode(self.channel, self.data)
 
 
 def ends_with(topic: str, name: str) -> bool:
@@ -53,148 +97,258 @@ def ends_with(topic: str, name: str) -> bool:
     return f"/{topic}".endswith(f"/{name}")
 
 
-@contextlib.contextmanager
-def opened(bags: Sequence[pathlib.Path]) -> Iterator[AnyReader]:
-    """Yields an open reader of bags.
+def topics_of(bag: pathlib.Path) -> tuple[str, ...]:
+    """Returns the topics of a bag. It reads no messages, except of a bag that was cut off.
 
     Raises:
-        EpisodesError: where reading fails while the reader is open.
+        EpisodesError: where the bag cannot be read.
     """
-    try:
-        with _reader(bags) as reader:
-            yield reader
-    except (AnyReaderError, OSError, ValueError) as error:
-        raise EpisodesError(
-            f"recording must be whole, got {bags[0]}: {error}; leave out the part that is not"
-        ) from error
+    with _guarded(bag):
+        folder = describe_bag(bag)
+    if folder.has_metadata:
+        return tuple(folder.counts)
+    with opened([bag]) as bags:
+        return tuple(channel.topic for channel in bags.channels)
 
 
-def _reader(bags: Sequence[pathlib.Path]) -> AnyReader:
-    """Returns a reader of bags that knows the standard types of ROS Jazzy.
-
-    Bags of earlier versions of ROS hold no definitions, and the standard types have not changed since.
-    """
-    return AnyReader(bags, default_typestore=get_typestore(Stores.ROS2_JAZZY))
-
-
-def check_format(bag: pathlib.Path) -> None:
-    """Refuses a bag with messages of this package in another format than the one that this version reads.
-
-    Raises:
-        EpisodesError: for such a bag, or where the bag cannot be read.
-    """
-    with opened([bag]) as reader:
-        if not any(each.msgtype in _FORMATTED_TYPES for each in reader.connections):
-            return
-        constants, _ = reader.typestore.fielddefs.get(_FORMAT_TYPE, ([], []))
-    found = {name: value for name, _, value in constants}.get("VERSION")
-    if found != FORMAT:
-        got = "an older one" if found is None else f"format {found}"
-        raise EpisodesError(
-            f"a recording must have message format {FORMAT}, got {got} in {bag}; read it with the version of "
-            "chunk_ppo_ros that recorded it, or record again"
-        )
+def first_topics(bags: Sequence[pathlib.Path], names: Collection[str]) -> tuple[str, ...]:
+    """Returns the topics of the first readable bag that has one of some relative names; none where no bag has."""
+    for bag in bags:
+        try:
+            topics = topics_of(bag)
+        except EpisodesError:  # Reading the bag says what is wrong, unless it is left out by name.
+            continue
+        if any(ends_with(topic, name) for topic in topics for name in names):
+            return topics
+    return ()
 
 
-def deserialize(reader: AnyReader, data: bytes, type_name: str) -> Any:
-    """Returns a message of the type `type_name`, whose Python type is known only at run time."""
-    return reader.deserialize(data, type_name)
+class Bags:
+    """Holds open bags, in order.
 
-
-_NOTHING = ("", "~", "null")  # The ways in which YAML writes that there is no value.
-
-
-def custom_data(bag: pathlib.Path) -> dict[str, str]:
-    """Returns the custom data that were given to the recording, or an empty dict where there are none.
-
-    Raises:
-        EpisodesError: where the metadata cannot be read.
-    """
-    try:
-        text = (bag / METADATA).read_text(encoding="utf-8")
-        described = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]  # true stays a string
-        custom = described.get("custom_data", {})
-        return {} if custom in _NOTHING else dict(custom)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise EpisodesError(f"recording must have {METADATA}, got {bag}: {error!r}; run ros2 bag reindex") from error
-
-
-class StoredMessages:
-    """Reads single messages of bags, which stay open meanwhile.
-
-    Args:
-        bags: the folders of the bags.
+    Attributes:
+        folders: what each bag consists of.
+        channels: the topics of all files, each with the definition of its type. A topic comes once for each file.
+        channels_by_bag: the same, each with its bag.
     """
 
-    def __init__(self, bags: tuple[pathlib.Path, ...]) -> None:
-        """Opens the bags. The class documents arguments."""
-        self._reader = _reader(bags)
-        self._reader.open()
-        weakref.finalize(self, self._reader.close)
+    def __init__(self, paths: Sequence[pathlib.Path]) -> None:
+        """Opens the bags.
 
-    def read(self, topic: str, received: int, *, stamp: int) -> Any:
-        """Returns the message that was received at `received` and has the stamp `stamp`, both in ns.
+        Args:
+            paths: the bags, as `find_bags` returns them.
 
         Raises:
-            OSError: where the bags do not have the message.
+            EpisodesError: where a bag cannot be opened.
         """
-        connections: list[Connection] = [each for each in self._reader.connections if each.topic == topic]
-        for connection, _, data in self._reader.messages(connections, start=received, stop=received + 1):
-            if stamp_of(data) == stamp:
-                return self._reader.deserialize(data, connection.msgtype)
-        raise OSError(f"the message of {topic} received at {received} ns is gone")
+        self._stack = contextlib.ExitStack()
+        self._files: list[list[BagFile]] = []
+        folders: list[BagFolder] = []
+        channels: list[tuple[BagFolder, Channel]] = []
+        try:
+            for path in paths:
+                with _guarded(path):
+                    folders.append(describe_bag(path))
+                self._files.append(self._open_files(folders[-1]))
+                for file, source in zip(self._files[-1], folders[-1].files, strict=True):
+                    with _guarded(source):
+                        channels += [(folders[-1], _with_digest(each, folders[-1])) for each in file.channels()]
+        except EpisodesError:
+            self.close()
+            raise
+        self.folders = tuple(folders)
+        self.channels = tuple(channel for _, channel in channels)
+        self.channels_by_bag = tuple(channels)
+
+    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Yields the messages of some topics, bag by bag in the order in which they were written.
+
+        Raises:
+            EpisodesError: where a file is damaged, or has other messages than `metadata.yaml` says.
+        """
+        for number, folder in enumerate(self.folders):
+            counts: dict[str, int] = {}
+            for index, (file, source) in enumerate(zip(self._files[number], folder.files, strict=True)):
+                with _guarded(source):
+                    for each in file.messages(topics):
+                        data = unpack_message(each.data) if folder.compresses_messages else each.data
+                        channel = _with_digest(each.channel, folder)
+                        yield BagMessage(channel, each.received, data, MessagePlace(number, index, each.place), source)
+                    for topic, count in file.counts().items():
+                        counts[topic] = counts.get(topic, 0) + count
+            _check_counts(folder, counts)
+
+    def read(self, channel: Channel, place: MessagePlace, *, stamp: int) -> Any:
+        """Returns one message, decoded.
+
+        Raises:
+            EpisodesError: where the message is gone, or another one with another stamp is in its place.
+        """
+        folder = self.folders[place.bag]
+        with _guarded(folder.files[place.file], advice="copy it again"):
+            data = self._files[place.bag][place.file].read(place.place)
+            data = unpack_message(data) if folder.compresses_messages else data
+            if stamp_of(data) != stamp:
+                raise DamagedFile(f"the message of {channel.topic} with the stamp {stamp} ns is gone")
+            return _decode(channel, data)
+
+    def custom_data(self, bag: int) -> dict[str, str]:
+        """Returns the custom data that were given to a recording, or an empty dict where there are none.
+
+        A bag that was cut off has them in its MCAP file, if its version of rosbag2 writes them at the beginning. Then
+        they are known once all messages have been read.
+        """
+        custom = dict(self.folders[bag].custom)
+        for file in self._files[bag]:
+            if isinstance(file, McapFile) and not self.folders[bag].has_metadata:
+                custom |= _custom_in(file.custom.get("serialized_metadata", ""))
+        return {str(name): value for name, value in custom.items()}
+
+    def cut_off_files(self) -> list[str]:
+        """Returns a sentence for each file that the recorder did not end, once all messages have been read."""
+        sentences = []
+        for folder, files in zip(self.folders, self._files, strict=True):
+            for file, source in zip(files, folder.files, strict=True):
+                if file.is_cut_off:
+                    sentences.append(_cut_off_text(file, source))
+            if not folder.has_metadata and not any(file.is_cut_off for file in files) and folder.path.is_dir():
+                sentences.append(f"{folder.path.name} has no {METADATA}; all messages of its files are used")
+        return sentences
+
+    def close(self) -> None:
+        """Closes all files."""
+        self._stack.close()
+
+    def _open_files(self, folder: BagFolder) -> list[BagFile]:
+        files: list[BagFile] = []
+        if not folder.files:
+            raise EpisodesError(f"a bag must have files with messages, got none in {folder.path}; leave it out")
+        for path in folder.files:
+            with _guarded(path):
+                files.append(self._open_file(path, folder, is_last=path == folder.files[-1]))
+                self._stack.callback(files[-1].close)
+        return files
+
+    def _open_file(self, path: pathlib.Path, folder: BagFolder, *, is_last: bool) -> BagFile:
+        may_be_cut = is_last and not folder.has_metadata
+        if path.name.endswith(PACKED):
+            unpacked = pathlib.Path(self._stack.enter_context(tempfile.TemporaryDirectory()), path.stem)
+            with unpacked.open("wb") as target:
+                is_whole = unpack_file(path, target)
+            if not is_whole and (is_sqlite(path) or not may_be_cut):
+                raise DamagedFile("a compressed file must be whole, got one that was cut short")
+            path = unpacked
+        if is_sqlite(path):
+            return SqliteFile(path, must_be_checked=not folder.has_metadata)
+        return McapFile(self._stack.enter_context(path.open("rb")), may_be_cut=may_be_cut)
 
 
-_open_messages = functools.lru_cache(maxsize=2)(StoredMessages)
+def _cut_off_text(file: BagFile, source: pathlib.Path) -> str:
+    if isinstance(file, McapFile):
+        return (
+            f"{source.name} was cut off, and its complete messages are used; {file.unread_bytes} bytes at its end are "
+            "no whole record"
+        )
+    return f"{source.name} was not ended by its recorder; the messages in its write-ahead log are used too"
+
+
+def _custom_in(text: str) -> dict[str, Any]:
+    """Returns the custom data of metadata that an MCAP file holds as YAML."""
+    try:
+        custom = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]["custom_data"]
+    except (yaml.YAMLError, LookupError, TypeError):
+        return {}
+    return dict(custom) if isinstance(custom, dict) else {}
+
+
+def _with_digest(channel: Channel, folder: BagFolder) -> Channel:
+    """Returns the channel with the hash of its type that `metadata.yaml` has, where its file has none."""
+    digest = channel.digest or folder.digests.get(channel.type_name, "")
+    return dataclasses.replace(channel, digest=digest if channel.definition else "")
+
+
+def _decode(channel: Channel, data: bytes) -> Any:
+    return types_of(channel).deserialize_cdr(data, channel.type_name)
+
+
+def _check_counts(folder: BagFolder, found: dict[str, int]) -> None:
+    """Compares the numbers of messages with those of `metadata.yaml`.
+
+    Raises:
+        EpisodesError: where they differ.
+    """
+    if not folder.has_metadata:
+        return
+    for topic in sorted({*folder.counts, *found}):
+        declared, count = folder.counts.get(topic, 0), found.get(topic, 0)
+        if declared != count:
+            raise EpisodesError(
+                f"a recording must have the messages that {METADATA} counts, got {count} of {topic} in {folder.path}, "
+                f"not {declared}; copy it again, or run ros2 bag reindex"
+            )
+
+
+@contextlib.contextmanager
+def _guarded(path: pathlib.Path, advice: str = "") -> Iterator[None]:
+    """Turns what libraries raise on damaged files into an error that names the file."""
+    try:
+        yield
+    except ERRORS as error:
+        advice = advice or "copy it again, run ros2 bag reindex, or leave it out (--leave_out_episodes)"
+        raise EpisodesError(f"recording must be whole, got {path}: {text_of(error)}; {advice}") from error
+
+
+@contextlib.contextmanager
+def opened(paths: Sequence[pathlib.Path]) -> Iterator[Bags]:
+    """Yields open bags.
+
+    Raises:
+        EpisodesError: where a bag cannot be opened.
+    """
+    bags = Bags(paths)
+    try:
+        yield bags
+    finally:
+        bags.close()
+
+
+def check_format(bags: Bags) -> None:
+    """Refuses bags with messages of this package in another format than the one that this version reads.
+
+    Raises:
+        EpisodesError: for such a bag, or where the definition of its messages is damaged.
+    """
+    for folder, channel in bags.channels_by_bag:
+        if channel.type_name in _FORMATTED_TYPES:
+            with _guarded(folder.path):
+                constants, _ = types_of(channel).fielddefs.get(_FORMAT_TYPE, ([], []))
+            found = {name: value for name, _, value in constants}.get("VERSION")
+            if found != FORMAT:
+                got = "an older one" if found is None else f"format {found}"
+                raise EpisodesError(
+                    f"a recording must have message format {FORMAT}, got {got} in {folder.path}; read it with the "
+                    "version of chunk_ppo_ros that recorded it, or record again"
+                )
+
+
+class _StoredMessages:
+    """Reads single messages of bags, which stay open meanwhile."""
+
+    def __init__(self, paths: tuple[pathlib.Path, ...]) -> None:
+        self.bags = Bags(paths)
+        weakref.finalize(self, self.bags.close)
+
+
+_open_messages = functools.lru_cache(maxsize=2)(_StoredMessages)
 
 
 @functools.lru_cache(maxsize=1)
-def read_message(bags: tuple[pathlib.Path, ...], topic: str, received: int, stamp: int) -> Any:
-    """Returns a message of bags by its topic, its time of recording and its stamp, both in ns.
+def read_message(bags: tuple[pathlib.Path, ...], channel: Channel, place: MessagePlace, stamp: int) -> Any:
+    """Returns a message of bags by its place and its stamp, ns.
 
     The last bags stay open, and the last message is kept.
 
     Raises:
         EpisodesError: where the bags have changed or are damaged.
     """
-    try:
-        return _open_messages(bags).read(topic, received, stamp=stamp)
-    except (AnyReaderError, OSError, ValueError) as error:
-        raise EpisodesError(f"recording must be whole, got {bags[0]}: {error}; copy it again") from error
-
-
-@dataclasses.dataclass(frozen=True)
-class Track:
-    """Holds where an arm was: its states [n, 7], rad and normalized gripper, at rising times [n], s."""
-
-    times: np.ndarray
-    states: np.ndarray
-
-    @classmethod
-    def of(cls, readings: list[tuple[float, np.ndarray]]) -> Track:
-        """Returns the track of pairs of a time and a state, given in any order."""
-        ordered = sorted(readings, key=lambda each: each[0])
-        return cls(np.array([time for time, _ in ordered]), np.array([state for _, state in ordered]))
-
-    def at(self, times: np.ndarray, what: str) -> np.ndarray:
-        """Returns the states at given times, interpolated linearly.
-
-        Args:
-            times: float [k], the times, s.
-            what: the arm and its recording, for the error text.
-
-        Returns:
-            The states, float [k, 7].
-
-        Raises:
-            EpisodesError: where no recorded state is near one of the times.
-        """
-        known = np.concatenate([[-np.inf], self.times, [np.inf]])
-        after = np.searchsorted(known, times)
-        gap = np.max(np.minimum(times - known[after - 1], known[after] - times))
-        if gap > _MAX_GAP:
-            raise EpisodesError(
-                f"joint states must be recorded within {_MAX_GAP} s of each step, got {gap:.3g} s for {what}; leave "
-                "out the recording that lacks them"
-            )
-        return np.stack([np.interp(times, self.times, column) for column in self.states.T], axis=1)
+    return _open_messages(bags).bags.read(channel, place, stamp=stamp)

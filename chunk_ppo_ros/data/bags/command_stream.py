@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.execution import Status
-from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.data.bags.bag_messages import check_format, deserialize, ends_with, find_bags, opened
+from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, check_format, ends_with, opened
+from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT, JOINT_GROUP_COMMANDS
 from chunk_ppo_ros.robot import aloha
 
@@ -83,38 +82,76 @@ def read_command_stream(folder: pathlib.Path, *, side: str) -> CommandStream:
     bags = find_bags(folder)
     if not bags:
         raise EpisodesError(f"a recording must be a rosbag2 folder or hold some, got {folder}; name a folder of bags")
-    for bag in bags:
-        check_format(bag)
     commands = (ARM_COMMANDS[side], JOINT_GROUP_COMMANDS[side])
     received: list[float] = []
     positions: list[Any] = []
     results: list[_Result] = []
     episodes: dict[int, tuple[str, int]] = {}
     with opened(bags) as reader:
-        for name, time, data, message in _messages(reader, (*commands, EXECUTION_RESULT, ACTION_CHUNK)):
+        check_format(reader)
+        for name, stored in _messages(reader, (*commands, EXECUTION_RESULT, ACTION_CHUNK)):
+            message, time = stored.decode(), stored.received / NANOSECONDS
             if name == ACTION_CHUNK:
-                episodes[stamp_of(data)] = (message.run_id, message.episode)
+                episodes[stored.stamp()] = (message.run_id, message.episode)
             elif name in commands:
                 received.append(time)
-                positions.append(message.points[0].positions if name == ARM_COMMANDS[side] else message.cmd)
+                positions.append(_positions(message, stored, is_trajectory=name == ARM_COMMANDS[side]))
             elif message.action_dim:
-                arm = np.reshape(message.commanded, (-1, message.action_dim))[:, aloha.side_slice(side)]
-                results.append(_Result(time, stamp_of(data), Status(message.status), arm[:, :-1]))
+                results.append(_to_result(message, stored, side))
     if not (received and results):
         raise EpisodesError(
             f"a recording must have {' or '.join(commands)}, and {EXECUTION_RESULT} of chunks that were played, got "
             f"{len(received)} commands and {len(results)} results in {folder}; record a run in real time"
         )
-    times, angles = np.array(received), np.array(positions)
+    order = np.argsort(received, kind="stable")  # The parts of a recording may be read in any order.
+    times, angles = np.array(received)[order], np.array(positions)[order]
+    results.sort(key=lambda each: each.received)
     spans = [_find_span(times, angles, result, episodes.get(result.stamp)) for result in results]
     return CommandStream(times, angles, tuple(span for span in spans if span is not None))
 
 
-def _messages(reader: AnyReader, names: Sequence[str]) -> Iterator[tuple[str, float, bytes, Any]]:
-    """Yields the relative name of the topic, the time of arrival, s, the bytes, and the message, of some topics."""
-    wanted = {each.topic: name for each in reader.connections for name in names if ends_with(each.topic, name)}
-    for connection, received, data in reader.messages([each for each in reader.connections if each.topic in wanted]):
-        yield wanted[connection.topic], received / NANOSECONDS, data, deserialize(reader, data, connection.msgtype)
+def _messages(reader: Bags, names: Sequence[str]) -> Iterator[tuple[str, BagMessage]]:
+    """Yields the relative name of the topic, and the message, of some topics."""
+    wanted = {each.topic: name for each in reader.channels for name in names if ends_with(each.topic, name)}
+    for stored in reader.messages(wanted):
+        yield wanted[stored.topic], stored
+
+
+def _positions(message: Any, stored: BagMessage, *, is_trajectory: bool) -> np.ndarray:
+    """Returns the commanded angles of the arm's joints, float64 [6].
+
+    Raises:
+        EpisodesError: where the command has another number of joints.
+    """
+    found = message.points[0].positions if is_trajectory and message.points else getattr(message, "cmd", ())
+    positions = np.array(found, np.float64)
+    if positions.shape != (len(aloha.ARM_JOINTS),):
+        raise EpisodesError(
+            f"a command must have {len(aloha.ARM_JOINTS)} joints, got {positions.size} on {stored.topic} in "
+            f"{stored.file}; leave the recording out"
+        )
+    return positions
+
+
+def _to_result(message: Any, stored: BagMessage, side: str) -> _Result:
+    """Returns the part of a result that is kept.
+
+    Raises:
+        EpisodesError: where the commands are not of both arms, or the status is unknown.
+    """
+    if message.action_dim != aloha.ACTION_DIM or len(message.commanded) % aloha.ACTION_DIM:
+        raise EpisodesError(
+            f"a result must have {aloha.ACTION_DIM} numbers for each step, got {len(message.commanded)} numbers of "
+            f"{message.action_dim} dimensions in {stored.file}; leave the recording out"
+        )
+    try:
+        status = Status(message.status)
+    except ValueError as error:
+        raise EpisodesError(
+            f"a result must have a known status, got {error} in {stored.file}; copy it again"
+        ) from error
+    arm = np.reshape(message.commanded, (-1, aloha.ACTION_DIM))[:, aloha.side_slice(side)]
+    return _Result(stored.received / NANOSECONDS, stored.stamp(), status, arm[:, :-1])
 
 
 def _find_span(

@@ -17,15 +17,14 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import (
-    METADATA,
-    Track,
-    check_format,
-    find_bags,
-    read_message,
-)
+from chunk_ppo_ros.data.bags.bag_messages import read_message
 from chunk_ppo_ros.data.bags.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
-from chunk_ppo_ros.data.episode import Episode, ReadImage, camera_names
+from chunk_ppo_ros.data.bags.rollout_parts import missing_parts
+from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
+from chunk_ppo_ros.data.bags.track import MissingStates, Track
+from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, camera_names
+from chunk_ppo_ros.data.left_out import is_left_out
+from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.topic_names import FOLLOWER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
 
@@ -41,13 +40,13 @@ class _Executed:
 class RolloutBagReader:
     """Reads a recording of recorder_node, whose bags are its parts, as an `EpisodeReader`."""
 
-    description = f"recordings of recorder_node ({METADATA}, or folders that have it)"
+    description = f"recordings of recorder_node ({METADATA}, or folders that have it or .mcap or .db3 files)"
 
     def recognizes(self, path: pathlib.Path) -> bool:
         """Returns whether the path is a bag or a folder of bags."""
         return bool(find_bags(path))
 
-    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
         """Yields the episodes of a recording, as `read_bag` returns them."""
         yield from read_bag(
             path,
@@ -55,6 +54,7 @@ class RolloutBagReader:
             rate=config.robot.control_rate,
             cameras=camera_names(config),
             prompt=config.run.prompt,
+            leave_out=config.recordings.leave_out_episodes,
         )
 
 
@@ -65,8 +65,11 @@ def read_bag(
     rate: float,
     cameras: Sequence[str],
     prompt: str = "",
-) -> list[Episode]:
-    """Returns the episodes of a recording, in order. Episodes of which nothing was executed are left out.
+    leave_out: Sequence[str] = (),
+) -> list[Episode | LeftOut]:
+    """Returns the episodes of a recording, in order. Episodes of which nothing was executed are not among them.
+
+    Episodes for which joint states or whole parts are missing, and those that are left out by name, are `LeftOut`.
 
     Args:
         folder: a bag, or a folder of the parts of a recording.
@@ -74,33 +77,86 @@ def read_bag(
         rate: the control rate of the recording, Hz.
         cameras: the names of the policy's cameras, in its order. A recording does not hold them.
         prompt: the prompt that replaces those of the chunks where it is not empty.
+        leave_out: the ends of the names of episodes and parts that are not read.
 
     Raises:
-        EpisodesError: where the recording cannot be read, is not of recorder_node, has messages of another format, or
-            lacks joint states.
+        EpisodesError: where the recording cannot be read, is not of recorder_node, or has messages of another format.
     """
-    bags = tuple(find_bags(folder))
-    for bag in bags:
-        check_format(bag)
+    bags = tuple(bag for bag in find_bags(folder) if not is_left_out(str(bag), leave_out))
     recording = read_messages(bags, convention, folder)
     arms = _Arms.of(recording, folder)
-    by_episode: dict[EpisodeKey, list[_Executed]] = {}
-    for key, chunk in sorted(recording.chunks.items()):
-        num_steps, end = recording.results.get(key, (0, 0.0))
-        if num_steps:
-            times = end - np.arange(num_steps, 0, -1) / rate
-            by_episode.setdefault(chunk.episode_key, []).append(_Executed(chunk, arms.states(chunk, times)))
-    return [
-        _to_episode(
+    by_episode: dict[EpisodeKey, list[RecordedChunk]] = {}
+    for sent, chunk in sorted(recording.chunks.items(), key=lambda item: item[0]):
+        if recording.results.get(sent, (0, 0.0))[0]:
+            by_episode.setdefault(chunk.episode_key, []).append(chunk)
+    facts = _facts(recording, rate)
+    found: list[Episode | LeftOut] = []
+    for key, chunks in by_episode.items():
+        source = f"{folder}, {chunks[0].episode_name}"
+        reason = _reason_to_leave_out(source, chunks, bags, leave_out)
+        try:
+            if reason:
+                raise MissingStates(reason)
+            parts = [_execute(chunk, recording, arms, rate) for chunk in chunks]
+        except MissingStates as error:
+            found.append(LeftOut(source, str(error)))
+            continue
+        episode = _to_episode(
             parts,
-            source=f"{folder}, {parts[0].chunk.episode_name}",
+            source=source,
             rate=rate,
-            prompt=prompt or parts[0].chunk.prompt,
+            prompt=prompt or chunks[0].prompt,
             success=any(recording.outcomes[key]) if key in recording.outcomes else None,
             images=_Images(bags, tuple(cameras)),
         )
-        for key, parts in by_episode.items()
-    ]
+        found.append(dataclasses.replace(episode, facts=facts))
+    return found
+
+
+def _reason_to_leave_out(
+    source: str, chunks: list[RecordedChunk], bags: Sequence[pathlib.Path], leave_out: Sequence[str]
+) -> str:
+    """Returns why an episode is not used before its states are looked at, or an empty text."""
+    if is_left_out(source, leave_out):
+        return "it is named by --leave_out_episodes"
+    first, *_, last = sorted([chunks[0].place.bag, *(chunk.place.bag for chunk in chunks)])
+    lost = [names for index, names in missing_parts(bags).items() if first < index <= last]
+    return f"{', '.join(lost)} in its middle is missing" if lost else ""
+
+
+def _execute(chunk: RecordedChunk, recording: Recording, arms: _Arms, rate: float) -> _Executed:
+    """Returns a chunk with the states at its executed steps.
+
+    Raises:
+        EpisodesError: where more steps were executed than the chunk has.
+        MissingStates: where the states were not recorded.
+    """
+    num_steps, end = recording.results[chunk.sender, chunk.stamp]
+    if num_steps > len(chunk.actions):
+        raise EpisodesError(
+            f"a chunk must be executed for at most its {len(chunk.actions)} steps, got {num_steps} for chunk "
+            f"{chunk.sequence_number} of {chunk.episode_name} in {arms.folder}; leave the episode out"
+        )
+    times = end - np.arange(num_steps, 0, -1) / rate
+    return _Executed(chunk, arms.states(chunk, times))
+
+
+def _facts(recording: Recording, rate: float) -> RecordingFacts:
+    """Returns what is known about all episodes of a recording."""
+    names = tuple(aloha.joint_name(index) for index in range(aloha.ACTION_DIM))
+    without_result = len(recording.chunks.keys() - recording.results.keys())
+    said = [*recording.said, *([f"{without_result} chunks have no result, and are not used"] if without_result else [])]
+    return RecordingFacts(
+        format=f"recording of recorder_node, message format {FORMAT}",
+        state_names=names,
+        action_names=names,
+        said=("joint states name their joints, in rad", *said),
+        assumed=(
+            f"chunks were executed at {rate:g} Hz (robot.control_rate)",
+            "grippers are those of robot.gripper_convention",
+        ),
+        unused=tuple(recording.unused),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,9 +230,20 @@ class _Images:
         }
 
     def _read(self, by_step: dict[int, RecordedChunk], camera: int, step: int) -> np.ndarray:
+        """Returns the image of a camera at the first step of a chunk.
+
+        Raises:
+            EpisodesError: where the message has other images than it says.
+        """
         chunk = by_step[step]
-        seen = read_message(self.bags, chunk.topic, chunk.received, chunk.stamp).observation
-        return np.asarray(seen.images).reshape(seen.num_cameras, seen.height, seen.width, 3)[camera]
+        seen = read_message(self.bags, chunk.channel, chunk.place, chunk.stamp).observation
+        shape = (seen.num_cameras, seen.height, seen.width, 3)
+        if len(seen.images) != np.prod(shape, dtype=object) or camera >= seen.num_cameras:
+            raise EpisodesError(
+                f"the images of a chunk must be {list(shape)} bytes, got {len(seen.images)} in chunk "
+                f"{chunk.sequence_number} of {chunk.episode_name} in {self.bags[chunk.place.bag]}; leave it out"
+            )
+        return np.asarray(seen.images).reshape(shape)[camera]
 
 
 def _to_episode(

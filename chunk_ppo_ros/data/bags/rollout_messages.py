@@ -7,12 +7,18 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.core.stamps import stamp_of
-from chunk_ppo_ros.data.bags.bag_messages import deserialize, ends_with, opened
-from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, CHUNK_OUTCOME, EXECUTION_RESULT, FOLLOWER_STATES
+from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, MessagePlace, check_format, ends_with, opened
+from chunk_ppo_ros.data.bags.rollout_parts import parts_sentences, refuse_other_recordings
+from chunk_ppo_ros.data.bags.storage.stored import Channel
+from chunk_ppo_ros.data.topic_names import (
+    ACTION_CHUNK,
+    CHUNK_OUTCOME,
+    EXECUTION_RESULT,
+    FOLLOWER_STATES,
+    LEADER_STATES,
+)
 from chunk_ppo_ros.robot import aloha, grippers
 
 EpisodeKey = tuple[str, str, int]
@@ -34,9 +40,9 @@ class RecordedChunk:
         sequence_number: the number of the chunk in the run.
         actions: float32 [H, 14], the targets, rad, grippers normalized.
         prompt: the task in words.
-        topic: the topic of the message, with its namespace.
+        channel: the topic of the message, with its namespace, and its type.
         stamp: the stamp of the chunk, ns.
-        received: the time when the message was recorded, ns.
+        place: where the message is, with its images.
         seen: the cameras that the policy had, a bool for each of the C cameras.
     """
 
@@ -46,15 +52,15 @@ class RecordedChunk:
     sequence_number: int
     actions: np.ndarray
     prompt: str
-    topic: str
+    channel: Channel
     stamp: int
-    received: int
+    place: MessagePlace
     seen: tuple[bool, ...]
 
     @property
     def namespace(self) -> str:
         """The namespace of the nodes that sampled and recorded the chunk, such as "/" or "/lab/"."""
-        return self.topic.removesuffix(ACTION_CHUNK)
+        return self.channel.topic.removesuffix(ACTION_CHUNK)
 
     @property
     def episode_key(self) -> EpisodeKey:
@@ -77,12 +83,16 @@ class Recording:
         results: the number of executed steps and the end of the last one, s, by sender and stamp of the chunk.
         joints: the times, s, and states [7] of an arm, by its side and by the namespace of its joint states.
         outcomes: whether each chunk was a success, by episode.
+        said: sentences about parts that are missing, cut off, or there twice.
+        unused: the other topics with their types.
     """
 
     chunks: dict[tuple[str, int], RecordedChunk]
     results: dict[tuple[str, int], tuple[int, float]]
     joints: dict[str, dict[str, list[tuple[float, np.ndarray]]]]
     outcomes: dict[EpisodeKey, list[bool]]
+    said: list[str] = dataclasses.field(default_factory=list)
+    unused: list[str] = dataclasses.field(default_factory=list)
 
 
 def read_messages(
@@ -100,45 +110,85 @@ def read_messages(
     """
     recording = Recording({}, {}, {side: {} for side in aloha.SIDES}, {})
     with opened(bags) as reader:
+        check_format(reader)
         _read(reader, recording, convention, folder)
+        recording.said.extend([*parts_sentences(bags), *reader.cut_off_files()])
     return recording
 
 
-def _read(
-    reader: AnyReader, recording: Recording, convention: grippers.GripperConvention, folder: pathlib.Path
-) -> None:
+def _read(reader: Bags, recording: Recording, convention: grippers.GripperConvention, folder: pathlib.Path) -> None:
     """Adds each message of interest to the recording.
 
     Raises:
         EpisodesError: where the bags lack a required topic.
     """
-    names = {
-        each.topic: name
-        for each in reader.connections
-        for name in (*_REQUIRED, CHUNK_OUTCOME)
-        if ends_with(each.topic, name)
-    }
-    missing = sorted(set(_REQUIRED) - set(names.values()))
-    if missing:
-        found = ", ".join(sorted({each.topic for each in reader.connections})) or "none"
-        raise EpisodesError(
-            f"recording must have {', '.join(_REQUIRED)}, got the topics {found} in {folder}; record with recorder_node"
-        )
-    wanted = [each for each in reader.connections if each.topic in names]
-    for connection, received, data in reader.messages(wanted):
-        name, message = names[connection.topic], deserialize(reader, data, connection.msgtype)
-        stamp = stamp_of(data)
+    names = _find_topics(reader, folder)
+    refuse_other_recordings(reader)
+    unused = {each.topic: each.type_name for each in reader.channels if each.topic not in names}
+    recording.unused.extend(f"{topic}, {type_name}" for topic, type_name in sorted(unused.items()))
+    repeated = set()
+    for stored in reader.messages(names):
+        name, message, stamp = names[stored.topic], stored.decode(), stored.stamp()
         if name == ACTION_CHUNK:
-            recording.chunks[message.sender, stamp] = _to_chunk(message, connection.topic, stamp, received)
+            chunk = _to_chunk(message, stored, stamp)
+            known = recording.chunks.setdefault((message.sender, stamp), chunk)
+            if known is not chunk:
+                _check_copy(known, chunk, folder)
+                repeated.add(stored.file.parent.name)
         elif name == EXECUTION_RESULT:
             recording.results[message.sender, stamp] = (message.num_steps, message.end.sec + message.end.nanosec * 1e-9)
         elif name == CHUNK_OUTCOME:
             key = message.run_id, message.sender, message.episode
             recording.outcomes.setdefault(key, []).append(bool(message.success))
         else:
-            state = _side_state(message, convention)
+            state = _read_state(message, stored, convention)
             arms = recording.joints[_SIDES[name]]
-            arms.setdefault(connection.topic.removesuffix(name), []).append((stamp * 1e-9, state))
+            arms.setdefault(stored.topic.removesuffix(name), []).append((stamp * 1e-9, state))
+    if repeated:
+        recording.said.append(f"chunks in {', '.join(sorted(repeated))} are in other parts too, and count once")
+
+
+def _find_topics(reader: Bags, folder: pathlib.Path) -> dict[str, str]:
+    """Returns the relative name of each topic that is read.
+
+    Raises:
+        EpisodesError: where the bags lack a required topic.
+    """
+    topics = {each.topic for each in reader.channels}
+    names = {topic: name for topic in topics for name in (*_REQUIRED, CHUNK_OUTCOME) if ends_with(topic, name)}
+    if set(_REQUIRED) - set(names.values()):
+        found = ", ".join(sorted(topics)) or "none"
+        raise EpisodesError(
+            f"recording must have {', '.join(_REQUIRED)}, got the topics {found} in {folder}; record with "
+            f"recorder_node, or demonstrations by leader arms with {' and '.join(LEADER_STATES.values())}"
+        )
+    return names
+
+
+def _check_copy(known: RecordedChunk, again: RecordedChunk, folder: pathlib.Path) -> None:
+    """Refuses two different chunks with one sender and one stamp.
+
+    Raises:
+        EpisodesError: for such chunks.
+    """
+    same = dataclasses.replace(again, place=known.place, channel=known.channel, actions=known.actions) == known
+    if not same or not np.array_equal(known.actions, again.actions, equal_nan=True):
+        raise EpisodesError(
+            f"the chunks of a robot must have different stamps, got two with the stamp {known.stamp} ns in {folder}; "
+            "read the two recordings separately"
+        )
+
+
+def _read_state(message: Any, stored: BagMessage, convention: grippers.GripperConvention) -> np.ndarray:
+    """Returns an arm's joint states as its seven numbers.
+
+    Raises:
+        EpisodesError: where a joint is missing or not finite.
+    """
+    try:
+        return _side_state(message, convention)
+    except ValueError as error:
+        raise EpisodesError(f"{error}; got it on {stored.topic} in {stored.file}") from error
 
 
 def _side_state(message: Any, convention: grippers.GripperConvention) -> np.ndarray:
@@ -156,16 +206,27 @@ def _side_state(message: Any, convention: grippers.GripperConvention) -> np.ndar
     return aloha.side_state(tuple(joints), tuple(joints.values()), convention)
 
 
-def _to_chunk(message: Any, topic: str, stamp: int, received: int) -> RecordedChunk:
+def _to_chunk(message: Any, stored: BagMessage, stamp: int) -> RecordedChunk:
+    """Returns the part of a chunk that is kept.
+
+    Raises:
+        EpisodesError: where the actions are not of both arms, or not as many as the message says.
+    """
+    horizon, dim = message.horizon, message.action_dim
+    if dim != aloha.ACTION_DIM or len(message.actions) != horizon * dim:
+        raise EpisodesError(
+            f"a chunk must have {aloha.ACTION_DIM} numbers for each action, got {len(message.actions)} numbers of "
+            f"{horizon} actions with {dim} in {stored.file}; leave the recording out"
+        )
     return RecordedChunk(
         run_id=message.run_id,
         sender=message.sender,
         episode=message.episode,
         sequence_number=message.sequence_number,
-        actions=np.array(message.actions, np.float32).reshape(message.horizon, message.action_dim),
+        actions=np.array(message.actions, np.float32).reshape(horizon, dim),
         prompt=message.observation.prompt,
-        topic=topic,
+        channel=stored.channel,
         stamp=stamp,
-        received=received,
+        place=stored.place,
         seen=tuple(bool(seen) for seen in message.observation.image_mask),
     )

@@ -11,50 +11,48 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_messages import (
-    METADATA,
-    Track,
-    custom_data,
-    deserialize,
+    BagMessage,
+    Bags,
+    MessagePlace,
     ends_with,
-    find_bags,
-    find_topics,
+    first_topics,
     opened,
     read_message,
 )
-from chunk_ppo_ros.data.episode import Episode
-from chunk_ppo_ros.data.image_file import decode_file
-from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, FOLLOWER_STATES, LEADER_STATES
+from chunk_ppo_ros.data.bags.image_forms import ImageForm, decode, form_of
+from chunk_ppo_ros.data.bags.sensor_log import SensorLog, check_clocks
+from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
+from chunk_ppo_ros.data.bags.storage.stored import Channel
+from chunk_ppo_ros.data.bags.teleop_topics import ARMS, PARTS, TeleopTopics, choose_topics, missing_arms_error
+from chunk_ppo_ros.data.bags.track import MissingStates, Track
+from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts
+from chunk_ppo_ros.data.left_out import is_left_out
+from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, JOINT_GROUP_COMMANDS, LEADER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
-from chunk_ppo_ros.robot.images import decode_image
 
-_PARTS = ("follower", "leader")  # The first gives the state, the second the action.
-_TOPICS = {"follower": FOLLOWER_STATES, "leader": LEADER_STATES}
-_ARMS = {topic: (part, side) for part in _PARTS for side, topic in _TOPICS[part].items()}
 _PROMPT, _SUCCESS = "prompt", "success"
+_FAR = 0.2
+"""How far two joint states with one stamp may differ, rad or of the gripper's opening, where one node publishes."""
 
 
-@dataclasses.dataclass(frozen=True)
-class _Recording:
-    """Holds what is kept of all messages.
+@dataclasses.dataclass
+class _Topic:
+    """Collects the messages of a topic, in the order in which they were recorded."""
 
-    Attributes:
-        arms: the stamps, ns, and states [7] by part ("follower" or "leader") and side.
-        images: the topic of each camera, with the stamp and the time of recording, ns, of each image.
-    """
-
-    arms: dict[tuple[str, str], list[tuple[int, np.ndarray]]]
-    images: dict[str, tuple[str, list[tuple[int, int]]]]
+    channel: Channel
+    times: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    states: list[np.ndarray] = dataclasses.field(default_factory=list)
+    places: list[MessagePlace] = dataclasses.field(default_factory=list)
+    forms: dict[ImageForm, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,19 +61,23 @@ class _Camera:
 
     Attributes:
         bag: the folder of the bag.
-        topic: the topic of the images.
-        stamps: int64 [n], the rising stamps of the images, ns.
-        received: int64 [n], the times when the images were recorded, ns.
+        channel: the topic of the images and their type.
+        stamps: int64 [n], the rising times of the images, ns.
+        headers: int64 [n], the stamps in their headers, ns.
+        places: where they are, n places.
         times: int64 [T], the times of the control steps, ns.
         max_age: the largest time from an image to its step, s.
+        problem: why the images cannot be used; empty where they can.
     """
 
     bag: pathlib.Path
-    topic: str
+    channel: Channel
     stamps: np.ndarray
-    received: np.ndarray
+    headers: np.ndarray
+    places: tuple[MessagePlace, ...]
     times: np.ndarray
     max_age: float
+    problem: str
 
     def read(self, step: int) -> np.ndarray:
         """Returns the newest image at a step, uint8 [h, w, 3].
@@ -83,39 +85,54 @@ class _Camera:
         Raises:
             EpisodesError: where that image is too old, or cannot be read.
         """
-        newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
-        age = (self.times[step] - self.stamps[newest]) * 1e-9
+        if self.problem:
+            raise EpisodesError(self.problem)
+        newest, age = self._newest(step)
         if age > self.max_age:
             raise EpisodesError(
                 f"images must be at most {self.max_age} s old at each step (env.sync_tolerance), got {age:.3g} s on "
-                f"{self.topic}, step {step} of {self.bag}; leave the recording out"
+                f"{self.channel.topic}, step {step} of {self.bag}; leave the recording out"
             )
-        stamp, received = int(self.stamps[newest]), int(self.received[newest])
-        message = read_message((self.bag,), self.topic, received, stamp)
-        where = f"{self.topic}, step {step} of {self.bag}"
-        if hasattr(message, "format"):
-            return decode_file(bytes(message.data), where)
-        sizes = {"height": message.height, "width": message.width, "step": message.step}
-        try:
-            return decode_image(message.data, encoding=message.encoding, **sizes)
-        except ValueError as error:
-            raise EpisodesError(f"{error}; got it on {where}") from error
+        message = read_message((self.bag,), self.channel, self.places[newest], int(self.headers[newest]))
+        return decode(message, f"{self.channel.topic}, step {step} of {self.bag}")
+
+    def worst(self) -> tuple[float, int]:
+        """Returns the age of the oldest image at a step, s, and the step."""
+        newest = np.searchsorted(self.stamps, self.times, side="right") - 1
+        ages = (self.times - self.stamps[newest]) * 1e-9
+        return float(np.max(ages)), int(np.argmax(ages))
+
+    def _newest(self, step: int) -> tuple[int, float]:
+        """Returns the index of the newest image at a step, and its age, s."""
+        newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
+        return newest, float(self.times[step] - self.stamps[newest]) * 1e-9
 
 
 class TeleopBagReader:
     """Reads demonstrations, each of which is a bag, as an `EpisodeReader`."""
 
-    description = f"recordings of `ros2 bag` ({METADATA}, or folders that have it)"
+    description = f"recordings of `ros2 bag` ({METADATA}, or folders that have it or .mcap or .db3 files)"
 
     def recognizes(self, path: pathlib.Path) -> bool:
-        """Returns whether the first bag of the path has joint states of leader arms and no chunks of a policy."""
-        topics = find_topics(path)
-        chunks = any(ends_with(topic, ACTION_CHUNK) for topic in topics)
-        return not chunks and any(ends_with(topic, name) for topic in topics for name in LEADER_STATES.values())
+        """Returns whether the first bag with a known topic has joint states of leader arms and no chunks of a policy.
 
-    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode]:
-        """Yields one episode for each bag, as `read_teleop` returns it."""
-        return (read_teleop(bag, config) for bag in find_bags(path))
+        A bag with commands to the arms in place of leader arms is recognized too. Reading it says what is missing.
+        """
+        driven = (*LEADER_STATES.values(), *JOINT_GROUP_COMMANDS.values())
+        topics = first_topics(find_bags(path), (*driven, ACTION_CHUNK))
+        chunks = any(ends_with(topic, ACTION_CHUNK) for topic in topics)
+        return not chunks and any(ends_with(topic, name) for topic in topics for name in driven)
+
+    def read(self, path: pathlib.Path, config: TrainConfig) -> Iterator[Episode | LeftOut]:
+        """Yields one episode for each bag, as `read_teleop` returns it, or that it is left out."""
+        for bag in find_bags(path):
+            if is_left_out(str(bag), config.recordings.leave_out_episodes):
+                yield LeftOut(str(bag), "it is named by --leave_out_episodes")
+                continue
+            try:
+                yield read_teleop(bag, config)
+            except MissingStates as error:
+                yield LeftOut(str(bag), str(error))
 
 
 def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
@@ -123,35 +140,89 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
 
     Args:
         bag: the folder of the bag.
-        config: the settings, of which `robot` (control rate, grippers, image topics), `env.sync_tolerance` and
-            `run.prompt` are read. `run.prompt` replaces the bag's own prompt where it is not empty.
+        config: the settings, of which `robot` (control rate, grippers, image topics), `env.sync_tolerance`, the number
+            of the model's dimensions and `run.prompt` are read. `run.prompt` replaces the bag's own prompt where it is
+            not empty.
 
     Raises:
+        MissingStates: where joint states are missing for a time.
         EpisodesError: where the bag cannot be read, lacks an arm, or has no time in which all sensors were recorded.
     """
-    recording = _Recording({arm: [] for arm in _ARMS.values()}, {})
     with opened([bag]) as reader:
-        _read(reader, recording, config, bag)
-    custom = custom_data(bag)
-    times = _step_times(recording, config, bag)
-    tracks = {arm: Track.of([(stamp * 1e-9, state) for stamp, state in known]) for arm, known in recording.arms.items()}
+        topics = choose_topics(reader, config, bag)
+        read = _read(reader, topics, config, bag)
+        custom, cut_off = reader.custom_data(0), reader.cut_off_files()
+    logs = {topic: SensorLog.of(topic, each.times, bag) for topic, each in read.items()}
+    clock_said = check_clocks(list(logs.values()), bag)
+    times = _step_times(
+        [logs[topic] for topic in topics.arms], [logs[topic] for topic in read if topic in topics.cameras], config, bag
+    )
+    tracks = {topics.arms[topic]: _track(read[topic], logs[topic], bag) for topic in topics.arms}
     states, actions = (
         np.concatenate(
-            [tracks[part, side].at(times * 1e-9, f"the {part} {side} arm in {bag}") for side in aloha.SIDES],
+            [tracks[part, side].at(times * 1e-9, f"the {part} {side} arm in {bag}") for side in topics.sides],
             axis=1,
             dtype=np.float32,
         )
-        for part in _PARTS
+        for part in PARTS
     )
-    cameras = {}
-    for camera, (topic, images) in recording.images.items():
-        stamps, received = np.array(sorted(images), np.int64).T
-        cameras[camera] = _Camera(bag, topic, stamps, received, times, config.env.sync_tolerance).read
-    prompt = config.run.prompt or custom.get(_PROMPT, "")
-    return Episode(str(bag), states, actions, config.robot.control_rate, prompt, _success(custom, bag), cameras)
+    cameras = {
+        camera: _camera(read[topic], logs[topic], times, config, bag)
+        for topic, camera in topics.cameras.items()
+        if topic in read
+    }
+    said = [*clock_said, *cut_off, *_said(read, logs, topics), *_said_of_cameras(cameras)]
+    return Episode(
+        source=str(bag),
+        states=states,
+        actions=actions,
+        rate=config.robot.control_rate,
+        prompt=config.run.prompt or _prompt(custom, bag),
+        success=_success(custom, bag),
+        cameras={name: camera.read for name, camera in cameras.items()},
+        times=times * 1e-9,
+        facts=_facts(said, logs, topics, config),
+    )
 
 
-def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
+def _camera(read: _Topic, log: SensorLog, times: np.ndarray, config: TrainConfig, bag: pathlib.Path) -> _Camera:
+    order = np.argsort(log.stamps, kind="stable")
+    headers = np.array([stamp for stamp, _ in read.times], np.int64)[order]
+    places = tuple(read.places[index] for index in order)
+    problem = ""
+    if len({(form.height, form.width) for form in read.forms if form.height}) > 1:
+        found = ", ".join(f"{count} of {form}" for form, count in read.forms.items())
+        problem = f"the images of a camera must have one size, got {found} on {log.topic} in {bag}; leave it out"
+    return _Camera(bag, read.channel, log.stamps[order], headers, places, times, config.env.sync_tolerance, problem)
+
+
+def _track(read: _Topic, log: SensorLog, bag: pathlib.Path) -> Track:
+    """Returns the track of an arm. Of messages with one stamp the first counts.
+
+    Raises:
+        EpisodesError: where two messages with one stamp are far apart.
+    """
+    order = np.argsort(log.stamps, kind="stable")
+    stamps, states = log.stamps[order], np.array(read.states)[order]
+    again = np.flatnonzero(np.diff(stamps) == 0) + 1
+    if again.size and np.max(np.abs(states[again] - states[again - 1])) > _FAR:
+        raise EpisodesError(
+            f"joint states with one stamp must be the same, got two that are far apart on {log.topic} in {bag}; let "
+            "one node publish them"
+        )
+    kept = np.setdiff1d(np.arange(len(stamps)), again)
+    return Track(stamps[kept] * 1e-9, states[kept])
+
+
+def _prompt(custom: dict[str, Any], bag: pathlib.Path) -> str:
+    """Returns the prompt of the custom data; blanks count as none."""
+    prompt = custom.get(_PROMPT, "")
+    if not isinstance(prompt, str):
+        raise EpisodesError(f"custom data {_PROMPT} must be text, got {prompt!r} in {bag / METADATA}; set --prompt")
+    return prompt.strip()
+
+
+def _success(custom: dict[str, Any], bag: pathlib.Path) -> bool | None:
     stored = custom.get(_SUCCESS, "")
     if stored not in ("", "true", "false"):
         raise EpisodesError(
@@ -160,16 +231,14 @@ def _success(custom: dict[str, str], bag: pathlib.Path) -> bool | None:
     return stored == "true" if stored else None
 
 
-def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> np.ndarray:
+def _step_times(joints: list[SensorLog], images: list[SensorLog], config: TrainConfig, bag: pathlib.Path) -> np.ndarray:
     """Returns the times of the control steps, int64 [T], ns.
 
     They begin when all sensors had sent something, and end when the first of them ended.
     """
-    joints = [[stamp for stamp, _ in readings] for readings in recording.arms.values()]
-    images = [[stamp for stamp, _ in images] for _, images in recording.images.values()]
-    first = max(min(stamps) for stamps in (*joints, *images))
+    first = max(int(np.min(log.stamps)) for log in (*joints, *images))
     late = round(config.env.sync_tolerance * NANOSECONDS)  # A camera's last image may be used for so long.
-    last = min([*(max(stamps) for stamps in joints), *(max(stamps) + late for stamps in images)])
+    last = min([*(int(np.max(log.stamps)) for log in joints), *(int(np.max(log.stamps)) + late for log in images)])
     period = NANOSECONDS / config.robot.control_rate
     if last < first:
         raise EpisodesError(
@@ -179,51 +248,69 @@ def _step_times(recording: _Recording, config: TrainConfig, bag: pathlib.Path) -
     return first + np.round(np.arange(int((last - first) / period) + 1) * period).astype(np.int64)
 
 
-def _read(reader: AnyReader, recording: _Recording, config: TrainConfig, bag: pathlib.Path) -> None:
-    """Adds the joint states, and where each image is, to the recording.
+def _read(reader: Bags, topics: TeleopTopics, config: TrainConfig, bag: pathlib.Path) -> dict[str, _Topic]:
+    """Returns what is kept of the messages of each topic that has some: joint states, and where each image is.
 
     Raises:
-        EpisodesError: where an arm has sent nothing.
+        EpisodesError: where an arm has sent nothing, or its joint states lack a joint.
     """
     convention = grippers.convention_of(config.robot)
-    arms = {
-        each.topic: arm for each in reader.connections for topic, arm in _ARMS.items() if ends_with(each.topic, topic)
-    }
-    cameras = _camera_topics([each.topic for each in reader.connections], config.robot.image_topics)
-    wanted = [each for each in reader.connections if each.topic in arms or each.topic in cameras]
-    for connection, received, data in reader.messages(wanted):
-        if connection.topic in cameras:
-            _, images = recording.images.setdefault(cameras[connection.topic], (connection.topic, []))
-            images.append((stamp_of(data), received))
-            continue
-        message, (part, side) = deserialize(reader, data, connection.msgtype), arms[connection.topic]
-        state_of = aloha.side_state if part == "follower" else aloha.leader_state
-        state = state_of(message.name, message.position, convention)
-        recording.arms[part, side].append((stamp_of(data), state))
-    silent = [topic for topic, arm in _ARMS.items() if not recording.arms[arm]]
+    read: dict[str, _Topic] = {}
+    for stored in reader.messages({*topics.arms, *topics.cameras}):
+        topic = read.setdefault(stored.topic, _Topic(stored.channel))
+        topic.times.append((stored.stamp(), stored.received))
+        message = stored.decode()
+        if stored.topic in topics.arms:
+            topic.states.append(_state(message, stored, topics.arms[stored.topic][0], convention))
+        else:
+            topic.places.append(stored.place)
+            form = form_of(message)
+            topic.forms[form] = topic.forms.get(form, 0) + 1
+    heard = {topics.arms[topic] for topic in read if topic in topics.arms}
+    silent = [name for name, arm in ARMS.items() if arm not in heard and arm[1] in topics.sides]
     if silent:
-        found = ", ".join(sorted({each.topic for each in reader.connections})) or "none"
-        raise EpisodesError(
-            f"a recorded demonstration must have {', '.join(_ARMS)}, got nothing on {', '.join(silent)} and the topics "
-            f"{found} in {bag}; record these topics, or record with recorder_node"
-        )
+        raise missing_arms_error(silent, {channel.topic for channel in reader.channels}, bag)
+    return read
 
 
-def _camera_topics(topics: list[str], image_topics: tuple[str, ...]) -> dict[str, str]:
-    """Returns the camera of each topic that is read: one for each camera, an earlier pattern and raw images first."""
-    chosen: dict[str, str] = {}
-    for raw in (True, False):
-        for image_topic in image_topics:
-            pattern = re.compile(_camera_pattern(image_topic))
-            for topic in sorted(topics):
-                match = pattern.search(topic)
-                if match and topic.endswith(aloha.COMPRESSED) != raw:
-                    chosen.setdefault(match["camera"], topic)
-    return {topic: camera for camera, topic in chosen.items()}
+def _state(message: Any, stored: BagMessage, part: str, convention: grippers.GripperConvention) -> np.ndarray:
+    state_of = aloha.side_state if part == "follower" else aloha.leader_state
+    try:
+        return state_of(message.name, message.position, convention)
+    except ValueError as error:
+        raise EpisodesError(f"{error}; got it on {stored.topic} in {stored.file}") from error
 
 
-def _camera_pattern(image_topic: str) -> str:
-    """Returns a regular expression for the raw and compressed image topics of all cameras in any namespace."""
-    name = image_topic.removeprefix("/").removesuffix(aloha.COMPRESSED)
-    before, after = (re.escape(part) for part in name.split("{camera}", 1))
-    return f"(?:^|/){before}(?P<camera>[^/]+){after}(?:{aloha.COMPRESSED})?$"
+def _said(read: dict[str, _Topic], logs: dict[str, SensorLog], topics: TeleopTopics) -> list[str]:
+    """Returns sentences about the rates of all topics, and about messages that came twice."""
+    said = ["joint states name their joints, in rad"]
+    for topic, log in sorted(logs.items()):
+        again = len(log.stamps) - len(np.unique(log.stamps))
+        forms = "".join(f", {form}" for form in read[topic].forms)
+        said.append(f"{topic} has {len(log.stamps)} messages at {log.rate:.3g} Hz{forms}")
+        if again:
+            said.append(f"{again} messages of {topic} have the stamp of another one, of which the first counts")
+    return said
+
+
+def _said_of_cameras(cameras: dict[str, _Camera]) -> list[str]:
+    """Returns a sentence for each camera that paused, or whose images cannot be used."""
+    said = [camera.problem for camera in cameras.values() if camera.problem]
+    for name, camera in cameras.items():
+        age, step = camera.worst()
+        if age > camera.max_age:
+            said.append(f"{name} paused: its newest image is {age:.3g} s old at step {step}")
+    return said
+
+
+def _facts(said: list[str], logs: dict[str, SensorLog], topics: TeleopTopics, config: TrainConfig) -> RecordingFacts:
+    first = 0 if topics.sides[0] == aloha.SIDES[0] else aloha.SIDE_DIM
+    names = tuple(aloha.joint_name(first + index) for index in range(aloha.SIDE_DIM * len(topics.sides)))
+    unstamped = sorted(topic for topic, log in logs.items() if not log.has_stamps)
+    assumed = [
+        f"control steps follow each other at {config.robot.control_rate:g} Hz (robot.control_rate)",
+        "the action of a step is where the leaders were then",
+        "grippers are those of robot.gripper_convention",
+        *(f"the headers of {topic} have no stamps, so the times of recording count" for topic in unstamped),
+    ]
+    return RecordingFacts("ros2 bag of a teleoperated robot", names, names, tuple(said), tuple(assumed), topics.unused)

@@ -1,0 +1,45 @@
+"""Lists the errors that libraries raise on damaged files of bags."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import sys
+
+from rosbags.rosbag2 import ReaderError
+from rosbags.serde import SerdeError
+from rosbags.typesys import TypesysError
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError
+
+ERRORS: tuple[type[Exception], ...] = (
+    ReaderError,
+    SerdeError,
+    TypesysError,
+    ZstdError,
+    sqlite3.Error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
+"""What reading a damaged file may raise: its own words of each library, and what numbers out of range lead to.
+
+The lz4 library raises RuntimeError. rosbags raises KeyError, TypeError and AssertionError on some definitions of types.
+"""
+
+
+def text_of(error: BaseException) -> str:
+    """Returns what an error says in one line, with its kind where the text alone would not be understood."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, (OSError, ValueError)) and text else f"{type(error).__name__}: {text}"
