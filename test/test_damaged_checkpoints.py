@@ -28,23 +28,8 @@ from chunk_ppo_ros.model.checkpoints import orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+from support.damage import Damage, damaged, empty, flip, truncate
 from support.small_policy import configure, make_params, make_policy, save_openpi
-
-Damage = Callable[[Path], object]
-
-
-def truncate(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def empty(file: Path) -> None:
-    os.truncate(file, 0)
-
-
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 3] ^= 0x10
-    file.write_bytes(content)
 
 
 def replace_by_folder(file: Path) -> None:
@@ -62,19 +47,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     imitation = save_openpi(folder / "imitation")
     Learner.start(configure(folder, run={"pretrained_checkpoint_path": str(imitation)}))
     return folder
-
-
-@contextlib.contextmanager
-def damaged(file: Path, damage: Damage) -> Iterator[None]:
-    """Damages a file within the block, and restores it afterwards."""
-    content = file.read_bytes()
-    damage(file)
-    try:
-        yield
-    finally:
-        if file.is_dir():
-            file.rmdir()
-        file.write_bytes(content)
 
 
 def files_of(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ import pytest
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.config import RobotConfig
+from chunk_ppo_ros.core.errors import BrokenWeights
 from chunk_ppo_ros.core.types import ModelObservation, Observation
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
@@ -159,7 +160,7 @@ def test_weights_that_give_nan_are_an_error(checkpoint: Path, constrain: bool) -
     """NaN must not go into a message as a log-probability, whatever the tokens are."""
     actor = make_actor(checkpoint, constrain=constrain)
     generates(actor, encode(small_policy.make_tokenizer()), log_prob=np.nan)
-    with pytest.raises(RuntimeError, match="must be finite, got NaN or infinity from policy version 3"):
+    with pytest.raises(BrokenWeights, match="must be finite, got NaN or infinity from policy version 3"):
         actor.act(look(actor, POSE), sequence_number=0)
 
 

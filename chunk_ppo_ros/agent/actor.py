@@ -13,6 +13,7 @@ import numpy as np
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import BrokenWeights
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
 from chunk_ppo_ros.core_jax.arrays import Key, Params
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -136,7 +137,7 @@ class Actor:
     def _sample(self, observation: ModelObservation, key: jax.Array) -> SampledChunk:
         sample = jax.device_get(self.compiled_act(self._params, observation, key))
         if not (np.all(np.isfinite(sample.token_log_probs)) and np.isfinite(sample.value)):
-            raise RuntimeError(
+            raise BrokenWeights(
                 f"log-probabilities and value of a chunk must be finite, got NaN or infinity from policy version "
                 f"{self.policy_version}; its weights are broken, load an earlier checkpoint"
             )

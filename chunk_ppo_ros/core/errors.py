@@ -31,6 +31,10 @@ class ContradictedCheckpoint(CheckpointError):
     """Settings mean something else than those that a checkpoint was made with."""
 
 
+class BrokenWeights(UserError, RuntimeError):
+    """A policy computes numbers that are not finite, although its weights are. They are absurd, or were trained so."""
+
+
 class SimulatorUnavailable(UserError):
     """The simulator cannot run on this machine. The text names what to install and what to use instead."""
 

@@ -18,20 +18,21 @@ from typing import Literal
 
 import jax
 
-from chunk_ppo_ros.core.errors import CheckpointError, MissingCheckpoint
+from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.made_from.history import FOREIGN, NO_HISTORY, History, Stage
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
+from chunk_ppo_ros.model.checkpoints.layouts import ACTOR_PREFIX as ACTOR_PREFIX  # those who read leaves need it
+from chunk_ppo_ros.model.checkpoints.layouts import METADATA as METADATA
+from chunk_ppo_ros.model.checkpoints.layouts import PARAMS as PARAMS
+from chunk_ppo_ros.model.checkpoints.layouts import checkpoint_root, openpi_names
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, read_history, read_metadata
 from chunk_ppo_ros.model.checkpoints.run_settings import NO_SETTINGS, RunSettings
 
-ACTOR_PREFIX = f"{ACTOR}/"
-"""The prefix of the names of the backbone's leaves."""
-
-PARAMS, TRAIN_STATE, ASSETS = "params", "train_state", "assets"
-METADATA, CHECKSUMS, SETTINGS = "metadata.json", "checksums.json", "settings.json"
+TRAIN_STATE, ASSETS = "train_state", "assets"
+CHECKSUMS, SETTINGS = "checksums.json", "settings.json"
 
 _TRAIN_STATE_ADVICE = "resume with what the run trained and froze (ppo.freeze_*) and with its optimizer"
 
@@ -73,14 +74,14 @@ class Checkpoint:
         """
         path = Path(path)
         with _readable(path):
-            root = _root(path)
+            root = checkpoint_root(path)
             stored = orbax_trees.stored_shapes(root / PARAMS)
             if {name.split("/")[0] for name in stored} == {ACTOR, VALUE}:
                 metadata, checksums = read_metadata(root / METADATA)
                 own_names = {name: name for name in stored}
                 history = metadata.history.at(str(root.resolve()))
                 return cls(root, "own", stored, own_names, checksums, metadata, metadata.settings, history)
-            names = _openpi_names(path, stored)
+            names = openpi_names(path, stored)
             leaves = {name: stored[stored_name] for name, stored_name in names.items()}
             settings, history = _read_settings(root)
             return cls(root, "openpi", leaves, names, _read_checksums(root), None, settings, history)
@@ -199,43 +200,6 @@ class Checkpoint:
         if self.kind == "own" and not has_some:
             raise CheckpointError(f"{self.root / METADATA} must have checksums of {below}/; take another checkpoint")
         return has_some
-
-
-def _root(path: Path) -> Path:
-    """Returns the checkpoint's folder, where `path` is that folder or its `params`."""
-    if not path.is_dir():
-        raise MissingCheckpoint(f"checkpoint {path} must be a folder, got none of that name; check the path")
-    if orbax_trees.is_tree(path):
-        return path.parent
-    if not (path / PARAMS).is_dir():
-        steps = sorted((file.parent.name for file in path.glob(f"*/{METADATA}")), key=lambda name: (len(name), name))
-        if steps:
-            raise MissingCheckpoint(
-                f"checkpoint {path} must be one checkpoint, got a folder of checkpoints; name one of them, such as "
-                f"{path / steps[-1]}"
-            )
-        found = ", ".join(sorted(child.name for child in path.iterdir())[:8]) or "an empty folder"
-        raise CheckpointError(
-            f"checkpoint {path} must have a folder {PARAMS}, got: {found}; take a checkpoint of openpi's JAX models "
-            "or of chunk_ppo_ros"
-        )
-    return path
-
-
-def _openpi_names(path: Path, stored: Collection[str]) -> dict[str, str]:
-    """Returns the stored name of each parameter of openpi's layout, by our name.
-
-    Raises:
-        CheckpointError: when the layout is another one.
-    """
-    if not all(name.startswith("params/PaliGemma/") for name in stored):
-        tops = ", ".join(sorted({name.split("/")[0] for name in stored}))
-        raise CheckpointError(
-            f"{path} must hold {ACTOR} and {VALUE}, or openpi's params/PaliGemma, got {tops}; it is a "
-            "checkpoint of another program"
-        )
-    suffix = "/value" if all(name.endswith("/value") for name in stored) else ""  # openpi's trainer writes the suffix.
-    return {ACTOR_PREFIX + name.removeprefix("params/").removesuffix(suffix): name for name in stored}
 
 
 def _read_checksums(root: Path) -> dict[str, int]:

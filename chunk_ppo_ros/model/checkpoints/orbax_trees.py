@@ -15,20 +15,20 @@ import flax.traverse_util
 import jax
 import numpy as np
 import orbax.checkpoint as orbax
-import tensorstore
 
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core_jax.arrays import PyTree, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, leaf_shardings, name_leaves
+from chunk_ppo_ros.model.checkpoints.finite_arrays import check_finite
+from chunk_ppo_ros.model.checkpoints.orbax_probe import TREE_FILE, probe
 
-_TREE_FILE = "_METADATA"  # Orbax's list of arrays. A folder without it is no tree.
 _MIN_READ_BYTES = 64 * 2**20
 _MODEL_ADVICE = "set the model section to the checkpoint's sizes or take another checkpoint"
 
 
 def is_tree(folder: Path) -> bool:
     """Returns whether the folder looks like one that Orbax finished."""
-    return (folder / _TREE_FILE).is_file()
+    return (folder / TREE_FILE).is_file()
 
 
 def save_tree(folder: Path, tree: PyTree) -> None:
@@ -87,8 +87,8 @@ def load_tree(
         A tree of `jax.Array`, committed to their devices.
 
     Raises:
-        CheckpointError: when arrays are missing, not expected or of another shape, each of which is listed; or when
-            reading fails.
+        CheckpointError: when arrays are missing, not expected or of another shape, each of which is listed; when
+            reading fails; or when a number is NaN or infinite.
     """
     stored, wanted = stored_shapes(folder) if stored is None else stored, name_leaves(expected)
     check_shapes(folder, {names[name]: stored[name] for name in names}, wanted, advice=advice)
@@ -100,6 +100,7 @@ def load_tree(
     arrays: dict[str, jax.Array] = {}
     for group in [list(names)] if verified else [[name] for name in names]:
         restored = read_arrays(folder, {name: stored[name] for name in group}, arguments)
+        check_finite(folder, restored)
         arrays |= {names[name]: array for name, array in restored.items()}
     return jax.tree.unflatten(jax.tree.structure(expected), [arrays[name] for name in wanted])
 
@@ -146,22 +147,6 @@ def read_arrays(
         ) from error
 
 
-def _probe(folder: Path) -> None:
-    """Reads the headers of the arrays one after the other, before Orbax reads them all at once.
-
-    An error then stops the reading, while Orbax would go on reading the others (see `verified` of `load_tree`). The
-    path must be resolved, because TensorStore refuses one with "..".
-    """
-    store = tensorstore.KvStore.open(
-        {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder.resolve()}/"}}
-    ).result()
-    headers = [key for key in store.list().result() if key.endswith((b".zarray", b"zarr.json"))]
-    if not headers:
-        raise ValueError("its storage has no arrays")
-    for key in headers:
-        store.read(key).result()
-
-
 def _bytes_to_read(stored: HasShape, dtype: np.dtype) -> int:
     """Returns the bytes that Orbax reserves for an array: all its stored chunks, in the wider of both dtypes."""
     chunk = getattr(getattr(stored, "storage", None), "chunk_shape", None) or stored.shape
@@ -193,11 +178,11 @@ def _stored_tree(folder: Path) -> PyTree:
     if not is_tree(folder):
         found = ", ".join(sorted(child.name for child in folder.iterdir())) if folder.is_dir() else "no such folder"
         raise CheckpointError(
-            f"{folder} must be a complete Orbax folder with a {_TREE_FILE} file, got: {found or 'an empty folder'}; "
+            f"{folder} must be a complete Orbax folder with a {TREE_FILE} file, got: {found or 'an empty folder'}; "
             "take another checkpoint"
         )
     try:
-        _probe(folder)
+        probe(folder)
         with _quiet_orbax(), orbax.PyTreeCheckpointer() as checkpointer:
             metadata = checkpointer.metadata(folder.resolve()).item_metadata
     except Exception as error:  # Orbax and its storage raise many kinds of errors.
