@@ -117,6 +117,26 @@ def test_grippers_of_interbotix_2_are_repaired(tmp_path: pathlib.Path) -> None:
     np.testing.assert_array_equal(episode.actions[:, 6], (motion() + 0.01)[:, 13])
 
 
+def test_one_broken_gripper_is_enough_for_the_question(tmp_path: pathlib.Path) -> None:
+    for dim, index in ((7, 6), (14, 6), (14, 13)):
+        states = motion(dim=dim)
+        states[:, index] = 41.5
+        with pytest.raises(UnansweredQuestion, match=r"41\.5\.\.41\.5 in place of 0\.\.1.*--state_gripper_unit"):
+            read(write_aloha(tmp_path / "episode_0.hdf5", states=states, actions=motion(dim=dim)))
+
+
+@pytest.mark.parametrize(
+    "flags", [{"joint_unit": "deg"}, {"arm_order": "right_first"}, {"action_gripper_unit": "percent"}]
+)
+def test_flags_about_arms_are_refused_for_other_robots(tmp_path: pathlib.Path, flags: dict[str, str]) -> None:
+    path = write_aloha(tmp_path / "episode_0.hdf5", states=motion(dim=8))
+    assert "States have 8 dimensions and actions 14, which are not" in " ".join(read(path).facts.assumed)
+    with pytest.raises(
+        EpisodesError, match=f"--{next(iter(flags))} must be for states and actions of 7 or 14, got 8 and"
+    ):
+        read(path, **flags)
+
+
 def test_both_questions_are_asked_at_once(tmp_path: pathlib.Path) -> None:
     states = motion()
     states[:, [6, 13]] = 60.0

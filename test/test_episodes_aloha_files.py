@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterator
 
 import pytest
 
@@ -67,3 +68,24 @@ def test_an_empty_file_is_refused_and_can_be_left_out(tmp_path: pathlib.Path) ->
     good, left = iterate_episodes(tmp_path, config)
     assert str(left) == f"{tmp_path / 'episode_1.hdf5'} is left out: it is named by --leave_out_episodes"
     assert not isinstance(good, LeftOut)
+
+
+def test_a_link_to_a_file_that_is_gone_is_refused(tmp_path: pathlib.Path) -> None:
+    write_aloha(tmp_path / "episode_0.hdf5")
+    (tmp_path / "episode_1.hdf5").symlink_to(tmp_path / "gone.hdf5")
+    with pytest.raises(EpisodesError, match=r"readable HDF5 file, got .*episode_1\.hdf5: .*No such file"):
+        read_episodes(tmp_path, CONFIG)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "task").mkdir()
+    original = pathlib.Path.iterdir
+
+    def iterdir(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+        if folder.name == "task":
+            raise PermissionError(13, "Permission denied")
+        return original(folder)
+
+    monkeypatch.setattr(pathlib.Path, "iterdir", iterdir)
+    with pytest.raises(EpisodesError, match=r"folders of episodes must be readable, got .*task: .*Permission denied"):
+        read_episodes(tmp_path, CONFIG)

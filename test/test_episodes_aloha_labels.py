@@ -64,7 +64,8 @@ def test_blanks_are_no_prompt(tmp_path: pathlib.Path, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["language_instruction", "instruction", "language_raw", "task", "prompt"])
 def test_other_names_of_prompts(tmp_path: pathlib.Path, name: str) -> None:
-    assert read(with_attribute(tmp_path, name, "把杯子 ☕")).prompt == "把杯子 ☕"
+    episode = read(with_attribute(tmp_path, name, "把杯子 ☕"))
+    assert episode.prompt == "把杯子 ☕" and f"Its prompt is that of {name}." in episode.facts.said
     assert read(with_dataset(tmp_path, name, [b"cup"])).prompt == "cup"
     assert read(with_dataset(tmp_path, name, "cup")).prompt == "cup"
 

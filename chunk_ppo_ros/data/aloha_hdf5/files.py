@@ -6,6 +6,8 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from chunk_ppo_ros.core.errors import EpisodesError
+
 SUFFIXES = (".hdf5", ".h5")
 """The ends of the names of the recorders' files, in small or capital letters."""
 
@@ -14,11 +16,12 @@ _OTHER_FORMATS = ("metadata.yaml", "meta/info.json", "*.mcap", "*.db3")
 
 
 def is_recording(path: pathlib.Path) -> bool:
-    """Returns whether a path is a file whose name ends with one of `SUFFIXES`. Hidden files are none.
+    """Returns whether a path is a file whose name ends with one of `SUFFIXES`, or a link to one that is gone.
 
-    A Mac writes a hidden file `._NAME` beside each file on a disk of another system.
+    Hidden files are none. A Mac writes a hidden file `._NAME` beside each file on a disk of another system.
     """
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    named = path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return named and (path.is_file() or (path.is_symlink() and not path.exists()))
 
 
 def has_recordings(folder: pathlib.Path) -> bool:
@@ -31,8 +34,14 @@ def walk(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
     The files of a folder come first, then those of its sub-folders. Both are sorted by the numbers in their names, so
     that episode_2 comes before episode_10. Hidden folders are not entered.
+
+    Raises:
+        EpisodesError: where a folder cannot be read.
     """
-    entries = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_by_number)
+    try:
+        entries = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_by_number)
+    except OSError as error:
+        raise EpisodesError(f"folders of episodes must be readable, got {folder}: {error}; check its rights") from error
     yield from (path for path in entries if is_recording(path))
     for path in entries:
         if not path.is_dir() or path.resolve() in (folder.resolve(), *folder.resolve().parents):

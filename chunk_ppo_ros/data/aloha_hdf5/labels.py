@@ -12,8 +12,8 @@ PROMPT_NAMES = ("prompt", "language_instruction", "instruction", "language_raw",
 """The names by which recorders and their users write the task in words, as attribute or dataset of the file."""
 
 
-def prompt_of(file: h5py.File) -> str:
-    """Returns the task in words, or an empty text where the file has none.
+def prompt_of(file: h5py.File) -> tuple[str, tuple[str, ...]]:
+    """Returns the task in words and a sentence about where it is from. Both are empty where the file has none.
 
     Raises:
         EpisodesError: where the attribute `prompt` is no text.
@@ -26,7 +26,7 @@ def prompt_of(file: h5py.File) -> str:
     if len(texts) > 1:
         several = ", ".join(f"{text!r} ({name})" for text, name in texts.items())
         raise UnansweredQuestion(f"an episode must have one prompt, got {several} in {file.filename}; set --prompt")
-    return next(iter(texts), "")
+    return next(iter(texts), ""), tuple(f"Its prompt is that of {name}." for name in texts.values())
 
 
 def success_of(file: h5py.File) -> bool | None:

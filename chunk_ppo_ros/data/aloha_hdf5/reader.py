@@ -7,6 +7,7 @@ neither rate nor prompt. The attributes `prompt` and `success` of the file are r
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from collections.abc import Iterator
 
@@ -14,7 +15,6 @@ import h5py
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data import conventions
 from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
 from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, unused_attributes
@@ -83,7 +83,7 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         check_heaps(path, whole=any(dataset.dtype.kind == "O" for dataset in datasets))
         vectors = vectors_of(file)
         cameras = cameras_of(file, path, len(vectors.states), camera_names(config), recordings.channel_order)
-        prompt = config.run.prompt or labels.prompt_of(file)
+        prompt, prompt_said = (config.run.prompt, ()) if config.run.prompt else labels.prompt_of(file)
         success = labels.success_of(file)
         timing = timing_of(file, datasets, len(vectors.states), recordings)
         facts = _facts(file, datasets, vectors, cameras, timing, config)
@@ -97,7 +97,7 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         success=success,
         times=timing.times,
         cameras={name: camera.read for name, camera in cameras.by_name.items()},
-        facts=facts,
+        facts=dataclasses.replace(facts, said=(*facts.said, *prompt_said)),
     )
 
 
@@ -123,20 +123,13 @@ def _facts(
     """Returns what is known and assumed of a file.
 
     Raises:
-        UnansweredQuestion: where only a person knows how the file is meant.
+        EpisodesError, UnansweredQuestion: where `recorders.check` raises them.
     """
     recordings = config.recordings
     texts = [str(attribute(file, name)) for name in file.attrs]
     recorder = recorders.recognize(cameras.recorded_names, texts, list(file))
+    recorders.check(recorder, vectors.states, vectors.actions, recordings, file.filename)
     dim = vectors.actions.shape[1]
-    order = recorders.arm_order_question(recorder, dim, recordings)
-    questions = [each for each in (order, recorders.gripper_question(vectors.states, recordings)) if each]
-    if questions:
-        raise UnansweredQuestion(f"an episode must say what it is, got {file.filename}: {'; '.join(questions)}")
-    if problem := recorders.needless_flags(vectors.states, vectors.actions, recordings):
-        raise EpisodesError(f"{problem} in {file.filename}; leave the flag out")
-    if problem := recorders.repaired_in_vain(vectors.states, recordings):
-        raise EpisodesError(f"{problem} in {file.filename}; leave the flag out")
     order_said, order_assumed = recorders.order_sentence(dim, recordings)
     used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", timing.source, *cameras.used}
     known = {*labels.PROMPT_NAMES, "success", "sim", "compress", *RATE_NAMES, *PERIOD_NAMES}

@@ -9,6 +9,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import RecordingsConfig
 from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RADIANS, RIGHT_FIRST
+from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.robot import aloha
 
 INTERBOTIX_2_RECORDER = "Interbotix' ALOHA 2.0 recorder"
@@ -61,40 +62,28 @@ def recognize(cameras: Collection[str], attributes: Collection[str], datasets: C
     return Recorder("ALOHA")
 
 
-def arm_order_question(recorder: Recorder, dim: int, recordings: RecordingsConfig) -> str:
-    """Returns what a person must say about the order of the arms, or an empty text where nothing is open."""
-    if not recorder.order_varies or dim != aloha.ACTION_DIM or recordings.arm_order:
-        return ""
-    return (
-        f"it is of {recorder.name} ({recorder.evidence}), which writes the arms in the order of its robot's YAML file, "
-        "and the YAML files that come with it begin with the right arm: set --arm_order right_first, or left_first "
-        "where yours begins with the left arm"
-    )
+def check(
+    recorder: Recorder, states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig, filename: str
+) -> None:
+    """Refuses a file that leaves open how it is meant, and flags that cannot hold for it.
 
+    Args:
+        recorder: its recorder.
+        states: float64 [T, S], as recorded.
+        actions: float64 [T, D], as recorded.
+        recordings: the settings that say how it is meant.
+        filename: its path, for error texts.
 
-def gripper_question(states: np.ndarray, recordings: RecordingsConfig) -> str:
-    """Returns what a person must say about grippers of the states [T, D], or an empty text where nothing is open."""
-    grippers = _grippers(states)
-    if recordings.state_gripper_unit != NORMALIZED or not grippers.size:
-        return ""
-    low, high = float(grippers.min()), float(grippers.max())
-    if low < _BROKEN_GRIPPERS[0] or high > _BROKEN_GRIPPERS[1]:
-        return ""
-    return (
-        f"the grippers of its states are {low:.4g}..{high:.4g} in place of 0..1, as {INTERBOTIX_2_RECORDER} writes "
-        f"them (41 closed, 113 open): set --state_gripper_unit {INTERBOTIX_2}, or another unit of --state_gripper_unit"
-    )
-
-
-def repaired_in_vain(states: np.ndarray, recordings: RecordingsConfig) -> str:
-    """Returns why the repair of that recorder's grippers does not fit the states [T, D], or an empty text."""
-    grippers = _grippers(states)
-    if recordings.state_gripper_unit != INTERBOTIX_2 or not grippers.size or np.abs(grippers).max() > 2.0:
-        return ""
-    return (
-        f"grippers of the state must be about 41..113 for --state_gripper_unit {INTERBOTIX_2}, got "
-        f"{grippers.min():.4g}..{grippers.max():.4g}"
-    )
+    Raises:
+        EpisodesError: where a flag cannot hold.
+        UnansweredQuestion: where only a person knows how the file is meant. The text has all questions.
+    """
+    order = _arm_order_question(recorder, actions.shape[1], recordings)
+    questions = [each for each in (order, _gripper_question(states, recordings)) if each]
+    if questions:
+        raise UnansweredQuestion(f"an episode must say what it is, got {filename}: {'; '.join(questions)}")
+    if problem := _needless_flags(states, actions, recordings) or _repaired_in_vain(states, recordings):
+        raise EpisodesError(f"{problem} in {filename}; leave the flag out")
 
 
 def order_sentence(dim: int, recordings: RecordingsConfig) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -107,7 +96,56 @@ def order_sentence(dim: int, recordings: RecordingsConfig) -> tuple[tuple[str, .
     return (f"The {side} arm comes first in the file, by --arm_order.",), ()
 
 
-def needless_flags(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> str:
+def unit_sentences(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> tuple[str, ...]:
+    """Returns sentences about the units of states [T, S] and actions [T, D], which the file does not say."""
+    if not (_is_arms(states) and _is_arms(actions)):
+        sizes = f"States have {states.shape[1]} dimensions and actions {actions.shape[1]}"
+        return (f"{sizes}, which are not one or two arms of ALOHA. They are taken as they are.",)
+    return (
+        f"Joints are taken to be in {recordings.joint_unit} (--joint_unit), grippers of states as "
+        f"{recordings.state_gripper_unit} (--state_gripper_unit) and those of actions as "
+        f"{recordings.action_gripper_unit} (--action_gripper_unit).",
+    )
+
+
+def _arm_order_question(recorder: Recorder, dim: int, recordings: RecordingsConfig) -> str:
+    """Returns what a person must say about the order of the arms, or an empty text where nothing is open."""
+    if not recorder.order_varies or dim != aloha.ACTION_DIM or recordings.arm_order:
+        return ""
+    return (
+        f"it is of {recorder.name} ({recorder.evidence}), which writes the arms in the order of its robot's YAML file, "
+        "and the YAML files that come with it begin with the right arm: set --arm_order right_first, or left_first "
+        "where yours begins with the left arm"
+    )
+
+
+def _gripper_question(states: np.ndarray, recordings: RecordingsConfig) -> str:
+    """Returns what a person must say about grippers of the states [T, D], or an empty text where nothing is open."""
+    grippers = _grippers(states)
+    if recordings.state_gripper_unit != NORMALIZED or not grippers.size:
+        return ""
+    broken = np.all((grippers >= _BROKEN_GRIPPERS[0]) & (grippers <= _BROKEN_GRIPPERS[1]), axis=0)
+    if not np.any(broken):
+        return ""
+    low, high = float(grippers[:, broken].min()), float(grippers[:, broken].max())
+    return (
+        f"the grippers of its states are {low:.4g}..{high:.4g} in place of 0..1, as {INTERBOTIX_2_RECORDER} writes "
+        f"them (41 closed, 113 open): set --state_gripper_unit {INTERBOTIX_2}, or another unit of --state_gripper_unit"
+    )
+
+
+def _repaired_in_vain(states: np.ndarray, recordings: RecordingsConfig) -> str:
+    """Returns why the repair of that recorder's grippers does not fit the states [T, D], or an empty text."""
+    grippers = _grippers(states)
+    if recordings.state_gripper_unit != INTERBOTIX_2 or not grippers.size or np.abs(grippers).max() > 2.0:
+        return ""
+    return (
+        f"grippers of the state must be about 41..113 for --state_gripper_unit {INTERBOTIX_2}, got "
+        f"{grippers.min():.4g}..{grippers.max():.4g}"
+    )
+
+
+def _needless_flags(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> str:
     """Returns why flags of units cannot hold for states [T, S] and actions [T, D], or an empty text."""
     flags = {
         "--joint_unit": recordings.joint_unit != RADIANS,
@@ -119,18 +157,6 @@ def needless_flags(states: np.ndarray, actions: np.ndarray, recordings: Recordin
     if not given or (_is_arms(states) and _is_arms(actions)):
         return ""
     return f"{given} must be for states and actions of 7 or 14, got {states.shape[1]} and {actions.shape[1]}"
-
-
-def unit_sentences(states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig) -> tuple[str, ...]:
-    """Returns sentences about the units of states [T, S] and actions [T, D], which the file does not say."""
-    if not (_is_arms(states) and _is_arms(actions)):
-        sizes = f"States have {states.shape[1]} dimensions and actions {actions.shape[1]}"
-        return (f"{sizes}, which are not one or two arms of ALOHA. They are taken as they are.",)
-    return (
-        f"Joints are taken to be in {recordings.joint_unit} (--joint_unit), grippers of states as "
-        f"{recordings.state_gripper_unit} (--state_gripper_unit) and those of actions as "
-        f"{recordings.action_gripper_unit} (--action_gripper_unit).",
-    )
 
 
 def _is_arms(values: np.ndarray) -> bool:
