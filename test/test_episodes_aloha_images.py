@@ -172,6 +172,18 @@ def test_red_and_blue_are_exchanged_by_the_flag(tmp_path: pathlib.Path) -> None:
     assert any("exchanged once they are decoded, by --channel_order" in sentence for sentence in episode.facts.said)
 
 
+@pytest.mark.parametrize(("name", "expected"), [("base_action", True), ("other", False)])
+def test_a_recorder_that_exchanges_colors_is_named(tmp_path: pathlib.Path, name: str, expected: bool) -> None:
+    for images, says in ((PADDED, expected), (PICTURE, False)):
+        path = write_aloha(
+            tmp_path / "episode_0.hdf5",
+            images={"cam_high": images},
+            more=lambda file: file.create_dataset(name, data=np.zeros((6, 2))),
+        )
+        assert any("set --channel_order bgr" in sentence for sentence in read(path).facts.assumed) == says
+        assert not any("bgr" in sentence for sentence in read(path, channel_order="bgr").facts.assumed)
+
+
 def test_gray_files_become_rgb(tmp_path: pathlib.Path) -> None:
     episode = read(with_images(tmp_path, np.array(encoded("PNG", GRAY[..., 0]), "S")))
     np.testing.assert_array_equal(pictures(episode), np.repeat(GRAY, 3, -1))

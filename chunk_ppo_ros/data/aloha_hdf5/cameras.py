@@ -41,6 +41,11 @@ class Cameras:
         """The names of the datasets that are used."""
         return {camera.dataset for camera in self.by_name.values()}
 
+    @property
+    def has_compressed(self) -> bool:
+        """Whether one of them has compressed images."""
+        return any(isinstance(camera.form, Compressed) for camera in self.by_name.values())
+
 
 def cameras_of(
     file: h5py.File, path: pathlib.Path, num_steps: int, needed: Collection[str], channel_order: str
@@ -118,7 +123,7 @@ def _color_sentences(cameras: dict[str, Camera], channel_order: str) -> tuple[tu
     elif compressed:
         assumed.append(
             f"The compressed images of {', '.join(compressed)} are taken to have the colors that JPEG and PNG define "
-            "(--channel_order). Recorders that give RGB images to OpenCV exchange red and blue: look at a picture."
+            "(--channel_order)."
         )
     raw = [name for name, camera in cameras.items() if isinstance(camera.form, Raw)]
     if raw:

@@ -141,6 +141,7 @@ def _facts(
             *timing.assumed,
             *recorders.unit_sentences(vectors.states, vectors.actions, recordings),
             *cameras.assumed,
+            *recorders.color_sentences(recorder, cameras.has_compressed, recordings),
         ),
         unused=(*vectors.unused, *contents.unused(file, datasets, used), *unused_attributes(file, known)),
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from chunk_ppo_ros.config import RecordingsConfig
-from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RADIANS, RIGHT_FIRST
+from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RADIANS, RGB, RIGHT_FIRST
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.robot import aloha
 
@@ -37,11 +37,13 @@ class Recorder:
         name: its name, or that of the robot.
         order_varies: whether it writes the arms in an order that the file does not say.
         evidence: by what it was recognized.
+        compresses_by_opencv: whether it gives what cameras send to OpenCV, which takes it for BGR.
     """
 
     name: str
     order_varies: bool = False
     evidence: str = ""
+    compresses_by_opencv: bool = False
 
 
 def recognize(cameras: Collection[str], attributes: Collection[str], datasets: Collection[str]) -> Recorder:
@@ -56,9 +58,9 @@ def recognize(cameras: Collection[str], attributes: Collection[str], datasets: C
     robots = [name for name in _INTERBOTIX_2_ROBOTS if any(name in text for text in attributes)]
     if known or robots:
         evidence = f"cameras {', '.join(known)}" if known else f"robot {robots[0]}"
-        return Recorder(INTERBOTIX_2_RECORDER, order_varies=True, evidence=evidence)
+        return Recorder(INTERBOTIX_2_RECORDER, order_varies=True, evidence=evidence, compresses_by_opencv=True)
     if "base_action" in datasets:
-        return Recorder("Mobile ALOHA, or Interbotix' ALOHA 1.0 recorder")
+        return Recorder("Mobile ALOHA, or Interbotix' ALOHA 1.0 recorder", compresses_by_opencv=True)
     return Recorder("ALOHA")
 
 
@@ -157,6 +159,16 @@ def _needless_flags(states: np.ndarray, actions: np.ndarray, recordings: Recordi
     if not given or (_is_arms(states) and _is_arms(actions)):
         return ""
     return f"{given} must be for states and actions of 7 or 14, got {states.shape[1]} and {actions.shape[1]}"
+
+
+def color_sentences(recorder: Recorder, has_compressed: bool, recordings: RecordingsConfig) -> tuple[str, ...]:
+    """Returns sentences about colors that the recorder exchanges, unless the flag says that it does."""
+    if not (recorder.compresses_by_opencv and has_compressed and recordings.channel_order == RGB):
+        return ()
+    return (
+        "This recorder gives what cameras send to OpenCV, which takes it for BGR. Cameras that send RGB, as those of "
+        "RealSense do, have red and blue exchanged in its files: look at a picture, and set --channel_order bgr.",
+    )
 
 
 def _is_arms(values: np.ndarray) -> bool:
