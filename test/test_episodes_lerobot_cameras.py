@@ -220,6 +220,35 @@ def test_a_place_that_is_wrong_may_be_left_out(tmp_path: pathlib.Path) -> None:
     assert abs(shade(episode.cameras["cam_high"](7)) - shade(frame(7))) <= 3
 
 
+def test_gray_videos_may_be_stored_as_colors(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet()
+    data.features[CAMERA]["shape"] = [HEIGHT, WIDTH, 1]
+    assert "cam_high" in read_episodes(data.write(tmp_path), CONFIG)[0].cameras
+
+
+def test_videos_of_colors_that_are_declared_as_gray_are_refused(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet()
+    data.features[CAMERA]["shape"] = [HEIGHT, WIDTH, 1]
+    folder = data.write(tmp_path)
+    write_video(folder / VIDEO, range(5), tint=60)
+    with pytest.raises(EpisodesError, match=r"cam_high must be gray as declared .*, got colors in .*episode 0\)"):
+        read_episodes(folder, CONFIG)
+
+
+def test_gray_videos_that_are_declared_as_colors_are_refused(tmp_path: pathlib.Path) -> None:
+    folder = LeRobotSet().write(tmp_path)
+    write_video(folder / VIDEO, range(5), codec="ffv1", pixels="gray")
+    with pytest.raises(EpisodesError, match=r"must have 3 channels as declared in meta/info\.json, got 1 in"):
+        read_episodes(folder, CONFIG)
+
+
+def test_videos_without_a_template_of_their_paths_are_refused(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet()
+    data.info["video_path"] = None
+    with pytest.raises(EpisodesError, match=r"video_path must say where videos are, got none in"):
+        read_episodes(data.write(tmp_path), CONFIG)
+
+
 def test_two_features_of_one_camera_are_refused(tmp_path: pathlib.Path) -> None:
     data = LeRobotSet(camera="image")
     data.rows["cam_high"], data.features["cam_high"] = data.rows[CAMERA], data.features[CAMERA]

@@ -386,6 +386,35 @@ def test_rates_that_are_none_are_refused(tmp_path: pathlib.Path, fps: Any) -> No
         read_episodes(data.write(tmp_path), CONFIG)
 
 
+def test_what_the_rows_lack_is_assumed_and_told(tmp_path: pathlib.Path) -> None:
+    data = rows_only()
+    for name in ("frame_index", "timestamp"):
+        del data.rows[name], data.features[name]
+    folder = data.write(tmp_path)
+    (folder / EPISODES).unlink()
+    episode = read_episodes(folder, CONFIG)[1]
+    np.testing.assert_array_equal(episode.states, numbers(5)[3:])
+    assert episode.times is None
+    assert episode.facts.assumed[2:5] == (
+        "time stamps are missing, so steps are 0.03333 s apart",
+        "the rows have no frame_index, so steps are in the order of the rows",
+        "the dataset has no table of episodes (meta/episodes), so the rows alone tell the episodes",
+    )
+
+
+def test_texts_that_no_file_can_hold_are_refused(tmp_path: pathlib.Path) -> None:
+    folder = rows_only(version="v2.1").write(tmp_path)
+    (folder / "meta" / "tasks.jsonl").write_text('{"task_index": 0, "task": "lift \\ud800"}')
+    with pytest.raises(EpisodesError, match=r"got no JSON in line 1 of .*surrogates not allowed"):
+        read_episodes(folder, CONFIG)
+
+
+def test_info_may_begin_with_a_byte_order_mark(tmp_path: pathlib.Path) -> None:
+    folder = rows_only().write(tmp_path)
+    (folder / INFO).write_text((folder / INFO).read_text(), encoding="utf-8-sig")
+    assert len(read_episodes(folder, CONFIG)) == 2
+
+
 def test_checksums_of_pages_are_verified_where_there_are_some(tmp_path: pathlib.Path) -> None:
     folder = rows_only().write(tmp_path)
     table = parquet.read_table(folder / ROWS)

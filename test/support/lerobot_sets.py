@@ -49,8 +49,9 @@ def write_video(
     fps: float = FPS,
     times: Sequence[float] | None = None,
     options: dict[str, str] | None = None,
+    tint: int = 0,
 ) -> None:
-    """Writes frames by their numbers, at `fps` or at given times, s."""
+    """Writes frames by their numbers, at `fps` or at given times, s. A tint makes them red."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(
@@ -60,7 +61,8 @@ def write_video(
         base = fractions.Fraction(1, 90000)
         stream.codec_context.time_base = base
         for place, number in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(frame(number), format="rgb24").reformat(format=pixels)
+            image = frame(number) + np.array([tint, 0, 0], np.uint8)
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=pixels)
             picture.pts = round((times[place] if times else place / fps) / base)
             picture.time_base = base
             container.mux(stream.encode(picture))

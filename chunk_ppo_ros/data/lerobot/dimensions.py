@@ -174,10 +174,8 @@ def _nameless_orders(
         if size > aloha.ACTION_DIM and not vector.named and JOINT_NAMES not in recordings.insist:
             raise UnansweredQuestion(
                 f"{name} of {size} dimensions must have names, got none that tell more than numbers in {info.path}; "
-                "write "
-                f"them there (left_waist .. right_gripper and the rest), or take all {size} as they stand in the file "
-                "by "
-                f"--insist {JOINT_NAMES}"
+                f"write them there (left_waist .. right_gripper and the rest), or take all {size} as they stand in the "
+                f"file by --insist {JOINT_NAMES}"
             )
         if vector.has_two_arms:
             _ask_for_order(info, vector, other, recordings)
@@ -203,8 +201,7 @@ def _ask_for_order(info: DatasetInfo, vector: _Vector, other: _Vector, recording
     if other.arms and other.arms.order not in ("", LEFT_FIRST):
         raise UnansweredQuestion(
             f"{name} must say which arm comes first, got no names for it, and names of {other.feature.name} that do "
-            "not "
-            f"begin with the left arm, in {info.path}; give --arm_order {RIGHT_FIRST}, or write the names there"
+            f"not begin with the left arm, in {info.path}; give --arm_order {RIGHT_FIRST}, or write the names there"
         )
     recorder = sorted(_RECORDER_CAMERAS & {feature.camera for feature in info.features.values() if feature.is_camera})
     if recorder and not other.arms:

@@ -79,8 +79,7 @@ def read_episode_table(
         if entry.number in found and not is_left_out(entry.number):
             raise EpisodesError(
                 f"episodes must have different numbers, got episode {entry.number} twice in {entry.listed_in}; it may "
-                "be "
-                "two takes under one number: give them numbers of their own, or download the dataset again"
+                "be two takes under one number: give them numbers of their own, or download the dataset again"
             )
         found[entry.number] = entry
     return found

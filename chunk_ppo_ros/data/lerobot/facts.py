@@ -28,7 +28,7 @@ def facts_of(
     info: DatasetInfo,
     taken: Dimensions,
     undeclared: Sequence[str],
-    coarse_times: bool,
+    assumed: Sequence[str],
     config: TrainConfig,
 ) -> RecordingFacts:
     """Returns what is known of an episode.
@@ -37,7 +37,7 @@ def facts_of(
         info: what meta/info.json says.
         taken: the dimensions that are taken.
         undeclared: the columns and videos that meta/info.json does not declare.
-        coarse_times: whether time stamps are too coarse to tell steps apart.
+        assumed: what is assumed of the rows.
         config: the settings.
     """
     recordings = config.recordings
@@ -48,15 +48,12 @@ def facts_of(
         f"joints are in {recordings.joint_unit} (--joint_unit), grippers of states are {recordings.state_gripper_unit} "
         f"(--state_gripper_unit), those of actions {recordings.action_gripper_unit} (--action_gripper_unit)"
     )
-    assumed = [*taken.assumed, units]
-    if coarse_times:
-        assumed.append(f"time stamps are too coarse to tell steps apart, so steps are {1 / info.rate:.4g} s apart")
     return RecordingFacts(
         format=f"LeRobot {info.version}",
         state_names=info.features[info.state].names,
         action_names=info.features[info.action].names,
         said=tuple(said),
-        assumed=tuple(assumed),
+        assumed=(*taken.assumed, *assumed, units),
         unused=(*taken.unused, *_unused(info, undeclared, config)),
     )
 

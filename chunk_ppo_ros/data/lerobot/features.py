@@ -11,7 +11,7 @@ from typing import Any
 from chunk_ppo_ros.core.errors import EpisodesError
 
 IMAGE, VIDEO = "image", "video"
-_CAMERA_PREFIXES = ("observation.images.", "observation.image.", "observation.")
+_CAMERA_PREFIXES = ("observation.images.", "observation.")
 _CHANNEL_NAMES = ("channel", "channels")
 _GRAY_DEPTHS = ("gray10", "gray12", "gray14", "gray16")
 

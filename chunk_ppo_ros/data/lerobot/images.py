@@ -33,8 +33,15 @@ def check_size(feature: Feature, height: int, width: int, where: str) -> None:
         )
 
 
-def check_colors(feature: Feature, channels: int, bits: int, where: str) -> None:
+def check_colors(feature: Feature, channels: int, bits: int, where: str, *, is_video: bool = False) -> None:
     """Compares the channels of an image with the declared ones. Gray of more than 8 bits is never a picture.
+
+    Args:
+        feature: the feature of the camera.
+        channels: the channels of the image.
+        bits: the bits of each channel.
+        where: the place of the image, for error texts.
+        is_video: whether it is a video, which stores gray pictures as colors.
 
     Raises:
         EpisodesError: where they differ.
@@ -45,11 +52,10 @@ def check_colors(feature: Feature, channels: int, bits: int, where: str) -> None
             f"images of {feature.camera} must be of colors or gray of 8 bits, got gray of {bits} bits in {where}; such "
             f"images are of depth: declare is_depth_map for {feature.name} in meta/info.json, or take it out there"
         )
-    if declared and declared[2] != channels:
+    if declared and declared[2] != channels and not (declared[2] == 1 and is_video):
         raise EpisodesError(
             f"images of {feature.camera} must have {declared[2]} channels as declared in meta/info.json, got "
-            f"{channels} "
-            f"in {where}; correct the shape there, or record the camera again"
+            f"{channels} in {where}; correct the shape there, or record the camera again"
         )
 
 

@@ -74,6 +74,8 @@ class DatasetInfo:
         Raises:
             EpisodesError: where the template has other fields, or leads out of the folder.
         """
+        if not template:
+            raise EpisodesError(f"video_path must say where videos are, got none in {self.path}; add it")
         try:
             relative = pathlib.PurePosixPath(template.format(**fields))
         except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
@@ -89,6 +91,18 @@ class DatasetInfo:
         return self.folder / relative
 
 
+def parse_json(text: str) -> Any:
+    """Returns the value of a JSON text.
+
+    Raises:
+        ValueError: where it is none, or holds characters that no text file can hold (single surrogates).
+        RecursionError: where it is too deep.
+    """
+    value = json.loads(text)
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
 def read_info(folder: pathlib.Path) -> DatasetInfo:
     """Returns what meta/info.json of a dataset says.
 
@@ -97,7 +111,7 @@ def read_info(folder: pathlib.Path) -> DatasetInfo:
     """
     path = folder / INFO
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise EpisodesError(f"LeRobot dataset must be whole, got {path}: {error!r}; download it again") from error
     if not isinstance(content, dict):

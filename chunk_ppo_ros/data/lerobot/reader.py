@@ -26,6 +26,7 @@ from chunk_ppo_ros.data.lerobot.info import INFO, DatasetInfo, read_info
 from chunk_ppo_ros.data.lerobot.parquet_files.columns import check_type, vectors
 from chunk_ppo_ros.data.lerobot.parquet_files.files import forget_files, read_columns
 from chunk_ppo_ros.data.lerobot.row_index import (
+    FRAME_INDEX,
     TIMESTAMP,
     EpisodeRows,
     RowIndex,
@@ -138,8 +139,16 @@ class _Dataset:
         return cameras
 
     def _facts(self, taken: Dimensions, times: np.ndarray | None, config: TrainConfig) -> RecordingFacts:
-        coarse = TIMESTAMP in self.index.values and times is None
-        return facts_of(self.info, taken, [*self.index.other_columns, *undeclared_videos(self.info)], coarse, config)
+        assumed = []
+        if times is None:
+            why = "are too coarse to tell steps apart" if TIMESTAMP in self.index.values else "are missing"
+            assumed.append(f"time stamps {why}, so steps are {1 / self.info.rate:.4g} s apart")
+        if FRAME_INDEX not in self.index.values:
+            assumed.append("the rows have no frame_index, so steps are in the order of the rows")
+        if self.entries is None:
+            assumed.append("the dataset has no table of episodes (meta/episodes), so the rows alone tell the episodes")
+        undeclared = [*self.index.other_columns, *undeclared_videos(self.info)]
+        return facts_of(self.info, taken, undeclared, assumed, config)
 
 
 def _open(folder: pathlib.Path, recordings: RecordingsConfig, prompt: str) -> _Dataset:
@@ -172,8 +181,7 @@ def _check_cameras(info: DatasetInfo) -> None:
             if other is not feature:
                 raise EpisodesError(
                     f"cameras must have different names, got {other.name} and {feature.name} in {info.path}; take one "
-                    "of "
-                    "them out of the features there"
+                    "of them out of the features there"
                 )
 
 

@@ -177,9 +177,8 @@ def check_against_table(
         if length is not None and length != count:
             raise EpisodesError(
                 f"episode {number} must have the {length} steps that {entries[number].listed_in} lists, got {count} "
-                "rows "
-                f"in {info.folder}; it may be two takes under one number, or cut short: download the dataset again, or "
-                f"leave out 'episode {number}' (--leave_out_episodes)"
+                f"rows in {info.folder}; it may be two takes under one number, or cut short: download the dataset "
+                f"again, or leave out 'episode {number}' (--leave_out_episodes)"
             )
     totals = (
         ("total_episodes", info.total_episodes, len(counts)),
@@ -189,8 +188,7 @@ def check_against_table(
         if told is not None and told != found and not left_out:
             raise EpisodesError(
                 f"{key} must be what the rows hold, got {told} in {info.path} and {found} in the data files; download "
-                "the "
-                "dataset again, or correct the number if you removed episodes"
+                "the dataset again, or correct the number if you removed episodes"
             )
 
 
@@ -244,7 +242,6 @@ def _check_frames(frames: np.ndarray, rows: EpisodeRows, source: str) -> None:
     problem = f"{frames[step]:g} twice" if twice else f"{frames[step]:g} in the place of {step}"
     raise EpisodesError(
         f"frame_index must count the steps of {source} from 0 to {len(frames) - 1}, got {problem} "
-        f"({rows.where(step)}); "
-        "steps are missing, or two takes have one number: leave the episode out (--leave_out_episodes), or download it "
-        "again"
+        f"({rows.where(step)}); steps are missing, or two takes have one number: leave the episode out "
+        "(--leave_out_episodes), or download it again"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +9,7 @@ import numpy as np
 import pyarrow
 
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
-from chunk_ppo_ros.data.lerobot.info import DatasetInfo
+from chunk_ppo_ros.data.lerobot.info import DatasetInfo, parse_json
 from chunk_ppo_ros.data.lerobot.parquet_files.files import column_types, index_column, read_columns
 
 TASKS, TASK_LINES = "meta/tasks.parquet", "meta/tasks.jsonl"
@@ -93,7 +92,7 @@ def json_lines(path: pathlib.Path) -> list[tuple[int, dict[str, object]]]:
         EpisodesError: where the file cannot be read, or a line is not a JSON object.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, ValueError) as error:
         raise EpisodesError(f"LeRobot dataset must be whole, got {path}: {error!r}; download it again") from error
     found = []
@@ -101,7 +100,7 @@ def json_lines(path: pathlib.Path) -> list[tuple[int, dict[str, object]]]:
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = parse_json(line)
         except (ValueError, RecursionError) as error:
             raise EpisodesError(
                 f"LeRobot dataset must be whole, got no JSON in line {number} of {path}: {error}; download it again"
@@ -130,8 +129,7 @@ def _text_column(texts: Sequence[str], index: str, path: pathlib.Path, names: Se
         raise EpisodesError(f"tasks must have a column of texts, got {', '.join(names)} in {path}; {_ADVICE}")
     raise UnansweredQuestion(
         f"tasks must have one column of texts, or one that is named task, got {', '.join(texts)} in {path}; give the "
-        "task "
-        "by --prompt, or rename the column"
+        "task by --prompt, or rename the column"
     )
 
 

@@ -9,6 +9,12 @@ from chunk_ppo_ros.data.lerobot.row_index import EpisodeRows
 
 _MAX_RATE_ERROR = 0.1
 """The largest relative difference between the rate that time stamps show and the declared one."""
+_FEWEST_STEPS = 5
+"""The number of steps from which the rate is compared."""
+_ADVICE = (
+    "leave the episode out (--leave_out_episodes), or take timestamp out of the features in meta/info.json if it means "
+    "nothing"
+)
 _MAX_STEPS, _MAX_PAUSE = 3.0, 0.1
 """A jump is longer than so many steps, and longer than a step by so many s."""
 
@@ -28,8 +34,7 @@ def step_times(stamps: np.ndarray, rate: float, rows: EpisodeRows, source: str) 
     missing = np.flatnonzero(~np.isfinite(stamps))
     if missing.size:
         raise EpisodesError(
-            f"timestamp must be a time in s, got {stamps[missing[0]]:g} in {rows.where(int(missing[0]))}; leave the "
-            f"episode out (--leave_out_episodes) or correct it"
+            f"timestamp must be a time in s, got {stamps[missing[0]]:g} in {rows.where(int(missing[0]))}; {_ADVICE}"
         )
     coarse = np.spacing(np.float32(np.abs(stamps).max())) > 0.1 / rate  # float32 seconds since 1970 are 128 s apart
     if coarse and np.all(stamps == stamps.astype(np.float32)):
@@ -38,17 +43,15 @@ def step_times(stamps: np.ndarray, rate: float, rows: EpisodeRows, source: str) 
     limit = max(_MAX_STEPS / rate, 1.0 / rate + _MAX_PAUSE)
     wrong = np.flatnonzero((steps <= 0.0) | (steps > limit))
     typical = float(np.median(steps)) if steps.size else 1.0 / rate
-    if typical > 0.0 and abs(typical * rate - 1.0) > _MAX_RATE_ERROR:
+    if len(stamps) >= _FEWEST_STEPS and typical > 0.0 and abs(typical * rate - 1.0) > _MAX_RATE_ERROR:
         raise EpisodesError(
-            f"time stamps must show the declared rate, got {1 / typical:.4g} Hz and fps {rate:g} in {source}; correct "
-            "fps "
-            "in meta/info.json, or leave the episode out (--leave_out_episodes)"
+            f"time stamps must show the declared rate, got {1 / typical:.4g} Hz and fps {rate:g} in {source}; "
+            f"correct fps in meta/info.json, {_ADVICE}"
         )
     if wrong.size:
         step = int(wrong[0]) + 1
         raise EpisodesError(
             f"time stamps must rise by {1 / rate:.3g} s a step, got {steps[step - 1]:.4g} s before step {step} of "
-            f"{source} "
-            f"({rows.where(step)}); leave the episode out (--leave_out_episodes)"
+            f"{source} ({rows.where(step)}); {_ADVICE}"
         )
     return stamps

@@ -22,6 +22,8 @@ _MAX_RATE_ERROR = 0.05
 """The largest relative difference between the frames per second of a video and those that are declared."""
 _FEWEST_FRAMES = 5
 """The number of frames from which the mean rate of a video is compared."""
+_MAX_TINT = 8.0
+"""The largest mean difference between the channels of a picture that is gray but was compressed, of 255."""
 _ADVICE = "download or record it again"
 
 
@@ -39,9 +41,8 @@ def check_places(info: DatasetInfo, entries: Mapping[int, EpisodeEntry]) -> None
             if entry.length is not None and abs(place.end - place.begin - entry.length / info.rate) > 1.0 / info.rate:
                 raise EpisodesError(
                     f"episode {number} of {entry.length} steps must take {entry.length / info.rate:.3f} s in the "
-                    "videos of "
-                    f"{name}, got {place.begin:.3f} to {place.end:.3f} s in {entry.listed_in}; download the dataset "
-                    "again"
+                    f"videos of {name}, got {place.begin:.3f} to {place.end:.3f} s in {entry.listed_in}; download the "
+                    "dataset again"
                 )
             spans.setdefault((name, place.path), []).append((place.begin, place.end, number))
     for (name, path), found in spans.items():
@@ -111,8 +112,9 @@ def check_video(
     facts = describe_video(place.path)
     where = f"{place.path} ({source})"
     check_size(feature, facts.height, facts.width, where)
-    check_colors(feature, facts.channels, facts.bits, where)
+    check_colors(feature, facts.channels, facts.bits, where, is_video=True)
     _check_rate(info, feature, facts, where)
+    _check_gray(feature, place, info, where)
     if facts.num_frames is None:
         return
     wanted = length if frames.number is None else frames.number
@@ -121,14 +123,24 @@ def check_video(
         rule = "one frame for each step of its episodes" if exact else "a frame for each step of its episodes"
         raise EpisodesError(
             f"video of {feature.camera} must have {rule}, {wanted}, got {facts.num_frames} in {where}; {_ADVICE}, or "
-            "leave "
-            "the episode out (--leave_out_episodes)"
+            "leave the episode out (--leave_out_episodes)"
         )
     if facts.duration and place.begin + (length - 1.5) / info.rate > facts.duration:
         raise EpisodesError(
-            f"video of {feature.camera} must last to the end of its episode, {place.begin + length / info.rate:.3f} "
-            "s, got "
-            f"{facts.duration:.3f} s in {where}; {_ADVICE}"
+            f"video of {feature.camera} must last to the end of its episode, {place.begin + length / info.rate:.3f} s, "
+            f"got {facts.duration:.3f} s in {where}; {_ADVICE}"
+        )
+
+
+def _check_gray(feature: Feature, place: VideoPlace, info: DatasetInfo, where: str) -> None:
+    """Refuses a video of colors that is declared as gray. Its first frame of the episode tells."""
+    if feature.image_size is None or feature.image_size[2] != 1:
+        return
+    image = open_video(place.path).frame_at(place.begin, tolerance=0.5 / info.rate).astype(np.int16)
+    if np.ptp(image, axis=2).mean() > _MAX_TINT:
+        raise EpisodesError(
+            f"images of {feature.camera} must be gray as declared in meta/info.json (1 channel), got colors in "
+            f"{where}; correct the shape there"
         )
 
 
