@@ -225,6 +225,18 @@ def test_controllers_that_were_gone_have_lost_the_goals_of_the_motors() -> None:
     assert losses == [0, 0, 0, 1, 1, 1]
 
 
+def test_an_arm_that_is_not_followed_is_logged_once_though_the_seconds_in_the_reason_change() -> None:
+    node = FakeNode()
+    driver = DriverPublisher(node, Conditions(node))  # type: ignore[arg-type]
+    for problem in ("no joint states for 2.02 s", "no joint states for 2.04 s", "they must agree"):
+        driver.update(run_id="run", human=False, segment=0, problem=problem)
+    assert [each.message for each in node.published("takeover_state")][-1] == "they must agree"
+    assert node.take_lines() == [
+        ("warning", "the robot holds: no joint states for 2.02 s"),
+        ("warning", "the robot holds: they must agree"),
+    ]
+
+
 def test_what_the_leaders_do_is_published_when_it_changes_and_what_is_waited_for_is_logged_once() -> None:
     node = FakeNode()
     driver = DriverPublisher(node, Conditions(node))  # type: ignore[arg-type]

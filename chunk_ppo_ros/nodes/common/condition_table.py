@@ -194,7 +194,7 @@ LEADER_NOT_FOLLOWED = Condition(
     key="leader arms",
     text="the robot holds: {reason}",
     cleared="the robot no longer holds",
-    renewed_by=("reason",),
+    renewed_by=("kind",),  # The reason tells seconds, which change at each step.
 )
 
 # These conditions are about the disk.

@@ -11,6 +11,11 @@ MAX_KINDS = 64
 """The number of kinds of messages that are remembered."""
 
 
+def kind_of(text: str) -> str:
+    """Returns a message without its numbers. Messages of one kind differ in numbers alone."""
+    return re.sub(r"[\d.]+", "0", text)
+
+
 @dataclasses.dataclass
 class _Kind:
     """Holds when a kind of message was logged, steady s, and how many came since."""
@@ -35,7 +40,7 @@ class HoldOff:
             text: the message.
             now: the steady time, s.
         """
-        name = re.sub(r"[\d.]+", "0", text)
+        name = kind_of(text)
         kind = self._kinds.get(name)
         if kind is not None and now - kind.logged_at < HOLD_OFF:
             kind.num_since += 1

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from chunk_ppo_ros.core.types import DEFAULT_SENDER
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.hold_off import kind_of
 from chunk_ppo_ros.nodes.robot.leaders.takeover import Takeover
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of, time_from_ns
@@ -86,7 +87,7 @@ class DriverPublisher:
             self._node.get_logger().info("a human drives" if human else "the policy drives")
         self._log("" if problem else message)
         if problem:
-            self._conditions.raise_condition(condition_table.LEADER_NOT_FOLLOWED, reason=problem)
+            self._conditions.raise_condition(condition_table.LEADER_NOT_FOLLOWED, reason=problem, kind=kind_of(problem))
         else:
             self._conditions.clear_condition(condition_table.LEADER_NOT_FOLLOWED)
 

@@ -47,6 +47,7 @@ class ServiceCall:
         self._client = client
         self._request = request
         self._future: Future | None = None
+        self._is_there = False
         self._sent_at = 0.0
         self._waited = 0.0
         self._asked_at = self._answered_at = 0.0
@@ -54,7 +55,7 @@ class ServiceCall:
     @property
     def reason(self) -> str:
         """Whether the service is missing, or is late with its answer."""
-        if self._future is None:
+        if not self._is_there:
             return f"the service {self._client.srv_name} is not there yet; check that the driver of the arm runs"
         if self._waited < PATIENCE:
             return PREPARING
@@ -73,7 +74,8 @@ class ServiceCall:
     def is_over(self, now: float) -> bool:
         """Returns whether the answer has come. Sends the request first where it was not sent."""
         if self._future is None:
-            if self._client.service_is_ready():
+            self._is_there = self._client.service_is_ready()
+            if self._is_there:
                 self._future, self._sent_at = self._client.call_async(self._request), now
                 self._asked_at = time.monotonic()
                 self._future.add_done_callback(self._note_answer)
