@@ -40,7 +40,7 @@ def test_an_interrupt_that_comes_while_garbage_is_collected_ends_the_command(tmp
         "from chunk_ppo_ros.cli.commands import leave, run_command\n"
         "leave(run_command('collecting', {'endless': ('endless', '')}, ['endless']))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.stdout == "the interrupt was dropped\n"
     assert (done.returncode, done.stderr) == (130, "collecting endless: stopped\n")
 
@@ -60,7 +60,7 @@ def test_after_an_interrupt_no_thread_holds_the_process() -> None:
         "print('printed before', end='')\n"
         "leave(INTERRUPTED)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (130, "printed before")
 
 

@@ -32,7 +32,7 @@ def test_a_callback_gets_the_message_its_publisher_and_the_time_when_it_was_sent
         executor.add_node(node)
         before = time.time_ns()
         publisher.publish(Bool(data=True))
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 60.0
         while not got and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)
         (message, origin), (info,) = got[0], node.get_publishers_info_by_topic("/said")

@@ -31,7 +31,7 @@ from chunk_ppo_ros.nodes.operate.picture import Answer, Phase, Picture
 from chunk_ppo_ros.nodes.operate.session import Session, open_session
 from chunk_ppo_ros.nodes.wire import qos, topics
 from support.operator_pictures import PLACE, READY, in_episode, running
-from support.spinner import Spinner
+from support.spinner import PATIENCE, Spinner
 
 pytestmark = pytest.mark.graph
 
@@ -163,7 +163,7 @@ def test_statuses_are_heard_and_a_node_that_leaves_is_named(run: FakeRun, sessio
 
 
 def test_without_a_graph_nobody_answers_and_nothing_breaks(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + PATIENCE
     while session.board.picture.nodes is None and time.monotonic() < deadline:
         time.sleep(0.05)
     assert session.board.picture.nodes == frozenset()
@@ -187,7 +187,7 @@ def test_an_answer_that_does_not_come_is_given_up(
     monkeypatch.setattr(link, "ANSWER_TIMEOUT", 0.2)
     run.spin(1.0)
     press(session, "start")
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + PATIENCE
     while (answer := session.board.picture.answer) is None or answer.success is None:
         assert time.monotonic() < deadline
         time.sleep(0.05)

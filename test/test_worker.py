@@ -11,7 +11,7 @@ from chunk_ppo_ros.nodes.common.worker import Outcome, Worker
 
 pytestmark = pytest.mark.graph
 
-PATIENCE = 5.0  # s
+PATIENCE = 60.0  # s
 
 
 class Spinner:
