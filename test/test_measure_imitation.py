@@ -65,6 +65,10 @@ def test_pretrain_measures_the_held_out_episodes(imitation: Imitation) -> None:
     assert data is not None and len(data.trained_on) == 3
     assert content["episodes"] == [mark.name for mark in data.held_out] and len(data.held_out) == 2
     assert not {mark.crc for mark in data.trained_on} & {mark.crc for mark in data.held_out}
+    # An action is its state + 1, and each number rises by 0.14 a step.
+    np.testing.assert_allclose(data.mean_chunk[0], np.ones(14), atol=1e-5)
+    assert data.mean_chunk[1, 0] == pytest.approx(1.14, abs=1e-5)
+    assert data.mean_chunk[3, 0] == pytest.approx(1.42 - 2 * 0.14 / 6, abs=1e-5)  # The last of six repeats an action.
     # Each has chunks at the steps 0, 2 .. 10.
     assert content["num_chunks"] == 12
     first = f"12 chunks of 2 episodes ({', '.join(content['episodes'])}); they were held out, and the policy was not"

@@ -102,13 +102,17 @@ def test_token_nats_are_those_of_the_policy_and_joint_nats_add_up_to_them(constr
     assert nats.per_token == pytest.approx(nats.token_nats.sum() / batch.token_mask.sum())
 
 
-def test_nats_by_frequency_are_those_of_counted_tokens() -> None:
-    """The tokens of all chunks are counted, so their mean is the entropy of the counts, but for the smoothing by 1."""
-    tokenizer = make_bundle(constrained=False).tokenizer
+@pytest.mark.parametrize("constrained", [True, False])
+def test_nats_by_frequency_are_those_of_counted_tokens(constrained: bool) -> None:
+    """The tokens of all chunks are counted, so their mean is the entropy of the counts, but for the smoothing by 1.
+
+    Where decoding is constrained, "|" is no choice.
+    """
+    tokenizer = make_bundle(constrained=constrained).tokenizer
     batch = make_chunks(tokenizer).batch
     counts = count_tokens(batch, tokenizer)
-    assert counts[-1] == CHUNKS and counts.sum() == batch.token_mask.sum()
-    smoothed = (counts + 1) / (counts + 1).sum()
+    assert counts[-1] == (0 if constrained else CHUNKS) and counts.sum() == batch.token_mask.sum()
+    smoothed = (counts + 1) / (counts + 1)[: -1 if constrained else None].sum()
     nats = nats_by_frequency(batch, counts, tokenizer)
     assert nats.per_token == pytest.approx(-np.sum(counts * np.log(smoothed)) / counts.sum())
     np.testing.assert_allclose(nats.joint_nats.sum(axis=1) + nats.end_nats, nats.token_nats.sum(axis=1), rtol=1e-9)

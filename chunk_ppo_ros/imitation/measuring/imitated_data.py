@@ -45,10 +45,6 @@ class EpisodeMark:
         content = (np.ascontiguousarray(part, np.float32).tobytes() for part in (episode.states, episode.actions))
         return cls(episode.source, zlib.crc32(b"".join(content)))
 
-    def matches(self, other: EpisodeMark) -> bool:
-        """Returns whether two marks are of the same episode, by its content or its name."""
-        return self.crc == other.crc or self.name == other.name
-
 
 @dataclasses.dataclass(frozen=True)
 class ImitatedData:
