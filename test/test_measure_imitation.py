@@ -87,7 +87,7 @@ def test_the_command_measures_the_same_episodes_wherever_they_are(
         (moved / f"take_{file.name}").write_bytes(file.read_bytes())
     assert main([*imitation.flags(str(moved)), "--json", str(tmp_path / "figures.json")]) == 0
     printed = capsys.readouterr().out
-    assert "they are 2 of the 2 that its imitation held out" in printed
+    assert "they are 2 of the 2 that its imitation held out" in printed and "imitated the same data (" in printed
     found = json.loads((tmp_path / "figures.json").read_text())
     pretrained = json.loads(imitation.checkpoint.with_name("one.json").read_text())
     assert found["likelihood"]["nats_per_token"] == pytest.approx(pretrained["likelihood"]["nats_per_token"], rel=1e-4)
@@ -113,6 +113,8 @@ def test_the_number_of_chunks_is_bounded_and_episodes_are_named(
     assert chunks.starts == tuple(f"{data.trained_on[0].name}, step {step}" for step in (0, 4, 10))
     assert chunks.episodes == (data.trained_on[0].name,) and len(chunks.batch) == 3
     assert names["trained_on"].startswith("the policy was trained on 1 of them, so ")
+    assert main([*imitation.flags(str(imitation.recorded)), "--arm_order", "right_first"]) == 2
+    assert "imitated recordings that were read otherwise: recordings.arm_order: " in capsys.readouterr().err
     assert main([*imitation.flags(str(imitation.recorded)), "--held_out", "cup/episode_9.hdf5"]) == 2
     assert "--held_out must name episodes of --episodes, got cup/episode_9.hdf5" in capsys.readouterr().err
 

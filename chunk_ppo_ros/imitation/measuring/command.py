@@ -16,6 +16,7 @@ from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.data.episode import Episode
+from chunk_ppo_ros.data.fingerprint import record_of
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import read_chunks
 from chunk_ppo_ros.imitation.behavior_cloning import tokenize
@@ -26,6 +27,7 @@ from chunk_ppo_ros.imitation.measuring.measurement import Measurement
 from chunk_ppo_ros.imitation.measuring.table import to_table
 from chunk_ppo_ros.imitation.norm_stats import check_dims
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
+from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 
 
@@ -43,6 +45,7 @@ def measure_checkpoint(
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
+        ContradictedCheckpoint: when the episodes were read with another meaning than those that it imitated.
         EpisodesError: when the episodes cannot be read, do not fit the model, or lack a name of `held_out`.
     """
     bundle, imitated = restore.load(checkpoint, config), imitated_by(checkpoint)
@@ -50,6 +53,7 @@ def measure_checkpoint(
         imitated.check_fits(bundle.tokenizer)
     episodes = leave_out_failures(read_all(paths, config))
     check_dims(episodes, config.model)
+    check_data(checkpoint, record_of(episodes, paths, config), insisted=config.recordings.insist)
     chosen = choose_episodes(episodes, imitated, names=held_out)
     settings = config.pretrain
     starting = limit_starts(chosen.episodes, stride=settings.chunk_stride, most=settings.measured_chunks)
