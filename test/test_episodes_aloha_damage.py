@@ -248,6 +248,45 @@ def test_parts_upon_each_other_are_refused(tmp_path: pathlib.Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("signature", [b"TREE", b"SNOD", b"HEAP", b"GCOL"])
+def test_numbers_in_the_structure_of_the_file_are_refused(tmp_path: pathlib.Path, signature: bytes) -> None:
+    path = write_aloha(tmp_path / "episode_0.hdf5", attributes={"prompt": "stack the cup"})
+    content = path.read_bytes()
+    move_actions(path, content.rindex(signature) - 40)
+    with pytest.raises(EpisodesError, match=r"header of action must point to its numbers, .* in .*episode_0|index of"):
+        read(path)
+
+
+@pytest.mark.parametrize("shift", [-8, -4])
+def test_numbers_that_begin_within_others_are_refused(tmp_path: pathlib.Path, shift: int) -> None:
+    """The actions follow the states."""
+    path = write_aloha(tmp_path / "episode_0.hdf5", images={})
+    with h5py.File(path) as file:
+        place = file["action"].id.get_offset()
+        assert place == file["observations/qpos"].id.get_offset() + motion().nbytes
+    move_actions(path, place + shift)
+    with pytest.raises(EpisodesError, match=r"index of .*episode_0\.hdf5 must point to separate parts"):
+        read(path)
+
+
+def move_actions(path: pathlib.Path, place: int) -> None:
+    """Lets the header of the actions point to another place."""
+    with h5py.File(path) as file:
+        old = file["action"].id.get_offset().to_bytes(8, "little")
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, place.to_bytes(8, "little")))
+
+
+def test_datasets_upon_each_other_are_refused(tmp_path: pathlib.Path) -> None:
+    path = write_aloha(tmp_path / "episode_0.hdf5")
+    with h5py.File(path) as file:
+        states = file["observations/qpos"].id.get_offset()
+    move_actions(path, states)
+    with pytest.raises(EpisodesError, match=r"index of .*episode_0\.hdf5 must point to separate parts"):
+        read(path)
+
+
 def test_texts_that_were_overwritten_with_zeros_do_not_hang(tmp_path: pathlib.Path) -> None:
     path = whole_files()["varying"](tmp_path / "episode_0.hdf5")
     content = bytearray(path.read_bytes())

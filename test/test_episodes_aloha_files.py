@@ -9,6 +9,7 @@ import pytest
 
 from chunk_ppo_ros.config import RecordingsConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
+from chunk_ppo_ros.data.bags.teleop_bag import TeleopBagReader
 from chunk_ppo_ros.data.episode import LeftOut
 from chunk_ppo_ros.data.readers import iterate_episodes, read_episodes
 from support.aloha_files import write_aloha
@@ -49,14 +50,21 @@ def test_a_link_to_the_folder_itself_does_not_repeat_it(tmp_path: pathlib.Path) 
     assert names(tmp_path) == ["task/x_0.hdf5"]
 
 
-@pytest.mark.parametrize("name", ["meta/info.json", "part_0.mcap", "part_0.db3"])
-def test_a_folder_of_another_format_is_left_out_by_name(tmp_path: pathlib.Path, name: str) -> None:
+def test_a_folder_of_another_format_is_left_out_by_name(tmp_path: pathlib.Path) -> None:
     write_aloha(tmp_path / "task" / "x_0.hdf5")
-    (tmp_path / "z_bag" / name).parent.mkdir(parents=True)
-    (tmp_path / "z_bag" / name).touch()
+    (tmp_path / "z_set" / "meta").mkdir(parents=True)
+    (tmp_path / "z_set" / "meta" / "info.json").touch()
     found = list(iterate_episodes(tmp_path, CONFIG))
-    assert found[1] == LeftOut(str(tmp_path / "z_bag"), "it is a folder of another format; name it by itself")
+    assert found[1] == LeftOut(str(tmp_path / "z_set"), "it is a folder of another format; name it by itself")
     assert len(found) == 2
+
+
+def test_a_folder_with_bags_too_is_refused(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader of bags is asked first, and would not read the HDF5 files."""
+    monkeypatch.setattr(TeleopBagReader, "recognizes", lambda self, path: True)
+    write_aloha(tmp_path / "task" / "x_0.hdf5")
+    with pytest.raises(EpisodesError, match=r"of one format, got bags and ALOHA files .*; name the folders of each"):
+        read_episodes(tmp_path, CONFIG)
 
 
 def test_an_empty_file_is_refused_and_can_be_left_out(tmp_path: pathlib.Path) -> None:

@@ -65,6 +65,8 @@ Readers of other packages are asked first, because their formats may be special 
 Then the readers of this package are asked in this order. The first reader that recognizes a path reads it.
 """
 
+_BAGS = ("teleop_bag", "rollout_bag")
+
 
 def read_all(paths: Sequence[pathlib.Path], config: TrainConfig) -> list[Episode]:
     """Returns all episodes of files and folders, in control steps of `robot.control_rate`.
@@ -131,11 +133,17 @@ def find_reader(path: pathlib.Path) -> EpisodeReader:
             f"episodes must be of one format, got {path}, which {' and '.join(found)} recognize; uninstall the "
             "packages that you do not need"
         )
-    own = [READERS.get(name)() for name in READERS.own_names()]
-    reader = next(iter(found.values()), None) or next((each for each in own if each.recognizes(path)), None)
-    if reader is None:
-        raise EpisodesError(_unknown(path, [*own, *others.values()]))
-    return reader
+    own = {name: READERS.get(name)() for name in READERS.own_names()}
+    found = found or {name: reader for name, reader in own.items() if reader.recognizes(path)}
+    if not found:
+        raise EpisodesError(_unknown(path, [*own.values(), *others.values()]))
+    first, *rest = found
+    if first in _BAGS and "aloha_hdf5_folder" in rest:
+        raise EpisodesError(
+            f"episodes of a folder must be of one format, got bags and {found[rest[-1]].description} in {path}; "
+            "name the folders of each format one by one"
+        )
+    return found[first]
 
 
 def _unknown(path: pathlib.Path, readers: Sequence[EpisodeReader]) -> str:

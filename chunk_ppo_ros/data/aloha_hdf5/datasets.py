@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+from collections.abc import Collection
 
 import h5py
 import numpy as np
 
 from chunk_ppo_ros.core.errors import EpisodesError
+
+_STRUCTURE = re.compile(rb"TREE[\x00\x01]|SNOD\x01\x00|HEAP\x00{4}|GCOL\x01\x00{3}|OHDR\x02|OCHK")
+"""The signatures with which parts of the structure of an HDF5 file begin. Numbers never have them, except by chance."""
 
 Segment = tuple[int, int]
 """Where a part of an array is in the file: its first byte and the byte after its last."""
@@ -30,7 +35,14 @@ def read_numbers(dataset: h5py.Dataset) -> np.ndarray:
         )
     check_written(dataset)
     with np.errstate(invalid="ignore"):  # NaN is refused by name, later
-        return np.asarray(dataset[()], np.float64)
+        values = np.asarray(dataset[()])
+    if _STRUCTURE.search(values.tobytes()):
+        raise EpisodesError(
+            f"the header of {name_of(dataset)} must point to its numbers, got a part of the file's own structure in "
+            f"{dataset.file.filename}; copy or record it again"
+        )
+    with np.errstate(invalid="ignore"):
+        return values.astype(np.float64)
 
 
 def check_written(dataset: h5py.Dataset) -> list[Segment]:
@@ -70,6 +82,23 @@ def check_apart(segments: list[Segment], where: str, file_size: int) -> None:
         raise EpisodesError(
             f"the index of {where} must point to separate parts of the file, got a damaged one; copy or record it again"
         )
+
+
+def check_all_apart(file: h5py.File, names: Collection[str]) -> None:
+    """Refuses a file in which datasets lie upon each other, or upon the header of another.
+
+    Args:
+        file: the open file.
+        names: the names of the datasets. Those that are in other files are not looked at.
+
+    Raises:
+        EpisodesError: for such a file.
+    """
+    found = [thing for name in names if isinstance(thing := file.get(name), h5py.Dataset)]
+    here = {dataset for dataset in found if dataset.file.filename == file.filename}
+    headers = [h5py.h5o.get_info(dataset.id).addr for dataset in here]
+    segments = [segment for dataset in here for segment in check_written(dataset)]
+    check_apart([*segments, *((place, place + 1) for place in headers)], file.filename, file.id.get_filesize())
 
 
 def name_of(dataset: h5py.Dataset) -> str:

@@ -19,6 +19,7 @@ from chunk_ppo_ros.data import conventions
 from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
 from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, unused_attributes
 from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
+from chunk_ppo_ros.data.aloha_hdf5.datasets import check_all_apart
 from chunk_ppo_ros.data.aloha_hdf5.heaps import check_heaps
 from chunk_ppo_ros.data.aloha_hdf5.opening import opened
 from chunk_ppo_ros.data.aloha_hdf5.timing import PERIOD_NAMES, RATE_NAMES, Timing, timing_of
@@ -83,6 +84,7 @@ def read_hdf5(path: pathlib.Path, config: TrainConfig) -> Episode:
         check_heaps(path, whole=any(dataset.dtype.kind == "O" for dataset in datasets))
         vectors = vectors_of(file)
         cameras = cameras_of(file, path, len(vectors.states), camera_names(config), recordings.channel_order)
+        check_all_apart(file, {STATES, ACTIONS, *cameras.used})
         prompt, prompt_said = (config.run.prompt, ()) if config.run.prompt else labels.prompt_of(file)
         success = labels.success_of(file)
         timing = timing_of(file, datasets, len(vectors.states), recordings)
