@@ -18,7 +18,8 @@ from chunk_ppo_ros.core.folders import check_folder
 from chunk_ppo_ros.data.episode import Episode, to_chunks
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
-from chunk_ppo_ros.model.tokenization.normalization import FILE, MIN_RANGE, NormStats, Stats, compute_norm_stats
+from chunk_ppo_ros.model.tokenization.norm_stats_file import FILE
+from chunk_ppo_ros.model.tokenization.normalization import MIN_RANGE, NormStats, Stats, compute_norm_stats
 from chunk_ppo_ros.robot import aloha
 
 

@@ -7,13 +7,16 @@ openpi's checkpoints have norm_stats.json in `assets/<asset_id>/` and no tokeniz
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 from pathlib import Path
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
-from chunk_ppo_ros.model.tokenization.normalization import FILE, NormStats
+from chunk_ppo_ros.model.tokenization.norm_stats_file import FILE
+from chunk_ppo_ros.model.tokenization.normalization import NormStats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import FAST_FOLDER, PROMPT_MODEL, PolicyTokenizer
 from chunk_ppo_ros.model.tokenization.prompt_tokenizer import PALIGEMMA_VOCAB_SIZE, PromptTokenizer
 
@@ -46,8 +49,8 @@ class PolicyAssets:
         folder = _find(assets, asset_id)
         try:
             return cls(folder, NormStats.load(folder))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise CheckpointError(f"{folder / FILE} cannot be used: {error!r}; make it by norm-stats") from error
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{folder / FILE} cannot be used: {error}") from error
 
     def load_tokenizer(self, model: Pi0FASTActorCriticConfig, *, tokenizer_dir: str | Path = "") -> PolicyTokenizer:
         """Returns the tokenizers with these statistics.
@@ -62,13 +65,13 @@ class PolicyAssets:
         Raises:
             CheckpointError: when a file is missing or does not fit the configuration.
         """
-        self._check_dims(model.action_dim)
+        norm_stats = self._fitted(model)
         tokenizers = Path(tokenizer_dir or self.folder)
         try:
             prompt, fast = load_tokenizers(tokenizers, model)
             if model.vocab_size == PALIGEMMA_VOCAB_SIZE and not (self.folder / PROMPT_MODEL).is_file():
                 prompt.require_paligemma(tokenizers / PROMPT_MODEL)
-            return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=self.norm_stats, config=model)
+            return PolicyTokenizer(prompt=prompt, fast=fast, norm_stats=norm_stats, config=model)
         except Exception as error:  # The libraries of the tokenizers raise many kinds of errors.
             raise CheckpointError(
                 f"the tokenizers of {tokenizers} cannot be used: {error}; openpi's checkpoints have none, so name a "
@@ -84,14 +87,39 @@ class PolicyAssets:
         if (self.folder / FAST_FOLDER).is_dir():
             shutil.copytree(self.folder / FAST_FOLDER, target / FAST_FOLDER)
 
-    def _check_dims(self, action_dim: int) -> None:
-        found = (self.norm_stats.state.dim, self.norm_stats.actions.dim)
-        if found != (action_dim, action_dim):
+    def _fitted(self, model: Pi0FASTActorCriticConfig) -> NormStats:
+        """Returns the statistics without padding, and says which dimensions never moved.
+
+        Raises:
+            CheckpointError: when they have other dimensions than the model's actions, or than its transforms need.
+        """
+        norm_stats = self.norm_stats.without_padding(model.action_dim)
+        state, actions = norm_stats.state.dim, norm_stats.actions.dim
+        if actions != model.action_dim:
             raise CheckpointError(
-                f"{self.folder / FILE} must have {action_dim} dimensions (model.action_dim), got {found[0]} of the "
-                f"state and {found[1]} of the actions; it belongs to another robot: set model.action_dim, or "
+                f"{self.folder / FILE} must have {model.action_dim} dimensions (model.action_dim), got {state} of the "
+                f"state and {actions} of the actions; it belongs to another robot: set model.action_dim, or "
                 "run.asset_id"
             )
+        try:
+            AlohaTransforms.from_config(model).check_dims(state, actions)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder / FILE} does not fit the model's settings: {error}") from error
+        for part, stats in (("state", norm_stats.state), ("actions", norm_stats.actions)):
+            if stats.constant:
+                _say_constant(self.folder / FILE, part, stats.constant)
+        return norm_stats
+
+
+@functools.cache
+def _say_constant(file: Path, part: str, dimensions: tuple[int, ...]) -> None:
+    """Says once in a process which dimensions have no range."""
+    effect = {
+        "state": "any other value than theirs is the lowest or the highest of the prompt's numbers",
+        "actions": "the policy can only give them the value that they always had",
+    }[part]
+    listed = ", ".join(map(str, dimensions))
+    print(f"{file}: dimensions {listed} of the {part} have q01 = q99, so they never moved: {effect}", flush=True)
 
 
 def load_tokenizers(folder: Path, model: Pi0FASTActorCriticConfig) -> tuple[PromptTokenizer, FastTokenizer]:

@@ -13,14 +13,13 @@ import pathlib
 import numpy as np
 from jaxtyping import Float32, Float64, Real
 
+from chunk_ppo_ros.model.tokenization.norm_stats_file import FILE, PARTS, STATISTICS, read_norm_stats
+
 EPSILON = 1e-6
 """The number that is added to q99 - q01, so that no division is by 0; openpi's value."""
 
 MIN_RANGE = 0.05
 """The smallest q99 - q01 that `compute_norm_stats` returns, in rad or units of the gripper."""
-
-FILE = "norm_stats.json"
-"""The name of the file of statistics in a folder."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +50,21 @@ class Stats:
         """The length of the vector."""
         return len(self.q01)
 
+    @property
+    def num_used(self) -> int:
+        """The number of dimensions up to the last one that is not 0 in every statistic."""
+        used = np.flatnonzero(np.any(np.array([self.mean, self.std, self.q01, self.q99]) != 0, axis=0))
+        return int(used[-1]) + 1 if used.size else 0
+
+    @property
+    def constant(self) -> tuple[int, ...]:
+        """The dimensions whose q01 and q99 are the same, because they never moved."""
+        return tuple(int(index) for index in np.flatnonzero(self.q01 == self.q99))
+
+    def first(self, dim: int) -> Stats:
+        """Returns the statistics of the first `dim` dimensions."""
+        return Stats(self.mean[:dim], self.std[:dim], self.q01[:dim], self.q99[:dim])
+
     def _check(self, values: Real[np.ndarray, "... D"]) -> None:
         if values.shape[-1] != self.dim:
             raise ValueError(
@@ -72,24 +86,28 @@ class NormStats:
 
         Raises:
             FileNotFoundError: when the folder has no such file.
-            ValueError: when statistics are missing or not finite.
+            ValueError: when statistics are missing or cannot be right; the text names the field.
         """
-        path = pathlib.Path(folder) / FILE
-        parts = json.loads(path.read_text())["norm_stats"]
-        missing = [
-            f"{part}.{name}" for part in ("state", "actions") for name in _names() if name not in parts.get(part, {})
-        ]
-        if missing:
-            raise ValueError(
-                f"norm_stats must have state and actions with {', '.join(_names())}, got {path} without {missing}"
-            )
-        return cls(state=_from_json(parts["state"]), actions=_from_json(parts["actions"]))
+        columns = read_norm_stats(pathlib.Path(folder) / FILE)
+        return cls(state=Stats(*columns["state"]), actions=Stats(*columns["actions"]))
+
+    def without_padding(self, action_dim: int) -> NormStats:
+        """Returns the statistics without the zeros by which openpi pads them, where they are padded.
+
+        They are padded where the actions have more than `action_dim` dimensions, and all further ones are 0 in every
+        statistic. The state is padded alike: it keeps its dimensions up to the last that is not 0, and at least
+        `action_dim` of them. Other statistics stay as they are. A joint that never moves may well be 0 in all of them.
+        """
+        if self.actions.dim <= action_dim or self.actions.num_used > action_dim:
+            return self
+        state_dim = min(self.state.dim, max(action_dim, self.state.num_used))
+        return NormStats(state=self.state.first(state_dim), actions=self.actions.first(action_dim))
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes `norm_stats.json` into a folder."""
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        parts = {part: {n: getattr(getattr(self, part), n).tolist() for n in _names()} for part in ("state", "actions")}
+        parts = {part: {n: getattr(getattr(self, part), n).tolist() for n in STATISTICS} for part in PARTS}
         (folder / FILE).write_text(json.dumps({"norm_stats": parts}, indent=2) + "\n")
 
 
@@ -130,20 +148,3 @@ def _compute(values: Real[np.ndarray, "N D"], min_range: float) -> Stats:
     mean, std, q01, q99 = np.array([[c.mean(), c.std(), *np.quantile(c, [0.01, 0.99])] for c in columns]).T
     widen = np.maximum(min_range - (q99 - q01), 0) / 2
     return Stats(mean=mean, std=std, q01=q01 - widen, q99=q99 + widen)
-
-
-def _names() -> list[str]:
-    return [field.name for field in dataclasses.fields(Stats)]
-
-
-def _from_json(values: dict[str, list[float]]) -> Stats:
-    """Returns the statistics of a file, without trailing dimensions that are 0 in every statistic.
-
-    Some files are padded with such dimensions.
-    """
-    columns = np.array([values[name] for name in _names()], np.float64)
-    if not np.all(np.isfinite(columns)):
-        raise ValueError("norm_stats must be finite, got NaN or infinity")
-    used = np.flatnonzero(np.any(columns != 0, axis=0))
-    dim = int(used[-1]) + 1 if used.size else 0
-    return Stats(*columns[:, :dim])

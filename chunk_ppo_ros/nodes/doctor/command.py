@@ -41,7 +41,7 @@ def collect(config: TrainConfig, *, seconds: float, namespace: str, looks_at_gra
         model=model_facts(config.model, config.ppo),
         disk=disk_facts(config.run),
         cv_bridge=cv_bridge_facts(),
-        weights=weight_facts(config.run),
+        weights=weight_facts(config.run, action_dim=config.model.action_dim),
         graph=look_at_graph(config, seconds=seconds, namespace=namespace) if looks_at_graph else None,
     )
 

@@ -7,10 +7,16 @@ from pathlib import Path
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.nodes.doctor.facts import WeightFacts
+from chunk_ppo_ros.robot.aloha import ACTION_DIM
 
 
-def weight_facts(run: RunConfig) -> WeightFacts | None:
-    """Returns the checkpoint of `run.pretrained_checkpoint_path`, or None where the settings name none."""
+def weight_facts(run: RunConfig, *, action_dim: int = ACTION_DIM) -> WeightFacts | None:
+    """Returns the checkpoint of `run.pretrained_checkpoint_path`, or None where the settings name none.
+
+    Args:
+        run: the settings that name the checkpoint.
+        action_dim: the dimensions of the model's actions, beyond which zeros of its statistics are padding.
+    """
     path = run.pretrained_checkpoint_path
     if not path:
         return None
@@ -22,6 +28,7 @@ def weight_facts(run: RunConfig) -> WeightFacts | None:
         statistics = PolicyAssets.find(checkpoint.assets, asset_id=run.asset_id).norm_stats
     except CheckpointError as error:
         return WeightFacts(path, problem=str(error))
+    statistics = statistics.without_padding(action_dim)
     return WeightFacts(
         path,
         settings=checkpoint.settings.values,
