@@ -133,7 +133,15 @@ def test_a_rate_by_the_flag(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("fps", 30), ("frequency", 30.0), ("hz", np.array([30])), ("control_rate", "30"), ("dt", 1 / 30)],
+    [
+        ("fps", 30),
+        ("frequency", 30.0),
+        ("hz", np.array([30])),
+        ("control_rate", "30"),
+        ("dt", 1 / 30),
+        ("FPS", 30),
+        ("DT", 1 / 30),
+    ],
 )
 def test_a_rate_by_an_attribute(tmp_path: pathlib.Path, name: str, value: Any) -> None:
     path = with_attribute(tmp_path, name, value)

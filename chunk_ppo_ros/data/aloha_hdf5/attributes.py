@@ -33,8 +33,8 @@ def number(value: object) -> float | None:
 
 
 def unused_attributes(file: h5py.File, used: Collection[str]) -> tuple[str, ...]:
-    """Returns the name and the value of each attribute of a file that is not used."""
-    rest = [name for name in file.attrs if name not in used]
+    """Returns the name and the value of each attribute of a file that is not used, by names in small letters."""
+    rest = [name for name in file.attrs if name.lower() not in used]
     return tuple(f"attribute {name}, {_shown(attribute(file, name))}" for name in rest)
 
 

@@ -22,7 +22,7 @@ from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
 from chunk_ppo_ros.data.aloha_hdf5.datasets import check_all_apart
 from chunk_ppo_ros.data.aloha_hdf5.heaps import check_heaps
 from chunk_ppo_ros.data.aloha_hdf5.opening import opened
-from chunk_ppo_ros.data.aloha_hdf5.timing import PERIOD_NAMES, RATE_NAMES, Timing, timing_of
+from chunk_ppo_ros.data.aloha_hdf5.timing import PERIOD_NAME, RATE_NAMES, Timing, timing_of
 from chunk_ppo_ros.data.aloha_hdf5.vectors import ACTIONS, STATES, Vectors, vectors_of
 from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts, camera_names
 from chunk_ppo_ros.data.left_out import is_left_out
@@ -134,7 +134,7 @@ def _facts(
     dim = vectors.actions.shape[1]
     order_said, order_assumed = recorders.order_sentence(dim, recordings)
     used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", timing.source, *cameras.used}
-    known = {*labels.PROMPT_NAMES, "success", "sim", "compress", *RATE_NAMES, *PERIOD_NAMES}
+    known = {*labels.PROMPT_NAMES, "success", "sim", "compress", *RATE_NAMES, PERIOD_NAME}
     return RecordingFacts(
         format=f"HDF5 of {recorder.name}",
         said=(*order_said, *cameras.said, *timing.said, *vectors.said),

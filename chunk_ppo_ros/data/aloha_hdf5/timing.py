@@ -15,9 +15,9 @@ from chunk_ppo_ros.data.aloha_hdf5.datasets import check_written, name_of
 from chunk_ppo_ros.robot import aloha
 
 RATE_NAMES = ("fps", "frequency", "hz", "rate", "control_rate", "control_frequency", "control_freq")
-"""The names of an attribute that says the control steps per second."""
-PERIOD_NAMES = ("dt", "DT")
-"""The names of an attribute that says the time of a control step, s."""
+"""The names of an attribute that says the control steps per second, in small or capital letters."""
+PERIOD_NAME = "dt"
+"""The name of an attribute that says the time of a control step, s, in small or capital letters."""
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 """The units of recorded times. The rate of a robot within `_RATES` fits one of them at most."""
@@ -80,10 +80,11 @@ def timing_of(file: h5py.File, datasets: list[h5py.Dataset], num_steps: int, rec
 
 def _said(file: h5py.File) -> dict[str, float]:
     """Returns the rates that attributes say, Hz, by where they are from."""
-    rates = {name: number(attribute(file, name)) for name in RATE_NAMES}
-    periods = {name: number(attribute(file, name)) for name in PERIOD_NAMES}
-    rates |= {name: 1 / period for name, period in periods.items() if period}
-    return {f"the attribute {name}": rate for name, rate in rates.items() if rate is not None}
+    numbers = {name: number(attribute(file, name)) for name in file.attrs}
+    known = {name: value for name, value in numbers.items() if value is not None}
+    rates = {name: rate for name, rate in known.items() if name.lower() in RATE_NAMES}
+    rates |= {name: 1 / period for name, period in known.items() if name.lower() == PERIOD_NAME and period}
+    return {f"the attribute {name}": rate for name, rate in rates.items()}
 
 
 def _one_of(rates: dict[str, float], filename: str) -> float:
