@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros.agent.restore import PolicyBundle
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.imitation.behavior_cloning import CloningBatch
 from chunk_ppo_ros.imitation.measuring.decoded_chunks import DecodedChunks, decode_tokens
@@ -100,6 +101,13 @@ def test_token_nats_are_those_of_the_policy_and_joint_nats_add_up_to_them(constr
     np.testing.assert_allclose(nats.joint_nats.sum(axis=1) + nats.end_nats, nats.token_nats.sum(axis=1), rtol=1e-6)
     assert np.all(nats.end_nats > 0) == (not constrained)
     assert nats.per_token == pytest.approx(nats.token_nats.sum() / batch.token_mask.sum())
+
+
+def test_broken_weights_are_an_error_of_the_user() -> None:
+    bundle = make_bundle()
+    broken = jax.tree.map(lambda leaf: leaf * np.nan, bundle.params)
+    with pytest.raises(UserError, match="must be finite, got NaN or infinity; the weights are broken: imitate with a"):
+        chunk_nats(bundle.policy, broken, make_chunks(bundle.tokenizer).batch, bundle.tokenizer, batch_size=CHUNKS)
 
 
 @pytest.mark.parametrize("constrained", [True, False])

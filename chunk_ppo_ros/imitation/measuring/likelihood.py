@@ -7,6 +7,7 @@ import dataclasses
 import jax
 import numpy as np
 
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.imitation.measuring.coefficient_nats import FastPrefixes, coefficient_nats
@@ -78,6 +79,9 @@ def chunk_nats(
         batch: N demonstrated chunks, at least one.
         tokenizer: the tokenizer by which the chunks were encoded.
         batch_size: number of chunks that are scored at once, at least 1.
+
+    Raises:
+        UserError: where a log-probability is not finite, because the weights are broken.
     """
 
     @jax.jit
@@ -92,7 +96,13 @@ def chunk_nats(
         scores = jax.device_get(score(params, part))
         for row in range(min(batch_size, len(batch) - first)):
             found.append(_nats_of(part, row, ActionLogProbs(scores.fast[row], scores.bar[row]), tokenizer, prefixes))
-    return _stack(found)
+    nats = _stack(found)
+    if not np.all(np.isfinite(nats.token_nats)):
+        raise UserError(
+            "log-probabilities of recorded chunks must be finite, got NaN or infinity; the weights are broken: imitate "
+            "with a lower --bc_learning_rate, or take another checkpoint"
+        )
+    return nats
 
 
 def nats_by_frequency(batch: CloningBatch, token_counts: np.ndarray, tokenizer: PolicyTokenizer) -> ChunkNats:
