@@ -12,7 +12,7 @@ COMMANDS = {
         "agent.train",
         "train in one process without ROS: train --config debug|demo|full --exp_name NAME [--no_wandb]",
     ),
-    "graph": ("runtime.graph", "start the ROS graph (all nodes) without the launch package"),
+    "graph": ("agent.run_start.graph_command", "start the ROS graph (all nodes) without the launch package"),
     "deploy": (
         "evaluation.deployment.command",
         "let a checkpoint act without a trainer, in simulation or on a robot, and count its successes",

@@ -11,8 +11,9 @@ import pathlib
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 
+from chunk_ppo_ros.agent.run_start.graph_settings import with_checkpoint
 from chunk_ppo_ros.config import MODELS, EnvConfig, TrainConfig, choices
-from chunk_ppo_ros.config.parameter_file import load_config_file
+from chunk_ppo_ros.config.parameter_file import load_config_file, settings_of_file
 from chunk_ppo_ros.nodes.launching.graph_actions import Argument, Given, describe_launch
 
 FROM_FILE = "the parameter file's"
@@ -34,13 +35,18 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def configure(given: Given) -> TrainConfig:
-    """Returns the configuration of the parameter file with the values of all arguments that are not empty."""
+    """Returns the configuration of the parameter file with the values of all arguments that are not empty.
+
+    What neither gives is that of the checkpoint, and else a default.
+    """
     config = load_config_file(given("config"))
     env = {"simulator": given("sim"), "task": given("task")}
     run = {"exp_name": given("exp_name"), "pretrained_checkpoint_path": given("checkpoint")}
-    return dataclasses.replace(
+    config = dataclasses.replace(
         config,
         env=dataclasses.replace(config.env, **{name: value for name, value in env.items() if value}),
         run=dataclasses.replace(config.run, **{name: value for name, value in run.items() if value}),
         model=MODELS[given("model")] if given("model") else config.model,
     )
+    arguments = [f"env.{name}" for name, value in env.items() if value] + (["model"] if given("model") else [])
+    return with_checkpoint(config, given=(*settings_of_file(given("config")), *arguments), file=given("config"))

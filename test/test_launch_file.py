@@ -118,6 +118,7 @@ def test_a_domain_that_is_no_number_is_refused_by_a_sentence(
     empty = dict.fromkeys(("config", "sim", "task", "model", "checkpoint", "static_peers"), "")
     given = {"exp_name": str(tmp_path / "one"), "record": "false", "domain_id": "lab", "discovery": "localhost"}
     monkeypatch.setattr(launch_file, "load_config_file", lambda path: TrainConfig())
+    monkeypatch.setattr(launch_file, "settings_of_file", lambda path: ())
     with pytest.raises(SettingError) as caught:
         actions.start_graph({**empty, **given, "on_node_exit": "stop"}, launch_file.configure)
     assert str(caught.value) == (

@@ -95,7 +95,7 @@ def test_a_record_says_what_was_read_and_how() -> None:
     robot = dataclasses.replace(config.robot, gripper_convention="interbotix", gripper_numbers=("motor_open=1.2",))
     config = dataclasses.replace(config, recordings=recordings, robot=robot)
     record = record_of([episode(0), episode(1, prompt="fold")], [Path("a"), Path("b")], config)
-    assert (record.kind, record.origin, record.num_episodes, record.num_steps) == (RECORDINGS, "a, b", 2, 10)
+    assert (record.kind, record.origin, record.episode_count, record.step_count) == (RECORDINGS, "a, b", 2, 10)
     assert (record.rate, record.prompts) == (50.0, ("fold", "stack"))
     assert (record.arm_order, record.channel_order) == ("right_first", "bgr")
     assert "joint_unit deg" in record.units
@@ -285,7 +285,7 @@ def test_an_imitation_keeps_what_it_read_and_refuses_to_go_on_with_swapped_arms(
     )
     data = made.data
     assert data is not None
-    assert (data.origin, data.num_episodes, data.num_steps) == (str(recorded), 3, 3 * STEPS)
+    assert (data.origin, data.episode_count, data.step_count) == (str(recorded), 3, 3 * STEPS)
     assert (data.arm_order, data.prompts) == ("right_first", ("stack",))
     assert written.settings.values["recordings.arm_order"] == "right_first"
 

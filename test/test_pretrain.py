@@ -106,7 +106,7 @@ def test_the_checkpoint_says_what_was_demonstrated_and_how_it_is_measured(
         assert (fresh.kind, imitation.kind, imitation.checkpoint) == ("fresh", "imitation", str(folder))
         data = imitation.data
         assert data is not None
-        assert (data.origin, data.num_episodes, data.num_steps) == ("task reach, simulator kinematic", 2, 3)
+        assert (data.origin, data.episode_count, data.step_count) == ("task reach, simulator kinematic", 2, 3)
         assert data.prompts == ("hold", "reach")
 
 

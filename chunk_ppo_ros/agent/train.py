@@ -18,7 +18,8 @@ from chunk_ppo_ros.agent.env import ChunkEnv, simulated
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.rollout_worker import RolloutWorker
 from chunk_ppo_ros.agent.run_start.checkpoint_settings import TrainingSetup, setup_for_training
-from chunk_ppo_ros.agent.run_start.run_log import has_trained, open_metrics
+from chunk_ppo_ros.agent.run_start.run_log import open_metrics
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import has_trained
 from chunk_ppo_ros.config import TrainConfig, flags
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.folders import check_folder, removed_after_failure

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig, flags
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
@@ -114,8 +114,18 @@ def wanted_domain(domain_id: int | str | None, config: TrainConfig) -> int | Non
     return int(given)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Starts the graph with the supervisor and returns the exit status."""
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    resolve: Callable[[TrainConfig, argparse.Namespace], TrainConfig] = lambda config, given: config,
+) -> int:
+    """Starts the graph with the supervisor and returns the exit status.
+
+    Args:
+        arguments: the flags; those of the process where not given.
+        resolve: returns the configuration with the settings of the checkpoint that the run starts from, from the
+            configuration of the flags and the file, and from the arguments that were parsed.
+    """
     parser = flags.FlagParser(prog="chunk_ppo_ros graph", description="Starts all nodes; Ctrl-C stops them.")
     flags.add_config_flags(parser, preset="debug")
     add_graph_flags(parser)
@@ -126,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = flags.config_from_flags(given, base=base)
     except ValueError as error:
         parser.error(str(error))
-    return run_graph(parser, given, config)
+    return run_graph(parser, given, resolve(config, given))
 
 
 def run_graph(parser: argparse.ArgumentParser, given: argparse.Namespace, config: TrainConfig) -> int:

@@ -17,7 +17,7 @@ from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.novelty import Novelty
 from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
-from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint
+from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, check_is_new
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
@@ -29,7 +29,6 @@ from chunk_ppo_ros.model.checkpoints import compatibility
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.run_settings import OF_THE_TASK
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
 from chunk_ppo_ros.rl.gradient_step import OptState
 from chunk_ppo_ros.rl.optimizer import LR_SCALE, make_optimizer
 
@@ -76,13 +75,7 @@ def initial_state(config: TrainConfig, start: StartingCheckpoint) -> LearnerStat
     """
     if config.run.resume:
         return _resumed(config, start.require())
-    directory = config.run.checkpoint_folder
-    newest = newest_checkpoint(directory)
-    if newest is not None:
-        raise CheckpointError(
-            f"{directory} already holds {newest.name} of an earlier run; "
-            "go on with --resume, or choose another --exp_name"
-        )
+    check_is_new(config.run)
     return _new(config, start)
 
 

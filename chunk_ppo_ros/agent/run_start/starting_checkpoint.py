@@ -9,7 +9,7 @@ from typing import NoReturn
 from chunk_ppo_ros.config import RunConfig
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
-from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint
+from chunk_ppo_ros.model.checkpoints.step_folders import newest_checkpoint, step_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +58,26 @@ def open_pretrained(run: RunConfig) -> StartingCheckpoint:
     """Opens the checkpoint at `run.pretrained_checkpoint_path`, without raising an error."""
     path = run.pretrained_checkpoint_path
     return _open(Path(path)) if path else NoCheckpoint()
+
+
+def check_is_new(run: RunConfig) -> None:
+    """Refuses a new run in the folder of another one.
+
+    Raises:
+        CheckpointError: when the folder has a checkpoint.
+    """
+    newest = newest_checkpoint(run.checkpoint_folder)
+    if newest is not None:
+        raise CheckpointError(
+            f"{run.checkpoint_folder} already holds {newest.name} of an earlier run; "
+            "go on with --resume, or choose another --exp_name"
+        )
+
+
+def has_trained(run: RunConfig) -> bool:
+    """Returns whether the run of these folders has made an update, whose checkpoint is on disk then."""
+    newest = newest_checkpoint(run.checkpoint_folder)
+    return newest is not None and newest != step_folder(run.checkpoint_folder, 0)
 
 
 def _open_newest(run: RunConfig) -> StartingCheckpoint:

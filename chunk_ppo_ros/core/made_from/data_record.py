@@ -20,8 +20,8 @@ class DataRecord:
         origin: where the data is from: the files and folders, or the task and the simulator.
         fingerprint: SHA-256 in hexadecimal digits of states, actions, prompts, rates and marks of success, as they were
             read. It does not depend on the order of the episodes.
-        num_episodes: the number of episodes.
-        num_steps: the number of control steps, or of demonstrated chunks where the expert was simulated.
+        episode_count: the number of episodes.
+        step_count: the number of control steps, or of demonstrated chunks where the expert was simulated.
         rate: control steps per second, Hz.
         prompts: the tasks in words, each once.
         arm_order: which arm came first in the files, or BY_NAMES; empty for demonstrations.
@@ -33,8 +33,8 @@ class DataRecord:
     kind: str
     origin: str
     fingerprint: str
-    num_episodes: int
-    num_steps: int
+    episode_count: int
+    step_count: int
     rate: float
     prompts: tuple[str, ...] = ()
     arm_order: str = ""
@@ -49,8 +49,8 @@ class DataRecord:
         read = [f"arms {self.arm_order}", f"channels {self.channel_order}", *self.units] if self.arm_order else []
         return ", ".join(
             [
-                f"{self.kind} ({self.origin}): {self.num_episodes} episodes",
-                f"{self.num_steps} {steps}",
+                f"{self.kind} ({self.origin}): {self.episode_count} episodes",
+                f"{self.step_count} {steps}",
                 f"{self.rate:g} Hz",
                 f"prompts {prompts}{more}" if self.prompts else "no prompt",
                 *read,
