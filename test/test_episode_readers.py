@@ -117,5 +117,5 @@ def test_two_packages_that_recognize_a_path_are_refused(
 def test_demonstrations_by_leaders_have_no_chunks_of_a_policy(
     topics: tuple[str, ...], recognized: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teleop_bag, "find_topics", lambda path: topics)
+    monkeypatch.setattr(teleop_bag, "first_topics", lambda bags, wanted: topics)
     assert teleop_bag.TeleopBagReader().recognizes(tmp_path) is recognized
