@@ -5,78 +5,20 @@ from __future__ import annotations
 import dataclasses
 import io
 import pathlib
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from rosbags.rosbag2 import StoragePlugin
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bags.bag_messages import opened, read_message
 from chunk_ppo_ros.data.bags.track import Track
 from chunk_ppo_ros.data.readers import read_episodes
-from chunk_ppo_ros.robot import aloha
+from support.teleop_bags import COMPRESSED, HIGH, IMAGE, LOW, MS, RAW, START, Recording
 
 CONFIG = TrainConfig()  # 50 Hz, openpi's grippers, images at most 0.1 s old
-TYPES = get_typestore(Stores.ROS2_JAZZY)
-START = 1_700_000_000_000_000_000  # ns of ROS time
-MS = 1_000_000
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-RAW = "/lab/cam_high/camera/color/image_raw"
-HIGH, LOW = (f"/lab/{camera}/camera/color/image_rect_raw" for camera in ("cam_high", "cam_low"))
-
-
-class Recording:
-    """Writes a bag of messages. Each is received 1 ms after its stamp."""
-
-    def __init__(self, folder: pathlib.Path, *, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
-        self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=storage)
-        self._writer.open()
-        self._connections: dict[str, Any] = {}
-
-    def say(self, key: str, value: str) -> None:
-        self._writer.set_custom_data(key, value)
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def write(self, topic: str, type_name: str, at_ms: int, **fields: Any) -> None:
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, type_name, typestore=TYPES)
-        seconds, nanoseconds = divmod(START + at_ms * MS, 10**9)
-        stamp = TYPES.types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
-        header = TYPES.types["std_msgs/msg/Header"](stamp, "")
-        data = TYPES.serialize_cdr(TYPES.types[type_name](header, **fields), type_name)
-        self._writer.write(self._connections[topic], START + (at_ms + 1) * MS, data)
-
-    def arms(self, first_ms: int, last_ms: int, *, parts: tuple[str, ...] = ("follower", "leader")) -> None:
-        """Writes joint states every 10 ms.
-
-        Waists are at their time in s, and leaders are 1 rad further. On the right both are negative. Grippers are half
-        open, which is 0.39606 rad of a follower's motor, 0.03822 m of its finger and -0.18795 rad of a leader's motor.
-        """
-        names = [*aloha.ARM_JOINTS, aloha.GRIPPER, aloha.LEFT_FINGER, aloha.RIGHT_FINGER]
-        nothing = np.zeros(0)
-        for time in range(first_ms, last_ms + 1, 10):
-            for part in parts:
-                for side, sign in (("left", 1.0), ("right", -1.0)):
-                    waist = sign * (time / 1000 + (part == "leader"))
-                    motor = -0.18795 if part == "leader" else 0.396059
-                    position = np.array([waist, *[0.0] * 5, motor, 0.03822, -0.03822])
-                    fields = {"name": names, "position": position, "velocity": nothing, "effort": nothing}
-                    self.write(f"/lab/{part}_{side}/joint_states", "sensor_msgs/msg/JointState", time, **fields)
-
-    def images(self, topic: str, times_ms: range) -> None:
-        """Writes images of 2 x 4 pixels. Red is a tenth of the time in ms, and blue is 7."""
-        for time in times_ms:
-            pixels = np.zeros((2, 4, 3), np.uint8)
-            pixels[..., 2], pixels[..., 0] = time // 10, 7  # bgr8
-            fields = {"height": 2, "width": 4, "encoding": "bgr8", "is_bigendian": 0, "step": 12}
-            self.write(topic, IMAGE, time, **fields, data=pixels.reshape(-1))
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
