@@ -6,7 +6,7 @@ import pathlib
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from chunk_ppo_ros.robot import aloha
@@ -29,6 +29,7 @@ class Recording:
         namespace: the namespace of the joint states.
         clocks: the time in ms that is added to the stamps of a topic, by the end of the topic's name; None gives the
             stamp 0.
+        compression: what is compressed, and how; None compresses nothing.
     """
 
     def __init__(
@@ -38,8 +39,11 @@ class Recording:
         storage: StoragePlugin = StoragePlugin.MCAP,
         namespace: str = "/lab",
         clocks: dict[str, int | None] | None = None,
+        compression: tuple[CompressionMode, CompressionFormat] | None = None,
     ) -> None:
         self._writer = Writer(folder, version=Writer.VERSION_LATEST, storage_plugin=storage)
+        if compression is not None:
+            self._writer.set_compression(*compression)
         self._writer.open()
         self._connections: dict[str, Any] = {}
         self.clocks = clocks or {}
@@ -98,9 +102,9 @@ class Recording:
                     )
 
     def images(self, topic: str, times_ms: range) -> None:
-        """Writes images of 2 x 4 pixels. Red is a tenth of the time in ms, and blue is 7."""
+        """Writes images of 2 x 4 pixels. Red is a tenth of the time in ms (of which the last 8 bits), and blue is 7."""
         for time in times_ms:
             pixels = np.zeros((2, 4, 3), np.uint8)
-            pixels[..., 2], pixels[..., 0] = time // 10, 7  # bgr8
+            pixels[..., 2], pixels[..., 0] = time // 10 % 256, 7  # bgr8
             fields = {"height": 2, "width": 4, "encoding": "bgr8", "is_bigendian": 0, "step": 12}
             self.write(topic, IMAGE, time, **fields, data=pixels.reshape(-1))

@@ -152,7 +152,7 @@ class Bags:
                 self._files.append(self._open_files(folders[-1]))
                 for file, source in zip(self._files[-1], folders[-1].files, strict=True):
                     with _guarded(source):
-                        channels += [(folders[-1], _with_digest(each, folders[-1])) for each in file.channels()]
+                        channels += [(folders[-1], _checked(each, folders[-1])) for each in file.channels()]
         except EpisodesError:
             self.close()
             raise
@@ -171,8 +171,8 @@ class Bags:
             for index, (file, source) in enumerate(zip(self._files[number], folder.files, strict=True)):
                 with _guarded(source):
                     for each in file.messages(topics):
-                        data = unpack_message(each.data) if folder.compresses_messages else each.data
-                        channel = _with_digest(each.channel, folder)
+                        data = unpack_message(each.data)
+                        channel = _checked(each.channel, folder)
                         yield BagMessage(channel, each.received, data, MessagePlace(number, index, each.place), source)
                     for topic, count in file.counts().items():
                         counts[topic] = counts.get(topic, 0) + count
@@ -186,8 +186,7 @@ class Bags:
         """
         folder = self.folders[place.bag]
         with _guarded(folder.files[place.file], advice="copy it again"):
-            data = self._files[place.bag][place.file].read(place.place)
-            data = unpack_message(data) if folder.compresses_messages else data
+            data = unpack_message(self._files[place.bag][place.file].read(place.place))
             if stamp_of(data) != stamp:
                 raise DamagedFile(f"the message of {channel.topic} with the stamp {stamp} ns is gone")
             return _decode(channel, data)
@@ -261,8 +260,20 @@ def _custom_in(text: str) -> dict[str, Any]:
     return dict(custom) if isinstance(custom, dict) else {}
 
 
-def _with_digest(channel: Channel, folder: BagFolder) -> Channel:
-    """Returns the channel with the hash of its type that `metadata.yaml` has, where its file has none."""
+def _checked(channel: Channel, folder: BagFolder) -> Channel:
+    """Returns the channel with the hash of its type that `metadata.yaml` has, where its file has none.
+
+    Raises:
+        DamagedFile: where its type is another one in `metadata.yaml`, or its name has characters of other kinds than
+            topics have.
+    """
+    if not f"{channel.topic}{channel.type_name}".isprintable():
+        raise DamagedFile(f"a topic and its type must be printable, got {channel.topic!r}, {channel.type_name!r}")
+    if folder.types.get(channel.topic, channel.type_name) != channel.type_name:
+        raise DamagedFile(
+            f"the type of {channel.topic} must be that of {METADATA}, {folder.types[channel.topic]}, got "
+            f"{channel.type_name}"
+        )
     digest = channel.digest or folder.digests.get(channel.type_name, "")
     return dataclasses.replace(channel, digest=digest if channel.definition else "")
 

@@ -190,7 +190,8 @@ class _Arms:
         """
         source = f"chunk {chunk.sequence_number} of run {chunk.run_id} in {self.folder}"
         states = [self._track(side, chunk).at(times, f"the {side} arm at {source}") for side in aloha.SIDES]
-        return np.concatenate(states, axis=1, dtype=np.float32)
+        with np.errstate(over="ignore"):  # Episodes refuse what is not finite.
+            return np.concatenate(states, axis=1, dtype=np.float32)
 
     def _track(self, side: str, chunk: RecordedChunk) -> Track:
         """Returns the track in the namespace of the chunk. Only where there is one robot may it be in another one."""

@@ -158,14 +158,7 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
         [logs[topic] for topic in topics.arms], [logs[topic] for topic in read if topic in topics.cameras], config, bag
     )
     tracks = {topics.arms[topic]: _track(read[topic], logs[topic], bag) for topic in topics.arms}
-    states, actions = (
-        np.concatenate(
-            [tracks[part, side].at(times * 1e-9, f"the {part} {side} arm in {bag}") for side in topics.sides],
-            axis=1,
-            dtype=np.float32,
-        )
-        for part in PARTS
-    )
+    states, actions = (_sides(tracks, part, topics.sides, times, bag) for part in PARTS)
     cameras = {
         camera: _camera(read[topic], logs[topic], times, config, bag)
         for topic, camera in topics.cameras.items()
@@ -183,6 +176,15 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
         times=times * 1e-9,
         facts=_facts(said, logs, topics, config),
     )
+
+
+def _sides(
+    tracks: dict[tuple[str, str], Track], part: str, sides: tuple[str, ...], times: np.ndarray, bag: pathlib.Path
+) -> np.ndarray:
+    """Returns where the followers or the leaders of all sides were at times [T], ns, float32 [T, 7 or 14]."""
+    found = [tracks[part, side].at(times * 1e-9, f"the {part} {side} arm in {bag}") for side in sides]
+    with np.errstate(over="ignore"):  # Episodes refuse what is not finite.
+        return np.concatenate(found, axis=1, dtype=np.float32)
 
 
 def _camera(read: _Topic, log: SensorLog, times: np.ndarray, config: TrainConfig, bag: pathlib.Path) -> _Camera:

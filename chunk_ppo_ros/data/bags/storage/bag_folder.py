@@ -31,8 +31,8 @@ class BagFolder:
         path: its folder, or its only file where that was named.
         files: the files with messages, in order.
         has_metadata: whether the bag has `metadata.yaml`. Without it, the recorder did not end the bag.
-        compresses_messages: whether each message is compressed.
         counts: the number of messages of each topic by `metadata.yaml`; empty without it.
+        types: the types of the topics by `metadata.yaml`.
         digests: the hashes of the types' definitions by `metadata.yaml`, as far as it has them.
         custom: the custom data that were given to the recording, as YAML has them.
     """
@@ -40,8 +40,8 @@ class BagFolder:
     path: pathlib.Path
     files: tuple[pathlib.Path, ...]
     has_metadata: bool = False
-    compresses_messages: bool = False
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
     digests: Mapping[str, str] = dataclasses.field(default_factory=dict)
     custom: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -117,13 +117,18 @@ def _described(path: pathlib.Path, metadata: Any) -> BagFolder:
     if wrong:
         raise BadMetadata(f"a bag must be stored as MCAP or SQLite, got {', '.join(wrong)}")
     counts: dict[str, int] = {}
+    types: dict[str, str] = {}
     digests: dict[str, str] = {}
     for entry in metadata["topics_with_message_count"]:
         topic = entry["topic_metadata"]
+        if not topic["name"].isprintable():
+            raise BadMetadata(f"topics of {METADATA} must have printable names, got {topic['name']!r}")
         counts[topic["name"]] = counts.get(topic["name"], 0) + int(entry["message_count"])
+        types[topic["name"]] = topic["type"]
         if topic.get("type_description_hash"):
             digests[topic["type"]] = topic["type_description_hash"]
-    return BagFolder(path, files, True, mode == "message", counts, digests, _custom(metadata.get("custom_data", "")))
+    custom = _custom(metadata.get("custom_data", ""))
+    return BagFolder(path, files, True, counts, types, digests, custom)
 
 
 def _custom(found: Any) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ else:
     from backports import zstd
 
 _PIECE = 1 << 20
+_ZSTD = b"\x28\xb5\x2f\xfd"
 _MAX_CHUNK = 1 << 30
 """The most bytes that a chunk of MCAP may have, unpacked. rosbag2 writes chunks of about 1 MB."""
 
@@ -46,22 +47,28 @@ def unpack_chunk(packed: bytes, compression: str, size: int) -> bytes:
     return unpacked
 
 
-def unpack_message(packed: bytes) -> bytes:
-    """Returns a message that rosbag2 compressed (`--compression-mode message`)."""
-    return zstd.decompress(packed)
+def unpack_message(data: bytes) -> bytes:
+    """Returns a message, unpacked where rosbag2 compressed it (`--compression-mode message`).
+
+    Compressed ones begin with the signature of zstd. No serialized message does.
+    """
+    return zstd.decompress(data) if data.startswith(_ZSTD) else data
 
 
 def unpack_file(packed: pathlib.Path, unpacked: IO[bytes]) -> bool:
-    """Writes the unpacked bytes of a file that rosbag2 compressed, as far as they go, and returns whether it is whole.
+    """Writes the unpacked bytes of a file that rosbag2 compressed, and returns whether the file was not cut off.
+
+    Of a file that was cut off, all bytes before the cut are written.
 
     Raises:
+        zstd.ZstdError: where the file is damaged.
         OSError: where the disk is full.
     """
     with zstd.open(packed, "rb") as source:
         while True:
             try:
-                piece = source.read(_PIECE)
-            except (EOFError, zstd.ZstdError):
+                piece = source.read1(_PIECE)
+            except EOFError:
                 return False
             if not piece:
                 return True

@@ -12,6 +12,7 @@ from chunk_ppo_ros.data.bags.storage.compression import unpack_chunk
 from chunk_ppo_ros.data.bags.storage.stored import Channel, DamagedFile, Place, StoredMessage
 
 _Schema = tuple[str, str, bytes]
+_LATEST = 2**63 - 1  # ns
 
 
 class McapFile:
@@ -153,6 +154,8 @@ class McapFile:
         number, _, received, _ = records.MESSAGE_HEAD.unpack_from(body)
         if number not in self._channels:
             raise DamagedFile(f"a message must have a channel that was defined, got channel {number} at {start}")
+        if received > _LATEST:
+            raise DamagedFile(f"the time of a message must be at most {_LATEST} ns, got {received}")
         self._counts[number] += 1
         channel = self._channels[number]
         if channel.topic in topics:
