@@ -11,7 +11,7 @@ import pytest
 from chunk_ppo_msgs import msg
 from sensor_msgs.msg import JointState
 
-from chunk_ppo_ros.config import RobotConfig, RunConfig, TrainConfig
+from chunk_ppo_ros.config import RecordingsConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder, load_types
 from chunk_ppo_ros.data.episode import Episode, LeftOut
@@ -67,7 +67,16 @@ class Recording:
                 self._write(f"follower_{side}/joint_states", message)
 
     def chunk(
-        self, number: int, at_ms: int, *, episode: int = 0, num_steps: int = H, end_ms: int = 0, masked: bool = False
+        self,
+        number: int,
+        at_ms: int,
+        *,
+        episode: int = 0,
+        num_steps: int = H,
+        end_ms: int = 0,
+        masked: bool = False,
+        height: int = 2,
+        changed: dict[str, int] | None = None,
     ) -> None:
         """Writes a chunk whose actions are 100 * number + step in all dimensions, and how it was executed."""
         actions = np.repeat(100.0 * number + np.arange(H), 14)
@@ -76,10 +85,12 @@ class Recording:
         chunk.sender, chunk.action_dim, chunk.actions = self.sender, 14, array.array("f", actions)
         chunk.observation.prompt = "reach"
         seen = chunk.observation
-        seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, 2, 2, [True, not masked, True]
+        seen.num_cameras, seen.height, seen.width, seen.image_mask = 3, height, 2, [True, not masked, True]
         # Camera c of chunk n shows the gray 10 n + c. A masked camera is black.
         grays = np.repeat([10 * number, 0 if masked else 10 * number + 1, 10 * number + 2], 12).astype(np.uint8)
         seen.images = array.array("B", grays.tobytes())
+        for field, value in (changed or {}).items():
+            setattr(chunk, field, value)
         self._write("action_chunk", chunk)
         end = time_from_ns(START + (end_ms or at_ms + 20 * num_steps) * MS)
         result = msg.ExecutionResult(header=header, sender=self.sender, num_steps=num_steps, end=end)
@@ -260,6 +271,108 @@ def test_an_episode_whose_states_were_not_recorded_is_left_out(folder: pathlib.P
     assert isinstance(first, Episode) and len(first) == H
     assert isinstance(second, LeftOut) and second.source == f"{folder}, run run, episode 1 of robot_0"
     assert "within 0.1 s of each step, got 0.11 s for the left arm at chunk 7 of run" in second.reason
+
+
+def test_an_episode_over_a_missing_part_is_left_out(folder: pathlib.Path) -> None:
+    recording = Recording(folder, part_bytes=1)  # Each message is a part.
+    recording.joints(0, 800, every_ms=100)
+    for number, episode in enumerate((0, 0, 0, 1)):
+        recording.chunk(number, 100 + 200 * number, episode=episode)
+    recording.close()
+    parts = sorted(folder.iterdir())
+    assert len(parts) == 26  # 9 of each arm, and 4 chunks, each with its result
+    for part in parts[20:22]:  # the second chunk and its result
+        shutil.rmtree(part)
+    first, second = iterate_episodes(folder, CONFIG)
+    assert isinstance(first, LeftOut) and first.reason == "part_0020 to part_0021 in its middle is missing"
+    assert isinstance(second, Episode) and len(second) == H
+    assert any("part_0020 to part_0021 missing from" in said for said in second.facts.said)
+
+
+def test_a_part_that_was_cut_off_is_used(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.close()
+    (folder / "part_0000" / "metadata.yaml").unlink()
+    (file,) = folder.glob("part_0000/*.mcap")
+    content = file.read_bytes()
+    file.write_bytes(content[:-100])  # The index at the end is not whole.
+    (episode,) = read_episodes(folder, CONFIG)
+    assert len(episode) == H and np.all(episode.cameras["cam_high"](0) == 0)
+    assert any("part_0000.mcap was cut off, and its complete messages are used" in said for said in episode.facts.said)
+
+
+def test_a_part_that_is_there_twice_counts_once(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.close()
+    shutil.copytree(folder / "part_0000", folder / "part_0000 (copy)")
+    (episode,) = read_episodes(folder, CONFIG)
+    np.testing.assert_array_equal(episode.actions[:, 0], [0, 1, 2, 3])
+    assert "chunks in part_0000 (copy) are in other parts too, and count once" in episode.facts.said
+
+
+def test_two_different_chunks_with_one_stamp_are_refused(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100)
+    recording.chunk(1, 100)
+    recording.close()
+    with pytest.raises(EpisodesError, match=r"must have different stamps, got two with the stamp 1700000000100000000"):
+        read_episodes(folder, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"action_dim": 7}, r"14 numbers for each action, got 56 numbers of 4 actions with 7 in .*part_0000\.mcap"),
+        ({"horizon": 5}, "14 numbers for each action, got 56 numbers of 5 actions with 14"),
+    ],
+)
+def test_chunks_of_other_sizes_are_refused(folder: pathlib.Path, changed: dict[str, int], problem: str) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100, changed=changed)
+    recording.close()
+    with pytest.raises(EpisodesError, match=problem):
+        read_episodes(folder, CONFIG)
+
+
+def test_more_executed_steps_than_the_chunk_has_are_refused(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100, num_steps=H + 1)
+    recording.close()
+    with pytest.raises(EpisodesError, match=r"at most its 4 steps, got 5 for chunk 0 of run run, episode 0 of robot_0"):
+        read_episodes(folder, CONFIG)
+
+
+def test_images_that_do_not_fit_their_size_are_refused(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 400)
+    recording.chunk(0, 100, height=3)
+    recording.close()
+    (episode,) = read_episodes(folder, CONFIG)
+    with pytest.raises(EpisodesError, match=r"must be \[3, 3, 2, 3\] bytes, got 36 in chunk 0 of run run, episode 0"):
+        episode.cameras["cam_high"](0)
+
+
+def test_episodes_and_parts_are_left_out_by_name(folder: pathlib.Path) -> None:
+    recording = Recording(folder)
+    recording.joints(0, 1000)
+    recording.chunk(0, 100)
+    recording.chunk(1, 500, episode=1)
+    recording.close()
+    (folder / "part_0001").mkdir()
+    (folder / "part_0001" / "part_0001.mcap").write_bytes(b"damaged")
+    with pytest.raises(EpisodesError, match=r"recording must be whole, got .*part_0001"):
+        read_episodes(folder, CONFIG)
+    names = ("part_0001", "run run, episode 0 of robot_0")
+    first, second = iterate_episodes(folder, TrainConfig(recordings=RecordingsConfig(leave_out_episodes=names)))
+    assert isinstance(first, LeftOut) and first.reason == "it is named by --leave_out_episodes"
+    assert isinstance(second, Episode) and second.facts.format == "recording of recorder_node, message format 2"
 
 
 def test_a_recording_of_something_else(folder: pathlib.Path) -> None:
