@@ -25,6 +25,7 @@ from chunk_ppo_ros.imitation.measuring.table import to_table
 from chunk_ppo_ros.model.actor_critic import Pi0FASTActorCritic
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.outputs import Sample
+from chunk_ppo_ros.model.tokenization.normalization import compute_norm_stats
 from chunk_ppo_ros.model.tokenization.policy_tokenizer import PolicyTokenizer
 from chunk_ppo_ros.robot import aloha
 from support import small_policy
@@ -275,6 +276,30 @@ def test_other_robots_have_the_units_of_their_recordings(state_dim: int, action_
     )
     errors = layout.errors(np.full((1, 2, action_dim), 0.5), np.zeros((1, 2, action_dim)))
     np.testing.assert_allclose(errors, np.full((1, 2, action_dim), 0.5))
+
+
+def test_a_robot_whose_states_have_other_dimensions_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """States of 8 and actions of 7 dimensions, as in LIBERO. There is no state to hold."""
+    model = dataclasses.replace(MODEL, action_dim=7, delta_actions=False)
+    random = np.random.default_rng(0)
+    states = random.uniform(-1, 1, (CHUNKS, 8)).astype(np.float32)
+    known = small_policy.make_tokenizer(7)
+    stats = compute_norm_stats(states, random.uniform(-1, 1, (CHUNKS, model.action_horizon, 7)))
+    tokenizer = dataclasses.replace(known, config=model, norm_stats=stats)
+    policy = Pi0FASTActorCritic(model, tokenizer.token_ids, tokenizer.constraint())
+    bundle = PolicyBundle(tokenizer, policy, policy.init(key=jax.random.key(0)), Provenance("scratch"))
+    batch = encode(tokenizer, random.uniform(-0.9, 0.9, (CHUNKS, model.action_horizon, 7)), states)
+    actions = decode_tokens(batch.action_tokens, states, tokenizer).actions
+    chunks = MeasuredChunks(batch, actions, ("one, step 0",) * CHUNKS, ("one",))
+    recite(monkeypatch, batch.action_tokens)
+    data = ImitatedData((), (), count_tokens(batch, tokenizer), actions.mean(axis=0))
+    found = measure(bundle, chunks, policy="mine", trained_on="nobody knows", imitated=data, batch_size=CHUNKS)
+    assert [one.hold for one in found.joints] == [None] * 7 and found.grippers == ()
+    assert found.joints[0].mean_chunk == pytest.approx(np.sqrt(np.mean((actions - actions.mean(0))[..., 0] ** 2)))
+    assert found.verdict == "Learned (better than the mean chunk of the training data): 7 of 7 dimensions."
+    assert "not known: hold (states have other dimensions)" in to_table(found) and found.note in to_table(found)
+    foreign = measure(bundle, chunks, policy="mine", trained_on="nobody knows", imitated=None, batch_size=CHUNKS)
+    assert foreign.verdict == "There is no baseline to compare with, so nothing says whether the data was learned."
 
 
 def test_the_json_file_has_all_figures(monkeypatch: pytest.MonkeyPatch) -> None:
