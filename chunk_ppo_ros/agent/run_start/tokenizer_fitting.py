@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.errors import SettingError, UserError
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.assets import load_tokenizers
 from chunk_ppo_ros.model.tokenization.fast_tokenizer import FastTokenizer
@@ -104,7 +104,20 @@ def _read_tokenizers(norm_stats: NormStats, config: TrainConfig) -> PolicyTokeni
 def _fit_tokenizers(
     normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
 ) -> PolicyTokenizer:
-    """Fits tokenizers to normalized chunks [N, H, D] and prompts."""
+    """Fits tokenizers to normalized chunks [N, H, D] and prompts.
+
+    Raises:
+        SettingError: when the settings or the prompts allow none.
+    """
+    try:
+        return _fitted(normalized, prompts, norm_stats, config)
+    except ValueError as error:
+        raise SettingError(f"no tokenizers can be fitted: {error}") from error
+
+
+def _fitted(
+    normalized: np.ndarray, prompts: Sequence[str], norm_stats: NormStats, config: TrainConfig
+) -> PolicyTokenizer:
     settings, model = config.pretrain, config.model
     clipped, _ = clip_actions(normalized, model.action_limit)
     fast = FastTokenizer.fit(

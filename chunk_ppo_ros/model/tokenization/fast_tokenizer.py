@@ -19,6 +19,7 @@ import tokenizers
 from jaxtyping import Float32, Int, Int64, Real
 
 from chunk_ppo_ros.model.tokenization.byte_level_bpe import byte_alphabet, is_character, token_to_bytes, train_bpe
+from chunk_ppo_ros.model.tokenization.fast_files import read_bpe, read_processor_config
 
 _PROCESSOR_CONFIG = "processor_config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -99,14 +100,14 @@ class FastTokenizer:
 
         Raises:
             FileNotFoundError: when a file is missing; the text names it.
+            ValueError: when a file cannot be read, or holds a number with which no chunk can be decoded.
         """
         folder = pathlib.Path(folder)
         for name in (_TOKENIZER, _PROCESSOR_CONFIG):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"FAST tokenizer folder must hold {name}, got {folder}; fit or copy one there")
-        settings = json.loads((folder / _PROCESSOR_CONFIG).read_text())
-        bpe = tokenizers.Tokenizer.from_file(str(folder / _TOKENIZER))
-        return cls(bpe=bpe, scale=settings["scale"], min_token=int(settings["min_token"]))
+        scale, min_token = read_processor_config(folder / _PROCESSOR_CONFIG)
+        return cls(bpe=read_bpe(folder / _TOKENIZER), scale=scale, min_token=min_token)
 
     def save(self, folder: str | pathlib.Path) -> None:
         """Writes the files that `load` and the published tokenizer's loader read."""

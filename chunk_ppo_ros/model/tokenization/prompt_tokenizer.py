@@ -26,6 +26,10 @@ PALIGEMMA_VOCAB_SIZE = 257_152
 _GEMMA_VOCAB_SIZE = 256_000
 """The number of pieces of Gemma's own model. A model with as many pieces or more must be PaliGemma's."""
 
+MAX_PROMPT_BYTES = 4000
+"""The longest prompt, in UTF-8, that a prompt tokenizer is trained on. sentencepiece leaves out what is longer than
+4192 bytes with the words around it."""
+
 _WHERE_TO_GET_IT = (
     "take gs://big_vision/paligemma_tokenizer.model, as published with PaliGemma (sha256 "
     f"{PALIGEMMA_SHA256}; under Gemma's terms of use)"
@@ -133,8 +137,9 @@ class PromptTokenizer:
         """Returns the ids of a text, without the begin and end tokens.
 
         Raises:
-            ValueError: where the model has no piece for a part of the text.
+            ValueError: where the model has no piece for a part of the text, or the text is no Unicode.
         """
+        _check_unicode(text)
         ids = tuple(self.model.encode(text))
         if UNKNOWN in ids:
             unknown = sorted({c for c in text if UNKNOWN in self.model.encode(c)})
@@ -183,14 +188,13 @@ def train_prompt_tokenizer(prompts: Sequence[str], path: str | pathlib.Path, *, 
     the same model.
 
     Raises:
-        ValueError: where `prompts` is empty or `vocab_size` does not hold numbers and characters.
+        ValueError: where `prompts` is empty, a prompt is longer than `MAX_PROMPT_BYTES`, or `vocab_size` does not hold
+            numbers and characters.
     """
     if not prompts:
         raise ValueError("prompts must name at least one task, got none")
     symbols = [*_SYMBOLS, *(f"{_SPACE}{number}" for number in range(-1, NUM_BINS))]
-    needed = 4 + len(symbols) + len(_CHARACTERS) + 1
-    if vocab_size < needed:
-        raise ValueError(f"vocab_size must be at least {needed}, the state numbers and characters, got {vocab_size}")
+    _check_prompts(prompts, num_symbols=len(symbols), vocab_size=vocab_size)
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([f"Task: {clean_task(prompt)}, State: 0" for prompt in prompts]),
@@ -214,3 +218,33 @@ def train_prompt_tokenizer(prompts: Sequence[str], path: str | pathlib.Path, *, 
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.getvalue())
+
+
+def _check_prompts(prompts: Sequence[str], *, num_symbols: int, vocab_size: int) -> None:
+    """Refuses what sentencepiece cannot train on, or would leave out without a word."""
+    for prompt in prompts:
+        _check_unicode(prompt)
+        size = len(clean_task(prompt).encode())
+        if size > MAX_PROMPT_BYTES:
+            raise ValueError(
+                f"a prompt must be at most {MAX_PROMPT_BYTES} bytes to train a prompt tokenizer, got {size} for "
+                f"'{prompt[:40]} ..'; shorten it"
+            )
+    characters = {character for prompt in prompts for character in clean_task(prompt).replace(" ", _SPACE)}
+    needed = 4 + num_symbols + len(characters | set(_CHARACTERS)) + 1
+    if vocab_size < needed:
+        others = len(characters - set(_CHARACTERS))
+        raise ValueError(
+            f"vocab_size must be at least {needed}, for the state numbers, the characters of plain text and {others} "
+            f"other characters of the prompts, got {vocab_size}; raise pretrain.prompt_vocab_size, or write the "
+            "prompts with fewer different characters"
+        )
+
+
+def _check_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text must be Unicode, got {text!r}, whose character {error.start} is none; write it in UTF-8"
+        ) from error
