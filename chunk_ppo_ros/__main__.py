@@ -37,6 +37,10 @@ COMMANDS = {
     "evaluate": ("evaluation.evaluate", "measure how often a checkpoint, or each of two, solves its task"),
     "report": ("reporting.command", "write the page and the plot of a run, which may still go on or was stopped"),
     "export": ("agent.export", "write the actor of a checkpoint as an openpi checkpoint"),
+    "inspect": (
+        "imitation.inspection.command",
+        "look at recorded episodes before they are used, and say what is fine, asked or refused",
+    ),
     "norm-stats": ("imitation.norm_stats", "compute norm_stats.json from recorded episodes"),
     "train-classifier": ("imitation.train_classifier", "train a success classifier on the images of recorded episodes"),
     "parity": ("evaluation.parity.parity", "compare the model with reference data of openpi, number by number"),

@@ -216,7 +216,7 @@ def test_the_command_writes_a_classifier(
     monkeypatch.setattr(training, "read_all", lambda paths, config: EPISODES)
     monkeypatch.setattr(training, "train_classifier", train)
     output = tmp_path / "door.npz"
-    arguments = ["recordings", "--output", str(output)]
+    arguments = ["recordings", "--output", str(output), "--cameras", "base_0_rgb", "--insist", "identical_episodes"]
     assert training.main(arguments) == 0
     assert training.main([*arguments, "--num_steps", "1", "--last_steps", "1"]) == 0
     assert asked == [{"num_steps": 1000, "last_steps": 10}, {"num_steps": 1, "last_steps": 1}]

@@ -29,7 +29,7 @@ from chunk_ppo_ros.model.checkpoints.data_contradictions import check_data
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.saving import save_openpi_checkpoint
 from support import small_policy
-from support.recordings import write_hdf5
+from support.recordings import IMPLAUSIBLE, write_hdf5
 from support.small_policy import make_params, make_tokenizer, rewrite_json, save_openpi, save_own
 
 STEPS = 8
@@ -267,7 +267,7 @@ def configure(folder: Path, **changes: Any) -> TrainConfig:
     return dataclasses.replace(
         config,
         pretrain=dataclasses.replace(config.pretrain, **settings),
-        recordings=dataclasses.replace(config.recordings, **changes),
+        recordings=dataclasses.replace(config.recordings, **{"insist": IMPLAUSIBLE, **changes}),
     )
 
 
@@ -298,7 +298,9 @@ def test_an_imitation_keeps_what_it_read_and_refuses_to_go_on_with_swapped_arms(
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["one"]
     with pytest.raises(ContradictedCheckpoint, match="recordings.arm_order"):
         recorded_chunks_of(recorded, left, checkpoint=written)
-    insisting = dataclasses.replace(left, recordings=dataclasses.replace(left.recordings, insist=("arm_order",)))
+    insisting = dataclasses.replace(
+        left, recordings=dataclasses.replace(left.recordings, insist=("arm_order", *IMPLAUSIBLE))
+    )
     again = Checkpoint.open(clone_episodes([recorded], insisting, tmp_path / "kept" / "two"))
     assert [stage.kind for stage in again.history.stages] == ["fresh", "imitation", "imitation"]
     assert again.history.stages[1].checkpoint == str(written.root)

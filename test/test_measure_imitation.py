@@ -23,7 +23,7 @@ from chunk_ppo_ros.imitation.measuring.imitated_data import EpisodeMark, Imitate
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from support import small_policy
-from support.recordings import write_hdf5
+from support.recordings import IMPLAUSIBLE, write_hdf5
 
 STEPS = 12
 
@@ -52,7 +52,11 @@ def imitation(tmp_path_factory: pytest.TempPathFactory) -> Imitation:
     sizes = {"max_token_len": 100, "max_action_tokens": 70}
     config = small_policy.configure(folder, run={"prompt": "stack"}, **sizes)
     settings = {"bc_steps": 3, "bc_batch_size": 4, "chunk_stride": 2, "validation_fraction": 0.4}
-    config = dataclasses.replace(config, pretrain=dataclasses.replace(config.pretrain, **settings))
+    config = dataclasses.replace(
+        config,
+        pretrain=dataclasses.replace(config.pretrain, **settings),
+        recordings=dataclasses.replace(config.recordings, insist=(*IMPLAUSIBLE, "clipped_actions")),
+    )
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
         checkpoint = clone_episodes([folder / "cup"], config, folder / "checkpoints" / "one")

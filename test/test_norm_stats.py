@@ -17,7 +17,7 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import norm_stats
 from chunk_ppo_ros.model.tokenization.normalization import NormStats
-from support.recordings import write_hdf5
+from support.recordings import IMPLAUSIBLE, write_hdf5
 
 MODEL = dataclasses.replace(MODELS["tiny"], action_dim=7, action_horizon=2)
 
@@ -105,6 +105,7 @@ def test_the_command_prints_and_writes_norm_stats_and_replaces_none(
     write_hdf5(tmp_path / "episode_1.hdf5", 20)
     output = tmp_path / "assets" / "mine"
     arguments = ["norm-stats", str(tmp_path), "--output", str(output), "--action_horizon", "4", "--no_adapt_to_pi"]
+    arguments += ["--insist", *IMPLAUSIBLE]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "left waist" in printed and "right gripper" in printed
@@ -120,7 +121,7 @@ def test_the_command_prints_and_writes_norm_stats_and_replaces_none(
 def test_the_stride_thins_out(tmp_path: pathlib.Path) -> None:
     write_hdf5(tmp_path / "episode_0.hdf5", 40)
     arguments = ["norm-stats", str(tmp_path / "episode_0.hdf5"), "--output", str(tmp_path / "thin"), "--stride", "20"]
-    assert main([*arguments, "--no_adapt_to_pi"]) == 0
+    assert main([*arguments, "--no_adapt_to_pi", "--insist", *IMPLAUSIBLE]) == 0
     # Only the states 0 and 20 count, which are 0 and 2.8.
     np.testing.assert_allclose(NormStats.load(tmp_path / "thin").state.mean[0], 1.4, rtol=1e-6)
 

@@ -31,6 +31,7 @@ from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
+from chunk_ppo_ros.imitation.inspection.before_work import check_before, check_frames, check_tokens
 from chunk_ppo_ros.imitation.measuring.held_out import HeldOut, measure_held_out
 from chunk_ppo_ros.imitation.measuring.imitated_data import ImitatedData
 from chunk_ppo_ros.imitation.norm_stats import check_dims
@@ -93,11 +94,14 @@ def clone_episodes(
     check_is_free(directory)
     start_from = _checkpoint_of(open_pretrained(config.run) if start is None else start, config)
     episodes = leave_out_failures(read_all(paths, config))
+    check_before(episodes, config)
     check_dims(episodes, config.model)
     record = record_of(episodes, paths, config)
     if start_from is not None:
         check_data(start_from, record, insisted=config.recordings.insist)
     split = split_episodes(episodes, fraction=config.pretrain.validation_fraction, seed=config.run.seed)
+    check_tokens(episodes, config, start_from, fitted_to=split.training)
+    check_frames(episodes, config)
     training = _read(split.training, config, directory.parent)
     bundle = _start(training, config, start_from)
     policy, params, tokenizer = bundle.policy, bundle.params, bundle.tokenizer

@@ -7,20 +7,26 @@ standard deviation and exact quantiles.
 
 from __future__ import annotations
 
+import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.folders import check_folder
-from chunk_ppo_ros.data.episode import Episode, to_chunks
+from chunk_ppo_ros.data.episode import Episode, chunks_at
 from chunk_ppo_ros.data.readers import read_all
+from chunk_ppo_ros.imitation.inspection.before_work import FOR_STATISTICS, check_before
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.norm_stats_file import FILE
-from chunk_ppo_ros.model.tokenization.normalization import MIN_RANGE, NormStats, Stats, compute_norm_stats
+from chunk_ppo_ros.model.tokenization.normalization import MIN_RANGE, NormStats, Stats
+from chunk_ppo_ros.model.tokenization.streamed_statistics import streamed_norm_stats
 from chunk_ppo_ros.robot import aloha
+
+BLOCK = 1024
+"""The number of chunks that are in memory at once."""
 
 
 def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, *, stride: int = 1) -> NormStats:
@@ -36,14 +42,20 @@ def norm_stats_of(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, 
     """
     if not episodes:
         raise EpisodesError("norm_stats must have at least one executed episode, got none; record some")
-    transforms = AlohaTransforms.from_config(model)
     check_dims(episodes, model)
-    states, actions = [], []
+    return streamed_norm_stats(functools.partial(_blocks, episodes, model, stride))
+
+
+def _blocks(
+    episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig, stride: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the transformed states [n, S] and chunks [n, H, D] of episodes, at most `BLOCK` at once."""
+    transforms = AlohaTransforms.from_config(model)
     for episode in episodes:
-        starts, chunks = to_chunks(episode, model.action_horizon, stride=stride)
-        states.append(transforms.encode_state(starts))
-        actions.append(transforms.encode_actions(chunks, starts))
-    return compute_norm_stats(np.concatenate(states), np.concatenate(actions))
+        for first in range(0, len(episode), BLOCK * stride):
+            last = min(first + BLOCK * stride, len(episode))
+            starts, chunks = chunks_at(episode, np.arange(first, last, stride), model.action_horizon)
+            yield transforms.encode_state(starts), transforms.encode_actions(chunks, starts)
 
 
 def check_dims(episodes: Sequence[Episode], model: Pi0FASTActorCriticConfig) -> None:
@@ -111,6 +123,7 @@ def main(arguments: Sequence[str]) -> int:
         raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
     check_folder(parsed.output, "--output")
     episodes = read_all(parsed.episodes, config)
+    check_before(episodes, config, FOR_STATISTICS)
     norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
     print(describe(norm_stats))
     norm_stats.save(parsed.output)

@@ -20,6 +20,7 @@ from chunk_ppo_ros.core.folders import check_file
 from chunk_ppo_ros.core_jax.arrays import Params
 from chunk_ppo_ros.data.episode import Episode, camera_names
 from chunk_ppo_ros.data.readers import read_all
+from chunk_ppo_ros.imitation.inspection.before_work import FOR_IMAGES, check_before, check_frames
 from chunk_ppo_ros.imitation.success_classifier import ClassifierError, SuccessClassifier, fit, init, logits
 from chunk_ppo_ros.robot import aloha
 
@@ -214,6 +215,8 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--num_steps and --last_steps must be at least 1, got {parsed.num_steps} and {parsed.last_steps}")
     check_file(parsed.output, "--output")
     episodes = read_all(parsed.episodes, config)
+    check_before(episodes, config, FOR_IMAGES)
+    check_frames(episodes, config)
     classifier = train_classifier(episodes, config, num_steps=parsed.num_steps, last_steps=parsed.last_steps)
     classifier.save(parsed.output)
     print(f"wrote {parsed.output}; use it by reward.sources [classifier] and reward.classifier {parsed.output}")

@@ -10,6 +10,15 @@ import h5py
 import numpy as np
 from PIL import Image
 
+IMPLAUSIBLE = (
+    "state_joint_unit",
+    "action_joint_unit",
+    "state_gripper_unit",
+    "action_gripper_unit",
+    "identical_episodes",
+)
+"""The keys of `--insist` with which checks accept episodes of `numbers`, which no robot has recorded."""
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 10, 3), dtype=np.uint8)
 
 

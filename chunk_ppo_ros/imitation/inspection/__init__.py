@@ -1,0 +1,1 @@
+"""The command `inspect`, and the checks of recorded episodes that run before an imitation."""
