@@ -180,11 +180,11 @@ def test_paths_with_other_fields_are_refused(tmp_path: pathlib.Path, template: s
 )
 def test_depth_cameras_are_named_as_unused(tmp_path: pathlib.Path, declared: dict[str, Any]) -> None:
     data = LeRobotSet()
-    name = "observation.images.cam_high_depth"
-    data.features[name] = {"dtype": "video", "shape": [HEIGHT, WIDTH, 1], "names": None, **declared}
+    name = "observation.images.cam_far"
+    data.features[name] = {"dtype": "video", "shape": [HEIGHT, WIDTH, 3], "names": None, **declared}
     episode = read_episodes(data.write(tmp_path), CONFIG)[0]
     assert list(episode.cameras) == ["cam_high"]
-    assert episode.facts.unused == (f"{name} [32, 48, 1], a depth camera",)
+    assert episode.facts.unused == (f"{name} [32, 48, 3], a depth camera",)
 
 
 def test_further_cameras_are_read_and_named(tmp_path: pathlib.Path) -> None:
