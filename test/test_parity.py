@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chunk_ppo_ros import __main__
-from chunk_ppo_ros.evaluation.parity import parity_forward, parity_tolerances
+from chunk_ppo_ros.evaluation.parity import parity_complete, parity_forward, parity_tolerances
 from chunk_ppo_ros.evaluation.parity.parity_forward import make_inputs
 from chunk_ppo_ros.evaluation.parity.parity_quantities import Model
 from chunk_ppo_ros.evaluation.parity.parity_rows import HEADING, Quantity, Tolerance, compare
@@ -244,3 +244,72 @@ def test_a_tolerance_of_bfloat16_grows_with_the_references_own_rounding() -> Non
     for name, given in (("token_logp", None), ("token_logp", coarse), ("seq_logp_sum", fine), ("input_mask", fine)):
         kept = parity_tolerances.coarse_tolerance(name, coarse, given, counted)
         assert kept is parity_tolerances.COARSE[name]
+
+
+def change_outputs(folder: Path, *, without: tuple[str, ...] = (), **changed: np.ndarray) -> Path:
+    outputs = {name: array for name, array in np.load(folder / "outputs.npz").items() if name not in without}
+    np.savez(folder / "outputs.npz", **{**outputs, **changed})
+    return folder
+
+
+@pytest.mark.parametrize("name", parity_complete.REQUIRED)
+def test_a_set_without_a_needed_array_does_not_pass(
+    masked_set: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = change_outputs(Path(shutil.copytree(masked_set, tmp_path / "copy")), without=(name,))
+    assert __main__.main(["parity", str(copy)]) == 2
+    captured = capsys.readouterr()
+    assert f"got it without {name}; take a whole set, or compare what there is by --allow_missing" in captured.err
+    assert "within tolerance" not in captured.out
+
+
+def test_a_partial_set_is_compared_where_that_is_allowed(plain_set: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["parity", str(plain_set)]) == 2
+    assert __main__.main(["parity", str(plain_set), "--allow_missing"]) == 0
+    assert "missing, and allowed to be: prefix_emb_mean, " in capsys.readouterr().out
+
+
+def test_gradients_of_some_leaves_alone_do_not_pass(
+    masked_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(masked_set, tmp_path / "copy"))
+    names, norms = (np.load(copy / "outputs.npz")[name] for name in ("grad_leaf_names", "grad_leaf_norms"))
+    change_outputs(copy, grad_leaf_names=names[1:], grad_leaf_norms=norms[1:])
+    assert __main__.main(["parity", str(copy)]) == 2
+    left_out = str(names[0]).removesuffix("/value")
+    assert f"got it without grad_leaf_norms of {left_out}; take a whole set" in capsys.readouterr().err
+    change_outputs(copy, grad_leaf_names=names, grad_leaf_norms=norms[1:])
+    assert __main__.main(["parity", str(copy)]) == 2
+    assert "one of grad_leaf_norms for each of grad_leaf_names, got shapes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("logits", np.array(["text"])),
+        ("greedy_tokens", np.zeros((3, 4), np.int32)),
+        ("greedy_tokens", np.zeros(4, np.int32)),
+        ("eos_swap_row", np.array(["text"])),
+    ],
+)
+def test_arrays_that_fit_no_row_are_one_line(
+    masked_set: Path, tmp_path: Path, name: str, array: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = change_outputs(Path(shutil.copytree(masked_set, tmp_path / "copy")), **{name: array})
+    assert __main__.main(["parity", str(copy)]) in (1, 2)
+    assert "all within tolerance" not in capsys.readouterr().out
+
+
+def test_inputs_that_do_not_fit_each_other_are_refused(
+    masked_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(masked_set, tmp_path / "copy"))
+    inputs = dict(np.load(copy / "inputs.npz"))
+    for name, array in (
+        ("image_base_0_rgb", np.zeros((1, 28, 28, 3), np.uint8)),
+        ("image_mask_base_0_rgb", np.ones(5)),
+    ):
+        np.savez(copy / "inputs.npz", **{**inputs, name: array})
+        assert __main__.main(["parity", str(copy)]) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert "holds arrays that do not fit each other" in error

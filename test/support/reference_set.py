@@ -113,10 +113,15 @@ def make_outputs(reference: ReferenceSet, *, only_greedy: bool) -> dict[str, np.
 
 
 ASKED = (
+    "prefix_emb_mean",
+    "prefix_emb_std",
     "prefix_emb_first8",
     "input_mask",
+    "ar_mask",
     "logits",
+    "pre_logits_text",
     "token_logp",
+    "seq_logp_sum",
     "loss",
     "grad_global_norm",
     "decode_logits_openpi_pos",

@@ -129,7 +129,9 @@ def _gradient_quantities(model: Model) -> Iterator[Quantity]:
 
     tree = gradient_norms(model.params, make_inputs(model.reference))
     norms = {name: float(norm) for name, norm in name_leaves(tree).items()}
-    for name, norm in zip(outputs.get("grad_leaf_names", ()), outputs.get("grad_leaf_norms", ()), strict=True):
+    has_both = {"grad_leaf_names", "grad_leaf_norms"} <= outputs.keys()
+    pairs = zip(outputs["grad_leaf_names"], outputs["grad_leaf_norms"], strict=True) if has_both else ()
+    for name, norm in pairs:
         ours = norms.get(str(name).removesuffix("/value"), np.nan)
         yield Quantity("grad_leaf_norms", np.array(ours), norm, SCALED, remark=str(name))
     if "grad_global_norm" in outputs:

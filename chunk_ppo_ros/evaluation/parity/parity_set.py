@@ -10,6 +10,7 @@ import dataclasses
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,15 @@ def read_reference_set(folder: Path) -> ReferenceSet:
         ReferenceError: when a file is missing or damaged, or the files contradict each other.
         CheckpointError: when the checkpoint is damaged or does not have the sizes that config.json states.
     """
+    try:
+        return _read(folder)
+    except (ValueError, IndexError, TypeError, OverflowError) as error:  # numpy's errors of shapes and types
+        raise ReferenceError(
+            f"{folder} holds arrays that do not fit each other: {error}; take another folder"
+        ) from error
+
+
+def _read(folder: Path) -> ReferenceSet:
     sizes, inputs = _read_json(folder / "config.json"), _read_arrays(folder, "inputs.npz")
     bfloat16 = folder / "outputs_bf16_params.npz"
     place = _checkpoint_folder(folder, sizes)
@@ -132,9 +142,12 @@ def _read_json(file: Path) -> dict[str, Any]:
 def _read_arrays(folder: Path, name: str) -> Arrays:
     try:
         with np.load(folder / name) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+            arrays = {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise ReferenceError(f"{folder / name} cannot be read: {error}; take another folder") from error
+    if not arrays:
+        raise ReferenceError(f"{folder / name} must have arrays, got none; take another folder")
+    return arrays
 
 
 def _array(folder: Path, inputs: Arrays, name: str) -> np.ndarray:
