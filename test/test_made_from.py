@@ -14,8 +14,13 @@ import pytest
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent.export import export
 from chunk_ppo_ros.agent.learner import Learner
-from chunk_ppo_ros.agent.run_start.checkpoint_settings import config_for_measuring, setup_for_imitation
-from chunk_ppo_ros.config import EpisodeConfig, TrainConfig, flags
+from chunk_ppo_ros.agent.run_start.checkpoint_settings import (
+    config_for_measuring,
+    setup_for_imitation,
+    setup_for_training,
+)
+from chunk_ppo_ros.config import PRESETS, EpisodeConfig, TrainConfig, flags
+from chunk_ppo_ros.config.entries.cameras import ROBOT_CAMERAS
 from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint
 from chunk_ppo_ros.core.made_from.data_record import BY_NAMES, RECORDINGS, DataRecord
 from chunk_ppo_ros.core.made_from.history import NO_HISTORY, History, Stage
@@ -339,3 +344,38 @@ def test_an_imitation_of_several_tasks_keeps_their_prompts(
     texts = {prompt.text.lower() for prompt in found.episode.weighted_prompts}
     assert texts == {"stack", "3=fold the towel"}
     assert isinstance(found.episode, EpisodeConfig)
+
+
+def test_training_from_own_demonstrations_takes_their_prompt_and_their_tokens_without_flags(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(behavior_cloning, "clone", lambda policy, params, batch, config, *, on_step: params)
+    config = configure(tmp_path)
+    written = clone_episodes([recorded], config, tmp_path / "one")
+    found = setup_for_training(*parsed("--pretrained_checkpoint_path", str(written))).config
+    assert found.run.prompt == "stack"
+    assert (found.model.max_action_tokens, found.model.max_token_len) == (70, 100)
+    assert found.model == config.model
+    assert found.env == PRESETS["debug"].env  # Recorded episodes have no simulator.
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--no_delta_actions"], "model.delta_actions True -> False"),
+        (["--action_horizon", "8"], "model.action_horizon 4 -> 8"),
+        (["--adapt_to_pi"], "model.adapt_to_pi False -> True"),
+        (["--image_size", "64"], "model.image_size 32 -> 64"),
+        (["--action_dim", "7"], "model.action_dim 14 -> 7"),
+    ],
+)
+@pytest.mark.parametrize("command", ["evaluate", "positions"])
+def test_an_imitation_is_not_measured_with_another_meaning(
+    command: str, flags: list[str], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = small_policy.configure(tmp_path, cameras=tuple(ROBOT_CAMERAS))
+    path = imitation(tmp_path, record(), config)
+    assert main([command, str(path), *flags]) == 2
+    error = capsys.readouterr().err
+    assert text in error and "use the checkpoint's settings" in error
+    assert "Traceback" not in error

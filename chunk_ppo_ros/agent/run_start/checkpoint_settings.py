@@ -127,6 +127,7 @@ def config_for_deploying(
     source = f"the robot is that of {parsed.params_file}; " if robot else ""
     print(f"{describe(config)}; {source}{_source(checkpoint, parsed.config)}", flush=True)
     print_assumptions(checkpoint, config)
+    print_history(checkpoint)
     return config
 
 
