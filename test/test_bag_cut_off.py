@@ -17,7 +17,7 @@ from chunk_ppo_ros.config import RecordingsConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.episode import Episode, LeftOut
 from chunk_ppo_ros.data.readers import iterate_episodes, read_episodes
-from support.teleop_bags import HIGH, Recording
+from support.teleop_bags import HIGH, MS, START, Recording
 
 CONFIG = TrainConfig()
 BOTH = pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
@@ -237,3 +237,26 @@ def test_a_flipped_byte_is_refused_or_changes_one_value(tmp_path: pathlib.Path, 
         assert episode.states.shape[1] == 14 and abs(len(episode) - len(whole)) <= 2 and image.shape == (2, 4, 3)
     file.write_bytes(content)
     assert len(refused) > 10 and all("\n" not in text and "one" in text for text in refused)
+
+
+def test_the_messages_of_a_chunk_are_compared_with_its_index(tmp_path: pathlib.Path) -> None:
+    """The first message's time of recording is changed, which only the index tells."""
+    file = write(tmp_path / "one", last_ms=100)
+    content = file.read_bytes()
+    received = (START + MS).to_bytes(8, "little")
+    changed = (START + 2 * MS).to_bytes(8, "little")
+    place = content.index(received + received)  # recorded and published
+    file.write_bytes(content[:place] + changed + content[place + 8 :])
+    with pytest.raises(EpisodesError, match=r"one\.mcap: a chunk must have the messages of its index"):
+        read_episodes(tmp_path, CONFIG)
+
+
+def test_a_bag_without_definitions_has_the_standard_types(tmp_path: pathlib.Path) -> None:
+    """Versions of rosbag2 before Iron write no definitions, and fewer columns."""
+    file = write(tmp_path / "one", storage=StoragePlugin.SQLITE3, last_ms=100)
+    with sqlite3.connect(file) as database:
+        database.execute("DROP TABLE message_definitions")
+        database.execute("ALTER TABLE topics DROP COLUMN type_description_hash")
+    database.close()
+    (episode,) = read_episodes(tmp_path, CONFIG)
+    assert len(episode) == 6 and episode.cameras["cam_high"](5)[0, 0, 0] == 10

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import pathlib
+import tracemalloc
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
+from rosbags.rosbag2 import StoragePlugin
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
@@ -132,3 +134,23 @@ def test_the_checksum_of_a_chunk_is_compared(tmp_path: pathlib.Path) -> None:
     file.write_bytes(content)
     with pytest.raises(EpisodesError, match=r"one\.mcap: a chunk must have its checksum, got another one"):
         read_episodes(tmp_path, CONFIG)
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3], ids=["mcap", "sqlite3"])
+def test_images_are_not_held_while_a_bag_is_read(tmp_path: pathlib.Path, storage: StoragePlugin) -> None:
+    """A bag of 37 MB is read with a few MB, so that bags may be larger than the memory."""
+    recording = Recording(tmp_path / "one", storage=storage)
+    fields = {"height": 480, "width": 640, "encoding": "rgb8", "is_bigendian": 0, "step": 1920}
+    for time_ms in range(0, 800, 20):
+        recording.arms(time_ms, time_ms + 10)
+        recording.write(HIGH, IMAGE, time_ms, **fields, data=np.full(480 * 640 * 3, time_ms // 20, np.uint8))
+    recording.close()
+    read_episodes(tmp_path, CONFIG)  # The types of the messages are known from here on.
+    tracemalloc.start()
+    try:
+        (episode,) = read_episodes(tmp_path, CONFIG)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 12e6
+    assert [int(episode.cameras["cam_high"](step)[0, 0, 0]) for step in (0, 17, 39)] == [0, 17, 39]

@@ -11,6 +11,7 @@ import numpy as np
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, MessagePlace, check_format, ends_with, opened
 from chunk_ppo_ros.data.bags.rollout_parts import parts_sentences, refuse_other_recordings
+from chunk_ppo_ros.data.bags.storage.errors import text_of
 from chunk_ppo_ros.data.bags.storage.stored import Channel
 from chunk_ppo_ros.data.topic_names import (
     ACTION_CHUNK,
@@ -188,7 +189,7 @@ def _read_state(message: Any, stored: BagMessage, convention: grippers.GripperCo
     try:
         return _side_state(message, convention)
     except ValueError as error:
-        raise EpisodesError(f"{error}; got it on {stored.topic} in {stored.file}") from error
+        raise EpisodesError(f"{text_of(error)}; got it on {stored.topic} in {stored.file}") from error
 
 
 def _side_state(message: Any, convention: grippers.GripperConvention) -> np.ndarray:
@@ -217,6 +218,11 @@ def _to_chunk(message: Any, stored: BagMessage, stamp: int) -> RecordedChunk:
         raise EpisodesError(
             f"a chunk must have {aloha.ACTION_DIM} numbers for each action, got {len(message.actions)} numbers of "
             f"{horizon} actions with {dim} in {stored.file}; leave the recording out"
+        )
+    if not f"{message.run_id}{message.sender}".isprintable():
+        raise EpisodesError(
+            f"the run and the sender of a chunk must be printable, got {message.run_id!r} and {message.sender!r} in "
+            f"{stored.file}; copy it again"
         )
     return RecordedChunk(
         run_id=message.run_id,

@@ -31,6 +31,7 @@ from chunk_ppo_ros.data.bags.bag_messages import (
 from chunk_ppo_ros.data.bags.image_forms import ImageForm, decode, form_of
 from chunk_ppo_ros.data.bags.sensor_log import SensorLog, check_clocks
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
+from chunk_ppo_ros.data.bags.storage.errors import text_of
 from chunk_ppo_ros.data.bags.storage.stored import Channel
 from chunk_ppo_ros.data.bags.teleop_topics import ARMS, PARTS, TeleopTopics, choose_topics, missing_arms_error
 from chunk_ppo_ros.data.bags.track import MissingStates, Track
@@ -280,7 +281,7 @@ def _state(message: Any, stored: BagMessage, part: str, convention: grippers.Gri
     try:
         return state_of(message.name, message.position, convention)
     except ValueError as error:
-        raise EpisodesError(f"{error}; got it on {stored.topic} in {stored.file}") from error
+        raise EpisodesError(f"{text_of(error)}; got it on {stored.topic} in {stored.file}") from error
 
 
 def _said(read: dict[str, _Topic], logs: dict[str, SensorLog], topics: TeleopTopics) -> list[str]:
