@@ -82,6 +82,17 @@ def test_a_file_with_the_rows_of_another_episode_is_refused(tmp_path: pathlib.Pa
         read_episodes(folder, CONFIG)
 
 
+def test_numbers_and_names_that_no_file_can_have_are_refused(tmp_path: pathlib.Path) -> None:
+    data = LeRobotSet(version="v2.1", camera="")
+    data.episodes[1]["episode_index"] = 10**300
+    with pytest.raises(EpisodesError, match=r"episode_index must be a whole number, got 10000"):
+        read_episodes(data.write(tmp_path / "number"), CONFIG)
+    data = LeRobotSet(version="v2.1", camera="")
+    data.info["data_path"] = "data/" + 300 * "x"
+    with pytest.raises(EpisodesError, match=r"names of files must have at most 255 bytes, got data/xxx"):
+        read_episodes(data.write(tmp_path / "name"), CONFIG)
+
+
 @pytest.mark.parametrize("frames", [1, 3])
 def test_a_video_with_another_number_of_frames_than_steps_is_refused(tmp_path: pathlib.Path, frames: int) -> None:
     folder = LeRobotSet(version="v2.1").write(tmp_path)

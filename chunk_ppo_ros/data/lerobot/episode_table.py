@@ -177,7 +177,7 @@ def _whole(row: Mapping[str, object], key: str, where: str) -> int | None:
     value = row.get(key)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**53):
         raise EpisodesError(f"{key} must be a whole number, got {value!r:.80} in {where}; download it again")
     return value
 

@@ -18,6 +18,8 @@ INFO = "meta/info.json"
 VERSIONS = ("v2.0", "v2.1", "v3")
 STATES, ACTIONS = ("observation.state", "state"), ("action", "actions")
 """The names of the features of states and actions. The first is LeRobot's, the second that of openpi's converters."""
+_MAX_NAME = 255
+"""The longest name of a file that file systems of Linux take, bytes."""
 _DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
 _VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
 
@@ -83,6 +85,11 @@ class DatasetInfo:
                 f"paths of files must have the fields {', '.join(fields)}, got {template!r} in {self.path}: {error!r}; "
                 "correct it"
             ) from error
+        if any(len(part.encode()) > _MAX_NAME for part in relative.parts):
+            raise EpisodesError(
+                f"names of files must have at most {_MAX_NAME} bytes, got {str(relative)[:80]}.. from {template[:80]!r} in "
+                f"{self.path}; correct it"
+            )
         if relative.is_absolute() or ".." in relative.parts or "\0" in str(relative) or "\\" in str(relative):
             raise EpisodesError(
                 f"files of a LeRobot dataset must be in its folder, got {str(relative)!r} from {template!r} in "
