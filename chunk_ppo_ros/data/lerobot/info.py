@@ -87,7 +87,7 @@ class DatasetInfo:
             ) from error
         if any(len(part.encode()) > _MAX_NAME for part in relative.parts):
             raise EpisodesError(
-                f"names of files must have at most {_MAX_NAME} bytes, got {str(relative)[:80]}.. from {template[:80]!r} in "
+                f"names of files must have at most {_MAX_NAME} bytes, got {str(relative)[:80]}.. in "
                 f"{self.path}; correct it"
             )
         if relative.is_absolute() or ".." in relative.parts or "\0" in str(relative) or "\\" in str(relative):
