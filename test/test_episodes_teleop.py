@@ -13,7 +13,8 @@ from rosbags.rosbag2 import StoragePlugin
 
 from chunk_ppo_ros.config import EnvConfig, RobotConfig, RunConfig, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import opened, read_message
+from chunk_ppo_ros.data.bags.bag_messages import opened
+from chunk_ppo_ros.data.bags.single_messages import read_message
 from chunk_ppo_ros.data.bags.track import Track
 from chunk_ppo_ros.data.readers import read_episodes
 from support.teleop_bags import COMPRESSED, HIGH, IMAGE, LOW, MS, RAW, START, Recording

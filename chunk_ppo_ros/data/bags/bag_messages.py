@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import pathlib
 import tempfile
-import weakref
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -32,10 +30,7 @@ from chunk_ppo_ros.data.bags.storage.errors import ERRORS, text_of
 from chunk_ppo_ros.data.bags.storage.mcap_file import McapFile
 from chunk_ppo_ros.data.bags.storage.sqlite_file import SqliteFile
 from chunk_ppo_ros.data.bags.storage.stored import BagFile, Channel, DamagedFile, Place
-from chunk_ppo_ros.data.message_format import FORMAT
 
-_FORMAT_TYPE = "chunk_ppo_msgs/msg/MessageFormat"
-_FORMATTED_TYPES = tuple(f"chunk_ppo_msgs/msg/{name}" for name in ("ActionChunk", "ExecutionResult", "ChunkOutcome"))
 _HEADER_SIZE = 12  # bytes, up to the end of the stamp of a serialized message
 
 
@@ -77,7 +72,7 @@ class BagMessage:
         Raises:
             EpisodesError: where the message has no whole header.
         """
-        with _guarded(self.file):
+        with guarded(self.file):
             if len(self.data) < _HEADER_SIZE:
                 raise DamagedFile(f"a message of {self.topic} must have a header, got {len(self.data)} bytes")
             return stamp_of(self.data)
@@ -88,7 +83,7 @@ class BagMessage:
         Raises:
             EpisodesError: where the message or the definition of its type is damaged.
         """
-        with _guarded(self.file):
+        with guarded(self.file):
             return _decode(self.channel, self.data)
 
 
@@ -103,7 +98,7 @@ def topics_of(bag: pathlib.Path) -> tuple[str, ...]:
     Raises:
         EpisodesError: where the bag cannot be read.
     """
-    with _guarded(bag):
+    with guarded(bag):
         folder = describe_bag(bag)
     if folder.has_metadata:
         return tuple(folder.counts)
@@ -147,11 +142,11 @@ class Bags:
         channels: list[tuple[BagFolder, Channel]] = []
         try:
             for path in paths:
-                with _guarded(path):
+                with guarded(path):
                     folders.append(describe_bag(path))
                 self._files.append(self._open_files(folders[-1]))
                 for file, source in zip(self._files[-1], folders[-1].files, strict=True):
-                    with _guarded(source):
+                    with guarded(source):
                         channels += [(folders[-1], _checked(each, folders[-1])) for each in file.channels()]
         except EpisodesError:
             self.close()
@@ -169,7 +164,7 @@ class Bags:
         for number, folder in enumerate(self.folders):
             counts: dict[str, int] = {}
             for index, (file, source) in enumerate(zip(self._files[number], folder.files, strict=True)):
-                with _guarded(source):
+                with guarded(source):
                     for each in file.messages(topics):
                         data = unpack_message(each.data)
                         channel = _checked(each.channel, folder)
@@ -185,7 +180,7 @@ class Bags:
             EpisodesError: where the message is gone, or another one with another stamp is in its place.
         """
         folder = self.folders[place.bag]
-        with _guarded(folder.files[place.file], advice="copy it again"):
+        with guarded(folder.files[place.file], advice="copy it again"):
             data = unpack_message(self._files[place.bag][place.file].read(place.place))
             if stamp_of(data) != stamp:
                 raise DamagedFile(f"the message of {channel.topic} with the stamp {stamp} ns is gone")
@@ -223,7 +218,7 @@ class Bags:
         if not folder.files:
             raise EpisodesError(f"a bag must have files with messages, got none in {folder.path}; leave it out")
         for path in folder.files:
-            with _guarded(path):
+            with guarded(path):
                 files.append(self._open_file(path, folder, is_last=path == folder.files[-1]))
                 self._stack.callback(files[-1].close)
         return files
@@ -300,7 +295,7 @@ def _check_counts(folder: BagFolder, found: dict[str, int]) -> None:
 
 
 @contextlib.contextmanager
-def _guarded(path: pathlib.Path, advice: str = "") -> Iterator[None]:
+def guarded(path: pathlib.Path, advice: str = "") -> Iterator[None]:
     """Turns what libraries raise on damaged files into an error that names the file."""
     try:
         yield
@@ -321,45 +316,3 @@ def opened(paths: Sequence[pathlib.Path]) -> Iterator[Bags]:
         yield bags
     finally:
         bags.close()
-
-
-def check_format(bags: Bags) -> None:
-    """Refuses bags with messages of this package in another format than the one that this version reads.
-
-    Raises:
-        EpisodesError: for such a bag, or where the definition of its messages is damaged.
-    """
-    for folder, channel in bags.channels_by_bag:
-        if channel.type_name in _FORMATTED_TYPES:
-            with _guarded(folder.path):
-                constants, _ = types_of(channel).fielddefs.get(_FORMAT_TYPE, ([], []))
-            found = {name: value for name, _, value in constants}.get("VERSION")
-            if found != FORMAT:
-                got = "an older one" if found is None else f"format {found}"
-                raise EpisodesError(
-                    f"a recording must have message format {FORMAT}, got {got} in {folder.path}; read it with the "
-                    "version of chunk_ppo_ros that recorded it, or record again"
-                )
-
-
-class _StoredMessages:
-    """Reads single messages of bags, which stay open meanwhile."""
-
-    def __init__(self, paths: tuple[pathlib.Path, ...]) -> None:
-        self.bags = Bags(paths)
-        weakref.finalize(self, self.bags.close)
-
-
-_open_messages = functools.lru_cache(maxsize=2)(_StoredMessages)
-
-
-@functools.lru_cache(maxsize=1)
-def read_message(bags: tuple[pathlib.Path, ...], channel: Channel, place: MessagePlace, stamp: int) -> Any:
-    """Returns a message of bags by its place and its stamp, ns.
-
-    The last bags stay open, and the last message is kept.
-
-    Raises:
-        EpisodesError: where the bags have changed or are damaged.
-    """
-    return _open_messages(bags).bags.read(channel, place, stamp=stamp)

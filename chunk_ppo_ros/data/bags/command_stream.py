@@ -16,7 +16,8 @@ import numpy as np
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.units import NANOSECONDS
-from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, check_format, ends_with, opened
+from chunk_ppo_ros.data.bags.bag_format import check_format
+from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, ends_with, opened
 from chunk_ppo_ros.data.bags.storage.bag_folder import find_bags
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, ARM_COMMANDS, EXECUTION_RESULT, JOINT_GROUP_COMMANDS
 from chunk_ppo_ros.robot import aloha

@@ -17,9 +17,9 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import read_message
 from chunk_ppo_ros.data.bags.rollout_messages import EpisodeKey, RecordedChunk, Recording, read_messages
 from chunk_ppo_ros.data.bags.rollout_parts import missing_parts
+from chunk_ppo_ros.data.bags.single_messages import read_message
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
 from chunk_ppo_ros.data.bags.track import MissingStates, Track
 from chunk_ppo_ros.data.episode import Episode, LeftOut, ReadImage, RecordingFacts, camera_names

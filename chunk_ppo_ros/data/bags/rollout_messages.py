@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, MessagePlace, check_format, ends_with, opened
+from chunk_ppo_ros.data.bags.bag_format import check_format
+from chunk_ppo_ros.data.bags.bag_messages import BagMessage, Bags, MessagePlace, ends_with, opened
 from chunk_ppo_ros.data.bags.rollout_parts import parts_sentences, refuse_other_recordings
 from chunk_ppo_ros.data.bags.storage.errors import text_of
 from chunk_ppo_ros.data.bags.storage.stored import Channel

@@ -9,7 +9,6 @@ module needs no ROS.
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -22,20 +21,19 @@ from chunk_ppo_ros.core.units import NANOSECONDS
 from chunk_ppo_ros.data.bags.bag_messages import (
     BagMessage,
     Bags,
-    MessagePlace,
     ends_with,
     first_topics,
     opened,
-    read_message,
 )
-from chunk_ppo_ros.data.bags.image_forms import ImageForm, decode, form_of
+from chunk_ppo_ros.data.bags.image_forms import form_of
 from chunk_ppo_ros.data.bags.sensor_log import SensorLog, check_clocks
 from chunk_ppo_ros.data.bags.storage.bag_folder import METADATA, find_bags
 from chunk_ppo_ros.data.bags.storage.errors import text_of
-from chunk_ppo_ros.data.bags.storage.stored import Channel
+from chunk_ppo_ros.data.bags.teleop_camera import ReadTopic, to_camera
+from chunk_ppo_ros.data.bags.teleop_facts import facts_of, said_of_cameras, said_of_topics
 from chunk_ppo_ros.data.bags.teleop_topics import ARMS, PARTS, TeleopTopics, choose_topics, missing_arms_error
 from chunk_ppo_ros.data.bags.track import MissingStates, Track
-from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts
+from chunk_ppo_ros.data.episode import Episode, LeftOut
 from chunk_ppo_ros.data.left_out import is_left_out
 from chunk_ppo_ros.data.topic_names import ACTION_CHUNK, JOINT_GROUP_COMMANDS, LEADER_STATES
 from chunk_ppo_ros.robot import aloha, grippers
@@ -43,70 +41,6 @@ from chunk_ppo_ros.robot import aloha, grippers
 _PROMPT, _SUCCESS = "prompt", "success"
 _FAR = 0.2
 """How far two joint states with one stamp may differ, rad or of the gripper's opening, where one node publishes."""
-
-
-@dataclasses.dataclass
-class _Topic:
-    """Collects the messages of a topic, in the order in which they were recorded."""
-
-    channel: Channel
-    times: list[tuple[int, int]] = dataclasses.field(default_factory=list)
-    states: list[np.ndarray] = dataclasses.field(default_factory=list)
-    places: list[MessagePlace] = dataclasses.field(default_factory=list)
-    forms: dict[ImageForm, int] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Camera:
-    """Finds the images of one camera.
-
-    Attributes:
-        bag: the folder of the bag.
-        channel: the topic of the images and their type.
-        stamps: int64 [n], the rising times of the images, ns.
-        headers: int64 [n], the stamps in their headers, ns.
-        places: where they are, n places.
-        times: int64 [T], the times of the control steps, ns.
-        max_age: the largest time from an image to its step, s.
-        problem: why the images cannot be used; empty where they can.
-    """
-
-    bag: pathlib.Path
-    channel: Channel
-    stamps: np.ndarray
-    headers: np.ndarray
-    places: tuple[MessagePlace, ...]
-    times: np.ndarray
-    max_age: float
-    problem: str
-
-    def read(self, step: int) -> np.ndarray:
-        """Returns the newest image at a step, uint8 [h, w, 3].
-
-        Raises:
-            EpisodesError: where that image is too old, or cannot be read.
-        """
-        if self.problem:
-            raise EpisodesError(self.problem)
-        newest, age = self._newest(step)
-        if age > self.max_age:
-            raise EpisodesError(
-                f"images must be at most {self.max_age} s old at each step (env.sync_tolerance), got {age:.3g} s on "
-                f"{self.channel.topic}, step {step} of {self.bag}; leave the recording out"
-            )
-        message = read_message((self.bag,), self.channel, self.places[newest], int(self.headers[newest]))
-        return decode(message, f"{self.channel.topic}, step {step} of {self.bag}")
-
-    def worst(self) -> tuple[float, int]:
-        """Returns the age of the oldest image at a step, s, and the step."""
-        newest = np.searchsorted(self.stamps, self.times, side="right") - 1
-        ages = (self.times - self.stamps[newest]) * 1e-9
-        return float(np.max(ages)), int(np.argmax(ages))
-
-    def _newest(self, step: int) -> tuple[int, float]:
-        """Returns the index of the newest image at a step, and its age, s."""
-        newest = int(np.searchsorted(self.stamps, self.times[step], side="right")) - 1
-        return newest, float(self.times[step] - self.stamps[newest]) * 1e-9
 
 
 class TeleopBagReader:
@@ -161,11 +95,11 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
     tracks = {topics.arms[topic]: _track(read[topic], logs[topic], bag) for topic in topics.arms}
     states, actions = (_sides(tracks, part, topics.sides, times, bag) for part in PARTS)
     cameras = {
-        camera: _camera(read[topic], logs[topic], times, config, bag)
+        camera: to_camera(read[topic], logs[topic], times, config, bag)
         for topic, camera in topics.cameras.items()
         if topic in read
     }
-    said = [*clock_said, *cut_off, *_said(read, logs, topics), *_said_of_cameras(cameras)]
+    said = [*clock_said, *cut_off, *said_of_topics(read, logs), *said_of_cameras(cameras)]
     return Episode(
         source=str(bag),
         states=states,
@@ -175,7 +109,7 @@ def read_teleop(bag: pathlib.Path, config: TrainConfig) -> Episode:
         success=_success(custom, bag),
         cameras={name: camera.read for name, camera in cameras.items()},
         times=times * 1e-9,
-        facts=_facts(said, logs, topics, config),
+        facts=facts_of(said, logs, topics, config),
     )
 
 
@@ -188,18 +122,7 @@ def _sides(
         return np.concatenate(found, axis=1, dtype=np.float32)
 
 
-def _camera(read: _Topic, log: SensorLog, times: np.ndarray, config: TrainConfig, bag: pathlib.Path) -> _Camera:
-    order = np.argsort(log.stamps, kind="stable")
-    headers = np.array([stamp for stamp, _ in read.times], np.int64)[order]
-    places = tuple(read.places[index] for index in order)
-    problem = ""
-    if len({(form.height, form.width) for form in read.forms if form.height}) > 1:
-        found = ", ".join(f"{count} of {form}" for form, count in read.forms.items())
-        problem = f"the images of a camera must have one size, got {found} on {log.topic} in {bag}; leave it out"
-    return _Camera(bag, read.channel, log.stamps[order], headers, places, times, config.env.sync_tolerance, problem)
-
-
-def _track(read: _Topic, log: SensorLog, bag: pathlib.Path) -> Track:
+def _track(read: ReadTopic, log: SensorLog, bag: pathlib.Path) -> Track:
     """Returns the track of an arm. Of messages with one stamp the first counts.
 
     Raises:
@@ -251,16 +174,16 @@ def _step_times(joints: list[SensorLog], images: list[SensorLog], config: TrainC
     return first + np.round(np.arange(int((last - first) / period) + 1) * period).astype(np.int64)
 
 
-def _read(reader: Bags, topics: TeleopTopics, config: TrainConfig, bag: pathlib.Path) -> dict[str, _Topic]:
+def _read(reader: Bags, topics: TeleopTopics, config: TrainConfig, bag: pathlib.Path) -> dict[str, ReadTopic]:
     """Returns what is kept of the messages of each topic that has some: joint states, and where each image is.
 
     Raises:
         EpisodesError: where an arm has sent nothing, or its joint states lack a joint.
     """
     convention = grippers.convention_of(config.robot)
-    read: dict[str, _Topic] = {}
+    read: dict[str, ReadTopic] = {}
     for stored in reader.messages({*topics.arms, *topics.cameras}):
-        topic = read.setdefault(stored.topic, _Topic(stored.channel))
+        topic = read.setdefault(stored.topic, ReadTopic(stored.channel))
         topic.times.append((stored.stamp(), stored.received))
         message = stored.decode()
         if stored.topic in topics.arms:
@@ -282,38 +205,3 @@ def _state(message: Any, stored: BagMessage, part: str, convention: grippers.Gri
         return state_of(message.name, message.position, convention)
     except ValueError as error:
         raise EpisodesError(f"{text_of(error)}; got it on {stored.topic} in {stored.file}") from error
-
-
-def _said(read: dict[str, _Topic], logs: dict[str, SensorLog], topics: TeleopTopics) -> list[str]:
-    """Returns sentences about the rates of all topics, and about messages that came twice."""
-    said = ["joint states name their joints, in rad"]
-    for topic, log in sorted(logs.items()):
-        again = len(log.stamps) - len(np.unique(log.stamps))
-        forms = "".join(f", {form}" for form in read[topic].forms)
-        said.append(f"{topic} has {len(log.stamps)} messages at {log.rate:.3g} Hz{forms}")
-        if again:
-            said.append(f"{again} messages of {topic} have the stamp of another one, of which the first counts")
-    return said
-
-
-def _said_of_cameras(cameras: dict[str, _Camera]) -> list[str]:
-    """Returns a sentence for each camera that paused, or whose images cannot be used."""
-    said = [camera.problem for camera in cameras.values() if camera.problem]
-    for name, camera in cameras.items():
-        age, step = camera.worst()
-        if age > camera.max_age:
-            said.append(f"{name} paused: its newest image is {age:.3g} s old at step {step}")
-    return said
-
-
-def _facts(said: list[str], logs: dict[str, SensorLog], topics: TeleopTopics, config: TrainConfig) -> RecordingFacts:
-    first = 0 if topics.sides[0] == aloha.SIDES[0] else aloha.SIDE_DIM
-    names = tuple(aloha.joint_name(first + index) for index in range(aloha.SIDE_DIM * len(topics.sides)))
-    unstamped = sorted(topic for topic, log in logs.items() if not log.has_stamps)
-    assumed = [
-        f"control steps follow each other at {config.robot.control_rate:g} Hz (robot.control_rate)",
-        "the action of a step is where the leaders were then",
-        "grippers are those of robot.gripper_convention",
-        *(f"the headers of {topic} have no stamps, so the times of recording count" for topic in unstamped),
-    ]
-    return RecordingFacts("ros2 bag of a teleoperated robot", names, names, tuple(said), tuple(assumed), topics.unused)
