@@ -184,7 +184,7 @@ def test_commands_stop_before_they_read_images_or_write(
     arguments = [part.format(folder=recorded, out=tmp_path / "out") for part in command]
     assert main([*arguments, *FLAGS]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "action_joint_unit: " in line and "episode_2.hdf5, step " in line and "--joint_unit deg" in line
+    assert "action_joint_unit: " in line and "episode_2.hdf5, step " in line and "in degrees" in line
     written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert not written
 

@@ -69,15 +69,31 @@ def test_sound_episodes_are_fine() -> None:
     assert found["prompts"].values["prompts"] == {"stack": 2}
 
 
+def in_degrees(episode: Episode, *parts: str) -> Episode:
+    given = {part: getattr(episode, part).copy() for part in parts}
+    for values in given.values():
+        values[:, aloha.ARM_INDICES] *= 180 / np.pi
+    return dataclasses.replace(episode, **given)
+
+
+def test_degrees_are_refused_with_the_flag() -> None:
+    found = check(in_degrees(sound(0), "states", "actions"), in_degrees(sound(1), "states", "actions"))
+    for key in ("state_joint_unit", "action_joint_unit"):
+        assert found[key].verdict is Verdict.REFUSE
+        assert "it is likely in degrees: set --joint_unit deg; to use it as it is, --insist" in found[key].advice
+        assert "episode_" in found[key].found and ", step" in found[key].found
+
+
 @pytest.mark.parametrize("part", ["states", "actions"])
-def test_degrees_are_refused_with_the_flag(part: str) -> None:
-    episode = sound()
-    values = getattr(episode, part).copy()
-    values[:, aloha.ARM_INDICES] *= 180 / np.pi
-    found = check(dataclasses.replace(episode, **{part: values}))[f"{part[:-1]}_joint_unit"]
+def test_degrees_of_states_or_actions_alone_are_not_settled_by_the_flag(part: str) -> None:
+    found = check(sound(0), in_degrees(sound(1), part))[f"{part[:-1]}_joint_unit"]
     assert found.verdict is Verdict.REFUSE
-    assert "set --joint_unit deg" in found.advice and "--insist" in found.advice
-    assert "episode_0, step" in found.found
+    assert "in episode_1 only states or only actions are" in found.advice and "--leave_out_episodes" in found.advice
+
+
+def test_degrees_of_some_episodes_are_read_by_themselves() -> None:
+    found = check(sound(0), in_degrees(sound(1), "states", "actions"))["state_joint_unit"]
+    assert "episode_1 are, and the others are not: read each kind by itself" in found.advice
 
 
 def test_one_joint_a_turn_too_far_is_not_taken_for_degrees() -> None:
@@ -256,7 +272,7 @@ def test_open_findings_stop_a_command() -> None:
     with pytest.raises(UnansweredQuestion, match=r"lag: states must follow .*; also: copied_actions"):
         require_settled(list(check(copied).values()))
     degrees = dataclasses.replace(copied, states=copied.states * 57)
-    with pytest.raises(EpisodesError, match=r"^state_joint_unit: .*set --joint_unit deg"):
+    with pytest.raises(EpisodesError, match=r"^state_joint_unit: .*it is likely in degrees"):
         require_settled([each for each in check(degrees).values() if each.key == "state_joint_unit"])
     require_settled(list(check(episode).values()))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine, refuse
 from chunk_ppo_ros.data.checks.dimensions import arm_joints, grippers, is_whole_arms, names_of
-from chunk_ppo_ros.data.checks.survey import Motion, Survey
+from chunk_ppo_ros.data.checks.sources import named
+from chunk_ppo_ros.data.checks.survey import EpisodeSummary, Motion, Survey
 from chunk_ppo_ros.data.checks.vector_statistics import VectorStatistics
 from chunk_ppo_ros.robot import aloha
 
@@ -42,8 +43,9 @@ def joint_units(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     for motion in survey.motions.values():
         if not is_whole_arms(motion.dims):
             continue
-        yield from _joints(motion.states, "state", config)
-        yield from _joints(motion.actions, "action", config)
+        episodes = [each for each in survey.episodes if each.dims == motion.dims]
+        yield from _joints(motion.states, "state", episodes, config)
+        yield from _joints(motion.actions, "action", episodes, config)
 
 
 def gripper_units(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
@@ -55,7 +57,9 @@ def gripper_units(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
                 yield from _gripper(motion.actions, int(index), "action", motion.states)
 
 
-def _joints(found: VectorStatistics, what: str, config: TrainConfig) -> Iterator[DataFinding]:
+def _joints(
+    found: VectorStatistics, what: str, episodes: Sequence[EpisodeSummary], config: TrainConfig
+) -> Iterator[DataFinding]:
     dim = len(found.low)
     joints = arm_joints(dim)
     below, above = aloha.LOWER_LIMITS[joints] - found.low[joints], found.high[joints] - aloha.UPPER_LIMITS[joints]
@@ -69,10 +73,12 @@ def _joints(found: VectorStatistics, what: str, config: TrainConfig) -> Iterator
         f"{names_of(dim)[worst]} of the {what} is {value[worst]:.4g} rad in {place[worst]}, and its limits are "
         f"{aloha.LOWER_LIMITS[worst]:.2f}..{aloha.UPPER_LIMITS[worst]:.2f} rad"
     )
-    yield refuse(f"{what}_joint_unit", text, _joint_advice(found, joints, config), value=float(value[worst]))
+    yield refuse(f"{what}_joint_unit", text, _joint_advice(found, joints, episodes, config), value=float(value[worst]))
 
 
-def _joint_advice(found: VectorStatistics, joints: np.ndarray, config: TrainConfig) -> str:
+def _joint_advice(
+    found: VectorStatistics, joints: np.ndarray, episodes: Sequence[EpisodeSummary], config: TrainConfig
+) -> str:
     margin = 0.2
     low, high = np.radians(found.low[joints]), np.radians(found.high[joints])
     fits = (low > aloha.LOWER_LIMITS[joints] - margin) & (high < aloha.UPPER_LIMITS[joints] + margin)
@@ -81,8 +87,23 @@ def _joint_advice(found: VectorStatistics, joints: np.ndarray, config: TrainConf
     largest = np.maximum(-found.low[joints], found.high[joints])
     # A single joint may have turned once too often; several beyond a turn are in another unit.
     if fits.all() and (np.count_nonzero(largest > np.pi + JOINT_MARGIN) > 1 or largest.max() > 4 * np.pi):
-        return "it is likely in degrees: set --joint_unit deg"
+        return f"it is likely in degrees: {_degrees_advice(episodes)}"
     return "the joint has perhaps turned once too often, or one value is wrong: leave the episode out"
+
+
+def _degrees_advice(episodes: Sequence[EpisodeSummary]) -> str:
+    """Returns what to do about degrees. `--joint_unit` turns states and actions of all episodes."""
+    far = [[largest > np.pi + JOINT_MARGIN for largest in episode.largest] for episode in episodes]
+    mixed = [episode.source for episode, parts in zip(episodes, far, strict=True) if parts[0] != parts[1]]
+    if mixed:
+        return (
+            f"in {named(mixed)} only states or only actions are, and --joint_unit turns both: leave these out by "
+            "--leave_out_episodes, or write them anew"
+        )
+    some = [episode.source for episode, parts in zip(episodes, far, strict=True) if parts[0]]
+    if len(some) < len(episodes):
+        return f"{named(some)} are, and the others are not: read each kind by itself, these with --joint_unit deg"
+    return "set --joint_unit deg"
 
 
 def _gripper(found: VectorStatistics, index: int, what: str, other: VectorStatistics) -> Iterator[DataFinding]:

@@ -13,6 +13,7 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data.aloha_hdf5 import files
 from chunk_ppo_ros.data.aloha_hdf5.reader import AlohaFolderReader
+from chunk_ppo_ros.data.checks.dimensions import arm_joints
 from chunk_ppo_ros.data.checks.lag import LagSums
 from chunk_ppo_ros.data.checks.vector_statistics import VectorStatistics
 from chunk_ppo_ros.data.episode import Episode, LeftOut, RecordingFacts
@@ -56,6 +57,7 @@ class EpisodeSummary:
         gap_step: the step after that time.
         measured_rate: the rate by the recorded times, Hz; 0 where times are unknown.
         is_copied: whether the actions are the states.
+        largest: the largest |value| of arm joints in the states and in the actions, as far as these are whole arms.
     """
 
     source: str
@@ -72,6 +74,7 @@ class EpisodeSummary:
     gap_step: int
     measured_rate: float
     is_copied: bool
+    largest: tuple[float, float]
 
     @classmethod
     def of(cls, episode: Episode) -> EpisodeSummary:
@@ -94,6 +97,7 @@ class EpisodeSummary:
             gap_step=gap_step,
             measured_rate=measured_rate,
             is_copied=len(episode) > 1 and same_shape and np.array_equal(episode.states, episode.actions),
+            largest=(_largest_joint(episode.states), _largest_joint(episode.actions)),
         )
 
 
@@ -186,6 +190,11 @@ def _timing(times: np.ndarray | None) -> tuple[float, int, float]:
     apart = np.diff(np.asarray(times, np.float64))
     longest, median = int(np.argmax(apart)), float(np.median(apart))
     return float(apart[longest]), longest + 1, 1.0 / median if median > 0 else 0.0
+
+
+def _largest_joint(values: np.ndarray) -> float:
+    joints = arm_joints(values.shape[1])
+    return float(np.abs(values[:, joints]).max()) if joints.size else 0.0
 
 
 def _idle_steps(episode: Episode) -> tuple[int, int]:
