@@ -13,11 +13,12 @@ import numpy as np
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.agent.intervention_chunk import encode_human_chunk
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import BrokenWeights
+from chunk_ppo_ros.core.errors import BrokenWeights, SettingError
 from chunk_ppo_ros.core.types import ModelObservation, Observation, SampledChunk
 from chunk_ppo_ros.core_jax.arrays import Key, Params
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.outputs import Sample
+from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.chunk_length import choose_num_steps, held_after, mean_entropy
 from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
@@ -34,7 +35,7 @@ class Actor:
 
     Raises:
         CheckpointError: when the checkpoint is damaged or does not fit the configuration.
-        SettingError: when a prompt cannot be encoded, or the task does not exist.
+        SettingError: when a prompt cannot be encoded, the task does not exist, or the policy is of another robot.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Actor:
     ) -> None:
         self._config = config
         bundle = restore.load(checkpoint, config)
+        check_state_dim(bundle.tokenizer.norm_stats.state.dim)
         lengths = {prompt.text: bundle.tokenizer.check_prompt(prompt.text) for prompt in prompts_of(config)}
         self._longest_prompt = max(lengths, key=lambda text: lengths[text])
         self._tokenizer, self._policy = bundle.tokenizer, bundle.policy
@@ -212,3 +214,17 @@ class Actor:
     def _value_of_chunk(self, observation: ModelObservation, actions: np.ndarray) -> float:
         normalized = self._tokenizer.normalize_actions(actions, observation.state)
         return float(self._chunk_value(self._params, observation, normalized))
+
+
+def check_state_dim(state_dim: int) -> None:
+    """Refuses a policy whose prompt holds the state of another robot.
+
+    Raises:
+        SettingError: where its statistics are not those of ALOHA's state.
+    """
+    if state_dim != aloha.ACTION_DIM:
+        raise SettingError(
+            f"a policy that acts must have statistics of the {aloha.ACTION_DIM} dimensions of ALOHA's state, got "
+            f"{state_dim} in norm_stats.json; measure a policy of another robot on its own recordings: "
+            "measure-imitation and positions, both with --episodes"
+        )

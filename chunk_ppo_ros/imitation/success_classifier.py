@@ -9,8 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import flax.linen as nn
 import flax.traverse_util
@@ -103,21 +105,49 @@ class SuccessClassifier:
         """Reads a file that `save` wrote.
 
         Raises:
-            ClassifierError: when there is no such file, or it is not a classifier of this format.
+            ClassifierError: when there is no such file, it is not a classifier of this format, or a number in it
+                cannot be right.
         """
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             metadata = json.loads(str(arrays.pop(_METADATA)))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, RecursionError, zipfile.BadZipFile, zlib.error) as error:
             raise ClassifierError(
                 f"reward.classifier must be a file of `train-classifier`, got {path}: {error}; train one, or leave "
                 "classifier out of reward.sources"
             ) from error
-        if metadata.pop("format", None) != FORMAT:
+        if not isinstance(metadata, dict) or metadata.pop("format", None) != FORMAT:
             raise ClassifierError(f"{path} must be of format {FORMAT}, got another; train the classifier again")
-        params = flax.traverse_util.unflatten_dict(arrays, sep="/")
-        return cls(params=params, cameras=tuple(metadata.pop("cameras")), **metadata)
+        cameras, threshold, accuracy = _checked_metadata(path, metadata)
+        _check_weights(path, arrays, num_cameras=len(cameras))
+        return cls(flax.traverse_util.unflatten_dict(arrays, sep="/"), cameras, threshold, accuracy)
+
+
+def _checked_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], float, float]:
+    """Returns the cameras, the threshold and the held-out accuracy that a file says."""
+    cameras = metadata.get("cameras")
+    if not isinstance(cameras, list) or not cameras or not all(isinstance(camera, str) for camera in cameras):
+        raise ClassifierError(f"{path} must name its cameras, got {cameras!r}; train the classifier again")
+    for name in ("threshold", "held_out_accuracy"):
+        value = metadata.get(name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+            raise ClassifierError(f"{name} of {path} must be within 0..1, got {value!r}; train the classifier again")
+    return tuple(cameras), float(metadata["threshold"]), float(metadata["held_out_accuracy"])
+
+
+def _check_weights(path: Path, arrays: Mapping[str, np.ndarray], *, num_cameras: int) -> None:
+    """Refuses weights that are not those of the network, or not finite."""
+    expected: dict[str, Any] = flax.traverse_util.flatten_dict(
+        jax.eval_shape(lambda: init(num_cameras, key=jax.random.key(0))), sep="/"
+    )
+    for name in sorted(expected.keys() | arrays.keys()):
+        found = str(arrays[name].shape) if name in arrays else "nothing"
+        wanted = str(expected[name].shape) if name in expected else "nothing"
+        if found != wanted:
+            raise ClassifierError(f"{name} of {path} must be {wanted}, got {found}; train the classifier again")
+        if not np.issubdtype(arrays[name].dtype, np.floating) or not np.all(np.isfinite(arrays[name])):
+            raise ClassifierError(f"{name} of {path} must hold finite numbers alone; train the classifier again")
 
 
 def fit(images: Sequence[np.ndarray]) -> np.ndarray:

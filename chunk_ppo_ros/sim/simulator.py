@@ -27,7 +27,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True, name: str | None
         SimulatorUnavailable: when images are wanted and MuJoCo cannot render here, or the robot's meshes are missing.
         RegistryError: for a task that is not registered.
         SettingError: for a value of `env.simulator` that names no simulator (`none` stands for a real robot), a control
-            rate that is not ALOHA's, or a task that the simulator cannot honor.
+            rate or dimensions that are not ALOHA's, or a task that the simulator cannot honor.
     """
     name = config.env.simulator if name is None else name
     make = MAKERS.get(name)
@@ -36,6 +36,7 @@ def make_simulator(config: TrainConfig, *, render: bool = True, name: str | None
             f"env.simulator must be {' or '.join(MAKERS)} to simulate, got {name!r}; {REAL_ROBOT} is for a real robot"
         )
     check_control_rate(config, aloha.CONTROL_RATE)
+    check_action_dim(config)
     return make(with_scene_terms(make_task(config.env), config), config, render)
 
 
@@ -88,4 +89,18 @@ def check_control_rate(config: TrainConfig, rate: float) -> None:
         raise SettingError(
             f"robot.control_rate must be {rate} with a simulator, got {config.robot.control_rate}; set it back, or set "
             f"env.simulator to {REAL_ROBOT} for a real robot"
+        )
+
+
+def check_action_dim(config: TrainConfig) -> None:
+    """Refuses a model of another robot, whose actions ALOHA cannot execute.
+
+    Raises:
+        SettingError: where `model.action_dim` is not ALOHA's.
+    """
+    if config.model.action_dim != aloha.ACTION_DIM:
+        raise SettingError(
+            f"model.action_dim must be {aloha.ACTION_DIM} with a simulator, which is a bimanual ALOHA, got "
+            f"{config.model.action_dim}; measure a policy of another robot on its own recordings: "
+            "measure-imitation and positions, both with --episodes"
         )
