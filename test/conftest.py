@@ -20,6 +20,7 @@ import hypothesis
 import pytest
 
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
+from support import stop_signals
 from support.compile_cache import compile_cache
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,6 +61,7 @@ from support import shape_checks  # noqa: E402  (it imports JAX, which reads the
 from support.interbotix_messages import interface_folder  # noqa: E402
 
 shape_checks.install()
+stop_signals.install()
 
 # A test on a busy machine may stand still for half a second, and no test asserts how long something takes.
 hypothesis.settings.register_profile("no_deadline", deadline=None)
