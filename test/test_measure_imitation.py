@@ -91,6 +91,8 @@ def test_the_command_measures_the_same_episodes_wherever_they_are(
         (moved / f"take_{file.name}").write_bytes(file.read_bytes())
     assert main([*imitation.flags(str(moved)), "--json", str(tmp_path / "figures.json")]) == 0
     printed = capsys.readouterr().out
+    assert printed.startswith(f"the model is that of {imitation.checkpoint}; ")
+    assert "simulator" not in printed
     assert "they are 2 of the 2 that its imitation held out" in printed and "imitated the same data (" in printed
     found = json.loads((tmp_path / "figures.json").read_text())
     pretrained = json.loads(imitation.checkpoint.with_name("one.json").read_text())

@@ -1,4 +1,4 @@
-"""Lists the readers of recorded episodes, one for each format (docs/data.md), and chooses the reader of a path.
+"""Lists the readers of recorded episodes, one for each format (docs/recordings.md), and chooses the reader of a path.
 
 A format of this package is one module in this folder and one line in `READERS`. A format of another package is an entry
 point of the group `chunk_ppo_ros.episode_readers`.

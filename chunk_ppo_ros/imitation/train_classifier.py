@@ -203,7 +203,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs `python -m chunk_ppo_ros train-classifier EPISODES ... --output FILE`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros train-classifier", description=__doc__)
     parser.add_argument(
-        "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/data.md"
+        "episodes", nargs="+", type=Path, help="files and folders of recorded episodes; see docs/recordings.md"
     )
     parser.add_argument("--output", type=Path, required=True, help="file to write, NAME.npz")
     parser.add_argument("--num_steps", type=int, default=1000, help="gradient steps")

@@ -72,6 +72,7 @@ def config_for_measuring(
     *,
     base: TrainConfig | None = None,
     needs_task: bool = True,
+    only_recorded: bool = False,
 ) -> TrainConfig:
     """Returns the configuration to measure a checkpoint with. It also prints it in one line.
 
@@ -84,6 +85,7 @@ def config_for_measuring(
         base: the configuration for settings that neither the flags nor the checkpoint give. Without it, this is the
             preset of `--config`.
         needs_task: whether the measurement means nothing on another task than that of the checkpoint.
+        only_recorded: whether recorded episodes alone are measured. Nothing is then printed of task and simulator.
 
     Raises:
         SettingError: when `needs_task` is set, but neither the checkpoint nor a flag says the task.
@@ -93,6 +95,10 @@ def config_for_measuring(
         raise SettingError(_TASK_UNKNOWN.format(root=checkpoint.root, flags=", ".join(missing)))
     flags.print_unused(parsed)
     config = _config(parser, parsed, checkpoint, names=MEASURED, base=base)
+    if only_recorded:
+        print(f"the model is that of {checkpoint.root}; {_recorded_prompts(config)}", flush=True)
+        print_assumptions(checkpoint, config)
+        return config
     changed = checkpoint.settings.only(OF_THE_TASK).changes(config)
     differs = f"; otherwise than in its run: {', '.join(changed)}" if changed else ""
     print(f"{describe(config)}; {_source(checkpoint, parsed.config)}{differs}", flush=True)
@@ -205,6 +211,10 @@ def _prompts(config: TrainConfig) -> str:
     if prompts:
         return f"{config.episode.prompt_sampling} prompts {', '.join(prompts)}"
     return f"prompt '{config.run.prompt}'" if config.run.prompt else "the task's own prompt"
+
+
+def _recorded_prompts(config: TrainConfig) -> str:
+    return f"the prompt is '{config.run.prompt}'" if config.run.prompt else "prompts are those of the episodes"
 
 
 def _config(

@@ -18,7 +18,7 @@ finger. `interbotix_2` is the state that the recorder of Interbotix's ALOHA 2.0 
 
 @dataclasses.dataclass(frozen=True)
 class RecordingsConfig(Checked):
-    """Settings of reading recorded episodes, which docs/data.md explains.
+    """Settings of reading recorded episodes, which docs/recordings.md explains.
 
     They say what files leave open. What a file says itself counts, and a flag against it is an error.
     """

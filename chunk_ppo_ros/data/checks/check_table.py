@@ -63,8 +63,11 @@ KEYS = (
     "clipped_actions",
     "arm_order",
     "channel_order",
+    "joint_names",
+    "arm_names",
 )
-"""The keys that `--insist` accepts: of findings, and of settings that contradict those of a checkpoint."""
+"""The keys that `--insist` accepts: of findings, of settings that contradict those of a checkpoint, and of the names of
+LeRobot datasets."""
 
 
 def run_checks(survey: Survey, config: TrainConfig, groups: Iterable[str] = GROUPS) -> dict[str, list[DataFinding]]:

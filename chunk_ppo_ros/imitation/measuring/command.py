@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs `python -m chunk_ppo_ros measure-imitation CHECKPOINT --episodes PATH ... [--json FILE]`."""
     parser = flags.FlagParser(prog="chunk_ppo_ros measure-imitation", description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="an imitation, a step_<N> folder, or an openpi checkpoint")
-    parser.add_argument("--episodes", nargs="+", type=Path, required=True, help="recorded episodes, see docs/data.md")
+    parser.add_argument("--episodes", nargs="+", type=Path, required=True, help="episodes, see docs/recordings.md")
     parser.add_argument(
         "--held_out",
         nargs="+",
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
     if parsed.json:
         check_file(parsed.json, "--json")
     checkpoint = Checkpoint.open(parsed.checkpoint)
-    config = config_for_measuring(parser, parsed, checkpoint, needs_task=False)
+    config = config_for_measuring(parser, parsed, checkpoint, needs_task=False, only_recorded=True)
     measurement = measure_checkpoint(checkpoint, config, parsed.episodes, held_out=parsed.held_out)
     print(to_table(measurement))
     if parsed.json:
