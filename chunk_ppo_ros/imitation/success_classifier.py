@@ -12,7 +12,6 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import flax.linen as nn
 import flax.traverse_util
@@ -124,21 +123,24 @@ class SuccessClassifier:
         return cls(flax.traverse_util.unflatten_dict(arrays, sep="/"), cameras, threshold, accuracy)
 
 
-def _checked_metadata(path: Path, metadata: Mapping[str, Any]) -> tuple[tuple[str, ...], float, float]:
+def _checked_metadata(path: Path, metadata: Mapping[str, object]) -> tuple[tuple[str, ...], float, float]:
     """Returns the cameras, the threshold and the held-out accuracy that a file says."""
     cameras = metadata.get("cameras")
     if not isinstance(cameras, list) or not cameras or not all(isinstance(camera, str) for camera in cameras):
         raise ClassifierError(f"{path} must name its cameras, got {cameras!r}; train the classifier again")
+    shares = []
     for name in ("threshold", "held_out_accuracy"):
         value = metadata.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
             raise ClassifierError(f"{name} of {path} must be within 0..1, got {value!r}; train the classifier again")
-    return tuple(cameras), float(metadata["threshold"]), float(metadata["held_out_accuracy"])
+        shares.append(float(value))
+    threshold, accuracy = shares
+    return tuple(cameras), threshold, accuracy
 
 
 def _check_weights(path: Path, arrays: Mapping[str, np.ndarray], *, num_cameras: int) -> None:
     """Refuses weights that are not those of the network, or not finite."""
-    expected: dict[str, Any] = flax.traverse_util.flatten_dict(
+    expected: dict[str, jax.ShapeDtypeStruct] = flax.traverse_util.flatten_dict(
         jax.eval_shape(lambda: init(num_cameras, key=jax.random.key(0))), sep="/"
     )
     for name in sorted(expected.keys() | arrays.keys()):

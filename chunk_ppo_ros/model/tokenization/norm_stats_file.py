@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -32,7 +31,7 @@ def read_norm_stats(file: Path) -> dict[str, Float64[np.ndarray, "4 D"]]:
     return {part: _checked(part, parts[part]) for part in PARTS}
 
 
-def _parts(file: Path) -> dict[str, dict[str, list[Any]]]:
+def _parts(file: Path) -> dict[str, dict[str, list[object]]]:
     """Returns the lists of the file by part and statistic."""
     try:
         content = json.loads(file.read_text())
@@ -50,7 +49,7 @@ def _parts(file: Path) -> dict[str, dict[str, list[Any]]]:
     return parts
 
 
-def _checked(part: str, lists: dict[str, list[Any]]) -> Float64[np.ndarray, "4 D"]:
+def _checked(part: str, lists: dict[str, list[object]]) -> Float64[np.ndarray, "4 D"]:
     for name in STATISTICS:
         if not isinstance(lists[name], list) or not lists[name]:
             raise ValueError(f"{part}.{name} must be a list of numbers, got {lists[name]!r}")
@@ -64,7 +63,7 @@ def _checked(part: str, lists: dict[str, list[Any]]) -> Float64[np.ndarray, "4 D
     return rows
 
 
-def _check_number(field: str, value: Any) -> None:
+def _check_number(field: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{field} must be a number, got {value!r}; {_COMPUTE}")
     if not abs(value) <= float(np.finfo(np.float32).max):
