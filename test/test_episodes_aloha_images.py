@@ -247,3 +247,22 @@ def test_a_link_to_nothing_is_refused(tmp_path: pathlib.Path, link: Any) -> None
         read(with_images(tmp_path, link))
     episode = read(with_images(tmp_path, link, "cam_low"))
     assert episode.facts.unused == ("observations/images/cam_low, a link to nothing",)
+
+
+def test_floats_a_little_above_white_are_white(tmp_path: pathlib.Path) -> None:
+    images = PICTURE / 255.0
+    images[0, 0, 0] = 1.0001
+    shown = pictures(read(with_images(tmp_path, images)))
+    np.testing.assert_array_equal(shown[0, 0, 0], [255, 255, 255])
+    np.testing.assert_array_equal(shown[1:], PICTURE[1:])
+
+
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [(PICTURE / 100.0, "their largest is 2.5"), (np.zeros((6, 0, 0, 3), np.uint8), "must have pixels")],
+)
+def test_images_without_a_known_white_or_without_pixels_are_refused(
+    tmp_path: pathlib.Path, images: np.ndarray, error: str
+) -> None:
+    with pytest.raises(EpisodesError, match=error):
+        read(with_images(tmp_path, images))

@@ -163,8 +163,8 @@ def test_rates_that_cannot_be_are_refused(tmp_path: pathlib.Path) -> None:
         read(write_aloha(tmp_path / "episode_0.hdf5", attributes={"fps": 30, "hz": 50}))
 
 
-def test_a_rate_that_is_no_number_does_not_count(tmp_path: pathlib.Path) -> None:
-    for value in ("high", np.nan, [30, 50], h5py.Empty("f4")):
+def test_a_word_in_the_place_of_a_rate_does_not_count(tmp_path: pathlib.Path) -> None:
+    for value in ("high", h5py.Empty("f4")):
         assert read(with_attribute(tmp_path, "fps", value)).rate == 50.0
 
 
@@ -193,3 +193,49 @@ def test_times_that_do_not_rise_are_not_used(tmp_path: pathlib.Path) -> None:
 def test_other_attributes_are_named(tmp_path: pathlib.Path) -> None:
     episode = read(with_attribute(tmp_path, "operator", "Ada"))
     assert episode.facts.unused == ("attribute operator, Ada",)
+
+
+# The tests below are about what files say of the order of their arms, beside the recorder's cameras.
+
+RIGHT_NAMES = [f"{side}_joint_{number}" for side in ("right", "left") for number in range(7)]
+RIGHT_FIRST = {
+    "names as attribute": lambda file: file.attrs.__setitem__("joint_names", RIGHT_NAMES),
+    "names of the states": lambda file: file["observations/qpos"].attrs.__setitem__("names", RIGHT_NAMES),
+    "names as dataset": lambda file: file.create_dataset("observations/joint_names", data=np.array(RIGHT_NAMES, "S")),
+    "the order in words": lambda file: file.attrs.__setitem__("arm_order", "right_first"),
+    "the order of sides": lambda file: file.attrs.__setitem__("arms", ["right", "left"]),
+    "a robot whose name is a dataset": lambda file: file.create_dataset("robot_name", data="aloha_stationary"),
+}
+
+
+@pytest.mark.parametrize("kind", list(RIGHT_FIRST))
+def test_files_that_name_the_right_arm_first_ask_for_the_order(tmp_path: pathlib.Path, kind: str) -> None:
+    path = write_aloha(tmp_path / "episode_0.hdf5", more=RIGHT_FIRST[kind])
+    with pytest.raises(UnansweredQuestion, match="--arm_order right_first"):
+        read(path)
+    assert len(read(path, arm_order="right_first")) == len(read(path, arm_order="left_first"))
+
+
+@pytest.mark.parametrize("texts", [RIGHT_NAMES[7:] + RIGHT_NAMES[:7], ["cam_right_wrist", "cam_left_wrist"], ["right"]])
+def test_other_names_do_not_ask_for_the_order(tmp_path: pathlib.Path, texts: list[str]) -> None:
+    path = write_aloha(tmp_path / "episode_0.hdf5", more=lambda file: file.attrs.__setitem__("names", texts))
+    assert "The left arm is taken to come first (--arm_order)." in read(path).facts.assumed
+
+
+# The tests below are about rates that are no numbers, or that stand elsewhere.
+
+
+@pytest.mark.parametrize("value", ["30 Hz", float("nan"), [30, 30], b"0.02 s"])
+def test_a_rate_that_is_no_number_is_asked_about(tmp_path: pathlib.Path, value: Any) -> None:
+    path = with_attribute(tmp_path, "fps", value)
+    with pytest.raises(UnansweredQuestion, match="must be a number.*--recorded_rate"):
+        read(path)
+    assert read(path, recorded_rate=30.0).rate == 30.0
+
+
+def test_rates_of_datasets_and_of_the_group_of_observations_count(tmp_path: pathlib.Path) -> None:
+    assert read(with_dataset(tmp_path, "fps", 30)).rate == 30.0
+    of_group = write_aloha(
+        tmp_path / "episode_1.hdf5", more=lambda file: file["observations"].attrs.__setitem__("dt", 0.04)
+    )
+    assert read(of_group).rate == 25.0

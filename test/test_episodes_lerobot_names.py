@@ -207,3 +207,14 @@ def test_units_are_those_of_the_flags(tmp_path: pathlib.Path) -> None:
 def test_names_that_are_no_texts_are_refused(tmp_path: pathlib.Path, names: Any) -> None:
     with pytest.raises(EpisodesError, match=r"names of observation\.state must be texts"):
         read(tmp_path, unnamed().name(names))
+
+
+def test_names_that_are_insisted_on_still_ask_for_the_order_where_they_put_the_right_arm_first(
+    tmp_path: pathlib.Path,
+) -> None:
+    names = [f"{side}_arm_{number}" for side in ("right", "left") for number in range(7)]
+    data = unnamed().name(names)
+    with pytest.raises(UnansweredQuestion, match="begin with the right arm.*--arm_order right_first"):
+        read(tmp_path / "asked", data, insist=("joint_names",))
+    told = read(tmp_path / "told", data, insist=("joint_names",), arm_order="right_first")
+    np.testing.assert_allclose(told.states[0], SWAPPED, atol=1e-6)

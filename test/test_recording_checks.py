@@ -311,3 +311,34 @@ def test_statistics_hold_a_bounded_number_of_rows() -> None:
     few = VectorStatistics(2)
     few.add(values[:100], "few")
     np.testing.assert_array_equal(few.quantiles(), np.quantile(values[:100].astype(np.float64), [0.01, 0.99], axis=0))
+
+
+@pytest.mark.parametrize("scale", [(0.0, 0.044), (0.01844, 0.058)])
+def test_grippers_in_meters_in_states_and_actions_are_asked_about(scale: tuple[float, float]) -> None:
+    episode = sound()
+    states, actions = episode.states.copy(), episode.actions.copy()
+    for part in (states, actions):
+        part[:, aloha.GRIPPER_INDICES] = scale[0] + part[:, aloha.GRIPPER_INDICES] * (scale[1] - scale[0])
+    found = opened(dataclasses.replace(episode, states=states, actions=actions))
+    assert found["state_gripper_unit"] is Verdict.ASK
+    assert found["action_gripper_unit"] is Verdict.ASK
+
+
+def test_radians_that_were_taken_for_degrees_are_asked_about() -> None:
+    config = dataclasses.replace(CONFIG, recordings=dataclasses.replace(CONFIG.recordings, joint_unit="deg"))
+    joints = np.where(np.isin(np.arange(aloha.ACTION_DIM), aloha.GRIPPER_INDICES), 1.0, np.pi / 180)
+    episode = sound()
+    small = dataclasses.replace(
+        episode,
+        states=(episode.states * joints).astype(np.float32),
+        actions=(episode.actions * joints).astype(np.float32),
+    )
+    assert check(small, config=config)["state_joint_unit"].verdict is Verdict.ASK
+    assert "state_joint_unit" not in opened(episode, config=config)
+
+
+@pytest.mark.parametrize("key", ["joint_names", "arm_names"])
+def test_keys_that_readers_name_are_accepted(key: str) -> None:
+    config = dataclasses.replace(CONFIG, recordings=dataclasses.replace(CONFIG.recordings, insist=(key,)))
+    assert key in KEYS
+    check(sound(), config=config)

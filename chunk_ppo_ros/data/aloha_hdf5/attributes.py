@@ -12,8 +12,8 @@ PLAIN = (h5py.h5t.STRING, h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM)
 """The classes of types that an attribute may have."""
 
 
-def attribute(file: h5py.File, name: str) -> object:
-    """Returns an attribute of a file, or None where there is none, or one that is neither text nor numbers.
+def attribute(file: h5py.Group | h5py.Dataset, name: str) -> object:
+    """Returns an attribute of a file or a part of it, or None where there is none that is text or numbers.
 
     The HDF5 library ends the process where it reads a damaged attribute of another type.
     """

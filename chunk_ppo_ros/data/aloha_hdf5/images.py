@@ -19,6 +19,10 @@ _CHANNELS = (1, 3, 4)
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG")
 _NUM_SAMPLES = 5
 """The number of images by which the range of values is found where the type does not say it."""
+_ROUNDING = 1.01
+"""The factor by which values may be above white, which resizing and rounding do. They are then white."""
+_LOWEST_WHITE = 16.0
+"""The largest value from which on floats surely are of 0..255."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +81,8 @@ def form_of(dataset: h5py.Dataset) -> Form:
 
 def _array_form(dataset: h5py.Dataset) -> Form:
     sizes = dataset.shape[1:]
+    if 0 in sizes:
+        return Unreadable("have pixels")
     if 1 in sizes and dataset.dtype == np.uint8 and len(sizes) == 2 and _begins_a_file(dataset):
         return Compressed()
     axes = [axis for axis in (0, 2) if len(sizes) == 3 and sizes[axis] in _CHANNELS]
@@ -99,9 +105,11 @@ def _scaled_form(dataset: h5py.Dataset, axis: int) -> Form:
     )
     samples = [np.asarray(dataset[int(step)], np.float64) for step in steps]
     low, high = (float(f([f(sample) for sample in samples])) for f in (np.min, np.max)) if samples else (0.0, 0.0)
-    if not (low >= 0.0 and high <= 255.0):
+    if not (low >= 0.0 and high <= 255.0 * _ROUNDING):
         return Unreadable(f"have values of 0..1 or 0..255 (they have {low:.4g}..{high:.4g})")
-    return Raw(axis, 1.0 if dataset.dtype.kind == "f" and high <= 1.0 else 255.0)
+    if dataset.dtype.kind == "f" and _ROUNDING < high < _LOWEST_WHITE:
+        return Unreadable(f"have values of 0..1 or 0..255 (their largest is {high:.4g})")
+    return Raw(axis, 1.0 if dataset.dtype.kind == "f" and high <= _ROUNDING else 255.0)
 
 
 def _begins_a_file(dataset: h5py.Dataset) -> bool:
@@ -194,10 +202,11 @@ def _rgb(frame: np.ndarray, channel_axis: int | None, white: float, where: str) 
     channels = frame[..., None] if channel_axis is None else np.moveaxis(frame, channel_axis, -1)
     channels = channels[..., :3]
     if channels.dtype != np.uint8:
-        if not (np.min(channels) >= 0 and np.max(channels) <= white):
+        if not (np.min(channels) >= 0 and np.max(channels) <= white * _ROUNDING):
             raise EpisodesError(
                 f"images must have values of 0..{white:g}, got {np.min(channels)}..{np.max(channels)} in {where}; "
                 "leave the episode out"
             )
-        channels = np.rint(np.asarray(channels, np.float64) * (255.0 / white)).astype(np.uint8)
+        scaled = np.asarray(channels, np.float64) * (255.0 / white)
+        channels = np.rint(np.minimum(scaled, 255.0)).astype(np.uint8)
     return np.ascontiguousarray(np.broadcast_to(channels, (*channels.shape[:2], 3)))

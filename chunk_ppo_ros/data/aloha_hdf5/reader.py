@@ -16,7 +16,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.data import conventions
-from chunk_ppo_ros.data.aloha_hdf5 import contents, files, labels, recorders
+from chunk_ppo_ros.data.aloha_hdf5 import arm_names, contents, files, labels, recorders
 from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, unused_attributes
 from chunk_ppo_ros.data.aloha_hdf5.cameras import Cameras, cameras_of
 from chunk_ppo_ros.data.aloha_hdf5.datasets import check_all_apart
@@ -128,12 +128,13 @@ def _facts(
         EpisodesError, UnansweredQuestion: where `recorders.check` raises them.
     """
     recordings = config.recordings
-    texts = [str(attribute(file, name)) for name in file.attrs]
+    texts = [str(attribute(file, name)) for name in file.attrs] + arm_names.texts_of(file, datasets)
     recorder = recorders.recognize(cameras.recorded_names, texts, list(file))
-    recorders.check(recorder, vectors.states, vectors.actions, recordings, file.filename)
+    names = arm_names.arm_names_of(file, datasets)
+    recorders.check(recorder, vectors.states, vectors.actions, recordings, file.filename, names)
     dim = vectors.actions.shape[1]
     order_said, order_assumed = recorders.order_sentence(dim, recordings)
-    used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", timing.source, *cameras.used}
+    used = {STATES, ACTIONS, *labels.PROMPT_NAMES, "success", timing.source, *cameras.used, *RATE_NAMES, PERIOD_NAME}
     known = {*labels.PROMPT_NAMES, "success", "sim", "compress", *RATE_NAMES, PERIOD_NAME}
     return RecordingFacts(
         format=f"HDF5 of {recorder.name}",

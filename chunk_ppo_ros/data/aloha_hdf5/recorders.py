@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from chunk_ppo_ros.config import RecordingsConfig
 from chunk_ppo_ros.config.entries.recordings import INTERBOTIX_2, NORMALIZED, RADIANS, RGB, RIGHT_FIRST
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
+from chunk_ppo_ros.data.aloha_hdf5.arm_names import ArmNames
 from chunk_ppo_ros.robot import aloha
 
 INTERBOTIX_2_RECORDER = "Interbotix' ALOHA 2.0 recorder"
@@ -51,10 +52,10 @@ def recognize(cameras: Collection[str], attributes: Collection[str], datasets: C
 
     Args:
         cameras: the names of its cameras.
-        attributes: the texts of its attributes.
+        attributes: the texts of its attributes, and of its datasets of text.
         datasets: the names of its datasets.
     """
-    known = [name for name in INTERBOTIX_2_CAMERAS if name in cameras]
+    known = [name for name in INTERBOTIX_2_CAMERAS if any(camera.startswith(name) for camera in cameras)]
     robots = [name for name in _INTERBOTIX_2_ROBOTS if any(name in text for text in attributes)]
     if known or robots:
         evidence = f"cameras {', '.join(known)}" if known else f"robot {robots[0]}"
@@ -65,7 +66,12 @@ def recognize(cameras: Collection[str], attributes: Collection[str], datasets: C
 
 
 def check(
-    recorder: Recorder, states: np.ndarray, actions: np.ndarray, recordings: RecordingsConfig, filename: str
+    recorder: Recorder,
+    states: np.ndarray,
+    actions: np.ndarray,
+    recordings: RecordingsConfig,
+    filename: str,
+    names: Sequence[ArmNames] = (),
 ) -> None:
     """Refuses a file that leaves open how it is meant, and flags that cannot hold for it.
 
@@ -75,12 +81,13 @@ def check(
         actions: float64 [T, D], as recorded.
         recordings: the settings that say how it is meant.
         filename: its path, for error texts.
+        names: the names in the file that tell which arm comes first.
 
     Raises:
         EpisodesError: where a flag cannot hold.
         UnansweredQuestion: where only a person knows how the file is meant. The text has all questions.
     """
-    order = _arm_order_question(recorder, actions.shape[1], recordings)
+    order = _arm_order_question(recorder, actions.shape[1], recordings, names)
     questions = [each for each in (order, _gripper_question(states, recordings)) if each]
     if questions:
         raise UnansweredQuestion(f"an episode must say what it is, got {filename}: {'; '.join(questions)}")
@@ -110,9 +117,17 @@ def unit_sentences(states: np.ndarray, actions: np.ndarray, recordings: Recordin
     )
 
 
-def _arm_order_question(recorder: Recorder, dim: int, recordings: RecordingsConfig) -> str:
+def _arm_order_question(recorder: Recorder, dim: int, recordings: RecordingsConfig, names: Sequence[ArmNames]) -> str:
     """Returns what a person must say about the order of the arms, or an empty text where nothing is open."""
-    if not recorder.order_varies or dim != aloha.ACTION_DIM or recordings.arm_order:
+    if dim != aloha.ACTION_DIM or recordings.arm_order:
+        return ""
+    for named in names:
+        if named.first == aloha.SIDES[1]:
+            return (
+                f"{named.where} names the right arm first: set --arm_order right_first, or left_first where the names "
+                "are wrong"
+            )
+    if not recorder.order_varies:
         return ""
     return (
         f"it is of {recorder.name} ({recorder.evidence}), which writes the arms in the order of its robot's YAML file, "

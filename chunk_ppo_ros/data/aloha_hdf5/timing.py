@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 import h5py
 import numpy as np
 
 from chunk_ppo_ros.config import RecordingsConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
-from chunk_ppo_ros.data.aloha_hdf5.attributes import attribute, number
+from chunk_ppo_ros.data.aloha_hdf5.attributes import PLAIN, attribute, number
 from chunk_ppo_ros.data.aloha_hdf5.datasets import check_written, name_of
 from chunk_ppo_ros.robot import aloha
 
@@ -58,8 +59,12 @@ def timing_of(file: h5py.File, datasets: list[h5py.Dataset], num_steps: int, rec
         EpisodesError: where the file says several rates, one that cannot be, or another than --recorded_rate.
         UnansweredQuestion: where only its times speak against ALOHA's rate.
     """
-    said = _said(file)
+    said, unclear = _said(file)
     times, source, measured = _times(datasets, num_steps)
+    if unclear and not recordings.recorded_rate:
+        raise UnansweredQuestion(
+            f"the rate of an episode must be a number, got {'; '.join(unclear)} in {file.filename}; set --recorded_rate"
+        )
     rates = said | ({"--recorded_rate": recordings.recorded_rate} if recordings.recorded_rate else {})
     rate = _one_of(rates, file.filename) if rates else aloha.CONTROL_RATE
     if measured and abs(measured / rate - 1) > _TOLERANCE:
@@ -78,13 +83,39 @@ def timing_of(file: h5py.File, datasets: list[h5py.Dataset], num_steps: int, rec
     return Timing(rate, times, source, found, () if measured else (assumed,))
 
 
-def _said(file: h5py.File) -> dict[str, float]:
-    """Returns the rates that attributes say, Hz, by where they are from."""
-    numbers = {name: number(attribute(file, name)) for name in file.attrs}
-    known = {name: value for name, value in numbers.items() if value is not None}
-    rates = {name: rate for name, rate in known.items() if name.lower() in RATE_NAMES}
-    rates |= {name: 1 / period for name, period in known.items() if name.lower() == PERIOD_NAME and period}
-    return {f"the attribute {name}": rate for name, rate in rates.items()}
+def _said(file: h5py.File) -> tuple[dict[str, float], list[str]]:
+    """Returns the rates that attributes and datasets say, Hz, by where they are from, and those that are no numbers."""
+    rates: dict[str, float] = {}
+    unclear: list[str] = []
+    for where, name, value in _stated(file):
+        found = number(value)
+        if found is None and _may_be_rate(value):
+            unclear.append(f"{' '.join(str(value).split()):.60} by {where}")
+        elif found is not None and name in RATE_NAMES:
+            rates[where] = found
+        elif found:
+            rates[where] = 1 / found
+    return rates, unclear
+
+
+def _may_be_rate(value: object) -> bool:
+    """Returns whether a value that is no number may mean a rate. Words without a digit, such as "high", do not."""
+    if value is None or isinstance(value, h5py.Empty):
+        return False
+    return np.asarray(value).dtype.kind in "iuf" or any(character.isdigit() for character in str(value))
+
+
+def _stated(file: h5py.File) -> Iterator[tuple[str, str, object]]:
+    """Yields each place that says a rate or a period, its name in small letters, and its value."""
+    for owner in (file, file.get("observations")):
+        for name in owner.attrs if isinstance(owner, h5py.Group) else ():
+            if name.lower() in (*RATE_NAMES, PERIOD_NAME):
+                of = "" if owner is file else " of observations"
+                yield f"the attribute {name}{of}", name.lower(), attribute(owner, name)
+    for name, thing in file.items():
+        plain = isinstance(thing, h5py.Dataset) and thing.id.get_type().get_class() in PLAIN
+        if plain and name.lower() in (*RATE_NAMES, PERIOD_NAME) and thing.size is not None and thing.size <= 1:
+            yield f"the dataset {name}", name.lower(), thing[()]
 
 
 def _one_of(rates: dict[str, float], filename: str) -> float:

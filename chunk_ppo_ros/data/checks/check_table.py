@@ -27,6 +27,7 @@ TIMING: tuple[Check, ...] = (timing.rates, timing.gaps, timing.lags, timing.idle
 MOTION: tuple[Check, ...] = (
     plausibility.ranges,
     plausibility.joint_units,
+    plausibility.needless_units,
     plausibility.gripper_units,
     relations.copied,
     relations.swapped_arms,

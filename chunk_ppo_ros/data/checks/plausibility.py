@@ -30,12 +30,31 @@ FAR_OPENINGS = (-2.0, 2.0)
 """The openings beyond which a gripper is refused. A motor's angle in rad stays within."""
 
 _FINGERS_M, _FINGERS_MM = (0.01, 0.07), (10.0, 70.0)
+_MOVING_FINGER_M = 0.01
+"""The range from which on a finger surely moves, m. A gripper at rest moves less, as an opening."""
+
+
+_MOST_OF_RADIANS = float(np.radians(np.pi + 0.2))
+"""The largest joint, rad, of recordings in rad that were taken for degrees."""
 
 
 def ranges(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     """Yields a table of the ranges of all dimensions, beside the robot's limits."""
     for motion in survey.motions.values():
         yield fine("ranges", _HEADING, _table(motion), **_as_values(motion))
+
+
+def needless_units(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
+    """Asks about joints that --joint_unit deg made so small that they were surely in rad before."""
+    for motion in survey.motions.values():
+        if config.recordings.joint_unit != "deg" or not is_whole_arms(motion.dims):
+            continue
+        joints = arm_joints(motion.dims[0])
+        parts = (motion.states, motion.actions)
+        largest = max(float(np.maximum(-part.low[joints], part.high[joints]).max()) for part in parts)
+        if largest <= _MOST_OF_RADIANS:
+            text = f"with --joint_unit deg no joint is ever beyond {np.degrees(largest):.3g} deg"
+            yield ask("state_joint_unit", text, "the recordings are perhaps in rad: leave the flag out")
 
 
 def joint_units(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
@@ -117,7 +136,7 @@ def _gripper(found: VectorStatistics, index: int, what: str, other: VectorStatis
     elif low < OPENINGS[0] or high > OPENINGS[1]:
         advice = f"it is perhaps the motor's angle in rad: set {flag} motor_rad, or another unit"
         yield ask(key, text, advice, low=low, high=high)
-    elif _FINGERS_M[0] <= low and high <= _FINGERS_M[1] and high - low > 0.004 and other.ranges[index] > 0.2:
+    elif _is_fingers_in_meters(low, high, other, index):
         advice = f"it is perhaps the position of a finger in m: set {flag} finger_m"
         yield ask(key, text, advice, low=low, high=high)
 
@@ -130,6 +149,14 @@ def _far_unit(low: float, high: float) -> str:
     if low >= -10.0 and high <= 115.0:
         return "it is likely an opening in percent (percent), or else finger_mm or motor_deg"
     return "it is likely the motor's angle in degrees (motor_deg)"
+
+
+def _is_fingers_in_meters(low: float, high: float, other: VectorStatistics, index: int) -> bool:
+    """Returns whether a gripper's range is that of a finger in m, beside the range of the state or action of it."""
+    beside_opening = _FINGERS_M[0] <= low and high <= _FINGERS_M[1] and high - low > 0.004 and other.ranges[index] > 0.2
+    both_low = max(high, float(other.high[index])) <= _FINGERS_M[1]
+    both_move = min(high - low, float(other.ranges[index])) > _MOVING_FINGER_M
+    return bool(beside_opening or (both_low and both_move))
 
 
 _HEADING = "joints in deg (limits of the robot beside), grippers as openings, other dimensions as recorded:"

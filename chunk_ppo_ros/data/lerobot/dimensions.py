@@ -11,7 +11,7 @@ from chunk_ppo_ros.config.entries.recordings import DEGREES, LEFT_FIRST, RIGHT_F
 from chunk_ppo_ros.core.errors import EpisodesError, UnansweredQuestion
 from chunk_ppo_ros.data.lerobot.features import Feature
 from chunk_ppo_ros.data.lerobot.info import DatasetInfo
-from chunk_ppo_ros.data.lerobot.joint_names import Arms, find_arms, in_degrees, tell_nothing
+from chunk_ppo_ros.data.lerobot.joint_names import Arms, find_arms, first_side, in_degrees, tell_nothing
 from chunk_ppo_ros.robot import aloha
 
 JOINT_NAMES, ARM_NAMES = "joint_names", "arm_names"
@@ -198,6 +198,12 @@ def _ask_for_order(info: DatasetInfo, vector: _Vector, other: _Vector, recording
     if recordings.arm_order:
         return
     name = vector.feature.name
+    if vector.named and first_side(vector.feature.names) == aloha.SIDES[1]:
+        raise UnansweredQuestion(
+            f"{name} must say which arm comes first, got names that begin with the right arm "
+            f"({vector.feature.names[0]}) in {info.path}; give --arm_order {RIGHT_FIRST}, or {LEFT_FIRST} where the "
+            "names are wrong"
+        )
     if other.arms and other.arms.order not in ("", LEFT_FIRST):
         raise UnansweredQuestion(
             f"{name} must say which arm comes first, got no names for it, and names of {other.feature.name} that do "

@@ -12,7 +12,7 @@ from chunk_ppo_ros.robot import aloha
 JOINTS = (*aloha.ARM_JOINTS, aloha.GRIPPER)
 MIXED = "mixed"
 """The order of arms whose dimensions stand between each other."""
-_SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
+_SIDES = {"left": "left", "l": "left", "larm": "left", "right": "right", "r": "right", "rarm": "right"}
 _WORDS_WITHOUT_MEANING = {
     *("pos", "position", "positions", "joint", "joints", "arm", "main", "follower", "puppet", "robot", "rad", "radian"),
     *("deg", "degree", "degrees", "radians", "open", "state", "action", "qpos", "leader", "master", "goal", "target"),
@@ -53,6 +53,11 @@ def tell_nothing(names: Sequence[str], size: int) -> bool:
     stems = {re.sub(r"\d+", "", name) for name in names}
     values = [int(count.group(1)) for count in counts if count]
     return len(stems) == 1 and values == list(range(values[0], values[0] + len(values)))
+
+
+def first_side(names: Sequence[str]) -> str:
+    """Returns the side of the first name that has one, or an empty text. The names may be those of any robot."""
+    return next((side for side in (_parse(name)[0] for name in names) if side), "")
 
 
 def in_degrees(names: Sequence[str]) -> bool:
