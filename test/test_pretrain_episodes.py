@@ -16,7 +16,7 @@ import pytest
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent import restore
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.errors import CheckpointError, EpisodesError
+from chunk_ppo_ros.core.errors import CheckpointError, ContradictedCheckpoint, EpisodesError
 from chunk_ppo_ros.core.types import ModelObservation
 from chunk_ppo_ros.data.episode import Episode
 from chunk_ppo_ros.imitation import behavior_cloning, clone_recorded, command
@@ -95,6 +95,19 @@ def test_pretrained_weights_keep_their_tokenizers(
     )
     tuned, before = (restore.load(Checkpoint.open(each), config).params["actor_backbone"] for each in (folder, source))
     jax.tree.map(np.testing.assert_array_equal, tuned, before)
+
+
+@pytest.mark.parametrize("change", [{"delta_actions": False}, {"adapt_to_pi": True}, {"action_horizon": 3}])
+def test_settings_of_another_meaning_are_named_before_chunks_are_counted_or_images_read(
+    change: dict[str, Any], recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chunks would be counted as clipped, which would say nothing of the setting."""
+    source = small_policy.save_own(tmp_path / "source")
+    config = configure(tmp_path, run={"pretrained_checkpoint_path": str(source)})
+    config = dataclasses.replace(config, model=dataclasses.replace(small_policy.MODEL, **change))
+    monkeypatch.delattr(clone_recorded, "read_all")
+    with pytest.raises(ContradictedCheckpoint, match=f"model.{next(iter(change))}: checkpoint"):
+        clone_episodes([recorded], config, tmp_path / "checkpoints" / "tuned")
 
 
 @pytest.mark.parametrize(

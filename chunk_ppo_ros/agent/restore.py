@@ -133,12 +133,22 @@ def _stop_before_reading() -> NoReturn:
     raise _NothingIsWrong
 
 
-def _model_of(checkpoint: Checkpoint, config: TrainConfig) -> tuple[PolicyTokenizer, Pi0FASTActorCritic]:
+def check_settings(checkpoint: Checkpoint, config: TrainConfig) -> None:
+    """Makes sure that a configuration gives a checkpoint's tokens and weights the meaning that they were made with.
+
+    Raises:
+        ContradictedCheckpoint: when settings contradict those of the checkpoint; each is listed with both values.
+        CheckpointError: when assets of an own checkpoint were changed.
+    """
     if checkpoint.metadata is None:
         compatibility.check_actions(checkpoint.root, checkpoint.settings, config)
     else:
         compatibility.check_model_config(checkpoint.root, checkpoint.metadata.model, config.model)
         checkpoint.check_assets()
+
+
+def _model_of(checkpoint: Checkpoint, config: TrainConfig) -> tuple[PolicyTokenizer, Pi0FASTActorCritic]:
+    check_settings(checkpoint, config)
     tokenizer = load_tokenizer(checkpoint.assets, config)
     return tokenizer, Pi0FASTActorCritic(config.model, tokenizer.token_ids, tokenizer.constraint())
 

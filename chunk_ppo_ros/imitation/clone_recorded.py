@@ -203,12 +203,16 @@ def _checkpoint_of(start: StartingCheckpoint, config: TrainConfig) -> Checkpoint
     """Returns the checkpoint to start from, or None for fresh weights, whose tokenizers are checked then.
 
     Raises:
+        ContradictedCheckpoint: when the settings mean something else than those that made the weights.
         CheckpointError, UserError: when they are missing; the text says where they were looked for.
     """
     if isinstance(start, NoCheckpoint):
         check_tokenizers(config)
         return None
-    return start.require()
+    checkpoint = start.require()
+    # Chunks counted with other settings would be refused as clipped, which says nothing of the settings.
+    restore.check_settings(checkpoint, config)
+    return checkpoint
 
 
 def _start(chunks: RecordedChunks, config: TrainConfig, checkpoint: Checkpoint | None) -> PolicyBundle:
