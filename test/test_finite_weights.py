@@ -74,6 +74,14 @@ def test_the_largest_finite_numbers_whole_numbers_and_arrays_without_numbers_loa
     jax.tree.map(np.testing.assert_array_equal, loaded, tree)
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "bool"])
+def test_quantized_weights_are_not_taken_for_numbers(tmp_path: Path, dtype: str) -> None:
+    orbax_trees.save_tree(tmp_path / "params", {"a": jnp.ones(4).astype(dtype), "b": jnp.ones(2)})
+    expected = {"a": jnp.ones(4), "b": jnp.ones(2)}
+    with pytest.raises(CheckpointError, match=f"must have floating-point numbers in a, got {dtype}; quantized"):
+        orbax_trees.load_tree(tmp_path / "params", expected, names={"a": "a", "b": "b"})
+
+
 @pytest.mark.parametrize(
     ("command", "flags"),
     [

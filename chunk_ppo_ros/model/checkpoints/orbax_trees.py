@@ -13,6 +13,7 @@ from pathlib import Path
 
 import flax.traverse_util
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as orbax
 
@@ -88,10 +89,11 @@ def load_tree(
 
     Raises:
         CheckpointError: when arrays are missing, not expected or of another shape, each of which is listed; when
-            reading fails; or when a number is NaN or infinite.
+            whole numbers are stored where others are expected; when reading fails; or when a number is NaN or infinite.
     """
     stored, wanted = stored_shapes(folder) if stored is None else stored, name_leaves(expected)
     check_shapes(folder, {names[name]: stored[name] for name in names}, wanted, advice=advice)
+    _check_kinds(folder, {names[name]: stored[name] for name in names}, wanted)
     before_reading()
     places = leaf_shardings(expected, sharding)
     arguments = {
@@ -123,6 +125,20 @@ def check_shapes(
             f"{folder} must have the arrays of the configuration, but {len(differing)} differ; {advice}:\n"
             + "\n".join(differing)
         )
+
+
+def _check_kinds(folder: Path, found: Mapping[str, HasShape], expected: Mapping[str, HasShape]) -> None:
+    """Refuses whole numbers in the place of others. They are quantized, and mean nothing without their scales.
+
+    Raises:
+        CheckpointError: naming the first such array.
+    """
+    for name, leaf in expected.items():
+        if jnp.issubdtype(leaf.dtype, jnp.floating) and not jnp.issubdtype(found[name].dtype, jnp.floating):
+            raise CheckpointError(
+                f"{folder} must have floating-point numbers in {name}, got {found[name].dtype}; quantized weights "
+                "cannot be read: take the checkpoint that they were made from"
+            )
 
 
 def read_arrays(
