@@ -268,7 +268,7 @@ def recorded(tmp_path: Path) -> Path:
 
 def configure(folder: Path, **changes: Any) -> TrainConfig:
     config = small_policy.configure(folder, max_token_len=100, max_action_tokens=70, run={"prompt": "stack"})
-    settings = {"bc_steps": 1, "bc_batch_size": 2, "chunk_stride": 2, "validation_fraction": 0.0}
+    settings = {"bc_steps": 2, "bc_batch_size": 2, "chunk_stride": 2, "validation_fraction": 0.0}
     return dataclasses.replace(
         config,
         pretrain=dataclasses.replace(config.pretrain, **settings),
@@ -286,7 +286,7 @@ def test_an_imitation_keeps_what_it_read_and_refuses_to_go_on_with_swapped_arms(
     assert (fresh.kind, made.kind, made.text) == (
         "fresh",
         "imitation",
-        "1 gradient steps of behavior cloning, 2 chunks each",
+        "2 gradient steps of behavior cloning, 2 chunks each",
     )
     data = made.data
     assert data is not None

@@ -210,6 +210,15 @@ def test_a_missing_start_is_found_before_episodes_are_read(
     assert text in line
 
 
+def test_one_gradient_step_of_imitation_which_would_change_nothing_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rate of the first step is 0, from which it warms up."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["pretrain", "--episodes", "recordings", *places(tmp_path), "--bc_steps", "1"])
+    assert "bc_steps must be within 2" in (text := capsys.readouterr().err) or "bc_steps must be at least 2" in text
+
+
 LONG_PROMPT = " ".join(["bring both hands to the red ball"] * 8)
 
 
@@ -224,5 +233,7 @@ def test_a_prompt_that_is_too_long_is_one_line_and_blocks_no_other_try(
     assert f"{command[0]}: " in printed
     assert re.search(r"prompt must be at most 28 tokens, got \d+ for 'bring", printed)
     assert "raise model.max_token_len" in printed
+    assert LONG_PROMPT not in printed
+    assert f"({len(LONG_PROMPT)} characters)" in printed
     assert "Traceback" not in printed
     assert list(tmp_path.rglob("step_*")) == []

@@ -25,7 +25,7 @@ class PretrainConfig(Checked):
         minimum=0.01,
         maximum=1.0,
     )
-    bc_steps: int = setting(1_000, "gradient steps of behavior cloning", minimum=1)
+    bc_steps: int = setting(1_000, "gradient steps of behavior cloning", minimum=2)
     bc_batch_size: int = setting(32, "chunks in a minibatch of behavior cloning", minimum=1)
     bc_learning_rate: float = setting(1e-3, "peak learning rate of behavior cloning", minimum=0.0, maximum=1.0)
     fast_vocab_size: int = setting(128, "tokens of the fitted FAST tokenizer", minimum=64, maximum=65536)

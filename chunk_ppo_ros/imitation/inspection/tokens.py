@@ -15,6 +15,7 @@ from chunk_ppo_ros.agent.restore import load_tokenizer
 from chunk_ppo_ros.agent.run_start.tokenizer_fitting import fit
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, blocking, fine, refuse
+from chunk_ppo_ros.core.prompts.quotation import quoted
 from chunk_ppo_ros.data.checks.dimensions import names_of
 from chunk_ppo_ros.data.episode import Episode, chunks_at, seen_starts
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -205,7 +206,7 @@ class _Counter:
             try:
                 pieces = self.tokenizer.prompt.pieces(prompt_text(episode.prompt, state))
             except ValueError as error:
-                self.prompt_problem = f"the prompt {episode.prompt!r} of {episode.source} cannot be used: {error}"
+                self.prompt_problem = f"the prompt {quoted(episode.prompt)} of {episode.source} cannot be used: {error}"
                 return
             if len(pieces) + BEGIN_TOKENS > self.prompt_tokens:
                 self.prompt_tokens, self.longest_prompt = len(pieces) + BEGIN_TOKENS, episode.prompt

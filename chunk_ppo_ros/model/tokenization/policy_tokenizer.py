@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float32, Int, Int32, Real
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.core import types
 from chunk_ppo_ros.core.errors import SettingError
+from chunk_ppo_ros.core.prompts.quotation import quoted
 from chunk_ppo_ros.model.tokenization import fast_tokenizer, normalization, prompt_tokenizer
 from chunk_ppo_ros.model.tokenization.aloha_transforms import AlohaTransforms
 from chunk_ppo_ros.model.tokenization.automaton import FastConstraint
@@ -136,7 +137,7 @@ class PolicyTokenizer:
             _, mask = self.prompt.encode(prompt, longest)
         except ValueError as error:
             raise SettingError(
-                f"the prompt {prompt!r} (run.prompt, episode.prompts or the task's own) cannot be used: {error}"
+                f"the prompt {quoted(prompt)} (run.prompt, episode.prompts or the task's own) cannot be used: {error}"
             ) from error
         return int(mask.sum())
 

@@ -17,6 +17,8 @@ import numpy as np
 import sentencepiece
 from jaxtyping import Bool, Int32, Int64, Real
 
+from chunk_ppo_ros.core.prompts.quotation import quoted
+
 PALIGEMMA_SHA256 = "8986bb4f423f07f8c7f70d0dbe3526fb2316056c17bae71b1ea975e77a168fc6"
 """The hash of `paligemma_tokenizer.model`, the sentencepiece model of PaliGemma's and all pi policies' training."""
 
@@ -27,8 +29,7 @@ _GEMMA_VOCAB_SIZE = 256_000
 """The number of pieces of Gemma's own model. A model with as many pieces or more must be PaliGemma's."""
 
 MAX_PROMPT_BYTES = 4000
-"""The longest prompt, in UTF-8, that a prompt tokenizer is trained on. sentencepiece leaves out what is longer than
-4192 bytes with the words around it."""
+"""The longest prompt that a prompt tokenizer is trained on, in UTF-8. sentencepiece leaves out what is over 4192."""
 
 _WHERE_TO_GET_IT = (
     "take gs://big_vision/paligemma_tokenizer.model, as published with PaliGemma (sha256 "
@@ -143,9 +144,7 @@ class PromptTokenizer:
         ids = tuple(self.model.encode(text))
         if UNKNOWN in ids:
             unknown = sorted({c for c in text if UNKNOWN in self.model.encode(c)})
-            raise ValueError(
-                f"text must be made of characters that the prompt tokenizer knows, got {unknown} in {text!r}"
-            )
+            raise ValueError(f"text needs characters that the prompt tokenizer knows, got {unknown} in {quoted(text)}")
         return ids
 
     def encode(
@@ -166,8 +165,8 @@ class PromptTokenizer:
         ids = (BEGIN, *self.pieces(prompt_text(prompt, normalized_state)))
         if len(ids) > self.max_len:
             raise ValueError(
-                f"prompt must be at most {self.max_len} tokens, got {len(ids)} for {prompt!r}; shorten it or raise "
-                "model.max_token_len"
+                f"prompt must be at most {self.max_len} tokens, got {len(ids)} for {quoted(prompt)}; "
+                "shorten it or raise model.max_token_len"
             )
         tokens = np.full(self.max_len, PAD, np.int32)
         tokens[: len(ids)] = ids
@@ -228,7 +227,7 @@ def _check_prompts(prompts: Sequence[str], *, num_symbols: int, vocab_size: int)
         if size > MAX_PROMPT_BYTES:
             raise ValueError(
                 f"a prompt must be at most {MAX_PROMPT_BYTES} bytes to train a prompt tokenizer, got {size} for "
-                f"'{prompt[:40]} ..'; shorten it"
+                f"{quoted(prompt)}; shorten it"
             )
     characters = {character for prompt in prompts for character in clean_task(prompt).replace(" ", _SPACE)}
     needed = 4 + num_symbols + len(characters | set(_CHARACTERS)) + 1
@@ -246,5 +245,5 @@ def _check_unicode(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"text must be Unicode, got {text!r}, whose character {error.start} is none; write it in UTF-8"
+            f"text must be Unicode, got {quoted(text)}, whose character {error.start} is none; write it in UTF-8"
         ) from error
