@@ -10,7 +10,7 @@ import pytest
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, SettingError, UnansweredQuestion
-from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict
+from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, ask
 from chunk_ppo_ros.data.checks.check_table import KEYS, require_settled, run_checks
 from chunk_ppo_ros.data.checks.pictures import camera_findings, look_at, spread
 from chunk_ppo_ros.data.checks.survey import Problem, Survey
@@ -266,11 +266,15 @@ def test_insisting_accepts_a_finding_by_its_key() -> None:
         check(copied, config=with_recordings(insist=("copies",)))
 
 
-def test_open_findings_stop_a_command() -> None:
+def test_open_findings_stop_a_command_and_hints_do_not() -> None:
     episode = sound()
+    questions = [ask("rates", "another rate", "correct it"), ask("gaps", "steps are missing", "cut them")]
+    with pytest.raises(UnansweredQuestion, match=r"^rates: another rate; correct it; .*--insist rates; also: gaps"):
+        require_settled(questions)
     copied = dataclasses.replace(episode, actions=episode.states.copy())
-    with pytest.raises(UnansweredQuestion, match=r"lag: states must follow .*; also: copied_actions"):
-        require_settled(list(check(copied).values()))
+    hints = [each for each in check(copied).values() if each.is_open]
+    assert {each.key for each in hints} == {"lag", "copied_actions"}
+    require_settled(hints)
     degrees = dataclasses.replace(copied, states=copied.states * 57)
     with pytest.raises(EpisodesError, match=r"^state_joint_unit: .*it is likely in degrees"):
         require_settled([each for each in check(degrees).values() if each.key == "state_joint_unit"])

@@ -33,6 +33,8 @@ class DataFinding:
         details: lines for people below the finding, such as a table.
         values: numbers and texts for programs, by name.
         can_insist: whether `--insist` accepts the finding.
+        is_hint: whether the finding is a guess from the content, which good data may raise too. Commands print it and
+            go on.
     """
 
     key: str
@@ -42,11 +44,17 @@ class DataFinding:
     details: tuple[str, ...] = ()
     values: Mapping[str, object] = dataclasses.field(default_factory=dict)
     can_insist: bool = True
+    is_hint: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether somebody has to do something before the data is used."""
         return self.verdict is not Verdict.FINE
+
+    @property
+    def stops(self) -> bool:
+        """Whether commands refuse to use the data as it is."""
+        return self.is_open and not self.is_hint
 
     def accepted(self, insisted: Iterable[str]) -> DataFinding:
         """Returns the finding, which is fine where it is open and its key is among those that are insisted on."""
@@ -64,6 +72,11 @@ def fine(key: str, found: str, details: Sequence[str] = (), /, **values: object)
 def ask(key: str, found: str, advice: str, **values: object) -> DataFinding:
     """Returns a finding that only a person can judge. The advice also names `--insist` with its key."""
     return DataFinding(key, Verdict.ASK, found, _with_insist(key, advice), (), values)
+
+
+def hint(key: str, found: str, advice: str, **values: object) -> DataFinding:
+    """Returns a finding that a person should look at, and with which commands go on; see `DataFinding.is_hint`."""
+    return dataclasses.replace(ask(key, found, advice, **values), is_hint=True)
 
 
 def refuse(key: str, found: str, advice: str, **values: object) -> DataFinding:

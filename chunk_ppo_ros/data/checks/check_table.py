@@ -101,13 +101,13 @@ def accepted(findings: Iterable[DataFinding], config: TrainConfig) -> list[DataF
 
 
 def require_settled(findings: Sequence[DataFinding]) -> None:
-    """Raises an error where a finding is open, with the text of the first one, in which refused ones come first.
+    """Raises an error where a finding stops the work, with the text of the first one. Refused ones come first.
 
     Raises:
         EpisodesError: where a finding is refused.
-        UnansweredQuestion: where a finding is asked and none is refused.
+        UnansweredQuestion: where a finding that is no hint is asked and none is refused.
     """
-    opened = sorted((f for f in findings if f.is_open), key=lambda finding: finding.verdict is not Verdict.REFUSE)
+    opened = sorted((f for f in findings if f.stops), key=lambda finding: finding.verdict is not Verdict.REFUSE)
     if not opened:
         return
     first, *others = opened

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, ask, blocking, fine
+from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, blocking, fine, hint
 from chunk_ppo_ros.data.checks.sources import named
 from chunk_ppo_ros.data.episode import Episode
 
@@ -78,10 +78,10 @@ def _judge(camera: str, frames: Sequence[CameraFrames]) -> Iterator[DataFinding]
     frozen = [each.source for each in frames if _is_frozen(each)]
     if dark:
         advice = "look at the camera, leave such episodes out, or make it an absent one by --optional_cameras"
-        yield ask("dark_camera", f"{camera} is dark in {named(dark)}", advice, camera=camera)
+        yield hint("dark_camera", f"{camera} is dark in {named(dark)}", advice, camera=camera)
     elif frozen:
         text = f"{camera} shows the very same picture at the first, a middle and the last step of {named(frozen)}"
-        yield ask("frozen_camera", text, "leave such episodes out by --leave_out_episodes", camera=camera)
+        yield hint("frozen_camera", text, "leave such episodes out by --leave_out_episodes", camera=camera)
     elif sizes:
         mixed = " (of several sizes)" if len(sizes) > 1 else ""
         yield fine(key, f"{camera}: {', '.join(sizes)} pixels{mixed}, neither dark nor frozen", camera=camera)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine
+from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine, hint
 from chunk_ppo_ros.data.checks.dimensions import arm_joints, grippers, is_whole_arms, names_of
 from chunk_ppo_ros.data.checks.lag import Lag, LagSums
 from chunk_ppo_ros.data.checks.sources import named
@@ -25,13 +25,16 @@ SURE = 0.7
 CLEARLY = 0.2
 """The difference by which the one correlation must be higher than the other one that it is held against."""
 
+ENOUGH_STEPS = 500
+"""The number of steps from which on swapped arms are no chance any more. Some short motions look like it."""
+
 
 def copied(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     """Asks about episodes whose actions are the states of the same steps."""
     found = [episode.source for episode in survey.episodes if episode.is_copied]
     if found:
         advice = "a policy would learn to stay where it is: take the commands of the leaders as actions"
-        yield ask("copied_actions", f"the actions are the states themselves in {named(found)}", advice, sources=found)
+        yield hint("copied_actions", f"the actions are the states themselves in {named(found)}", advice, sources=found)
 
 
 def swapped_arms(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
@@ -39,7 +42,8 @@ def swapped_arms(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     for motion in survey.motions.values():
         for sums in motion.lags.values():
             if motion.dims == (14, 14) and _is_swapped(sums):
-                yield ask(
+                judge = ask if motion.states.num_steps >= ENOUGH_STEPS else hint
+                yield judge(
                     "swapped_arms",
                     "the state of each arm follows the action of the other one, so states and actions have their arms "
                     "in different orders",
@@ -59,7 +63,7 @@ def gripper_directions(survey: Survey, config: TrainConfig) -> Iterator[DataFind
                     name = names_of(motion.dims[0])[index]
                     text = f"{name}: its state opens while its action closes (correlation {lags[index].lowest:.2f})"
                     advice = "correct the recording, in which 0 must be closed and 1 open for both"
-                    yield ask("gripper_direction", text, advice)
+                    yield hint("gripper_direction", text, advice)
 
 
 def constant(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
@@ -71,9 +75,9 @@ def constant(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
         dead = _dead(motion)
         if dead:
             advice = "a sensor or a topic is perhaps dead: correct the recording"
-            yield ask("constant", f"states stand still while their actions move: {', '.join(dead)}", advice, dead=dead)
+            yield hint("constant", f"states stand still while their actions move: {', '.join(dead)}", advice, dead=dead)
         elif len(still) == sum(motion.dims):
-            yield ask("constant", "no state and no action ever moves", "take other recordings")
+            yield hint("constant", "no state and no action ever moves", "take other recordings")
         elif still:
             yield fine("constant", f"never move: {', '.join(still)}", dimensions=still)
 

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterator, Sequence
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, ask, blocking, fine
+from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, blocking, fine, hint
 from chunk_ppo_ros.data.checks.dimensions import is_whole_arms, names_of
 from chunk_ppo_ros.data.checks.survey import EpisodeSummary, Survey
 from chunk_ppo_ros.data.episode import camera_names
@@ -125,7 +125,7 @@ def identical(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
         first.setdefault(content, episode.source)
     if copies:
         advice = "leave the copies out by --leave_out_episodes"
-        yield ask("identical_episodes", f"episodes are the same as others: {named(copies)}", advice, copies=copies)
+        yield hint("identical_episodes", f"episodes are the same as others: {named(copies)}", advice, copies=copies)
 
 
 def prompts(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
-from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine
+from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine, hint
 from chunk_ppo_ros.data.checks.dimensions import names_of
 from chunk_ppo_ros.data.checks.lag import Lag
 from chunk_ppo_ros.data.checks.sources import named
@@ -76,7 +76,7 @@ def lags(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     values = {"lags_ms": {name: round(value, 1) for name, value in known.items()}}
     if odd:
         shown = ", ".join(f"{name} {value:.0f} ms" for name, value in odd.items())
-        yield ask(
+        yield hint(
             "lag",
             f"states must follow actions by more than 0 and at most {MAX_LAG * 1000:.0f} ms, got {shown}",
             "actions and states are then perhaps shifted against each other, or actions are measured poses",
@@ -105,7 +105,7 @@ def idle(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
         f"most in {survey.episodes[most].source} ({starts[most]:.2f} s and {ends[most]:.2f} s)"
     )
     if share > MAX_IDLE_SHARE:
-        yield ask("idle", text, "a policy learns to wait: cut the recordings, or leave episodes out", share=share)
+        yield hint("idle", text, "a policy learns to wait: cut the recordings, or leave episodes out", share=share)
     else:
         yield fine("idle", text, share=share)
 

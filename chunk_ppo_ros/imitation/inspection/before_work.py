@@ -24,7 +24,7 @@ _PRINTED = ("assumed", "unused")
 
 
 def check_before(episodes: Sequence[Episode], config: TrainConfig, groups: Iterable[str] = GROUPS) -> None:
-    """Runs checks of episodes, and prints what is assumed, what is not used and what was accepted.
+    """Runs checks of episodes, and prints what is assumed, what is not used, what was accepted, and hints.
 
     Args:
         episodes: the episodes, in control steps of `robot.control_rate`.
@@ -33,7 +33,7 @@ def check_before(episodes: Sequence[Episode], config: TrainConfig, groups: Itera
 
     Raises:
         EpisodesError: where something is refused. The text is that of `inspect`.
-        UnansweredQuestion: where something is asked.
+        UnansweredQuestion: where something is asked that is no hint.
         SettingError: where `recordings.insist` names no finding.
     """
     found = [finding for group in run_checks(Survey.of(episodes), config, groups).values() for finding in group]
@@ -43,7 +43,9 @@ def check_before(episodes: Sequence[Episode], config: TrainConfig, groups: Itera
 
 def check_frames(episodes: Sequence[Episode], config: TrainConfig) -> None:
     """Looks at a few frames of the cameras that the model takes. Errors are those of `check_before`."""
-    require_settled(accepted(frame_findings(episodes, camera_names(config)), config))
+    found = accepted(frame_findings(episodes, camera_names(config)), config)
+    _print_short(found)
+    require_settled(found)
 
 
 def check_tokens(
@@ -92,5 +94,6 @@ def find_tokens(
 
 def _print_short(findings: Iterable[DataFinding]) -> None:
     for finding in findings:
-        if finding.key in _PRINTED or "accepted by --insist" in finding.found:
+        is_open_hint = finding.is_open and finding.is_hint
+        if finding.key in _PRINTED or is_open_hint or "accepted by --insist" in finding.found:
             print("\n".join(lines(finding)))

@@ -46,6 +46,10 @@ class Motions:
     prompts: tuple[str, ...]
 
 
+MAX_CLIPPED_OF_ONE = 0.5
+"""The largest share of one dimension that may be clipped, where `recordings.max_clipped_share` is not larger."""
+
+
 @dataclasses.dataclass(frozen=True)
 class TokenCounts:
     """What the chunks of episodes need.
@@ -128,11 +132,11 @@ def _clipped(counts: TokenCounts, config: TrainConfig) -> DataFinding:
     text = f"{share:.2%} of the actions are beyond model.action_limit ({config.model.action_limit:g}) and are clipped"
     text += f"; most: {', '.join(worst)}" if worst else ""
     values = {"share": share, "by_dimension": {name: float(each) for name, each in zip(names, shares, strict=True)}}
-    if max(shares) <= limit:
+    if share <= limit and max(shares) <= max(limit, MAX_CLIPPED_OF_ONE):
         return fine("clipped_actions", text, **values)
     advice = (
-        f"at most {limit:.0%} of each dimension may be (--max_clipped_share): compute norm_stats of these recordings "
-        "by norm-stats, or check their units"
+        f"at most {limit:.0%} of all (--max_clipped_share) and {MAX_CLIPPED_OF_ONE:.0%} of one dimension may be: "
+        "compute norm_stats of these recordings by norm-stats, or check their units"
     )
     return refuse("clipped_actions", text, advice, **values)
 
