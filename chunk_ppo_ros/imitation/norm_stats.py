@@ -15,7 +15,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig, flags
 from chunk_ppo_ros.core.errors import EpisodesError
-from chunk_ppo_ros.core.folders import check_folder
+from chunk_ppo_ros.core.folders import check_folder, removed_after_failure
 from chunk_ppo_ros.data.episode import Episode, chunks_at
 from chunk_ppo_ros.data.readers import read_all
 from chunk_ppo_ros.imitation.inspection.before_work import FOR_STATISTICS, check_before
@@ -121,12 +121,13 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"--stride must be at least 1, got {parsed.stride}")
     if (parsed.output / FILE).exists():
         raise EpisodesError(f"--output must not have a {FILE} yet, got {parsed.output}; name another folder")
-    check_folder(parsed.output, "--output")
-    episodes = read_all(parsed.episodes, config)
-    check_before(episodes, config, FOR_STATISTICS)
-    norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
-    print(describe(norm_stats))
-    norm_stats.save(parsed.output)
+    with removed_after_failure(parsed.output):
+        check_folder(parsed.output, "--output")
+        episodes = read_all(parsed.episodes, config)
+        check_before(episodes, config, FOR_STATISTICS)
+        norm_stats = norm_stats_of(episodes, config.model, stride=parsed.stride)
+        print(describe(norm_stats))
+        norm_stats.save(parsed.output)
     num_steps = sum(len(episode) for episode in episodes)
     print(f"wrote {parsed.output / FILE}: {len(episodes)} episodes, {num_steps} steps; {_settings(config.model)}")
     return 0
