@@ -19,7 +19,7 @@ CHECKS = [
     *(ROOT / "chunk_ppo_ros/data/checks").glob("*.py"),
     *(ROOT / "chunk_ppo_ros/imitation/inspection").glob("*.py"),
 ]
-BY_FUNCTION = {"ask": {"ask"}, "refuse": {"refuse"}, "fine": set()}
+BY_FUNCTION = {"ask": {"ask"}, "hint": {"hint"}, "refuse": {"refuse"}, "fine": set()}
 OF_SETTINGS = {"arm_order", "channel_order", "joint_names", "arm_names"}
 """The keys of `--insist` that belong to a setting or to names, and not to a finding."""
 

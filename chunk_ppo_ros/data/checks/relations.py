@@ -42,13 +42,14 @@ def swapped_arms(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
     for motion in survey.motions.values():
         for sums in motion.lags.values():
             if motion.dims == (14, 14) and _is_swapped(sums):
-                judge = ask if motion.states.num_steps >= ENOUGH_STEPS else hint
-                yield judge(
-                    "swapped_arms",
-                    "the state of each arm follows the action of the other one, so states and actions have their arms "
-                    "in different orders",
-                    "write the recording anew with one order; --arm_order turns both and cannot settle it",
+                text = (
+                    "the state of each arm follows the action of the other one, so their arms are in different orders"
                 )
+                advice = "write the recording anew with one order; --arm_order turns both and cannot settle it"
+                if motion.states.num_steps >= ENOUGH_STEPS:
+                    yield ask("swapped_arms", text, advice)
+                else:
+                    yield hint("swapped_arms", text, advice)
 
 
 def gripper_directions(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
