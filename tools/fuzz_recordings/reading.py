@@ -62,7 +62,7 @@ class Reading:
 
 def read(folder: pathlib.Path) -> Reading:
     """Returns what reading the recording in a folder gives, in a child process."""
-    return in_child(lambda: _read(folder))
+    return in_child(lambda: read_here(folder))
 
 
 def in_child(work: Callable[[], Reading]) -> Reading:
@@ -116,7 +116,8 @@ def _be_child(work: Callable[[], Reading], sending: int) -> None:
         os._exit(status)
 
 
-def _read(folder: pathlib.Path) -> Reading:
+def read_here(folder: pathlib.Path) -> Reading:
+    """Returns what reading the recording in a folder gives, in this process."""
     episodes: list[SeenEpisode] = []
     left_out: list[str] = []
     try:
