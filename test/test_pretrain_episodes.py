@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from chunk_ppo_ros.__main__ import main
 from chunk_ppo_ros.agent import restore
@@ -78,8 +79,11 @@ def test_a_checkpoint_that_training_starts_from(
     fresh = bundle.policy.init(key=jax.random.key(config.run.seed))["actor_backbone"]
     imitator = bundle.params["actor_backbone"]
     assert not all(jax.tree.leaves(jax.tree.map(lambda new, old: np.array_equal(new, old), imitator, fresh)))
-    # Nothing is left beside the checkpoint but what was measured of it.
-    assert sorted(child.name for child in folder.parent.iterdir()) == ["one", "one.json"]
+    # Nothing is left beside the checkpoint but what was measured of it, and the picture of what the policy sees first.
+    assert sorted(child.name for child in folder.parent.iterdir()) == ["one", "one.json", "one.png"]
+    size = config.model.image_size
+    with Image.open(folder.with_name("one.png")) as picture:
+        assert picture.size == (size * len(config.model.cameras), size * 2)  # Two episodes are imitated.
 
 
 def test_pretrained_weights_keep_their_tokenizers(

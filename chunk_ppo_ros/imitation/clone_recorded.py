@@ -32,6 +32,7 @@ from chunk_ppo_ros.data.recorded_chunks import RecordedChunks, read_chunks
 from chunk_ppo_ros.imitation import behavior_cloning
 from chunk_ppo_ros.imitation.behavior_cloning import CLONING_TEMPERATURE, CloningBatch
 from chunk_ppo_ros.imitation.inspection.before_work import check_before, check_frames, check_tokens
+from chunk_ppo_ros.imitation.inspection.first_images import save_first_images
 from chunk_ppo_ros.imitation.measuring.held_out import HeldOut, measure_held_out
 from chunk_ppo_ros.imitation.measuring.imitated_data import ImitatedData
 from chunk_ppo_ros.imitation.norm_stats import check_dims
@@ -107,6 +108,9 @@ def clone_episodes(
     policy, params, tokenizer = bundle.policy, bundle.params, bundle.tokenizer
     batch = _tokenize(training, split.training, tokenizer)
     print(describe(training, batch, tokenizer))
+    picture = directory.with_name(f"{directory.name}.png")
+    save_first_images(picture, training)
+    print(f"wrote {picture}: look whether colors and cameras are right in what the policy sees first")
     imitated = ImitatedData.of(split.training, split.held_out, training, batch, tokenizer)
     held_out = _read_held_out(split.held_out, config, directory.parent, tokenizer) if split.held_out else None
     score = None if held_out is None else make_score(policy, held_out.batch, config)
