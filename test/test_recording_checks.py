@@ -197,6 +197,17 @@ def test_gaps_and_wrong_rates_are_asked() -> None:
     assert "50 Hz said, 30 Hz by its times" in wrong.found
 
 
+def test_two_takes_in_one_episode_jump() -> None:
+    episode = sound()
+    states = episode.states.copy()
+    states[40:, 8] += 0.9  # The second take begins with another right shoulder.
+    found = check(dataclasses.replace(episode, states=states))["jumps"]
+    assert found.is_hint and "right shoulder by 0.9" in found.found and "before step 40 of episode_0" in found.found
+    turned = episode.states.copy()
+    turned[:, 5] = np.where(np.arange(len(turned)) < 40, 3.13, -3.13)  # A wrist counts on from pi at -pi.
+    assert not check(dataclasses.replace(episode, states=turned))["jumps"].is_open
+
+
 def test_long_waits_are_asked() -> None:
     episode = sound()
     waiting = np.repeat(episode.states[:1], 400, axis=0)

@@ -23,7 +23,7 @@ RECORDINGS: tuple[Check, ...] = (
     sources.unused,
     sources.identical,
 )
-TIMING: tuple[Check, ...] = (timing.rates, timing.gaps, timing.lags, timing.idle)
+TIMING: tuple[Check, ...] = (timing.rates, timing.gaps, timing.jumps, timing.lags, timing.idle)
 MOTION: tuple[Check, ...] = (
     plausibility.ranges,
     plausibility.joint_units,
@@ -49,6 +49,7 @@ KEYS = (
     "identical_episodes",
     "rates",
     "gaps",
+    "jumps",
     "lag",
     "idle",
     "state_joint_unit",

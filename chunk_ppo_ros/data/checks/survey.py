@@ -58,6 +58,9 @@ class EpisodeSummary:
         measured_rate: the rate by the recorded times, Hz; 0 where times are unknown.
         is_copied: whether the actions are the states.
         largest: the largest |value| of arm joints in the states and in the actions, as far as these are whole arms.
+        jump: the largest change of an arm joint's state between two steps, rad, as far as these are whole arms.
+        jump_step: the step after that change.
+        jump_joint: the dimension of that joint.
     """
 
     source: str
@@ -75,12 +78,16 @@ class EpisodeSummary:
     measured_rate: float
     is_copied: bool
     largest: tuple[float, float]
+    jump: float
+    jump_step: int
+    jump_joint: int
 
     @classmethod
     def of(cls, episode: Episode) -> EpisodeSummary:
         """Returns the summary of an episode."""
         gap, gap_step, measured_rate = _timing(episode.times)
         content = (np.ascontiguousarray(part, np.float32).tobytes() for part in (episode.states, episode.actions))
+        jump, jump_step, jump_joint = _largest_jump(episode.states)
         same_shape = episode.states.shape == episode.actions.shape
         return cls(
             source=episode.source,
@@ -98,6 +105,9 @@ class EpisodeSummary:
             measured_rate=measured_rate,
             is_copied=len(episode) > 1 and same_shape and np.array_equal(episode.states, episode.actions),
             largest=(_largest_joint(episode.states), _largest_joint(episode.actions)),
+            jump=jump,
+            jump_step=jump_step,
+            jump_joint=jump_joint,
         )
 
 
@@ -190,6 +200,20 @@ def _timing(times: np.ndarray | None) -> tuple[float, int, float]:
     apart = np.diff(np.asarray(times, np.float64))
     longest, median = int(np.argmax(apart)), float(np.median(apart))
     return float(apart[longest]), longest + 1, 1.0 / median if median > 0 else 0.0
+
+
+def _largest_jump(states: np.ndarray) -> tuple[float, int, int]:
+    """Returns the largest change of an arm joint between two steps, rad, the step after it, and the joint's dimension.
+
+    A joint that counts on from pi at -pi has not moved.
+    """
+    joints = arm_joints(states.shape[1])
+    if not joints.size or len(states) < 2:
+        return 0.0, 0, 0
+    changes = np.abs(np.diff(states[:, joints].astype(np.float64), axis=0))
+    changes = np.minimum(changes, np.abs(2.0 * np.pi - changes))
+    step, joint = np.unravel_index(int(np.argmax(changes)), changes.shape)
+    return float(changes[step, joint]), int(step) + 1, int(joints[joint])
 
 
 def _largest_joint(values: np.ndarray) -> float:

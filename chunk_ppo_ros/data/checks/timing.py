@@ -9,7 +9,7 @@ import numpy as np
 
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, ask, fine, hint
-from chunk_ppo_ros.data.checks.dimensions import names_of
+from chunk_ppo_ros.data.checks.dimensions import is_whole_arms, names_of
 from chunk_ppo_ros.data.checks.lag import Lag
 from chunk_ppo_ros.data.checks.sources import named
 from chunk_ppo_ros.data.checks.survey import Survey
@@ -19,6 +19,9 @@ MAX_GAP_STEPS = 3.0
 
 MAX_RATE_ERROR = 0.05
 """The relative difference between the stated and the recorded rate from which on somebody is asked."""
+
+MAX_SPEED = 10.0
+"""The speed of a joint from which on a change of its state is called a jump, rad/s. ALOHA's motors reach about 5."""
 
 MAX_LAG = 1.0
 """The longest lag that is taken for real, s."""
@@ -60,6 +63,22 @@ def gaps(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
         yield fine("gaps", f"the longest time between two steps is {longest.gap * 1000:.0f} ms, in {longest.source}")
     elif survey.episodes:
         yield fine("gaps", "not known, because the recordings have no times")
+
+
+def jumps(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
+    """Asks about states that change faster between two steps than a joint can turn, as where two takes were joined."""
+    found = [
+        f"{names_of(episode.dims[0])[episode.jump_joint]} by {episode.jump:.2f} rad before step {episode.jump_step} of "
+        f"{episode.source}"
+        for episode in survey.episodes
+        if is_whole_arms(episode.dims) and episode.jump * episode.rate > MAX_SPEED
+    ]
+    if found:
+        advice = "steps are perhaps missing, or two takes are one episode: leave such episodes out by "
+        text = f"states change faster than {MAX_SPEED:g} rad/s between two steps: {named(found)}"
+        yield hint("jumps", text, f"{advice}--leave_out_episodes", jumps=found)
+    elif survey.episodes:
+        yield fine("jumps", f"no joint changes faster than {MAX_SPEED:g} rad/s between two steps")
 
 
 def lags(survey: Survey, config: TrainConfig) -> Iterator[DataFinding]:
