@@ -39,7 +39,7 @@ def _parts(file: Path) -> dict[str, dict[str, list[object]]]:
         raise ValueError("it is nested too deeply") from error
     parts = content.get("norm_stats") if isinstance(content, dict) else None
     if not isinstance(parts, dict) or not all(isinstance(parts.get(part, {}), dict) for part in PARTS):
-        raise ValueError('it must hold {"norm_stats": {"state": {..}, "actions": {..}}}, as openpi writes it')
+        raise ValueError(f'it must hold {{"norm_stats": {{"state": {{..}}, "actions": {{..}}}}}}; {_COMPUTE}')
     missing = [f"{part}.{name}" for part in PARTS for name in STATISTICS if parts.get(part, {}).get(name) is None]
     if missing:
         raise ValueError(
