@@ -108,5 +108,7 @@ def test_what_cannot_be_exported_is_one_line_and_status_2(tmp_path: Path, capsys
 def test_damaged_norm_stats_are_not_exported(tmp_path: Path) -> None:
     path = save_openpi(tmp_path / "openpi")
     (path / "assets" / "trossen" / "norm_stats.json").write_text('{"norm_stats": [1]}')
-    with pytest.raises(CheckpointError, match=r"norm_stats.json cannot be used: .*; compute them from episodes by norm-stats"):
+    with pytest.raises(
+        CheckpointError, match=r"norm_stats.json cannot be used: .*; compute them from episodes by norm-stats"
+    ):
         export(Checkpoint.open(path), tmp_path / "new")

@@ -13,8 +13,6 @@ import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-import yaml
-
 from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.stamps import stamp_of
 from chunk_ppo_ros.data.bags.storage.bag_folder import (
@@ -26,6 +24,7 @@ from chunk_ppo_ros.data.bags.storage.bag_folder import (
 )
 from chunk_ppo_ros.data.bags.storage.bag_types import types_of
 from chunk_ppo_ros.data.bags.storage.compression import unpack_file, unpack_message
+from chunk_ppo_ros.data.bags.storage.declared import check_counts, custom_data_in, with_declared_hash
 from chunk_ppo_ros.data.bags.storage.errors import ERRORS, text_of
 from chunk_ppo_ros.data.bags.storage.mcap_file import McapFile
 from chunk_ppo_ros.data.bags.storage.sqlite_file import SqliteFile
@@ -147,7 +146,7 @@ class Bags:
                 self._files.append(self._open_files(folders[-1]))
                 for file, source in zip(self._files[-1], folders[-1].files, strict=True):
                     with guarded(source):
-                        channels += [(folders[-1], _checked(each, folders[-1])) for each in file.channels()]
+                        channels += [(folders[-1], with_declared_hash(each, folders[-1])) for each in file.channels()]
         except EpisodesError:
             self.close()
             raise
@@ -167,11 +166,11 @@ class Bags:
                 with guarded(source):
                     for each in file.messages(topics):
                         data = unpack_message(each.data)
-                        channel = _checked(each.channel, folder)
+                        channel = with_declared_hash(each.channel, folder)
                         yield BagMessage(channel, each.received, data, MessagePlace(number, index, each.place), source)
                     for topic, count in file.counts().items():
                         counts[topic] = counts.get(topic, 0) + count
-            _check_counts(folder, counts)
+            check_counts(folder, counts)
 
     def read(self, channel: Channel, place: MessagePlace, *, stamp: int) -> Any:
         """Returns one message, decoded.
@@ -195,7 +194,7 @@ class Bags:
         custom = dict(self.folders[bag].custom)
         for file in self._files[bag]:
             if isinstance(file, McapFile) and not self.folders[bag].has_metadata:
-                custom |= _custom_in(file.custom.get("serialized_metadata", ""))
+                custom |= custom_data_in(file.custom.get("serialized_metadata", ""))
         return {str(name): value for name, value in custom.items()}
 
     def cut_off_files(self) -> list[str]:
@@ -246,52 +245,8 @@ def _cut_off_text(file: BagFile, source: pathlib.Path) -> str:
     return f"{source.name} was not ended by its recorder; the messages in its write-ahead log are used too"
 
 
-def _custom_in(text: str) -> dict[str, Any]:
-    """Returns the custom data of metadata that an MCAP file holds as YAML."""
-    try:
-        custom = yaml.load(text, Loader=yaml.BaseLoader)["rosbag2_bagfile_information"]["custom_data"]
-    except (yaml.YAMLError, LookupError, TypeError):
-        return {}
-    return dict(custom) if isinstance(custom, dict) else {}
-
-
-def _checked(channel: Channel, folder: BagFolder) -> Channel:
-    """Returns the channel with the hash of its type that `metadata.yaml` has, where its file has none.
-
-    Raises:
-        DamagedFile: where its type is another one in `metadata.yaml`, or its name has characters of other kinds than
-            topics have.
-    """
-    if not f"{channel.topic}{channel.type_name}".isprintable():
-        raise DamagedFile(f"a topic and its type must be printable, got {channel.topic!r}, {channel.type_name!r}")
-    if folder.types.get(channel.topic, channel.type_name) != channel.type_name:
-        raise DamagedFile(
-            f"the type of {channel.topic} must be that of {METADATA}, {folder.types[channel.topic]}, got "
-            f"{channel.type_name}"
-        )
-    digest = channel.digest or folder.digests.get(channel.type_name, "")
-    return dataclasses.replace(channel, digest=digest if channel.definition else "")
-
-
 def _decode(channel: Channel, data: bytes) -> Any:
     return types_of(channel).deserialize_cdr(data, channel.type_name)
-
-
-def _check_counts(folder: BagFolder, found: dict[str, int]) -> None:
-    """Compares the numbers of messages with those of `metadata.yaml`.
-
-    Raises:
-        EpisodesError: where they differ.
-    """
-    if not folder.has_metadata:
-        return
-    for topic in sorted({*folder.counts, *found}):
-        declared, count = folder.counts.get(topic, 0), found.get(topic, 0)
-        if declared != count:
-            raise EpisodesError(
-                f"a recording must have the messages that {METADATA} counts, got {count} of {topic} in {folder.path}, "
-                f"not {declared}; copy it again, or run ros2 bag reindex"
-            )
 
 
 @contextlib.contextmanager
