@@ -6,7 +6,7 @@ The interface package must be on sys.path, by the fixture `interbotix_messages`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from support.spinner import Spinner
 
 PATIENCE = 150.0
 """The seconds that are waited for anything. A busy machine is slow, and nothing here is timed."""
+RETRY = 5.0  # s, after which a person makes a gesture again
 PERIOD = 0.02  # s, of the hand's motion
 ARM = slice(0, len(aloha.ARM_JOINTS))
 OPEN, CLOSED = 0.8, 0.0
@@ -117,10 +118,25 @@ class Person(Spinner):
     def grip(self) -> None:
         """Waits until the leaders hold and ask for a grip, and closes both grippers until they go limp."""
         self.until(lambda: "close them" in self.driver.message, timeout=PATIENCE)
+        self._gesture((OPEN, CLOSED), lambda: self.driver.leaders == msg.TakeoverState.LIMP)
         self.squeeze(OPEN)
-        self.squeeze(CLOSED)
-        self.until(lambda: self.driver.leaders == msg.TakeoverState.LIMP, timeout=PATIENCE)
-        self.squeeze(OPEN)
+
+    def _gesture(self, openings: Sequence[float], has_worked: Callable[[], bool]) -> None:
+        """Moves the grippers of both leaders through some openings until it has worked.
+
+        A person does it again where nothing happens for five seconds. A busy machine may see a gesture too slowly.
+        """
+        tries = round(PATIENCE / RETRY)
+        for _ in range(tries):
+            for opening in openings:
+                if not has_worked():
+                    self.squeeze(opening)
+            deadline = time.monotonic() + RETRY
+            while not has_worked() and time.monotonic() < deadline:
+                self.spin(PERIOD)
+            if has_worked():
+                return
+        raise AssertionError(f"a gesture was made {tries} times in vain; {self.seen()}")
 
     def lead(self, pose: np.ndarray, *, seconds: float) -> None:
         """Moves both limp leaders by hand along a straight line to a pose, float [14]."""
@@ -141,9 +157,8 @@ class Person(Spinner):
         away = HOME.copy()
         away[[0, 7]] += 0.1  # rad, both waists
         self.lead(away, seconds=1.0)
-        for opening in (CLOSED, OPEN, CLOSED, OPEN):
-            self.squeeze(opening)
-        self.until(lambda: self.state.phase == msg.EpisodeState.READY, timeout=PATIENCE)
+        twice = (CLOSED, OPEN, CLOSED, OPEN)
+        self._gesture(twice, lambda: self.state.phase == msg.EpisodeState.READY)
 
     def play(self, *, chunks: int = 1) -> int:
         """Resets the robot, starts the episode, waits for some chunks that count, and returns its number."""
