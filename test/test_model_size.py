@@ -9,6 +9,7 @@ import pytest
 
 from chunk_ppo_ros.config import TINY_MODEL, Pi0FASTActorCriticConfig, PPOConfig, TrainConfig, from_dict
 from chunk_ppo_ros.config.entries.model_size import NAMES, GemmaSize, ModelSize, SigLIPSize, parse_settings
+from chunk_ppo_ros.core.errors import SettingError
 from chunk_ppo_ros.model.backbone.variants import resolve_variant
 
 SIZE = ModelSize(
@@ -97,6 +98,8 @@ def test_sizes_that_do_not_fit_each_other_are_refused() -> None:
 def test_heads_that_do_not_fit_each_other_are_refused(settings: tuple[str, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SIZE.changed(settings)
+    with pytest.raises(SettingError, match=f"^model.tower_sizes cannot be used: {message}"):  # One line for the user.
+        resolve_variant(dataclasses.replace(TINY_MODEL, tower_sizes=settings))
 
 
 @pytest.mark.parametrize(

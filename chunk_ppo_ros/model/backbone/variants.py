@@ -6,6 +6,7 @@ import dataclasses
 
 from chunk_ppo_ros.config import Pi0FASTActorCriticConfig
 from chunk_ppo_ros.config.entries.model_size import GemmaSize, ModelSize, SigLIPSize
+from chunk_ppo_ros.core.errors import SettingError
 
 _UNROLLED_DEPTH = 4  # Towers up to this depth run unrolled: a block has less overhead, and compiling stays short.
 
@@ -107,10 +108,13 @@ def resolve_variant(config: Pi0FASTActorCriticConfig) -> Towers:
     """Returns both towers of a policy's configuration: its variant, changed by `tower_sizes` and `lora_rank`.
 
     Raises:
-        ValueError: when sizes do not fit each other.
+        SettingError: when sizes do not fit each other.
     """
     variant = VARIANTS[config.paligemma_variant]
-    size = variant.size.changed(config.tower_sizes)
+    try:
+        size = variant.size.changed(config.tower_sizes)
+    except ValueError as error:
+        raise SettingError(f"model.tower_sizes cannot be used: {error}") from error
     return Towers(
         siglip=SigLIPConfig(**dataclasses.asdict(size.siglip), remat=variant.remat),
         gemma=GemmaConfig(
