@@ -79,7 +79,8 @@ def doctor(interbotix_messages: Path, repository: Path) -> Doctor:
 
 
 def test_it_finds_what_drivers_and_cameras_do_and_commands_nothing(ros: None, doctor: Doctor) -> None:
-    from support.fake_driver import running_driver, spinning
+    from support.fake_driver import running_driver
+    from support.spinner import spinning
 
     with ExitStack() as stack:
         drivers = [stack.enter_context(running_driver(side)) for side in aloha.SIDES]

@@ -300,7 +300,7 @@ def test_an_imitation_keeps_what_it_read_and_refuses_to_go_on_with_swapped_arms(
     )
     with pytest.raises(ContradictedCheckpoint, match="recordings.arm_order: checkpoint right_first, now left_first"):
         clone_episodes([recorded], left, tmp_path / "kept" / "two")
-    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["one"]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["one", "one.png"]
     with pytest.raises(ContradictedCheckpoint, match="recordings.arm_order"):
         recorded_chunks_of(recorded, left, checkpoint=written)
     insisting = dataclasses.replace(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import Observation
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT
 from chunk_ppo_ros.nodes.bench import observe_bench, topic_bench
 from chunk_ppo_ros.nodes.common import condition_table
+from support.spinner import spinning
 from support.wire_transitions import make_transition
 
 pytestmark = pytest.mark.graph
@@ -28,17 +27,10 @@ pytestmark = pytest.mark.graph
 @contextlib.contextmanager
 def receiving_thread(folder: Path, num_transitions: int) -> Iterator[None]:
     """Stands for the receiving process."""
-    executor = SingleThreadedExecutor()
-    receiver = topic_bench.Receiver(folder, num_transitions)
-    executor.add_node(receiver)
-    thread = threading.Thread(target=executor.spin)
-    thread.start()
     try:
-        yield
+        with spinning(topic_bench.Receiver(folder, num_transitions)):
+            yield
     finally:
-        executor.shutdown()
-        thread.join()
-        receiver.destroy_node()
         assert not list(folder.glob("*/*"))  # The journal of each rollout is removed.
 
 

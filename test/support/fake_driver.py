@@ -6,20 +6,19 @@ It runs in a thread of its own, because it sleeps. The interface package must be
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from interbotix_xs_msgs.msg import JointGroupCommand, JointSingleCommand
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from chunk_ppo_ros.nodes.common.interbotix_interfaces import load_interfaces
 from chunk_ppo_ros.nodes.sim.driver_services import DriverServices
 from support.fake_motors import FINGER_VELOCITY, FakeMotors
+from support.spinner import spinning
 
 COMMANDS_KEPT = 1000
 """The commands that wait for this driver at most. The real one keeps 10, but tests judge each that was sent, and this
@@ -113,18 +112,3 @@ def running_driver(side: str, **options: Any) -> Iterator[FakeDriver]:
     driver = FakeDriver(side, **options)
     with spinning(driver):
         yield driver
-
-
-@contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    """Spins a node in a thread of its own until the block ends, and destroys it."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name=node.get_fully_qualified_name())
-    thread.start()
-    try:
-        yield
-    finally:
-        executor.shutdown()
-        thread.join()
-        node.destroy_node()

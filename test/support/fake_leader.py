@@ -14,7 +14,8 @@ from std_srvs.srv import SetBool
 from chunk_ppo_ros.nodes.sim.driver_motors import MOTORS
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.grippers import GRIPPER_CONVENTIONS
-from support.fake_driver import FakeDriver, spinning
+from support.fake_driver import FakeDriver
+from support.spinner import spinning
 
 CONVENTION = GRIPPER_CONVENTIONS["openpi"]
 

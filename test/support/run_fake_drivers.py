@@ -31,7 +31,8 @@ def main(command: Sequence[str]) -> int:
     folder = str(interface_folder())
     sys.path.insert(0, folder)
     from support.fake_cameras import FakeCameras
-    from support.fake_driver import running_driver, spinning
+    from support.fake_driver import running_driver
+    from support.spinner import spinning
 
     path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rclpy.context import Context
@@ -69,3 +71,28 @@ class Spinner:
         self._executor.shutdown()
         for node in reversed(self.nodes):
             node.destroy_node()
+
+
+@contextlib.contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Spins a node in a thread of its own until the block ends, and destroys it.
+
+    The thread ends before the executor is shut down. A callback that ended after that would use what is destroyed.
+    """
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    ended = threading.Event()
+
+    def spin() -> None:
+        while not ended.is_set() and executor.context.ok():
+            executor.spin_once(timeout_sec=_POLL)
+
+    thread = threading.Thread(target=spin, name=node.get_fully_qualified_name())
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        executor.shutdown()
+        node.destroy_node()
