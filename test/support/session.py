@@ -96,18 +96,33 @@ class Person(Spinner):
 
     def call(self, service: Service, **request: Any) -> Any:
         """Calls a service, and returns its answer."""
-        client = service.create_client(self.ears)
-        self.until(client.service_is_ready, timeout=PATIENCE)
-        future = client.call_async(service.service_type.Request(**request))
+        future = self._send(service, request)
         self.until(future.done, timeout=PATIENCE)
         answer = future.result()
         self._answers.append(f"{service.name}: {answer.success}, {answer.message}")
         return answer
 
+    def _send(self, service: Service, request: Mapping[str, Any]) -> Any:
+        """Sends a request by a new client, and returns the future answer."""
+        client = service.create_client(self.ears)
+        self.until(client.service_is_ready, timeout=PATIENCE)
+        return client.call_async(service.service_type.Request(**request))
+
     def until_done(self, service: Service, **request: Any) -> None:
-        """Calls a service until it succeeds."""
-        while not self.call(service, **request).success:
+        """Calls a service until it succeeds, and calls it again where no answer comes for a while.
+
+        A service drops its answer to a client that it has not discovered yet, and the client does not know that.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            future = self._send(service, request)
+            again = time.monotonic() + 2 * RETRY
+            while not future.done() and time.monotonic() < again:
+                self.spin(PERIOD)
+            if future.done() and future.result().success:
+                return
             self.spin(0.3)
+        raise AssertionError(f"{service.name} did not succeed within {PATIENCE} s; {self.seen()}")
 
     def squeeze(self, opening: float, *, seconds: float = 0.25) -> None:
         """Moves the grippers of both leaders, and waits."""
