@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from chunk_ppo_ros.core.errors import EpisodesError
 from chunk_ppo_ros.core.findings.verdicts import DataFinding, Verdict, blocking, fine, hint
 from chunk_ppo_ros.data.checks.sources import named
 from chunk_ppo_ros.data.episode import Episode
+
+T = TypeVar("T")
 
 NUM_EPISODES = 3
 """The number of episodes of which frames are looked at."""
@@ -36,10 +39,10 @@ class CameraFrames:
     problem: str = ""
 
 
-def spread(episodes: Sequence[Episode], number: int = NUM_EPISODES) -> list[Episode]:
-    """Returns a few episodes, spread evenly over all of them, with the first and the last."""
-    rows = np.unique(np.linspace(0, len(episodes) - 1, min(number, len(episodes))).round().astype(int))
-    return [episodes[row] for row in rows]
+def spread(things: Sequence[T], number: int = NUM_EPISODES) -> list[T]:
+    """Returns a few things, such as episodes, spread evenly over all of them, with the first and the last."""
+    rows = np.unique(np.linspace(0, len(things) - 1, min(number, len(things))).round().astype(int))
+    return [things[row] for row in rows]
 
 
 def look_at(episode: Episode, cameras: Sequence[str] = ()) -> list[CameraFrames]:

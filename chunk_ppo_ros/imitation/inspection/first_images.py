@@ -8,10 +8,8 @@ import numpy as np
 from PIL import Image
 
 from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.data.checks.pictures import spread
 from chunk_ppo_ros.data.recorded_chunks import RecordedChunks
-
-MAX_EPISODES = 3
-"""The largest number of episodes in the picture. They are spread evenly over all."""
 
 
 def save_first_images(path: Path, chunks: RecordedChunks) -> None:
@@ -25,7 +23,6 @@ def save_first_images(path: Path, chunks: RecordedChunks) -> None:
         chunks: the chunks of at least one episode.
     """
     _, firsts = np.unique(chunks.episodes, return_index=True)
-    chosen = np.unique(np.linspace(0, len(firsts) - 1, min(MAX_EPISODES, len(firsts))).round().astype(int))
-    rows = [np.concatenate(list(chunks.images[firsts[number]]), axis=1) for number in chosen]
+    rows = [np.concatenate(list(chunks.images[first]), axis=1) for first in spread(firsts.tolist())]
     picture = Image.fromarray(np.concatenate(rows, axis=0))
     write_atomically(path, lambda file: picture.save(file, "PNG"))
