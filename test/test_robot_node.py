@@ -363,9 +363,14 @@ def test_a_chunk_of_a_robot_with_limited_acceleration_starts_and_ends_at_rest() 
         result = graph.result()
         assert (result.status, result.num_steps) == (ExecutionResult.EXECUTED, 16)
         commands = np.array([aloha.START_POSE, *np.reshape(result.commanded, (-1, 14))])
+        graph.until(lambda: len(graph.rig.target_stamps) >= len(result.causes))
+        gaps = np.diff(np.array(graph.rig.target_stamps)[: len(result.causes)], prepend=0) / 1e9
     steps = np.diff(commands, axis=0)
-    changes = np.diff(steps, axis=0, prepend=np.zeros((1, 14)))
-    assert np.max(np.abs(changes[:, aloha.ARM_INDICES])) <= 10.0 * PERIOD**2 + 1e-6
+    before = np.concatenate([np.zeros((1, 14)), steps[:-1]])
+    changes = np.max(np.abs(steps - before)[:, aloha.ARM_INDICES], axis=1)
+    from_rest = np.max(np.abs(steps)[:, aloha.ARM_INDICES], axis=1)
+    rested = gaps > 2.5 * PERIOD  # On a busy machine commands fail to come for so long that the robot comes to rest.
+    assert np.max(np.where(rested, np.minimum(changes, from_rest), changes)) <= 10.0 * PERIOD**2 + 1e-6
     assert np.max(np.abs(steps[-1])) <= 10.0 * PERIOD**2 + 1e-6
     np.testing.assert_allclose(commands[-1], ramp(16, 0.01)[-1], atol=1e-6)
     assert len(result.causes) > 16 and result.causes[0] == ExecutionResult.ACCELERATION
@@ -516,7 +521,8 @@ def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(
         graph.spin(0.3)
         executed = np.reshape(result.commanded, (-1, 14))[:, 0]
         graph.until(lambda: not graph.robot.moves)
-        assert graph.rig.targets[-1][0] > executed[-1]  # It has braked.
+        # It has braked, unless a busy machine let no command come for so long that the robot was at rest already.
+        assert graph.rig.targets[-1][0] > executed[-1] or np.max(np.diff(graph.rig.target_stamps)) > 2.5e9 * PERIOD
         graph.rig.diagnostics.clear()
         graph.until(lambda: bool(graph.rig.diagnostics))
         assert "the robot does not move: emergency stop" in graph.rig.diagnostics[-1].status[0].message
@@ -536,7 +542,8 @@ def test_an_emergency_stop_brakes_and_holds_over_a_restart_until_it_is_cleared(
 
 
 def test_a_released_switch_stops_the_robot_and_a_pressed_one_lets_it_go_on() -> None:
-    with running_graph(robot__deadman_timeout="0.3", model__action_horizon=str(HORIZON)) as graph:
+    # The timeout is so long that a busy machine, on which the press comes late, does not end it.
+    with running_graph(robot__deadman_timeout="0.8", model__action_horizon=str(HORIZON)) as graph:
         publisher = graph.rig.create_publisher(Bool, "deadman", qos.RELIABLE)
         graph.until(lambda: bool(publisher.get_subscription_count()))
         graph.rig.send(ramp(16, 0.01))
@@ -549,7 +556,7 @@ def test_a_released_switch_stops_the_robot_and_a_pressed_one_lets_it_go_on() -> 
         graph.until(lambda: len(graph.rig.targets) > 20)
         pressing.cancel()  # The message that it is released may be lost: silence counts as released.
         result = graph.result()
-        assert (result.status, "robot.deadman_timeout 0.3 s" in result.message) == (ExecutionResult.FAULT, True)
+        assert (result.status, "robot.deadman_timeout 0.8 s" in result.message) == (ExecutionResult.FAULT, True)
 
 
 def test_messages_of_a_switch_that_have_waited_do_not_count() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,7 @@ class Rig(Node):
         self.stamps: list[int] = []  # the stamps of all commands, ns
         self.follows = True  # whether the arms move where they are told
         self.targets: list[np.ndarray] = []
+        self.target_stamps: list[int] = []  # when robot_node sent each of them, ns of ROS time
         self.results: list[ExecutionResult] = []
         self.diagnostics: list[DiagnosticArray] = []
         self._join = CommandJoin(CONVENTION)
@@ -121,6 +123,7 @@ class Rig(Node):
         if target is None:
             return
         self.targets.append(target)
+        self.target_stamps.append(time_to_ns(message.header.stamp))
         if self.alive:
             self.state = target if self.follows else self.state
             if self._lockstep:
@@ -167,12 +170,12 @@ def running_graph(**parameters: str) -> Iterator[Graph]:
     values = {"env__simulator": "none", **slow, **parameters}
     overrides = [word for name, value in values.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
     rclpy.init(args=["--ros-args", *overrides])
-    graph = Graph(lockstep=lockstep)
     try:
-        graph.until(lambda: graph.rig.connected)
-        graph.rig.publish_states()
-        graph.until(lambda: len(graph.robot.arms_seen) == len(aloha.SIDES))
-        yield graph
+        graph = Graph(lockstep=lockstep)
+        with contextlib.closing(graph):
+            graph.until(lambda: graph.rig.connected)
+            graph.rig.publish_states()
+            graph.until(lambda: len(graph.robot.arms_seen) == len(aloha.SIDES))
+            yield graph
     finally:
-        graph.close()
         rclpy.shutdown()
