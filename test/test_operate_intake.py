@@ -39,6 +39,7 @@ def test_the_numbers_of_states_are_those_of_the_messages() -> None:
         assert level.value == int.from_bytes(getattr(DiagnosticStatus, level.name), "little")
     outcomes = msg.EpisodeEvent
     assert intake.OUTCOMES[outcomes.TIME_LIMIT] == "TIME_LIMIT"
+    assert intake.OUTCOMES[outcomes.INTERRUPTED] == "INTERRUPTED"
 
 
 def test_an_episode_is_taken_whole() -> None:
@@ -139,6 +140,8 @@ def test_prompts_are_counted_apart_and_together() -> None:
         "failure 1  time limit 1",
         "apart: taken over 2, discarded 4",
     ]
+    cut_short = (PromptCounts("cup", 3, num_interrupted=2),)
+    assert episode_lines(in_episode(counts=cut_short), 60)[-1] == "interrupted by the death of a node 2"
 
 
 def test_bad_ends_are_named_and_equal_ones_counted_together() -> None:

@@ -46,10 +46,12 @@ def ended(
         (Ending.FAILURE, False, "num_failure"),
         (Ending.TIME_LIMIT, False, "num_time_limit"),
         (Ending.DISCARDED, False, "num_discarded"),
+        (Ending.INTERRUPTED, False, "num_interrupted"),
         (Ending.SUCCESS, True, "num_intervened"),
         (Ending.FAILURE, True, "num_intervened"),
         (Ending.TIME_LIMIT, True, "num_intervened"),
         (Ending.DISCARDED, True, "num_discarded"),
+        (Ending.INTERRUPTED, True, "num_interrupted"),
     ],
 )
 def test_each_ended_episode_counts_in_one_number(ending: Ending, intervened: bool, number: str) -> None:
@@ -57,7 +59,7 @@ def test_each_ended_episode_counts_in_one_number(ending: Ending, intervened: boo
     assert counts.add(ended(ending, intervened=intervened))
     (one,) = counts.by_prompt
     assert {name: value for name, value in dataclasses.asdict(one).items() if value} == {"prompt": "reach", number: 1}
-    assert counts.num_counted == (ending is not Ending.DISCARDED)
+    assert counts.num_counted == (ending not in (Ending.DISCARDED, Ending.INTERRUPTED))
 
 
 def test_what_is_no_outcome_does_not_count() -> None:

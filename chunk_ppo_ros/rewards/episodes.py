@@ -33,6 +33,7 @@ class Ending(enum.IntEnum):
     FAILURE = 2
     DISCARDED = 3
     TIME_LIMIT = 4
+    INTERRUPTED = 5
 
 
 class Phase(enum.Enum):

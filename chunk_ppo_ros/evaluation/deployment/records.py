@@ -28,7 +28,7 @@ class EpisodeRecord:
         version: the number under which the policy was announced.
         prompt: the task in words.
         seed: the seed of the simulated start.
-        outcome: SUCCESS, FAILURE, TIME_LIMIT, DISCARDED or NONE.
+        outcome: SUCCESS, FAILURE, TIME_LIMIT, DISCARDED, INTERRUPTED or NONE.
         intervened: whether a human took over.
         reward: the sum of the rewards of its chunks.
         num_chunks: the number of its executed chunks.

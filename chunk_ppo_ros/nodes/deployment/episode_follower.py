@@ -9,7 +9,8 @@ from chunk_ppo_msgs import msg
 
 from chunk_ppo_ros.evaluation.deployment.records import EpisodeRecord
 
-OUTCOMES = {getattr(msg.EpisodeEvent, name): name for name in ("NONE", "SUCCESS", "FAILURE", "DISCARDED", "TIME_LIMIT")}
+_NAMES = ("NONE", "SUCCESS", "FAILURE", "DISCARDED", "TIME_LIMIT", "INTERRUPTED")
+OUTCOMES = {getattr(msg.EpisodeEvent, name): name for name in _NAMES}
 """The name of each outcome of an EpisodeEvent."""
 
 

@@ -39,6 +39,7 @@ OUTCOMES = {
     msg.EpisodeEvent.FAILURE: "FAILURE",
     msg.EpisodeEvent.DISCARDED: "DISCARDED",
     msg.EpisodeEvent.TIME_LIMIT: "TIME_LIMIT",
+    msg.EpisodeEvent.INTERRUPTED: "INTERRUPTED",
 }
 
 

@@ -64,6 +64,8 @@ def episode_lines(picture: Picture, width: int) -> list[str]:
             lines.append(f" {fitted(each.prompt, max(8, width - len(text) - 2))} {text}")
     lines.append(f"failure {total.num_failure}  time limit {total.num_time_limit}")
     lines.append(f"apart: taken over {total.num_intervened}, discarded {total.num_discarded}")
+    if total.num_interrupted:
+        lines.append(fitted(f"interrupted by the death of a node {total.num_interrupted}", width))
     return lines
 
 

@@ -18,10 +18,11 @@ class PromptCounts:
     num_time_limit: int = 0
     num_intervened: int = 0
     num_discarded: int = 0
+    num_interrupted: int = 0
 
     @property
     def num_by_policy(self) -> int:
-        """The number of episodes that were not discarded, and in which no human took over."""
+        """The number of episodes that the policy brought to an end, and in which no human took over."""
         return self.num_success + self.num_failure + self.num_time_limit
 
     def with_one_more(self, name: str) -> PromptCounts:
@@ -34,7 +35,10 @@ _NUMBERS = {
     Ending.FAILURE: "num_failure",
     Ending.TIME_LIMIT: "num_time_limit",
     Ending.DISCARDED: "num_discarded",
+    Ending.INTERRUPTED: "num_interrupted",
 }
+_CUT_SHORT = (Ending.DISCARDED, Ending.INTERRUPTED)
+"""The endings of episodes that say nothing about the task."""
 
 
 class EpisodeCounts:
@@ -54,12 +58,12 @@ class EpisodeCounts:
 
     @property
     def num_counted(self) -> int:
-        """The number of all episodes that were not discarded."""
+        """The number of all episodes that were neither discarded nor interrupted."""
         return self.num_by_policy + sum(each.num_intervened for each in self._counts.values())
 
     @property
     def num_by_policy(self) -> int:
-        """The number of all episodes that were not discarded, and in which no human took over."""
+        """The number of all episodes that the policy brought to an end, and in which no human took over."""
         return sum(each.num_by_policy for each in self._counts.values())
 
     def add(self, change: EpisodeChange) -> bool:
@@ -69,7 +73,7 @@ class EpisodeCounts:
         """
         if change.event is not Event.ENDED or change.ending is Ending.NONE:
             return False
-        intervened = change.intervened and change.ending is not Ending.DISCARDED
+        intervened = change.intervened and change.ending not in _CUT_SHORT
         name = "num_intervened" if intervened else _NUMBERS[change.ending]
         known = self._counts.get(change.prompt, PromptCounts(change.prompt))
         self._counts[change.prompt] = known.with_one_more(name)
