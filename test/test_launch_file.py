@@ -13,7 +13,7 @@ import pytest
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, SettingError
 from chunk_ppo_ros.evaluation.deployment import setup
-from chunk_ppo_ros.runtime import supervisor
+from chunk_ppo_ros.runtime import respawns
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from support.fake_node import SteadyClock
 from support.launch_stubs import Action, DeclareLaunchArgument, LogInfo, Shutdown, load_launch_file, stubbed_launch
@@ -55,28 +55,28 @@ def clock(actions: Any, monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
 
 def test_a_node_is_started_anew_as_often_as_the_supervisor_does_it(actions: Any, clock: SteadyClock) -> None:
     process = start(actions, "robot_node", on_node_exit="respawn")
-    assert (process.action.named["respawn"], process.action.named["respawn_delay"]) == (True, supervisor.RESPAWN_DELAY)
-    for _ in range(supervisor.MAX_RESPAWNS):
+    assert (process.action.named["respawn"], process.action.named["respawn_delay"]) == (True, respawns.RESPAWN_DELAY)
+    for _ in range(respawns.MAX_RESPAWNS):
         assert isinstance(process.end(1), LogInfo)
         clock.now += 1.0
     reaction = process.end(1)
     assert isinstance(reaction, Shutdown)
     assert reaction.named["reason"] == (
-        "robot_node ended with exit code 1; it was started anew 3 times in a row, and that does not help"
+        "robot_node ended with exit code 1; it was started anew 8 times in a row, and that does not help"
     )
 
 
 def test_a_node_that_ran_well_in_between_is_counted_from_the_beginning(actions: Any, clock: SteadyClock) -> None:
     process = start(actions, "robot_node", on_node_exit="respawn")
-    for _ in range(supervisor.MAX_RESPAWNS + 2):
+    for _ in range(respawns.MAX_RESPAWNS + 2):
         assert isinstance(process.end(-9), LogInfo)
-        clock.now += supervisor.RESPAWNED_WELL
+        clock.now += respawns.RESPAWNED_WELL
 
 
 def test_waiting_has_no_limit_and_starts_nothing(actions: Any) -> None:
     process = start(actions, "robot_node", on_node_exit="wait")
     assert not process.action.named["respawn"]
-    assert all(isinstance(process.end(1), LogInfo) for _ in range(supervisor.MAX_RESPAWNS + 2))
+    assert all(isinstance(process.end(1), LogInfo) for _ in range(respawns.MAX_RESPAWNS + 2))
 
 
 @pytest.mark.parametrize(

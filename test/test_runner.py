@@ -11,6 +11,8 @@ import time
 
 import pytest
 
+from chunk_ppo_ros.runtime.readiness import UpPipe
+
 pytestmark = pytest.mark.graph
 
 PROGRAM = """
@@ -27,6 +29,7 @@ class Probe(Node):
         super().__init__("probe")
         parameters.declare(self, "ppo", extra={"mode": "what to do"})
         self.mode = self.get_parameter("mode").value
+        self.is_ready = self.mode != "loading"
         print("up", flush=True)
         if "working" in self.mode:
             threading.Thread(target=time.sleep, args=(60,)).start()  # Python's own end would wait for it.
@@ -58,14 +61,21 @@ runner.run_node(Probe, close_timeout=0.6, **settings)
 """
 
 
-def start(*parameters: str) -> subprocess.Popen[str]:
+def start(*parameters: str, up: UpPipe | None = None) -> subprocess.Popen[str]:
+    """Starts the node, whose process inherits the pipe `up`."""
     arguments = [part for parameter in parameters for part in ("-p", parameter)]
     return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), *(["--ros-args", *arguments] if arguments else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": "33"},
+        env={
+            **os.environ,
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "ROS_DOMAIN_ID": "33",
+            **(up.environment if up is not None else {}),
+        },
+        pass_fds=(up.writer,) if up is not None else (),
     )
 
 
@@ -128,6 +138,19 @@ def test_a_node_needs_no_arguments() -> None:
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
+
+
+@pytest.mark.parametrize(("mode", "is_up"), [("idle", True), ("refused_while_working", False), ("loading", False)])
+def test_the_supervisor_learns_that_a_node_is_up_when_it_spins_and_is_ready(mode: str, is_up: bool) -> None:
+    pipe = UpPipe()
+    process = start(f"mode:={mode}", up=pipe)
+    pipe.close_writer()
+    wait_until_up(process)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert pipe.is_up() == is_up
+    pipe.close()
 
 
 def test_a_bug_is_not_hidden() -> None:

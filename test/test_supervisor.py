@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
-from chunk_ppo_ros.runtime import ros_domain, supervisor
+from chunk_ppo_ros.runtime import respawns, ros_domain, supervisor
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
@@ -54,6 +54,10 @@ PROGRAMS = {
         "print(child.pid, flush=True)\nsys.exit(3)"
     ),
     "progress": "import sys\nsys.stdout.write('\\r1 of 2\\r2 of 2\\n')",
+    "useful": (  # This program ends after it was up.
+        "import sys, time\nfrom chunk_ppo_ros.runtime.readiness import tell_up\ntell_up()\nprint('up', flush=True)\n"
+        "time.sleep(0.2)\nsys.exit(3)"
+    ),
     "environment": (
         "import os\nnames = 'ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'OWN'\n"
         "print(*(os.environ[name] for name in names))"
@@ -160,18 +164,23 @@ def test_a_dying_node_can_be_waited_for(make_graph: Callable[..., Graph]) -> Non
     assert any("the others wait" in line for line in lines)
 
 
-def test_a_dying_node_is_started_anew_some_times(
+def test_a_node_that_dies_at_each_start_is_started_anew_later_each_time_and_then_no_more(
     make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.3)
-    monkeypatch.setattr(supervisor, "MAX_RESPAWNS", 2)
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.2)
+    monkeypatch.setattr(respawns, "MAX_RESPAWNS", 2)
     lines: list[str] = []
     graph = make_graph("idle", "dying")
     began = time.monotonic()
     assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 1
-    assert time.monotonic() - began >= 2 * supervisor.RESPAWN_DELAY
+    assert time.monotonic() - began >= 0.2 + 0.4
     assert lines.count("[dying] the disk is full") == 3
-    assert any("that does not help" in line for line in lines)
+    told = [line.splitlines()[-1] for line in lines if "started anew" in line]
+    assert told == [
+        "it is started anew in 0.2 s (1 of 2)",
+        "it is started anew in 0.4 s (2 of 2)",
+        "it was started anew 2 times in a row, and that does not help",
+    ]
 
 
 def test_a_run_from_weights_that_nobody_asked_for_ends_with_a_status_of_its_own(
@@ -186,7 +195,7 @@ def test_a_run_from_weights_that_nobody_asked_for_ends_with_a_status_of_its_own(
 def test_a_node_that_is_started_anew_goes_on_where_it_stood(
     make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.0)
     lines: list[str] = []
     graph = make_graph("idle", "resuming", ends_with="resuming")
     assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
@@ -194,23 +203,34 @@ def test_a_node_that_is_started_anew_goes_on_where_it_stood(
         "[resuming] -p use_sim_time:=false",
         "[resuming] -p resume:=true",
     ]
-    assert any("it is started anew (1 of 3)" in line for line in lines)
+    assert any("it is started anew in 0 s (1 of 8)" in line for line in lines)
 
 
-def test_the_count_begins_anew_when_a_node_has_run_well(
-    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("program", "setting"), [("dying", "RESPAWNED_WELL"), ("useful", "SETTLED")])
+def test_the_count_begins_anew_when_a_node_has_lived_on(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch, program: str, setting: str
 ) -> None:
-    monkeypatch.setattr(supervisor, "RESPAWN_DELAY", 0.0)
-    monkeypatch.setattr(supervisor, "RESPAWNED_WELL", 0.0)
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.0)
+    monkeypatch.setattr(respawns, "MAX_RESPAWNS", 2)
+    monkeypatch.setattr(respawns, setting, 0.0)
     lines: list[str] = []
 
     def output(line: str) -> None:
         lines.append(line)
-        if lines.count("[dying] the disk is full") == supervisor.MAX_RESPAWNS + 2:  # one more than without a new count
+        if sum("(1 of 2)" in line for line in lines) == 4:  # more than without a new count
             watched.stop()
 
-    watched = supervisor.Supervisor(make_graph("idle", "dying"), domain_id=36, on_node_exit="respawn", output=output)
+    watched = supervisor.Supervisor(make_graph("idle", program), domain_id=36, on_node_exit="respawn", output=output)
     assert watched.run() == 0
+
+
+def test_a_graph_of_one_node_starts_it_anew_too(
+    make_graph: Callable[..., Graph], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(respawns, "RESPAWN_DELAY", 0.0)
+    graph = make_graph("resuming", ends_with="resuming")
+    lines: list[str] = []
+    assert supervisor.Supervisor(graph, domain_id=36, on_node_exit="respawn", output=lines.append).run() == 0
 
 
 def test_a_refused_configuration_is_not_started_anew(make_graph: Callable[..., Graph]) -> None:
@@ -361,6 +381,36 @@ def test_console_replaces_progress_by_lines_on_a_terminal_only() -> None:
         console.progress("1 of 2")
         console.line("line")
         assert stream.getvalue() == expected
+
+
+def test_a_console_that_cannot_be_written_does_not_stop_whoever_writes() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    with contextlib.suppress(OSError), os.fdopen(full, "w") as stream:
+        console = Console(stream)
+        for _ in range(10_000):
+            console.line("a line that does not fit on the disk any more")
+
+
+def test_a_log_that_cannot_be_written_does_not_stop_the_node(tmp_path: pathlib.Path) -> None:
+    lines: list[str] = []
+    (tmp_path / "node.log").symlink_to("/dev/full")
+    child = Child(
+        "node",
+        [sys.executable, "-c", "for number in range(5000): print(f'{number:80}')"],
+        environment=os.environ,
+        log=tmp_path / "node.log",
+        output=lines.append,
+        progress=lines.append,
+    )
+    deadline = time.monotonic() + PATIENCE
+    while child.poll() is None:  # It would wait for good at a full pipe.
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.close()
+    assert child.poll() == 0
+    told = [line for line in lines if not line.startswith("[node] ")]
+    assert len(told) == 1 and "misses lines from here on, node goes on: [Errno 28] No space left" in told[0]
+    assert len(lines) == 5001
 
 
 def test_console_writes_at_once() -> None:

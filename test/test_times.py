@@ -10,7 +10,7 @@ from chunk_ppo_ros.nodes.reward import reward_node
 from chunk_ppo_ros.nodes.robot import control_pace
 from chunk_ppo_ros.nodes.sim import episode_starter, sim_node
 from chunk_ppo_ros.nodes.trainer import trainer_node
-from chunk_ppo_ros.runtime import interrupts, supervisor
+from chunk_ppo_ros.runtime import interrupts, respawns, supervisor
 
 
 def test_no_process_waits_for_longer_than_half_a_second_before_it_looks() -> None:
@@ -35,7 +35,8 @@ def test_joint_states_are_overdue_before_the_watch_has_looked_twice() -> None:
 def test_what_is_tried_again_is_tried_soon_and_not_all_the_time() -> None:
     assert 1.0 <= episode_starter.ANSWER_TIMEOUT <= 2.5
     assert 5.0 <= trainer_node.SAVE_RETRY_PERIOD <= 10.0
-    assert 0.5 <= supervisor.RESPAWN_DELAY <= 1.5
+    assert 0.5 <= respawns.RESPAWN_DELAY <= 1.5
+    assert respawns.RESPAWN_DELAY < respawns.MAX_RESPAWN_DELAY <= 60.0
 
 
 def test_the_state_of_nodes_is_published_once_a_second() -> None:

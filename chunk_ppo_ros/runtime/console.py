@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from typing import TextIO
@@ -11,6 +12,9 @@ _CLEAR_LINE = "\r\x1b[K"
 
 class Console:
     """Writes whole lines from any thread. Progress is shown only where the stream is a terminal.
+
+    What cannot be written is dropped, for example where the stream is a file on a full disk, or a pipe that nobody
+    reads any more. The processes whose lines these are go on.
 
     Args:
         stream: the stream to write to.
@@ -24,7 +28,7 @@ class Console:
 
     def line(self, text: str) -> None:
         """Writes a finished line."""
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             self._stream.write(f"{_CLEAR_LINE if self._shows_progress else ''}{text}\n")
             self._stream.flush()
             self._shows_progress = False
@@ -33,7 +37,7 @@ class Console:
         """Shows the state of a line that is not finished. The next state or a finished line replaces it."""
         if not self._is_terminal:
             return
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):
             self._stream.write(f"{_CLEAR_LINE}{text[: shutil.get_terminal_size().columns - 1]}")
             self._stream.flush()
             self._shows_progress = True

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import pathlib
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TextIO
 
 from chunk_ppo_ros.runtime import interrupts
+from chunk_ppo_ros.runtime.log_file import LogFile
+from chunk_ppo_ros.runtime.readiness import UpPipe
 
 KEPT_LINES = 50
 """The number of last lines of a process that are kept."""
@@ -47,15 +49,18 @@ class Child:
         self._output = output
         self._progress = progress
         self._tail: collections.deque[str] = collections.deque(maxlen=KEPT_LINES)
+        self._up = UpPipe()
         with interrupts.held():
             self._process = subprocess.Popen(
                 command,
-                env=dict(environment),
+                env={**environment, **self._up.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(self._up.writer,),
             )
+        self._up.close_writer()
         self._reader = threading.Thread(target=self._forward, name=f"{name} log", daemon=True)
         self._reader.start()
 
@@ -63,6 +68,11 @@ class Child:
     def id(self) -> int:
         """The id of the process, and of the group of processes that it leads."""
         return self._process.pid
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the process has said that it is up; see `readiness.py`."""
+        return self._up.is_up()
 
     def poll(self) -> int | None:
         """Returns the exit code, which is negative for a signal, or None while the process runs."""
@@ -84,27 +94,29 @@ class Child:
         self.send(signal.SIGKILL)
         self._process.wait()
         self._reader.join(timeout=1.0)
+        self._up.close()
 
     def _forward(self) -> None:
         if self._process.stdout is None:
             raise RuntimeError("the process must be started with a pipe for its output, got none")
         rest = b""
-        with self._process.stdout as stream, self._log.open("a", encoding="utf-8") as log:
+        with self._process.stdout as stream, contextlib.closing(LogFile(self._log)) as log:
             while read := os.read(stream.fileno(), 65536):
                 *lines, rest = (rest + read).split(b"\n")
                 for line in lines:
                     self._take_line(_visible(line), log)
-                log.flush()
                 if b"\r" in rest:
                     rest = rest[rest.rstrip(b"\r").rfind(b"\r") :] if rest.rstrip(b"\r") else b"\r"
                     self._progress(f"[{self._name}] {_visible(rest)}")
             if rest:
                 self._take_line(_visible(rest), log)
 
-    def _take_line(self, line: str, log: TextIO) -> None:
+    def _take_line(self, line: str, log: LogFile) -> None:
         self._tail.append(line)
-        log.write(f"{line}\n")
+        error = log.append(line)
         self._output(f"[{self._name}] {line}")
+        if error is not None:
+            self._output(f"{self._log} misses lines from here on, {self._name} goes on: {error}")
 
 
 def _visible(line: bytes) -> str:

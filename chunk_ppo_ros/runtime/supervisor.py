@@ -20,6 +20,7 @@ from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
 from chunk_ppo_ros.runtime.console import Console
 from chunk_ppo_ros.runtime.description import LOGS, Graph, NodeDescription
 from chunk_ppo_ros.runtime.process import Child
+from chunk_ppo_ros.runtime.respawns import RespawnCount
 
 ON_NODE_EXIT = ("stop", "wait", "respawn")
 """The reactions to a node that ends by itself. `Supervisor` describes them."""
@@ -28,11 +29,6 @@ STOP_STEPS = ((0.0, signal.SIGINT), (2.0, signal.SIGTERM), (4.0, signal.SIGKILL)
 """The signals that a stop sends to every node that still runs, each with the seconds since the stop began."""
 
 POLL_PERIOD = 0.05  # s
-RESPAWN_DELAY = 1.0  # s
-MAX_RESPAWNS = 3
-"""The number of times in a row that one node is started anew. A node that dies more often needs another remedy."""
-RESPAWNED_WELL = 300.0
-"""The time after which a node that was started anew counts as healthy, s."""
 
 _TAIL_LINES = 15
 _IN_SPITE = {0: "", FRESH_UNASKED: f", but it was trained from fresh weights that nobody asked for ({FRESH_UNASKED})"}
@@ -55,8 +51,9 @@ class Supervisor:
         run_dir: the folder of the logs `<run_dir>/logs/<node>.log`. None takes the graph's own folder.
         domain_id: the ROS domain of all nodes.
         on_node_exit: the reaction to a node that ends by itself. 'stop' stops all nodes. 'wait' leaves the others
-            waiting. 'respawn' starts the node anew up to MAX_RESPAWNS times in a row; trainer_node then continues from
-            its newest checkpoint. A refused configuration stops all nodes in every case.
+            waiting. 'respawn' starts the node anew, up to MAX_RESPAWNS times in a row where it ends soon after each
+            start (`respawns.py`); trainer_node then continues from its newest checkpoint. A refused configuration stops
+            all nodes in every case.
         environment: further variables for all nodes.
         output: a function that takes each line of the nodes, with the node's name before it, and each line of the
             supervisor. None writes them to standard output.
@@ -91,9 +88,8 @@ class Supervisor:
             "ROS_DOMAIN_ID": str(domain_id),
         }
         self._children: dict[str, Child] = {}
-        self._respawns: dict[str, int] = {}
+        self._respawns = {node.name: RespawnCount() for node in graph.nodes}
         self._due: dict[str, float] = {}
-        self._started_at: dict[str, float] = {}
         self._asked: _End | None = None
 
     def stop(self) -> None:
@@ -133,7 +129,7 @@ class Supervisor:
         arguments += ["-p", f"use_sim_time:={'true' if node.use_sim_time else 'false'}"]
         arguments += node.respawn_arguments if anew else ()
         module = [sys.executable, "-m", "chunk_ppo_ros.runtime.supervised", str(os.getpid()), node.module]
-        self._started_at[node.name] = time.monotonic()
+        self._respawns[node.name].note_start(time.monotonic())
         self._children[node.name] = Child(
             node.name,
             [*node.prefix, *module, *arguments],
@@ -149,6 +145,8 @@ class Supervisor:
             self._start(next(node for node in self._graph.nodes if node.name == name), anew=True)
         for name, child in list(self._children.items()):
             code = child.poll()
+            if child.is_up:
+                self._respawns[name].note_up(now)
             if code is None:
                 continue
             del self._children[name]
@@ -164,18 +162,21 @@ class Supervisor:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         tail = "\n".join(f"    {line}" for line in child.tail(_TAIL_LINES)) or "    (nothing)"
         text = f"{name} {how}; its last lines:\n{tail}"
-        ran_well = now - self._started_at[name] >= RESPAWNED_WELL
-        respawns = 0 if ran_well else self._respawns.get(name, 0)
-        if self._on_node_exit == "stop" or code == CONFIGURATION_ERROR or not (self._children or self._due):
+        if self._on_node_exit == "stop" or code == CONFIGURATION_ERROR:
             return _End(1, text)
         if self._on_node_exit == "wait":
+            if not self._children:
+                return _End(1, text)
             self._output(f"{text}\nthe others wait; start it by hand, or stop with Ctrl-C")
             return None
-        if respawns >= MAX_RESPAWNS:
-            return _End(1, f"{text}\nit was started anew {respawns} times in a row, and that does not help")
-        self._respawns[name] = respawns + 1
-        self._due[name] = now + RESPAWN_DELAY
-        self._output(f"{text}\nit is started anew ({respawns + 1} of {MAX_RESPAWNS})")
+        count = self._respawns[name]
+        respawn = count.on_end(now)
+        if respawn is None:
+            times = f"{count.max_respawns} times in a row"
+            return _End(1, f"{text}\nit was started anew {times}, and that does not help")
+        self._due[name] = now + respawn.delay
+        number = f"{respawn.number} of {count.max_respawns}"
+        self._output(f"{text}\nit is started anew in {respawn.delay:g} s ({number})")
         return None
 
     def _stop_all(self) -> None:

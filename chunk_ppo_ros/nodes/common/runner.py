@@ -23,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, RUNTIME_ERROR, UserError
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
+from chunk_ppo_ros.runtime.readiness import tell_up
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that end a node."""
@@ -140,11 +141,14 @@ def _spin(executor: Executor, signals: _Signals, node: Node) -> None:
     """Spins until a signal, or until the node has a failure.
 
     EventsExecutor logs an exception of a callback as a fatal error with a traceback. A node that keeps a UserError as
-    its `failure` ends with one line.
+    its `failure` ends with one line. The supervisor learns that the node is up, which is when it spins, or when it
+    says so by `is_ready`.
     """
     signals.spinning = True
     while not signals.received and executor.context.ok():
         executor.spin_once(timeout_sec=SPIN_PERIOD)
+        if getattr(node, "is_ready", True):
+            tell_up()
         failure = getattr(node, "failure", None)
         if failure is not None:
             raise failure

@@ -15,8 +15,8 @@ from launch_ros.actions import Node
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import CONFIGURATION_ERROR, FRESH_UNASKED
 from chunk_ppo_ros.runtime import graph as graph_lib
+from chunk_ppo_ros.runtime.respawns import MAX_RESPAWNS, RESPAWN_DELAY, RESPAWNED_WELL
 from chunk_ppo_ros.runtime.ros_domain import hold_domain
-from chunk_ppo_ros.runtime.supervisor import MAX_RESPAWNS, RESPAWN_DELAY, RESPAWNED_WELL
 
 STOP_STEP = "1.5"
 """The seconds from SIGINT to SIGTERM, and from there to SIGKILL. Even a node that compiles ends within five seconds."""
