@@ -6,9 +6,11 @@ Payloads wait in a queue, a window of them is under way at a time, and each is s
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
 PayloadT = TypeVar("PayloadT")
+KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 @dataclasses.dataclass
@@ -38,7 +40,7 @@ class Delivery(Generic[PayloadT]):
         self.capacity = capacity
         self._first_delay = first_delay
         self._max_delay = max_delay
-        self._entries: dict[int, _Entry[PayloadT]] = {}
+        self._entries: dict[Hashable, _Entry[PayloadT]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -53,9 +55,20 @@ class Delivery(Generic[PayloadT]):
         """Whether a source that holds may go on, because half of the capacity is free."""
         return len(self._entries) <= self.capacity // 2
 
-    def add(self, sequence_number: int, payload: PayloadT) -> None:
-        """Queues a payload. It is ignored where the queue has its number already."""
-        self._entries.setdefault(sequence_number, _Entry(payload, due=float("-inf"), delay=self._first_delay))
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
+    def add(self, key: Hashable, payload: PayloadT, *, sent_at: float | None = None) -> None:
+        """Queues a payload. It is ignored where the queue has its key already.
+
+        Args:
+            key: the identity of the payload, such as its sequence number.
+            payload: what is delivered.
+            sent_at: the time at which the caller sent it for the first time, or None where `pop_due` returns it first.
+        """
+        due = float("-inf") if sent_at is None else sent_at + self._first_delay
+        delay = self._first_delay if sent_at is None else min(2.0 * self._first_delay, self._max_delay)
+        self._entries.setdefault(key, _Entry(payload, due, delay, sent_at))
 
     def pop_due(self, now: float) -> list[PayloadT]:
         """Returns the payloads of the window that were never sent, or whose delay is over, oldest first."""
@@ -66,26 +79,26 @@ class Delivery(Generic[PayloadT]):
             entry.delay = min(2.0 * entry.delay, self._max_delay)
         return [entry.payload for entry in due]
 
-    def settle(self, sequence_number: int) -> PayloadT | None:
+    def settle(self, key: Hashable) -> PayloadT | None:
         """Takes a payload that was acknowledged for good out of the queue.
 
         Returns:
             The payload, or None where it was settled before.
         """
-        entry = self._entries.pop(sequence_number, None)
+        entry = self._entries.pop(key, None)
         return None if entry is None else entry.payload
 
-    def postpone(self, sequence_number: int) -> None:
+    def postpone(self, key: Hashable) -> None:
         """Records that the receiver answered but cannot take a payload now.
 
         The payload is sent again after its delay, and `silent_for` does not count it until then.
         """
-        if sequence_number in self._entries:
-            self._entries[sequence_number].first_sent = None
+        if key in self._entries:
+            self._entries[key].first_sent = None
 
-    def remove(self, sequence_numbers: list[int]) -> list[int]:
-        """Withdraws payloads, and returns the numbers of those that were still queued."""
-        return [number for number in sequence_numbers if self.settle(number) is not None]
+    def remove(self, keys: Sequence[KeyT]) -> list[KeyT]:
+        """Withdraws payloads, and returns the keys of those that were still queued."""
+        return [key for key in keys if self.settle(key) is not None]
 
     def payloads(self) -> list[PayloadT]:
         """Returns the queued payloads, oldest first."""

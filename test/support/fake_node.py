@@ -67,6 +67,25 @@ class FakeClient:
         self.future.response = types.SimpleNamespace(success=success, message=message)
 
 
+class FakeTimer:
+    """A timer that fires when a test says so.
+
+    Attributes:
+        on_time: what it calls.
+        is_due: whether `reset` was called since the last `cancel`, or the timer was started when it was made.
+    """
+
+    def __init__(self, on_time: Callable[[], None], *, is_due: bool) -> None:
+        self.on_time = on_time
+        self.is_due = is_due
+
+    def reset(self) -> None:
+        self.is_due = True
+
+    def cancel(self) -> None:
+        self.is_due = False
+
+
 class FakeNode:
     """A node and its logger in one. It keeps what is logged and published, and tests call what it subscribes to.
 
@@ -75,7 +94,7 @@ class FakeNode:
         publishers: the publishers by topic.
         subscribers: what is called with the messages of a topic, by topic.
         clients: the clients by service.
-        timers: what the timers call.
+        timers: the timers, in the order in which they were made.
         present: the names of the nodes that publish on a topic, by topic; the graph shows them with this name as id.
         listening: the names of the nodes that listen to a topic, by topic; one named listener by default.
         gids: the ids of the publishers of nodes, by the name of the node; where it has none, its name is its id.
@@ -91,6 +110,7 @@ class FakeNode:
         self.present: dict[str, list[str]] = {}
         self.listening: dict[str, list[str]] = {}
         self.gids: dict[str, bytes] = {}
+        self.timers: list[FakeTimer] = []
         self.now = 0
         self._conditions = Conditions(self)  # type: ignore[arg-type]
 
@@ -133,6 +153,12 @@ class FakeNode:
         self, kind: type, name: str, on_request: Callable[[Any, Any], Any], *, callback_group: object = None
     ) -> None:
         self.services[name.removeprefix("~/")] = on_request
+
+    def create_timer(
+        self, period: float, on_time: Callable[[], None], *, clock: object = None, autostart: bool = True
+    ) -> FakeTimer:
+        self.timers.append(FakeTimer(on_time, is_due=autostart))
+        return self.timers[-1]
 
     def get_namespace(self) -> str:
         return "/"
