@@ -6,6 +6,7 @@ learner begins with is made in `learner_state.py`.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,10 +18,11 @@ from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_st
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, open_start
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.consumption.consumed import Consumed
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import Transition
-from chunk_ppo_ros.core_jax.arrays import Params
+from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.model.backbone.freezing import FrozenTowers
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
@@ -67,6 +69,7 @@ class Learner:
         self._novelty = state.novelty
         self._made_from = state.policy.history
         self._counters = state.counters
+        self._consumed = state.consumed
         self.provenance = state.policy.provenance
         self.directory = config.run.checkpoint_folder
         self._checkpoint = state.checkpoint
@@ -140,9 +143,19 @@ class Learner:
         return self._params
 
     @property
+    def state(self) -> PyTree:
+        """All arrays that an update changes: parameters, the state of the optimizer, and that of novelty."""
+        return self._params, self._opt_state, self._novelty.state if self._novelty is not None else None
+
+    @property
     def counters(self) -> Counters:
         """The counters of the run."""
         return self._counters
+
+    @property
+    def consumed(self) -> Consumed:
+        """The chunks that the run has trained on, with the manifest of each update."""
+        return self._consumed
 
     @property
     def finished(self) -> bool:
@@ -196,6 +209,9 @@ class Learner:
             metrics |= prompt_metrics(rewarded, self._config.episode.weighted_prompts)
         self._params, self._opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
+        self._consumed = self._consumed.after(
+            self.policy_version, (one.id.key for one in transitions), num_processors=_num_processors()
+        )
         if self._novelty is not None and novelty is not None:
             self._novelty.state = novelty
         return metrics
@@ -229,7 +245,13 @@ class Learner:
                 metadata=Metadata.of(
                     self._config, counters=self._counters, provenance=self.provenance, made_from=self._made_from
                 ),
+                consumed=self._consumed,
             )
         self._checkpoint = Checkpoint.open(folder)
         remove_old_checkpoints(self.directory, keep=self._config.run.keep_checkpoints, in_use=folder)
         return self._checkpoint
+
+
+def _num_processors() -> int:
+    """Returns the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0

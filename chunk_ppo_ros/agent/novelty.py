@@ -112,12 +112,12 @@ class Novelty:
         self.state = _init(num_features, seed=config.run.seed)
 
     def reward(self, transitions: Sequence[Transition]) -> tuple[list[Transition], NoveltyState]:
-        """Returns the transitions with their term, by sequence number, and the state that has learned from them.
+        """Returns the transitions with their term, by sender and number, and the state that has learned from them.
 
         The term is 0 for a chunk with no observation after it. This is so if the episode ended with the chunk, or if
         the next chunk was lost. The caller stores the new state when it has used the transitions.
         """
-        ordered = sorted(transitions, key=lambda transition: transition.id.sequence_number)
+        ordered = sorted(transitions, key=lambda transition: transition.id.key)
         after = observations_after(ordered)
         known = np.array([observation is not None for observation in after], np.float32)
         blank = ordered[0].chunk.observation
@@ -177,8 +177,9 @@ def features(observation: ModelObservation) -> np.ndarray:
 
 def _follows(earlier: Transition, later: Transition) -> bool:
     """Returns whether `later` is the next chunk of the same episode."""
-    expected = (earlier.id.run_id, earlier.id.episode, earlier.id.chunk + 1)
-    return not earlier.outcome.terminated and expected == (later.id.run_id, later.id.episode, later.id.chunk)
+    expected = (earlier.id.run_id, earlier.id.sender, earlier.id.episode, earlier.id.chunk + 1)
+    found = (later.id.run_id, later.id.sender, later.id.episode, later.id.chunk)
+    return not earlier.outcome.terminated and expected == found
 
 
 def _init(num_features: int, *, seed: int) -> NoveltyState:

@@ -30,12 +30,11 @@ class Counters:
 
     def after(self, transitions: Sequence[Transition]) -> Counters:
         """Returns the counters after an update on these transitions."""
-        last = transitions[-1]
         return Counters(
             run_id=self.run_id,
             policy_version=self.policy_version + 1,
             num_chunks=self.num_chunks + len(transitions),
             num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
-            next_sequence_number=last.id.sequence_number + 1,
-            next_episode=last.id.episode + 1,
+            next_sequence_number=max(one.id.sequence_number for one in transitions) + 1,
+            next_episode=max(one.id.episode for one in transitions) + 1,
         )

@@ -144,6 +144,11 @@ class ChunkId:
     chunk: int
     sender: str = DEFAULT_SENDER
 
+    @property
+    def key(self) -> tuple[str, int]:
+        """The sender and the sequence number, which identify the chunk within its run."""
+        return self.sender, self.sequence_number
+
 
 @dataclasses.dataclass(frozen=True)
 class RewardTerm:

@@ -71,25 +71,25 @@ class RolloutBatch:
 
 
 def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Normalize | None = None) -> RolloutBatch:
-    """Returns the transitions as one `RolloutBatch` of numpy arrays, sorted by sequence number.
+    """Returns the transitions as one `RolloutBatch` of numpy arrays, sorted by sender and sequence number.
 
     Args:
         transitions: at least one transition, in any order.
         normalize: function that makes `actions` of joint targets; None leaves `actions` out.
 
     Raises:
-        ValueError: if there is no transition, a sequence number occurs twice, or transitions differ in shape, run or
-            temperature.
+        ValueError: if there is no transition, a sender's sequence number occurs twice, or transitions differ in
+            shape, run or temperature.
     """
     if not transitions:
         raise ValueError("a rollout must have at least one transition, got none; collect before the update")
-    ordered = sorted(transitions, key=lambda transition: transition.id.sequence_number)
+    ordered = sorted(transitions, key=lambda transition: transition.id.key)
     chunks = [transition.chunk for transition in ordered]
     outcomes = [transition.outcome for transition in ordered]
     numbers = [transition.id.sequence_number for transition in ordered]
     _check_same("run ids", [transition.id.run_id for transition in ordered])
     _check_same("temperatures", [chunk.temperature for chunk in chunks])
-    if len(set(numbers)) != len(numbers):
+    if len({transition.id.key for transition in ordered}) != len(ordered):
         raise ValueError(f"sequence numbers must be unique within a rollout, got {numbers}; drop duplicates on arrival")
     return RolloutBatch(
         observation=jax.tree.map(_stack, *(chunk.observation for chunk in chunks)),
@@ -115,16 +115,16 @@ def segment_ends(transitions: Sequence[types.Transition]) -> Bool[np.ndarray, "N
     """Returns true for each entry t after which the next entry does not continue chunk t.
 
     There are three reasons. Chunk t terminated, was truncated or was taken over. Or a human drives the next entry,
-    whose results are not the policy's. Or the next entry is of another episode, or not the next chunk of this one
-    because the chunk between them was discarded. The last entry is always true.
+    whose results are not the policy's. Or the next entry is of another robot or episode, or not the next chunk of this
+    one because the chunk between them was discarded. The last entry is always true.
     """
     ends = [
         before.outcome.terminated
         or before.outcome.truncated
         or before.outcome.cut_by_takeover
         or after.chunk.human_driven
-        or (after.id.run_id, after.id.episode, after.id.chunk)
-        != (before.id.run_id, before.id.episode, before.id.chunk + 1)
+        or (after.id.run_id, after.id.sender, after.id.episode, after.id.chunk)
+        != (before.id.run_id, before.id.sender, before.id.episode, before.id.chunk + 1)
         for before, after in itertools.pairwise(transitions)
     ]
     return np.array([*ends, True])

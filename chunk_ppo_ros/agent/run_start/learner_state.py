@@ -19,6 +19,7 @@ from chunk_ppo_ros.agent.restore import PolicyBundle
 from chunk_ppo_ros.agent.run_start.setting_changes import changed_settings, changes_since
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, check_is_new
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core_jax.arrays import Params
@@ -41,6 +42,7 @@ class LearnerState:
         policy: the parameters, the tokenizers, and where the first parameters came from.
         counters: the counters of updates, chunks, steps and episodes.
         opt_state: the optimizer's state.
+        consumed: the chunks that the run has trained on.
         reference: the actor that the policy is held near, or None if `ppo.ref_kl_coef` is 0.
         novelty: the state of novelty, or None if `reward.novelty_weight` is 0.
         checkpoint: the checkpoint that the run goes on from, or None for a new run.
@@ -50,6 +52,7 @@ class LearnerState:
     policy: PolicyBundle
     counters: Counters
     opt_state: OptState
+    consumed: Consumed = NOTHING_CONSUMED
     reference: Params | None = None
     novelty: Novelty | None = None
     checkpoint: Checkpoint | None = None
@@ -114,6 +117,7 @@ def _resumed(config: TrainConfig, newest: Checkpoint) -> LearnerState:
         PolicyBundle(tokenizer, policy, newest.load_leaves(expected), metadata.provenance, history=metadata.made_from),
         metadata.counters,
         newest.load_train_state(jax.eval_shape(init, expected), absent=absent),
+        consumed=newest.load_consumed(),
         reference=reference,
         novelty=novelty,
         checkpoint=newest,

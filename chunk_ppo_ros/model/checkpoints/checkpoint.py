@@ -1,10 +1,10 @@
 """Reads checkpoint folders. `Checkpoint.open` recognizes a folder, and its result reads everything in it.
 
 There are two layouts. Our own has one folder `step_<N>` for each policy version, with `params/` and `train_state/`
-(Orbax), `assets/` and `metadata.json`. openpi's has `params/` with the tree {"params": {"PaliGemma": ...}}, and
-`assets/`. When we write openpi's layout, `checksums.json` and `settings.json` are beside them, which openpi ignores.
-A file that cannot be read raises CheckpointError. `saving.py` writes checkpoints, and `step_folders.py` finds those of
-a run.
+(Orbax), `assets/`, `consumed.json` and `metadata.json`. openpi's has `params/` with the tree
+{"params": {"PaliGemma": ...}}, and `assets/`. When we write openpi's layout, `checksums.json` and `settings.json` are
+beside them, which openpi ignores. A file that cannot be read raises CheckpointError. `saving.py` writes checkpoints,
+and `step_folders.py` finds those of a run.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import Literal
 
 import jax
 
+from chunk_ppo_ros.core.consumption.consumed import Consumed
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.made_from.history import FOREIGN, NO_HISTORY, History, Stage
 from chunk_ppo_ros.core_jax.arrays import AnyArray, Params, PyTree, Scalar, ShapeTree
 from chunk_ppo_ros.core_jax.named_leaves import HasShape, name_leaves
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR, VALUE
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
+from chunk_ppo_ros.model.checkpoints.consumed_file import CONSUMED, read_consumed
 from chunk_ppo_ros.model.checkpoints.layouts import ACTOR_PREFIX as ACTOR_PREFIX  # those who read leaves need it
 from chunk_ppo_ros.model.checkpoints.layouts import METADATA as METADATA
 from chunk_ppo_ros.model.checkpoints.layouts import PARAMS as PARAMS
@@ -179,6 +181,17 @@ class Checkpoint:
             advice=_TRAIN_STATE_ADVICE,
         )
         return jax.tree.unflatten(jax.tree.structure(expected), [filled[name] for name in wanted])
+
+    def load_consumed(self) -> Consumed:
+        """Returns which chunks the run of an own checkpoint has trained on.
+
+        Raises:
+            CheckpointError: when the file of it is missing or damaged, or the checkpoint has openpi's layout.
+        """
+        counters = self.require_metadata().counters
+        if CONSUMED in self.checksums:
+            return read_consumed(self.root)
+        return Consumed.of_earlier_release(counters.next_sequence_number)
 
     def check_assets(self) -> None:
         """Refuses an own checkpoint whose assets were changed since they were written.

@@ -7,17 +7,26 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.made_from.history import NO_HISTORY, History
 from chunk_ppo_ros.core_jax.arrays import Params, PyTree
 from chunk_ppo_ros.model.checkpoints import atomic_folder, metadata_file, orbax_trees
 from chunk_ppo_ros.model.checkpoints.checkpoint import ASSETS, CHECKSUMS, METADATA, PARAMS, SETTINGS, TRAIN_STATE
+from chunk_ppo_ros.model.checkpoints.consumed_file import write_consumed
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata, write_metadata
 from chunk_ppo_ros.model.checkpoints.run_settings import RunSettings
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_unfinished, step_folder
 
 
 def save_checkpoint(
-    directory: Path, *, step: int, params: Params, train_state: PyTree, assets: Path, metadata: Metadata
+    directory: Path,
+    *,
+    step: int,
+    params: Params,
+    train_state: PyTree,
+    assets: Path,
+    metadata: Metadata,
+    consumed: Consumed = NOTHING_CONSUMED,
 ) -> Path:
     """Writes the `step_folder` of a version below `directory`, whole or not at all, and returns its path.
 
@@ -29,6 +38,7 @@ def save_checkpoint(
         train_state: the training state, which may be any tree of arrays.
         assets: the folder of norm_stats and tokenizers, which is copied.
         metadata: content of the checkpoint's metadata.json.
+        consumed: the chunks that the run has trained on, which go into consumed.json.
 
     Raises:
         CheckpointError: when the folder exists or cannot be written; earlier checkpoints stay whole.
@@ -38,6 +48,7 @@ def save_checkpoint(
         orbax_trees.save_tree(folder / PARAMS, params)
         orbax_trees.save_tree(folder / TRAIN_STATE, train_state)
         shutil.copytree(assets, folder / ASSETS)
+        write_consumed(folder, consumed)
         write_metadata(folder / METADATA, metadata, step=step, checksums=atomic_folder.checksums(folder))
 
     remove_unfinished(directory)

@@ -1,0 +1,1 @@
+"""Records which chunks a run has trained on, and in which update."""

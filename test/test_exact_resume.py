@@ -1,0 +1,109 @@
+"""Tests that a run that is killed and resumed after any update has the same bits as one that was not."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chunk_ppo_ros.agent.actor import Actor
+from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.types import Transition
+from chunk_ppo_ros.core_jax.tree_digest import tree_digest
+from chunk_ppo_ros.evaluation.bench.bench_inputs import random_observation, transition_of
+from support import small_policy
+
+NUM_CHUNKS, NUM_UPDATES = 4, 2
+
+
+def configure(folder: Path, *, resume: bool = False) -> TrainConfig:
+    """Returns a configuration in which every kind of state changes with an update.
+
+    These are weights, the moments of the optimizer, the scale of its rate, and the statistics and network of novelty.
+    """
+    imitated = folder.parent / "imitated"
+    if not imitated.exists():
+        small_policy.save_openpi(imitated)
+    run = {"pretrained_checkpoint_path": str(imitated), "resume": resume, "on_load_failure": "fail"}
+    config = small_policy.configure(folder, run=run)
+    ppo = dataclasses.replace(
+        config.ppo, num_chunks_per_update=NUM_CHUNKS, batch_size=2, critic_warmup_updates=1, ref_kl_coef=0.1
+    )
+    reward = dataclasses.replace(config.reward, novelty_weight=0.5)
+    run_config = dataclasses.replace(config.run, keep_checkpoints=NUM_UPDATES + 1)
+    return dataclasses.replace(config, ppo=ppo, reward=reward, run=run_config)
+
+
+def rollout(learner: Learner, config: TrainConfig) -> list[Transition]:
+    """Returns chunks that an actor with the learner's checkpoint samples, with random rewards."""
+    actor = Actor(config, learner.checkpoint, policy_version=learner.policy_version)
+    first = learner.counters.next_sequence_number
+    random = np.random.default_rng(first)
+    transitions = []
+    for number in range(first, first + NUM_CHUNKS):
+        seen = dataclasses.replace(random_observation(config.model, random), prompt="reach")
+        transitions.append(transition_of(actor.act(actor.observe(seen), sequence_number=number), number, random))
+    return transitions
+
+
+def train(folder: Path, *, interrupted: bool) -> Learner:
+    """Makes the updates. Where `interrupted`, each is made by a learner that was read from the disk."""
+    learner = Learner.start(configure(folder))
+    for _ in range(NUM_UPDATES):
+        if interrupted:
+            learner = Learner.start(configure(folder, resume=True))
+        learner.update(rollout(learner, configure(folder)))
+        learner.save()
+    return learner
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Learner:
+    """Returns the learner of a run that was never interrupted."""
+    return train(tmp_path_factory.mktemp("whole") / "run", interrupted=False)
+
+
+def test_a_run_that_is_resumed_after_each_update_has_the_same_bits(whole: Learner, tmp_path: Path) -> None:
+    parts = train(tmp_path / "parts", interrupted=True)
+    assert whole.state[-1] is not None  # the state of novelty
+    assert tree_digest(parts.state) == tree_digest(whole.state)
+    again = Learner.start(configure(tmp_path / "parts", resume=True))
+    assert tree_digest(again.state) == tree_digest(whole.state)
+    assert dataclasses.replace(parts.counters, run_id="") == dataclasses.replace(whole.counters, run_id="")
+    assert parts.consumed == whole.consumed
+    updates = {version: list(manifest.chunks) for version, manifest in parts.consumed.updates.items()}
+    assert updates == {
+        version: [("robot_0", number) for number in range((version - 1) * NUM_CHUNKS, version * NUM_CHUNKS)]
+        for version in range(1, NUM_UPDATES + 1)
+    }
+
+
+def copied(learner: Learner, folder: Path) -> Path:
+    """Copies the checkpoints of a run, and returns the folder to configure it in."""
+    shutil.copytree(learner.directory, folder / "run" / "checkpoints" / learner.directory.name)
+    return folder / "run"
+
+
+def test_a_run_that_goes_back_to_an_earlier_checkpoint_has_not_trained_on_what_came_after(
+    whole: Learner, tmp_path: Path
+) -> None:
+    assert len(whole.consumed.chunks) == NUM_UPDATES * NUM_CHUNKS
+    folder = copied(whole, tmp_path)
+    shutil.rmtree(folder / "checkpoints" / whole.directory.name / f"step_{NUM_UPDATES}")
+    back = Learner.start(configure(folder, resume=True))
+    assert back.policy_version == NUM_UPDATES - 1
+    assert list(back.consumed.chunks) == [("robot_0", number) for number in range((NUM_UPDATES - 1) * NUM_CHUNKS)]
+    assert list(back.consumed.updates) == list(range(1, NUM_UPDATES))
+
+
+def test_a_checkpoint_whose_record_was_changed_is_not_resumed(whole: Learner, tmp_path: Path) -> None:
+    folder = copied(whole, tmp_path)
+    file = folder / "checkpoints" / whole.directory.name / f"step_{NUM_UPDATES}" / "consumed.json"
+    file.write_text(file.read_text().replace("robot_0", "robot_1"))
+    with pytest.raises(CheckpointError, match=r"consumed\.json was changed since it was written"):
+        Learner.start(configure(folder, resume=True))
