@@ -47,6 +47,7 @@ TOPICS = {
     "transition": ("chunk_ppo_msgs/msg/Transition", qos.TRANSITION, qos.TRANSITION),
     "policy_version": ("chunk_ppo_msgs/msg/PolicyVersion", qos.LATCHED, qos.LATCHED_SUBSCRIPTION),
     "transition_ack": ("chunk_ppo_msgs/msg/TransitionAck", qos.ACKNOWLEDGMENT, qos.ACKNOWLEDGMENT),
+    "repeated_ack": ("chunk_ppo_msgs/msg/TransitionAck", qos.ACKNOWLEDGMENT, qos.ACKNOWLEDGMENT),
     "training_metrics": ("chunk_ppo_msgs/msg/TrainingMetrics", qos.RELIABLE, qos.RELIABLE),
     "task_reward": ("chunk_ppo_msgs/msg/TaskReward", qos.RELIABLE, qos.RELIABLE),
     "human_feedback": ("std_msgs/msg/Float32", qos.RELIABLE, qos.RELIABLE),

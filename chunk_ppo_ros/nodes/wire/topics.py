@@ -113,6 +113,8 @@ EPISODE_EVENT = Topic("episode_event", msg.EpisodeEvent, qos.LATCHED, read=qos.L
 EPISODE_STATE = Topic("episode_state", msg.EpisodeState, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
 CHUNK_OUTCOME = Topic(topic_names.CHUNK_OUTCOME, msg.ChunkOutcome, qos.RELIABLE)
 TRANSITION = Topic("transition", msg.Transition, qos.TRANSITION)
+REPEATED_ACK = Topic("repeated_ack", msg.TransitionAck, qos.ACKNOWLEDGMENT)
+"""The topic of what trainer_node has answered to the transition of a chunk that policy_node has sent again."""
 
 # trainer_node publishes these. In a run without a trainer, deployment_node publishes the first two.
 POLICY_VERSION = Topic("policy_version", msg.PolicyVersion, qos.LATCHED, read=qos.LATCHED_SUBSCRIPTION)
