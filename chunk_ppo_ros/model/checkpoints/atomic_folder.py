@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from chunk_ppo_ros.core.errors import CheckpointError
+from chunk_ppo_ros.core.files.durable_folders import make_folder
 from chunk_ppo_ros.core.folders import check_folder
 
 UNFINISHED = ".unfinished_"
@@ -61,7 +62,8 @@ def write_atomically(target: Path, write: Callable[[Path], None]) -> Path:
     temporary = target.parent / f"{UNFINISHED}{target.name}"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        make_folder(target.parent)
+        temporary.mkdir()
         write(temporary)
         for entry in [*temporary.rglob("*"), temporary]:
             _flush(entry)

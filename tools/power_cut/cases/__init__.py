@@ -1,0 +1,1 @@
+"""The stored things that power cuts are replayed for."""

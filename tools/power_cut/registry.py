@@ -1,0 +1,17 @@
+"""The list of cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from power_cut.case import Case
+from power_cut.cases.checkpoint import CheckpointCase
+from power_cut.cases.counter import CounterCase
+from power_cut.cases.queue import QueueCase
+from power_cut.cases.store import GroupCommitCase, StoreCase
+from power_cut.cases.unsynced import UnsyncedCase
+
+CASES: Mapping[str, type[Case]] = {
+    case.name: case for case in (UnsyncedCase, StoreCase, GroupCommitCase, QueueCase, CounterCase, CheckpointCase)
+}
+"""The cases by their names."""
