@@ -78,11 +78,19 @@ def test_the_scale_recovers_slowly_and_falls_fast(scale, accepted, expected):
     assert attempts.next_scale(CONFIG) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("donate", [False, True])
-def test_an_update_that_never_fits_leaves_everything_bit_by_bit(update, donate):
+@pytest.mark.parametrize("reloads", [False, True])
+def test_an_update_that_never_fits_leaves_everything_bit_by_bit(update, reloads):
     params, opt_state = start(TOO_FAST)
     before = jax.tree.map(np.array, (params, opt_state))
-    result = update.run(params, opt_state, sample_rollout(params), key=KEY, donate=donate)
+    num_reloads = []
+
+    def reload():
+        num_reloads.append(1)
+        return jax.tree.map(jnp.array, before)
+
+    rollout = sample_rollout(params)
+    result = update.run(params, opt_state, rollout, key=KEY, reload=reload if reloads else None)
+    assert len(num_reloads) == (4 if reloads else 0)
     assert_trees_equal(result.params, before[0])
     for group in params:
         assert_trees_equal(result.opt_state[group], before[1][group])

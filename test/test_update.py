@@ -91,12 +91,13 @@ def test_the_inputs_stay_as_they_are():
     assert_trees_equal((params, opt_state), before)
 
 
-def test_donated_inputs_are_used_up_and_give_the_same_result():
+def test_inputs_that_can_be_loaded_again_are_used_up_and_give_the_same_result():
     update, params, opt_state = setup()
     first = update.run(params, opt_state, sample_rollout(params), key=KEY)  # its results are committed, as a run's are
     rollout = sample_rollout(first.params, seed=1)
     copied = update.run(first.params, first.opt_state, rollout, key=KEY)
-    donated = update.run(first.params, first.opt_state, rollout, key=KEY, donate=True)
+    reloaded = functools.partial(pytest.fail, "nothing is undone")
+    donated = update.run(first.params, first.opt_state, rollout, key=KEY, reload=reloaded)
     assert_trees_equal(donated.params, copied.params)
     moments = [first.opt_state[group] for group in first.params]
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves((first.params, moments)))

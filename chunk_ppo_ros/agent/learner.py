@@ -16,6 +16,7 @@ import jax
 
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, open_start
+from chunk_ppo_ros.agent.trained_arrays import TrainedArrays
 from chunk_ppo_ros.agent.transition_checks import blank_rollout, check_transition
 from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.consumption.consumed import Consumed
@@ -31,7 +32,6 @@ from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
 from chunk_ppo_ros.reporting.run_metrics import prompt_metrics
 from chunk_ppo_ros.rewards.terms import mean_shares
-from chunk_ppo_ros.rl.gradient_step import committed
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
@@ -54,17 +54,19 @@ class Learner:
         self._config = config
         self._startup_messages = (str(state), *state.notes)  # A reference to the state would keep its weights.
         policy, self._tokenizer = state.policy.policy, state.policy.tokenizer
-        self._params = committed(state.policy.params)
-        self._opt_state = committed(state.opt_state)
+        reloads = config.ppo.undo_from == "checkpoint"
+        self._arrays = TrainedArrays(
+            state.policy.params, state.opt_state, checkpoint=(lambda: self.checkpoint) if reloads else None
+        )
         frozen = FrozenTowers.of(config.ppo)
         self._update = PPOUpdate(
             policy.evaluate,
             make_optimizer(config.ppo),
             config.ppo,
-            trained=frozen.trained_leaves(self._params[ACTOR]),
+            trained=frozen.trained_leaves(self.params[ACTOR]),
             prepare=policy.embed_observation if frozen.keeps_image_embeddings else None,
             dtype=config.model.dtype,
-            reference=state.reference,
+            reference=self._arrays.apart(state.reference),
         )
         self._novelty = state.novelty
         self._made_from = state.policy.history
@@ -139,13 +141,16 @@ class Learner:
 
     @property
     def params(self) -> Params:
-        """The parameters of the present version. An update makes new arrays and does not change these."""
-        return self._params
+        """The parameters of the present version. An update makes new arrays and does not change these.
+
+        Where `ppo.undo_from` is checkpoint, an update uses these arrays up.
+        """
+        return self._arrays.params
 
     @property
     def state(self) -> PyTree:
         """All arrays that an update changes: parameters, the state of the optimizer, and that of novelty."""
-        return self._params, self._opt_state, self._novelty.state if self._novelty is not None else None
+        return self._arrays.params, self._arrays.opt_state, self._novelty.state if self._novelty is not None else None
 
     @property
     def counters(self) -> Counters:
@@ -174,8 +179,17 @@ class Learner:
         """Compiles the update with a rollout of zeros, so that the first real update is not late."""
         rollout = self._stack(blank_rollout(self._config))
         frozen = {version < self._config.ppo.critic_warmup_updates for version in (self.policy_version, sys.maxsize)}
+        arrays, key = self._arrays, self._key()
         for policy_frozen in sorted(frozen):
-            self._update.warm_up(self._params, self._opt_state, rollout, key=self._key(), policy_frozen=policy_frozen)
+            with arrays.whole_after():
+                self._update.warm_up(
+                    arrays.params,
+                    arrays.opt_state,
+                    rollout,
+                    key=key,
+                    policy_frozen=policy_frozen,
+                    reload=arrays.reload,
+                )
 
     def update(
         self, transitions: Sequence[Transition], *, progress: Callable[[int, int], object] | None = None
@@ -193,21 +207,22 @@ class Learner:
             LogProbGapError: when recorded and recomputed log-probs disagree.
             UpdateError: when a loss or gradient is not finite.
         """
-        version = self.policy_version
         rewarded, novelty = self._novelty.reward(transitions) if self._novelty else (transitions, None)
-        result = self._update.run(
-            self._params,
-            self._opt_state,
-            self._stack(rewarded),
-            key=self._key(),
-            policy_frozen=version < self._config.ppo.critic_warmup_updates,
-            progress=progress,
-        )
-        # These may raise, for example for a metric that two packages name alike, so they come before any change.
-        metrics = result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
-        if self._config.episode.has_several_prompts:
-            metrics |= prompt_metrics(rewarded, self._config.episode.weighted_prompts)
-        self._params, self._opt_state = result.params, result.opt_state
+        with self._arrays.whole_after():
+            result = self._update.run(
+                self._arrays.params,
+                self._arrays.opt_state,
+                self._stack(rewarded),
+                key=self._key(),
+                policy_frozen=self.policy_version < self._config.ppo.critic_warmup_updates,
+                progress=progress,
+                reload=self._arrays.reload,
+            )
+            # These may raise, for example for a metric that two packages name alike, so they come before any change.
+            metrics = result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
+            if self._config.episode.has_several_prompts:
+                metrics |= prompt_metrics(rewarded, self._config.episode.weighted_prompts)
+            self._arrays.params, self._arrays.opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         self._consumed = self._consumed.after(
             self.policy_version, (one.id.key for one in transitions), num_processors=_num_processors()
@@ -239,8 +254,8 @@ class Learner:
             folder = save_checkpoint(
                 self.directory,
                 step=self.policy_version,
-                params=self._params,
-                train_state=self._opt_state,
+                params=self._arrays.params,
+                train_state=self._arrays.opt_state,
                 assets=Path(assets),
                 metadata=Metadata.of(
                     self._config, counters=self._counters, provenance=self.provenance, made_from=self._made_from

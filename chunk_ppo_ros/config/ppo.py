@@ -75,6 +75,12 @@ class PPOConfig(Checked):
     rate_backoff: float = setting(
         0.5, "factor on the actor's learning rate each time an update is undone", minimum=0.01, maximum=0.99
     )
+    undo_from: str = setting(
+        "memory",
+        "what an update that went too far is undone from: a copy of the trained parameters and moments in memory, or "
+        "the checkpoint of the version before, which takes longer and saves 12 bytes for each trained parameter",
+        choices=("memory", "checkpoint"),
+    )
     gae_value: str = setting(
         "observation",
         "which value GAE uses, V(s) or V(s, a); chunk needs model.chunk_value",

@@ -30,6 +30,9 @@ OptState: TypeAlias = dict[str, Tree]
 GradientOf: TypeAlias = Callable[[Params, Array], tuple[tuple[Array, ScalarMetrics], Params]]
 """The type of a function of (trained parameters, indices [B]) that returns ((loss, metrics), gradients)."""
 
+Reload: TypeAlias = Callable[[], tuple[Params, OptState]]
+"""The type of a function that returns all parameters and the optimizer state again, equal to the bit."""
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainState:
@@ -39,7 +42,8 @@ class TrainState:
         trained: the parameters that the steps change; a step uses up these arrays.
         frozen: the parameters that the steps only read, which are the caller's arrays and no copy.
         opt_state: state of the groups that have trained leaves; a step uses up these arrays too.
-        old: `trained` and `opt_state` before the first step; on the host where the arrays were donated.
+        before: returns `trained` and `opt_state` before the first step, equal to the bit, in arrays that steps may use
+            up.
         partition: divides the parameters into the trained and the frozen part.
         policy_frozen: whether only the value head is trained.
     """
@@ -47,7 +51,7 @@ class TrainState:
     trained: Params
     frozen: Params
     opt_state: OptState
-    old: tuple[Params, OptState]
+    before: Reload
     partition: Partition
     policy_frozen: bool
 
@@ -57,9 +61,13 @@ class TrainState:
         return self.partition.join(self.trained, self.frozen)
 
     def undone(self) -> TrainState:
-        """Returns the state before the first step, equal to the bit, in a copy that steps may use up."""
-        places = jax.tree.map(lambda leaf: leaf.sharding, (self.trained, self.opt_state))
-        trained, opt_state = jax.tree.map(_copy_to, self.old, places)
+        """Returns the state before the first step, equal to the bit, in arrays that steps may use up.
+
+        The arrays of this state are freed first, so that their memory can hold the others.
+        """
+        for leaf in jax.tree.leaves((self.trained, self.opt_state)):
+            leaf.delete()
+        trained, opt_state = self.before()
         return dataclasses.replace(self, trained=trained, opt_state=opt_state)
 
 
@@ -100,23 +108,34 @@ class GradientStep:
         self._trained = trained
         self._step = jax.jit(self._update, donate_argnums=(0, 1), static_argnames="policy_frozen")
 
-    def begin(self, params: Params, opt_state: OptState, *, policy_frozen: bool, donate: bool) -> TrainState:
+    def begin(
+        self, params: Params, opt_state: OptState, *, policy_frozen: bool, reload: Reload | None = None
+    ) -> TrainState:
         """Returns the state before the first step.
 
         Args:
             params: all parameters, committed to their devices.
             opt_state: optimizer states of both groups.
             policy_frozen: whether only the value head is trained.
-            donate: whether the steps use up the trained arrays of `params` and `opt_state` themselves, instead of a
-                copy. The copy from which `undone` restores them is then on the host.
+            reload: returns `params` and `opt_state` again, for `undone`. With it the steps use up the trained arrays of
+                `params` and `opt_state` themselves, and no copy of them is kept. Without it the steps use up a copy.
         """
         partition = self._partition(policy_frozen=policy_frozen)
         trained, frozen = partition.split(params)
         groups = (VALUE,) if policy_frozen else (ACTOR, VALUE)
-        before = trained, {group: opt_state[group] for group in groups}
-        old = jax.tree.map(np.array, before) if donate else before
-        trained, group_states = committed(before) if donate else _own_copy(before)
-        return TrainState(trained, frozen, group_states, old, partition, policy_frozen)
+        given = trained, {group: opt_state[group] for group in groups}
+        if reload is None:
+            own_trained, own_states = _own_copy(given)
+            return TrainState(own_trained, frozen, own_states, lambda: _own_copy(given), partition, policy_frozen)
+        places = jax.tree.map(lambda leaf: leaf.sharding, given)
+
+        def before() -> tuple[Params, OptState]:
+            stored_params, stored_states = reload()
+            stored, _ = partition.split(stored_params)
+            return jax.tree.map(jax.device_put, (stored, {group: stored_states[group] for group in groups}), places)
+
+        trained, states = committed(given)
+        return TrainState(trained, frozen, states, before, partition, policy_frozen)
 
     def __call__(
         self,

@@ -19,7 +19,7 @@ from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core_jax.arrays import Key, Params, Tree
 from chunk_ppo_ros.core_jax.parameter_groups import ACTOR
 from chunk_ppo_ros.rl.epochs import Epochs, Passes, Progress, minibatches
-from chunk_ppo_ros.rl.gradient_step import GradientStep, OptState, TrainState, committed
+from chunk_ppo_ros.rl.gradient_step import GradientStep, OptState, Reload, TrainState, committed
 from chunk_ppo_ros.rl.log_prob_check import LogProbCheck, RolloutScores
 from chunk_ppo_ros.rl.optimizer import LR_SCALE, ActorCriticOptimizer
 from chunk_ppo_ros.rl.policy_scores import Evaluate
@@ -55,7 +55,7 @@ class PPOUpdate:
             the first step.
         dtype: dtype of the computation, which decides the limit on |ratio - 1| of a chunk before the first step.
         reference: parameters of `actor_backbone` near which `ref_kl_coef` keeps the policy; needed where that is not 0.
-            Arrays that are donated to `run` must not be among them.
+            Arrays that `run` may use up must not be among them.
 
     Raises:
         ValueError: where `ref_kl_coef` is not 0 and there is no reference.
@@ -89,10 +89,10 @@ class PPOUpdate:
         *,
         key: Key,
         policy_frozen: bool = False,
-        donate: bool = False,
+        reload: Reload | None = None,
         progress: Progress | None = None,
     ) -> UpdateResult:
-        """Trains on one rollout. `params` and `opt_state` are left as they are, unless they are donated.
+        """Trains on one rollout. `params` and `opt_state` are left as they are, unless they can be loaded again.
 
         Where a step is not finite, or the policy moved further than `max_kl`, all steps are undone, also those of the
         value head. They are made again at `rate_backoff` of the actor's rate, and at the value head's own rate. After
@@ -105,9 +105,9 @@ class PPOUpdate:
             key: source of randomness that shuffles the minibatches; the same key gives the same result.
             policy_frozen: whether only the value head is trained, as in the critic's warm-up. The actor and its
                 optimizer state stay as they are.
-            donate: whether the trained arrays of `params` and those of `opt_state` are used up instead of copied. That
-                needs half as much memory on the device, because the copy that undoes the steps is kept on the host.
-                After an error in the steps, the donated arrays are lost.
+            reload: function that returns `params` and `opt_state` again, equal to the bit, for example from their
+                checkpoint. With it no copy is kept that undoes the steps, so that less memory is needed: the trained
+                arrays of `params` and those of `opt_state` are used up, also where the steps end with an error.
             progress: function that is called with the steps done and the largest number of steps, after each step.
 
         Returns:
@@ -131,7 +131,7 @@ class PPOUpdate:
             rollout = dataclasses.replace(rollout, token_log_probs=jax.device_put(scores.token_log_probs))
         targets, rollout_metrics = self._targets(rollout)
         targets, reference_metrics = self._with_reference(targets, params, rollout, scores)
-        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=donate)
+        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, reload=reload)
         epochs = Epochs(self._step, self._config, key=key, progress=progress)
         scale = float(opt_state[LR_SCALE])
         state, passes, attempts = self._attempt(epochs, state, rollout, targets, scores=scores, scale=scale)
@@ -190,16 +190,26 @@ class PPOUpdate:
         return targets.replace(reference_log_probs=jax.device_put(reference)), metrics  # type: ignore[attr-defined]
 
     def warm_up(
-        self, params: Params, opt_state: OptState, rollout: RolloutBatch, *, key: Key, policy_frozen: bool = False
+        self,
+        params: Params,
+        opt_state: OptState,
+        rollout: RolloutBatch,
+        *,
+        key: Key,
+        policy_frozen: bool = False,
+        reload: Reload | None = None,
     ) -> None:
-        """Compiles the functions that `run` needs for rollouts of this size. The numbers in `rollout` do not matter."""
+        """Compiles the functions that `run` needs for rollouts of this size. The numbers in `rollout` do not matter.
+
+        With `reload`, the arrays of `params` and `opt_state` are used up as in `run`.
+        """
         params = committed(params)
         rollout = self._prepared(params, rollout)
         indices = minibatches(key, 0, num_chunks=len(rollout.rewards), size=self._config.num_chunks_per_step)[0]
         scores = self._check.scores(params, rollout)
         targets, _ = self._targets(rollout)
         targets, _ = self._with_reference(targets, params, rollout, scores)
-        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, donate=False)
+        state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, reload=reload)
         self._step(state, rollout, targets, indices)
 
     def _prepared(self, params: Params, rollout: RolloutBatch) -> RolloutBatch:

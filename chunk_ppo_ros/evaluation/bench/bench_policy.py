@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import NoReturn
 
 import jax
 import numpy as np
@@ -114,7 +115,7 @@ class BenchPolicy:
         trained = FrozenTowers.of(ppo).trained_leaves(self.params[ACTOR])
         step = GradientStep(self.policy.evaluate, optimizer, ppo, trained=trained)
         opt_state = optimizer.init(self.params, trained=trained)
-        states = [step.begin(self.params, opt_state, policy_frozen=False, donate=True)]
+        states = [step.begin(self.params, opt_state, policy_frozen=False, reload=_never)]
         targets_of = jax.jit(lambda rollout: compute_targets(rollout, ppo)[0])
 
         def work(rollout: RolloutBatch) -> None:
@@ -129,6 +130,11 @@ class BenchPolicy:
         """Returns the rollout with its images embedded, as an update reads it where the image tower is frozen."""
         observation = self._embed(self.params, rollout.observation)
         return dataclasses.replace(rollout, observation=jax.block_until_ready(observation))
+
+
+def _never() -> NoReturn:
+    """Stands for loading the parameters again, because the bench undoes no step."""
+    raise RuntimeError("a bench must not undo its steps; report this")
 
 
 def _finished(state: TrainState, finite: AnyArray) -> TrainState:
