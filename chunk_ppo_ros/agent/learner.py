@@ -14,6 +14,8 @@ from pathlib import Path
 
 import jax
 
+from chunk_ppo_ros.agent.offenders import Offender, find_offenders
+from chunk_ppo_ros.agent.rollout_metrics import rollout_metrics
 from chunk_ppo_ros.agent.run_start.learner_state import LearnerState, initial_state
 from chunk_ppo_ros.agent.run_start.starting_checkpoint import StartingCheckpoint, open_start
 from chunk_ppo_ros.agent.trained_arrays import TrainedArrays
@@ -30,12 +32,9 @@ from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.model.checkpoints.metadata import Metadata
 from chunk_ppo_ros.model.checkpoints.saving import save_checkpoint
 from chunk_ppo_ros.model.checkpoints.step_folders import remove_old_checkpoints
-from chunk_ppo_ros.reporting.run_metrics import prompt_metrics
-from chunk_ppo_ros.rewards.terms import mean_shares
 from chunk_ppo_ros.rl.optimizer import make_optimizer
 from chunk_ppo_ros.rl.rollout import RolloutBatch, stack_transitions
 from chunk_ppo_ros.rl.update import PPOUpdate
-from chunk_ppo_ros.robot.chunk_length import length_metrics
 from chunk_ppo_ros.sim.tasks.registry import prompts_of
 
 
@@ -175,6 +174,15 @@ class Learner:
         """
         check_transition(transition, self._config.model)
 
+    def offenders(self, error: Exception, transitions: Sequence[Transition]) -> tuple[Offender, ...]:
+        """Returns the transitions because of which `update` raised an error; none where no transition is to blame."""
+        return find_offenders(
+            error,
+            transitions,
+            scores=lambda entries: self._update.scores(self._arrays.params, self._stack(entries)),
+            prepare=lambda entries: (self._stack(entries), rollout_metrics(entries, self._config)),
+        )
+
     def warm_up(self) -> None:
         """Compiles the update with a rollout of zeros, so that the first real update is not late."""
         rollout = self._stack(blank_rollout(self._config))
@@ -219,9 +227,7 @@ class Learner:
                 reload=self._arrays.reload,
             )
             # These may raise, for example for a metric that two packages name alike, so they come before any change.
-            metrics = result.metrics | length_metrics(transitions) | mean_shares(entry.outcome for entry in rewarded)
-            if self._config.episode.has_several_prompts:
-                metrics |= prompt_metrics(rewarded, self._config.episode.weighted_prompts)
+            metrics = result.metrics | rollout_metrics(rewarded, self._config)
             self._arrays.params, self._arrays.opt_state = result.params, result.opt_state
         self._counters = self._counters.after(transitions)
         self._consumed = self._consumed.after(

@@ -46,6 +46,13 @@ class RewardConfig(Checked):
     novelty_weight: float = setting(
         0.0, "reward for new observations, by random network distillation in the trainer", minimum=0.0
     )
+    max_chunk_reward: float = setting(
+        20.0,
+        "largest |reward| of a chunk, without novelty; trainer_node sets a transition with a larger one aside",
+        minimum=1e-3,
+        maximum=1e9,
+        graph_only=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -35,6 +35,14 @@ class RunConfig(Checked):
         "an operator configures later, the operator activates",
         graph_only=True,
     )
+    max_number_jump: int = setting(
+        5_000,
+        "largest step by which the sequence number or the episode of a transition may be ahead of those that "
+        "trainer_node knows; a transition farther ahead is set aside",
+        minimum=1,
+        maximum=1_000_000_000,
+        graph_only=True,
+    )
     bag_part_size: int = setting(
         512, "size at which a recording begins a new part, MiB", minimum=1, maximum=1048576, graph_only=True
     )

@@ -71,7 +71,9 @@ class LogProbCheck:
         worst = int(np.argmax(scores.chunk_gaps))  # numpy's argmax returns the first NaN where there is one.
         gap = float(scores.chunk_gaps[worst])
         if not gap <= self._limit:
-            raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=int(rollout.sequence_number[worst]))
+            offenders = tuple(int(place) for place in np.flatnonzero(~(scores.chunk_gaps <= self._limit)))
+            number = int(rollout.sequence_number[worst])
+            raise LogProbGapError(gap=gap, limit=self._limit, sequence_number=number, offenders=offenders)
         return scores
 
     def scores(self, params: Params, rollout: RolloutBatch) -> RolloutScores:

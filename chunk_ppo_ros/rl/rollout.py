@@ -83,7 +83,7 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
     """
     if not transitions:
         raise ValueError("a rollout must have at least one transition, got none; collect before the update")
-    ordered = sorted(transitions, key=lambda transition: transition.id.key)
+    ordered = in_order(transitions)
     chunks = [transition.chunk for transition in ordered]
     outcomes = [transition.outcome for transition in ordered]
     numbers = [transition.id.sequence_number for transition in ordered]
@@ -109,6 +109,11 @@ def stack_transitions(transitions: Sequence[types.Transition], *, normalize: Nor
         valid=np.array([chunk.valid for chunk in chunks]),
         sequence_number=np.array(numbers, np.int32),
     )
+
+
+def in_order(transitions: Sequence[types.Transition]) -> list[types.Transition]:
+    """Returns the transitions in the order that a `RolloutBatch` has them: by sender and sequence number."""
+    return sorted(transitions, key=lambda transition: transition.id.key)
 
 
 def segment_ends(transitions: Sequence[types.Transition]) -> Bool[np.ndarray, "N"]:

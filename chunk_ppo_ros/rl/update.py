@@ -212,6 +212,11 @@ class PPOUpdate:
         state = self._step.begin(params, opt_state, policy_frozen=policy_frozen, reload=reload)
         self._step(state, rollout, targets, indices)
 
+    def scores(self, params: Params, rollout: RolloutBatch) -> RolloutScores:
+        """Returns, on the host, the scores of a rollout under any parameters. No limit is checked."""
+        params = committed(params)
+        return self._check.scores(params, self._prepared(params, rollout))
+
     def _prepared(self, params: Params, rollout: RolloutBatch) -> RolloutBatch:
         """Returns the rollout on the device, in the form that `evaluate` reads in every epoch."""
         rollout = jax.device_put(rollout)

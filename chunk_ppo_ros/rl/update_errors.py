@@ -15,9 +15,10 @@ class LogProbGapError(UpdateError):
     Attributes:
         gap: largest |ratio - 1| of a chunk before the first gradient step.
         sequence_number: number of the chunk with the largest gap.
+        offenders: the places in the rollout of all chunks whose gap is above the limit or not a number.
     """
 
-    def __init__(self, *, gap: float, limit: float, sequence_number: int) -> None:
+    def __init__(self, *, gap: float, limit: float, sequence_number: int, offenders: tuple[int, ...] = ()) -> None:
         super().__init__(
             f"|ratio - 1| before the first gradient step must be at most {limit:g} (ppo.max_logp_gap), "
             f"got {gap:g} in chunk {sequence_number}; the chunk was sampled with other weights, another "
@@ -26,3 +27,4 @@ class LogProbGapError(UpdateError):
         )
         self.gap = gap
         self.sequence_number = sequence_number
+        self.offenders = offenders

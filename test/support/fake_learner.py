@@ -13,7 +13,7 @@ import numpy as np
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, SampledChunk, Transition
+from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.step_folders import step_folder
 
@@ -125,7 +125,11 @@ def make_transition(number, *, episode=0, version=0, run_id="run", state_dim=14)
         entropy=0.5,
     )
     outcome = ChunkOutcome(
-        reward=1.0, reward_terms=(), execution=ExecutionResult.whole(16), terminated=False, truncated=False
+        reward=1.0,
+        reward_terms=(RewardTerm("progress", 1.0),),
+        execution=ExecutionResult.whole(16),
+        terminated=False,
+        truncated=False,
     )
     return Transition(ChunkId(run_id, number, episode, number), chunk, outcome, 0.5, None, 0.99)
 

@@ -1,0 +1,71 @@
+"""Reads serialized transitions, of which it is not known who made them."""
+
+from __future__ import annotations
+
+import struct
+
+from chunk_ppo_msgs import msg
+from rclpy.serialization import deserialize_message
+
+from chunk_ppo_ros.core.types import ChunkId
+
+_ENCAPSULATION = 4  # bytes before the first field of a serialized message; positions are counted after them
+
+
+def read_transition(raw: bytes) -> msg.Transition:
+    """Returns the message of a serialized transition.
+
+    Raises:
+        ValueError: when the bytes are no such message.
+    """
+    try:
+        return deserialize_message(raw, msg.Transition)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"a transition must be a serialized Transition, got {len(raw)} bytes: {reason}") from error
+
+
+def read_id(raw: bytes) -> ChunkId | None:
+    """Returns the identity at the beginning of a serialized transition, or None where there is none.
+
+    The rest of the bytes may be missing or damaged. The fields before it are the format of the transition, and header
+    and format of its chunk.
+    """
+    try:
+        return _Head(raw).chunk_id()
+    except (struct.error, UnicodeDecodeError, IndexError):
+        return None
+
+
+class _Head:
+    """Reads the first fields of a serialized message, which are padded to their own size."""
+
+    def __init__(self, raw: bytes) -> None:
+        self._raw = raw
+        self._order = "<" if raw[1] & 1 else ">"
+        self._position = 0
+
+    def chunk_id(self) -> ChunkId:
+        self._number("H")
+        self._number("i")
+        self._number("I")
+        self._text()
+        self._number("H")
+        run_id, sender = self._text(), self._text()
+        sequence_number, episode, chunk = self._number("Q"), self._number("I"), self._number("I")
+        return ChunkId(run_id, sequence_number, episode, chunk, sender)
+
+    def _number(self, code: str) -> int:
+        size = struct.calcsize(f"={code}")
+        self._position += -self._position % size
+        (number,) = struct.unpack_from(f"{self._order}{code}", self._raw, _ENCAPSULATION + self._position)
+        self._position += size
+        return int(number)
+
+    def _text(self) -> str:
+        length = self._number("I")
+        start = _ENCAPSULATION + self._position
+        if not 1 <= length <= len(self._raw) - start:
+            raise IndexError(length)
+        self._position += length
+        return self._raw[start : start + length - 1].decode()
