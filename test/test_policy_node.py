@@ -201,7 +201,7 @@ def test_a_count_that_cannot_be_stored_holds_the_policy_until_it_can(graph, monk
     def fail(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("chunk_ppo_ros.core.counter_file.write_atomically", fail)
+    monkeypatch.setattr("chunk_ppo_ros.core.counter_file.write_checked_json", fail)
     settle_newest(graph, end=2)
     graph.until(lambda: graph.logged("the count of chunks cannot be stored, the policy holds: "))
     assert len(graph.peer.chunks) == 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from chunk_ppo_ros.core.atomic_file import write_atomically
-from chunk_ppo_ros.core.errors import UserError
+from chunk_ppo_ros.core.errors import DamagedFile, UserError
+from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
 
 
 class CounterFile:
@@ -28,25 +27,24 @@ class CounterFile:
 
         Raises:
             OSError: when the file exists but cannot be read.
-            UserError: when the file has other content.
+            UserError: when the file has other content, or was changed since it was written.
         """
         if not self._path.exists():
             return 0
-        content = self._path.read_bytes()
         try:
-            stored = json.loads(content)
+            stored = read_checked_json(self._path)
             return int(stored[self._name]) if stored["run_id"] == run_id else 0
+        except DamagedFile as error:
+            raise UserError(f"{error}; remove it, and {self._without}") from error
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{self._path} must hold run_id and {self._name}, got {content.decode(errors='replace')!r}; remove it, "
-                f"and {self._without}"
+                f"{self._path} must hold run_id and {self._name}, got {stored}; remove it, and {self._without}"
             ) from error
 
     def write(self, run_id: str, number: int) -> None:
-        """Stores the next number of a run.
+        """Stores the next number of a run, and returns when it survives a power cut.
 
         Raises:
             OSError: when the file cannot be written.
         """
-        content = json.dumps({"run_id": run_id, self._name: number}).encode()
-        write_atomically(self._path, lambda file: file.write(content))
+        write_checked_json(self._path, {"run_id": run_id, self._name: number})

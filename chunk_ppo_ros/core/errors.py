@@ -31,6 +31,10 @@ class ContradictedCheckpoint(CheckpointError):
     """Settings mean something else than those that a checkpoint was made with."""
 
 
+class DamagedFile(UserError, ValueError):
+    """A file that this package keeps has other content than was written. The text names the file."""
+
+
 class BrokenWeights(UserError, RuntimeError):
     """A policy computes numbers that are not finite, although its weights are. They are absurd, or were trained so."""
 

@@ -86,7 +86,7 @@ def finish_panels(axes: Iterable[Axes], *, empty: str) -> None:
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
     """Writes a PNG, whole or not at all."""
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=dpi), durable=False)
 
 
 def _success(axis: Axes, episodes: Sequence[Record], evaluations: Sequence[Record]) -> None:

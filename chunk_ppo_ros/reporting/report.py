@@ -60,7 +60,7 @@ def write_report(run_dir: Path) -> Path:
     ]
     path = run_dir / SUMMARY_NAME
     text = "\n\n".join(section for section in sections if section) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode()), durable=False)
     return path
 
 

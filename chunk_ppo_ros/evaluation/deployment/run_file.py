@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import uuid
 from pathlib import Path
 
 from chunk_ppo_ros import config as config_module
 from chunk_ppo_ros.config import ChunkLengthConfig, TrainConfig
 from chunk_ppo_ros.config.parameter_file import flatten
-from chunk_ppo_ros.core.atomic_file import write_atomically
 from chunk_ppo_ros.core.errors import SettingError, UserError
+from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
 from chunk_ppo_ros.model.checkpoints.run_settings import PROMPTS
 from chunk_ppo_ros.runtime.description import DEPLOYMENT_FILE
 
@@ -63,7 +62,7 @@ class DeployedRun:
         """
         path = folder / DEPLOYMENT_FILE
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_checked_json(path)
             run = cls(content["run_id"], {name: content["settings"][name] for name in KEPT})
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(
@@ -85,8 +84,7 @@ class DeployedRun:
         wanted = {name: settings[name] for name in KEPT}
         if not (folder / DEPLOYMENT_FILE).exists():
             run = cls(uuid.uuid4().hex[:12], wanted)
-            content = json.dumps(dataclasses.asdict(run), indent=2) + "\n"
-            write_atomically(folder / DEPLOYMENT_FILE, lambda file: file.write(content.encode()))
+            write_checked_json(folder / DEPLOYMENT_FILE, dataclasses.asdict(run), indent=2)
             return run
         run = cls.read(folder)
         changed = [

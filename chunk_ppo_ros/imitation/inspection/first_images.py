@@ -25,4 +25,4 @@ def save_first_images(path: Path, chunks: RecordedChunks) -> None:
     _, firsts = np.unique(chunks.episodes, return_index=True)
     rows = [np.concatenate(list(chunks.images[first]), axis=1) for first in spread(firsts.tolist())]
     picture = Image.fromarray(np.concatenate(rows, axis=0))
-    write_atomically(path, lambda file: picture.save(file, "PNG"))
+    write_atomically(path, lambda file: picture.save(file, "PNG"), durable=False)

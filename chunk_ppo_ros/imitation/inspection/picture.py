@@ -33,7 +33,7 @@ def draw_episodes(path: Path, episodes: Sequence[Episode]) -> None:
     parts = figure.subfigures(len(episodes), 1, squeeze=False, height_ratios=heights)
     for part, episode in zip(parts.ravel(), episodes, strict=True):
         _draw(part, episode)
-    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=90))
+    write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=90), durable=False)
 
 
 def num_panels(episode: Episode) -> int:

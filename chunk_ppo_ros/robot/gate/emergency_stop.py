@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.core.atomic_file import sync_in_background, write_atomically
 
 
 class EmergencyStop:
@@ -29,7 +29,8 @@ class EmergencyStop:
 
         Args:
             reason: the reason in words.
-            first: is called before the file is written, which may take a while, so that the robot stops at once.
+            first: is called before the file is written, which may take a while, so that the robot stops at once. Nobody
+                waits until the file survives a power cut.
 
         Raises:
             OSError: where the file cannot be written. The stop holds nevertheless, until this process ends.
@@ -38,7 +39,8 @@ class EmergencyStop:
             return
         self._reason = reason
         first()
-        write_atomically(self._file, lambda file: file.write(reason.encode()))
+        write_atomically(self._file, lambda file: file.write(reason.encode()), durable=False)
+        sync_in_background(self._file)
 
     def clear(self) -> None:
         """Ends the emergency stop, because an operator has looked at the robot.

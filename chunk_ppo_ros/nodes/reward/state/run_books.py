@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
-from typing import Any
 
 from rclpy.node import Node
 
-from chunk_ppo_ros.core.atomic_file import write_atomically
+from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.rewards.bookkeeping.episode_counts import EpisodeCounts, PromptCounts
@@ -75,7 +73,7 @@ class RunBooks:
             "times": dataclasses.asdict(self.times.times),
         }
         try:
-            write_atomically(self._path, lambda file: file.write(json.dumps(content).encode()))
+            write_checked_json(self._path, content)
         except OSError as error:
             self._conditions.raise_condition(condition_table.RUN_BOOKS_NOT_STORED, reason=str(error))
         else:
@@ -89,7 +87,7 @@ class RunBooks:
         """
         if not self._path.exists():
             return EpisodeCounts(), Times()
-        stored: dict[str, Any] = json.loads(self._path.read_bytes())
+        stored = read_checked_json(self._path)
         if stored["run_id"] != run_id:
             return EpisodeCounts(), Times()
         counts = EpisodeCounts(PromptCounts(**each) for each in stored["counts"])
