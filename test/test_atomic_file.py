@@ -45,16 +45,19 @@ def test_the_file_has_its_old_content_until_the_new_one_is_whole(tmp_path: pathl
 
 
 class Disk:
-    """Records which files and folders are synced, and when a file is renamed."""
+    """Records which files and folders in a folder are synced, and when a file is renamed."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
         self.steps: list[str] = []
         self._sync, self._replace = os.fsync, pathlib.Path.replace
         monkeypatch.setattr(os, "fsync", self.sync)
         monkeypatch.setattr(pathlib.Path, "replace", lambda path, target: self.replace(path, target))
 
     def sync(self, descriptor: int) -> None:
-        self.steps.append(f"sync {pathlib.Path(f'/proc/self/fd/{descriptor}').readlink()}")
+        path = pathlib.Path(f"/proc/self/fd/{descriptor}").readlink()
+        if path.is_relative_to(self.folder):
+            self.steps.append(f"sync {path}")
         self._sync(descriptor)
 
     def replace(self, path: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
@@ -65,7 +68,8 @@ class Disk:
 def test_a_durable_file_is_synced_before_it_is_renamed_and_its_folder_after(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk = Disk(monkeypatch)
+    make_folder(tmp_path)
+    disk = Disk(tmp_path, monkeypatch)
     write_atomically(tmp_path / "file", lambda file: file.write(b"new"))
     temporary = tmp_path / f".file.{os.getpid()}"
     assert disk.steps == [f"sync {temporary}", f"rename {temporary} {tmp_path / 'file'}", f"sync {tmp_path}"]
@@ -75,7 +79,7 @@ def test_a_durable_file_is_synced_before_it_is_renamed_and_its_folder_after(
 
 
 def test_the_folders_above_a_new_folder_are_synced(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Disk(monkeypatch)
+    disk = Disk(tmp_path, monkeypatch)
     make_folder(tmp_path / "a" / "b")
     assert disk.steps == [f"sync {tmp_path / 'a'}", f"sync {tmp_path}"]
     make_folder(tmp_path / "a" / "b")
@@ -85,7 +89,7 @@ def test_the_folders_above_a_new_folder_are_synced(tmp_path: pathlib.Path, monke
 def test_a_file_is_synced_in_the_background(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    disk = Disk(monkeypatch)
+    disk = Disk(tmp_path, monkeypatch)
     sync_in_background(path)
     sync_in_background(tmp_path / "missing")
     for thread in threading.enumerate():
