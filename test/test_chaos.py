@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 from chaos.campaign import Death
 from chaos.closing import Closing
-from chaos.heard import Heard
-from chaos.judge import Evidence, Judge, StoredTransition, Verdict
+from chaos.heard import NEVER, Heard
+from chaos.judge import INTERRUPTED, Evidence, Judge, StoredTransition, Verdict
 from chaos.kill_plan import ANY_MOMENT, RESTARTING, TOPICS, draw_kills
 from chaos.settings import NODES, SUPERVISOR
 from chaos.store_files import SegmentKeeper, records_below
@@ -50,8 +50,7 @@ def evidence(**changes: object) -> Evidence:
     heard = [message for number in range(5) for message in (chunk(number), result(number))]
     whole = Evidence(
         heard=heard,
-        results={},
-        sent={},
+        told=(),
         trained={1: [0, 1, 2]},
         waiting=frozenset({3}),
         set_aside=frozenset(),
@@ -81,7 +80,7 @@ def test_chunks_that_are_trained_on_or_wait_are_not_lost() -> None:
 def test_a_chunk_that_the_robot_executed_and_nobody_has_is_lost() -> None:
     verdict = judge(waiting=frozenset())
     assert wrong(verdict) == {"lost": 1}
-    assert verdict.lost[0].startswith("chunk 3 of stamp 1003: steps 4, no outcome")
+    assert verdict.lost[0].startswith("chunk 3 of stamp 1003: status -1 after 4 steps , no outcome")
 
 
 def test_a_chunk_under_way_that_was_sent_before_the_last_kill_is_lost() -> None:
@@ -93,8 +92,9 @@ def test_the_store_of_the_robot_tells_of_what_the_listener_missed() -> None:
     heard = evidence().heard
     missed = [message for message in heard if message.stamp != STAMP + 3]
     assert judge(heard=missed).counts["executed"] == 4
-    told = judge(heard=missed, results={STAMP + 3: 4}, sent={STAMP + 3: 3}, waiting=frozenset())
-    assert wrong(told)["lost"] == 1
+    told = [dataclasses.replace(message, time=NEVER) for message in heard if message.stamp == STAMP + 3]
+    assert wrong(judge(heard=missed, told=told)) == {} and judge(heard=missed, told=told).counts["executed"] == 5
+    assert wrong(judge(heard=missed, told=told, waiting=frozenset())) == {"lost": 1}
 
 
 @pytest.mark.parametrize(("time", "is_lost"), [(2.9, True), (3.2, False), (4.1, True)])
@@ -120,6 +120,12 @@ def test_a_chunk_of_which_nothing_was_executed_is_not_lost() -> None:
     assert wrong(verdict) == {} and verdict.counts["not executed"] == 1
 
 
+def test_a_chunk_that_the_robot_calls_interrupted_is_lost_unless_the_robot_died() -> None:
+    heard = [*evidence().heard[:7], dataclasses.replace(result(3, steps=0), status=INTERRUPTED), *evidence().heard[8:]]
+    assert wrong(judge(heard=heard, waiting=frozenset())) == {"lost": 1}
+    assert wrong(judge(heard=heard, waiting=frozenset(), deaths=[Death(3.2, ("robot_node",))])) == {}
+
+
 def test_a_chunk_in_two_updates_was_trained_on_twice() -> None:
     verdict = judge(trained={1: [0, 1, 2], 2: [2]})
     assert verdict.trained_twice == ("chunk 2 was trained on 2 times, by the updates to versions [1, 2]",)
@@ -143,7 +149,7 @@ def test_a_number_that_was_given_twice_loses_the_second_chunk() -> None:
 @pytest.mark.parametrize(
     ("wrong_one", "text"),
     [
-        (stored(1, steps=3), "with 3 steps, and the robot executed 4"),
+        (stored(1, steps=3), "with 3 steps, and the robot told of 4 steps"),
         (stored(1, next_value=7.0), "with next value 7.0, and [1.0] were sent"),
     ],
 )

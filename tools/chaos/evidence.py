@@ -5,14 +5,16 @@ from __future__ import annotations
 import collections
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from chunk_ppo_msgs import msg
 from rclpy.serialization import deserialize_message
 
 from chaos.campaign import Campaign
+from chaos.heard import NEVER, Heard
 from chaos.judge import Evidence, StoredTransition
+from chaos.listener import read_chunk, read_result
 from chaos.store_files import SETTLED, StoredRecord, records_below
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 
@@ -78,8 +80,7 @@ def collect(campaign: Campaign, *, checkpoints: Path, stores: Path, kept: Path) 
     waiting = {record.number for record in _messages(stores / "journal")} - consumed
     return Evidence(
         heard=campaign.witness.messages,
-        results=_results(_messages(kept / "robot")),
-        sent=_sent(_messages(kept / "policy")),
+        told=(*_results(_messages(kept / "robot")), *_sent(_messages(kept / "policy"))),
         trained=trained.updates,
         waiting=frozenset(waiting),
         set_aside=frozenset(record.number for record in _messages(stores / "set_aside")),
@@ -106,17 +107,19 @@ def _transition(message: msg.Transition) -> StoredTransition:
     )
 
 
-def _results(records: Iterable[StoredRecord]) -> dict[int, int]:
-    """Returns the executed control steps of the chunks in robot_node's store by stamp."""
-    messages = [deserialize_message(record.payload, msg.ExecutionResult) for record in records]
-    return {time_to_ns(message.header.stamp): int(message.num_steps) for message in messages}
+def _results(records: Iterable[StoredRecord]) -> Iterator[Heard]:
+    """Yields the results in robot_node's store."""
+    for record in records:
+        yield Heard("execution_result", NEVER, **read_result(deserialize_message(record.payload, msg.ExecutionResult)))
 
 
-def _sent(records: Iterable[StoredRecord]) -> dict[int, int]:
-    """Returns the sequence numbers of the chunks in policy_node's store by stamp."""
-    messages = [deserialize_message(record.payload, msg.ActionChunk) for record in records if record.kind == CHUNK]
-    return {time_to_ns(message.header.stamp): int(message.sequence_number) for message in messages}
+def _sent(records: Iterable[StoredRecord]) -> Iterator[Heard]:
+    """Yields the chunks and the values after them in policy_node's store."""
+    for record in records:
+        if record.kind in _SENT:
+            topic, message_type = _SENT[record.kind]
+            yield Heard(topic, NEVER, **read_chunk(deserialize_message(record.payload, message_type)))
 
 
-CHUNK = 0
-"""The kind of the chunks in policy_node's store."""
+_SENT = {1: ("action_chunk", msg.ActionChunk), 2: ("bootstrap", msg.Bootstrap)}
+"""The messages in policy_node's store by the kinds of their records."""

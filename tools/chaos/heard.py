@@ -8,6 +8,9 @@ import json
 NONE = -1
 """The value of a number that a message does not have."""
 
+NEVER = 0.0
+"""The time of a message that the listener did not hear, but that a store holds."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Heard:

@@ -8,9 +8,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from chaos.campaign import Death
-from chaos.heard import Heard
+from chaos.heard import NEVER, Heard
 from chaos.settings import ROBOT
 
+INTERRUPTED = 6
+"""The status of a result by which robot_node says that it died while the chunk ran."""
 RUNNING = "running when the robot died"
 """The fate of a chunk that the death of the robot or of the simulator cut."""
 
@@ -38,8 +40,7 @@ class Evidence:
 
     Attributes:
         heard: what the listener heard, in the order in which it heard it.
-        results: the executed control steps of chunks by stamp, as the robot's own store says.
-        sent: the sequence numbers of chunks by stamp, as policy_node's own store says.
+        told: the messages in the stores of robot_node and policy_node, whose times are `NEVER`.
         trained: the sequence numbers that each update consumed, in its order, by the version that it made.
         waiting: the sequence numbers in the trainer's journal.
         set_aside: the sequence numbers that were set aside.
@@ -51,8 +52,7 @@ class Evidence:
     """
 
     heard: Sequence[Heard]
-    results: Mapping[int, int]
-    sent: Mapping[int, int]
+    told: Sequence[Heard]
     trained: Mapping[int, Sequence[int]]
     waiting: frozenset[int]
     set_aside: frozenset[int]
@@ -92,12 +92,12 @@ class Judge:
     def __init__(self, evidence: Evidence) -> None:
         """Orders the evidence by stamp. The class documents arguments."""
         self._evidence = evidence
-        self._number: dict[int, int] = dict(evidence.sent)
+        self._number: dict[int, int] = {}
         self._sent_at: dict[int, float] = {}
-        self._steps: dict[int, int] = dict(evidence.results)
+        self._results: dict[int, Heard] = {}
         self._outcomes: dict[int, Heard] = {}
         self._values: dict[int, set[float]] = collections.defaultdict(set)  # values that may follow a chunk
-        for heard in evidence.heard:
+        for heard in (*evidence.heard, *evidence.told):
             self._take(heard)
         self._sending_times = sorted(self._sent_at.values())
         self._trained = collections.Counter(number for numbers in evidence.trained.values() for number in numbers)
@@ -107,22 +107,24 @@ class Judge:
         if heard.topic in ("action_chunk", "chunk_outcome", "transition"):
             self._number.setdefault(heard.stamp, heard.number)
         if heard.topic == "action_chunk":
-            self._sent_at.setdefault(heard.stamp, heard.time)
+            if heard.time != NEVER:
+                self._sent_at.setdefault(heard.stamp, heard.time)
             self._values[heard.number - 1].add(heard.value)
         if heard.topic == "bootstrap":
             self._values[heard.number].add(heard.value)
         if heard.topic == "execution_result":
-            self._steps[heard.stamp] = max(heard.steps, self._steps.get(heard.stamp, 0))
+            known = self._results.get(heard.stamp)
+            self._results[heard.stamp] = heard if known is None or known.status == INTERRUPTED else known
         if heard.topic == "chunk_outcome":
             before = self._outcomes.get(heard.stamp)
             self._outcomes[heard.stamp] = heard if before is None or heard.valid else before
 
     def verdict(self) -> Verdict:
         """Returns what became of all chunks."""
-        stamps = sorted(self._number.keys() | self._steps.keys())
+        stamps = sorted(self._number.keys() | self._results.keys())
         fates = {stamp: self._fate(stamp) for stamp in stamps}
         counts = collections.Counter(fates.values())
-        counts["executed"] = sum(steps > 0 for steps in self._steps.values())
+        counts["executed"] = sum(result.steps > 0 for result in self._results.values())
         return Verdict(
             counts=counts,
             lost=tuple(self._line(stamp) for stamp in stamps if fates[stamp] == "lost"),
@@ -139,7 +141,8 @@ class Judge:
                 return "set aside"
             if number in evidence.waiting:
                 return "waiting"
-        if stamp in self._steps and self._steps[stamp] == 0:
+        result = self._results.get(stamp)
+        if result is not None and result.steps == 0 and result.status != INTERRUPTED:
             return "not executed"
         if self._robot_died_while_running(stamp):
             return RUNNING
@@ -185,9 +188,10 @@ class Judge:
 
     def _differences(self, number: int, stored: StoredTransition) -> Iterator[str]:
         """Yields what a transition says in another way than the robot and policy_node said it."""
-        executed = self._steps.get(stored.stamp)
-        if executed != stored.steps:
-            yield f"chunk {number} was trained on with {stored.steps} steps, and the robot executed {executed}"
+        result = self._results.get(stored.stamp)
+        if result is None or result.steps != stored.steps:
+            executed = "no result" if result is None else f"{result.steps} steps"
+            yield f"chunk {number} was trained on with {stored.steps} steps, and the robot told of {executed}"
         values = {0.0} if stored.terminated else self._values[number]
         if stored.next_value not in values:
             yield f"chunk {number} was trained on with next value {stored.next_value}, and {sorted(values)} were sent"
@@ -202,8 +206,9 @@ class Judge:
         near = (
             f"{'+'.join(before[0].targets)} killed {before[0].time - (sent_at or 0.0):+.2f} s" if before else "no kill"
         )
-        number, steps = self._number.get(stamp), self._steps.get(stamp)
-        return f"chunk {number} of stamp {stamp}: steps {steps}, {how}, sent at {sent_at}, next: {near}"
+        result = self._results.get(stamp)
+        done = "no result" if result is None else f"status {result.status} after {result.steps} steps {result.text}"
+        return f"chunk {self._number.get(stamp)} of stamp {stamp}: {done}, {how}, sent at {sent_at}, next: {near}"
 
 
 _CLOCK_SLACK = 0.05

@@ -31,12 +31,14 @@ def _stamp(message: Any) -> int:
     return int(message.header.stamp.sec) * 10**9 + int(message.header.stamp.nanosec)
 
 
-def _chunk(message: Any) -> dict[str, Any]:
+def read_chunk(message: Any) -> dict[str, Any]:
+    """Returns what is told of a chunk, or of the value after one."""
     version, value = int(message.policy_version), float(message.value)
     return {"stamp": _stamp(message), "number": int(message.sequence_number), "version": version, "value": value}
 
 
-def _result(message: Any) -> dict[str, Any]:
+def read_result(message: Any) -> dict[str, Any]:
+    """Returns what is told of a result."""
     status, steps = int(message.status), int(message.num_steps)
     return {"stamp": _stamp(message), "status": status, "steps": steps, "text": message.message}
 
@@ -56,13 +58,13 @@ def _event(message: Any) -> dict[str, Any]:
 
 
 TOPICS: dict[str, tuple[type, QoSProfile, Callable[[Any], dict[str, Any]]]] = {
-    "action_chunk": (msg.ActionChunk, EVERYTHING, _chunk),
+    "action_chunk": (msg.ActionChunk, EVERYTHING, read_chunk),
     "robot/left/joint_trajectory": (JointTrajectory, EVERYTHING, lambda message: {"stamp": _stamp(message)}),
-    "execution_result": (msg.ExecutionResult, EVERYTHING, _result),
+    "execution_result": (msg.ExecutionResult, EVERYTHING, read_result),
     "task_reward": (msg.TaskReward, EVERYTHING, lambda message: {"stamp": _stamp(message)}),
     "chunk_outcome": (msg.ChunkOutcome, EVERYTHING, _outcome),
-    "bootstrap": (msg.Bootstrap, EVERYTHING, _chunk),
-    "transition": (msg.Transition, EVERYTHING, lambda message: _chunk(message.chunk)),
+    "bootstrap": (msg.Bootstrap, EVERYTHING, read_chunk),
+    "transition": (msg.Transition, EVERYTHING, lambda message: read_chunk(message.chunk)),
     "transition_ack": (msg.TransitionAck, EVERYTHING, _acknowledgment),
     "policy_version": (msg.PolicyVersion, LATCHED, lambda message: {"version": int(message.version)}),
     "episode_event": (msg.EpisodeEvent, LATCHED, _event),
