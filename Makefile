@@ -5,7 +5,7 @@ JOBS ?= $(shell expr $$(nproc) + 1)
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PYTHON_VENV) -m pytest -p xdist -n $(JOBS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos command-stream lint format bench clean
+.PHONY: help setup demo experiment experiments report test test-slow mutants faults fuzz power-cut chaos bench-store command-stream lint format bench clean
 
 help: ## show this list
 	@echo 'make TARGET [ARGS="..."] [PYTHON=/path/to/python3]'
@@ -49,6 +49,9 @@ power-cut: setup ## replay power cuts after every system call of what is stored,
 chaos: setup ## kill nodes of a simulated graph at random moments, and judge what is lost: KILLS=20 CHUNKS=500 SEED=1
 	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m chaos --kills $(or $(KILLS),20) --chunks $(or $(CHUNKS),500) \
 	  --seed $(or $(SEED),1) $(ARGS)
+
+bench-store: setup ## records a second of the store beside the journal without syncs: ARGS="--rounds 5 --folder DIR"
+	@PYTHONPATH="tools:$$PYTHONPATH" $(PYTHON_VENV) -m store_speed.bench $(ARGS)
 
 STREAM := runs/command-stream
 command-stream: setup ## record 300 chunks in real time beside a training policy, and plot the commands: CHECKPOINT=DIR

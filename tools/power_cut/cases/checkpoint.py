@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from power_cut.case import Case, numbers, say
 
 _NUM_CHECKPOINTS = 3
@@ -72,6 +73,7 @@ def save(directory: Path, version: int) -> None:
             train_state={"moment": _weights(version + 100)},
             assets=Path(assets),
             metadata=Metadata.of(PRESETS["debug"], counters=counters, provenance=Provenance("scratch")),
+            consumed=consumed(version),
         )
     remove_old_checkpoints(directory, keep=_KEPT, in_use=newest)
 
@@ -90,6 +92,7 @@ def read_fault(folder: Path, version: int) -> str:
     params = checkpoint.load_leaves(_params(version))
     state = checkpoint.load_train_state({"moment": _weights(version)})
     same = {
+        "consumed": checkpoint.load_consumed() == consumed(version),
         "counters": checkpoint.require_metadata().counters == Counters("run", policy_version=version),
         "params": all(
             np.array_equal(params[name]["weights"], leaf["weights"]) for name, leaf in _params(version).items()
@@ -99,6 +102,14 @@ def read_fault(folder: Path, version: int) -> str:
         and (checkpoint.assets / "fast" / "tokenizer.json").read_bytes() == _asset(version + 1),
     }
     return ", ".join(f"{name} of version {version} differ" for name, holds in same.items() if not holds)
+
+
+def consumed(version: int) -> Consumed:
+    """Returns the chunks that the weights of a version were made from: three for each update."""
+    made = NOTHING_CONSUMED
+    for update in range(version):
+        made = made.after(update + 1, [("robot_0", 3 * update + each) for each in (1, 0, 2)], num_processors=2)
+    return made
 
 
 def _params(version: int) -> dict[str, dict[str, np.ndarray]]:
