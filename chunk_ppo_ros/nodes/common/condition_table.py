@@ -110,6 +110,13 @@ FOREIGN_PUBLISHER = Condition(
     renewed_by=("publishers",),
     is_error=True,
 )
+FOREIGN_MESSAGES = Condition(
+    key="messages of other nodes",
+    text="messages are not used: {publishers}; stop one of the nodes",
+    cleared="no messages of other nodes come any more",
+    renewed_by=("publishers",),
+    is_error=True,
+)
 TRAINER_LEFT = Condition(
     key="trainer_node",
     text="{name} left the graph; the policy acts until its rollout is full or its transitions are not acknowledged",

@@ -1,0 +1,111 @@
+"""Uses the messages of a topic only where they come from the node that the topic belongs to.
+
+This is identity, not authentication, as in `foreign_publishers.py`. A message that is not used although its node is the
+right one is no loss: whoever sends it repeats it until it is answered. This happens while discovery does not know the
+node yet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+
+from chunk_ppo_ros.nodes.common import condition_table
+from chunk_ppo_ros.nodes.common.peers.foreign_publishers import publishers_of
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.subscriptions import ConditionReporter
+from chunk_ppo_ros.nodes.wire import topics
+
+USUAL_NODES = {
+    topics.ACTION_CHUNK.name: ("policy_node",),
+    topics.BOOTSTRAP.name: ("policy_node",),
+    topics.CHUNK_OUTCOME.name: ("reward_node",),
+    topics.EPISODE_EVENT.name: ("reward_node",),
+    topics.TRANSITION.name: ("reward_node",),
+    topics.TRANSITION_ACK.name: ("trainer_node", "deployment_node"),
+}
+"""The names of the nodes that topics belong to. Where none of them publishes, a topic belongs to the node that sent
+first, as long as it is there."""
+LOOK_PERIOD = 1.0
+"""The time for which a look at the publishers of a topic counts, s of the steady clock."""
+
+
+class PublisherGuard:
+    """Hands on the messages of each topic from one node, and reports the others by name.
+
+    Args:
+        node: the node that subscribes.
+        conditions: reports the condition of the node.
+        clock: returns the steady time, s.
+    """
+
+    def __init__(
+        self, node: Node, conditions: ConditionReporter, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._node = node
+        self._conditions = conditions
+        self._clock = clock
+        self._names: dict[str, dict[bytes, str]] = {}  # by topic, the node of each publisher at the last look
+        self._looked_at: dict[str, float] = {}
+        self._owners: dict[tuple[str, str], str] = {}  # by topic and part
+        self._refused: dict[tuple[str, str], tuple[str, str]] = {}  # by topic and node, the owner and the part
+
+    def only_from_one(self, topic: str, then: Callable[[Any], None]) -> WithOrigin:
+        """Returns the callback of a subscription that calls `then` with the messages of the topic's node alone."""
+        return WithOrigin(lambda message, origin: then(message) if self.admits(topic, origin) else None)
+
+    def admits(self, topic: str, origin: MessageOrigin, *, part: str = "") -> bool:
+        """Returns whether a message comes from the node that its topic belongs to.
+
+        Args:
+            topic: the name of the topic.
+            origin: who sent the message. Releases of rclpy before Kilted do not tell it; the message is then used.
+            part: the part of the topic that belongs to a node of its own, such as a source of rewards.
+        """
+        if not origin.publisher:
+            return True
+        names = self._look(topic, origin.publisher)
+        sender, owner = names.get(origin.publisher, ""), self._owner(topic, part, set(names.values()))
+        if sender and not owner:
+            owner = self._owners[topic, part] = sender
+        if sender and sender != owner:
+            self._refused[topic, sender] = (owner, part)
+            self._report()
+        return sender == owner
+
+    def watch(self) -> None:
+        """Clears the condition when the other nodes have left. It must be called about once a second."""
+        for topic, sender in list(self._refused):
+            if sender not in self._look(topic).values():
+                del self._refused[topic, sender]
+        self._report()
+
+    def _look(self, topic: str, publisher: bytes | None = None) -> dict[bytes, str]:
+        """Returns the nodes by publisher, after a new look where the last one is old or did not show a publisher."""
+        now, known = self._clock(), self._names.get(topic)
+        is_new = publisher is not None and known is not None and publisher not in known
+        if known is None or is_new or now - self._looked_at[topic] >= LOOK_PERIOD:
+            known = self._names[topic] = {id: name for name, id in publishers_of(self._node, topic)}
+            self._looked_at[topic] = now
+        return known
+
+    def _owner(self, topic: str, part: str, present: set[str]) -> str:
+        """Returns the node that a topic belongs to, or an empty string where none is there."""
+        usual = sorted(name for name in present if name.rpartition("/")[2] in USUAL_NODES.get(topic, ()))
+        if usual:
+            return usual[0]
+        owner = self._owners.get((topic, part), "")
+        return owner if owner in present else ""
+
+    def _report(self) -> None:
+        if not self._refused:
+            self._conditions.clear_condition(condition_table.FOREIGN_MESSAGES)
+            return
+        texts = [
+            f"those of {sender} on {topic}{f' as {part}' if part else ''}, which {owner} publishes"
+            for (topic, sender), (owner, part) in sorted(self._refused.items())
+        ]
+        self._conditions.raise_condition(condition_table.FOREIGN_MESSAGES, publishers="; ".join(texts))
