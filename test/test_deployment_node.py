@@ -98,6 +98,20 @@ def test_transitions_are_acknowledged_and_those_of_another_run_refused(start: St
     assert f"run_id must be '{run_id}', got 'other'" in other.message
 
 
+def test_numbers_that_jump_are_refused_and_are_not_followed(start: Start, tmp_path: Path) -> None:
+    graph = start(checkpoints=("a", "b"))
+    run_id = graph.peer.versions[0].run_id
+    for number, sender in ((7000, "robot_0"), (107_000, "robot_0"), (2**64 - 1, "robot_0"), (7001, "robot_9")):
+        chunk = msg.ActionChunk(run_id=run_id, sender=sender, sequence_number=number)
+        graph.peer.transitions.publish(msg.Transition(chunk=chunk))
+    graph.until(lambda: len(graph.peer.acknowledgments) == 4)
+    assert [ack.status for ack in graph.peer.acknowledgments] == [ACK.ACCEPTED, *[ACK.REFUSED_INVALID] * 3]
+    end_episode(graph, tmp_path, 0)
+    graph.peer.tell(EVENT.RESET, 1)
+    graph.until(lambda: len(graph.peer.versions) == 2)
+    assert graph.peer.versions[1].next_sequence_number == 7001
+
+
 def test_an_ended_episode_is_a_line_and_changes_the_results(start: Start, tmp_path: Path) -> None:
     graph = start()
     line = end_episode(

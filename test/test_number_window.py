@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 from rclpy.serialization import serialize_message
 
+from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.types import ChunkId
-from chunk_ppo_ros.nodes.trainer.intake.number_window import NumberWindow
 from chunk_ppo_ros.nodes.trainer.intake.received import read_id, read_transition
 from chunk_ppo_ros.nodes.wire import conversions
 from support.wire_transitions import make_transition

@@ -16,7 +16,7 @@ ID = ChunkId("run", 2**64 - 1, 4, 2, "robot_0")
 
 
 def transition(number: int = 3, *, message: bytes = b"\n\x00message\n") -> SetAsideTransition:
-    return SetAsideTransition("received", ChunkId("run", number, 4, 2), "reward must be within -20..20", message)
+    return SetAsideTransition(ChunkId("run", number, 4, 2), "reward must be within -20..20", message)
 
 
 def put(store: SetAsideStore, *transitions: SetAsideTransition) -> list[OSError | None]:
@@ -43,8 +43,8 @@ def store(tmp_path: Path) -> Iterator[SetAsideStore]:
 
 
 def test_what_is_set_aside_is_read_back_with_its_reason(store: SetAsideStore, tmp_path: Path) -> None:
-    other = SetAsideTransition("update", ID, "|ratio - 1| ünd so on", b"")
-    nameless = SetAsideTransition("restored", None, "it cannot be read", b"\x00\x01")
+    other = SetAsideTransition(ID, "|ratio - 1| ünd so on", b"")
+    nameless = SetAsideTransition(None, "it cannot be read", b"\x00\x01")
     assert put(store, transition(), other, nameless) == [None] * 3
     assert read_set_aside(tmp_path / "set_aside") == [transition(), other, nameless]
 
@@ -65,7 +65,7 @@ def test_the_oldest_are_removed_where_there_are_too_many(store: SetAsideStore, t
 
 
 def test_long_names_and_reasons_are_shortened(store: SetAsideStore, tmp_path: Path) -> None:
-    put(store, SetAsideTransition("received", ChunkId("r" * 10**6, 1, 1, 1, "ü" * 10**6), "x" * 10**6, b"whole"))
+    put(store, SetAsideTransition(ChunkId("r" * 10**6, 1, 1, 1, "ü" * 10**6), "x" * 10**6, b"whole"))
     (read,) = read_set_aside(tmp_path / "set_aside")
     assert read.id is not None and read.message == b"whole"
     assert (len(read.id.run_id), len(read.id.sender), len(read.reason)) == (2000, 2000, 2000)

@@ -21,9 +21,8 @@ MAX_BYTES = 256 * 2**20
 """The size from which on the oldest records are removed, bytes."""
 SEGMENT_BYTES = 16 * 2**20
 """The size from which on a new segment is begun, bytes. The oldest records are removed a segment at a time."""
-STAGES = ("received", "restored", "update")
-"""When a transition was set aside: when it came, when the run was resumed, or when the update with it failed. The kind
-of a record is a place in this list."""
+TRANSITION = 1
+"""The kind of the records."""
 _LONGEST_TEXT = 2000  # characters of a reason or a name
 _REMEMBERED = 4096  # transitions whose repetition is not stored again
 
@@ -33,13 +32,11 @@ class SetAsideTransition:
     """A transition that was set aside.
 
     Attributes:
-        stage: one of STAGES.
         id: the identity that it gives, or None where that cannot be read.
         reason: why it cannot be trained on.
         message: the serialized message, or as much of it as there is.
     """
 
-    stage: str
     id: ChunkId | None
     reason: str
     message: bytes
@@ -47,9 +44,9 @@ class SetAsideTransition:
     def entry(self) -> Entry:
         """Returns its record."""
         id = None if self.id is None else {name: _short(value) for name, value in dataclasses.asdict(self.id).items()}
-        line = json.dumps({"stage": self.stage, "id": id, "reason": _short(self.reason)}).encode()
+        line = json.dumps({"id": id, "reason": _short(self.reason)}).encode()
         sender, number = ("", 0) if self.id is None else (self.id.sender[:60], self.id.sequence_number)
-        return Entry(STAGES.index(self.stage), sender, number, line + b"\n" + self.message)
+        return Entry(TRANSITION, sender, number, line + b"\n" + self.message)
 
     @classmethod
     def of_payload(cls, payload: bytes) -> SetAsideTransition:
@@ -57,7 +54,7 @@ class SetAsideTransition:
         line, _, message = payload.partition(b"\n")
         content = json.loads(line)
         id = None if content["id"] is None else ChunkId(**content["id"])
-        return cls(content["stage"], id, content["reason"], message)
+        return cls(id, content["reason"], message)
 
 
 def _short(value: str | int) -> str | int:
@@ -89,7 +86,7 @@ class SetAsideStore:
         self._store = Store(folder, name=NAME, segment_bytes=segment_bytes)
         self._max_bytes = max_bytes
         self._commit: GroupCommit | None = None
-        self._stored: collections.OrderedDict[tuple[int, ChunkId | None, int], None] = collections.OrderedDict()
+        self._stored: collections.OrderedDict[tuple[ChunkId | None, int], None] = collections.OrderedDict()
         self._segments: dict[Path, int] = {}  # the index of the first record of each
 
     def open(self, run_id: str) -> Contents:
@@ -123,7 +120,7 @@ class SetAsideStore:
         if self._commit is None:
             raise RuntimeError("the store of transitions that are set aside must be opened before it is used")
         entry = transition.entry()
-        key = (entry.kind, transition.id, zlib.crc32(transition.message))
+        key = (transition.id, zlib.crc32(transition.message))
         if key in self._stored:
             on_stored(None)
             return
@@ -147,7 +144,7 @@ class SetAsideStore:
         self._stored.clear()
         self._store.close()
 
-    def _note(self, key: tuple[int, ChunkId | None, int], place: RecordPlace) -> None:
+    def _note(self, key: tuple[ChunkId | None, int], place: RecordPlace) -> None:
         """Remembers a stored transition, and removes the oldest segment where there is too much."""
         self._stored[key] = None
         if len(self._stored) > _REMEMBERED:

@@ -1,1 +1,1 @@
-"""Records which chunks a run has trained on, and in which update."""
+"""Records which chunks a run has trained on, in which update, and how far its numbers have come."""

@@ -16,8 +16,9 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.errors import SettingError
-from chunk_ppo_ros.core.types import DEFAULT_SENDER
+from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId
 from chunk_ppo_ros.evaluation.deployment.plan import DeploymentPlan
 from chunk_ppo_ros.evaluation.deployment.records import EpisodeFile, EpisodeRecord
 from chunk_ppo_ros.evaluation.deployment.results import DeploymentResult, Rate
@@ -27,7 +28,7 @@ from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.deployment.episode_follower import EpisodeFollower
-from chunk_ppo_ros.nodes.wire import parameters, topics
+from chunk_ppo_ros.nodes.wire import conversions, parameters, topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 
 NEVER = 2**31
@@ -46,13 +47,14 @@ class DeploymentNode(Node):
                 "deploy.checkpoints must name a checkpoint, got none; start the graph by the command deploy CHECKPOINT"
             )
         self._folder = config.run.folder
+        self._largest_jump = config.run.max_number_jump
         self._run = DeployedRun.begin_or_continue(config)
         self._plan = DeploymentPlan.of(config)
         self._file = EpisodeFile(self._folder)
         self._records: list[EpisodeRecord] = self._file.read()
         self._follower = EpisodeFollower(self._run.checkpoints)
         self._version = max((record.version for record in self._records), default=-1)
-        self._next_sequence_number = 0
+        self._numbers: NumberWindow | None = None  # It begins with the first chunk after a start of this node.
         self._announced: int | None = None  # the episode for which the policy was announced last
         self._conditions = Conditions(self)
         self._versions = topics.POLICY_VERSION.create_publisher(self)
@@ -135,28 +137,48 @@ class DeploymentNode(Node):
             version=self._version,
             checkpoint=str(Path(checkpoint).resolve()),
             num_required=NEVER,
-            next_sequence_number=self._next_sequence_number,
+            next_sequence_number=self._numbers.next_sequence_number(DEFAULT_SENDER) if self._numbers else 0,
             next_episode=next_episode,
             final=final,
         )
 
     def _on_transition(self, message: msg.Transition) -> None:
         """Acknowledges a transition, so that it is not sent again. Nothing is trained on it."""
-        chunk, ack = message.chunk, msg.TransitionAck
-        known = chunk.run_id == self._run.run_id
-        self._next_sequence_number = max(self._next_sequence_number, chunk.sequence_number + 1 if known else 0)
+        chunk, ack, refusal = message.chunk, msg.TransitionAck, ""
+        try:
+            self._note(conversions.chunk_id(chunk))
+        except ValueError as error:
+            refusal = str(error)
         self._acknowledgments.publish(
             ack(
                 header=header_of(self.get_clock().now().nanoseconds),
                 run_id=chunk.run_id,
                 sender=chunk.sender,
                 sequence_number=chunk.sequence_number,
-                status=ack.ACCEPTED if known else ack.REFUSED_INVALID,
-                message="" if known else f"run_id must be '{self._run.run_id}', got '{chunk.run_id}'",
+                status=ack.REFUSED_INVALID if refusal else ack.ACCEPTED,
+                message=refusal,
                 policy_version=self._version,
                 num_required=NEVER,
             )
         )
+
+    def _note(self, id: ChunkId) -> None:
+        """Notes the numbers of a chunk, from which the next ones follow.
+
+        Raises:
+            ValueError: where the chunk is of another run or robot, or its numbers jump.
+        """
+        if id.run_id != self._run.run_id:
+            raise ValueError(f"run_id must be '{self._run.run_id}', got '{id.run_id}'")
+        numbers = self._numbers or NumberWindow(
+            (DEFAULT_SENDER,),
+            largest_jump=self._largest_jump,
+            next_sequence_number=id.sequence_number,
+            next_episode=id.episode,
+        )
+        numbers.check(id)
+        numbers.note(id)
+        self._numbers = numbers
 
     def _end(self) -> NoReturn:
         """Tells all that the run has reached its end, prints the result, and ends the process."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.consumption.number_window import NumberWindow
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
-from chunk_ppo_ros.nodes.trainer.intake.number_window import NumberWindow
 from chunk_ppo_ros.nodes.trainer.intake.plausibility import check_plausible
 
 

@@ -36,12 +36,13 @@ class NumberWindow:
         self._check("sequence_number", id.sequence_number, self._next_numbers[id.sender])
         self._check("episode", id.episode, self._next_episodes[id.sender])
 
-    def _check(self, name: str, number: int, following: int) -> None:
-        if number > following + self._largest_jump:
-            raise ValueError(
-                f"{name} must be at most {following + self._largest_jump} (run.max_number_jump {self._largest_jump} "
-                f"beyond {following}, which would be next), got {number}; raise the setting where the number is right"
-            )
+    def next_sequence_number(self, sender: str) -> int:
+        """Returns the number that the next chunk of a robot of the run gets."""
+        return self._next_numbers[sender]
+
+    def next_episode(self, sender: str) -> int:
+        """Returns the number that the next episode of a robot of the run gets."""
+        return self._next_episodes[sender]
 
     def note(self, id: ChunkId) -> None:
         """Records the numbers of a chunk that is known to be of the run."""
@@ -56,3 +57,10 @@ class NumberWindow:
         following = self._next_episodes.get(sender)
         if following is not None and following <= episode <= following + self._largest_jump:
             self._next_episodes[sender] = episode + 1
+
+    def _check(self, name: str, number: int, following: int) -> None:
+        if number > following + self._largest_jump:
+            raise ValueError(
+                f"{name} must be at most {following + self._largest_jump} (run.max_number_jump {self._largest_jump} "
+                f"beyond {following}, which would be next), got {number}; raise the setting where the number is right"
+            )
