@@ -40,7 +40,8 @@ class Hole:
 class UnfinishedTail:
     """Bytes at the end of a segment that are no whole record.
 
-    This is normal after a power cut or on a full disk: the record was being written, and nobody relied on it yet.
+    This is normal after a power cut or on a full disk: the record was being written, and nobody relied on it yet. If
+    the last record of a store is damaged later, it looks the same.
 
     Attributes:
         segment: the file.
@@ -53,9 +54,8 @@ class UnfinishedTail:
     end: int
 
     def __str__(self) -> str:
-        return (
-            f"bytes {self.offset} to {self.end} of {self.segment} are the beginning of a record that was not finished"
-        )
+        where = f"bytes {self.offset} to {self.end} of {self.segment}"
+        return f"{where} are no whole record: it was not finished, or is damaged"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +67,12 @@ class SegmentHeader:
         run_id: the run that the records belong to. It is empty where no run was known yet.
         message_format: the format of the serialized messages.
         first_index: the index of the first record.
-        removed_before: the records of this segment that have a lower index were removed on purpose. It is 0 where none
-            were.
     """
 
     store: str
     run_id: str
     message_format: int
     first_index: int
-    removed_before: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +107,11 @@ class Contents:
     records: tuple[RecordPlace, ...] = ()
     holes: tuple[Hole, ...] = ()
     unfinished: tuple[UnfinishedTail, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no record can be missing: nothing is damaged, and nothing was being written."""
+        return not self.holes and not self.unfinished
 
     @property
     def next_index(self) -> int:

@@ -19,7 +19,7 @@ MAX_PAYLOAD = 2**30
 """The largest payload, bytes. A larger length in a record is damage."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Key:
     """Says which message a record holds.
 
@@ -34,7 +34,7 @@ class Key:
     number: int
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
     """Something to append.
 
@@ -71,7 +71,7 @@ class Entry:
         return Key(self.kind, self.sender, self.number)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RecordPlace:
     """Says where a record is and what it is about, without its payload.
 
@@ -102,7 +102,7 @@ class RecordPlace:
         return self.payload_offset + self.length
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """A record with its payload."""
 
@@ -110,7 +110,7 @@ class Record:
     payload: bytes
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RecordHeader:
     """The header of a record, whose checksum was right.
 

@@ -12,6 +12,7 @@ from chunk_ppo_ros.data.store.records import HEADER_BYTES, MAGIC, RecordHeader, 
 from chunk_ppo_ros.data.store.segment_file import MAX_HEADER, decode_segment_header, first_index_of
 
 _BLOCK = 2**20
+_PAGE = 4096  # bytes that are read for the header of a record whose payload is skipped
 _LONGEST_HEADER = HEADER_BYTES + 255
 
 
@@ -46,7 +47,7 @@ def scan(path: Path, *, end_index: int | None, check_payloads: bool = True) -> S
         OSError: when the file cannot be read.
         UserError: when a later version of this package wrote the file in another format.
     """
-    with path.open("rb", buffering=_BLOCK) as file:
+    with path.open("rb", buffering=_BLOCK if check_payloads else _PAGE) as file:
         return _Scan(file, path, end_index, check_payloads).run()
 
 
@@ -68,8 +69,6 @@ class _Scan:
         found = decode_segment_header(self._bytes(0, MAX_HEADER), self._path)
         header, self._known_until = found or (None, 0)
         self._run_id = header.run_id if header else ""
-        if header is not None:
-            self._next = max(self._next, header.removed_before)
         offset = self._known_until
         while offset < self._size:
             offset = self._step(offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def read_payload(place: RecordPlace) -> bytes:
 class Store:
     """A folder of segments that one process writes.
 
-    All methods may be called from any thread, but only one at a time may append.
+    All methods may be called from any thread.
 
     Args:
         folder: the folder of the store. It is made by `open` if it is missing.
@@ -90,6 +91,7 @@ class Store:
         self._run_id = run_id
         self._segment_bytes = segment_bytes
         self._lock: FolderLock | None = None
+        self._appending = threading.Lock()
         self._writer: StoreWriter | None = None
 
     def open(self, *, check_payloads: bool = True) -> Contents:
@@ -106,7 +108,7 @@ class Store:
         """
         self._lock = FolderLock(self.folder)
         try:
-            self._sync_all()
+            self._sync_newest()
             contents = read_store(self.folder, check_payloads=check_payloads)
             self._check_formats(contents.segments)
             self._put_aside_empty(contents)
@@ -126,8 +128,9 @@ class Store:
         Raises:
             OSError: when the segment of the last run cannot be synced.
         """
-        self._run_id = run_id
-        self._opened().begin_run(run_id)
+        with self._appending:
+            self._run_id = run_id
+            self._opened().begin_run(run_id)
 
     def append(self, entries: Sequence[Entry], *, sync: bool = True) -> list[RecordPlace]:
         """Appends records, and returns their places when the records survive a power cut.
@@ -139,7 +142,8 @@ class Store:
         Raises:
             OSError: when they are not stored, for example because the disk is full. None of them is read later.
         """
-        return self._opened().append(entries, sync=sync)
+        with self._appending:
+            return self._opened().append(entries, sync=sync)
 
     def read(self, place: RecordPlace) -> bytes:
         """Returns the payload of a record, whose checksums are compared again.
@@ -176,31 +180,32 @@ class Store:
         Raises:
             OSError: when it cannot be synced.
         """
-        writer, lock = self._writer, self._lock
-        self._writer = self._lock = None
-        try:
-            if writer is not None:
-                writer.close()
-        finally:
-            if lock is not None:
-                lock.release()
+        with self._appending:
+            writer, lock = self._writer, self._lock
+            self._writer = self._lock = None
+            try:
+                if writer is not None:
+                    writer.close()
+            finally:
+                if lock is not None:
+                    lock.release()
 
     def _opened(self) -> StoreWriter:
         if self._writer is None:
             raise RuntimeError(f"the store {self.folder} must be opened before it is used")
         return self._writer
 
-    def _sync_all(self) -> None:
-        """Syncs what an earlier process wrote and may not have synced before it died.
+    def _sync_newest(self) -> None:
+        """Syncs what the last process wrote and may not have synced before it died.
 
-        Otherwise this process would rely on records that are in the memory of the machine only.
+        Otherwise this process would rely on records that are in the memory of the machine only. All earlier segments
+        were synced before a later one was begun.
         """
-        for path in list_segments(self.folder):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for path in list_segments(self.folder)[-1:]:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                # After an error of the disk, memory may hold bytes that are not on it. They are read from it anew.
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         sync_folder(self.folder)
 
     def _check_formats(self, segments: Sequence[Segment]) -> None:
@@ -220,5 +225,5 @@ class Store:
         """
         used = {place.segment for place in contents.records} | {hole.segment for hole in contents.holes}
         for segment in contents.segments:
-            if segment.path not in used and not (segment.header and segment.header.removed_before):
+            if segment.path not in used:
                 segment.path.replace(segment.path.with_suffix(_UNFINISHED))

@@ -11,8 +11,11 @@ from pathlib import Path
 from chunk_ppo_ros.data.store.contents import Contents
 from chunk_ppo_ros.data.store.group_commit import GroupCommit, Result
 from chunk_ppo_ros.data.store.records import Entry, Key, RecordPlace
-from chunk_ppo_ros.data.store.segment_file import first_index_of
-from chunk_ppo_ros.data.store.store import Store
+from chunk_ppo_ros.data.store.segment_file import first_index_of, list_segments
+from chunk_ppo_ros.data.store.store import DamagedRecord, Store
+
+MAX_SEGMENTS = 8
+"""The number of segments from which on the messages of the oldest are written anew, so that it can be removed."""
 
 _SETTLED = 0x80
 """Is added to the kind of a message in the record that says that the message is settled."""
@@ -129,7 +132,9 @@ class StoredQueue:
         on_durable(result if isinstance(result, OSError) else None)
 
     def _remember(self, place: RecordPlace) -> None:
-        self._forget(place.key)
+        former = self._places.get(place.key)
+        if former is not None:
+            self._unsettled[former.segment] -= 1
         self._places[place.key] = place
         self._unsettled[place.segment] += 1
 
@@ -141,10 +146,34 @@ class StoredQueue:
     def _remove_settled(self) -> None:
         """Removes the oldest segments, as far as all of their messages are settled. The thread of the store calls it.
 
-        A segment that cannot be removed stays, and the next call tries again.
+        A message that is never settled does not keep all later segments: it is written anew. What the disk refuses now
+        is tried again by the next call.
         """
+        with contextlib.suppress(OSError):
+            self._remove_oldest()
+            paths = list_segments(self.store.folder)
+            if len(paths) > MAX_SEGMENTS:
+                self._write_anew(paths[0])
+                self._remove_oldest()
+
+    def _remove_oldest(self) -> None:
         with self._lock:
             self._unsettled = +self._unsettled
             before = min(map(first_index_of, self._unsettled), default=2**64)
-        with contextlib.suppress(OSError):
-            self.store.remove_segments(before)
+        self.store.remove_segments(before)
+
+    def _write_anew(self, segment: Path) -> None:
+        """Appends the messages of a segment that are not settled once more.
+
+        Raises:
+            OSError: when one cannot be read or stored. Those before it are stored.
+        """
+        with self._lock:
+            places = [place for place in self._places.values() if place.segment == segment]
+        for place in places:
+            with contextlib.suppress(DamagedRecord):  # It stays where it is, and `read` tells it to the node.
+                entry = Entry(place.key.kind, place.key.sender, place.key.number, self.store.read(place))
+                (copy,) = self.store.append([entry])
+                with self._lock:
+                    if place.key in self._places:
+                        self._remember(copy)
