@@ -60,8 +60,10 @@ def make_chunk(*, value: float, version: int = 0) -> types.SampledChunk:
 class Neighbors(Node):
     """Plays everyone whom reward_node talks to, in one node. It answers transitions as `ack` says."""
 
+    name = "neighbors"
+
     def __init__(self, context: Context) -> None:
-        super().__init__("neighbors", context=context)
+        super().__init__(self.name, context=context)
         self.ack: int | None = Ack.ACCEPTED
         self.events: list[msg.EpisodeEvent] = []
         self.outcomes: list[msg.ChunkOutcome] = []
@@ -255,6 +257,43 @@ def test_transitions_are_repeated_until_they_are_acknowledged(graph: Graph) -> N
     graph.others.ack = Ack.ACCEPTED
     graph.until(lambda: len(graph.node.outbox.delivery) == 0, timeout=20.0)
     assert {message.chunk.sequence_number for message in graph.others.transitions} == {0}
+
+
+class Forger(Neighbors):
+    """Publishes on the same topics under another name."""
+
+    name = "forger"
+
+
+def test_messages_of_another_node_are_named_and_not_used(graph: Graph, capfd: pytest.CaptureFixture[str]) -> None:
+    """The first node that sends on a topic goes on. A forged acknowledgment would make reward_node forget a transition.
+
+    A forged reward would be trained on, and a forged chunk would take the place of the true one.
+    """
+    graph.announce()
+    graph.start()
+    graph.play(0)
+    graph.play(1, chunk=1)
+    graph.until(lambda: len(graph.others.transitions) == 1)
+    others, forger = graph.others, graph.add(Forger(graph.others.context))
+    forger.ack = others.ack = None
+    for topic in ("action_chunk", "transition_ack", "task_reward"):
+        graph.until(lambda topic=topic: graph.node.count_publishers(topic) == 2)
+    graph.spin(0.2)
+    graph.others = forger
+    graph.sample(2, chunk=2, value=9.0)
+    graph.judge(2, reward=50.0)
+    graph.spin(0.2)
+    graph.others = others
+    graph.play(2, chunk=2, value=0.25)  # Chunk 1 is followed by the true chunk.
+    forger.acks.publish(Ack(run_id=RUN, sender="robot_0", sequence_number=1, status=Ack.ACCEPTED))
+    graph.until(lambda: len(others.transitions) == 3)  # Nobody has acknowledged chunk 1, so that it comes again.
+    assert [message.chunk.sequence_number for message in others.transitions] == [0, 1, 1]
+    assert others.transitions[1].next_value == 0.25 and others.outcomes[-1].reward == 2.0
+    log = capfd.readouterr().err
+    for topic in ("action_chunk", "transition_ack", "task_reward as task"):
+        assert f"those of /forger on {topic}, which /neighbors publishes" in log
+    graph.remove(forger)
 
 
 def test_a_silent_trainer_holds_the_policy_and_nothing_is_lost(graph: Graph) -> None:

@@ -13,6 +13,8 @@ from std_msgs.msg import Float32
 from chunk_ppo_ros.config import RewardConfig
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.peers.message_origin import MessageOrigin, WithOrigin
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.run_records import RunRecords
 from chunk_ppo_ros.nodes.wire import reports, topics
@@ -29,6 +31,7 @@ class ReportIntake:
         records: the records of the run, which the reports go to.
         conditions: the conditions of the node.
         on_report: is called after each report about a chunk, because the chunk may be complete then.
+        guard: leaves out the rewards of a source that come from another node than its own; None makes one.
     """
 
     def __init__(
@@ -39,14 +42,16 @@ class ReportIntake:
         conditions: Conditions,
         *,
         on_report: Callable[[], None],
+        guard: PublisherGuard | None = None,
     ) -> None:
         self._logger = node.get_logger()
         self._config = config
         self._records = records
         self._conditions = conditions
+        self._guard = guard or PublisherGuard(node, conditions)
         self._on_report = on_report
         topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
-        topics.TASK_REWARD.create_subscription(node, self._on_reward)
+        topics.TASK_REWARD.create_subscription(node, WithOrigin(self._on_reward))
         subscribe(node, conditions, topics.TAKEOVER_STATE, self._on_takeover_state)
         topics.HUMAN_FEEDBACK.create_subscription(node, self._on_feedback)
 
@@ -68,9 +73,11 @@ class ReportIntake:
         self._records.join.add_execution(reports.execution_report(message), now=time.monotonic())
         self._on_report()
 
-    def _on_reward(self, message: msg.TaskReward) -> None:
+    def _on_reward(self, message: msg.TaskReward, origin: MessageOrigin) -> None:
         if message.source not in self._config.sources:
             self._conditions.raise_condition(condition_table.SOURCE_UNKNOWN, source=message.source)
+            return
+        if not self._guard.admits(topics.TASK_REWARD.name, origin, part=message.source):
             return
         stamp = time_to_ns(message.header.stamp)
         self._records.join.add_source(stamp, reports.source_report(message), now=time.monotonic())

@@ -19,6 +19,7 @@ from chunk_ppo_ros.core.execution import Status
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.peers.foreign_publishers import RunGuard
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.reward.episode_control import EpisodeControl
@@ -46,7 +47,8 @@ class RewardNode(Node):
         self._records = RunRecords(self._config, prompt_for=lambda episode: self._control.prompt_of(episode))
         conditions = Conditions(self)
         self._watch = RewardWatch(self, reward, conditions, announcer=self._config.deploy.announcer)
-        self.outbox = TransitionOutbox(self, conditions)
+        self._publisher_guard = PublisherGuard(self, conditions)
+        self.outbox = TransitionOutbox(self, conditions, self._publisher_guard)
         self._control = EpisodeControl(
             self, self._config, self._records, self.outbox, conditions, refuse=self._refuse, deliver=self._deliver
         )
@@ -54,9 +56,11 @@ class RewardNode(Node):
         self._guard = RunGuard(self, conditions)
         self._outcomes = topics.CHUNK_OUTCOME.create_publisher(self)
         subscribe(self, conditions, topics.POLICY_VERSION, self._on_version)
-        topics.ACTION_CHUNK.create_subscription(self, self._on_chunk)
-        topics.BOOTSTRAP.create_subscription(self, self._on_bootstrap)
-        self._intake = ReportIntake(self, reward, self._records, conditions, on_report=self._advance)
+        for topic, on_message in ((topics.ACTION_CHUNK, self._on_chunk), (topics.BOOTSTRAP, self._on_bootstrap)):
+            topic.create_subscription(self, self._publisher_guard.only_from_one(topic.name, on_message))
+        self._intake = ReportIntake(
+            self, reward, self._records, conditions, on_report=self._advance, guard=self._publisher_guard
+        )
         self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
@@ -214,6 +218,7 @@ class RewardNode(Node):
 
     def _tick(self) -> None:
         self._control.tick(time.monotonic())
+        self._publisher_guard.watch()
         if self._director.final:
             return
         if (refused := self._guard.take_refused()) is not None:

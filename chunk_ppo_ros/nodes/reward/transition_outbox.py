@@ -7,6 +7,7 @@ from rclpy.node import Node
 
 from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
 from chunk_ppo_ros.nodes.common.conditions import Conditions
+from chunk_ppo_ros.nodes.common.peers.publisher_guard import PublisherGuard
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.rewards.delivery import Delivery
@@ -20,14 +21,17 @@ class TransitionOutbox:
     Args:
         node: the node that publishes on `transition` and listens on `transition_ack`.
         conditions: the conditions of the node.
+        guard: leaves out acknowledgments of other nodes than the trainer, which would make transitions forgotten;
+            None makes one.
     """
 
-    def __init__(self, node: Node, conditions: Conditions) -> None:
+    def __init__(self, node: Node, conditions: Conditions, guard: PublisherGuard | None = None) -> None:
         self._logger = node.get_logger()
         self._run_id = ""
         self._delivery: Delivery[msg.Transition] = Delivery()
         self._publisher = topics.TRANSITION.create_publisher(node)
-        subscribe(node, conditions, topics.TRANSITION_ACK, self._on_ack)
+        only_from_one = (guard or PublisherGuard(node, conditions)).only_from_one
+        subscribe(node, conditions, topics.TRANSITION_ACK, self._on_ack, note_sender=only_from_one)
 
     @property
     def delivery(self) -> Delivery[msg.Transition]:
