@@ -126,7 +126,7 @@ def test_a_file_that_nobody_made_is_an_error() -> None:
 
 @STRACE
 @pytest.mark.parametrize(
-    ("name", "every"), [("unsynced", 3), ("store", 3), ("group", 3), ("queue", 3), ("checkpoint", 29)]
+    ("name", "every"), [("unsynced", 3), ("store", 3), ("group", 3), ("queue", 3), ("counter", 3), ("checkpoint", 29)]
 )
 def test_power_cuts_lose_nothing_that_was_promised(name: str, every: int) -> None:
     """The journal without a sync must lose something, or the replay would show nothing."""
@@ -135,9 +135,11 @@ def test_power_cuts_lose_nothing_that_was_promised(name: str, every: int) -> Non
     assert ("broken=0 " not in printed) == (name == "unsynced")
 
 
-@pytest.mark.parametrize("kind", ["segment", "checkpoint", "metadata.json", "consumed.json"])
+@pytest.mark.parametrize(
+    "kind", ["segment", "counter_file", "state_file", "checkpoint", "metadata.json", "consumed.json"]
+)
 def test_damage_is_never_taken_for_content(kind: str) -> None:
-    """Segments and files of checkpoints are cut in 20 ways, and bits in them are flipped in 20 ways."""
+    """Files of each kind are cut in 20 ways, and bits in them are flipped in 20 ways."""
     assert f"stored={kind} cuts=20 flips=20 " in power_cut("--part", "damage", "--damages", "20", "--only", kind)
 
 

@@ -6,6 +6,7 @@ import contextlib
 from pathlib import Path
 
 from chunk_ppo_ros.core.counter_file import CounterFile
+from chunk_ppo_ros.core.files.checked_json import read_checked_json, write_checked_json
 from chunk_ppo_ros.data.store import Entry, Store, read_payload, read_store
 from power_cut.case import payload
 from power_cut.cases.checkpoint import consumed, read_fault, save
@@ -14,6 +15,7 @@ from power_cut.damage import Stored
 _NUM_RECORDS = 60
 _SEGMENT_BYTES = 6000
 _VERSION = 3
+_STATE = {"run_id": "run", "counts": [{"prompt": "reach", "ended": 12}], "times": {"acting": 1.25, "waiting": 1e-3}}
 
 
 class SegmentFiles(Stored):
@@ -71,6 +73,21 @@ class CounterFiles(Stored):
         return "" if found == 12_345 else f"the number is {found}"
 
 
+class StateFiles(Stored):
+    """A JSON file with a checksum, as the counts of a run and the settings of a deployment have."""
+
+    name = "state_file"
+
+    def write(self, folder: Path) -> None:
+        """Writes counts, times and settings."""
+        write_checked_json(folder / "state.json", _STATE, indent=2)
+
+    def judge(self, folder: Path) -> str:
+        """Reads the file."""
+        found = read_checked_json(folder / "state.json")
+        return "" if _STATE.items() <= found.items() else f"the state is {found}"
+
+
 class CheckpointFiles(Stored):
     """All files of a checkpoint: arrays, assets and JSON."""
 
@@ -123,4 +140,4 @@ def _entry(number: int) -> Entry:
     return Entry(1, "robot_0", number, payload(number))
 
 
-STORED = (SegmentFiles, CounterFiles, CheckpointFiles, MetadataFiles, ConsumedFiles)
+STORED = (SegmentFiles, CounterFiles, StateFiles, CheckpointFiles, MetadataFiles, ConsumedFiles)
