@@ -170,7 +170,7 @@ def test_the_first_checkpoint_of_a_graph_that_failed_at_its_start_is_removed(
     imitation: Path, tmp_path: Path, graphs: Graphs
 ) -> None:
     flags = ["graph", *places(tmp_path), "--pretrained_checkpoint_path", str(imitation)]
-    kept, journal = tmp_path / "kept" / "cup", tmp_path / "runs" / "cup" / "journal" / "v0"
+    kept, journal = tmp_path / "kept" / "cup", tmp_path / "runs" / "cup" / "store" / "journal"
     graphs.work, graphs.status = lambda config: save_own(kept, step=0), 1
     for _ in range(2):  # The corrected command needs no other name.
         assert main(flags) == 1
@@ -183,7 +183,10 @@ def test_the_first_checkpoint_of_a_graph_that_failed_at_its_start_is_removed(
     kept.rename(tmp_path / "moved")
     graphs.status = 1
     journal.mkdir(parents=True)
-    (journal / "3").write_bytes(b"a transition")
+    (journal / "LOCK").touch()
+    assert main(flags) == 1
+    assert not kept.exists()  # A store without a record holds nothing that could be lost.
+    (journal / "00000000000000000000.log").write_bytes(b"a transition")
     assert main(flags) == 1
     assert kept.is_dir()  # What the robot did is not thrown away.
 

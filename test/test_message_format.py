@@ -15,9 +15,10 @@ from chunk_ppo_ros.config import TrainConfig
 from chunk_ppo_ros.core.errors import EpisodesError, UserError
 from chunk_ppo_ros.core.types import RewardTerm
 from chunk_ppo_ros.data.bags.bag_writer import BagRecorder
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.earlier_journal import take_over
 from chunk_ppo_ros.data.message_format import FORMAT
 from chunk_ppo_ros.data.readers import read_episodes
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.wire import reports, topics
@@ -159,9 +160,9 @@ def test_a_journal_of_older_messages_is_refused_by_one_sentence(tmp_path: pathli
     path = tmp_path / "journal" / "v3" / "7.cdr"
     path.parent.mkdir(parents=True)
     path.write_bytes(old_message(load_old_types(), "Transition", sequence_number=7, policy_version=3))
-    journal = TransitionJournal(tmp_path / "journal")
+    journal = RolloutJournal(tmp_path / "store" / "journal")
     with pytest.raises(UserError) as caught:
-        journal.read(version=3)
+        take_over(tmp_path / "journal", journal)
     assert str(caught.value) == (
         f"a journaled transition must have message format {FORMAT}, got another one in {path}; go on with the version "
         f"of chunk_ppo_ros that wrote it until the next update, or remove {path.parent} and have its chunks sampled "

@@ -27,11 +27,8 @@ pytestmark = pytest.mark.graph
 @contextlib.contextmanager
 def receiving_thread(folder: Path, num_transitions: int) -> Iterator[None]:
     """Stands for the receiving process."""
-    try:
-        with spinning(topic_bench.Receiver(folder, num_transitions)):
-            yield
-    finally:
-        assert not list(folder.glob("*/*"))  # The journal of each rollout is removed.
+    with spinning(topic_bench.Receiver(folder, num_transitions)):
+        yield
 
 
 def test_transitions_are_sent_with_eight_and_with_one_under_way(

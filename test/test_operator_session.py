@@ -21,7 +21,8 @@ from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.config.parameter_file import load_config_file, write_parameter_file
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.rollout_journal import JournalIndex
+from chunk_ppo_ros.data.store import read_payload, read_store
 from chunk_ppo_ros.nodes.wire import services
 from chunk_ppo_ros.robot import aloha
 from support.small_policy import MODEL, make_gentle_tokenizer, save_own
@@ -197,14 +198,21 @@ def test_what_an_operator_does_reaches_training_exactly(
     with Session(tmp_path, parameters, os.environ | {"PYTHONPATH": path}) as session:
         expected = run_session(session)
         assert session.stop() == 128 + signal.SIGINT, session.log.read_text()
-    kept = TransitionJournal(config.run.folder / "journal").read(version=0).values()
-    trained = [deserialize_message(each, msg.Transition) for each in kept]
+    trained = accepted_transitions(config.run.folder / "store" / "journal")
     rows = {episode: row_of(session, episode, trained) for episode in expected}
     assert rows == {episode: wanted_row(session, episode, *how) for episode, how in expected.items()}
     helped = rows[1]
     assert helped.cut == 1 and helped.human >= 3
     assert sum(row.trained for row in rows.values()) == len(trained)
     assert_arms_were_safe(session)
+
+
+def accepted_transitions(folder: Path) -> list[msg.Transition]:
+    """Returns the transitions of a journal whose episodes were not discarded."""
+    contents = read_store(folder)
+    index = JournalIndex.of(contents, contents.records[0].run_id)
+    stored = [deserialize_message(read_payload(index.places[key]), msg.Transition) for key in sorted(index.places)]
+    return [one for one in stored if (one.chunk.sender, one.chunk.episode) not in index.discarded]
 
 
 def assert_arms_were_safe(session: Session) -> None:

@@ -13,9 +13,14 @@ from pathlib import Path
 
 import pytest
 from chunk_ppo_msgs import msg
+from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config.parameter_file import write_parameter_file
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError, UserError
+from chunk_ppo_ros.data.rollout_journal import JournalIndex, RolloutJournal, read_transitions
+from chunk_ppo_ros.data.store import read_store
+from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed
 from chunk_ppo_ros.nodes.common.runner import EndOfRun
 from chunk_ppo_ros.nodes.trainer import run_loader, trainer_node
 from chunk_ppo_ros.nodes.wire import conversions, qos
@@ -110,9 +115,16 @@ def graph(start):
 
 @pytest.fixture
 def journal(tmp_path):
-    """Returns the files of the journal, relative to it."""
-    folder = tmp_path / "runs" / "debug" / "journal"
-    return lambda: sorted(str(path.relative_to(folder)) for path in folder.glob("*/*"))
+    """Returns the numbers of the stored transitions that the newest checkpoint has not trained on."""
+
+    def waiting():
+        index = JournalIndex.of(read_store(tmp_path / "runs" / "debug" / "store" / "journal"), "run")
+        checkpoints = (path for path in tmp_path.rglob("step_*") if (path / "consumed.json").is_file())
+        newest = max(checkpoints, key=lambda path: int(path.name.split("_")[1]))
+        consumed = read_consumed(newest).chunks
+        return sorted(key[1] for key in index.places if key not in consumed and key not in index.left_out)
+
+    return waiting
 
 
 def send(graph, *numbers, **fields):
@@ -152,7 +164,7 @@ def test_the_start_is_announced_when_it_is_on_disk(graph):
 def test_a_rollout_is_journaled_acknowledged_trained_on_in_order_and_announced(graph, journal, tmp_path):
     send(graph, 2, 0, 3)
     assert graph.peer.statuses() == [(2, ACK.ACCEPTED, 1), (0, ACK.ACCEPTED, 2), (3, ACK.ACCEPTED, 3)]
-    assert journal() == ["v0/0.cdr", "v0/2.cdr", "v0/3.cdr"]
+    assert journal() == [0, 2, 3]
     send(graph, 1)
     graph.until(lambda: len(graph.peer.versions) == 2)
     version = graph.peer.versions[-1]
@@ -185,10 +197,10 @@ def test_repeated_and_foreign_transitions_are_answered_and_not_counted(graph):
 
 
 def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):
-    def fail(path, content):
+    def fail(descriptor, parts):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("chunk_ppo_ros.data.journal.write_atomically", fail)
+    monkeypatch.setattr("os.writev", fail)
     acks = send(graph, 0, 1)
     assert [(ack.status, ack.num_accepted) for ack in acks] == [(ACK.RETRY, 0), (ACK.RETRY, 0)]
     assert "No space left on device" in acks[0].message
@@ -201,12 +213,14 @@ def test_a_full_disk_asks_for_a_repetition_and_is_told_once(graph, monkeypatch):
 def test_a_discarded_episode_leaves_the_rollout_and_the_journal(graph, journal):
     send(graph, 0, 1, episode=0)
     send(graph, 2, episode=1)
-    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
+    graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, sender="robot_7")  # It is an episode of another robot.
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED, sender="robot_0")
     graph.until(lambda: len(graph.peer.acks) == 5)
     assert graph.peer.statuses()[3:] == [(0, ACK.DISCARDED, 1), (1, ACK.DISCARDED, 1)]
-    assert journal() == ["v0/2.cdr"]
     late = send(graph, 3, episode=0)[0]
     assert (late.status, late.num_accepted) == (ACK.DISCARDED, 1)
+    configure_again(graph)
+    assert journal() == [2]
 
 
 def test_an_episode_is_recorded(graph, tmp_path):
@@ -299,7 +313,7 @@ def test_a_run_goes_on_when_its_node_is_cleaned_up_and_configured_again(graph, j
     assert operator(graph).ask("activate", "activate") == [True, False]
     graph.until(lambda: len(graph.peer.versions) == 2)
     assert [version.version for version in graph.peer.versions] == [0, 0]
-    assert journal() == kept != []
+    assert journal() == kept == [0]
     (ack,) = send(graph, 1)
     assert (ack.status, ack.num_accepted) == (ACK.ACCEPTED, 2)
 
@@ -333,18 +347,20 @@ def test_episodes_that_end_while_the_node_has_no_run_count_when_it_has_one(graph
     send(graph, 0, episode=0)
     send(graph, 1, episode=1)
     assert operator(graph).ask("deactivate", "cleanup") == [True] * 2
-    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED)
-    graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, run_id="another run")
+    graph.peer.end_episode(0, msg.EpisodeEvent.DISCARDED, sender="robot_0")
+    graph.peer.end_episode(1, msg.EpisodeEvent.DISCARDED, sender="robot_0", run_id="another run")
     graph.peer.end_episode(2, msg.EpisodeEvent.SUCCESS)
     graph.spin(0.1)
     assert len(journal()) == 2 and graph.peer.metrics == []
     assert operator(graph).ask("configure") == [True]
     graph.until(lambda: graph.peer.metrics)
-    assert journal() == ["v0/1.cdr"]
     assert [metric.value for metric in graph.peer.metrics[0].metrics if metric.name == "episode/episode"] == [2.0]
     graph.until(lambda: graph.node.is_ready)
     assert operator(graph).ask("activate") == [True]
     graph.until(lambda: graph.peer.versions[-1].num_accepted == 1)
+    assert send(graph, 0, episode=0)[0].status == ACK.DISCARDED
+    configure_again(graph)
+    assert journal() == [1]
 
 
 @pytest.mark.parametrize("transitions", [("deactivate", "activate"), ("deactivate", "cleanup", "configure")])
@@ -426,13 +442,41 @@ def test_a_start_that_fails_is_told_where_the_node_is_started_by_hand(start):
 
 
 def test_a_fresh_run_does_not_take_the_journal_of_an_older_one(start, tmp_path, journal):
-    old = tmp_path / "runs" / "debug" / "journal" / "v0" / "9.cdr"
-    old.parent.mkdir(parents=True)
-    old.write_bytes(b"old")
+    older = RolloutJournal(tmp_path / "runs" / "debug" / "store" / "journal")
+    older.open()
+    older.begin_run("an older run", NOTHING_CONSUMED)
+    older.add(("robot_0", 9), b"old", lambda error: None)
+    older.close()
     graph = start()
     graph.until(lambda: graph.peer.versions)
+    assert (graph.peer.versions[0].num_accepted, graph.peer.versions[0].next_sequence_number) == (0, 0)
     assert journal() == []
-    assert graph.logged("journals of past versions or other runs are removed: v0") == 1
+    assert read_transitions(older.folder, "an older run", [("robot_0", 9)])  # It stays on disk.
+
+
+def test_a_journal_of_an_earlier_release_is_taken_over(start, tmp_path, journal):
+    FakeLearner.start(node_config(tmp_path))  # There is a checkpoint to resume from.
+    old = tmp_path / "runs" / "debug" / "journal" / "v0" / "2.cdr"
+    old.parent.mkdir(parents=True)
+    message = serialize_message(conversions.transition_to_message(make_transition(2)))
+    old.write_bytes(b"chunk_ppo_ros transition, message format 2\n" + message)
+    graph = start(run={"resume": True})
+    graph.until(lambda: graph.peer.versions)
+    assert (graph.peer.versions[0].num_accepted, graph.peer.versions[0].next_sequence_number) == (1, 3)
+    assert send(graph, 2)[0].status == ACK.DUPLICATE
+    assert not old.exists()
+
+
+def test_a_second_trainer_of_a_run_is_refused_by_one_sentence(graph, tmp_path):
+    parameters = tmp_path / "second.yaml"
+    write_parameter_file(node_config(tmp_path), parameters)
+    command = [sys.executable, "-m", "support.fake_learner", "0", "--ros-args", "--params-file", str(parameters)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120.0, check=False)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "must be written by one process, but process" in result.stderr
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["step_0"]
+    assert send(graph, 0)[0].status == ACK.ACCEPTED
 
 
 def test_a_journal_of_older_messages_ends_a_resume_and_stays(start, tmp_path, journal):
@@ -443,7 +487,7 @@ def test_a_journal_of_older_messages_ends_a_resume_and_stays(start, tmp_path, jo
     graph = start(run={"resume": True})
     with pytest.raises(UserError, match=r"must have message format 2, got another one in .*9\.cdr; go on with"):
         graph.until(lambda: False)
-    assert journal() == ["v0/9.cdr"]
+    assert old.is_file()
 
 
 def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path, journal):
@@ -454,7 +498,7 @@ def test_a_trainer_killed_in_mid_update_goes_on_from_its_journal(start, tmp_path
         graph.spin(0.5)
         assert first.poll() is None
         first.send_signal(signal.SIGKILL)
-    assert journal() == ["v0/0.cdr", "v0/1.cdr", "v0/2.cdr", "v0/3.cdr"]
+    assert journal() == [0, 1, 2, 3]
     graph.node.trigger_configure()
     graph.until(lambda: graph.node.is_ready)
     graph.node.trigger_activate()

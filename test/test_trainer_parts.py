@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping
+import queue
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,15 +14,17 @@ from chunk_ppo_msgs import msg
 from rclpy.serialization import serialize_message
 
 from chunk_ppo_ros.config import EpisodeConfig, TrainConfig
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED, Consumed
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.progress import Counters
 from chunk_ppo_ros.core.types import ChunkId, Transition
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.nodes.common import progress_bars
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
-from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
+from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
 from chunk_ppo_ros.nodes.wire import conversions
@@ -37,24 +40,80 @@ def node() -> FakeNode:
     return FakeNode()
 
 
-def make_buffer(folder: pathlib.Path, **changes: Any) -> RolloutBuffer:
+@pytest.fixture
+def journal(tmp_path: pathlib.Path) -> Iterator[RolloutJournal]:
+    """Returns a journal of the run "run", which has trained on the chunk 1."""
+    journal = open_journal(tmp_path / "journal", NOTHING_CONSUMED.after(3, [("robot_0", 1)]))
+    yield journal
+    journal.close()
+
+
+def open_journal(folder: pathlib.Path, consumed: Consumed) -> RolloutJournal:
+    journal = RolloutJournal(folder)
+    journal.open()
+    journal.begin_run("run", consumed)
+    return journal
+
+
+def make_buffer(journal: RolloutJournal, **changes: Any) -> RolloutBuffer:
     """Returns a buffer of version 3 of the run "run" that two transitions fill."""
     fields: dict[str, Any] = {"run_id": "run", "version": 3, "num_required": 2, "check": lambda transition: None}
-    return RolloutBuffer(**(fields | {"journal": TransitionJournal(folder / "journal")} | changes))
+    return RolloutBuffer(**(fields | {"journal": journal} | changes))
 
 
-def sent(number: int, *, version: int = 3, **fields: Any) -> msg.Transition:
+def sent(number: int, *, version: int = 3, stamp: int = 0, sender: str = "robot_0", **fields: Any) -> msg.Transition:
     one = transition(number, **fields)
     chunk = dataclasses.replace(one.chunk, policy_version=version)
-    return conversions.transition_to_message(dataclasses.replace(one, chunk=chunk))
+    id = dataclasses.replace(one.id, sender=sender)
+    message = conversions.transition_to_message(dataclasses.replace(one, chunk=chunk, id=id))
+    message.chunk.header.stamp.sec = stamp
+    return message
+
+
+class Rollouts:
+    """A training run whose learner is a stand-in, and the answers to what it is sent."""
+
+    def __init__(self, journal: RolloutJournal, **learner: Any) -> None:
+        self.learner: Any = SimpleNamespace(
+            **{
+                "run_id": "run",
+                "policy_version": 3,
+                "check": lambda transition: None,
+                "consumed": NOTHING_CONSUMED.after(3, [("robot_0", 1)]),
+                "counters": Counters("run", next_sequence_number=2, next_episode=1),
+                "checkpoint": SimpleNamespace(root=pathlib.Path("step_3")),
+                "num_chunks": 1,
+                "num_steps": 2,
+                "finished": False,
+                **learner,
+            }
+        )
+        self.calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.aside: list[tuple[str, int, str]] = []
+        self.run = TrainingRun(self.learner, 2, journal, self.set_aside, self.calls.put)
+
+    def set_aside(self, key: tuple[str, int], raw: bytes, reason: str, then: Callable[[OSError | None], None]) -> None:
+        self.aside.append((*key, reason))
+        then(None)
+
+    def send(self, message: msg.Transition) -> Acknowledgment:
+        """Sends a transition and returns its answer."""
+        answers: list[Acknowledgment] = []
+        self.run.intake.take(self.run.buffer, serialize_message(message), message, answers.append)
+        while not answers:
+            self.calls.get(timeout=10.0)()
+        (answer,) = answers
+        return answer
 
 
 # The tests below check which transitions trainer_node accepts.
 
 
-def test_an_acknowledgment_says_how_full_the_rollout_is(node: FakeNode, tmp_path: pathlib.Path) -> None:
-    acknowledger, buffer = Acknowledger(node, num_required=2), make_buffer(tmp_path)  # type: ignore[arg-type]
-    buffer.add(b"raw", sent(7))
+def test_an_acknowledgment_says_how_full_the_rollout_is(node: FakeNode, journal: RolloutJournal) -> None:
+    acknowledger = Acknowledger(node, num_required=2)  # type: ignore[arg-type]
+    rollouts = Rollouts(journal)
+    buffer = rollouts.run.buffer
+    rollouts.send(sent(7))
     node.now = 12_000_000_034
     acknowledger.acknowledge(ChunkId("run", 7, 0, 0, sender="robot_7"), Acknowledgment(ACK.ACCEPTED), buffer)
     acknowledger.acknowledge(ChunkId("run", 8, 0, 0), Acknowledgment(ACK.RETRY, "not active"), None)
@@ -68,9 +127,9 @@ def test_an_acknowledgment_says_how_full_the_rollout_is(node: FakeNode, tmp_path
 
 
 def test_each_reason_against_transitions_is_logged_once_and_is_over_with_an_accepted_one(
-    node: FakeNode, tmp_path: pathlib.Path
+    node: FakeNode, journal: RolloutJournal
 ) -> None:
-    acknowledger, buffer = Acknowledger(node, num_required=2), make_buffer(tmp_path)  # type: ignore[arg-type]
+    acknowledger, buffer = Acknowledger(node, num_required=2), make_buffer(journal)  # type: ignore[arg-type]
     for number in range(2):
         acknowledger.report(sent(number), Acknowledgment(ACK.RETRY, "the disk is full"), buffer)
         acknowledger.report(sent(number), Acknowledgment(ACK.REFUSED_INVALID, "no state"), buffer)
@@ -91,14 +150,15 @@ def test_each_reason_against_transitions_is_logged_once_and_is_over_with_an_acce
     ]
 
 
-def test_the_buffer_decides_by_run_version_episode_room_and_check(tmp_path: pathlib.Path) -> None:
+def test_a_transition_is_judged_by_run_version_episode_room_and_check(journal: RolloutJournal) -> None:
     def check(one: Transition) -> None:
         if one.outcome.reward > 5.0:
             raise ValueError("the reward must be small")
 
-    buffer = make_buffer(tmp_path, check=check, trained=frozenset({1}))
+    rollouts = Rollouts(journal, check=check)
+    buffer = rollouts.run.buffer
     answers = [
-        buffer.add(b"raw", message)
+        rollouts.send(message)
         for message in (
             sent(2, run_id="other"),
             sent(1),
@@ -117,49 +177,141 @@ def test_the_buffer_decides_by_run_version_episode_room_and_check(tmp_path: path
         (ACK.DUPLICATE, ""),
     ]
     assert (buffer.num_refused, buffer.num_accepted, buffer.is_complete) == (3, 1, False)
-    assert [id.sequence_number for id in buffer.discard(4)] == [2]
-    assert buffer.add(b"raw", sent(3, episode=4)) == Acknowledgment(ACK.DISCARDED, "episode 4 is discarded")
+    assert [id.sequence_number for id in rollouts.run.discard("robot_0", 4)] == [2]
+    assert rollouts.send(sent(3, episode=4)) == Acknowledgment(ACK.DISCARDED, "episode 4 is discarded")
+    assert rollouts.send(sent(2, episode=4)) == Acknowledgment(ACK.DISCARDED, "episode 4 is discarded")
     for number in (6, 5):
-        assert buffer.add(b"raw", sent(number)).status == ACK.ACCEPTED
+        assert rollouts.send(sent(number)).status == ACK.ACCEPTED
     assert buffer.is_complete
     assert [one.id.sequence_number for one in buffer.transitions] == [5, 6]
-    assert buffer.add(b"raw", sent(8)).reason == "the rollout of version 3 is complete"
+    assert rollouts.send(sent(8)).reason == "the rollout of version 3 is complete"
     assert buffer.num_refused == 4
-
-
-def test_the_journal_gives_back_what_still_fits(node: FakeNode, tmp_path: pathlib.Path) -> None:
-    journal = TransitionJournal(tmp_path / "journal")
-    for number, message in {5: sent(5), 4: sent(4, run_id="other")}.items():
-        journal.add(serialize_message(message), version=3, sequence_number=number)
-    journal.add(b"old", version=2, sequence_number=1)
-    buffer = make_buffer(tmp_path)
-    assert buffer.restore() == ["4: run_id must be 'run', got 'other'"]
-    assert [one.id.sequence_number for one in buffer.transitions] == [5]
-    learner: Any = SimpleNamespace(run_id="run", policy_version=3, check=lambda transition: None)
-    run = TrainingRun(learner, 2, journal)
-    run.restore(node, resume=True)  # type: ignore[arg-type]
-    assert run.buffer.num_accepted == 1
-    assert node.take_lines() == [
-        ("info", "journals of past versions or other runs are removed: v2"),
-        ("error", "a journaled transition is not used, 4: run_id must be 'run', got 'other'"),
-        ("info", "1 transitions are restored from the journal"),
+    assert [reason for _, _, reason in rollouts.aside] == [
+        "run_id must be 'run', got 'other'",
+        "policy_version must be 3, got 2",
+        "the reward must be small",
+        "the rollout of version 3 is complete",
     ]
-    fresh = TrainingRun(learner, 2, journal)
-    fresh.restore(node, resume=False)  # type: ignore[arg-type]
-    assert fresh.buffer.num_accepted == 0
-    assert node.take_lines() == [("info", "journals of past versions or other runs are removed: v3")]
-    fresh.restore(node, resume=True)  # type: ignore[arg-type]
-    assert node.take_lines() == []
+
+
+def test_the_same_numbers_of_two_robots_are_two_transitions(journal: RolloutJournal) -> None:
+    rollouts = Rollouts(journal)
+    assert rollouts.send(sent(1)).status == ACK.DUPLICATE
+    assert rollouts.send(sent(1, sender="robot_1")).status == ACK.ACCEPTED
+    assert rollouts.send(sent(2, sender="robot_1")).status == ACK.ACCEPTED
+    assert [one.id.key for one in rollouts.run.buffer.transitions] == [("robot_1", 1), ("robot_1", 2)]
+    assert rollouts.run.discard("robot_0", 0) == []
+    assert len(rollouts.run.discard("robot_1", 0)) == 2
+
+
+def test_a_number_that_another_chunk_has_is_no_duplicate(journal: RolloutJournal) -> None:
+    rollouts = Rollouts(journal)
+    assert rollouts.send(sent(5, stamp=10)).status == ACK.ACCEPTED
+    assert rollouts.send(sent(5, stamp=10)).status == ACK.DUPLICATE
+    answer = rollouts.send(sent(5, stamp=11))
+    assert answer.status == ACK.REFUSED_INVALID
+    assert answer.reason == "sequence_number must be new, got 5, which another chunk of robot_0 has"
+    assert rollouts.aside == [("robot_0", 5, answer.reason)]
+
+
+def test_a_transition_is_answered_once_and_only_when_it_is_on_disk(journal: RolloutJournal) -> None:
+    rollouts, answers = Rollouts(journal), []
+    for _ in range(2):
+        message = sent(5)
+        rollouts.run.intake.take(rollouts.run.buffer, serialize_message(message), message, answers.append)
+    assert (answers, rollouts.run.buffer.num_accepted) == ([], 0)
+    rollouts.calls.get(timeout=10.0)()
+    assert answers == [Acknowledgment(ACK.ACCEPTED)]
+    assert rollouts.calls.empty()
+
+
+def test_an_episode_that_is_discarded_while_its_transition_is_written_does_not_count(journal: RolloutJournal) -> None:
+    rollouts, answers = Rollouts(journal), []
+    message = sent(5, episode=4)
+    rollouts.run.intake.take(rollouts.run.buffer, serialize_message(message), message, answers.append)
+    assert rollouts.run.discard("robot_0", 4) == []
+    rollouts.calls.get(timeout=10.0)()
+    assert answers == [Acknowledgment(ACK.DISCARDED, "episode 4 is discarded")]
+    assert rollouts.run.buffer.num_accepted == 0
+
+
+def test_a_full_disk_leaves_the_place_free_and_asks_for_a_repetition(
+    journal: RolloutJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int, parts: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    rollouts = Rollouts(journal)
+    with monkeypatch.context() as full:
+        full.setattr("os.writev", fail)
+        for number in (5, 6, 7):
+            answer = rollouts.send(sent(number))
+            assert answer.status == ACK.RETRY and "No space left on device" in answer.reason
+    assert rollouts.send(sent(5)).status == ACK.ACCEPTED
+
+
+def store(journal: RolloutJournal, *messages: msg.Transition) -> None:
+    for message in messages:
+        store_raw(journal, message.chunk.sequence_number, serialize_message(message))
+
+
+def store_raw(journal: RolloutJournal, number: int, raw: bytes) -> None:
+    stored: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+    journal.add(("robot_0", number), raw, stored.put)
+    assert stored.get(timeout=10.0) is None
+
+
+def test_a_rollout_begins_with_what_is_stored_and_not_trained_on(node: FakeNode, journal: RolloutJournal) -> None:
+    store(journal, sent(1), sent(5), sent(4, run_id="other"), sent(2, version=2), sent(9, version=4))
+    store_raw(journal, 8, b"no message")
+    rollouts = Rollouts(journal)
+    rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert [one.id.sequence_number for one in rollouts.run.buffer.transitions] == [5]
+    lines = node.take_lines()
+    assert lines[0] == ("error", "a stored transition is not trained on, robot_0 2: policy_version must be 3, got 2")
+    assert lines[1] == (
+        "error",
+        "a stored transition is not trained on, robot_0 4: run_id must be 'run', got 'other'",
+    )
+    assert lines[2][1].startswith("a stored transition is not trained on, robot_0 8: it cannot be read: ")
+    assert lines[3:] == [("info", "1 transitions are restored from the journal")]
+    assert [number for _, number, _ in rollouts.aside] == [2, 4, 8]
+    assert [number for _, number in journal.waiting()] == [5, 9]
+    assert rollouts.run.announcement(stamp=0).next_sequence_number == 10
+
+
+def test_a_run_that_went_back_takes_each_transition_when_it_has_reached_its_version(
+    node: FakeNode, journal: RolloutJournal
+) -> None:
+    store(journal, sent(2), sent(3), sent(4, version=4, episode=6), sent(5, version=4, episode=6))
+    rollouts = Rollouts(journal)
+    rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert [one.id.sequence_number for one in rollouts.run.buffer.transitions] == [2, 3]
+    announcement = rollouts.run.announcement(stamp=0)
+    assert (announcement.next_sequence_number, announcement.next_episode) == (6, 7)
+    rollouts.learner.policy_version = 4
+    rollouts.learner.consumed = rollouts.learner.consumed.after(4, [("robot_0", 2), ("robot_0", 3)])
+    rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert [one.id.sequence_number for one in rollouts.run.buffer.transitions] == [4, 5]
+    assert rollouts.aside == []
+
+
+def test_a_rollout_takes_no_more_than_it_needs_and_the_rest_waits(node: FakeNode, journal: RolloutJournal) -> None:
+    store(journal, *(sent(number) for number in (2, 3, 4)))
+    rollouts = Rollouts(journal)
+    rollouts.run.begin_rollout(node)  # type: ignore[arg-type]
+    assert [one.id.sequence_number for one in rollouts.run.buffer.transitions] == [2, 3]
+    assert [number for _, number in journal.waiting()] == [2, 3, 4]
+    rollouts.run.discard("robot_0", 0)
+    assert rollouts.run.buffer.num_accepted == 0
 
 
 def test_a_run_that_began_with_weights_that_nobody_asked_for_says_so_at_its_end(
-    node: FakeNode, tmp_path: pathlib.Path
+    node: FakeNode, journal: RolloutJournal
 ) -> None:
     fallback = Provenance("scratch", "checkpoints/cup", is_fallback=True, reason="it is damaged")
     for origin, code in ((Provenance("scratch"), 0), (fallback, FRESH_UNASKED)):
-        learner: Any = SimpleNamespace(run_id="run", policy_version=3, check=lambda transition: None, provenance=origin)
-        run = TrainingRun(learner, 2, TransitionJournal(tmp_path / "journal"))
-        assert run.exit_code(node) == code  # type: ignore[arg-type]
+        assert Rollouts(journal, provenance=origin).run.exit_code(node) == code  # type: ignore[arg-type]
     text = "the run was trained from fresh weights, because checkpoints/cup could not be loaded: it is damaged"
     assert node.take_lines() == [("error", text)]
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import CheckpointError
 from chunk_ppo_ros.core.execution import ExecutionResult
 from chunk_ppo_ros.core.metrics import Metrics
 from chunk_ppo_ros.core.types import ChunkId, ChunkOutcome, ModelObservation, RewardTerm, SampledChunk, Transition
+from chunk_ppo_ros.model.checkpoints.consumed_file import read_consumed, write_consumed
 from chunk_ppo_ros.model.checkpoints.metadata import Provenance
 from chunk_ppo_ros.model.checkpoints.step_folders import step_folder
 
@@ -43,9 +45,10 @@ class FakeLearner:
     gate.set()
     trained: list[list[int]] = []  # noqa: RUF012 - sequence numbers of each update
 
-    def __init__(self, config, counters):
+    def __init__(self, config, counters, consumed=NOTHING_CONSUMED):
         self._config = config
         self.counters = counters
+        self._consumed = consumed
         self.provenance = Provenance("scratch")
         self.startup_messages = ("run run starts from nothing",)
         self.directory = Path(config.run.checkpoint_root)
@@ -61,12 +64,13 @@ class FakeLearner:
             return learner
         newest = max(Path(config.run.checkpoint_root).iterdir(), key=lambda path: int(path.name.split("_")[1]))
         numbers = [int(number) for number in (newest / "counters").read_text().split()]
-        return cls(config, FakeCounters("run", *numbers))
+        return cls(config, FakeCounters("run", *numbers), read_consumed(newest))
 
     run_id = property(lambda self: self.counters.run_id)
     policy_version = property(lambda self: self.counters.policy_version)
     num_chunks = property(lambda self: self.counters.num_chunks)
     num_steps = property(lambda self: self.counters.num_steps)
+    consumed = property(lambda self: self._consumed)
     finished = property(lambda self: self.num_steps >= self._config.ppo.total_timesteps)
 
     def warm_up(self):
@@ -90,6 +94,7 @@ class FakeLearner:
             num_steps=self.num_steps + sum(transition.outcome.num_steps for transition in transitions),
             next_sequence_number=transitions[-1].id.sequence_number + 1,
         )
+        self._consumed = self._consumed.after(self.policy_version, [transition.id.key for transition in transitions])
         return Metrics({"loss/policy": 0.25})
 
     def save(self):
@@ -99,6 +104,7 @@ class FakeLearner:
         folder.mkdir(parents=True)
         _, *numbers = dataclasses.astuple(self.counters)
         (folder / "counters").write_text(" ".join(str(number) for number in numbers))
+        write_consumed(folder, self.consumed)
         self.checkpoint = FakeCheckpoint(folder)
         return self.checkpoint
 

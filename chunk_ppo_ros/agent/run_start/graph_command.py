@@ -45,7 +45,7 @@ def _remove_first_checkpoint(run: RunConfig) -> None:
 
     Otherwise the corrected command would be refused. The logs of the nodes stay.
     """
-    collected = any(path.is_file() for path in (run.folder / "journal").rglob("*"))
+    collected = any((run.folder / "store").rglob("*.log")) or any((run.folder / "journal").rglob("*.cdr"))
     folder = run.checkpoint_folder
     if run.resume or collected or has_trained(run) or not folder.is_dir():
         return

@@ -27,16 +27,21 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from chunk_ppo_ros.config import PRESETS
+from chunk_ppo_ros.core.consumption.consumed import NOTHING_CONSUMED
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.types import ObservationSource, Transition
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.evaluation.bench.bench_inputs import PROMPT, RUN_ID, random_chunk, transition_of
 from chunk_ppo_ros.evaluation.bench.measurement import Case, Figure, measure, rate_of
 from chunk_ppo_ros.nodes.common.conditions import Conditions
 from chunk_ppo_ros.nodes.common.executors import make_step_executor
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.reward.transition_outbox import TransitionOutbox
+from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.handover import Handover
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
+from chunk_ppo_ros.nodes.trainer.stored_transitions import StoredTransitions
+from chunk_ppo_ros.nodes.trainer.transition_intake import TransitionIntake
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 
@@ -45,7 +50,8 @@ WINDOW = 8
 
 TIMEOUT = 60.0  # s, for finding the receiver and for one run
 NUM_DIFFERENT = 8  # the number of chunks in a rollout with different pixels, which the other chunks repeat
-_PAUSE = 0.1  # s, for the receiver to remove the journal of the rollout before, as trainer_node does in its update
+_PAUSE = 0.1  # s, for the receiver to remove what it stored of the rollout before
+_MAX_JOURNAL = 256 * 2**20  # bytes
 
 
 class Receiver(Node):
@@ -59,10 +65,22 @@ class Receiver(Node):
     def __init__(self, folder: Path, num_required: int) -> None:
         super().__init__("bench_receiver")
         self._num_required = num_required
-        self._journal = TransitionJournal(folder)
+        self._journal = RolloutJournal(folder)
+        self._journal.open()
+        self._consumed = NOTHING_CONSUMED
+        self._journal.begin_run(RUN_ID, self._consumed)
+        stored = StoredTransitions(self._journal, lambda key, raw, reason: None)
+        self._intake = TransitionIntake(
+            self._journal, stored, lambda key, raw, reason, then: then(None), Handover(self)
+        )
         self._buffer = self._new_buffer(0)
         self._acks = topics.TRANSITION_ACK.create_publisher(self)
         topics.TRANSITION.create_raw_subscription(self, self._on_transition)
+
+    def destroy_node(self) -> None:
+        """Closes the journal and destroys the node."""
+        self._journal.close()
+        super().destroy_node()
 
     def _new_buffer(self, version: int) -> RolloutBuffer:
         return RolloutBuffer(
@@ -75,7 +93,9 @@ class Receiver(Node):
 
     def _on_transition(self, raw: bytes) -> None:
         message, buffer = deserialize_message(raw, msg.Transition), self._buffer
-        acknowledgment = buffer.add(raw, message)
+        self._intake.take(buffer, raw, message, lambda answer: self._answer(buffer, message, answer))
+
+    def _answer(self, buffer: RolloutBuffer, message: msg.Transition, acknowledgment: Acknowledgment) -> None:
         self._acks.publish(
             msg.TransitionAck(
                 header=header_of(self.get_clock().now().nanoseconds),
@@ -90,8 +110,10 @@ class Receiver(Node):
             )
         )
         if buffer.is_complete:
+            self._consumed = self._consumed.after(buffer.version + 1, [one.id.key for one in buffer.transitions])
+            self._journal.mark_consumed(self._consumed)
+            self._journal.remove_oldest(max_bytes=_MAX_JOURNAL)
             self._buffer = self._new_buffer(buffer.version + 1)
-            self._journal.clear()
 
 
 class Sender(Node):

@@ -7,7 +7,8 @@ from chunk_ppo_msgs import msg
 from chunk_ppo_ros.core.types import ChunkId
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment, RolloutBuffer
+from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
 from chunk_ppo_ros.nodes.wire import topics
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 

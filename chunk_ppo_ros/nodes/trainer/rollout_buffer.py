@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from chunk_ppo_msgs import msg
-from rclpy.serialization import deserialize_message
 
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.types import ChunkId, Transition
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
+from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.wire import conversions
 
 
-@dataclasses.dataclass(frozen=True)
-class Acknowledgment:
-    """The content of an acknowledgment, which is sent to the sender of a transition.
-
-    Attributes:
-        status: one of the constants of TransitionAck.
-        reason: why the transition is not accepted, or empty if it is.
-    """
-
-    status: int
-    reason: str = ""
-
-
 class RolloutBuffer:
-    """Accepts each transition that fits once, after it is written to disk.
+    """Holds the transitions of one version, those that are on disk and those that are being written.
 
     Args:
         run_id: the run whose transitions belong here.
         version: the policy version whose transitions belong here.
         num_required: the number of transitions that make an update.
-        journal: keeps the accepted transitions on disk.
+        journal: knows which episodes were discarded.
         check: raises ValueError if a transition does not fit the configuration.
-        trained: the sequence numbers that the update before was made from, whose transitions may be sent again.
     """
 
     def __init__(
@@ -44,9 +30,8 @@ class RolloutBuffer:
         run_id: str,
         version: int,
         num_required: int,
-        journal: TransitionJournal,
+        journal: RolloutJournal,
         check: Callable[[Transition], None],
-        trained: frozenset[int] = frozenset(),
     ) -> None:
         self.run_id = run_id
         self.version = version
@@ -54,13 +39,12 @@ class RolloutBuffer:
         self.num_refused = 0
         self._journal = journal
         self._check = check
-        self._trained = trained
-        self._accepted: dict[int, Transition] = {}
-        self._discarded_episodes: set[int] = set()
+        self._accepted: dict[ChunkKey, Transition] = {}
+        self._unstored: dict[ChunkKey, Transition] = {}
 
     @property
     def num_accepted(self) -> int:
-        """The number of accepted transitions."""
+        """The number of accepted transitions, which are on disk."""
         return len(self._accepted)
 
     @property
@@ -70,64 +54,36 @@ class RolloutBuffer:
 
     @property
     def transitions(self) -> list[Transition]:
-        """The accepted transitions by sequence number."""
-        return [self._accepted[number] for number in sorted(self._accepted)]
+        """The accepted transitions by sender and sequence number."""
+        return [self._accepted[key] for key in sorted(self._accepted)]
 
-    def restore(self) -> list[str]:
-        """Takes the transitions of the journal that still fit, and returns why the others do not.
+    def holds(self, key: ChunkKey) -> bool:
+        """Returns whether a transition is here, on disk or being written."""
+        return key in self._accepted or key in self._unstored
 
-        Raises:
-            UserError: when the journal has another format. Nothing is taken then.
+    def is_being_stored(self, key: ChunkKey) -> bool:
+        """Returns whether a transition is here that is not on disk yet. It is answered when it is."""
+        return key in self._unstored
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no place for another transition, as far as those that are being written get to the disk."""
+        return self.num_accepted + len(self._unstored) >= self.num_required
+
+    def judge(self, message: msg.Transition) -> Transition | Acknowledgment:
+        """Returns the transition if it belongs to this rollout and fits, else the answer to it.
+
+        Whether it was seen before is not asked here.
         """
-        refusals = []
-        for number, raw in self._journal.read(version=self.version).items():
-            judged = self._judge(deserialize_message(raw, msg.Transition))
-            if isinstance(judged, Acknowledgment):
-                refusals.append(f"{number}: {judged.reason}")
-            else:
-                self._accepted[number] = judged
-        return refusals
-
-    def add(self, raw: bytes, message: msg.Transition) -> Acknowledgment:
-        """Accepts a transition or returns why it does not.
-
-        Args:
-            raw: the serialized message.
-            message: the same message, deserialized.
-        """
-        judged = self._judge(message)
-        if isinstance(judged, Acknowledgment):
-            self.num_refused += judged.status in (msg.TransitionAck.REFUSED_VERSION, msg.TransitionAck.REFUSED_INVALID)
-            return judged
-        try:
-            self._journal.add(raw, version=self.version, sequence_number=message.chunk.sequence_number)
-        except OSError as error:
-            return Acknowledgment(msg.TransitionAck.RETRY, f"the journal cannot be written: {error}")
-        self._accepted[message.chunk.sequence_number] = judged
-        return Acknowledgment(msg.TransitionAck.ACCEPTED)
-
-    def discard(self, episode: int) -> list[ChunkId]:
-        """Drops the transitions of an episode, also those that arrive later, and returns the dropped chunks."""
-        self._discarded_episodes.add(episode)
-        dropped = [transition.id for transition in self._accepted.values() if transition.id.episode == episode]
-        self._journal.remove([id.sequence_number for id in dropped], version=self.version)
-        for id in dropped:
-            del self._accepted[id.sequence_number]
-        return dropped
-
-    def _judge(self, message: msg.Transition) -> Transition | Acknowledgment:
-        """Returns the transition if it belongs to this rollout and fits, else the refusal."""
         ack, chunk = msg.TransitionAck, message.chunk
         if chunk.run_id != self.run_id:
             return Acknowledgment(ack.REFUSED_INVALID, f"run_id must be {self.run_id!r}, got {chunk.run_id!r}")
-        if chunk.sequence_number in self._accepted or chunk.sequence_number in self._trained:
-            return Acknowledgment(ack.DUPLICATE)
+        if self._journal.is_discarded(chunk.sender, chunk.episode):
+            return Acknowledgment(ack.DISCARDED, f"episode {chunk.episode} is discarded")
         if chunk.policy_version != self.version:
             reason = f"policy_version must be {self.version}, got {chunk.policy_version}"
             return Acknowledgment(ack.REFUSED_VERSION, reason)
-        if chunk.episode in self._discarded_episodes:
-            return Acknowledgment(ack.DISCARDED, f"episode {chunk.episode} is discarded")
-        if self.is_complete:
+        if self.is_full:
             return Acknowledgment(ack.REFUSED_VERSION, f"the rollout of version {self.version} is complete")
         try:
             transition = conversions.transition_from_message(message)
@@ -135,3 +91,25 @@ class RolloutBuffer:
         except ValueError as error:
             return Acknowledgment(ack.REFUSED_INVALID, str(error))
         return transition
+
+    def reserve(self, transition: Transition) -> None:
+        """Keeps a place for a transition that is being written."""
+        self._unstored[transition.id.key] = transition
+
+    def accept(self, transition: Transition) -> Acknowledgment:
+        """Takes a transition that is on disk, unless its episode was discarded meanwhile. Returns the answer to it."""
+        id = transition.id
+        self._unstored.pop(id.key, None)
+        if self._journal.is_discarded(id.sender, id.episode):
+            return Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {id.episode} is discarded")
+        self._accepted[id.key] = transition
+        return Acknowledgment(msg.TransitionAck.ACCEPTED)
+
+    def release(self, transition: Transition) -> None:
+        """Gives up the place of a transition that could not be written."""
+        self._unstored.pop(transition.id.key, None)
+
+    def drop_episode(self, sender: str, episode: int) -> list[ChunkId]:
+        """Drops the accepted transitions of an episode, and returns the dropped chunks."""
+        ids = [transition.id for transition in self._accepted.values()]
+        return [id for id in ids if (id.sender, id.episode) == (sender, episode) and self._accepted.pop(id.key)]

@@ -7,7 +7,11 @@ import dataclasses
 from chunk_ppo_ros.agent.learner import Learner
 from chunk_ppo_ros.agent.run_start.run_log import open_metrics
 from chunk_ppo_ros.config import TrainConfig
+from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.folders import removed_after_failure
+from chunk_ppo_ros.data.earlier_journal import EARLIER, take_over
+from chunk_ppo_ros.data.rollout_journal import NAME, RolloutJournal
+from chunk_ppo_ros.data.store import Contents
 from chunk_ppo_ros.reporting.metrics_log import MetricsLog
 
 
@@ -18,12 +22,19 @@ class LoadedRun:
     Attributes:
         learner: its learner.
         metrics: its metrics file and wandb, which are open.
-        resumed: whether the run goes on from a checkpoint of its own.
+        journal: its journal, which is opened and begun. Nobody else may write it.
+        findings: what is wrong in the journal, in words.
     """
 
     learner: Learner
     metrics: MetricsLog
-    resumed: bool
+    journal: RolloutJournal
+    findings: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Closes the files of the run."""
+        self.metrics.close()
+        self.journal.close()
 
 
 class RunLoader:
@@ -35,6 +46,7 @@ class RunLoader:
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
+        self._journal: RolloutJournal | None = None  # of the run that was loaded last
 
     def load(self) -> LoadedRun:
         """Returns the run. It begins, or goes on where `run.resume` is set. This runs in the worker thread.
@@ -44,11 +56,32 @@ class RunLoader:
         checkpoint.
 
         Raises:
-            UserError: when the run cannot begin or go on.
+            UserError: when the run cannot begin or go on, or another trainer runs it.
         """
         config = self._config
-        with removed_after_failure(config.run.checkpoint_folder, unless=lambda: config.run.resume):
-            learner = Learner.start(config)
-            metrics = open_metrics(learner, config)
+        if self._journal is not None:
+            self._journal.close()  # Where the node was cleaned up while the run was loaded, nobody else closed it yet.
+        journal = self._journal = RolloutJournal(config.run.folder / "store" / NAME)
+        contents = _opened(journal)  # first, so that a second trainer touches nothing
+        try:
+            with removed_after_failure(config.run.checkpoint_folder, unless=lambda: config.run.resume):
+                learner = Learner.start(config)
+                journal.begin_run(learner.run_id, learner.consumed)
+                if config.run.resume:
+                    take_over(config.run.folder / EARLIER, journal)
+                metrics = open_metrics(learner, config)
+        except BaseException:
+            journal.close()
+            raise
         self._config = dataclasses.replace(config, run=dataclasses.replace(config.run, resume=True))
-        return LoadedRun(learner, metrics, config.run.resume)
+        return LoadedRun(learner, metrics, journal, tuple(map(str, contents.holes)))
+
+
+def _opened(journal: RolloutJournal) -> Contents:
+    try:
+        return journal.open()
+    except OSError as error:
+        raise UserError(
+            f"{journal.folder} must be a folder that can be read and written, but: {error}; mend its permissions, or "
+            "make room on the disk"
+        ) from error

@@ -1,8 +1,8 @@
 """trainer_node collects transitions, trains on them, and announces new policy versions.
 
-A transition is acknowledged when it is on disk. When there are enough, the worker thread updates and writes a
-checkpoint. Only then is the next version announced and the old journal removed. So the rollout is never lost, whatever
-fails in between.
+A transition is acknowledged when it survives a power cut. When there are enough, the worker thread updates and writes a
+checkpoint, which also says which transitions are in its weights. Only then is the next version announced. So nothing is
+lost and nothing is trained on twice, whatever fails in between.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message
 
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import UserError
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.data.rollout_journal import OnDurable
 from chunk_ppo_ros.model.checkpoints.checkpoint import Checkpoint
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.progress_bars import RolloutBar
@@ -26,8 +27,9 @@ from chunk_ppo_ros.nodes.common.runner import EndOfRun, run_node
 from chunk_ppo_ros.nodes.common.worker import Failed, Outcome, Succeeded
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.trainer.acknowledger import Acknowledger
+from chunk_ppo_ros.nodes.trainer.acknowledgment import Acknowledgment
 from chunk_ppo_ros.nodes.trainer.episode_reports import EpisodeReports
-from chunk_ppo_ros.nodes.trainer.rollout_buffer import Acknowledgment
+from chunk_ppo_ros.nodes.trainer.handover import Handover
 from chunk_ppo_ros.nodes.trainer.run_loader import LoadedRun, RunLoader
 from chunk_ppo_ros.nodes.trainer.training_log import TrainingLog
 from chunk_ppo_ros.nodes.trainer.training_run import TrainingRun
@@ -44,15 +46,14 @@ class TrainerNode(WorkerNode):
 
     def __init__(self) -> None:
         super().__init__("trainer_node", *_SECTIONS)
-        folder = self.config.run.folder
-        self._journal = TransitionJournal(folder / "journal")
+        self._hand_over = Handover(self)
         self._loader = RunLoader(self.config)
         self._run: TrainingRun | None = None  # It exists from configuring to cleaning up.
         self._saved_at = 0.0  # the time of the last attempt to save, s of steady time
         self._started_at = 0.0  # the start of the present rollout, s of steady time
         self._bar = RolloutBar()
         self._log = TrainingLog(self)
-        self._report = ReportWriter(folder)
+        self._report = ReportWriter(self.config.run.folder)
         self._version_publisher = topics.POLICY_VERSION.create_publisher(self)
         self._acknowledger = Acknowledger(self, num_required=self.config.ppo.num_chunks_per_update)
         self._episodes = EpisodeReports(self, run_id=lambda: self._run_id, on_end=self._on_episode_end)
@@ -91,21 +92,20 @@ class TrainerNode(WorkerNode):
         self.raise_condition(condition_table.START_FAILED, reason=str(error))
 
     def _on_loaded_too_late(self, outcome: Outcome[LoadedRun]) -> None:
-        """Closes the metrics of a run that was loaded after the node had been cleaned up."""
+        """Closes the files of a run that was loaded after the node had been cleaned up."""
         if isinstance(outcome, Succeeded):
-            outcome.value.metrics.close()
+            outcome.value.close()
 
     def _begin(self, loaded: LoadedRun) -> TrainingRun:
-        """Returns the run of the loaded learner, with the transitions of its version that the journal holds.
-
-        Raises:
-            UserError: when the journal was written by another version of the package.
-        """
+        """Returns the run of the loaded learner, with the transitions of its version that the journal holds."""
         self._log.file = loaded.metrics
         for line in loaded.learner.startup_messages:
             self.get_logger().info(line)
-        run = TrainingRun(loaded.learner, self.config.ppo.num_chunks_per_update, self._journal)
-        run.restore(self.get_logger(), resume=loaded.resumed)
+        for finding in loaded.findings:
+            self.get_logger().error(f"the journal is damaged: {finding}")
+        num_required = self.config.ppo.num_chunks_per_update
+        run = TrainingRun(loaded.learner, num_required, loaded.journal, _forget, self._hand_over)
+        run.begin_rollout(self.get_logger())
         return run
 
     def activated(self) -> None:
@@ -123,13 +123,15 @@ class TrainerNode(WorkerNode):
         """Drops the learner and its rollout."""
         self._log.close()
         self._report.leave()
-        self._run = None
+        run, self._run = self._run, None
+        if run is not None:
+            run.journal.close()
 
     def destroy_node(self) -> None:
         """Closes the files and removes the progress bar."""
         self._bar.close()
-        self._log.close()
-        self._report.leave()
+        self.cleaned_up()
+        self._hand_over.close()
         super().destroy_node()
 
     # The methods below collect transitions.
@@ -138,12 +140,15 @@ class TrainerNode(WorkerNode):
         message, run = deserialize_message(raw, msg.Transition), self._run
         if run is None or not self.is_active:
             acknowledgment = Acknowledgment(msg.TransitionAck.RETRY, "trainer_node is not active")
+            self._answer(run, message, acknowledgment)
         else:
-            acknowledgment = run.buffer.add(raw, message)
+            run.intake.take(run.buffer, raw, message, lambda answer: self._answer(run, message, answer))
+
+    def _answer(self, run: TrainingRun | None, message: msg.Transition, acknowledgment: Acknowledgment) -> None:
         buffer = run.buffer if run is not None else None
         self._acknowledger.acknowledge(conversions.chunk_id(message.chunk), acknowledgment, buffer)
         self._acknowledger.report(message, acknowledgment, buffer)
-        if run is not None and acknowledgment.status == msg.TransitionAck.ACCEPTED:
+        if self.is_active and run is not None and run is self._run and acknowledgment.is_accepted:
             self._bar.update()
             self._update_if_complete(run)
 
@@ -157,18 +162,18 @@ class TrainerNode(WorkerNode):
         if run is None:
             return
         if message.outcome == msg.EpisodeEvent.DISCARDED:
-            self._discard(run, message.episode)
+            self._discard(run, message.sender, message.episode)
         else:
             self._log.write_episode(message, run.learner.counters)
 
-    def _discard(self, run: TrainingRun, episode: int) -> None:
+    def _discard(self, run: TrainingRun, sender: str, episode: int) -> None:
         """Drops the transitions of a discarded episode, unless they are being trained on."""
         if run.is_updating:
             text = f"episode {episode} is discarded after the update began, so its transitions are still trained on"
             self.get_logger().warning(text)
             return
         self._bar.close()
-        dropped = run.buffer.discard(episode)
+        dropped = run.discard(sender, episode)
         discarded = Acknowledgment(msg.TransitionAck.DISCARDED, f"episode {episode} is discarded")
         for id in dropped:
             self._acknowledger.acknowledge(id, discarded, run.buffer)
@@ -214,8 +219,7 @@ class TrainerNode(WorkerNode):
         self._log.write_update(metrics | refused, run.learner.counters)
         run.unsaved_metrics = None
         run.is_updating = False
-        run.begin_rollout(trained=frozenset(transition.id.sequence_number for transition in run.buffer.transitions))
-        self._journal.clear(keep_version=run.learner.policy_version)
+        run.begin_rollout(self.get_logger())
         self._report.request()
         if self.is_active:
             self._start_rollout(run)
@@ -251,6 +255,10 @@ class TrainerNode(WorkerNode):
     def _open_bar(self, run: TrainingRun) -> None:
         buffer = run.buffer
         self._bar.open(version=buffer.version, num_accepted=buffer.num_accepted, num_required=buffer.num_required)
+
+
+def _forget(key: ChunkKey, raw: bytes, reason: str, on_durable: OnDurable) -> None:
+    on_durable(None)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

@@ -9,12 +9,15 @@ from chunk_ppo_msgs import msg
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from chunk_ppo_ros.agent.learner import Learner
+from chunk_ppo_ros.core.consumption.chunk_ranges import ChunkKey
 from chunk_ppo_ros.core.errors import FRESH_UNASKED
 from chunk_ppo_ros.core.metrics import Metrics
-from chunk_ppo_ros.core.types import DEFAULT_SENDER, Transition
-from chunk_ppo_ros.data.journal import TransitionJournal
+from chunk_ppo_ros.core.types import DEFAULT_SENDER, ChunkId, Transition
+from chunk_ppo_ros.data.rollout_journal import RolloutJournal
 from chunk_ppo_ros.nodes.common.progress_bars import update_bar
 from chunk_ppo_ros.nodes.trainer.rollout_buffer import RolloutBuffer
+from chunk_ppo_ros.nodes.trainer.stored_transitions import StoredTransitions
+from chunk_ppo_ros.nodes.trainer.transition_intake import HandOver, SetAside, TransitionIntake
 from chunk_ppo_ros.nodes.wire.arrays import header_of
 from chunk_ppo_ros.reporting.run_metrics import time_metrics
 
@@ -26,7 +29,11 @@ class TrainingRun:
     Attributes:
         learner: the learner, which the worker thread uses.
         num_required: the number of transitions that make an update.
-        journal: the journal of accepted transitions.
+        journal: the journal of accepted transitions, which is begun for this run.
+        set_aside: stores transitions that no update takes.
+        hand_over: hands a call over from the thread of a store to the executor.
+        stored: the transitions of the journal that wait for an update.
+        intake: answers the transitions that arrive.
         buffer: the transitions of the present version.
         is_updating: whether an update is being made, or is made and not saved yet.
         unsaved_metrics: the metrics of an update that is made and not saved, or None.
@@ -34,51 +41,54 @@ class TrainingRun:
 
     learner: Learner
     num_required: int
-    journal: TransitionJournal
+    journal: RolloutJournal
+    set_aside: SetAside
+    hand_over: HandOver
+    stored: StoredTransitions = dataclasses.field(init=False)
+    intake: TransitionIntake = dataclasses.field(init=False)
     buffer: RolloutBuffer = dataclasses.field(init=False)
     is_updating: bool = False
     unsaved_metrics: Metrics | None = None
 
     def __post_init__(self) -> None:
-        self.begin_rollout()
+        self.stored = StoredTransitions(self.journal, self.leave_out)
+        self.intake = TransitionIntake(self.journal, self.stored, self.set_aside, self.hand_over)
+        self.buffer = self._empty_buffer()
 
     @property
     def is_finished(self) -> bool:
         """Whether no update follows. An update that is made but not saved does not count yet."""
         return self.learner.finished and not self.is_updating
 
-    def begin_rollout(self, trained: frozenset[int] = frozenset()) -> None:
-        """Begins the rollout of the learner's version.
+    def begin_rollout(self, logger: RcutilsLogger) -> None:
+        """Begins the rollout of the learner's version, with the transitions of it that are stored and not trained on.
 
         Args:
-            trained: the sequence numbers that the update before was made from, whose transitions may be sent again.
-        """
-        self.buffer = RolloutBuffer(
-            run_id=self.learner.run_id,
-            version=self.learner.policy_version,
-            num_required=self.num_required,
-            journal=self.journal,
-            check=self.learner.check,
-            trained=trained,
-        )
-
-    def restore(self, logger: RcutilsLogger, *, resume: bool) -> None:
-        """Takes the transitions of the learner's version that the journal holds, and logs which it does not take.
-
-        Args:
-            logger: the logger of the node.
-            resume: whether the run goes on. Otherwise the whole journal is of other runs, and is removed.
+            logger: logs how many these are, and which others are left out for good.
 
         Raises:
-            UserError: when the journal was written by another version of the package.
+            OSError: when the journal cannot be read.
         """
-        stale = self.journal.clear(keep_version=self.learner.policy_version if resume else None)
-        if stale:
-            logger.info(f"journals of past versions or other runs are removed: {', '.join(stale)}")
-        for refusal in self.buffer.restore():
-            logger.error(f"a journaled transition is not used, {refusal}")
+        self.journal.mark_consumed(self.learner.consumed)
+        self.buffer = self._empty_buffer()
+        for reason in self.stored.fill(self.buffer):
+            logger.error(f"a stored transition is not trained on, {reason}")
         if self.buffer.num_accepted:
             logger.info(f"{self.buffer.num_accepted} transitions are restored from the journal")
+
+    def discard(self, sender: str, episode: int) -> list[ChunkId]:
+        """Drops the transitions of an episode, also those that arrive later, and returns the dropped chunks."""
+        self.journal.discard(sender, episode, lambda error: None)
+        return self.buffer.drop_episode(sender, episode)
+
+    def leave_out(self, key: ChunkKey, raw: bytes, reason: str) -> None:
+        """Sets a stored transition aside, and then marks it in the journal, so that no update ever takes it."""
+
+        def mark(error: OSError | None) -> None:
+            if error is None:
+                self.journal.leave_out(key, reason, lambda error: None)
+
+        self.set_aside(key, raw, reason, mark)
 
     def update(self, transitions: list[Transition], *, rollout_time: float) -> Metrics:
         """Makes an update and returns its metrics. This runs in the worker thread.
@@ -103,10 +113,11 @@ class TrainingRun:
     def announcement(self, *, stamp: int) -> msg.PolicyVersion:
         """Returns the message of the newest saved version, with its stamp in ns of ROS time.
 
-        A version whose checkpoint is not on disk is never announced.
+        A version whose checkpoint is not on disk is never announced. The next numbers are above all that this run has
+        seen, also where it went back to an earlier checkpoint.
         """
         learner, buffer, counters = self.learner, self.buffer, self.learner.counters
-        newest = buffer.transitions[-1].id if buffer.num_accepted else None
+        seen = self.journal.next_sequence_number(DEFAULT_SENDER)
         return msg.PolicyVersion(
             header=header_of(stamp),
             run_id=learner.run_id,
@@ -115,9 +126,18 @@ class TrainingRun:
             checkpoint=str(learner.checkpoint.root.resolve()),
             num_accepted=buffer.num_accepted,
             num_required=buffer.num_required,
-            next_sequence_number=max(counters.next_sequence_number, newest.sequence_number + 1 if newest else 0),
-            next_episode=max(counters.next_episode, newest.episode + 1 if newest else 0),
+            next_sequence_number=max(counters.next_sequence_number, seen),
+            next_episode=max(counters.next_episode, self.stored.next_episode(DEFAULT_SENDER)),
             num_chunks=learner.num_chunks,
             num_steps=learner.num_steps,
             final=self.is_finished,
+        )
+
+    def _empty_buffer(self) -> RolloutBuffer:
+        return RolloutBuffer(
+            run_id=self.learner.run_id,
+            version=self.learner.policy_version,
+            num_required=self.num_required,
+            journal=self.journal,
+            check=self.learner.check,
         )
