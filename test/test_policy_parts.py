@@ -14,7 +14,8 @@ from chunk_ppo_msgs import msg
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.agent.next_step.announced_version import Announcement
-from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, Hold, SampleChunk
+from chunk_ppo_ros.agent.next_step.rollout_steps import Hold, SampleChunk
+from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.config import PRESETS, TrainConfig
 from chunk_ppo_ros.core.counter_file import CounterFile
 from chunk_ppo_ros.core.execution import ExecutionResult, Status
@@ -23,6 +24,7 @@ from chunk_ppo_ros.nodes.common.worker import Failed, Succeeded
 from chunk_ppo_ros.nodes.policy import actor_store, peer_monitor, sensors
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
+from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.nodes.wire import conversions
@@ -319,16 +321,32 @@ class LoadingNode(FakeNode):
         then(outcome)
 
 
+def opened_store(folder: pathlib.Path, node: FakeNode) -> PolicyStore:
+    store = PolicyStore(folder / "store" / "policy", node.get_logger())  # type: ignore[arg-type]
+    store.open()
+    return store
+
+
 class Loading:
     """A loader, the facts that it reports, and the trainer that announces."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.node, self.changes = folder, LoadingNode(), []
-        self.facts = RolloutFacts(self.node, action_dim=14, peek=lambda: None, on_change=lambda: None)  # type: ignore[arg-type]
+        self.store = opened_store(folder, self.node)
+        self.facts = RolloutFacts(
+            self.node,  # type: ignore[arg-type]
+            self.store,
+            StoredRollout(),
+            action_dim=14,
+            peek=lambda: None,
+            on_change=lambda: None,
+            on_referee=lambda: None,
+        )
         self.sequence_file = CounterFile(folder / "next.json", "next_sequence_number", without="count anew")
         self.loader = PolicyLoader(
             self.node,  # type: ignore[arg-type]
             self.facts,
+            self.store,
             self.sequence_file,
             on_change=lambda: self.changes.append(1),
         )
@@ -397,6 +415,18 @@ def test_weights_that_cannot_be_loaded_hold_the_policy_unless_newer_ones_are_ann
     assert isinstance(loading.facts.state.next_step(), SampleChunk)
 
 
+def test_an_announcement_that_changes_only_its_counts_loads_nothing_again(loading: Loading) -> None:
+    loading.announce(0)
+    loading.announce(0, num_accepted=1)
+    loading.node.work()
+    loading.announce(0, num_accepted=2)
+    assert len([text for _, text in loading.node.take_lines() if text.startswith("loading")]) == 1
+    assert not loading.node.jobs
+    loading.loader.drop()
+    loading.loader.load_announced()
+    assert len(loading.node.jobs) == 1
+
+
 @pytest.mark.parametrize(("known_to_trainer", "stored", "number"), [(3, 7, 7), (9, 7, 9)])
 def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
     loading: Loading, known_to_trainer: int, stored: int, number: int
@@ -417,20 +447,28 @@ def test_numbers_go_on_after_those_that_the_trainer_and_the_disk_know(
 class Facts:
     """Returns the facts of a rollout of version 0 of the run "run", which a human may drive."""
 
-    def __init__(self, node: FakeNode) -> None:
+    def __init__(self, node: FakeNode, folder: pathlib.Path) -> None:
         self.node = node
         self.num_changes = 0
+        self.num_referees = 0
+        self.store = opened_store(folder, node)
         self.readings: SyncedSensors | None = None
         self.facts = RolloutFacts(
             node,  # type: ignore[arg-type]
+            self.store,
+            StoredRollout(),
             action_dim=14,
             peek=lambda: self.readings,
             on_change=self._count,
+            on_referee=self._count_referee,
         )
         self.facts.state.announce(Announcement("run", 0, num_accepted=0, num_required=4))
 
     def _count(self) -> None:
         self.num_changes += 1
+
+    def _count_referee(self) -> None:
+        self.num_referees += 1
 
     def hear(self, topic: str, message: object) -> None:
         self.node.subscribers[topic](message)
@@ -454,8 +492,8 @@ class Facts:
 
 
 @pytest.fixture
-def facts(node: FakeNode) -> Facts:
-    return Facts(node)
+def facts(node: FakeNode, tmp_path: pathlib.Path) -> Facts:
+    return Facts(node, tmp_path)
 
 
 def test_chunks_that_do_not_count_are_told_until_one_counts(facts: Facts) -> None:
@@ -522,22 +560,28 @@ def test_the_robot_and_a_referee_that_was_started_anew_are_heard_of(facts: Facts
         facts.hear("robot_node/active", Bool(data=active))
         step = facts.facts.state.next_step()
         assert (step == Hold("robot_node is not active")) is not active
-    for number in range(4):
-        step = facts.facts.state.next_step()
-        assert isinstance(step, SampleChunk)
-        facts.facts.state.chunk_sent(step)
-        end = {"terminated": False, "truncated": False, "cut_by_takeover": False}
-        facts.facts.state.chunk_ended(number, end=0, num_steps=1, valid=True, **end)
-    bootstrap = facts.facts.state.next_step()
-    assert isinstance(bootstrap, Bootstrap)
-    facts.facts.state.bootstrap_sent(bootstrap)
-    facts.facts.state.episode_reset(1, prompt="reach")
-    facts.facts.state.episode_started(1, prompt="reach", stamp=0)
     facts.node.present["episode_event"] = ["reward_node"]
     facts.facts.watch()
-    step, changes = facts.facts.state.next_step(), facts.num_changes
-    assert isinstance(step, Hold) and "is full" in step.reason
+    assert facts.num_referees == 0
     facts.node.gids["reward_node"] = b"another"
     facts.facts.watch()
+    assert facts.num_referees == 1
+
+
+def test_a_chunk_that_was_refused_because_a_human_drives_holds_the_policy_until_robot_node_reports_it(
+    facts: Facts,
+) -> None:
+    facts.facts.state.weights.loaded(0)
+    facts.facts.state.activate()
+    facts.facts.state.episode_started(0, prompt="reach", stamp=0)
+    step = facts.facts.state.next_step()
+    assert isinstance(step, SampleChunk)
+    facts.facts.state.chunk_sent(step, stamp=SECOND)
+    reason = "REFUSED: a human drives the robot; hand it back by the service takeover with data: false"
+    outcome = msg.ChunkOutcome(header=header_of(SECOND), run_id="run", sequence_number=0, valid=False, message=reason)
+    facts.hear("chunk_outcome", outcome)
+    assert facts.facts.state.next_step() == Hold("a human takes over")
+    facts.hear("takeover_state", msg.TakeoverState(header=header_of(SECOND - 5), human=True))
+    assert facts.facts.state.next_step() == Hold("a human drives")
+    facts.hear("takeover_state", msg.TakeoverState(header=header_of(2 * SECOND), human=False))
     assert isinstance(facts.facts.state.next_step(), SampleChunk)
-    assert facts.num_changes == changes + 1

@@ -11,6 +11,9 @@ import numpy as np
 from chunk_ppo_ros.core.errors import RewardError
 from chunk_ppo_ros.core.metrics import Metrics
 
+HUMAN_DRIVES = "a human drives the robot"
+"""The beginning of the reason for which robot_node refuses a chunk while a human drives."""
+
 
 class Status(enum.IntEnum):
     """The ways in which the execution of a chunk can end. The numbers are those of ExecutionResult.msg."""

@@ -1,4 +1,4 @@
-"""Holds how far the policy has come in an episode. `rollout_state.py` changes these values."""
+"""Holds how far the policy has come in an episode. `rollout_state.py` replaces these values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from chunk_ppo_ros.core.types import ChunkId
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class LastChunk:
     """The newest chunk. It is kept until its outcome is known and its bootstrap value, if it needs one, is sent.
 
@@ -28,7 +28,7 @@ class LastChunk:
     owes_bootstrap: bool = False
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class EpisodeProgress:
     """The episode of the newest event, and how far the policy has come in it.
 

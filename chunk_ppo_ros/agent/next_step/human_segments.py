@@ -41,14 +41,18 @@ class Segment:
 
 
 class HumanSegments:
-    """The segments of the running episode, by stamp. The messages on start and end may arrive in any order."""
+    """The segments of the running episode, by stamp. The messages on start and end may arrive in any order.
 
-    def __init__(self) -> None:
+    Args:
+        newest_over: the stamp of the newest chunk of an earlier process, ns of ROS time. Segments until then are over.
+    """
+
+    def __init__(self, *, newest_over: int = 0) -> None:
         self._readings: collections.deque[SyncedSensors] = collections.deque(maxlen=REMEMBERED_READINGS)
         self._open: dict[int, SyncedSensors] = {}
         self._ended: collections.deque[Segment] = collections.deque(maxlen=MAX_WAITING)
         self._newest_begun = 0  # the stamp of the newest segment that began
-        self._newest_over = 0  # the stamp of the newest segment that has ended or is forgotten
+        self._newest_over = newest_over  # the stamp of the newest segment that has ended or is forgotten
 
     @property
     def next(self) -> Segment | None:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from chunk_ppo_ros.core.types import ChunkId
+import dataclasses
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True)
+class InFlight:
+    """A chunk that may still become a transition.
+
+    Attributes:
+        sequence_number: its number in the run.
+        episode: its episode.
+        policy_version: the version of the weights that made it.
+    """
+
+    sequence_number: int
+    episode: int
+    policy_version: int
 
 
 class RolloutFill:
-    """Counts the transitions of one update. Training is strictly on-policy, so a rollout must never be overfull."""
+    """Counts the transitions of one update. Training is strictly on-policy, so a rollout must never be overfull.
 
-    def __init__(self) -> None:
+    Args:
+        in_flight: the chunks of an earlier process that may still become transitions.
+    """
+
+    def __init__(self, in_flight: Iterable[InFlight] = ()) -> None:
         self._num_accepted = 0
         self._num_required = 0
-        self._in_flight: dict[int, int] = {}  # sequence number -> episode
+        self._in_flight = {chunk.sequence_number: chunk for chunk in in_flight}
 
     @property
     def is_full(self) -> bool:
@@ -28,9 +48,9 @@ class RolloutFill:
         self._num_accepted = num_accepted
         self._num_required = num_required
 
-    def add(self, chunk: ChunkId) -> None:
+    def add(self, chunk: InFlight) -> None:
         """Counts a chunk that was sent."""
-        self._in_flight[chunk.sequence_number] = chunk.episode
+        self._in_flight[chunk.sequence_number] = chunk
 
     def remove(self, sequence_number: int) -> None:
         """Stops counting a chunk as in flight, because it is acknowledged or makes no transition."""
@@ -38,11 +58,13 @@ class RolloutFill:
 
     def remove_episode(self, episode: int) -> None:
         """Stops counting the chunks of a discarded episode."""
-        self._in_flight = {number: of for number, of in self._in_flight.items() if of != episode}
+        self._in_flight = {number: chunk for number, chunk in self._in_flight.items() if chunk.episode != episode}
 
-    def keep_episode(self, episode: int | None) -> None:
-        """Stops counting the chunks of all other episodes. None is no episode."""
-        self._in_flight = {number: of for number, of in self._in_flight.items() if of == episode}
+    def keep_version(self, version: int) -> None:
+        """Stops counting the chunks of all other versions."""
+        self._in_flight = {
+            number: chunk for number, chunk in self._in_flight.items() if chunk.policy_version == version
+        }
 
     def clear(self) -> None:
         """Stops counting all chunks that were sent so far."""

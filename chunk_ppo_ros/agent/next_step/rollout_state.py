@@ -7,11 +7,16 @@ never more than one update needs.
 
 from __future__ import annotations
 
+import dataclasses
+
 from chunk_ppo_ros.agent.next_step.announced_version import AnnouncedVersion, Announcement
-from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress, LastChunk
+from chunk_ppo_ros.agent.next_step.driver import Driver
+from chunk_ppo_ros.agent.next_step.episode_progress import EpisodeProgress
 from chunk_ppo_ros.agent.next_step.human_segments import HumanSegments
-from chunk_ppo_ros.agent.next_step.rollout_fill import RolloutFill
+from chunk_ppo_ros.agent.next_step.rollout_fill import InFlight, RolloutFill
+from chunk_ppo_ros.agent.next_step.rollout_progress import RolloutProgress
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
+from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
 from chunk_ppo_ros.core.stamps import FARTHEST_AHEAD
 from chunk_ppo_ros.core.types import ChunkId
 
@@ -19,22 +24,23 @@ from chunk_ppo_ros.core.types import ChunkId
 class RolloutState:
     """Collects the facts that decide the next step of the policy.
 
+    Args:
+        stored: what an earlier process of the same run has stored, from which this one goes on.
+
     Attributes:
         segments: the segments that a human drove in the running episode.
         weights: the version that the trainer announces; whoever loads its weights reports it there.
     """
 
-    def __init__(self) -> None:
-        self.segments = HumanSegments()
+    def __init__(self, stored: StoredRollout | None = None) -> None:
+        stored = stored or StoredRollout()
+        self._progress = stored.progress
+        self.segments = HumanSegments(newest_over=stored.progress.stamp)
         self.weights = AnnouncedVersion()
-        self._human_drives = False
+        self._driver = Driver(human=stored.progress.human_drives, known_until=stored.progress.stamp)
+        self._fill = RolloutFill(stored.in_flight)
         self._active = False
         self._robot_is_active = True  # until robot_node says something else
-        self._next_sequence_number = 0
-        self._fill = RolloutFill()
-        self._episode = EpisodeProgress()
-        self._last: LastChunk | None = None
-        self._newer_than = 0
 
     def activate(self) -> None:
         """Lets the policy act from now on.
@@ -54,110 +60,108 @@ class RolloutState:
         What is known to have happened later than now was stamped by a clock that was set back since. The policy would
         otherwise wait until the clock is there again.
         """
-        if self._newer_than > now + FARTHEST_AHEAD:
-            self._newer_than = now
+        if self._progress.newer_than > now + FARTHEST_AHEAD:
+            self._progress = dataclasses.replace(self._progress, newer_than=now)
+        self._driver.note_clock(now)
         self.segments.note_clock(now)
 
     def robot_changed(self, *, active: bool) -> None:
         """Records whether robot_node is active. Chunks would be refused while it is not, so none is sampled."""
         self._robot_is_active = active
 
-    def referee_restarted(self) -> None:
-        """Records that reward_node was started anew, so that the chunks of earlier episodes make no transition."""
-        self._fill.keep_episode(self._episode.number)
-
     # The methods below report facts about weights.
 
     def announce(self, announcement: Announcement) -> None:
         """Records the version that the trainer announces. Its weights must be loaded before the policy acts.
 
-        An announcement that is repeated comes from a restarted trainer.
+        An announcement is repeated when its counts have changed, and by a restarted trainer.
         """
-        if self.weights.run_id != announcement.run_id:
-            self._last = None
-            self._next_sequence_number = 0
-        if self.weights.announce(announcement):
+        if self._progress.run_id != announcement.run_id:
+            self._progress = dataclasses.replace(
+                self._progress, run_id=announcement.run_id, last=None, next_sequence_number=0
+            )
             self._fill.clear()
+        if self.weights.announce(announcement):
+            self._fill.keep_version(announcement.version)
         self._fill.set_counts(num_accepted=announcement.num_accepted, num_required=announcement.num_required)
-        self._next_sequence_number = max(self._next_sequence_number, announcement.next_sequence_number)
+        number = max(self._progress.next_sequence_number, announcement.next_sequence_number)
+        self._progress = dataclasses.replace(self._progress, next_sequence_number=number)
 
     # The methods below report facts about episodes.
 
     def episode_reset(self, episode: int, *, prompt: str) -> None:
-        """Records that the scene is being reset. A chunk that still awaits its outcome or bootstrap is forgotten.
+        """Records that the scene is being reset. No value is sent any more after a chunk of an earlier episode.
+
+        Such a chunk is still in flight until reward_node or trainer_node says what became of it.
 
         Args:
             episode: the number of the episode.
             prompt: the task of the episode in words.
         """
-        if self._last is not None:
-            self._fill.remove(self._last.id.sequence_number)
-        self._last = None
         self.segments.clear()
-        self._episode = EpisodeProgress(episode, prompt)
+        self._driver.forget_refusal()
+        self._progress = dataclasses.replace(self._progress, episode=EpisodeProgress(episode, prompt), last=None)
 
     def episode_started(self, episode: int, *, prompt: str, stamp: int) -> None:
         """Lets the policy act on observations that are newer than the stamp (ns of ROS time)."""
-        if episode != self._episode.number:
-            self.episode_reset(episode, prompt=prompt)
-        self._episode.is_running = True
-        self._episode.is_paused = False
-        self._newer_than = max(self._newer_than, stamp)
+        self.episode_paused(episode, prompt=prompt, paused=False, stamp=stamp)
 
     def episode_paused(self, episode: int, *, prompt: str, paused: bool, stamp: int) -> None:
         """Records that the episode is paused or goes on.
 
         An episode that goes on needs observations that are newer than the stamp (ns of ROS time).
         """
-        if episode != self._episode.number:
+        if episode != self._progress.episode.number:
             self.episode_reset(episode, prompt=prompt)
-        self._episode.is_running = True
-        self._episode.is_paused = paused
+        self._progress = self._progress.in_episode(is_running=True, is_paused=paused)
         if not paused:
-            self._newer_than = max(self._newer_than, stamp)
+            self._progress = self._progress.newer(stamp)
 
     def episode_ended(self, episode: int, *, discarded: bool = False, truncated: bool = False) -> None:
         """Records that the episode is over. After a time limit the value of the last observation must still be sent."""
-        self._episode.is_running = False
+        paused = self._progress.episode.is_paused
+        self._progress = self._progress.in_episode(is_running=False, is_paused=paused)
         self.segments.clear()
         if discarded:
             self._fill.remove_episode(episode)
-        if truncated and not discarded and self._last is not None:
-            self._last.owes_bootstrap = True
-        elif discarded or (self._last is not None and not self._last.owes_bootstrap):
-            self._last = None
+        last = self._progress.last
+        if truncated and not discarded:
+            self._progress = self._progress.owing_bootstrap()
+        elif discarded or (last is not None and not last.owes_bootstrap):
+            self._progress = self._progress.without_last()
 
     # The methods below report facts about chunks.
 
-    def driver_changed(self, *, human: bool, stamp: int) -> None:
-        """Records who drives since `stamp` (ns of ROS time), as robot_node says.
+    def driver_reported(self, *, human: bool, stamp: int, segment: int = 0) -> None:
+        """Records who drives, as robot_node says.
 
         A change of driver ends a segment of the trace. The value of the observation after the segment must then be
         sent, and the numbering of chunks gets a gap. So rewards that the human earned are not credited to the policy's
         last chunk.
-        """
-        if human == self._human_drives:
-            return
-        self._human_drives = human
-        self._newer_than = max(self._newer_than, stamp)
-        self._episode.next_chunk += 1
-        if self._last is not None:
-            self._last.owes_bootstrap = True
 
-    def chunk_sent(self, step: SampleChunk | EncodeSegment) -> None:
-        """Records that the chunk of a step is published."""
-        human_driven = isinstance(step, EncodeSegment)
-        if human_driven:
+        Args:
+            human: whether a human drives.
+            stamp: the ROS time of the report, ns.
+            segment: the stamp of the newest segment that a human drove, ns of ROS time; 0 if there is none.
+        """
+        num_changes = self._driver.report(human=human, stamp=stamp, segment=segment)
+        if num_changes:
+            self._progress = self._progress.newer(stamp).leaving_out(num_changes).owing_bootstrap()
+
+    def refused_for_human(self, stamp: int) -> None:
+        """Records that robot_node refused the chunk with this stamp (ns of ROS time) because a human drives."""
+        self._driver.refused(stamp)
+
+    def chunk_sent(self, step: SampleChunk | EncodeSegment, *, stamp: int = 0, max_steps: int = 0) -> None:
+        """Records that a chunk is published; `RolloutProgress.after_chunk` describes the arguments."""
+        if isinstance(step, EncodeSegment):
             self.segments.drop_oldest()
-        self._fill.add(step.chunk)
-        self._last = LastChunk(step.chunk, step.policy_version, step.prompt, human_driven)
-        self._episode.next_chunk += 1
-        self._next_sequence_number = step.chunk.sequence_number + 1
+        self._fill.add(InFlight(step.chunk.sequence_number, step.chunk.episode, step.policy_version))
+        self._progress = self._progress.after_chunk(step, stamp=stamp, max_steps=max_steps)
 
     def bootstrap_sent(self, step: Bootstrap) -> None:
         """Records that the value after a segment is published."""
-        if self._last is not None and self._last.id == step.chunk:
-            self._last = None
+        self._forget_last(step.chunk.sequence_number)
 
     def chunk_ended(
         self,
@@ -170,30 +174,24 @@ class RolloutState:
         truncated: bool,
         cut_by_takeover: bool,
     ) -> None:
-        """Records how a chunk ended, as reward_node says.
-
-        Args:
-            sequence_number: the sequence number of the chunk.
-            end: the ROS time of its end in ns. The next observation must be newer.
-            num_steps: the number of its executed control steps.
-            valid: whether the chunk makes a transition.
-            terminated: whether the task ended with it.
-            truncated: whether the time limit ended the episode with it.
-            cut_by_takeover: whether a human took over before its last step.
-        """
+        """Records how a chunk ended, as reward_node says; `RolloutProgress.after_outcome` describes the arguments."""
         if not valid:
             self._fill.remove(sequence_number)
-        if self._last is None or self._last.id.sequence_number != sequence_number:
-            return
-        self._newer_than = max(self._newer_than, end)
-        self._last.outcome_known = True
-        self._episode.num_steps += 0 if self._last.human_driven else num_steps  # A human's steps do not count.
-        if valid and (terminated or truncated):
-            self._episode.is_running = False
-        if not valid or terminated:
-            self._last = None
-        elif truncated or cut_by_takeover:
-            self._last.owes_bootstrap = True
+        last = self._progress.last
+        if last is not None and last.id.sequence_number == sequence_number:
+            self._progress = self._progress.after_outcome(
+                end=end,
+                num_steps=num_steps,
+                valid=valid,
+                terminated=terminated,
+                truncated=truncated,
+                cut_by_takeover=cut_by_takeover,
+            )
+
+    def settled(self, sequence_number: int) -> None:
+        """Records that trainer_node has answered the transition of a chunk before, so that nothing is due after it."""
+        self._fill.remove(sequence_number)
+        self._forget_last(sequence_number)
 
     def acknowledged(
         self, sequence_number: int, *, version: int, num_accepted: int, num_required: int, retry: bool
@@ -214,22 +212,40 @@ class RolloutState:
         if self.weights.is_version(version):
             self._fill.set_counts(num_accepted=num_accepted, num_required=num_required)
 
+    def _forget_last(self, sequence_number: int) -> None:
+        last = self._progress.last
+        if last is not None and last.id.sequence_number == sequence_number:
+            self._progress = self._progress.without_last()
+
     # The members below report the state and decide the next step.
+
+    @property
+    def progress(self) -> RolloutProgress:
+        """How far the policy has come. Its run is the announced one, or before that the one that was stored."""
+        return dataclasses.replace(self._progress, human_drives=self._driver.is_human)
 
     @property
     def is_human_driven(self) -> bool:
         """Whether a human drives now."""
-        return self._human_drives
+        return self._driver.is_human
 
     @property
     def awaited_chunk(self) -> ChunkId | None:
         """The chunk that is being executed, or None."""
-        return self._last.id if self._last is not None and not self._last.outcome_known else None
+        last = self._progress.last
+        return last.id if last is not None and not last.outcome_known else None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether a chunk of the policy may be executed now, as far as is known here."""
+        episode = self._progress.episode
+        runs = episode.is_running and not episode.is_paused
+        return self._active and runs and self._robot_is_active and not self._driver.is_human
 
     @property
     def num_steps(self) -> int:
         """The number of executed control steps of the episode."""
-        return self._episode.num_steps
+        return self._progress.episode.num_steps
 
     def next_step(self) -> Step:
         """Returns the step to take now."""
@@ -238,17 +254,18 @@ class RolloutState:
         announced = self.weights.loaded_announcement()
         if isinstance(announced, Hold):
             return announced
-        last = self._last
+        last = self._progress.last
         if last is not None and not last.outcome_known:
             return Hold("a chunk is being executed")
         segment_ends = last is not None and (last.owes_bootstrap or self._fill.is_full)
         if last is not None and segment_ends and last.policy_version == announced.version:
-            return Bootstrap(last.id, last.policy_version, self._newer_than, last.prompt)
+            return Bootstrap(last.id, last.policy_version, self._progress.newer_than, last.prompt)
         return self._next_chunk_step(announced)
 
     def _next_chunk_step(self, announced: Announcement) -> Step:
-        episode = self._episode.number if self._episode.is_running else None
-        segment = self.segments.next if self._episode.is_running else None
+        progress, known = self._progress, self._progress.episode
+        episode = known.number if known.is_running else None
+        segment = self.segments.next if known.is_running else None
         obstacle = "" if segment else self._obstacle_to_sampling(announced)
         if obstacle:
             return Hold(obstacle)
@@ -256,17 +273,19 @@ class RolloutState:
             return Hold("waiting for an episode to start")
         if announced.only_episode not in (None, episode):
             return Hold(f"waiting for deployment_node to announce which policy acts in episode {episode}")
-        chunk = ChunkId(announced.run_id, self._next_sequence_number, episode, self._episode.next_chunk)
+        chunk = ChunkId(announced.run_id, progress.next_sequence_number, episode, known.next_chunk)
         if segment is not None:
-            return EncodeSegment(chunk, announced.version, segment, self._episode.prompt)
-        if self._episode.is_paused:
+            return EncodeSegment(chunk, announced.version, segment, known.prompt)
+        if known.is_paused:
             return Hold("the episode is paused")
-        return SampleChunk(chunk, announced.version, self._newer_than, self._episode.prompt)
+        return SampleChunk(chunk, announced.version, progress.newer_than, known.prompt)
 
     def _obstacle_to_sampling(self, announced: Announcement) -> str:
         """Returns why the policy may not sample in a running episode. The text is empty if it may."""
-        if self._human_drives:
+        if self._driver.is_human:
             return "a human drives"
+        if self._driver.is_taking_over:
+            return "a human takes over"
         if not self._robot_is_active:
             return "robot_node is not active"
         if self.segments.has_open:

@@ -206,10 +206,10 @@ LEADER_NOT_FOLLOWED = Condition(
 
 # These conditions are about the disk.
 
-SEQUENCE_NOT_STORED = Condition(
-    key="count of chunks",
-    text="the count of chunks cannot be stored, the policy holds: {reason}",
-    cleared="the count of chunks can be stored again",
+CHUNK_NOT_STORED = Condition(
+    key="stored chunks",
+    text="chunks cannot be stored, the policy holds: {reason}",
+    cleared="chunks can be stored again",
     is_error=True,
 )
 EPISODE_NOT_STORED = Condition(

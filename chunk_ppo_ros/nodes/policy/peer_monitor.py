@@ -23,6 +23,9 @@ class PeerMonitor:
         node: the node that reports the conditions.
         config: the configuration, which says how long a chunk may take.
         publishers: the publishers whose messages are lost if nobody listens.
+
+    Attributes:
+        execution_timeout: the time within which a chunk is executed and judged, s.
     """
 
     def __init__(self, node: WorkerNode, config: TrainConfig, publishers: Sequence[Publisher]) -> None:
@@ -30,8 +33,8 @@ class PeerMonitor:
         self._listeners = Listeners(node, publishers)
         self._presence = PresenceWatch(node, [topics.POLICY_VERSION.name])
         duration = config.model.action_horizon / config.robot.control_rate
-        self._execution_timeout = duration + config.robot.chunk_deadline + config.reward.source_timeout
-        self._sent_at = 0.0  # the time at which the newest chunk was sent, s of steady time
+        self.execution_timeout = duration + config.robot.chunk_deadline + config.reward.source_timeout
+        self._sent_at = time.monotonic()  # the time at which the newest chunk was sent, s of steady time
 
     def all_listen(self) -> bool:
         """Returns whether all nodes that execute and count chunks listen. Messages are lost before that."""
@@ -66,7 +69,7 @@ class PeerMonitor:
     def _watch_execution(self, awaited: ChunkId | None, waited: float) -> None:
         if awaited is None:
             self._node.clear_condition(condition_table.CHUNK_UNFINISHED)
-        elif waited > self._execution_timeout:
+        elif waited > self.execution_timeout:
             self._node.raise_condition(
                 condition_table.CHUNK_UNFINISHED, sequence_number=awaited.sequence_number, waited=waited
             )

@@ -17,6 +17,7 @@ from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker import Outcome
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
 from chunk_ppo_ros.nodes.policy.actor_store import ActorStore
+from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.wire import topics
 
@@ -27,7 +28,8 @@ class PolicyLoader:
     Args:
         node: the node that subscribes, works and reports the conditions.
         facts: the facts of the rollout, which learn what is announced and loaded.
-        sequence_file: the next sequence number of each run.
+        store: learns which run is announced.
+        sequence_file: the next sequence number, as earlier releases stored it.
         on_change: is called when nothing is left to load.
 
     Attributes:
@@ -35,16 +37,24 @@ class PolicyLoader:
     """
 
     def __init__(
-        self, node: WorkerNode, facts: RolloutFacts, sequence_file: CounterFile, *, on_change: Callable[[], None]
+        self,
+        node: WorkerNode,
+        facts: RolloutFacts,
+        store: PolicyStore,
+        sequence_file: CounterFile,
+        *,
+        on_change: Callable[[], None],
     ) -> None:
         self.actor: Actor | None = None
         self._actors = ActorStore(node.config)
         self._deploy = node.config.deploy
         self._node = node
         self._facts = facts
+        self._store = store
         self._sequence_file = sequence_file
         self._on_change = on_change
         self._announced: msg.PolicyVersion | None = None
+        self._loading: msg.PolicyVersion | None = None
         self._guard = RunGuard(node, node)
         subscribe(node, node, topics.POLICY_VERSION, self._on_policy_version)
 
@@ -62,6 +72,7 @@ class PolicyLoader:
         """Drops the weights."""
         self.actor = None
         self._actors = ActorStore(self._node.config)
+        self._loading = None
         self._facts.state.weights.drop()
 
     def watch(self) -> None:
@@ -74,15 +85,17 @@ class PolicyLoader:
         if not self._guard.admits(message, "" if self._announced is None else self._announced.run_id):
             return
         self._announced = message
+        self._store.begin_run(message.run_id)
         self._facts.state.announce(self._announcement(message))
         if self._node.is_configured:
             self._load(message)
 
     def _load(self, message: msg.PolicyVersion) -> None:
-        """Makes the worker load the announced version, unless it is loaded."""
-        if message.final or self._facts.state.weights.is_loaded:
+        """Makes the worker load the announced version, unless it is loaded or being loaded."""
+        if message.final or self._facts.state.weights.is_loaded or _is_same(message, self._loading):
             self._on_change()
             return
+        self._loading = message
         actors, path, version = self._actors, Path(message.checkpoint), message.version
         if not self._deploy.is_comparison:  # Otherwise the operator must not know which checkpoint acts.
             self._node.get_logger().info(f"loading policy version {version} from {path}")
@@ -102,6 +115,8 @@ class PolicyLoader:
         )
 
     def _on_loaded(self, message: msg.PolicyVersion, outcome: Outcome[Actor]) -> None:
+        if self._loading is message:
+            self._loading = None
         try:
             self.actor = outcome.result()
         except CheckpointError as error:
@@ -113,7 +128,7 @@ class PolicyLoader:
                 checkpoint=message.checkpoint,
                 reason=str(error),
             )
-            if message is self._announced:
+            if _is_same(message, self._announced):
                 self._facts.state.weights.load_failed(str(error))
             return
         self._node.clear_condition(condition_table.CHECKPOINT_UNREADABLE)
@@ -121,3 +136,12 @@ class PolicyLoader:
         if not self._node.is_ready:
             self._node.set_ready()
         self._on_change()
+
+
+def _is_same(message: msg.PolicyVersion, other: msg.PolicyVersion | None) -> bool:
+    """Returns whether two announcements are of the same weights. Their counts may differ."""
+    return other is not None and (message.run_id, message.version, message.checkpoint) == (
+        other.run_id,
+        other.version,
+        other.checkpoint,
+    )

@@ -7,22 +7,26 @@ It publishes each sampled chunk with all that training needs of it, and one traj
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import NoReturn
 
 from chunk_ppo_ros.agent.actor import Actor
 from chunk_ppo_ros.agent.next_step.rollout_steps import Bootstrap, EncodeSegment, Hold, SampleChunk, Step
 from chunk_ppo_ros.core.counter_file import CounterFile
-from chunk_ppo_ros.core.types import ChunkId, ModelObservation, SampledChunk
+from chunk_ppo_ros.core.types import ModelObservation, SampledChunk
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.newest_chunk import chunk_values
 from chunk_ppo_ros.nodes.common.runner import run_node
 from chunk_ppo_ros.nodes.common.sensor_ages import age_values
 from chunk_ppo_ros.nodes.common.worker import Outcome, ResultT
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
-from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher
+from chunk_ppo_ros.nodes.policy.chunk_publisher import ChunkPublisher, bootstrap_message
+from chunk_ppo_ros.nodes.policy.chunk_repeater import ChunkRepeater
+from chunk_ppo_ros.nodes.policy.chunk_sender import ChunkSender
 from chunk_ppo_ros.nodes.policy.peer_monitor import PeerMonitor
 from chunk_ppo_ros.nodes.policy.policy_loader import PolicyLoader
+from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.policy.rollout_facts import RolloutFacts
 from chunk_ppo_ros.nodes.policy.sensors import Sensors, make_observation
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -41,21 +45,47 @@ class _Valued:
 class PolicyNode(WorkerNode):
     """Samples action chunks. If it cannot sample with the newest version and fresh readings, it holds and says why."""
 
+    _made = False  # ROS also destroys a node whose constructor failed.
+
     def __init__(self) -> None:
         super().__init__("policy_node", *_SECTIONS)
         config = self.config
-        self._sequence_file = CounterFile(
-            config.run.folder / "next_sequence_number.json",
+        old_count = config.run.folder / "next_sequence_number.json"
+        sequence_file = CounterFile(
+            old_count,
             "next_sequence_number",
             without="chunks are numbered from what trainer_node has seen",
         )
+        self._store = PolicyStore(config.run.folder / "store" / "policy", self.get_logger())
+        stored = self._store.open()
         self._publisher = ChunkPublisher(self, control_rate=config.robot.control_rate)
+        self._publisher.note_stamp(stored.progress.stamp)
         self._peers = PeerMonitor(self, config, self._publisher.publishers)
         self._sensors = Sensors(self, config, on_news=lambda: self._facts.on_readings())
         self._facts = RolloutFacts(
-            self, action_dim=config.model.action_dim, peek=self._sensors.peek, on_change=self._tick
+            self,
+            self._store,
+            stored,
+            action_dim=config.model.action_dim,
+            peek=self._sensors.peek,
+            on_change=self._tick,
+            on_referee=lambda: self._repeater.repeat_all(),
         )
-        self._loader = PolicyLoader(self, self._facts, self._sequence_file, on_change=self._tick)
+        state = self._facts.state
+        self._repeater = ChunkRepeater(
+            self, self._store, self._publisher, state, execution_timeout=self._peers.execution_timeout
+        )
+        self._sender = ChunkSender(
+            self,
+            self._store,
+            self._publisher,
+            state,
+            old_count=old_count,
+            on_sent=self._peers.chunk_sent,
+            on_change=self._tick,
+        )
+        self._loader = PolicyLoader(self, self._facts, self._store, sequence_file, on_change=self._tick)
+        self._made = True
         self.start()
 
     # The methods below follow the lifecycle.
@@ -104,6 +134,8 @@ class PolicyNode(WorkerNode):
         """Returns the next step. The policy holds while nobody listens, because its messages would be lost."""
         if not self.config.env.is_lockstep:
             self._facts.state.note_clock(self.get_clock().now().nanoseconds)
+        if self._sender.must_wait:
+            return Hold("chunks cannot be stored")
         step = self._facts.state.next_step()
         return step if isinstance(step, Hold) or self._peers.all_listen() else Hold("nobody listens")
 
@@ -124,7 +156,7 @@ class PolicyNode(WorkerNode):
         chunk = self._checked(outcome)
         if chunk is None:
             return
-        if self._facts.state.next_step() != step or not self._store_sequence_number(step.chunk):
+        if self._facts.state.next_step() != step:
             self._tick()  # The chunk is no longer needed, and its sequence number stays free.
             return
         if chunk.valid:
@@ -133,9 +165,7 @@ class PolicyNode(WorkerNode):
             self.raise_condition(condition_table.TOKENS_INVALID, reason=actor.why_invalid(chunk))
         # reward_node ends the episode. If it has counted fewer steps than this node, chunks of one step follow.
         num_left = max(1, self.config.max_episode_steps - self._facts.state.num_steps)
-        self._publisher.publish_sampled(step, chunk, readings, max_steps=num_left)
-        self._peers.chunk_sent()
-        self._facts.state.chunk_sent(step)
+        self._sender.send_chunk(step, self._publisher.sampled_message(step, chunk, readings), max_steps=num_left)
 
     def _encode(self, actor: Actor, step: EncodeSegment) -> None:
         segment = step.segment
@@ -150,18 +180,17 @@ class PolicyNode(WorkerNode):
         if self._facts.state.next_step() == step:
             if chunk is None:
                 self._facts.state.segments.drop_oldest()  # Its observation would be refused again.
-            elif self._store_sequence_number(step.chunk):
-                self._publish_human_driven(step, chunk)
+            else:
+                self._send_human_driven(step, chunk)
         self._tick()
 
-    def _publish_human_driven(self, step: EncodeSegment, chunk: SampledChunk) -> None:
+    def _send_human_driven(self, step: EncodeSegment, chunk: SampledChunk) -> None:
         if chunk.valid or chunk.num_steps_asked < self.config.model.action_horizon:
             self.clear_condition(condition_table.SEGMENT_TOO_LONG)
         else:
             self.raise_condition(condition_table.SEGMENT_TOO_LONG)
-        self._publisher.publish_human_driven(step, chunk)
-        self._peers.chunk_sent()
-        self._facts.state.chunk_sent(step)
+        message = self._publisher.human_driven_message(step, chunk)
+        self._sender.send_chunk(step, message, max_steps=chunk.num_steps_asked)
 
     def _bootstrap(self, actor: Actor, step: Bootstrap, readings: SyncedSensors) -> None:
         def value() -> _Valued:
@@ -175,8 +204,9 @@ class PolicyNode(WorkerNode):
         if valued is None:
             return
         if self._facts.state.next_step() == step:
-            self._publisher.publish_bootstrap(step, valued.observation, valued.value, readings)
-            self._facts.state.bootstrap_sent(step)
+            stamp = self._facts.state.progress.stamp
+            message = bootstrap_message(step, valued.observation, valued.value, readings, stamp=stamp)
+            self._sender.send_bootstrap(step, message)
         self._tick()
 
     def _checked(self, outcome: Outcome[ResultT]) -> ResultT | None:
@@ -188,16 +218,6 @@ class PolicyNode(WorkerNode):
             return None
         self.clear_condition(condition_table.OBSERVATION_REFUSED)
         return result
-
-    def _store_sequence_number(self, chunk: ChunkId) -> bool:
-        """Stores on disk that the sequence number of a chunk is used, and returns whether that worked."""
-        try:
-            self._sequence_file.write(chunk.run_id, chunk.sequence_number + 1)
-        except OSError as error:
-            self.raise_condition(condition_table.SEQUENCE_NOT_STORED, reason=str(error))
-            return False
-        self.clear_condition(condition_table.SEQUENCE_NOT_STORED)
-        return True
 
     def activity(self) -> str:
         """Returns why the node holds, or that it acts."""
@@ -212,10 +232,20 @@ class PolicyNode(WorkerNode):
         """Reports failures of other nodes, and tries again if the disk or missing subscribers stopped a step."""
         self._loader.watch()
         self._facts.watch()
+        if self.is_active and self._facts.state.weights.newest is not None and self._peers.all_listen():
+            self._repeater.repeat(time.monotonic())
         self._tick()
+        self._sender.store_settled()
         self._sensors.watch()
         if not self._loader.is_final:
             self._peers.watch(self._facts.state.awaited_chunk)
+
+    def destroy_node(self) -> None:
+        """Frees the store, and destroys the node."""
+        if self._made:
+            self._made = False
+            self._store.close(self._facts.state.progress)
+        super().destroy_node()
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

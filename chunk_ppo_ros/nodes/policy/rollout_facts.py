@@ -10,11 +10,13 @@ from chunk_ppo_msgs import msg
 from std_msgs.msg import Bool
 
 from chunk_ppo_ros.agent.next_step.rollout_state import RolloutState
-from chunk_ppo_ros.core.execution import ExecutionResult
+from chunk_ppo_ros.agent.next_step.stored_rollout import StoredRollout
+from chunk_ppo_ros.core.execution import HUMAN_DRIVES, ExecutionResult
 from chunk_ppo_ros.nodes.common import condition_table
 from chunk_ppo_ros.nodes.common.peers.presence import PresenceWatch
 from chunk_ppo_ros.nodes.common.subscriptions import subscribe
 from chunk_ppo_ros.nodes.common.worker_node import WorkerNode
+from chunk_ppo_ros.nodes.policy.policy_store import PolicyStore
 from chunk_ppo_ros.nodes.wire import conversions, topics
 from chunk_ppo_ros.nodes.wire.arrays import time_to_ns
 from chunk_ppo_ros.robot.sensor_sync import SyncedSensors
@@ -25,9 +27,12 @@ class RolloutFacts:
 
     Args:
         node: the node that subscribes and reports the conditions.
+        store: learns which chunks nobody needs any more.
+        stored: what an earlier process has stored.
         action_dim: D, the number of values in a target.
         peek: returns the newest sensor readings, or None if there are none yet.
         on_change: is called after each change of the state.
+        on_referee: is called when reward_node was started anew.
 
     Attributes:
         state: the facts that decide the next step.
@@ -36,12 +41,17 @@ class RolloutFacts:
     def __init__(
         self,
         node: WorkerNode,
+        store: PolicyStore,
+        stored: StoredRollout,
         *,
         action_dim: int,
         peek: Callable[[], SyncedSensors | None],
         on_change: Callable[[], None],
+        on_referee: Callable[[], None],
     ) -> None:
-        self.state = RolloutState()
+        self.state = RolloutState(stored)
+        self._store = store
+        self._on_referee = on_referee
         self._node = node
         self._action_dim = action_dim
         self._peek = peek
@@ -49,6 +59,7 @@ class RolloutFacts:
         subscribe(node, node, topics.EPISODE_EVENT, self._on_episode_event)
         subscribe(node, node, topics.CHUNK_OUTCOME, self._on_chunk_outcome)
         subscribe(node, node, topics.TRANSITION_ACK, self._on_transition_ack)
+        subscribe(node, node, topics.REPEATED_ACK, self._on_repeated_ack)
         subscribe(node, node, topics.TAKEOVER_STATE, self._on_takeover_state)
         topics.EXECUTION_RESULT.create_subscription(node, self._on_result)
         topics.ROBOT_ACTIVE.create_subscription(node, self._on_robot_active)
@@ -57,8 +68,7 @@ class RolloutFacts:
     def watch(self) -> None:
         """Notices that reward_node was started anew. It must be called once a second."""
         if any(change.present for change in self._referee.update(time.monotonic())):
-            self.state.referee_restarted()
-            self._on_change()
+            self._on_referee()
 
     def on_readings(self) -> None:
         """Keeps new sensor readings while a human drives, because a segment may begin with any of them."""
@@ -77,17 +87,22 @@ class RolloutFacts:
             discarded = message.outcome == msg.EpisodeEvent.DISCARDED
             truncated = message.outcome == msg.EpisodeEvent.TIME_LIMIT
             self.state.episode_ended(message.episode, discarded=discarded, truncated=truncated)
+            if discarded and message.run_id == self.state.progress.run_id:
+                self._store.settle_episode(message.episode)
         else:
             paused = message.event == msg.EpisodeEvent.PAUSED
             self.state.episode_paused(message.episode, prompt=prompt, paused=paused, stamp=stamp)
         self._on_change()
 
     def _on_chunk_outcome(self, message: msg.ChunkOutcome) -> None:
-        if message.run_id != self.state.weights.run_id:
+        if message.run_id != self.state.progress.run_id:
             return
         if message.valid:
             self._node.clear_condition(condition_table.CHUNK_REFUSED)
         else:
+            self._store.settle(message.sequence_number)
+            if HUMAN_DRIVES in message.message:
+                self.state.refused_for_human(time_to_ns(message.header.stamp))
             number, reason = message.sequence_number, message.message
             self._node.raise_condition(condition_table.CHUNK_REFUSED, sequence_number=number, reason=reason)
         self.state.chunk_ended(
@@ -102,8 +117,10 @@ class RolloutFacts:
         self._on_change()
 
     def _on_transition_ack(self, message: msg.TransitionAck) -> None:
-        if message.run_id != self.state.weights.run_id:
+        if message.run_id != self.state.progress.run_id:
             return
+        if message.status != msg.TransitionAck.RETRY:
+            self._store.settle(message.sequence_number)
         self.state.acknowledged(
             message.sequence_number,
             version=message.policy_version,
@@ -113,8 +130,19 @@ class RolloutFacts:
         )
         self._on_change()
 
+    def _on_repeated_ack(self, message: msg.TransitionAck) -> None:
+        """Takes an answer that trainer_node gave before. Its counts are old."""
+        if message.run_id == self.state.progress.run_id and message.status != msg.TransitionAck.RETRY:
+            self._store.settle(message.sequence_number)
+            self.state.settled(message.sequence_number)
+            self._on_change()
+
     def _on_takeover_state(self, message: msg.TakeoverState) -> None:
-        self.state.driver_changed(human=message.human, stamp=time_to_ns(message.header.stamp))
+        self.state.driver_reported(
+            human=message.human,
+            stamp=time_to_ns(message.header.stamp),
+            segment=time_to_ns(message.segment),
+        )
         self.on_readings()
         self.state.segments.begin(time_to_ns(message.segment))
         self._on_change()

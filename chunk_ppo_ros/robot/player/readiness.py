@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chunk_ppo_ros.core.execution import HUMAN_DRIVES
 from chunk_ppo_ros.robot import aloha
 from chunk_ppo_ros.robot.player.human_driving import HumanDriving
 from chunk_ppo_ros.robot.player.joint_readings import JointReadings
@@ -93,7 +94,7 @@ class Readiness:
         """
         running = self._motion.running
         if self._human.is_driving:
-            return "a human drives the robot; hand it back by the service takeover with data: false"
+            return f"{HUMAN_DRIVES}; hand it back by the service takeover with data: false"
         if isinstance(running, ScriptedMotion):
             return f"a scripted motion is under way: {running.name}; wait until it has ended"
         if running is not None:
